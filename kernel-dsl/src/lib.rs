@@ -1,0 +1,1 @@
+//! Quantized inference kernels with precision as a type.

@@ -1,0 +1,1 @@
+//! Quantized Qwen3-MoE from GGUF files.

@@ -1,0 +1,1 @@
+//! Devices for ptxgen kernels.

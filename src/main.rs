@@ -1,0 +1,2 @@
+//! The `ptxgen` command.
+fn main() {}
