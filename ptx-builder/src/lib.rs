@@ -1,1 +1,10 @@
 //! PTX as data.
+//!
+//! A [`Module`](ir::Module) is plain data: kernels made of basic blocks made of
+//! instructions, each an entry of the one [instruction table](table) with its
+//! operands. Everything this crate does with it derives from that table.
+pub mod ir;
+pub mod table;
+pub mod target;
+pub mod types;
+pub mod verify;

@@ -1,0 +1,157 @@
+//! Modules, kernels and what they declare.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Inst, Loc, Reg};
+use crate::target::Target;
+use crate::types::{RegClass, ScalarType, Space};
+
+/// A translation unit: one `.target`, module-scope variables, kernels.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Module {
+    /// The architecture that it is written for.
+    pub target: Target,
+    /// Constant, global and external shared arrays.
+    pub variables: Vec<Variable>,
+    /// Kernels, in writing order.
+    pub kernels: Vec<Kernel>,
+}
+
+/// An array in some state space.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its space: const, global, shared, or (in a kernel) local.
+    pub space: Space,
+    /// Alignment in bytes, a power of two.
+    pub align: u32,
+    /// Element type.
+    pub ty: ScalarType,
+    /// Elements; `None` for external shared memory, whose size the launch sets.
+    pub len: Option<u64>,
+    /// Initial bytes (const and global only); empty means zeros.
+    pub init: Vec<u8>,
+}
+
+impl Variable {
+    /// Size in bytes; 0 where the launch sets it. `None` on overflow.
+    pub fn bytes(&self) -> Option<u64> {
+        self.len.unwrap_or(0).checked_mul(u64::from(self.ty.bytes()))
+    }
+}
+
+/// A kernel parameter.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// Type of the scalar, or of an element.
+    pub ty: ScalarType,
+    /// Elements of an array passed by value; `None` for a scalar.
+    pub len: Option<u32>,
+    /// Alignment in bytes where it is written.
+    pub align: Option<u32>,
+    /// For a pointer: the space pointed to and the pointee's alignment
+    /// (`.ptr .global .align 16`, PTX ISA 5.1.6.4).
+    pub pointer: Option<(Space, u32)>,
+}
+
+/// What a kernel promises of its launches (PTX ISA 11.4).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct LaunchBounds {
+    /// `.reqntid`: the exact block shape.
+    pub required: Option<[u32; 3]>,
+    /// `.maxntid`: the largest block shape.
+    pub max_threads: Option<[u32; 3]>,
+    /// `.minnctapersm`: blocks to fit on a multiprocessor.
+    pub min_blocks: Option<u32>,
+    /// `.maxnreg`: registers a thread.
+    pub max_registers: Option<u32>,
+    /// `.reqnctapercluster`: the cluster shape (sm_90).
+    pub cluster: Option<[u32; 3]>,
+}
+
+/// The number of a block in its kernel, which is its place in the text too.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct BlockId(pub u32);
+
+impl fmt::Display for BlockId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "$L{}", self.0)
+    }
+}
+
+/// A basic block. Only its last instruction may branch or leave; where that is
+/// guarded or missing, control falls through to the next block.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Block {
+    /// Its instructions.
+    pub insts: Vec<Inst>,
+}
+
+/// One `.entry`.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// The entry's name.
+    pub name: String,
+    /// Parameters in order.
+    pub params: Vec<Param>,
+    /// Promises about its launches.
+    pub bounds: LaunchBounds,
+    /// Shared and local arrays.
+    pub variables: Vec<Variable>,
+    /// How many registers of each class there are, in [`RegClass::ALL`]'s order.
+    pub registers: [u32; 6],
+    /// Blocks in writing order; the first is the entry.
+    pub blocks: Vec<Block>,
+    /// The author's names for registers, for comments. Not compared.
+    pub names: BTreeMap<Reg, String>,
+    /// Where the kernel was made. Not compared.
+    pub loc: Option<Loc>,
+}
+
+/// Names of registers and positions are not compared.
+impl PartialEq for Kernel {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.params == other.params
+            && self.bounds == other.bounds
+            && self.variables == other.variables
+            && self.registers == other.registers
+            && self.blocks == other.blocks
+    }
+}
+
+impl Kernel {
+    /// A kernel with nothing in it.
+    pub fn new(name: impl Into<String>) -> Self {
+        Kernel {
+            name: name.into(),
+            params: Vec::new(),
+            bounds: LaunchBounds::default(),
+            variables: Vec::new(),
+            registers: [0; 6],
+            blocks: vec![Block::default()],
+            names: BTreeMap::new(),
+            loc: None,
+        }
+    }
+
+    /// A new register of a class.
+    pub fn new_reg(&mut self, class: RegClass) -> Reg {
+        let count = &mut self.registers[class as usize];
+        let index = *count;
+        *count += 1;
+        Reg { class, index }
+    }
+
+    /// Every instruction with the block it is in and its place there.
+    pub fn insts(&self) -> impl Iterator<Item = (BlockId, usize, &Inst)> {
+        self.blocks
+            .iter()
+            .enumerate()
+            .flat_map(|(b, block)| block.insts.iter().enumerate().map(move |(i, inst)| (BlockId(b as u32), i, inst)))
+    }
+}

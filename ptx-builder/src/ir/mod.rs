@@ -1,0 +1,15 @@
+//! The intermediate representation: modules, kernels, blocks, instructions.
+//!
+//! It is what PTX says, as data: register classes instead of names, table
+//! forms instead of opcodes, block numbers instead of labels. It is made by
+//! the builder or the parser and can be used only after verification.
+
+mod inst;
+mod kernel;
+mod loc;
+mod operand;
+
+pub use inst::{Guard, Inst};
+pub use kernel::{Block, BlockId, Kernel, LaunchBounds, Module, Param, Variable};
+pub use loc::Loc;
+pub use operand::{Address, Base, Operand, Reg, Symbol};

@@ -1,0 +1,81 @@
+//! Operands.
+
+use std::fmt;
+
+use super::BlockId;
+use crate::table::SpecialReg;
+use crate::types::RegClass;
+
+/// A virtual register: its class and its number in that class, from 0. Its
+/// `Display` is its name in PTX, such as `%rd3`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Reg {
+    /// The class, which gives the size.
+    pub class: RegClass,
+    /// The number within the class.
+    pub index: u32,
+}
+
+impl fmt::Display for Reg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.class.prefix(), self.index)
+    }
+}
+
+/// A name that an instruction can refer to, as an index into its declarations.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Symbol {
+    /// [`Kernel::params`](super::Kernel::params).
+    Param(u32),
+    /// [`Kernel::variables`](super::Kernel::variables): shared and local arrays of a kernel.
+    Kernel(u32),
+    /// [`Module::variables`](super::Module::variables).
+    Module(u32),
+}
+
+/// What an address starts from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Base {
+    /// A register; 64 bits, or 32 for shared and local space.
+    Reg(Reg),
+    /// A parameter or variable.
+    Symbol(Symbol),
+}
+
+/// A memory operand, `[base+offset]`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Address {
+    /// What it starts from.
+    pub base: Base,
+    /// Bytes added to it.
+    pub offset: i32,
+}
+
+/// One operand. A vector operand, `{a, b}`, is as many operands in a row as
+/// the form's [`Slot`](crate::table::Slot) says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Operand {
+    /// A register.
+    Reg(Reg),
+    /// A source predicate that is negated, `!%p1`.
+    NotPred(Reg),
+    /// A constant: the bits of a value of the operand's type, zero-extended
+    /// from that type's size.
+    Imm(u64),
+    /// A special register such as `%tid.x`.
+    Special(SpecialReg),
+    /// The address of a variable, plus bytes.
+    Symbol(Symbol, i32),
+    /// A memory operand.
+    Address(Address),
+    /// A branch target.
+    Label(BlockId),
+    /// An unused destination, `_`, or an optional operand left out.
+    None,
+}
+
+impl From<Reg> for Operand {
+    fn from(reg: Reg) -> Self {
+        Operand::Reg(reg)
+    }
+}

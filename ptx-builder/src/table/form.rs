@@ -1,0 +1,98 @@
+//! Rows and forms.
+
+use std::fmt;
+
+use super::{Meaning, Mods, Op, Slot, table};
+use crate::target::{PtxVersion, Target};
+
+/// An instruction of the PTX ISA, as a family of forms with one meaning.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The opcode.
+    pub op: Op,
+    /// The section of the PTX ISA that defines it.
+    pub section: &'static str,
+    /// What it does, in one line.
+    pub doc: &'static str,
+    /// The first of its forms.
+    pub first: FormId,
+    /// How many forms it has.
+    pub len: u16,
+}
+
+impl Row {
+    /// Its forms.
+    pub fn forms(&self) -> &'static [Form] {
+        let first = usize::from(self.first.0);
+        &table().forms()[first..first + usize::from(self.len)]
+    }
+}
+
+/// The number of a row in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct RowId(pub u16);
+
+impl RowId {
+    /// The row.
+    pub fn get(self) -> &'static Row {
+        &table().rows()[usize::from(self.0)]
+    }
+}
+
+/// The number of a form in the table. Only the table makes them, so looking
+/// one up cannot fail.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FormId(pub(super) u16);
+
+impl FormId {
+    /// The form.
+    pub fn get(self) -> &'static Form {
+        &table().forms()[usize::from(self.0)]
+    }
+
+    /// Its number, dense from 0, for counters.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl fmt::Debug for FormId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.get().name)
+    }
+}
+
+/// One spelling of an instruction: the opcode with all its modifiers.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// Its number.
+    pub id: FormId,
+    /// The row it belongs to.
+    pub row: RowId,
+    /// The opcode.
+    pub op: Op,
+    /// The modifiers, in writing order.
+    pub mods: Mods,
+    /// The whole spelling, such as `ld.global.nc.v4.b32`.
+    pub name: String,
+    /// Its operands.
+    pub slots: Vec<Slot>,
+    /// What it does.
+    pub meaning: Meaning,
+    /// The first PTX version that has it.
+    pub least_ptx: PtxVersion,
+    /// The least `sm_` that has it.
+    pub least_sm: u16,
+}
+
+impl Form {
+    /// Whether `target` has this instruction.
+    pub fn is_legal_on(&self, target: Target) -> bool {
+        target.sm() >= self.least_sm
+    }
+
+    /// How many operands it has, vectors laid flat and optional ones counted.
+    pub fn width(&self) -> usize {
+        self.slots.iter().map(Slot::width).sum()
+    }
+}

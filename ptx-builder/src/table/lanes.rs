@@ -1,0 +1,140 @@
+//! What an instruction means on a lane.
+
+/// Lanes in a warp.
+pub const WARP: usize = 32;
+
+/// One register of a warp: the bits of each lane's value, zero-extended from
+/// the value's size. Predicates are 0 or 1.
+pub type Lanes = [u64; WARP];
+
+/// Computes the results of an instruction on all 32 lanes, active or not (the
+/// interpreter keeps those of active lanes). Vectors are laid flat.
+pub type LaneFn = fn(results: &mut [Lanes], sources: &[Lanes]);
+
+/// A Rust type as it lies in a lane's 64 bits.
+pub(super) trait Lane: Copy {
+    fn from_lane(bits: u64) -> Self;
+    fn to_lane(self) -> u64;
+}
+
+macro_rules! int_lane {
+    ($($t:ty as $u:ty),*) => {$(
+        impl Lane for $t {
+            fn from_lane(bits: u64) -> Self { bits as $t }
+            fn to_lane(self) -> u64 { self as $u as u64 }
+        }
+    )*};
+}
+int_lane!(u8 as u8, u16 as u16, u32 as u32, u64 as u64, i8 as u8, i16 as u16, i32 as u32, i64 as u64);
+
+impl Lane for f32 {
+    fn from_lane(bits: u64) -> Self {
+        f32::from_bits(bits as u32)
+    }
+    /// A GPU's NaN result is the canonical one.
+    fn to_lane(self) -> u64 {
+        u64::from(if self.is_nan() { 0x7fff_ffff } else { self.to_bits() })
+    }
+}
+
+impl Lane for f64 {
+    fn from_lane(bits: u64) -> Self {
+        f64::from_bits(bits)
+    }
+    /// A GPU's NaN result is the canonical one.
+    fn to_lane(self) -> u64 {
+        if self.is_nan() { 0x7ff8_0000_0000_0000 } else { self.to_bits() }
+    }
+}
+
+impl Lane for bool {
+    fn from_lane(bits: u64) -> Self {
+        bits & 1 == 1
+    }
+    fn to_lane(self) -> u64 {
+        u64::from(self)
+    }
+}
+
+/// A [`LaneFn`] from a function of one lane with one result:
+/// `lane!(|a: u32, b: u32| -> u32 { a & b })`.
+macro_rules! lane {
+    (|$($x:ident : $t:ty),*| -> $r:ty $body:block) => {{
+        fn eval(results: &mut [$crate::table::Lanes], sources: &[$crate::table::Lanes]) {
+            #[allow(unused_imports)]
+            use $crate::table::lanes::Lane as _;
+            let [$($x,)* ..] = sources else { return };
+            let Some(out) = results.first_mut() else { return };
+            for lane in 0..$crate::table::WARP {
+                $(let $x = <$t as $crate::table::lanes::Lane>::from_lane($x[lane]);)*
+                let value: $r = $body;
+                out[lane] = $crate::table::lanes::Lane::to_lane(value);
+            }
+        }
+        eval as $crate::table::LaneFn
+    }};
+}
+
+/// Picks a Rust integer type `$T` by a PTX type (bit types count as unsigned)
+/// and evaluates the expression with it. Other types panic: the table's own
+/// rows are at fault, and every test sees it.
+macro_rules! with_int {
+    ($ty:expr, $T:ident, $e:expr) => {{
+        use $crate::types::ScalarType as S;
+        match $ty {
+            S::U8 | S::B8 => {
+                type $T = u8;
+                $e
+            }
+            S::U16 | S::B16 => {
+                type $T = u16;
+                $e
+            }
+            S::U32 | S::B32 => {
+                type $T = u32;
+                $e
+            }
+            S::U64 | S::B64 => {
+                type $T = u64;
+                $e
+            }
+            S::S8 => {
+                type $T = i8;
+                $e
+            }
+            S::S16 => {
+                type $T = i16;
+                $e
+            }
+            S::S32 => {
+                type $T = i32;
+                $e
+            }
+            S::S64 => {
+                type $T = i64;
+                $e
+            }
+            other => unreachable!("{other} is no integer type"),
+        }
+    }};
+}
+
+/// As [`with_int`], for f32 and f64.
+macro_rules! with_float {
+    ($ty:expr, $T:ident, $e:expr) => {{
+        use $crate::types::ScalarType as S;
+        match $ty {
+            S::F32 => {
+                type $T = f32;
+                $e
+            }
+            S::F64 => {
+                type $T = f64;
+                $e
+            }
+            other => unreachable!("{other} is not f32 or f64"),
+        }
+    }};
+}
+
+pub(super) use {lane, with_float, with_int};

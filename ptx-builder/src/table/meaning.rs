@@ -1,0 +1,293 @@
+//! What a form does, as the interpreter and the analyses need it.
+
+use super::LaneFn;
+use crate::types::{ScalarType, Space};
+
+/// What a form does.
+#[derive(Clone, Copy, Debug)]
+pub enum Meaning {
+    /// Each lane's results follow from its own sources, exactly.
+    Lane(LaneFn),
+    /// As `Lane`, within a tolerance: hardware may differ from this result by
+    /// at most that much.
+    Approx(LaneFn, Tolerance),
+    /// Reads memory into the result.
+    Load(Memory),
+    /// Writes the source to memory.
+    Store(Memory),
+    /// Reads, changes and writes memory in one step.
+    Atomic(Memory, Atomic),
+    /// A hint about memory, without effect on values.
+    Prefetch(Space),
+    /// Reads another lane's register.
+    Shuffle(Shuffle),
+    /// Combines a predicate or value over the lanes of a mask.
+    Vote(Vote),
+    /// The mask of active lanes.
+    ActiveMask,
+    /// Waits for, or tells, other threads of the block or warp.
+    Barrier(Barrier),
+    /// Orders memory accesses.
+    Fence(Fence),
+    /// Asynchronous copies and their completion.
+    Async(Async),
+    /// Warp-wide matrix operations.
+    Matrix(Matrix),
+    /// Jumps.
+    Branch,
+    /// Ends the thread.
+    Exit,
+    /// Ends the grid with an error.
+    Trap,
+    /// Timing only: `nanosleep`, `griddepcontrol`.
+    Pause,
+}
+
+/// How far an approximate instruction may be from the result that the
+/// interpreter gives (PTX ISA, "Floating Point Instructions").
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Tolerance {
+    /// Largest error in units in the last place of the result.
+    pub ulp: f32,
+    /// Or this absolute error, where that is larger.
+    pub absolute: f32,
+    /// The documented bound in words.
+    pub doc: &'static str,
+}
+
+/// Memory ordering of an access (PTX ISA 8, "Memory Consistency Model").
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Order {
+    /// No ordering.
+    Weak,
+    /// As relaxed with system scope, and not merged.
+    Volatile,
+    /// Atomic, no ordering.
+    Relaxed,
+    /// Acquire.
+    Acquire,
+    /// Release.
+    Release,
+    /// Both.
+    AcqRel,
+}
+
+/// The threads that an ordering concerns.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Scope {
+    /// The block.
+    Cta,
+    /// The cluster (sm_90).
+    Cluster,
+    /// The GPU.
+    Gpu,
+    /// All devices and the host.
+    Sys,
+}
+
+/// A memory access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Memory {
+    /// Where.
+    pub space: Space,
+    /// Element type.
+    pub ty: ScalarType,
+    /// Elements.
+    pub len: u8,
+    /// Ordering.
+    pub order: Order,
+    /// Its scope; the block's where the instruction has none.
+    pub scope: Scope,
+    /// Whether the data must not change during the kernel (`.nc`).
+    pub read_only: bool,
+}
+
+impl Memory {
+    /// Bytes accessed by a lane.
+    pub fn bytes(&self) -> u32 {
+        self.ty.bytes() * u32::from(self.len)
+    }
+}
+
+/// A read-modify-write: the new value from the old one and up to two sources
+/// (bits, zero-extended). `returns` is false for `red`.
+#[derive(Clone, Copy, Debug)]
+pub struct Atomic {
+    /// New value from (old, b, c).
+    pub update: fn(u64, u64, u64) -> u64,
+    /// Whether the old value is a result.
+    pub returns: bool,
+}
+
+/// Which lane `shfl.sync` reads.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Shuffle {
+    /// The lane below by `b`.
+    Up,
+    /// The lane above by `b`.
+    Down,
+    /// The lane at xor `b`.
+    Bfly,
+    /// Lane `b`.
+    Idx,
+}
+
+/// A combination over a mask's lanes.
+#[derive(Clone, Copy, Debug)]
+pub enum Vote {
+    /// Whether all predicates hold.
+    All,
+    /// Whether any holds.
+    Any,
+    /// Whether all are equal.
+    Uni,
+    /// The mask of lanes where it holds.
+    Ballot,
+    /// The mask of lanes with this lane's value.
+    MatchAny,
+    /// The mask if all values are equal, else 0, with a predicate that tells.
+    MatchAll,
+    /// An associative integer reduction.
+    Redux(fn(u64, u64) -> u64),
+}
+
+/// A barrier.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Barrier {
+    /// Waits for all threads of the block (or the given number). `aligned`
+    /// forms demand that all threads of a warp execute it together.
+    Sync {
+        /// Whether the whole warp must arrive together.
+        aligned: bool,
+    },
+    /// Arrives without waiting.
+    Arrive {
+        /// Whether the whole warp must arrive together.
+        aligned: bool,
+    },
+    /// Waits, and combines a predicate over the block.
+    Reduce {
+        /// The combination.
+        op: BarrierReduce,
+        /// Whether the whole warp must arrive together.
+        aligned: bool,
+    },
+    /// Waits for the lanes of a mask.
+    Warp,
+    /// Arrives at the cluster's barrier (sm_90).
+    ClusterArrive,
+    /// Waits for the cluster (sm_90).
+    ClusterWait,
+}
+
+/// What `barrier.red` computes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum BarrierReduce {
+    /// Threads where the predicate holds.
+    Popc,
+    /// Whether it holds in all.
+    And,
+    /// Whether it holds in any.
+    Or,
+}
+
+/// A fence.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Fence {
+    /// Acquire-release or sequentially consistent ordering at a scope.
+    Thread(Scope),
+    /// Orders generic against asynchronous accesses (`fence.proxy.async`).
+    Proxy,
+    /// Makes `mbarrier.init` visible to the cluster.
+    MbarrierInit,
+}
+
+/// Asynchronous copies and `mbarrier` (PTX ISA 9.7.9.25 and 9.7.13.15).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Async {
+    /// `cp.async` global to shared, of a constant number of bytes.
+    Copy,
+    /// Closes the current group.
+    Commit,
+    /// Waits until at most N groups are pending.
+    WaitGroup,
+    /// Waits for all.
+    WaitAll,
+    /// `cp.async.mbarrier.arrive`.
+    CopyArrive {
+        /// Whether the pending count is left as it is.
+        noinc: bool,
+    },
+    /// `cp.async.bulk` global to shared, completing on an mbarrier.
+    BulkLoad,
+    /// `cp.async.bulk` shared to global, completing with its bulk group.
+    BulkStore,
+    /// `cp.async.bulk.prefetch.L2`.
+    BulkPrefetch,
+    /// `cp.async.bulk.commit_group`.
+    BulkCommit,
+    /// `cp.async.bulk.wait_group`; `read`: only the sources need be read.
+    BulkWait {
+        /// Whether it waits for the reads only.
+        read: bool,
+    },
+    /// `mbarrier.init`.
+    MbarrierInit,
+    /// `mbarrier.inval`.
+    MbarrierInval,
+    /// `mbarrier.arrive`, with the transaction count it expects if any.
+    MbarrierArrive {
+        /// Whether it also expects bytes.
+        expect_tx: bool,
+    },
+    /// `mbarrier.expect_tx`.
+    MbarrierExpectTx,
+    /// `mbarrier.test_wait` or `try_wait`, by state or by parity.
+    MbarrierWait {
+        /// Whether the phase is given as a parity.
+        parity: bool,
+        /// Whether it may suspend the thread.
+        may_suspend: bool,
+    },
+}
+
+/// Warp-wide matrix instructions (PTX ISA 9.7.14).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Matrix {
+    /// `mma.sync` m16n8k16 with f16 or bf16 inputs and f32 or f16 results.
+    FloatMma {
+        /// Input type.
+        input: ScalarType,
+        /// Accumulator and result type.
+        acc: ScalarType,
+    },
+    /// `mma.sync` m16n8k32 with 8-bit integer inputs and s32 results.
+    IntMma {
+        /// Type of a.
+        a: ScalarType,
+        /// Type of b.
+        b: ScalarType,
+        /// Whether results saturate.
+        satfinite: bool,
+    },
+    /// `ldmatrix` of `count` 8 x 8 matrices of 16-bit elements.
+    Load {
+        /// 1, 2 or 4.
+        count: u8,
+        /// Whether they are transposed.
+        trans: bool,
+    },
+}
+
+impl Meaning {
+    /// Whether results depend on the sources only, so that an unused or
+    /// repeated instruction may go.
+    pub fn is_pure(&self) -> bool {
+        matches!(self, Meaning::Lane(_) | Meaning::Approx(..))
+    }
+
+    /// Whether control may leave the straight line here.
+    pub fn ends_block(&self) -> bool {
+        matches!(self, Meaning::Branch | Meaning::Exit | Meaning::Trap)
+    }
+}

@@ -1,0 +1,75 @@
+//! The instruction table: the one place that knows an opcode.
+//!
+//! A [`Row`] is an instruction of the PTX ISA with its section and meaning. It
+//! expands into [`Form`]s, one for each spelling (`add.rn.f32`, `add.rz.f32`,
+//! ...). The builder asks for a form by [`Op`] and [`Mod`]s, the parser by its
+//! text, the printer writes its name, the verifier checks operands against its
+//! [`Slot`]s and targets against its least versions, and the interpreter does
+//! what its [`Meaning`] says.
+//!
+//! To add an instruction, add a row to the file of its chapter below (and its
+//! mnemonic to [`Op`], new modifiers to [`Mod`]); everything else follows.
+
+mod form;
+mod lanes;
+mod meaning;
+mod modifier;
+mod op;
+mod rows;
+mod slot;
+mod special;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+pub use form::{Form, FormId, Row, RowId};
+pub use lanes::{LaneFn, Lanes, WARP};
+pub use meaning::{Async, Atomic, Barrier, Fence, Matrix, Meaning, Memory, Order, Scope, Shuffle, Tolerance, Vote};
+pub use modifier::{Mod, Mods};
+pub use op::Op;
+pub use slot::{Access, Shape, Slot};
+pub use special::SpecialReg;
+
+/// The table, expanded.
+pub struct Table {
+    rows: Vec<Row>,
+    forms: Vec<Form>,
+    by_key: HashMap<(Op, Mods), FormId>,
+    by_name: HashMap<String, Vec<FormId>>,
+}
+
+static TABLE: LazyLock<Table> = LazyLock::new(rows::expand);
+
+/// The instruction table.
+pub fn table() -> &'static Table {
+    &TABLE
+}
+
+impl Table {
+    /// Every row.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Every form, by number.
+    pub fn forms(&self) -> &[Form] {
+        &self.forms
+    }
+
+    /// The form with this opcode and exactly these modifiers, in this order.
+    pub fn find(&self, op: Op, mods: &[Mod]) -> Option<FormId> {
+        // A borrowed key would need a second key type; Mods is inline storage.
+        self.by_key.get(&(op, Mods::from_slice(mods))).copied()
+    }
+
+    /// The forms written `name`. There are several where one spelling takes
+    /// operands of different shapes, such as `mov.b64`.
+    pub fn named(&self, name: &str) -> &[FormId] {
+        self.by_name.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every spelling, for suggestions.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+}

@@ -1,0 +1,77 @@
+//! Modifiers: everything after an opcode.
+
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use crate::types::ScalarType;
+
+/// A form's modifiers in writing order.
+pub type Mods = SmallVec<[Mod; 8]>;
+
+macro_rules! mods {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        /// A modifier, as written after a dot.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        #[allow(missing_docs)] // the PTX ISA documents each at its instruction
+        pub enum Mod {
+            /// A type.
+            Ty(ScalarType),
+            $($name),*
+        }
+
+        impl Mod {
+            /// As written in PTX, without the dot.
+            pub const fn text(self) -> &'static str {
+                match self { Mod::Ty(ty) => ty.name(), $(Mod::$name => $text),* }
+            }
+        }
+    };
+}
+
+mods! {
+    // Rounding and floating-point behaviour.
+    Rn = "rn", Rz = "rz", Rm = "rm", Rp = "rp", Rna = "rna",
+    Rni = "rni", Rzi = "rzi", Rmi = "rmi", Rpi = "rpi",
+    Ftz = "ftz", Sat = "sat", Satfinite = "satfinite", Relu = "relu", Nan = "NaN", Approx = "approx", Full = "full",
+    // Integer arithmetic.
+    Lo = "lo", Hi = "hi", Wide = "wide", Cc = "cc", Shiftamt = "shiftamt",
+    L = "l", R = "r", Clamp = "clamp", Wrap = "wrap",
+    F4e = "f4e", B4e = "b4e", Rc8 = "rc8", Ecl = "ecl", Ecr = "ecr", Rc16 = "rc16",
+    // Comparison.
+    Eq = "eq", Ne = "ne", Lt = "lt", Le = "le", Gt = "gt", Ge = "ge",
+    LoCmp = "lo", Ls = "ls", HiCmp = "hi", Hs = "hs",
+    Equ = "equ", Neu = "neu", Ltu = "ltu", Leu = "leu", Gtu = "gtu", Geu = "geu", Num = "num", IsNan = "nan",
+    And = "and", Or = "or", Xor = "xor",
+    // State spaces.
+    Param = "param", Global = "global", Shared = "shared", Local = "local", Const = "const",
+    SharedCta = "shared::cta", SharedCluster = "shared::cluster", To = "to",
+    // Memory behaviour.
+    V2 = "v2", V4 = "v4", Nc = "nc", Volatile = "volatile", Weak = "weak",
+    Relaxed = "relaxed", Acquire = "acquire", Release = "release", AcqRel = "acq_rel", Sc = "sc",
+    ScopeCta = "cta", ScopeCluster = "cluster", ScopeGpu = "gpu", ScopeSys = "sys", Gl = "gl",
+    Ca = "ca", Cg = "cg", Cs = "cs", Lu = "lu", Cv = "cv", Wb = "wb", Wt = "wt",
+    L1EvictNormal = "L1::evict_normal", L1EvictUnchanged = "L1::evict_unchanged", L1EvictFirst = "L1::evict_first",
+    L1EvictLast = "L1::evict_last", L1NoAllocate = "L1::no_allocate",
+    L2EvictLast = "L2::evict_last", L2EvictNormal = "L2::evict_normal", L2EvictFirst = "L2::evict_first",
+    L2P64 = "L2::64B", L2P128 = "L2::128B", L2P256 = "L2::256B", L2CacheHint = "L2::cache_hint",
+    L1 = "L1", L2 = "L2",
+    // Atomics.
+    AtomAdd = "add", AtomMin = "min", AtomMax = "max", Inc = "inc", Dec = "dec", Exch = "exch", Cas = "cas", Noftz = "noftz",
+    // The warp and barriers.
+    Up = "up", Down = "down", Bfly = "bfly", Idx = "idx", All = "all", Any = "any", Uni = "uni", Ballot = "ballot",
+    Sync = "sync", Aligned = "aligned", Popc = "popc",
+    // Asynchronous copies.
+    Async = "async", Proxy = "proxy", MbarrierCompleteTx = "mbarrier::complete_tx::bytes", BulkGroup = "bulk_group",
+    Read = "read", Noinc = "noinc", NoComplete = "noComplete", MbarrierInit = "mbarrier_init",
+    LaunchDependents = "launch_dependents", Wait = "wait",
+    // Matrices.
+    M16n8k16 = "m16n8k16", M16n8k32 = "m16n8k32", M8n8 = "m8n8", X1 = "x1", X2 = "x2", X4 = "x4", Trans = "trans",
+    Row = "row", Col = "col",
+}
+
+impl fmt::Display for Mod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}

@@ -1,0 +1,70 @@
+//! Opcodes.
+
+use std::fmt;
+
+macro_rules! ops {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        /// An opcode: the fixed head of an instruction's spelling. Where one
+        /// spelling takes operands of different shapes (`mov` that copies,
+        /// packs or unpacks), each shape is an opcode here.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        #[allow(missing_docs)] // the table documents each
+        pub enum Op { $($name),* }
+
+        impl Op {
+            /// As written in PTX.
+            pub const fn text(self) -> &'static str {
+                match self { $(Op::$name => $text),* }
+            }
+        }
+    };
+}
+
+ops! {
+    // Integer arithmetic.
+    Add = "add", Sub = "sub", Mul = "mul", Mad = "mad", Mul24 = "mul24", Mad24 = "mad24", Sad = "sad",
+    Div = "div", Rem = "rem", Abs = "abs", Neg = "neg", Min = "min", Max = "max",
+    Popc = "popc", Clz = "clz", Brev = "brev", Bfind = "bfind", Bfe = "bfe", Bfi = "bfi", Fns = "fns",
+    Dp4a = "dp4a", Dp2a = "dp2a", Addc = "addc", Subc = "subc", Madc = "madc",
+    // Logic and shifts.
+    And = "and", Or = "or", Xor = "xor", Not = "not", Cnot = "cnot", Lop3 = "lop3",
+    Shl = "shl", Shr = "shr", Shf = "shf",
+    // Floating point.
+    Fma = "fma", Rcp = "rcp", Sqrt = "sqrt", Rsqrt = "rsqrt", Sin = "sin", Cos = "cos",
+    Lg2 = "lg2", Ex2 = "ex2", Tanh = "tanh", Copysign = "copysign", Testp = "testp",
+    // Comparison and selection.
+    Set = "set", Setp = "setp", SetpBool = "setp", Selp = "selp", Slct = "slct",
+    // Data movement and conversion.
+    Mov = "mov", Pack = "mov", Unpack = "mov", Prmt = "prmt", Cvt = "cvt", CvtPack = "cvt", Cvta = "cvta",
+    Isspacep = "isspacep",
+    Ld = "ld", LdNc = "ld", LdVec = "ld", LdNcVec = "ld", St = "st", StVec = "st",
+    Prefetch = "prefetch", Atom = "atom", Red = "red",
+    // Asynchronous copies.
+    CpAsync = "cp.async", CpAsyncCommitGroup = "cp.async.commit_group", CpAsyncWaitGroup = "cp.async.wait_group",
+    CpAsyncWaitAll = "cp.async.wait_all", CpAsyncMbarrierArrive = "cp.async.mbarrier.arrive",
+    CpAsyncBulk = "cp.async.bulk", CpAsyncBulkPrefetch = "cp.async.bulk.prefetch",
+    CpAsyncBulkCommitGroup = "cp.async.bulk.commit_group", CpAsyncBulkWaitGroup = "cp.async.bulk.wait_group",
+    MbarrierInit = "mbarrier.init", MbarrierInval = "mbarrier.inval", MbarrierArrive = "mbarrier.arrive",
+    MbarrierArriveExpectTx = "mbarrier.arrive.expect_tx", MbarrierExpectTx = "mbarrier.expect_tx",
+    MbarrierTestWait = "mbarrier.test_wait", MbarrierTryWait = "mbarrier.try_wait",
+    MbarrierTestWaitParity = "mbarrier.test_wait.parity", MbarrierTryWaitParity = "mbarrier.try_wait.parity",
+    // The warp.
+    ShflSync = "shfl.sync", VoteSync = "vote.sync", MatchSync = "match", ReduxSync = "redux.sync",
+    Activemask = "activemask", ElectSync = "elect.sync",
+    // Barriers and fences.
+    BarSync = "bar.sync", BarArrive = "bar.arrive", BarRed = "bar.red", BarWarpSync = "bar.warp.sync",
+    BarrierSync = "barrier.sync", BarrierArrive = "barrier.arrive", BarrierRed = "barrier.red",
+    BarrierClusterArrive = "barrier.cluster.arrive", BarrierClusterWait = "barrier.cluster.wait",
+    Membar = "membar", Fence = "fence",
+    // Control and the rest.
+    Bra = "bra", Ret = "ret", Exit = "exit", Trap = "trap", Brkpt = "brkpt",
+    Nanosleep = "nanosleep", Griddepcontrol = "griddepcontrol", Setmaxnreg = "setmaxnreg",
+    // Matrices.
+    MmaSync = "mma.sync", Ldmatrix = "ldmatrix.sync",
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}

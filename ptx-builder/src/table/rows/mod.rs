@@ -1,0 +1,141 @@
+//! The rows, by chapter of the PTX ISA, and how they expand into forms.
+
+mod control;
+mod integer;
+mod load_store;
+mod movement;
+
+use std::collections::HashMap;
+
+use super::{Form, FormId, Meaning, Mod, Mods, Op, Row, RowId, Slot, Table};
+use crate::target::PtxVersion;
+use crate::types::ScalarType;
+
+/// Builds the table.
+pub(super) fn expand() -> Table {
+    let mut table = Builder { rows: Vec::new(), forms: Vec::new() };
+    integer::rows(&mut table);
+    movement::rows(&mut table);
+    load_store::rows(&mut table);
+    control::rows(&mut table);
+    table.finish()
+}
+
+/// What a row says of one of its forms.
+pub(super) struct Spec {
+    slots: Vec<Slot>,
+    meaning: Meaning,
+    least_ptx: u16,
+    least_sm: u16,
+}
+
+/// A form with these operands and this meaning, as old as PTX 6.3 and sm_75.
+pub(super) fn spec(slots: impl Into<Vec<Slot>>, meaning: Meaning) -> Spec {
+    Spec { slots: slots.into(), meaning, least_ptx: 63, least_sm: 75 }
+}
+
+impl Spec {
+    /// The same, but only from this PTX version and this `sm_` on.
+    pub(super) fn since(mut self, ptx: u16, sm: u16) -> Self {
+        self.least_ptx = self.least_ptx.max(ptx);
+        self.least_sm = self.least_sm.max(sm);
+        self
+    }
+}
+
+/// One place for a modifier: the alternatives, `None` where it may be absent.
+pub(super) type Alternatives = Vec<Option<Mod>>;
+
+/// Exactly this modifier.
+pub(super) fn one(m: Mod) -> Alternatives {
+    vec![Some(m)]
+}
+
+/// One of these.
+pub(super) fn any(mods: &[Mod]) -> Alternatives {
+    mods.iter().copied().map(Some).collect()
+}
+
+/// None, or one of these.
+pub(super) fn opt(mods: &[Mod]) -> Alternatives {
+    std::iter::once(None).chain(mods.iter().copied().map(Some)).collect()
+}
+
+/// One of these types.
+pub(super) fn types(types: &[ScalarType]) -> Alternatives {
+    types.iter().map(|&t| Some(Mod::Ty(t))).collect()
+}
+
+/// The type modifiers among `mods`, by position.
+pub(super) fn ty(mods: &[Mod], n: usize) -> ScalarType {
+    let mut all = mods.iter().filter_map(|m| if let Mod::Ty(t) = m { Some(*t) } else { None });
+    all.nth(n).expect("the row's pattern has that many types")
+}
+
+/// Collects rows.
+pub(super) struct Builder {
+    rows: Vec<Row>,
+    forms: Vec<Form>,
+}
+
+impl Builder {
+    /// Adds the row `op`: every combination of one alternative from each
+    /// place, except those for which `form` gives `None`.
+    pub(super) fn row(
+        &mut self,
+        op: Op,
+        section: &'static str,
+        doc: &'static str,
+        places: &[Alternatives],
+        form: impl Fn(&[Mod]) -> Option<Spec>,
+    ) {
+        let row = RowId(self.rows.len() as u16);
+        let first = FormId(self.forms.len() as u16);
+        let mut combinations = vec![Mods::new()];
+        for place in places {
+            combinations = combinations
+                .iter()
+                .flat_map(|head| {
+                    place.iter().map(move |m| {
+                        let mut mods = head.clone();
+                        mods.extend(*m);
+                        mods
+                    })
+                })
+                .collect();
+        }
+        for mods in combinations {
+            let Some(Spec { slots, meaning, least_ptx, least_sm }) = form(&mods) else { continue };
+            let id = FormId(u16::try_from(self.forms.len()).expect("fewer than 65536 forms"));
+            let mut name = op.text().to_owned();
+            for m in &mods {
+                name.push('.');
+                name.push_str(m.text());
+            }
+            self.forms.push(Form {
+                id,
+                row,
+                op,
+                mods,
+                name,
+                slots,
+                meaning,
+                least_ptx: PtxVersion(least_ptx),
+                least_sm,
+            });
+        }
+        let len = (self.forms.len() as u16) - first.0;
+        self.rows.push(Row { op, section, doc, first, len });
+    }
+
+    fn finish(self) -> Table {
+        let mut by_key = HashMap::new();
+        let mut by_name: HashMap<String, Vec<FormId>> = HashMap::new();
+        for form in &self.forms {
+            let twice = by_key.insert((form.op, form.mods.clone()), form.id);
+            assert!(twice.is_none(), "{} stands twice in the table", form.name);
+            by_name.entry(form.name.clone()).or_default().push(form.id);
+        }
+        Table { rows: self.rows, forms: self.forms, by_key, by_name }
+    }
+}

@@ -1,0 +1,150 @@
+//! Operand slots: what a form takes, in which order.
+
+use crate::types::{ScalarType, Space};
+
+/// Whether an operand is a result or a source.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Access {
+    /// A source.
+    Read,
+    /// A result.
+    Write,
+}
+
+/// What may stand in a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Shape {
+    /// A register of the type, or (as a source) a constant.
+    Value(ScalarType),
+    /// A register only.
+    Register(ScalarType),
+    /// A register of the type or wider, or (as a source) a constant: the data
+    /// operands of loads, stores and conversions (PTX ISA 9.4.1).
+    Wide(ScalarType),
+    /// What `mov` copies: a value, a special register or a variable's address.
+    Move(ScalarType),
+    /// A predicate register; as a source it may be negated where `bool` is true.
+    Predicate(bool),
+    /// `{a, b, ...}` of registers, of the type or wider where `relaxed`.
+    Vector {
+        /// Element type.
+        ty: ScalarType,
+        /// Elements.
+        len: u8,
+        /// Whether wider registers are allowed.
+        relaxed: bool,
+    },
+    /// A constant from `least` to `most`, both included.
+    Const {
+        /// Its type.
+        ty: ScalarType,
+        /// Smallest value.
+        least: i64,
+        /// Largest value.
+        most: i64,
+    },
+    /// `[address]` in a space.
+    Address(Space),
+    /// A branch target.
+    Label,
+}
+
+/// One operand of a form.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Slot {
+    /// The operand's name in the PTX ISA: d, a, b, c, ...
+    pub name: &'static str,
+    /// Result or source.
+    pub access: Access,
+    /// What may stand here.
+    pub shape: Shape,
+    /// Whether it may be left out. An optional predicate result is written
+    /// after a bar (`d|p`), other optional operands are trailing.
+    pub optional: bool,
+}
+
+impl Slot {
+    /// How many IR operands it takes.
+    pub fn width(&self) -> usize {
+        match self.shape {
+            Shape::Vector { len, .. } => usize::from(len),
+            _ => 1,
+        }
+    }
+
+    /// The operand type; none for addresses and labels.
+    pub fn ty(&self) -> Option<ScalarType> {
+        match self.shape {
+            Shape::Value(ty)
+            | Shape::Register(ty)
+            | Shape::Wide(ty)
+            | Shape::Move(ty)
+            | Shape::Vector { ty, .. }
+            | Shape::Const { ty, .. } => Some(ty),
+            Shape::Predicate(_) => Some(ScalarType::Pred),
+            Shape::Address(_) | Shape::Label => None,
+        }
+    }
+
+    /// The same slot, optional.
+    pub const fn optional(mut self) -> Slot {
+        self.optional = true;
+        self
+    }
+
+    /// The same slot under another name.
+    pub const fn named(mut self, name: &'static str) -> Slot {
+        self.name = name;
+        self
+    }
+}
+
+/// A result slot `d`.
+pub(super) const fn dst(ty: ScalarType) -> Slot {
+    Slot { name: "d", access: Access::Write, shape: Shape::Value(ty), optional: false }
+}
+
+/// A result slot that takes wider registers.
+pub(super) const fn dst_wide(ty: ScalarType) -> Slot {
+    Slot { name: "d", access: Access::Write, shape: Shape::Wide(ty), optional: false }
+}
+
+/// A predicate result.
+pub(super) const fn dst_pred() -> Slot {
+    Slot { name: "p", access: Access::Write, shape: Shape::Predicate(false), optional: false }
+}
+
+/// A source slot `name`.
+pub(super) const fn src(name: &'static str, ty: ScalarType) -> Slot {
+    Slot { name, access: Access::Read, shape: Shape::Value(ty), optional: false }
+}
+
+/// A source slot that takes wider registers.
+pub(super) const fn src_wide(name: &'static str, ty: ScalarType) -> Slot {
+    Slot { name, access: Access::Read, shape: Shape::Wide(ty), optional: false }
+}
+
+/// A source predicate, which may be negated.
+pub(super) const fn src_pred(name: &'static str) -> Slot {
+    Slot { name, access: Access::Read, shape: Shape::Predicate(true), optional: false }
+}
+
+/// A vector result or source.
+pub(super) const fn vector(name: &'static str, access: Access, ty: ScalarType, len: u8, relaxed: bool) -> Slot {
+    Slot { name, access, shape: Shape::Vector { ty, len, relaxed }, optional: false }
+}
+
+/// A constant.
+pub(super) const fn constant(name: &'static str, ty: ScalarType, least: i64, most: i64) -> Slot {
+    Slot { name, access: Access::Read, shape: Shape::Const { ty, least, most }, optional: false }
+}
+
+/// A memory operand.
+pub(super) const fn address(name: &'static str, space: Space) -> Slot {
+    Slot { name, access: Access::Read, shape: Shape::Address(space), optional: false }
+}
+
+/// A branch target.
+pub(super) const fn label() -> Slot {
+    Slot { name: "target", access: Access::Read, shape: Shape::Label, optional: false }
+}

@@ -1,0 +1,68 @@
+//! Special registers (PTX ISA 10).
+
+use std::fmt;
+
+use crate::types::ScalarType;
+
+macro_rules! specials {
+    ($($name:ident = $text:literal : $ty:ident),* $(,)?) => {
+        /// A predefined, read-only register.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        #[allow(missing_docs)] // PTX ISA 10 documents each
+        pub enum SpecialReg { $($name),* }
+
+        impl SpecialReg {
+            /// Every special register of the table.
+            pub const ALL: &[SpecialReg] = &[$(SpecialReg::$name),*];
+
+            /// As written in PTX, with the percent sign.
+            pub const fn text(self) -> &'static str {
+                match self { $(SpecialReg::$name => $text),* }
+            }
+
+            /// Its type.
+            pub const fn ty(self) -> ScalarType {
+                match self { $(SpecialReg::$name => ScalarType::$ty),* }
+            }
+        }
+    };
+}
+
+specials! {
+    TidX = "%tid.x": U32, TidY = "%tid.y": U32, TidZ = "%tid.z": U32,
+    NtidX = "%ntid.x": U32, NtidY = "%ntid.y": U32, NtidZ = "%ntid.z": U32,
+    CtaidX = "%ctaid.x": U32, CtaidY = "%ctaid.y": U32, CtaidZ = "%ctaid.z": U32,
+    NctaidX = "%nctaid.x": U32, NctaidY = "%nctaid.y": U32, NctaidZ = "%nctaid.z": U32,
+    Laneid = "%laneid": U32, Warpid = "%warpid": U32, Nwarpid = "%nwarpid": U32,
+    Smid = "%smid": U32, Nsmid = "%nsmid": U32, Gridid = "%gridid": U64,
+    LanemaskEq = "%lanemask_eq": U32, LanemaskLe = "%lanemask_le": U32, LanemaskLt = "%lanemask_lt": U32,
+    LanemaskGe = "%lanemask_ge": U32, LanemaskGt = "%lanemask_gt": U32,
+    Clock = "%clock": U32, ClockHi = "%clock_hi": U32, Clock64 = "%clock64": U64,
+    Globaltimer = "%globaltimer": U64, GlobaltimerLo = "%globaltimer_lo": U32, GlobaltimerHi = "%globaltimer_hi": U32,
+    TotalSmemSize = "%total_smem_size": U32, DynamicSmemSize = "%dynamic_smem_size": U32,
+    ClusteridX = "%clusterid.x": U32, NclusteridX = "%nclusterid.x": U32,
+    ClusterCtaidX = "%cluster_ctaid.x": U32, ClusterNctaidX = "%cluster_nctaid.x": U32,
+    ClusterCtarank = "%cluster_ctarank": U32, ClusterNctarank = "%cluster_nctarank": U32,
+}
+
+impl SpecialReg {
+    /// The special register with this name.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|r| r.text() == text)
+    }
+
+    /// The least `sm_` that has it.
+    pub fn least_sm(self) -> u16 {
+        use SpecialReg::*;
+        match self {
+            ClusteridX | NclusteridX | ClusterCtaidX | ClusterNctaidX | ClusterCtarank | ClusterNctarank => 90,
+            _ => 75,
+        }
+    }
+}
+
+impl fmt::Display for SpecialReg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}

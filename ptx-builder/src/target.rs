@@ -1,0 +1,100 @@
+//! GPU targets and PTX language versions.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A PTX language version, `major * 10 + minor`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct PtxVersion(pub u16);
+
+impl fmt::Display for PtxVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0 / 10, self.0 % 10)
+    }
+}
+
+/// A target architecture, `sm_N`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Target(u16);
+
+/// The targets that this library writes for, each with the first PTX version
+/// that names it (PTX ISA 11.1.2, "Release notes").
+const TARGETS: &[(u16, u16)] = &[
+    (75, 63),
+    (80, 70),
+    (86, 71),
+    (87, 74),
+    (88, 90),
+    (89, 78),
+    (90, 78),
+    (100, 86),
+    (103, 88),
+    (110, 90),
+    (120, 87),
+    (121, 88),
+];
+
+#[allow(missing_docs)] // the names say it
+impl Target {
+    pub const SM_75: Target = Target(75);
+    pub const SM_80: Target = Target(80);
+    pub const SM_86: Target = Target(86);
+    pub const SM_89: Target = Target(89);
+    pub const SM_90: Target = Target(90);
+    pub const SM_100: Target = Target(100);
+    pub const SM_120: Target = Target(120);
+}
+
+impl Target {
+    /// The targets that every release is assembled for.
+    pub const TESTED: [Target; 7] =
+        [Self::SM_75, Self::SM_80, Self::SM_86, Self::SM_89, Self::SM_90, Self::SM_100, Self::SM_120];
+
+    /// The target `sm_<sm>`; an error names the known ones.
+    pub fn new(sm: u16) -> Result<Target, UnknownTarget> {
+        if TARGETS.iter().any(|&(t, _)| t == sm) { Ok(Target(sm)) } else { Err(UnknownTarget(format!("sm_{sm}"))) }
+    }
+
+    /// The number after `sm_`.
+    pub const fn sm(self) -> u16 {
+        self.0
+    }
+
+    /// The first PTX version that knows this target.
+    pub fn least_ptx(self) -> PtxVersion {
+        PtxVersion(TARGETS.iter().find(|&&(t, _)| t == self.0).map_or(63, |&(_, v)| v))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sm_{}", self.0)
+    }
+}
+
+/// A target that is not known here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnknownTarget(pub String);
+
+impl std::error::Error for UnknownTarget {}
+
+impl fmt::Display for UnknownTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown target '{}'; known targets:", self.0)?;
+        for (i, (sm, _)) in TARGETS.iter().enumerate() {
+            write!(f, "{} sm_{sm}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Target {
+    type Err = UnknownTarget;
+
+    /// Reads `sm_90` or `90`.
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let digits = s.strip_prefix("sm_").unwrap_or(s);
+        let unknown = || UnknownTarget(s.to_owned());
+        Target::new(digits.parse().map_err(|_| unknown())?).map_err(|_| unknown())
+    }
+}
