@@ -1,1 +1,6 @@
 //! Quantized Qwen3-MoE from GGUF files.
+
+mod bundled;
+pub mod gguf;
+
+pub use bundled::{BUNDLED_NAME, bundled, bundled_bytes};

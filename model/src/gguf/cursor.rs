@@ -1,0 +1,93 @@
+//! Bounded reads of little-endian items.
+
+use super::error::{GgufError, GgufErrorKind};
+use std::sync::Arc;
+
+/// A position in a file's bytes. No read goes beyond them.
+pub(super) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    file: &'a Arc<str>,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(file: &'a Arc<str>, bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, file }
+    }
+
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn left(&self) -> u64 {
+        (self.bytes.len() - self.at) as u64
+    }
+
+    pub(super) fn error(&self, kind: GgufErrorKind) -> GgufError {
+        GgufError::new(self.file, kind)
+    }
+
+    /// The next `len` bytes; `what` names them if the file ends first.
+    pub(super) fn take(&mut self, len: u64, what: impl Fn() -> String) -> Result<&'a [u8], GgufError> {
+        if len > self.left() {
+            return Err(self.error(GgufErrorKind::Truncated {
+                what: what(),
+                offset: self.at as u64,
+                need: len,
+                have: self.left(),
+            }));
+        }
+        let start = self.at;
+        self.at += len as usize;
+        Ok(&self.bytes[start..self.at])
+    }
+
+    fn array<const N: usize>(&mut self, what: impl Fn() -> String) -> Result<[u8; N], GgufError> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.take(N as u64, what)?);
+        Ok(out)
+    }
+
+    pub(super) fn u8(&mut self, what: impl Fn() -> String) -> Result<u8, GgufError> {
+        Ok(u8::from_le_bytes(self.array(what)?))
+    }
+
+    pub(super) fn u16(&mut self, what: impl Fn() -> String) -> Result<u16, GgufError> {
+        Ok(u16::from_le_bytes(self.array(what)?))
+    }
+
+    pub(super) fn u32(&mut self, what: impl Fn() -> String) -> Result<u32, GgufError> {
+        Ok(u32::from_le_bytes(self.array(what)?))
+    }
+
+    pub(super) fn u64(&mut self, what: impl Fn() -> String) -> Result<u64, GgufError> {
+        Ok(u64::from_le_bytes(self.array(what)?))
+    }
+
+    /// A count of items that take at least `least` bytes each, checked against what is left.
+    pub(super) fn count(&mut self, least: u64, what: impl Fn() -> String) -> Result<usize, GgufError> {
+        let count = self.u64(|| format!("the number of {}", what()))?;
+        self.check_count(count, least, what)?;
+        Ok(count as usize)
+    }
+
+    /// Fails if `count` items of at least `least` bytes do not fit in what is left.
+    pub(super) fn check_count(&self, count: u64, least: u64, what: impl Fn() -> String) -> Result<(), GgufError> {
+        let most = self.left() / least;
+        if count > most {
+            return Err(self.error(GgufErrorKind::Count { what: what(), count, most, have: self.left() }));
+        }
+        Ok(())
+    }
+
+    /// A length and so many bytes of UTF-8.
+    pub(super) fn str(&mut self, most: u64, what: impl Fn() -> String) -> Result<&'a str, GgufError> {
+        let len = self.u64(|| format!("the length of {}", what()))?;
+        if len > most {
+            return Err(self.error(GgufErrorKind::StringLength { what: what(), len, most }));
+        }
+        let bytes = self.take(len, &what)?;
+        std::str::from_utf8(bytes)
+            .map_err(|e| self.error(GgufErrorKind::Utf8 { what: what(), valid_up_to: e.valid_up_to() }))
+    }
+}

@@ -1,0 +1,310 @@
+//! What can be wrong with a GGUF file.
+
+use super::types::{TensorType, ValueType, type_name};
+use std::{error::Error, fmt, io, sync::Arc};
+
+/// A GGUF file that cannot be read, written or used, with the file's name and the reason.
+#[derive(Debug, Clone)]
+pub struct GgufError {
+    file: Arc<str>,
+    kind: Arc<GgufErrorKind>,
+}
+
+impl GgufError {
+    pub(crate) fn new(file: &Arc<str>, kind: GgufErrorKind) -> Self {
+        Self { file: file.clone(), kind: Arc::new(kind) }
+    }
+
+    /// The file, as it was named when opened.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The reason.
+    pub fn kind(&self) -> &GgufErrorKind {
+        &self.kind
+    }
+}
+
+impl fmt::Display for GgufError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.kind)
+    }
+}
+
+impl Error for GgufError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
+}
+
+/// The reason of a [`GgufError`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GgufErrorKind {
+    /// The system refused to open, map or write the file.
+    #[error("cannot {action} the file")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The path is a directory or a device.
+    #[error("is not a regular file; expected a .gguf file")]
+    NotAFile,
+    /// The first four bytes are not `GGUF`.
+    #[error(
+        "is not a GGUF file: it starts with \"{}\", expected \"GGUF\"",
+        found.escape_ascii()
+    )]
+    Magic {
+        /// The first bytes.
+        found: Vec<u8>,
+    },
+    /// The version's bytes are in the other order.
+    #[error(
+        "is a big-endian GGUF file; only little-endian files are read: convert the model again on, or for, a little-endian machine"
+    )]
+    BigEndian,
+    /// A version that is not read.
+    #[error("is GGUF version {found}; versions 2 and 3 are read: convert the model again with a current llama.cpp")]
+    Version {
+        /// The version in the file.
+        found: u32,
+    },
+    /// The file ends inside an item.
+    #[error(
+        "ends inside {what}: {need} bytes are needed at offset {offset}, {have} are left; the file is truncated, fetch it again"
+    )]
+    Truncated {
+        /// The item.
+        what: String,
+        /// Byte offset of the read.
+        offset: u64,
+        /// Bytes needed.
+        need: u64,
+        /// Bytes left in the file.
+        have: u64,
+    },
+    /// A count in the header that the file cannot hold.
+    #[error(
+        "says that it has {count} {what}, but {have} bytes hold at most {most}; the file is corrupt or truncated, fetch it again"
+    )]
+    Count {
+        /// What is counted.
+        what: String,
+        /// The count in the file.
+        count: u64,
+        /// The largest count possible.
+        most: u64,
+        /// Bytes left in the file.
+        have: u64,
+    },
+    /// Text that is longer than the format allows.
+    #[error("{what} is {len} bytes long, at most {most} are allowed; the file is corrupt")]
+    StringLength {
+        /// The text's role.
+        what: String,
+        /// Its length in bytes.
+        len: u64,
+        /// The longest allowed.
+        most: u64,
+    },
+    /// Text that is not UTF-8.
+    #[error("{what} is not UTF-8 from its byte {valid_up_to} on; the file is corrupt")]
+    Utf8 {
+        /// The text's role.
+        what: String,
+        /// Bytes that are UTF-8.
+        valid_up_to: usize,
+    },
+    /// An empty metadata key or tensor name.
+    #[error("{what} has an empty name; the file is corrupt")]
+    EmptyName {
+        /// Which key or tensor, by position.
+        what: String,
+    },
+    /// A metadata value type that GGUF does not have.
+    #[error("key \"{key}\" has value type {id}; GGUF has 0 to 12, so the file is corrupt or newer than this program")]
+    ValueType {
+        /// The key.
+        key: String,
+        /// The type's number.
+        id: u32,
+    },
+    /// A bool that is neither 0 nor 1.
+    #[error("key \"{key}\" is a bool of value {value}, expected 0 or 1; the file is corrupt")]
+    Bool {
+        /// The key.
+        key: String,
+        /// The byte.
+        value: u8,
+    },
+    /// Arrays nested too deep.
+    #[error("key \"{key}\" nests arrays deeper than {most}; the file is corrupt")]
+    Depth {
+        /// The key.
+        key: String,
+        /// The deepest allowed.
+        most: usize,
+    },
+    /// A key that appears twice.
+    #[error("key \"{key}\" appears twice; the file is corrupt")]
+    DuplicateKey {
+        /// The key.
+        key: String,
+    },
+    /// A tensor that appears twice.
+    #[error("tensor \"{tensor}\" appears twice; the file is corrupt")]
+    DuplicateTensor {
+        /// The tensor.
+        tensor: String,
+    },
+    /// `general.alignment` that is no usable alignment.
+    #[error("key \"general.alignment\" is {value}, expected a power of two from 8 to 65536")]
+    Alignment {
+        /// The value.
+        value: u64,
+    },
+    /// A part of a split model.
+    #[error(
+        "is one of {count} parts of a split model; join them with `llama-gguf-split --merge FIRST-PART OUT.gguf` and use the result"
+    )]
+    Split {
+        /// The number of parts.
+        count: u64,
+    },
+    /// A tensor with no or too many dimensions.
+    #[error("tensor \"{tensor}\" has {found} dimensions, expected 1 to 4; the file is corrupt")]
+    Dimensions {
+        /// The tensor.
+        tensor: String,
+        /// The number of dimensions.
+        found: u32,
+    },
+    /// A tensor with a dimension of 0, or a size beyond what can be addressed.
+    #[error("tensor \"{tensor}\" has dimensions {dims:?}, whose size is zero or overflows; the file is corrupt")]
+    Size {
+        /// The tensor.
+        tensor: String,
+        /// Its dimensions, innermost first.
+        dims: Vec<u64>,
+    },
+    /// A tensor type that ptxgen does not read.
+    #[error(
+        "tensor \"{tensor}\" has type {} (number {id}); supported are F32, F16, BF16, Q8_0, Q4_K and Q6_K: quantize the model as Q4_K_M, Q6_K or Q8_0",
+        type_name(*id)
+    )]
+    TensorType {
+        /// The tensor.
+        tensor: String,
+        /// The type's number.
+        id: u32,
+    },
+    /// A row that is not a whole number of blocks.
+    #[error("tensor \"{tensor}\" has rows of {row} weights, but {ty} needs a multiple of {}", ty.block_len())]
+    Block {
+        /// The tensor.
+        tensor: String,
+        /// Its type.
+        ty: TensorType,
+        /// The innermost dimension.
+        row: u64,
+    },
+    /// A tensor that does not start at the file's alignment.
+    #[error(
+        "tensor \"{tensor}\" starts at data offset {offset}, expected a multiple of the alignment {alignment}; the file is corrupt"
+    )]
+    Misaligned {
+        /// The tensor.
+        tensor: String,
+        /// Its offset in the data section.
+        offset: u64,
+        /// The file's alignment.
+        alignment: u64,
+    },
+    /// A tensor that ends beyond the file.
+    #[error(
+        "tensor \"{tensor}\" takes {len} bytes from offset {start}, but the file has {have} bytes; the file is truncated, fetch it again"
+    )]
+    OutOfFile {
+        /// The tensor.
+        tensor: String,
+        /// Its offset in the file.
+        start: u64,
+        /// Its size in bytes.
+        len: u64,
+        /// The file's size in bytes.
+        have: u64,
+    },
+    /// Two tensors that share bytes.
+    #[error("tensors \"{first}\" and \"{second}\" share bytes; the file is corrupt")]
+    Overlap {
+        /// The tensor that starts first.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// A key that is needed and missing.
+    #[error("has no key \"{key}\"{}", did_you_mean(near))]
+    MissingKey {
+        /// The key.
+        key: String,
+        /// A similar key that is there.
+        near: Option<String>,
+    },
+    /// A key whose value has another type than needed.
+    #[error("key \"{key}\" is of type {found}, expected {expected}")]
+    KeyType {
+        /// The key.
+        key: String,
+        /// What is needed.
+        expected: &'static str,
+        /// What is there.
+        found: ValueType,
+    },
+    /// A number that the needed type cannot hold.
+    #[error("key \"{key}\" is {value}, expected {expected}")]
+    KeyRange {
+        /// The key.
+        key: String,
+        /// What is needed.
+        expected: &'static str,
+        /// What is there.
+        value: String,
+    },
+    /// A tensor that is needed and missing.
+    #[error("has no tensor \"{tensor}\"{}", did_you_mean(near))]
+    MissingTensor {
+        /// The tensor.
+        tensor: String,
+        /// A similar tensor that is there.
+        near: Option<String>,
+    },
+    /// A tensor read as another type than it has.
+    #[error("tensor \"{tensor}\" has type {found}, expected {expected}")]
+    WrongTensorType {
+        /// The tensor.
+        tensor: String,
+        /// What is needed.
+        expected: TensorType,
+        /// What is there.
+        found: TensorType,
+    },
+    /// A writer that was given too few or too many bytes for its tensors.
+    #[error("was given {given} bytes of tensor data, expected {expected} for the tensors declared")]
+    WrittenSize {
+        /// Bytes that the declared tensors take.
+        expected: u64,
+        /// Bytes given.
+        given: u64,
+    },
+}
+
+fn did_you_mean(near: &Option<String>) -> String {
+    match near {
+        Some(n) => format!("; there is \"{n}\""),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,174 @@
+//! GGUF files: a validating, memory-mapped reader and an atomic writer.
+//!
+//! The reader takes versions 2 and 3, little-endian, with all metadata types and the tensor types
+//! of [`TensorType`]. Everything is validated when a file is opened; what is handed out afterwards
+//! needs no further checks. Format: the GGUF specification in ggml's `docs/gguf.md`.
+//!
+//! ```
+//! use ptxgen_model::gguf::{Gguf, GgufWriter, TensorType};
+//!
+//! let mut w = GgufWriter::new();
+//! w.set("general.architecture", "qwen3moe");
+//! w.tensor("output_norm.weight", &[4], TensorType::F32);
+//! let bytes = w.to_bytes(&[0; 16])?;
+//!
+//! let gguf = Gguf::from_bytes("example.gguf", &bytes)?;
+//! assert_eq!(gguf.metadata().str("general.architecture")?, "qwen3moe");
+//! assert_eq!(gguf.tensor("output_norm.weight")?.dims, [4]);
+//! # Ok::<(), ptxgen_model::gguf::GgufError>(())
+//! ```
+
+mod cursor;
+mod error;
+mod metadata;
+mod parse;
+mod storage;
+mod suggest;
+mod tensor;
+mod types;
+mod value;
+mod writer;
+
+pub use error::{GgufError, GgufErrorKind};
+pub use metadata::Metadata;
+pub use tensor::TensorView;
+pub use types::{TensorType, ValueType};
+pub use value::{Array, Strings, Value};
+pub use writer::{GgufFile, GgufWriter};
+
+use parse::Header;
+use std::{fs::File, path::Path, sync::Arc};
+use storage::Storage;
+use tensor::TensorInfo;
+
+/// An open, validated GGUF file.
+pub struct Gguf {
+    file: Arc<str>,
+    storage: Storage,
+    header: Header,
+}
+
+impl Gguf {
+    /// Maps and validates a file. Its bytes are paged in when tensors are read.
+    ///
+    /// The file must not be changed while it is open: the system shows changes through the map,
+    /// and a file cut short under it ends the process.
+    ///
+    /// # Errors
+    /// If the file cannot be mapped, or breaks any rule of [`GgufErrorKind`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, GgufError> {
+        let path = path.as_ref();
+        let file: Arc<str> = path.to_string_lossy().into();
+        let io = |action| {
+            let file = file.clone();
+            move |source| GgufError::new(&file, GgufErrorKind::Io { action, source })
+        };
+        let opened = File::open(path).map_err(io("open"))?;
+        if !opened.metadata().map_err(io("examine"))?.is_file() {
+            return Err(GgufError::new(&file, GgufErrorKind::NotAFile));
+        }
+        // SAFETY: the map is read-only and the documentation above asks that the file is not
+        // changed meanwhile, which no process can prevent.
+        let map = unsafe { memmap2::Mmap::map(&opened) }.map_err(io("map"))?;
+        Self::new(file, Storage::Mapped(map))
+    }
+
+    /// Validates bytes that live as long as the program and uses them in place. They should be
+    /// aligned to 64 for [`TensorView::f32s`] to borrow.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); `name` stands for the file.
+    pub fn from_static(name: &str, bytes: &'static [u8]) -> Result<Self, GgufError> {
+        Self::new(name.into(), Storage::Static(bytes))
+    }
+
+    /// Validates a copy of `bytes`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); `name` stands for the file.
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, GgufError> {
+        Self::new(name.into(), Storage::copy_of(bytes))
+    }
+
+    fn new(file: Arc<str>, storage: Storage) -> Result<Self, GgufError> {
+        let header = Header::parse(&file, storage.bytes())?;
+        Ok(Self { file, storage, header })
+    }
+
+    /// The file's name as it was opened.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The format's version, 2 or 3.
+    pub fn version(&self) -> u32 {
+        self.header.version
+    }
+
+    /// The alignment of tensors in the file, in bytes.
+    pub fn alignment(&self) -> usize {
+        self.header.alignment
+    }
+
+    /// The file's size in bytes.
+    pub fn file_bytes(&self) -> usize {
+        self.storage.bytes().len()
+    }
+
+    /// Byte offset of the first tensor's place.
+    pub fn data_start(&self) -> usize {
+        self.header.data_start
+    }
+
+    /// The key-value pairs.
+    pub fn metadata(&self) -> &Metadata {
+        &self.header.metadata
+    }
+
+    /// All tensors, in the order of the file's table.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = TensorView<'_>> {
+        let tensors = self.header.tensors.iter();
+        tensors.map(|(name, info)| self.view(name, info))
+    }
+
+    /// The tensor `name`, if present.
+    pub fn find(&self, name: &str) -> Option<TensorView<'_>> {
+        let (_, name, info) = self.header.tensors.get_full(name)?;
+        Some(self.view(name, info))
+    }
+
+    /// The tensor `name`.
+    ///
+    /// # Errors
+    /// If the file has none of this name; a similar one is named.
+    pub fn tensor(&self, name: &str) -> Result<TensorView<'_>, GgufError> {
+        self.find(name).ok_or_else(|| {
+            let names = self.header.tensors.keys().map(|k| &**k);
+            let kind = GgufErrorKind::MissingTensor {
+                tensor: name.into(),
+                near: suggest::nearest(name, names).map(Into::into),
+            };
+            GgufError::new(&self.file, kind)
+        })
+    }
+
+    fn view<'a>(&'a self, name: &'a str, info: &'a TensorInfo) -> TensorView<'a> {
+        TensorView {
+            file: &self.file,
+            name,
+            dims: &info.dims,
+            ty: info.ty,
+            data: &self.storage.bytes()[info.start..][..info.len],
+        }
+    }
+}
+
+impl std::fmt::Debug for Gguf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gguf")
+            .field("file", &self.file)
+            .field("version", &self.header.version)
+            .field("tensors", &self.header.tensors.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,224 @@
+//! The tensor and value types of a GGUF file.
+
+use std::fmt;
+
+/// How the elements of a tensor are stored (ggml `ggml_type`), restricted to what ptxgen reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(non_camel_case_types)] // ggml's names
+pub enum TensorType {
+    /// IEEE binary32.
+    F32,
+    /// IEEE binary16.
+    F16,
+    /// The upper half of an IEEE binary32.
+    BF16,
+    /// 32 signed bytes and one f16 scale (ggml `block_q8_0`, 34 bytes).
+    Q8_0,
+    /// Superblocks of 256 4-bit weights (ggml `block_q4_K`, 144 bytes).
+    Q4_K,
+    /// Superblocks of 256 6-bit weights (ggml `block_q6_K`, 210 bytes).
+    Q6_K,
+}
+
+impl TensorType {
+    /// Every type that ptxgen reads.
+    pub const ALL: [Self; 6] = [Self::F32, Self::F16, Self::BF16, Self::Q8_0, Self::Q4_K, Self::Q6_K];
+
+    /// The number that stands for the type in a file (ggml `enum ggml_type`).
+    pub const fn id(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Q8_0 => 8,
+            Self::Q4_K => 12,
+            Self::Q6_K => 14,
+            Self::BF16 => 30,
+        }
+    }
+
+    /// The type with this number, if ptxgen reads it.
+    pub fn from_id(id: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|t| t.id() == id)
+    }
+
+    /// Weights in a block; a row of a tensor is a whole number of blocks.
+    pub const fn block_len(self) -> usize {
+        match self {
+            Self::F32 | Self::F16 | Self::BF16 => 1,
+            Self::Q8_0 => 32,
+            Self::Q4_K | Self::Q6_K => 256,
+        }
+    }
+
+    /// Bytes of a block.
+    pub const fn block_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::BF16 => 2,
+            Self::Q8_0 => 34,
+            Self::Q4_K => 144,
+            Self::Q6_K => 210,
+        }
+    }
+
+    /// ggml's name of the type.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::BF16 => "BF16",
+            Self::Q8_0 => "Q8_0",
+            Self::Q4_K => "Q4_K",
+            Self::Q6_K => "Q6_K",
+        }
+    }
+
+    /// Bytes of `elements` weights; `None` if they are not whole blocks or the size overflows.
+    pub fn bytes_of(self, elements: usize) -> Option<usize> {
+        if !elements.is_multiple_of(self.block_len()) {
+            return None;
+        }
+        (elements / self.block_len()).checked_mul(self.block_bytes())
+    }
+}
+
+impl fmt::Display for TensorType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// ggml's name of a tensor type number, also of those that ptxgen does not read.
+pub(super) fn type_name(id: u32) -> &'static str {
+    match id {
+        0 => "F32",
+        1 => "F16",
+        2 => "Q4_0",
+        3 => "Q4_1",
+        6 => "Q5_0",
+        7 => "Q5_1",
+        8 => "Q8_0",
+        9 => "Q8_1",
+        10 => "Q2_K",
+        11 => "Q3_K",
+        12 => "Q4_K",
+        13 => "Q5_K",
+        14 => "Q6_K",
+        15 => "Q8_K",
+        16 => "IQ2_XXS",
+        17 => "IQ2_XS",
+        18 => "IQ3_XXS",
+        19 => "IQ1_S",
+        20 => "IQ4_NL",
+        21 => "IQ3_S",
+        22 => "IQ2_S",
+        23 => "IQ4_XS",
+        24 => "I8",
+        25 => "I16",
+        26 => "I32",
+        27 => "I64",
+        28 => "F64",
+        29 => "IQ1_M",
+        30 => "BF16",
+        34 => "TQ1_0",
+        35 => "TQ2_0",
+        39 => "MXFP4",
+        _ => "unknown",
+    }
+}
+
+/// The type of a metadata value (GGUF `gguf_metadata_value_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ValueType {
+    /// Unsigned 8 bits.
+    U8,
+    /// Signed 8 bits.
+    I8,
+    /// Unsigned 16 bits.
+    U16,
+    /// Signed 16 bits.
+    I16,
+    /// Unsigned 32 bits.
+    U32,
+    /// Signed 32 bits.
+    I32,
+    /// IEEE binary32.
+    F32,
+    /// One byte, 0 or 1.
+    Bool,
+    /// UTF-8 text.
+    Str,
+    /// A list of values of one type.
+    Array,
+    /// Unsigned 64 bits.
+    U64,
+    /// Signed 64 bits.
+    I64,
+    /// IEEE binary64.
+    F64,
+}
+
+impl ValueType {
+    const BY_ID: [Self; 13] = [
+        Self::U8,
+        Self::I8,
+        Self::U16,
+        Self::I16,
+        Self::U32,
+        Self::I32,
+        Self::F32,
+        Self::Bool,
+        Self::Str,
+        Self::Array,
+        Self::U64,
+        Self::I64,
+        Self::F64,
+    ];
+
+    /// The type with this number in a file.
+    pub fn from_id(id: u32) -> Option<Self> {
+        Self::BY_ID.get(id as usize).copied()
+    }
+
+    /// The number that stands for the type in a file.
+    pub fn id(self) -> u32 {
+        // BY_ID lists the variants in the order of their declaration.
+        self as u32
+    }
+
+    /// The least number of bytes that a value takes in a file.
+    pub(super) fn least_bytes(self) -> u64 {
+        match self {
+            Self::U8 | Self::I8 | Self::Bool => 1,
+            Self::U16 | Self::I16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+            Self::U64 | Self::I64 | Self::F64 | Self::Str => 8,
+            Self::Array => 12,
+        }
+    }
+
+    /// The name used in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "u8",
+            Self::I8 => "i8",
+            Self::U16 => "u16",
+            Self::I16 => "i16",
+            Self::U32 => "u32",
+            Self::I32 => "i32",
+            Self::F32 => "f32",
+            Self::Bool => "bool",
+            Self::Str => "string",
+            Self::Array => "array",
+            Self::U64 => "u64",
+            Self::I64 => "i64",
+            Self::F64 => "f64",
+        }
+    }
+}
+
+impl fmt::Display for ValueType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
