@@ -1,0 +1,75 @@
+//! Why a file is not a model that can be run.
+
+use super::ARCHITECTURE;
+use crate::gguf::{GgufError, TensorType};
+
+/// A file that is no Qwen3-MoE model, or one that ptxgen cannot run exactly.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A key or tensor is missing or unreadable.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// Another architecture.
+    #[error("{file}: architecture \"{found}\" is not supported; only \"{ARCHITECTURE}\" (Qwen3-MoE) is")]
+    Architecture {
+        /// The file.
+        file: String,
+        /// `general.architecture`.
+        found: String,
+    },
+    /// A key with a value that is wrong or not supported.
+    #[error("{file}: key \"{key}\" is {found}, expected {expected}")]
+    Key {
+        /// The file.
+        file: String,
+        /// The key.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What is supported.
+        expected: String,
+    },
+    /// A key of the architecture that is not known.
+    #[error("{file}: key \"{key}\" is not known and could change what the model computes; not supported")]
+    UnknownKey {
+        /// The file.
+        file: String,
+        /// The key.
+        key: String,
+    },
+    /// A tensor of the wrong shape.
+    #[error("{file}: tensor \"{tensor}\" has dimensions {found:?}, expected {expected:?} (innermost first)")]
+    Shape {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+        /// Its dimensions.
+        found: Vec<usize>,
+        /// The dimensions that the metadata asks for.
+        expected: Vec<usize>,
+    },
+    /// A norm or router that is not F32.
+    #[error("{file}: tensor \"{tensor}\" has type {found}, expected F32")]
+    Type {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+        /// Its type.
+        found: TensorType,
+    },
+    /// A tensor that such a model does not have.
+    #[error(
+        "{file}: tensor \"{tensor}\" is not part of a Qwen3-MoE of {blocks} layers and could change what the model computes; not supported"
+    )]
+    UnknownTensor {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+        /// `block_count`.
+        blocks: usize,
+    },
+}

@@ -1,0 +1,84 @@
+//! What a Qwen3-MoE file says of its model, checked before anything is computed.
+
+mod error;
+mod keys;
+mod tensors;
+
+pub use error::ConfigError;
+pub use tensors::TensorRole;
+
+use crate::gguf::Gguf;
+
+/// The hyperparameters of a Qwen3-MoE model. Immutable facts of a file, so every field is public.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Qwen3MoeConfig {
+    /// Layers (`block_count`).
+    pub blocks: usize,
+    /// The longest sequence that the model was made for (`context_length`).
+    pub context: usize,
+    /// Width of the residual stream (`embedding_length`).
+    pub hidden: usize,
+    /// Query heads (`attention.head_count`).
+    pub heads: usize,
+    /// Key and value heads (`attention.head_count_kv`), a divisor of `heads`.
+    pub kv_heads: usize,
+    /// Width of a head (`attention.key_length`), even. The query width is `heads * head_dim`,
+    /// which need not be `hidden`.
+    pub head_dim: usize,
+    /// Experts of a layer (`expert_count`).
+    pub experts: usize,
+    /// Experts that a token goes through (`expert_used_count`), at most `experts`.
+    pub experts_used: usize,
+    /// Inner width of an expert (`expert_feed_forward_length`).
+    pub expert_ff: usize,
+    /// Rows of the embedding.
+    pub vocab: usize,
+    /// RMSNorm's epsilon (`attention.layer_norm_rms_epsilon`).
+    pub rms_eps: f32,
+    /// RoPE's base (`rope.freq_base`).
+    pub rope_base: f32,
+    /// Whether the output projection is the embedding, because `output.weight` is absent.
+    pub tied: bool,
+}
+
+impl Qwen3MoeConfig {
+    /// Reads and checks the hyperparameters, and that exactly the tensors of such a model are
+    /// there, each in its shape and with a type it may have.
+    ///
+    /// # Errors
+    /// Names the architecture, key or tensor that is missing, wrong, or not supported. A key of
+    /// the architecture that is not known here is refused too: it could change what the model
+    /// computes.
+    pub fn from_gguf(gguf: &Gguf) -> Result<Self, ConfigError> {
+        let config = keys::read(gguf)?;
+        tensors::check(gguf, &config)?;
+        Ok(config)
+    }
+
+    /// Width of all query heads together.
+    pub fn query_width(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Width of all key heads together, which is that of the value heads.
+    pub fn kv_width(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+
+    /// Bytes of the KV cache for each position, with `element` bytes a value (4 for f32, 2 for
+    /// f16).
+    pub fn kv_bytes_per_token(&self, element: usize) -> usize {
+        self.blocks * 2 * self.kv_width() * element
+    }
+
+    /// The tensors of the model, in the order in which `ptxgen synth` writes them.
+    pub fn tensors(&self) -> impl Iterator<Item = (TensorRole, Option<usize>)> {
+        let whole = TensorRole::WHOLE.into_iter();
+        let whole = whole.filter(|r| !(self.tied && *r == TensorRole::Output));
+        let blocks = (0..self.blocks).flat_map(|b| TensorRole::BLOCK.map(|r| (r, Some(b))));
+        whole.map(|r| (r, None)).chain(blocks)
+    }
+}
+
+/// The one architecture that is supported, as `general.architecture` names it.
+pub const ARCHITECTURE: &str = "qwen3moe";
