@@ -4,7 +4,9 @@
 //! instructions, each an entry of the one [instruction table](table) with its
 //! operands. Everything this crate does with it derives from that table.
 pub mod ir;
+pub mod ptxas;
 pub mod table;
 pub mod target;
+pub mod tools;
 pub mod types;
 pub mod verify;
