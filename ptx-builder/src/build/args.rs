@@ -1,0 +1,157 @@
+//! Kernel parameters as types.
+
+use std::marker::PhantomData;
+
+use super::pointer::{Global, ReadOnly};
+use super::state::{compute, with};
+use super::{Scalar, Val};
+use crate::ir::{Address, Base, Operand, Param, Symbol};
+use crate::table::{Mod, Op};
+use crate::types::{ScalarType, Space};
+
+/// A buffer that the kernel reads and nobody writes while it runs.
+pub struct In<T>(PhantomData<T>);
+
+/// A buffer that the kernel writes; what it held does not matter.
+pub struct Out<T>(PhantomData<T>);
+
+/// A buffer that the kernel reads and writes.
+pub struct InOut<T>(PhantomData<T>);
+
+/// What a launch needs to know of a parameter.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ArgInfo {
+    /// A number passed by value.
+    Scalar(ScalarType),
+    /// A buffer of elements.
+    Buffer {
+        /// Element type.
+        ty: ScalarType,
+        /// Whether the kernel reads it.
+        reads: bool,
+        /// Whether the kernel writes it.
+        writes: bool,
+    },
+}
+
+/// A parameter's type: a number, or [`In`], [`Out`], [`InOut`] of elements.
+pub trait Arg {
+    /// What the kernel's closure gets for it.
+    type Handle: Copy;
+    /// What a launch needs to know of it.
+    const INFO: ArgInfo;
+    /// Declares it and loads it.
+    #[doc(hidden)]
+    fn declare(name: &str) -> Self::Handle;
+}
+
+#[track_caller]
+fn load<T: Scalar>(name: &str, pointer: Option<(Space, u32)>) -> Val<T> {
+    let index = with(|s| {
+        s.kernel.params.push(Param {
+            name: format!("{}_{name}", s.kernel.name),
+            ty: T::TY,
+            len: None,
+            align: None,
+            pointer,
+        });
+        s.kernel.params.len() as u32 - 1
+    });
+    let address = Operand::Address(Address { base: Base::Symbol(Symbol::Param(index)), offset: 0 });
+    compute::<T>(Op::Ld, &[Mod::Param, Mod::Ty(T::TY)], &[address]).named(name)
+}
+
+/// Pointers are aligned to 16 bytes: runtimes allocate so, and wide accesses need it.
+const POINTER: Option<(Space, u32)> = Some((Space::Global, 16));
+
+#[track_caller]
+fn load_pointer(name: &str) -> Val<u64> {
+    let generic = load::<u64>(name, POINTER);
+    compute(Op::Cvta, &[Mod::To, Mod::Global, Mod::Ty(ScalarType::U64)], &[generic.operand()])
+}
+
+macro_rules! scalar_args {
+    ($($t:ty),*) => {$(
+        impl Arg for $t {
+            type Handle = Val<$t>;
+            const INFO: ArgInfo = ArgInfo::Scalar(<$t as Scalar>::TY);
+            #[track_caller]
+            fn declare(name: &str) -> Val<$t> {
+                load(name, None)
+            }
+        }
+    )*};
+}
+scalar_args!(u32, u64, i32, i64, f32, f64);
+
+impl<T: Scalar> Arg for In<T> {
+    type Handle = ReadOnly<T>;
+    const INFO: ArgInfo = ArgInfo::Buffer { ty: T::TY, reads: true, writes: false };
+    #[track_caller]
+    fn declare(name: &str) -> ReadOnly<T> {
+        Global::<T>::from_address(load_pointer(name)).read_only()
+    }
+}
+
+impl<T: Scalar> Arg for Out<T> {
+    type Handle = Global<T>;
+    const INFO: ArgInfo = ArgInfo::Buffer { ty: T::TY, reads: false, writes: true };
+    #[track_caller]
+    fn declare(name: &str) -> Global<T> {
+        Global::from_address(load_pointer(name))
+    }
+}
+
+impl<T: Scalar> Arg for InOut<T> {
+    type Handle = Global<T>;
+    const INFO: ArgInfo = ArgInfo::Buffer { ty: T::TY, reads: true, writes: true };
+    #[track_caller]
+    fn declare(name: &str) -> Global<T> {
+        Global::from_address(load_pointer(name))
+    }
+}
+
+/// A parameter list: a tuple of up to sixteen [`Arg`]s.
+pub trait Args {
+    /// The parameters' names, one each.
+    type Names: AsRef<[&'static str]>;
+    /// What the kernel's closure gets.
+    type Handles: Copy;
+    /// What a launch needs to know of each.
+    const INFO: &'static [ArgInfo];
+    /// Declares and loads all.
+    #[doc(hidden)]
+    fn declare(names: &Self::Names) -> Self::Handles;
+}
+
+macro_rules! arg_lists {
+    ($($n:literal: $($t:ident $i:tt),*;)*) => {$(
+        impl<$($t: Arg),*> Args for ($($t,)*) {
+            type Names = [&'static str; $n];
+            type Handles = ($($t::Handle,)*);
+            const INFO: &'static [ArgInfo] = &[$($t::INFO),*];
+            #[track_caller]
+            fn declare(names: &Self::Names) -> Self::Handles {
+                ($($t::declare(names[$i]),)*)
+            }
+        }
+    )*};
+}
+arg_lists! {
+    1: A 0;
+    2: A 0, B 1;
+    3: A 0, B 1, C 2;
+    4: A 0, B 1, C 2, D 3;
+    5: A 0, B 1, C 2, D 3, E 4;
+    6: A 0, B 1, C 2, D 3, E 4, F 5;
+    7: A 0, B 1, C 2, D 3, E 4, F 5, G 6;
+    8: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7;
+    9: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8;
+    10: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9;
+    11: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10;
+    12: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11;
+    13: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12;
+    14: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13;
+    15: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13, O 14;
+    16: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13, O 14, P 15;
+}

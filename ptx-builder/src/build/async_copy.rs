@@ -1,0 +1,117 @@
+//! Asynchronous copies from global to shared memory, and mbarriers.
+
+use super::pointer::{Ptr, Shared, SpaceTag};
+use super::state::{compute, emit, test};
+use super::{Body, Pred, Scalar, Val};
+use crate::ir::Operand;
+use crate::table::{Mod, Op};
+use crate::types::{ScalarType, Space};
+
+/// How much one `cp.async` copies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum AsyncBytes {
+    /// 4 bytes, through L1.
+    B4,
+    /// 8 bytes, through L1.
+    B8,
+    /// 16 bytes, past L1.
+    B16,
+}
+
+/// An mbarrier object in shared memory (PTX ISA 9.7.13.15): 8 bytes that
+/// count arrivals and, from sm_90 on, bytes of bulk copies.
+#[derive(Clone, Copy)]
+pub struct Mbarrier(Shared<u64>);
+
+fn shared_mod() -> [Mod; 2] {
+    [Mod::Shared, Mod::Ty(ScalarType::B64)]
+}
+
+impl Body {
+    /// Copies bytes from global to shared memory while the thread goes on
+    /// (sm_80). Both addresses are multiples of the size.
+    ///
+    /// # Panics
+    /// If the source is not global memory.
+    #[track_caller]
+    pub fn copy_async<S: SpaceTag, T: Scalar>(&mut self, to: Shared<T>, from: Ptr<S, T>, bytes: AsyncBytes) {
+        assert!(S::SPACE == Space::Global, "asynchronous copies read global memory, not {}", S::SPACE);
+        let (cache, size) = match bytes {
+            AsyncBytes::B4 => (Mod::Ca, 4),
+            AsyncBytes::B8 => (Mod::Ca, 8),
+            AsyncBytes::B16 => (Mod::Cg, 16),
+        };
+        let operands = [to.operand(), from.operand(), Operand::Imm(size), Operand::None];
+        emit(Op::CpAsync, &[cache, Mod::Shared, Mod::Global], &operands);
+    }
+
+    /// Closes the group of copies started since the last.
+    #[track_caller]
+    pub fn copy_async_commit(&mut self) {
+        emit(Op::CpAsyncCommitGroup, &[], &[]);
+    }
+
+    /// Waits until at most `pending` groups of this thread are under way.
+    #[track_caller]
+    pub fn copy_async_wait(&mut self, pending: u32) {
+        emit(Op::CpAsyncWaitGroup, &[], &[Operand::Imm(u64::from(pending))]);
+    }
+
+    /// Declares an mbarrier in shared memory.
+    #[track_caller]
+    pub fn mbarrier(&mut self) -> Mbarrier {
+        Mbarrier(self.shared_aligned(1, 8))
+    }
+
+    /// Copies `bytes`, a multiple of 16, from global to shared memory by the
+    /// copy engine; they count toward `done` (sm_90). One thread starts it.
+    ///
+    /// # Panics
+    /// If the source is not global memory.
+    #[track_caller]
+    pub fn copy_bulk<S: SpaceTag, T: Scalar>(
+        &mut self,
+        to: Shared<T>,
+        from: Ptr<S, T>,
+        bytes: impl Into<Val<u32>>,
+        done: Mbarrier,
+    ) {
+        assert!(S::SPACE == Space::Global, "bulk copies to shared memory read global memory, not {}", S::SPACE);
+        let m = [Mod::SharedCluster, Mod::Global, Mod::MbarrierCompleteTx];
+        emit(Op::CpAsyncBulk, &m, &[to.operand(), from.operand(), bytes.into().operand(), done.0.operand()]);
+    }
+}
+
+impl Mbarrier {
+    /// Sets it up for `arrivals` a phase. One thread does, then a barrier.
+    #[track_caller]
+    pub fn init(self, _k: &mut Body, arrivals: impl Into<Val<u32>>) {
+        emit(Op::MbarrierInit, &shared_mod(), &[self.0.operand(), arrivals.into().operand()]);
+    }
+
+    /// Arrives.
+    #[track_caller]
+    pub fn arrive(self, _k: &mut Body) -> Val<u64> {
+        compute(Op::MbarrierArrive, &shared_mod(), &[self.0.operand(), Operand::None])
+    }
+
+    /// Arrives, and makes the phase wait for `bytes` more of bulk copies (sm_90).
+    #[track_caller]
+    pub fn arrive_expecting(self, _k: &mut Body, bytes: impl Into<Val<u32>>) -> Val<u64> {
+        compute(Op::MbarrierArriveExpectTx, &shared_mod(), &[self.0.operand(), bytes.into().operand()])
+    }
+
+    /// Whether the phase of this parity (0 for the first) has completed; may
+    /// suspend the thread for a while (sm_90).
+    #[track_caller]
+    pub fn try_wait(self, _k: &mut Body, parity: impl Into<Val<u32>>) -> Pred {
+        test(Op::MbarrierTryWaitParity, &shared_mod(), &[self.0.operand(), parity.into().operand(), Operand::None])
+    }
+
+    /// Waits until the phase of this parity has completed (sm_90).
+    #[track_caller]
+    pub fn wait(self, k: &mut Body, parity: impl Into<Val<u32>>) {
+        let parity = parity.into();
+        k.while_(|k| !self.try_wait(k, parity), |_, _| {});
+    }
+}

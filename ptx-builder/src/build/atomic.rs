@@ -1,0 +1,78 @@
+//! Atomic updates.
+
+use super::pointer::{GlobalSpace, Ptr, SharedSpace, WriteSpace};
+use super::state::{compute, emit};
+use super::{Body, Scalar, Val};
+use crate::table::{Mod, Op};
+use crate::types::ScalarType;
+
+/// Integers that memory can update in one step.
+pub trait AtomicScalar: Scalar {}
+
+impl AtomicScalar for u32 {}
+impl AtomicScalar for i32 {}
+impl AtomicScalar for u64 {}
+
+/// Spaces with atomics.
+pub trait AtomicSpace: WriteSpace {}
+
+impl AtomicSpace for GlobalSpace {}
+impl AtomicSpace for SharedSpace {}
+
+fn untyped<T: Scalar>() -> Mod {
+    Mod::Ty(if T::TY.bits() == 64 { ScalarType::B64 } else { ScalarType::B32 })
+}
+
+impl<S: AtomicSpace, T: AtomicScalar> Ptr<S, T> {
+    #[track_caller]
+    fn update(self, op: Mod, ty: Mod, value: Val<T>) -> Val<T> {
+        compute(Op::Atom, &[S::MOD, op, ty], &[self.operand(), value.operand()])
+    }
+
+    /// Adds and gives the old value, without ordering.
+    #[track_caller]
+    pub fn atomic_add(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T> {
+        self.update(Mod::AtomAdd, Mod::Ty(T::TY), value.into())
+    }
+
+    /// Keeps the greater and gives the old value, without ordering.
+    #[track_caller]
+    pub fn atomic_max(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T> {
+        self.update(Mod::AtomMax, Mod::Ty(T::TY), value.into())
+    }
+
+    /// Keeps the lesser and gives the old value, without ordering.
+    #[track_caller]
+    pub fn atomic_min(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T> {
+        self.update(Mod::AtomMin, Mod::Ty(T::TY), value.into())
+    }
+
+    /// Writes and gives the old value, without ordering.
+    #[track_caller]
+    pub fn atomic_exchange(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T> {
+        self.update(Mod::Exch, untyped::<T>(), value.into())
+    }
+
+    /// Writes `new` where the old value is `expected`; gives the old value.
+    #[track_caller]
+    pub fn atomic_compare_exchange(self, _k: &mut Body, expected: impl Into<Val<T>>, new: impl Into<Val<T>>) -> Val<T> {
+        let sources = [self.operand(), expected.into().operand(), new.into().operand()];
+        compute(Op::Atom, &[S::MOD, Mod::Cas, untyped::<T>()], &sources)
+    }
+
+    /// Adds without a result.
+    #[track_caller]
+    pub fn reduce_add(self, _k: &mut Body, value: impl Into<Val<T>>) {
+        emit(Op::Red, &[S::MOD, Mod::AtomAdd, Mod::Ty(T::TY)], &[self.operand(), value.into().operand()]);
+    }
+}
+
+impl<T: AtomicScalar> Ptr<GlobalSpace, T> {
+    /// Adds, after everything this thread wrote and before everything it reads
+    /// later, as the GPU sees it; gives the old value.
+    #[track_caller]
+    pub fn atomic_add_acq_rel(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T> {
+        let m = [Mod::AcqRel, Mod::ScopeGpu, Mod::Global, Mod::AtomAdd, Mod::Ty(T::TY)];
+        compute(Op::Atom, &m, &[self.operand(), value.into().operand()])
+    }
+}

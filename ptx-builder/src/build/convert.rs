@@ -1,0 +1,131 @@
+//! Conversions. Exact ones need no rounding; the others have it written.
+
+use half::{bf16, f16};
+
+use super::float::Rounding;
+use super::state::compute;
+use super::{Bf16x2, F16x2, Scalar, Val};
+use crate::table::{Mod, Op};
+
+/// Conversions to `U` that lose nothing, and those between integers, which
+/// keep the low bits.
+pub trait ConvertExact<U: Scalar>: Scalar {}
+
+/// Conversions to `U` that round: integers to floats, floats to narrower ones.
+pub trait ConvertRounded<U: Scalar>: Scalar {}
+
+/// Conversions of a float to an integer `U`: rounded to an integral value,
+/// then clamped to `U`'s range; NaN gives 0 (the top bit alone for a 64-bit
+/// result of f64 on some GPUs, see the table).
+pub trait ConvertInt<U: Scalar>: Scalar {}
+
+macro_rules! pairs {
+    ($trait:ident: $($from:ty => [$($to:ty),*];)*) => { $($(impl $trait<$to> for $from {})*)* };
+}
+pairs! { ConvertExact:
+    u8 => [u16, u32, u64, i8, i16, i32, i64];
+    u16 => [u8, u32, u64, i8, i16, i32, i64];
+    u32 => [u8, u16, u64, i8, i16, i32, i64];
+    u64 => [u8, u16, u32, i8, i16, i32, i64];
+    i8 => [u8, u16, u32, u64, i16, i32, i64];
+    i16 => [u8, u16, u32, u64, i8, i32, i64];
+    i32 => [u8, u16, u32, u64, i8, i16, i64];
+    i64 => [u8, u16, u32, u64, i8, i16, i32];
+    f16 => [f32, f64];
+    bf16 => [f32, f64];
+    f32 => [f64];
+}
+pairs! { ConvertRounded:
+    u8 => [f16, bf16, f32, f64];
+    u16 => [f16, bf16, f32, f64];
+    u32 => [f16, bf16, f32, f64];
+    u64 => [f16, bf16, f32, f64];
+    i8 => [f16, bf16, f32, f64];
+    i16 => [f16, bf16, f32, f64];
+    i32 => [f16, bf16, f32, f64];
+    i64 => [f16, bf16, f32, f64];
+    f32 => [f16, bf16];
+    f64 => [f16, bf16, f32];
+}
+pairs! { ConvertInt:
+    f16 => [u8, u16, u32, u64, i8, i16, i32, i64];
+    bf16 => [u8, u16, u32, u64, i8, i16, i32, i64];
+    f32 => [u8, u16, u32, u64, i8, i16, i32, i64];
+    f64 => [u8, u16, u32, u64, i8, i16, i32, i64];
+}
+
+impl<T: Scalar> Val<T> {
+    #[track_caller]
+    fn cvt<U: Scalar>(self, rounding: Option<Mod>) -> Val<U> {
+        let mut mods: crate::table::Mods = rounding.into_iter().collect();
+        mods.extend([Mod::Ty(U::TY), Mod::Ty(T::TY)]);
+        compute(Op::Cvt, &mods, &[self.operand()])
+    }
+
+    /// The same value in a type that can hold it; between integers, the low bits.
+    #[track_caller]
+    pub fn to<U: Scalar>(self) -> Val<U>
+    where
+        T: ConvertExact<U>,
+    {
+        self.cvt(None)
+    }
+
+    /// The nearest value of `U`, ties to even.
+    #[track_caller]
+    pub fn to_rn<U: Scalar>(self) -> Val<U>
+    where
+        T: ConvertRounded<U>,
+    {
+        self.to_rounded(Rounding::NearestEven)
+    }
+
+    /// The value in `U`, rounded as told.
+    #[track_caller]
+    pub fn to_rounded<U: Scalar>(self, rounding: Rounding) -> Val<U>
+    where
+        T: ConvertRounded<U>,
+    {
+        self.cvt(Some(rounding.modifier()))
+    }
+
+    /// The value as an integer, rounded as told.
+    #[track_caller]
+    pub fn to_int<U: Scalar>(self, rounding: Rounding) -> Val<U>
+    where
+        T: ConvertInt<U>,
+    {
+        self.cvt(Some(rounding.integral_modifier()))
+    }
+}
+
+macro_rules! integral {
+    ($($t:ty),*) => {$(
+        impl Val<$t> {
+            /// The integral value that the rounding gives, still a float.
+            #[track_caller]
+            pub fn round(self, rounding: Rounding) -> Self {
+                self.cvt(Some(rounding.integral_modifier()))
+            }
+        }
+    )*};
+}
+integral!(f32, f64);
+
+impl Val<f32> {
+    /// `self` (low) and `high`, each rounded to nearest even, as a pair of f16. From sm_80 on.
+    #[track_caller]
+    pub fn to_f16x2(self, high: impl Into<Val<f32>>) -> Val<F16x2> {
+        compute(Op::CvtPack, &[Mod::Rn, Mod::Ty(F16x2::TY), Mod::Ty(f32::TY)], &[high.into().operand(), self.operand()])
+    }
+
+    /// `self` (low) and `high`, each rounded to nearest even, as a pair of bf16. From sm_80 on.
+    #[track_caller]
+    pub fn to_bf16x2(self, high: impl Into<Val<f32>>) -> Val<Bf16x2> {
+        compute(
+            Op::CvtPack,
+            &[Mod::Rn, Mod::Ty(Bf16x2::TY), Mod::Ty(f32::TY)],
+            &[high.into().operand(), self.operand()],
+        )
+    }
+}

@@ -1,0 +1,169 @@
+//! f32 and f64 arithmetic. Every instruction has its rounding written.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use super::integer::operator;
+use super::state::{compute, ty};
+use super::{Scalar, Val};
+use crate::table::{Mod, Op};
+
+/// f32 and f64.
+pub trait Float: Scalar {}
+
+impl Float for f32 {}
+impl Float for f64 {}
+
+/// A rounding mode (PTX ISA 9.7.3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Rounding {
+    /// To nearest, ties to even.
+    NearestEven,
+    /// Toward zero.
+    Zero,
+    /// Toward negative infinity.
+    Down,
+    /// Toward positive infinity.
+    Up,
+}
+
+impl Rounding {
+    /// The modifier of arithmetic instructions.
+    pub(super) fn modifier(self) -> Mod {
+        match self {
+            Rounding::NearestEven => Mod::Rn,
+            Rounding::Zero => Mod::Rz,
+            Rounding::Down => Mod::Rm,
+            Rounding::Up => Mod::Rp,
+        }
+    }
+
+    /// The modifier of conversions to an integral value.
+    pub(super) fn integral_modifier(self) -> Mod {
+        match self {
+            Rounding::NearestEven => Mod::Rni,
+            Rounding::Zero => Mod::Rzi,
+            Rounding::Down => Mod::Rmi,
+            Rounding::Up => Mod::Rpi,
+        }
+    }
+}
+
+macro_rules! floats {
+    ($($t:ty),*) => {$(
+        operator!($t, Add add, |a, b| a.binary(Op::Add, &[Mod::Rn], b));
+        operator!($t, Sub sub, |a, b| a.binary(Op::Sub, &[Mod::Rn], b));
+        operator!($t, Mul mul, |a, b| a.binary(Op::Mul, &[Mod::Rn], b));
+        operator!($t, Div div, |a, b| a.binary(Op::Div, &[Mod::Rn], b));
+        impl Neg for Val<$t> {
+            type Output = Val<$t>;
+            #[track_caller]
+            fn neg(self) -> Val<$t> {
+                self.unary(Op::Neg, &[])
+            }
+        }
+        impl Val<$t> {
+            /// Magnitude.
+            #[track_caller]
+            pub fn abs(self) -> Self {
+                self.unary(Op::Abs, &[])
+            }
+
+            /// The lesser; the other one where one is NaN.
+            #[track_caller]
+            pub fn min(self, b: impl Into<Val<$t>>) -> Self {
+                self.binary(Op::Min, &[], b)
+            }
+
+            /// The greater; the other one where one is NaN.
+            #[track_caller]
+            pub fn max(self, b: impl Into<Val<$t>>) -> Self {
+                self.binary(Op::Max, &[], b)
+            }
+
+            /// `self * b + c` with one rounding, to nearest even.
+            #[track_caller]
+            pub fn fma(self, b: impl Into<Val<$t>>, c: impl Into<Val<$t>>) -> Self {
+                self.fma_rounded(b, c, Rounding::NearestEven)
+            }
+        }
+    )*};
+}
+floats!(f32, f64);
+
+impl<T: Float> Val<T> {
+    /// `self * b + c` with one rounding.
+    #[track_caller]
+    pub fn fma_rounded(self, b: impl Into<Val<T>>, c: impl Into<Val<T>>, rounding: Rounding) -> Self {
+        compute(Op::Fma, &[rounding.modifier(), ty::<T>()], &[self.operand(), b.into().operand(), c.into().operand()])
+    }
+
+    /// The sum in a rounding.
+    #[track_caller]
+    pub fn add_rounded(self, b: impl Into<Val<T>>, rounding: Rounding) -> Self {
+        self.binary(Op::Add, &[rounding.modifier()], b)
+    }
+
+    /// The product in a rounding.
+    #[track_caller]
+    pub fn mul_rounded(self, b: impl Into<Val<T>>, rounding: Rounding) -> Self {
+        self.binary(Op::Mul, &[rounding.modifier()], b)
+    }
+
+    /// Square root, correctly rounded.
+    #[track_caller]
+    pub fn sqrt(self) -> Self {
+        self.unary(Op::Sqrt, &[Mod::Rn])
+    }
+
+    /// `1 / self`, correctly rounded.
+    #[track_caller]
+    pub fn recip(self) -> Self {
+        self.unary(Op::Rcp, &[Mod::Rn])
+    }
+}
+
+/// Approximations by the special function unit (PTX ISA 9.7.3). A kernel that
+/// uses one is outside of the bit contract.
+impl Val<f32> {
+    /// About 2 to the power of `self`, within 2 ulp.
+    #[track_caller]
+    pub fn ex2_approx(self) -> Self {
+        self.unary(Op::Ex2, &[Mod::Approx])
+    }
+
+    /// About the binary logarithm.
+    #[track_caller]
+    pub fn lg2_approx(self) -> Self {
+        self.unary(Op::Lg2, &[Mod::Approx])
+    }
+
+    /// About `1 / self`, within 1 ulp.
+    #[track_caller]
+    pub fn recip_approx(self) -> Self {
+        self.unary(Op::Rcp, &[Mod::Approx])
+    }
+
+    /// About `1 / sqrt(self)`.
+    #[track_caller]
+    pub fn rsqrt_approx(self) -> Self {
+        self.unary(Op::Rsqrt, &[Mod::Approx])
+    }
+
+    /// About the square root.
+    #[track_caller]
+    pub fn sqrt_approx(self) -> Self {
+        self.unary(Op::Sqrt, &[Mod::Approx])
+    }
+
+    /// About the sine, of radians.
+    #[track_caller]
+    pub fn sin_approx(self) -> Self {
+        self.unary(Op::Sin, &[Mod::Approx])
+    }
+
+    /// About the cosine, of radians.
+    #[track_caller]
+    pub fn cos_approx(self) -> Self {
+        self.unary(Op::Cos, &[Mod::Approx])
+    }
+}

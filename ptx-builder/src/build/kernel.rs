@@ -1,0 +1,86 @@
+//! Kernels as values.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+
+use super::args::{ArgInfo, Args};
+use super::state::{Body, record};
+use crate::ir::{self, LaunchBounds, Module, Variable};
+use crate::target::Target;
+use crate::verify::{Validated, VerifyErrors, verify};
+
+/// A kernel with parameters `A`, written but not verified.
+pub struct Kernel<A> {
+    kernel: ir::Kernel,
+    variables: Vec<Variable>,
+    args: PhantomData<fn(A)>,
+}
+
+impl<A> Clone for Kernel<A> {
+    fn clone(&self) -> Self {
+        Kernel { kernel: self.kernel.clone(), variables: self.variables.clone(), args: PhantomData }
+    }
+}
+
+impl<A> fmt::Debug for Kernel<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernel").field("kernel", &self.kernel).field("variables", &self.variables).finish()
+    }
+}
+
+/// Writes a kernel: `name` is its entry, `names` its parameters' (the entry's
+/// name goes before them), and `write` its body, given the typed parameters.
+#[track_caller]
+pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&mut Body, A::Handles)) -> Kernel<A> {
+    let at = Location::caller();
+    let (kernel, variables) = record(name, at, |body| {
+        let handles = A::declare(&names);
+        write(body, handles);
+    });
+    Kernel { kernel, variables, args: PhantomData }
+}
+
+impl<A: Args> Kernel<A> {
+    /// What a launch needs to know of each parameter.
+    pub fn args(&self) -> &'static [ArgInfo] {
+        A::INFO
+    }
+}
+
+impl<A> Kernel<A> {
+    /// The entry's name.
+    pub fn name(&self) -> &str {
+        &self.kernel.name
+    }
+
+    /// Its promises about launches.
+    pub fn bounds(&self) -> LaunchBounds {
+        self.kernel.bounds
+    }
+
+    /// The same kernel with other promises about launches.
+    pub fn with_bounds(mut self, bounds: LaunchBounds) -> Self {
+        self.kernel.bounds = bounds;
+        self
+    }
+
+    /// The same kernel, promising blocks of exactly `threads` in a row.
+    pub fn with_block(mut self, threads: u32) -> Self {
+        self.kernel.bounds.required = Some([threads, 1, 1]);
+        self
+    }
+
+    /// A module of this kernel alone.
+    pub fn module(&self, target: Target) -> Module {
+        Module { target, variables: self.variables.clone(), kernels: vec![self.kernel.clone()] }
+    }
+
+    /// Verifies the kernel for a target.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each at the author's line.
+    pub fn verify(&self, target: Target) -> Result<Validated, VerifyErrors> {
+        verify(self.module(target))
+    }
+}

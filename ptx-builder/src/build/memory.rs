@@ -1,0 +1,218 @@
+//! Loads and stores.
+
+use smallvec::SmallVec;
+
+use super::pointer::{GlobalSpace, Ptr, ReadSpace, WriteSpace};
+use super::state::emit_guarded;
+use super::{Body, Pred, Scalar, Val};
+use crate::ir::Operand;
+use crate::table::{Mod, Mods, Op};
+use crate::types::ScalarType;
+
+/// How a global load treats the caches. Changes no value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub enum LoadHint {
+    /// As the hardware likes.
+    #[default]
+    None,
+    /// Do not allocate in L1; fetch 128 bytes to L2: data read once.
+    Streaming,
+    /// Keep in L1 as long as possible: data read again soon.
+    Keep,
+}
+
+/// How a global store treats the caches. Changes no value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub enum StoreHint {
+    /// As the hardware likes.
+    #[default]
+    None,
+    /// Written once and not read soon.
+    Streaming,
+}
+
+/// The type that moves a `T`: untyped bits for what PTX does not load as such.
+fn moved<T: Scalar>() -> Mod {
+    Mod::Ty(match T::TY {
+        ScalarType::F16 | ScalarType::Bf16 => ScalarType::B16,
+        ScalarType::F16x2 | ScalarType::Bf16x2 => ScalarType::B32,
+        t => t,
+    })
+}
+
+fn vector_mod(len: usize) -> Option<Mod> {
+    match len {
+        1 => None,
+        2 => Some(Mod::V2),
+        4 => Some(Mod::V4),
+        _ => panic!("vector accesses have 2 or 4 elements, not {len}"),
+    }
+}
+
+impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
+    #[track_caller]
+    fn load_guarded<const N: usize>(self, guard: Option<Pred>, hint: LoadHint, d: [Val<T>; N]) {
+        let vector = vector_mod(N);
+        let op = if S::READ_ONLY { Op::LdNc } else { Op::Ld };
+        let mut mods = Mods::new();
+        mods.push(S::MOD);
+        if S::READ_ONLY {
+            mods.push(Mod::Nc);
+        }
+        let hinted = hint != LoadHint::None && S::MOD == Mod::Global;
+        match hint {
+            LoadHint::Streaming if hinted => mods.extend([Mod::L1NoAllocate, Mod::L2P128]),
+            LoadHint::Keep if hinted => mods.push(Mod::L1EvictLast),
+            _ => {}
+        }
+        mods.extend(vector);
+        mods.push(if hinted { Mod::Ty(super::val::bits_type(T::TY)) } else { moved::<T>() });
+        let mut operands: SmallVec<[Operand; 5]> = d.iter().map(|v| v.operand()).collect();
+        operands.push(self.operand());
+        emit_guarded(guard, op, &mods, &operands);
+    }
+
+    #[track_caller]
+    fn fresh<const N: usize>() -> [Val<T>; N] {
+        let mut d = [Val::placeholder(); N];
+        for v in &mut d {
+            *v = Val::fresh();
+        }
+        d
+    }
+
+    /// Loads the element.
+    #[track_caller]
+    pub fn load(self, _k: &mut Body) -> Val<T> {
+        let [d] = Self::fresh();
+        self.load_guarded(None, LoadHint::None, [d]);
+        d
+    }
+
+    /// Loads the element, with a cache hint.
+    #[track_caller]
+    pub fn load_hinted(self, _k: &mut Body, hint: LoadHint) -> Val<T> {
+        let [d] = Self::fresh();
+        self.load_guarded(None, hint, [d]);
+        d
+    }
+
+    /// Loads the element where `holds`, else gives `default`; without a branch.
+    #[track_caller]
+    pub fn load_or(self, _k: &mut Body, holds: Pred, default: impl Into<Val<T>>) -> Val<T> {
+        let d = default.into().copied();
+        self.load_guarded(Some(holds), LoadHint::None, [d]);
+        d
+    }
+
+    /// Loads `N` elements, 2 or 4, with one access. The address must be a
+    /// multiple of its size.
+    ///
+    /// # Panics
+    /// If `N` is not 1, 2 or 4, or the access is wider than 16 bytes.
+    #[track_caller]
+    pub fn load_vec<const N: usize>(self, k: &mut Body) -> [Val<T>; N] {
+        self.load_vec_hinted(k, LoadHint::None)
+    }
+
+    /// As [`load_vec`](Self::load_vec), with a cache hint.
+    ///
+    /// # Panics
+    /// If `N` is not 1, 2 or 4, or the access is wider than 16 bytes.
+    #[track_caller]
+    pub fn load_vec_hinted<const N: usize>(self, _k: &mut Body, hint: LoadHint) -> [Val<T>; N] {
+        let d = Self::fresh();
+        self.load_guarded(None, hint, d);
+        d
+    }
+
+    /// Loads `N` elements where `holds`, else gives `default` in each.
+    ///
+    /// # Panics
+    /// If `N` is not 1, 2 or 4, or the access is wider than 16 bytes.
+    #[track_caller]
+    pub fn load_vec_or<const N: usize>(self, _k: &mut Body, holds: Pred, default: impl Into<Val<T>>) -> [Val<T>; N] {
+        let default = default.into();
+        let mut d = Self::fresh();
+        for v in &mut d {
+            *v = default.copied();
+        }
+        self.load_guarded(Some(holds), LoadHint::None, d);
+        d
+    }
+}
+
+impl<S: WriteSpace, T: Scalar> Ptr<S, T> {
+    #[track_caller]
+    fn store_guarded(self, guard: Option<Pred>, hint: StoreHint, values: &[Val<T>]) {
+        let hinted = hint != StoreHint::None && S::MOD == Mod::Global;
+        let mut mods = Mods::new();
+        mods.push(S::MOD);
+        if hinted {
+            mods.push(Mod::Cs);
+        }
+        mods.extend(vector_mod(values.len()));
+        mods.push(if hinted { Mod::Ty(super::val::bits_type(T::TY)) } else { moved::<T>() });
+        let mut operands: SmallVec<[Operand; 5]> = SmallVec::new();
+        operands.push(self.operand());
+        operands.extend(values.iter().map(|v| v.operand()));
+        emit_guarded(guard, Op::St, &mods, &operands);
+    }
+
+    /// Stores the element.
+    #[track_caller]
+    pub fn store(self, _k: &mut Body, value: impl Into<Val<T>>) {
+        self.store_guarded(None, StoreHint::None, &[value.into()]);
+    }
+
+    /// Stores the element where `holds`, without a branch.
+    #[track_caller]
+    pub fn store_if(self, _k: &mut Body, holds: Pred, value: impl Into<Val<T>>) {
+        self.store_guarded(Some(holds), StoreHint::None, &[value.into()]);
+    }
+
+    /// Stores the element, with a cache hint.
+    #[track_caller]
+    pub fn store_hinted(self, _k: &mut Body, value: impl Into<Val<T>>, hint: StoreHint) {
+        self.store_guarded(None, hint, &[value.into()]);
+    }
+
+    /// Stores 2 or 4 elements with one access. The address must be a multiple
+    /// of its size.
+    ///
+    /// # Panics
+    /// If there are not 1, 2 or 4, or the access is wider than 16 bytes.
+    #[track_caller]
+    pub fn store_vec<const N: usize>(self, _k: &mut Body, values: [Val<T>; N]) {
+        self.store_guarded(None, StoreHint::None, &values);
+    }
+}
+
+impl<T: Scalar> Ptr<GlobalSpace, T> {
+    /// Loads the element so that what other threads wrote before a release
+    /// that this load observes is visible (`ld.acquire.gpu`).
+    #[track_caller]
+    pub fn load_acquire(self, k: &mut Body) -> Val<T> {
+        let m = [Mod::Acquire, Mod::ScopeGpu, Mod::Global, moved::<T>()];
+        k.compute(Op::Ld, &m, &[self.operand()])
+    }
+
+    /// Stores the element after everything this thread wrote (`st.release.gpu`).
+    #[track_caller]
+    pub fn store_release(self, k: &mut Body, value: impl Into<Val<T>>) {
+        let m = [Mod::Release, Mod::ScopeGpu, Mod::Global, moved::<T>()];
+        k.emit(Op::St, &m, &[self.operand(), value.into().operand()]);
+    }
+
+    /// Loads the element, every time it is written (`ld.volatile`).
+    #[track_caller]
+    pub fn load_volatile(self, k: &mut Body) -> Val<T> {
+        k.compute(Op::Ld, &[Mod::Volatile, Mod::Global, moved::<T>()], &[self.operand()])
+    }
+
+    /// Asks for the element's line in the L2 cache.
+    #[track_caller]
+    pub fn prefetch_l2(self, k: &mut Body) {
+        k.emit(Op::Prefetch, &[Mod::Global, Mod::L2], &[self.operand()]);
+    }
+}

@@ -1,0 +1,71 @@
+//! The typed builder: kernels as Rust functions over typed values.
+//!
+//! ```
+//! use ptxgen_builder::build::{In, InOut, Kernel, kernel};
+//! use ptxgen_builder::target::Target;
+//!
+//! /// y[i] = a * x[i] + y[i]
+//! fn saxpy() -> Kernel<(u32, f32, In<f32>, InOut<f32>)> {
+//!     kernel("saxpy", ["n", "a", "x", "y"], |k, (n, a, x, y)| {
+//!         let i = k.global_thread_id();
+//!         k.if_(i.lt(n), |k| {
+//!             let sum = a.fma(x.at(i).load(k), y.at(i).load(k));
+//!             y.at(i).store(k, sum);
+//!         });
+//!     })
+//! }
+//! let validated = saxpy().verify(Target::SM_90).unwrap();
+//! ```
+//!
+//! [`Val<T>`], [`Pred`] and [`Ptr<S, T>`] are `Copy` handles to registers.
+//! Arithmetic works on them directly; what touches memory, other lanes or
+//! control flow takes the [`Body`] being written. Adding an f32 to a u64,
+//! storing through a read-only pointer or calling a kernel with the wrong
+//! arguments does not compile. Floating-point operators round to nearest even
+//! and are never contracted: a fused multiply-add is written [`Val::fma`].
+//!
+//! Handles belong to the kernel being written on this thread. Using one in
+//! another kernel, or outside of any, is a mistake in the program that
+//! generates code, and panics with the author's line.
+
+mod args;
+mod async_copy;
+mod atomic;
+mod control;
+mod convert;
+mod float;
+mod half_float;
+mod integer;
+mod kernel;
+mod matrix;
+mod memory;
+mod pointer;
+mod pred;
+mod scalar;
+mod special;
+mod state;
+mod sync;
+mod val;
+mod var;
+mod variables;
+mod warp;
+
+pub use args::{Arg, ArgInfo, Args, In, InOut, Out};
+pub use async_copy::{AsyncBytes, Mbarrier};
+pub use atomic::{AtomicScalar, AtomicSpace};
+pub use control::LoopControl;
+pub use convert::{ConvertExact, ConvertInt, ConvertRounded};
+pub use float::{Float, Rounding};
+pub use integer::{Bits, Integer, MulWide};
+pub use kernel::{Kernel, kernel};
+pub use memory::{LoadHint, StoreHint};
+pub use pointer::{
+    Const, ConstSpace, Global, GlobalSpace, Local, LocalSpace, Ptr, ReadOnly, ReadOnlySpace, ReadSpace, Shared,
+    SharedSpace, SpaceTag, WriteSpace,
+};
+pub use pred::{Ordered, Pred};
+pub use scalar::{Bf16x2, F16x2, Scalar};
+pub use state::Body;
+pub use val::Val;
+pub use var::Var;
+pub use warp::Shuffled;

@@ -1,0 +1,254 @@
+//! Typed pointers.
+
+use std::marker::PhantomData;
+
+use super::state::with;
+use super::{Scalar, Val};
+use crate::ir::{Address, Base, Operand, Reg, Symbol};
+use crate::table::{Mod, Op};
+use crate::types::{ScalarType, Space};
+
+/// A state space as a type.
+pub trait SpaceTag: Copy + 'static {
+    /// The space.
+    const SPACE: Space;
+    /// The modifier of its loads and stores.
+    const MOD: Mod;
+    /// Whether its addresses are 64 bits wide; else 32.
+    const WIDE: bool;
+    /// Whether loads take the read-only path (`.nc`).
+    const READ_ONLY: bool = false;
+}
+
+/// A space that can be read.
+pub trait ReadSpace: SpaceTag {}
+
+/// A space that can be written.
+pub trait WriteSpace: ReadSpace {}
+
+macro_rules! spaces {
+    ($($(#[$doc:meta])* $name:ident = $space:ident $m:ident wide $wide:literal read_only $ro:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub enum $name {}
+        impl SpaceTag for $name {
+            const SPACE: Space = Space::$space;
+            const MOD: Mod = Mod::$m;
+            const WIDE: bool = $wide;
+            const READ_ONLY: bool = $ro;
+        }
+        impl ReadSpace for $name {}
+    )*};
+}
+spaces! {
+    /// Global memory.
+    GlobalSpace = Global Global wide true read_only false;
+    /// Global memory that does not change while the kernel runs.
+    ReadOnlySpace = Global Global wide true read_only true;
+    /// The block's shared memory.
+    SharedSpace = Shared Shared wide false read_only false;
+    /// The thread's own memory.
+    LocalSpace = Local Local wide false read_only false;
+    /// Constants of the module.
+    ConstSpace = Const Const wide true read_only false;
+}
+impl WriteSpace for GlobalSpace {}
+impl WriteSpace for SharedSpace {}
+impl WriteSpace for LocalSpace {}
+
+/// A pointer to elements `T` in space `S`.
+pub struct Ptr<S, T> {
+    base: Base,
+    /// Bytes.
+    offset: i32,
+    serial: u32,
+    ty: PhantomData<(S, T)>,
+}
+
+/// A pointer to global memory.
+pub type Global<T> = Ptr<GlobalSpace, T>;
+/// A pointer to global memory that does not change while the kernel runs.
+pub type ReadOnly<T> = Ptr<ReadOnlySpace, T>;
+/// A pointer to shared memory.
+pub type Shared<T> = Ptr<SharedSpace, T>;
+/// A pointer to local memory.
+pub type Local<T> = Ptr<LocalSpace, T>;
+/// A pointer to constants.
+pub type Const<T> = Ptr<ConstSpace, T>;
+
+impl<S, T> Clone for Ptr<S, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S, T> Copy for Ptr<S, T> {}
+
+impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
+    #[track_caller]
+    pub(super) fn new(base: Base) -> Self {
+        Ptr { base, offset: 0, serial: with(|s| s.serial), ty: PhantomData }
+    }
+
+    #[track_caller]
+    fn of_reg(base: Operand) -> Self {
+        match base {
+            Operand::Reg(reg) => Self::new(Base::Reg(reg)),
+            _ => unreachable!("address arithmetic gives registers"),
+        }
+    }
+
+    /// The memory operand, for [`Body::emit`](super::Body::emit).
+    ///
+    /// # Panics
+    /// If the pointer belongs to another kernel than the one being written.
+    #[track_caller]
+    pub fn operand(self) -> Operand {
+        let current = with(|s| s.serial);
+        assert!(self.serial == current, "a pointer of one kernel was used in another");
+        Operand::Address(Address { base: self.base, offset: self.offset })
+    }
+
+    /// The register that holds the address without the constant offset; a
+    /// variable's address is loaded into one.
+    #[track_caller]
+    fn base_reg(self) -> Reg {
+        self.operand();
+        match self.base {
+            Base::Reg(reg) => reg,
+            Base::Symbol(symbol) => match Self::address_of(symbol) {
+                Operand::Reg(reg) => reg,
+                _ => unreachable!("mov gives a register"),
+            },
+        }
+    }
+
+    #[track_caller]
+    fn address_of(symbol: Symbol) -> Operand {
+        let source = [Operand::Symbol(symbol, 0)];
+        if S::WIDE {
+            super::state::compute::<u64>(Op::Mov, &[Mod::Ty(ScalarType::U64)], &source).operand()
+        } else {
+            super::state::compute::<u32>(Op::Mov, &[Mod::Ty(ScalarType::U32)], &source).operand()
+        }
+    }
+
+    /// The element at `index`: this address plus `index` times the size of `T`.
+    #[track_caller]
+    pub fn at(self, index: impl Into<Val<u32>>) -> Self {
+        let index = index.into();
+        let size = T::TY.bytes();
+        if let Some(constant) = index.constant() {
+            return self.plus(constant as i64);
+        }
+        self.byte_index(index, size)
+    }
+
+    /// This address plus `index` times `scale` bytes.
+    #[track_caller]
+    fn byte_index(self, index: Val<u32>, scale: u32) -> Self {
+        let base = self.base_reg();
+        let moved = if S::WIDE {
+            let base = Val::<u64>::of_reg(base);
+            if scale == 1 { index.to::<u64>() + base } else { index.mad_wide(scale, base) }.operand()
+        } else {
+            let base = Val::<u32>::of_reg(base);
+            if scale == 1 { index + base } else { index.mad(scale, base) }.operand()
+        };
+        Ptr { offset: self.offset, ..Self::of_reg(moved) }
+    }
+
+    /// The address plus `index` bytes.
+    #[track_caller]
+    pub fn byte_at(self, index: impl Into<Val<u32>>) -> Self {
+        let index = index.into();
+        match index.constant() {
+            Some(constant) => self.plus_bytes(constant as i64),
+            None => self.byte_index(index, 1),
+        }
+    }
+
+    /// The element `n` after this one, by a constant offset that costs nothing.
+    ///
+    /// # Panics
+    /// If the offset does not fit 31 bits.
+    #[track_caller]
+    pub fn plus(self, n: i64) -> Self {
+        self.plus_bytes(n * i64::from(T::TY.bytes()))
+    }
+
+    /// This address plus a constant number of bytes.
+    ///
+    /// # Panics
+    /// If the offset does not fit 31 bits.
+    #[track_caller]
+    pub fn plus_bytes(self, bytes: i64) -> Self {
+        let offset = i64::from(self.offset) + bytes;
+        match i32::try_from(offset) {
+            Ok(offset) => Ptr { offset, ..self },
+            Err(_) => panic!("a constant offset of {offset} bytes does not fit an address; add it with at()"),
+        }
+    }
+
+    /// The same address as a pointer to `U`.
+    pub fn cast<U: Scalar>(self) -> Ptr<S, U> {
+        Ptr { base: self.base, offset: self.offset, serial: self.serial, ty: PhantomData }
+    }
+}
+
+impl<T: Scalar> Ptr<SharedSpace, T> {
+    /// The address in the block's shared window.
+    #[track_caller]
+    pub fn address(self) -> Val<u32> {
+        let base = Val::<u32>::of_reg(self.base_reg());
+        if self.offset == 0 { base } else { base + self.offset as u32 }
+    }
+
+    /// The pointer to an address in the block's shared window.
+    #[track_caller]
+    pub fn from_address(address: Val<u32>) -> Self {
+        Self::of_reg(address.copied_if_constant().operand())
+    }
+}
+
+impl<T: Scalar> Ptr<GlobalSpace, T> {
+    /// The address.
+    #[track_caller]
+    pub fn address(self) -> Val<u64> {
+        global_address(self)
+    }
+
+    /// The pointer to an address in global memory.
+    #[track_caller]
+    pub fn from_address(address: Val<u64>) -> Self {
+        Self::of_reg(address.copied_if_constant().operand())
+    }
+}
+
+impl<T: Scalar> Ptr<GlobalSpace, T> {
+    /// The same memory, as data that does not change while the kernel runs.
+    pub fn read_only(self) -> ReadOnly<T> {
+        Ptr { base: self.base, offset: self.offset, serial: self.serial, ty: PhantomData }
+    }
+}
+
+impl<T: Scalar> Ptr<ReadOnlySpace, T> {
+    /// The address.
+    #[track_caller]
+    pub fn address(self) -> Val<u64> {
+        global_address(self)
+    }
+}
+
+#[track_caller]
+fn global_address<S: SpaceTag, T: Scalar>(ptr: Ptr<S, T>) -> Val<u64> {
+    let base = Val::<u64>::of_reg(ptr.base_reg());
+    if ptr.offset == 0 { base } else { base + i64::from(ptr.offset) as u64 }
+}
+
+impl<T: Scalar> Val<T> {
+    #[track_caller]
+    fn copied_if_constant(self) -> Self {
+        if self.constant().is_some() { self.copied() } else { self }
+    }
+}

@@ -1,0 +1,263 @@
+//! The kernel being written on this thread.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use smallvec::SmallVec;
+
+use super::{Pred, Scalar, Val};
+use crate::ir::{self, Block, BlockId, Guard, Inst, Loc, Operand, Reg, Variable};
+use crate::table::{FormId, Mod, Mods, Op, table};
+use crate::types::RegClass;
+
+/// A jump target that is not placed yet, by number.
+pub(super) type Label = u32;
+
+enum Item {
+    Inst(Inst),
+    /// The operand names a [`Label`] until [`State::finish`] resolves it.
+    Place(Label),
+}
+
+/// What has been written so far.
+pub(super) struct State {
+    /// Tells the handles of one kernel from those of another; never 0.
+    pub serial: u32,
+    pub kernel: ir::Kernel,
+    /// Module-scope variables that the kernel uses.
+    pub globals: Vec<Variable>,
+    items: Vec<Item>,
+    labels: u32,
+    last_file: Option<(&'static str, Arc<str>)>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<State>> = const { RefCell::new(None) };
+}
+
+static SERIAL: AtomicU32 = AtomicU32::new(1);
+
+impl State {
+    fn new(name: &str) -> State {
+        State {
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed).max(1),
+            kernel: ir::Kernel::new(name),
+            globals: Vec::new(),
+            items: Vec::new(),
+            labels: 0,
+            last_file: None,
+        }
+    }
+
+    pub(super) fn loc(&mut self, at: &'static Location<'static>) -> Loc {
+        let file = match &self.last_file {
+            Some((name, file)) if std::ptr::eq(*name, at.file()) => file.clone(),
+            _ => {
+                let file: Arc<str> = at.file().into();
+                self.last_file = Some((at.file(), file.clone()));
+                file
+            }
+        };
+        Loc { file, line: at.line(), column: at.column() }
+    }
+
+    pub(super) fn new_label(&mut self) -> Label {
+        self.labels += 1;
+        self.labels - 1
+    }
+
+    pub(super) fn place(&mut self, label: Label) {
+        self.items.push(Item::Place(label));
+    }
+
+    pub(super) fn push(&mut self, form: FormId, guard: Option<Guard>, operands: &[Operand], loc: Loc) {
+        let operands = SmallVec::from_slice(operands);
+        self.items.push(Item::Inst(Inst { form, guard, operands, loc: Some(loc) }));
+    }
+
+    /// Lays the blocks out: one starts at each label that is a target and
+    /// after each instruction that may leave; code that nothing reaches is
+    /// left out.
+    fn finish(mut self) -> (ir::Kernel, Vec<Variable>) {
+        let mut targeted = vec![false; self.labels as usize];
+        for item in &self.items {
+            if let Item::Inst(inst) = item
+                && let Some(BlockId(label)) = inst.branch_target()
+            {
+                targeted[label as usize] = true;
+            }
+        }
+        let mut block_of = vec![0; self.labels as usize];
+        let mut blocks: Vec<Block> = vec![Block::default()];
+        let (mut open, mut reachable) = (true, true);
+        for item in self.items {
+            match item {
+                Item::Place(label) if targeted[label as usize] => {
+                    if blocks.last().is_some_and(|b| !b.insts.is_empty()) {
+                        blocks.push(Block::default());
+                    }
+                    (open, reachable) = (true, true);
+                    block_of[label as usize] = blocks.len() as u32 - 1;
+                }
+                Item::Place(_) => {}
+                Item::Inst(inst) if reachable => {
+                    if !open {
+                        blocks.push(Block::default());
+                    }
+                    let ends = inst.form().meaning.ends_block();
+                    reachable = !ends || inst.guard.is_some();
+                    open = !ends;
+                    if let Some(block) = blocks.last_mut() {
+                        block.insts.push(inst);
+                    }
+                }
+                Item::Inst(_) => {}
+            }
+        }
+        for inst in blocks.iter_mut().flat_map(|b| &mut b.insts) {
+            for operand in &mut inst.operands {
+                if let Operand::Label(BlockId(label)) = operand {
+                    *label = block_of[*label as usize];
+                }
+            }
+        }
+        self.kernel.blocks = blocks;
+        (self.kernel, self.globals)
+    }
+}
+
+/// Runs `write` on a new kernel and gives what it wrote.
+pub(super) fn record(
+    name: &str,
+    at: &'static Location<'static>,
+    write: impl FnOnce(&mut Body),
+) -> (ir::Kernel, Vec<Variable>) {
+    let mut state = State::new(name);
+    state.kernel.loc = Some(state.loc(at));
+    // A kernel may be generated while another is being written.
+    let outer = CURRENT.with_borrow_mut(|current| current.replace(state));
+    let restore = Restore(outer);
+    write(&mut Body { here: PhantomData });
+    let ret = form(Op::Ret, &[]);
+    with(|s| {
+        let loc = s.loc(at);
+        s.push(ret, None, &[], loc);
+    });
+    let state = CURRENT.with_borrow_mut(Option::take);
+    drop(restore);
+    state.expect("the kernel being written is there until its closure returns").finish()
+}
+
+/// Puts the outer kernel back, also when the closure panics.
+struct Restore(Option<State>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        let outer = self.0.take();
+        CURRENT.with_borrow_mut(|current| *current = outer);
+    }
+}
+
+/// Works on the kernel being written.
+#[track_caller]
+pub(super) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
+    let here = Location::caller();
+    CURRENT.with_borrow_mut(|current| match current {
+        Some(state) => f(state),
+        None => panic!("{here}: a kernel's value was used outside of the closure that writes the kernel"),
+    })
+}
+
+/// The form `op.mods`.
+///
+/// # Panics
+/// If the table has none: a combination of types that the PTX ISA lacks.
+#[track_caller]
+pub(super) fn form(op: Op, mods: &[Mod]) -> FormId {
+    table().find(op, mods).unwrap_or_else(|| {
+        let mods: Vec<_> = Mods::from_slice(mods).iter().map(|m| m.text()).collect();
+        panic!("the instruction table has no {op}.{}", mods.join("."))
+    })
+}
+
+/// Emits an instruction.
+#[track_caller]
+pub(super) fn emit(op: Op, mods: &[Mod], operands: &[Operand]) {
+    emit_guarded(None, op, mods, operands);
+}
+
+/// Emits an instruction that runs where `guard` holds.
+#[track_caller]
+pub(super) fn emit_guarded(guard: Option<Pred>, op: Op, mods: &[Mod], operands: &[Operand]) {
+    let at = Location::caller();
+    let form = form(op, mods);
+    let guard = guard.map(Pred::guard);
+    with(|s| {
+        let loc = s.loc(at);
+        s.push(form, guard, operands, loc);
+    });
+}
+
+/// A new register of a class.
+#[track_caller]
+pub(super) fn new_reg(class: RegClass) -> Reg {
+    with(|s| s.kernel.new_reg(class))
+}
+
+/// Emits an instruction with one result, its first operand.
+#[track_caller]
+pub(super) fn compute<T: Scalar>(op: Op, mods: &[Mod], sources: &[Operand]) -> Val<T> {
+    let d = Val::<T>::fresh();
+    let mut operands: SmallVec<[Operand; 5]> = SmallVec::new();
+    operands.push(d.operand());
+    operands.extend_from_slice(sources);
+    emit(op, mods, &operands);
+    d
+}
+
+/// Emits an instruction with a predicate result, its first operand.
+#[track_caller]
+pub(super) fn test(op: Op, mods: &[Mod], sources: &[Operand]) -> Pred {
+    let p = Pred::fresh();
+    let mut operands: SmallVec<[Operand; 5]> = SmallVec::new();
+    operands.push(Operand::Reg(p.reg()));
+    operands.extend_from_slice(sources);
+    emit(op, mods, &operands);
+    p
+}
+
+/// The place in a kernel where instructions are being written.
+pub struct Body {
+    /// Handles belong to a thread, so the body does not leave it.
+    here: PhantomData<*const ()>,
+}
+
+impl Body {
+    /// Emits any instruction of the table, for those without a method of
+    /// their own. Operands are in writing order, vectors laid flat; the
+    /// verifier checks them like any other.
+    ///
+    /// # Panics
+    /// If the table has no such form.
+    #[track_caller]
+    pub fn emit(&mut self, op: Op, mods: &[Mod], operands: &[Operand]) {
+        emit(op, mods, operands);
+    }
+
+    /// Emits an instruction of the table whose first operand is its result.
+    ///
+    /// # Panics
+    /// If the table has no such form.
+    #[track_caller]
+    pub fn compute<T: Scalar>(&mut self, op: Op, mods: &[Mod], sources: &[Operand]) -> Val<T> {
+        compute(op, mods, sources)
+    }
+}
+
+/// The type of a value as a modifier.
+pub(super) const fn ty<T: Scalar>() -> Mod {
+    Mod::Ty(T::TY)
+}

@@ -1,0 +1,155 @@
+//! Typed values.
+
+use std::marker::PhantomData;
+
+use super::state::{compute, emit, new_reg, ty, with};
+use super::{Pred, Scalar};
+use crate::ir::{Operand, Reg};
+use crate::table::{Mod, Op};
+use crate::types::{Kind, RegClass, ScalarType};
+
+/// A value of type `T` on each lane: a register or a constant. It never
+/// changes; what changes is a [`Var`](super::Var).
+pub struct Val<T> {
+    operand: Operand,
+    /// The kernel it belongs to; 0 for a constant.
+    serial: u32,
+    ty: PhantomData<T>,
+}
+
+impl<T> Clone for Val<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Val<T> {}
+
+impl<T: Scalar> From<T> for Val<T> {
+    fn from(value: T) -> Self {
+        Val { operand: Operand::Imm(value.bits()), serial: 0, ty: PhantomData }
+    }
+}
+
+/// The bits type of a type's size, for instructions that take untyped bits.
+pub(super) fn bits_type(ty: ScalarType) -> ScalarType {
+    match ty.bits() {
+        8 => ScalarType::B8,
+        16 => ScalarType::B16,
+        64 => ScalarType::B64,
+        _ => ScalarType::B32,
+    }
+}
+
+impl<T: Scalar> Val<T> {
+    /// The class of the registers that hold a `T`.
+    pub(super) fn class() -> RegClass {
+        RegClass::of(T::TY).expect("every Scalar fits a register")
+    }
+
+    /// A register that nothing has written yet.
+    #[track_caller]
+    pub(super) fn fresh() -> Self {
+        Self::of_reg(new_reg(Self::class()))
+    }
+
+    /// The value in a register of the kernel being written.
+    #[track_caller]
+    pub(super) fn of_reg(reg: Reg) -> Self {
+        Val { operand: Operand::Reg(reg), serial: with(|s| s.serial), ty: PhantomData }
+    }
+
+    /// The value as an operand, for [`Body::emit`](super::Body::emit).
+    ///
+    /// # Panics
+    /// If it belongs to another kernel than the one being written.
+    #[track_caller]
+    pub fn operand(self) -> Operand {
+        if self.serial != 0 {
+            let current = with(|s| s.serial);
+            assert!(self.serial == current, "a value of one kernel was used in another");
+        }
+        self.operand
+    }
+
+    /// The constant, if this is one.
+    pub(super) fn constant(self) -> Option<u64> {
+        match self.operand {
+            Operand::Imm(bits) => Some(bits),
+            _ => None,
+        }
+    }
+
+    /// Names the register in the printed comments.
+    #[track_caller]
+    pub fn named(self, name: &str) -> Self {
+        if let Operand::Reg(reg) = self.operand() {
+            with(|s| s.kernel.names.insert(reg, name.to_owned()));
+        }
+        self
+    }
+
+    /// The value in a register of its own.
+    #[track_caller]
+    pub fn copied(self) -> Self {
+        let m = match T::TY.kind() {
+            Kind::Float if matches!(T::TY, ScalarType::F32 | ScalarType::F64) => T::TY,
+            _ if T::TY.bits() == 8 => ScalarType::B16,
+            _ => bits_type(T::TY),
+        };
+        compute(Op::Mov, &[Mod::Ty(m)], &[self.operand()])
+    }
+
+    /// `self` where the predicate holds, else `other`.
+    #[track_caller]
+    pub fn select(self, holds: Pred, other: impl Into<Val<T>>) -> Self {
+        let other = other.into();
+        let (holds, yes, no) = if holds.is_negated() { (!holds, other, self) } else { (holds, self, other) };
+        let m = match T::TY {
+            ScalarType::F32 | ScalarType::F64 => T::TY,
+            _ if T::TY.bits() == 8 => ScalarType::B16,
+            t => bits_type(t),
+        };
+        compute(Op::Selp, &[Mod::Ty(m)], &[yes.operand(), no.operand(), holds.operand()])
+    }
+
+    /// The same bits as another type of the same size. Costs a `mov` only
+    /// where a float becomes an integer.
+    #[track_caller]
+    pub fn bitcast<U: Scalar>(self) -> Val<U> {
+        const { assert!(T::TY.bits() == U::TY.bits(), "bitcast needs types of the same size") };
+        if let Some(bits) = self.constant() {
+            return Val { operand: Operand::Imm(bits), serial: 0, ty: PhantomData };
+        }
+        let from_float = matches!(Self::class(), RegClass::F32 | RegClass::F64);
+        if Self::class() == Val::<U>::class() || !from_float {
+            return Val { operand: self.operand, serial: self.serial, ty: PhantomData };
+        }
+        let d = Val::<U>::fresh();
+        emit(Op::Mov, &[Mod::Ty(bits_type(T::TY))], &[d.operand(), self.operand()]);
+        d
+    }
+
+    /// A two-operand instruction of type `T`.
+    #[track_caller]
+    pub(super) fn binary(self, op: Op, mods: &[Mod], other: impl Into<Val<T>>) -> Self {
+        let mut all: crate::table::Mods = mods.into();
+        all.push(ty::<T>());
+        compute(op, &all, &[self.operand(), other.into().operand()])
+    }
+
+    /// A one-operand instruction of type `T`.
+    #[track_caller]
+    pub(super) fn unary(self, op: Op, mods: &[Mod]) -> Self {
+        let mut all: crate::table::Mods = mods.into();
+        all.push(ty::<T>());
+        compute(op, &all, &[self.operand()])
+    }
+}
+
+impl<T: Scalar> Val<T> {
+    /// Something to fill an array with before its registers are made.
+    pub(super) fn placeholder() -> Self {
+        Val { operand: Operand::None, serial: 0, ty: PhantomData }
+    }
+}

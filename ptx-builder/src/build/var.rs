@@ -1,0 +1,99 @@
+//! Variables: values that change.
+
+use super::state::{emit, ty};
+use super::{Body, Float, Integer, Scalar, Val};
+use crate::ir::Operand;
+use crate::table::{Mod, Op};
+use crate::types::ScalarType;
+
+/// A register that can be assigned, for values carried round a loop or out of
+/// a branch. Not `Copy`: it is a place, not a value.
+pub struct Var<T> {
+    register: Val<T>,
+}
+
+impl Body {
+    /// A variable with a first value.
+    #[track_caller]
+    pub fn var<T: Scalar>(&mut self, first: impl Into<Val<T>>) -> Var<T> {
+        Var { register: first.into().copied() }
+    }
+}
+
+impl<T: Scalar> Var<T> {
+    /// The value it has now.
+    #[track_caller]
+    pub fn get(&self) -> Val<T> {
+        self.register.copied()
+    }
+
+    /// The register itself, for code that cannot assign it while the handle
+    /// lives.
+    pub(super) fn place(&self) -> Val<T> {
+        self.register
+    }
+
+    /// Assigns a value.
+    #[track_caller]
+    pub fn set(&mut self, value: impl Into<Val<T>>) {
+        let m = match T::TY {
+            ScalarType::F32 | ScalarType::F64 => T::TY,
+            t if t.bits() == 8 => ScalarType::B16,
+            t => super::val::bits_type(t),
+        };
+        emit(Op::Mov, &[Mod::Ty(m)], &[self.register.operand(), value.into().operand()]);
+    }
+
+    /// An instruction whose result and one source are the variable.
+    #[track_caller]
+    fn in_place(&mut self, op: Op, mods: &[Mod], sources: &[Operand]) {
+        let mut operands: smallvec::SmallVec<[Operand; 5]> = smallvec::SmallVec::new();
+        operands.push(self.register.operand());
+        operands.extend_from_slice(sources);
+        emit(op, mods, &operands);
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// `self = a * b + self`, rounded once, to nearest even.
+    #[track_caller]
+    pub fn add_product(&mut self, a: impl Into<Val<T>>, b: impl Into<Val<T>>) {
+        let sources = [a.into().operand(), b.into().operand(), self.register.operand()];
+        self.in_place(Op::Fma, &[Mod::Rn, ty::<T>()], &sources);
+    }
+
+    /// `self = self + a`, to nearest even.
+    #[track_caller]
+    pub fn add(&mut self, a: impl Into<Val<T>>) {
+        let sources = [self.register.operand(), a.into().operand()];
+        self.in_place(Op::Add, &[Mod::Rn, ty::<T>()], &sources);
+    }
+}
+
+impl<T: Integer> Var<T> {
+    /// `self = self + a`, wrapping.
+    #[track_caller]
+    pub fn add_int(&mut self, a: impl Into<Val<T>>) {
+        let sources = [self.register.operand(), a.into().operand()];
+        self.in_place(Op::Add, &[ty::<T>()], &sources);
+    }
+}
+
+impl Var<i32> {
+    /// Adds the four products of `a`'s signed bytes with `b`'s.
+    #[track_caller]
+    pub fn add_dp4a(&mut self, a: impl Into<Val<i32>>, b: impl Into<Val<i32>>) {
+        let m = Mod::Ty(ScalarType::S32);
+        let sources = [a.into().operand(), b.into().operand(), self.register.operand()];
+        self.in_place(Op::Dp4a, &[m, m], &sources);
+    }
+}
+
+impl<T: Scalar> Var<T> {
+    /// Assigns `f` of the present value.
+    #[track_caller]
+    pub fn update(&mut self, f: impl FnOnce(Val<T>) -> Val<T>) {
+        let next = f(self.get());
+        self.set(next);
+    }
+}

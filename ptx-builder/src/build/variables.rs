@@ -1,0 +1,87 @@
+//! Arrays that a kernel declares.
+
+use super::pointer::{Const, Local, Ptr, Shared, SpaceTag};
+use super::state::with;
+use super::{Body, Scalar};
+use crate::ir::{Base, Symbol, Variable};
+use crate::types::{ScalarType, Space};
+
+/// The type of an array's elements in its declaration.
+fn element<T: Scalar>() -> ScalarType {
+    super::val::bits_type(T::TY)
+}
+
+#[track_caller]
+fn declare<S: SpaceTag, T: Scalar>(prefix: &str, align: u32, len: u64) -> Ptr<S, T> {
+    let symbol = with(|s| {
+        let index = s.kernel.variables.len() as u32;
+        s.kernel.variables.push(Variable {
+            name: format!("{prefix}{index}"),
+            space: S::SPACE,
+            align: align.max(T::TY.bytes()),
+            ty: element::<T>(),
+            len: Some(len),
+            init: Vec::new(),
+        });
+        Symbol::Kernel(index)
+    });
+    Ptr::new(Base::Symbol(symbol))
+}
+
+impl Body {
+    /// An array of `len` elements in the block's shared memory, aligned for
+    /// 16-byte accesses.
+    #[track_caller]
+    pub fn shared<T: Scalar>(&mut self, len: u32) -> Shared<T> {
+        declare("shared", 16, u64::from(len))
+    }
+
+    /// As [`shared`](Self::shared), aligned to `align` bytes.
+    ///
+    /// # Panics
+    /// If `align` is not a power of two.
+    #[track_caller]
+    pub fn shared_aligned<T: Scalar>(&mut self, len: u32, align: u32) -> Shared<T> {
+        assert!(align.is_power_of_two(), "alignment {align} is not a power of two");
+        declare("shared", align, u64::from(len))
+    }
+
+    /// The shared memory whose size the launch sets. All calls give the same
+    /// address.
+    #[track_caller]
+    pub fn dynamic_shared<T: Scalar>(&mut self) -> Shared<T> {
+        let symbol = with(|s| {
+            let known = s.globals.iter().position(|v| v.space == Space::Shared && v.len.is_none());
+            let index = known.unwrap_or_else(|| {
+                let name = format!("{}_dynamic_shared", s.kernel.name);
+                let space = Space::Shared;
+                s.globals.push(Variable { name, space, align: 16, ty: ScalarType::B8, len: None, init: Vec::new() });
+                s.globals.len() - 1
+            });
+            Symbol::Module(index as u32)
+        });
+        Ptr::new(Base::Symbol(symbol))
+    }
+
+    /// An array of `len` elements of the thread's own. Indexing it at run time
+    /// is slow; prefer registers.
+    #[track_caller]
+    pub fn local<T: Scalar>(&mut self, len: u32) -> Local<T> {
+        declare("local", T::TY.bytes().max(8), u64::from(len))
+    }
+
+    /// An array of constants.
+    #[track_caller]
+    pub fn constants<T: Scalar>(&mut self, values: &[T]) -> Const<T> {
+        let size = T::TY.bytes() as usize;
+        let init = values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size)).collect();
+        let symbol = with(|s| {
+            let index = s.globals.len() as u32;
+            let (name, len) = (format!("{}_const{index}", s.kernel.name), Some(values.len() as u64));
+            let space = Space::Const;
+            s.globals.push(Variable { name, space, align: 16, ty: element::<T>(), len, init });
+            Symbol::Module(index)
+        });
+        Ptr::new(Base::Symbol(symbol))
+    }
+}
