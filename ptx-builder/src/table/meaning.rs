@@ -149,6 +149,9 @@ pub enum Vote {
     MatchAll,
     /// An associative integer reduction.
     Redux(fn(u64, u64) -> u64),
+    /// One lane of the mask, which one is up to the hardware, with a predicate
+    /// that holds there.
+    Elect,
 }
 
 /// A barrier.
@@ -205,7 +208,8 @@ pub enum Fence {
 /// Asynchronous copies and `mbarrier` (PTX ISA 9.7.9.25 and 9.7.13.15).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Async {
-    /// `cp.async` global to shared, of a constant number of bytes.
+    /// `cp.async` global to shared, of a constant number of bytes; where a
+    /// fourth operand says that fewer are read, zeros follow them.
     Copy,
     /// Closes the current group.
     Commit,
@@ -235,7 +239,8 @@ pub enum Async {
     MbarrierInit,
     /// `mbarrier.inval`.
     MbarrierInval,
-    /// `mbarrier.arrive`, with the transaction count it expects if any.
+    /// `mbarrier.arrive`. Its source after the address, where there is one, is
+    /// the number of arrivals, or with `expect_tx` the bytes to expect.
     MbarrierArrive {
         /// Whether it also expects bytes.
         expect_tx: bool,
@@ -261,8 +266,10 @@ pub enum Matrix {
         /// Accumulator and result type.
         acc: ScalarType,
     },
-    /// `mma.sync` m16n8k32 with 8-bit integer inputs and s32 results.
+    /// `mma.sync` m16n8k32 or m16n8k16 with 8-bit integer inputs and s32 results.
     IntMma {
+        /// The inner dimension, 16 or 32.
+        k: u8,
         /// Type of a.
         a: ScalarType,
         /// Type of b.

@@ -24,7 +24,9 @@ use std::sync::LazyLock;
 
 pub use form::{Form, FormId, Row, RowId};
 pub use lanes::{LaneFn, Lanes, WARP};
-pub use meaning::{Async, Atomic, Barrier, Fence, Matrix, Meaning, Memory, Order, Scope, Shuffle, Tolerance, Vote};
+pub use meaning::{
+    Async, Atomic, Barrier, BarrierReduce, Fence, Matrix, Meaning, Memory, Order, Scope, Shuffle, Tolerance, Vote,
+};
 pub use modifier::{Mod, Mods};
 pub use op::Op;
 pub use slot::{Access, Shape, Slot};
@@ -62,8 +64,10 @@ impl Table {
         self.by_key.get(&(op, Mods::from_slice(mods))).copied()
     }
 
-    /// The forms written `name`. There are several where one spelling takes
-    /// operands of different shapes, such as `mov.b64`.
+    /// The forms written `name`, in its canonical spelling or in another that
+    /// PTX accepts (`ld.shared::cta.u32`, `atom.global.cta.add.u32`). There are
+    /// several where one spelling takes operands of different shapes, such as
+    /// `mov.b64`.
     pub fn named(&self, name: &str) -> &[FormId] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }

@@ -37,14 +37,14 @@ ops! {
     // Data movement and conversion.
     Mov = "mov", Pack = "mov", Unpack = "mov", Prmt = "prmt", Cvt = "cvt", CvtPack = "cvt", Cvta = "cvta",
     Isspacep = "isspacep",
-    Ld = "ld", LdNc = "ld", LdVec = "ld", LdNcVec = "ld", St = "st", StVec = "st",
-    Prefetch = "prefetch", Atom = "atom", Red = "red",
+    Ld = "ld", LdNc = "ld", St = "st", Prefetch = "prefetch", Prefetchu = "prefetchu",
+    Atom = "atom", Red = "red",
     // Asynchronous copies.
     CpAsync = "cp.async", CpAsyncCommitGroup = "cp.async.commit_group", CpAsyncWaitGroup = "cp.async.wait_group",
     CpAsyncWaitAll = "cp.async.wait_all", CpAsyncMbarrierArrive = "cp.async.mbarrier.arrive",
     CpAsyncBulk = "cp.async.bulk", CpAsyncBulkPrefetch = "cp.async.bulk.prefetch",
     CpAsyncBulkCommitGroup = "cp.async.bulk.commit_group", CpAsyncBulkWaitGroup = "cp.async.bulk.wait_group",
-    MbarrierInit = "mbarrier.init", MbarrierInval = "mbarrier.inval", MbarrierArrive = "mbarrier.arrive",
+    MbarrierInit = "mbarrier.init", MbarrierInval = "mbarrier.inval", MbarrierArrive = "mbarrier.arrive", MbarrierArriveCount = "mbarrier.arrive",
     MbarrierArriveExpectTx = "mbarrier.arrive.expect_tx", MbarrierExpectTx = "mbarrier.expect_tx",
     MbarrierTestWait = "mbarrier.test_wait", MbarrierTryWait = "mbarrier.try_wait",
     MbarrierTestWaitParity = "mbarrier.test_wait.parity", MbarrierTryWaitParity = "mbarrier.try_wait.parity",
@@ -52,8 +52,8 @@ ops! {
     ShflSync = "shfl.sync", VoteSync = "vote.sync", MatchSync = "match", ReduxSync = "redux.sync",
     Activemask = "activemask", ElectSync = "elect.sync",
     // Barriers and fences.
-    BarSync = "bar.sync", BarArrive = "bar.arrive", BarRed = "bar.red", BarWarpSync = "bar.warp.sync",
-    BarrierSync = "barrier.sync", BarrierArrive = "barrier.arrive", BarrierRed = "barrier.red",
+    BarSync = "bar.sync", BarArrive = "bar.arrive", BarRed = "bar.red", BarRedCount = "bar.red", BarWarpSync = "bar.warp.sync",
+    BarrierSync = "barrier.sync", BarrierArrive = "barrier.arrive", BarrierRed = "barrier.red", BarrierRedCount = "barrier.red",
     BarrierClusterArrive = "barrier.cluster.arrive", BarrierClusterWait = "barrier.cluster.wait",
     Membar = "membar", Fence = "fence",
     // Control and the rest.

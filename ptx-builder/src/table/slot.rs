@@ -43,6 +43,8 @@ pub enum Shape {
         /// Largest value.
         most: i64,
     },
+    /// A constant out of these.
+    OneOf(ScalarType, &'static [i64]),
     /// `[address]` in a space.
     Address(Space),
     /// A branch target.
@@ -58,8 +60,10 @@ pub struct Slot {
     pub access: Access,
     /// What may stand here.
     pub shape: Shape,
-    /// Whether it may be left out. An optional predicate result is written
-    /// after a bar (`d|p`), other optional operands are trailing.
+    /// Whether it may be left out: a first result is then written `_`, other
+    /// optional operands are not written. Optional sources are trailing. (A
+    /// predicate result that follows another result is written after a bar,
+    /// `d|p`, optional or not.)
     pub optional: bool,
 }
 
@@ -80,7 +84,8 @@ impl Slot {
             | Shape::Wide(ty)
             | Shape::Move(ty)
             | Shape::Vector { ty, .. }
-            | Shape::Const { ty, .. } => Some(ty),
+            | Shape::Const { ty, .. }
+            | Shape::OneOf(ty, _) => Some(ty),
             Shape::Predicate(_) => Some(ScalarType::Pred),
             Shape::Address(_) | Shape::Label => None,
         }
@@ -137,6 +142,11 @@ pub(super) const fn vector(name: &'static str, access: Access, ty: ScalarType, l
 /// A constant.
 pub(super) const fn constant(name: &'static str, ty: ScalarType, least: i64, most: i64) -> Slot {
     Slot { name, access: Access::Read, shape: Shape::Const { ty, least, most }, optional: false }
+}
+
+/// A constant out of a list.
+pub(super) const fn one_of(name: &'static str, ty: ScalarType, values: &'static [i64]) -> Slot {
+    Slot { name, access: Access::Read, shape: Shape::OneOf(ty, values), optional: false }
 }
 
 /// A memory operand.

@@ -1,9 +1,15 @@
 //! The rows, by chapter of the PTX ISA, and how they expand into forms.
 
+mod async_copy;
+mod atomics;
+mod barrier;
 mod control;
 mod integer;
 mod load_store;
+mod matrix;
+mod mbarrier;
 mod movement;
+mod warp;
 
 use std::collections::HashMap;
 
@@ -13,10 +19,16 @@ use crate::types::ScalarType;
 
 /// Builds the table.
 pub(super) fn expand() -> Table {
-    let mut table = Builder { rows: Vec::new(), forms: Vec::new() };
+    let mut table = Builder { rows: Vec::new(), forms: Vec::new(), spellings: Vec::new() };
     integer::rows(&mut table);
     movement::rows(&mut table);
     load_store::rows(&mut table);
+    atomics::rows(&mut table);
+    async_copy::rows(&mut table);
+    mbarrier::rows(&mut table);
+    warp::rows(&mut table);
+    barrier::rows(&mut table);
+    matrix::rows(&mut table);
     control::rows(&mut table);
     table.finish()
 }
@@ -27,11 +39,12 @@ pub(super) struct Spec {
     meaning: Meaning,
     least_ptx: u16,
     least_sm: u16,
+    spellings: Vec<Mods>,
 }
 
 /// A form with these operands and this meaning, as old as PTX 6.3 and sm_75.
 pub(super) fn spec(slots: impl Into<Vec<Slot>>, meaning: Meaning) -> Spec {
-    Spec { slots: slots.into(), meaning, least_ptx: 63, least_sm: 75 }
+    Spec { slots: slots.into(), meaning, least_ptx: 63, least_sm: 75, spellings: Vec::new() }
 }
 
 impl Spec {
@@ -39,6 +52,12 @@ impl Spec {
     pub(super) fn since(mut self, ptx: u16, sm: u16) -> Self {
         self.least_ptx = self.least_ptx.max(ptx);
         self.least_sm = self.least_sm.max(sm);
+        self
+    }
+
+    /// The same, also read with the modifiers spelled this way.
+    pub(super) fn also_spelled(mut self, mods: Mods) -> Self {
+        self.spellings.push(mods);
         self
     }
 }
@@ -76,6 +95,7 @@ pub(super) fn ty(mods: &[Mod], n: usize) -> ScalarType {
 pub(super) struct Builder {
     rows: Vec<Row>,
     forms: Vec<Form>,
+    spellings: Vec<(String, FormId)>,
 }
 
 impl Builder {
@@ -105,12 +125,18 @@ impl Builder {
                 .collect();
         }
         for mods in combinations {
-            let Some(Spec { slots, meaning, least_ptx, least_sm }) = form(&mods) else { continue };
+            let Some(Spec { slots, meaning, least_ptx, least_sm, spellings }) = form(&mods) else { continue };
             let id = FormId(u16::try_from(self.forms.len()).expect("fewer than 65536 forms"));
-            let mut name = op.text().to_owned();
-            for m in &mods {
-                name.push('.');
-                name.push_str(m.text());
+            let name = spelled(op, &mods);
+            for other in spellings.iter().chain([&mods]) {
+                let text = spelled(op, other);
+                // Shared space is the block's own unless it says otherwise (PTX ISA 5.1.7).
+                if other.contains(&Mod::Shared) {
+                    self.spellings.push((text.replace(".shared.", ".shared::cta."), id));
+                }
+                if text != name {
+                    self.spellings.push((text, id));
+                }
             }
             self.forms.push(Form {
                 id,
@@ -136,6 +162,22 @@ impl Builder {
             assert!(twice.is_none(), "{} stands twice in the table", form.name);
             by_name.entry(form.name.clone()).or_default().push(form.id);
         }
+        for (text, id) in self.spellings {
+            let forms = by_name.entry(text).or_default();
+            if !forms.contains(&id) {
+                forms.push(id);
+            }
+        }
         Table { rows: self.rows, forms: self.forms, by_key, by_name }
     }
+}
+
+/// The text of an opcode with modifiers.
+fn spelled(op: Op, mods: &[Mod]) -> String {
+    let mut text = op.text().to_owned();
+    for m in mods {
+        text.push('.');
+        text.push_str(m.text());
+    }
+    text
 }

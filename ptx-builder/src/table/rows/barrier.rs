@@ -1,0 +1,142 @@
+//! Barriers, fences and waiting (PTX ISA 9.7.13.1 to 9.7.13.4, 9.7.13.13, 9.7.19.2).
+
+use super::{Alternatives, Builder, Spec, any, one, opt, spec, types};
+use crate::table::slot::{dst, dst_pred, src, src_pred};
+use crate::table::{Barrier, BarrierReduce, Fence, Meaning, Mod, Op, Scope};
+use crate::types::ScalarType::{Pred, U32};
+
+pub(super) fn rows(t: &mut Builder) {
+    let aligned = |m: &[Mod]| m.contains(&Mod::Aligned);
+    let maybe = || -> Vec<Alternatives> { vec![opt(&[Mod::Aligned])] };
+    let wait = |aligned| spec([src("a", U32), src("b", U32).optional()], Meaning::Barrier(Barrier::Sync { aligned }));
+    t.row(Op::BarSync, "9.7.13.1", "Waits for the block, or for b threads, at barrier a.", &[], |_| Some(wait(true)));
+    t.row(
+        Op::BarrierSync,
+        "9.7.13.1",
+        "Waits for the block, or for b threads, at barrier a; unless aligned, also in divergent code.",
+        &maybe(),
+        |m| Some(wait(aligned(m))),
+    );
+    let arrive = |aligned| spec([src("a", U32), src("b", U32)], Meaning::Barrier(Barrier::Arrive { aligned }));
+    t.row(Op::BarArrive, "9.7.13.1", "Arrives at barrier a of b threads without waiting.", &[], |_| Some(arrive(true)));
+    t.row(
+        Op::BarrierArrive,
+        "9.7.13.1",
+        "Arrives at barrier a of b threads without waiting; unless aligned, also in divergent code.",
+        &maybe(),
+        |m| Some(arrive(aligned(m))),
+    );
+    for (all, counted, may_diverge) in
+        [(Op::BarRed, Op::BarRedCount, false), (Op::BarrierRed, Op::BarrierRedCount, true)]
+    {
+        let mut places = vec![any(&[Mod::Popc, Mod::And, Mod::Or])];
+        if may_diverge {
+            places.extend(maybe());
+        }
+        places.push(types(&[U32, Pred]));
+        t.row(all, "9.7.13.1", "Waits at barrier a and combines predicate c over the block.", &places, |m| {
+            reduce(m, false, !may_diverge || aligned(m))
+        });
+        t.row(counted, "9.7.13.1", "Waits at barrier a and combines predicate c over b threads.", &places, |m| {
+            reduce(m, true, !may_diverge || aligned(m))
+        });
+    }
+    t.row(
+        Op::BarWarpSync,
+        "9.7.13.2",
+        "Waits for the lanes of the mask, and orders their memory accesses.",
+        &[],
+        |_| Some(spec([src("membermask", U32)], Meaning::Barrier(Barrier::Warp))),
+    );
+    t.row(
+        Op::BarrierClusterArrive,
+        "9.7.13.3",
+        "Arrives at the cluster's barrier (without ordering memory, if relaxed).",
+        &[opt(&[Mod::Release, Mod::Relaxed]), opt(&[Mod::Aligned])],
+        |m| {
+            let spec = spec([], Meaning::Barrier(Barrier::ClusterArrive)).since(78, 90);
+            Some(if m.iter().any(|m| *m != Mod::Aligned) { spec.since(80, 90) } else { spec })
+        },
+    );
+    t.row(
+        Op::BarrierClusterWait,
+        "9.7.13.3",
+        "Waits until the cluster has arrived.",
+        &[opt(&[Mod::Acquire]), opt(&[Mod::Aligned])],
+        |m| {
+            let spec = spec([], Meaning::Barrier(Barrier::ClusterWait)).since(78, 90);
+            Some(if m.contains(&Mod::Acquire) { spec.since(80, 90) } else { spec })
+        },
+    );
+    fences(t);
+    t.row(
+        Op::Griddepcontrol,
+        "9.7.13.13",
+        "Lets the next grid start, or waits for the memory of the one before.",
+        &[any(&[Mod::LaunchDependents, Mod::Wait])],
+        |_| Some(spec([], Meaning::Pause).since(78, 90)),
+    );
+    t.row(Op::Nanosleep, "9.7.19.2", "Sleeps for about t nanoseconds, at most twice that.", &[types(&[U32])], |_| {
+        Some(spec([src("t", U32)], Meaning::Pause))
+    });
+}
+
+fn reduce(m: &[Mod], counted: bool, aligned: bool) -> Option<Spec> {
+    let counts = m[0] == Mod::Popc;
+    if counts != m.contains(&Mod::Ty(U32)) {
+        return None;
+    }
+    let op = match m[0] {
+        Mod::Popc => BarrierReduce::Popc,
+        Mod::And => BarrierReduce::And,
+        _ => BarrierReduce::Or,
+    };
+    let mut slots = vec![if counts { dst(U32) } else { dst_pred() }, src("a", U32)];
+    if counted {
+        slots.push(src("b", U32));
+    }
+    slots.push(src_pred("c"));
+    Some(spec(slots, Meaning::Barrier(Barrier::Reduce { op, aligned })))
+}
+
+fn fences(t: &mut Builder) {
+    let thread = |scope| spec([], Meaning::Fence(Fence::Thread(scope)));
+    t.row(
+        Op::Membar,
+        "9.7.13.4",
+        "Orders the thread's memory accesses, sequentially consistent: for the block, the GPU or everybody.",
+        &[any(&[Mod::ScopeCta, Mod::Gl, Mod::ScopeSys])],
+        |m| {
+            Some(thread(match m[0] {
+                Mod::ScopeCta => Scope::Cta,
+                Mod::Gl => Scope::Gpu,
+                _ => Scope::Sys,
+            }))
+        },
+    );
+    t.row(
+        Op::Fence,
+        "9.7.13.4",
+        "Orders the thread's memory accesses at a scope; acquire and release where nothing is written.",
+        &[opt(&[Mod::Sc, Mod::AcqRel]), super::load_store::scopes()],
+        |m| {
+            let scope = super::load_store::scope(m)?;
+            let spec = thread(scope);
+            Some(if scope == Scope::Cluster { spec.since(78, 90) } else { spec })
+        },
+    );
+    t.row(
+        Op::Fence,
+        "9.7.13.4",
+        "Orders accesses of the thread against those of the asynchronous engines, in all or one space.",
+        &[one(Mod::Proxy), one(Mod::Async), opt(&[Mod::Global, Mod::SharedCta, Mod::SharedCluster])],
+        |_| Some(spec([], Meaning::Fence(Fence::Proxy)).since(80, 90)),
+    );
+    t.row(
+        Op::Fence,
+        "9.7.13.4",
+        "Makes the thread's mbarrier.init visible to the cluster.",
+        &[one(Mod::MbarrierInit), one(Mod::Release), one(Mod::ScopeCluster)],
+        |_| Some(spec([], Meaning::Fence(Fence::MbarrierInit)).since(80, 90)),
+    );
+}

@@ -1,0 +1,92 @@
+//! Instructions of a whole warp (PTX ISA 9.7.9.6, 9.7.13.9 to 9.7.13.14).
+
+use super::{Builder, any, one, spec, ty, types};
+use crate::table::slot::{dst, dst_pred, src, src_pred};
+use crate::table::{Meaning, Mod, Op, Shuffle, Vote};
+use crate::types::ScalarType::{B32, B64, Pred, S32, U32};
+
+pub(super) fn rows(t: &mut Builder) {
+    t.row(
+        Op::ShflSync,
+        "9.7.9.6",
+        "Reads a register of another lane; p tells whether that lane is in its segment.",
+        &[any(&[Mod::Up, Mod::Down, Mod::Bfly, Mod::Idx]), types(&[B32])],
+        |m| {
+            let mode = match m[0] {
+                Mod::Up => Shuffle::Up,
+                Mod::Down => Shuffle::Down,
+                Mod::Bfly => Shuffle::Bfly,
+                _ => Shuffle::Idx,
+            };
+            let slots =
+                [dst(B32), dst_pred().optional(), src("a", B32), src("b", U32), src("c", U32), src("membermask", U32)];
+            Some(spec(slots, Meaning::Shuffle(mode)))
+        },
+    );
+    t.row(
+        Op::VoteSync,
+        "9.7.13.9",
+        "Whether a predicate holds in all lanes of the mask, in any, or is the same in all.",
+        &[any(&[Mod::All, Mod::Any, Mod::Uni]), types(&[Pred])],
+        |m| {
+            let vote = match m[0] {
+                Mod::All => Vote::All,
+                Mod::Any => Vote::Any,
+                _ => Vote::Uni,
+            };
+            Some(spec([dst_pred().named("d"), src_pred("a"), src("membermask", U32)], Meaning::Vote(vote)))
+        },
+    );
+    t.row(
+        Op::VoteSync,
+        "9.7.13.9",
+        "The mask of the lanes where a predicate holds.",
+        &[one(Mod::Ballot), types(&[B32])],
+        |_| Some(spec([dst(B32), src_pred("a"), src("membermask", U32)], Meaning::Vote(Vote::Ballot))),
+    );
+    t.row(
+        Op::MatchSync,
+        "9.7.13.10",
+        "The mask of the lanes with this lane's value.",
+        &[one(Mod::Any), one(Mod::Sync), types(&[B32, B64])],
+        |m| Some(spec([dst(B32), src("a", ty(m, 0)), src("membermask", U32)], Meaning::Vote(Vote::MatchAny))),
+    );
+    t.row(
+        Op::MatchSync,
+        "9.7.13.10",
+        "The mask if all of its lanes have one value, else 0; p tells which.",
+        &[one(Mod::All), one(Mod::Sync), types(&[B32, B64])],
+        |m| {
+            let slots = [dst(B32), dst_pred().optional(), src("a", ty(m, 0)), src("membermask", U32)];
+            Some(spec(slots, Meaning::Vote(Vote::MatchAll)))
+        },
+    );
+    t.row(Op::Activemask, "9.7.13.11", "The mask of the lanes that run this together.", &[types(&[B32])], |_| {
+        Some(spec([dst(B32)], Meaning::ActiveMask))
+    });
+    t.row(
+        Op::ReduxSync,
+        "9.7.13.12",
+        "Reduces a value over the lanes of the mask.",
+        &[any(&[Mod::AtomAdd, Mod::AtomMin, Mod::AtomMax, Mod::And, Mod::Or, Mod::Xor]), types(&[U32, S32, B32])],
+        |m| {
+            let t = ty(m, 0);
+            let reduce: fn(u64, u64) -> u64 = match (m[0], t) {
+                (Mod::AtomAdd, U32 | S32) => |a, b| u64::from((a as u32).wrapping_add(b as u32)),
+                (Mod::AtomMin, U32) => u64::min,
+                (Mod::AtomMax, U32) => u64::max,
+                (Mod::AtomMin, S32) => |a, b| u64::from((a as i32).min(b as i32) as u32),
+                (Mod::AtomMax, S32) => |a, b| u64::from((a as i32).max(b as i32) as u32),
+                (Mod::And, B32) => |a, b| a & b,
+                (Mod::Or, B32) => |a, b| a | b,
+                (Mod::Xor, B32) => |a, b| a ^ b,
+                _ => return None,
+            };
+            Some(spec([dst(t), src("a", t), src("membermask", U32)], Meaning::Vote(Vote::Redux(reduce))).since(70, 80))
+        },
+    );
+    t.row(Op::ElectSync, "9.7.13.14", "Elects one lane of the mask; p holds there.", &[], |_| {
+        let slots = [dst(B32).optional(), dst_pred(), src("membermask", U32)];
+        Some(spec(slots, Meaning::Vote(Vote::Elect)).since(80, 90))
+    });
+}
