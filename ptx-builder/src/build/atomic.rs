@@ -1,12 +1,16 @@
 //! Atomic updates.
 
-use super::pointer::{GlobalSpace, Ptr, SharedSpace, WriteSpace};
+use super::pointer::{GlobalSpace, Ptr, SharedSpace, SpaceTag, WriteSpace};
 use super::state::{compute, emit};
 use super::{Body, Scalar, Val};
 use crate::table::{Mod, Op};
 use crate::types::ScalarType;
 
 /// Integers that memory can update in one step.
+#[diagnostic::on_unimplemented(
+    message = "no atomic update of `{Self}`",
+    note = "floats have none on purpose: the order of a sum must not be an accident; reduce in a written order instead"
+)]
 pub trait AtomicScalar: Scalar {}
 
 impl AtomicScalar for u32 {}
@@ -14,6 +18,10 @@ impl AtomicScalar for i32 {}
 impl AtomicScalar for u64 {}
 
 /// Spaces with atomics.
+#[diagnostic::on_unimplemented(
+    message = "no atomic update of memory in `{Self}`",
+    note = "atomics work on writable global and shared memory"
+)]
 pub trait AtomicSpace: WriteSpace {}
 
 impl AtomicSpace for GlobalSpace {}
@@ -23,7 +31,7 @@ fn untyped<T: Scalar>() -> Mod {
     Mod::Ty(if T::TY.bits() == 64 { ScalarType::B64 } else { ScalarType::B32 })
 }
 
-impl<S: AtomicSpace, T: AtomicScalar> Ptr<S, T> {
+impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
     #[track_caller]
     fn update(self, op: Mod, ty: Mod, value: Val<T>) -> Val<T> {
         compute(Op::Atom, &[S::MOD, op, ty], &[self.operand(), value.operand()])
@@ -31,38 +39,62 @@ impl<S: AtomicSpace, T: AtomicScalar> Ptr<S, T> {
 
     /// Adds and gives the old value, without ordering.
     #[track_caller]
-    pub fn atomic_add(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T> {
+    pub fn atomic_add(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T>
+    where
+        S: AtomicSpace,
+        T: AtomicScalar,
+    {
         self.update(Mod::AtomAdd, Mod::Ty(T::TY), value.into())
     }
 
     /// Keeps the greater and gives the old value, without ordering.
     #[track_caller]
-    pub fn atomic_max(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T> {
+    pub fn atomic_max(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T>
+    where
+        S: AtomicSpace,
+        T: AtomicScalar,
+    {
         self.update(Mod::AtomMax, Mod::Ty(T::TY), value.into())
     }
 
     /// Keeps the lesser and gives the old value, without ordering.
     #[track_caller]
-    pub fn atomic_min(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T> {
+    pub fn atomic_min(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T>
+    where
+        S: AtomicSpace,
+        T: AtomicScalar,
+    {
         self.update(Mod::AtomMin, Mod::Ty(T::TY), value.into())
     }
 
     /// Writes and gives the old value, without ordering.
     #[track_caller]
-    pub fn atomic_exchange(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T> {
+    pub fn atomic_exchange(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T>
+    where
+        S: AtomicSpace,
+        T: AtomicScalar,
+    {
         self.update(Mod::Exch, untyped::<T>(), value.into())
     }
 
     /// Writes `new` where the old value is `expected`; gives the old value.
     #[track_caller]
-    pub fn atomic_compare_exchange(self, _k: &mut Body, expected: impl Into<Val<T>>, new: impl Into<Val<T>>) -> Val<T> {
+    pub fn atomic_compare_exchange(self, _k: &mut Body, expected: impl Into<Val<T>>, new: impl Into<Val<T>>) -> Val<T>
+    where
+        S: AtomicSpace,
+        T: AtomicScalar,
+    {
         let sources = [self.operand(), expected.into().operand(), new.into().operand()];
         compute(Op::Atom, &[S::MOD, Mod::Cas, untyped::<T>()], &sources)
     }
 
     /// Adds without a result.
     #[track_caller]
-    pub fn reduce_add(self, _k: &mut Body, value: impl Into<Val<T>>) {
+    pub fn reduce_add(self, _k: &mut Body, value: impl Into<Val<T>>)
+    where
+        S: AtomicSpace,
+        T: AtomicScalar,
+    {
         emit(Op::Red, &[S::MOD, Mod::AtomAdd, Mod::Ty(T::TY)], &[self.operand(), value.into().operand()]);
     }
 }

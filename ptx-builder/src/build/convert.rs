@@ -9,6 +9,10 @@ use crate::table::{Mod, Op};
 
 /// Conversions to `U` that lose nothing, and those between integers, which
 /// keep the low bits.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not convert to `{U}` exactly",
+    note = "write the rounding: `to_rn`, `to_rounded`, or `to_int` for integers"
+)]
 pub trait ConvertExact<U: Scalar>: Scalar {}
 
 /// Conversions to `U` that round: integers to floats, floats to narrower ones.

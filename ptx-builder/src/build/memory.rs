@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::pointer::{GlobalSpace, Ptr, ReadSpace, WriteSpace};
+use super::pointer::{GlobalSpace, Ptr, ReadSpace, SpaceTag, WriteSpace};
 use super::state::emit_guarded;
 use super::{Body, Pred, Scalar, Val};
 use crate::ir::Operand;
@@ -142,7 +142,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     }
 }
 
-impl<S: WriteSpace, T: Scalar> Ptr<S, T> {
+impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
     #[track_caller]
     fn store_guarded(self, guard: Option<Pred>, hint: StoreHint, values: &[Val<T>]) {
         let hinted = hint != StoreHint::None && S::MOD == Mod::Global;
@@ -161,19 +161,28 @@ impl<S: WriteSpace, T: Scalar> Ptr<S, T> {
 
     /// Stores the element.
     #[track_caller]
-    pub fn store(self, _k: &mut Body, value: impl Into<Val<T>>) {
+    pub fn store(self, _k: &mut Body, value: impl Into<Val<T>>)
+    where
+        S: WriteSpace,
+    {
         self.store_guarded(None, StoreHint::None, &[value.into()]);
     }
 
     /// Stores the element where `holds`, without a branch.
     #[track_caller]
-    pub fn store_if(self, _k: &mut Body, holds: Pred, value: impl Into<Val<T>>) {
+    pub fn store_if(self, _k: &mut Body, holds: Pred, value: impl Into<Val<T>>)
+    where
+        S: WriteSpace,
+    {
         self.store_guarded(Some(holds), StoreHint::None, &[value.into()]);
     }
 
     /// Stores the element, with a cache hint.
     #[track_caller]
-    pub fn store_hinted(self, _k: &mut Body, value: impl Into<Val<T>>, hint: StoreHint) {
+    pub fn store_hinted(self, _k: &mut Body, value: impl Into<Val<T>>, hint: StoreHint)
+    where
+        S: WriteSpace,
+    {
         self.store_guarded(None, hint, &[value.into()]);
     }
 
@@ -183,7 +192,10 @@ impl<S: WriteSpace, T: Scalar> Ptr<S, T> {
     /// # Panics
     /// If there are not 1, 2 or 4, or the access is wider than 16 bytes.
     #[track_caller]
-    pub fn store_vec<const N: usize>(self, _k: &mut Body, values: [Val<T>; N]) {
+    pub fn store_vec<const N: usize>(self, _k: &mut Body, values: [Val<T>; N])
+    where
+        S: WriteSpace,
+    {
         self.store_guarded(None, StoreHint::None, &values);
     }
 }

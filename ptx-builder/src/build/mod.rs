@@ -64,7 +64,7 @@ pub use pointer::{
     SharedSpace, SpaceTag, WriteSpace,
 };
 pub use pred::{Ordered, Pred};
-pub use scalar::{Bf16x2, F16x2, Scalar};
+pub use scalar::{Bf16x2, F16x2, SameSize, Scalar};
 pub use state::Body;
 pub use val::Val;
 pub use var::Var;

@@ -24,6 +24,10 @@ pub trait SpaceTag: Copy + 'static {
 pub trait ReadSpace: SpaceTag {}
 
 /// A space that can be written.
+#[diagnostic::on_unimplemented(
+    message = "memory in `{Self}` cannot be written",
+    note = "make the parameter an `Out` or `InOut` buffer, or use shared or local memory"
+)]
 pub trait WriteSpace: ReadSpace {}
 
 macro_rules! spaces {

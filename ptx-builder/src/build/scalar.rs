@@ -45,3 +45,20 @@ scalars! {
     F16x2 = F16x2 |v| u64::from(v.0.to_bits()) | u64::from(v.1.to_bits()) << 16;
     Bf16x2 = Bf16x2 |v| u64::from(v.0.to_bits()) | u64::from(v.1.to_bits()) << 16;
 }
+
+/// Types with as many bits as `U`, so that one can be read as the other.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` and `{U}` differ in size",
+    note = "a bitcast keeps the bits; to convert the value use `to`, `to_rn` or `to_int`"
+)]
+pub trait SameSize<U>: Scalar {}
+
+macro_rules! same_size {
+    (@row $a:ident [$($b:ident)*]) => { $(impl SameSize<$b> for $a {})* };
+    (@each [$($a:ident)*] $all:tt) => { $(same_size!(@row $a $all);)* };
+    ($($a:ident),*) => { same_size!(@each [$($a)*] [$($a)*]); };
+}
+same_size!(u8, i8);
+same_size!(u16, i16, f16, bf16);
+same_size!(u32, i32, f32, F16x2, Bf16x2);
+same_size!(u64, i64, f64);

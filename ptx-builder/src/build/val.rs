@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::state::{compute, emit, new_reg, ty, with};
-use super::{Pred, Scalar};
+use super::{Pred, SameSize, Scalar};
 use crate::ir::{Operand, Reg};
 use crate::table::{Mod, Op};
 use crate::types::{Kind, RegClass, ScalarType};
@@ -116,8 +116,10 @@ impl<T: Scalar> Val<T> {
     /// The same bits as another type of the same size. Costs a `mov` only
     /// where a float becomes an integer.
     #[track_caller]
-    pub fn bitcast<U: Scalar>(self) -> Val<U> {
-        const { assert!(T::TY.bits() == U::TY.bits(), "bitcast needs types of the same size") };
+    pub fn bitcast<U: Scalar>(self) -> Val<U>
+    where
+        T: SameSize<U>,
+    {
         if let Some(bits) = self.constant() {
             return Val { operand: Operand::Imm(bits), serial: 0, ty: PhantomData };
         }

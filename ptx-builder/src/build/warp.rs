@@ -16,6 +16,10 @@ fn clamp(mode: Mod) -> u32 {
 }
 
 /// Types that a shuffle can move: 32 bits in one instruction, 64 in two.
+#[diagnostic::on_unimplemented(
+    message = "a shuffle does not move `{Self}`",
+    note = "convert it to a 32- or 64-bit type first"
+)]
 pub trait Shuffled: Scalar {}
 
 impl Shuffled for u32 {}
