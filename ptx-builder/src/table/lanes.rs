@@ -47,6 +47,21 @@ impl Lane for f64 {
     }
 }
 
+macro_rules! half_lane {
+    ($($t:ty),*) => {$(
+        impl Lane for $t {
+            fn from_lane(bits: u64) -> Self {
+                <$t>::from_bits(bits as u16)
+            }
+            /// A GPU's NaN result is the canonical one.
+            fn to_lane(self) -> u64 {
+                u64::from(if self.is_nan() { 0x7fff } else { self.to_bits() })
+            }
+        }
+    )*};
+}
+half_lane!(half::f16, half::bf16);
+
 impl Lane for bool {
     fn from_lane(bits: u64) -> Self {
         bits & 1 == 1
@@ -137,4 +152,75 @@ macro_rules! with_float {
     }};
 }
 
-pub(super) use {lane, with_float, with_int};
+/// As [`with_int`], for the 16-bit floats, alone or in pairs.
+macro_rules! with_half {
+    ($ty:expr, $T:ident, $e:expr) => {{
+        use $crate::types::ScalarType as S;
+        match $ty {
+            S::F16 | S::F16x2 => {
+                type $T = half::f16;
+                $e
+            }
+            S::Bf16 | S::Bf16x2 => {
+                type $T = half::bf16;
+                $e
+            }
+            other => unreachable!("{other} is no 16-bit float"),
+        }
+    }};
+}
+
+/// Evaluates the expression with a constant `$M` of this rounding, so that
+/// each rounding gets its own code.
+macro_rules! with_mode {
+    ($mode:expr, $M:ident, $e:expr) => {{
+        use $crate::table::RoundingMode;
+        match $mode {
+            RoundingMode::Nearest => {
+                const $M: RoundingMode = RoundingMode::Nearest;
+                $e
+            }
+            RoundingMode::Zero => {
+                const $M: RoundingMode = RoundingMode::Zero;
+                $e
+            }
+            RoundingMode::Down => {
+                const $M: RoundingMode = RoundingMode::Down;
+                $e
+            }
+            RoundingMode::Up => {
+                const $M: RoundingMode = RoundingMode::Up;
+                $e
+            }
+        }
+    }};
+}
+
+/// Evaluates the expression with a constant `$B` of this value.
+macro_rules! with_bool {
+    ($value:expr, $B:ident, $e:expr) => {
+        if $value {
+            const $B: bool = true;
+            $e
+        } else {
+            const $B: bool = false;
+            $e
+        }
+    };
+}
+
+/// As [`lane`], on both 16-bit halves of 32-bit registers.
+macro_rules! lane_pair {
+    (|$($x:ident : $t:ty),*| -> $r:ty $body:block) => {{
+        #[inline(always)]
+        fn half($($x: $t),*) -> $r $body
+        lane!(|$($x: u32),*| -> u32 {
+            use $crate::table::lanes::Lane as _;
+            let low = half($(<$t>::from_lane(u64::from($x & 0xffff))),*).to_lane();
+            let high = half($(<$t>::from_lane(u64::from($x >> 16))),*).to_lane();
+            (low | high << 16) as u32
+        })
+    }};
+}
+
+pub(super) use {lane, lane_pair, with_bool, with_float, with_half, with_int, with_mode};

@@ -10,11 +10,13 @@
 //! To add an instruction, add a row to the file of its chapter below (and its
 //! mnemonic to [`Op`], new modifiers to [`Mod`]); everything else follows.
 
+mod arith;
 mod form;
 mod lanes;
 mod meaning;
 mod modifier;
 mod op;
+mod rounding;
 mod rows;
 mod slot;
 mod special;
@@ -29,6 +31,7 @@ pub use meaning::{
 };
 pub use modifier::{Mod, Mods};
 pub use op::Op;
+pub use rounding::{Rounding, RoundingMode};
 pub use slot::{Access, Shape, Slot};
 pub use special::SpecialReg;
 

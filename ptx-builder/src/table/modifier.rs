@@ -31,11 +31,14 @@ macro_rules! mods {
 
 mods! {
     // Rounding and floating-point behaviour.
-    Rn = "rn", Rz = "rz", Rm = "rm", Rp = "rp", Rna = "rna",
+    Rn = "rn", Rz = "rz", Rm = "rm", Rp = "rp",
     Rni = "rni", Rzi = "rzi", Rmi = "rmi", Rpi = "rpi",
     Ftz = "ftz", Sat = "sat", Satfinite = "satfinite", Relu = "relu", Nan = "NaN", Approx = "approx", Full = "full",
+    Xorsign = "xorsign", Abs = "abs",
+    Finite = "finite", Infinite = "infinite", Number = "number", NotANumber = "notanumber",
+    Normal = "normal", Subnormal = "subnormal",
     // Integer arithmetic.
-    Lo = "lo", Hi = "hi", Wide = "wide", Cc = "cc", Shiftamt = "shiftamt",
+    Lo = "lo", Hi = "hi", Wide = "wide", Shiftamt = "shiftamt",
     L = "l", R = "r", Clamp = "clamp", Wrap = "wrap",
     F4e = "f4e", B4e = "b4e", Rc8 = "rc8", Ecl = "ecl", Ecr = "ecr", Rc16 = "rc16",
     // Comparison.

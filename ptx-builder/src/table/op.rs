@@ -24,8 +24,8 @@ ops! {
     // Integer arithmetic.
     Add = "add", Sub = "sub", Mul = "mul", Mad = "mad", Mul24 = "mul24", Mad24 = "mad24", Sad = "sad",
     Div = "div", Rem = "rem", Abs = "abs", Neg = "neg", Min = "min", Max = "max",
-    Popc = "popc", Clz = "clz", Brev = "brev", Bfind = "bfind", Bfe = "bfe", Bfi = "bfi", Fns = "fns",
-    Dp4a = "dp4a", Dp2a = "dp2a", Addc = "addc", Subc = "subc", Madc = "madc",
+    Popc = "popc", Clz = "clz", Brev = "brev", Bfind = "bfind", Bfe = "bfe", Bfi = "bfi",
+    Dp4a = "dp4a", Dp2a = "dp2a",
     // Logic and shifts.
     And = "and", Or = "or", Xor = "xor", Not = "not", Cnot = "cnot", Lop3 = "lop3",
     Shl = "shl", Shr = "shr", Shf = "shf",

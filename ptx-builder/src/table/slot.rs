@@ -124,6 +124,11 @@ pub(super) const fn src(name: &'static str, ty: ScalarType) -> Slot {
     Slot { name, access: Access::Read, shape: Shape::Value(ty), optional: false }
 }
 
+/// A source that must be a register.
+pub(super) const fn src_reg(name: &'static str, ty: ScalarType) -> Slot {
+    Slot { name, access: Access::Read, shape: Shape::Register(ty), optional: false }
+}
+
 /// A source slot that takes wider registers.
 pub(super) const fn src_wide(name: &'static str, ty: ScalarType) -> Slot {
     Slot { name, access: Access::Read, shape: Shape::Wide(ty), optional: false }

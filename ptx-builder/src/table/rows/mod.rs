@@ -3,9 +3,12 @@
 mod async_copy;
 mod atomics;
 mod barrier;
+mod compare;
 mod control;
+mod float;
 mod integer;
 mod load_store;
+mod logic_shift;
 mod matrix;
 mod mbarrier;
 mod movement;
@@ -13,7 +16,8 @@ mod warp;
 
 use std::collections::HashMap;
 
-use super::{Form, FormId, Meaning, Mod, Mods, Op, Row, RowId, Slot, Table};
+use super::slot::{dst, src};
+use super::{Form, FormId, LaneFn, Meaning, Mod, Mods, Op, Row, RowId, Slot, Table};
 use crate::target::PtxVersion;
 use crate::types::ScalarType;
 
@@ -21,6 +25,9 @@ use crate::types::ScalarType;
 pub(super) fn expand() -> Table {
     let mut table = Builder { rows: Vec::new(), forms: Vec::new(), spellings: Vec::new() };
     integer::rows(&mut table);
+    float::rows(&mut table);
+    compare::rows(&mut table);
+    logic_shift::rows(&mut table);
     movement::rows(&mut table);
     load_store::rows(&mut table);
     atomics::rows(&mut table);
@@ -45,6 +52,27 @@ pub(super) struct Spec {
 /// A form with these operands and this meaning, as old as PTX 6.3 and sm_75.
 pub(super) fn spec(slots: impl Into<Vec<Slot>>, meaning: Meaning) -> Spec {
     Spec { slots: slots.into(), meaning, least_ptx: 63, least_sm: 75, spellings: Vec::new() }
+}
+
+/// A form that computes `d` of type `result` from sources a, b, ... of type `ty`.
+fn exact(result: ScalarType, ty: ScalarType, sources: usize, eval: LaneFn) -> Option<Spec> {
+    let sources = ["a", "b", "c"].into_iter().take(sources).map(|name| src(name, ty));
+    Some(spec(std::iter::once(dst(result)).chain(sources).collect::<Vec<_>>(), Meaning::Lane(eval)))
+}
+
+/// `d = f(a)`, all of type `ty`.
+fn unary(ty: ScalarType, eval: LaneFn) -> Option<Spec> {
+    exact(ty, ty, 1, eval)
+}
+
+/// `d = f(a, b)`, all of type `ty`.
+fn binary(ty: ScalarType, eval: LaneFn) -> Option<Spec> {
+    exact(ty, ty, 2, eval)
+}
+
+/// `d = f(a, b, c)`, all of type `ty`.
+fn ternary(ty: ScalarType, eval: LaneFn) -> Option<Spec> {
+    exact(ty, ty, 3, eval)
 }
 
 impl Spec {

@@ -1,0 +1,95 @@
+//! Logic and shifts (PTX ISA 9.7.8).
+
+use super::{Builder, any, one, spec, ty, types};
+use crate::table::lanes::{lane, with_bool, with_int};
+use crate::table::slot::{constant, dst, src, src_reg};
+use crate::table::{LaneFn, Meaning, Mod, Op, Slot};
+use crate::types::ScalarType::{self, B16, B32, B64, Pred, S16, S32, S64, U16, U32, U64};
+
+const BITS: &[ScalarType] = &[B16, B32, B64];
+const LOGICAL: &[ScalarType] = &[Pred, B16, B32, B64];
+
+/// A source of a logical operation; a predicate must be a register.
+fn logical(name: &'static str, t: ScalarType) -> Slot {
+    if t == Pred { src_reg(name, t) } else { src(name, t) }
+}
+
+pub(super) fn rows(t: &mut Builder) {
+    // Lanes hold zero-extended bits, so one function serves every width.
+    let binary = |t: &mut Builder, op, section, doc, eval: LaneFn| {
+        t.row(op, section, doc, &[types(LOGICAL)], |m| {
+            let t = ty(m, 0);
+            Some(spec([dst(t), logical("a", t), logical("b", t)], Meaning::Lane(eval)))
+        });
+    };
+    binary(t, Op::And, "9.7.8.1", "Bits in both.", lane!(|a: u64, b: u64| -> u64 { a & b }));
+    binary(t, Op::Or, "9.7.8.2", "Bits in either.", lane!(|a: u64, b: u64| -> u64 { a | b }));
+    binary(t, Op::Xor, "9.7.8.3", "Bits that differ.", lane!(|a: u64, b: u64| -> u64 { a ^ b }));
+    t.row(Op::Not, "9.7.8.4", "Bits not in a.", &[types(LOGICAL)], |m| {
+        let t = ty(m, 0);
+        let eval = match t {
+            Pred => lane!(|a: bool| -> bool { !a }),
+            _ => with_int!(t, T, lane!(|a: T| -> T { !a })),
+        };
+        Some(spec([dst(t), logical("a", t)], Meaning::Lane(eval)))
+    });
+    t.row(Op::Cnot, "9.7.8.5", "1 if a is 0, else 0.", &[types(BITS)], |m| {
+        super::unary(ty(m, 0), lane!(|a: u64| -> bool { a == 0 }))
+    });
+    t.row(
+        Op::Lop3,
+        "9.7.8.6",
+        "Any function of three bits: bit 4a + 2b + c of immLut, at each place.",
+        &[one(Mod::Ty(B32))],
+        |_| {
+            let eval = lane!(|a: u32, b: u32, c: u32, lut: u32| -> u32 {
+                let mut d = 0;
+                for i in 0..8 {
+                    let pick = |x: u32, bit: u32| if i & bit != 0 { x } else { !x };
+                    let on = ((lut >> i) & 1).wrapping_neg();
+                    d |= pick(a, 4) & pick(b, 2) & pick(c, 1) & on;
+                }
+                d
+            });
+            let lut = constant("immLut", U32, 0, 255);
+            Some(spec([dst(B32), src("a", B32), src("b", B32), src("c", B32), lut], Meaning::Lane(eval)))
+        },
+    );
+    t.row(
+        Op::Shf,
+        "9.7.8.7",
+        "Shifts b:a left (taking the high word) or right (the low word), by at most 32 (clamp) or modulo 32 (wrap).",
+        &[any(&[Mod::L, Mod::R]), any(&[Mod::Clamp, Mod::Wrap]), one(Mod::Ty(B32))],
+        |m| {
+            let eval = with_bool!(m[0] == Mod::L, LEFT, {
+                with_bool!(m[1] == Mod::Wrap, WRAP, {
+                    lane!(|a: u32, b: u32, c: u32| -> u32 {
+                        let n = if WRAP { c & 31 } else { c.min(32) };
+                        let both = u64::from(b) << 32 | u64::from(a);
+                        if LEFT { ((both << n) >> 32) as u32 } else { (both >> n) as u32 }
+                    })
+                })
+            });
+            Some(spec([dst(B32), src("a", B32), src("b", B32), src("c", U32)], Meaning::Lane(eval)))
+        },
+    );
+    let shift = |t: ScalarType, eval| Some(spec([dst(t), src("a", t), src("b", U32)], Meaning::Lane(eval)));
+    t.row(Op::Shl, "9.7.8.8", "Shifts left; beyond the width gives 0.", &[types(BITS)], |m| {
+        let t = ty(m, 0);
+        shift(t, with_int!(t, T, lane!(|a: T, b: u32| -> T { a.checked_shl(b).unwrap_or(0) })))
+    });
+    t.row(
+        Op::Shr,
+        "9.7.8.9",
+        "Shifts right, filling with the sign (signed) or zeros; beyond the width is like the width.",
+        &[types(&[B16, B32, B64, U16, U32, U64, S16, S32, S64])],
+        |m| {
+            let t = ty(m, 0);
+            let eval = match t {
+                S16 | S32 | S64 => with_int!(t, T, lane!(|a: T, b: u32| -> T { a >> b.min(T::BITS - 1) })),
+                _ => with_int!(t, T, lane!(|a: T, b: u32| -> T { a.checked_shr(b).unwrap_or(0) })),
+            };
+            shift(t, eval)
+        },
+    );
+}
