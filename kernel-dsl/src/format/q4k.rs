@@ -1,0 +1,96 @@
+//! Q4_K: 256 weights in 144 bytes (ggml `block_q4_K`).
+//!
+//! `d` and `dmin` as f16, twelve bytes with eight pairs of a 6-bit scale and a 6-bit minimum, then
+//! 128 bytes of 4-bit quants: sub-blocks 2k and 2k+1 (32 weights each) are the low and the high
+//! nibbles of the same 32 bytes.
+
+use super::{SUPERBLOCK, f16_le};
+use crate::reference::Accumulator;
+
+/// A Q4_K block, in place.
+#[derive(Clone, Copy, Debug)]
+pub struct Q4K<'a>(&'a [u8; Q4K::BYTES]);
+
+impl<'a> Q4K<'a> {
+    /// Bytes of a block.
+    pub const BYTES: usize = 144;
+    /// Offset of the packed scales and minimums (12 bytes).
+    pub const SCALES: usize = 4;
+    /// Offset of the quants (128 bytes).
+    pub const QUANTS: usize = 16;
+    /// Sub-blocks, of 32 weights each.
+    pub const SUBBLOCKS: usize = 8;
+
+    /// The block that these bytes are.
+    #[inline(always)]
+    pub const fn new(bytes: &'a [u8; Q4K::BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The block's bytes.
+    #[inline(always)]
+    pub const fn bytes(self) -> &'a [u8; Q4K::BYTES] {
+        self.0
+    }
+
+    /// The scale of the scales.
+    #[inline(always)]
+    pub fn d(self) -> f32 {
+        f16_le([self.0[0], self.0[1]])
+    }
+
+    /// The scale of the minimums.
+    #[inline(always)]
+    pub fn dmin(self) -> f32 {
+        f16_le([self.0[2], self.0[3]])
+    }
+
+    /// The scale and the minimum of sub-block `j` < 8, each below 64 (ggml `get_scale_min_k4`).
+    #[inline(always)]
+    pub fn scale_min(self, j: usize) -> (u8, u8) {
+        let s = &self.0[Self::SCALES..Self::QUANTS];
+        if j < 4 {
+            (s[j] & 63, s[j + 4] & 63)
+        } else {
+            ((s[j + 4] & 0x0f) | ((s[j - 4] >> 6) << 4), (s[j + 4] >> 4) | ((s[j] >> 6) << 4))
+        }
+    }
+
+    /// All quants, in the order of the weights; each below 16.
+    #[inline(always)]
+    pub fn quants(self) -> [u8; SUPERBLOCK] {
+        let mut q = [0; SUPERBLOCK];
+        for k in 0..4 {
+            for i in 0..32 {
+                let byte = self.0[Self::QUANTS + 32 * k + i];
+                q[64 * k + i] = byte & 15;
+                q[64 * k + 32 + i] = byte >> 4;
+            }
+        }
+        q
+    }
+
+    /// The contract's "Dequantization": `w = fma(d*sc, q, -(dmin*m))` in f32.
+    pub fn dequantize(self, out: &mut [f32; SUPERBLOCK]) {
+        let (d, dmin, q) = (self.d(), self.dmin(), self.quants());
+        for (i, w) in out.iter_mut().enumerate() {
+            let (sc, m) = self.scale_min(i / 32);
+            *w = (d * f32::from(sc)).mul_add(f32::from(q[i]), -(dmin * f32::from(m)));
+        }
+    }
+
+    /// The weights as a product with f32 activations takes them, in the accumulator's type: the
+    /// contract's "Matrix times vector", act = f32. Differs from [`Self::dequantize`] in how it is
+    /// computed, and in value only where the exponents of `d` and `dmin` lie far apart.
+    pub fn weights<A: Accumulator>(self) -> [A; SUPERBLOCK] {
+        let (d, dmin, q) = (A::from_f32(self.d()), A::from_f32(self.dmin()), self.quants());
+        std::array::from_fn(|i| {
+            let (sc, m) = self.scale_min(i / 32);
+            let s = d * A::from_i32(i32::from(sc));
+            let m = dmin * A::from_i32(i32::from(m));
+            let b = -A::from_f32(16.0).fma(s, m);
+            let nibble = f32::from_bits(0x4000_0000 | u32::from(q[i]) << 19); // 2 + q/8
+            A::from_f32(nibble).fma(A::from_f32(8.0) * s, b)
+        })
+    }
+}

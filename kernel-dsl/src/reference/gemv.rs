@@ -1,0 +1,99 @@
+//! The contract's "Matrix times vector".
+
+use super::{Accumulator, chain, quantize_q8k, tree, tree_by};
+use crate::{
+    format::{DecodeError, Q4K, Q6K, Q8KBlock, SUPERBLOCK, TensorType},
+    precision::Act,
+};
+
+/// The term of a Q4_K block with Q8_K activations: `fma(d*d_x, S_A, -((dmin*d_x)*S_B))`.
+pub fn term_q4k_q8k<A: Accumulator>(w: Q4K<'_>, x: &Q8KBlock) -> A {
+    let q = w.quants();
+    let (mut s_a, mut s_b) = (0i32, 0i32);
+    for j in 0..Q4K::SUBBLOCKS {
+        let (sc, m) = w.scale_min(j);
+        let dot: i32 = (32 * j..32 * j + 32).map(|i| i32::from(q[i]) * i32::from(x.q[i])).sum();
+        let sum: i32 = x.q[32 * j..32 * j + 32].iter().map(|&p| i32::from(p)).sum();
+        s_a += i32::from(sc) * dot;
+        s_b += i32::from(m) * sum;
+    }
+    let d = A::from_f32(w.d()) * A::from_f32(x.d);
+    let dmin = A::from_f32(w.dmin()) * A::from_f32(x.d);
+    d.fma(A::from_i32(s_a), -(dmin * A::from_i32(s_b)))
+}
+
+/// The term of a Q6_K block with Q8_K activations: `(d*d_x)*S_A`.
+pub fn term_q6k_q8k<A: Accumulator>(w: Q6K<'_>, x: &Q8KBlock) -> A {
+    let q = w.quants();
+    let mut s_a = 0i32;
+    for j in 0..Q6K::SUBBLOCKS {
+        let dot: i32 = (16 * j..16 * j + 16).map(|i| (i32::from(q[i]) - 32) * i32::from(x.q[i])).sum();
+        s_a += i32::from(w.scale(j)) * dot;
+    }
+    (A::from_f32(w.d()) * A::from_f32(x.d)) * A::from_i32(s_a)
+}
+
+/// The term of 256 weights with f32 activations: 16 chains of 16, then
+/// `Tree(c_0..c_15; 2, 4, 8, 1)`.
+pub fn term_f32<A: Accumulator>(w: &[A; SUPERBLOCK], x: &[f32; SUPERBLOCK]) -> A {
+    let c: [A; 16] = std::array::from_fn(|g| {
+        let group = 16 * g..16 * g + 16;
+        chain(w[group.clone()].iter().copied(), x[group].iter().map(|&x| A::from_f32(x)))
+    });
+    tree_by(&c, &[2, 4, 8, 1])
+}
+
+/// `y[r] = sum_k w[r][k] * x[k]` for the rows of a matrix of any type: `w` holds whole rows of
+/// `x.len()` weights each. Only Q4_K and Q6_K read Q8_K activations, whatever `act` says.
+///
+/// # Errors
+/// If `w` is not whole rows, or a row of `x.len()` weights is not whole blocks of the type.
+pub fn gemv<A: Accumulator>(act: Act, ty: TensorType, w: &[u8], x: &[f32]) -> Result<Vec<f32>, DecodeError> {
+    Ok(rows::<A>(act, ty, w, x)?.into_iter().map(A::to_f32).collect())
+}
+
+/// [`gemv`] before its last rounding.
+pub(super) fn rows<A: Accumulator>(act: Act, ty: TensorType, w: &[u8], x: &[f32]) -> Result<Vec<A>, DecodeError> {
+    let wrong = |expected: String| DecodeError { ty, elements: x.len(), expected, found: w.len() };
+    let row_bytes =
+        ty.bytes_of(x.len()).filter(|&n| n > 0).ok_or_else(|| wrong(format!("whole blocks of {}", ty.block_len())))?;
+    if !w.len().is_multiple_of(row_bytes) {
+        return Err(wrong(format!("whole rows of {row_bytes} bytes")));
+    }
+    let x_blocks: Vec<[f32; SUPERBLOCK]> =
+        x.chunks(SUPERBLOCK).map(|c| std::array::from_fn(|i| c.get(i).copied().unwrap_or(0.0))).collect();
+    let q8k: Vec<Q8KBlock> = match act {
+        Act::Q8K if ty.reads_q8k() => x_blocks.iter().map(quantize_q8k).collect(),
+        _ => Vec::new(),
+    };
+    w.chunks_exact(row_bytes)
+        .map(|row| {
+            let terms: Vec<A> = match ty {
+                TensorType::Q4_K => {
+                    let blocks = row.as_chunks().0.iter().map(Q4K::new);
+                    if q8k.is_empty() {
+                        blocks.zip(&x_blocks).map(|(w, x)| term_f32(&w.weights(), x)).collect()
+                    } else {
+                        blocks.zip(&q8k).map(|(w, x)| term_q4k_q8k(w, x)).collect()
+                    }
+                }
+                TensorType::Q6_K => {
+                    let blocks = row.as_chunks().0.iter().map(Q6K::new);
+                    if q8k.is_empty() {
+                        blocks.zip(&x_blocks).map(|(w, x)| term_f32(&w.weights(), x)).collect()
+                    } else {
+                        blocks.zip(&q8k).map(|(w, x)| term_q6k_q8k(w, x)).collect()
+                    }
+                }
+                _ => {
+                    let mut values = vec![0.0; x.len()];
+                    ty.dequantize(row, &mut values)?;
+                    values.resize(x_blocks.len() * SUPERBLOCK, 0.0);
+                    let blocks = values.as_chunks().0.iter();
+                    blocks.zip(&x_blocks).map(|(w, x)| term_f32(&w.map(A::from_f32), x)).collect()
+                }
+            };
+            Ok(tree(&terms))
+        })
+        .collect()
+}

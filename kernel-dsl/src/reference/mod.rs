@@ -1,0 +1,36 @@
+//! The numerics contract (`docs/numerics.md`) in plain scalar Rust: the oracle that SIMD code, the
+//! interpreter and GPU kernels are tested against, bit for bit. Clarity comes first here; every
+//! function names the heading of the contract that it writes down.
+
+mod accumulator;
+mod attention;
+pub mod exp;
+mod gemv;
+mod norm;
+mod quantize;
+mod rope;
+mod router;
+mod swiglu;
+mod tree;
+
+pub use accumulator::Accumulator;
+pub use attention::{CHUNK, attention};
+pub use gemv::{gemv, term_f32, term_q4k_q8k, term_q6k_q8k};
+pub use norm::{dot4, rms_norm};
+pub use quantize::quantize_q8k;
+pub use rope::{RopeTable, qk_norm_rope, rope};
+pub use router::{NanInRouter, Routed, route, router_logits};
+pub use swiglu::{experts_sum, residual, swiglu};
+pub use tree::{TreeSum, chain, tree, tree_by};
+
+/// The index of the largest value, ties to the lower index (the contract's "Argmax"). NaN is never
+/// larger than anything; an empty or all-NaN slice gives 0.
+pub fn argmax(values: &[f32]) -> usize {
+    let mut best = None;
+    for (i, &v) in values.iter().enumerate() {
+        if !v.is_nan() && best.is_none_or(|b: usize| v > values[b]) {
+            best = Some(i);
+        }
+    }
+    best.unwrap_or(0)
+}

@@ -1,0 +1,58 @@
+//! The contract's "Router": f64 whatever the policy.
+
+use super::{Accumulator, gemv, tree};
+use crate::{
+    format::{DecodeError, TensorType},
+    precision::Act,
+};
+
+/// A router logit is NaN, so there is no order of the experts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the router logit of expert {expert} is NaN")]
+pub struct NanInRouter {
+    /// The first expert with a NaN.
+    pub expert: usize,
+}
+
+/// The experts chosen for a token, in rank order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Routed {
+    /// Expert ids.
+    pub experts: Vec<u32>,
+    /// Their renormalized weights.
+    pub weights: Vec<f32>,
+}
+
+/// The router's logits in f64: `w` is the router's matrix in any plain type, [experts, x.len()].
+///
+/// # Errors
+/// If `w` is not whole rows of `x.len()` weights.
+pub fn router_logits(ty: TensorType, w: &[u8], x: &[f32]) -> Result<Vec<f64>, DecodeError> {
+    gemv::rows::<f64>(Act::F32, ty, w, x)
+}
+
+/// Softmax over all experts, the top `k` by probability with ties to the lower id, renormalized:
+/// `p_e = exp(l_e - max)`, `p_e / Tree(p)`, `w_k = p_k / Tree(p of the chosen, in rank order)`,
+/// each weight rounded to f32.
+///
+/// # Errors
+/// If a logit is NaN.
+pub fn route(logits: &[f64], k: usize) -> Result<Routed, NanInRouter> {
+    if let Some(expert) = logits.iter().position(|l| l.is_nan()) {
+        return Err(NanInRouter { expert });
+    }
+    let m = logits.iter().copied().fold(f64::NEG_INFINITY, f64::larger);
+    let p: Vec<f64> = logits.iter().map(|&l| Accumulator::exp(l - m)).collect();
+    let total = tree(&p);
+    let p: Vec<f64> = p.iter().map(|&p| p / total).collect();
+
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[b].total_cmp(&p[a]).then(a.cmp(&b)));
+    order.truncate(k);
+    let chosen: Vec<f64> = order.iter().map(|&e| p[e]).collect();
+    let sum = tree(&chosen);
+    Ok(Routed {
+        experts: order.iter().map(|&e| e as u32).collect(),
+        weights: chosen.iter().map(|&p| (p / sum).to_f32()).collect(),
+    })
+}

@@ -1,0 +1,23 @@
+//! The contract's "SwiGLU", "Experts' sum" and "Residual".
+
+use super::{Accumulator, chain};
+
+/// `h = (g / (1 + exp(-g))) * u`, rounded to f32.
+#[inline(always)]
+pub fn swiglu<A: Accumulator>(gate: f32, up: f32) -> f32 {
+    let g = A::from_f32(gate);
+    ((g / (A::ONE + (-g).exp())) * A::from_f32(up)).to_f32()
+}
+
+/// Chain(w_k, y_k) of the chosen experts' outputs at one index, in rank order, rounded to f32.
+#[inline(always)]
+pub fn experts_sum<A: Accumulator>(terms: impl IntoIterator<Item = (f32, f32)>) -> f32 {
+    let (w, y): (Vec<A>, Vec<A>) = terms.into_iter().map(|(w, y)| (A::from_f32(w), A::from_f32(y))).unzip();
+    chain(w, y).to_f32()
+}
+
+/// `x + y` in f32, y being rounded to f32 already.
+#[inline(always)]
+pub fn residual(x: f32, y: f32) -> f32 {
+    x + y
+}
