@@ -3,6 +3,7 @@
 //! A [`Module`](ir::Module) is plain data: kernels made of basic blocks made of
 //! instructions, each an entry of the one [instruction table](table) with its
 //! operands. Everything this crate does with it derives from that table.
+pub mod analysis;
 pub mod build;
 pub mod ir;
 pub mod ptxas;

@@ -1,12 +1,88 @@
 //! The verifier: the only way from a [`Module`] to one that can be printed,
 //! interpreted or launched.
+//!
+//! It reports everything it finds, each error with the kernel, the
+//! instruction, the rule and the author's line. Flow rules are checked in
+//! kernels whose declarations, structure and operands are sound, and in blocks
+//! that a path from the entry leads to. Other blocks are allowed (early exits
+//! leave them behind) and never run.
+//!
+//! The rules, by name:
+//!
+//! | Declarations | |
+//! |---|---|
+//! | `name` | Names are PTX identifiers, and neither reserved words nor like registers or labels. |
+//! | `duplicate-name` | No name is declared twice where both are visible. |
+//! | `variable` | Arrays are in a space that their scope allows, are aligned to a power of two that fits their elements, and have a size. |
+//! | `memory-size` | Static shared memory of a kernel is at most 48 KiB, constants of a module at most 64 KiB. |
+//! | `parameter` | Parameters are at most 32764 bytes, with alignments that fit. |
+//! | `launch-bounds` | Launch bounds are possible: no zero, at most 1024 threads, required shape within the maximum, clusters of at most 8 blocks from sm_90 on. |
+//! | `register-count` | A kernel declares at most 2^20 registers of a class. |
+//!
+//! | Structure | |
+//! |---|---|
+//! | `no-blocks` | A kernel has at least one block. |
+//! | `early-terminator` | Branches and exits stand only at the end of a block. |
+//! | `falls-off` | Control does not fall off the end of a kernel. |
+//! | `split-block` | A block that control falls into is also a branch target, or it would be part of the block before it. |
+//! | `label` | A branch names a block of its kernel. |
+//!
+//! | Operands | |
+//! |---|---|
+//! | `operand-count` | An instruction has as many operands as its form. |
+//! | `operand-kind` | An operand is of the kind that its place takes: register, constant, address, label, predicate. |
+//! | `operand-type` | A register's class fits the operand's type. |
+//! | `register` | A register is declared. |
+//! | `constant-range` | A constant fits its type and the range that the instruction allows. |
+//! | `duplicate-result` | An instruction does not write one register twice. |
+//! | `guard` | A guard is a predicate register. |
+//!
+//! | Memory | |
+//! |---|---|
+//! | `symbol` | A symbol is declared. |
+//! | `space` | A symbol lies in the space that the instruction accesses. |
+//! | `address-register` | An address register has 64 bits, or 32 in shared and local space. |
+//! | `out-of-bounds` | An access through a symbol stays within what it declares. |
+//! | `misaligned` | An access is aligned to its size where its address is known well enough. |
+//! | `read-only-space` | Nothing writes to constants or parameters. |
+//! | `read-only-data` | Data read through the read-only path (`.nc`) is not written in the same kernel. |
+//!
+//! | Target | |
+//! |---|---|
+//! | `target-instruction` | The target has the instruction. |
+//! | `target-register` | The target has the special register. |
+//!
+//! | Flow | |
+//! |---|---|
+//! | `use-before-definition` | A register is defined on every path to its use. |
+//! | `divergent-barrier` | An aligned barrier is reached by all threads that it waits for: not under a condition that differs within the block (or, with a thread count, within the warp). |
+//! | `lane-mask` | The mask of a warp operation names only lanes that can be there, all that are there, and at least one. |
+//! | `divergent-matrix` | A warp-wide matrix instruction is executed by the whole warp. |
+//! | `async-group` | Groups of asynchronous copies are committed before they are waited for. |
+//! | `mbarrier` | An mbarrier is an 8-byte aligned shared object that its uses address within bounds, with a possible count. |
 
+mod assigned;
+mod declarations;
+mod error;
+mod operands;
+mod rule;
+mod structure;
+mod target;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use error::{VerifyError, VerifyErrors};
+pub use rule::Rule;
+
+use crate::analysis::KernelInfo;
 use crate::ir::Module;
+use error::Errors;
 
 /// A module that passed the verifier. Only [`verify`] makes one.
 #[derive(Clone, Debug)]
 pub struct Validated {
     module: Module,
+    info: Vec<KernelInfo>,
 }
 
 impl Validated {
@@ -15,17 +91,43 @@ impl Validated {
         &self.module
     }
 
+    /// What the verifier learned of the kernel with this index.
+    ///
+    /// # Panics
+    /// Where the module has no such kernel.
+    pub fn info(&self, kernel: usize) -> &KernelInfo {
+        &self.info[kernel]
+    }
+
     /// The module, to be changed; it has to be verified again.
     pub fn into_module(self) -> Module {
         self.module
     }
 }
 
-/// Everything that is wrong with a module.
-#[derive(Clone, PartialEq, Debug)]
-pub struct VerifyErrors(pub Vec<String>);
-
-/// Verifies a module.
+/// Verifies a module against every rule.
+///
+/// # Errors
+/// Everything that violates a rule.
 pub fn verify(module: Module) -> Result<Validated, VerifyErrors> {
-    Ok(Validated { module })
+    let mut errors = Errors::default();
+    declarations::check_module(&module, &mut errors);
+    let mut info = Vec::with_capacity(module.kernels.len());
+    for kernel in &module.kernels {
+        let before = errors.len();
+        declarations::check_kernel(&module, kernel, &mut errors);
+        structure::check(kernel, &mut errors);
+        for (_, _, inst) in kernel.insts() {
+            target::check(&module, kernel, inst, &mut errors);
+            operands::check(&module, kernel, inst, &mut errors);
+        }
+        if errors.len() > before {
+            continue;
+        }
+        let facts = KernelInfo::new(&module, kernel);
+        assigned::check(kernel, &facts, &mut errors);
+        info.push(facts);
+    }
+    errors.finish()?;
+    Ok(Validated { module, info })
 }

@@ -1,0 +1,359 @@
+//! Names, arrays, parameters and launch bounds.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::Rule;
+use super::error::Errors;
+use crate::ir::{Kernel, Module, Param, Variable};
+use crate::table::table;
+use crate::types::{RegClass, ScalarType, Space};
+
+/// Most static shared memory of a kernel, in bytes. What a launch adds
+/// (dynamic shared memory) is not counted.
+const SHARED_LIMIT: u64 = 48 << 10;
+/// Most constant memory of a module, in bytes.
+const CONST_LIMIT: u64 = 64 << 10;
+/// Most bytes of parameters of a kernel (PTX ISA 5.1.6.1).
+const PARAM_LIMIT: u64 = 32764;
+/// Most registers of a class that a kernel may declare; the assembler gives a
+/// thread 255, so more is an accident.
+const REGISTER_LIMIT: u32 = 1 << 20;
+
+/// Words that PTX does not take as names (PTX ISA 4.3, 4.4).
+static RESERVED: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let heads = table().forms().iter().filter_map(|f| f.name.split('.').next());
+    heads.chain(["WARP_SZ"]).collect()
+});
+
+/// Checks a module's own declarations.
+pub(super) fn check_module(module: &Module, errors: &mut Errors) {
+    let mut seen = HashSet::new();
+    for variable in &module.variables {
+        let what = format!("variable '{}'", variable.name);
+        name(&variable.name).unwrap_or_else(|m| errors.module(Rule::Name, m));
+        let spaces = [Space::Const, Space::Global, Space::Shared];
+        array(variable, &spaces, true).unwrap_or_else(|m| errors.module(Rule::Variable, format!("{what} {m}")));
+        if !seen.insert(variable.name.as_str()) {
+            errors.module(Rule::DuplicateName, format!("{what} is declared twice in the module; rename one"));
+        }
+    }
+    for kernel in &module.kernels {
+        name(&kernel.name).unwrap_or_else(|m| errors.kernel(kernel, Rule::Name, m));
+        if !seen.insert(kernel.name.as_str()) {
+            let message = format!("the name '{}' is declared twice in the module; rename one", kernel.name);
+            errors.kernel(kernel, Rule::DuplicateName, message);
+        }
+    }
+    let constants = total(module.variables.iter().filter(|v| v.space == Space::Const));
+    if constants > CONST_LIMIT {
+        let message =
+            format!("constants take {constants} bytes and a module has {CONST_LIMIT}; move some to global space");
+        errors.module(Rule::MemorySize, message);
+    }
+}
+
+/// Checks a kernel's declarations.
+pub(super) fn check_kernel(module: &Module, kernel: &Kernel, errors: &mut Errors) {
+    names(module, kernel, errors);
+    for variable in &kernel.variables {
+        if let Err(m) = array(variable, &[Space::Shared, Space::Local], false) {
+            errors.kernel(kernel, Rule::Variable, format!("variable '{}' {m}", variable.name));
+        }
+    }
+    let shared = total(kernel.variables.iter().filter(|v| v.space == Space::Shared));
+    if shared > SHARED_LIMIT {
+        let message = format!(
+            "static shared memory takes {shared} bytes and a kernel has {SHARED_LIMIT}; use dynamic shared memory for the rest"
+        );
+        errors.kernel(kernel, Rule::MemorySize, message);
+    }
+    params(kernel, errors);
+    if let Err(m) = launch_bounds(module, kernel) {
+        errors.kernel(kernel, Rule::LaunchBounds, m);
+    }
+    for class in RegClass::ALL {
+        let count = kernel.registers[class as usize];
+        if count > REGISTER_LIMIT {
+            let message = format!(
+                "{count} registers of class {} are declared; at most {REGISTER_LIMIT} are allowed",
+                class.declared()
+            );
+            errors.kernel(kernel, Rule::RegisterCount, message);
+        }
+    }
+}
+
+/// Whether a name can be written in PTX and means nothing else there.
+fn name(name: &str) -> Result<(), String> {
+    let mut chars = name.chars();
+    let head = chars.next().unwrap_or(' ');
+    let rest = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
+    let word = (head.is_ascii_alphabetic() || matches!(head, '_' | '$') && name.len() > 1) && chars.all(rest);
+    if !word {
+        return Err(format!("'{name}' is no PTX name; use letters, digits, '_' and '$', not a digit first"));
+    }
+    if name.strip_prefix("$L").is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit())) {
+        return Err(format!("'{name}' looks like a block's label; choose another name"));
+    }
+    if RESERVED.contains(name) {
+        return Err(format!("'{name}' is a reserved word of PTX; choose another name"));
+    }
+    Ok(())
+}
+
+fn names(module: &Module, kernel: &Kernel, errors: &mut Errors) {
+    let outer: HashSet<&str> = module.variables.iter().map(|v| v.name.as_str()).chain([kernel.name.as_str()]).collect();
+    let mut seen = HashSet::new();
+    let own = kernel.params.iter().map(|p| &p.name).chain(kernel.variables.iter().map(|v| &v.name));
+    for n in own {
+        name(n).unwrap_or_else(|m| errors.kernel(kernel, Rule::Name, m));
+        if outer.contains(n.as_str()) || !seen.insert(n.as_str()) {
+            let message = format!("the name '{n}' is declared twice, in the kernel or the module; rename one");
+            errors.kernel(kernel, Rule::DuplicateName, message);
+        }
+    }
+}
+
+/// A type that can be stored in memory.
+fn storable(ty: ScalarType) -> bool {
+    ty.bytes() > 0
+}
+
+fn array(v: &Variable, spaces: &[Space], module_scope: bool) -> Result<(), String> {
+    if !spaces.contains(&v.space) {
+        let names: Vec<&str> = spaces.iter().map(|s| s.name()).collect();
+        return Err(format!("is in {} space; here it can be in {}", v.space, names.join(", ")));
+    }
+    if !storable(v.ty) {
+        return Err(format!("has elements of type {}, which has no place in memory", v.ty));
+    }
+    if !v.align.is_power_of_two() || v.align < v.ty.bytes() || v.align > 1 << 16 {
+        return Err(format!(
+            "has alignment {}; it must be a power of two, at least the element's {} bytes and at most 65536",
+            v.align,
+            v.ty.bytes()
+        ));
+    }
+    match v.len {
+        None if !(module_scope && v.space == Space::Shared) => {
+            return Err("has no length; only shared memory at module scope can leave it to the launch".to_owned());
+        }
+        Some(0) => return Err("has no elements".to_owned()),
+        Some(_) if module_scope && v.space == Space::Shared => {
+            return Err(
+                "has a length; at module scope only dynamic shared memory is allowed, arrays belong to the kernel"
+                    .to_owned(),
+            );
+        }
+        _ => {}
+    }
+    let Some(bytes) = v.bytes() else { return Err("is larger than memory can be".to_owned()) };
+    if v.init.len() as u64 > bytes {
+        return Err(format!("has {} initial bytes and a size of {bytes}", v.init.len()));
+    }
+    if !v.init.is_empty() && !matches!(v.space, Space::Const | Space::Global) {
+        return Err(format!("is in {} space, which cannot be initialized", v.space));
+    }
+    Ok(())
+}
+
+/// Bytes that arrays take one after the other, each aligned.
+fn total<'v>(variables: impl Iterator<Item = &'v Variable>) -> u64 {
+    variables.fold(0u64, |at, v| {
+        let start = at.checked_next_multiple_of(u64::from(v.align.max(1))).unwrap_or(u64::MAX);
+        start.saturating_add(v.bytes().unwrap_or(u64::MAX))
+    })
+}
+
+fn params(kernel: &Kernel, errors: &mut Errors) {
+    let mut at = 0u64;
+    for p in &kernel.params {
+        if let Err(m) = param(p) {
+            errors.kernel(kernel, Rule::Parameter, format!("parameter '{}' {m}", p.name));
+        }
+        let align = u64::from(p.align.unwrap_or(p.ty.bytes()).max(1));
+        let bytes = u64::from(p.ty.bytes()) * u64::from(p.len.unwrap_or(1));
+        at = at.next_multiple_of(align) + bytes;
+    }
+    if at > PARAM_LIMIT {
+        let message = format!("parameters take {at} bytes and a kernel has {PARAM_LIMIT}; pass a pointer instead");
+        errors.kernel(kernel, Rule::Parameter, message);
+    }
+}
+
+fn param(p: &Param) -> Result<(), String> {
+    if !storable(p.ty) {
+        return Err(format!("has type {}, which cannot be passed", p.ty));
+    }
+    if p.len == Some(0) {
+        return Err("has no elements".to_owned());
+    }
+    if let Some(align) = p.align
+        && (!align.is_power_of_two() || align < p.ty.bytes() || align > 128)
+    {
+        return Err(format!("has alignment {align}; it must be a power of two from {} to 128", p.ty.bytes()));
+    }
+    if let Some((space, align)) = p.pointer {
+        if p.len.is_some() || p.ty.bits() != 64 || !matches!(RegClass::of(p.ty), Some(RegClass::B64)) {
+            return Err(format!("is declared a pointer and has type {}; pointers are 64-bit integers", p.ty));
+        }
+        if space == Space::Param {
+            return Err(
+                "points to param space; kernels get pointers to global, const, shared or local space".to_owned()
+            );
+        }
+        if !align.is_power_of_two() {
+            return Err(format!("points to data aligned to {align}, which is no power of two"));
+        }
+    }
+    Ok(())
+}
+
+fn launch_bounds(module: &Module, kernel: &Kernel) -> Result<(), String> {
+    let bounds = &kernel.bounds;
+    for (directive, shape) in [("reqntid", bounds.required), ("maxntid", bounds.max_threads)] {
+        let Some(shape) = shape else { continue };
+        let threads: u64 = shape.iter().map(|&n| u64::from(n)).fold(1, u64::saturating_mul);
+        if threads == 0 || threads > 1024 || shape[0] > 1024 || shape[1] > 1024 || shape[2] > 64 {
+            return Err(format!(
+                "{directive} is {shape:?}, {threads} threads; a block has 1 to 1024, at most 1024, 1024 and 64 along x, y and z"
+            ));
+        }
+    }
+    if let (Some(required), Some(max)) = (bounds.required, bounds.max_threads)
+        && required.iter().product::<u32>() > max.iter().product::<u32>()
+    {
+        return Err(format!("the required block {required:?} is larger than the maximum {max:?}"));
+    }
+    if bounds.min_blocks == Some(0) {
+        return Err("minnctapersm is 0; leave it out or ask for at least 1".to_owned());
+    }
+    if bounds.max_registers.is_some_and(|n| n == 0 || n > 255) {
+        return Err(format!("maxnreg is {}; a thread has 1 to 255 registers", bounds.max_registers.unwrap_or(0)));
+    }
+    if let Some(cluster) = bounds.cluster {
+        if module.target.sm() < 90 {
+            return Err(format!("clusters need sm_90 or later and the module is for {}", module.target));
+        }
+        let blocks: u64 = cluster.iter().map(|&n| u64::from(n)).fold(1, u64::saturating_mul);
+        if blocks == 0 || blocks > 8 {
+            return Err(format!("the cluster {cluster:?} has {blocks} blocks; 1 to 8 are portable"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Target;
+    use crate::verify::testing::K;
+
+    /// An otherwise sound kernel.
+    fn kernel(change: impl FnOnce(&mut K)) -> K {
+        let mut k = K::new();
+        k.i("ret", &[]);
+        change(&mut k);
+        k
+    }
+
+    fn constant(name: &str, len: u64) -> Variable {
+        Variable { name: name.into(), space: Space::Const, align: 4, ty: ScalarType::B32, len: Some(len), init: vec![] }
+    }
+
+    #[test]
+    fn names() {
+        for bad in ["", "1a", "a b", "%r1", "$L3", "add", "WARP_SZ", "_", "é"] {
+            kernel(|k| k.kernel.name = bad.to_owned()).reject(Rule::Name, 0);
+        }
+        for good in ["a", "_a", "$a", "gemv_q4k", "add1", "$Label"] {
+            kernel(|k| k.kernel.name = good.to_owned()).accept();
+        }
+    }
+
+    #[test]
+    fn one_name_twice() {
+        let twice = kernel(|k| {
+            k.pointer("x", 4);
+            k.shared("x", 64, 4);
+        });
+        twice.reject(Rule::DuplicateName, 0);
+        kernel(|k| k.module.variables = vec![constant("k", 1)]).reject(Rule::DuplicateName, 0);
+    }
+
+    #[test]
+    fn impossible_arrays() {
+        let shared = |change: fn(&mut Variable)| {
+            kernel(|k| {
+                k.shared("tile", 64, 16);
+                change(&mut k.kernel.variables[0]);
+            })
+        };
+        shared(|_| {}).accept();
+        shared(|v| v.align = 12).reject(Rule::Variable, 0);
+        shared(|v| v.space = Space::Global).reject(Rule::Variable, 0);
+        shared(|v| v.len = None).reject(Rule::Variable, 0);
+        shared(|v| v.len = Some(0)).reject(Rule::Variable, 0);
+        shared(|v| v.ty = ScalarType::Pred).reject(Rule::Variable, 0);
+        shared(|v| v.init = vec![1]).reject(Rule::Variable, 0);
+        let unaligned = shared(|v| {
+            v.ty = ScalarType::B64;
+            v.align = 4;
+        });
+        unaligned.reject(Rule::Variable, 0);
+    }
+
+    #[test]
+    fn too_much_memory() {
+        kernel(|k| drop(k.shared("tile", SHARED_LIMIT, 16))).accept();
+        kernel(|k| drop(k.shared("tile", SHARED_LIMIT + 1, 16))).reject(Rule::MemorySize, 0);
+        kernel(|k| k.module.variables = vec![constant("table", CONST_LIMIT / 4 + 1)]).reject(Rule::MemorySize, 0);
+    }
+
+    #[test]
+    fn impossible_parameters() {
+        let with = |change: fn(&mut Param)| {
+            kernel(|k| {
+                k.pointer("p", 16);
+                change(&mut k.kernel.params[0]);
+            })
+        };
+        with(|_| {}).accept();
+        with(|p| p.pointer = Some((Space::Global, 12))).reject(Rule::Parameter, 0);
+        with(|p| p.pointer = Some((Space::Param, 4))).reject(Rule::Parameter, 0);
+        with(|p| p.ty = ScalarType::F32).reject(Rule::Parameter, 0);
+        with(|p| p.align = Some(4)).reject(Rule::Parameter, 0);
+        let large = with(|p| {
+            p.pointer = None;
+            p.len = Some(5000);
+        });
+        large.reject(Rule::Parameter, 0);
+    }
+
+    #[test]
+    fn impossible_launches() {
+        let with = |change: fn(&mut K)| kernel(change);
+        with(|k| k.kernel.bounds.max_threads = Some([256, 4, 1])).accept();
+        with(|k| k.kernel.bounds.max_threads = Some([256, 5, 1])).reject(Rule::LaunchBounds, 0);
+        with(|k| k.kernel.bounds.required = Some([0, 1, 1])).reject(Rule::LaunchBounds, 0);
+        with(|k| k.kernel.bounds.max_registers = Some(256)).reject(Rule::LaunchBounds, 0);
+        with(|k| k.kernel.bounds.min_blocks = Some(0)).reject(Rule::LaunchBounds, 0);
+        with(|k| k.kernel.bounds.cluster = Some([16, 1, 1])).reject(Rule::LaunchBounds, 0);
+        let early = with(|k| {
+            k.module.target = Target::SM_80;
+            k.kernel.bounds.cluster = Some([2, 1, 1]);
+        });
+        early.reject(Rule::LaunchBounds, 0);
+        let larger = with(|k| {
+            k.kernel.bounds.required = Some([256, 1, 1]);
+            k.kernel.bounds.max_threads = Some([128, 1, 1]);
+        });
+        larger.reject(Rule::LaunchBounds, 0);
+    }
+
+    #[test]
+    fn absurdly_many_registers() {
+        kernel(|k| k.kernel.registers[2] = u32::MAX).reject(Rule::RegisterCount, 0);
+    }
+}

@@ -1,0 +1,96 @@
+//! What the verifier reports.
+
+use std::fmt;
+
+use super::Rule;
+use crate::ir::{Inst, Kernel, Loc};
+
+/// One violation of a rule.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VerifyError {
+    /// The rule.
+    pub rule: Rule,
+    /// The kernel's name; none for the module's own declarations.
+    pub kernel: Option<String>,
+    /// The instruction as written in PTX; none for declarations.
+    pub instruction: Option<String>,
+    /// The author's line; none where nothing recorded it.
+    pub loc: Option<Loc>,
+    /// What is wrong, what was expected and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.loc {
+            Some(loc) => write!(f, "{loc}: ")?,
+            None => f.write_str("unknown line: ")?,
+        }
+        write!(f, "{}", self.message)?;
+        if let Some(inst) = &self.instruction {
+            write!(f, "\n  in `{inst}`")?;
+        }
+        if let Some(kernel) = &self.kernel {
+            write!(f, "\n  in kernel '{kernel}'")?;
+        }
+        write!(f, " [{}]", self.rule)
+    }
+}
+
+/// Everything that is wrong with a module, in writing order; never empty.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VerifyErrors(pub Vec<VerifyError>);
+
+impl std::error::Error for VerifyErrors {}
+
+impl fmt::Display for VerifyErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, error) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects errors.
+#[derive(Default)]
+pub(super) struct Errors {
+    all: Vec<VerifyError>,
+}
+
+impl Errors {
+    /// Of the module's declarations.
+    pub(super) fn module(&mut self, rule: Rule, message: String) {
+        self.all.push(VerifyError { rule, kernel: None, instruction: None, loc: None, message });
+    }
+
+    /// Of a kernel's declarations.
+    pub(super) fn kernel(&mut self, kernel: &Kernel, rule: Rule, message: String) {
+        let (name, loc) = (Some(kernel.name.clone()), kernel.loc.clone());
+        self.all.push(VerifyError { rule, kernel: name, instruction: None, loc, message });
+    }
+
+    /// Of an instruction.
+    pub(super) fn inst(&mut self, kernel: &Kernel, inst: &Inst, rule: Rule, message: String) {
+        self.all.push(VerifyError {
+            rule,
+            kernel: Some(kernel.name.clone()),
+            instruction: Some(inst.form().name.clone()),
+            loc: inst.loc.clone(),
+            message,
+        });
+    }
+
+    /// How many there are so far.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// All of them; none where the module is sound.
+    pub(super) fn finish(self) -> Result<(), VerifyErrors> {
+        if self.all.is_empty() { Ok(()) } else { Err(VerifyErrors(self.all)) }
+    }
+}

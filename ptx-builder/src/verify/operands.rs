@@ -1,0 +1,397 @@
+//! Operands against the slots of the form.
+
+use super::Rule;
+use super::error::Errors;
+use crate::ir::{Address, Base, Inst, Kernel, Module, Operand, Reg, Symbol};
+use crate::table::{Access, Shape, Slot};
+use crate::types::{Kind, RegClass, ScalarType, Space};
+
+/// What a symbol names: its space and, where known, its name and size in bytes.
+pub(super) struct Named<'m> {
+    pub(super) name: &'m str,
+    pub(super) space: Space,
+    /// Bytes; none where the launch sets it.
+    pub(super) bytes: Option<u64>,
+    pub(super) align: u32,
+}
+
+/// What a symbol names; none where nothing is declared under its index.
+pub(super) fn resolve<'m>(module: &'m Module, kernel: &'m Kernel, symbol: Symbol) -> Option<Named<'m>> {
+    let variable = match symbol {
+        Symbol::Param(i) => {
+            let p = kernel.params.get(i as usize)?;
+            let bytes = u64::from(p.ty.bytes()) * u64::from(p.len.unwrap_or(1));
+            let align = p.align.unwrap_or(p.ty.bytes());
+            return Some(Named { name: &p.name, space: Space::Param, bytes: Some(bytes), align });
+        }
+        Symbol::Kernel(i) => kernel.variables.get(i as usize)?,
+        Symbol::Module(i) => module.variables.get(i as usize)?,
+    };
+    let bytes = variable.len.and_then(|_| variable.bytes());
+    Some(Named { name: &variable.name, space: variable.space, bytes, align: variable.align })
+}
+
+/// Checks the operands of an instruction.
+pub(super) fn check(module: &Module, kernel: &Kernel, inst: &Inst, errors: &mut Errors) {
+    let form = inst.form();
+    let check = Check { module, kernel, inst };
+    if let Some(guard) = inst.guard {
+        if guard.reg.class != RegClass::Pred {
+            let message = format!("the guard {} is no predicate register; compare it with `setp` first", guard.reg);
+            errors.inst(kernel, inst, Rule::Guard, message);
+        }
+        check.declared(guard.reg, errors);
+    }
+    if inst.operands.len() != form.width() {
+        let names: Vec<&str> = form.slots.iter().map(|s| s.name).collect();
+        let message = format!(
+            "{} takes {} operands ({}), vectors laid flat, and has {}",
+            form.name,
+            form.width(),
+            names.join(", "),
+            inst.operands.len()
+        );
+        return errors.inst(kernel, inst, Rule::OperandCount, message);
+    }
+    for (slot, operands) in inst.slots() {
+        for operand in operands {
+            check.operand(slot, operand, errors);
+        }
+    }
+    check.duplicate_results(errors);
+}
+
+struct Check<'m> {
+    module: &'m Module,
+    kernel: &'m Kernel,
+    inst: &'m Inst,
+}
+
+impl Check<'_> {
+    fn report(&self, rule: Rule, message: String, errors: &mut Errors) {
+        errors.inst(self.kernel, self.inst, rule, message);
+    }
+
+    fn declared(&self, reg: Reg, errors: &mut Errors) {
+        let count = self.kernel.registers[reg.class as usize];
+        if reg.index >= count {
+            let message =
+                format!("register {reg} is not declared: the kernel has {count} of class {}", reg.class.declared());
+            self.report(Rule::Register, message, errors);
+        }
+    }
+
+    /// One operand against its slot.
+    fn operand(&self, slot: &Slot, operand: &Operand, errors: &mut Errors) {
+        let source = slot.access == Access::Read;
+        match (slot.shape, operand) {
+            (_, Operand::None) if slot.optional => {}
+            (Shape::Value(ty) | Shape::Register(ty) | Shape::Move(ty), Operand::Reg(r)) => {
+                self.register(slot, *r, ty, false, errors);
+            }
+            (Shape::Wide(ty), Operand::Reg(r)) => self.register(slot, *r, ty, true, errors),
+            (Shape::Vector { ty, relaxed, .. }, Operand::Reg(r)) => self.register(slot, *r, ty, relaxed, errors),
+            (Shape::Predicate(_), Operand::Reg(r)) => self.register(slot, *r, ScalarType::Pred, false, errors),
+            (Shape::Predicate(true), Operand::NotPred(r)) if source => {
+                self.register(slot, *r, ScalarType::Pred, false, errors);
+            }
+            (Shape::Value(ty) | Shape::Wide(ty) | Shape::Move(ty), Operand::Imm(bits))
+                if source && ty != ScalarType::Pred =>
+            {
+                self.constant_fits(slot, *bits, ty, errors);
+            }
+            (Shape::Const { ty, least, most }, Operand::Imm(bits)) => {
+                if self.constant_fits(slot, *bits, ty, errors) {
+                    self.constant_range(slot, *bits, ty, least, most, errors);
+                }
+            }
+            (Shape::Move(ty), Operand::Special(s)) => {
+                if s.ty().bits() != ty.bits() || ty.kind() == Kind::Float {
+                    let message = format!("{s} has type {} and cannot be moved as {ty}", s.ty());
+                    self.report(Rule::OperandType, message, errors);
+                }
+            }
+            (Shape::Move(ty), Operand::Symbol(symbol, _)) => self.symbol_value(*symbol, ty, errors),
+            (Shape::Address(space), Operand::Address(a)) => self.address(a, space, errors),
+            (Shape::Label, Operand::Label(b)) => {
+                if b.0 as usize >= self.kernel.blocks.len() {
+                    let message =
+                        format!("the branch goes to {b} and the kernel has {} blocks", self.kernel.blocks.len());
+                    self.report(Rule::Label, message, errors);
+                }
+            }
+            (shape, operand) => {
+                let message = format!(
+                    "operand '{}' of {} takes {} and is {}",
+                    slot.name,
+                    self.inst.form().name,
+                    wanted(shape, slot),
+                    kind_of(operand)
+                );
+                self.report(Rule::OperandKind, message, errors);
+            }
+        }
+    }
+
+    fn register(&self, slot: &Slot, reg: Reg, ty: ScalarType, relaxed: bool, errors: &mut Errors) {
+        self.declared(reg, errors);
+        if !reg.class.accepts(ty, relaxed) {
+            let message = format!(
+                "operand '{}' of {} is a {ty}{} and {reg} is declared {}; move or convert the value first",
+                slot.name,
+                self.inst.form().name,
+                if relaxed { " (or wider)" } else { "" },
+                reg.class.declared()
+            );
+            self.report(Rule::OperandType, message, errors);
+        }
+    }
+
+    fn constant_fits(&self, slot: &Slot, bits: u64, ty: ScalarType, errors: &mut Errors) -> bool {
+        let fits = ty.bits() >= 64 || bits >> ty.bits() == 0;
+        if !fits {
+            let message =
+                format!("constant {bits:#x} of operand '{}' has more than the {} bits of a {ty}", slot.name, ty.bits());
+            self.report(Rule::ConstantRange, message, errors);
+        }
+        fits
+    }
+
+    fn constant_range(&self, slot: &Slot, bits: u64, ty: ScalarType, least: i64, most: i64, errors: &mut Errors) {
+        let value = if ty.is_signed() {
+            i128::from((bits << (64 - ty.bits().min(64))) as i64 >> (64 - ty.bits().min(64)))
+        } else {
+            i128::from(bits)
+        };
+        if value < i128::from(least) || value > i128::from(most) {
+            let message = format!("operand '{}' must be from {least} to {most} and is {value}", slot.name);
+            self.report(Rule::ConstantRange, message, errors);
+        }
+    }
+
+    /// `mov` of a variable's address.
+    fn symbol_value(&self, symbol: Symbol, ty: ScalarType, errors: &mut Errors) {
+        let Some(named) = resolve(self.module, self.kernel, symbol) else {
+            return self.undeclared(symbol, errors);
+        };
+        let narrow = matches!(named.space, Space::Shared | Space::Local);
+        let integer = !matches!(ty.kind(), Kind::Float | Kind::Pred);
+        if !(integer && (ty.bits() == 64 || ty.bits() == 32 && narrow)) {
+            let message = format!(
+                "the address of '{}' ({}) has 64 bits{} and cannot be moved as {ty}",
+                named.name,
+                named.space,
+                if narrow { " or 32" } else { "" }
+            );
+            self.report(Rule::OperandType, message, errors);
+        }
+    }
+
+    fn undeclared(&self, symbol: Symbol, errors: &mut Errors) {
+        let (what, i, n) = match symbol {
+            Symbol::Param(i) => ("parameter", i, self.kernel.params.len()),
+            Symbol::Kernel(i) => ("variable of the kernel", i, self.kernel.variables.len()),
+            Symbol::Module(i) => ("variable of the module", i, self.module.variables.len()),
+        };
+        self.report(Rule::Symbol, format!("there is no {what} {i}; {n} are declared"), errors);
+    }
+
+    fn address(&self, address: &Address, space: Space, errors: &mut Errors) {
+        match address.base {
+            Base::Reg(reg) => {
+                self.declared(reg, errors);
+                let narrow = matches!(space, Space::Shared | Space::Local);
+                if !(reg.class == RegClass::B64 || reg.class == RegClass::B32 && narrow) {
+                    let bits = if narrow { "64 or 32" } else { "64" };
+                    let message =
+                        format!("an address in {space} space is an integer register of {bits} bits, not {reg}");
+                    self.report(Rule::AddressRegister, message, errors);
+                }
+            }
+            Base::Symbol(symbol) => {
+                let Some(named) = resolve(self.module, self.kernel, symbol) else {
+                    return self.undeclared(symbol, errors);
+                };
+                if named.space != space {
+                    let message = format!(
+                        "'{}' lies in {} space and {} accesses {space} space",
+                        named.name,
+                        named.space,
+                        self.inst.form().name
+                    );
+                    self.report(Rule::Space, message, errors);
+                }
+            }
+        }
+    }
+
+    fn duplicate_results(&self, errors: &mut Errors) {
+        let mut seen: smallvec::SmallVec<[Reg; 8]> = smallvec::SmallVec::new();
+        for reg in self.inst.defs() {
+            if seen.contains(&reg) {
+                let message = format!("{reg} is written twice by one instruction; its value would be undefined");
+                self.report(Rule::DuplicateResult, message, errors);
+            }
+            seen.push(reg);
+        }
+    }
+}
+
+fn wanted(shape: Shape, slot: &Slot) -> String {
+    let constant = if slot.access == Access::Read { " or a constant" } else { "" };
+    match shape {
+        Shape::Value(ty) | Shape::Wide(ty) => format!("a {ty} register{constant}"),
+        Shape::Register(ty) => format!("a {ty} register"),
+        Shape::Move(ty) => format!("a {ty} register, a constant, a special register or an address"),
+        Shape::Predicate(_) => "a predicate register".to_owned(),
+        Shape::Vector { ty, len, .. } => format!("{len} {ty} registers"),
+        Shape::Const { ty, .. } => format!("a {ty} constant"),
+        Shape::Address(space) => format!("an address in {space} space"),
+        Shape::Label => "a label".to_owned(),
+    }
+}
+
+fn kind_of(operand: &Operand) -> String {
+    match operand {
+        Operand::Reg(r) => format!("register {r}"),
+        Operand::NotPred(r) => format!("negated predicate !{r}"),
+        Operand::Imm(bits) => format!("constant {bits:#x}"),
+        Operand::Special(s) => format!("special register {s}"),
+        Operand::Symbol(..) => "the address of a symbol".to_owned(),
+        Operand::Address(_) => "a memory operand".to_owned(),
+        Operand::Label(b) => format!("label {b}"),
+        Operand::None => "left out".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::BlockId;
+    use crate::table::SpecialReg;
+    use crate::verify::testing::{K, at, imm};
+
+    /// One instruction with these operands between nothing and `ret`.
+    #[track_caller]
+    fn one(mut k: K, name: &str, operands: &[Operand]) -> (K, u32) {
+        let line = k.i(name, operands);
+        k.i("ret", &[]);
+        (k, line)
+    }
+
+    #[test]
+    fn too_few_operands() {
+        let mut k = K::new();
+        let r = k.reg(RegClass::B32);
+        let (k, line) = one(k, "add.s32", &[r.into(), imm(1)]);
+        let message = k.reject(Rule::OperandCount, line);
+        assert!(message.contains("3 operands (d, a, b)"), "{message}");
+    }
+
+    #[test]
+    fn an_address_where_a_value_stands() {
+        let mut k = K::new();
+        let r = k.reg(RegClass::B32);
+        let p = k.pointer("p", 4);
+        let (k, line) = one(k, "add.s32", &[r.into(), at(p, 0), imm(1)]);
+        k.reject(Rule::OperandKind, line);
+        let mut k = K::new();
+        let r = k.reg(RegClass::B32);
+        let (k, line) = one(k, "mov.u32", &[imm(1), r.into()]);
+        assert!(
+            k.verify()
+                .expect_err("a constant result")
+                .0
+                .iter()
+                .any(|e| { e.rule == Rule::OperandKind && e.loc.as_ref().is_some_and(|l| l.line == line) })
+        );
+    }
+
+    #[test]
+    fn a_register_of_another_class() {
+        let mut k = K::new();
+        let r = k.reg(RegClass::B64);
+        let (k, line) = one(k, "add.s32", &[r.into(), imm(1), imm(2)]);
+        let message = k.reject(Rule::OperandType, line);
+        assert!(message.contains("operand 'd' of add.s32 is a s32 and %rd0 is declared b64"), "{message}");
+    }
+
+    #[test]
+    fn a_special_register_of_another_size() {
+        let mut k = K::new();
+        let r = k.reg(RegClass::B64);
+        let (k, line) = one(k, "mov.u64", &[r.into(), Operand::Special(SpecialReg::TidX)]);
+        k.reject(Rule::OperandType, line);
+    }
+
+    #[test]
+    fn an_undeclared_register() {
+        let k = K::new();
+        let r = Reg { class: RegClass::B32, index: 7 };
+        let (k, line) = one(k, "mov.u32", &[r.into(), imm(1)]);
+        k.reject(Rule::Register, line);
+    }
+
+    #[test]
+    fn a_constant_beyond_its_type() {
+        let mut k = K::new();
+        let r = k.reg(RegClass::B16);
+        let (k, line) = one(k, "mov.u16", &[r.into(), imm(0x1_0000)]);
+        k.reject(Rule::ConstantRange, line);
+    }
+
+    #[test]
+    fn one_register_written_twice() {
+        let mut k = K::new();
+        let r = k.reg(RegClass::B32);
+        let wide = k.reg(RegClass::B64);
+        k.i("mov.u64", &[wide.into(), imm(0)]);
+        let line = k.i("ld.global.v2.u32", &[r.into(), r.into(), at(wide, 0)]);
+        k.i("ret", &[]);
+        k.reject(Rule::DuplicateResult, line);
+    }
+
+    #[test]
+    fn a_guard_that_is_no_predicate() {
+        let mut k = K::new();
+        let [a, b] = k.regs(RegClass::B32);
+        k.i("mov.u32", &[a.into(), imm(1)]);
+        let line = k.push(Some((a, false)), "mov.u32", &[b.into(), imm(1)]);
+        k.i("ret", &[]);
+        k.reject(Rule::Guard, line);
+    }
+
+    #[test]
+    fn an_undeclared_symbol() {
+        let mut k = K::new();
+        let r = k.reg(RegClass::B64);
+        let (k, line) = one(k, "ld.param.u64", &[r.into(), at(Symbol::Param(3), 0)]);
+        k.reject(Rule::Symbol, line);
+    }
+
+    #[test]
+    fn a_symbol_of_another_space() {
+        let mut k = K::new();
+        let r = k.reg(RegClass::B32);
+        let s = k.shared("tile", 64, 4);
+        let (k, line) = one(k, "ld.global.u32", &[r.into(), at(s, 0)]);
+        let message = k.reject(Rule::Space, line);
+        assert!(message.contains("'tile' lies in shared space"), "{message}");
+    }
+
+    #[test]
+    fn an_address_in_a_narrow_register() {
+        let mut k = K::new();
+        let [a, r] = k.regs(RegClass::B32);
+        k.i("mov.u32", &[a.into(), imm(0)]);
+        let (k, line) = one(k, "ld.global.u32", &[r.into(), at(a, 0)]);
+        k.reject(Rule::AddressRegister, line);
+    }
+
+    #[test]
+    fn a_branch_to_nowhere() {
+        let mut k = K::new();
+        let line = k.i("bra", &[Operand::Label(BlockId(9))]);
+        k.reject(Rule::Label, line);
+    }
+}

@@ -1,0 +1,62 @@
+//! What the target has.
+
+use super::Rule;
+use super::error::Errors;
+use crate::ir::{Inst, Kernel, Module, Operand};
+
+/// Checks an instruction and its special registers against the target.
+pub(super) fn check(module: &Module, kernel: &Kernel, inst: &Inst, errors: &mut Errors) {
+    let (form, target) = (inst.form(), module.target);
+    if !form.is_legal_on(target) {
+        let message = format!(
+            "{} needs sm_{} or later and the module is for {target}; choose a later target or another instruction",
+            form.name, form.least_sm
+        );
+        errors.inst(kernel, inst, Rule::TargetInstruction, message);
+    }
+    for operand in &inst.operands {
+        if let Operand::Special(special) = operand
+            && special.least_sm() > target.sm()
+        {
+            let message = format!("{special} needs sm_{} or later and the module is for {target}", special.least_sm());
+            errors.inst(kernel, inst, Rule::TargetRegister, message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{SpecialReg, table};
+    use crate::target::Target;
+    use crate::types::RegClass;
+    use crate::verify::testing::K;
+
+    #[test]
+    fn a_special_register_of_a_later_target() {
+        let kernel = |target| {
+            let mut k = K::on(target);
+            let r = k.reg(RegClass::B32);
+            let line = k.i("mov.u32", &[r.into(), Operand::Special(SpecialReg::ClusterCtarank)]);
+            k.i("ret", &[]);
+            (k, line)
+        };
+        kernel(Target::SM_90).0.accept();
+        let (k, line) = kernel(Target::SM_80);
+        let message = k.reject(Rule::TargetRegister, line);
+        assert!(message.contains("%cluster_ctarank needs sm_90"), "{message}");
+    }
+
+    #[test]
+    fn every_form_of_a_later_target_is_refused_before_it() {
+        let later: Vec<_> = table().forms().iter().filter(|f| f.least_sm > 75).collect();
+        for form in later {
+            let mut k = K::on(Target::SM_75);
+            let line = k.i(&form.name, &[]);
+            k.i("ret", &[]);
+            let errors = k.verify().expect_err("an instruction that sm_75 lacks").0;
+            let found = errors.iter().find(|e| e.rule == Rule::TargetInstruction);
+            assert_eq!(found.and_then(|e| e.loc.as_ref()).map(|l| l.line), Some(line), "{}", form.name);
+        }
+    }
+}
