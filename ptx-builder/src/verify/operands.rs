@@ -105,6 +105,12 @@ impl Check<'_> {
                     self.constant_range(slot, *bits, ty, least, most, errors);
                 }
             }
+            (Shape::OneOf(ty, values), Operand::Imm(bits)) => {
+                if self.constant_fits(slot, *bits, ty, errors) && !values.iter().any(|&v| v as u64 == *bits) {
+                    let message = format!("operand '{}' must be one of {values:?} and is {bits}", slot.name);
+                    self.report(Rule::ConstantRange, message, errors);
+                }
+            }
             (Shape::Move(ty), Operand::Special(s)) => {
                 if s.ty().bits() != ty.bits() || ty.kind() == Kind::Float {
                     let message = format!("{s} has type {} and cannot be moved as {ty}", s.ty());
@@ -245,7 +251,7 @@ fn wanted(shape: Shape, slot: &Slot) -> String {
         Shape::Move(ty) => format!("a {ty} register, a constant, a special register or an address"),
         Shape::Predicate(_) => "a predicate register".to_owned(),
         Shape::Vector { ty, len, .. } => format!("{len} {ty} registers"),
-        Shape::Const { ty, .. } => format!("a {ty} constant"),
+        Shape::Const { ty, .. } | Shape::OneOf(ty, _) => format!("a {ty} constant"),
         Shape::Address(space) => format!("an address in {space} space"),
         Shape::Label => "a label".to_owned(),
     }
@@ -338,6 +344,18 @@ mod tests {
         let r = k.reg(RegClass::B16);
         let (k, line) = one(k, "mov.u16", &[r.into(), imm(0x1_0000)]);
         k.reject(Rule::ConstantRange, line);
+    }
+
+    #[test]
+    fn a_constant_that_the_instruction_lacks() {
+        let mut k = K::new();
+        let [to, from] = k.regs(RegClass::B64);
+        k.i("mov.u64", &[to.into(), imm(0)]);
+        k.i("mov.u64", &[from.into(), imm(0)]);
+        let line = k.i("cp.async.ca.shared.global", &[at(to, 0), at(from, 0), imm(5), Operand::None]);
+        k.i("ret", &[]);
+        let message = k.reject(Rule::ConstantRange, line);
+        assert!(message.contains("one of [4, 8, 16] and is 5"), "{message}");
     }
 
     #[test]
