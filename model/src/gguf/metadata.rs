@@ -2,9 +2,9 @@
 
 use super::{
     error::{GgufError, GgufErrorKind},
-    suggest::nearest,
     value::{Array, Strings, Value},
 };
+use crate::suggest::nearest;
 use indexmap::IndexMap;
 use std::sync::Arc;
 

@@ -23,7 +23,6 @@ mod error;
 mod metadata;
 mod parse;
 mod storage;
-mod suggest;
 mod tensor;
 mod types;
 mod value;
@@ -146,7 +145,7 @@ impl Gguf {
             let names = self.header.tensors.keys().map(|k| &**k);
             let kind = GgufErrorKind::MissingTensor {
                 tensor: name.into(),
-                near: suggest::nearest(name, names).map(Into::into),
+                near: crate::suggest::nearest(name, names).map(Into::into),
             };
             GgufError::new(&self.file, kind)
         })

@@ -1,0 +1,281 @@
+//! Models of random weights in real shapes, for benchmarks and tests where no weights can be had.
+
+mod weights;
+
+use crate::{
+    config::{ARCHITECTURE, Qwen3MoeConfig, TensorRole},
+    gguf::{Array, GgufError, GgufWriter, Strings, TensorType},
+    tokenizer::byte_to_char,
+};
+use std::path::Path;
+
+/// Shapes of known models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// The bundled model's.
+    Tiny,
+    /// Qwen3-30B-A3B's.
+    Qwen3_30bA3b,
+}
+
+impl Preset {
+    /// The model's hyperparameters.
+    pub fn config(self) -> Qwen3MoeConfig {
+        match self {
+            Self::Tiny => Qwen3MoeConfig {
+                blocks: 6,
+                context: 4096,
+                hidden: 256,
+                heads: 4,
+                kv_heads: 2,
+                head_dim: 64,
+                experts: 16,
+                experts_used: 4,
+                expert_ff: 256,
+                vocab: 4096,
+                rms_eps: 1e-6,
+                rope_base: 1e6,
+                tied: false,
+            },
+            Self::Qwen3_30bA3b => Qwen3MoeConfig {
+                blocks: 48,
+                context: 40960,
+                hidden: 2048,
+                heads: 32,
+                kv_heads: 4,
+                head_dim: 128,
+                experts: 128,
+                experts_used: 8,
+                expert_ff: 768,
+                vocab: 151936,
+                rms_eps: 1e-6,
+                rope_base: 1e6,
+                tied: false,
+            },
+        }
+    }
+}
+
+/// The types of the matrices. Norms and the router are F32 always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mix {
+    /// What llama.cpp's `Q4_K_M` gives: Q6_K for the output and, in half of the layers, for values
+    /// and the experts' down projections; Q4_K for the rest (llama.cpp `use_more_bits`).
+    Q4KM,
+    /// One type for all.
+    One(TensorType),
+}
+
+/// What the file says of its tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vocabulary {
+    /// Nothing (`no_vocab`): the model takes token ids only.
+    None,
+    /// 256 byte tokens without merges, an end-of-text token, and padding.
+    Bytes,
+}
+
+/// A model to be made up.
+#[derive(Debug, Clone)]
+pub struct Synth {
+    /// Its shapes.
+    pub config: Qwen3MoeConfig,
+    /// Its tensor types.
+    pub mix: Mix,
+    /// Its tokens.
+    pub vocabulary: Vocabulary,
+    /// The seed: the same one gives the same bytes.
+    pub seed: u64,
+}
+
+/// Shapes that make no model, named as the options of `ptxgen synth`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("--{option} {value}: expected {expected}")]
+pub struct SynthError {
+    /// The option.
+    pub option: &'static str,
+    /// Its value.
+    pub value: usize,
+    /// What would be right.
+    pub expected: String,
+}
+
+impl Synth {
+    /// Checks that the shapes make a model.
+    ///
+    /// # Errors
+    /// Names the option that is wrong.
+    pub fn check(&self) -> Result<(), SynthError> {
+        let c = &self.config;
+        let wrong = |option, value, expected: String| Err(SynthError { option, value, expected });
+        let bounds = [
+            ("layers", c.blocks, 10_000),
+            ("hidden", c.hidden, 1 << 20),
+            ("heads", c.heads, 1 << 12),
+            ("kv", c.kv_heads, 1 << 12),
+            ("hd", c.head_dim, 1 << 12),
+            ("experts", c.experts, 1 << 12),
+            ("topk", c.experts_used, c.experts),
+            ("ff", c.expert_ff, 1 << 20),
+            ("vocab", c.vocab, 1 << 24),
+            ("context", c.context, 1 << 30),
+        ];
+        for (option, value, most) in bounds {
+            if value == 0 || value > most {
+                return wrong(option, value, format!("1 to {most}"));
+            }
+        }
+        if !c.heads.is_multiple_of(c.kv_heads) {
+            return wrong("kv", c.kv_heads, format!("a divisor of --heads {}", c.heads));
+        }
+        if !c.head_dim.is_multiple_of(2) {
+            return wrong("hd", c.head_dim, "an even number".into());
+        }
+        if self.vocabulary == Vocabulary::Bytes && c.vocab < 257 {
+            return wrong("vocab", c.vocab, "at least 257 for --byte-vocabulary".into());
+        }
+        Ok(())
+    }
+
+    /// The type of a tensor. A matrix whose rows are not whole blocks of the mix's type becomes
+    /// Q8_0 or, where that does not fit either, F16.
+    pub fn tensor_type(&self, role: TensorRole, block: Option<usize>) -> TensorType {
+        if role.is_f32() {
+            return TensorType::F32;
+        }
+        let wanted = match self.mix {
+            Mix::One(ty) => ty,
+            Mix::Q4KM => match (role, block) {
+                (TensorRole::Output, _) => TensorType::Q6_K,
+                (TensorRole::AttnV | TensorRole::FfnDownExps, Some(b)) if self.more_bits(b) => TensorType::Q6_K,
+                _ => TensorType::Q4_K,
+            },
+        };
+        let row = role.dims(&self.config)[0];
+        let fits = |t: &TensorType| row.is_multiple_of(t.block_len());
+        let choice = [wanted, TensorType::Q8_0].into_iter().find(fits);
+        choice.unwrap_or(TensorType::F16)
+    }
+
+    /// llama.cpp's `use_more_bits`.
+    fn more_bits(&self, block: usize) -> bool {
+        let n = self.config.blocks;
+        block < n / 8 || block >= 7 * n / 8 || (block - n / 8) % 3 == 2
+    }
+
+    /// The file's metadata and tensor table.
+    ///
+    /// # Panics
+    /// If [`check`](Self::check) fails.
+    pub fn writer(&self) -> GgufWriter {
+        let c = &self.config;
+        let mut w = GgufWriter::new();
+        w.set("general.architecture", ARCHITECTURE);
+        w.set("general.name", "synthetic-qwen3-moe");
+        let numbers = [
+            ("context_length", c.context),
+            ("embedding_length", c.hidden),
+            ("block_count", c.blocks),
+            ("feed_forward_length", c.expert_ff * c.experts_used),
+            ("attention.head_count", c.heads),
+            ("attention.head_count_kv", c.kv_heads),
+            ("attention.key_length", c.head_dim),
+            ("attention.value_length", c.head_dim),
+            ("expert_count", c.experts),
+            ("expert_used_count", c.experts_used),
+            ("expert_feed_forward_length", c.expert_ff),
+            ("vocab_size", c.vocab),
+        ];
+        for (key, value) in numbers {
+            // `check` bounds each well below 2^32.
+            w.set(&format!("{ARCHITECTURE}.{key}"), value as u32);
+        }
+        let eps = format!("{ARCHITECTURE}.attention.layer_norm_rms_epsilon");
+        w.set(&eps, c.rms_eps);
+        w.set(&format!("{ARCHITECTURE}.rope.freq_base"), c.rope_base);
+        w.set("general.quantization_version", 2u32);
+        if let Some(id) = self.file_type() {
+            w.set("general.file_type", id);
+        }
+        self.set_vocabulary(&mut w);
+        for (role, block) in c.tensors() {
+            let ty = self.tensor_type(role, block);
+            w.tensor(&role.name(block), &role.dims(c), ty);
+        }
+        w
+    }
+
+    /// llama.cpp's `LLAMA_FTYPE_*` of the mix.
+    fn file_type(&self) -> Option<u32> {
+        match self.mix {
+            Mix::Q4KM => Some(15),
+            Mix::One(TensorType::Q6_K) => Some(18),
+            Mix::One(TensorType::Q8_0) => Some(7),
+            Mix::One(TensorType::F16) => Some(1),
+            Mix::One(TensorType::BF16) => Some(32),
+            Mix::One(TensorType::F32) => Some(0),
+            Mix::One(TensorType::Q4_K) => None,
+        }
+    }
+
+    fn set_vocabulary(&self, w: &mut GgufWriter) {
+        if self.vocabulary == Vocabulary::None {
+            w.set("tokenizer.ggml.model", "no_vocab");
+            return;
+        }
+        let n = self.config.vocab;
+        let mut tokens: Strings = (0..=255u8).map(|b| byte_to_char(b).to_string()).collect();
+        tokens.push("<|endoftext|>");
+        (257..n).for_each(|i| tokens.push(&format!("[PAD{i}]")));
+        // Token types of llama.cpp: 1 normal, 3 control, 5 unused.
+        let types = (0..n).map(|i| match i {
+            0..256 => 1,
+            256 => 3,
+            _ => 5,
+        });
+        w.set("tokenizer.ggml.model", "gpt2");
+        w.set("tokenizer.ggml.pre", "qwen2");
+        w.set("tokenizer.ggml.tokens", Array::Str(tokens));
+        w.set("tokenizer.ggml.token_type", Array::I32(types.collect()));
+        w.set("tokenizer.ggml.merges", Array::Str(Strings::default()));
+        w.set("tokenizer.ggml.eos_token_id", 256u32);
+        w.set("tokenizer.ggml.padding_token_id", 256u32);
+        w.set("tokenizer.ggml.add_bos_token", false);
+    }
+
+    /// Writes the file, whole or not at all, in constant memory and on all threads of rayon's
+    /// pool. `progress` is told the bytes of weights written so far.
+    ///
+    /// # Errors
+    /// If the system cannot write the file.
+    ///
+    /// # Panics
+    /// If [`check`](Self::check) fails.
+    pub fn write(&self, path: impl AsRef<Path>, mut progress: impl FnMut(u64) + Send) -> Result<(), GgufError> {
+        let mut file = self.writer().create(path)?;
+        let mut written = 0;
+        weights::generate(self, |bytes| {
+            file.write(bytes)?;
+            written += bytes.len() as u64;
+            progress(written);
+            Ok(())
+        })?;
+        file.finish()
+    }
+
+    /// The file's bytes, for small models.
+    ///
+    /// # Errors
+    /// Never, unless memory fails to be written.
+    ///
+    /// # Panics
+    /// If [`check`](Self::check) fails.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, GgufError> {
+        let mut data = Vec::new();
+        weights::generate(self, |bytes| {
+            data.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        self.writer().to_bytes(&data)
+    }
+}

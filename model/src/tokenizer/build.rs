@@ -1,0 +1,183 @@
+//! From metadata to a tokenizer.
+
+use super::{
+    Special, Tokenizer,
+    bytes::{CharToByte, byte_to_char},
+    error::{Fail, TokenizerError, TokenizerErrorKind as Kind},
+};
+use crate::gguf::{Gguf, Metadata, Strings};
+use std::collections::{HashMap, hash_map::Entry};
+use tokenizers::{
+    AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior,
+    decoders::byte_level::ByteLevel,
+    models::bpe::{BPE, Vocab},
+    pre_tokenizers::{
+        sequence::Sequence,
+        split::{Split, SplitPattern},
+    },
+};
+
+/// The `qwen2` pre-tokenizer (Qwen2's `tokenizer.json`; llama.cpp `LLAMA_VOCAB_PRE_TYPE_QWEN2`).
+const QWEN2: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// llama.cpp's token types that matter here.
+const CONTROL: i32 = 3;
+const USER_DEFINED: i32 = 4;
+
+pub(super) fn build(gguf: &Gguf) -> Result<Tokenizer, TokenizerError> {
+    let fail = Fail(gguf.file().into());
+    let m = gguf.metadata();
+    match m.opt_str("tokenizer.ggml.model")? {
+        Some("gpt2") => {}
+        found @ (None | Some("no_vocab" | "none")) => {
+            let found = found.map(Into::into);
+            return Err(fail.with(Kind::NoVocabulary { found }));
+        }
+        Some(found) => {
+            let found = found.into();
+            return Err(fail.with(Kind::Model { found }));
+        }
+    }
+    let pre = m.str("tokenizer.ggml.pre")?;
+    if pre != "qwen2" {
+        return Err(fail.with(Kind::Pre { found: pre.into() }));
+    }
+    let tokens = m.strings("tokenizer.ggml.tokens")?;
+    if tokens.is_empty() {
+        return Err(fail.with(Kind::Empty));
+    }
+    let types = m.opt_i32s("tokenizer.ggml.token_type")?;
+    if let Some(t) = types
+        && t.len() != tokens.len()
+    {
+        let (found, expected) = (t.len(), tokens.len());
+        return Err(fail.with(Kind::TokenTypes { found, expected }));
+    }
+    let ty = |id: usize| types.map_or(1, |t| t[id]);
+
+    let ids = ids(&fail, tokens)?;
+    let pieces = pieces(&fail, tokens, &ids, ty)?;
+    let merges = merges(&fail, m.strings("tokenizer.ggml.merges")?, &ids)?;
+    let special = special(&fail, m, tokens, ty)?;
+
+    let library = |e: tokenizers::Error| {
+        let reason = e.to_string();
+        fail.with(Kind::Encode { reason })
+    };
+    let vocabulary: Vocab = ids.iter().map(|(t, i)| ((*t).into(), *i)).collect();
+    let bpe = BPE::builder().vocab_and_merges(vocabulary, merges);
+    let mut inner = tokenizers::Tokenizer::new(bpe.build().map_err(library)?);
+    let pattern = SplitPattern::Regex(QWEN2.into());
+    let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(library)?;
+    let bytes = ByteLevel::new(false, false, false);
+    let parts: Vec<PreTokenizerWrapper> = vec![split.into(), bytes.into()];
+    inner.with_pre_tokenizer(Some(Sequence::new(parts)));
+    let whole = tokens.iter().enumerate();
+    let whole: Vec<AddedToken> = whole
+        .filter(|(i, t)| is_whole(ty(*i)) && !t.is_empty())
+        .map(|(i, t)| AddedToken::from(t, ty(i) == CONTROL).normalized(false))
+        .collect();
+    inner.add_tokens(&whole);
+    Ok(Tokenizer { fail, inner, pieces, control: (0..tokens.len()).map(|i| ty(i) == CONTROL).collect(), special })
+}
+
+/// Whether a token is found in text as it stands, before any splitting.
+fn is_whole(ty: i32) -> bool {
+    matches!(ty, CONTROL | USER_DEFINED)
+}
+
+fn ids<'a>(fail: &Fail, tokens: &'a Strings) -> Result<HashMap<&'a str, u32>, TokenizerError> {
+    let mut ids = HashMap::new();
+    for (token, id) in tokens.iter().zip(0u32..) {
+        match ids.entry(token) {
+            Entry::Vacant(e) => e.insert(id),
+            Entry::Occupied(e) => {
+                return Err(fail.with(Kind::DuplicateToken { first: *e.get(), second: id, token: token.into() }));
+            }
+        };
+    }
+    Ok(ids)
+}
+
+/// The bytes of each token: those that its characters stand for, or its own if it is found whole
+/// or is padding, which is not spelled in byte characters.
+fn pieces(
+    fail: &Fail,
+    tokens: &Strings,
+    ids: &HashMap<&str, u32>,
+    ty: impl Fn(usize) -> i32,
+) -> Result<Vec<Box<[u8]>>, TokenizerError> {
+    let spelled = CharToByte::new();
+    for byte in 0..=255 {
+        let single = byte_to_char(byte).to_string();
+        match ids.get(single.as_str()) {
+            Some(id) if !is_whole(ty(*id as usize)) => {}
+            _ => return Err(fail.with(Kind::NoByte { byte })),
+        }
+    }
+    let piece = |(token, id): (&str, u32)| {
+        if ty(id as usize) != 1 {
+            return Ok(token.as_bytes().into());
+        }
+        spelled.bytes(token).ok_or_else(|| {
+            let token = token.into();
+            fail.with(Kind::Spelling { id, token })
+        })
+    };
+    tokens.iter().zip(0..).map(piece).collect()
+}
+
+fn merges(fail: &Fail, merges: &Strings, ids: &HashMap<&str, u32>) -> Result<Vec<(String, String)>, TokenizerError> {
+    let mut joined = String::new();
+    let mut one = |(index, merge): (usize, &str)| {
+        // As in llama.cpp, the space is looked for behind the first character.
+        let first = merge.chars().next().map_or(0, char::len_utf8);
+        let parts = merge[first..].find(' ').map(|at| {
+            let (a, b) = merge.split_at(first + at);
+            (a, &b[1..])
+        });
+        if let Some((a, b)) = parts {
+            joined.clear();
+            joined.push_str(a);
+            joined.push_str(b);
+            if [a, b, &joined].iter().all(|t| ids.contains_key(t)) {
+                return Ok((a.into(), b.into()));
+            }
+        }
+        let merge = merge.into();
+        Err(fail.with(Kind::Merge { index, merge }))
+    };
+    merges.iter().enumerate().map(&mut one).collect()
+}
+
+fn special(fail: &Fail, m: &Metadata, tokens: &Strings, ty: impl Fn(usize) -> i32) -> Result<Special, TokenizerError> {
+    let id = |name: &str| {
+        let key = format!("tokenizer.ggml.{name}_token_id");
+        match m.opt_u32(&key)? {
+            Some(id) if id as usize >= tokens.len() => {
+                let tokens = tokens.len();
+                Err(fail.with(Kind::SpecialId { key, id, tokens }))
+            }
+            id => Ok(id),
+        }
+    };
+    let text = |id: Option<u32>| {
+        let token = id.and_then(|i| tokens.get(i as usize));
+        token.unwrap_or_default().to_owned()
+    };
+    let (bos, eos, eot) = (id("bos")?, id("eos")?, id("eot")?);
+    id("padding")?;
+    let add_bos = m.opt_bool("tokenizer.ggml.add_bos_token")?.unwrap_or(false);
+    if add_bos && bos.is_none() {
+        return Err(fail.with(Kind::NoBos));
+    }
+    let named = tokens
+        .iter()
+        .zip(0u32..)
+        .filter(|(token, id)| matches!(*token, "<|endoftext|>" | "<|im_end|>") && ty(*id as usize) == CONTROL);
+    let mut end: Vec<u32> = named.map(|(_, id)| id).chain(eos).chain(eot).collect();
+    end.sort_unstable();
+    end.dedup();
+    Ok(Special { bos: bos.filter(|_| add_bos), bos_text: text(bos), eos, eos_text: text(eos), end })
+}

@@ -1,0 +1,73 @@
+//! Decoding while tokens come.
+
+use super::{Tokenizer, TokenizerError, TokenizerErrorKind};
+
+/// Turns ids into text one by one, holding back the bytes of an unfinished character.
+///
+/// The pieces put together are [`Tokenizer::decode`] of all ids, however they were cut.
+pub struct DecodeStream<'a> {
+    tokenizer: &'a Tokenizer,
+    /// The beginning of a UTF-8 character, at most three bytes.
+    held: Vec<u8>,
+}
+
+impl<'a> DecodeStream<'a> {
+    pub(super) fn new(tokenizer: &'a Tokenizer) -> Self {
+        Self { tokenizer, held: Vec::new() }
+    }
+
+    /// The text that `id` completes, often empty in the middle of a character.
+    ///
+    /// # Errors
+    /// If the id is not in the vocabulary.
+    pub fn push(&mut self, id: u32) -> Result<String, TokenizerError> {
+        let Some(piece) = self.tokenizer.piece(id) else {
+            let tokens = self.tokenizer.len();
+            let kind = TokenizerErrorKind::Id { id, tokens };
+            return Err(self.tokenizer.fail.with(kind));
+        };
+        self.held.extend_from_slice(piece);
+        let whole = self.held.len() - unfinished(&self.held);
+        let out = String::from_utf8_lossy(&self.held[..whole]).into_owned();
+        self.held.drain(..whole);
+        Ok(out)
+    }
+
+    /// What was held back, as U+FFFD: no more ids come.
+    pub fn finish(self) -> String {
+        String::from_utf8_lossy(&self.held).into_owned()
+    }
+}
+
+/// The length of the character that `bytes` end in the middle of.
+fn unfinished(bytes: &[u8]) -> usize {
+    match bytes.utf8_chunks().last() {
+        // An invalid sequence at the end is unfinished if more bytes could make it valid, which
+        // is when the decoder found nothing wrong but the end.
+        Some(chunk) => match std::str::from_utf8(chunk.invalid()) {
+            Err(e) if e.error_len().is_none() => chunk.invalid().len(),
+            _ => 0,
+        },
+        None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unfinished;
+
+    #[test]
+    fn only_an_unfinished_character_is_held_back() {
+        let euro = "€".as_bytes();
+        assert_eq!(unfinished(b""), 0);
+        assert_eq!(unfinished(b"a"), 0);
+        assert_eq!(unfinished(euro), 0);
+        assert_eq!(unfinished(&euro[..2]), 2);
+        assert_eq!(unfinished(&euro[..1]), 1);
+        // A byte that cannot begin a character, and one that cannot follow.
+        assert_eq!(unfinished(b"\xFF"), 0);
+        assert_eq!(unfinished(b"\xE2a"), 0);
+        assert_eq!(unfinished(b"\x80"), 0);
+        assert_eq!(unfinished("a😀".as_bytes().split_last().unwrap().1), 3);
+    }
+}

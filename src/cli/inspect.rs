@@ -1,0 +1,242 @@
+//! `ptxgen inspect`: what a model file holds.
+
+use super::{Outcome, Status, text};
+use anstream::stdout;
+use ptxgen_model::{
+    Qwen3MoeConfig,
+    gguf::{Array, Gguf, TensorType, Value},
+};
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+/// Show a GGUF file's metadata, its tensor types by layer, the memory it needs and what can run it
+///
+/// Exit code 1 if the file is readable but not a model that ptxgen runs.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The file; without it, the bundled model
+    model: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let gguf = super::open_model(args.model.as_deref())?;
+    let report = Report::new(&gguf);
+    let mut out = stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &report)?;
+        writeln!(out)?;
+    } else {
+        report.print(&gguf, &mut out)?;
+    }
+    Ok(match report.fault {
+        None => Status::Well,
+        Some(_) => Status::Fault,
+    })
+}
+
+#[derive(Serialize)]
+struct Report {
+    file: String,
+    version: u32,
+    alignment: usize,
+    metadata: Map<String, Json>,
+    tensors: Vec<Tensor>,
+    /// Bytes of weights by tensor type.
+    types: BTreeMap<&'static str, u64>,
+    memory: Memory,
+    /// Why the file cannot be run.
+    fault: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Tensor {
+    name: String,
+    dims: Vec<usize>,
+    #[serde(rename = "type")]
+    ty: &'static str,
+    bytes: usize,
+}
+
+#[derive(Serialize)]
+struct Memory {
+    weight_bytes: u64,
+    kv_f32_bytes_per_1000_tokens: Option<u64>,
+    kv_f16_bytes_per_1000_tokens: Option<u64>,
+}
+
+impl Report {
+    fn new(gguf: &Gguf) -> Self {
+        let config = Qwen3MoeConfig::from_gguf(gguf);
+        let mut types = BTreeMap::new();
+        for t in gguf.tensors() {
+            *types.entry(t.ty.name()).or_default() += t.data.len() as u64;
+        }
+        let kv = |element| {
+            let config = config.as_ref().ok()?;
+            Some(config.kv_bytes_per_token(element) as u64 * 1000)
+        };
+        let metadata = gguf.metadata().iter();
+        Self {
+            file: gguf.file().into(),
+            version: gguf.version(),
+            alignment: gguf.alignment(),
+            metadata: metadata.map(|(k, v)| (k.into(), to_json(v))).collect(),
+            tensors: gguf
+                .tensors()
+                .map(|t| Tensor { name: t.name.into(), dims: t.dims.to_vec(), ty: t.ty.name(), bytes: t.data.len() })
+                .collect(),
+            memory: Memory {
+                weight_bytes: types.values().sum(),
+                kv_f32_bytes_per_1000_tokens: kv(4),
+                kv_f16_bytes_per_1000_tokens: kv(2),
+            },
+            types,
+            fault: config.err().map(|e| e.to_string()),
+        }
+    }
+
+    fn print(&self, gguf: &Gguf, out: &mut impl Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "{}: GGUF version {}, {}, {} tensors, aligned to {}",
+            self.file,
+            self.version,
+            text::bytes(gguf.file_bytes() as u64),
+            self.tensors.len(),
+            self.alignment
+        )?;
+        writeln!(out, "\nMetadata")?;
+        for (key, value) in gguf.metadata().iter() {
+            writeln!(out, "  {key} = {}", brief(value))?;
+        }
+        writeln!(out, "\nTypes")?;
+        for (layers, types) in by_layer(gguf) {
+            writeln!(out, "  {layers}")?;
+            for (ty, names) in types {
+                writeln!(out, "    {ty:<5} {}", names.join(" "))?;
+            }
+        }
+        writeln!(out, "\nMemory")?;
+        let weights = text::bytes(self.memory.weight_bytes);
+        let types = self.types.iter();
+        let types: Vec<_> = types.map(|(ty, n)| format!("{ty} {}", text::bytes(*n))).collect();
+        writeln!(out, "  weights  {weights} ({})", types.join(", "))?;
+        if let (Some(wide), Some(narrow)) =
+            (self.memory.kv_f32_bytes_per_1000_tokens, self.memory.kv_f16_bytes_per_1000_tokens)
+        {
+            let (wide, narrow) = (text::bytes(wide), text::bytes(narrow));
+            writeln!(out, "  KV cache {wide} for 1000 tokens in f32, {narrow} in f16")?;
+        }
+        writeln!(out, "\nRuns on")?;
+        match &self.fault {
+            Some(fault) => writeln!(out, "  nothing here: {fault}"),
+            None => {
+                let quantized = self.types.keys().filter(|t| is_superblock(t));
+                let quantized: Vec<_> = quantized.copied().collect();
+                writeln!(out, "  cpu     every tensor")?;
+                writeln!(out, "  interp  products with {}", quantized.join(" and "))
+            }
+        }
+    }
+}
+
+fn is_superblock(name: &str) -> bool {
+    [TensorType::Q4_K, TensorType::Q6_K].iter().any(|t| t.name() == name)
+}
+
+/// Layers that have the same types, in order: `layers 0 to 5`, and for each type its tensors.
+fn by_layer(gguf: &Gguf) -> Vec<(String, BTreeMap<&'static str, Vec<String>>)> {
+    let mut layers: BTreeMap<Option<usize>, BTreeMap<&'static str, Vec<String>>> = BTreeMap::new();
+    for t in gguf.tensors() {
+        let (layer, rest) = match t.name.strip_prefix("blk.").and_then(|s| s.split_once('.')) {
+            Some((n, rest)) if n.parse::<usize>().is_ok() => (n.parse().ok(), rest),
+            _ => (None, t.name),
+        };
+        let stem = rest.strip_suffix(".weight").unwrap_or(rest).to_owned();
+        let types = layers.entry(layer).or_default();
+        types.entry(t.ty.name()).or_default().push(stem);
+    }
+    for types in layers.values_mut() {
+        types.values_mut().for_each(|names| names.sort());
+    }
+    let mut groups: Vec<(Vec<usize>, BTreeMap<_, _>)> = Vec::new();
+    let mut out = Vec::new();
+    for (layer, types) in layers {
+        match layer {
+            None => out.push(("whole model".into(), types)),
+            Some(n) => match groups.iter_mut().find(|(_, t)| *t == types) {
+                Some((numbers, _)) => numbers.push(n),
+                None => groups.push((vec![n], types)),
+            },
+        }
+    }
+    let named = groups.into_iter().map(|(n, types)| (ranges(&n), types));
+    out.extend(named);
+    out
+}
+
+/// `layers 0-2, 5`.
+fn ranges(numbers: &[usize]) -> String {
+    let mut parts: Vec<(usize, usize)> = Vec::new();
+    for &n in numbers {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == n => *last = n,
+            _ => parts.push((n, n)),
+        }
+    }
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(a, b)| match a == b {
+            true => a.to_string(),
+            false => format!("{a}-{b}"),
+        })
+        .collect();
+    let word = if numbers.len() == 1 { "layer" } else { "layers" };
+    format!("{word} {}", parts.join(", "))
+}
+
+/// A value on one line, long ones cut.
+fn brief(value: &Value) -> String {
+    match value {
+        Value::Str(s) => {
+            let cut: String = s.chars().take(60).collect();
+            let more = if cut.len() < s.len() { ".." } else { "" };
+            format!("{cut:?}{more}")
+        }
+        Value::Array(Array::Str(a)) => {
+            let first: Vec<_> = a.iter().take(4).collect();
+            let more = if a.len() > 4 { ", .." } else { "" };
+            format!("{} strings: {}{more}", a.len(), first.join(", "))
+        }
+        Value::Array(a) => format!("{} {}", a.len(), a.element()),
+        other => to_json(other).to_string(),
+    }
+}
+
+/// A value as JSON; an array as its type and length only, because vocabularies are long.
+fn to_json(value: &Value) -> Json {
+    match value {
+        Value::U8(v) => json!(v),
+        Value::I8(v) => json!(v),
+        Value::U16(v) => json!(v),
+        Value::I16(v) => json!(v),
+        Value::U32(v) => json!(v),
+        Value::I32(v) => json!(v),
+        Value::F32(v) => json!(v),
+        Value::Bool(v) => json!(v),
+        Value::Str(v) => json!(v),
+        Value::Array(v) => json!({ "type": v.element().name(), "len": v.len() }),
+        Value::U64(v) => json!(v),
+        Value::I64(v) => json!(v),
+        Value::F64(v) => json!(v),
+    }
+}

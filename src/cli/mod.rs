@@ -1,0 +1,93 @@
+//! The command line: one file for each command.
+//!
+//! Exit codes: 0 all is well, 1 a fault was found (a broken file, a failed run or check), 2 wrong
+//! use (an unknown option or name, a device that this machine does not have).
+
+mod inspect;
+mod synth;
+mod text;
+
+use anstream::eprintln;
+use anyhow::Error;
+use clap::{Parser, Subcommand};
+use ptxgen_model::gguf::Gguf;
+use std::{fmt, io, path::Path, process::ExitCode};
+
+/// PTX kernels with proven precision, and a quantized mixture-of-experts model that runs on them
+#[derive(Parser)]
+#[command(name = "ptxgen", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Inspect(inspect::Args),
+    Synth(synth::Args),
+}
+
+/// What a command ends with: success, a fault that it has reported itself, or an error.
+type Outcome = anyhow::Result<Status>;
+
+/// How a command that did its work ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// All is well.
+    Well,
+    /// A fault was found and printed.
+    Fault,
+}
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Synth(args) => synth::run(&args),
+    };
+    match outcome {
+        Ok(Status::Well) => ExitCode::SUCCESS,
+        Ok(Status::Fault) => ExitCode::from(1),
+        // The reader of our output has seen enough, as in `ptxgen inspect MODEL | head`.
+        Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            let style = anstyle::AnsiColor::Red.on_default().bold();
+            eprintln!("{style}error{style:#}: {e}");
+            for cause in e.chain().skip(1) {
+                eprintln!("  caused by: {cause}");
+            }
+            ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// Opens the model that a command names, or the bundled one.
+fn open_model(path: Option<&Path>) -> anyhow::Result<Gguf> {
+    match path {
+        Some(path) => Ok(Gguf::open(path)?),
+        None => match ptxgen_model::bundled() {
+            Some(gguf) => Ok(gguf?),
+            None => Err(Usage(
+                "this build has no bundled model (packages from a registry carry none): name a GGUF file".into(),
+            )
+            .into()),
+        },
+    }
+}
+
+fn is_broken_pipe(e: &Error) -> bool {
+    e.chain().filter_map(|c| c.downcast_ref::<io::Error>()).any(|c| c.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// A mistake in how the command was called; it ends with exit code 2.
+#[derive(Debug)]
+struct Usage(String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}

@@ -1,0 +1,157 @@
+//! `ptxgen synth`: a model of random weights.
+
+use super::{Outcome, Status, Usage, text};
+use anstream::println;
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use ptxgen_model::{
+    gguf::TensorType,
+    synth::{Mix, Preset, Synth, Vocabulary},
+};
+use std::{path::PathBuf, time::Instant};
+
+/// Write a GGUF file with random weights in real shapes, for benchmarks and tests
+///
+/// The types are those of llama.cpp's Q4_K_M unless --types says otherwise; a matrix whose rows are
+/// no multiple of 256 becomes Q8_0, or F16. The same options and seed give the same bytes.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The file to write
+    model: PathBuf,
+    /// Shapes to start from
+    #[arg(long, value_enum, default_value = "tiny")]
+    preset: PresetArg,
+    /// Layers
+    #[arg(long, value_name = "N")]
+    layers: Option<u32>,
+    /// Width of the residual stream
+    #[arg(long, value_name = "N")]
+    hidden: Option<u32>,
+    /// Query heads
+    #[arg(long, value_name = "N")]
+    heads: Option<u32>,
+    /// Key and value heads
+    #[arg(long, value_name = "N")]
+    kv: Option<u32>,
+    /// Width of a head
+    #[arg(long, value_name = "N")]
+    hd: Option<u32>,
+    /// Experts in a layer
+    #[arg(long, value_name = "N")]
+    experts: Option<u32>,
+    /// Experts that a token goes through
+    #[arg(long, value_name = "N")]
+    topk: Option<u32>,
+    /// Inner width of an expert
+    #[arg(long, value_name = "N")]
+    ff: Option<u32>,
+    /// Tokens in the vocabulary
+    #[arg(long, value_name = "N")]
+    vocab: Option<u32>,
+    /// Longest sequence
+    #[arg(long, value_name = "N")]
+    context: Option<u32>,
+    /// Use the embedding as output projection
+    #[arg(long)]
+    tied: bool,
+    /// Tensor types of the matrices
+    #[arg(long, value_enum, default_value = "q4-k-m")]
+    types: TypesArg,
+    /// Include a tokenizer whose tokens are bytes, so that the model takes text and not only ids
+    #[arg(long)]
+    byte_vocabulary: bool,
+    /// Seed of the weights
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PresetArg {
+    /// The bundled model's shapes
+    Tiny,
+    /// Qwen3-30B-A3B: 18.6 GB
+    #[value(name = "qwen3-30b-a3b")]
+    Qwen3_30bA3b,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TypesArg {
+    /// Q4_K and Q6_K as llama.cpp mixes them
+    Q4KM,
+    #[value(name = "q4-k")]
+    Q4K,
+    #[value(name = "q6-k")]
+    Q6K,
+    #[value(name = "q8-0")]
+    Q8_0,
+    F16,
+    Bf16,
+    F32,
+}
+
+impl Args {
+    fn synth(&self) -> Synth {
+        let mut config = match self.preset {
+            PresetArg::Tiny => Preset::Tiny,
+            PresetArg::Qwen3_30bA3b => Preset::Qwen3_30bA3b,
+        }
+        .config();
+        let given = [
+            (&mut config.blocks, self.layers),
+            (&mut config.hidden, self.hidden),
+            (&mut config.heads, self.heads),
+            (&mut config.kv_heads, self.kv),
+            (&mut config.head_dim, self.hd),
+            (&mut config.experts, self.experts),
+            (&mut config.experts_used, self.topk),
+            (&mut config.expert_ff, self.ff),
+            (&mut config.vocab, self.vocab),
+            (&mut config.context, self.context),
+        ];
+        for (field, value) in given {
+            if let Some(v) = value {
+                *field = v as usize;
+            }
+        }
+        config.tied = self.tied;
+        Synth {
+            config,
+            mix: match self.types {
+                TypesArg::Q4KM => Mix::Q4KM,
+                TypesArg::Q4K => Mix::One(TensorType::Q4_K),
+                TypesArg::Q6K => Mix::One(TensorType::Q6_K),
+                TypesArg::Q8_0 => Mix::One(TensorType::Q8_0),
+                TypesArg::F16 => Mix::One(TensorType::F16),
+                TypesArg::Bf16 => Mix::One(TensorType::BF16),
+                TypesArg::F32 => Mix::One(TensorType::F32),
+            },
+            vocabulary: match self.byte_vocabulary {
+                true => Vocabulary::Bytes,
+                false => Vocabulary::None,
+            },
+            seed: self.seed,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let synth = args.synth();
+    synth.check().map_err(|e| Usage(e.to_string()))?;
+    let total = synth.writer().data_bytes();
+    let style = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left")?;
+    let bar = ProgressBar::new(total).with_style(style);
+    let start = Instant::now();
+    let done = synth.write(&args.model, |written| bar.set_position(written));
+    bar.finish_and_clear();
+    done?;
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "{}: {} of weights in {seconds:.1} s ({}/s), seed {}",
+        args.model.display(),
+        text::bytes(total),
+        text::bytes((total as f64 / seconds) as u64),
+        args.seed,
+    );
+    Ok(Status::Well)
+}
