@@ -77,7 +77,12 @@ fn open_model(path: Option<&Path>) -> anyhow::Result<Gguf> {
 }
 
 fn is_broken_pipe(e: &Error) -> bool {
-    e.chain().filter_map(|c| c.downcast_ref::<io::Error>()).any(|c| c.kind() == io::ErrorKind::BrokenPipe)
+    e.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>();
+        let kind = io.or_else(|| json.and_then(serde_json::Error::io_error_kind));
+        kind == Some(io::ErrorKind::BrokenPipe)
+    })
 }
 
 /// A mistake in how the command was called; it ends with exit code 2.

@@ -77,6 +77,7 @@ enum PresetArg {
 #[derive(Clone, Copy, ValueEnum)]
 enum TypesArg {
     /// Q4_K and Q6_K as llama.cpp mixes them
+    #[value(name = "q4-k-m")]
     Q4KM,
     #[value(name = "q4-k")]
     Q4K,
