@@ -6,6 +6,8 @@
 pub mod analysis;
 pub mod build;
 pub mod ir;
+pub mod parse;
+pub mod print;
 pub mod ptxas;
 pub mod table;
 pub mod target;

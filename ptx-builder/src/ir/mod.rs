@@ -4,6 +4,7 @@
 //! forms instead of opcodes, block numbers instead of labels. It is made by
 //! the builder or the parser and can be used only after verification.
 
+mod canonical;
 mod inst;
 mod kernel;
 mod loc;

@@ -1,0 +1,144 @@
+//! What can be wrong with PTX text.
+
+use std::fmt;
+
+use crate::ir::Loc;
+use crate::target::UnknownTarget;
+
+/// Everything that is wrong with a text, in its order. Never empty.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ParseErrors(pub Vec<ParseError>);
+
+impl ParseErrors {
+    /// The parser gives up after this many errors.
+    pub const MOST: usize = 50;
+}
+
+impl std::error::Error for ParseErrors {}
+
+impl fmt::Display for ParseErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, error) in self.0.iter().enumerate() {
+            write!(f, "{}{error}", if i > 0 { "\n" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// An error in PTX text.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[error("{at}: {kind}")]
+pub struct ParseError {
+    /// Where: the file as the caller named it, line and column from 1.
+    pub at: Loc,
+    /// What is wrong.
+    pub kind: ParseErrorKind,
+}
+
+/// The ways in which PTX text can be wrong.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum ParseErrorKind {
+    /// Something else should stand here.
+    #[error("expected {expected}, found {found}")]
+    Expected {
+        /// What should stand here.
+        expected: String,
+        /// What stands here.
+        found: String,
+    },
+    /// The table has no instruction with this spelling.
+    #[error("unknown instruction '{name}'{}", hint(.near))]
+    UnknownInstruction {
+        /// The spelling.
+        name: String,
+        /// The nearest spelling of the table.
+        near: Option<String>,
+    },
+    /// A name that nothing declares.
+    #[error("'{name}' is not declared{}", hint(.near))]
+    UnknownName {
+        /// The name.
+        name: String,
+        /// The nearest name in scope.
+        near: Option<String>,
+    },
+    /// A label that no branch can reach from its scope.
+    #[error("no label '{name}' in this scope{}", hint(.near))]
+    UnknownLabel {
+        /// The label.
+        name: String,
+        /// The nearest label of the kernel.
+        near: Option<String>,
+    },
+    /// A name that is declared already.
+    #[error("'{name}' is declared twice in this scope; rename one of them")]
+    Redeclared {
+        /// The name.
+        name: String,
+    },
+    /// The wrong number of operands.
+    #[error("'{instruction}' takes {expected} operands ({operands}), found {found}")]
+    OperandCount {
+        /// The instruction.
+        instruction: String,
+        /// How many it takes.
+        expected: String,
+        /// Their names in the PTX ISA.
+        operands: String,
+        /// How many there are.
+        found: usize,
+    },
+    /// An operand that does not fit its place.
+    #[error("operand {operand} of '{instruction}': expected {expected}, found {found}")]
+    Operand {
+        /// The instruction.
+        instruction: String,
+        /// The operand's name in the PTX ISA.
+        operand: &'static str,
+        /// What may stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+    /// A literal that is not a number.
+    #[error("malformed number '{text}': {why}")]
+    Number {
+        /// The literal.
+        text: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A number beyond its limits.
+    #[error("{what} {value} is not in {least}..={most}")]
+    Range {
+        /// What the number is.
+        what: &'static str,
+        /// The number.
+        value: i128,
+        /// Its smallest value.
+        least: i128,
+        /// Its largest value.
+        most: i128,
+    },
+    /// An architecture that is not known.
+    #[error(transparent)]
+    Target(#[from] UnknownTarget),
+    /// A `.loc` that names a file without a `.file`.
+    #[error(".loc names file {0}, which no .file directive declares")]
+    UnknownFile(u64),
+    /// PTX that is right, but outside what this library has.
+    #[error("{what} is not supported; {instead}")]
+    Unsupported {
+        /// The construct.
+        what: String,
+        /// What to write instead.
+        instead: &'static str,
+    },
+    /// Too many errors; the rest of the text was not read.
+    #[error("too many errors; the rest of the text was not read")]
+    TooMany,
+}
+
+fn hint(near: &Option<String>) -> String {
+    near.as_ref().map_or_else(String::new, |near| format!("; did you mean '{near}'?"))
+}

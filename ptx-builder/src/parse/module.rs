@@ -1,0 +1,289 @@
+//! Modules: what stands outside of kernels.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::cursor::{Cursor, found};
+use super::error::{ParseError, ParseErrorKind, ParseErrors};
+use super::kernel::Body;
+use super::lex::{Fault, Kind, Pos, Token, tokens};
+use super::suggest;
+use crate::ir::{Loc, Module, Symbol};
+use crate::target::Target;
+use crate::types::{ScalarType, Space};
+
+/// A text being read.
+pub(super) struct Parser<'a> {
+    pub cursor: Cursor<'a>,
+    pub module: Module,
+    /// The files that `.loc` names.
+    pub files: HashMap<u64, Arc<str>>,
+    file: Arc<str>,
+    symbols: HashMap<&'a str, Symbol>,
+    target: Option<Target>,
+    errors: Vec<ParseError>,
+}
+
+/// The type named by a directive, such as `.u32`.
+pub(super) fn directive_type(text: &str) -> Option<ScalarType> {
+    text.strip_prefix('.').and_then(ScalarType::from_name)
+}
+
+impl<'a> Parser<'a> {
+    /// Reads the tokens; a text beyond 2 GiB is refused.
+    pub fn new(file_name: &str, text: &'a str) -> Result<Self, ParseErrors> {
+        let file: Arc<str> = file_name.into();
+        if text.len() > i32::MAX as usize {
+            let at = Loc { file, line: 1, column: 1 };
+            let what = "a text beyond 2 GiB".to_owned();
+            let kind = ParseErrorKind::Unsupported { what, instead: "split it" };
+            return Err(ParseErrors(vec![ParseError { at, kind }]));
+        }
+        let (tokens, faults) = tokens(text);
+        let module = Module { target: Target::SM_75, variables: Vec::new(), kernels: Vec::new() };
+        let mut parser = Parser {
+            cursor: Cursor::new(tokens),
+            module,
+            files: HashMap::new(),
+            file,
+            symbols: HashMap::new(),
+            target: None,
+            errors: Vec::new(),
+        };
+        for fault in faults {
+            parser.fault(fault);
+        }
+        parser.files();
+        Ok(parser)
+    }
+
+    /// Finds the `.file` directives, which may stand after their use.
+    fn files(&mut self) {
+        for window in self.cursor.tokens().windows(3) {
+            let [directive, number, name] = window else { continue };
+            if let (".file", Kind::Int(number), Kind::Str) = (directive.text, number.kind, name.kind) {
+                self.files.entry(number).or_insert_with(|| unquote(name.text).into());
+            }
+        }
+    }
+
+    /// Records a fault, up to the most that are told.
+    pub fn fault(&mut self, (at, kind): Fault) {
+        let at = self.place(at);
+        match self.errors.len() {
+            n if n + 1 < ParseErrors::MOST => self.errors.push(ParseError { at, kind }),
+            n if n < ParseErrors::MOST => self.errors.push(ParseError { at, kind: ParseErrorKind::TooMany }),
+            _ => {}
+        }
+    }
+
+    /// Whether so much is wrong that reading on is of no use.
+    pub fn gave_up(&self) -> bool {
+        self.errors.len() >= ParseErrors::MOST
+    }
+
+    /// A position in this text.
+    pub fn place(&self, at: Pos) -> Loc {
+        Loc { file: self.file.clone(), line: at.line, column: at.column }
+    }
+
+    /// The module's variable of this name.
+    pub fn symbol(&self, name: &str) -> Option<Symbol> {
+        self.symbols.get(name).copied()
+    }
+
+    /// The nearest name of a variable of the module.
+    pub fn nearest_symbol(&self, name: &str) -> Option<String> {
+        suggest::nearest(name, self.symbols.keys().copied())
+    }
+
+    /// The error that a token should be something else.
+    pub fn unknown(&self, token: &Token<'_>, expected: &str) -> ParseErrorKind {
+        ParseErrorKind::Expected { expected: expected.to_owned(), found: found(token) }
+    }
+
+    /// The whole text.
+    pub fn module(mut self) -> Result<Module, ParseErrors> {
+        while !self.cursor.at_end() && !self.gave_up() {
+            let start = self.cursor.at();
+            if let Err(fault) = self.item() {
+                self.fault(fault);
+                self.recover(start);
+            }
+        }
+        match self.target {
+            Some(target) => self.module.target = target,
+            None if self.errors.is_empty() => {
+                let fault = self.cursor.expected("a .target directive");
+                self.fault(fault);
+            }
+            None => {}
+        }
+        if self.errors.is_empty() {
+            Ok(self.module)
+        } else {
+            self.errors.sort_by(|a, b| (a.at.line, a.at.column).cmp(&(b.at.line, b.at.column)));
+            Err(ParseErrors(self.errors))
+        }
+    }
+
+    /// Goes on before the next directive that starts an item, with at least one
+    /// token taken since `start`.
+    fn recover(&mut self, start: Pos) {
+        if self.cursor.at() == start {
+            self.cursor.take();
+        }
+        while !self.cursor.at_end() {
+            let token = self.cursor.peek();
+            match token.text {
+                "{" => self.cursor.skip_braces(),
+                ".visible" | ".extern" | ".weak" | ".common" | ".entry" | ".func" | ".global" | ".const" | ".file"
+                | ".section" | ".target" | ".version"
+                    if token.kind == Kind::Directive =>
+                {
+                    return;
+                }
+                _ => {
+                    self.cursor.take();
+                }
+            }
+        }
+    }
+
+    fn item(&mut self) -> Result<(), Fault> {
+        let token = self.cursor.peek();
+        if token.kind != Kind::Directive {
+            return Err(self.cursor.expected("a directive such as .version, .entry or .global"));
+        }
+        match token.text {
+            ".section" => {
+                self.section();
+                return Ok(());
+            }
+            ".entry" | ".func" | ".global" | ".const" | ".shared" | ".visible" | ".extern" | ".weak" | ".common" => {
+                return self.declaration();
+            }
+            _ => {}
+        }
+        self.cursor.take();
+        match token.text {
+            ".version" => match self.cursor.take() {
+                Token { kind: Kind::Float(_), .. } => Ok(()),
+                token => Err((token.at, self.unknown(&token, "a version such as 7.8"))),
+            },
+            ".target" => self.target(),
+            ".address_size" => self.cursor.int("the address size", 64, 64).map(|_| ()),
+            ".file" => {
+                self.cursor.int("the file's number", 0, u64::MAX.into())?;
+                if self.cursor.peek().kind != Kind::Str {
+                    return Err(self.cursor.expected("the file's name in quotes"));
+                }
+                self.cursor.take();
+                // A time and a size may follow.
+                while self.cursor.take_if(',') {
+                    self.cursor.int("a number", 0, u64::MAX.into())?;
+                }
+                Ok(())
+            }
+            ".pragma" => {
+                self.cursor.skip_statement();
+                Ok(())
+            }
+            _ => Err((token.at, self.unknown(&token, "a directive of a module such as .entry or .global"))),
+        }
+    }
+
+    fn target(&mut self) -> Result<(), Fault> {
+        loop {
+            let token = self.cursor.name("a target such as sm_90")?;
+            if token.text.starts_with("sm_") {
+                self.target = Some(token.text.parse().map_err(|e| (token.at, ParseErrorKind::Target(e)))?);
+            } else if token.text != "debug" {
+                let what = format!("target option '{}'", token.text);
+                return Err((token.at, ParseErrorKind::Unsupported { what, instead: "leave it out" }));
+            }
+            if !self.cursor.take_if(',') {
+                return Ok(());
+            }
+        }
+    }
+
+    /// An entry or variable with its linkage, which is not kept.
+    fn declaration(&mut self) -> Result<(), Fault> {
+        let mut external = None;
+        loop {
+            let token = self.cursor.take();
+            match token.text {
+                ".extern" => external = Some(token.at),
+                ".visible" | ".weak" | ".common" => {}
+                ".entry" => return Body::entry(self),
+                ".func" => {
+                    let what = "a device function".to_owned();
+                    return Err((
+                        token.at,
+                        ParseErrorKind::Unsupported { what, instead: "inline it into its callers" },
+                    ));
+                }
+                ".global" => return self.module_variable(Space::Global, external),
+                ".const" => return self.module_variable(Space::Const, external),
+                ".shared" => return self.module_variable(Space::Shared, external),
+                _ => return Err((token.at, self.unknown(&token, ".entry, .global, .const or .shared"))),
+            }
+        }
+    }
+
+    fn module_variable(&mut self, space: Space, external: Option<Pos>) -> Result<(), Fault> {
+        let (at, name, mut variable) = self.variable(space)?;
+        match external {
+            // The launch sets its size, whatever the text says of it.
+            Some(_) if space == Space::Shared => variable.len = None,
+            Some(at) => {
+                let what = format!("an external {space} variable");
+                return Err((at, ParseErrorKind::Unsupported { what, instead: "define it in this module" }));
+            }
+            None if variable.len.is_none() => {
+                let what = "an array without length".to_owned();
+                return Err((at, ParseErrorKind::Unsupported { what, instead: "give its length" }));
+            }
+            None => {}
+        }
+        let symbol = Symbol::Module(self.module.variables.len() as u32);
+        if self.symbols.insert(name, symbol).is_some() || self.module.kernels.iter().any(|k| k.name == name) {
+            return Err((at, ParseErrorKind::Redeclared { name: name.to_owned() }));
+        }
+        self.module.variables.push(variable);
+        Ok(())
+    }
+
+    /// `.section .debug_str { ... }`, without effect on the program.
+    pub fn section(&mut self) {
+        self.cursor.take();
+        while self.cursor.peek().kind == Kind::Directive || self.cursor.peek().kind == Kind::Word {
+            self.cursor.take();
+        }
+        self.cursor.skip_braces();
+    }
+
+    /// A power of two after `.align`.
+    pub fn align(&mut self) -> Result<u32, Fault> {
+        let at = self.cursor.at();
+        let align = self.cursor.count("an alignment")?;
+        if align.is_power_of_two() {
+            Ok(align)
+        } else {
+            let found = align.to_string();
+            Err((at, ParseErrorKind::Expected { expected: "a power of two".to_owned(), found }))
+        }
+    }
+}
+
+/// A string's text without its quotes and escapes.
+fn unquote(text: &str) -> String {
+    let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+    let mut out = String::new();
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        out.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    out
+}

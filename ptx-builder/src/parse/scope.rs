@@ -1,0 +1,163 @@
+//! Names and what they stand for.
+
+use std::collections::HashMap;
+
+use super::error::ParseErrorKind;
+use super::suggest;
+use crate::ir::{Reg, Symbol};
+use crate::types::RegClass;
+
+/// What a name stands for.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Entity {
+    Reg(Reg),
+    Symbol(Symbol),
+}
+
+/// `%r<28>`: `count` registers from number `first` on.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    class: RegClass,
+    first: u32,
+    count: u32,
+}
+
+/// The names of one pair of braces.
+#[derive(Default)]
+struct Scope<'a> {
+    parent: Option<usize>,
+    names: HashMap<&'a str, Entity>,
+    ranges: HashMap<&'a str, Range>,
+    labels: HashMap<&'a str, u32>,
+}
+
+/// The scopes of a kernel. Scopes stay after their braces close, so that
+/// branches can be resolved at the end.
+pub(super) struct Scopes<'a> {
+    all: Vec<Scope<'a>>,
+    current: usize,
+}
+
+impl<'a> Scopes<'a> {
+    /// One scope, the kernel's own.
+    pub fn new() -> Self {
+        Scopes { all: vec![Scope::default()], current: 0 }
+    }
+
+    /// The current scope's number.
+    pub fn current(&self) -> usize {
+        self.current
+    }
+
+    /// Opens a scope.
+    pub fn open(&mut self) {
+        self.all.push(Scope { parent: Some(self.current), ..Scope::default() });
+        self.current = self.all.len() - 1;
+    }
+
+    /// Closes the current scope; false where it is the kernel's own.
+    pub fn close(&mut self) -> bool {
+        let parent = self.all[self.current].parent;
+        if let Some(parent) = parent {
+            self.current = parent;
+        }
+        parent.is_some()
+    }
+
+    fn chain(&self, from: usize) -> impl Iterator<Item = &Scope<'a>> {
+        std::iter::successors(self.all.get(from), |scope| self.all.get(scope.parent?))
+    }
+
+    /// Declares a name in the current scope.
+    pub fn declare(&mut self, name: &'a str, entity: Entity) -> Result<(), ParseErrorKind> {
+        let twice = self.all[self.current].names.insert(name, entity);
+        if twice.is_some() { Err(redeclared(name)) } else { Ok(()) }
+    }
+
+    /// Declares `prefix<count>` in the current scope.
+    pub fn declare_range(
+        &mut self,
+        prefix: &'a str,
+        class: RegClass,
+        first: u32,
+        count: u32,
+    ) -> Result<(), ParseErrorKind> {
+        let twice = self.all[self.current].ranges.insert(prefix, Range { class, first, count });
+        if twice.is_some() { Err(redeclared(prefix)) } else { Ok(()) }
+    }
+
+    /// Declares a label in the current scope.
+    pub fn declare_label(&mut self, name: &'a str, block: u32) -> Result<(), ParseErrorKind> {
+        let twice = self.all[self.current].labels.insert(name, block);
+        if twice.is_some() { Err(redeclared(name)) } else { Ok(()) }
+    }
+
+    /// What a name stands for here: an inner declaration before an outer one.
+    pub fn find(&self, name: &str) -> Option<Entity> {
+        self.chain(self.current).find_map(|scope| {
+            let named = || scope.names.get(name).copied();
+            named().or_else(|| numbered(&scope.ranges, name).map(Entity::Reg))
+        })
+    }
+
+    /// The block of a label, as seen from a scope.
+    pub fn find_label(&self, scope: usize, name: &str) -> Option<u32> {
+        self.chain(scope).find_map(|scope| scope.labels.get(name).copied())
+    }
+
+    /// The nearest label to a misspelt one.
+    pub fn nearest_label(&self, name: &str) -> Option<String> {
+        suggest::nearest(name, self.all.iter().flat_map(|s| s.labels.keys().copied()))
+    }
+
+    /// The nearest name in scope to a misspelt one. Registers of a range have
+    /// their range's name to be compared with.
+    pub fn nearest(&self, name: &str) -> Option<String> {
+        suggest::nearest(name, self.chain(self.current).flat_map(|s| s.names.keys().copied()))
+    }
+}
+
+fn redeclared(name: &str) -> ParseErrorKind {
+    ParseErrorKind::Redeclared { name: name.to_owned() }
+}
+
+/// The register `name` of a range: a prefix and a number without leading zeros.
+fn numbered(ranges: &HashMap<&str, Range>, name: &str) -> Option<Reg> {
+    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
+    // `%r1<20>` may stand next to `%r<20>`: the number may start at any digit.
+    (1..=digits.min(10)).rev().find_map(|len| {
+        let (prefix, number) = name.split_at(name.len() - len);
+        let range = ranges.get(prefix)?;
+        let number: u32 = number.parse().ok().filter(|_| len == 1 || !number.starts_with('0'))?;
+        (number < range.count).then(|| Reg { class: range.class, index: range.first + number })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inner_names_hide_outer_ones_until_the_scope_closes() {
+        let reg = |class, index| Entity::Reg(Reg { class, index });
+        let mut scopes = Scopes::new();
+        scopes.declare_range("%p", RegClass::Pred, 0, 3).unwrap();
+        scopes.open();
+        scopes.declare("%p1", reg(RegClass::Pred, 3)).unwrap();
+        assert_eq!(scopes.find("%p1"), Some(reg(RegClass::Pred, 3)));
+        assert_eq!(scopes.find("%p2"), Some(reg(RegClass::Pred, 2)));
+        assert!(scopes.close());
+        assert_eq!(scopes.find("%p1"), Some(reg(RegClass::Pred, 1)));
+        assert_eq!(scopes.find("%p3"), None);
+        assert_eq!(scopes.find("%p01"), None);
+        assert!(!scopes.close());
+    }
+
+    #[test]
+    fn a_prefix_may_end_in_digits() {
+        let mut scopes = Scopes::new();
+        scopes.declare_range("%r", RegClass::B32, 0, 5).unwrap();
+        scopes.declare_range("%r1", RegClass::B32, 5, 5).unwrap();
+        assert_eq!(scopes.find("%r12"), Some(Entity::Reg(Reg { class: RegClass::B32, index: 7 })));
+    }
+}

@@ -1,0 +1,159 @@
+//! Whole modules as PTX.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::operand::halves;
+use super::{PrintOptions, directive, least_version};
+use crate::ir::{BlockId, Inst, Kernel, Loc, Module, Operand, Reg};
+use crate::types::RegClass;
+
+/// Where operands start, from the start of the instruction, unless the opcode
+/// is longer.
+const OPERANDS: usize = 20;
+
+/// Where comments start, likewise.
+const COMMENTS: usize = 60;
+
+pub(super) fn module(module: &Module, options: &PrintOptions) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, ".version {}", least_version(module));
+    let _ = writeln!(out, ".target {}", module.target);
+    let _ = writeln!(out, ".address_size 64");
+    let files = if options.lineinfo { Files::of(module) } else { Files::default() };
+    files.print(&mut out);
+    if !module.variables.is_empty() {
+        out.push('\n');
+    }
+    for variable in &module.variables {
+        directive::variable(&mut out, variable);
+    }
+    for kernel in &module.kernels {
+        out.push('\n');
+        Entry { module, kernel, files: &files, options, loc: None }.print(&mut out);
+    }
+    out
+}
+
+/// The source files that positions name, in order of first use.
+#[derive(Default)]
+struct Files<'a> {
+    names: Vec<&'a str>,
+}
+
+impl<'a> Files<'a> {
+    fn of(module: &'a Module) -> Self {
+        let mut names: Vec<&str> = Vec::new();
+        for kernel in &module.kernels {
+            let insts = kernel.insts().filter_map(|(_, _, inst)| inst.loc.as_ref());
+            for loc in kernel.loc.iter().chain(insts) {
+                if !names.contains(&&*loc.file) {
+                    names.push(&loc.file);
+                }
+            }
+        }
+        Files { names }
+    }
+
+    fn print(&self, out: &mut String) {
+        for (i, name) in self.names.iter().enumerate() {
+            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+            let _ = writeln!(out, ".file {} \"{name}\"", i + 1);
+        }
+    }
+
+    /// The number of a position's file; none without line information.
+    fn number(&self, loc: &Loc) -> Option<usize> {
+        self.names.iter().position(|name| **name == *loc.file).map(|i| i + 1)
+    }
+}
+
+/// One kernel on its way to text.
+struct Entry<'a> {
+    module: &'a Module,
+    kernel: &'a Kernel,
+    files: &'a Files<'a>,
+    options: &'a PrintOptions,
+    /// The last position written.
+    loc: Option<&'a Loc>,
+}
+
+impl<'a> Entry<'a> {
+    fn print(mut self, out: &mut String) {
+        let kernel = self.kernel;
+        let _ = write!(out, ".visible .entry {}(", kernel.name);
+        for (i, param) in kernel.params.iter().enumerate() {
+            out.push_str(if i > 0 { ",\n    " } else { "\n    " });
+            directive::param(out, param);
+        }
+        out.push_str(if kernel.params.is_empty() { ")\n" } else { "\n)\n" });
+        directive::bounds(out, &kernel.bounds);
+        out.push_str("{\n");
+        let classes = RegClass::ALL.into_iter().zip(kernel.registers);
+        for (class, count) in classes.filter(|(_, count)| *count > 0) {
+            let _ = writeln!(out, "    .reg .{} {}<{count}>;", class.declared(), class.prefix());
+        }
+        for variable in &kernel.variables {
+            out.push_str("    ");
+            directive::variable(out, variable);
+        }
+        if let Some(loc) = &kernel.loc {
+            self.position(out, loc);
+        }
+        let targets: BTreeSet<BlockId> = kernel
+            .insts()
+            .flat_map(|(_, _, inst)| &inst.operands)
+            .filter_map(|op| if let Operand::Label(b) = op { Some(*b) } else { None })
+            .collect();
+        for (i, block) in kernel.blocks.iter().enumerate() {
+            let id = BlockId(i as u32);
+            if targets.contains(&id) {
+                let _ = writeln!(out, "{id}:");
+            }
+            for inst in &block.insts {
+                self.inst(out, inst);
+            }
+        }
+        out.push_str("}\n");
+    }
+
+    fn inst(&mut self, out: &mut String, inst: &'a Inst) {
+        if let Some(loc) = &inst.loc {
+            self.position(out, loc);
+        }
+        let (head, operands) = halves(self.module, self.kernel, inst);
+        let mut line =
+            if operands.is_empty() { format!("{head};") } else { format!("{head:<w$} {operands};", w = OPERANDS - 1) };
+        let comment = if self.options.comments { self.comment(inst) } else { String::new() };
+        if !comment.is_empty() {
+            line = format!("{line:<COMMENTS$}{comment}");
+        }
+        let _ = writeln!(out, "    {line}");
+    }
+
+    /// ` // %r3 = row, %f1 = sum`: the registers that the author named.
+    fn comment(&self, inst: &Inst) -> String {
+        let mut comment = String::new();
+        let mut seen: Vec<Reg> = Vec::new();
+        for reg in inst.defs().chain(inst.uses()) {
+            if let Some(name) = self.kernel.names.get(&reg)
+                && !seen.contains(&reg)
+            {
+                let head = if seen.is_empty() { " // " } else { ", " };
+                // A name may hold anything; a line break would end the comment.
+                let _ = write!(comment, "{head}{reg} = {}", name.replace(char::is_control, " "));
+                seen.push(reg);
+            }
+        }
+        comment
+    }
+
+    fn position(&mut self, out: &mut String, loc: &'a Loc) {
+        if self.loc != Some(loc)
+            && let Some(file) = self.files.number(loc)
+        {
+            let _ = writeln!(out, "    .loc {file} {} {}", loc.line, loc.column);
+            self.loc = Some(loc);
+        }
+    }
+}
