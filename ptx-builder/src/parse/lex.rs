@@ -44,19 +44,16 @@ pub(super) struct Token<'a> {
 pub(super) type Fault = (Pos, ParseErrorKind);
 
 /// All tokens of a text, the last an [`Kind::End`], and the faults among them.
-/// A faulty token is left out.
+/// A faulty number stands as 0, so that it is the only error there.
 pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Vec<Fault>) {
     let mut lexer = Lexer { text, offset: 0, at: Pos { line: 1, column: 1 } };
     let (mut tokens, mut faults) = (Vec::new(), Vec::new());
     loop {
-        match lexer.next() {
-            Ok(token) => {
-                tokens.push(token);
-                if token.kind == Kind::End {
-                    return (tokens, faults);
-                }
-            }
-            Err(fault) => faults.push(fault),
+        let (token, fault) = lexer.next();
+        faults.extend(fault.map(|kind| (token.at, kind)));
+        tokens.push(token);
+        if token.kind == Kind::End {
+            return (tokens, faults);
         }
     }
 }
@@ -102,22 +99,17 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn next(&mut self) -> Result<Token<'a>, Fault> {
-        self.blanks()?;
+    fn next(&mut self) -> (Token<'a>, Option<ParseErrorKind>) {
+        if let Some(at) = self.blanks() {
+            let fault = expected("'*/' at the end of this comment", "the end of the text");
+            return (Token { kind: Kind::End, text: "", at }, Some(fault));
+        }
         let (start, at) = (self.offset, self.at);
-        let kind = match self.peek(0) {
-            None => Ok(Kind::End),
+        let (kind, fault) = match self.peek(0) {
+            None => (Kind::End, None),
             Some(c) if starts_word(c) => {
                 self.word();
-                Ok(Kind::Word)
-            }
-            Some(c) if c.is_ascii_digit() => {
-                self.number();
-                number(&self.text[start..self.offset])
-            }
-            Some('.') if self.peek(1).is_some_and(|c| c.is_ascii_digit()) => {
-                self.number();
-                number(&self.text[start..self.offset])
+                (Kind::Word, None)
             }
             Some('.') if self.peek(1).is_some_and(starts_word) => {
                 self.bump();
@@ -127,36 +119,46 @@ impl<'a> Lexer<'a> {
                     self.bump();
                     self.bump_while(in_word);
                 }
-                Ok(Kind::Directive)
+                (Kind::Directive, None)
             }
-            Some('"') => self.string(),
+            Some(c) if c.is_ascii_digit() || (c == '.' && self.peek(1).is_some_and(|c| c.is_ascii_digit())) => {
+                self.number();
+                match number(&self.text[start..self.offset]) {
+                    Ok(kind) => (kind, None),
+                    Err(fault) => (Kind::Int(0), Some(fault)),
+                }
+            }
+            Some('"') => {
+                let closed = self.string();
+                let fault = || expected("'\"' at the end of this string", "the end of the line");
+                (Kind::Str, (!closed).then(fault))
+            }
             Some(c) => {
                 self.bump();
-                Ok(Kind::Punct(c))
+                (Kind::Punct(c), None)
             }
         };
-        let text = &self.text[start..self.offset];
-        kind.map(|kind| Token { kind, text, at }).map_err(|kind| (at, kind))
+        (Token { kind, text: &self.text[start..self.offset], at }, fault)
     }
 
-    /// Skips blanks and comments.
-    fn blanks(&mut self) -> Result<(), Fault> {
+    /// Skips blanks and comments; tells where a comment starts that does not end.
+    fn blanks(&mut self) -> Option<Pos> {
         loop {
             self.bump_while(char::is_whitespace);
             if self.rest().starts_with("//") {
                 self.bump_while(|c| c != '\n');
             } else if self.rest().starts_with("/*") {
                 let at = self.at;
-                while !self.rest().is_empty() && !self.rest().starts_with("*/") {
-                    self.bump();
-                }
-                if self.rest().is_empty() {
-                    return Err((at, expected("'*/' at the end of this comment", "the end of the text")));
+                while !self.rest().starts_with("*/") {
+                    self.bump()?;
+                    if self.rest().is_empty() {
+                        return Some(at);
+                    }
                 }
                 self.bump();
                 self.bump();
             } else {
-                return Ok(());
+                return None;
             }
         }
     }
@@ -191,16 +193,25 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn string(&mut self) -> Result<Kind, ParseErrorKind> {
+    /// Whether the string ends on its line.
+    fn string(&mut self) -> bool {
         self.bump();
         loop {
-            match self.bump() {
-                Some('"') => return Ok(Kind::Str),
+            match self.peek(0) {
+                None | Some('\n') => return false,
                 Some('\\') => {
                     self.bump();
+                    if self.peek(0) != Some('\n') {
+                        self.bump();
+                    }
                 }
-                Some('\n') | None => return Err(expected("'\"' at the end of this string", "the end of the line")),
-                Some(_) => {}
+                Some('"') => {
+                    self.bump();
+                    return true;
+                }
+                Some(_) => {
+                    self.bump();
+                }
             }
         }
     }

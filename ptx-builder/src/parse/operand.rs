@@ -54,6 +54,9 @@ impl<'a> Body<'_, 'a> {
         if self.cursor().take_if(';') {
             return Ok(args);
         }
+        if self.cursor().is('}') || self.cursor().at_end() {
+            return Err(self.cursor().expected("an operand or ';'"));
+        }
         let mut bar = false;
         loop {
             let mut arg = self.argument()?;
