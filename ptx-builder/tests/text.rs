@@ -92,13 +92,13 @@ fn printing_what_was_parsed_gives_the_same_bytes() {
 fn formatting_does_not_matter() {
     let loose = "/* c */ .version 8.5 .target sm_75, debug .address_size 64\n\
         .extern .shared .align 16 .b8 dyn[4]; .global .align 8 .v2 .f32 g[2]={{1.5,-2.0},{0f3F800000}};\n\
-        .weak .entry k ( ) .pragma \"x;y\"; .maxntid 32\n{ .reg.b32 a,b , %r<3> ;.reg .pred p;// c\n\
+        .weak .entry k ( ) .pragma \"x;y\"; .maxntid 32\n{ .reg.b32 a,b , %r<3> ;.reg .pred p;// c\nmov.pred p, 1;\
         top : { .reg .b32 a; mov .u32 a,dyn+16;@!p bra out;bra top;\nout:mov.b32 a,0x10U;}mov.s32 b , - 010 ;\n\
         mov.u32 %r2,WARP_SZ;unused:exit;}";
     let tidy = ".version 6.3\n.target sm_75\n.address_size 64\n\n.extern .shared .align 16 .b8 dyn[];\n\
         .global .align 8 .f32 g[4] = {0f3FC00000, 0fC0000000, 0f3F800000, 0f00000000};\n\n.visible .entry k()\n\
-        .maxntid 32, 1, 1\n{\n    .reg .pred %p<1>;\n    .reg .b32 %r<6>;\n$L0:\n    mov.u32             %r5, dyn+16;\n    \
-        @!%p0 bra           $L2;\n    bra                 $L0;\n$L2:\n    mov.b32             %r5, 16;\n    \
+        .maxntid 32, 1, 1\n{\n    .reg .pred %p<1>;\n    .reg .b32 %r<6>;\n    mov.pred            %p0, 1;\n$L1:\n    mov.u32             %r5, dyn+16;\n    \
+        @!%p0 bra           $L3;\n    bra                 $L1;\n$L3:\n    mov.b32             %r5, 16;\n    \
         mov.s32             %r1, -8;\n    mov.u32             %r4, 32;\n    exit;\n}\n";
     assert_eq!(printed(module(loose), &PrintOptions::default()), tidy);
 }
@@ -134,7 +134,7 @@ fn locations_of_the_source_are_kept() {
 
 #[test]
 fn comments_tell_the_authors_names() {
-    let m = module(&kernel(".reg .b32 sum, row;\nadd.s32 sum, row, sum;\nret;"));
+    let m = module(&kernel(".reg .b32 sum, row;\nmov.u32 row, 1;\nmov.u32 sum, 2;\nadd.s32 sum, row, sum;\nret;"));
     let options = PrintOptions { lineinfo: false, comments: true };
     let text = printed(m, &options);
     let line = text.lines().find(|l| l.contains("add.s32")).unwrap();
@@ -213,7 +213,7 @@ fn errors_tell_the_place_the_expectation_and_near_spellings() {
             "ld.global.v2.f32 {%f0, %f1, %f0}, [x];",
             "t.ptx:7:18: operand d of 'ld.global.v2.f32': expected a vector of 2 f32 registers in braces, found a vector of 3",
         ),
-        (".shared .align 3 .b8 s[4];", "t.ptx:7:16: expected a power of two, found '3'"),
+        (".shared .align 3 .b8 s[4];", "t.ptx:7:16: expected a power of two, found 3"),
         ("ld.param.u32 %r0, [12];", "t.ptx:7:20: an absolute address is not supported; move it to a register first"),
         ("mov.u32 %r0, \"x\";", "t.ptx:7:14: expected an operand, found '\"x\"'"),
     ] {
