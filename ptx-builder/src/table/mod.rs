@@ -20,6 +20,7 @@ mod rounding;
 mod rows;
 mod slot;
 mod special;
+pub mod window;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -35,7 +35,7 @@ ops! {
     // Comparison and selection.
     Set = "set", Setp = "setp", SetpBool = "setp", Selp = "selp", Slct = "slct",
     // Data movement and conversion.
-    Mov = "mov", Pack = "mov", Unpack = "mov", Prmt = "prmt", Cvt = "cvt", CvtPack = "cvt", Cvta = "cvta",
+    Mov = "mov", Pack = "mov", Unpack = "mov", Pack4 = "mov", Unpack4 = "mov", Prmt = "prmt", Cvt = "cvt", CvtPack = "cvt", Cvta = "cvta",
     Isspacep = "isspacep",
     Ld = "ld", LdNc = "ld", St = "st", Prefetch = "prefetch", Prefetchu = "prefetchu",
     Atom = "atom", Red = "red",

@@ -67,7 +67,7 @@ impl Format {
     }
 
     /// The bits of an f64 rounded to this format. A NaN stays one.
-    pub(in crate::table) fn from_f64(self, x: f64, mode: Mode) -> u64 {
+    pub(in crate::table) fn round_f64(self, x: f64, mode: Mode) -> u64 {
         let (bits, negative) = (x.to_bits(), x.is_sign_negative());
         if x.is_nan() {
             return self.infinity() + 1;
@@ -83,7 +83,7 @@ impl Format {
     }
 
     /// The bits of an integer rounded to this format.
-    pub(in crate::table) fn from_int(self, x: i128, mode: Mode) -> u64 {
+    pub(in crate::table) fn round_int(self, x: i128, mode: Mode) -> u64 {
         if x == 0 { 0 } else { self.round(x < 0, x.unsigned_abs(), 0, mode) }
     }
 }
@@ -99,13 +99,17 @@ pub(in crate::table) trait Convert: Copy {
 }
 
 macro_rules! convert {
-    ($($t:ty: $bits:ty, $format:ident, |$x:ident| $widen:expr;)*) => {$(
+    ($($t:ty: $bits:ty, $format:ident, |$x:ident| $widen:expr $(, $nearest:expr)?;)*) => {$(
         impl Convert for $t {
-            fn narrow(x: f64, mode: Mode) -> Self {
-                Self::from_bits(Format::$format.from_f64(x, mode) as $bits)
+            fn narrow($x: f64, mode: Mode) -> Self {
+                let x = $x;
+                $(if mode == Mode::Nearest {
+                    return $nearest;
+                })?
+                Self::from_bits(Format::$format.round_f64(x, mode) as $bits)
             }
             fn from_int(x: i128, mode: Mode) -> Self {
-                Self::from_bits(Format::$format.from_int(x, mode) as $bits)
+                Self::from_bits(Format::$format.round_int(x, mode) as $bits)
             }
             fn widen(self) -> f64 {
                 let $x = self;
@@ -117,8 +121,8 @@ macro_rules! convert {
 convert! {
     f16: u16, F16, |x| x.to_f64();
     bf16: u16, BF16, |x| x.to_f64();
-    f32: u32, F32, |x| f64::from(x);
-    f64: u64, F64, |x| x;
+    f32: u32, F32, |x| f64::from(x), x as f32;
+    f64: u64, F64, |x| x, x;
 }
 
 /// The integral value next to `x` in a direction.

@@ -3,6 +3,5 @@
 mod directed;
 mod format;
 
-#[allow(unused_imports)]
 pub(super) use directed::Arith;
-pub(super) use format::{Convert, Format, round_to_integral};
+pub(super) use format::{Convert, round_to_integral};

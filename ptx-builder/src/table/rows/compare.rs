@@ -100,7 +100,7 @@ macro_rules! compared {
 #[rustfmt::skip]
 macro_rules! comparison {
     ($name:ident, numbers, $write:expr) => {
-        #[allow(clippy::neg_cmp_op_on_partial_ord, clippy::nonminimal_bool)] // a NaN makes the difference
+        #[allow(clippy::neg_cmp_op_on_partial_ord, clippy::double_comparisons)] // a NaN makes the difference
         fn $name(cmp: Mod, ty: ScalarType, ftz: bool) -> LaneFn {
             match ty {
                 F32 if ftz => with_comparison!(cmp, float, compared(Flushed, $write)),
@@ -110,7 +110,7 @@ macro_rules! comparison {
         }
     };
     ($name:ident, halves, $write:expr) => {
-        #[allow(clippy::neg_cmp_op_on_partial_ord, clippy::nonminimal_bool)] // a NaN makes the difference
+        #[allow(clippy::neg_cmp_op_on_partial_ord, clippy::double_comparisons)] // a NaN makes the difference
         fn $name(cmp: Mod, ty: ScalarType) -> LaneFn {
             with_half!(ty, T, with_comparison!(cmp, float, compared(T, $write)))
         }

@@ -59,7 +59,6 @@ macro_rules! plain_f32 {
         })
     };
 }
-pub(super) use plain_f32;
 
 /// As [`plain_f32`], for f32 and f64.
 macro_rules! plain {

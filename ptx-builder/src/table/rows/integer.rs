@@ -76,7 +76,7 @@ fn products(t: &mut Builder) {
         binary(ty(m, 0), with_int!(ty(m, 0), T, lane!(|a: T, b: T| -> T { a.wrapping_mul(b) })))
     });
     t.row(Op::Mul, "9.7.1.3", "The high half of a product.", &[one(Mod::Hi), types(INTS)], |m| {
-        let eval = with_wide!(ty(m, 0), T, W, lane!(|a: T, b: T| -> T { (W::from(a) * W::from(b) >> T::BITS) as T }));
+        let eval = with_wide!(ty(m, 0), T, W, lane!(|a: T, b: T| -> T { ((W::from(a) * W::from(b)) >> T::BITS) as T }));
         binary(ty(m, 0), eval)
     });
     t.row(Op::Mul, "9.7.1.3", "The whole product, twice as wide.", &[one(Mod::Wide), types(WIDENABLE)], |m| {
@@ -94,7 +94,7 @@ fn products(t: &mut Builder) {
     });
     t.row(Op::Mad, "9.7.1.4", "The high half of a product, plus c.", &[one(Mod::Hi), types(INTS)], |m| {
         let eval = with_wide!(ty(m, 0), T, W, {
-            lane!(|a: T, b: T, c: T| -> T { ((W::from(a) * W::from(b) >> T::BITS) as T).wrapping_add(c) })
+            lane!(|a: T, b: T, c: T| -> T { (((W::from(a) * W::from(b)) >> T::BITS) as T).wrapping_add(c) })
         });
         ternary(ty(m, 0), eval)
     });
@@ -143,7 +143,7 @@ fn signed24(a: u32, b: u32) -> i64 {
 /// machine code that ptxas writes for it gives, on every target.
 fn quotients(t: &mut Builder) {
     t.row(Op::Div, "9.7.1.8", "Divides, towards zero.", &[types(INTS)], |m| {
-        let eval = with_int!(ty(m, 0), T, { lane!(|a: T, b: T| -> T { if b == 0 { !0 } else { a.wrapping_div(b) } }) });
+        let eval = with_int!(ty(m, 0), T, lane!(|a: T, b: T| -> T { if b == 0 { !0 } else { a.wrapping_div(b) } }));
         binary(ty(m, 0), eval)
     });
     t.row(Op::Rem, "9.7.1.9", "The remainder, with the dividend's sign.", &[types(INTS)], |m| {
@@ -154,7 +154,12 @@ fn quotients(t: &mut Builder) {
 
 fn signs(t: &mut Builder) {
     t.row(Op::Abs, "9.7.1.10", "The absolute value, wrapping.", &[types(SIGNED)], |m| {
-        unary(ty(m, 0), with_int!(ty(m, 0), T, lane!(|a: T| -> T { if a < 0 { (0 as T).wrapping_sub(a) } else { a } })))
+        let eval = match ty(m, 0) {
+            S16 => lane!(|a: i16| -> i16 { a.wrapping_abs() }),
+            S32 => lane!(|a: i32| -> i32 { a.wrapping_abs() }),
+            _ => lane!(|a: i64| -> i64 { a.wrapping_abs() }),
+        };
+        unary(ty(m, 0), eval)
     });
     t.row(Op::Neg, "9.7.1.11", "Negates, wrapping.", &[types(SIGNED)], |m| {
         unary(ty(m, 0), with_int!(ty(m, 0), T, lane!(|a: T| -> T { (0 as T).wrapping_sub(a) })))
@@ -181,19 +186,25 @@ fn bits(t: &mut Builder) {
         "The place of the highest bit that is not a sign (or, with shiftamt, how far it is from the top); all ones if none.",
         &[opt(&[Mod::Shiftamt]), types(&[U32, U64, S32, S64])],
         |m| {
-            let eval = with_int!(ty(m, 0), T, {
-                with_bool!(m[0] == Mod::Shiftamt, SHIFT, {
-                    lane!(|a: T| -> u32 {
-                        #[allow(unused_comparisons)]
-                        let zeros = (if a < 0 { !a } else { a }).leading_zeros();
-                        match zeros {
-                            T::BITS => u32::MAX,
-                            _ if SHIFT => zeros,
-                            _ => T::BITS - 1 - zeros,
-                        }
+            macro_rules! eval {
+                (|$a:ident: $t:ty| $unsigned:expr) => {
+                    with_bool!(m[0] == Mod::Shiftamt, SHIFT, {
+                        lane!(|$a: $t| -> u32 {
+                            match $unsigned.leading_zeros() {
+                                <$t>::BITS => u32::MAX,
+                                zeros if SHIFT => zeros,
+                                zeros => <$t>::BITS - 1 - zeros,
+                            }
+                        })
                     })
-                })
-            });
+                };
+            }
+            let eval = match ty(m, 0) {
+                U32 => eval!(|a: u32| a),
+                U64 => eval!(|a: u64| a),
+                S32 => eval!(|a: i32| (a ^ (a >> 31))),
+                _ => eval!(|a: i64| (a ^ (a >> 63))),
+            };
             exact(U32, ty(m, 0), 1, eval)
         },
     );

@@ -1,10 +1,11 @@
-//! Moving and converting data between registers (PTX ISA 9.7.9).
+//! Moving data between registers, and addresses between spaces (PTX ISA 9.7.9).
 
-use super::{Builder, spec, ty, types};
+use super::{Alternatives, Builder, any, one, opt, spec, ty, types};
 use crate::table::lanes::lane;
-use crate::table::slot::{dst, src, vector};
-use crate::table::{Access, Meaning, Op, Shape};
+use crate::table::slot::{dst, dst_pred, src, src_reg, vector};
+use crate::table::{Access, LaneFn, Lanes, Meaning, Mod, Op, Shape, window};
 use crate::types::ScalarType::{self, B16, B32, B64, F32, F64, Pred, S16, S32, S64, U16, U32, U64};
+use crate::types::Space;
 
 const MOVABLE: &[ScalarType] = &[Pred, B16, B32, B64, U16, U32, U64, S16, S32, S64, F32, F64];
 
@@ -15,29 +16,125 @@ pub(super) fn rows(t: &mut Builder) {
         a.shape = Shape::Move(t);
         Some(spec([dst(t), a], Meaning::Lane(lane!(|a: u64| -> u64 { a }))))
     });
-    t.row(Op::Pack, "9.7.9.4", "Packs two registers into one.", &[types(&[B32, B64])], |m| {
-        let t = ty(m, 0);
-        let (half, eval) = match t {
-            B32 => (B16, lane!(|lo: u16, hi: u16| -> u32 { u32::from(lo) | u32::from(hi) << 16 })),
-            _ => (B32, lane!(|lo: u32, hi: u32| -> u64 { u64::from(lo) | u64::from(hi) << 32 })),
-        };
-        Some(spec([dst(t), vector("a", Access::Read, half, 2, false)], Meaning::Lane(eval)))
-    });
-    t.row(Op::Unpack, "9.7.9.4", "Unpacks a register into two.", &[types(&[B32, B64])], |m| {
-        let t = ty(m, 0);
-        let half = if t == B32 { B16 } else { B32 };
-        Some(spec(
-            [vector("d", Access::Write, half, 2, false), src("a", t)],
-            Meaning::Lane(if t == B32 { halves::<16> } else { halves::<32> }),
-        ))
-    });
+    let mut vectors = |pack, unpack, docs: [&'static str; 2], whole, part, len, evals: [LaneFn; 2]| {
+        t.row(pack, "9.7.9.4", docs[0], &[types(&[whole])], |_| {
+            Some(spec([dst(whole), vector("a", Access::Read, part, len, false)], Meaning::Lane(evals[0])))
+        });
+        t.row(unpack, "9.7.9.4", docs[1], &[types(&[whole])], |_| {
+            Some(spec([vector("d", Access::Write, part, len, false), src("a", whole)], Meaning::Lane(evals[1])))
+        });
+    };
+    let two = ["Packs two registers into one, the first lowest.", "Unpacks a register into two, the lowest first."];
+    vectors(Op::Pack, Op::Unpack, two, B32, B16, 2, [pack::<2, 16>, unpack::<2, 16>]);
+    vectors(Op::Pack, Op::Unpack, two, B64, B32, 2, [pack::<2, 32>, unpack::<2, 32>]);
+    let four = ["Packs four registers into one, the first lowest.", "Unpacks a register into four, the lowest first."];
+    vectors(Op::Pack4, Op::Unpack4, four, B64, B16, 4, [pack::<4, 16>, unpack::<4, 16>]);
+    permutation(t);
+    addresses(t);
 }
 
-/// Splits each lane's value into its low and high `BITS`.
-fn halves<const BITS: u32>(results: &mut [crate::table::Lanes], sources: &[crate::table::Lanes]) {
-    let ([lo, hi, ..], [a, ..]) = (results, sources) else { return };
-    for lane in 0..crate::table::WARP {
-        lo[lane] = a[lane] & ((1 << BITS) - 1);
-        hi[lane] = a[lane] >> BITS;
+/// Joins `N` parts of `BITS` bits.
+fn pack<const N: usize, const BITS: u32>(results: &mut [Lanes], sources: &[Lanes]) {
+    let Some(d) = results.first_mut() else { return };
+    for (lane, d) in d.iter_mut().enumerate() {
+        *d = sources.iter().take(N).rev().fold(0, |all, part| all << BITS | part[lane] & ((1 << BITS) - 1));
     }
+}
+
+/// Splits into `N` parts of `BITS` bits.
+fn unpack<const N: usize, const BITS: u32>(results: &mut [Lanes], sources: &[Lanes]) {
+    let Some(a) = sources.first() else { return };
+    for (i, part) in (0u32..).zip(results.iter_mut().take(N)) {
+        for (d, a) in part.iter_mut().zip(a) {
+            *d = a >> (i * BITS) & ((1 << BITS) - 1);
+        }
+    }
+}
+
+/// The bytes of b:a that `select` picks for each byte of the result.
+macro_rules! bytes {
+    (|$c:ident, $i:ident| $select:expr) => {
+        lane!(|a: u32, b: u32, $c: u32| -> u32 {
+            let bytes = (u64::from(b) << 32 | u64::from(a)).to_le_bytes();
+            u32::from_le_bytes(std::array::from_fn(|i| {
+                let $i = i as u32;
+                let select: u32 = $select;
+                let byte = bytes[select as usize & 7];
+                if select & 8 == 0 { byte } else { ((byte as i8) >> 7) as u8 }
+            }))
+        })
+    };
+}
+
+fn permutation(t: &mut Builder) {
+    let modes = opt(&[Mod::F4e, Mod::B4e, Mod::Rc8, Mod::Ecl, Mod::Ecr, Mod::Rc16]);
+    t.row(
+        Op::Prmt,
+        "9.7.9.7",
+        "Picks four bytes of b:a, each by four bits of c (bit 3: the byte's sign), or in a pattern that c begins.",
+        &[one(Mod::Ty(B32)), modes],
+        |m| {
+            let eval = match m.get(1) {
+                None => bytes!(|c, i| c >> (4 * i) & 15),
+                Some(Mod::F4e) => bytes!(|c, i| ((c & 3) + i) & 7),
+                Some(Mod::B4e) => bytes!(|c, i| (c & 3).wrapping_sub(i) & 7),
+                Some(Mod::Rc8) => bytes!(|c, _i| c & 3),
+                Some(Mod::Ecl) => bytes!(|c, i| (c & 3).max(i)),
+                Some(Mod::Ecr) => bytes!(|c, i| (c & 3).min(i)),
+                _ => bytes!(|c, i| (c & 1) * 2 + (i & 1)),
+            };
+            Some(spec([dst(B32), src("a", B32), src("b", B32), src("c", B32)], Meaning::Lane(eval)))
+        },
+    );
+}
+
+/// `f(address, base of the space's window)`.
+macro_rules! windowed {
+    ($space:expr, |$a:ident, $base:ident| $e:expr) => {
+        match $space {
+            Mod::Shared => windowed!(@ Space::Shared, |$a, $base| $e),
+            Mod::Local => windowed!(@ Space::Local, |$a, $base| $e),
+            Mod::Const => windowed!(@ Space::Const, |$a, $base| $e),
+            Mod::Param => windowed!(@ Space::Param, |$a, $base| $e),
+            _ => windowed!(@ Space::Global, |$a, $base| $e),
+        }
+    };
+    (@ $space:expr, |$a:ident, $base:ident| $e:expr) => {
+        lane!(|$a: u64| -> u64 {
+            let $base = window::base($space);
+            $e
+        })
+    };
+}
+
+fn spaces() -> Alternatives {
+    any(&[Mod::Global, Mod::Shared, Mod::Local, Mod::Const, Mod::Param])
+}
+
+fn addresses(t: &mut Builder) {
+    /// Parameters have generic addresses since PTX 7.7.
+    fn ptx(space: Mod) -> u16 {
+        if space == Mod::Param { 77 } else { 63 }
+    }
+    t.row(Op::Isspacep, "9.7.9.19", "Whether a generic address lies in a space.", &[spaces()], |m| {
+        let eval = match m[0] {
+            Mod::Shared => lane!(|a: u64| -> bool { window::space_of(a) == Space::Shared }),
+            Mod::Local => lane!(|a: u64| -> bool { window::space_of(a) == Space::Local }),
+            Mod::Const => lane!(|a: u64| -> bool { window::space_of(a) == Space::Const }),
+            Mod::Param => lane!(|a: u64| -> bool { window::space_of(a) == Space::Param }),
+            _ => lane!(|a: u64| -> bool { window::space_of(a) == Space::Global }),
+        };
+        Some(spec([dst_pred(), src_reg("a", U64)], Meaning::Lane(eval)).since(ptx(m[0]), 75))
+    });
+    t.row(Op::Cvta, "9.7.9.20", "The generic address of an address in a space.", &[spaces(), types(&[U64])], |m| {
+        let mut a = src("a", U64);
+        a.shape = Shape::Move(U64);
+        let eval = windowed!(m[0], |a, base| a.wrapping_add(base));
+        Some(spec([dst(U64), a], Meaning::Lane(eval)).since(ptx(m[0]), 75))
+    });
+    let doc = "The address in a space of a generic address that lies there.";
+    t.row(Op::Cvta, "9.7.9.20", doc, &[one(Mod::To), spaces(), types(&[U64])], |m| {
+        let eval = windowed!(m[1], |a, base| a.wrapping_sub(base));
+        Some(spec([dst(U64), src_reg("a", U64)], Meaning::Lane(eval)).since(ptx(m[1]), 75))
+    });
 }

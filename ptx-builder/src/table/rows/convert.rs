@@ -1,0 +1,281 @@
+//! Conversions (PTX ISA 9.7.9.21).
+//!
+//! Operands of integer types may be wider registers: the result is extended to
+//! the register by its type's sign, and of a source the low bits count.
+
+use super::{Builder, Spec, any, one, opt, spec, ty, types};
+use crate::table::arith::{Convert, round_to_integral};
+use crate::table::lanes::{lane, with_bool, with_int, with_mode};
+use crate::table::slot::{dst, dst_wide, src, src_wide};
+use crate::table::{LaneFn, Meaning, Mod, Op, RoundingMode};
+use crate::types::Kind;
+use crate::types::ScalarType::{self, Bf16, Bf16x2, F16, F16x2, F32, F64, S8, S16, S32, S64, U8, U16, U32, U64};
+
+const INTS: &[ScalarType] = &[U8, U16, U32, U64, S8, S16, S32, S64];
+const FLOATS: &[ScalarType] = &[F16, Bf16, F32, F64];
+const FRACTIONAL: &[Mod] = &[Mod::Rn, Mod::Rz, Mod::Rm, Mod::Rp];
+const INTEGRAL: &[Mod] = &[Mod::Rni, Mod::Rzi, Mod::Rmi, Mod::Rpi];
+
+/// Picks one of the four float formats.
+macro_rules! with_format {
+    ($ty:expr, $T:ident, $e:expr) => {
+        match $ty {
+            F16 => {
+                type $T = half::f16;
+                $e
+            }
+            Bf16 => {
+                type $T = half::bf16;
+                $e
+            }
+            F32 => {
+                type $T = f32;
+                $e
+            }
+            _ => {
+                type $T = f64;
+                $e
+            }
+        }
+    };
+}
+
+/// A conversion's form. bf16 converts to and from all types since sm_90.
+fn conversion(d: ScalarType, a: ScalarType, eval: LaneFn) -> Spec {
+    let wide = |t: ScalarType| t.kind() != Kind::Float;
+    let result = if wide(d) { dst_wide(d) } else { dst(d) };
+    let source = if wide(a) { src_wide("a", a) } else { src("a", a) };
+    let form = spec([result, source], Meaning::Lane(eval));
+    if d == Bf16 || a == Bf16 { form.since(78, 90) } else { form }
+}
+
+fn mode(m: &[Mod]) -> RoundingMode {
+    m.iter().find_map(|&m| RoundingMode::of(m)).unwrap_or(RoundingMode::Nearest)
+}
+
+/// `x` flushed as an f32 under `.ftz`.
+fn flush(x: f64) -> f64 {
+    if x.abs() < f64::from(f32::MIN_POSITIVE) { 0f64.copysign(x) } else { x }
+}
+
+/// `x` clamped to [0, 1]; a NaN gives 0.
+fn saturate(x: f64) -> f64 {
+    if x > 0.0 { x.min(1.0) } else { 0.0 }
+}
+
+pub(super) fn rows(t: &mut Builder) {
+    between_ints(t);
+    from_int(t);
+    to_int(t);
+    between_floats(t);
+    integral(t);
+    packed(t);
+}
+
+/// Whether some value of `a` is none of `d`; the ISA has `.sat` only there.
+fn saturable(d: ScalarType, a: ScalarType) -> bool {
+    match (d.is_signed(), a.is_signed()) {
+        (false, false) | (true, true) => d.bits() < a.bits(),
+        (false, true) => true,
+        (true, false) => d.bits() <= a.bits(),
+    }
+}
+
+fn between_ints(t: &mut Builder) {
+    let doc = "Converts an integer, dropping high bits or extending by a's sign.";
+    t.row(Op::Cvt, "9.7.9.21", doc, &[types(INTS), types(INTS)], |m| {
+        let (d, a) = (ty(m, 0), ty(m, 1));
+        Some(conversion(d, a, with_int!(d, D, with_int!(a, A, lane!(|a: A| -> D { a as D })))))
+    });
+    let doc = "Converts an integer, clamping.";
+    t.row(Op::Cvt, "9.7.9.21", doc, &[one(Mod::Sat), types(INTS), types(INTS)], |m| {
+        let (d, a) = (ty(m, 0), ty(m, 1));
+        let eval = with_int!(d, D, {
+            with_int!(a, A, lane!(|a: A| -> D { i128::from(a).clamp(i128::from(D::MIN), i128::from(D::MAX)) as D }))
+        });
+        saturable(d, a).then(|| conversion(d, a, eval))
+    });
+}
+
+fn from_int(t: &mut Builder) {
+    let doc = "Converts an integer to a float.";
+    t.row(Op::Cvt, "9.7.9.21", doc, &[any(FRACTIONAL), types(FLOATS), types(INTS)], |m| {
+        let (d, a) = (ty(m, 0), ty(m, 1));
+        let eval = match (d, mode(m)) {
+            (F32, RoundingMode::Nearest) => with_int!(a, A, lane!(|a: A| -> f32 { a as f32 })),
+            (F64, RoundingMode::Nearest) => with_int!(a, A, lane!(|a: A| -> f64 { a as f64 })),
+            (_, mode) => with_format!(d, D, {
+                with_mode!(mode, M, with_int!(a, A, lane!(|a: A| -> D { D::from_int(i128::from(a), M) })))
+            }),
+        };
+        Some(conversion(d, a, eval))
+    });
+}
+
+fn to_int(t: &mut Builder) {
+    t.row(
+        Op::Cvt,
+        "9.7.9.21",
+        "Converts a float to an integer, clamping. A NaN gives 0, but the top bit alone where either has 64 bits.",
+        &[any(INTEGRAL), opt(&[Mod::Ftz]), types(INTS), types(FLOATS)],
+        |m| {
+            let (d, a) = (ty(m, 0), ty(m, 1));
+            let ftz = m.contains(&Mod::Ftz);
+            if ftz && a != F32 {
+                return None;
+            }
+            macro_rules! eval {
+                ($a:ty, $M:ident, |$x:ident| $input:expr) => {
+                    with_int!(d, D, {
+                        lane!(|a: $a| -> D {
+                            let $x = a.widen();
+                            let x = $input;
+                            match x.is_nan() {
+                                true if D::BITS == 64 || size_of::<$a>() == 8 => (1 as D) << (D::BITS - 1),
+                                true => 0,
+                                false => round_to_integral(x, $M) as D,
+                            }
+                        })
+                    })
+                };
+            }
+            let eval = with_mode!(mode(m), M, {
+                if ftz { eval!(f32, M, |x| flush(x)) } else { with_format!(a, A, eval!(A, M, |x| x)) }
+            });
+            Some(conversion(d, a, eval))
+        },
+    );
+}
+
+/// Whether every `a` is a `d`.
+fn widens(d: ScalarType, a: ScalarType) -> bool {
+    matches!((d, a), (F32, F16 | Bf16) | (F64, F16 | Bf16 | F32))
+}
+
+/// Converts under a rounding, `.ftz` and `.sat`.
+#[inline(always)]
+fn float<A: Convert, D: Convert>(a: A, mode: RoundingMode, ftz: bool, sat: bool) -> D {
+    let x = a.widen();
+    let x = if ftz && size_of::<A>() == 4 { flush(x) } else { x };
+    let d = D::narrow(if sat { saturate(x) } else { x }, mode);
+    if ftz && size_of::<D>() == 4 { D::narrow(flush(d.widen()), mode) } else { d }
+}
+
+fn between_floats(t: &mut Builder) {
+    let modes = std::iter::once(None).chain(any(FRACTIONAL)).collect();
+    t.row(
+        Op::Cvt,
+        "9.7.9.21",
+        "Converts a float; with a rounding where d has not every value of a.",
+        &[modes, opt(&[Mod::Ftz]), opt(&[Mod::Sat]), types(FLOATS), types(FLOATS)],
+        |m| {
+            let (d, a) = (ty(m, 0), ty(m, 1));
+            let (ftz, sat) = (m.contains(&Mod::Ftz), m.contains(&Mod::Sat));
+            let written = m.iter().any(|&m| RoundingMode::of(m).is_some());
+            if d == a || written == widens(d, a) || (ftz && d != F32 && a != F32) || (sat && d == Bf16) {
+                return None;
+            }
+            let eval = with_mode!(mode(m), M, {
+                with_format!(
+                    d,
+                    D,
+                    with_format!(a, A, {
+                        with_bool!(ftz, FTZ, with_bool!(sat, SAT, lane!(|a: A| -> D { float(a, M, FTZ, SAT) })))
+                    })
+                )
+            });
+            let form = conversion(d, a, eval);
+            // These two are older than other conversions of bf16.
+            let early = matches!((d, a, mode(m)), (Bf16, F32, RoundingMode::Nearest | RoundingMode::Zero) if !ftz);
+            Some(if early { Spec { least_ptx: 70, least_sm: 80, ..form } } else { form })
+        },
+    );
+    let doc = "Converts an f32; a negative one gives 0.";
+    let places = [any(&[Mod::Rn, Mod::Rz]), one(Mod::Relu), types(&[F16, Bf16]), types(&[F32])];
+    t.row(Op::Cvt, "9.7.9.21", doc, &places, |m| {
+        let d = ty(m, 0);
+        let eval =
+            with_mode!(mode(m), M, with_format!(d, D, lane!(|a: f32| -> D { D::narrow(relu(f64::from(a)), M) })));
+        Some(spec([dst(d), src("a", F32)], Meaning::Lane(eval)).since(70, 80))
+    });
+}
+
+/// 0 for a negative number.
+fn relu(x: f64) -> f64 {
+    if x <= 0.0 { 0.0 } else { x }
+}
+
+fn integral(t: &mut Builder) {
+    let modes = std::iter::once(None).chain(any(INTEGRAL)).collect();
+    t.row(
+        Op::Cvt,
+        "9.7.9.21",
+        "The integral value next to a in a direction; without one, a itself (saturated, flushed).",
+        &[modes, opt(&[Mod::Ftz]), opt(&[Mod::Sat]), types(FLOATS), types(FLOATS)],
+        |m| {
+            let (d, a) = (ty(m, 0), ty(m, 1));
+            let (ftz, sat) = (m.contains(&Mod::Ftz), m.contains(&Mod::Sat));
+            if d != a || (ftz && a != F32) || (sat && a == Bf16) {
+                return None;
+            }
+            let eval = match m.iter().find_map(|&m| RoundingMode::of(m)) {
+                None => with_format!(a, A, {
+                    with_bool!(
+                        ftz,
+                        FTZ,
+                        with_bool!(sat, SAT, lane!(|a: A| -> A { float(a, RoundingMode::Nearest, FTZ, SAT) }))
+                    )
+                }),
+                Some(mode) => with_mode!(
+                    mode,
+                    M,
+                    with_format!(a, A, {
+                        with_bool!(
+                            ftz,
+                            FTZ,
+                            with_bool!(sat, SAT, {
+                                lane!(|a: A| -> A {
+                                    let x = if FTZ { flush(a.widen()) } else { a.widen() };
+                                    let x = round_to_integral(x, M);
+                                    A::narrow(if SAT { saturate(x) } else { x }, RoundingMode::Nearest)
+                                })
+                            })
+                        )
+                    })
+                ),
+            };
+            Some(conversion(d, a, eval))
+        },
+    );
+}
+
+fn packed(t: &mut Builder) {
+    t.row(
+        Op::CvtPack,
+        "9.7.9.21",
+        "Converts a into the high half and b into the low half; with relu, negatives give 0.",
+        &[any(&[Mod::Rn, Mod::Rz]), opt(&[Mod::Relu]), types(&[F16x2, Bf16x2]), types(&[F32])],
+        |m| {
+            let d = ty(m, 0);
+            macro_rules! eval {
+                ($t:ty) => {
+                    with_mode!(
+                        mode(m),
+                        M,
+                        with_bool!(m.contains(&Mod::Relu), RELU, {
+                            lane!(|a: f32, b: f32| -> u32 {
+                                let half = |x: f32| {
+                                    let x = f64::from(x);
+                                    <$t>::narrow(if RELU { relu(x) } else { x }, M).to_lane() as u32
+                                };
+                                half(a) << 16 | half(b)
+                            })
+                        })
+                    )
+                };
+            }
+            let eval = if d == F16x2 { eval!(half::f16) } else { eval!(half::bf16) };
+            Some(spec([dst(d), src("a", F32), src("b", F32)], Meaning::Lane(eval)).since(70, 80))
+        },
+    );
+}
