@@ -62,7 +62,7 @@ pub enum ConfigError {
     },
     /// A tensor that such a model does not have.
     #[error(
-        "{file}: tensor \"{tensor}\" is not part of a Qwen3-MoE of {blocks} layers and could change what the model computes; not supported"
+        "{file}: tensor \"{tensor}\" is not part of a Qwen3-MoE of block_count {blocks} and could change what the model computes; not supported"
     )]
     UnknownTensor {
         /// The file.

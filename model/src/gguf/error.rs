@@ -1,6 +1,6 @@
 //! What can be wrong with a GGUF file.
 
-use super::types::{TensorType, ValueType, type_name};
+use super::types::{TensorType, type_name};
 use std::{error::Error, fmt, io, sync::Arc};
 
 /// A GGUF file that cannot be read, written or used, with the file's name and the reason.
@@ -203,7 +203,7 @@ pub enum GgufErrorKind {
         id: u32,
     },
     /// A row that is not a whole number of blocks.
-    #[error("tensor \"{tensor}\" has rows of {row} weights, but {ty} needs a multiple of {}", ty.block_len())]
+    #[error("tensor \"{tensor}\" has rows of {row} weights, but {ty} needs a multiple of {}; the file is corrupt", ty.block_len())]
     Block {
         /// The tensor.
         tensor: String,
@@ -247,7 +247,7 @@ pub enum GgufErrorKind {
         second: String,
     },
     /// A key that is needed and missing.
-    #[error("has no key \"{key}\"{}", did_you_mean(near))]
+    #[error("has no key \"{key}\", which is needed{}", did_you_mean(near))]
     MissingKey {
         /// The key.
         key: String,
@@ -262,7 +262,7 @@ pub enum GgufErrorKind {
         /// What is needed.
         expected: &'static str,
         /// What is there.
-        found: ValueType,
+        found: String,
     },
     /// A number that the needed type cannot hold.
     #[error("key \"{key}\" is {value}, expected {expected}")]
@@ -275,7 +275,7 @@ pub enum GgufErrorKind {
         value: String,
     },
     /// A tensor that is needed and missing.
-    #[error("has no tensor \"{tensor}\"{}", did_you_mean(near))]
+    #[error("has no tensor \"{tensor}\", which is needed{}", did_you_mean(near))]
     MissingTensor {
         /// The tensor.
         tensor: String,

@@ -39,7 +39,7 @@ impl Metadata {
     }
 
     fn wrong(&self, key: &str, expected: &'static str, found: &Value) -> GgufError {
-        self.error(GgufErrorKind::KeyType { key: key.into(), expected, found: found.ty() })
+        self.error(GgufErrorKind::KeyType { key: key.into(), expected, found: found.describe() })
     }
 
     fn need<T>(&self, key: &str, found: Option<T>) -> Result<T, GgufError> {

@@ -53,6 +53,14 @@ impl Value {
         }
     }
 
+    /// The type in words: `array of string` for a list of texts.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Array(a) => format!("{} of {}", self.ty(), a.element()),
+            _ => self.ty().to_string(),
+        }
+    }
+
     /// The value of any integer type.
     pub fn integer(&self) -> Option<i128> {
         Some(match *self {

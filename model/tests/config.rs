@@ -1,0 +1,316 @@
+//! What a file may say of its model, and what is refused by name.
+
+use expect_test::{Expect, expect};
+use ptxgen_model::{
+    Qwen3MoeConfig, TensorRole,
+    gguf::{Array, Gguf, GgufWriter, TensorType, Value},
+    synth::{Mix, Preset, Synth, Vocabulary},
+};
+
+/// A model small enough to be written in every test.
+fn small() -> Synth {
+    let config = Qwen3MoeConfig {
+        blocks: 1,
+        context: 64,
+        hidden: 32,
+        heads: 3,
+        kv_heads: 1,
+        head_dim: 32,
+        experts: 3,
+        experts_used: 2,
+        expert_ff: 64,
+        vocab: 260,
+        ..Preset::Tiny.config()
+    };
+    Synth { config, mix: Mix::One(TensorType::Q8_0), vocabulary: Vocabulary::None, seed: 0 }
+}
+
+type Tensors = Vec<(String, Vec<usize>, TensorType)>;
+
+/// The file of [`small`] with changed keys and tensors, the weights zero.
+fn changed(keys: &[(&str, Option<Value>)], edit: impl FnOnce(&mut Tensors)) -> Gguf {
+    let synth = small();
+    let bytes = synth.writer().to_bytes(&vec![0; synth.writer().data_bytes() as usize]);
+    let original = Gguf::from_bytes("m.gguf", &bytes.unwrap()).unwrap();
+    let mut w = GgufWriter::new();
+    for (key, value) in original.metadata().iter() {
+        if !keys.iter().any(|(k, v)| *k == key && v.is_none()) {
+            w.set(key, value.clone());
+        }
+    }
+    for (key, value) in keys {
+        if let Some(v) = value {
+            w.set(key, v.clone());
+        }
+    }
+    let mut tensors: Tensors = original.tensors().map(|t| (t.name.into(), t.dims.to_vec(), t.ty)).collect();
+    edit(&mut tensors);
+    for (name, dims, ty) in &tensors {
+        w.tensor(name, dims, *ty);
+    }
+    let bytes = w.to_bytes(&vec![0; w.data_bytes() as usize]).unwrap();
+    Gguf::from_bytes("m.gguf", &bytes).unwrap()
+}
+
+fn with(key: &str, value: impl Into<Value>) -> Gguf {
+    changed(&[(key, Some(value.into()))], |_| {})
+}
+
+fn refused(gguf: &Gguf, message: Expect) {
+    message.assert_eq(&Qwen3MoeConfig::from_gguf(gguf).unwrap_err().to_string());
+}
+
+#[test]
+fn what_synth_writes_is_read() {
+    for (preset, hidden, tied) in [(Preset::Tiny, 256, false), (Preset::Tiny, 288, true)] {
+        let mut synth = small();
+        synth.config = Qwen3MoeConfig { hidden, tied, blocks: 2, vocab: 64, ..preset.config() };
+        let gguf = Gguf::from_bytes("m.gguf", &synth.to_bytes().unwrap()).unwrap();
+        assert_eq!(Qwen3MoeConfig::from_gguf(&gguf).unwrap(), synth.config);
+    }
+    let c = small().config;
+    assert_eq!((c.query_width(), c.kv_width(), c.kv_bytes_per_token(2)), (96, 32, 128));
+}
+
+#[test]
+fn defaults_of_llama_cpp() {
+    let gguf = changed(
+        &[
+            ("qwen3moe.rope.freq_base", None),
+            ("qwen3moe.expert_feed_forward_length", None),
+            ("qwen3moe.attention.head_count_kv", Some(Value::U32(1))),
+            ("qwen3moe.vocab_size", None),
+            ("qwen3moe.rope.dimension_count", Some(Value::U32(32))),
+            ("qwen3moe.rope.scaling.type", Some("none".into())),
+            ("qwen3moe.rope.scaling.factor", Some(Value::F32(1.0))),
+            ("qwen3moe.expert_weights_norm", Some(true.into())),
+            ("qwen3moe.expert_gating_func", Some(Value::U32(1))),
+            ("qwen3moe.attention.sliding_window", Some(Value::U32(0))),
+            ("general.license", Some("apache-2.0".into())),
+        ],
+        |_| {},
+    );
+    let config = Qwen3MoeConfig::from_gguf(&gguf).unwrap();
+    assert_eq!(config, Qwen3MoeConfig { rope_base: 10000.0, ..small().config });
+}
+
+#[test]
+fn keys() {
+    refused(
+        &with("general.architecture", "llama"),
+        expect![[r#"m.gguf: architecture "llama" is not supported; only "qwen3moe" (Qwen3-MoE) is"#]],
+    );
+    refused(
+        &changed(&[("general.architecture", None)], |_| {}),
+        expect![[r#"m.gguf: has no key "general.architecture", which is needed"#]],
+    );
+    refused(
+        &changed(&[("qwen3moe.block_count", None)], |_| {}),
+        expect![[r#"m.gguf: has no key "qwen3moe.block_count", which is needed"#]],
+    );
+    refused(
+        &with("qwen3moe.attention.head_count", Array::U32(vec![3, 3])),
+        expect![[r#"m.gguf: key "qwen3moe.attention.head_count" is of type array of u32, expected an integer"#]],
+    );
+    refused(
+        &with("qwen3moe.block_count", 0u32),
+        expect![[r#"m.gguf: key "qwen3moe.block_count" is 0, expected 1 or more"#]],
+    );
+    refused(
+        &with("qwen3moe.block_count", u32::MAX),
+        expect![[
+            r#"m.gguf: has no tensor "blk.1.attn_norm.weight", which is needed; there is "blk.0.attn_norm.weight""#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.attention.head_count_kv", 2u32),
+        expect![[
+            r#"m.gguf: key "qwen3moe.attention.head_count_kv" is 2, expected a divisor of attention.head_count, 3"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.attention.key_length", 31u32),
+        expect![[r#"m.gguf: key "qwen3moe.attention.key_length" is 31, expected an even number (RoPE turns pairs)"#]],
+    );
+    refused(
+        &with("qwen3moe.attention.value_length", 64u32),
+        expect![[r#"m.gguf: key "qwen3moe.attention.value_length" is 64, expected attention.key_length, 32"#]],
+    );
+    refused(
+        &with("qwen3moe.rope.dimension_count", 16u32),
+        expect![[r#"m.gguf: key "qwen3moe.rope.dimension_count" is 16, expected attention.key_length, 32"#]],
+    );
+    refused(
+        &with("qwen3moe.expert_used_count", 4u32),
+        expect![[r#"m.gguf: key "qwen3moe.expert_used_count" is 4, expected at most expert_count, 3"#]],
+    );
+    refused(
+        &with("qwen3moe.attention.layer_norm_rms_epsilon", f32::NAN),
+        expect![[
+            r#"m.gguf: key "qwen3moe.attention.layer_norm_rms_epsilon" is NaN, expected a finite number of at least 0"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.rope.freq_base", 0f32),
+        expect![[r#"m.gguf: key "qwen3moe.rope.freq_base" is 0, expected a finite number of at least 1"#]],
+    );
+    refused(
+        &with("qwen3moe.vocab_size", 100u32),
+        expect![[r#"m.gguf: key "qwen3moe.vocab_size" is 100, expected the rows of token_embd.weight, 260"#]],
+    );
+    let tokens = Array::Str(["a", "b"].into_iter().collect());
+    refused(
+        &with("tokenizer.ggml.tokens", tokens),
+        expect![[
+            r#"m.gguf: key "tokenizer.ggml.tokens" is a list of 2 tokens, expected one for each of the 260 rows of token_embd.weight"#
+        ]],
+    );
+}
+
+#[test]
+fn keys_that_change_the_function() {
+    refused(
+        &with("qwen3moe.rope.scaling.type", "yarn"),
+        expect![[
+            r#"m.gguf: key "qwen3moe.rope.scaling.type" is "yarn", expected "none"; another value would change what the model computes, which is not supported"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.rope.scaling.type", "linear"),
+        expect![[
+            r#"m.gguf: key "qwen3moe.rope.scaling.type" is "linear", expected "none"; another value would change what the model computes, which is not supported"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.rope.scaling.factor", 4f32),
+        expect![[
+            r#"m.gguf: key "qwen3moe.rope.scaling.factor" is 4, expected 1; another value would change what the model computes, which is not supported"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.attention.sliding_window", 4096u32),
+        expect![[
+            r#"m.gguf: key "qwen3moe.attention.sliding_window" is 4096, expected 0; another value would change what the model computes, which is not supported"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.attention.causal", false),
+        expect![[
+            r#"m.gguf: key "qwen3moe.attention.causal" is false, expected true; another value would change what the model computes, which is not supported"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.expert_weights_norm", false),
+        expect![[
+            r#"m.gguf: key "qwen3moe.expert_weights_norm" is false, expected true; another value would change what the model computes, which is not supported"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.expert_weights_scale", 2.5f32),
+        expect![[
+            r#"m.gguf: key "qwen3moe.expert_weights_scale" is 2.5, expected 0 or 1; another value would change what the model computes, which is not supported"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.expert_gating_func", 2u32),
+        expect![[
+            r#"m.gguf: key "qwen3moe.expert_gating_func" is 2, expected 0 or 1; another value would change what the model computes, which is not supported"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.expert_shared_count", 1u32),
+        expect![[
+            r#"m.gguf: key "qwen3moe.expert_shared_count" is 1, expected 0; another value would change what the model computes, which is not supported"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.final_logit_softcapping", 30f32),
+        expect![[
+            r#"m.gguf: key "qwen3moe.final_logit_softcapping" is 30, expected 0; another value would change what the model computes, which is not supported"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.leading_dense_block_count", 1u32),
+        expect![[
+            r#"m.gguf: key "qwen3moe.leading_dense_block_count" is 1, expected 0; another value would change what the model computes, which is not supported"#
+        ]],
+    );
+    refused(
+        &with("qwen3moe.rope.scaling.yarn_log_multiplier", 0.1f32),
+        expect![[
+            r#"m.gguf: key "qwen3moe.rope.scaling.yarn_log_multiplier" is not known and could change what the model computes; not supported"#
+        ]],
+    );
+}
+
+#[test]
+fn tensors() {
+    let rename = |from: &'static str, to: &'static str| {
+        changed(&[], move |t| t.iter_mut().filter(|t| t.0 == from).for_each(|t| t.0 = to.into()))
+    };
+    let add = |name: &str| changed(&[], |t| t.push((name.into(), vec![32], TensorType::F32)));
+    let reshape = |name: &'static str, dims: &[usize], ty| {
+        let new = (name.into(), dims.to_vec(), ty);
+        changed(&[], move |t| t.iter_mut().filter(|t| t.0 == name).for_each(|t| *t = new.clone()))
+    };
+    refused(
+        &rename("blk.0.attn_q.weight", "blk.0.attn_qq.weight"),
+        expect![[r#"m.gguf: has no tensor "blk.0.attn_q.weight", which is needed; there is "blk.0.attn_qq.weight""#]],
+    );
+    refused(
+        &rename("token_embd.weight", "embedding"),
+        expect![[r#"m.gguf: has no tensor "token_embd.weight", which is needed"#]],
+    );
+    refused(
+        &rename("output.weight", "outputs.weight"),
+        expect![[
+            r#"m.gguf: tensor "outputs.weight" is not part of a Qwen3-MoE of block_count 1 and could change what the model computes; not supported"#
+        ]],
+    );
+    refused(
+        &add("rope_freqs.weight"),
+        expect![[
+            r#"m.gguf: tensor "rope_freqs.weight" is not part of a Qwen3-MoE of block_count 1 and could change what the model computes; not supported"#
+        ]],
+    );
+    refused(
+        &add("blk.0.attn_q.bias"),
+        expect![[
+            r#"m.gguf: tensor "blk.0.attn_q.bias" is not part of a Qwen3-MoE of block_count 1 and could change what the model computes; not supported"#
+        ]],
+    );
+    refused(
+        &add("blk.1.attn_norm.weight"),
+        expect![[
+            r#"m.gguf: tensor "blk.1.attn_norm.weight" is not part of a Qwen3-MoE of block_count 1 and could change what the model computes; not supported"#
+        ]],
+    );
+    refused(
+        &reshape("blk.0.attn_output.weight", &[32, 96], TensorType::Q8_0),
+        expect![[
+            r#"m.gguf: tensor "blk.0.attn_output.weight" has dimensions [32, 96], expected [96, 32] (innermost first)"#
+        ]],
+    );
+    refused(
+        &reshape("blk.0.ffn_up_exps.weight", &[32, 64], TensorType::Q8_0),
+        expect![[
+            r#"m.gguf: tensor "blk.0.ffn_up_exps.weight" has dimensions [32, 64], expected [32, 64, 3] (innermost first)"#
+        ]],
+    );
+    refused(
+        &reshape("blk.0.ffn_gate_inp.weight", &[32, 3], TensorType::F16),
+        expect![[r#"m.gguf: tensor "blk.0.ffn_gate_inp.weight" has type F16, expected F32"#]],
+    );
+    refused(
+        &reshape("token_embd.weight", &[64, 260], TensorType::Q8_0),
+        expect![[
+            r#"m.gguf: tensor "token_embd.weight" has dimensions [64, 260], expected [32, 260] (innermost first)"#
+        ]],
+    );
+}
+
+#[test]
+fn an_absent_output_is_the_embedding() {
+    let gguf = changed(&[], |t| t.retain(|t| t.0 != TensorRole::Output.name(None)));
+    assert!(Qwen3MoeConfig::from_gguf(&gguf).unwrap().tied);
+}
