@@ -202,7 +202,7 @@ fn write_pair<const VALUE: u64>(results: &mut [Lanes], sources: &[Lanes], test: 
     }
 }
 
-/// The first version that compares bf16.
+/// bf16 is compared since sm_90.
 fn since(spec: Spec, ty: ScalarType) -> Spec {
     if matches!(ty, Bf16 | Bf16x2) { spec.since(78, 90) } else { spec }
 }
@@ -244,7 +244,8 @@ fn sets(t: &mut Builder) {
                 (Bf16x2, Bf16x2) => set_bf16x2(m[0], a),
                 _ => return None,
             };
-            Some(since(exact(d, a, 2, eval)?, a))
+            let form = since(exact(d, a, 2, eval)?, a);
+            Some(if matches!(d, U16 | U32) { form.since(65, 75) } else { form })
         },
     );
 }
@@ -282,10 +283,10 @@ fn predicates(t: &mut Builder) {
             Some(spec(slots, Meaning::Lane(eval)))
         },
     );
-    let doc = "Compares; q is the opposite of p.";
+    let doc = "Compares.";
     t.row(Op::Setp, "9.7.7.2", doc, &[comparisons(), types(&[F16, Bf16])], |m| {
         let t = ty(m, 0);
-        let slots = [dst_pred(), q().optional(), src("a", t), src("b", t)];
+        let slots = [dst_pred(), src("a", t), src("b", t)];
         comparable(m[0], t).then(|| since(spec(slots, Meaning::Lane(setp_half(m[0], t))), t))
     });
     let doc = "Compares the low halves into p, the high halves into q.";

@@ -40,13 +40,19 @@ macro_rules! with_format {
     };
 }
 
-/// A conversion's form. bf16 converts to and from all types since sm_90.
+/// A conversion's form. bf16 converts since sm_90, but to and from f32 since sm_80, and never to or
+/// from bytes.
 fn conversion(d: ScalarType, a: ScalarType, eval: LaneFn) -> Spec {
     let wide = |t: ScalarType| t.kind() != Kind::Float;
     let result = if wide(d) { dst_wide(d) } else { dst(d) };
     let source = if wide(a) { src_wide("a", a) } else { src("a", a) };
     let form = spec([result, source], Meaning::Lane(eval));
-    if d == Bf16 || a == Bf16 { form.since(78, 90) } else { form }
+    match (d, a) {
+        (Bf16, F32) => form.since(70, 80),
+        (F32, Bf16) => form.since(71, 80),
+        (Bf16, _) | (_, Bf16) => form.since(78, 90),
+        _ => form,
+    }
 }
 
 fn mode(m: &[Mod]) -> RoundingMode {
@@ -97,6 +103,11 @@ fn between_ints(t: &mut Builder) {
     });
 }
 
+/// Whether there are conversions between this float and this integer type.
+fn convertible(float: ScalarType, int: ScalarType) -> bool {
+    float != Bf16 || int.bits() > 8
+}
+
 fn from_int(t: &mut Builder) {
     let doc = "Converts an integer to a float.";
     t.row(Op::Cvt, "9.7.9.21", doc, &[any(FRACTIONAL), types(FLOATS), types(INTS)], |m| {
@@ -108,7 +119,7 @@ fn from_int(t: &mut Builder) {
                 with_mode!(mode, M, with_int!(a, A, lane!(|a: A| -> D { D::from_int(i128::from(a), M) })))
             }),
         };
-        Some(conversion(d, a, eval))
+        convertible(d, a).then(|| conversion(d, a, eval))
     });
 }
 
@@ -121,7 +132,7 @@ fn to_int(t: &mut Builder) {
         |m| {
             let (d, a) = (ty(m, 0), ty(m, 1));
             let ftz = m.contains(&Mod::Ftz);
-            if ftz && a != F32 {
+            if !convertible(a, d) || (ftz && a != F32) {
                 return None;
             }
             macro_rules! eval {
@@ -172,7 +183,7 @@ fn between_floats(t: &mut Builder) {
             let (d, a) = (ty(m, 0), ty(m, 1));
             let (ftz, sat) = (m.contains(&Mod::Ftz), m.contains(&Mod::Sat));
             let written = m.iter().any(|&m| RoundingMode::of(m).is_some());
-            if d == a || written == widens(d, a) || (ftz && d != F32 && a != F32) || (sat && d == Bf16) {
+            if d == a || written == widens(d, a) || (ftz && d != F32 && a != F32) || (sat && (d == Bf16 || a == Bf16)) {
                 return None;
             }
             let eval = with_mode!(mode(m), M, {
@@ -185,9 +196,7 @@ fn between_floats(t: &mut Builder) {
                 )
             });
             let form = conversion(d, a, eval);
-            // These two are older than other conversions of bf16.
-            let early = matches!((d, a, mode(m)), (Bf16, F32, RoundingMode::Nearest | RoundingMode::Zero) if !ftz);
-            Some(if early { Spec { least_ptx: 70, least_sm: 80, ..form } } else { form })
+            Some(if ftz && a == Bf16 { form.since(78, 90) } else { form })
         },
     );
     let doc = "Converts an f32; a negative one gives 0.";
