@@ -55,6 +55,18 @@ impl Target {
         if TARGETS.iter().any(|&(t, _)| t == sm) { Ok(Target(sm)) } else { Err(UnknownTarget(format!("sm_{sm}"))) }
     }
 
+    /// The most shared memory that a block can have, static and dynamic, in
+    /// bytes (CUDA Programming Guide, "Technical Specifications per Compute
+    /// Capability").
+    pub const fn max_shared_bytes(self) -> u32 {
+        1024 * match self.0 {
+            75 => 64,
+            80 | 87 | 88 => 163,
+            86 | 89 | 120 | 121 => 99,
+            _ => 227,
+        }
+    }
+
     /// The number after `sm_`.
     pub const fn sm(self) -> u16 {
         self.0

@@ -66,19 +66,15 @@ impl<'a> Q6K<'a> {
 
     /// The contract's "Dequantization": `w = (d*sc)*(q-32)` in f32.
     pub fn dequantize(self, out: &mut [f32; SUPERBLOCK]) {
-        let (d, q) = (self.d(), self.quants());
-        *out = std::array::from_fn(|i| (d * f32::from(self.scale(i / 16))) * f32::from(i16::from(q[i]) - 32));
+        *out = self.weights();
     }
 
-    /// The weights as a product with f32 activations takes them, in the accumulator's type: the
-    /// contract's "Matrix times vector", act = f32. The values of [`Self::dequantize`], except that
-    /// an infinite `d` gives NaN and zeros are positive.
+    /// The weights in the accumulator's type: exact in f32 already.
     pub fn weights<A: Accumulator>(self) -> [A; SUPERBLOCK] {
         let (d, q) = (A::from_f32(self.d()), self.quants());
         std::array::from_fn(|i| {
             let s = d * A::from_i32(i32::from(self.scale(i / 16)));
-            let byte = A::from_f32(f32::from_bits(0x4000_0000 | u32::from(q[i]) << 16)); // 2 + q/64
-            byte.fma(A::from_f32(64.0) * s, -(A::from_f32(160.0) * s))
+            s * A::from_i32(i32::from(q[i]) - 32)
         })
     }
 }

@@ -1,0 +1,135 @@
+//! Counts of what a launch executed.
+
+use std::ops::AddAssign;
+
+use super::report::Site;
+use crate::table::FormId;
+
+/// What one instruction, or a set of them, did in a launch.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Executions by a warp, however many of its lanes were active. One
+    /// whose guard held in no lane counts too, as on hardware.
+    pub warps: u64,
+    /// Executions by a lane.
+    pub lanes: u64,
+    /// Passes over shared memory's 32 banks that accesses took. An access of
+    /// 4 bytes a lane or less needs at least one, of 8 two (one for each half
+    /// of the warp with active lanes), of 16 four.
+    pub shared_passes: u64,
+    /// Of these, how many were due to bank conflicts.
+    pub bank_conflicts: u64,
+    /// 32-byte sectors of global memory that accesses asked for: the distinct
+    /// ones of each warp access, summed.
+    pub sectors: u64,
+    /// Bytes of those sectors that the lanes asked for, each once an access.
+    pub sector_bytes: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, o: Self) {
+        self.warps += o.warps;
+        self.lanes += o.lanes;
+        self.shared_passes += o.shared_passes;
+        self.bank_conflicts += o.bank_conflicts;
+        self.sectors += o.sectors;
+        self.sector_bytes += o.sector_bytes;
+    }
+}
+
+/// Counts for one instruction of the kernel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SiteCounts {
+    /// The instruction.
+    pub site: Site,
+    /// Its form.
+    pub form: FormId,
+    /// Its counts.
+    pub counts: Counts,
+}
+
+/// The counts of a launch.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Counters {
+    /// Instructions in writing order.
+    pub sites: Vec<SiteCounts>,
+    /// All of them.
+    pub total: Counts,
+}
+
+impl Counters {
+    /// The sum over the instructions for which `pick` holds, such as those of
+    /// one form or row.
+    pub fn sum(&self, pick: impl Fn(FormId) -> bool) -> Counts {
+        self.sites.iter().filter(|s| pick(s.form)).fold(Counts::default(), |mut sum, s| {
+            sum += s.counts;
+            sum
+        })
+    }
+}
+
+/// Distinct 32-byte sectors of a warp access, and the distinct bytes in them.
+/// Accesses are aligned and of at most 16 bytes, so each is in one sector.
+pub(super) fn sectors(addresses: &[u64; 32], mut mask: u32, bytes: u32) -> (u64, u64) {
+    let mut seen: [(u64, u32); 32] = [(u64::MAX, 0); 32];
+    let mut n = 0;
+    let mut last = 0;
+    while mask != 0 {
+        let lane = mask.trailing_zeros() as usize;
+        mask &= mask - 1;
+        let sector = addresses[lane] / 32;
+        let used = (((1u64 << bytes) - 1) << (addresses[lane] % 32)) as u32;
+        if seen[last].0 != sector {
+            last = seen[..n].iter().position(|s| s.0 == sector).unwrap_or(n);
+            if last == n {
+                seen[n] = (sector, 0);
+                n += 1;
+            }
+        }
+        seen[last].1 |= used;
+    }
+    (n as u64, seen[..n].iter().map(|s| u64::from(s.1.count_ones())).sum())
+}
+
+/// Passes over the banks of shared memory, and how many of them conflicts add.
+/// Lanes that read the same 4-byte word of a bank share a pass.
+pub(super) fn bank_passes(addresses: &[u64; 32], mask: u32, bytes: u32) -> (u64, u64) {
+    let words = bytes.div_ceil(4).max(1);
+    let lanes_a_phase = 32 / words;
+    let (mut passes, mut ideal) = (0, 0);
+    for phase in 0..words {
+        let phase_mask = ((1u64 << lanes_a_phase) - 1) as u32;
+        let mut lanes = mask & phase_mask.checked_shl(phase * lanes_a_phase).unwrap_or(0);
+        if lanes == 0 {
+            continue;
+        }
+        ideal += 1;
+        passes += conflict_degree(addresses, &mut lanes, words);
+    }
+    (passes, passes - ideal)
+}
+
+/// The most distinct words that one bank has to give.
+fn conflict_degree(addresses: &[u64; 32], lanes: &mut u32, words: u32) -> u64 {
+    let mut all = [0u64; 32];
+    let mut n = 0;
+    let mut in_bank = [0u8; 32];
+    let mut most = 1;
+    while *lanes != 0 {
+        let lane = lanes.trailing_zeros() as usize;
+        *lanes &= *lanes - 1;
+        for k in 0..u64::from(words) {
+            let word = addresses[lane] / 4 + k;
+            let bank = (word % 32) as usize;
+            // Only words of the same bank need be compared, and mostly there are none.
+            if in_bank[bank] > 0 && all[..n].contains(&word) {
+                continue;
+            }
+            all[n] = word;
+            n += 1;
+            in_bank[bank] += 1;
+            most = most.max(u64::from(in_bank[bank]));
+        }
+    }
+    most
+}

@@ -1,0 +1,163 @@
+//! Barriers, fences, and the ordering that accesses carry (PTX ISA 8, 9.7.13).
+
+use std::sync::Arc;
+
+use super::{Exec, Flow};
+use crate::interp::block::Stop;
+use crate::interp::report::FindingKind;
+use crate::interp::shadow::{Known, Snapshot, merge_known};
+use crate::interp::warp::{State, lanes};
+use crate::table::{Access, Barrier, BarrierReduce, Fence, Lanes, Memory, Order, Scope, Shape, WARP};
+use crate::types::Space;
+
+impl Exec<'_> {
+    /// The source operand that the table names `name`.
+    fn named(&self, name: &str) -> Option<Lanes> {
+        let (_, _, form) = *self.cx.program.sites.get(self.pc as usize)?;
+        let sources = form
+            .get()
+            .slots
+            .iter()
+            .filter(|s| s.access == Access::Read && !matches!(s.shape, Shape::Address(_) | Shape::Label));
+        let i = sources.clone().position(|s| s.name == name)?;
+        self.src(sources.take(i).map(|s| s.width()).sum())
+    }
+
+    /// A source that must be the same in all active lanes.
+    fn uniform(&self, name: &str) -> Result<Option<u64>, Stop> {
+        let Some(value) = self.named(name) else { return Ok(None) };
+        let first = value[self.mask.trailing_zeros() as usize & 31];
+        if lanes(self.mask).any(|l| value[l] != first) {
+            let message = format!("operand {name} of a barrier differs between the lanes of a warp");
+            return Err(self.fault(FindingKind::BadOperand, self.mask, message));
+        }
+        Ok(Some(first))
+    }
+
+    pub(super) fn barrier(&mut self, barrier: Barrier) -> Result<Flow, Stop> {
+        match barrier {
+            Barrier::Warp => Ok(self.converge(0)?.unwrap_or(Flow::Next)),
+            Barrier::Sync { aligned } => self.arrive(aligned, None, true),
+            Barrier::Arrive { aligned } => self.arrive(aligned, None, false),
+            Barrier::Reduce { op, aligned } => self.arrive(aligned, Some(op), true),
+            // A cluster is one block: its barrier is the block's own, apart from the numbered ones.
+            Barrier::ClusterArrive | Barrier::ClusterWait => {
+                let message = "barrier.cluster is not interpreted".to_owned();
+                Err(self.fault(FindingKind::Unsupported, self.mask, message))
+            }
+        }
+    }
+
+    fn arrive(&mut self, aligned: bool, reduce: Option<BarrierReduce>, wait: bool) -> Result<Flow, Stop> {
+        if aligned && self.mask != self.warp.live && self.out_of_order {
+            // It got here out of turn; the others may still come.
+            return Ok(Flow::Retry(State::Ready));
+        }
+        self.count();
+        if self.mask == 0 {
+            return Ok(Flow::Next);
+        }
+        let id = self.uniform("a")?.unwrap_or(0);
+        let Some(id) = u8::try_from(id).ok().filter(|&id| id < 16) else {
+            let message = format!("barrier {id}; a block has barriers 0 to 15");
+            return Err(self.fault(FindingKind::BadOperand, self.mask, message));
+        };
+        let expected = self.uniform("b")?.map(|n| n as u32);
+        if let Some(n) = expected.filter(|n| n % 32 != 0 || *n == 0 || *n > 1024) {
+            let message = format!("a barrier for {n} threads; the number must be a multiple of 32 up to 1024");
+            return Err(self.fault(FindingKind::BadOperand, self.mask, message));
+        }
+        if aligned && self.mask != self.warp.live {
+            let away = self.warp.live & !self.mask;
+            self.find(FindingKind::BarrierDivergence, self.mask, || {
+                format!(
+                    "all threads of a warp must execute this barrier together, but lanes {away:#010x} are elsewhere"
+                )
+            });
+        }
+        let held = match (reduce, self.named("c").or_else(|| self.named("p"))) {
+            (Some(_), Some(p)) => lanes(self.mask).filter(|&l| p[l] & 1 == 1).count() as u32,
+            _ => 0,
+        };
+        let snapshot = self.st.release(self.warp.id);
+        // Where a number is given, a warp counts as 32 threads even if it has fewer.
+        let absent = if expected.is_some() && self.mask == self.warp.live { !self.warp.live } else { 0 };
+        let (mask, pc, warp) = (self.mask, self.pc, self.warp.id);
+        let b = &mut self.st.barriers[usize::from(id)];
+        if b.arrived == 0 {
+            (b.pc, b.warp, b.lanes, b.expected, b.reduce) = (pc, warp, mask, expected, reduce);
+        } else if b.expected != expected || b.reduce != reduce {
+            let message = format!("barrier {id} is in use with another thread count or reduction");
+            return Err(self.fault(FindingKind::BadOperand, mask, message));
+        } else if b.pc != pc {
+            b.other_pc = Some(pc);
+        }
+        b.arrived += (mask | absent).count_ones();
+        b.voted += mask.count_ones();
+        b.held += held;
+        b.clock.merge(&snapshot);
+        self.st.complete_barrier(id);
+        Ok(if wait { Flow::Wait(State::Barrier(id)) } else { Flow::Next })
+    }
+
+    pub(super) fn fence(&mut self, fence: Fence) {
+        let Fence::Thread(scope) = fence else { return };
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        let warp = self.warp.id;
+        if let Some(seen) = self.st.sync.pending[warp as usize].take() {
+            self.st.order.acquire(warp, &seen);
+        }
+        let snapshot = self.st.release(warp);
+        self.st.sync.fenced[warp as usize] = Some((snapshot, scope >= Scope::Gpu));
+    }
+
+    /// Before a write: what it, or a fence before it, publishes at its addresses.
+    pub(super) fn before_write(&mut self, space: Space, mask: u32, at: &[u64; WARP], m: &Memory) {
+        if m.order == Order::Weak || !self.cx.options.check.races {
+            return;
+        }
+        let warp = self.warp.id;
+        let published = if matches!(m.order, Order::Release | Order::AcqRel) {
+            std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+            Some((self.st.release(warp), m.scope >= Scope::Gpu))
+        } else {
+            let wide = m.order == Order::Volatile || m.scope >= Scope::Gpu;
+            self.st.sync.fenced[warp as usize].clone().map(|(snapshot, gpu)| (snapshot, gpu && wide))
+        };
+        let Some((snapshot, device)) = published else { return };
+        for lane in lanes(mask) {
+            self.st.sync.places.entry((space == Space::Shared, at[lane])).or_default().merge(&snapshot);
+        }
+        if device && space == Space::Global {
+            let mut known: Known = snapshot.others.clone();
+            merge_known(&mut known, &Arc::new([(self.st.number, Arc::from(&snapshot.warps[..]))].into()));
+            lanes(mask).for_each(|lane| self.cx.device.publish(at[lane], &known));
+        }
+    }
+
+    /// After a read: what was published at its addresses is acquired, now or
+    /// at the next fence.
+    pub(super) fn after_read(&mut self, space: Space, mask: u32, at: &[u64; WARP], m: &Memory) {
+        if m.order == Order::Weak || !self.cx.options.check.races {
+            return;
+        }
+        let mut seen: Option<Snapshot> = None;
+        for lane in lanes(mask) {
+            if let Some(place) = self.st.sync.places.get(&(space == Space::Shared, at[lane])) {
+                seen.get_or_insert_default().merge(place);
+            }
+            let wide = m.order == Order::Volatile || m.scope >= Scope::Gpu;
+            if let Some(known) = (wide && space == Space::Global).then(|| self.cx.device.read(at[lane])).flatten() {
+                merge_known(&mut seen.get_or_insert_default().others, &known);
+            }
+        }
+        let Some(seen) = seen else { return };
+        let warp = self.warp.id;
+        if matches!(m.order, Order::Acquire | Order::AcqRel) {
+            std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+            self.st.order.acquire(warp, &seen);
+        } else {
+            self.st.sync.pending[warp as usize].get_or_insert_default().merge(&seen);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Loads and stores.
+
+use super::{Exec, write};
+use crate::interp::block::Stop;
+use crate::interp::counters;
+use crate::interp::program::AddrBase;
+use crate::interp::report::FindingKind;
+use crate::interp::shadow::{Access, By, Strength};
+use crate::interp::warp::lanes;
+use crate::table::window;
+use crate::table::{Memory, Order, Scope, WARP};
+use crate::types::Space;
+
+/// How strong an access is, for races.
+fn strength(m: &Memory) -> Strength {
+    match m.order {
+        Order::Weak => Strength::Weak,
+        Order::Volatile => Strength::Strong(Scope::Sys),
+        _ => Strength::Strong(m.scope),
+    }
+}
+
+impl Exec<'_> {
+    /// The address in each lane of memory operand `i`.
+    pub(super) fn addresses(&self, i: usize) -> [u64; WARP] {
+        let Some(addr) = self.cx.program.addrs(self.code).get(i) else { return [0; WARP] };
+        match addr.base {
+            AddrBase::Fixed => [addr.offset as u64; WARP],
+            AddrBase::Reg64(r) => self.warp.regs[r as usize].map(|a| a.wrapping_add_signed(addr.offset)),
+            AddrBase::Reg32(r) => {
+                self.warp.regs[r as usize].map(|a| u64::from((a as u32).wrapping_add(addr.offset as u32)))
+            }
+        }
+    }
+
+    /// Calls `f` with the lanes of each space that an access touches, and
+    /// their addresses in that space.
+    pub(super) fn by_space(
+        &mut self,
+        space: Space,
+        addresses: &[u64; WARP],
+        mut f: impl FnMut(&mut Self, Space, u32, &[u64; WARP]) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        if space != Space::Generic {
+            return f(self, space, self.mask, addresses);
+        }
+        let mut rest = self.mask;
+        while rest != 0 {
+            let space = window::space_of(addresses[rest.trailing_zeros() as usize]);
+            let mask = lanes(rest).filter(|&l| window::space_of(addresses[l]) == space).fold(0, |m, l| m | 1 << l);
+            let base = window::base(space);
+            f(self, space, mask, &addresses.map(|a| a.wrapping_sub(base)))?;
+            rest &= !mask;
+        }
+        Ok(())
+    }
+
+    pub(super) fn load(&mut self, m: Memory) -> Result<(), Stop> {
+        let addresses = self.addresses(0);
+        let mut values = [0u128; WARP];
+        self.by_space(m.space, &addresses, |this, space, mask, at| this.load_in(space, mask, at, &m, &mut values))?;
+        let bits = m.ty.bits();
+        let keep = u64::MAX >> (64 - bits.min(64));
+        for (k, dst) in self.cx.program.dsts(self.code).iter().enumerate() {
+            let shift = bits * k as u32;
+            write(self.warp, dst, &values.map(|v| v.checked_shr(shift).unwrap_or(0) as u64 & keep), self.mask);
+        }
+        Ok(())
+    }
+
+    fn load_in(
+        &mut self,
+        space: Space,
+        mask: u32,
+        at: &[u64; WARP],
+        m: &Memory,
+        values: &mut [u128; WARP],
+    ) -> Result<(), Stop> {
+        let bytes = m.bytes();
+        self.check(space, mask, at, bytes)?;
+        let unwritten = self.read(space, mask, at, bytes, m.order != Order::Weak, values);
+        self.unwritten(space, unwritten, at, bytes);
+        self.after_read(space, mask, at, m);
+        let access = Access { write: false, strength: strength(m), read_only: m.read_only };
+        self.touch(space, mask, at, bytes, access, None);
+        Ok(())
+    }
+
+    /// Reads, and gives the lanes that read unwritten bytes.
+    pub(super) fn read(
+        &mut self,
+        space: Space,
+        mask: u32,
+        at: &[u64; WARP],
+        bytes: u32,
+        strong: bool,
+        values: &mut [u128; WARP],
+    ) -> u32 {
+        let mut unwritten = 0;
+        match space {
+            Space::Shared | Space::Const | Space::Param => {
+                let memory = match space {
+                    Space::Shared => &self.st.shared,
+                    Space::Const => &self.cx.consts,
+                    _ => &self.cx.params,
+                };
+                for lane in lanes(mask) {
+                    values[lane] = memory.load(at[lane], bytes);
+                    unwritten |= u32::from(!memory.is_init(at[lane], bytes)) << lane;
+                }
+            }
+            Space::Local => {
+                for lane in lanes(mask) {
+                    let at = self.local(lane, at[lane]);
+                    values[lane] = self.st.local.load(at, bytes);
+                    unwritten |= u32::from(!self.st.local.is_init(at, bytes)) << lane;
+                }
+            }
+            Space::Global | Space::Generic => {
+                let _step = (strong && bytes > 4).then(|| self.cx.memory.wide_step());
+                let mut alloc = None;
+                for lane in lanes(mask) {
+                    let a = at[lane];
+                    if !alloc.is_some_and(|b: &crate::interp::memory::Alloc| b.holds(a, bytes)) {
+                        alloc = self.cx.memory.near(a);
+                    }
+                    let Some(alloc) = alloc else { continue };
+                    values[lane] = alloc.load(a, bytes);
+                    unwritten |= u32::from(!alloc.is_init(a, bytes)) << lane;
+                }
+            }
+        }
+        unwritten
+    }
+
+    /// Reports reads of unwritten bytes.
+    pub(super) fn unwritten(&mut self, space: Space, lanes: u32, at: &[u64; WARP], bytes: u32) {
+        if lanes != 0 && self.cx.options.check.uninit {
+            let lane = lanes.trailing_zeros();
+            let address = at[lane as usize];
+            self.find(FindingKind::Uninitialized, lanes, || {
+                format!("lane {lane} reads {bytes} bytes of {space} memory at {address:#x} that nobody has written")
+            });
+        }
+    }
+
+    pub(super) fn store(&mut self, m: Memory) -> Result<(), Stop> {
+        let addresses = self.addresses(0);
+        let mut values = [0u128; WARP];
+        let bits = m.ty.bits();
+        let keep = u64::MAX >> (64 - bits.min(64));
+        for k in 0..self.cx.program.srcs(self.code).len() {
+            let src = self.src_or(k, 0);
+            for lane in lanes(self.mask) {
+                values[lane] |= u128::from(src[lane] & keep).checked_shl(bits * k as u32).unwrap_or(0);
+            }
+        }
+        self.by_space(m.space, &addresses, |this, space, mask, at| this.store_in(space, mask, at, &m, &values))
+    }
+
+    fn store_in(
+        &mut self,
+        space: Space,
+        mask: u32,
+        at: &[u64; WARP],
+        m: &Memory,
+        values: &[u128; WARP],
+    ) -> Result<(), Stop> {
+        let bytes = m.bytes();
+        self.check(space, mask, at, bytes)?;
+        if matches!(space, Space::Const | Space::Param) {
+            let message = format!("{space} memory cannot be written");
+            return Err(self.fault(FindingKind::ReadOnlySpace, mask, message));
+        }
+        self.before_write(space, mask, at, m);
+        let access = Access { write: true, strength: strength(m), read_only: false };
+        self.touch(space, mask, at, bytes, access, Some(values));
+        self.write(space, mask, at, bytes, m.order != Order::Weak, values);
+        Ok(())
+    }
+
+    /// Writes values; in bounds.
+    pub(super) fn write(
+        &mut self,
+        space: Space,
+        mask: u32,
+        at: &[u64; WARP],
+        bytes: u32,
+        strong: bool,
+        values: &[u128; WARP],
+    ) {
+        match space {
+            Space::Shared => lanes(mask).for_each(|lane| self.st.shared.store(at[lane], bytes, values[lane])),
+            Space::Local => lanes(mask).for_each(|lane| {
+                let at = self.local(lane, at[lane]);
+                self.st.local.store(at, bytes, values[lane]);
+            }),
+            _ => {
+                let _step = (strong && bytes > 4).then(|| self.cx.memory.wide_step());
+                for lane in lanes(mask) {
+                    if let Some(alloc) = self.cx.memory.near(at[lane]) {
+                        alloc.store(at[lane], bytes, values[lane]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where a lane's local address lies in the block's local memory.
+    fn local(&self, lane: usize, at: u64) -> u64 {
+        (u64::from(self.warp.id) * WARP as u64 + lane as u64) * self.cx.layout.local_bytes + at
+    }
+
+    /// Faults on misaligned and out-of-bounds lanes.
+    pub(super) fn check(&self, space: Space, mask: u32, at: &[u64; WARP], bytes: u32) -> Result<(), Stop> {
+        let all = lanes(mask).fold(0, |all, lane| all | at[lane]);
+        if all & u64::from(bytes - 1) != 0 {
+            let bad: u32 = lanes(mask).filter(|&l| at[l] % u64::from(bytes) != 0).fold(0, |m, l| m | 1 << l);
+            let lane = bad.trailing_zeros();
+            let address = at[lane as usize];
+            let message = format!(
+                "lane {lane} accesses {bytes} bytes of {space} memory at {address:#x}, which is no multiple of {bytes}"
+            );
+            return Err(self.fault(FindingKind::Misaligned, bad, message));
+        }
+        let mut bad = 0;
+        if matches!(space, Space::Global | Space::Generic) {
+            let mut alloc = None;
+            for lane in lanes(mask) {
+                if !alloc.is_some_and(|b: &crate::interp::memory::Alloc| b.holds(at[lane], bytes)) {
+                    alloc = self.cx.memory.near(at[lane]);
+                    bad |= u32::from(!alloc.is_some_and(|b| b.holds(at[lane], bytes))) << lane;
+                }
+            }
+        } else {
+            let size = self.space_bytes(space);
+            for lane in lanes(mask) {
+                bad |= u32::from(at[lane] >= size || size - at[lane] < u64::from(bytes)) << lane;
+            }
+        }
+        if bad == 0 {
+            return Ok(());
+        }
+        let lane = bad.trailing_zeros();
+        let address = at[lane as usize];
+        let whereabouts = match self.cx.memory.near(address) {
+            _ if space != Space::Global => format!("the kernel has {} bytes there", self.space_bytes(space)),
+            Some(a) if address >= a.buffer.address => {
+                format!(
+                    "byte {} of the buffer of {} bytes at {:#x}",
+                    address - a.buffer.address,
+                    a.buffer.len,
+                    a.buffer.address
+                )
+            }
+            Some(a) => format!("{} bytes before the buffer at {:#x}", a.buffer.address - address, a.buffer.address),
+            None => "no buffer is near".to_owned(),
+        };
+        let message = format!("lane {lane} accesses {bytes} bytes of {space} memory at {address:#x}: {whereabouts}");
+        Err(self.fault(FindingKind::OutOfBounds, bad, message))
+    }
+
+    fn space_bytes(&self, space: Space) -> u64 {
+        match space {
+            Space::Shared => self.st.shared.len(),
+            Space::Local => self.cx.layout.local_bytes,
+            Space::Const => self.cx.consts.len(),
+            Space::Param => self.cx.params.len(),
+            Space::Global | Space::Generic => 0,
+        }
+    }
+
+    /// Counts an access and looks for races. `values` are what a store writes.
+    pub(super) fn touch(
+        &mut self,
+        space: Space,
+        mask: u32,
+        at: &[u64; WARP],
+        bytes: u32,
+        access: Access,
+        values: Option<&[u128; WARP]>,
+    ) {
+        if self.cx.options.count {
+            let c = &mut self.st.counts[self.pc as usize];
+            match space {
+                Space::Shared => {
+                    let (passes, conflicts) = counters::bank_passes(at, mask, bytes);
+                    c.shared_passes += passes;
+                    c.bank_conflicts += conflicts;
+                }
+                Space::Global => {
+                    let (sectors, used) = counters::sectors(at, mask, bytes);
+                    c.sectors += sectors;
+                    c.sector_bytes += used;
+                }
+                _ => {}
+            }
+        }
+        if matches!(space, Space::Shared | Space::Global) {
+            let by = By { pc: self.pc, warp: self.warp.id, serial: self.st.steps as u16 };
+            self.st.shadow_access(by, space, mask, at, bytes, access, values);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Execution of one warp.
+
+mod approx;
+mod atomic;
+mod barrier;
+mod load_store;
+mod shuffle;
+mod special;
+mod vote;
+
+pub(super) use approx::mix;
+
+use super::block::{BlockState, Context, Stop};
+use super::program::{Code, Dst, Src, Step};
+use super::report::FindingKind;
+use super::warp::{Group, State, TURN, Warp};
+use crate::table::{Lanes, Vote, WARP};
+
+/// What follows an instruction.
+enum Flow {
+    Next,
+    /// The group waits, and has left the instruction behind.
+    Wait(State),
+    /// The group waits to execute the instruction.
+    Retry(State),
+}
+
+/// One instruction of one warp.
+struct Exec<'a> {
+    cx: &'a Context<'a>,
+    st: &'a mut BlockState,
+    warp: &'a mut Warp,
+    code: &'a Code,
+    pc: u32,
+    /// Lanes for which the guard holds.
+    mask: u32,
+    /// The group's lanes.
+    group: u32,
+    out_of_order: bool,
+}
+
+/// Runs a warp until it waits, ends or has executed `quantum` instructions.
+/// Gives the number executed.
+pub(super) fn run(cx: &Context, st: &mut BlockState, warp: &mut Warp, quantum: u64) -> Result<u64, Stop> {
+    let mut left = quantum;
+    while left > 0 {
+        let Some(pick) = warp.pick() else { break };
+        let mut group = warp.groups[pick.group];
+        let mut turn = if pick.out_of_order { TURN.min(left) } else { left };
+        let before = turn;
+        let outcome = run_group(cx, st, warp, &mut group, &pick, &mut turn);
+        left = left.saturating_sub(before - turn);
+        warp.groups[pick.group] = group;
+        if group.mask == 0 {
+            warp.groups.swap_remove(pick.group);
+        }
+        outcome?;
+    }
+    Ok(quantum - left)
+}
+
+fn run_group(
+    cx: &Context,
+    st: &mut BlockState,
+    warp: &mut Warp,
+    group: &mut Group,
+    pick: &super::warp::Pick,
+    left: &mut u64,
+) -> Result<(), Stop> {
+    while *left > 0 && group.pc < pick.limit {
+        let pc = group.pc;
+        let code = &cx.program.code[pc as usize];
+        let mask = match code.guard {
+            None => group.mask,
+            Some((reg, negated)) => {
+                group.mask & (predicate(&warp.regs[reg as usize]) ^ if negated { u32::MAX } else { 0 })
+            }
+        };
+        *left -= 1;
+        st.steps += 1;
+        if st.steps > cx.options.max_steps {
+            return Err(st.step_limit(cx, warp, pc, group.mask));
+        }
+        let mut exec = Exec {
+            cx,
+            st: &mut *st,
+            warp: &mut *warp,
+            code,
+            pc,
+            mask,
+            group: group.mask,
+            out_of_order: pick.out_of_order,
+        };
+        match code.step {
+            Step::Lane(f) => {
+                exec.count();
+                if mask != 0 {
+                    exec.lane(f);
+                }
+                group.pc += 1;
+            }
+            Step::Branch(target) => {
+                exec.count();
+                let stay = group.mask & !mask;
+                group.pc += 1;
+                if mask != 0 {
+                    if stay != 0 {
+                        warp.groups.push(Group { pc: target, mask, state: State::Ready });
+                        group.mask = stay;
+                        return Ok(());
+                    }
+                    group.pc = target;
+                    if warp.groups.len() > 1 {
+                        return Ok(());
+                    }
+                }
+            }
+            Step::Exit => {
+                exec.count();
+                group.pc += 1;
+                if mask != 0 {
+                    group.mask &= !mask;
+                    warp.live &= !mask;
+                    warp.wake_warp_waiters();
+                    st.exited(mask.count_ones());
+                    return Ok(());
+                }
+            }
+            _ => match exec.other()? {
+                Flow::Next => group.pc += 1,
+                Flow::Wait(state) => {
+                    group.pc += 1;
+                    group.state = state;
+                    return Ok(());
+                }
+                Flow::Retry(state) => {
+                    group.state = state;
+                    return Ok(());
+                }
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The lanes whose predicate is true.
+fn predicate(lanes: &Lanes) -> u32 {
+    lanes.iter().enumerate().fold(0, |mask, (i, &p)| mask | ((p as u32 & 1) << i))
+}
+
+impl Exec<'_> {
+    /// Counts the instruction as executed.
+    #[inline]
+    fn count(&mut self) {
+        if self.cx.options.count {
+            let c = &mut self.st.counts[self.pc as usize];
+            c.warps += 1;
+            c.lanes += u64::from(self.mask.count_ones());
+        }
+    }
+
+    #[inline]
+    fn lane(&mut self, f: crate::table::LaneFn) {
+        let n = self.gather();
+        let m = self.cx.program.dsts(self.code).len();
+        f(&mut self.st.dst[..m], &self.st.src[..n]);
+        self.scatter();
+    }
+
+    /// Copies the sources into the scratch area.
+    #[inline]
+    fn gather(&mut self) -> usize {
+        let srcs = self.cx.program.srcs(self.code);
+        for (i, src) in srcs.iter().enumerate() {
+            match *src {
+                Src::Reg(r) => self.st.src[i] = self.warp.regs[r as usize],
+                Src::Imm(bits) => self.st.src[i] = [bits; WARP],
+                _ => self.st.src[i] = self.source(src),
+            }
+        }
+        srcs.len()
+    }
+
+    fn source(&self, src: &Src) -> Lanes {
+        match *src {
+            Src::Reg(r) => self.warp.regs[r as usize],
+            Src::Not(r) => self.warp.regs[r as usize].map(|p| p & 1 ^ 1),
+            Src::Imm(bits) => [bits; WARP],
+            Src::Special(special) => self.special(special),
+            Src::Absent => [0; WARP],
+        }
+    }
+
+    /// The lanes of source `i`, `None` where it is left out.
+    fn src(&self, i: usize) -> Option<Lanes> {
+        match self.cx.program.srcs(self.code).get(i) {
+            None | Some(Src::Absent) => None,
+            Some(src) => Some(self.source(src)),
+        }
+    }
+
+    /// Source `i`, or a default in every lane.
+    fn src_or(&self, i: usize, default: u64) -> Lanes {
+        self.src(i).unwrap_or([default; WARP])
+    }
+
+    /// Writes the scratch results of active lanes to their registers.
+    #[inline]
+    fn scatter(&mut self) {
+        for (i, dst) in self.cx.program.dsts(self.code).iter().enumerate() {
+            write(self.warp, dst, &self.st.dst[i], self.mask);
+        }
+    }
+
+    /// Writes result `i` in the active lanes.
+    fn set(&mut self, i: usize, value: &Lanes) {
+        if let Some(dst) = self.cx.program.dsts(self.code).get(i) {
+            write(self.warp, dst, value, self.mask);
+        }
+    }
+
+    fn other(&mut self) -> Result<Flow, Stop> {
+        match self.code.step {
+            Step::Shuffle(s) => return self.converge(3).map(|flow| flow.unwrap_or_else(|| self.shuffle(s))),
+            Step::Vote(v) => {
+                return self
+                    .converge(usize::from(!matches!(v, Vote::Elect)))
+                    .map(|flow| flow.unwrap_or_else(|| self.vote(v)));
+            }
+            Step::Barrier(b) => return self.barrier(b),
+            _ => self.count(),
+        }
+        match self.code.step {
+            _ if self.mask == 0 => {}
+            Step::Approx(f, tolerance) => self.approx(f, tolerance),
+            Step::Load(m) => self.load(m)?,
+            Step::Store(m) => self.store(m)?,
+            Step::Atomic(m, a) => self.atomic(m, a)?,
+            Step::ActiveMask => self.set(0, &[u64::from(self.mask); WARP]),
+            Step::Fence(f) => self.fence(f),
+            Step::Async(a) => return Err(self.fault(FindingKind::Unsupported, self.mask, format!("{a:?}"))),
+            Step::Matrix(m) => return Err(self.fault(FindingKind::Unsupported, self.mask, format!("{m:?}"))),
+            Step::Trap => {
+                return Err(self.fault(FindingKind::Trap, self.mask, "the kernel executed a trap".to_owned()));
+            }
+            _ => {}
+        }
+        Ok(Flow::Next)
+    }
+
+    /// A finding that ends the launch.
+    fn fault(&self, kind: FindingKind, lanes: u32, message: String) -> Stop {
+        self.st.fault(kind, self.pc, self.warp.id, lanes, message)
+    }
+
+    /// A finding after which execution goes on.
+    fn find(&mut self, kind: FindingKind, lanes: u32, message: impl FnOnce() -> String) {
+        self.st.find(kind, self.pc, self.warp.id, lanes, message);
+    }
+}
+
+/// Writes lanes to a register under a mask.
+#[inline]
+pub(super) fn write(warp: &mut Warp, dst: &Dst, value: &Lanes, mask: u32) {
+    if dst.reg == Dst::SINK {
+        return;
+    }
+    let reg = &mut warp.regs[dst.reg as usize];
+    if let Some((from, to)) = dst.extend {
+        let (up, keep) = (64 - from, u64::MAX >> (64 - to));
+        let extended = value.map(|v| (((v << up) as i64 >> up) as u64) & keep);
+        blend(reg, &extended, mask);
+    } else {
+        blend(reg, value, mask);
+    }
+}
+
+#[inline]
+fn blend(reg: &mut Lanes, value: &Lanes, mask: u32) {
+    if mask == u32::MAX {
+        *reg = *value;
+    } else {
+        for lane in 0..WARP {
+            let keep = u64::from(mask >> lane & 1).wrapping_sub(1);
+            reg[lane] = reg[lane] & keep | value[lane] & !keep;
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Launching a kernel on the interpreter.
+
+use smallvec::SmallVec;
+use thiserror::Error;
+
+use super::block::Context;
+use super::bytes::Bytes;
+use super::layout::Layout;
+use super::memory::{Buffer, Memory, MemoryError};
+use super::program::Program;
+use super::report::Report;
+use super::sync::Device;
+use super::{Options, grid};
+use crate::ir::{Kernel, Module};
+use crate::types::Space;
+use crate::verify::Validated;
+
+/// A kernel argument: the bytes of a parameter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Arg(SmallVec<[u8; 8]>);
+
+impl Arg {
+    /// The bytes of an array parameter.
+    pub fn bytes(bytes: &[u8]) -> Arg {
+        Arg(SmallVec::from_slice(bytes))
+    }
+}
+
+macro_rules! args {
+    ($($t:ty),*) => {$(
+        impl From<$t> for Arg {
+            fn from(x: $t) -> Arg {
+                Arg::bytes(&x.to_le_bytes())
+            }
+        }
+    )*};
+}
+args!(u8, u16, u32, u64, i8, i16, i32, i64, f32, f64);
+
+impl From<Buffer> for Arg {
+    fn from(buffer: Buffer) -> Arg {
+        Arg::from(buffer.address)
+    }
+}
+
+/// Why a launch does not start.
+#[derive(Clone, PartialEq, Debug, Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// No such kernel.
+    #[error("the module has no kernel `{name}`; it has {}", .known.join(", "))]
+    NoKernel {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// Too many or too few arguments.
+    #[error("kernel `{kernel}` takes {expected} arguments, and got {got}")]
+    ArgCount {
+        /// The kernel.
+        kernel: String,
+        /// Its parameters.
+        expected: usize,
+        /// Arguments given.
+        got: usize,
+    },
+    /// An argument of the wrong size.
+    #[error("argument {index} of kernel `{kernel}` (`{param}`) has {expected} bytes, and got {got}")]
+    ArgSize {
+        /// The kernel.
+        kernel: String,
+        /// Which parameter, from 0.
+        index: usize,
+        /// Its name.
+        param: String,
+        /// Its size.
+        expected: u64,
+        /// Bytes given.
+        got: u64,
+    },
+    /// A grid or block shape that no GPU takes, or the kernel does not.
+    #[error("kernel `{kernel}`, {what} {shape:?}: {why}")]
+    Shape {
+        /// The kernel.
+        kernel: String,
+        /// Grid, block or cluster.
+        what: &'static str,
+        /// The shape.
+        shape: [u32; 3],
+        /// What is allowed.
+        why: String,
+    },
+    /// More shared memory than a block can have.
+    #[error("kernel `{kernel}` needs {need} bytes of shared memory a block; the target has {most}")]
+    Shared {
+        /// The kernel.
+        kernel: String,
+        /// Static and dynamic bytes.
+        need: u64,
+        /// The most on the module's target.
+        most: u64,
+    },
+    /// Sizes that overflow, or more memory than the interpreter gives a block.
+    #[error("kernel `{kernel}`: {why}")]
+    Size {
+        /// The kernel.
+        kernel: String,
+        /// Which size.
+        why: String,
+    },
+    /// No room for the module's global variables.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+}
+
+/// A module's `.global` variables, placed in a [`Memory`]. They keep their
+/// values from launch to launch, as on a device while the module is loaded.
+#[derive(Clone, Debug)]
+pub struct Globals {
+    /// Address of each module variable; 0 for those in other spaces.
+    addresses: Vec<u64>,
+    buffers: Vec<(String, Buffer)>,
+}
+
+impl Globals {
+    /// Places a module's global variables, with their initial values.
+    ///
+    /// # Errors
+    /// If there is no room for them.
+    pub fn load(module: &Validated, memory: &mut Memory) -> Result<Globals, MemoryError> {
+        Self::place(module.module(), memory)
+    }
+
+    fn place(module: &Module, memory: &mut Memory) -> Result<Globals, MemoryError> {
+        let mut globals = Globals { addresses: vec![0; module.variables.len()], buffers: Vec::new() };
+        for (v, address) in module.variables.iter().zip(&mut globals.addresses) {
+            if v.space != Space::Global {
+                continue;
+            }
+            let len = v.bytes().ok_or(MemoryError::Full(u64::MAX))?;
+            let mut bytes = vec![0; usize::try_from(len).map_err(|_| MemoryError::Full(len))?];
+            let n = v.init.len().min(bytes.len());
+            bytes[..n].copy_from_slice(&v.init[..n]);
+            let buffer = memory.alloc(&bytes, u64::from(v.align.max(1)))?;
+            *address = buffer.address;
+            globals.buffers.push((v.name.clone(), buffer));
+        }
+        Ok(globals)
+    }
+
+    /// The variable of this name.
+    pub fn get(&self, name: &str) -> Option<Buffer> {
+        self.buffers.iter().find(|(n, _)| n == name).map(|(_, b)| *b)
+    }
+
+    /// Gives the variables' memory back.
+    pub fn free(self, memory: &mut Memory) {
+        for (_, buffer) in self.buffers {
+            // Only a buffer that the caller has freed already is unknown.
+            let _ = memory.free(buffer);
+        }
+    }
+}
+
+/// A launch of one kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    /// The module.
+    pub module: &'a Validated,
+    /// The kernel's name.
+    pub kernel: &'a str,
+    /// Blocks in x, y, z.
+    pub grid: [u32; 3],
+    /// Threads of a block in x, y, z.
+    pub block: [u32; 3],
+    /// Bytes of dynamic shared memory.
+    pub dynamic_shared: u32,
+    /// One for each parameter.
+    pub args: &'a [Arg],
+    /// The module's global variables; without them, each launch has fresh ones.
+    pub globals: Option<&'a Globals>,
+    /// How to run it.
+    pub options: &'a Options,
+}
+
+/// Local memory of a block, and const memory, that the interpreter gives.
+const MOST_BYTES: u64 = 1 << 30;
+
+impl Launch<'_> {
+    /// Runs the kernel to its end, or to the first fault.
+    ///
+    /// # Errors
+    /// If the arguments or shapes are not what the kernel or a GPU takes;
+    /// nothing has run then.
+    pub fn run(&self, memory: &mut Memory) -> Result<Report, LaunchError> {
+        let module = self.module.module();
+        let kernel = module.kernels.iter().find(|k| k.name == self.kernel).ok_or_else(|| LaunchError::NoKernel {
+            name: self.kernel.to_owned(),
+            known: module.kernels.iter().map(|k| k.name.clone()).collect(),
+        })?;
+        self.check_shapes(kernel)?;
+        let fresh = if self.globals.is_none() { Some(Globals::place(module, memory)?) } else { None };
+        let addresses = self.globals.or(fresh.as_ref()).map_or(&[][..], |g| &g.addresses);
+        let report = self.run_on(module, kernel, addresses, memory);
+        if let Some(globals) = fresh {
+            globals.free(memory);
+        }
+        report
+    }
+
+    fn run_on(
+        &self,
+        module: &Module,
+        kernel: &Kernel,
+        globals: &[u64],
+        memory: &Memory,
+    ) -> Result<Report, LaunchError> {
+        let size = |why: &str| LaunchError::Size { kernel: kernel.name.clone(), why: why.to_owned() };
+        let layout = Layout::new(module, kernel, self.dynamic_shared, globals)
+            .ok_or_else(|| size("the sizes of its variables overflow"))?;
+        let most = u64::from(module.target.max_shared_bytes());
+        if layout.shared_bytes > most {
+            let (kernel, need) = (kernel.name.clone(), layout.shared_bytes);
+            return Err(LaunchError::Shared { kernel, need, most });
+        }
+        let threads = u64::from(self.block.iter().product::<u32>().next_multiple_of(32));
+        if layout.local_bytes.saturating_mul(threads) > MOST_BYTES || layout.const_bytes > MOST_BYTES {
+            return Err(size("its local or const memory exceeds the interpreter's 1 GiB a block"));
+        }
+        let params = self.params(kernel, &layout)?;
+        let program = Program::decode(kernel, &layout).map_err(|why| size(&why))?;
+        let cx = Context {
+            module,
+            kernel,
+            program,
+            params: Bytes::new(params),
+            consts: Bytes::new(layout.consts(module)),
+            layout,
+            memory,
+            grid: self.grid,
+            block: self.block,
+            dynamic_shared: self.dynamic_shared,
+            options: self.options,
+            device: Device::default(),
+        };
+        Ok(grid::run(&cx))
+    }
+
+    fn params(&self, kernel: &Kernel, layout: &Layout) -> Result<Vec<u8>, LaunchError> {
+        let name = || kernel.name.clone();
+        if self.args.len() != kernel.params.len() {
+            let (expected, got) = (kernel.params.len(), self.args.len());
+            return Err(LaunchError::ArgCount { kernel: name(), expected, got });
+        }
+        let mut bytes = vec![0; layout.param_bytes as usize];
+        for (index, ((arg, param), &at)) in self.args.iter().zip(&kernel.params).zip(&layout.params).enumerate() {
+            let expected = u64::from(param.ty.bytes()) * u64::from(param.len.unwrap_or(1));
+            let got = arg.0.len() as u64;
+            if got != expected {
+                let param = param.name.clone();
+                return Err(LaunchError::ArgSize { kernel: name(), index, param, expected, got });
+            }
+            bytes[at as usize..][..arg.0.len()].copy_from_slice(&arg.0);
+        }
+        Ok(bytes)
+    }
+
+    fn check_shapes(&self, kernel: &Kernel) -> Result<(), LaunchError> {
+        let wrong =
+            |what, shape, why: String| Err(LaunchError::Shape { kernel: kernel.name.clone(), what, shape, why });
+        let [gx, gy, gz] = self.grid;
+        if gx == 0 || gy == 0 || gz == 0 || gx > i32::MAX as u32 || gy > 65535 || gz > 65535 {
+            return wrong("grid", self.grid, "a grid has 1 to 2147483647, 65535, 65535 blocks".to_owned());
+        }
+        let [x, y, z] = self.block;
+        let threads = self.block.iter().map(|&n| u64::from(n)).product::<u64>();
+        if threads == 0 || threads > 1024 || x > 1024 || y > 1024 || z > 64 {
+            return wrong("block", self.block, "a block has 1 to 1024 threads, at most 64 in z".to_owned());
+        }
+        if let Some(required) = kernel.bounds.required.filter(|&r| r != self.block) {
+            return wrong("block", self.block, format!("the kernel requires {required:?} (.reqntid)"));
+        }
+        if let Some(most) = kernel.bounds.max_threads {
+            let limit = most.iter().map(|&n| u64::from(n)).product::<u64>();
+            if threads > limit {
+                return wrong("block", self.block, format!("the kernel takes at most {limit} threads (.maxntid)"));
+            }
+        }
+        if let Some(cluster) = kernel.bounds.cluster.filter(|&c| c != [1; 3]) {
+            return wrong("cluster", cluster, "the interpreter runs clusters of one block only".to_owned());
+        }
+        Ok(())
+    }
+}

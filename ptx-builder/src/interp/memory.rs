@@ -1,0 +1,320 @@
+//! The device's global memory.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
+
+/// Bytes that share one entry of the address table.
+const REGION: u64 = 1 << 26;
+/// Least distance between two buffers, so that running off one is noticed.
+const GUARD: u64 = 1 << 16;
+/// Regions below the first special window of generic addresses.
+const REGIONS: u64 = 0x7c00_0000_0000 / REGION;
+
+/// A piece of global memory, as an address for kernels.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Buffer {
+    /// Its first byte.
+    pub address: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+/// Why a buffer cannot be had.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// The alignment is no power of two, or above 1 MiB.
+    #[error("alignment {0} is not a power of two up to 1048576")]
+    Align(u64),
+    /// The address space is used up.
+    #[error("no room for {0} bytes in the interpreter's address space; free buffers that are no longer used")]
+    Full(u64),
+    /// The buffer was freed, or is another memory's.
+    #[error("{0:?} is not a buffer of this memory (any more)")]
+    Unknown(Buffer),
+    /// Host data of the wrong size.
+    #[error("{got} bytes do not fit {buffer:?} at byte {at}")]
+    Size {
+        /// The buffer.
+        buffer: Buffer,
+        /// Where they were to go.
+        at: u64,
+        /// How many there were.
+        got: u64,
+    },
+}
+
+/// One buffer's bytes. They are atomic words, because blocks of a grid run in
+/// parallel and a kernel may race.
+pub(super) struct Alloc {
+    pub buffer: Buffer,
+    /// `buffer.address` rounded down to a word.
+    first: u64,
+    words: Box<[AtomicU32]>,
+    /// A bit for each byte that has been written; absent where all have.
+    init: Option<Box<[AtomicU32]>>,
+}
+
+/// The device's global memory: buffers with gaps between them.
+///
+/// A buffer starts at exactly the alignment asked for, not at a larger one, so
+/// that a kernel that assumes more is found out.
+pub struct Memory {
+    regions: Vec<u32>,
+    allocs: Vec<Option<Alloc>>,
+    /// Makes 64-bit and wider atomic operations one step.
+    wide: Mutex<()>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const NO_ALLOC: u32 = u32::MAX;
+
+impl Memory {
+    /// Memory without buffers.
+    pub fn new() -> Self {
+        // Region 0 stays empty, so that null pointers and small numbers are no addresses.
+        Memory { regions: vec![NO_ALLOC], allocs: Vec::new(), wide: Mutex::new(()) }
+    }
+
+    /// A buffer with these bytes, whose address is a multiple of `align` (and
+    /// of no larger power of two).
+    ///
+    /// # Errors
+    /// If the alignment is no power of two up to 1 MiB, or there is no room.
+    pub fn alloc(&mut self, bytes: &[u8], align: u64) -> Result<Buffer, MemoryError> {
+        let buffer = self.reserve(bytes.len() as u64, align, false)?;
+        self.write(buffer, 0, bytes)?;
+        Ok(buffer)
+    }
+
+    /// A buffer of `len` bytes that count as unwritten: reading them before
+    /// the kernel or the host writes them is a finding. They hold 0xAA.
+    ///
+    /// # Errors
+    /// As [`Memory::alloc`].
+    pub fn alloc_uninit(&mut self, len: u64, align: u64) -> Result<Buffer, MemoryError> {
+        self.reserve(len, align, true)
+    }
+
+    fn reserve(&mut self, len: u64, align: u64, uninit: bool) -> Result<Buffer, MemoryError> {
+        if !align.is_power_of_two() || align > 1 << 20 {
+            return Err(MemoryError::Align(align));
+        }
+        let span = len.checked_add(GUARD + align).ok_or(MemoryError::Full(len))?.div_ceil(REGION);
+        let at = self.find_room(span).ok_or(MemoryError::Full(len))?;
+        let words = usize::try_from(len.div_ceil(4) + 1).map_err(|_| MemoryError::Full(len))?;
+        let id = self.allocs.iter().position(Option::is_none).unwrap_or(self.allocs.len());
+        let id_u32 = u32::try_from(id).map_err(|_| MemoryError::Full(len))?;
+        let address = at * REGION + align;
+        let buffer = Buffer { address, len };
+        let fill = if uninit { 0xaaaa_aaaa } else { 0 };
+        let alloc = Alloc {
+            buffer,
+            first: address & !3,
+            words: (0..words).map(|_| AtomicU32::new(fill)).collect(),
+            init: uninit.then(|| (0..words.div_ceil(8)).map(|_| AtomicU32::new(0)).collect()),
+        };
+        let end = (at + span) as usize;
+        if self.regions.len() < end {
+            self.regions.resize(end, NO_ALLOC);
+        }
+        self.regions[at as usize..end].fill(id_u32);
+        if id == self.allocs.len() {
+            self.allocs.push(Some(alloc));
+        } else {
+            self.allocs[id] = Some(alloc);
+        }
+        Ok(buffer)
+    }
+
+    /// The first run of `span` empty regions.
+    fn find_room(&self, span: u64) -> Option<u64> {
+        let mut run = 0;
+        for (i, &id) in self.regions.iter().enumerate().skip(1) {
+            run = if id == NO_ALLOC { run + 1 } else { 0 };
+            if run == span {
+                return Some(i as u64 + 1 - span);
+            }
+        }
+        let start = self.regions.len() as u64 - run;
+        (start + span <= REGIONS).then_some(start)
+    }
+
+    /// Gives a buffer back. Later accesses to it are out of bounds.
+    ///
+    /// # Errors
+    /// If it is not a buffer of this memory.
+    pub fn free(&mut self, buffer: Buffer) -> Result<(), MemoryError> {
+        let id = self.id(buffer)?;
+        self.allocs[id] = None;
+        for region in &mut self.regions {
+            if *region == id as u32 {
+                *region = NO_ALLOC;
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of a buffer.
+    ///
+    /// # Errors
+    /// If it is not a buffer of this memory.
+    pub fn read(&self, buffer: Buffer) -> Result<Vec<u8>, MemoryError> {
+        let alloc = self.allocs[self.id(buffer)?].as_ref().ok_or(MemoryError::Unknown(buffer))?;
+        let skip = (buffer.address - alloc.first) as usize;
+        let bytes = alloc.words.iter().flat_map(|w| w.load(Relaxed).to_le_bytes());
+        Ok(bytes.skip(skip).take(buffer.len as usize).collect())
+    }
+
+    /// Writes host bytes into a buffer from byte `at` on; they then count as written.
+    ///
+    /// # Errors
+    /// If it is not a buffer of this memory, or they do not fit.
+    pub fn write(&mut self, buffer: Buffer, at: u64, bytes: &[u8]) -> Result<(), MemoryError> {
+        let got = bytes.len() as u64;
+        if at.checked_add(got).is_none_or(|end| end > buffer.len) {
+            return Err(MemoryError::Size { buffer, at, got });
+        }
+        let id = self.id(buffer)?;
+        let alloc = self.allocs[id].as_mut().ok_or(MemoryError::Unknown(buffer))?;
+        if at == 0 && got == buffer.len {
+            alloc.init = None;
+        }
+        let mut address = buffer.address + at;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let n = if address & 3 == 0 && rest.len() >= 4 { 4 } else { 1 };
+            let (now, later) = rest.split_at(n);
+            let mut word = [0; 4];
+            word[..n].copy_from_slice(now);
+            alloc.store(address, n as u32, u128::from(u32::from_le_bytes(word)));
+            address += n as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn id(&self, buffer: Buffer) -> Result<usize, MemoryError> {
+        let id = self.find(buffer.address).filter(|(_, a)| a.buffer == buffer).map(|(id, _)| id);
+        id.ok_or(MemoryError::Unknown(buffer))
+    }
+
+    fn find(&self, address: u64) -> Option<(usize, &Alloc)> {
+        let id = *self.regions.get((address / REGION) as usize)? as usize;
+        Some((id, self.allocs.get(id)?.as_ref()?))
+    }
+
+    /// Held during an operation on more than 4 bytes that is to be one step.
+    pub(super) fn wide_step(&self) -> MutexGuard<'_, ()> {
+        self.wide.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The buffer in whose region an address lies, if any.
+    pub(super) fn near(&self, address: u64) -> Option<&Alloc> {
+        self.find(address).map(|(_, alloc)| alloc)
+    }
+}
+
+impl Alloc {
+    /// Whether `[address, address + bytes)` lies in the buffer.
+    #[inline]
+    pub fn holds(&self, address: u64, bytes: u32) -> bool {
+        let at = address.wrapping_sub(self.buffer.address);
+        at < self.buffer.len && self.buffer.len - at >= u64::from(bytes)
+    }
+
+    fn index(&self, address: u64) -> usize {
+        ((address - self.first) / 4) as usize
+    }
+
+    /// The value of 1, 2, 4, 8 or 16 bytes at an aligned address that [`holds`](Self::holds).
+    #[inline]
+    pub fn load(&self, address: u64, bytes: u32) -> u128 {
+        let i = self.index(address);
+        let word = |i: usize| u128::from(self.words[i].load(Relaxed));
+        match bytes {
+            4 => word(i),
+            8 => word(i) | word(i + 1) << 32,
+            16 => word(i) | word(i + 1) << 32 | word(i + 2) << 64 | word(i + 3) << 96,
+            _ => (word(i) >> ((address & 3) * 8)) & ((1 << (bytes * 8)) - 1),
+        }
+    }
+
+    /// Stores a value of 1, 2, 4, 8 or 16 bytes, aligned and in bounds.
+    #[inline]
+    pub fn store(&self, address: u64, bytes: u32, value: u128) {
+        let i = self.index(address);
+        match bytes {
+            4 | 8 | 16 => {
+                for k in 0..bytes as usize / 4 {
+                    self.words[i + k].store((value >> (32 * k)) as u32, Relaxed);
+                }
+            }
+            _ => {
+                let shift = (address & 3) * 8;
+                let mask = ((1u32 << (bytes * 8)) - 1) << shift;
+                let new = ((value as u32) << shift) & mask;
+                self.update_word(i, |old| old & !mask | new);
+            }
+        }
+        self.mark(address, bytes);
+    }
+
+    /// Replaces 2 or 4 bytes by a function of them, in one step. Gives the old value.
+    pub fn update(&self, address: u64, bytes: u32, f: impl Fn(u64) -> u64) -> u64 {
+        let shift = (address & 3) * 8;
+        let mask = (u32::MAX >> (32 - bytes * 8)) << shift;
+        let old = self.update_word(self.index(address), |old| {
+            old & !mask | ((f(u64::from((old & mask) >> shift)) as u32) << shift) & mask
+        });
+        self.mark(address, bytes);
+        u64::from((old & mask) >> shift)
+    }
+
+    fn update_word(&self, i: usize, f: impl Fn(u32) -> u32) -> u32 {
+        let word = &self.words[i];
+        let mut old = word.load(Relaxed);
+        while let Err(now) = word.compare_exchange_weak(old, f(old), Relaxed, Relaxed) {
+            old = now;
+        }
+        old
+    }
+
+    /// The init bits of an aligned access, as a word index and mask.
+    fn init_bits(&self, address: u64, bytes: u32) -> (usize, u32) {
+        let at = address - self.first;
+        ((at / 32) as usize, ((1u64 << bytes) - 1).wrapping_shl((at % 32) as u32) as u32)
+    }
+
+    fn mark(&self, address: u64, bytes: u32) {
+        let Some(init) = &self.init else { return };
+        for (i, mask) in self.init_parts(address, bytes) {
+            if init[i].load(Relaxed) & mask != mask {
+                init[i].fetch_or(mask, Relaxed);
+            }
+        }
+    }
+
+    /// An access may straddle two words of init bits where the buffer's first
+    /// word is not aligned as the access is.
+    fn init_parts(&self, address: u64, bytes: u32) -> impl Iterator<Item = (usize, u32)> {
+        let step = bytes.min(4);
+        (0..bytes / step).map(move |k| self.init_bits(address + u64::from(k * step), step))
+    }
+
+    /// Whether every byte has been written.
+    #[inline]
+    pub fn is_init(&self, address: u64, bytes: u32) -> bool {
+        match &self.init {
+            None => true,
+            Some(init) => self.init_parts(address, bytes).all(|(i, mask)| init[i].load(Relaxed) & mask == mask),
+        }
+    }
+}

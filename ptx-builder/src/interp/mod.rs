@@ -1,0 +1,120 @@
+//! The interpreter: a second device.
+//!
+//! It runs whole grids of a verified kernel with the results that hardware
+//! gives, and reports what hardware keeps to itself: races, reads of memory
+//! that nobody wrote, accesses out of bounds, barriers that part of a block
+//! misses, each at the author's source line. It also counts: instructions,
+//! shared-memory bank conflicts, sectors of global memory.
+//!
+//! Warps run in lockstep with an active mask. Where lanes go apart, those at
+//! the lowest position in the kernel's text run first, so that structured code
+//! meets again; `.sync` instructions wait for the lanes that they name.
+//!
+//! Exact instructions give the hardware's bits. Approximate ones
+//! ([`Meaning::Approx`](crate::table::Meaning::Approx)) give the interpreter's
+//! own result, from which hardware may differ by the documented tolerance;
+//! [`Options::perturb`] shows whether an answer depends on that. Float
+//! matrix products are sums in f64 of exact products, rounded once; hardware
+//! may differ in the last bits.
+//!
+//! ```
+//! use ptxgen_builder::{interp::{Launch, Memory, Options}, ir::{Kernel, Module}, target::Target, verify::verify};
+//!
+//! let module = Module { target: Target::SM_90, variables: vec![], kernels: vec![Kernel::new("nothing")] };
+//! let module = verify(module).unwrap();
+//! let mut memory = Memory::new();
+//! let launch = Launch {
+//!     module: &module, kernel: "nothing", grid: [4, 1, 1], block: [128, 1, 1], dynamic_shared: 0,
+//!     args: &[], globals: None, options: &Options::default(),
+//! };
+//! assert!(launch.run(&mut memory)?.is_clean());
+//! # Ok::<(), ptxgen_builder::interp::LaunchError>(())
+//! ```
+
+mod block;
+mod bytes;
+mod counters;
+mod exec;
+mod findings;
+mod grid;
+mod launch;
+mod layout;
+mod memory;
+mod program;
+mod report;
+mod schedule;
+mod shadow;
+mod sync;
+mod text;
+mod warp;
+
+pub use counters::{Counters, Counts, SiteCounts};
+pub use launch::{Arg, Globals, Launch, LaunchError};
+pub use memory::{Buffer, Memory, MemoryError};
+pub use report::{Finding, FindingKind, Other, Report, Site};
+
+/// In which order the warps of a block run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WarpOrder {
+    /// In turn, in slices of some hundred instructions.
+    RoundRobin,
+    /// At random, in short slices; the seed fixes everything.
+    Seeded(u64),
+    /// Unkind: the last warp runs as far as it can before the others start,
+    /// atomics go from the highest lane down, and asynchronous copies land
+    /// only when they are waited for.
+    Adversarial,
+}
+
+/// How the blocks of a grid share the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blocks {
+    /// In parallel on rayon's threads, each to its end. A block that spins
+    /// until a later one has run may never end.
+    Parallel,
+    /// All in turn on one thread: for kernels whose blocks wait for each
+    /// other. The result is the same in every run.
+    Interleaved,
+}
+
+/// What to look for. Faults (out of bounds, deadlock, ...) are always found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Checks {
+    /// Data races on shared and global memory.
+    pub races: bool,
+    /// Reads of memory that nobody wrote.
+    pub uninit: bool,
+}
+
+/// How to run a launch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// The order of warps.
+    pub order: WarpOrder,
+    /// The schedule of blocks.
+    pub schedule: Blocks,
+    /// What to look for.
+    pub check: Checks,
+    /// Warp instructions that a block may execute before it counts as endless.
+    pub max_steps: u64,
+    /// Whether to fill in the report's counters.
+    pub count: bool,
+    /// Moves the results of approximate instructions to the edge of their
+    /// tolerance, up or down as a hash of this seed and the sources says.
+    pub perturb: Option<u64>,
+}
+
+impl Default for Options {
+    /// Round robin, blocks in parallel, all checks, counters off, and up to
+    /// 100 million warp instructions a block.
+    fn default() -> Self {
+        Options {
+            order: WarpOrder::RoundRobin,
+            schedule: Blocks::Parallel,
+            check: Checks { races: true, uninit: true },
+            max_steps: 100_000_000,
+            count: false,
+            perturb: None,
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! A kernel, decoded once for many executions.
+
+use std::ops::Range;
+
+use super::layout::Layout;
+use crate::ir::{Base, BlockId, Inst, Kernel, Operand, Reg, Symbol};
+use crate::table::{
+    Access, Async, Atomic, Barrier, Fence, FormId, LaneFn, Matrix, Meaning, Memory, Shape, Shuffle, SpecialReg,
+    Tolerance, Vote,
+};
+use crate::types::{RegClass, ScalarType};
+
+/// What an instruction does, without its operands.
+#[derive(Clone, Copy)]
+pub(super) enum Step {
+    Lane(LaneFn),
+    Approx(LaneFn, Tolerance),
+    Load(Memory),
+    Store(Memory),
+    Atomic(Memory, Atomic),
+    Nop,
+    Shuffle(Shuffle),
+    Vote(Vote),
+    ActiveMask,
+    Barrier(Barrier),
+    Fence(Fence),
+    Async(Async),
+    Matrix(Matrix),
+    Branch(u32),
+    Exit,
+    Trap,
+}
+
+/// A source.
+#[derive(Clone, Copy)]
+pub(super) enum Src {
+    Reg(u32),
+    Not(u32),
+    Imm(u64),
+    Special(SpecialReg),
+    /// An optional operand left out; reads as 0.
+    Absent,
+}
+
+/// A result.
+#[derive(Clone, Copy)]
+pub(super) struct Dst {
+    /// The register; [`Dst::SINK`] for one that is not wanted.
+    pub reg: u32,
+    /// The operand's type.
+    pub ty: ScalarType,
+    /// Sign extension from these bits to those.
+    pub extend: Option<(u8, u8)>,
+}
+
+impl Dst {
+    pub const SINK: u32 = u32::MAX;
+}
+
+/// A memory operand.
+#[derive(Clone, Copy)]
+pub(super) struct Addr {
+    pub base: AddrBase,
+    pub offset: i64,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum AddrBase {
+    Reg32(u32),
+    Reg64(u32),
+    Fixed,
+}
+
+/// A decoded instruction.
+pub(super) struct Code {
+    pub step: Step,
+    /// Predicate register and whether it is negated.
+    pub guard: Option<(u32, bool)>,
+    srcs: Range<u32>,
+    dsts: Range<u32>,
+    addrs: Range<u32>,
+}
+
+/// A decoded kernel. The last instruction always leaves.
+pub(super) struct Program {
+    pub code: Vec<Code>,
+    /// Block and index of each instruction; the implicit last one has none.
+    pub sites: Vec<(BlockId, usize, FormId)>,
+    srcs: Vec<Src>,
+    dsts: Vec<Dst>,
+    addrs: Vec<Addr>,
+    /// Registers a warp.
+    pub registers: usize,
+    /// Most sources, and most results, of an instruction.
+    pub widest: usize,
+}
+
+impl Program {
+    pub fn srcs(&self, code: &Code) -> &[Src] {
+        &self.srcs[code.srcs.start as usize..code.srcs.end as usize]
+    }
+
+    pub fn dsts(&self, code: &Code) -> &[Dst] {
+        &self.dsts[code.dsts.start as usize..code.dsts.end as usize]
+    }
+
+    pub fn addrs(&self, code: &Code) -> &[Addr] {
+        &self.addrs[code.addrs.start as usize..code.addrs.end as usize]
+    }
+
+    /// Decodes a kernel. The error names what is not as the verifier leaves it.
+    pub fn decode(kernel: &Kernel, layout: &Layout) -> Result<Program, String> {
+        let mut first_reg = [0; RegClass::ALL.len()];
+        let mut registers = 0u32;
+        for (first, n) in first_reg.iter_mut().zip(kernel.registers) {
+            *first = registers;
+            registers = registers.checked_add(n).filter(|&n| n < 1 << 24).ok_or("more than 16 million registers")?;
+        }
+        let mut block_start = Vec::with_capacity(kernel.blocks.len());
+        let mut pc = 0u32;
+        for block in &kernel.blocks {
+            block_start.push(pc);
+            pc += block.insts.len() as u32;
+        }
+        let program = Program {
+            code: Vec::with_capacity(pc as usize + 1),
+            sites: Vec::with_capacity(pc as usize),
+            srcs: Vec::new(),
+            dsts: Vec::new(),
+            addrs: Vec::new(),
+            registers: registers as usize,
+            widest: 1,
+        };
+        let mut d = Decoder { program, kernel, layout, first_reg, block_start };
+        for (block, index, inst) in kernel.insts() {
+            let code = d.inst(inst)?;
+            d.program.code.push(code);
+            d.program.sites.push((block, index, inst.form));
+        }
+        let end = Code { step: Step::Exit, guard: None, srcs: 0..0, dsts: 0..0, addrs: 0..0 };
+        d.program.code.push(end);
+        Ok(d.program)
+    }
+}
+
+struct Decoder<'a> {
+    program: Program,
+    kernel: &'a Kernel,
+    layout: &'a Layout,
+    first_reg: [u32; RegClass::ALL.len()],
+    block_start: Vec<u32>,
+}
+
+impl Decoder<'_> {
+    fn reg(&self, reg: Reg) -> Result<u32, String> {
+        if reg.index >= self.kernel.registers[reg.class as usize] {
+            return Err(format!("{reg} is not declared"));
+        }
+        Ok(self.first_reg[reg.class as usize] + reg.index)
+    }
+
+    fn symbol(&self, symbol: Symbol) -> Result<u64, String> {
+        self.layout.offset(symbol).ok_or_else(|| format!("{symbol:?} is not declared"))
+    }
+
+    fn inst(&mut self, inst: &Inst) -> Result<Code, String> {
+        let guard = inst.guard.map(|g| self.reg(g.reg).map(|r| (r, g.negated))).transpose()?;
+        let (s, d, a) = (self.program.srcs.len(), self.program.dsts.len(), self.program.addrs.len());
+        let mut target = None;
+        for (slot, operands) in inst.slots() {
+            for operand in operands {
+                match (slot.shape, operand) {
+                    (Shape::Label, Operand::Label(b)) => target = self.block_start.get(b.0 as usize).copied(),
+                    (Shape::Address(_), operand) => {
+                        let addr = self.address(operand)?;
+                        self.program.addrs.push(addr);
+                    }
+                    (_, operand) if slot.access == Access::Write => {
+                        let dst = self.dst(slot.ty().unwrap_or(ScalarType::B64), operand)?;
+                        self.program.dsts.push(dst);
+                    }
+                    (_, operand) => {
+                        let src = self.src(operand)?;
+                        self.program.srcs.push(src);
+                    }
+                }
+            }
+        }
+        let step = match inst.form().meaning {
+            Meaning::Lane(f) => Step::Lane(f),
+            Meaning::Approx(f, tolerance) => Step::Approx(f, tolerance),
+            Meaning::Load(m) => Step::Load(m),
+            Meaning::Store(m) => Step::Store(m),
+            Meaning::Atomic(m, a) => Step::Atomic(m, a),
+            Meaning::Prefetch(_) | Meaning::Pause => Step::Nop,
+            Meaning::Shuffle(s) => Step::Shuffle(s),
+            Meaning::Vote(v) => Step::Vote(v),
+            Meaning::ActiveMask => Step::ActiveMask,
+            Meaning::Barrier(b) => Step::Barrier(b),
+            Meaning::Fence(f) => Step::Fence(f),
+            Meaning::Async(a) => Step::Async(a),
+            Meaning::Matrix(m) => Step::Matrix(m),
+            Meaning::Branch => Step::Branch(target.ok_or("a branch to no block")?),
+            Meaning::Exit => Step::Exit,
+            Meaning::Trap => Step::Trap,
+        };
+        let p = &mut self.program;
+        p.widest = p.widest.max(p.srcs.len() - s).max(p.dsts.len() - d);
+        Ok(Code {
+            step,
+            guard,
+            srcs: s as u32..p.srcs.len() as u32,
+            dsts: d as u32..p.dsts.len() as u32,
+            addrs: a as u32..p.addrs.len() as u32,
+        })
+    }
+
+    fn src(&self, operand: &Operand) -> Result<Src, String> {
+        Ok(match *operand {
+            Operand::Reg(r) => Src::Reg(self.reg(r)?),
+            Operand::NotPred(r) => Src::Not(self.reg(r)?),
+            Operand::Imm(bits) => Src::Imm(bits),
+            Operand::Special(special) => Src::Special(special),
+            Operand::Symbol(symbol, offset) => Src::Imm(self.symbol(symbol)?.wrapping_add_signed(i64::from(offset))),
+            Operand::None => Src::Absent,
+            Operand::Address(_) | Operand::Label(_) => return Err(format!("{operand:?} where a value belongs")),
+        })
+    }
+
+    fn dst(&self, ty: ScalarType, operand: &Operand) -> Result<Dst, String> {
+        match *operand {
+            Operand::Reg(r) => {
+                let (from, to) = (ty.bits() as u8, r.class.bits() as u8);
+                let extend = (ty.is_signed() && from < to).then_some((from, to));
+                Ok(Dst { reg: self.reg(r)?, ty, extend })
+            }
+            Operand::None => Ok(Dst { reg: Dst::SINK, ty, extend: None }),
+            _ => Err(format!("{operand:?} where a result belongs")),
+        }
+    }
+
+    fn address(&self, operand: &Operand) -> Result<Addr, String> {
+        let Operand::Address(a) = operand else { return Err(format!("{operand:?} where an address belongs")) };
+        let offset = i64::from(a.offset);
+        Ok(match a.base {
+            Base::Reg(r) if r.class.bits() <= 32 => Addr { base: AddrBase::Reg32(self.reg(r)?), offset },
+            Base::Reg(r) => Addr { base: AddrBase::Reg64(self.reg(r)?), offset },
+            Base::Symbol(s) => {
+                Addr { base: AddrBase::Fixed, offset: self.symbol(s)?.wrapping_add_signed(offset) as i64 }
+            }
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! What a launch tells: findings and counters.
+
+use std::fmt;
+
+use super::counters::Counters;
+use crate::ir::{BlockId, Loc};
+
+/// What kind of mistake was found.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// An access outside of every buffer, array or window. Ends the launch.
+    OutOfBounds,
+    /// An address that is no multiple of the access's size. Ends the launch.
+    Misaligned,
+    /// A write to const or param space. Ends the launch.
+    ReadOnlySpace,
+    /// `trap` was executed. Ends the launch.
+    Trap,
+    /// No thread of the block can go on. Ends the launch.
+    Deadlock,
+    /// The block executed more warp instructions than the launch allows. Ends the launch.
+    StepLimit,
+    /// An operand has a value that the instruction does not allow, such as a
+    /// barrier number above 15 or an mbarrier that was not initialized. Ends the launch.
+    BadOperand,
+    /// Something that the interpreter does not do. Ends the launch.
+    Unsupported,
+    /// A read of memory that nobody wrote.
+    Uninitialized,
+    /// Two unordered accesses to the same bytes, one of them a write.
+    Race,
+    /// Data read through the read-only path (`.nc`) is written in the same launch.
+    ReadOnlyWritten,
+    /// An access to bytes that an asynchronous copy is still writing, or a
+    /// write to bytes that it is still reading.
+    AsyncPending,
+    /// An aligned barrier reached by a part of a warp.
+    BarrierDivergence,
+    /// A barrier completed without threads that had already exited.
+    BarrierExited,
+    /// A barrier of the whole block completed with threads at different
+    /// barrier instructions.
+    BarrierSites,
+    /// A member mask without the executing lane, or with an exited lane, or
+    /// masks that differ between lanes that should meet.
+    WarpMask,
+    /// A shuffle read the register of a lane that does not take part.
+    InactiveLane,
+}
+
+impl FindingKind {
+    /// Whether the launch ends there.
+    pub fn is_fault(self) -> bool {
+        self <= FindingKind::Unsupported
+    }
+}
+
+/// An instruction of the kernel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Site {
+    /// The author's source line.
+    pub loc: Option<Loc>,
+    /// The instruction as text.
+    pub text: String,
+    /// The basic block it is in.
+    pub block: BlockId,
+    /// Its place in that block.
+    pub index: usize,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.text)?;
+        match &self.loc {
+            Some(loc) => write!(f, " at {loc}"),
+            None => write!(f, " at {}, instruction {}", self.block, self.index),
+        }
+    }
+}
+
+/// The other access of a race.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Other {
+    /// Its instruction.
+    pub site: Site,
+    /// Its block, as `%ctaid`.
+    pub block: [u32; 3],
+    /// Its warp in the block.
+    pub warp: u32,
+    /// Its lane.
+    pub lane: u32,
+}
+
+/// One mistake, at one place. Repetitions are counted, not listed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// What it is.
+    pub kind: FindingKind,
+    /// The kernel's name.
+    pub kernel: String,
+    /// The first block in which it happened, as `%ctaid`.
+    pub block: [u32; 3],
+    /// The warp, as `%warpid`.
+    pub warp: u32,
+    /// The lanes, as a mask.
+    pub lanes: u32,
+    /// The instruction.
+    pub site: Site,
+    /// The other side of a race.
+    pub other: Option<Other>,
+    /// Addresses, values, and what was expected.
+    pub message: String,
+    /// How often it happened in the launch.
+    pub count: u64,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [x, y, z] = self.block;
+        write!(
+            f,
+            "{}: {:?}: {}\n  {}, block ({x}, {y}, {z}), warp {}, lanes {:#010x}",
+            self.kernel, self.kind, self.message, self.site, self.warp, self.lanes
+        )?;
+        if let Some(other) = &self.other {
+            let [x, y, z] = other.block;
+            write!(f, "\n  and {}, block ({x}, {y}, {z}), warp {}, lane {}", other.site, other.warp, other.lane)?;
+        }
+        if self.count > 1 {
+            write!(f, "\n  ({} times)", self.count)?;
+        }
+        Ok(())
+    }
+}
+
+/// The result of a launch.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// What was found, by instruction and kind.
+    pub findings: Vec<Finding>,
+    /// What was executed; all zero unless the launch counts.
+    pub counters: Counters,
+}
+
+impl Report {
+    /// Whether nothing was found.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// The finding that ended the launch, if any did. Memory is then as far as
+    /// the kernel had come.
+    pub fn fault(&self) -> Option<&Finding> {
+        self.findings.iter().find(|f| f.kind.is_fault())
+    }
+
+    /// The findings of a kind.
+    pub fn of(&self, kind: FindingKind) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |f| f.kind == kind)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))
+    }
+}

@@ -1,0 +1,170 @@
+//! What is ordered before what.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::table::WARP;
+
+/// What is known of other blocks: up to which time each of their warps' work
+/// is ordered before one's own.
+pub(in crate::interp) type Known = Arc<BTreeMap<u64, Arc<[u32]>>>;
+
+/// A point that can be ordered after: for each warp of the block, accesses
+/// before this time.
+#[derive(Clone, Default, Debug)]
+pub(in crate::interp) struct Snapshot {
+    pub warps: Vec<u32>,
+    pub others: Known,
+}
+
+impl Snapshot {
+    /// Orders after both.
+    pub fn merge(&mut self, other: &Snapshot) {
+        max_into(&mut self.warps, &other.warps);
+        merge_known(&mut self.others, &other.others);
+    }
+}
+
+fn max_into(to: &mut Vec<u32>, from: &[u32]) {
+    if to.len() < from.len() {
+        to.resize(from.len(), 0);
+    }
+    for (a, &b) in to.iter_mut().zip(from) {
+        *a = (*a).max(b);
+    }
+}
+
+/// Adds what `from` knows.
+pub(in crate::interp) fn merge_known(to: &mut Known, from: &Known) {
+    if Arc::ptr_eq(to, from) || from.is_empty() {
+        return;
+    }
+    if to.is_empty() {
+        to.clone_from(from);
+        return;
+    }
+    let known = Arc::make_mut(to);
+    for (&block, theirs) in from.iter() {
+        let ours = known.entry(block).or_insert_with(|| theirs.clone());
+        if !Arc::ptr_eq(ours, theirs) && theirs.iter().zip(ours.iter()).any(|(t, o)| t > o) {
+            *ours = ours.iter().zip(theirs.iter()).map(|(&o, &t)| o.max(t)).collect();
+        }
+    }
+}
+
+type LaneTimes = Box<[[u32; WARP]; WARP]>;
+
+/// The clocks of a block.
+pub(in crate::interp) struct Order {
+    warps: usize,
+    /// `seen[w][v]`: accesses of warp v before this time are ordered before
+    /// what warp w does now. `seen[w][w]` is warp w's own time.
+    seen: Vec<u32>,
+    /// Accesses of the warp itself before this time are ordered for all its lanes.
+    base: Vec<u32>,
+    /// The same between pairs of lanes, where only some lanes met.
+    pairs: Vec<Option<LaneTimes>>,
+    /// What each warp knows of other blocks, with the times at which it learned.
+    known: Vec<Vec<(u32, Known)>>,
+}
+
+impl Order {
+    pub fn new(warps: usize) -> Self {
+        let mut order = Order {
+            warps,
+            seen: vec![0; warps * warps],
+            base: vec![0; warps],
+            pairs: vec![None; warps],
+            known: vec![Vec::new(); warps],
+        };
+        (0..warps).for_each(|w| order.seen[w * warps + w] = 1);
+        order
+    }
+
+    /// A warp's time.
+    #[inline]
+    pub fn now(&self, warp: u32) -> u32 {
+        let w = warp as usize;
+        self.seen[w * self.warps + w]
+    }
+
+    fn tick(&mut self, warp: u32) -> u32 {
+        let w = warp as usize;
+        let time = &mut self.seen[w * self.warps + w];
+        *time = time.saturating_add(1);
+        *time
+    }
+
+    /// What the warp has done and knows so far, for others to order after.
+    pub fn release(&mut self, warp: u32) -> Snapshot {
+        self.tick(warp);
+        let w = warp as usize;
+        let others = self.known[w].last().map(|(_, k)| k.clone()).unwrap_or_default();
+        Snapshot { warps: self.seen[w * self.warps..][..self.warps].to_vec(), others }
+    }
+
+    /// Orders the warp's future after a snapshot of its own block.
+    pub fn acquire(&mut self, warp: u32, from: &Snapshot) {
+        let w = warp as usize;
+        for (v, &time) in from.warps.iter().enumerate() {
+            if v != w {
+                let seen = &mut self.seen[w * self.warps + v];
+                *seen = (*seen).max(time);
+            }
+        }
+        self.learn(warp, &from.others);
+    }
+
+    /// Orders the warp's future after what is known of other blocks.
+    pub fn learn(&mut self, warp: u32, others: &Known) {
+        let history = &mut self.known[warp as usize];
+        if others.is_empty() || history.last().is_some_and(|(_, k)| Arc::ptr_eq(k, others)) {
+            return;
+        }
+        let mut known = history.last().map(|(_, k)| k.clone()).unwrap_or_default();
+        merge_known(&mut known, others);
+        let time = self.tick(warp);
+        self.known[warp as usize].push((time, known));
+    }
+
+    /// What a warp knew of another block's warp at one of its own times.
+    pub fn knew(&self, warp: u32, time: u32, block: u64, other: u32) -> u32 {
+        let history = &self.known[warp as usize];
+        let at = history.partition_point(|(t, _)| *t <= time);
+        let known = at.checked_sub(1).and_then(|i| history[i].1.get(&block));
+        known.and_then(|warps| warps.get(other as usize)).copied().unwrap_or(0)
+    }
+
+    /// The lanes of a mask have met.
+    pub fn meet(&mut self, warp: u32, mask: u32, live: u32) {
+        let time = self.tick(warp);
+        let w = warp as usize;
+        if mask & live == live {
+            self.base[w] = time;
+            self.pairs[w] = None;
+            return;
+        }
+        let pairs = self.pairs[w].get_or_insert_with(|| Box::new([[0; WARP]; WARP]));
+        let members = || (0..WARP).filter(|l| mask >> l & 1 == 1);
+        let mut row = [0; WARP];
+        for l in members() {
+            for m in 0..WARP {
+                row[m] = pairs[l][m].max(row[m]);
+            }
+        }
+        members().for_each(|m| row[m] = time);
+        members().for_each(|l| pairs[l] = row);
+    }
+
+    /// Whether an access by `(warp, lane)` at `time` is ordered before what
+    /// `(by, by_lane)` does now.
+    #[inline]
+    pub fn is_ordered(&self, warp: u32, lane: u32, time: u32, by: u32, by_lane: u32) -> bool {
+        if warp != by {
+            return time < self.seen[by as usize * self.warps + warp as usize];
+        }
+        lane == by_lane
+            || time < self.base[by as usize]
+            || self.pairs[by as usize].as_ref().is_some_and(|p| time < p[by_lane as usize][lane as usize])
+    }
+}

@@ -1,0 +1,124 @@
+//! Races between blocks of a launch.
+
+use super::cells::Mark;
+use super::{Cells, Order};
+use crate::table::Scope;
+
+/// Neighbouring bytes with the same mark.
+struct Span {
+    start: u64,
+    end: u64,
+    write: bool,
+    mark: Mark,
+}
+
+impl Span {
+    /// Whether it is strong towards other blocks.
+    fn is_strong(&self) -> bool {
+        self.mark.strong.is_some_and(|scope| scope >= Scope::Gpu)
+    }
+}
+
+/// What a finished block did to global memory.
+pub(in crate::interp) struct Trace {
+    block: u64,
+    spans: Vec<Span>,
+    order: Order,
+}
+
+/// A race between two blocks.
+pub(in crate::interp) struct CrossConflict {
+    pub address: u64,
+    /// The later block's access, then the earlier one's; whether each wrote.
+    pub this: (u64, Mark, bool),
+    pub other: (u64, Mark, bool),
+    /// Data of the read-only path was written, however ordered.
+    pub read_only: bool,
+}
+
+impl Trace {
+    /// What remains of a block's marks; `None` where there are none.
+    pub fn new(block: u64, cells: &Cells, order: Order) -> Option<Trace> {
+        let mut spans = Vec::new();
+        for (start, size, cell) in cells.touched() {
+            let end = start + u64::from(size);
+            spans.extend(cell.write.map(|mark| Span { start, end, write: true, mark }));
+            spans.extend(cell.reads.iter().flatten().map(|&mark| Span { start, end, write: false, mark }));
+        }
+        let key = |s: &Span| (s.write, s.mark.pc, s.mark.thread / 32, s.mark.time, s.mark.strong, s.mark.read_only);
+        spans.sort_by_key(|s| (key(s), s.start));
+        spans.dedup_by(|b, a| {
+            let same = key(a) == key(b) && a.end >= b.start;
+            if same {
+                a.end = a.end.max(b.end);
+            }
+            same
+        });
+        spans.shrink_to_fit();
+        (!spans.is_empty()).then_some(Trace { block, spans, order })
+    }
+}
+
+/// Finds the unordered accesses of different blocks to the same bytes.
+pub(in crate::interp) fn conflicts(traces: &[Trace], mut clash: impl FnMut(CrossConflict)) {
+    let all = || traces.iter().enumerate().flat_map(|(t, trace)| trace.spans.iter().map(move |s| (t, s)));
+    // Most data is only read; what no block writes is left out first.
+    let mut written: Vec<(u64, u64)> = all().filter(|(_, s)| s.write).map(|(_, s)| (s.start, s.end)).collect();
+    written.sort_unstable();
+    written.dedup_by(|b, a| {
+        let joins = a.1 >= b.0;
+        if joins {
+            a.1 = a.1.max(b.1);
+        }
+        joins
+    });
+    let is_written = |s: &Span| {
+        let i = written.partition_point(|w| w.1 <= s.start);
+        written.get(i).is_some_and(|w| w.0 < s.end)
+    };
+    let mut spans: Vec<(usize, &Span)> = all().filter(|(_, s)| s.write || is_written(s)).collect();
+    spans.sort_by_key(|&(t, s)| (s.start, t, s.mark.pc, s.mark.thread, s.end, !s.write));
+    let mut writes: Vec<(usize, &Span)> = Vec::new();
+    let mut reads: Vec<(usize, &Span)> = Vec::new();
+    for (t, span) in spans {
+        writes.retain(|(_, s)| s.end > span.start);
+        let against = writes.iter().rev();
+        let mut found = against.copied().find_map(|other| check(traces, (t, span), other));
+        if span.write {
+            reads.retain(|(_, s)| s.end > span.start);
+            found = found.or_else(|| reads.iter().rev().copied().find_map(|other| check(traces, (t, span), other)));
+            writes.push((t, span));
+        } else {
+            reads.push((t, span));
+        }
+        if let Some(conflict) = found {
+            clash(conflict);
+        }
+    }
+}
+
+fn check(traces: &[Trace], a: (usize, &Span), b: (usize, &Span)) -> Option<CrossConflict> {
+    if a.0 == b.0 {
+        return None;
+    }
+    let ((ta, sa), (tb, sb)) = if a.0 > b.0 { (a, b) } else { (b, a) };
+    let read_only = sa.mark.read_only && sb.write || sb.mark.read_only && sa.write;
+    if !read_only {
+        if sa.is_strong() && sb.is_strong() {
+            return None;
+        }
+        let before = |(t, s): (usize, &Span), (u, r): (usize, &Span)| {
+            let known = traces[u].order.knew(r.mark.warp(), r.mark.time, traces[t].block, s.mark.warp());
+            s.mark.time < known
+        };
+        if before((ta, sa), (tb, sb)) || before((tb, sb), (ta, sa)) {
+            return None;
+        }
+    }
+    Some(CrossConflict {
+        address: sa.start.max(sb.start),
+        this: (traces[ta].block, sa.mark, sa.write),
+        other: (traces[tb].block, sb.mark, sb.write),
+        read_only,
+    })
+}

@@ -1,0 +1,57 @@
+//! Race detection by happens-before.
+//!
+//! Every access to shared or global memory leaves a mark: which thread, which
+//! instruction, at which time of its warp's clock. A later access to the same
+//! bytes is a race unless one of these holds: it is the same thread, neither
+//! writes, both are strong (atomic, volatile, relaxed or stronger, in scopes
+//! that include both threads), or the first is ordered before the second.
+//!
+//! What orders (the model; PTX ISA 8):
+//! - barriers (`bar`, `barrier`, named ones too) order what a warp did before
+//!   it arrived before what warps do after they waited;
+//! - `bar.warp.sync` and, because lanes wait for each other there, the other
+//!   `.sync` warp instructions order the lanes of their mask;
+//! - release and acquire operations, and the patterns *fence, then a strong
+//!   write or atomic* and *a strong read or atomic, then fence*, at the same
+//!   address; so flags, "last block" counters and grid barriers work;
+//! - `mbarrier` arrivals before what follows a successful wait.
+//!
+//! Between warps the clock is the warp's: what one lane releases or acquires
+//! counts for the other lanes of its warp. That can hide a race, and never
+//! invents one.
+
+mod cells;
+mod clock;
+mod cross;
+
+pub(super) use cells::{Cells, Conflict};
+pub(super) use clock::{Known, Order, Snapshot, merge_known};
+pub(super) use cross::{CrossConflict, Trace, conflicts};
+
+use crate::table::Scope;
+
+/// How strong an access is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Strength {
+    Weak,
+    /// Atomic, volatile, relaxed or stronger, among the threads of a scope.
+    Strong(Scope),
+}
+
+/// A kind of access.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access {
+    pub write: bool,
+    pub strength: Strength,
+    /// Through the read-only path.
+    pub read_only: bool,
+}
+
+/// Who accesses: an execution of an instruction by a warp.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct By {
+    pub pc: u32,
+    pub warp: u32,
+    /// Tells apart executions of the same instruction.
+    pub serial: u16,
+}

@@ -1,0 +1,146 @@
+//! A warp: registers, and where its lanes are.
+
+use crate::table::{Lanes, WARP};
+
+/// What a group of lanes waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    Ready,
+    /// Block barrier of this number.
+    Barrier(u8),
+    /// The other lanes of this member mask, at this instruction.
+    Warp(u32),
+}
+
+/// Lanes that are at the same instruction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group {
+    pub pc: u32,
+    pub mask: u32,
+    pub state: State,
+}
+
+/// How often the group with the lowest position may be preferred before the
+/// others get a turn: a lane that spins until another lane of its warp lets it
+/// go must not spin forever.
+const PATIENCE: u32 = 20_000;
+
+/// The same once lanes have been found to spin, until all lanes meet again.
+const IMPATIENCE: u32 = 32;
+
+/// How many instructions the others then get.
+pub(super) const TURN: u64 = 256;
+
+/// Which group runs next.
+pub(super) struct Pick {
+    pub group: usize,
+    /// Another group is at or after this position; stop there to join it.
+    pub limit: u32,
+    /// Whether this is a turn out of order.
+    pub out_of_order: bool,
+}
+
+pub(super) struct Warp {
+    pub id: u32,
+    pub regs: Vec<Lanes>,
+    pub groups: Vec<Group>,
+    /// Lanes that have not exited.
+    pub live: u32,
+    /// Lanes that exist.
+    pub lanes: u32,
+    /// `%tid`.
+    pub tid: [Lanes; 3],
+    picks: u32,
+    turn: u32,
+    spins: bool,
+}
+
+impl Warp {
+    /// A warp at the start of a kernel. `threads` are in the block before it,
+    /// `count` in it.
+    pub fn new(id: u32, count: u32, block: [u32; 3], registers: usize) -> Self {
+        let lanes = if count >= 32 { u32::MAX } else { (1 << count) - 1 };
+        let mut tid = [[0; WARP]; 3];
+        for lane in 0..WARP as u32 {
+            let t = id * WARP as u32 + lane;
+            let at = [t % block[0], t / block[0] % block[1], t / block[0] / block[1]];
+            for (d, x) in at.into_iter().enumerate() {
+                tid[d][lane as usize] = u64::from(x);
+            }
+        }
+        let groups = vec![Group { pc: 0, mask: lanes, state: State::Ready }];
+        Warp { id, regs: vec![[0; WARP]; registers], groups, live: lanes, lanes, tid, picks: 0, turn: 0, spins: false }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.groups.iter().any(|g| g.state == State::Ready)
+    }
+
+    /// Chooses the ready group at the lowest position, so that lanes that went
+    /// apart meet again, after joining groups that have met.
+    pub fn pick(&mut self) -> Option<Pick> {
+        if let [only] = &self.groups[..] {
+            self.spins = false;
+            let pick = Pick { group: 0, limit: u32::MAX, out_of_order: false };
+            return (only.state == State::Ready).then_some(pick);
+        }
+        self.join();
+        let ready = || self.groups.iter().enumerate().filter(|(_, g)| g.state == State::Ready);
+        let lowest = ready().min_by_key(|(_, g)| g.pc).map(|(i, _)| i)?;
+        self.picks += 1;
+        let mut chosen = lowest;
+        if self.picks > if self.spins { IMPATIENCE } else { PATIENCE } {
+            self.picks = 0;
+            self.spins = true;
+            self.turn = self.turn.wrapping_add(1);
+            let others = ready().filter(|&(i, _)| i != lowest).map(|(i, _)| i);
+            let n = others.clone().count();
+            if n > 0 {
+                chosen = others.clone().nth(self.turn as usize % n).unwrap_or(lowest);
+            }
+        }
+        let pc = self.groups[chosen].pc;
+        let ahead = |g: &&Group| g.pc > pc && matches!(g.state, State::Ready | State::Warp(_));
+        let limit = self.groups.iter().filter(ahead).map(|g| g.pc).min().unwrap_or(u32::MAX);
+        Some(Pick { group: chosen, limit, out_of_order: chosen != lowest })
+    }
+
+    /// Joins ready groups at one position, and those that wait there for
+    /// lanes of their warp.
+    fn join(&mut self) {
+        self.groups.sort_by_key(|g| g.pc);
+        self.groups.dedup_by(|b, a| {
+            let meets = |g: &Group| matches!(g.state, State::Ready | State::Warp(_));
+            let same = a.pc == b.pc && meets(a) && meets(b);
+            if same {
+                a.mask |= b.mask;
+                a.state = State::Ready;
+            }
+            same
+        });
+    }
+
+    /// After lanes have exited, those that waited for them look again.
+    pub fn wake_warp_waiters(&mut self) {
+        for g in &mut self.groups {
+            if matches!(g.state, State::Warp(_)) {
+                g.state = State::Ready;
+            }
+        }
+    }
+
+    /// The group that a lane is in.
+    pub fn group_of(&self, lane: u32) -> Option<&Group> {
+        self.groups.iter().find(|g| g.mask >> lane & 1 == 1)
+    }
+}
+
+/// The lanes of a mask, lowest first.
+pub(super) fn lanes(mask: u32) -> impl Iterator<Item = usize> {
+    let mut rest = mask;
+    std::iter::from_fn(move || {
+        let lane = rest.trailing_zeros();
+        rest &= rest.wrapping_sub(1);
+        (lane < 32).then_some(lane as usize)
+    })
+}
