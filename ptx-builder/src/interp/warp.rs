@@ -25,7 +25,7 @@ pub(super) struct Group {
 /// go must not spin forever.
 const PATIENCE: u32 = 20_000;
 
-/// The same once lanes have been found to spin, until all lanes meet again.
+/// The same once lanes of the warp have been found to spin.
 const IMPATIENCE: u32 = 32;
 
 /// How many instructions the others then get.
@@ -80,7 +80,6 @@ impl Warp {
     /// apart meet again, after joining groups that have met.
     pub fn pick(&mut self) -> Option<Pick> {
         if let [only] = &self.groups[..] {
-            self.spins = false;
             let pick = Pick { group: 0, limit: u32::MAX, out_of_order: false };
             return (only.state == State::Ready).then_some(pick);
         }

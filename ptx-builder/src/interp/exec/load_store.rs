@@ -215,7 +215,7 @@ impl Exec<'_> {
     pub(super) fn check(&self, space: Space, mask: u32, at: &[u64; WARP], bytes: u32) -> Result<(), Stop> {
         let all = lanes(mask).fold(0, |all, lane| all | at[lane]);
         if all & u64::from(bytes - 1) != 0 {
-            let bad: u32 = lanes(mask).filter(|&l| at[l] % u64::from(bytes) != 0).fold(0, |m, l| m | 1 << l);
+            let bad: u32 = lanes(mask).filter(|&l| !at[l].is_multiple_of(u64::from(bytes))).fold(0, |m, l| m | 1 << l);
             let lane = bad.trailing_zeros();
             let address = at[lane as usize];
             let message = format!(
