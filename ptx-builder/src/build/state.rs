@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::{Pred, Scalar, Val};
 use crate::ir::{self, Block, BlockId, Guard, Inst, Loc, Operand, Reg, Variable};
-use crate::table::{FormId, Mod, Mods, Op, table};
+use crate::table::{Access, FormId, Mod, Mods, Op, table};
 use crate::types::RegClass;
 
 /// A jump target that is not placed yet, by number.
@@ -218,12 +218,16 @@ pub(super) fn compute<T: Scalar>(op: Op, mods: &[Mod], sources: &[Operand]) -> V
     d
 }
 
-/// Emits an instruction with a predicate result, its first operand.
+/// Emits an instruction with a predicate result, its first operand. Where the
+/// table has an optional second result, it is left out.
 #[track_caller]
 pub(super) fn test(op: Op, mods: &[Mod], sources: &[Operand]) -> Pred {
     let p = Pred::fresh();
     let mut operands: SmallVec<[Operand; 5]> = SmallVec::new();
     operands.push(Operand::Reg(p.reg()));
+    if form(op, mods).get().slots.get(1).is_some_and(|slot| slot.optional && slot.access == Access::Write) {
+        operands.push(Operand::None);
+    }
     operands.extend_from_slice(sources);
     emit(op, mods, &operands);
     p
