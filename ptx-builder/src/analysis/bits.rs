@@ -41,11 +41,6 @@ impl BitMatrix {
         changed
     }
 
-    /// Whether a bit of a row is set.
-    pub(crate) fn has(&self, row: usize, bit: usize) -> bool {
-        has(self.row(row), bit)
-    }
-
     /// Sets a bit of a row.
     pub(crate) fn set(&mut self, row: usize, bit: usize) {
         set(self.row_mut(row), bit);

@@ -15,12 +15,14 @@ pub struct InstId(pub u32);
 /// Edges follow the rules of [`Block`](crate::ir::Block): a block ends in a
 /// branch, an exit or a trap; where that is guarded or missing, control falls
 /// through. A virtual exit block stands after all ways out (ends of the
-/// thread, and falling off the end); loops without a way out count as leading
-/// there from their last block.
+/// thread, guarded or not, and falling off the end); loops without a way out
+/// count as leading there from their last block. A trap is no way out: nothing
+/// comes after it, so it parts no threads.
 #[derive(Clone, Debug)]
 pub struct Cfg {
     succs: Vec<SmallVec<[u32; 2]>>,
     preds: Vec<SmallVec<[u32; 2]>>,
+    exits: Vec<bool>,
     order: Vec<BlockId>,
     position: Vec<u32>,
     idom: Vec<u32>,
@@ -37,6 +39,7 @@ impl Cfg {
         let n = kernel.blocks.len();
         let mut succs: Vec<SmallVec<[u32; 2]>> = vec![SmallVec::new(); n];
         let mut preds: Vec<SmallVec<[u32; 2]>> = vec![SmallVec::new(); n];
+        let (mut exits, mut traps) = (vec![false; n], Vec::new());
         let mut first = Vec::with_capacity(n + 1);
         let mut count = 0u32;
         for (b, block) in kernel.blocks.iter().enumerate() {
@@ -54,6 +57,11 @@ impl Cfg {
             if falls && b + 1 < n && !succs[b].contains(&(b as u32 + 1)) {
                 succs[b].push(b as u32 + 1);
             }
+            match ends.map(|i| &i.form().meaning) {
+                Some(Meaning::Trap) => traps.push(b as u32),
+                Some(Meaning::Exit) => exits[b] = true,
+                _ => exits[b] = succs[b].is_empty(),
+            }
             for &s in &succs[b] {
                 preds[s as usize].push(b as u32);
             }
@@ -62,9 +70,9 @@ impl Cfg {
         let order = post_order(n, &[0], |b| &succs[b as usize]);
         let (order, position) = reverse(order, n);
         let idom = dominators(&order, &position, n, |b| preds[b as usize].iter().copied());
-        let ipdom = post_dominators(&succs, &preds, &order);
+        let ipdom = post_dominators(&succs, &preds, &order, &exits, &traps);
         let order = order.into_iter().map(BlockId).collect();
-        Cfg { succs, preds, order, position, idom, ipdom, first }
+        Cfg { succs, preds, exits, order, position, idom, ipdom, first }
     }
 
     /// How many blocks there are.
@@ -151,7 +159,7 @@ impl Cfg {
         let mut controls = BitMatrix::new(n, n, false);
         for &BlockId(c) in &self.order {
             let succs = &self.succs[c as usize];
-            if succs.len() < 2 {
+            if succs.len() + usize::from(self.exits[c as usize]) < 2 {
                 continue;
             }
             for &s in succs {
@@ -276,28 +284,33 @@ fn meet(idom: &[u32], position: &[u32], mut a: u32, mut b: u32) -> u32 {
     a
 }
 
-/// Immediate post-dominators; the virtual exit has the number after the last block.
-fn post_dominators(succs: &[SmallVec<[u32; 2]>], preds: &[SmallVec<[u32; 2]>], order: &[u32]) -> Vec<u32> {
+/// Immediate post-dominators; the virtual exit has the number after the last
+/// block. Blocks that only lead to a trap have none.
+fn post_dominators(
+    succs: &[SmallVec<[u32; 2]>],
+    preds: &[SmallVec<[u32; 2]>],
+    order: &[u32],
+    exits: &[bool],
+    traps: &[u32],
+) -> Vec<u32> {
     let n = succs.len();
     let exit = n as u32;
-    let mut leaves: SmallVec<[u32; 2]> = order.iter().copied().filter(|&b| succs[b as usize].is_empty()).collect();
-    // Loops without a way out: their last block counts as one.
-    let mut reaches = vec![false; n];
-    let mut work: Vec<u32> = leaves.to_vec();
-    let mut candidates = order.iter().rev();
-    loop {
+    let mut leaves: SmallVec<[u32; 2]> = order.iter().copied().filter(|&b| exits[b as usize]).collect();
+    let mut settled = vec![false; n];
+    let mut settle = |mut work: Vec<u32>| {
         while let Some(b) = work.pop() {
-            if !std::mem::replace(&mut reaches[b as usize], true) {
+            if !std::mem::replace(&mut settled[b as usize], true) {
                 work.extend(preds[b as usize].iter().copied());
             }
         }
-        match candidates.find(|&&b| !reaches[b as usize]) {
-            Some(&b) => {
-                leaves.push(b);
-                work.push(b);
-            }
-            None => break,
-        }
+        order.iter().rev().copied().find(|&b| !settled[b as usize])
+    };
+    // Loops without a way out: their last block counts as one.
+    settle(leaves.to_vec());
+    let mut endless = settle(traps.to_vec());
+    while let Some(b) = endless {
+        leaves.push(b);
+        endless = settle(vec![b]);
     }
     // The reverse graph over blocks and the virtual exit. Unreachable blocks stay out.
     let mut reachable = vec![false; n + 1];

@@ -69,8 +69,7 @@ impl DefUse {
             by_reg: Vec::new(),
             reg_start: Vec::new(),
         };
-        let mut next = 0;
-        for (_, _, inst) in kernel.insts() {
+        for (next, (_, _, inst)) in (0..).zip(kernel.insts()) {
             du.def_start.push(du.defs.len() as u32);
             du.use_start.push(du.uses.len() as u32);
             for reg in inst.uses().filter_map(|r| du.regs.get(r)) {
@@ -79,7 +78,6 @@ impl DefUse {
             for reg in inst.defs().filter_map(|r| du.regs.get(r)) {
                 du.defs.push(Def { inst: InstId(next), reg: reg as u32, guarded: inst.guard.is_some() });
             }
-            next += 1;
         }
         du.def_start.push(du.defs.len() as u32);
         du.use_start.push(du.uses.len() as u32);

@@ -306,8 +306,13 @@ mod tests {
 
     #[test]
     fn too_much_memory() {
-        kernel(|k| drop(k.shared("tile", SHARED_LIMIT, 16))).accept();
-        kernel(|k| drop(k.shared("tile", SHARED_LIMIT + 1, 16))).reject(Rule::MemorySize, 0);
+        let tile = |bytes| {
+            kernel(|k| {
+                k.shared("tile", bytes, 16);
+            })
+        };
+        tile(SHARED_LIMIT).accept();
+        tile(SHARED_LIMIT + 1).reject(Rule::MemorySize, 0);
         kernel(|k| k.module.variables = vec![constant("table", CONST_LIMIT / 4 + 1)]).reject(Rule::MemorySize, 0);
     }
 

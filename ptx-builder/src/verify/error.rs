@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Rule;
-use crate::ir::{Inst, Kernel, Loc};
+use crate::ir::{Inst, Kernel, Loc, Module};
 
 /// One violation of a rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,12 +56,17 @@ impl fmt::Display for VerifyErrors {
 }
 
 /// Collects errors.
-#[derive(Default)]
-pub(super) struct Errors {
+pub(super) struct Errors<'m> {
+    module: &'m Module,
     all: Vec<VerifyError>,
 }
 
-impl Errors {
+impl<'m> Errors<'m> {
+    /// None yet.
+    pub(super) fn new(module: &'m Module) -> Self {
+        Errors { module, all: Vec::new() }
+    }
+
     /// Of the module's declarations.
     pub(super) fn module(&mut self, rule: Rule, message: String) {
         self.all.push(VerifyError { rule, kernel: None, instruction: None, loc: None, message });
@@ -78,7 +83,7 @@ impl Errors {
         self.all.push(VerifyError {
             rule,
             kernel: Some(kernel.name.clone()),
-            instruction: Some(inst.form().name.clone()),
+            instruction: Some(crate::print::inst(self.module, kernel, inst)),
             loc: inst.loc.clone(),
             message,
         });

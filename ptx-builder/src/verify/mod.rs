@@ -62,8 +62,11 @@
 //! | `mbarrier` | An mbarrier is an 8-byte aligned shared object that its uses address within bounds, with a possible count. |
 
 mod assigned;
+mod asynchronous;
+mod convergence;
 mod declarations;
 mod error;
+mod memory;
 mod operands;
 mod rule;
 mod structure;
@@ -110,7 +113,7 @@ impl Validated {
 /// # Errors
 /// Everything that violates a rule.
 pub fn verify(module: Module) -> Result<Validated, VerifyErrors> {
-    let mut errors = Errors::default();
+    let mut errors = Errors::new(&module);
     declarations::check_module(&module, &mut errors);
     let mut info = Vec::with_capacity(module.kernels.len());
     for kernel in &module.kernels {
@@ -126,6 +129,9 @@ pub fn verify(module: Module) -> Result<Validated, VerifyErrors> {
         }
         let facts = KernelInfo::new(&module, kernel);
         assigned::check(kernel, &facts, &mut errors);
+        memory::check(&module, kernel, &facts, &mut errors);
+        convergence::check(&module, kernel, &facts, &mut errors);
+        asynchronous::check(&module, kernel, &facts, &mut errors);
         info.push(facts);
     }
     errors.finish()?;

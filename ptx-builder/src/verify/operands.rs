@@ -3,7 +3,7 @@
 use super::Rule;
 use super::error::Errors;
 use crate::ir::{Address, Base, Inst, Kernel, Module, Operand, Reg, Symbol};
-use crate::table::{Access, Shape, Slot};
+use crate::table::{Access, Meaning, Shape, Slot};
 use crate::types::{Kind, RegClass, ScalarType, Space};
 
 /// What a symbol names: its space and, where known, its name and size in bytes.
@@ -12,7 +12,6 @@ pub(super) struct Named<'m> {
     pub(super) space: Space,
     /// Bytes; none where the launch sets it.
     pub(super) bytes: Option<u64>,
-    pub(super) align: u32,
 }
 
 /// What a symbol names; none where nothing is declared under its index.
@@ -21,14 +20,13 @@ pub(super) fn resolve<'m>(module: &'m Module, kernel: &'m Kernel, symbol: Symbol
         Symbol::Param(i) => {
             let p = kernel.params.get(i as usize)?;
             let bytes = u64::from(p.ty.bytes()) * u64::from(p.len.unwrap_or(1));
-            let align = p.align.unwrap_or(p.ty.bytes());
-            return Some(Named { name: &p.name, space: Space::Param, bytes: Some(bytes), align });
+            return Some(Named { name: &p.name, space: Space::Param, bytes: Some(bytes) });
         }
         Symbol::Kernel(i) => kernel.variables.get(i as usize)?,
         Symbol::Module(i) => module.variables.get(i as usize)?,
     };
     let bytes = variable.len.and_then(|_| variable.bytes());
-    Some(Named { name: &variable.name, space: variable.space, bytes, align: variable.align })
+    Some(Named { name: &variable.name, space: variable.space, bytes })
 }
 
 /// Checks the operands of an instruction.
@@ -96,7 +94,13 @@ impl Check<'_> {
                 self.register(slot, *r, ScalarType::Pred, false, errors);
             }
             (Shape::Value(ty) | Shape::Wide(ty) | Shape::Move(ty), Operand::Imm(bits))
-                if source && ty != ScalarType::Pred =>
+                if source && (ty != ScalarType::Pred || matches!(slot.shape, Shape::Move(_))) =>
+            {
+                self.constant_fits(slot, *bits, ty, errors);
+            }
+            // Compilers write constants among the registers of a vector.
+            (Shape::Vector { ty, .. }, Operand::Imm(bits))
+                if source && !matches!(self.inst.form().meaning, Meaning::Matrix(_)) =>
             {
                 self.constant_fits(slot, *bits, ty, errors);
             }

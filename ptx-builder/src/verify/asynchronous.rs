@@ -1,0 +1,142 @@
+//! Groups of asynchronous copies, and mbarriers.
+
+use super::Rule;
+use super::error::Errors;
+use crate::analysis::{InstId, KernelInfo, Origin};
+use crate::ir::{Inst, Kernel, Module, Operand};
+use crate::table::{Async, Meaning, Shape};
+
+/// Most arrivals that an mbarrier can expect (PTX ISA 9.7.13.15.1).
+const MBARRIER_COUNT: u64 = (1 << 20) - 1;
+
+/// What an instruction is to the groups of one kind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Copy,
+    Commit,
+    Wait,
+}
+
+fn role(inst: &Inst, bulk: bool) -> Option<Role> {
+    let Meaning::Async(a) = inst.form().meaning else { return None };
+    match (a, bulk) {
+        (Async::Copy, false) | (Async::BulkStore, true) => Some(Role::Copy),
+        (Async::Commit | Async::WaitAll | Async::CopyArrive { .. }, false) | (Async::BulkCommit, true) => {
+            Some(Role::Commit)
+        }
+        (Async::WaitGroup, false) | (Async::BulkWait { .. }, true) => Some(Role::Wait),
+        _ => None,
+    }
+}
+
+/// Checks what can be proved of asynchronous copies.
+pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
+    if !kernel.insts().any(|(_, _, i)| matches!(i.form().meaning, Meaning::Async(_))) {
+        return;
+    }
+    for bulk in [false, true] {
+        never_committed(kernel, bulk, errors);
+        waits_before_commit(kernel, info, bulk, errors);
+    }
+    mbarriers(module, kernel, info, errors);
+}
+
+fn never_committed(kernel: &Kernel, bulk: bool, errors: &mut Errors) {
+    let all = |wanted| kernel.insts().map(|(_, _, i)| i).find(move |i| role(i, bulk) == Some(wanted));
+    if let Some(copy) = all(Role::Copy)
+        && all(Role::Commit).is_none()
+    {
+        let message = "no group of copies is ever committed, so nothing can wait for this one; commit it".to_owned();
+        errors.inst(kernel, copy, Rule::AsyncGroup, message);
+    }
+}
+
+/// Reports waits that every path reaches with copies that no group holds yet.
+fn waits_before_commit(kernel: &Kernel, info: &KernelInfo, bulk: bool, errors: &mut Errors) {
+    if !kernel.insts().any(|(_, _, i)| role(i, bulk) == Some(Role::Commit)) {
+        return;
+    }
+    let step = |open: bool, inst: &Inst| match role(inst, bulk) {
+        Some(Role::Copy) if inst.guard.is_none() => true,
+        Some(Role::Commit) => false,
+        _ => open,
+    };
+    let mut leave = vec![true; info.cfg.len()];
+    let enter = |leave: &[bool], b| {
+        let mut preds = info.cfg.predecessors(b).filter(|&p| info.cfg.is_reachable(p)).peekable();
+        b.0 != 0 && preds.peek().is_some() && preds.all(|p| leave[p.0 as usize])
+    };
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for &b in info.cfg.order() {
+            let out = kernel.blocks[b.0 as usize].insts.iter().fold(enter(&leave, b), step);
+            changed |= leave[b.0 as usize] != out;
+            leave[b.0 as usize] = out;
+        }
+    }
+    for &b in info.cfg.order() {
+        let mut open = enter(&leave, b);
+        for inst in &kernel.blocks[b.0 as usize].insts {
+            if open && role(inst, bulk) == Some(Role::Wait) {
+                let message = format!(
+                    "{} does not wait for the copies before it: their group is not committed yet",
+                    inst.form().name
+                );
+                errors.inst(kernel, inst, Rule::AsyncGroup, message);
+            }
+            open = step(open, inst);
+        }
+    }
+}
+
+/// The array that an mbarrier instruction's barrier lies in.
+fn barrier_of(module: &Module, kernel: &Kernel, info: &KernelInfo, id: InstId, inst: &Inst) -> Option<Origin> {
+    let (_, ops) = inst.slots().find(|(s, _)| matches!((s.name, s.shape), ("addr" | "mbar", Shape::Address(_))))?;
+    info.operand(module, kernel, id, ops.first()?).origin
+}
+
+fn mbarriers(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
+    let mut made: Vec<Option<Origin>> = Vec::new();
+    let mut used: Vec<(&Inst, Option<Origin>)> = Vec::new();
+    for &b in info.cfg.order() {
+        for (i, inst) in kernel.blocks[b.0 as usize].insts.iter().enumerate() {
+            let Meaning::Async(a) = inst.form().meaning else { continue };
+            let id = info.cfg.inst_id(b, i);
+            let origin = || barrier_of(module, kernel, info, id, inst);
+            match a {
+                Async::MbarrierInit => {
+                    made.push(origin());
+                    count(module, kernel, info, id, inst, errors);
+                }
+                Async::MbarrierWait { .. }
+                | Async::MbarrierArrive { .. }
+                | Async::MbarrierExpectTx
+                | Async::BulkLoad => {
+                    used.push((inst, origin()));
+                }
+                _ => {}
+            }
+        }
+    }
+    if made.contains(&None) {
+        return;
+    }
+    for (inst, origin) in used {
+        if matches!(origin, Some(Origin::Symbol(_))) && !made.contains(&origin) {
+            let message =
+                format!("{} uses an mbarrier that the kernel never makes; call mbarrier.init first", inst.form().name);
+            errors.inst(kernel, inst, Rule::Mbarrier, message);
+        }
+    }
+}
+
+fn count(module: &Module, kernel: &Kernel, info: &KernelInfo, id: InstId, inst: &Inst, errors: &mut Errors) {
+    let operand = inst.slots().find(|(s, _)| s.name == "count").and_then(|(_, ops)| ops.first());
+    let Some(operand @ (Operand::Imm(_) | Operand::Reg(_))) = operand else { return };
+    let Some(n) = info.operand(module, kernel, id, operand).as_constant() else { return };
+    if n == 0 || n > MBARRIER_COUNT {
+        let message = format!("an mbarrier expects 1 to {MBARRIER_COUNT} arrivals, not {n}");
+        errors.inst(kernel, inst, Rule::Mbarrier, message);
+    }
+}
