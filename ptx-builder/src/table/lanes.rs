@@ -41,7 +41,7 @@ impl Lane for f64 {
     fn from_lane(bits: u64) -> Self {
         f64::from_bits(bits)
     }
-    /// A GPU's NaN result is the canonical one.
+    /// A GPU may keep a NaN's payload here, which the PTX ISA leaves open.
     fn to_lane(self) -> u64 {
         if self.is_nan() { 0x7ff8_0000_0000_0000 } else { self.to_bits() }
     }

@@ -39,7 +39,7 @@ fn to_odd(x: f64, error: f64) -> f64 {
 }
 
 /// `a + b` to odd, with the sign that an exact zero has in `mode`.
-fn add_odd(a: f64, b: f64, mode: Mode) -> f64 {
+pub(in crate::table) fn add_odd(a: f64, b: f64, mode: Mode) -> f64 {
     let sum = a + b;
     if sum == 0.0 {
         let positive = a.to_bits() == 0 && b.to_bits() == 0;

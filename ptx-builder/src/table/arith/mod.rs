@@ -3,5 +3,5 @@
 mod directed;
 mod format;
 
-pub(super) use directed::Arith;
+pub(super) use directed::{Arith, add_odd};
 pub(super) use format::{Convert, round_to_integral};

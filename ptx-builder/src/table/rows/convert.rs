@@ -3,6 +3,7 @@
 //! Operands of integer types may be wider registers: the result is extended to
 //! the register by its type's sign, and of a source the low bits count.
 
+use super::float::is_tiny;
 use super::{Builder, Spec, any, one, opt, spec, ty, types};
 use crate::table::arith::{Convert, round_to_integral};
 use crate::table::lanes::{lane, with_bool, with_int, with_mode};
@@ -168,8 +169,8 @@ fn widens(d: ScalarType, a: ScalarType) -> bool {
 fn float<A: Convert, D: Convert>(a: A, mode: RoundingMode, ftz: bool, sat: bool) -> D {
     let x = a.widen();
     let x = if ftz && size_of::<A>() == 4 { flush(x) } else { x };
-    let d = D::narrow(if sat { saturate(x) } else { x }, mode);
-    if ftz && size_of::<D>() == 4 { D::narrow(flush(d.widen()), mode) } else { d }
+    let x = if ftz && size_of::<D>() == 4 && is_tiny(x, mode) { 0f64.copysign(x) } else { x };
+    D::narrow(if sat { saturate(x) } else { x }, mode)
 }
 
 fn between_floats(t: &mut Builder) {
@@ -183,6 +184,11 @@ fn between_floats(t: &mut Builder) {
             let (d, a) = (ty(m, 0), ty(m, 1));
             let (ftz, sat) = (m.contains(&Mod::Ftz), m.contains(&Mod::Sat));
             let written = m.iter().any(|&m| RoundingMode::of(m).is_some());
+            // ptxas accepts these, but does not flush.
+            let unflushed = d == F16 && matches!(mode(m), RoundingMode::Down | RoundingMode::Up);
+            if ftz && unflushed {
+                return None;
+            }
             if d == a || written == widens(d, a) || (ftz && d != F32 && a != F32) || (sat && (d == Bf16 || a == Bf16)) {
                 return None;
             }

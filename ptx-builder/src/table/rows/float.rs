@@ -1,7 +1,7 @@
 //! Exact f32 and f64 arithmetic (PTX ISA 9.7.3).
 
 use super::{Alternatives, Builder, any, binary, exact, one, opt, ternary, ty, types, unary};
-use crate::table::arith::Arith;
+use crate::table::arith::{Arith, Convert, add_odd};
 use crate::table::lanes::{lane, with_bool, with_float, with_mode};
 use crate::table::{Mod, Op, RoundingMode};
 use crate::types::ScalarType::{F32, F64, Pred};
@@ -23,15 +23,24 @@ pub(super) fn finish(ftz: bool, sat: bool, x: f32) -> f32 {
     }
 }
 
+/// Whether an exact value (or one rounded to odd) is below the normal numbers
+/// once it is rounded as if there were none below. Hardware then flushes it,
+/// also where rounding to a subnormal would have carried it to a normal number.
+pub(super) fn is_tiny(exact: f64, mode: RoundingMode) -> bool {
+    const SCALE: f64 = (1u128 << 64) as f64;
+    f64::from(f32::narrow(exact * SCALE, mode)).abs() < f64::from(f32::MIN_POSITIVE) * SCALE
+}
+
 /// The rounding that a form computes with; none written is to nearest.
 pub(super) fn mode(m: &[Mod]) -> RoundingMode {
     m.iter().find_map(|&m| RoundingMode::of(m)).unwrap_or(RoundingMode::Nearest)
 }
 
 /// The lane function of an f32 or f64 operation with a rounding, `.ftz` and
-/// `.sat` by the form's modifiers.
+/// `.sat` by the form's modifiers. `exact` is the value before rounding, where
+/// rounding can carry it to the least normal number.
 macro_rules! rounded {
-    ($m:expr, |$($x:ident),*| $M:ident => $e:expr) => {
+    ($m:expr, |$($x:ident),*| $M:ident => $e:expr $(, exact $exact:expr)?) => {
         with_mode!(mode($m), $M, {
             if ty($m, 0) == F64 {
                 lane!(|$($x: f64),*| -> f64 { $e })
@@ -39,7 +48,13 @@ macro_rules! rounded {
                 with_bool!($m.contains(&Mod::Ftz), FTZ, with_bool!($m.contains(&Mod::Sat), SAT, {
                     lane!(|$($x: f32),*| -> f32 {
                         $(let $x = flush(FTZ, $x);)*
-                        finish(FTZ, SAT, $e)
+                        let d = $e;
+                        $(let d = if FTZ && d.abs() == f32::MIN_POSITIVE && is_tiny($exact, $M) {
+                            0f32.copysign(d)
+                        } else {
+                            d
+                        };)?
+                        finish(FTZ, SAT, d)
                     })
                 }))
             }
@@ -86,14 +101,14 @@ pub(super) fn rows(t: &mut Builder) {
     let floats = || types(&[F32, F64]);
     let maybe = || opt(&[Mod::Rn, Mod::Rz, Mod::Rm, Mod::Rp]);
 
-    t.row(Op::Testp, "9.7.3.1", "Whether a is of a class.", &[classes(), floats()], |m| {
+    t.row(Op::Testp, "9.7.3.1", "Whether a is of a class; zeros are normal.", &[classes(), floats()], |m| {
         let eval = with_float!(ty(m, 0), T, {
             match m[0] {
                 Mod::Finite => lane!(|a: T| -> bool { a.is_finite() }),
                 Mod::Infinite => lane!(|a: T| -> bool { a.is_infinite() }),
                 Mod::Number => lane!(|a: T| -> bool { !a.is_nan() }),
                 Mod::NotANumber => lane!(|a: T| -> bool { a.is_nan() }),
-                Mod::Normal => lane!(|a: T| -> bool { a.is_normal() }),
+                Mod::Normal => lane!(|a: T| -> bool { a.is_normal() || a == 0.0 }),
                 _ => lane!(|a: T| -> bool { a.is_subnormal() }),
             }
         });
@@ -113,10 +128,21 @@ pub(super) fn rows(t: &mut Builder) {
         if has(m) { binary(ty(m, 0), rounded!(m, |a, b| M => a.sub_in(b, M))) } else { None }
     });
     t.row(Op::Mul, "9.7.3.5", "Multiplies.", &[maybe(), ftz(), sat(), floats()], |m| {
-        if has(m) { binary(ty(m, 0), rounded!(m, |a, b| M => a.mul_in(b, M))) } else { None }
+        if has(m) {
+            binary(ty(m, 0), rounded!(m, |a, b| M => a.mul_in(b, M), exact a.widen() * b.widen()))
+        } else {
+            None
+        }
     });
     t.row(Op::Fma, "9.7.3.6", "a * b + c, rounded once.", &[roundings(), ftz(), sat(), floats()], |m| {
-        if has(m) { ternary(ty(m, 0), rounded!(m, |a, b, c| M => a.fma_in(b, c, M))) } else { None }
+        if has(m) {
+            ternary(
+                ty(m, 0),
+                rounded!(m, |a, b, c| M => a.fma_in(b, c, M), exact add_odd(a.widen() * b.widen(), c.widen(), M)),
+            )
+        } else {
+            None
+        }
     });
     t.row(Op::Div, "9.7.3.8", "Divides.", &[roundings(), ftz(), floats()], |m| {
         if has(m) { binary(ty(m, 0), rounded!(m, |a, b| M => a.div_in(b, M))) } else { None }
