@@ -140,17 +140,17 @@ impl Report {
         match &self.fault {
             Some(fault) => writeln!(out, "  nothing here: {fault}"),
             None => {
-                let quantized = self.types.keys().filter(|t| is_superblock(t));
-                let quantized: Vec<_> = quantized.copied().collect();
                 writeln!(out, "  cpu     every tensor")?;
-                writeln!(out, "  interp  products with {}", quantized.join(" and "))
+                let products = TensorType::ALL.iter().filter(|t| t.reads_q8k() && self.types.contains_key(t.name()));
+                let products: Vec<_> = products.map(|t| t.name()).collect();
+                if !products.is_empty() {
+                    let products = products.join(" and ");
+                    writeln!(out, "  interp  products with {products}; the rest on the cpu")?;
+                }
+                writeln!(out, "  cuda    nothing: this build has no GPU part")
             }
         }
     }
-}
-
-fn is_superblock(name: &str) -> bool {
-    [TensorType::Q4_K, TensorType::Q6_K].iter().any(|t| t.name() == name)
 }
 
 /// Layers that have the same types, in order: `layers 0 to 5`, and for each type its tensors.
