@@ -1,21 +1,26 @@
 //! A block: its warps, its memory, and what they wait for.
 
 use super::bytes::Bytes;
+use super::copies::{Copies, Copy};
 use super::counters::Counts;
 use super::exec;
 use super::findings::{Findings, Raw};
 use super::layout::Layout;
+use super::mbarriers::Mbarriers;
 use super::memory::Memory;
 use super::program::Program;
 use super::report::{FindingKind, Site};
 use super::schedule::Scheduler;
-use super::shadow::{Access, By, Cells, Order, Snapshot, Trace};
+use super::shadow::{Access, By, Cells, Order, Snapshot, Strength, Trace};
 use super::sync::{Barrier, Device, Sync};
 use super::warp::{State, Warp};
 use super::{Options, WarpOrder};
 use crate::ir::{BlockId, Kernel, Module};
 use crate::table::{Lanes, WARP};
 use crate::types::Space;
+
+/// The number of the cluster's barrier, behind the block's own.
+pub(super) const CLUSTER: u8 = 16;
 
 /// Why a block ends early.
 pub(super) type Stop = Box<Raw>;
@@ -81,11 +86,14 @@ pub(super) struct BlockState {
     pub findings: Findings,
     /// Threads that have not exited.
     pub live: u32,
-    pub barriers: [Barrier; 16],
+    /// The numbered barriers, and the cluster's.
+    pub barriers: [Barrier; CLUSTER as usize + 1],
     /// Barriers that have completed and whose waiters are to go on.
     pub released: Vec<(u8, Barrier)>,
     pub order: Order,
     pub sync: Sync,
+    pub copies: Copies,
+    pub mbarriers: Mbarriers,
     /// Marks on shared and on global memory, where races are looked for.
     marks: Option<[Cells; 2]>,
 }
@@ -128,6 +136,8 @@ impl<'a> Block<'a> {
             released: Vec::new(),
             order: Order::new(warps.len()),
             sync: Sync::new(warps.len()),
+            copies: Copies::new(cx.layout.shared_bytes),
+            mbarriers: Mbarriers::default(),
             marks: cx.options.check.races.then(Default::default),
         };
         Block { cx, scheduler: Scheduler::new(cx.options.order, number), warps, state }
@@ -139,6 +149,8 @@ impl<'a> Block<'a> {
         while left > 0 {
             let Some((warp, quantum)) = self.scheduler.next(&self.warps) else {
                 if self.warps.iter().all(|w| w.live == 0) {
+                    let rest = self.state.copies.take(|_| true);
+                    rest.iter().for_each(|copy| exec::land(self.cx, &mut self.state, copy));
                     return Ok(Progress::Done);
                 }
                 return Err(self.stuck());
@@ -173,6 +185,9 @@ impl<'a> Block<'a> {
                 }
             }
             let st = &mut self.state;
+            if id == CLUSTER {
+                continue;
+            }
             if st.live < self.cx.threads() && barrier.expected.is_none() {
                 let gone = self.cx.threads() - st.live;
                 st.find(FindingKind::BarrierExited, barrier.pc, barrier.warp, barrier.lanes, || {
@@ -210,7 +225,7 @@ impl<'a> Block<'a> {
                         (FindingKind::WarpMask, group.pc, why)
                     }
                     State::Barrier(id) => {
-                        let b = &self.state.barriers[usize::from(id & 15)];
+                        let b = &self.state.barriers[usize::from(id)];
                         let of = b.expected.unwrap_or(self.state.live);
                         let why = format!("with {} of {of} threads at barrier {id}", b.arrived);
                         (FindingKind::Deadlock, group.pc.saturating_sub(1), why)
@@ -266,7 +281,7 @@ impl BlockState {
     /// Threads have exited: barriers may complete without them.
     pub fn exited(&mut self, threads: u32) {
         self.live -= threads;
-        for id in 0..16 {
+        for id in 0..=CLUSTER {
             self.complete_barrier(id);
         }
     }
@@ -275,7 +290,12 @@ impl BlockState {
     pub fn complete_barrier(&mut self, id: u8) {
         let barrier = &mut self.barriers[usize::from(id)];
         if barrier.arrived > 0 && barrier.arrived >= barrier.expected.unwrap_or(self.live) {
-            self.released.push((id, std::mem::take(barrier)));
+            let barrier = std::mem::take(barrier);
+            if id == CLUSTER {
+                self.sync.cluster_phase += 1;
+                self.sync.cluster_clock.merge(&barrier.clock);
+            }
+            self.released.push((id, barrier));
         }
     }
 
@@ -309,6 +329,16 @@ impl BlockState {
         cells.access(&self.order, by, mask, at, bytes, access, values, |clash| {
             findings.clash(&clash, by, space, access.write, number);
         });
+    }
+
+    /// Marks a copy's writes to shared memory as done now by its thread.
+    pub fn mark_copy(&mut self, copy: &Copy, warp: u32) {
+        let by = By { pc: copy.pc, warp, serial: self.steps as u16 };
+        let access = Access { write: true, strength: Strength::Weak, read_only: false };
+        let lane = copy.thread % 32;
+        for k in (0..u64::from(copy.bytes + copy.zeros)).step_by(4) {
+            self.shadow_access(by, Space::Shared, 1 << lane, &[copy.to.1 + k; WARP], 4, access, None);
+        }
     }
 
     /// What other blocks need to know about a finished one.

@@ -67,7 +67,7 @@ impl Findings {
             warp: by.warp,
             lanes: 1 << clash.lane,
             other: Some(RawOther { pc: other.pc, block, warp: other.warp(), lane: other.lane() }),
-            message: clash_message(space, clash.address, write, clash.other_wrote, clash.read_only),
+            message: clash_message(space, clash.address, write, other.write, clash.read_only),
             count: 0,
         });
     }
@@ -75,7 +75,7 @@ impl Findings {
     /// A race between blocks.
     pub fn cross_clash(&mut self, clash: &CrossConflict) {
         let kind = if clash.read_only { FindingKind::ReadOnlyWritten } else { FindingKind::Race };
-        let ((block, this, write), (other_block, other, other_wrote)) = (&clash.this, &clash.other);
+        let ((block, this), (other_block, other)) = (&clash.this, &clash.other);
         self.add(kind, this.pc, Some(other.pc), || Raw {
             kind,
             pc: this.pc,
@@ -83,7 +83,7 @@ impl Findings {
             warp: this.warp(),
             lanes: 1 << this.lane(),
             other: Some(RawOther { pc: other.pc, block: *other_block, warp: other.warp(), lane: other.lane() }),
-            message: clash_message(Space::Global, clash.address, *write, *other_wrote, clash.read_only),
+            message: clash_message(Space::Global, clash.address, this.write, other.write, clash.read_only),
             count: 0,
         });
     }

@@ -33,12 +33,14 @@
 
 mod block;
 mod bytes;
+mod copies;
 mod counters;
 mod exec;
 mod findings;
 mod grid;
 mod launch;
 mod layout;
+mod mbarriers;
 mod memory;
 mod program;
 mod report;

@@ -24,8 +24,6 @@ pub enum FindingKind {
     /// An operand has a value that the instruction does not allow, such as a
     /// barrier number above 15 or an mbarrier that was not initialized. Ends the launch.
     BadOperand,
-    /// Something that the interpreter does not do. Ends the launch.
-    Unsupported,
     /// A read of memory that nobody wrote.
     Uninitialized,
     /// Two unordered accesses to the same bytes, one of them a write.
@@ -52,7 +50,7 @@ pub enum FindingKind {
 impl FindingKind {
     /// Whether the launch ends there.
     pub fn is_fault(self) -> bool {
-        self <= FindingKind::Unsupported
+        self <= FindingKind::BadOperand
     }
 }
 

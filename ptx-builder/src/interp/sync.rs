@@ -70,10 +70,21 @@ pub(super) struct Sync {
     pub fenced: Vec<Option<(Snapshot, bool)>>,
     /// For each warp: what strong reads have seen, for the next fence.
     pub pending: Vec<Option<Snapshot>>,
+    /// Completed phases of the cluster's barrier, and in which one each warp arrived.
+    pub cluster_phase: u64,
+    pub cluster_arrived: Vec<u64>,
+    pub cluster_clock: Snapshot,
 }
 
 impl Sync {
     pub fn new(warps: usize) -> Self {
-        Sync { places: HashMap::new(), fenced: vec![None; warps], pending: vec![None; warps] }
+        Sync {
+            places: HashMap::new(),
+            fenced: vec![None; warps],
+            pending: vec![None; warps],
+            cluster_phase: 0,
+            cluster_arrived: vec![0; warps],
+            cluster_clock: Snapshot::default(),
+        }
     }
 }

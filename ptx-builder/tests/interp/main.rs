@@ -1,6 +1,9 @@
 //! The interpreter on whole kernels, written as PTX.
 
+mod asynchronous;
 mod common;
 mod compute;
 mod faults;
+mod matrix;
+mod nvcc;
 mod races;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Exec, Flow};
-use crate::interp::block::Stop;
+use crate::interp::block::{CLUSTER, Stop};
 use crate::interp::report::FindingKind;
 use crate::interp::shadow::{Known, Snapshot, merge_known};
 use crate::interp::warp::{State, lanes};
@@ -40,10 +40,30 @@ impl Exec<'_> {
             Barrier::Sync { aligned } => self.arrive(aligned, None, true),
             Barrier::Arrive { aligned } => self.arrive(aligned, None, false),
             Barrier::Reduce { op, aligned } => self.arrive(aligned, Some(op), true),
-            // A cluster is one block: its barrier is the block's own, apart from the numbered ones.
-            Barrier::ClusterArrive | Barrier::ClusterWait => {
-                let message = "barrier.cluster is not interpreted".to_owned();
-                Err(self.fault(FindingKind::Unsupported, self.mask, message))
+            // A cluster is one block: its barrier is one more of the block's.
+            Barrier::ClusterArrive => {
+                self.count();
+                if self.mask != 0 {
+                    let warp = self.warp.id;
+                    let snapshot = self.st.release(warp);
+                    self.st.sync.cluster_arrived[warp as usize] = self.st.sync.cluster_phase;
+                    let b = &mut self.st.barriers[usize::from(CLUSTER)];
+                    b.arrived += self.mask.count_ones();
+                    b.clock.merge(&snapshot);
+                    self.st.complete_barrier(CLUSTER);
+                }
+                Ok(Flow::Next)
+            }
+            Barrier::ClusterWait => {
+                self.count();
+                let warp = self.warp.id;
+                if self.mask != 0 && self.st.sync.cluster_arrived[warp as usize] == self.st.sync.cluster_phase {
+                    return Ok(Flow::Wait(State::Barrier(CLUSTER)));
+                }
+                let clock = self.st.sync.cluster_clock.clone();
+                self.st.order.acquire(warp, &clock);
+                self.st.order.meet(warp, self.mask, self.warp.live);
+                Ok(Flow::Next)
             }
         }
     }

@@ -68,7 +68,7 @@ impl Exec<'_> {
         Ok(())
     }
 
-    fn load_in(
+    pub(super) fn load_in(
         &mut self,
         space: Space,
         mask: u32,
@@ -79,10 +79,10 @@ impl Exec<'_> {
         let bytes = m.bytes();
         self.check(space, mask, at, bytes)?;
         let unwritten = self.read(space, mask, at, bytes, m.order != Order::Weak, values);
-        self.unwritten(space, unwritten, at, bytes);
         self.after_read(space, mask, at, m);
         let access = Access { write: false, strength: strength(m), read_only: m.read_only };
-        self.touch(space, mask, at, bytes, access, None);
+        let pending = self.touch(space, mask, at, bytes, access, None);
+        self.unwritten(space, unwritten & !pending, at, bytes);
         Ok(())
     }
 
@@ -270,7 +270,8 @@ impl Exec<'_> {
         }
     }
 
-    /// Counts an access and looks for races. `values` are what a store writes.
+    /// Counts an access, and looks for races and unfinished copies. `values`
+    /// are what a store writes. Gives the lanes that meet an unfinished copy.
     pub(super) fn touch(
         &mut self,
         space: Space,
@@ -279,7 +280,7 @@ impl Exec<'_> {
         bytes: u32,
         access: Access,
         values: Option<&[u128; WARP]>,
-    ) {
+    ) -> u32 {
         if self.cx.options.count {
             let c = &mut self.st.counts[self.pc as usize];
             match space {
@@ -296,6 +297,31 @@ impl Exec<'_> {
                 _ => {}
             }
         }
+        let mut clashes = 0;
+        if space == Space::Shared {
+            clashes = self.st.copies.clashes(mask, at, bytes, access.write);
+            if clashes != 0 {
+                let lane = clashes.trailing_zeros();
+                let address = at[lane as usize];
+                self.find(FindingKind::AsyncPending, clashes, || {
+                    format!("lane {lane} touches {bytes} bytes of shared memory at {address:#x}, where an asynchronous copy has not been waited for")
+                });
+            }
+        }
+        self.mark_access(space, mask, at, bytes, access, values);
+        clashes
+    }
+
+    /// Looks for races.
+    pub(super) fn mark_access(
+        &mut self,
+        space: Space,
+        mask: u32,
+        at: &[u64; WARP],
+        bytes: u32,
+        access: Access,
+        values: Option<&[u128; WARP]>,
+    ) {
         if matches!(space, Space::Shared | Space::Global) {
             let by = By { pc: self.pc, warp: self.warp.id, serial: self.st.steps as u16 };
             self.st.shadow_access(by, space, mask, at, bytes, access, values);

@@ -1,24 +1,30 @@
 //! Execution of one warp.
 
 mod approx;
+mod async_copy;
 mod atomic;
 mod barrier;
 mod load_store;
+mod matrix;
+mod mbarrier;
 mod shuffle;
 mod special;
 mod vote;
 
 pub(super) use approx::mix;
+pub(super) use async_copy::land;
 
 use super::block::{BlockState, Context, Stop};
 use super::program::{Code, Dst, Src, Step};
 use super::report::FindingKind;
 use super::warp::{Group, State, TURN, Warp};
-use crate::table::{Lanes, Vote, WARP};
+use crate::table::{Async, Lanes, Vote, WARP};
 
 /// What follows an instruction.
 enum Flow {
     Next,
+    /// Other warps go first.
+    Pause,
     /// The group waits, and has left the instruction behind.
     Wait(State),
     /// The group waits to execute the instruction.
@@ -128,6 +134,10 @@ fn run_group(
             }
             _ => match exec.other()? {
                 Flow::Next => group.pc += 1,
+                Flow::Pause => {
+                    group.pc += 1;
+                    *left = 0;
+                }
                 Flow::Wait(state) => {
                     group.pc += 1;
                     group.state = state;
@@ -228,6 +238,7 @@ impl Exec<'_> {
                     .map(|flow| flow.unwrap_or_else(|| self.vote(v)));
             }
             Step::Barrier(b) => return self.barrier(b),
+            Step::Matrix(m) => return self.matrix(m),
             _ => self.count(),
         }
         match self.code.step {
@@ -238,8 +249,13 @@ impl Exec<'_> {
             Step::Atomic(m, a) => self.atomic(m, a)?,
             Step::ActiveMask => self.set(0, &[u64::from(self.mask); WARP]),
             Step::Fence(f) => self.fence(f),
-            Step::Async(a) => return Err(self.fault(FindingKind::Unsupported, self.mask, format!("{a:?}"))),
-            Step::Matrix(m) => return Err(self.fault(FindingKind::Unsupported, self.mask, format!("{m:?}"))),
+            Step::Async(a) => {
+                self.asynchronous(a)?;
+                if matches!(a, Async::MbarrierWait { .. }) {
+                    return Ok(Flow::Pause);
+                }
+            }
+            Step::Pause => return Ok(Flow::Pause),
             Step::Trap => {
                 return Err(self.fault(FindingKind::Trap, self.mask, "the kernel executed a trap".to_owned()));
             }

@@ -19,6 +19,7 @@ pub(in crate::interp) struct Mark {
     serial: u16,
     pub strong: Option<Scope>,
     pub read_only: bool,
+    pub write: bool,
 }
 
 impl Mark {
@@ -31,13 +32,28 @@ impl Mark {
     }
 }
 
-/// The last write and up to two unordered reads since. Two are enough to find
-/// a race with a write that is ordered after neither; a third unordered
-/// reader takes the place of one in its own warp, or of the second.
+impl Mark {
+    /// Whether whatever clashes with `old` clashes with this too, if it comes
+    /// after both and is ordered after neither.
+    fn covers(&self, old: &Mark) -> bool {
+        let kind = |m: &Mark| (m.write, m.strong.is_some());
+        (kind(old) == kind(self) || kind(old) == (false, true)) && (self.read_only || !old.read_only)
+    }
+}
+
+/// The last weak write, and up to three unordered reads and strong writes
+/// since. Where there are more, one gives way, if possible of the same warp.
 #[derive(Clone, Copy, Default)]
 pub(in crate::interp) struct Cell {
-    pub write: Option<Mark>,
-    pub reads: [Option<Mark>; 2],
+    write: Option<Mark>,
+    others: [Option<Mark>; 3],
+}
+
+impl Cell {
+    /// Every mark.
+    pub fn marks(&self) -> impl Iterator<Item = &Mark> {
+        self.write.iter().chain(self.others.iter().flatten())
+    }
 }
 
 /// Cells of 4 bytes each, or of one byte once a narrower access has come.
@@ -89,7 +105,6 @@ pub(in crate::interp) struct Conflict {
     pub lane: u32,
     pub address: u64,
     pub other: Mark,
-    pub other_wrote: bool,
     /// Data of the read-only path was written, however ordered.
     pub read_only: bool,
 }
@@ -133,7 +148,15 @@ impl Cells {
         };
         for lane in crate::interp::warp::lanes(mask) {
             let thread = (by.warp * 32 + lane as u32) as u16;
-            let mark = Mark { time, pc: by.pc, thread, serial: by.serial, strong, read_only: access.read_only };
+            let mark = Mark {
+                time,
+                pc: by.pc,
+                thread,
+                serial: by.serial,
+                strong,
+                read_only: access.read_only,
+                write: access.write,
+            };
             let address = at[lane];
             let page = self.page(address);
             if bytes < 4 && page.shift != 0 {
@@ -143,11 +166,11 @@ impl Cells {
             let n = (bytes >> page.shift).max(1) as usize;
             let mut found = None;
             for cell in &mut page.cells[first..first + n] {
-                let other = update(cell, &mark, access.write, order, lane as u32, values);
+                let other = update(cell, &mark, order, lane as u32, values);
                 found = found.or(other);
             }
-            if let Some((other, other_wrote, read_only)) = found {
-                clash(Conflict { lane: lane as u32, address, other, other_wrote, read_only });
+            if let Some((other, read_only)) = found {
+                clash(Conflict { lane: lane as u32, address, other, read_only });
             }
         }
     }
@@ -160,65 +183,51 @@ impl Cells {
             page.cells
                 .iter()
                 .enumerate()
-                .filter(|(_, c)| c.write.is_some() || c.reads[0].is_some())
+                .filter(|(_, c)| c.write.is_some() || c.others[0].is_some())
                 .map(move |(k, c)| (number * PAGE + k as u64 * u64::from(size), size, c))
         })
     }
 }
 
-/// Marks one cell. Gives the clashing mark, whether it wrote, and whether the
-/// clash is about read-only data.
+/// Marks one cell. Gives the clashing mark, and whether the clash is about
+/// read-only data.
 #[inline]
 fn update(
     cell: &mut Cell,
     mark: &Mark,
-    write: bool,
     order: &Order,
     lane: u32,
     values: Option<&[u128; WARP]>,
-) -> Option<(Mark, bool, bool)> {
+) -> Option<(Mark, bool)> {
     let warp = mark.warp();
-    let clashes = |old: &Mark, old_wrote: bool| -> Option<(Mark, bool, bool)> {
-        if old.thread == mark.thread || (old.strong.is_some() && mark.strong.is_some()) {
-            let read_only = old.read_only && write || mark.read_only && old_wrote;
-            return read_only.then_some((*old, old_wrote, true));
+    let is_ordered = |old: &Mark| order.is_ordered(old.warp(), old.lane(), old.time, warp, lane);
+    let clashes = |old: &Mark| -> Option<(Mark, bool)> {
+        if old.read_only && mark.write || mark.read_only && old.write {
+            return Some((*old, true));
         }
-        if old.read_only && write || mark.read_only && old_wrote {
-            return Some((*old, old_wrote, true));
-        }
-        if order.is_ordered(old.warp(), old.lane(), old.time, warp, lane) {
+        let harmless = !(old.write || mark.write) || old.strong.is_some() && mark.strong.is_some();
+        if harmless || is_ordered(old) {
             return None;
         }
         let together = old.warp() == warp && old.pc == mark.pc && old.serial == mark.serial && old.time == mark.time;
         if together && values.is_some_and(|v| v[old.lane() as usize] == v[lane as usize]) {
             return None;
         }
-        Some((*old, old_wrote, false))
+        Some((*old, false))
     };
-    let mut found = cell.write.as_ref().and_then(|w| clashes(w, true));
-    if write {
-        for read in cell.reads.iter().flatten() {
-            found = found.or_else(|| clashes(read, false));
-        }
-        *cell = Cell { write: Some(*mark), reads: [None; 2] };
+    let found = cell.marks().find_map(clashes);
+    if mark.write && mark.strong.is_none() {
+        *cell = Cell { write: Some(*mark), others: [None; 3] };
         return found;
     }
-    let replaceable = |old: &Option<Mark>| match old {
-        None => true,
-        Some(m) => {
-            (m.thread == mark.thread || order.is_ordered(m.warp(), m.lane(), m.time, warp, lane))
-                && (!m.read_only || mark.read_only)
-        }
-    };
-    match &mut cell.reads {
-        [a, b] if replaceable(a) => {
-            *a = Some(*mark);
-            if replaceable(b) {
-                *b = None;
-            }
-        }
-        [Some(a), b] if replaceable(b) || b.is_some_and(|m| m.warp() == warp) || a.warp() != warp => *b = Some(*mark),
-        [a, _] => *a = Some(*mark),
+    let replaceable = |old: &Option<Mark>| old.as_ref().is_none_or(|old| mark.covers(old) && is_ordered(old));
+    // The usual case: one reader, or all earlier ones ordered before this.
+    if replaceable(&cell.others[0]) {
+        cell.others[0] = Some(*mark);
+        return found;
     }
+    let same_warp = |old: &Option<Mark>| old.as_ref().is_some_and(|old| mark.covers(old) && old.warp() == warp);
+    let slot = cell.others.iter().position(replaceable).or_else(|| cell.others.iter().position(same_warp));
+    cell.others[slot.unwrap_or(2)] = Some(*mark);
     found
 }

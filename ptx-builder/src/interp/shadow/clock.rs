@@ -107,7 +107,9 @@ impl Order {
     pub fn acquire(&mut self, warp: u32, from: &Snapshot) {
         let w = warp as usize;
         for (v, &time) in from.warps.iter().enumerate() {
-            if v != w {
+            if v == w {
+                self.base[w] = self.base[w].max(time);
+            } else {
                 let seen = &mut self.seen[w * self.warps + v];
                 *seen = (*seen).max(time);
             }

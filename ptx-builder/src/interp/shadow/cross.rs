@@ -8,7 +8,6 @@ use crate::table::Scope;
 struct Span {
     start: u64,
     end: u64,
-    write: bool,
     mark: Mark,
 }
 
@@ -29,9 +28,9 @@ pub(in crate::interp) struct Trace {
 /// A race between two blocks.
 pub(in crate::interp) struct CrossConflict {
     pub address: u64,
-    /// The later block's access, then the earlier one's; whether each wrote.
-    pub this: (u64, Mark, bool),
-    pub other: (u64, Mark, bool),
+    /// The later block's access, then the earlier one's.
+    pub this: (u64, Mark),
+    pub other: (u64, Mark),
     /// Data of the read-only path was written, however ordered.
     pub read_only: bool,
 }
@@ -42,10 +41,10 @@ impl Trace {
         let mut spans = Vec::new();
         for (start, size, cell) in cells.touched() {
             let end = start + u64::from(size);
-            spans.extend(cell.write.map(|mark| Span { start, end, write: true, mark }));
-            spans.extend(cell.reads.iter().flatten().map(|&mark| Span { start, end, write: false, mark }));
+            spans.extend(cell.marks().map(|&mark| Span { start, end, mark }));
         }
-        let key = |s: &Span| (s.write, s.mark.pc, s.mark.thread / 32, s.mark.time, s.mark.strong, s.mark.read_only);
+        let key =
+            |s: &Span| (s.mark.write, s.mark.pc, s.mark.thread / 32, s.mark.time, s.mark.strong, s.mark.read_only);
         spans.sort_by_key(|s| (key(s), s.start));
         spans.dedup_by(|b, a| {
             let same = key(a) == key(b) && a.end >= b.start;
@@ -63,7 +62,7 @@ impl Trace {
 pub(in crate::interp) fn conflicts(traces: &[Trace], mut clash: impl FnMut(CrossConflict)) {
     let all = || traces.iter().enumerate().flat_map(|(t, trace)| trace.spans.iter().map(move |s| (t, s)));
     // Most data is only read; what no block writes is left out first.
-    let mut written: Vec<(u64, u64)> = all().filter(|(_, s)| s.write).map(|(_, s)| (s.start, s.end)).collect();
+    let mut written: Vec<(u64, u64)> = all().filter(|(_, s)| s.mark.write).map(|(_, s)| (s.start, s.end)).collect();
     written.sort_unstable();
     written.dedup_by(|b, a| {
         let joins = a.1 >= b.0;
@@ -76,15 +75,15 @@ pub(in crate::interp) fn conflicts(traces: &[Trace], mut clash: impl FnMut(Cross
         let i = written.partition_point(|w| w.1 <= s.start);
         written.get(i).is_some_and(|w| w.0 < s.end)
     };
-    let mut spans: Vec<(usize, &Span)> = all().filter(|(_, s)| s.write || is_written(s)).collect();
-    spans.sort_by_key(|&(t, s)| (s.start, t, s.mark.pc, s.mark.thread, s.end, !s.write));
+    let mut spans: Vec<(usize, &Span)> = all().filter(|(_, s)| s.mark.write || is_written(s)).collect();
+    spans.sort_by_key(|&(t, s)| (s.start, t, s.mark.pc, s.mark.thread, s.end, !s.mark.write));
     let mut writes: Vec<(usize, &Span)> = Vec::new();
     let mut reads: Vec<(usize, &Span)> = Vec::new();
     for (t, span) in spans {
         writes.retain(|(_, s)| s.end > span.start);
         let against = writes.iter().rev();
         let mut found = against.copied().find_map(|other| check(traces, (t, span), other));
-        if span.write {
+        if span.mark.write {
             reads.retain(|(_, s)| s.end > span.start);
             found = found.or_else(|| reads.iter().rev().copied().find_map(|other| check(traces, (t, span), other)));
             writes.push((t, span));
@@ -102,7 +101,7 @@ fn check(traces: &[Trace], a: (usize, &Span), b: (usize, &Span)) -> Option<Cross
         return None;
     }
     let ((ta, sa), (tb, sb)) = if a.0 > b.0 { (a, b) } else { (b, a) };
-    let read_only = sa.mark.read_only && sb.write || sb.mark.read_only && sa.write;
+    let read_only = sa.mark.read_only && sb.mark.write || sb.mark.read_only && sa.mark.write;
     if !read_only {
         if sa.is_strong() && sb.is_strong() {
             return None;
@@ -117,8 +116,8 @@ fn check(traces: &[Trace], a: (usize, &Span), b: (usize, &Span)) -> Option<Cross
     }
     Some(CrossConflict {
         address: sa.start.max(sb.start),
-        this: (traces[ta].block, sa.mark, sa.write),
-        other: (traces[tb].block, sb.mark, sb.write),
+        this: (traces[ta].block, sa.mark),
+        other: (traces[tb].block, sb.mark),
         read_only,
     })
 }

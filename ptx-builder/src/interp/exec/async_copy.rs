@@ -1,0 +1,164 @@
+//! Asynchronous copies (PTX ISA 9.7.9.25).
+//!
+//! The data lands when the copy is issued, or in the adversarial order when it
+//! is waited for. Either way the bytes count as pending until a wait covers
+//! them, and touching them is a finding.
+
+use super::Exec;
+use crate::interp::block::{BlockState, Context, Stop};
+use crate::interp::copies::{Completion, Copy};
+use crate::interp::report::FindingKind;
+use crate::interp::shadow::{Access, Strength};
+use crate::interp::warp::lanes;
+use crate::table::{Async, WARP};
+use crate::types::Space;
+
+const READ: Access = Access { write: false, strength: Strength::Weak, read_only: false };
+const WRITE: Access = Access { write: true, strength: Strength::Weak, read_only: false };
+
+impl Exec<'_> {
+    pub(super) fn asynchronous(&mut self, a: Async) -> Result<(), Stop> {
+        let (warp, mask) = (self.warp.id, self.mask);
+        match a {
+            Async::Copy => self.copy_async()?,
+            Async::BulkLoad => self.bulk(Space::Global, Space::Shared)?,
+            Async::BulkStore => self.bulk(Space::Shared, Space::Global)?,
+            Async::BulkPrefetch => {}
+            Async::Commit => self.st.copies.commit(warp, mask, false),
+            Async::BulkCommit => self.st.copies.commit(warp, mask, true),
+            Async::WaitAll => {
+                self.st.copies.commit(warp, mask, false);
+                self.wait(false, 0);
+            }
+            Async::WaitGroup => self.wait(false, self.src_or(0, 0)[0]),
+            Async::BulkWait { read: false } => self.wait(true, self.src_or(0, 0)[0]),
+            Async::BulkWait { read: true } => {
+                let allowed = self.src_or(0, 0)[0];
+                let copies = self.st.copies.sources_read(warp, mask, allowed);
+                copies.iter().for_each(|copy| land(self.cx, self.st, copy));
+            }
+            _ => self.mbarrier(a)?,
+        }
+        Ok(())
+    }
+
+    /// `cp.async`: sources are the size, and the bytes read if fewer.
+    fn copy_async(&mut self) -> Result<(), Stop> {
+        let (to, from) = (self.addresses(0), self.addresses(1));
+        let size = self.src_or(0, 4)[0] as u32;
+        let read = self.src_or(1, u64::from(size));
+        if let Some(lane) = lanes(self.mask).find(|&l| read[l] > u64::from(size)) {
+            let message = format!("lane {lane} asks for {} source bytes of a copy of {size}", read[lane]);
+            return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
+        }
+        let whole = lanes(self.mask).filter(|&l| read[l] == u64::from(size)).fold(0, |m, l| m | 1 << l);
+        self.check(Space::Shared, self.mask, &to, size)?;
+        self.check(Space::Global, whole, &from, size)?;
+        if whole != 0 {
+            let mut values = [0; WARP];
+            let unwritten = self.read(Space::Global, whole, &from, size, false, &mut values);
+            self.unwritten(Space::Global, unwritten, &from, size);
+            self.touch(Space::Global, whole, &from, size, READ, None);
+        }
+        for lane in lanes(self.mask & !whole) {
+            for k in 0..read[lane] {
+                let at = from.map(|a| a.wrapping_add(k));
+                self.check(Space::Global, 1 << lane, &at, 1)?;
+                self.touch(Space::Global, 1 << lane, &at, 1, READ, None);
+            }
+        }
+        self.touch(Space::Shared, self.mask, &to, size, WRITE, None);
+        for lane in lanes(self.mask) {
+            let bytes = read[lane] as u32;
+            let (from, to) = ((Space::Global, from[lane]), (Space::Shared, to[lane]));
+            let mut copy = self.new_copy(lane, Completion::Group, from, to);
+            (copy.bytes, copy.zeros) = (bytes, size - bytes);
+            self.issue(copy);
+        }
+        Ok(())
+    }
+
+    fn new_copy(&self, lane: usize, completion: Completion, from: (Space, u64), to: (Space, u64)) -> Copy {
+        Copy::new(self.pc, self.warp.id * 32 + lane as u32, completion, from, to)
+    }
+
+    /// `cp.async.bulk`: addresses are destination, source and (loads) the
+    /// mbarrier; the source operand is the size.
+    fn bulk(&mut self, from_space: Space, to_space: Space) -> Result<(), Stop> {
+        let (to, from, mbarrier) = (self.addresses(0), self.addresses(1), self.addresses(2));
+        let sizes = self.src_or(0, 0);
+        for lane in lanes(self.mask) {
+            let size = sizes[lane] as u32;
+            if !size.is_multiple_of(16) {
+                let message = format!("lane {lane} copies {size} bytes; a bulk copy takes a multiple of 16");
+                return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
+            }
+            let completion = match to_space {
+                Space::Shared => Completion::Mbarrier(self.mbarrier_at(lane, mbarrier[lane])?),
+                _ => Completion::BulkGroup,
+            };
+            for k in (0..u64::from(size)).step_by(16) {
+                for (space, at, access) in [(from_space, &from, READ), (to_space, &to, WRITE)] {
+                    let at = at.map(|a| a.wrapping_add(k));
+                    self.check(space, 1 << lane, &at, 16)?;
+                    if !access.write {
+                        let unwritten = self.read(space, 1 << lane, &at, 16, false, &mut [0; WARP]);
+                        self.unwritten(space, unwritten, &at, 16);
+                    }
+                    self.touch(space, 1 << lane, &at, 16, access, None);
+                }
+            }
+            let mut copy = self.new_copy(lane, completion, (from_space, from[lane]), (to_space, to[lane]));
+            (copy.bytes, copy.clock) = (size, self.st.release(self.warp.id));
+            self.issue(copy);
+        }
+        Ok(())
+    }
+
+    fn issue(&mut self, mut copy: Copy) {
+        if !self.cx.is_adversarial() {
+            land(self.cx, self.st, &copy);
+            copy.landed = true;
+        }
+        self.st.copies.add(copy);
+    }
+
+    /// Waits until at most `allowed` of each lane's groups are pending.
+    fn wait(&mut self, bulk: bool, allowed: u64) {
+        let copies = self.st.copies.take_groups(self.warp.id, self.mask, bulk, allowed);
+        for copy in copies {
+            land(self.cx, self.st, &copy);
+            if copy.to.0 == Space::Shared {
+                self.st.mark_copy(&copy, self.warp.id);
+            }
+        }
+    }
+}
+
+/// Moves a copy's bytes, unless they have been.
+pub(in crate::interp) fn land(cx: &Context, st: &mut BlockState, copy: &Copy) {
+    if copy.landed {
+        return;
+    }
+    let (from, to) = (copy.from, copy.to);
+    let aligned = (from.1 | to.1 | u64::from(copy.bytes)).is_multiple_of(4);
+    let step = if aligned { 4 } else { 1 };
+    for k in (0..u64::from(copy.bytes)).step_by(step) {
+        let at = from.1 + k;
+        let value = match from.0 {
+            Space::Shared => st.shared.load(at, step as u32),
+            _ => cx.memory.near(at).map_or(0, |alloc| alloc.load(at, step as u32)),
+        };
+        match to.0 {
+            Space::Shared => st.shared.store(to.1 + k, step as u32, value),
+            _ => {
+                if let Some(alloc) = cx.memory.near(to.1 + k) {
+                    alloc.store(to.1 + k, step as u32, value);
+                }
+            }
+        }
+    }
+    for k in 0..u64::from(copy.zeros) {
+        st.shared.store(to.1 + u64::from(copy.bytes) + k, 1, 0);
+    }
+}

@@ -1,0 +1,166 @@
+//! `mbarrier` operations.
+//!
+//! Copies that complete at an mbarrier do so when a thread waits there: before
+//! its test, or in the adversarial order after it.
+
+use super::Exec;
+use super::async_copy::land;
+use crate::interp::block::Stop;
+use crate::interp::copies::Completion;
+use crate::interp::report::FindingKind;
+use crate::interp::shadow::{Access, Strength};
+use crate::interp::warp::lanes;
+use crate::table::{Async, Scope, WARP, window};
+use crate::types::Space;
+
+impl Exec<'_> {
+    pub(super) fn mbarrier(&mut self, a: Async) -> Result<(), Stop> {
+        let at = self.addresses(0);
+        let operand = self.src(0);
+        let (mut state, mut done) = ([0; WARP], [0; WARP]);
+        for lane in lanes(self.mask) {
+            let value = operand.as_ref().map(|o| o[lane]);
+            let place = self.mbarrier_place(lane, at[lane])?;
+            if let Async::MbarrierInit = a {
+                self.mbarrier_init(lane, place, value.unwrap_or(0))?;
+                continue;
+            }
+            self.mbarrier_at(lane, place)?;
+            let weak = matches!(a, Async::MbarrierInval);
+            self.touch_mbarrier(lane, place, weak);
+            match a {
+                Async::MbarrierInval => {
+                    self.st.mbarriers.invalidate(place);
+                }
+                Async::MbarrierExpectTx => self.with(place, |m| m.expect_bytes(value.unwrap_or(0) as u32)),
+                Async::MbarrierArrive { expect_tx } => {
+                    state[lane] = self.st.mbarriers.get(place).map_or(0, |m| m.phase);
+                    let count = match value {
+                        Some(bytes) if expect_tx => {
+                            self.with(place, |m| m.expect_bytes(bytes as u32));
+                            1
+                        }
+                        count => count.unwrap_or(1) as u32,
+                    };
+                    self.mbarrier_arrive(lane, place, count)?;
+                }
+                Async::CopyArrive { noinc } => {
+                    let clock = self.st.release(self.warp.id);
+                    let thread = self.warp.id * 32 + lane as u32;
+                    self.with(place, |m| {
+                        if !noinc {
+                            m.expect(1);
+                        }
+                        m.promised.push((thread, clock.clone()));
+                    });
+                }
+                Async::MbarrierWait { parity, .. } => {
+                    done[lane] = u64::from(self.mbarrier_test(lane, place, parity, value.unwrap_or(0))?);
+                }
+                _ => {}
+            }
+        }
+        match a {
+            Async::MbarrierArrive { .. } => self.set(0, &state),
+            Async::MbarrierWait { .. } => self.set(0, &done),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn with(&mut self, place: u64, f: impl FnOnce(&mut crate::interp::mbarriers::Mbarrier)) {
+        if let Some(m) = self.st.mbarriers.get(place) {
+            f(m);
+        }
+    }
+
+    /// The shared address of an mbarrier operand, which may be generic.
+    fn mbarrier_place(&self, lane: usize, address: u64) -> Result<u64, Stop> {
+        let at =
+            if window::space_of(address) == Space::Shared { address - window::base(Space::Shared) } else { address };
+        self.check(Space::Shared, 1 << lane, &[at; WARP], 8)?;
+        Ok(at)
+    }
+
+    /// The same for one that must have been initialized.
+    pub(super) fn mbarrier_at(&mut self, lane: usize, address: u64) -> Result<u64, Stop> {
+        let place = self.mbarrier_place(lane, address)?;
+        if self.st.mbarriers.get(place).is_none() {
+            let message = format!("no mbarrier was initialized at shared address {place:#x}");
+            return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
+        }
+        Ok(place)
+    }
+
+    fn touch_mbarrier(&mut self, lane: usize, place: u64, weak: bool) {
+        let strength = if weak { Strength::Weak } else { Strength::Strong(Scope::Cta) };
+        let access = Access { write: true, strength, read_only: false };
+        self.mark_access(Space::Shared, 1 << lane, &[place; WARP], 8, access, None);
+    }
+
+    fn mbarrier_init(&mut self, lane: usize, place: u64, count: u64) -> Result<(), Stop> {
+        if count == 0 || count >= 1 << 20 {
+            let message = format!("an mbarrier for {count} arrivals; it takes 1 to 1048575");
+            return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
+        }
+        self.touch_mbarrier(lane, place, true);
+        // The contents are opaque; they only count as written.
+        self.st.shared.store(place, 8, u128::from(count));
+        self.st.mbarriers.init(place, count as u32);
+        Ok(())
+    }
+
+    fn mbarrier_arrive(&mut self, lane: usize, place: u64, count: u32) -> Result<(), Stop> {
+        let clock = self.st.release(self.warp.id);
+        let mut ok = true;
+        self.with(place, |m| ok = m.arrive(count, &clock));
+        if ok {
+            return Ok(());
+        }
+        let message = format!("more arrivals at the mbarrier at {place:#x} than its phase expects");
+        Err(self.fault(FindingKind::BadOperand, 1 << lane, message))
+    }
+
+    /// Whether the phase named by a state or parity is complete.
+    fn mbarrier_test(&mut self, lane: usize, place: u64, parity: bool, phase: u64) -> Result<bool, Stop> {
+        let late = self.cx.is_adversarial();
+        if !late {
+            self.complete_copies(lane, place)?;
+        }
+        let (now, clock) = match self.st.mbarriers.get(place) {
+            Some(m) => (m.phase, m.complete.clone()),
+            None => return Ok(false),
+        };
+        let done = if parity { now & 1 != phase & 1 } else { now > phase };
+        if done {
+            self.st.order.acquire(self.warp.id, &clock);
+        } else if late {
+            self.complete_copies(lane, place)?;
+        }
+        Ok(done)
+    }
+
+    /// Completes the copies that are to complete at an mbarrier.
+    fn complete_copies(&mut self, lane: usize, place: u64) -> Result<(), Stop> {
+        for copy in self.st.copies.take(|c| c.completion == Completion::Mbarrier(place)) {
+            land(self.cx, self.st, &copy);
+            self.with(place, |m| m.bytes_came(copy.bytes, &copy.clock));
+        }
+        let mut promised = Vec::new();
+        self.with(place, |m| promised = std::mem::take(&mut m.promised));
+        for (thread, clock) in promised {
+            let issued_before =
+                |c: &crate::interp::copies::Copy| c.thread == thread && c.completion == Completion::Group;
+            for copy in self.st.copies.take(issued_before) {
+                land(self.cx, self.st, &copy);
+            }
+            let mut ok = true;
+            self.with(place, |m| ok = m.arrive(1, &clock));
+            if !ok {
+                let message = format!("more arrivals at the mbarrier at {place:#x} than its phase expects");
+                return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
+            }
+        }
+        Ok(())
+    }
+}
