@@ -92,7 +92,7 @@ impl Mbarrier {
     /// Arrives.
     #[track_caller]
     pub fn arrive(self, _k: &mut Body) -> Val<u64> {
-        compute(Op::MbarrierArrive, &shared_mod(), &[self.0.operand(), Operand::None])
+        compute(Op::MbarrierArrive, &shared_mod(), &[self.0.operand()])
     }
 
     /// Arrives, and makes the phase wait for `bytes` more of bulk copies (sm_90).

@@ -3,7 +3,7 @@
 use super::Rule;
 use super::error::Errors;
 use crate::ir::{Address, Base, Inst, Kernel, Module, Operand, Reg, Symbol};
-use crate::table::{Access, Meaning, Shape, Slot};
+use crate::table::{Access, Shape, Slot};
 use crate::types::{Kind, RegClass, ScalarType, Space};
 
 /// What a symbol names: its space and, where known, its name and size in bytes.
@@ -99,9 +99,7 @@ impl Check<'_> {
                 self.constant_fits(slot, *bits, ty, errors);
             }
             // Compilers write constants among the registers of a vector.
-            (Shape::Vector { ty, .. }, Operand::Imm(bits))
-                if source && !matches!(self.inst.form().meaning, Meaning::Matrix(_)) =>
-            {
+            (Shape::Vector { ty, .. }, Operand::Imm(bits)) if source => {
                 self.constant_fits(slot, *bits, ty, errors);
             }
             (Shape::Const { ty, least, most }, Operand::Imm(bits)) => {
