@@ -6,9 +6,11 @@
 
 pub(crate) mod bits;
 pub mod cfg;
+pub mod counts;
 pub mod defuse;
 pub mod lanes;
 pub mod liveness;
+pub mod precision;
 mod regs;
 mod transfer;
 pub mod uniformity;

@@ -41,8 +41,8 @@ fn floats() {
                 let pair = [f16(a) << 16 | f16(b), f16(b) << 16 | f16(b)];
                 let low = u64::from(holds(c, b, b));
                 assert_eq!(all(&format!("setp.{c}.f16x2"), &pair), [low, expected]);
-                assert_eq!(one(&format!("set.{c}.u32.f16x2"), &pair), low * 0xffff | expected * 0xffff_0000);
-                assert_eq!(one(&format!("set.{c}.f16x2.f16x2"), &pair), low * 0x3c00 | expected * 0x3c00_0000);
+                assert_eq!(one(&format!("set.{c}.u32.f16x2"), &pair), low * 0xffff + expected * 0xffff_0000);
+                assert_eq!(one(&format!("set.{c}.f16x2.f16x2"), &pair), low * 0x3c00 + expected * 0x3c00_0000);
                 assert_eq!(one(&format!("set.{c}.f32.f32"), &[x, y]), expected * 0x3f80_0000);
                 assert_eq!(one(&format!("set.{c}.s32.f64"), &[a.to_bits(), b.to_bits()]), expected * 0xffff_ffff);
                 for z in [0, 1] {

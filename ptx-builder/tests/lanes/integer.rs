@@ -68,7 +68,7 @@ fn products_and_remainders() {
                 let (a, b) = (a & mask(width), b & mask(width));
                 let (x, y) = (value(a, width, signed), value(b, width, signed));
                 // 64 x 64 bits unsigned does not fit i128, but u128.
-                let high = if signed { (x * y >> width) as u64 } else { (x as u128 * y as u128 >> width) as u64 };
+                let high = if signed { ((x * y) >> width) as u64 } else { ((x as u128 * y as u128) >> width) as u64 };
                 assert_eq!(one(&format!("mul.hi.{ty}"), &[a, b]), high & mask(width), "mul.hi.{ty} {x} {y}");
                 let sum = high.wrapping_add(a) & mask(width);
                 assert_eq!(one(&format!("mad.hi.{ty}"), &[a, b, a]), sum, "mad.hi.{ty} {x} {y}");

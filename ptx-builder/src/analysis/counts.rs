@@ -1,0 +1,167 @@
+//! Static instruction counts, by class.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::ir::{Inst, Kernel};
+use crate::table::{Meaning, Op};
+use crate::types::{Kind, ScalarType, Space};
+
+/// A class of instructions.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum InstClass {
+    /// Integer arithmetic, logic and shifts.
+    Integer,
+    /// Arithmetic on 16-bit floats and pairs of them.
+    Half,
+    /// f32 arithmetic.
+    F32,
+    /// f64 arithmetic.
+    F64,
+    /// Approximate functions.
+    Approximate,
+    /// Conversions between types.
+    Convert,
+    /// Comparison and selection.
+    Compare,
+    /// Moves, packing and unpacking.
+    Move,
+    /// Loads of parameters.
+    LoadParam,
+    /// Loads from global or generic memory.
+    LoadGlobal,
+    /// Loads from shared memory.
+    LoadShared,
+    /// Loads from const and local memory.
+    LoadOther,
+    /// Stores to global or generic memory.
+    StoreGlobal,
+    /// Stores to shared memory.
+    StoreShared,
+    /// Stores to local memory.
+    StoreLocal,
+    /// Atomics and reductions in memory.
+    Atomic,
+    /// Shuffles, votes, matches.
+    Warp,
+    /// Barriers and fences.
+    Barrier,
+    /// Asynchronous copies, mbarriers, prefetches.
+    Async,
+    /// Matrix instructions.
+    Matrix,
+    /// Branches, exits, traps, pauses.
+    Control,
+}
+
+impl fmt::Display for InstClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Integer => "integer",
+            Self::Half => "half",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::Approximate => "approximate",
+            Self::Convert => "convert",
+            Self::Compare => "compare",
+            Self::Move => "move",
+            Self::LoadParam => "load param",
+            Self::LoadGlobal => "load global",
+            Self::LoadShared => "load shared",
+            Self::LoadOther => "load other",
+            Self::StoreGlobal => "store global",
+            Self::StoreShared => "store shared",
+            Self::StoreLocal => "store local",
+            Self::Atomic => "atomic",
+            Self::Warp => "warp",
+            Self::Barrier => "barrier",
+            Self::Async => "async",
+            Self::Matrix => "matrix",
+            Self::Control => "control",
+        })
+    }
+}
+
+/// The class of an instruction.
+pub fn class_of(inst: &Inst) -> InstClass {
+    let form = inst.form();
+    match &form.meaning {
+        Meaning::Load(m) => match m.space {
+            Space::Param => InstClass::LoadParam,
+            Space::Global | Space::Generic => InstClass::LoadGlobal,
+            Space::Shared => InstClass::LoadShared,
+            Space::Local | Space::Const => InstClass::LoadOther,
+        },
+        Meaning::Store(m) => match m.space {
+            Space::Shared => InstClass::StoreShared,
+            Space::Local => InstClass::StoreLocal,
+            _ => InstClass::StoreGlobal,
+        },
+        Meaning::Atomic(..) => InstClass::Atomic,
+        Meaning::Approx(..) => InstClass::Approximate,
+        Meaning::Prefetch(_) | Meaning::Async(_) => InstClass::Async,
+        Meaning::Shuffle(_) | Meaning::Vote(_) | Meaning::ActiveMask => InstClass::Warp,
+        Meaning::Barrier(_) | Meaning::Fence(_) => InstClass::Barrier,
+        Meaning::Matrix(_) => InstClass::Matrix,
+        Meaning::Branch | Meaning::Exit | Meaning::Trap | Meaning::Pause => InstClass::Control,
+        Meaning::Lane(_) => match form.op {
+            Op::Mov | Op::Pack | Op::Unpack | Op::Cvta => InstClass::Move,
+            Op::Cvt | Op::CvtPack => InstClass::Convert,
+            Op::Set | Op::Setp | Op::SetpBool | Op::Selp | Op::Slct | Op::Testp => InstClass::Compare,
+            _ => match super::precision::type_of(form) {
+                Some(ScalarType::F64) => InstClass::F64,
+                Some(ScalarType::F32) => InstClass::F32,
+                Some(ty) if ty.kind() == Kind::Float => InstClass::Half,
+                _ => InstClass::Integer,
+            },
+        },
+    }
+}
+
+/// Counts of a kernel's instructions as written; loops count once.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Instructions by class; classes that do not occur are absent.
+    pub by_class: BTreeMap<InstClass, u32>,
+    /// Bytes that a lane reads from global and generic memory, if each load ran once.
+    pub global_bytes_read: u64,
+    /// Bytes that a lane writes there, if each store ran once.
+    pub global_bytes_written: u64,
+    /// Bytes of static shared memory.
+    pub shared_bytes: u64,
+    /// Bytes of local memory of a thread.
+    pub local_bytes: u64,
+}
+
+impl Counts {
+    /// Counts a kernel.
+    pub fn new(kernel: &Kernel) -> Counts {
+        let mut counts = Counts::default();
+        for (_, _, inst) in kernel.insts() {
+            *counts.by_class.entry(class_of(inst)).or_default() += 1;
+            match &inst.form().meaning {
+                Meaning::Load(m) if matches!(m.space, Space::Global | Space::Generic) => {
+                    counts.global_bytes_read += u64::from(m.bytes());
+                }
+                Meaning::Store(m) if matches!(m.space, Space::Global | Space::Generic) => {
+                    counts.global_bytes_written += u64::from(m.bytes());
+                }
+                _ => {}
+            }
+        }
+        for v in &kernel.variables {
+            let bytes = v.bytes().unwrap_or(0);
+            match v.space {
+                Space::Shared => counts.shared_bytes += bytes,
+                Space::Local => counts.local_bytes += bytes,
+                _ => {}
+            }
+        }
+        counts
+    }
+
+    /// All instructions.
+    pub fn total(&self) -> u32 {
+        self.by_class.values().sum()
+    }
+}

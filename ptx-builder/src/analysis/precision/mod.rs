@@ -1,0 +1,249 @@
+//! Precision: in which types a kernel computes what it stores, and where it rounds.
+//!
+//! The analysis follows every value that a kernel stores in its outputs back
+//! through registers, shuffles and shared memory ([`facts`]), and holds what
+//! it finds against [`Requirements`] ([`check`]). Addresses and conditions are
+//! not numbers of the result and are not followed.
+//!
+//! What weights and activations are is told by the parameters' [`Role`]s: data
+//! loaded through a weights pointer stays "weights" through shifts and masks;
+//! an f16 taken from it unchanged is a scale; any other float made of it is a
+//! decoded weight. An integer product of weights and activations is neither.
+//!
+//! Shared memory is followed by variable and element size: a load sees every
+//! store of that size to the same variable.
+
+mod flow;
+mod rules;
+mod tags;
+
+use std::fmt;
+
+pub(super) use tags::type_of;
+
+use super::{InstId, KernelInfo};
+use crate::ir::{Kernel, Loc, Module};
+use crate::types::ScalarType;
+
+/// What a parameter is to the numerics.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// A pointer to quantized weights.
+    Weights,
+    /// A pointer to activations, in the format that [`Requirements`] names.
+    Activations,
+    /// A pointer to results.
+    Output,
+    /// Anything else: sizes, indices, other inputs.
+    Other,
+}
+
+/// The type of sums.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Accumulator {
+    /// `acc = f32`.
+    F32,
+    /// `acc = f64`.
+    F64,
+}
+
+/// How activations meet weights.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ActivationFormat {
+    /// `act = f32`: as floats.
+    F32,
+    /// `act = q8k`: as 8-bit integers, in integer products.
+    Q8K,
+}
+
+/// A policy, as what the emitted code must satisfy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Requirements {
+    /// The type of sums; none where the kernel has no such choice.
+    pub accumulator: Option<Accumulator>,
+    /// How activations meet weights; none where the kernel has no such choice.
+    pub activations: Option<ActivationFormat>,
+    /// Whether `math = approx` was asked for by name.
+    pub allow_approximate: bool,
+    /// Under [`Accumulator::F64`]: how many times a value is rounded to f32 on
+    /// the longest way to an output, which is the number of the kernel's
+    /// stages (1 for a matrix product).
+    pub stages: u32,
+    /// Roles by parameter index; parameters beyond it are [`Role::Other`].
+    /// Where no parameter is an output, every store to global memory is.
+    pub roles: Vec<Role>,
+}
+
+/// How a sum gets its terms.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Reduction {
+    /// One after the other in a loop.
+    Loop,
+    /// From other lanes, by shuffles.
+    Lanes,
+    /// From other warps, through shared memory.
+    Shared,
+    /// None of these: a sum of what is at hand.
+    Straight,
+}
+
+/// A float addition (or fused multiply-add) on the way to an output.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Accumulation {
+    /// The instruction.
+    pub inst: InstId,
+    /// The type it rounds to.
+    pub ty: ScalarType,
+    /// Where its terms come from.
+    pub reduction: Reduction,
+}
+
+/// What a kernel does to the numbers it stores. Instructions in writing order.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Facts {
+    /// Stores to outputs.
+    pub outputs: Vec<InstId>,
+    /// Float sums on the way to an output.
+    pub accumulations: Vec<Accumulation>,
+    /// Other float arithmetic (products, quotients, roots) on the way to an output, with its type.
+    pub arithmetic: Vec<(InstId, ScalarType)>,
+    /// Conversions that narrow f64 to f32 on the way to an output.
+    pub narrowings: Vec<InstId>,
+    /// Of these, those that a loop feeds back into itself.
+    pub looped_narrowings: Vec<InstId>,
+    /// The most narrowings on one way to an output.
+    pub stages: u32,
+    /// Integer products of weights and activations.
+    pub integer_products: Vec<InstId>,
+    /// Float products with a decoded weight or a dequantized activation as a factor.
+    pub decoded_products: Vec<InstId>,
+    /// Conversions of activations to integers.
+    pub quantizations: Vec<InstId>,
+    /// Approximate instructions, anywhere in the kernel.
+    pub approximate: Vec<InstId>,
+    /// Float arithmetic with no rounding written, anywhere in the kernel.
+    pub unwritten_roundings: Vec<InstId>,
+    /// Instructions that flush subnormals (`.ftz`), anywhere in the kernel.
+    pub flushing: Vec<InstId>,
+    /// Float additions in memory, whose order nobody controls, anywhere in the kernel.
+    pub float_atomics: Vec<InstId>,
+    /// Float matrix instructions, whose inner order and rounding PTX leaves open.
+    pub float_matrices: Vec<InstId>,
+}
+
+/// What a policy forbids.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum PolicyRule {
+    /// Nothing is stored to an output.
+    NoOutput,
+    /// acc = f64: arithmetic in f32 (or less) on the way to an output.
+    NarrowArithmetic,
+    /// acc = f64: a rounding to f32 inside a loop that feeds back into itself.
+    RoundingInLoop,
+    /// acc = f64: more or fewer roundings to f32 than the kernel has stages.
+    RoundingCount,
+    /// acc = f64: a rounding to f32 that is not to nearest even.
+    RoundingMode,
+    /// acc = f32: arithmetic in f64 on the way to an output.
+    WideArithmetic,
+    /// act = q8k: a float product of decoded weights or activations.
+    DecodedProduct,
+    /// act = q8k: no integer product of weights and activations.
+    NoIntegerProduct,
+    /// act = f32: an integer product of weights and activations.
+    IntegerProduct,
+    /// act = f32: activations are converted to integers.
+    Quantization,
+    /// math = exact: an approximate instruction.
+    Approximate,
+    /// A float instruction with no rounding written, which the assembler may contract.
+    UnwrittenRounding,
+    /// An instruction that flushes subnormals.
+    Flush,
+    /// A float addition in memory, in no fixed order.
+    FloatAtomic,
+    /// A float matrix instruction, whose order of sums PTX leaves open.
+    FloatMatrix,
+}
+
+impl PolicyRule {
+    /// The rule's short name.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::NoOutput => "no-output",
+            Self::NarrowArithmetic => "narrow-arithmetic",
+            Self::RoundingInLoop => "rounding-in-loop",
+            Self::RoundingCount => "rounding-count",
+            Self::RoundingMode => "rounding-mode",
+            Self::WideArithmetic => "wide-arithmetic",
+            Self::DecodedProduct => "decoded-product",
+            Self::NoIntegerProduct => "no-integer-product",
+            Self::IntegerProduct => "integer-product",
+            Self::Quantization => "quantization",
+            Self::Approximate => "approximate",
+            Self::UnwrittenRounding => "unwritten-rounding",
+            Self::Flush => "flush",
+            Self::FloatAtomic => "float-atomic",
+            Self::FloatMatrix => "float-matrix",
+        }
+    }
+}
+
+impl fmt::Display for PolicyRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// An instruction that breaks a policy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PolicyViolation {
+    /// The rule.
+    pub rule: PolicyRule,
+    /// The kernel.
+    pub kernel: String,
+    /// The instruction; none where something is missing from the kernel.
+    pub inst: Option<InstId>,
+    /// The instruction as PTX.
+    pub instruction: Option<String>,
+    /// The author's line.
+    pub loc: Option<Loc>,
+    /// What is wrong, and what the policy wants.
+    pub message: String,
+}
+
+impl fmt::Display for PolicyViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(loc) = &self.loc {
+            write!(f, "{loc}: ")?;
+        }
+        write!(f, "{}", self.message)?;
+        if let Some(inst) = &self.instruction {
+            write!(f, "\n  in `{inst}`")?;
+        }
+        write!(f, "\n  in kernel '{}' [{}]", self.kernel, self.rule)
+    }
+}
+
+impl std::error::Error for PolicyViolation {}
+
+/// What a kernel does to the numbers it stores. `kernel` and `info` must
+/// belong together: take both from a [`Validated`](crate::verify::Validated).
+pub fn facts(module: &Module, kernel: &Kernel, info: &KernelInfo, roles: &[Role]) -> Facts {
+    flow::Flow::new(module, kernel, info, roles).facts()
+}
+
+/// Holds a kernel against a policy.
+///
+/// # Errors
+/// Every violation: the rule, the instruction and the author's line.
+pub fn check(
+    module: &Module,
+    kernel: &Kernel,
+    info: &KernelInfo,
+    requirements: &Requirements,
+) -> Result<Facts, Vec<PolicyViolation>> {
+    let facts = facts(module, kernel, info, &requirements.roles);
+    let violations = rules::violations(module, kernel, info, requirements, &facts);
+    if violations.is_empty() { Ok(facts) } else { Err(violations) }
+}

@@ -1,0 +1,152 @@
+//! A policy's rules over the facts.
+
+use super::{Accumulator, ActivationFormat, Facts, PolicyRule, PolicyViolation, Requirements, Role};
+use crate::analysis::{InstId, KernelInfo};
+use crate::ir::{Kernel, Module};
+use crate::table::{Meaning, Mod};
+use crate::types::ScalarType;
+
+struct Report<'k> {
+    module: &'k Module,
+    kernel: &'k Kernel,
+    info: &'k KernelInfo,
+    found: Vec<PolicyViolation>,
+}
+
+impl Report<'_> {
+    fn at(&mut self, rule: PolicyRule, id: InstId, message: impl Into<String>) {
+        let inst = self.info.inst(self.kernel, id);
+        self.found.push(PolicyViolation {
+            rule,
+            kernel: self.kernel.name.clone(),
+            inst: Some(id),
+            instruction: Some(crate::print::inst(self.module, self.kernel, inst)),
+            loc: inst.loc.clone(),
+            message: message.into(),
+        });
+    }
+
+    fn missing(&mut self, rule: PolicyRule, message: impl Into<String>) {
+        self.found.push(PolicyViolation {
+            rule,
+            kernel: self.kernel.name.clone(),
+            inst: None,
+            instruction: None,
+            loc: self.kernel.loc.clone(),
+            message: message.into(),
+        });
+    }
+}
+
+/// Everything in which a kernel breaks a policy, in writing order by rule.
+pub(super) fn violations(
+    module: &Module,
+    kernel: &Kernel,
+    info: &KernelInfo,
+    wanted: &Requirements,
+    facts: &Facts,
+) -> Vec<PolicyViolation> {
+    let mut report = Report { module, kernel, info, found: Vec::new() };
+    if facts.outputs.is_empty() {
+        report.missing(PolicyRule::NoOutput, "the kernel stores nothing to its outputs, so there is nothing to check");
+    }
+    match wanted.accumulator {
+        Some(Accumulator::F64) => f64_sums(facts, wanted.stages, &mut report),
+        Some(Accumulator::F32) => f32_sums(facts, &mut report),
+        None => {}
+    }
+    match wanted.activations {
+        Some(ActivationFormat::Q8K) => q8k(facts, &wanted.roles, &mut report),
+        Some(ActivationFormat::F32) => floats(facts, &mut report),
+        None => {}
+    }
+    exactness(facts, wanted.allow_approximate, &mut report);
+    report.found
+}
+
+fn f64_sums(facts: &Facts, stages: u32, report: &mut Report<'_>) {
+    let sums = facts.accumulations.iter().map(|a| (a.inst, a.ty));
+    for (id, ty) in sums.chain(facts.arithmetic.iter().copied()) {
+        if ty != ScalarType::F64 {
+            let message = format!("acc=f64 and this computes in {ty} on the way to an output; compute in f64");
+            report.at(PolicyRule::NarrowArithmetic, id, message);
+        }
+    }
+    for &id in &facts.looped_narrowings {
+        let message = "acc=f64 and a sum is rounded to f32 in every round of a loop; round once, behind it";
+        report.at(PolicyRule::RoundingInLoop, id, message);
+    }
+    for &id in &facts.narrowings {
+        if !report.info.inst(report.kernel, id).form().mods.contains(&Mod::Rn) {
+            report.at(PolicyRule::RoundingMode, id, "acc=f64 and the rounding to f32 is not to nearest even (.rn)");
+        }
+    }
+    if facts.stages != stages && !facts.outputs.is_empty() {
+        let message = format!(
+            "acc=f64 and a value is rounded from f64 to f32 {} times on the way to an output; this kernel's stages need {stages}",
+            facts.stages
+        );
+        match facts.narrowings.last() {
+            Some(&id) => report.at(PolicyRule::RoundingCount, id, message),
+            None => report.at(PolicyRule::RoundingCount, facts.outputs[0], message),
+        }
+    }
+}
+
+fn f32_sums(facts: &Facts, report: &mut Report<'_>) {
+    let sums = facts.accumulations.iter().map(|a| (a.inst, a.ty));
+    let narrowings = facts.narrowings.iter().map(|&id| (id, ScalarType::F64));
+    for (id, ty) in sums.chain(facts.arithmetic.iter().copied()).chain(narrowings) {
+        if ty != ScalarType::F32 {
+            let message = format!("acc=f32 and this computes in {ty} on the way to an output; compute in f32");
+            report.at(PolicyRule::WideArithmetic, id, message);
+        }
+    }
+}
+
+fn q8k(facts: &Facts, roles: &[Role], report: &mut Report<'_>) {
+    for &id in &facts.decoded_products {
+        let message = "act=q8k and decoded weights or activations are multiplied as floats; multiply the integers";
+        report.at(PolicyRule::DecodedProduct, id, message);
+    }
+    let both = roles.contains(&Role::Weights) && roles.contains(&Role::Activations);
+    if both && facts.integer_products.is_empty() {
+        report.missing(
+            PolicyRule::NoIntegerProduct,
+            "act=q8k and weights never meet activations in an integer product (dp4a, mad, mma)",
+        );
+    }
+}
+
+fn floats(facts: &Facts, report: &mut Report<'_>) {
+    for &id in &facts.integer_products {
+        report.at(PolicyRule::IntegerProduct, id, "act=f32 and weights meet activations in an integer product");
+    }
+    for &id in &facts.quantizations {
+        report.at(PolicyRule::Quantization, id, "act=f32 and activations are converted to integers");
+    }
+}
+
+fn exactness(facts: &Facts, allow_approximate: bool, report: &mut Report<'_>) {
+    if !allow_approximate {
+        for &id in &facts.approximate {
+            report.at(PolicyRule::Approximate, id, "math=exact and this instruction is approximate");
+        }
+    }
+    for &id in &facts.unwritten_roundings {
+        let message = "no rounding is written, so the assembler may contract this; write .rn";
+        report.at(PolicyRule::UnwrittenRounding, id, message);
+    }
+    for &id in &facts.flushing {
+        let approximate = matches!(report.info.inst(report.kernel, id).form().meaning, Meaning::Approx(..));
+        if !(allow_approximate && approximate) {
+            report.at(PolicyRule::Flush, id, "this flushes subnormals to zero; leave out .ftz");
+        }
+    }
+    for &id in &facts.float_atomics {
+        report.at(PolicyRule::FloatAtomic, id, "floats are added in memory in no fixed order; reduce in a tree");
+    }
+    for &id in &facts.float_matrices {
+        report.at(PolicyRule::FloatMatrix, id, "PTX leaves open in which order this sums and rounds");
+    }
+}
