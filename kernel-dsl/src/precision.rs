@@ -2,7 +2,7 @@
 //! type it is accumulated. Each choice exists twice: as a marker type, which makes it part of a
 //! kernel's type, and as a value of an enum, for the command line.
 
-use crate::reference::Accumulator;
+use crate::device::DeviceExp;
 use std::{fmt, str::FromStr};
 
 mod sealed {
@@ -19,8 +19,8 @@ pub trait Activation: sealed::Sealed + Copy + Default + fmt::Debug + Send + Sync
 pub trait Accumulation: sealed::Sealed + Copy + Default + fmt::Debug + Send + Sync + 'static {
     /// The same choice as a value.
     const ACC: Acc;
-    /// The host's scalar type of the accumulator.
-    type Scalar: Accumulator;
+    /// The scalar type of the accumulator, on the host and on the device.
+    type Scalar: DeviceExp;
 }
 
 /// Activations enter a matrix product as f32.

@@ -10,7 +10,7 @@ mod tensor_type;
 pub use plain::Q8_0;
 pub use q4k::Q4K;
 pub use q6k::Q6K;
-pub use q8k::Q8KBlock;
+pub use q8k::{Q8KBlock, Q8KPlanar};
 pub use tensor_type::{DecodeError, TensorType};
 
 /// Weights or activations in a superblock, and in a block of the contract's row order.

@@ -4,6 +4,8 @@
 //! 128 bytes of 4-bit quants: sub-blocks 2k and 2k+1 (32 weights each) are the low and the high
 //! nibbles of the same 32 bytes.
 
+mod device;
+
 use super::{SUPERBLOCK, f16_le};
 use crate::reference::Accumulator;
 

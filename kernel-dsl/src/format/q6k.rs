@@ -3,6 +3,8 @@
 //! Low nibbles `ql[128]`, high bit pairs `qh[64]`, sixteen signed 8-bit scales (one for each 16
 //! weights), then `d` as f16. Blocks are only 2-byte aligned in a file.
 
+mod device;
+
 use super::{SUPERBLOCK, f16_le};
 use crate::reference::Accumulator;
 

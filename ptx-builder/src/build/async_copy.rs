@@ -1,7 +1,7 @@
 //! Asynchronous copies from global to shared memory, and mbarriers.
 
 use super::pointer::{Ptr, Shared, SpaceTag};
-use super::state::{compute, emit, test};
+use super::state::{compute, emit, emit_guarded, test};
 use super::{Body, Pred, Scalar, Val};
 use crate::ir::Operand;
 use crate::table::{Mod, Op};
@@ -35,14 +35,32 @@ impl Body {
     /// If the source is not global memory.
     #[track_caller]
     pub fn copy_async<S: SpaceTag, T: Scalar>(&mut self, to: Shared<T>, from: Ptr<S, T>, bytes: AsyncBytes) {
+        self.copy_async_filled(to, from, bytes, None, None);
+    }
+
+    /// As [`copy_async`](Self::copy_async), where `holds`, if given; only the
+    /// first `room` bytes are read, if given, and the others become zero.
+    ///
+    /// # Panics
+    /// If the source is not global memory.
+    #[track_caller]
+    pub fn copy_async_filled<S: SpaceTag, T: Scalar>(
+        &mut self,
+        to: Shared<T>,
+        from: Ptr<S, T>,
+        bytes: AsyncBytes,
+        holds: Option<Pred>,
+        room: Option<Val<u32>>,
+    ) {
         assert!(S::SPACE == Space::Global, "asynchronous copies read global memory, not {}", S::SPACE);
         let (cache, size) = match bytes {
             AsyncBytes::B4 => (Mod::Ca, 4),
             AsyncBytes::B8 => (Mod::Ca, 8),
             AsyncBytes::B16 => (Mod::Cg, 16),
         };
-        let operands = [to.operand(), from.operand(), Operand::Imm(size), Operand::None];
-        emit(Op::CpAsync, &[cache, Mod::Shared, Mod::Global], &operands);
+        let room = room.map_or(Operand::None, |r| r.operand());
+        let operands = [to.operand(), from.operand(), Operand::Imm(size), room];
+        emit_guarded(holds, Op::CpAsync, &[cache, Mod::Shared, Mod::Global], &operands);
     }
 
     /// Closes the group of copies started since the last.

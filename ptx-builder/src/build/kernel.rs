@@ -8,6 +8,7 @@ use super::args::{ArgInfo, Args};
 use super::state::{Body, record};
 use crate::ir::{self, LaunchBounds, Module, Variable};
 use crate::target::Target;
+use crate::types::Space;
 use crate::verify::{Validated, VerifyErrors, verify};
 
 /// A kernel with parameters `A`, written but not verified.
@@ -41,7 +42,34 @@ pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&mut Body
     Kernel { kernel, variables, args: PhantomData }
 }
 
+/// A kernel whose parameter types are known at run time only.
+#[derive(Clone, Debug)]
+pub struct AnyKernel {
+    kernel: Kernel<()>,
+    args: &'static [ArgInfo],
+}
+
+impl AnyKernel {
+    /// What a launch needs to know of each parameter.
+    pub fn args(&self) -> &'static [ArgInfo] {
+        self.args
+    }
+}
+
+impl std::ops::Deref for AnyKernel {
+    type Target = Kernel<()>;
+    fn deref(&self) -> &Kernel<()> {
+        &self.kernel
+    }
+}
+
 impl<A: Args> Kernel<A> {
+    /// Forgets the parameter types.
+    pub fn erase(self) -> AnyKernel {
+        let kernel = Kernel { kernel: self.kernel, variables: self.variables, args: PhantomData };
+        AnyKernel { kernel, args: A::INFO }
+    }
+
     /// What a launch needs to know of each parameter.
     pub fn args(&self) -> &'static [ArgInfo] {
         A::INFO
@@ -52,6 +80,12 @@ impl<A> Kernel<A> {
     /// The entry's name.
     pub fn name(&self) -> &str {
         &self.kernel.name
+    }
+
+    /// Bytes of shared memory that it declares.
+    pub fn shared_bytes(&self) -> u64 {
+        let shared = self.kernel.variables.iter().filter(|v| v.space == Space::Shared);
+        shared.filter_map(Variable::bytes).sum()
     }
 
     /// Its promises about launches.

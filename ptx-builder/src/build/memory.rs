@@ -21,6 +21,14 @@ pub enum LoadHint {
     Keep,
 }
 
+/// Integers that a load can extend to 32 bits.
+pub trait Narrow: Scalar {}
+
+impl Narrow for i8 {}
+impl Narrow for u8 {}
+impl Narrow for i16 {}
+impl Narrow for u16 {}
+
 /// How a global store treats the caches. Changes no value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub enum StoreHint {
@@ -95,6 +103,15 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         let [d] = Self::fresh();
         self.load_guarded(None, hint, [d]);
         d
+    }
+
+    /// Loads the element, extended to 32 bits by its sign, in one instruction.
+    #[track_caller]
+    pub fn load_extended(self, k: &mut Body) -> Val<i32>
+    where
+        T: Narrow,
+    {
+        k.compute(Op::Ld, &[S::MOD, Mod::Ty(T::TY)], &[self.operand()])
     }
 
     /// Loads the element where `holds`, else gives `default`; without a branch.

@@ -6,7 +6,7 @@
 //!
 //! /// y[i] = a * x[i] + y[i]
 //! fn saxpy() -> Kernel<(u32, f32, In<f32>, InOut<f32>)> {
-//!     kernel("saxpy", ["n", "a", "x", "y"], |k, (n, a, x, y)| {
+//!     kernel::<(u32, f32, In<f32>, InOut<f32>)>("saxpy", ["n", "a", "x", "y"], |k, (n, a, x, y)| {
 //!         let i = k.global_thread_id();
 //!         k.if_(i.lt(n), |k| {
 //!             let sum = a.fma(x.at(i).load(k), y.at(i).load(k));
@@ -57,8 +57,8 @@ pub use control::LoopControl;
 pub use convert::{ConvertExact, ConvertInt, ConvertRounded};
 pub use float::{Float, Rounding};
 pub use integer::{Bits, Integer, MulWide};
-pub use kernel::{Kernel, kernel};
-pub use memory::{LoadHint, StoreHint};
+pub use kernel::{AnyKernel, Kernel, kernel};
+pub use memory::{LoadHint, Narrow, StoreHint};
 pub use pointer::{
     Const, ConstSpace, Global, GlobalSpace, Local, LocalSpace, Ptr, ReadOnly, ReadOnlySpace, ReadSpace, Shared,
     SharedSpace, SpaceTag, WriteSpace,

@@ -237,6 +237,13 @@ impl<T: Scalar> Ptr<GlobalSpace, T> {
 }
 
 impl<T: Scalar> Ptr<ReadOnlySpace, T> {
+    /// The pointer to an address in global memory that does not change while
+    /// the kernel runs.
+    #[track_caller]
+    pub fn from_address(address: Val<u64>) -> Self {
+        Self::of_reg(address.copied_if_constant().operand())
+    }
+
     /// The address.
     #[track_caller]
     pub fn address(self) -> Val<u64> {

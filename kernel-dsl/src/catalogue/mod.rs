@@ -1,0 +1,23 @@
+//! The kernels, by name.
+
+mod dequantize;
+mod down;
+mod gate_up;
+mod gemv;
+mod matrix;
+mod quantize;
+mod registry;
+mod sample;
+mod schedule;
+mod swiglu;
+mod trial;
+
+pub use dequantize::{Dequantize, dequantize};
+pub use down::{DownArgs, moe_down};
+pub use gate_up::{Experts, GateUpArgs, gate_up_swiglu};
+pub use gemv::{GemvArgs, gemv};
+pub use quantize::quantize_q8k;
+pub use registry::{Built, CATALOGUE, Entry, ParamSpec, Request, Role, find};
+pub use schedule::{AnyLaunchable, CatalogueError, Launchable, Schedule, Shape};
+pub use swiglu::swiglu;
+pub use trial::{Trial, TrialError};

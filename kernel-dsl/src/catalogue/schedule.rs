@@ -1,0 +1,220 @@
+//! Shapes and schedules: what a kernel is made for, and how it does it.
+
+use ptxgen_builder::build::{AnyKernel, Kernel};
+use ptxgen_builder::target::Target;
+
+use crate::device::{CopyMode, DeviceFormat, LaneGroups};
+use crate::format::SUPERBLOCK;
+
+/// The shape of a matrix, specialized into its kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Shape {
+    /// Rows: outputs.
+    pub rows: u32,
+    /// Columns: inputs, a multiple of 256.
+    pub cols: u32,
+}
+
+/// How a matrix kernel does its work. No value of it changes a bit of the
+/// result.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Schedule {
+    /// Rows that a lane group works on one after the other with the same
+    /// activations in registers.
+    pub rows: u32,
+    /// Lane groups that share a row (a power of two): the split of K. Clamped
+    /// to what the row and the warp allow.
+    pub split: u32,
+    /// Warps of a block.
+    pub warps: u32,
+    /// Tiles of weights under way in each warp: loads in flight.
+    pub slots: u32,
+    /// Blocks of the grid, each taking several tiles in turn; as many as there
+    /// are tiles where `None`.
+    pub blocks: Option<u32>,
+}
+
+impl Default for Schedule {
+    /// Four rows at a time, the warp on one row, four warps, two tiles under way.
+    fn default() -> Self {
+        Schedule { rows: 4, split: 8, warps: 4, slots: 2, blocks: None }
+    }
+}
+
+impl Schedule {
+    /// The next smaller schedule in shared memory, `None` for the smallest.
+    pub fn smaller(self) -> Option<Schedule> {
+        match self {
+            Schedule { rows: 2.., .. } => Some(Schedule { rows: self.rows / 2, ..self }),
+            Schedule { warps: 3.., .. } => Some(Schedule { warps: self.warps / 2, ..self }),
+            Schedule { slots: 2.., .. } => Some(Schedule { slots: 1, ..self }),
+            Schedule { warps: 2.., .. } => Some(Schedule { warps: 1, ..self }),
+            _ => None,
+        }
+    }
+}
+
+/// A request that the catalogue cannot serve.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// No kernel of that name.
+    #[error("unknown kernel '{name}'{}; known kernels: {known}", suggestion.as_ref().map_or(String::new(), |s| format!(", did you mean '{s}'?")))]
+    UnknownKernel {
+        /// The name asked for.
+        name: String,
+        /// The nearest known name.
+        suggestion: Option<String>,
+        /// All names.
+        known: String,
+    },
+    /// A dimension that the kernel is not made for.
+    #[error("{kernel}: {dimension} is {found}, expected {expected}")]
+    Shape {
+        /// The kernel.
+        kernel: &'static str,
+        /// Which dimension or schedule value.
+        dimension: &'static str,
+        /// What was asked.
+        found: u64,
+        /// What is possible.
+        expected: &'static str,
+    },
+    /// A policy that the kernel has no variant for.
+    #[error("{kernel} has no variant with {option}={found}; it has {expected}")]
+    Policy {
+        /// The kernel.
+        kernel: &'static str,
+        /// `act`, `acc` or `math`.
+        option: &'static str,
+        /// What was asked.
+        found: String,
+        /// What there is.
+        expected: String,
+    },
+    /// A schedule and shape that need more shared memory than a block has.
+    #[error(
+        "{kernel}: this shape and schedule need {needed} bytes of shared memory, a block has {available}; use fewer warps, rows or slots"
+    )]
+    SharedMemory {
+        /// The kernel.
+        kernel: &'static str,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes a block has.
+        available: u64,
+    },
+}
+
+/// A kernel with the launch it was made for.
+#[derive(Clone, Debug)]
+pub struct Launchable<A> {
+    /// The kernel.
+    pub kernel: Kernel<A>,
+    /// Blocks.
+    pub grid: [u32; 3],
+    /// Threads of a block.
+    pub block: u32,
+}
+
+/// The same with its parameter types forgotten.
+#[derive(Clone, Debug)]
+pub struct AnyLaunchable {
+    /// The kernel.
+    pub kernel: AnyKernel,
+    /// Blocks.
+    pub grid: [u32; 3],
+    /// Threads of a block.
+    pub block: u32,
+}
+
+impl<A: ptxgen_builder::build::Args> Launchable<A> {
+    /// Forgets the parameter types.
+    pub fn erase(self) -> AnyLaunchable {
+        AnyLaunchable { kernel: self.kernel.erase(), grid: self.grid, block: self.block }
+    }
+}
+
+/// Static shared memory of a block (CUDA C++ programming guide, "Compute
+/// capabilities").
+const SHARED_LIMIT: u64 = 48 * 1024;
+
+/// A schedule resolved for a matrix: lanes, tiles, memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    pub groups: LaneGroups,
+    pub schedule: Schedule,
+    pub mode: CopyMode,
+    pub row_bytes: u32,
+    pub rows_per_tile: u32,
+    pub tiles: u32,
+    pub tile_bytes: u32,
+}
+
+impl Plan {
+    pub(super) fn new<F: DeviceFormat>(
+        kernel: &'static str,
+        shape: Shape,
+        schedule: Schedule,
+        target: Target,
+    ) -> Result<Plan, CatalogueError> {
+        let wrong = |dimension, found: u32, expected| {
+            Err(CatalogueError::Shape { kernel, dimension, found: u64::from(found), expected })
+        };
+        if shape.rows == 0 || shape.rows > 1 << 24 {
+            return wrong("rows", shape.rows, "1 to 16,777,216");
+        }
+        if shape.cols == 0 || !shape.cols.is_multiple_of(SUPERBLOCK as u32) || shape.cols > 1 << 15 {
+            return wrong("cols", shape.cols, "a multiple of 256, from 256 to 32,768");
+        }
+        if !(1..=32).contains(&schedule.warps) {
+            return wrong("warps", schedule.warps, "1 to 32");
+        }
+        if !(1..=16).contains(&schedule.rows) {
+            return wrong("rows a lane group", schedule.rows, "1 to 16");
+        }
+        if !(1..=8).contains(&schedule.slots) {
+            return wrong("slots", schedule.slots, "1 to 8");
+        }
+        if !schedule.split.is_power_of_two() {
+            return wrong("split", schedule.split, "a power of two");
+        }
+        let blocks = shape.cols / SUPERBLOCK as u32;
+        let per_row = schedule.split.min(32 / F::LANES).min(blocks.next_power_of_two());
+        let groups = LaneGroups { per_block: F::LANES, per_row, blocks };
+        let row_bytes = blocks * F::BLOCK_BYTES;
+        let rows_per_tile = groups.rows() * schedule.rows;
+        Ok(Plan {
+            groups,
+            schedule,
+            mode: if target.sm() >= 80 { CopyMode::Async } else { CopyMode::Registers },
+            row_bytes,
+            rows_per_tile,
+            tiles: shape.rows.div_ceil(rows_per_tile),
+            tile_bytes: rows_per_tile * row_bytes,
+        })
+    }
+
+    /// Slots of a warp's ring: no more than it has tiles.
+    pub(super) fn slots(&self) -> u32 {
+        self.schedule.slots.min(self.tiles.div_ceil(self.grid() * self.schedule.warps)).max(1)
+    }
+
+    /// Blocks of the grid, in x.
+    pub(super) fn grid(&self) -> u32 {
+        let needed = self.tiles.div_ceil(self.schedule.warps);
+        self.schedule.blocks.map_or(needed, |b| b.clamp(1, needed))
+    }
+
+    pub(super) fn threads(&self) -> u32 {
+        self.schedule.warps * 32
+    }
+}
+
+/// Checks that a finished kernel's shared arrays fit a block.
+pub(super) fn fits<A>(kernel: &'static str, launchable: Launchable<A>) -> Result<Launchable<A>, CatalogueError> {
+    let needed = launchable.kernel.shared_bytes();
+    if needed > SHARED_LIMIT {
+        return Err(CatalogueError::SharedMemory { kernel, needed, available: SHARED_LIMIT });
+    }
+    Ok(launchable)
+}

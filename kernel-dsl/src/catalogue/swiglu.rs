@@ -1,0 +1,36 @@
+//! `swiglu`: the elementwise activation of an expert.
+
+use ptxgen_builder::build::{In, Out, kernel};
+
+use super::schedule::{CatalogueError, Launchable};
+use crate::device::{swiglu_approx, swiglu_exact};
+use crate::precision::{Accumulation, Math};
+
+/// `h = silu(gate) * up` for `len` elements: the contract's "SwiGLU", or its
+/// approximate variant.
+///
+/// # Errors
+/// If `len` is 0, or approximate math is asked in f64, which it is not.
+pub fn swiglu<C: Accumulation>(
+    name: &'static str,
+    len: u32,
+    math: Math,
+) -> Result<Launchable<(In<f32>, In<f32>, Out<f32>)>, CatalogueError> {
+    if len == 0 {
+        return Err(CatalogueError::Shape { kernel: name, dimension: "rows", found: 0, expected: "at least 1" });
+    }
+    let threads = 256;
+    let entry = format!("swiglu_{}_{math}_{len}", C::ACC);
+    let kernel = kernel::<(In<f32>, In<f32>, Out<f32>)>(&entry, ["gate", "up", "h"], |k, (gate, up, h)| {
+        let i = k.global_thread_id();
+        k.if_(i.lt(len), |k| {
+            let (g, u) = (gate.at(i).load(k), up.at(i).load(k));
+            let value = match math {
+                Math::Exact => swiglu_exact::<C::Scalar>(g, u),
+                Math::Approx => swiglu_approx(g, u),
+            };
+            h.at(i).store(k, value);
+        });
+    });
+    Ok(Launchable { kernel: kernel.with_block(threads), grid: [len.div_ceil(threads), 1, 1], block: threads })
+}

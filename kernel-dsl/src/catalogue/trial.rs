@@ -1,0 +1,74 @@
+//! A trial run of a catalogue kernel in the interpreter, for its counters.
+
+use ptxgen_builder::interp::{Arg, Launch, LaunchError, Memory, MemoryError, Options, Report};
+use ptxgen_builder::verify::{Validated, VerifyErrors};
+
+use super::Built;
+use super::Role;
+
+/// A trial that did not run.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The kernel does not verify.
+    #[error("the kernel does not verify")]
+    Verify(#[from] VerifyErrors),
+    /// Its buffers do not fit.
+    #[error("the interpreter has no room for the kernel's buffers")]
+    Memory(#[from] MemoryError),
+    /// It did not start.
+    #[error("the interpreter did not start the kernel")]
+    Launch(#[from] LaunchError),
+}
+
+/// Buffers start where CUDA allocations do.
+const ALIGNMENT: u64 = 256;
+
+/// What a trial gave.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// The bytes of the outputs, in parameter order.
+    pub outputs: Vec<Vec<u8>>,
+    /// Findings and counters.
+    pub report: Report,
+}
+
+impl Built {
+    /// Verifies the kernel for its target.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn verify(&self) -> Result<Validated, VerifyErrors> {
+        self.kernel().verify(self.target)
+    }
+
+    /// Runs `module`, this kernel verified (and perhaps optimized), on inputs
+    /// with one buffer a parameter; outputs start uninitialized.
+    ///
+    /// # Errors
+    /// If it does not start. What goes wrong while it runs is in the report.
+    pub fn try_out(&self, module: &Validated, inputs: &[Vec<u8>], options: &Options) -> Result<Trial, TrialError> {
+        let mut memory = Memory::new();
+        let mut buffers = Vec::with_capacity(inputs.len());
+        for (param, bytes) in self.params.iter().zip(inputs) {
+            buffers.push(match param.role {
+                Role::Output => memory.alloc_uninit(param.bytes, ALIGNMENT)?,
+                _ => memory.alloc(bytes, ALIGNMENT)?,
+            });
+        }
+        let args: Vec<Arg> = buffers.iter().map(|&b| Arg::from(b)).collect();
+        let launch = Launch {
+            module,
+            kernel: self.kernel().name(),
+            grid: self.launch.grid,
+            block: [self.launch.block, 1, 1],
+            dynamic_shared: 0,
+            args: &args,
+            globals: None,
+            options,
+        };
+        let report = launch.run(&mut memory)?;
+        let outputs = self.params.iter().zip(&buffers).filter(|(p, _)| p.role == Role::Output);
+        let outputs = outputs.map(|(_, &b)| memory.read(b)).collect::<Result<_, _>>()?;
+        Ok(Trial { outputs, report })
+    }
+}

@@ -1,0 +1,164 @@
+//! Q4_K as kernels decode it.
+//!
+//! Four lanes share a block. Lane k has the 32 bytes of quants from `32k` on:
+//! sub-block `2k` in the low nibbles, groups `4k` and `4k + 1` of the contract,
+//! and sub-block `2k + 1` in the high ones, groups `4k + 2` and `4k + 3`.
+
+use half::f16;
+use ptxgen_builder::build::{Body, F16x2, ReadOnly, Rounding, Shared, Val};
+
+use super::Q4K;
+use crate::device::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, Q8KShare};
+
+/// A lane's share of a block, and how it finds its two scales.
+#[derive(Clone, Copy)]
+pub struct Base {
+    header: Shared<u32>,
+    quants: Shared<u32>,
+    /// `prmt` selector of the lane's two bytes in each of two words.
+    pair: Val<u32>,
+    /// Where the upper bits of the lane's scales come from, and their masks.
+    shift: Val<u32>,
+    upper: Val<u32>,
+    lower: Val<u32>,
+}
+
+impl Base {
+    /// Sixteen of the lane's bytes of quants.
+    #[track_caller]
+    fn half(&self, k: &mut Body, offset: u32, half: usize) -> [Val<u32>; 4] {
+        self.quants.plus_bytes(i64::from(offset) + 16 * half as i64).load_vec(k)
+    }
+}
+
+/// `(a & b) | c`.
+const AND_OR: u8 = 0xea;
+
+impl Q4K<'_> {
+    /// The two scales (bytes 0, 1) and minimums (bytes 2, 3) of the lane's
+    /// sub-blocks, from the twelve packed bytes.
+    #[track_caller]
+    fn lane_scales(base: &Base, [s0, s1, s2]: [Val<u32>; 3]) -> Val<u32> {
+        let first = s0.prmt(s1, base.pair);
+        let nibbles = s2.prmt(s2 >> 4, base.pair) & base.lower;
+        (first >> base.shift).lop3(base.upper, nibbles, AND_OR)
+    }
+
+    /// d and dmin.
+    #[track_caller]
+    fn lane_factors(word: Val<u32>) -> (Val<f16>, Val<f16>) {
+        word.bitcast::<F16x2>().split()
+    }
+}
+
+impl DeviceFormat for Q4K<'static> {
+    const BLOCK_BYTES: u32 = Q4K::BYTES as u32;
+    const LANES: u32 = 4;
+    const GROUPS: &'static [u32] = &[0, 1, 2, 3];
+    const TREE: &'static [u32] = &[1, 2];
+    const BANK_SHIFT: u32 = 16;
+    type Base = Base;
+
+    #[track_caller]
+    fn first_group(lane: Val<u32>) -> Val<u32> {
+        lane << 2
+    }
+
+    #[track_caller]
+    fn base(_k: &mut Body, address: Val<u32>, lane: Val<u32>) -> Base {
+        let header = Shared::<u32>::from_address(address);
+        let odd_pair = (lane & 1).ne(0);
+        // Sub-blocks 4 to 7 keep 4 bits of a scale here and 2 bits there.
+        let split = lane.ge(2);
+        Base {
+            header,
+            quants: header.byte_at(lane * 32).plus_bytes(Q4K::QUANTS as i64),
+            pair: Val::from(0x7632u32).select(odd_pair, 0x5410),
+            shift: Val::from(2u32).select(split, 0),
+            upper: Val::from(0x3030_3030u32).select(split, 0x3f3f_3f3f),
+            lower: Val::from(0x0f0f_0f0fu32).select(split, 0),
+        }
+    }
+
+    #[track_caller]
+    fn sum_words(k: &mut Body, at: ReadOnly<u32>) -> Vec<Val<u32>> {
+        at.load_vec::<2>(k).to_vec()
+    }
+
+    #[track_caller]
+    fn integer_sums(k: &mut Body, BlockAt { base, offset }: BlockAt<Base>, x: &Q8KShare) -> IntegerSums {
+        let [_, s0, s1, s2] = base.header.plus_bytes(i64::from(offset)).load_vec(k);
+        let scales: Val<i32> = Self::lane_scales(&base, [s0, s1, s2]).bitcast();
+        let (mut a, mut b) = (Val::from(0), Val::from(0));
+        for half in 0..2 {
+            let (mut low, mut high) = (Val::from(0i32), Val::from(0i32));
+            for (i, word) in base.half(k, offset, half).into_iter().enumerate() {
+                low = (word & 0x0f0f_0f0f).dp4a_signed(x.quants[half][i], low);
+                high = ((word >> 4) & 0x0f0f_0f0f).dp4a_signed(x.quants[half + 2][i], high);
+            }
+            // Each is at most 16 * 15 * 128 in magnitude: two fit a word.
+            let dots: Val<i32> = low.bitcast::<u32>().prmt(high.bitcast::<u32>(), 0x5410).bitcast();
+            a = dots.dp2a(scales, a, false);
+            b = x.sums[half].bitcast::<i32>().dp2a(scales, b, true);
+        }
+        IntegerSums { a, b: Some(b) }
+    }
+
+    #[track_caller]
+    fn integer_term<A: DeviceFloat>(
+        k: &mut Body,
+        BlockAt { base, offset }: BlockAt<Base>,
+        sums: IntegerSums,
+        d_x: Val<f32>,
+    ) -> Val<A> {
+        let (d, dmin) = Self::lane_factors(base.header.plus_bytes(i64::from(offset)).load(k));
+        let d_x = A::widen(d_x);
+        let scaled = A::product(A::of_half(d), d_x);
+        let term = |rest: Val<A>| scaled.fma_rounded(A::of_int(sums.a), rest, Rounding::NearestEven);
+        match sums.b {
+            Some(b) => {
+                let minimum = A::product(A::product(A::of_half(dmin), d_x), A::of_int(b));
+                term(A::negated(minimum))
+            }
+            None => A::product(scaled, A::of_int(sums.a)),
+        }
+    }
+
+    #[track_caller]
+    fn group_sums<A: DeviceFloat>(
+        k: &mut Body,
+        BlockAt { base, offset }: BlockAt<Base>,
+        x: &[[Val<A>; 16]],
+    ) -> Vec<Val<A>> {
+        let [factors, s0, s1, s2] = base.header.plus_bytes(i64::from(offset)).load_vec(k);
+        let scales = Self::lane_scales(&base, [s0, s1, s2]);
+        let (d, dmin) = Self::lane_factors(factors);
+        // 8 d and -dmin instead of d and dmin: scaling by powers of two and
+        // negation commute with every rounding below.
+        let d8 = A::product(A::of_half(d), A::constant(8.0));
+        let minus_dmin = A::negated(A::of_half(dmin));
+        let byte = |i: u32| A::of_int(scales.bfe(8 * i, 8).bitcast());
+        let coefficients = [0, 1].map(|j| {
+            let s8 = A::product(d8, byte(j));
+            let minus_m = A::product(minus_dmin, byte(2 + j));
+            (s8, A::constant(-2.0).fma_rounded(s8, minus_m, Rounding::NearestEven))
+        });
+        let mut chains = [A::constant(0.0); 4];
+        for half in 0..2 {
+            for (i, word) in base.half(k, offset, half).into_iter().enumerate() {
+                let (low, high) = A::nibbles(word);
+                for byte in 0..4 {
+                    for (j, word) in [low, high].into_iter().enumerate() {
+                        let (s8, b) = coefficients[j];
+                        let w = A::quant4(word, byte).fma_rounded(s8, b, Rounding::NearestEven);
+                        let group = half + 2 * j;
+                        let x = x[group][4 * i + byte as usize];
+                        chains[group] = w.fma_rounded(x, chains[group], Rounding::NearestEven);
+                    }
+                }
+            }
+        }
+        // Distance 2; 4 and 8 are between lanes, then 1.
+        vec![A::sum(chains[0], chains[2]), A::sum(chains[1], chains[3])]
+    }
+}

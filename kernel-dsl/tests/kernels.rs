@@ -1,0 +1,204 @@
+//! The other kernels of the catalogue give the reference's bits.
+
+mod support;
+
+use ptxgen_builder::interp::{Options, WarpOrder};
+use ptxgen_builder::target::Target;
+use ptxgen_dsl::catalogue::{Experts, Schedule, Shape, dequantize, gate_up_swiglu, moe_down, quantize_q8k, swiglu};
+use ptxgen_dsl::device::{DeviceActivation, DeviceFormat};
+use ptxgen_dsl::format::{Q4K, Q6K, Q8KPlanar, SUPERBLOCK, TensorType};
+use ptxgen_dsl::precision::{AccF32, AccF64, Accumulation, Act, ActF32, ActQ8K, Math};
+use ptxgen_dsl::reference;
+use support::{Data, Kind, Rng, all_bits, floats, q4k, q6k, run, to_bytes};
+
+const EXACT: Options = Options {
+    order: WarpOrder::Adversarial,
+    schedule: ptxgen_builder::interp::Blocks::Parallel,
+    check: ptxgen_builder::interp::Checks { races: true, uninit: true },
+    max_steps: 100_000_000,
+    count: false,
+    perturb: None,
+};
+
+fn quantized(x: &[f32]) -> Vec<u8> {
+    let blocks: Vec<_> = x.as_chunks::<SUPERBLOCK>().0.iter().map(reference::quantize_q8k).collect();
+    Q8KPlanar::pack(&blocks)
+}
+
+fn vector(act: Act, x: &[f32]) -> Vec<u8> {
+    match act {
+        Act::F32 => to_bytes(x),
+        Act::Q8K => quantized(x),
+    }
+}
+
+fn weights(ty: TensorType, rng: &mut Rng, blocks: usize, kind: Kind) -> Vec<u8> {
+    match ty {
+        TensorType::Q4_K => q4k(rng, blocks, kind),
+        _ => q6k(rng, blocks, kind),
+    }
+}
+
+#[test]
+fn quantization_gives_the_references_bytes() {
+    let mut rng = Rng::new(8);
+    let mut x = rng.vector(5 * SUPERBLOCK);
+    // All zero; a tie of magnitudes; tiny; NaN and infinity.
+    x[..SUPERBLOCK].fill(0.0);
+    x[SUPERBLOCK + 17] = -1.5;
+    x[SUPERBLOCK + 3] = 1.5;
+    x[SUPERBLOCK + 250] = 1.5;
+    x[2 * SUPERBLOCK..3 * SUPERBLOCK].iter_mut().for_each(|v| *v *= 1e-42);
+    x[3 * SUPERBLOCK + 9] = f32::NAN;
+    x[4 * SUPERBLOCK + 200] = f32::INFINITY;
+    let kernel = quantize_q8k("quantize-q8k", x.len() as u32).unwrap();
+    let expected = quantized(&x);
+    let layout = Q8KPlanar::new(x.len());
+    let used = layout.sums() + x.len() / 8;
+    let (outputs, _) = run(kernel, Target::SM_75, &[Data::In(to_bytes(&x)), Data::Out(used)], &EXACT);
+    assert_eq!(outputs[0], expected[..used]);
+}
+
+fn check_swiglu<C: Accumulation>() {
+    let mut rng = Rng::new(3);
+    let mut gate: Vec<f32> = rng.vector(1000).iter().map(|v| v * 100.0).collect();
+    let up = rng.vector(1000);
+    let corners = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-40, -88.0, 104.0, -746.0, 3e38];
+    gate[..corners.len()].copy_from_slice(&corners);
+    let expected: Vec<f32> = gate.iter().zip(&up).map(|(&g, &u)| reference::swiglu::<C::Scalar>(g, u)).collect();
+    let data = || [Data::In(to_bytes(&gate)), Data::In(to_bytes(&up)), Data::Out(4000)];
+    let exact = swiglu::<C>("swiglu", 1000, Math::Exact).unwrap();
+    let (outputs, _) = run(exact, Target::SM_75, &data(), &EXACT);
+    assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&expected));
+
+    for perturb in [None, Some(1), Some(2)] {
+        let approx = swiglu::<C>("swiglu", 1000, Math::Approx).unwrap();
+        let (outputs, _) = run(approx, Target::SM_75, &data(), &Options { perturb, ..EXACT });
+        for ((&got, &exact), &g) in floats(&outputs[0]).iter().zip(&expected).zip(&gate) {
+            // Beyond e^88 the approximation divides by infinity; the result is tiny.
+            if g.abs() < 80.0 {
+                let bound = (g.abs() + 8.0) * f32::EPSILON * exact.abs() + 1e-38;
+                assert!((got - exact).abs() <= bound, "silu({g}): {got} for {exact}");
+            }
+        }
+    }
+}
+
+#[test]
+fn swiglu_gives_the_references_bits() {
+    check_swiglu::<AccF32>();
+    check_swiglu::<AccF64>();
+}
+
+fn check_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(ty: TensorType, shape: Shape, kind: Kind) {
+    let mut rng = Rng::new(11);
+    let experts = Experts { count: 5, used: 3 };
+    let blocks = shape.rows as usize * shape.cols as usize / SUPERBLOCK;
+    let gate = weights(ty, &mut rng, 5 * blocks, kind);
+    let up = weights(ty, &mut rng, 5 * blocks, kind);
+    let x = rng.vector(shape.cols as usize);
+    let ids = [4u32, 0, 2];
+    let bytes = gate.len() / 5;
+    let expected: Vec<f32> = ids
+        .iter()
+        .flat_map(|&e| {
+            let matrix = |w: &[u8]| {
+                let w = &w[e as usize * bytes..][..bytes];
+                reference::gemv::<C::Scalar>(X::ACT, ty, w, &x).unwrap()
+            };
+            let (g, u) = (matrix(&gate), matrix(&up));
+            g.into_iter().zip(u).map(|(g, u)| reference::swiglu::<C::Scalar>(g, u)).collect::<Vec<_>>()
+        })
+        .collect();
+    let schedule = Schedule { rows: 1, warps: 2, ..Schedule::default() };
+    for target in [Target::SM_75, Target::SM_90] {
+        let name = "fused-gate-up-swiglu";
+        let kernel = gate_up_swiglu::<F, X, C>(name, shape, experts, Math::Exact, schedule, target).unwrap();
+        let ids = ids.iter().flat_map(|i| i.to_le_bytes()).collect();
+        let data = [
+            Data::In(gate.clone()),
+            Data::In(up.clone()),
+            Data::In(vector(X::ACT, &x)),
+            Data::In(ids),
+            Data::Out(expected.len() * 4),
+        ];
+        let (outputs, _) = run(kernel, target, &data, &EXACT);
+        assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&expected), "{ty:?} {} {} {target}", X::ACT, C::ACC);
+    }
+}
+
+fn check_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(ty: TensorType, shape: Shape, kind: Kind) {
+    let mut rng = Rng::new(12);
+    let experts = Experts { count: 6, used: 4 };
+    let blocks = shape.rows as usize * shape.cols as usize / SUPERBLOCK;
+    let down = weights(ty, &mut rng, 6 * blocks, kind);
+    let h: Vec<Vec<f32>> = (0..4).map(|_| rng.vector(shape.cols as usize)).collect();
+    let (ids, routing) = ([1u32, 5, 0, 3], [0.4f32, 0.3, 0.2, 0.1]);
+    let bytes = down.len() / 6;
+    let products: Vec<Vec<f32>> = ids
+        .iter()
+        .zip(&h)
+        .map(|(&e, h)| {
+            let w = &down[e as usize * bytes..][..bytes];
+            reference::gemv::<C::Scalar>(X::ACT, ty, w, h).unwrap()
+        })
+        .collect();
+    let expected: Vec<f32> = (0..shape.rows as usize)
+        .map(|r| reference::experts_sum::<C::Scalar>(routing.iter().copied().zip(products.iter().map(|p| p[r]))))
+        .collect();
+    let schedule = Schedule { rows: 1, warps: 3, ..Schedule::default() };
+    for target in [Target::SM_75, Target::SM_90] {
+        let kernel = moe_down::<F, X, C>("moe-down", shape, experts, schedule, target).unwrap();
+        let data = [
+            Data::In(down.clone()),
+            Data::In(h.iter().flat_map(|h| vector(X::ACT, h)).collect()),
+            Data::In(ids.iter().flat_map(|i| i.to_le_bytes()).collect()),
+            Data::In(to_bytes(&routing)),
+            Data::Out(expected.len() * 4),
+        ];
+        let (outputs, _) = run(kernel, target, &data, &EXACT);
+        assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&expected), "{ty:?} {} {} {target}", X::ACT, C::ACC);
+    }
+}
+
+macro_rules! combinations {
+    ($check:ident, $shape:expr, $kind:expr) => {
+        $check::<Q4K<'static>, ActF32, AccF32>(TensorType::Q4_K, $shape, $kind);
+        $check::<Q4K<'static>, ActF32, AccF64>(TensorType::Q4_K, $shape, $kind);
+        $check::<Q4K<'static>, ActQ8K, AccF32>(TensorType::Q4_K, $shape, $kind);
+        $check::<Q4K<'static>, ActQ8K, AccF64>(TensorType::Q4_K, $shape, $kind);
+        $check::<Q6K<'static>, ActF32, AccF32>(TensorType::Q6_K, $shape, $kind);
+        $check::<Q6K<'static>, ActF32, AccF64>(TensorType::Q6_K, $shape, $kind);
+        $check::<Q6K<'static>, ActQ8K, AccF32>(TensorType::Q6_K, $shape, $kind);
+        $check::<Q6K<'static>, ActQ8K, AccF64>(TensorType::Q6_K, $shape, $kind);
+    };
+}
+
+#[test]
+fn gate_up_gives_the_references_bits() {
+    combinations!(check_gate_up, Shape { rows: 5, cols: 768 }, Kind::Adversarial);
+}
+
+#[test]
+fn down_gives_the_references_bits() {
+    combinations!(check_down, Shape { rows: 7, cols: 512 }, Kind::Plain);
+}
+
+#[test]
+fn dequantization_gives_the_references_bits() {
+    let mut rng = Rng::new(4);
+    let blocks = 21;
+    for (ty, w) in [
+        (TensorType::Q4_K, q4k(&mut rng, blocks, Kind::Adversarial)),
+        (TensorType::Q6_K, q6k(&mut rng, blocks, Kind::Adversarial)),
+    ] {
+        let mut expected = vec![0.0; blocks * SUPERBLOCK];
+        ty.dequantize(&w, &mut expected).unwrap();
+        let kernel = match ty {
+            TensorType::Q4_K => dequantize::<Q4K<'static>>("dequantize-q4k", blocks as u32),
+            _ => dequantize::<Q6K<'static>>("dequantize-q6k", blocks as u32),
+        };
+        let (outputs, _) = run(kernel.unwrap(), Target::SM_75, &[Data::In(w), Data::Out(expected.len() * 4)], &EXACT);
+        assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&expected), "{ty:?}");
+    }
+}

@@ -1,0 +1,164 @@
+//! Running catalogue kernels in the interpreter, and inputs for them.
+#![allow(dead_code)] // each test file uses its part
+
+use half::f16;
+use ptxgen_builder::build::{AnyKernel, Args};
+use ptxgen_builder::interp::{Arg, Buffer, Launch, Memory, Options, Report};
+use ptxgen_builder::target::Target;
+use ptxgen_dsl::catalogue::Launchable;
+use ptxgen_dsl::format::{Q4K, Q6K};
+
+/// A small random generator, so that inputs are the same everywhere.
+pub struct Rng(u64);
+
+impl Rng {
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        (self.next() >> 11) % n
+    }
+
+    /// In -1..1.
+    pub fn float(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    pub fn vector(&mut self, n: usize) -> Vec<f32> {
+        (0..n).map(|_| self.float()).collect()
+    }
+}
+
+/// What kind of blocks a matrix has.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Kind {
+    /// Random quants and sane scales.
+    Plain,
+    /// The corners: zero, largest, subnormal, negative, NaN and infinite
+    /// scales, uniform quants, among random ones.
+    Adversarial,
+}
+
+const CORNERS: [u16; 10] = [0x0000, 0x8000, 0x7bff, 0xfbff, 0x0001, 0x8001, 0x03ff, 0x7e00, 0x7c00, 0xfc00];
+
+fn scale(rng: &mut Rng, kind: Kind, size: f32) -> u16 {
+    if kind == Kind::Adversarial && rng.below(4) == 0 {
+        return CORNERS[rng.below(CORNERS.len() as u64) as usize];
+    }
+    f16::from_f32((0.5 + rng.float().abs()) * size).to_bits()
+}
+
+fn bytes(rng: &mut Rng, kind: Kind, out: &mut [u8]) {
+    let fill = match (kind, rng.below(6)) {
+        (Kind::Adversarial, 0) => Some(0u8),
+        (Kind::Adversarial, 1) => Some(0xff),
+        _ => None,
+    };
+    for b in out {
+        *b = fill.unwrap_or_else(|| rng.next() as u8);
+    }
+}
+
+/// Random Q4_K blocks.
+pub fn q4k(rng: &mut Rng, blocks: usize, kind: Kind) -> Vec<u8> {
+    let mut all = vec![0; blocks * Q4K::BYTES];
+    for block in all.chunks_exact_mut(Q4K::BYTES) {
+        bytes(rng, kind, block);
+        block[..2].copy_from_slice(&scale(rng, kind, 1e-3).to_le_bytes());
+        block[2..4].copy_from_slice(&scale(rng, kind, 7.5e-3).to_le_bytes());
+    }
+    all
+}
+
+/// Random Q6_K blocks.
+pub fn q6k(rng: &mut Rng, blocks: usize, kind: Kind) -> Vec<u8> {
+    let mut all = vec![0; blocks * Q6K::BYTES];
+    for block in all.chunks_exact_mut(Q6K::BYTES) {
+        bytes(rng, kind, block);
+        block[Q6K::D..].copy_from_slice(&scale(rng, kind, 1e-3).to_le_bytes());
+    }
+    all
+}
+
+/// A value's bits, all NaNs alike: payloads are outside of the contract.
+pub fn bits(v: f32) -> u32 {
+    if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() }
+}
+
+pub fn all_bits(v: &[f32]) -> Vec<u32> {
+    v.iter().copied().map(bits).collect()
+}
+
+pub fn to_bytes(v: &[f32]) -> Vec<u8> {
+    v.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+pub fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+/// An argument of a launch in a test.
+pub enum Data {
+    In(Vec<u8>),
+    Out(usize),
+}
+
+/// Runs a kernel and gives its outputs' bytes in order, and the report. Fails
+/// on any finding: races, uninitialized reads, accesses out of bounds.
+pub fn run<A: Args>(
+    launchable: Launchable<A>,
+    target: Target,
+    data: &[Data],
+    options: &Options,
+) -> (Vec<Vec<u8>>, Report) {
+    let any = launchable.erase();
+    run_any(&any.kernel, any.grid, any.block, target, data, options)
+}
+
+pub fn run_any(
+    kernel: &AnyKernel,
+    grid: [u32; 3],
+    block: u32,
+    target: Target,
+    data: &[Data],
+    options: &Options,
+) -> (Vec<Vec<u8>>, Report) {
+    let module = kernel.verify(target).unwrap_or_else(|e| panic!("{e}"));
+    let mut memory = Memory::new();
+    let buffers: Vec<Buffer> = data
+        .iter()
+        .map(|d| match d {
+            Data::In(bytes) => memory.alloc(bytes, 16),
+            Data::Out(len) => memory.alloc_uninit(*len as u64, 16),
+        })
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let args: Vec<Arg> = buffers.iter().map(|&b| Arg::from(b)).collect();
+    let launch = Launch {
+        module: &module,
+        kernel: kernel.name(),
+        grid,
+        block: [block, 1, 1],
+        dynamic_shared: 0,
+        args: &args,
+        globals: None,
+        options,
+    };
+    let report = launch.run(&mut memory).unwrap();
+    assert!(report.is_clean(), "{}: {report:#?}", kernel.name());
+    let outputs = data
+        .iter()
+        .zip(&buffers)
+        .filter(|(d, _)| matches!(d, Data::Out(_)))
+        .map(|(_, &b)| memory.read(b).unwrap())
+        .collect();
+    (outputs, report)
+}
