@@ -37,6 +37,7 @@ pub fn router_logits(ty: TensorType, w: &[u8], x: &[f32]) -> Result<Vec<f64>, De
 ///
 /// # Errors
 /// If a logit is NaN.
+#[inline(always)]
 pub fn route(logits: &[f64], k: usize) -> Result<Routed, NanInRouter> {
     if let Some(expert) = logits.iter().position(|l| l.is_nan()) {
         return Err(NanInRouter { expert });

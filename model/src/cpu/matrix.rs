@@ -1,0 +1,179 @@
+//! Matrices in place, and the activations that they multiply.
+
+use super::{simd::{Isa, Kernel, Simd}, team::Shared, vector::quantize};
+use crate::gguf::TensorView;
+use ptxgen_dsl::{
+    format::{Q8KBlock, SUPERBLOCK, TensorType},
+    precision::Act,
+};
+use std::ops::Range;
+
+/// 256 activations or weights turned around: value i of group g (16 g + i) is at `[i][g]`, so that
+/// the 16 chains of the contract's "Matrix times vector" are 16 lanes.
+pub(super) type Lanes<A> = [[A; 16]; 16];
+
+/// A matrix whose rows are read where the file has them.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    pub(super) ty: TensorType,
+    /// Weights in a row.
+    pub(super) width: usize,
+    /// Rows.
+    pub(super) rows: usize,
+    row_bytes: usize,
+    data: &'a [u8],
+}
+
+impl<'a> Matrix<'a> {
+    pub(super) fn new(view: &TensorView<'a>) -> Self {
+        Self {
+            ty: view.ty,
+            width: view.row_len(),
+            rows: view.rows(),
+            row_bytes: view.row_bytes(),
+            data: view.data,
+        }
+    }
+
+    /// The bytes of a row.
+    #[inline(always)]
+    pub(super) fn row(&self, row: usize) -> &'a [u8] {
+        &self.data[row * self.row_bytes..(row + 1) * self.row_bytes]
+    }
+
+    /// Rows `range`, as a matrix of their own: an expert's.
+    pub(super) fn part(&self, range: Range<usize>) -> Self {
+        let data = &self.data[range.start * self.row_bytes..range.end * self.row_bytes];
+        Self { rows: range.len(), data, ..*self }
+    }
+
+    /// Blocks of 256 in a row, the last one padded.
+    #[inline(always)]
+    pub(super) fn blocks(&self) -> usize {
+        self.width.div_ceil(SUPERBLOCK)
+    }
+}
+
+/// The forms in which the matrices of one input want it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Forms {
+    pub(super) q8k: bool,
+    pub(super) lanes: bool,
+}
+
+impl Forms {
+    /// What matrices of these types read under `act`.
+    pub(super) fn of(act: Act, types: impl IntoIterator<Item = TensorType>) -> Self {
+        let mut forms = Self::default();
+        for ty in types {
+            if act == Act::Q8K && ty.reads_q8k() { forms.q8k = true } else { forms.lanes = true }
+        }
+        forms
+    }
+}
+
+impl std::ops::BitOr for Forms {
+    type Output = Self;
+    fn bitor(self, o: Self) -> Self {
+        Self { q8k: self.q8k | o.q8k, lanes: self.lanes | o.lanes }
+    }
+}
+
+/// Vectors made ready to be multiplied, each in a slot.
+pub(super) struct Inputs {
+    /// Blocks in each vector at most.
+    blocks: usize,
+    q8k: Box<Shared<Q8KBlock>>,
+    lanes: Box<Shared<Lanes<f32>>>,
+}
+
+impl Inputs {
+    /// Room for `slots` vectors of up to `width` values.
+    pub(super) fn new(slots: usize, width: usize, forms: Forms) -> Self {
+        let blocks = width.div_ceil(SUPERBLOCK);
+        let room = |wanted| if wanted { slots * blocks } else { 0 };
+        Self {
+            blocks,
+            q8k: Shared::new(Q8KBlock::ZERO, room(forms.q8k)),
+            lanes: Shared::new([[0.0; 16]; 16], room(forms.lanes)),
+        }
+    }
+
+    /// Makes a vector ready in a slot, in the forms that were asked for.
+    ///
+    /// # Safety
+    /// The slot is this worker's alone until the next meeting.
+    pub(super) unsafe fn prepare(&self, simd: Simd, slot: usize, x: &[f32], forms: Forms) {
+        let range = slot * self.blocks..slot * self.blocks + x.len().div_ceil(SUPERBLOCK);
+        if forms.q8k {
+            // SAFETY: the caller has the slot alone.
+            simd.run(Quantize { x, out: unsafe { self.q8k.write(range.clone()) } });
+        }
+        if forms.lanes {
+            // SAFETY: as above.
+            simd.run(Spread { x, out: unsafe { self.lanes.write(range) } });
+        }
+    }
+
+    /// The Q8_K blocks of a slot.
+    ///
+    /// # Safety
+    /// Nobody writes the slot before the next meeting.
+    #[inline(always)]
+    pub(super) unsafe fn q8k(&self, slot: usize) -> &[Q8KBlock] {
+        // SAFETY: the caller's promise.
+        unsafe { self.q8k.read(slot * self.blocks..(slot + 1) * self.blocks) }
+    }
+
+    /// The lanes of a slot.
+    ///
+    /// # Safety
+    /// Nobody writes the slot before the next meeting.
+    #[inline(always)]
+    pub(super) unsafe fn lanes(&self, slot: usize) -> &[Lanes<f32>] {
+        // SAFETY: the caller's promise.
+        unsafe { self.lanes.read(slot * self.blocks..(slot + 1) * self.blocks) }
+    }
+}
+
+struct Quantize<'a> {
+    x: &'a [f32],
+    out: &'a mut [Q8KBlock],
+}
+
+impl Kernel for Quantize<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let (blocks, _) = self.x.as_chunks();
+        self.out.iter_mut().zip(blocks).for_each(|(out, x)| quantize(x, out));
+    }
+}
+
+struct Spread<'a> {
+    x: &'a [f32],
+    out: &'a mut [Lanes<f32>],
+}
+
+impl Kernel for Spread<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for (out, x) in self.out.iter_mut().zip(self.x.chunks(SUPERBLOCK)) {
+            spread(x, out);
+        }
+    }
+}
+
+/// Turns up to 256 values around, padded with +0.
+#[inline(always)]
+pub(super) fn spread(x: &[f32], out: &mut Lanes<f32>) {
+    match x.first_chunk::<SUPERBLOCK>() {
+        Some(x) => *out = std::array::from_fn(|i| std::array::from_fn(|g| x[16 * g + i])),
+        None => {
+            *out = std::array::from_fn(|i| {
+                std::array::from_fn(|g| x.get(16 * g + i).copied().unwrap_or(0.0))
+            });
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Qwen3-MoE on the CPU, exactly as the numerics contract writes it.
+//!
+//! ```no_run
+//! use ptxgen_model::{Engine, LogitRows, cpu::{CpuModel, CpuOptions}, gguf::Gguf};
+//!
+//! let gguf = Gguf::open("model.gguf")?;
+//! let model = CpuModel::load(&gguf, CpuOptions::default())?;
+//! let mut session = model.new_session(128)?;
+//! let logits = session.forward(&[1, 2, 3], LogitRows::Last)?;
+//! println!("{}", logits.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod attention;
+mod experts;
+mod forward;
+mod matrix;
+mod product;
+mod session;
+mod simd;
+mod team;
+mod vector;
+mod weights;
+
+pub use attention::KvType;
+pub use session::CpuSession;
+pub use simd::SimdLevel;
+
+use crate::{
+    config::{ConfigError, Qwen3MoeConfig},
+    gguf::{Gguf, GgufError},
+};
+use ptxgen_dsl::precision::{Math, Policy};
+use simd::Simd;
+use team::Team;
+use weights::Weights;
+
+/// How a model runs on the CPU. Only the policy and the cache's type change results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuOptions {
+    /// Activation format and accumulator.
+    pub policy: Policy,
+    /// Threads; `None` is one for each core that the process may use.
+    pub threads: Option<usize>,
+    /// Instruction set; `None` is the widest of this machine.
+    pub simd: Option<SimdLevel>,
+    /// Type of the KV cache.
+    pub kv: KvType,
+}
+
+/// A model that could not be prepared for the CPU.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file is not a Qwen3-MoE that is supported.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A tensor cannot be read.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// The machine lacks the instruction set that was asked for.
+    #[error("this machine has no {asked}; it has up to {best}")]
+    Simd {
+        /// The level asked for.
+        asked: SimdLevel,
+        /// The widest that there is.
+        best: SimdLevel,
+    },
+    /// `math = approx` names GPU instructions.
+    #[error("math=approx is for GPU kernels only; the CPU computes with math=exact")]
+    Approximate,
+    /// The threads could not be started.
+    #[error("cannot start {threads} threads: {reason}")]
+    Threads {
+        /// Threads asked for.
+        threads: usize,
+        /// What the system said.
+        reason: String,
+    },
+    /// A session longer than the model's context.
+    #[error("{asked} positions are more than the model's context of {context}")]
+    Context {
+        /// Positions asked for.
+        asked: usize,
+        /// The model's limit.
+        context: usize,
+    },
+}
+
+/// A model ready to run: its weights stay where the file has them.
+pub struct CpuModel<'g> {
+    config: Qwen3MoeConfig,
+    weights: Weights<'g>,
+    policy: Policy,
+    kv: KvType,
+    simd: Simd,
+    team: Team,
+}
+
+impl<'g> CpuModel<'g> {
+    /// Checks the file and prepares to run it.
+    ///
+    /// # Errors
+    /// If the file is not a supported model, or the options ask for what this machine lacks.
+    pub fn load(gguf: &'g Gguf, options: CpuOptions) -> Result<Self, LoadError> {
+        if options.policy.math != Math::Exact {
+            return Err(LoadError::Approximate);
+        }
+        let config = Qwen3MoeConfig::from_gguf(gguf)?;
+        let weights = Weights::load(gguf, &config, options.policy.act)?;
+        let level = options.simd.unwrap_or_else(SimdLevel::best);
+        let simd = Simd::new(level).ok_or(LoadError::Simd { asked: level, best: SimdLevel::best() })?;
+        let threads = options
+            .threads
+            .or_else(|| std::thread::available_parallelism().ok().map(Into::into))
+            .unwrap_or(1);
+        let team = Team::new(threads).map_err(|e| LoadError::Threads { threads, reason: e.to_string() })?;
+        Ok(Self { config, weights, policy: options.policy, kv: options.kv, simd, team })
+    }
+
+    /// The model's hyperparameters.
+    pub fn config(&self) -> &Qwen3MoeConfig {
+        &self.config
+    }
+
+    /// The instruction set in use.
+    pub fn simd(&self) -> SimdLevel {
+        self.simd.level()
+    }
+
+    /// Threads in use.
+    pub fn threads(&self) -> usize {
+        self.team.threads()
+    }
+
+    /// An empty sequence with room for `capacity` tokens. Its KV cache takes
+    /// `capacity * config.kv_bytes_per_token(kv.bytes())` bytes, paged in as it fills.
+    ///
+    /// # Errors
+    /// If `capacity` is more than the model's context.
+    pub fn new_session(&self, capacity: usize) -> Result<CpuSession<'_, 'g>, LoadError> {
+        let context = self.config.context;
+        if capacity > context {
+            return Err(LoadError::Context { asked: capacity, context });
+        }
+        Ok(CpuSession::new(self, capacity))
+    }
+}
+
+impl std::fmt::Debug for CpuModel<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CpuModel")
+            .field("config", &self.config)
+            .field("policy", &self.policy)
+            .field("kv", &self.kv)
+            .field("simd", &self.simd)
+            .field("threads", &self.team.threads())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,115 @@
+//! A sequence on the CPU.
+
+use super::{CpuModel, attention::KvCache, forward::{Batch, Buffers}};
+use crate::{
+    engine::{Engine, EngineError, LogitRows},
+    trace::Trace,
+};
+use ptxgen_dsl::{precision::{Acc, Policy}, reference::RopeTable};
+
+/// Tokens that go through the layers together at most.
+const BATCH: usize = 64;
+
+/// A sequence: its KV cache and the buffers of a forward.
+pub struct CpuSession<'m, 'g> {
+    model: &'m CpuModel<'g>,
+    capacity: usize,
+    position: usize,
+    cache: KvCache,
+    rope: RopeTable,
+    buffers: Buffers,
+    logits: Vec<f32>,
+}
+
+impl<'m, 'g> CpuSession<'m, 'g> {
+    pub(super) fn new(model: &'m CpuModel<'g>, capacity: usize) -> Self {
+        let c = &model.config;
+        Self {
+            model,
+            capacity,
+            position: 0,
+            cache: KvCache::new(model.kv, c.blocks, c.kv_heads, c.head_dim, capacity),
+            rope: RopeTable::new(c.head_dim, f64::from(c.rope_base), capacity),
+            buffers: Buffers::new(model, BATCH.min(capacity)),
+            logits: Vec::new(),
+        }
+    }
+
+    fn check(&self, tokens: &[u32]) -> Result<(), EngineError> {
+        let vocab = self.model.config.vocab;
+        if tokens.is_empty() {
+            return Err(EngineError::NoTokens);
+        }
+        if tokens.len() > self.capacity - self.position {
+            return Err(EngineError::Full {
+                tokens: tokens.len(),
+                position: self.position,
+                capacity: self.capacity,
+            });
+        }
+        match tokens.iter().position(|&t| t as usize >= vocab) {
+            None => Ok(()),
+            Some(i) => Err(EngineError::Token { token: tokens[i], position: self.position + i, vocab }),
+        }
+    }
+}
+
+impl Engine for CpuSession<'_, '_> {
+    fn vocab(&self) -> usize {
+        self.model.config.vocab
+    }
+
+    fn position(&self) -> usize {
+        self.position
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn policy(&self) -> Policy {
+        self.model.policy
+    }
+
+    fn device(&self) -> String {
+        let threads = self.model.threads();
+        format!("cpu ({}, {threads} thread{})", self.model.simd(), if threads == 1 { "" } else { "s" })
+    }
+
+    fn reset(&mut self) {
+        self.position = 0;
+    }
+
+    fn forward_traced(
+        &mut self,
+        tokens: &[u32],
+        rows: LogitRows,
+        mut trace: Option<&mut Trace<'_>>,
+    ) -> Result<&[f32], EngineError> {
+        self.check(tokens)?;
+        let vocab = self.vocab();
+        self.logits.clear();
+        self.logits.resize(vocab * if rows == LogitRows::All { tokens.len() } else { 1 }, 0.0);
+        let (mut done, total) = (0, tokens.len());
+        for tokens in tokens.chunks(self.buffers.tokens()) {
+            let first = done;
+            done += tokens.len();
+            let (logit_rows, at) = match rows {
+                LogitRows::All => (0..tokens.len(), first * vocab),
+                LogitRows::Last if done == total => (tokens.len() - 1..tokens.len(), 0),
+                LogitRows::Last => (0..0, 0),
+            };
+            let logits = &mut self.logits[at..][..logit_rows.len() * vocab];
+            let position = self.position + first;
+            let batch =
+                Batch { model: self.model, tokens, position, logit_rows, cache: &self.cache, rope: &self.rope };
+            let trace = trace.as_deref_mut();
+            match self.model.policy.acc {
+                Acc::F32 => self.buffers.forward::<f32>(&batch, logits, trace)?,
+                Acc::F64 => self.buffers.forward::<f64>(&batch, logits, trace)?,
+            }
+        }
+        self.position += done;
+        Ok(&self.logits)
+    }
+}

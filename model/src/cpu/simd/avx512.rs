@@ -1,0 +1,156 @@
+//! AVX-512 with VNNI.
+
+use super::{Isa, Kernel, Q4K, Q6K, Q8KBlock, Sums, TILE, x86};
+use std::arch::x86_64::*;
+
+/// Runs a kernel with AVX-512 F, BW, DQ, VL and VNNI.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(super) fn enter<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<Avx512>()
+}
+
+pub(super) struct Avx512;
+
+/// 16-bit lane numbers, `run` lanes for each of the numbers.
+const fn lanes<const N: usize>(numbers: [i16; N]) -> [i16; 32] {
+    let mut out = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        out[i] = numbers[i * N / 32];
+        i += 1;
+    }
+    out
+}
+
+/// Where the scales of the Q4_K vectors are: 32 weights of one sub-block, 32 of another.
+const Q4K_SCALES: [[i16; 32]; 4] = [lanes([0, 2]), lanes([1, 3]), lanes([4, 6]), lanes([5, 7])];
+
+/// Where the scales of the Q6_K vectors are: four sub-blocks of 16 weights.
+const Q6K_SCALES: [[i16; 32]; 4] =
+    [lanes([0, 1, 2, 3]), lanes([4, 5, 6, 7]), lanes([8, 9, 10, 11]), lanes([12, 13, 14, 15])];
+
+impl Isa for Avx512 {
+    #[inline(always)]
+    fn q4k<const T: usize>(w: [Q4K<'_>; TILE], x: [&Q8KBlock; T]) -> [Sums; T] {
+        // SAFETY: only `enter` makes this level's code run; all loads are inside their arrays.
+        unsafe {
+            let nibble = _mm512_set1_epi8(15);
+            let numbers = Q4K_SCALES.map(|n| load(n.as_ptr().cast()));
+            // The activations in the order of the nibbles: low, high of bytes 0-63, then of 64-127.
+            let p: [[__m512i; 4]; T] = std::array::from_fn(|t| {
+                [0, 32, 128, 160].map(|o| {
+                    let p = x[t].q.as_ptr().add(o);
+                    let (a, b) = (_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(64).cast()));
+                    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b)
+                })
+            });
+            let sums: [__m128i; T] = std::array::from_fn(|t| {
+                let p: *const __m128i = x[t].sums.as_ptr().cast();
+                _mm_hadd_epi16(_mm_loadu_si128(p), _mm_loadu_si128(p.add(1)))
+            });
+            let mut a = [[_mm512_setzero_si512(); TILE]; T];
+            let mut b = [[_mm_setzero_si128(); TILE]; T];
+            for r in 0..TILE {
+                let (sc, m) = x86::scales(w[r]);
+                let m = _mm_cvtepu8_epi16(_mm_cvtsi64_si128(m.cast_signed()));
+                let sc = _mm512_castsi128_si512(_mm_cvtepu8_epi16(_mm_cvtsi64_si128(sc.cast_signed())));
+                let qs = w[r].bytes()[Q4K::QUANTS..].as_ptr();
+                let (q0, q1) = (load(qs), load(qs.add(64)));
+                let q = [
+                    _mm512_and_si512(q0, nibble),
+                    _mm512_and_si512(_mm512_srli_epi16::<4>(q0), nibble),
+                    _mm512_and_si512(q1, nibble),
+                    _mm512_and_si512(_mm512_srli_epi16::<4>(q1), nibble),
+                ];
+                for i in 0..4 {
+                    let s = _mm512_permutexvar_epi16(numbers[i], sc);
+                    for t in 0..T {
+                        a[t][r] = _mm512_dpwssd_epi32(a[t][r], _mm512_maddubs_epi16(q[i], p[t][i]), s);
+                    }
+                }
+                for t in 0..T {
+                    b[t][r] = _mm_madd_epi16(m, sums[t]);
+                }
+            }
+            std::array::from_fn(|t| (add_across(a[t]), x86::add_across(b[t])))
+        }
+    }
+
+    #[inline(always)]
+    fn q6k<const T: usize>(w: [Q6K<'_>; TILE], x: [&Q8KBlock; T]) -> [Sums; T] {
+        // SAFETY: as above.
+        unsafe {
+            let (nibble, top) = (_mm512_set1_epi8(15), _mm512_set1_epi8(0x30));
+            let numbers = Q6K_SCALES.map(|n| load(n.as_ptr().cast()));
+            // The pair of bits for the two halves of a vector, moved to bits 4 and 5.
+            let left = _mm512_inserti64x4::<1>(_mm512_set1_epi16(4), _mm256_set1_epi16(2));
+            let right = _mm512_inserti64x4::<1>(_mm512_setzero_si512(), _mm256_set1_epi16(2));
+            let mut a = [[_mm512_setzero_si512(); TILE]; T];
+            for r in 0..TILE {
+                let bytes = w[r].bytes().as_ptr();
+                let scales = _mm256_cvtepi8_epi16(_mm_loadu_si128(bytes.add(Q6K::SCALES).cast()));
+                for t in 0..T {
+                    // The 32 that is subtracted from every quant.
+                    let sums = _mm256_loadu_si256(x[t].sums.as_ptr().cast());
+                    let zero = _mm256_slli_epi32::<5>(_mm256_madd_epi16(scales, sums));
+                    a[t][r] = _mm512_sub_epi32(a[t][r], _mm512_zextsi256_si512(zero));
+                }
+                let scales = _mm512_castsi256_si512(scales);
+                for half in 0..2 {
+                    let ql = load(bytes.add(64 * half));
+                    let h = _mm256_loadu_si256(bytes.add(Q6K::HIGH + 32 * half).cast());
+                    let h = _mm512_broadcast_i64x4(h);
+                    let q = [
+                        _mm512_or_si512(
+                            _mm512_and_si512(ql, nibble),
+                            _mm512_and_si512(_mm512_sllv_epi16(h, left), top),
+                        ),
+                        _mm512_or_si512(
+                            _mm512_and_si512(_mm512_srli_epi16::<4>(ql), nibble),
+                            _mm512_and_si512(_mm512_srlv_epi16(h, right), top),
+                        ),
+                    ];
+                    for i in 0..2 {
+                        let s = _mm512_permutexvar_epi16(numbers[2 * half + i], scales);
+                        for t in 0..T {
+                            let p = load(x[t].q.as_ptr().add(128 * half + 64 * i).cast());
+                            a[t][r] = _mm512_dpwssd_epi32(a[t][r], _mm512_maddubs_epi16(q[i], p), s);
+                        }
+                    }
+                }
+            }
+            a.map(|a| (add_across(a), [0; TILE]))
+        }
+    }
+
+    #[inline(always)]
+    fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16] {
+        x86::transpose(groups)
+    }
+
+    #[inline(always)]
+    fn f16<const N: usize>(bits: [u16; N]) -> [f32; N] {
+        // SAFETY: only `enter` makes this level's code run, with F16C.
+        unsafe { x86::f16(bits) }
+    }
+}
+
+#[inline(always)]
+unsafe fn load(p: *const u8) -> __m512i {
+    // SAFETY: the callers' pointers have 64 bytes behind them.
+    unsafe { _mm512_loadu_si512(p.cast()) }
+}
+
+/// The sums of four vectors of sixteen i32.
+#[inline(always)]
+unsafe fn add_across([a, b, c, d]: [__m512i; 4]) -> [i32; 4] {
+    // SAFETY: the level has AVX-512 F and DQ.
+    unsafe {
+        let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+        let v = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+        let v = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v));
+        let v = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+        std::mem::transmute::<__m128i, [i32; 4]>(v)
+    }
+}

@@ -1,0 +1,132 @@
+//! Instruction sets, chosen at run time. What differs between them is integer arithmetic, which
+//! is exact, and how wide the compiler makes the same floating-point operations, so all of them
+//! give the bits of the scalar reference.
+
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use ptxgen_dsl::format::{Q4K, Q6K, Q8KBlock};
+use std::fmt;
+
+/// Rows of a matrix that the integer kernels take together.
+pub(super) const TILE: usize = 4;
+
+/// An instruction set of the CPU forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SimdLevel {
+    /// What the target always has: SSE2 on x86-64, NEON on 64-bit Arm.
+    Scalar,
+    /// AVX2 with FMA and F16C.
+    Avx2,
+    /// AVX-512 (F, BW, DQ, VL) with VNNI.
+    Avx512,
+}
+
+impl SimdLevel {
+    /// Every level, narrowest first.
+    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+
+    /// Whether this machine has the instructions.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+
+    /// The widest level of this machine.
+    pub fn best() -> Self {
+        Self::ALL.into_iter().rev().find(|l| l.is_available()).unwrap_or(Self::Scalar)
+    }
+
+    /// The word for the level in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+}
+
+impl fmt::Display for SimdLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// S_A and S_B of the contract for [`TILE`] rows of one block.
+pub(super) type Sums = ([i32; TILE], [i32; TILE]);
+
+/// What an instruction set does in its own way. Every implementation is `inline(always)`: its
+/// instructions become legal where [`Simd::run`] has entered the level.
+pub(super) trait Isa {
+    /// S_A and S_B of a Q4_K block of [`TILE`] rows with each of `T` Q8_K blocks.
+    fn q4k<const T: usize>(w: [Q4K<'_>; TILE], x: [&Q8KBlock; T]) -> [Sums; T];
+    /// S_A of a Q6_K block of [`TILE`] rows with each of `T` Q8_K blocks; S_B is 0.
+    fn q6k<const T: usize>(w: [Q6K<'_>; TILE], x: [&Q8KBlock; T]) -> [Sums; T];
+    /// Byte i of group g becomes byte g of row i.
+    fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16];
+    /// Widens f16 values.
+    fn f16<const N: usize>(bits: [u16; N]) -> [f32; N];
+}
+
+/// Work that is compiled once for each instruction set.
+pub(super) trait Kernel {
+    /// What the work gives.
+    type Output;
+    /// Does the work; implementations are `inline(always)`.
+    fn run<I: Isa>(self) -> Self::Output;
+}
+
+/// A level that this machine has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Simd(SimdLevel);
+
+impl Simd {
+    pub(super) fn new(level: SimdLevel) -> Option<Self> {
+        level.is_available().then_some(Self(level))
+    }
+
+    pub(super) fn level(self) -> SimdLevel {
+        self.0
+    }
+
+    /// Runs a kernel with this level's instructions.
+    #[inline]
+    pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `new` has found the features on this machine.
+            SimdLevel::Avx512 => unsafe { avx512::enter(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            SimdLevel::Avx2 => unsafe { avx2::enter(kernel) },
+            _ => kernel.run::<scalar::Scalar>(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! What the x86 levels share.
+
+use super::Q4K;
+use std::arch::x86_64::*;
+
+/// The eight scales and the eight minimums of a Q4_K block, a byte each, first in the lowest byte.
+#[inline(always)]
+pub(super) fn scales(w: Q4K<'_>) -> (u64, u64) {
+    let s: &[u8; 12] = w.bytes()[Q4K::SCALES..].first_chunk().expect("a block has twelve bytes of scales");
+    let word = |i: usize| u32::from_le_bytes([s[i], s[i + 1], s[i + 2], s[i + 3]]);
+    let (low, mid, high) = (word(0), word(4), word(8));
+    let top = |x: u32| x >> 2 & 0x3030_3030;
+    let pair = |a: u32, b: u32| u64::from(a) | u64::from(b) << 32;
+    (
+        pair(low & 0x3f3f_3f3f, high & 0x0f0f_0f0f | top(low)),
+        pair(mid & 0x3f3f_3f3f, high >> 4 & 0x0f0f_0f0f | top(mid)),
+    )
+}
+
+/// Transposes 16 rows of 16 bytes.
+#[inline(always)]
+pub(super) fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16] {
+    // SAFETY: SSE2 is part of x86-64, and 128-bit integers are what 16 bytes are.
+    unsafe {
+        let rows: [[u8; 16]; 16] = std::mem::transmute(*groups);
+        let mut r: [__m128i; 16] = rows.map(|row| std::mem::transmute::<[u8; 16], __m128i>(row));
+        // Four perfect shuffles of the rows move the row's index into the byte's index.
+        for _ in 0..4 {
+            let s = r;
+            for i in 0..8 {
+                r[2 * i] = _mm_unpacklo_epi8(s[i], s[i + 8]);
+                r[2 * i + 1] = _mm_unpackhi_epi8(s[i], s[i + 8]);
+            }
+        }
+        r.map(|row| std::mem::transmute::<__m128i, [u8; 16]>(row))
+    }
+}
+
+/// Widens f16 values, eight at a time.
+///
+/// # Safety
+/// The machine must have F16C.
+#[inline(always)]
+pub(super) unsafe fn f16<const N: usize>(bits: [u16; N]) -> [f32; N] {
+    let mut out = [0.0; N];
+    let (from, from_rest) = bits.as_chunks::<8>();
+    let (to, to_rest) = out.as_chunks_mut::<8>();
+    for (b, o) in from.iter().zip(to) {
+        // SAFETY: 16 bytes are read, 32 written; F16C is the caller's promise.
+        unsafe { _mm256_storeu_ps(o.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(b.as_ptr().cast()))) }
+    }
+    for (b, o) in from_rest.iter().zip(to_rest) {
+        // SAFETY: as above.
+        *o = unsafe { _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(*b)))) };
+    }
+    out
+}
+
+/// The sums of four vectors of four i32.
+///
+/// # Safety
+/// None beyond SSE2, which x86-64 has.
+#[inline(always)]
+pub(super) unsafe fn add_across([a, b, c, d]: [__m128i; 4]) -> [i32; 4] {
+    // SAFETY: SSE2 is part of x86-64.
+    unsafe {
+        let ab = _mm_add_epi32(_mm_unpacklo_epi32(a, b), _mm_unpackhi_epi32(a, b));
+        let cd = _mm_add_epi32(_mm_unpacklo_epi32(c, d), _mm_unpackhi_epi32(c, d));
+        let sums = _mm_add_epi32(_mm_unpacklo_epi64(ab, cd), _mm_unpackhi_epi64(ab, cd));
+        std::mem::transmute::<__m128i, [i32; 4]>(sums)
+    }
+}

@@ -1,0 +1,237 @@
+//! Threads that go through a forward together, stage by stage, and the buffers they share.
+//!
+//! A token of a small model takes microseconds, too little to fork and join tasks for each matrix.
+//! So every worker runs the whole forward and they meet at a barrier after each stage.
+
+use std::{
+    cell::UnsafeCell,
+    ops::Range,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+/// Turns of a waiting worker before it gives its core to others.
+const SPINS: u32 = 4096;
+
+/// The workers of a model.
+pub(super) struct Team {
+    /// All workers but the caller's own thread; none with one thread.
+    pool: Option<rayon::ThreadPool>,
+    threads: usize,
+    /// One forward at a time: workers of two that interleave would wait for each other.
+    busy: Mutex<()>,
+}
+
+impl Team {
+    pub(super) fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let pool = match threads {
+            0 | 1 => None,
+            n => Some(
+                rayon::ThreadPoolBuilder::new()
+                    .num_threads(n - 1)
+                    .thread_name(|i| format!("ptxgen-cpu-{}", i + 1))
+                    .build()?,
+            ),
+        };
+        Ok(Self { pool, threads: threads.max(1), busy: Mutex::new(()) })
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Runs `work` on every worker at once and returns when all are done.
+    pub(super) fn run(&self, work: impl Fn(&Worker<'_>) + Sync) {
+        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let barrier = Barrier::new(self.threads);
+        let worker = |index| {
+            let guard = PoisonOnPanic(&barrier);
+            work(&Worker { index, barrier: &barrier });
+            std::mem::forget(guard);
+        };
+        match &self.pool {
+            None => worker(0),
+            Some(pool) => pool.in_place_scope(|scope| {
+                scope.spawn_broadcast(|_, context| worker(context.index() + 1));
+                worker(0);
+            }),
+        }
+    }
+}
+
+/// One of the threads of [`Team::run`].
+pub(super) struct Worker<'a> {
+    pub(super) index: usize,
+    barrier: &'a Barrier,
+}
+
+impl Worker<'_> {
+    /// Waits until every worker is here; what they wrote before is visible after.
+    #[inline]
+    pub(super) fn meet(&self) {
+        self.barrier.wait();
+    }
+
+    /// This worker's part of `0..n`, cut at multiples of `grain`. The parts cover `0..n`.
+    #[inline]
+    pub(super) fn share(&self, n: usize, grain: usize) -> Range<usize> {
+        let grains = n.div_ceil(grain);
+        let cut = |i: usize| (grains * i / self.barrier.workers * grain).min(n);
+        cut(self.index)..cut(self.index + 1)
+    }
+}
+
+#[repr(align(128))]
+struct Line<T>(T);
+
+struct Barrier {
+    workers: usize,
+    arrived: Line<AtomicUsize>,
+    generation: Line<AtomicUsize>,
+    poisoned: AtomicBool,
+}
+
+impl Barrier {
+    fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            arrived: Line(AtomicUsize::new(0)),
+            generation: Line(AtomicUsize::new(0)),
+            poisoned: AtomicBool::new(false),
+        }
+    }
+
+    #[inline]
+    fn wait(&self) {
+        if self.workers == 1 {
+            return;
+        }
+        let generation = self.generation.0.load(Ordering::Relaxed);
+        if self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.workers {
+            self.arrived.0.store(0, Ordering::Relaxed);
+            self.generation.0.store(generation.wrapping_add(1), Ordering::Release);
+            return;
+        }
+        let mut spins = 0;
+        while self.generation.0.load(Ordering::Acquire) == generation {
+            // A worker that panicked never comes; going on would wait for it for ever.
+            assert!(!self.poisoned.load(Ordering::Relaxed), "another worker of the forward panicked");
+            spins += 1;
+            if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+        }
+    }
+}
+
+/// Dropped only while a worker unwinds.
+struct PoisonOnPanic<'a>(&'a Barrier);
+
+impl Drop for PoisonOnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.poisoned.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A buffer that the workers of a forward share.
+///
+/// The rule that makes it sound: between two meetings of the workers, an element is either written
+/// by one worker and touched by no other, or only read.
+#[repr(transparent)]
+pub(super) struct Shared<T>([UnsafeCell<T>]);
+
+// SAFETY: access is unsafe, under the rule above.
+unsafe impl<T: Send + Sync> Sync for Shared<T> {}
+
+impl<T: Clone> Shared<T> {
+    /// A buffer of its own.
+    pub(super) fn new(value: T, len: usize) -> Box<Self> {
+        let values = vec![value; len].into_boxed_slice();
+        // SAFETY: `Shared<T>` has the layout of `[T]`.
+        unsafe { Box::from_raw(Box::into_raw(values) as *mut Self) }
+    }
+}
+
+impl<T> Shared<T> {
+    /// A slice that the workers share while it is borrowed.
+    pub(super) fn from_mut(values: &mut [T]) -> &Self {
+        // SAFETY: `Shared<T>` has the layout of `[T]`, and the borrow is exclusive.
+        unsafe { &*(&raw mut *values as *const Self) }
+    }
+
+    /// A part, to read.
+    ///
+    /// # Safety
+    /// No worker writes any of it before the next meeting.
+    #[inline]
+    pub(super) unsafe fn read(&self, range: Range<usize>) -> &[T] {
+        // SAFETY: the caller keeps writers away; the layout is that of `T`.
+        unsafe { &*(&raw const self.0[range] as *const [T]) }
+    }
+
+    /// A part, to write.
+    ///
+    /// # Safety
+    /// No other worker touches any of it before the next meeting, and this worker has no other
+    /// reference to it.
+    #[inline]
+    #[allow(clippy::mut_from_ref)] // that is what the rule is about
+    pub(super) unsafe fn write(&self, range: Range<usize>) -> &mut [T] {
+        let cells = &self.0[range];
+        // SAFETY: the caller has this part alone; the layout is that of `T`.
+        unsafe { std::slice::from_raw_parts_mut(cells.as_ptr() as *mut T, cells.len()) }
+    }
+
+    /// Sets one element.
+    ///
+    /// # Safety
+    /// No other worker touches it before the next meeting.
+    #[inline]
+    pub(super) unsafe fn set(&self, index: usize, value: T) {
+        // SAFETY: the caller has this element alone.
+        unsafe { *self.0[index].get() = value }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_meet_and_their_parts_cover_everything() {
+        for threads in [1, 2, 3, 5] {
+            let team = Team::new(threads).unwrap();
+            for _ in 0..20 {
+                let (n, grain) = (37, 4);
+                let (first, second) = (Shared::new(0usize, n), Shared::new(0usize, n));
+                team.run(|w| {
+                    for i in w.share(n, grain) {
+                        // SAFETY: the parts are disjoint.
+                        unsafe { first.set(i, i + 1) };
+                    }
+                    w.meet();
+                    for i in w.share(n, grain) {
+                        // SAFETY: `first` is only read in this stage; the parts are disjoint.
+                        unsafe { second.set(i, first.read(0..n)[n - 1 - i] * 2) };
+                    }
+                });
+                // SAFETY: the workers are done.
+                let second = unsafe { second.read(0..n) };
+                assert!(second.iter().enumerate().all(|(i, v)| *v == 2 * (n - i)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_of_one_worker_reaches_the_caller() {
+        let team = Team::new(3).unwrap();
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            team.run(|w| {
+                assert!(w.index != 1, "worker one");
+                w.meet();
+            });
+        }));
+        assert!(caught.is_err());
+        team.run(Worker::meet);
+    }
+}

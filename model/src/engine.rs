@@ -1,0 +1,89 @@
+//! What a program needs of a device that runs a model.
+
+use crate::trace::Trace;
+use ptxgen_dsl::precision::Policy;
+
+/// Which positions' logits a forward returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogitRows {
+    /// Those of the last token only.
+    Last,
+    /// One row for every token.
+    All,
+}
+
+/// A forward that could not be done. The session is as it was before the call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// No tokens were given.
+    #[error("a forward needs at least one token")]
+    NoTokens,
+    /// A token id is not in the vocabulary.
+    #[error("token {token} at position {position} is outside the vocabulary of {vocab}")]
+    Token {
+        /// The id.
+        token: u32,
+        /// Where it stands in the sequence.
+        position: usize,
+        /// Size of the vocabulary.
+        vocab: usize,
+    },
+    /// The session has no room for the tokens.
+    #[error("{tokens} tokens after {position} do not fit the session's {capacity} positions: open it with more")]
+    Full {
+        /// Tokens given.
+        tokens: usize,
+        /// Positions taken already.
+        position: usize,
+        /// Positions that the session was opened with.
+        capacity: usize,
+    },
+    /// A router logit is NaN, so there is no choice of experts.
+    #[error(
+        "layer {layer}: the router logit of expert {expert} is NaN at position {position}; the model's weights or \
+         activations overflow"
+    )]
+    NanInRouter {
+        /// The layer.
+        layer: usize,
+        /// The first expert with a NaN.
+        expert: usize,
+        /// The first position with one.
+        position: usize,
+    },
+}
+
+/// A sequence on a device: the KV cache, and the forward that extends it.
+///
+/// Under one policy every engine gives the same bits, however the tokens are split into calls.
+pub trait Engine {
+    /// Size of the vocabulary: the length of a row of logits.
+    fn vocab(&self) -> usize;
+    /// Tokens taken so far.
+    fn position(&self) -> usize;
+    /// Tokens that the session has room for.
+    fn capacity(&self) -> usize;
+    /// The numeric policy.
+    fn policy(&self) -> Policy;
+    /// The device, in a few words for people.
+    fn device(&self) -> String;
+    /// Forgets all tokens.
+    fn reset(&mut self);
+    /// Takes the next tokens and returns logits, [1 or tokens.len(), vocab].
+    ///
+    /// # Errors
+    /// See [`EngineError`]; the position has not moved then.
+    fn forward(&mut self, tokens: &[u32], rows: LogitRows) -> Result<&[f32], EngineError> {
+        self.forward_traced(tokens, rows, None)
+    }
+    /// As [`forward`](Self::forward), handing each layer's intermediate results to `trace`.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    fn forward_traced(
+        &mut self,
+        tokens: &[u32],
+        rows: LogitRows,
+        trace: Option<&mut Trace<'_>>,
+    ) -> Result<&[f32], EngineError>;
+}
