@@ -67,8 +67,8 @@ pub trait Engine {
     fn policy(&self) -> Policy;
     /// The device, in a few words for people.
     fn device(&self) -> String;
-    /// Forgets all tokens.
-    fn reset(&mut self);
+    /// Forgets all tokens but the first `position`; nothing if it has not taken as many.
+    fn rewind(&mut self, position: usize);
     /// Takes the next tokens and returns logits, [1 or tokens.len(), vocab].
     ///
     /// # Errors

@@ -2,11 +2,20 @@
 
 mod bundled;
 pub mod config;
+pub mod cpu;
+mod engine;
 pub mod gguf;
+mod likelihood;
+mod sample;
 mod suggest;
 pub mod synth;
 pub mod tokenizer;
+mod trace;
 
 pub use bundled::{BUNDLED_NAME, bundled, bundled_bytes};
 pub use config::{ConfigError, Qwen3MoeConfig, TensorRole};
+pub use engine::{Engine, EngineError, LogitRows};
+pub use likelihood::negative_log_likelihood;
+pub use sample::{Sampler, Sampling};
 pub use suggest::nearest;
+pub use trace::{LayerTrace, Trace};

@@ -3,9 +3,14 @@
 //! Exit codes: 0 all is well, 1 a fault was found (a broken file, a failed run or check), 2 wrong
 //! use (an unknown option or name, a device that this machine does not have).
 
+mod device;
 mod inspect;
+mod logits;
+mod perplexity;
+mod run;
 mod synth;
 mod text;
+mod tokens;
 
 use anstream::eprintln;
 use anyhow::Error;
@@ -24,6 +29,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Inspect(inspect::Args),
+    Logits(logits::Args),
+    Perplexity(perplexity::Args),
+    Run(run::Args),
     Synth(synth::Args),
 }
 
@@ -44,6 +52,9 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Inspect(args) => inspect::run(&args),
+        Command::Logits(args) => logits::run(&args),
+        Command::Perplexity(args) => perplexity::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Synth(args) => synth::run(&args),
     };
     match outcome {

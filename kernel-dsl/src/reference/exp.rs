@@ -67,7 +67,10 @@ pub fn exp_f64(x: f64) -> f64 {
     let n = nf as i32; // saturates; what saturates is replaced below
     let r = (-nf).mul_add(LN2_HI, x);
     let r = (-nf).mul_add(LN2_LO, r);
-    let p = POLY[1..].iter().fold(POLY[0], |p, &c| p.mul_add(r, c));
+    let mut p = POLY[0];
+    for c in &POLY[1..] {
+        p = p.mul_add(r, *c);
+    }
     let half = n >> 1;
     let y = p * power_f64(half) * power_f64(n.wrapping_sub(half));
     let y = if x > OVERFLOW { f64::INFINITY } else { y };
@@ -82,7 +85,10 @@ pub fn exp_f32(x: f32) -> f32 {
     let n = nf as i32; // saturates; what saturates is replaced below
     let r = (-nf).mul_add(LN2_HI, x);
     let r = (-nf).mul_add(LN2_LO, r);
-    let p = POLY[1..].iter().fold(POLY[0], |p, &c| p.mul_add(r, c));
+    let mut p = POLY[0];
+    for c in &POLY[1..] {
+        p = p.mul_add(r, *c);
+    }
     let half = n >> 1;
     let y = p * power_f32(half) * power_f32(n.wrapping_sub(half));
     let y = if x > OVERFLOW { f32::INFINITY } else { y };

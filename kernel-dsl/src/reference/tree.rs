@@ -28,7 +28,7 @@ pub fn chain<A: Accumulator>(a: impl IntoIterator<Item = A>, b: impl IntoIterato
 
 /// Tree over terms that come one by one, in O(log n) memory: the bits of [`tree`], for `N`
 /// independent sums side by side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct TreeSum<A, const N: usize> {
     /// `levels[l]` holds a finished subtree of 2^l terms where bit l of `count` is set.
     levels: [[A; N]; 32],

@@ -199,11 +199,17 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
                     }
                     groups.push(score);
                 }
-                *p = groups.finish().map(|s| s * scale);
+                let scores = groups.finish();
+                for l in 0..LANES {
+                    p[l] = scores[l] * scale;
+                }
             }
-            let m = p[1..n].iter().fold(p[0], |m, &s| m.larger(s));
-            for p in p.as_chunks_mut::<LANES>().0 {
-                *p = p.map(|s| (s - m).exp());
+            let mut m = p[0];
+            for &s in &p[1..n] {
+                m = m.larger(s);
+            }
+            for p in &mut p {
+                *p = (*p - m).exp();
             }
             p[n..].fill(A::ZERO);
             let (head, o) = chunk.split_at_mut(2);
@@ -220,7 +226,10 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
             head[1] = tree_in_place(&mut p);
         }
 
-        let m = scratch.chunks_exact(stride).skip(1).fold(scratch[0], |m, c| m.larger(c[0]));
+        let mut m = scratch[0];
+        for chunk in scratch.chunks_exact(stride) {
+            m = m.larger(chunk[0]);
+        }
         let mut l = TreeSum::<A, 1>::new();
         for chunk in scratch.chunks_exact_mut(stride) {
             chunk[0] = (chunk[0] - m).exp();
@@ -230,10 +239,15 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
         for (i, out) in out.chunks_mut(LANES).enumerate() {
             groups.clear();
             for chunk in scratch.chunks_exact(stride) {
-                let e = chunk[0];
-                groups.push(std::array::from_fn(|d| chunk[2 + i * LANES + d] * e));
+                let mut o = [A::ZERO; LANES];
+                for (o, v) in o.iter_mut().zip(&chunk[2 + i * LANES..]) {
+                    *o = *v * chunk[0];
+                }
+                groups.push(o);
             }
-            out.iter_mut().zip(groups.finish()).for_each(|(y, o)| *y = (o / l).to_f32());
+            for (y, o) in out.iter_mut().zip(groups.finish()) {
+                *y = (o / l).to_f32();
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ impl Kernel for Route<'_> {
         for row in self.router.weights.chunks_exact(self.router.blocks) {
             terms.clear();
             for (w, x) in row.iter().zip(self.x) {
-                terms.push([block_term(w, x, f64::from)]);
+                terms.push([block_term(w, x)]);
             }
             self.logits.push(terms.finish()[0]);
         }
@@ -83,12 +83,7 @@ impl Groups {
 // Safety as in `forward`: parts of a buffer belong to one worker in each stage.
 impl Pass<'_, '_, '_> {
     /// Gate and up projections and SwiGLU of this worker's rows of every chosen expert.
-    pub(super) fn gate_and_up<A: Accumulator>(
-        &self,
-        worker: &Worker<'_>,
-        layer: &Layer<'_>,
-        scratch: &mut Scratch<A>,
-    ) {
+    pub(super) fn gate_and_up<A: Accumulator>(&self, worker: &Worker<'_>, layer: &Layer<'_>, scratch: &mut Scratch<A>) {
         let (b, model) = (self.buffers, self.batch.model);
         let (c, act) = (&model.config, model.policy.act);
         let pairs = self.batch.tokens.len() * c.experts_used;

@@ -1,6 +1,10 @@
 //! Matrices in place, and the activations that they multiply.
 
-use super::{simd::{Isa, Kernel, Simd}, team::Shared, vector::quantize};
+use super::{
+    simd::{Isa, Kernel, Simd},
+    team::Shared,
+    vector::quantize,
+};
 use crate::gguf::TensorView;
 use ptxgen_dsl::{
     format::{Q8KBlock, SUPERBLOCK, TensorType},
@@ -26,13 +30,7 @@ pub(super) struct Matrix<'a> {
 
 impl<'a> Matrix<'a> {
     pub(super) fn new(view: &TensorView<'a>) -> Self {
-        Self {
-            ty: view.ty,
-            width: view.row_len(),
-            rows: view.rows(),
-            row_bytes: view.row_bytes(),
-            data: view.data,
-        }
+        Self { ty: view.ty, width: view.row_len(), rows: view.rows(), row_bytes: view.row_bytes(), data: view.data }
     }
 
     /// The bytes of a row.
@@ -146,7 +144,9 @@ impl Kernel for Quantize<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let (blocks, _) = self.x.as_chunks();
-        self.out.iter_mut().zip(blocks).for_each(|(out, x)| quantize(x, out));
+        for (out, x) in self.out.iter_mut().zip(blocks) {
+            quantize(x, out);
+        }
     }
 }
 
@@ -168,12 +168,17 @@ impl Kernel for Spread<'_> {
 /// Turns up to 256 values around, padded with +0.
 #[inline(always)]
 pub(super) fn spread(x: &[f32], out: &mut Lanes<f32>) {
-    match x.first_chunk::<SUPERBLOCK>() {
-        Some(x) => *out = std::array::from_fn(|i| std::array::from_fn(|g| x[16 * g + i])),
+    let mut padded = [0.0; SUPERBLOCK];
+    let x = match x.first_chunk::<SUPERBLOCK>() {
+        Some(x) => x,
         None => {
-            *out = std::array::from_fn(|i| {
-                std::array::from_fn(|g| x.get(16 * g + i).copied().unwrap_or(0.0))
-            });
+            padded[..x.len()].copy_from_slice(x);
+            &padded
+        }
+    };
+    for i in 0..16 {
+        for g in 0..16 {
+            out[i][g] = x[16 * g + i];
         }
     }
 }

@@ -109,10 +109,8 @@ impl<'g> CpuModel<'g> {
         let weights = Weights::load(gguf, &config, options.policy.act)?;
         let level = options.simd.unwrap_or_else(SimdLevel::best);
         let simd = Simd::new(level).ok_or(LoadError::Simd { asked: level, best: SimdLevel::best() })?;
-        let threads = options
-            .threads
-            .or_else(|| std::thread::available_parallelism().ok().map(Into::into))
-            .unwrap_or(1);
+        let threads =
+            options.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
         let team = Team::new(threads).map_err(|e| LoadError::Threads { threads, reason: e.to_string() })?;
         Ok(Self { config, weights, policy: options.policy, kv: options.kv, simd, team })
     }

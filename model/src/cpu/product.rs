@@ -94,24 +94,39 @@ impl<A: Accumulator, F: QuantizedBlocks, const T: usize> Kernel for Quantized<'_
     fn run<I: Isa>(self) {
         let Self { w, rows, x, mut out, .. } = self;
         let blocks = w.blocks();
-        let mut trees: Option<[TreeSum<A, TILE>; T]> = (blocks > 1).then(|| std::array::from_fn(|_| TreeSum::new()));
+        // A row of one block is its term.
+        let mut trees = if blocks > 1 { Some([TreeSum::<A, TILE>::new(); T]) } else { None };
         for first in rows.clone().step_by(TILE) {
-            let terms = |b: usize| {
-                let block = std::array::from_fn(|r| F::block(&w, (first + r).min(rows.end - 1), b));
-                F::terms::<I, A, T>(block, std::array::from_fn(|t| &x[t][b]))
-            };
-            let results = match &mut trees {
-                None => terms(0),
-                Some(trees) => {
-                    trees.iter_mut().for_each(TreeSum::clear);
-                    for b in 0..blocks {
-                        trees.iter_mut().zip(terms(b)).for_each(|(s, t)| s.push(t));
-                    }
-                    std::array::from_fn(|t| trees[t].finish())
+            let mut results = [[A::ZERO; TILE]; T];
+            for b in 0..blocks {
+                // The last tile repeats the last row.
+                let mut block = [F::block(&w, first, b); TILE];
+                for r in 1..TILE {
+                    block[r] = F::block(&w, (first + r).min(rows.end - 1), b);
                 }
-            };
-            for (out, y) in out.iter_mut().zip(results) {
-                out[first - rows.start..].iter_mut().zip(y).for_each(|(o, y)| *o = y.to_f32());
+                let mut x_b = [&x[0][b]; T];
+                for t in 1..T {
+                    x_b[t] = &x[t][b];
+                }
+                results = F::terms::<I, A, T>(block, x_b);
+                if let Some(trees) = &mut trees {
+                    for t in 0..T {
+                        if b == 0 {
+                            trees[t].clear();
+                        }
+                        trees[t].push(results[t]);
+                    }
+                }
+            }
+            if let Some(trees) = &trees {
+                for t in 0..T {
+                    results[t] = trees[t].finish();
+                }
+            }
+            for t in 0..T {
+                for (out, y) in out[t][first - rows.start..].iter_mut().zip(&results[t]) {
+                    *out = y.to_f32();
+                }
             }
         }
     }
@@ -136,7 +151,11 @@ impl<A: Accumulator, F: Blocks, const T: usize> Kernel for Floats<'_, A, F, T> {
             sums.clear();
             for b in 0..w.blocks() {
                 let weights = F::lanes::<I, A>(F::block(&w, row, b));
-                sums.push(std::array::from_fn(|t| block_term(&weights, &x[t][b], |w| w)));
+                let mut terms = [A::ZERO; T];
+                for t in 0..T {
+                    terms[t] = block_term(&weights, &x[t][b]);
+                }
+                sums.push(terms);
             }
             for (out, y) in out.iter_mut().zip(sums.finish()) {
                 out[row - rows.start] = y.to_f32();
@@ -147,17 +166,23 @@ impl<A: Accumulator, F: Blocks, const T: usize> Kernel for Floats<'_, A, F, T> {
 
 /// The term of a block: 16 chains side by side, then `Tree(c_0..c_15; 2, 4, 8, 1)`.
 #[inline(always)]
-pub(super) fn block_term<W: Copy, A: Accumulator>(w: &Lanes<W>, x: &Lanes<f32>, widen: impl Fn(W) -> A) -> A {
+pub(super) fn block_term<W: Copy + Into<A>, A: Accumulator>(w: &Lanes<W>, x: &Lanes<f32>) -> A {
     let mut c = [A::ZERO; 16];
     for (w, x) in w.iter().zip(x) {
         for g in 0..16 {
-            c[g] = widen(w[g]).fma(A::from_f32(x[g]), c[g]);
+            c[g] = w[g].into().fma(A::from_f32(x[g]), c[g]);
         }
     }
-    // Groups that differ in bit 1 of their number, then bits 2, 3 and 0.
-    let c: [A; 8] = std::array::from_fn(|i| c[i / 2 * 4 + i % 2] + c[i / 2 * 4 + i % 2 + 2]);
-    let c: [A; 4] = std::array::from_fn(|i| c[i / 2 * 4 + i % 2] + c[i / 2 * 4 + i % 2 + 2]);
-    (c[0] + c[2]) + (c[1] + c[3])
+    // Groups that differ in bit 1 of their number, then in bits 2, 3 and 0.
+    let mut by_2 = [A::ZERO; 8];
+    for i in 0..8 {
+        by_2[i] = c[i / 2 * 4 + i % 2] + c[i / 2 * 4 + i % 2 + 2];
+    }
+    let mut by_4 = [A::ZERO; 4];
+    for i in 0..4 {
+        by_4[i] = by_2[i / 2 * 4 + i % 2] + by_2[i / 2 * 4 + i % 2 + 2];
+    }
+    (by_4[0] + by_4[2]) + (by_4[1] + by_4[3])
 }
 
 /// What a product needs to know of a quantized type.
@@ -198,29 +223,38 @@ impl Blocks for Q4KRows {
             s8[g] = A::from_f32(8.0) * s;
         }
         let q = I::transpose(&w.quants());
-        std::array::from_fn(|i| {
-            std::array::from_fn(|g| {
-                let nibble = f32::from_bits(0x4000_0000 | u32::from(q[i][g]) << 19);
-                A::from_f32(nibble).fma(s8[g], b[g])
-            })
-        })
+        let mut lanes = [[A::ZERO; 16]; 16];
+        for (lanes, q) in lanes.iter_mut().zip(&q) {
+            for g in 0..16 {
+                let nibble = f32::from_bits(0x4000_0000 | u32::from(q[g]) << 19);
+                lanes[g] = A::from_f32(nibble).fma(s8[g], b[g]);
+            }
+        }
+        lanes
     }
 }
 
 impl QuantizedBlocks for Q4KRows {
     #[inline(always)]
     fn terms<I: Isa, A: Accumulator, const T: usize>(w: [Q4K<'_>; TILE], x: [&Q8KBlock; T]) -> [[A; TILE]; T] {
-        let half = |i: usize| u16::from_le_bytes([w[i / 2].bytes()[2 * (i % 2)], w[i / 2].bytes()[2 * (i % 2) + 1]]);
-        let d: [f32; 2 * TILE] = I::f16(std::array::from_fn(half));
+        let mut d = [0; 2 * TILE];
+        for r in 0..TILE {
+            let bytes = w[r].bytes();
+            d[r] = u16::from_le_bytes([bytes[0], bytes[1]]);
+            d[TILE + r] = u16::from_le_bytes([bytes[2], bytes[3]]);
+        }
+        let d = I::f16(d);
         let sums = I::q4k(w, x);
-        std::array::from_fn(|t| {
+        let mut terms = [[A::ZERO; TILE]; T];
+        for t in 0..T {
             let d_x = A::from_f32(x[t].d);
             let (a, b) = &sums[t];
-            std::array::from_fn(|r| {
-                let (d, dmin) = (A::from_f32(d[2 * r]), A::from_f32(d[2 * r + 1]));
-                (d * d_x).fma(A::from_i32(a[r]), -((dmin * d_x) * A::from_i32(b[r])))
-            })
-        })
+            for r in 0..TILE {
+                let (d, dmin) = (A::from_f32(d[r]), A::from_f32(d[TILE + r]));
+                terms[t][r] = (d * d_x).fma(A::from_i32(a[r]), -((dmin * d_x) * A::from_i32(b[r])));
+            }
+        }
+        terms
     }
 }
 
@@ -235,22 +269,38 @@ impl Blocks for Q6KRows {
     #[inline(always)]
     fn lanes<I: Isa, A: Accumulator>(w: Q6K<'_>) -> Lanes<A> {
         let d = A::from_f32(w.d());
-        let s: [A; 16] = std::array::from_fn(|g| d * A::from_i32(i32::from(w.scale(g))));
+        let mut s = [A::ZERO; 16];
+        for g in 0..16 {
+            s[g] = d * A::from_i32(i32::from(w.scale(g)));
+        }
         let q = I::transpose(&w.quants());
-        std::array::from_fn(|i| std::array::from_fn(|g| s[g] * A::from_i32(i32::from(q[i][g]) - 32)))
+        let mut lanes = [[A::ZERO; 16]; 16];
+        for (lanes, q) in lanes.iter_mut().zip(&q) {
+            for g in 0..16 {
+                lanes[g] = s[g] * A::from_i32(i32::from(q[g]) - 32);
+            }
+        }
+        lanes
     }
 }
 
 impl QuantizedBlocks for Q6KRows {
     #[inline(always)]
     fn terms<I: Isa, A: Accumulator, const T: usize>(w: [Q6K<'_>; TILE], x: [&Q8KBlock; T]) -> [[A; TILE]; T] {
-        let half = |r: usize| u16::from_le_bytes([w[r].bytes()[Q6K::D], w[r].bytes()[Q6K::D + 1]]);
-        let d: [f32; TILE] = I::f16(std::array::from_fn(half));
+        let mut d = [0; 2 * TILE];
+        for r in 0..TILE {
+            d[r] = u16::from_le_bytes([w[r].bytes()[Q6K::D], w[r].bytes()[Q6K::D + 1]]);
+        }
+        let d = I::f16(d);
         let sums = I::q6k(w, x);
-        std::array::from_fn(|t| {
+        let mut terms = [[A::ZERO; TILE]; T];
+        for t in 0..T {
             let d_x = A::from_f32(x[t].d);
-            std::array::from_fn(|r| (A::from_f32(d[r]) * d_x) * A::from_i32(sums[t].0[r]))
-        })
+            for r in 0..TILE {
+                terms[t][r] = (A::from_f32(d[r]) * d_x) * A::from_i32(sums[t].0[r]);
+            }
+        }
+        terms
     }
 }
 
@@ -270,8 +320,14 @@ impl Blocks for PlainRows {
         let mut values = [0.0; SUPERBLOCK];
         let n = bytes.len() / ty.block_bytes() * ty.block_len();
         ty.dequantize(bytes, &mut values[..n]).expect("a file's rows are whole blocks");
-        let mut lanes = [[0.0; 16]; 16];
-        spread(&values, &mut lanes);
-        lanes.map(|row| row.map(A::from_f32))
+        let mut narrow = [[0.0; 16]; 16];
+        spread(&values, &mut narrow);
+        let mut lanes = [[A::ZERO; 16]; 16];
+        for (lanes, row) in lanes.iter_mut().zip(&narrow) {
+            for g in 0..16 {
+                lanes[g] = A::from_f32(row[g]);
+            }
+        }
+        lanes
     }
 }

@@ -1,11 +1,18 @@
 //! A sequence on the CPU.
 
-use super::{CpuModel, attention::KvCache, forward::{Batch, Buffers}};
+use super::{
+    CpuModel,
+    attention::KvCache,
+    forward::{Batch, Buffers},
+};
 use crate::{
     engine::{Engine, EngineError, LogitRows},
     trace::Trace,
 };
-use ptxgen_dsl::{precision::{Acc, Policy}, reference::RopeTable};
+use ptxgen_dsl::{
+    precision::{Acc, Policy},
+    reference::RopeTable,
+};
 
 /// Tokens that go through the layers together at most.
 const BATCH: usize = 64;
@@ -41,11 +48,7 @@ impl<'m, 'g> CpuSession<'m, 'g> {
             return Err(EngineError::NoTokens);
         }
         if tokens.len() > self.capacity - self.position {
-            return Err(EngineError::Full {
-                tokens: tokens.len(),
-                position: self.position,
-                capacity: self.capacity,
-            });
+            return Err(EngineError::Full { tokens: tokens.len(), position: self.position, capacity: self.capacity });
         }
         match tokens.iter().position(|&t| t as usize >= vocab) {
             None => Ok(()),
@@ -76,8 +79,8 @@ impl Engine for CpuSession<'_, '_> {
         format!("cpu ({}, {threads} thread{})", self.model.simd(), if threads == 1 { "" } else { "s" })
     }
 
-    fn reset(&mut self) {
-        self.position = 0;
+    fn rewind(&mut self, position: usize) {
+        self.position = self.position.min(position);
     }
 
     fn forward_traced(
@@ -101,8 +104,7 @@ impl Engine for CpuSession<'_, '_> {
             };
             let logits = &mut self.logits[at..][..logit_rows.len() * vocab];
             let position = self.position + first;
-            let batch =
-                Batch { model: self.model, tokens, position, logit_rows, cache: &self.cache, rope: &self.rope };
+            let batch = Batch { model: self.model, tokens, position, logit_rows, cache: &self.cache, rope: &self.rope };
             let trace = trace.as_deref_mut();
             match self.model.policy.acc {
                 Acc::F32 => self.buffers.forward::<f32>(&batch, logits, trace)?,

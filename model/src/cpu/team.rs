@@ -232,6 +232,6 @@ mod tests {
             });
         }));
         assert!(caught.is_err());
-        team.run(Worker::meet);
+        team.run(|w| w.meet());
     }
 }

@@ -25,12 +25,16 @@ pub(super) fn tree_in_place<A: Accumulator>(t: &mut [A]) -> A {
 fn rms_scale<A: Accumulator>(x: &[f32], eps: f32, groups: &mut Vec<A>) -> A {
     groups.clear();
     let (whole, rest) = x.as_chunks::<4>();
-    let square = |c: A, x: f32| A::from_f32(x).fma(A::from_f32(x), c);
-    groups.extend(whole.iter().map(|g| square(square(square(square(A::ZERO, g[0]), g[1]), g[2]), g[3])));
-    if !rest.is_empty() {
-        groups.push(rest.iter().fold(A::ZERO, |c, &x| square(c, x)));
+    groups.resize(x.len().div_ceil(4).next_power_of_two(), A::ZERO);
+    for (c, group) in groups.iter_mut().zip(whole) {
+        for &x in group {
+            *c = A::from_f32(x).fma(A::from_f32(x), *c);
+        }
     }
-    groups.resize(groups.len().next_power_of_two(), A::ZERO);
+    for &x in rest {
+        let c = &mut groups[whole.len()];
+        *c = A::from_f32(x).fma(A::from_f32(x), *c);
+    }
     let mean = tree_in_place(groups) / A::from_f32(x.len() as f32);
     A::ONE / (mean + A::from_f32(eps)).sqrt()
 }
@@ -72,9 +76,14 @@ impl<A: Accumulator> Kernel for NormRope<'_, A> {
     fn run<I: Isa>(self) {
         let r = rms_scale(self.head, self.eps, self.groups);
         self.groups.clear();
-        self.groups.extend(self.head.iter().zip(self.w).map(|(&x, &w)| (A::from_f32(x) * r) * A::from_f32(w)));
+        self.groups.resize(self.head.len(), A::ZERO);
+        for ((y, &x), &w) in self.groups.iter_mut().zip(&*self.head).zip(self.w) {
+            *y = (A::from_f32(x) * r) * A::from_f32(w);
+        }
         rope(self.groups, self.table);
-        self.head.iter_mut().zip(self.groups).for_each(|(y, v)| *y = v.to_f32());
+        for (y, v) in self.head.iter_mut().zip(self.groups) {
+            *y = v.to_f32();
+        }
     }
 }
 
@@ -88,25 +97,41 @@ pub(super) fn quantize(x: &[f32; SUPERBLOCK], out: &mut Q8KBlock) {
             *m = if v.abs() > *m { v.abs() } else { *m };
         }
     }
-    let largest = largest.into_iter().fold(0.0, |m: f32, v| if v > m { v } else { m });
-    // The first of equals; a NaN equals nothing.
-    let Some(&x_max) = x.iter().find(|v| v.abs() == largest).filter(|_| largest != 0.0) else {
+    let mut most = 0.0;
+    for v in largest {
+        most = if v > most { v } else { most };
+    }
+    if most == 0.0 {
         *out = Q8KBlock::ZERO;
         return;
-    };
+    }
+    // The first of equals, found from the end; a NaN equals nothing.
+    let mut x_max = 0.0;
+    for row in rows.iter().rev() {
+        let mut any = false;
+        for v in row {
+            any |= v.abs() == most;
+        }
+        if any {
+            for &v in row.iter().rev() {
+                x_max = if v.abs() == most { v } else { x_max };
+            }
+        }
+    }
     let s = -127.0 / x_max;
     for ((q, x), sum) in out.q.as_chunks_mut::<16>().0.iter_mut().zip(rows).zip(&mut out.sums) {
-        let wide: [i32; 16] = x.map(|v| {
-            let v = s * v;
-            // NaN becomes 0 here, where a conversion that saturates would need a branch later.
+        let mut total = 0;
+        for i in 0..16 {
+            let v = s * x[i];
             let v = if v.is_nan() { 0.0 } else { v };
             let v = if v < -128.0 { -128.0 } else { v };
             let v = if v > 127.0 { 127.0 } else { v };
             // SAFETY: the value is in -128..=127 and not NaN.
-            unsafe { v.round_ties_even().to_int_unchecked::<i32>() }
-        });
-        *q = wide.map(|q| q as i8);
-        *sum = wide.iter().sum::<i32>() as i16;
+            let v = unsafe { v.round_ties_even().to_int_unchecked::<i32>() };
+            q[i] = v as i8;
+            total += v;
+        }
+        *sum = total as i16;
     }
     out.d = 1.0 / s;
 }
@@ -146,14 +171,20 @@ impl<A: Accumulator> Kernel for ExpertsSum<'_, A> {
         self.sums.resize(self.out.len(), A::ZERO);
         for (&w, y) in self.weights.iter().zip(self.y.chunks_exact(self.out.len())) {
             let w = A::from_f32(w);
-            self.sums.iter_mut().zip(y).for_each(|(c, &y)| *c = w.fma(A::from_f32(y), *c));
+            for (c, &y) in self.sums.iter_mut().zip(y) {
+                *c = w.fma(A::from_f32(y), *c);
+            }
         }
-        self.out.iter_mut().zip(self.sums).for_each(|(o, c)| *o = c.to_f32());
+        for (o, c) in self.out.iter_mut().zip(self.sums) {
+            *o = c.to_f32();
+        }
     }
 }
 
 /// `x += y` in f32.
 #[inline(always)]
 pub(super) fn add(x: &mut [f32], y: &[f32]) {
-    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
 }

@@ -76,9 +76,7 @@ impl<'a> Weights<'a> {
             .collect::<Result<Vec<_>, LoadError>>()?;
         let embedding = matrix(TensorRole::TokenEmbd, None)?;
         let output = if config.tied { embedding } else { matrix(TensorRole::Output, None)? };
-        let over = |of: fn(&Layer<'a>) -> Vec<Matrix<'a>>| {
-            Forms::of(act, layers.iter().flat_map(of).map(|m| m.ty))
-        };
+        let over = |of: fn(&Layer<'a>) -> Vec<Matrix<'a>>| Forms::of(act, layers.iter().flat_map(of).map(|m| m.ty));
         let forms = InputForms {
             attention: over(|l| vec![l.q, l.k, l.v]),
             attention_out: over(|l| vec![l.o]),

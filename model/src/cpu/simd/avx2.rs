@@ -26,9 +26,10 @@ impl Isa for Avx2 {
                 let mut acc = [_mm256_setzero_si256(); T];
                 for k in 0..4 {
                     let q = load(qs.add(32 * k));
-                    let (low, high) = (_mm256_and_si256(q, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(q), nibble));
-                    let scale = |j: usize| _mm256_set1_epi16((sc >> (8 * j) & 63) as i16);
-                    let (s0, s1) = (scale(2 * k), scale(2 * k + 1));
+                    let (low, high) =
+                        (_mm256_and_si256(q, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(q), nibble));
+                    let s0 = _mm256_set1_epi16((sc >> (16 * k) & 63) as i16);
+                    let s1 = _mm256_set1_epi16((sc >> (16 * k + 8) & 63) as i16);
                     for t in 0..T {
                         let p = x[t].q.as_ptr().add(64 * k).cast();
                         let d0 = _mm256_madd_epi16(_mm256_maddubs_epi16(low, load(p)), s0);
@@ -41,7 +42,11 @@ impl Isa for Avx2 {
                     b[t][r] = _mm_madd_epi16(m, pair_sums(x[t]));
                 }
             }
-            std::array::from_fn(|t| (x86::add_across(a[t]), x86::add_across(b[t])))
+            let mut out = [Sums::default(); T];
+            for t in 0..T {
+                out[t] = (x86::add_across(a[t]), x86::add_across(b[t]));
+            }
+            out
         }
     }
 
@@ -61,18 +66,16 @@ impl Isa for Avx2 {
                     let q: [__m256i; 4] = [
                         _mm256_or_si256(_mm256_and_si256(q0, nibble), _mm256_and_si256(_mm256_slli_epi16::<4>(h), top)),
                         _mm256_or_si256(_mm256_and_si256(q1, nibble), _mm256_and_si256(_mm256_slli_epi16::<2>(h), top)),
-                        _mm256_or_si256(
-                            _mm256_and_si256(_mm256_srli_epi16::<4>(q0), nibble),
-                            _mm256_and_si256(h, top),
-                        ),
+                        _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16::<4>(q0), nibble), _mm256_and_si256(h, top)),
                         _mm256_or_si256(
                             _mm256_and_si256(_mm256_srli_epi16::<4>(q1), nibble),
                             _mm256_and_si256(_mm256_srli_epi16::<2>(h), top),
                         ),
                     ];
                     for (k, q) in q.into_iter().enumerate() {
-                        let scale = |j: usize| _mm_set1_epi16(i16::from(w[r].scale(8 * half + 2 * k + j)));
-                        let s = _mm256_set_m128i(scale(1), scale(0));
+                        let s0 = _mm_set1_epi16(i16::from(w[r].scale(8 * half + 2 * k)));
+                        let s1 = _mm_set1_epi16(i16::from(w[r].scale(8 * half + 2 * k + 1)));
+                        let s = _mm256_set_m128i(s1, s0);
                         for t in 0..T {
                             let p = x[t].q.as_ptr().add(128 * half + 32 * k).cast();
                             let d = _mm256_madd_epi16(_mm256_maddubs_epi16(q, load(p)), s);
@@ -87,7 +90,11 @@ impl Isa for Avx2 {
                     a[t][r] = fold(_mm256_sub_epi32(acc[t], _mm256_slli_epi32::<5>(zero)));
                 }
             }
-            a.map(|a| (x86::add_across(a), [0; TILE]))
+            let mut out = [Sums::default(); T];
+            for t in 0..T {
+                out[t].0 = x86::add_across(a[t]);
+            }
+            out
         }
     }
 

@@ -35,20 +35,24 @@ impl Isa for Avx512 {
         // SAFETY: only `enter` makes this level's code run; all loads are inside their arrays.
         unsafe {
             let nibble = _mm512_set1_epi8(15);
-            let numbers = Q4K_SCALES.map(|n| load(n.as_ptr().cast()));
+            let zero = _mm512_setzero_si512();
+            let mut numbers = [zero; 4];
+            for i in 0..4 {
+                numbers[i] = load(Q4K_SCALES[i].as_ptr().cast());
+            }
             // The activations in the order of the nibbles: low, high of bytes 0-63, then of 64-127.
-            let p: [[__m512i; 4]; T] = std::array::from_fn(|t| {
-                [0, 32, 128, 160].map(|o| {
-                    let p = x[t].q.as_ptr().add(o);
-                    let (a, b) = (_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(64).cast()));
-                    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b)
-                })
-            });
-            let sums: [__m128i; T] = std::array::from_fn(|t| {
-                let p: *const __m128i = x[t].sums.as_ptr().cast();
-                _mm_hadd_epi16(_mm_loadu_si128(p), _mm_loadu_si128(p.add(1)))
-            });
-            let mut a = [[_mm512_setzero_si512(); TILE]; T];
+            let mut p = [[zero; 4]; T];
+            let mut sums = [_mm_setzero_si128(); T];
+            for t in 0..T {
+                for i in 0..4 {
+                    let p_i = x[t].q.as_ptr().add(i / 2 * 128 + i % 2 * 32);
+                    let (low, high) = (_mm256_loadu_si256(p_i.cast()), _mm256_loadu_si256(p_i.add(64).cast()));
+                    p[t][i] = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
+                }
+                let s: *const __m128i = x[t].sums.as_ptr().cast();
+                sums[t] = _mm_hadd_epi16(_mm_loadu_si128(s), _mm_loadu_si128(s.add(1)));
+            }
+            let mut a = [[zero; TILE]; T];
             let mut b = [[_mm_setzero_si128(); TILE]; T];
             for r in 0..TILE {
                 let (sc, m) = x86::scales(w[r]);
@@ -72,7 +76,11 @@ impl Isa for Avx512 {
                     b[t][r] = _mm_madd_epi16(m, sums[t]);
                 }
             }
-            std::array::from_fn(|t| (add_across(a[t]), x86::add_across(b[t])))
+            let mut out = [Sums::default(); T];
+            for t in 0..T {
+                out[t] = (add_across(a[t]), x86::add_across(b[t]));
+            }
+            out
         }
     }
 
@@ -81,7 +89,10 @@ impl Isa for Avx512 {
         // SAFETY: as above.
         unsafe {
             let (nibble, top) = (_mm512_set1_epi8(15), _mm512_set1_epi8(0x30));
-            let numbers = Q6K_SCALES.map(|n| load(n.as_ptr().cast()));
+            let mut numbers = [_mm512_setzero_si512(); 4];
+            for i in 0..4 {
+                numbers[i] = load(Q6K_SCALES[i].as_ptr().cast());
+            }
             // The pair of bits for the two halves of a vector, moved to bits 4 and 5.
             let left = _mm512_inserti64x4::<1>(_mm512_set1_epi16(4), _mm256_set1_epi16(2));
             let right = _mm512_inserti64x4::<1>(_mm512_setzero_si512(), _mm256_set1_epi16(2));
@@ -119,7 +130,11 @@ impl Isa for Avx512 {
                     }
                 }
             }
-            a.map(|a| (add_across(a), [0; TILE]))
+            let mut out = [Sums::default(); T];
+            for t in 0..T {
+                out[t].0 = add_across(a[t]);
+            }
+            out
         }
     }
 

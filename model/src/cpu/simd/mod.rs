@@ -2,11 +2,11 @@
 //! is exact, and how wide the compiler makes the same floating-point operations, so all of them
 //! give the bits of the scalar reference.
 
-mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -37,9 +37,7 @@ impl SimdLevel {
             Self::Scalar => true,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => {
-                is_x86_feature_detected!("avx2")
-                    && is_x86_feature_detected!("fma")
-                    && is_x86_feature_detected!("f16c")
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
@@ -79,8 +77,11 @@ impl fmt::Display for SimdLevel {
 /// S_A and S_B of the contract for [`TILE`] rows of one block.
 pub(super) type Sums = ([i32; TILE], [i32; TILE]);
 
-/// What an instruction set does in its own way. Every implementation is `inline(always)`: its
-/// instructions become legal where [`Simd::run`] has entered the level.
+/// What an instruction set does in its own way.
+///
+/// Implementations and kernels are `inline(always)` and hold no closures: an instruction can only
+/// be inlined once it stands in the function that enables it, and a closure in between, or a
+/// function that takes one, is compiled on its own without it.
 pub(super) trait Isa {
     /// S_A and S_B of a Q4_K block of [`TILE`] rows with each of `T` Q8_K blocks.
     fn q4k<const T: usize>(w: [Q4K<'_>; TILE], x: [&Q8KBlock; T]) -> [Sums; T];

@@ -6,14 +6,15 @@ use std::arch::x86_64::*;
 /// The eight scales and the eight minimums of a Q4_K block, a byte each, first in the lowest byte.
 #[inline(always)]
 pub(super) fn scales(w: Q4K<'_>) -> (u64, u64) {
-    let s: &[u8; 12] = w.bytes()[Q4K::SCALES..].first_chunk().expect("a block has twelve bytes of scales");
-    let word = |i: usize| u32::from_le_bytes([s[i], s[i + 1], s[i + 2], s[i + 3]]);
-    let (low, mid, high) = (word(0), word(4), word(8));
-    let top = |x: u32| x >> 2 & 0x3030_3030;
-    let pair = |a: u32, b: u32| u64::from(a) | u64::from(b) << 32;
+    let s = w.bytes();
+    let low = u32::from_le_bytes([s[4], s[5], s[6], s[7]]);
+    let mid = u32::from_le_bytes([s[8], s[9], s[10], s[11]]);
+    let high = u32::from_le_bytes([s[12], s[13], s[14], s[15]]);
+    let upper_scales = high & 0x0f0f_0f0f | low >> 2 & 0x3030_3030;
+    let upper_minimums = high >> 4 & 0x0f0f_0f0f | mid >> 2 & 0x3030_3030;
     (
-        pair(low & 0x3f3f_3f3f, high & 0x0f0f_0f0f | top(low)),
-        pair(mid & 0x3f3f_3f3f, high >> 4 & 0x0f0f_0f0f | top(mid)),
+        u64::from(low & 0x3f3f_3f3f) | u64::from(upper_scales) << 32,
+        u64::from(mid & 0x3f3f_3f3f) | u64::from(upper_minimums) << 32,
     )
 }
 
@@ -22,8 +23,7 @@ pub(super) fn scales(w: Q4K<'_>) -> (u64, u64) {
 pub(super) fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16] {
     // SAFETY: SSE2 is part of x86-64, and 128-bit integers are what 16 bytes are.
     unsafe {
-        let rows: [[u8; 16]; 16] = std::mem::transmute(*groups);
-        let mut r: [__m128i; 16] = rows.map(|row| std::mem::transmute::<[u8; 16], __m128i>(row));
+        let mut r: [__m128i; 16] = std::mem::transmute(*groups);
         // Four perfect shuffles of the rows move the row's index into the byte's index.
         for _ in 0..4 {
             let s = r;
@@ -32,7 +32,7 @@ pub(super) fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16] {
                 r[2 * i + 1] = _mm_unpackhi_epi8(s[i], s[i + 8]);
             }
         }
-        r.map(|row| std::mem::transmute::<__m128i, [u8; 16]>(row))
+        std::mem::transmute::<[__m128i; 16], [[u8; 16]; 16]>(r)
     }
 }
 

@@ -1,0 +1,52 @@
+//! `ptxgen logits`: the raw logits of given tokens.
+
+use super::{
+    Outcome, Status,
+    device::{DeviceArgs, Model},
+    tokens,
+};
+use anyhow::Context;
+use ptxgen_model::LogitRows;
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::PathBuf,
+};
+
+/// Write a model's logits for given tokens: little-endian f32, [tokens, vocabulary]
+///
+/// Under one policy the bytes are the same for every batch size, thread count and device.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The model's GGUF file; without it, the bundled model
+    model: Option<PathBuf>,
+    /// Token ids, little-endian i32
+    #[arg(long, value_name = "FILE.i32")]
+    tokens: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE.f32")]
+    out: PathBuf,
+    /// Tokens fed at a time
+    #[arg(long, value_name = "B", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let ids = tokens::read(&args.tokens)?;
+    let gguf = super::open_model(args.model.as_deref())?;
+    let model = Model::load(&gguf, &args.device)?;
+    tokens::check_window(ids.len(), 1, model.config())?;
+    let mut session = model.session(ids.len())?;
+    let cannot_write = || format!("cannot write {}", args.out.display());
+    let mut out = BufWriter::new(File::create(&args.out).with_context(cannot_write)?);
+    for batch in ids.chunks(args.batch as usize) {
+        for logit in session.forward(batch, LogitRows::All)? {
+            out.write_all(&logit.to_le_bytes()).with_context(cannot_write)?;
+        }
+    }
+    out.flush().with_context(cannot_write)?;
+    Ok(Status::Well)
+}

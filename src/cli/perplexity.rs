@@ -1,0 +1,70 @@
+//! `ptxgen perplexity`: how well a model predicts a text.
+
+use super::{
+    Outcome, Status, Usage,
+    device::{DeviceArgs, Model},
+    tokens,
+};
+use anstream::println;
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use ptxgen_model::{LogitRows, negative_log_likelihood, tokenizer::Tokenizer};
+use std::{path::PathBuf, time::Instant};
+
+/// Tokens between two moves of the progress bar.
+const BATCH: usize = 64;
+
+/// Measure a model's perplexity on a text: one window, every token but the first predicted
+#[derive(clap::Args)]
+pub struct Args {
+    /// The model's GGUF file; without it, the bundled model
+    model: Option<PathBuf>,
+    /// Token ids, little-endian i32
+    #[arg(long, value_name = "FILE.i32", required_unless_present = "text", conflicts_with = "text")]
+    tokens: Option<PathBuf>,
+    /// A text, which the model's tokenizer encodes
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+    /// Use only the first N tokens
+    #[arg(long, value_name = "N")]
+    first: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let gguf = super::open_model(args.model.as_deref())?;
+    let mut ids = match (&args.tokens, &args.text) {
+        (Some(path), _) => tokens::read(path)?,
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Tokenizer::from_gguf(&gguf)?.encode(&text)?
+        }
+        (None, None) => return Err(Usage("name a text with --tokens or --text".into()).into()),
+    };
+    ids.truncate(args.first.unwrap_or(usize::MAX));
+    let model = Model::load(&gguf, &args.device)?;
+    tokens::check_window(ids.len(), 2, model.config())?;
+    let mut session = model.session(ids.len())?;
+    let vocab = session.vocab();
+
+    let style = "{wide_bar} {pos}/{len} tokens, perplexity {msg}, {eta} left";
+    let bar = ProgressBar::new(ids.len() as u64).with_style(ProgressStyle::with_template(style)?);
+    let (start, mut total, mut predicted) = (Instant::now(), 0.0, 0usize);
+    for (i, batch) in ids.chunks(BATCH).enumerate() {
+        let logits = session.forward(batch, LogitRows::All)?;
+        for (row, &next) in logits.chunks_exact(vocab).zip(&ids[i * BATCH + 1..]) {
+            total += negative_log_likelihood(row, next);
+            predicted += 1;
+        }
+        bar.inc(batch.len() as u64);
+        bar.set_message(format!("{:.4}", (total / predicted as f64).exp()));
+    }
+    bar.finish_and_clear();
+    let speed = ids.len() as f64 / start.elapsed().as_secs_f64();
+    let (perplexity, tokens) = ((total / predicted as f64).exp(), ids.len());
+    println!("perplexity {perplexity:.4}");
+    println!("{tokens} tokens, {speed:.1} tokens/s, {}, {}", session.device(), session.policy());
+    Ok(Status::Well)
+}

@@ -1,0 +1,175 @@
+//! `ptxgen run`: text from a model.
+
+use super::{
+    Outcome, Status, Usage,
+    device::{DeviceArgs, Model},
+};
+use anstream::{eprint, println, stdout};
+use ptxgen_model::{
+    Engine, LogitRows, Sampler, Sampling,
+    tokenizer::{ChatTemplate, Message, Tokenizer},
+};
+use std::{
+    io::{self, BufRead, Write},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// Continue a text with a model, or talk to it
+///
+/// The text is streamed to standard output, followed by a line with the number of tokens, tokens a
+/// second, the device and the policy. Greedy unless --temp is given.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The model's GGUF file; without it, the bundled model, which writes Rust
+    model: Option<PathBuf>,
+    /// The text to continue; with --chat, a single message
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// Talk: lines of standard input go through the model's chat template
+    #[arg(long)]
+    chat: bool,
+    /// Tokens to write at most, in each answer
+    #[arg(short, value_name = "N", default_value = "128")]
+    n: usize,
+    /// Temperature; 0 is greedy
+    #[arg(long, value_name = "T", default_value = "0", value_parser = temperature)]
+    temp: f64,
+    /// Draw among the fewest tokens whose probability reaches P
+    #[arg(long, value_name = "P", default_value = "1", value_parser = share)]
+    top_p: f64,
+    /// Draw among the K most likely tokens; 0 is all
+    #[arg(long, value_name = "K", default_value = "0")]
+    top_k: usize,
+    /// Seed of the random numbers
+    #[arg(long, value_name = "S", default_value = "0")]
+    seed: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// What the bundled model is given when nothing else is said.
+const PROMPT: &str = "fn main() {\n";
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let gguf = super::open_model(args.model.as_deref())?;
+    let tokenizer = Tokenizer::from_gguf(&gguf)?;
+    let template = args.chat.then(|| ChatTemplate::from_gguf(&gguf, &tokenizer)).transpose()?;
+    let prompt = match (&args.prompt, args.chat, &args.model) {
+        (Some(prompt), _, _) => Some(prompt.as_str()),
+        (None, true, _) => None,
+        (None, false, None) => Some(PROMPT),
+        (None, false, Some(_)) => return Err(Usage("give a --prompt to continue, or --chat".into()).into()),
+    };
+    let model = Model::load(&gguf, &args.device)?;
+    let context = model.config().context;
+    let sampling = Sampling { temperature: args.temp, top_k: args.top_k, top_p: args.top_p, seed: args.seed };
+    let mut writer = Writer {
+        tokenizer: &tokenizer,
+        sampler: Sampler::new(sampling),
+        n: args.n,
+        taken: Vec::new(),
+        written: 0,
+        time: Duration::ZERO,
+    };
+
+    let session = match (template, prompt) {
+        (None, prompt) => {
+            let ids = tokenizer.encode(prompt.unwrap_or(PROMPT))?;
+            let mut session = model.session(ids.len().saturating_add(args.n).min(context))?;
+            writer.answer(&mut *session, ids)?;
+            session
+        }
+        (Some(template), Some(prompt)) => {
+            let ids = tokenizer.encode(&template.render(&[message("user", prompt)])?)?;
+            let mut session = model.session(ids.len().saturating_add(args.n).min(context))?;
+            writer.answer(&mut *session, ids)?;
+            session
+        }
+        (Some(template), None) => {
+            let mut session = model.session(context)?;
+            let mut messages = Vec::new();
+            eprint!("> ");
+            for line in io::stdin().lock().lines() {
+                messages.push(message("user", &line?));
+                let answer = writer.answer(&mut *session, tokenizer.encode(&template.render(&messages)?)?)?;
+                println!();
+                messages.push(message("assistant", &answer));
+                eprint!("> ");
+            }
+            session
+        }
+    };
+    let speed = writer.written as f64 / writer.time.as_secs_f64().max(1e-9);
+    println!("\n{} tokens, {speed:.1} tokens/s, {}, {}", writer.written, session.device(), session.policy());
+    Ok(Status::Well)
+}
+
+fn message(role: &str, content: &str) -> Message {
+    Message { role: role.into(), content: content.into() }
+}
+
+/// Streams answers and keeps count.
+struct Writer<'t> {
+    tokenizer: &'t Tokenizer,
+    sampler: Sampler,
+    n: usize,
+    /// The tokens that the session has taken.
+    taken: Vec<u32>,
+    written: usize,
+    time: Duration,
+}
+
+impl Writer<'_> {
+    /// Writes the continuation of `ids` and returns it. The part of `ids` that the session has
+    /// taken before is not computed again.
+    fn answer(&mut self, session: &mut dyn Engine, ids: Vec<u32>) -> anyhow::Result<String> {
+        if ids.is_empty() {
+            return Err(Usage("the prompt is empty: a model needs at least one token".into()).into());
+        }
+        let same = ids.iter().zip(&self.taken).take_while(|(a, b)| a == b).count().min(ids.len() - 1);
+        session.rewind(same);
+        let mut next = self.sampler.next(session.forward(&ids[same..], LogitRows::Last)?);
+        self.taken = ids;
+
+        let (mut out, mut decoder, mut text) = (stdout().lock(), self.tokenizer.decode_stream(), String::new());
+        let start = Instant::now();
+        for i in 0..self.n {
+            if self.tokenizer.is_end(next) {
+                break;
+            }
+            self.written += 1;
+            if !self.tokenizer.is_control(next) {
+                let piece = decoder.push(next)?;
+                write!(out, "{piece}")?;
+                out.flush()?;
+                text.push_str(&piece);
+            }
+            if i + 1 == self.n || session.position() == session.capacity() {
+                break;
+            }
+            self.taken.push(next);
+            next = self.sampler.next(session.forward(&[next], LogitRows::Last)?);
+        }
+        let rest = decoder.finish();
+        write!(out, "{rest}")?;
+        text.push_str(&rest);
+        self.time += start.elapsed();
+        Ok(text)
+    }
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(t) if (0.0..=100.0).contains(&t) => Ok(t),
+        _ => Err("expected a number from 0 (greedy) to 100".into()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(p) if p > 0.0 && p <= 1.0 => Ok(p),
+        _ => Err("expected a share above 0, at most 1".into()),
+    }
+}
