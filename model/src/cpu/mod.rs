@@ -11,6 +11,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// Lanes index several arrays at once, and hot loops must stay free of closures (see `simd::Isa`).
+#![allow(clippy::needless_range_loop)]
+
 mod attention;
 mod experts;
 mod forward;

@@ -31,17 +31,19 @@ pub(super) unsafe fn product<'o, A: Accumulator>(
     for start in range.clone().step_by(ROWS) {
         let rows = start..(start + ROWS).min(range.end);
         let mut done = 0;
-        // SAFETY: the caller's promise, for all three.
         let mut part = |i: usize| out(i, rows.clone());
         while let Some(slots) = slots[done..].first_chunk::<4>() {
+            // SAFETY: the caller's promise.
             unsafe { tile::<A, 4>(simd, act, w, &rows, inputs, slots, std::array::from_fn(|t| part(done + t))) };
             done += 4;
         }
         if let Some(slots) = slots[done..].first_chunk::<2>() {
+            // SAFETY: the caller's promise.
             unsafe { tile::<A, 2>(simd, act, w, &rows, inputs, slots, std::array::from_fn(|t| part(done + t))) };
             done += 2;
         }
         if let Some(slots) = slots[done..].first_chunk::<1>() {
+            // SAFETY: the caller's promise.
             unsafe { tile::<A, 1>(simd, act, w, &rows, inputs, slots, [part(done)]) };
         }
     }
@@ -92,7 +94,7 @@ impl<A: Accumulator, F: QuantizedBlocks, const T: usize> Kernel for Quantized<'_
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { w, rows, x, mut out, .. } = self;
+        let Self { w, rows, x, out, .. } = self;
         let blocks = w.blocks();
         // A row of one block is its term.
         let mut trees = if blocks > 1 { Some([TreeSum::<A, TILE>::new(); T]) } else { None };
