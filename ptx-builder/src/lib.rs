@@ -5,6 +5,7 @@
 //! operands. Everything this crate does with it derives from that table.
 pub mod analysis;
 pub mod build;
+pub mod conformance;
 pub mod interp;
 pub mod ir;
 pub mod parse;

@@ -1,0 +1,1 @@
+"""The conformance cases' generator; run generate.py one folder up."""
