@@ -56,8 +56,8 @@ mods! {
     Ca = "ca", Cg = "cg", Cs = "cs", Lu = "lu", Cv = "cv", Wb = "wb", Wt = "wt",
     L1EvictNormal = "L1::evict_normal", L1EvictUnchanged = "L1::evict_unchanged", L1EvictFirst = "L1::evict_first",
     L1EvictLast = "L1::evict_last", L1NoAllocate = "L1::no_allocate",
-    L2EvictLast = "L2::evict_last", L2EvictNormal = "L2::evict_normal", L2EvictFirst = "L2::evict_first",
-    L2P64 = "L2::64B", L2P128 = "L2::128B", L2P256 = "L2::256B", L2CacheHint = "L2::cache_hint",
+    L2EvictLast = "L2::evict_last", L2EvictNormal = "L2::evict_normal",
+    L2P64 = "L2::64B", L2P128 = "L2::128B", L2P256 = "L2::256B",
     L1 = "L1", L2 = "L2",
     // Atomics.
     AtomAdd = "add", AtomMin = "min", AtomMax = "max", Inc = "inc", Dec = "dec", Exch = "exch", Cas = "cas", Noftz = "noftz",

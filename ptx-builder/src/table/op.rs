@@ -57,8 +57,8 @@ ops! {
     BarrierClusterArrive = "barrier.cluster.arrive", BarrierClusterWait = "barrier.cluster.wait",
     Membar = "membar", Fence = "fence",
     // Control and the rest.
-    Bra = "bra", Ret = "ret", Exit = "exit", Trap = "trap", Brkpt = "brkpt",
-    Nanosleep = "nanosleep", Griddepcontrol = "griddepcontrol", Setmaxnreg = "setmaxnreg",
+    Bra = "bra", Ret = "ret", Exit = "exit", Trap = "trap",
+    Nanosleep = "nanosleep", Griddepcontrol = "griddepcontrol",
     // Matrices.
     MmaSync = "mma.sync", Ldmatrix = "ldmatrix.sync",
 }

@@ -1,4 +1,4 @@
-//! Asynchronous copies (PTX ISA 9.7.9.25).
+//! Asynchronous copies (PTX ISA 9.7.9.25 and 9.7.9.27).
 
 use super::load_store::space;
 use super::{Builder, any, one, opt, spec};
@@ -80,14 +80,14 @@ fn bulk(t: &mut Builder) {
     );
     t.row(
         Op::CpAsyncBulkCommitGroup,
-        "9.7.9.25.6.1",
+        "9.7.9.27.2.1",
         "Closes the group of the thread's bulk copies so far.",
         &[],
         |_| Some(spec([], Meaning::Async(Async::BulkCommit)).since(80, 90)),
     );
     t.row(
         Op::CpAsyncBulkWaitGroup,
-        "9.7.9.25.6.2",
+        "9.7.9.27.2.2",
         "Waits until at most n of the latest bulk groups are pending (with read: until their sources are read).",
         &[opt(&[Mod::Read])],
         |m| {

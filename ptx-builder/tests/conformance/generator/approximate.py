@@ -30,7 +30,6 @@ BOUNDS = {
     ("ex2", "bf16"): (2.5, 0),  # 2^-7 relative
     ("tanh", "f16"): (0.5, 2**-10.987),
     ("tanh", "bf16"): (0.5, 2**-8),
-    ("rcp", "f64"): (2.0**30, 0),  # upper word only, about 2^-22 relative
     ("rsqrt", "f64"): (2.0**30, 0),
 }
 
