@@ -5,7 +5,7 @@ mod support;
 use proptest::prelude::*;
 use ptxgen_builder::interp::{Options, WarpOrder};
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::catalogue::{Schedule, Shape, gemv};
+use ptxgen_dsl::catalogue::{CatalogueError, Schedule, Shape, gemv};
 use ptxgen_dsl::device::{DeviceActivation, DeviceFormat};
 use ptxgen_dsl::format::{Q4K, Q6K, Q8KPlanar, SUPERBLOCK, TensorType};
 use ptxgen_dsl::precision::{AccF32, AccF64, Accumulation, Act, ActF32, ActQ8K};
@@ -39,7 +39,15 @@ fn check<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     let x = rng.vector(shape.cols as usize);
     let expected = reference::gemv::<C::Scalar>(X::ACT, ty, &w, &x).unwrap();
     let name = if ty == TensorType::Q4_K { "q4k-gemv" } else { "q6k-gemv" };
-    let kernel = gemv::<F, X, C>(name, shape, schedule, target).unwrap();
+    // Where the rows asked for do not fit shared memory, fewer of them.
+    let mut fitting = Some(schedule);
+    let kernel = std::iter::from_fn(|| {
+        let schedule = fitting?;
+        fitting = schedule.smaller();
+        Some(gemv::<F, X, C>(name, shape, schedule, target))
+    })
+    .find(|made| !matches!(made, Err(CatalogueError::SharedMemory { .. })));
+    let kernel = kernel.expect("the smallest schedule fits").unwrap();
     let data = [Data::In(w), Data::In(vector(X::ACT, &x)), Data::Out(shape.rows as usize * 4)];
     let options = Options { order: WarpOrder::Seeded(seed), ..Options::default() };
     let (outputs, _) = run(kernel, target, &data, &options);
@@ -92,10 +100,7 @@ proptest! {
         seed: u64,
     ) {
         let shape = Shape { rows, cols: blocks * 256 };
-        // Long rows, many at once, do not fit a block's shared memory.
-        let lane_rows = if blocks > 4 { 1 } else { lane_rows };
-        let split = if blocks > 4 { split.max(2) } else { split };
-        let schedule = Schedule { rows: lane_rows, split: 1 << split, warps: warps.min(2), slots: slots.min(2), blocks: grid };
+        let schedule = Schedule { rows: lane_rows, split: 1 << split, warps, slots, blocks: grid };
         let kind = if adversarial { Kind::Adversarial } else { Kind::Plain };
         let target = if sm_75 { Target::SM_75 } else { Target::SM_90 };
         check_all(shape, schedule, target, kind, seed);

@@ -56,7 +56,10 @@ fn quantization_gives_the_references_bytes() {
     let layout = Q8KPlanar::new(x.len());
     let used = layout.sums() + x.len() / 8;
     let (outputs, _) = run(kernel, Target::SM_75, &[Data::In(to_bytes(&x)), Data::Out(used)], &EXACT);
-    assert_eq!(outputs[0], expected[..used]);
+    // Between the scales and the sums there may be padding, which nobody writes.
+    let scales = layout.scales() + x.len() / SUPERBLOCK * 4;
+    assert_eq!(outputs[0][..scales], expected[..scales]);
+    assert_eq!(outputs[0][layout.sums()..used], expected[layout.sums()..used]);
 }
 
 fn check_swiglu<C: Accumulation>() {

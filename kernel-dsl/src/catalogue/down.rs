@@ -82,7 +82,7 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
                 },
             );
             let row = tile * plan.rows_per_tile + place.row * plan.schedule.rows;
-            let leader = (here.lane & (32 / plan.groups.rows() - 1)).eq(0);
+            let leader = (here.lane & (32 / plan.groups.rows() - 1)).eq(0) & own.lt(plan.tiles);
             for (i, sum) in sums.iter().enumerate() {
                 let row = row + i as u32;
                 y.at(row).store_if(k, leader & row.lt(shape.rows), DeviceFloat::narrow(sum.get()));
