@@ -6,6 +6,7 @@ use ptxgen_builder::table::{Access, Form, Shape, Slot, table};
 fn slot(slot: &Slot) -> String {
     let (shape, rest) = match slot.shape {
         Shape::Value(_) => ("value", String::new()),
+        Shape::Small { most, .. } => ("value", format!(r#","most":{most}"#)),
         Shape::Register(_) => ("register", String::new()),
         Shape::Wide(_) => ("wide", String::new()),
         Shape::Move(_) => ("move", String::new()),

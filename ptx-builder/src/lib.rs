@@ -8,11 +8,14 @@ pub mod build;
 pub mod conformance;
 pub mod interp;
 pub mod ir;
+pub mod opt;
 pub mod parse;
 pub mod print;
 pub mod ptxas;
 pub mod table;
 pub mod target;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tools;
 pub mod types;
 pub mod verify;

@@ -174,7 +174,8 @@ impl RegClass {
         let fits = if relaxed || ty.bits() == 8 { self.bits() >= ty.bits() } else { self.bits() == ty.bits() };
         match ty.kind() {
             Kind::Bits => fits,
-            Kind::Float => fits && (!float_reg || self.bits() == ty.bits()),
+            // A float register holds one float, not a pair of halves.
+            Kind::Float => fits && (!float_reg || self.declared() == ty),
             _ => fits && !float_reg,
         }
     }

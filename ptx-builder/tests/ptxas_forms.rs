@@ -44,7 +44,8 @@ fn operand(slot: &Slot, style: Style, registers: &mut u32) -> String {
         format!("{}{registers}", class.prefix())
     };
     match slot.shape {
-        Shape::Value(ty) | Shape::Wide(ty) | Shape::Move(ty) => match constant(ty, slot.name) {
+        Shape::Value(ty) | Shape::Wide(ty) | Shape::Move(ty) | Shape::Small { ty, .. } => match constant(ty, slot.name)
+        {
             Some(constant) if style == Style::Constants && slot.access == Access::Read => constant.to_owned(),
             _ => register(ty),
         },

@@ -157,5 +157,5 @@ pub(super) fn found(token: &Token<'_>) -> String {
     if text.len() < token.text.len() {
         text.push_str("...");
     }
-    format!("'{}'", text.escape_debug())
+    format!("'{}'", text.replace(char::is_control, " "))
 }

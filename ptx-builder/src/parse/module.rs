@@ -122,7 +122,7 @@ impl<'a> Parser<'a> {
         if self.errors.is_empty() {
             Ok(self.module)
         } else {
-            self.errors.sort_by(|a, b| (a.at.line, a.at.column).cmp(&(b.at.line, b.at.column)));
+            self.errors.sort_by_key(|e| (e.at.line, e.at.column));
             Err(ParseErrors(self.errors))
         }
     }

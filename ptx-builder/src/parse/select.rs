@@ -188,6 +188,7 @@ fn expected(slot: &Slot) -> String {
         Shape::Predicate(_) => "a predicate register, negated or not".to_owned(),
         Shape::Vector { ty, len, .. } => format!("a vector of {len} {ty} registers in braces"),
         Shape::Const { ty, least, most } => format!("a {ty} constant from {least} to {most}"),
+        Shape::Small { ty, most } => format!("a {ty} register or constant from 0 to {most}"),
         Shape::OneOf(ty, values) => format!("a {ty} constant out of {values:?}"),
         Shape::Address(space) => format!("an address in {space} space in brackets"),
         Shape::Label => "a label".to_owned(),

@@ -43,6 +43,13 @@ pub enum Shape {
         /// Largest value.
         most: i64,
     },
+    /// A register of the type, or a constant from 0 to `most`.
+    Small {
+        /// The type.
+        ty: ScalarType,
+        /// Largest constant.
+        most: u32,
+    },
     /// A constant out of these.
     OneOf(ScalarType, &'static [i64]),
     /// `[address]` in a space.
@@ -84,6 +91,7 @@ impl Slot {
             | Shape::Wide(ty)
             | Shape::Move(ty)
             | Shape::Vector { ty, .. }
+            | Shape::Small { ty, .. }
             | Shape::Const { ty, .. }
             | Shape::OneOf(ty, _) => Some(ty),
             Shape::Predicate(_) => Some(ScalarType::Pred),
@@ -147,6 +155,11 @@ pub(super) const fn vector(name: &'static str, access: Access, ty: ScalarType, l
 /// A constant.
 pub(super) const fn constant(name: &'static str, ty: ScalarType, least: i64, most: i64) -> Slot {
     Slot { name, access: Access::Read, shape: Shape::Const { ty, least, most }, optional: false }
+}
+
+/// A source slot `name` whose constants go from 0 to `most`.
+pub(super) const fn small(name: &'static str, ty: ScalarType, most: u32) -> Slot {
+    Slot { name, access: Access::Read, shape: Shape::Small { ty, most }, optional: false }
 }
 
 /// A constant out of a list.

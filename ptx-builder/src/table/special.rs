@@ -51,6 +51,13 @@ impl SpecialReg {
         Self::ALL.iter().copied().find(|r| r.text() == text)
     }
 
+    /// Whether a thread that reads it twice gets the same value: not so for
+    /// clocks, and for places that a thread may be moved from (PTX ISA 10.4).
+    pub fn is_stable(self) -> bool {
+        use SpecialReg::*;
+        !matches!(self, Clock | ClockHi | Clock64 | Globaltimer | GlobaltimerLo | GlobaltimerHi | Warpid | Smid)
+    }
+
     /// The least `sm_` that has it.
     pub fn least_sm(self) -> u16 {
         use SpecialReg::*;

@@ -55,6 +55,7 @@ pub(super) fn check(module: &Module, kernel: &Kernel, inst: &Inst, errors: &mut 
         for operand in operands {
             check.operand(slot, operand, errors);
         }
+        check.sizes(slot, operands, errors);
     }
     check.duplicate_results(errors);
 }
@@ -84,7 +85,7 @@ impl Check<'_> {
         let source = slot.access == Access::Read;
         match (slot.shape, operand) {
             (_, Operand::None) if slot.optional => {}
-            (Shape::Value(ty) | Shape::Register(ty) | Shape::Move(ty), Operand::Reg(r)) => {
+            (Shape::Value(ty) | Shape::Register(ty) | Shape::Move(ty) | Shape::Small { ty, .. }, Operand::Reg(r)) => {
                 self.register(slot, *r, ty, false, errors);
             }
             (Shape::Wide(ty), Operand::Reg(r)) => self.register(slot, *r, ty, true, errors),
@@ -106,6 +107,9 @@ impl Check<'_> {
                 if self.constant_fits(slot, *bits, ty, errors) {
                     self.constant_range(slot, *bits, ty, least, most, errors);
                 }
+            }
+            (Shape::Small { ty, most }, Operand::Imm(bits)) => {
+                self.constant_range(slot, *bits, ty, 0, most.into(), errors);
             }
             (Shape::OneOf(ty, values), Operand::Imm(bits)) => {
                 if self.constant_fits(slot, *bits, ty, errors) && !values.iter().any(|&v| v as u64 == *bits) {
@@ -150,6 +154,21 @@ impl Check<'_> {
                 self.inst.form().name,
                 if relaxed { " (or wider)" } else { "" },
                 reg.class.declared()
+            );
+            self.report(Rule::OperandType, message, errors);
+        }
+    }
+
+    /// Registers of a vector have one size, wider than the element or not.
+    fn sizes(&self, slot: &Slot, operands: &[Operand], errors: &mut Errors) {
+        let mut registers = operands.iter().filter_map(|op| if let Operand::Reg(r) = op { Some(*r) } else { None });
+        let Some(first) = registers.next() else { return };
+        if let Some(other) = registers.find(|r| r.class.bits() != first.class.bits()) {
+            let message = format!(
+                "the elements of vector '{}' must have one size, and {first} has {} bits, {other} {}",
+                slot.name,
+                first.class.bits(),
+                other.class.bits()
             );
             self.report(Rule::OperandType, message, errors);
         }
@@ -250,6 +269,7 @@ fn wanted(shape: Shape, slot: &Slot) -> String {
     match shape {
         Shape::Value(ty) | Shape::Wide(ty) => format!("a {ty} register{constant}"),
         Shape::Register(ty) => format!("a {ty} register"),
+        Shape::Small { ty, most } => format!("a {ty} register or a constant from 0 to {most}"),
         Shape::Move(ty) => format!("a {ty} register, a constant, a special register or an address"),
         Shape::Predicate(_) => "a predicate register".to_owned(),
         Shape::Vector { ty, len, .. } => format!("{len} {ty} registers"),
@@ -322,6 +342,34 @@ mod tests {
         let (k, line) = one(k, "add.s32", &[r.into(), imm(1), imm(2)]);
         let message = k.reject(Rule::OperandType, line);
         assert!(message.contains("operand 'd' of add.s32 is a s32 and %rd0 is declared b64"), "{message}");
+    }
+
+    #[test]
+    fn vector_elements_of_two_sizes() {
+        let mut k = K::new();
+        let p = k.pointer("p", 8);
+        let (narrow, wide, address) = (k.reg(RegClass::B32), k.reg(RegClass::B64), k.reg(RegClass::B64));
+        k.i("ld.param.u64", &[address.into(), at(p, 0)]);
+        let (k, line) = one(k, "ld.global.v2.u32", &[narrow.into(), wide.into(), at(address, 0)]);
+        let message = k.reject(Rule::OperandType, line);
+        assert!(message.contains("%r0 has 32 bits, %rd0 64"), "{message}");
+    }
+
+    #[test]
+    fn a_constant_where_the_hardware_has_a_byte() {
+        let mut k = K::new();
+        let r = k.reg(RegClass::B32);
+        let (k, line) = one(k, "bfe.u32", &[r.into(), imm(7), imm(256), imm(1)]);
+        k.reject(Rule::ConstantRange, line);
+    }
+
+    #[test]
+    fn a_pair_of_halves_in_a_float_register() {
+        let mut k = K::new();
+        let (pair, float) = (k.reg(RegClass::B32), k.reg(RegClass::F32));
+        k.i("mov.f32", &[float.into(), imm(0)]);
+        let (k, line) = one(k, "abs.f16x2", &[pair.into(), float.into()]);
+        k.reject(Rule::OperandType, line);
     }
 
     #[test]

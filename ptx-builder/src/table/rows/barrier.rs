@@ -1,14 +1,15 @@
 //! Barriers, fences and waiting (PTX ISA 9.7.13.1 to 9.7.13.4, 9.7.13.13, 9.7.19.2).
 
 use super::{Alternatives, Builder, Spec, any, one, opt, spec, types};
-use crate::table::slot::{dst, dst_pred, src, src_pred};
+use crate::table::slot::{dst, dst_pred, small, src, src_pred};
 use crate::table::{Barrier, BarrierReduce, Fence, Meaning, Mod, Op, Scope};
 use crate::types::ScalarType::{Pred, U32};
 
 pub(super) fn rows(t: &mut Builder) {
     let aligned = |m: &[Mod]| m.contains(&Mod::Aligned);
     let maybe = || -> Vec<Alternatives> { vec![opt(&[Mod::Aligned])] };
-    let wait = |aligned| spec([src("a", U32), src("b", U32).optional()], Meaning::Barrier(Barrier::Sync { aligned }));
+    let wait =
+        |aligned| spec([small("a", U32, 15), src("b", U32).optional()], Meaning::Barrier(Barrier::Sync { aligned }));
     t.row(Op::BarSync, "9.7.13.1", "Waits for the block, or for b threads, at barrier a.", &[], |_| Some(wait(true)));
     t.row(
         Op::BarrierSync,
@@ -17,7 +18,7 @@ pub(super) fn rows(t: &mut Builder) {
         &maybe(),
         |m| Some(wait(aligned(m))),
     );
-    let arrive = |aligned| spec([src("a", U32), src("b", U32)], Meaning::Barrier(Barrier::Arrive { aligned }));
+    let arrive = |aligned| spec([small("a", U32, 15), src("b", U32)], Meaning::Barrier(Barrier::Arrive { aligned }));
     t.row(Op::BarArrive, "9.7.13.1", "Arrives at barrier a of b threads without waiting.", &[], |_| Some(arrive(true)));
     t.row(
         Op::BarrierArrive,
@@ -91,7 +92,7 @@ fn reduce(m: &[Mod], counted: bool, aligned: bool) -> Option<Spec> {
         Mod::And => BarrierReduce::And,
         _ => BarrierReduce::Or,
     };
-    let mut slots = vec![if counts { dst(U32) } else { dst_pred() }, src("a", U32)];
+    let mut slots = vec![if counts { dst(U32) } else { dst_pred() }, small("a", U32, 15)];
     if counted {
         slots.push(src("b", U32));
     }

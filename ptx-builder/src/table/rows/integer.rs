@@ -2,7 +2,7 @@
 
 use super::{Builder, any, binary, exact, one, opt, spec, ternary, ty, types, unary};
 use crate::table::lanes::{lane, with_bool, with_int};
-use crate::table::slot::{dst, src};
+use crate::table::slot::{dst, small, src};
 use crate::table::{Meaning, Mod, Op};
 use crate::types::ScalarType::{self, B32, B64, S16, S32, S64, U16, U32, U64};
 
@@ -242,7 +242,7 @@ fn fields(t: &mut Builder) {
                 }
             })
         });
-        Some(spec([dst(t), src("a", t), src("b", U32), src("c", U32)], Meaning::Lane(eval)))
+        Some(spec([dst(t), src("a", t), small("b", U32, 255), small("c", U32, 255)], Meaning::Lane(eval)))
     });
     let doc = "Puts the low d bits of a into b at bit c.";
     t.row(Op::Bfi, "9.7.1.20", doc, &[types(&[B32, B64])], |m| {
@@ -254,7 +254,7 @@ fn fields(t: &mut Builder) {
                 b & !mask | a.checked_shl(c).unwrap_or(0) & mask
             })
         });
-        let slots = [dst(t).named("f"), src("a", t), src("b", t), src("c", U32), src("d", U32)];
+        let slots = [dst(t).named("f"), src("a", t), src("b", t), small("c", U32, 255), small("d", U32, 255)];
         Some(spec(slots, Meaning::Lane(eval)))
     });
 }

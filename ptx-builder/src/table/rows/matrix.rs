@@ -4,12 +4,12 @@ use super::load_store::space;
 use super::{Builder, any, one, opt, spec, ty, types};
 use crate::table::slot::{Slot, address, vector};
 use crate::table::{Access, Matrix, Meaning, Mod, Op};
-use crate::types::ScalarType::{B16, B32, Bf16, F16, F32, S8, S32, U8};
+use crate::types::ScalarType::{B16, B32, Bf16, F16, F32, S8, S32, U8, U32};
 
-/// The slots of d = a b + c.
+/// The slots of d = a b + c. Packed elements are unsigned, not bits: ptxas takes no float registers for them.
 fn mma(d: Slot, a: u8, b: u8) -> [Slot; 4] {
     let c = Slot { name: "c", access: Access::Read, ..d };
-    [d, vector("a", Access::Read, B32, a, false), vector("b", Access::Read, B32, b, false), c]
+    [d, vector("a", Access::Read, U32, a, false), vector("b", Access::Read, U32, b, false), c]
 }
 
 pub(super) fn rows(t: &mut Builder) {
@@ -28,7 +28,7 @@ pub(super) fn rows(t: &mut Builder) {
             }
             let d = match acc {
                 F32 => vector("d", Access::Write, F32, 4, false),
-                _ => vector("d", Access::Write, B32, 2, false),
+                _ => vector("d", Access::Write, U32, 2, false),
             };
             Some(spec(mma(d, 4, 2), Meaning::Matrix(Matrix::FloatMma { input, acc })).since(70, 80))
         },

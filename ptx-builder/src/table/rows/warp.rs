@@ -49,7 +49,7 @@ pub(super) fn rows(t: &mut Builder) {
         "9.7.13.10",
         "The mask of the lanes with this lane's value.",
         &[one(Mod::Any), one(Mod::Sync), types(&[B32, B64])],
-        |m| Some(spec([dst(B32), src("a", ty(m, 0)), src("membermask", U32)], Meaning::Vote(Vote::MatchAny))),
+        |m| Some(spec([dst(U32), src("a", ty(m, 0)), src("membermask", U32)], Meaning::Vote(Vote::MatchAny))),
     );
     t.row(
         Op::MatchSync,
@@ -57,7 +57,7 @@ pub(super) fn rows(t: &mut Builder) {
         "The mask if all of its lanes have one value, else 0; p tells which.",
         &[one(Mod::All), one(Mod::Sync), types(&[B32, B64])],
         |m| {
-            let slots = [dst(B32), dst_pred().optional(), src("a", ty(m, 0)), src("membermask", U32)];
+            let slots = [dst(U32), dst_pred().optional(), src("a", ty(m, 0)), src("membermask", U32)];
             Some(spec(slots, Meaning::Vote(Vote::MatchAll)))
         },
     );
@@ -86,7 +86,7 @@ pub(super) fn rows(t: &mut Builder) {
         },
     );
     t.row(Op::ElectSync, "9.7.13.14", "Elects one lane of the mask; p holds there.", &[], |_| {
-        let slots = [dst(B32).optional(), dst_pred(), src("membermask", U32)];
+        let slots = [dst(U32).optional(), dst_pred(), src("membermask", U32)];
         Some(spec(slots, Meaning::Vote(Vote::Elect)).since(80, 90))
     });
 }
