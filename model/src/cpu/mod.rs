@@ -22,6 +22,8 @@ mod product;
 mod session;
 mod simd;
 mod team;
+#[cfg(test)]
+mod tests;
 mod vector;
 mod weights;
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// Turns of a waiting worker before it gives its core to others.
-const SPINS: u32 = 4096;
+const SPINS: u32 = 256;
 
 /// The workers of a model.
 pub(super) struct Team {

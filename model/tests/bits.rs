@@ -1,0 +1,78 @@
+//! One policy, one answer: the logits' bits do not depend on threads, instruction set or batch.
+
+mod common;
+
+use common::{bits, logits, model, tokens};
+use ptxgen_dsl::precision::Policy;
+use ptxgen_model::{
+    Engine, EngineError, LogitRows,
+    cpu::{CpuModel, CpuOptions, KvType, LoadError, SimdLevel},
+};
+
+#[test]
+fn threads_levels_and_batches_give_the_same_bits() {
+    let (gguf, tokens) = (model(), tokens("tiny.tokens-64.i32"));
+    for policy in Policy::EXACT {
+        for kv in [KvType::F32, KvType::F16] {
+            let base = CpuOptions { policy, threads: Some(1), simd: Some(SimdLevel::best()), kv };
+            let expected = bits(&logits(&gguf, base, &tokens, 64));
+            for threads in [1, 2, 3] {
+                for batch in [1, 7, 64] {
+                    let found = logits(&gguf, CpuOptions { threads: Some(threads), ..base }, &tokens, batch);
+                    assert!(bits(&found) == expected, "{policy}, KV {kv}, {threads} threads, batch {batch}");
+                }
+            }
+            // Without fused multiply-add in hardware the scalar level takes its time.
+            let few = &tokens[..6];
+            for level in SimdLevel::ALL.into_iter().filter(|l| l.is_available()) {
+                let found = logits(&gguf, CpuOptions { simd: Some(level), ..base }, few, 4);
+                assert!(bits(&found)[..] == expected[..found.len()], "{policy}, KV {kv}, {level}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_caches_type_is_another_function() {
+    let (gguf, tokens) = (model(), tokens("tiny.tokens-64.i32"));
+    let run = |kv| logits(&gguf, CpuOptions { kv, ..CpuOptions::default() }, &tokens, 64);
+    let (wide, narrow) = (run(KvType::F32), run(KvType::F16));
+    assert!(bits(&wide) != bits(&narrow));
+    assert!(common::cosine(&wide, &narrow) > 0.9999);
+}
+
+#[test]
+fn a_session_rewinds_and_refuses_what_it_cannot_do() {
+    let (gguf, tokens) = (model(), tokens("tiny.tokens-64.i32"));
+    let model = CpuModel::load(&gguf, CpuOptions::default()).unwrap();
+    let mut session = model.new_session(10).unwrap();
+    let first = session.forward(&tokens[..10], LogitRows::Last).unwrap().to_vec();
+    let full = session.forward(&tokens[..1], LogitRows::Last).unwrap_err();
+    assert_eq!(full, EngineError::Full { tokens: 1, position: 10, capacity: 10 });
+    session.rewind(4);
+    assert_eq!(session.position(), 4);
+    assert_eq!(session.forward(&[], LogitRows::Last).unwrap_err(), EngineError::NoTokens);
+    let unknown = session.forward(&[1, 4096], LogitRows::Last).unwrap_err();
+    assert_eq!(unknown.to_string(), "token 4096 at position 5 is outside the vocabulary of 4096");
+    let again = session.forward(&tokens[4..10], LogitRows::Last).unwrap();
+    assert_eq!(bits(again), bits(&first));
+    assert!(matches!(model.new_session(5000), Err(LoadError::Context { asked: 5000, context: 4096 })));
+}
+
+#[test]
+fn nan_in_a_router_names_the_layer() {
+    // The embedding of token 5 becomes NaN: its d is at the row's start.
+    let mut bytes = ptxgen_model::bundled_bytes().unwrap().to_vec();
+    let gguf = model();
+    let embedding = gguf.tensor("token_embd.weight").unwrap();
+    let row = embedding.outer(5).data;
+    let at = row.as_ptr().addr() - ptxgen_model::bundled_bytes().unwrap().as_ptr().addr();
+    bytes[at..at + 2].copy_from_slice(&0x7e00u16.to_le_bytes());
+    let gguf = ptxgen_model::gguf::Gguf::from_bytes("nan.gguf", &bytes).unwrap();
+    let model = CpuModel::load(&gguf, CpuOptions::default()).unwrap();
+    let mut session = model.new_session(8).unwrap();
+    let error = session.forward(&[1, 5, 2], LogitRows::Last).unwrap_err();
+    assert_eq!(error, EngineError::NanInRouter { layer: 0, expert: 0, position: 1 });
+    assert!(error.to_string().starts_with("layer 0: the router logit of expert 0 is NaN at position 1"));
+    assert_eq!(session.position(), 0);
+}
