@@ -51,6 +51,28 @@ pub enum EngineError {
         /// The first position with one.
         position: usize,
     },
+    /// A kernel could not be made, or did something wrong.
+    #[error("{kernel}: {message}")]
+    Kernel {
+        /// The kernel.
+        kernel: String,
+        /// What went wrong.
+        message: String,
+    },
+}
+
+/// Checks the tokens of a forward: some, all in the vocabulary, room for them.
+pub(crate) fn check_tokens(tokens: &[u32], position: usize, capacity: usize, vocab: usize) -> Result<(), EngineError> {
+    if tokens.is_empty() {
+        return Err(EngineError::NoTokens);
+    }
+    if tokens.len() > capacity - position {
+        return Err(EngineError::Full { tokens: tokens.len(), position, capacity });
+    }
+    match tokens.iter().position(|&t| t as usize >= vocab) {
+        None => Ok(()),
+        Some(i) => Err(EngineError::Token { token: tokens[i], position: position + i, vocab }),
+    }
 }
 
 /// A sequence on a device: the KV cache, and the forward that extends it.

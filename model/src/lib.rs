@@ -5,6 +5,7 @@ pub mod config;
 pub mod cpu;
 mod engine;
 pub mod gguf;
+pub mod interp;
 mod likelihood;
 mod sample;
 mod suggest;

@@ -8,6 +8,7 @@ use ptxgen_model::{
     Engine, Qwen3MoeConfig,
     cpu::{CpuModel, CpuOptions, KvType},
     gguf::Gguf,
+    interp::InterpModel,
 };
 
 /// Options of every command that runs a model.
@@ -43,38 +44,42 @@ enum Device {
 }
 
 /// A model on its device.
-pub struct Model<'g>(CpuModel<'g>);
+pub enum Model<'g> {
+    /// On the CPU.
+    Cpu(CpuModel<'g>),
+    /// In the interpreter.
+    Interp(InterpModel<'g>),
+}
 
 impl<'g> Model<'g> {
     /// Prepares a model for the device that was asked for.
     pub fn load(gguf: &'g Gguf, args: &DeviceArgs) -> anyhow::Result<Self> {
+        let policy = Policy::new(args.act, args.acc);
         match args.device {
             Device::Cpu => {}
             Device::Auto => eprintln!("note: no GPU support in this build yet; running on the CPU"),
             Device::Cuda => {
                 return Err(Usage("--device cuda: no GPU support in this build yet; use --device cpu".into()).into());
             }
-            Device::Interp => {
-                let text = "--device interp: this build has no generated kernels for a model yet; use --device cpu";
-                return Err(Usage(text.into()).into());
-            }
+            Device::Interp => return Ok(Self::Interp(InterpModel::load(gguf, policy, args.kv)?)),
         }
-        let options = CpuOptions {
-            policy: Policy::new(args.act, args.acc),
-            threads: args.threads.map(Into::into),
-            simd: None,
-            kv: args.kv,
-        };
-        Ok(Self(CpuModel::load(gguf, options)?))
+        let options = CpuOptions { policy, threads: args.threads.map(Into::into), simd: None, kv: args.kv };
+        Ok(Self::Cpu(CpuModel::load(gguf, options)?))
     }
 
     /// The model's hyperparameters.
     pub fn config(&self) -> &Qwen3MoeConfig {
-        self.0.config()
+        match self {
+            Self::Cpu(model) => model.config(),
+            Self::Interp(model) => model.config(),
+        }
     }
 
     /// An empty sequence with room for `capacity` tokens.
     pub fn session(&self, capacity: usize) -> anyhow::Result<Box<dyn Engine + '_>> {
-        Ok(Box::new(self.0.new_session(capacity)?))
+        Ok(match self {
+            Self::Cpu(model) => Box::new(model.new_session(capacity)?),
+            Self::Interp(model) => Box::new(model.new_session(capacity)?),
+        })
     }
 }

@@ -6,7 +6,7 @@ use super::{
     forward::{Batch, Buffers},
 };
 use crate::{
-    engine::{Engine, EngineError, LogitRows},
+    engine::{Engine, EngineError, LogitRows, check_tokens},
     trace::Trace,
 };
 use ptxgen_dsl::{
@@ -39,20 +39,6 @@ impl<'m, 'g> CpuSession<'m, 'g> {
             rope: RopeTable::new(c.head_dim, f64::from(c.rope_base), capacity),
             buffers: Buffers::new(model, BATCH.min(capacity)),
             logits: Vec::new(),
-        }
-    }
-
-    fn check(&self, tokens: &[u32]) -> Result<(), EngineError> {
-        let vocab = self.model.config.vocab;
-        if tokens.is_empty() {
-            return Err(EngineError::NoTokens);
-        }
-        if tokens.len() > self.capacity - self.position {
-            return Err(EngineError::Full { tokens: tokens.len(), position: self.position, capacity: self.capacity });
-        }
-        match tokens.iter().position(|&t| t as usize >= vocab) {
-            None => Ok(()),
-            Some(i) => Err(EngineError::Token { token: tokens[i], position: self.position + i, vocab }),
         }
     }
 }
@@ -89,7 +75,7 @@ impl Engine for CpuSession<'_, '_> {
         rows: LogitRows,
         mut trace: Option<&mut Trace<'_>>,
     ) -> Result<&[f32], EngineError> {
-        self.check(tokens)?;
+        check_tokens(tokens, self.position, self.capacity, self.vocab())?;
         let vocab = self.vocab();
         self.logits.clear();
         self.logits.resize(vocab * if rows == LogitRows::All { tokens.len() } else { 1 }, 0.0);
