@@ -158,6 +158,16 @@ impl Order {
         members().for_each(|l| pairs[l] = row);
     }
 
+    /// Whether an access by any lane of `warp` at `time` is ordered before
+    /// what every lane of `by` does now.
+    #[inline]
+    pub fn is_ordered_for_all(&self, warp: u32, time: u32, by: u32) -> bool {
+        if warp == by {
+            return time < self.base[by as usize];
+        }
+        time < self.seen[by as usize * self.warps + warp as usize]
+    }
+
     /// Whether an access by `(warp, lane)` at `time` is ordered before what
     /// `(by, by_lane)` does now.
     #[inline]

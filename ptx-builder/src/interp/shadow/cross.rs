@@ -38,20 +38,19 @@ pub(in crate::interp) struct CrossConflict {
 impl Trace {
     /// What remains of a block's marks; `None` where there are none.
     pub fn new(block: u64, cells: &Cells, order: Order) -> Option<Trace> {
-        let mut spans = Vec::new();
-        for (start, size, cell) in cells.touched() {
-            let end = start + u64::from(size);
-            spans.extend(cell.marks().map(|&mark| Span { start, end, mark }));
-        }
-        let key =
-            |s: &Span| (s.mark.write, s.mark.pc, s.mark.thread / 32, s.mark.time, s.mark.strong, s.mark.read_only);
-        spans.sort_by_key(|s| (key(s), s.start));
-        spans.dedup_by(|b, a| {
-            let same = key(a) == key(b) && a.end >= b.start;
-            if same {
-                a.end = a.end.max(b.end);
+        let mut spans: Vec<Span> = Vec::new();
+        // Those that the next bytes may continue, by their place in `spans`.
+        let mut open: Vec<usize> = Vec::new();
+        let key = |m: &Mark| (m.write, m.pc, m.thread / 32, m.time, m.strong, m.read_only);
+        cells.for_each(|start, size, mark| {
+            open.retain(|&i| spans[i].end >= start);
+            match open.iter().find(|&&i| key(&spans[i].mark) == key(mark)) {
+                Some(&i) => spans[i].end = start + size,
+                None => {
+                    open.push(spans.len());
+                    spans.push(Span { start, end: start + size, mark: *mark });
+                }
             }
-            same
         });
         spans.shrink_to_fit();
         (!spans.is_empty()).then_some(Trace { block, spans, order })

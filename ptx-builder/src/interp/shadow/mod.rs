@@ -23,10 +23,11 @@
 mod cells;
 mod clock;
 mod cross;
+mod pages;
 
-pub(super) use cells::{Cells, Conflict};
 pub(super) use clock::{Known, Order, Snapshot, merge_known};
 pub(super) use cross::{CrossConflict, Trace, conflicts};
+pub(super) use pages::{Cells, Conflict};
 
 use crate::table::Scope;
 

@@ -1,0 +1,228 @@
+//! The marks of a space: pages of lines, and cells where lines are not enough.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::cells::{Cell, Mark, update, update_line};
+use super::{Access, By, Order, Strength};
+use crate::interp::warp::lanes;
+use crate::table::WARP;
+
+/// Bytes a page; a page is made when it is first touched.
+const PAGE: u64 = 4096;
+/// Bytes a line.
+const LINE: u64 = 32;
+
+/// The marks on one line. As long as warps access it as a whole, each lane its
+/// bytes in a row, one cell says it all.
+enum Line {
+    Whole(Cell),
+    /// Cells of 4 bytes each, or of one byte once a narrower access has come.
+    Parts(Box<[Cell]>),
+}
+
+impl Line {
+    /// The cells of a line, as wide as they are or as an access of `bytes` needs.
+    fn parts(&mut self, bytes: u32) -> &mut [Cell] {
+        let narrow = match self {
+            Line::Whole(cell) => bytes < 4 || cell.marks().any(|m| m.shift < 2),
+            Line::Parts(cells) => bytes < 4 && cells.len() < LINE as usize,
+        };
+        if narrow || matches!(self, Line::Whole(_)) {
+            let size = if narrow { 1 } else { 4 };
+            let offsets = (0..LINE as u32).step_by(size);
+            *self = Line::Parts(match self {
+                Line::Whole(cell) if cell.is_empty() => offsets.map(|_| Cell::default()).collect(),
+                Line::Whole(cell) => offsets.map(|offset| cell.part(offset)).collect(),
+                Line::Parts(cells) => cells.iter().flat_map(|c| [*c; 4]).collect(),
+            });
+        }
+        match self {
+            Line::Parts(cells) => cells,
+            Line::Whole(cell) => std::slice::from_mut(cell),
+        }
+    }
+}
+
+type Page = Box<[Line]>;
+
+/// Page numbers are spread well by one multiplication.
+#[derive(Default)]
+pub(in crate::interp) struct PageHasher(u64);
+
+impl Hasher for PageHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for &b in bytes {
+            self.write_u64(u64::from(b));
+        }
+    }
+    fn write_u64(&mut self, x: u64) {
+        self.0 = (self.0 ^ x).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+}
+
+/// The marks of one space.
+#[derive(Default)]
+pub(in crate::interp) struct Cells {
+    index: HashMap<u64, u32, BuildHasherDefault<PageHasher>>,
+    pages: Vec<Page>,
+    /// The page used last.
+    last: Option<(u64, u32)>,
+}
+
+/// Two accesses that clash.
+pub(in crate::interp) struct Conflict {
+    pub lane: u32,
+    pub address: u64,
+    pub other: Mark,
+    /// Data of the read-only path was written, however ordered.
+    pub read_only: bool,
+}
+
+/// The lanes of a mask, if they access their bytes in a row, from the first
+/// lane on and in whole lines: the first lane and address, and the bytes.
+fn whole_lines(mask: u32, at: &[u64; WARP], bytes: u32) -> Option<(u32, u64, u64)> {
+    let first = mask.trailing_zeros();
+    let n = mask.count_ones();
+    let run = mask.checked_shr(first)?;
+    let start = at[first as usize];
+    let total = u64::from(n * bytes);
+    let fits = start.is_multiple_of(LINE) && total.is_multiple_of(LINE) && (n == 32 || run == (1 << n) - 1);
+    let in_row = || (0..n).all(|i| at[(first + i) as usize] == start.wrapping_add(u64::from(i * bytes)));
+    (fits && in_row()).then_some((first, start, total))
+}
+
+impl Cells {
+    fn line(&mut self, address: u64) -> &mut Line {
+        let number = address / PAGE;
+        let i = match self.last {
+            Some((last, i)) if last == number => i,
+            _ => {
+                let pages = &mut self.pages;
+                let i = *self.index.entry(number).or_insert_with(|| {
+                    pages.push((0..PAGE / LINE).map(|_| Line::Whole(Cell::default())).collect());
+                    pages.len() as u32 - 1
+                });
+                self.last = Some((number, i));
+                i
+            }
+        };
+        &mut self.pages[i as usize][(address % PAGE / LINE) as usize]
+    }
+
+    /// Marks a warp's access and reports clashes, at most one a lane and line.
+    /// `values` are what each lane writes.
+    #[allow(clippy::too_many_arguments)] // the parts of one access
+    pub fn access(
+        &mut self,
+        order: &Order,
+        by: By,
+        mask: u32,
+        at: &[u64; WARP],
+        bytes: u32,
+        access: Access,
+        values: Option<&[u128; WARP]>,
+        mut clash: impl FnMut(Conflict),
+    ) {
+        let strong = match access.strength {
+            Strength::Weak => None,
+            Strength::Strong(scope) => Some(scope),
+        };
+        let mark = Mark {
+            time: order.now(by.warp),
+            pc: by.pc,
+            thread: (by.warp * 32) as u16,
+            serial: by.serial,
+            strong,
+            read_only: access.read_only,
+            write: access.write,
+            shift: bytes.trailing_zeros() as u8,
+        };
+        if let Some((first, start, total)) = whole_lines(mask, at, bytes) {
+            for offset in (0..total).step_by(LINE as usize) {
+                let lane = first + (offset as u32 >> mark.shift);
+                let whole = Mark { thread: mark.thread + lane as u16, ..mark };
+                let line = self.line(start + offset);
+                let done = match line {
+                    Line::Whole(cell) => update_line(cell, &whole, order),
+                    Line::Parts(_) => false,
+                };
+                if done {
+                    continue;
+                }
+                let lanes_in_line = (LINE as u32 / bytes).max(1);
+                let mut clean = true;
+                for lane in lane..lane + lanes_in_line {
+                    let found = mark_lane(line, order, &mark, lane, at[lane as usize], bytes, values);
+                    clean &= found.is_none();
+                    found.into_iter().for_each(&mut clash);
+                }
+                if clean && access.write && strong.is_none() {
+                    let mut cell = Cell::default();
+                    update_line(&mut cell, &whole, order);
+                    *line = Line::Whole(cell);
+                }
+            }
+            return;
+        }
+        for lane in lanes(representatives(mask, at, &access)) {
+            let line = self.line(at[lane]);
+            mark_lane(line, order, &mark, lane as u32, at[lane], bytes, values).into_iter().for_each(&mut clash);
+        }
+    }
+
+    /// Calls `f` with every mark, its first address and its size, by address.
+    pub fn for_each(&self, mut f: impl FnMut(u64, u64, &Mark)) {
+        let mut numbers: Vec<(u64, u32)> = self.index.iter().map(|(&number, &i)| (number, i)).collect();
+        numbers.sort_unstable();
+        for (number, i) in numbers {
+            for (k, line) in self.pages[i as usize].iter().enumerate() {
+                let (cells, start) = match line {
+                    Line::Whole(cell) => (std::slice::from_ref(cell), number * PAGE + k as u64 * LINE),
+                    Line::Parts(cells) => (&cells[..], number * PAGE + k as u64 * LINE),
+                };
+                let size = LINE / cells.len() as u64;
+                for (j, cell) in cells.iter().enumerate() {
+                    cell.marks().for_each(|mark| f(start + j as u64 * size, size, mark));
+                }
+            }
+        }
+    }
+}
+
+/// Where all lanes access one place without writing different values, the
+/// first and the last stand for all: one of them clashes with whatever does.
+fn representatives(mask: u32, at: &[u64; WARP], access: &Access) -> u32 {
+    let first = mask.trailing_zeros() & 31;
+    let last = 31 - mask.leading_zeros().min(31);
+    let weak_write = access.write && access.strength == Strength::Weak;
+    if weak_write || at[first as usize] != at[last as usize] || lanes(mask).any(|l| at[l] != at[first as usize]) {
+        return mask;
+    }
+    mask & (1 << first | 1 << last)
+}
+
+/// Marks one lane's access.
+fn mark_lane(
+    line: &mut Line,
+    order: &Order,
+    mark: &Mark,
+    lane: u32,
+    address: u64,
+    bytes: u32,
+    values: Option<&[u128; WARP]>,
+) -> Option<Conflict> {
+    let mark = Mark { thread: mark.thread + lane as u16, ..*mark };
+    let cells = line.parts(bytes);
+    let size = LINE as usize / cells.len();
+    let first = (address % LINE) as usize / size;
+    let n = (bytes as usize / size).max(1);
+    let mut found = None;
+    for cell in &mut cells[first..first + n] {
+        found = found.or(update(cell, &mark, order, lane, values));
+    }
+    found.map(|(other, read_only)| Conflict { lane, address, other, read_only })
+}
