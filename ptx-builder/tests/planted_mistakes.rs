@@ -243,3 +243,37 @@ fn shared_memory_that_nobody_wrote() {
     });
     found(&run(&bad), FindingKind::Uninitialized, "uninitialized");
 }
+
+#[test]
+fn two_lanes_that_write_one_place() {
+    let bad = input_output(|k, x, y| {
+        let i = k.thread_x();
+        let value = x.at(i).load(k);
+        y.at(i & 31).store(k, value); // planted: one place
+    });
+    found(&run(&bad), FindingKind::Race, "one place");
+}
+
+#[test]
+fn data_that_is_read_before_its_copy_is_waited_for() {
+    let bad = input_output(|k, x, y| {
+        let tile = k.shared_aligned::<f32>(64, 16);
+        let i = k.thread_x();
+        k.copy_async(tile.at(i), x.at(i), AsyncBytes::B4);
+        k.copy_async_commit();
+        let value = tile.at(i).load(k); // planted: not waited for
+        k.copy_async_wait(0);
+        y.at(i).store(k, value);
+    });
+    found(&run(&bad), FindingKind::AsyncPending, "not waited for");
+}
+
+#[test]
+fn a_vector_at_an_address_that_only_a_run_knows() {
+    let bad = input_output(|k, x, y| {
+        let i = k.thread_x() & 7;
+        let four = x.at(i).load_vec::<4>(k); // planted: odd vector
+        y.at(0).store(k, four[0]);
+    });
+    found(&run(&bad), FindingKind::Misaligned, "odd vector");
+}

@@ -4,6 +4,7 @@ mod asynchronous;
 mod common;
 mod compute;
 mod faults;
+mod fuzz;
 mod matrix;
 mod nvcc;
 mod races;
