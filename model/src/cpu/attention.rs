@@ -189,23 +189,42 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
             for (s, p) in p.as_chunks_mut::<LANES>().0.iter_mut().enumerate().take(n.div_ceil(LANES)) {
                 let keys = &keys[(c * CHUNK + s * LANES) * hd..][..LANES * hd];
                 groups.clear();
-                for (q, keys) in q.chunks(4).zip(keys.chunks(4 * LANES)) {
-                    let mut score = [A::ZERO; LANES];
-                    for (&q, k) in q.iter().zip(keys.as_chunks::<LANES>().0) {
-                        let (q, k) = (A::from_f32(q), E::widen::<I>(*k));
-                        for l in 0..LANES {
-                            score[l] = q.fma(A::from_f32(k[l]), score[l]);
+                if hd.is_multiple_of(16) {
+                    // Four groups at once are a subtree of their own.
+                    for (q, keys) in q.as_chunks::<16>().0.iter().zip(keys.chunks_exact(16 * LANES)) {
+                        let mut parts = [[A::ZERO; LANES]; 4];
+                        for g in 0..4 {
+                            group::<I, A, E>(&q[4 * g..4 * g + 4], &keys[4 * g * LANES..], &mut parts[g]);
                         }
+                        let [a, b, c, d] = parts;
+                        let mut sum = [A::ZERO; LANES];
+                        for l in 0..LANES {
+                            sum[l] = (a[l] + b[l]) + (c[l] + d[l]);
+                        }
+                        groups.push(sum);
                     }
-                    groups.push(score);
+                } else {
+                    for (q, keys) in q.chunks(4).zip(keys.chunks(4 * LANES)) {
+                        let mut score = [A::ZERO; LANES];
+                        group::<I, A, E>(q, keys, &mut score);
+                        groups.push(score);
+                    }
                 }
                 let scores = groups.finish();
                 for l in 0..LANES {
                     p[l] = scores[l] * scale;
                 }
             }
-            let mut m = p[0];
-            for &s in &p[1..n] {
+            let first = p[0];
+            p[n..].fill(first);
+            let mut most = [p[0]; LANES];
+            for scores in p.as_chunks::<LANES>().0 {
+                for l in 0..LANES {
+                    most[l] = most[l].larger(scores[l]);
+                }
+            }
+            let mut m = most[0];
+            for s in most {
                 m = m.larger(s);
             }
             for p in &mut p {
@@ -248,6 +267,17 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
             for (y, o) in out.iter_mut().zip(groups.finish()) {
                 *y = (o / l).to_f32();
             }
+        }
+    }
+}
+
+/// The chain of up to 4 dimensions, for 16 positions.
+#[inline(always)]
+fn group<I: Isa, A: Accumulator, E: Element>(q: &[f32], keys: &[E], score: &mut [A; LANES]) {
+    for (&q, k) in q.iter().zip(keys.as_chunks::<LANES>().0) {
+        let (q, k) = (A::from_f32(q), E::widen::<I>(*k));
+        for l in 0..LANES {
+            score[l] = q.fma(A::from_f32(k[l]), score[l]);
         }
     }
 }

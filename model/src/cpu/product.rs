@@ -14,6 +14,9 @@ use std::{marker::PhantomData, ops::Range};
 /// Rows that stay in the nearest cache while several vectors go over them.
 const ROWS: usize = 32;
 
+/// Bytes between what is multiplied and what is fetched.
+const AHEAD: usize = 4096;
+
 /// Multiplies rows `range` of `w` with the vectors in `slots`. `out(i, rows)` is the place of the
 /// results of vector i for these rows, [`ROWS`] at most.
 ///
@@ -100,6 +103,12 @@ impl<A: Accumulator, F: QuantizedBlocks, const T: usize> Kernel for Quantized<'_
         let mut trees = if blocks > 1 { Some([TreeSum::<A, TILE>::new(); T]) } else { None };
         for first in rows.clone().step_by(TILE) {
             let mut results = [[A::ZERO; TILE]; T];
+            // Rows are read in order, and too short for the hardware to notice in time.
+            let row = w.row(first);
+            let tile = row.as_ptr().wrapping_add(AHEAD.max(TILE * row.len()));
+            for line in (0..TILE * row.len()).step_by(64) {
+                I::prefetch(tile.wrapping_add(line));
+            }
             for b in 0..blocks {
                 // The last tile repeats the last row.
                 let mut block = [F::block(&w, first, b); TILE];

@@ -6,8 +6,9 @@
 use std::{
     cell::UnsafeCell,
     ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
-        Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -15,10 +16,14 @@ use std::{
 /// Turns of a waiting worker before it gives its core to others.
 const SPINS: u32 = 256;
 
+/// Turns that a worker waits for the next forward before it sleeps: waking it takes as long as a
+/// few layers of a small model, and in decoding the next token comes at once.
+const LINGER: u32 = 20_000;
+
 /// The workers of a model.
 pub(super) struct Team {
     /// All workers but the caller's own thread; none with one thread.
-    pool: Option<rayon::ThreadPool>,
+    helpers: Option<(rayon::ThreadPool, Arc<Station>)>,
     threads: usize,
     /// One forward at a time: workers of two that interleave would wait for each other.
     busy: Mutex<()>,
@@ -26,16 +31,20 @@ pub(super) struct Team {
 
 impl Team {
     pub(super) fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let pool = match threads {
+        let helpers = match threads {
             0 | 1 => None,
-            n => Some(
-                rayon::ThreadPoolBuilder::new()
+            n => {
+                let pool = rayon::ThreadPoolBuilder::new()
                     .num_threads(n - 1)
                     .thread_name(|i| format!("ptxgen-cpu-{}", i + 1))
-                    .build()?,
-            ),
+                    .build()?;
+                let station = Arc::new(Station::default());
+                let at = station.clone();
+                pool.spawn_broadcast(move |context| at.serve(context.index() + 1));
+                Some((pool, station))
+            }
         };
-        Ok(Self { pool, threads: threads.max(1), busy: Mutex::new(()) })
+        Ok(Self { helpers, threads: threads.max(1), busy: Mutex::new(()) })
     }
 
     pub(super) fn threads(&self) -> usize {
@@ -46,19 +55,128 @@ impl Team {
     pub(super) fn run(&self, work: impl Fn(&Worker<'_>) + Sync) {
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         let barrier = Barrier::new(self.threads);
-        let worker = |index| {
-            let guard = PoisonOnPanic(&barrier);
-            work(&Worker { index, barrier: &barrier });
-            std::mem::forget(guard);
+        let worker = |index: usize| {
+            let done = catch_unwind(AssertUnwindSafe(|| work(&Worker { index, barrier: &barrier })));
+            if done.is_err() {
+                barrier.poisoned.store(true, Ordering::Relaxed);
+            }
+            done
         };
-        match &self.pool {
-            None => worker(0),
-            Some(pool) => pool.in_place_scope(|scope| {
-                scope.spawn_broadcast(|_, context| worker(context.index() + 1));
-                worker(0);
-            }),
+        let Some((_, station)) = &self.helpers else {
+            worker(0).unwrap_or_else(|panic| resume_unwind(panic));
+            return;
+        };
+        // A helper's panic has been printed; it ends the forward below.
+        let help = |index: usize| drop(worker(index));
+        let mine = station.call(&help, self.threads - 1, || worker(0));
+        mine.unwrap_or_else(|panic| resume_unwind(panic));
+        assert!(!barrier.poisoned.load(Ordering::Relaxed), "a worker of the forward panicked");
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        if let Some((_, station)) = &self.helpers {
+            station.post(Call::End);
         }
     }
+}
+
+type Help = dyn Fn(usize) + Sync;
+
+/// What helpers are called for.
+#[derive(Clone, Copy)]
+enum Call {
+    Nothing,
+    /// A function that lives until all helpers are done.
+    Work(*const Help),
+    End,
+}
+
+/// Where helpers wait for work.
+struct Station {
+    /// Counts the calls, so that waiting needs no lock.
+    calls: Line<AtomicUsize>,
+    done: Line<AtomicUsize>,
+    call: Mutex<Call>,
+    posted: Condvar,
+}
+
+// SAFETY: the pointer in `call` is to a `Sync` function.
+unsafe impl Send for Station {}
+// SAFETY: as above; it is read under the lock.
+unsafe impl Sync for Station {}
+
+impl Default for Station {
+    fn default() -> Self {
+        Self {
+            calls: Line(AtomicUsize::new(0)),
+            done: Line(AtomicUsize::new(0)),
+            call: Mutex::new(Call::Nothing),
+            posted: Condvar::new(),
+        }
+    }
+}
+
+impl Station {
+    fn post(&self, call: Call) {
+        let mut current = self.call.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = call;
+        self.calls.0.fetch_add(1, Ordering::Release);
+        drop(current);
+        self.posted.notify_all();
+    }
+
+    /// Calls all helpers to `work`, does `mine` meanwhile, and returns when all are done. Neither
+    /// may unwind.
+    fn call<R>(&self, work: &(dyn Fn(usize) + Sync), helpers: usize, mine: impl FnOnce() -> R) -> R {
+        self.done.0.store(0, Ordering::Relaxed);
+        // SAFETY: only the lifetime is changed; `work` is borrowed until this function returns,
+        // and then no helper uses it any more.
+        let work: *const Help = unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const Help>(work) };
+        self.post(Call::Work(work));
+        let result = mine();
+        let mut spins = 0;
+        while self.done.0.load(Ordering::Acquire) < helpers {
+            pause(&mut spins);
+        }
+        result
+    }
+
+    /// A helper's life.
+    fn serve(&self, index: usize) {
+        let mut seen = 0;
+        loop {
+            let mut turns = 0;
+            while self.calls.0.load(Ordering::Acquire) == seen && turns < LINGER {
+                turns += 1;
+                if turns % SPINS == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
+            }
+            let mut call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
+            while self.calls.0.load(Ordering::Relaxed) == seen {
+                call = self.posted.wait(call).unwrap_or_else(PoisonError::into_inner);
+            }
+            seen = self.calls.0.load(Ordering::Relaxed);
+            let current = *call;
+            drop(call);
+            match current {
+                Call::Nothing => {}
+                Call::Work(work) => {
+                    // SAFETY: the caller waits for `done`, so the function is alive.
+                    unsafe { (*work)(index) };
+                    self.done.0.fetch_add(1, Ordering::Release);
+                }
+                Call::End => return,
+            }
+        }
+    }
+}
+
+/// A turn of waiting.
+#[inline]
+fn pause(spins: &mut u32) {
+    *spins += 1;
+    if *spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
 }
 
 /// One of the threads of [`Team::run`].
@@ -118,18 +236,8 @@ impl Barrier {
         while self.generation.0.load(Ordering::Acquire) == generation {
             // A worker that panicked never comes; going on would wait for it for ever.
             assert!(!self.poisoned.load(Ordering::Relaxed), "another worker of the forward panicked");
-            spins += 1;
-            if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+            pause(&mut spins);
         }
-    }
-}
-
-/// Dropped only while a worker unwinds.
-struct PoisonOnPanic<'a>(&'a Barrier);
-
-impl Drop for PoisonOnPanic<'_> {
-    fn drop(&mut self) {
-        self.0.poisoned.store(true, Ordering::Relaxed);
     }
 }
 

@@ -13,7 +13,17 @@ pub(super) fn tree_in_place<A: Accumulator>(t: &mut [A]) -> A {
     let mut n = t.len();
     while n > 1 {
         n /= 2;
-        for i in 0..n {
+        let mut done = 0;
+        // In arrays of their own, which the compiler knows not to overlap.
+        while done + 16 <= n {
+            let mut pairs = [A::ZERO; 32];
+            pairs.copy_from_slice(&t[2 * done..2 * done + 32]);
+            for i in 0..16 {
+                t[done + i] = pairs[2 * i] + pairs[2 * i + 1];
+            }
+            done += 16;
+        }
+        for i in done..n {
             t[i] = t[2 * i] + t[2 * i + 1];
         }
     }

@@ -104,6 +104,12 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch(at: *const u8) {
+        // SAFETY: a prefetch touches no memory.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
     fn f16<const N: usize>(bits: [u16; N]) -> [f32; N] {
         // SAFETY: only `enter` makes this level's code run, with F16C.
         unsafe { x86::f16(bits) }

@@ -89,6 +89,8 @@ pub(super) trait Isa {
     fn q6k<const T: usize>(w: [Q6K<'_>; TILE], x: [&Q8KBlock; T]) -> [Sums; T];
     /// Byte i of group g becomes byte g of row i.
     fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16];
+    /// Asks for the cache line at an address, which need not be valid.
+    fn prefetch(at: *const u8);
     /// Widens f16 values.
     fn f16<const N: usize>(bits: [u16; N]) -> [f32; N];
 }

@@ -42,6 +42,9 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
+    fn prefetch(_: *const u8) {}
+
+    #[inline(always)]
     fn f16<const N: usize>(bits: [u16; N]) -> [f32; N] {
         bits.map(|b| half::f16::from_bits(b).to_f32())
     }
