@@ -80,6 +80,9 @@ impl Dequantize for Q6K<'static> {
     }
 }
 
+/// The parameters: blocks of the format, and 256 f32 for each.
+pub type DequantizeArgs = (In<u8>, Out<f32>);
+
 /// Writes out `blocks` blocks as f32, a warp to a block: the contract's
 /// "Dequantization".
 ///
@@ -88,7 +91,7 @@ impl Dequantize for Q6K<'static> {
 pub fn dequantize<F: Dequantize>(
     name: &'static str,
     blocks: u32,
-) -> Result<Launchable<(In<u8>, Out<f32>)>, CatalogueError> {
+) -> Result<Launchable<DequantizeArgs>, CatalogueError> {
     if blocks == 0 || blocks > 1 << 22 {
         let expected = "1 to 4,194,304 superblocks";
         return Err(CatalogueError::Shape {
@@ -99,18 +102,17 @@ pub fn dequantize<F: Dequantize>(
         });
     }
     let warps = 8;
-    let kernel =
-        kernel::<(In<u8>, Out<f32>)>(&format!("{}_{blocks}", name.replace('-', "_")), ["w", "y"], |k, (w, y)| {
-            let thread = k.thread_x();
-            let block = k.block_x() * warps + (thread >> 5);
-            k.if_(block.lt(blocks), |k| {
-                let part = thread & 31;
-                let at = w.byte_at(block * F::BLOCK_BYTES);
-                let [a, b, c, d, e, f, g, h] = F::eight(k, at, part);
-                let out = y.at(block * 256 + part * 8);
-                out.store_vec(k, [a, b, c, d]);
-                out.plus(4).store_vec(k, [e, f, g, h]);
-            });
+    let kernel = kernel::<DequantizeArgs>(&format!("{}_{blocks}", name.replace('-', "_")), ["w", "y"], |k, (w, y)| {
+        let thread = k.thread_x();
+        let block = k.block_x() * warps + (thread >> 5);
+        k.if_(block.lt(blocks), |k| {
+            let part = thread & 31;
+            let at = w.byte_at(block * F::BLOCK_BYTES);
+            let [a, b, c, d, e, f, g, h] = F::eight(k, at, part);
+            let out = y.at(block * 256 + part * 8);
+            out.store_vec(k, [a, b, c, d]);
+            out.plus(4).store_vec(k, [e, f, g, h]);
         });
+    });
     Ok(Launchable { kernel: kernel.with_block(warps * 32), grid: [blocks.div_ceil(warps), 1, 1], block: warps * 32 })
 }

@@ -45,7 +45,7 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
             // Warps beyond the last tile take part in the barriers with it.
             let own = k.block_x() * plan.schedule.warps + here.warp;
             let tile = own.min(plan.tiles - 1);
-            let matrix = |expert| Tiles::new::<F>(&plan, shape, down, (Some(expert), experts.count));
+            let matrix = |expert| Tiles::new(&plan, shape, down, (Some(expert), experts.count));
             let staged = matrix(Val::from(0u32).copied()).staged;
             let (slots, slot_bytes) = (plan.schedule.slots, staged.slot_bytes());
             let ring = k.shared::<u8>(plan.schedule.warps * slots * slot_bytes);

@@ -52,7 +52,7 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         let place = plan.groups.place(here.lane);
         let rank = k.block_y();
         let expert = ids.at(rank).load(k).named("expert");
-        let matrices = [gate, up].map(|w| Tiles::new::<F>(&plan, shape, w, (Some(expert), experts.count)));
+        let matrices = [gate, up].map(|w| Tiles::new(&plan, shape, w, (Some(expert), experts.count)));
         let x = X::prepare::<F, C::Scalar>(k, x, shape.cols, here.threads, place.lane);
         let half = matrices[0].staged.slot_bytes();
         let (slots, slot_bytes) = (plan.slots(), 2 * half);

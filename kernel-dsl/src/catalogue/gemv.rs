@@ -30,7 +30,7 @@ pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     let kernel = kernel::<GemvArgs<X>>(&entry, ["w", "x", "y"], |k, (w, x, y)| {
         let here = Here::new(k, &plan);
         let place = plan.groups.place(here.lane);
-        let tiles = Tiles::new::<F>(&plan, shape, w, (None, 1));
+        let tiles = Tiles::new(&plan, shape, w, (None, 1));
         let x = X::prepare::<F, C::Scalar>(k, x, shape.cols, here.threads, place.lane);
         let (slots, slot_bytes) = (plan.slots(), tiles.staged.slot_bytes());
         let ring = k.shared::<u8>(plan.schedule.warps * slots * slot_bytes);

@@ -3,7 +3,7 @@
 use ptxgen_builder::build::{Body, ReadOnly, Val};
 
 use super::schedule::{Plan, Shape};
-use crate::device::{DeviceFormat, StagedTile, Threads, TileSource};
+use crate::device::{StagedTile, Threads, TileSource};
 
 /// A thread's place in a block.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ impl Here {
     }
 }
 
-/// The rows of a matrix of format `F` (or of one expert's matrix) as tiles.
+/// The rows of a matrix (or of one expert's matrix) as tiles.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
     pub staged: StagedTile,
@@ -42,7 +42,7 @@ pub(super) struct Tiles {
 impl Tiles {
     /// The tiles of matrix `index` of the `matrices` in a tensor.
     #[track_caller]
-    pub(super) fn new<F: DeviceFormat>(
+    pub(super) fn new(
         plan: &Plan,
         shape: Shape,
         base: ReadOnly<u8>,

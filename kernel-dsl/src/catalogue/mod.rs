@@ -12,12 +12,12 @@ mod schedule;
 mod swiglu;
 mod trial;
 
-pub use dequantize::{Dequantize, dequantize};
+pub use dequantize::{Dequantize, DequantizeArgs, dequantize};
 pub use down::{DownArgs, moe_down};
 pub use gate_up::{Experts, GateUpArgs, gate_up_swiglu};
 pub use gemv::{GemvArgs, gemv};
-pub use quantize::quantize_q8k;
+pub use quantize::{QuantizeArgs, quantize_q8k};
 pub use registry::{Built, CATALOGUE, Entry, ParamSpec, Request, Role, find};
 pub use schedule::{AnyLaunchable, CatalogueError, Launchable, Schedule, Shape};
-pub use swiglu::swiglu;
+pub use swiglu::{SwigluArgs, swiglu};
 pub use trial::{Trial, TrialError};

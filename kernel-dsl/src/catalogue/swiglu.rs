@@ -6,6 +6,10 @@ use super::schedule::{CatalogueError, Launchable};
 use crate::device::{swiglu_approx, swiglu_exact};
 use crate::precision::{Accumulation, Math};
 
+/// The parameters: the gate's and the up projection's results, and `h`, all
+/// of the same length.
+pub type SwigluArgs = (In<f32>, In<f32>, Out<f32>);
+
 /// `h = silu(gate) * up` for `len` elements: the contract's "SwiGLU", or its
 /// approximate variant.
 ///
@@ -15,13 +19,13 @@ pub fn swiglu<C: Accumulation>(
     name: &'static str,
     len: u32,
     math: Math,
-) -> Result<Launchable<(In<f32>, In<f32>, Out<f32>)>, CatalogueError> {
+) -> Result<Launchable<SwigluArgs>, CatalogueError> {
     if len == 0 {
         return Err(CatalogueError::Shape { kernel: name, dimension: "rows", found: 0, expected: "at least 1" });
     }
     let threads = 256;
     let entry = format!("swiglu_{}_{math}_{len}", C::ACC);
-    let kernel = kernel::<(In<f32>, In<f32>, Out<f32>)>(&entry, ["gate", "up", "h"], |k, (gate, up, h)| {
+    let kernel = kernel::<SwigluArgs>(&entry, ["gate", "up", "h"], |k, (gate, up, h)| {
         let i = k.global_thread_id();
         k.if_(i.lt(len), |k| {
             let (g, u) = (gate.at(i).load(k), up.at(i).load(k));
