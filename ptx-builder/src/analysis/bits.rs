@@ -57,6 +57,25 @@ pub(crate) fn set(words: &mut [u64], bit: usize) {
     words[bit / 64] |= 1 << (bit % 64);
 }
 
+/// The words that a range of bits touches, each with the mask of its bits there.
+fn spans(bits: std::ops::Range<usize>) -> impl Iterator<Item = (usize, u64)> {
+    let words = if bits.is_empty() { 0..0 } else { bits.start / 64..bits.end.div_ceil(64) };
+    words.map(move |w| {
+        let (from, to) = (bits.start.max(w * 64) - w * 64, bits.end.min(w * 64 + 64) - w * 64);
+        (w, u64::MAX >> (64 - (to - from)) << from)
+    })
+}
+
+/// Clears a range of bits.
+pub(crate) fn clear_range(words: &mut [u64], bits: std::ops::Range<usize>) {
+    spans(bits).for_each(|(w, mask)| words[w] &= !mask);
+}
+
+/// The numbers of the bits in a range that are set, ascending.
+pub(crate) fn ones_in(words: &[u64], bits: std::ops::Range<usize>) -> impl Iterator<Item = usize> {
+    spans(bits).flat_map(|(w, mask)| ones_of(words[w] & mask).map(move |bit| w * 64 + bit))
+}
+
 /// Clears a bit.
 pub(crate) fn clear(words: &mut [u64], bit: usize) {
     words[bit / 64] &= !(1 << (bit % 64));
@@ -64,12 +83,29 @@ pub(crate) fn clear(words: &mut [u64], bit: usize) {
 
 /// The numbers of the bits that are set, ascending.
 pub(crate) fn ones(words: &[u64]) -> impl Iterator<Item = usize> {
-    words.iter().enumerate().flat_map(|(i, &word)| {
-        let mut rest = word;
-        std::iter::from_fn(move || {
-            let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-            rest &= rest - 1;
-            Some(i * 64 + bit)
-        })
+    words.iter().enumerate().flat_map(|(i, &word)| ones_of(word).map(move |bit| i * 64 + bit))
+}
+
+/// The numbers of the bits of a word that are set, ascending.
+fn ones_of(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
+        word &= word - 1;
+        Some(bit)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_across_words() {
+        for (from, to) in [(0, 0), (0, 1), (0, 64), (3, 64), (64, 128), (60, 70), (1, 191), (128, 192)] {
+            let mut words = [u64::MAX; 3];
+            assert_eq!(ones_in(&words, from..to).collect::<Vec<_>>(), (from..to).collect::<Vec<_>>());
+            clear_range(&mut words, from..to);
+            assert_eq!(ones(&words).collect::<Vec<_>>(), (0..from).chain(to..192).collect::<Vec<_>>());
+        }
+    }
 }

@@ -155,7 +155,7 @@ impl DefUse {
                         self.reaching.extend_from_slice(&self.by_reg[range]);
                     } else {
                         let bit = base[reg as usize] as usize;
-                        let reach = (bit..bit + range.len()).filter(|&bit| bits::has(&now, bit));
+                        let reach = bits::ones_in(&now, bit..bit + range.len());
                         self.reaching.extend(reach.map(|bit| shared[bit]));
                     }
                     self.uses[u] = Use { reg, start, len: self.reaching.len() as u32 - start };
@@ -178,7 +178,7 @@ impl DefUse {
             }
             if !def.guarded {
                 let len = self.reg_range(def.reg).len();
-                (first as usize..first as usize + len).for_each(|bit| bits::clear(now, bit));
+                bits::clear_range(now, first as usize..first as usize + len);
             }
             bits::set(now, bit_of[d] as usize);
         }
