@@ -190,6 +190,45 @@ fn approximate_and_unwritten_and_flushing() {
 }
 
 #[test]
+fn approximate_functions_behind_a_sum_in_f64() {
+    let text = changed(
+        Q8K_F64,
+        "st.global.f32 [%rd2], %f2;",
+        "mul.rn.f32 %f3, %f2, 0f3FB8AA3B; ex2.approx.f32 %f4, %f3; add.rn.f32 %f5, %f4, 0f3F800000; st.global.f32 [%rd2], %f5;",
+    );
+    let approximate = Requirements { allow_approximate: true, stages: 2, ..q8k_f64() };
+    hold(&text, &approximate).unwrap_or_else(|v| panic!("{}", v[0]));
+    use PolicyRule::{Approximate, NarrowArithmetic};
+    let expected = [
+        (NarrowArithmetic, "add.rn.f32"),
+        (NarrowArithmetic, "mul.rn.f32"),
+        (NarrowArithmetic, "ex2.approx"),
+        (Approximate, "ex2.approx"),
+    ];
+    breaks(&text, &q8k_f64(), &expected);
+    // Approximate functions are no excuse for the sum before them.
+    let sum = changed(
+        &text,
+        "add.rn.f64 %fd6, %fd0, %fd5;",
+        "cvt.rn.f32.f64 %f6, %fd0; cvt.rn.f32.f64 %f7, %fd5; add.rn.f32 %f1, %f6, %f7; cvt.f64.f32 %fd6, %f1;",
+    );
+    breaks(&sum, &approximate, &[(NarrowArithmetic, "add.rn.f32 %f1")]);
+}
+
+#[test]
+fn weights_through_copies_and_rounded_addresses() {
+    let load = "ld.global.b32 %r1, [%rd4];";
+    let staged = "cp.async.ca.shared.global [stage], [%rd4], 16; cp.async.commit_group; cp.async.wait_all; ld.shared.b32 %r1, [stage];";
+    let text = changed(Q8K_F64, load, staged);
+    let floats = requirements(Accumulator::F64, ActivationFormat::F32);
+    hold(&text, &q8k_f64()).unwrap_or_else(|v| panic!("{}", v[0]));
+    breaks(&text, &floats, &[(PolicyRule::IntegerProduct, "dp4a")]);
+    let text = changed(Q8K_F64, load, "and.b64 %rd6, %rd4, -4; ld.global.b32 %r1, [%rd6];");
+    hold(&text, &q8k_f64()).unwrap_or_else(|v| panic!("{}", v[0]));
+    breaks(&text, &floats, &[(PolicyRule::IntegerProduct, "dp4a")]);
+}
+
+#[test]
 fn float_atomics() {
     let text = changed(F32_F32, "st.global.f32 [%rd2], %f7;", "red.relaxed.gpu.global.add.f32 [%rd2], %f7;");
     breaks(&text, &f32_f32(), &[(PolicyRule::FloatAtomic, "red.relaxed")]);

@@ -246,8 +246,13 @@ impl Value {
 
     /// Bitwise and.
     pub(super) fn and(self, other: Value, width: u32) -> Value {
-        let (a, b) = (self.number(), other.number());
-        let (a, b) = if a.as_constant().is_some() { (b, a) } else { (a, b) };
+        let rounds_down =
+            |v: Value| v.as_constant().is_some_and(|m| (m | low(m.trailing_zeros())) & low(width) == low(width));
+        let (first, second) = if self.as_constant().is_some() { (other, self) } else { (self, other) };
+        if first.origin.is_some() && rounds_down(second) {
+            return first.rounded_down(second.residue.trailing_zeros());
+        }
+        let (a, b) = (first.number(), second.number());
         let Some(mask) = b.as_constant() else {
             let mut both = a.join(b).known_to(u32::from(a.known.min(b.known)));
             both.residue = a.residue & b.residue & low(u32::from(both.known));
@@ -260,6 +265,15 @@ impl Value {
         let residue = a.residue & mask;
         let known = if settled >= width { 64 } else { settled };
         Value { lane_bits: a.lane_bits & mask, warp_bits: a.warp_bits & mask, known: 64, residue, ..a }.known_to(known)
+    }
+
+    /// An address rounded down to a multiple of 2^bits: it points into the same.
+    fn rounded_down(self, bits: u32) -> Value {
+        let clear = !low(bits);
+        let known =
+            if u32::from(self.align) >= bits && u32::from(self.known) >= bits { u32::from(self.known) } else { 0 };
+        let (lane_bits, warp_bits) = (self.lane_bits & clear, self.warp_bits & clear);
+        Value { lane_bits, warp_bits, residue: self.residue & clear, ..self }.known_to(known)
     }
 
     /// Bitwise or, exclusive or: bits stay in their places.

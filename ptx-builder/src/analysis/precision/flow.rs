@@ -6,7 +6,7 @@ use super::tags::{self, Tags, conversion, float_arithmetic, float_sum, integer_p
 use super::{Accumulation, Facts, Reduction, Role};
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Inst, Kernel, Module, Operand};
-use crate::table::{Access, Matrix, Meaning, Memory, Mod, Op, Shape};
+use crate::table::{Access, Async, Matrix, Meaning, Memory, Mod, Op, Shape};
 use crate::types::{RegClass, ScalarType, Space};
 
 /// An instruction with its place, and where its numbers come from.
@@ -14,8 +14,10 @@ struct Node<'k> {
     inst: &'k Inst,
     /// Instructions whose results it takes as numbers.
     sources: SmallVec<[u32; 4]>,
-    /// The array that it accesses.
+    /// The array that it accesses; of a copy, where it copies from.
     origin: Option<Origin>,
+    /// Of an asynchronous copy to shared memory, where it copies to.
+    copies_to: Option<Option<Origin>>,
 }
 
 /// The flow of numbers through a kernel.
@@ -49,10 +51,17 @@ impl<'k> Flow<'k> {
             let id = info.cfg.inst_id(b, i);
             let mut sources: SmallVec<[u32; 4]> = SmallVec::new();
             let mut origin = None;
+            let copies = matches!(inst.form().meaning, Meaning::Async(Async::Copy | Async::BulkLoad));
+            let mut copies_to = None;
             for (slot, operands) in inst.slots() {
                 for operand in operands {
-                    if matches!(slot.shape, Shape::Address(_)) && origin.is_none() && info.cfg.is_reachable(b) {
-                        origin = info.operand(module, kernel, id, operand).origin;
+                    if matches!(slot.shape, Shape::Address(_)) && info.cfg.is_reachable(b) {
+                        let accessed = info.operand(module, kernel, id, operand).origin;
+                        if copies && slot.name == "dst" {
+                            copies_to = Some(accessed);
+                        } else if origin.is_none() && (!copies || slot.name == "src") {
+                            origin = accessed;
+                        }
                     }
                     if let Operand::Reg(r) = operand
                         && is_number(inst, slot)
@@ -62,15 +71,15 @@ impl<'k> Flow<'k> {
                     }
                 }
             }
-            nodes.push(Node { inst, sources, origin });
+            nodes.push(Node { inst, sources, origin, copies_to });
         }
         let mut flow = Flow { kernel, info, roles, nodes };
         flow.through_memory();
         flow
     }
 
-    /// A load from shared or local memory takes what stores of the same size
-    /// put into the same variable.
+    /// A load from shared or local memory takes what stores of the same size,
+    /// and asynchronous copies, put into the same variable.
     fn through_memory(&mut self) {
         let on_chip = |space| matches!(space, Space::Shared | Space::Local | Space::Generic);
         let stores: Vec<(u32, Memory, Option<Origin>)> = (0..)
@@ -80,6 +89,8 @@ impl<'k> Flow<'k> {
             })
             .filter(|(_, _, origin)| !matches!(origin, Some(Origin::Pointer(_))))
             .collect();
+        let copies: Vec<(u32, Option<Origin>)> =
+            (0..).zip(&self.nodes).filter_map(|(i, n)| n.copies_to.map(|to| (i, to))).collect();
         for node in &mut self.nodes {
             let Some((m, false)) = memory(node.inst) else { continue };
             if !on_chip(m.space) || matches!(node.origin, Some(Origin::Pointer(_))) {
@@ -88,6 +99,10 @@ impl<'k> Flow<'k> {
             let sees = |s: &Memory, origin: &Option<Origin>| {
                 s.ty.bytes() == m.ty.bytes() && (origin.is_none() || node.origin.is_none() || *origin == node.origin)
             };
+            let meets = |origin: &Option<Origin>| origin.is_none() || node.origin.is_none() || *origin == node.origin;
+            if m.space == Space::Shared {
+                node.sources.extend(copies.iter().filter(|(_, to)| meets(to)).map(|(i, _)| *i));
+            }
             node.sources.extend(stores.iter().filter(|(_, s, o)| sees(s, o)).map(|(i, _, _)| *i));
         }
     }
@@ -139,31 +154,25 @@ impl<'k> Flow<'k> {
         let all = node.sources.iter().fold(Tags::NONE, |t, &s| t.or(tags[s as usize]));
         match node.inst.form().meaning {
             Meaning::Load(m) => {
-                let own = match self.role(node.origin) {
-                    Role::Weights => {
-                        if is_float(m.ty) {
-                            Tags::W_FLOAT
-                        } else {
-                            Tags::W_RAW
-                        }
-                    }
-                    Role::Activations => {
-                        if is_float(m.ty) {
-                            Tags::A_FLOAT
-                        } else {
-                            Tags::A_RAW
-                        }
-                    }
-                    _ => Tags::NONE,
-                };
-                all.or(own)
+                let loaded = all.or(self.raw(node.origin));
+                if is_float(m.ty) { tags::as_float(loaded) } else { loaded }
             }
+            Meaning::Async(_) if node.copies_to.is_some() => self.raw(node.origin),
             Meaning::Lane(_) | Meaning::Approx(..) | Meaning::Matrix(_) => {
                 let (a, b) = self.factors(id, tags);
                 let constants = node.inst.operands.iter().any(|op| matches!(op, Operand::Imm(_)));
                 tags::result(node.inst, a, b, all, constants)
             }
             _ => all,
+        }
+    }
+
+    /// What is loaded from there.
+    fn raw(&self, origin: Option<Origin>) -> Tags {
+        match self.role(origin) {
+            Role::Weights => Tags::W_RAW,
+            Role::Activations => Tags::A_RAW,
+            _ => Tags::NONE,
         }
     }
 
@@ -234,8 +243,35 @@ impl<'k> Flow<'k> {
                 }
             }
         }
+        facts.around_approximate = self.around(&facts.approximate);
         facts.stages = components.most(&self.nodes, &facts.outputs, |n| is_narrowing(n.inst));
         facts
+    }
+
+    /// The approximate instructions, what they feed, and the arithmetic right
+    /// before them.
+    fn around(&self, approximate: &[InstId]) -> Vec<InstId> {
+        if approximate.is_empty() {
+            return Vec::new();
+        }
+        let mut near = vec![false; self.nodes.len()];
+        for &id in approximate {
+            near[id.0 as usize] = true;
+        }
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for (i, node) in self.nodes.iter().enumerate() {
+                if !near[i] && node.sources.iter().any(|&s| near[s as usize]) {
+                    near[i] = true;
+                    changed = true;
+                }
+            }
+        }
+        for id in approximate {
+            self.nodes[id.0 as usize].sources.iter().for_each(|&s| near[s as usize] = true);
+        }
+        (0..).map(InstId).zip(near).filter(|(_, near)| *near).map(|(id, _)| id).collect()
     }
 
     fn anywhere(&self, id: InstId, node: &Node<'_>, facts: &mut Facts) {

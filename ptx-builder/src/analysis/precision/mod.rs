@@ -63,7 +63,9 @@ pub struct Requirements {
     pub accumulator: Option<Accumulator>,
     /// How activations meet weights; none where the kernel has no such choice.
     pub activations: Option<ActivationFormat>,
-    /// Whether `math = approx` was asked for by name.
+    /// Whether `math = approx` was asked for by name. Approximate instructions
+    /// exist in f32 only, so what computes their arguments and with their
+    /// results may then be f32 too, and is one stage less under f64.
     pub allow_approximate: bool,
     /// Under [`Accumulator::F64`]: how many times a value is rounded to f32 on
     /// the longest way to an output, which is the number of the kernel's
@@ -121,6 +123,8 @@ pub struct Facts {
     pub quantizations: Vec<InstId>,
     /// Approximate instructions, anywhere in the kernel.
     pub approximate: Vec<InstId>,
+    /// Arithmetic that computes an approximate instruction's argument, or with its result.
+    pub around_approximate: Vec<InstId>,
     /// Float arithmetic with no rounding written, anywhere in the kernel.
     pub unwritten_roundings: Vec<InstId>,
     /// Instructions that flush subnormals (`.ftz`), anywhere in the kernel.

@@ -51,7 +51,7 @@ pub(super) fn violations(
         report.missing(PolicyRule::NoOutput, "the kernel stores nothing to its outputs, so there is nothing to check");
     }
     match wanted.accumulator {
-        Some(Accumulator::F64) => f64_sums(facts, wanted.stages, &mut report),
+        Some(Accumulator::F64) => f64_sums(facts, wanted, &mut report),
         Some(Accumulator::F32) => f32_sums(facts, &mut report),
         None => {}
     }
@@ -64,10 +64,12 @@ pub(super) fn violations(
     report.found
 }
 
-fn f64_sums(facts: &Facts, stages: u32, report: &mut Report<'_>) {
+fn f64_sums(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
+    let stages = wanted.stages;
+    let excused = |id: InstId| wanted.allow_approximate && facts.around_approximate.binary_search(&id).is_ok();
     let sums = facts.accumulations.iter().map(|a| (a.inst, a.ty));
     for (id, ty) in sums.chain(facts.arithmetic.iter().copied()) {
-        if ty != ScalarType::F64 {
+        if ty != ScalarType::F64 && !excused(id) {
             let message = format!("acc=f64 and this computes in {ty} on the way to an output; compute in f64");
             report.at(PolicyRule::NarrowArithmetic, id, message);
         }
@@ -81,7 +83,9 @@ fn f64_sums(facts: &Facts, stages: u32, report: &mut Report<'_>) {
             report.at(PolicyRule::RoundingMode, id, "acc=f64 and the rounding to f32 is not to nearest even (.rn)");
         }
     }
-    if facts.stages != stages && !facts.outputs.is_empty() {
+    let least =
+        if wanted.allow_approximate && !facts.approximate.is_empty() { stages.saturating_sub(1) } else { stages };
+    if !(least..=stages).contains(&facts.stages) && !facts.outputs.is_empty() {
         let message = format!(
             "acc=f64 and a value is rounded from f64 to f32 {} times on the way to an output; this kernel's stages need {stages}",
             facts.stages

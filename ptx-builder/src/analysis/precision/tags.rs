@@ -157,12 +157,14 @@ fn made(t: Tags) -> Tags {
     out
 }
 
-/// Bits taken as a float.
+/// Bits moved; into a float register, they become a float.
 fn reinterpret(inst: &Inst, t: Tags) -> Tags {
     use crate::types::RegClass::{F32, F64};
-    if !inst.defs().any(|r| matches!(r.class, F32 | F64)) {
-        return t;
-    }
+    if inst.defs().any(|r| matches!(r.class, F32 | F64)) { as_float(t) } else { t }
+}
+
+/// Bits taken as a float.
+pub(super) fn as_float(t: Tags) -> Tags {
     let mut out = t.and(Tags(!(Tags::W_BITS.0 | Tags::A_BITS.0)));
     if t.has(Tags::W_BITS) {
         out = out.or(Tags::W_FLOAT);
