@@ -113,3 +113,18 @@ impl fmt::Display for Rule {
         f.write_str(self.id())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Rule;
+
+    #[test]
+    fn the_header_lists_every_rule_as_it_is() {
+        let header = include_str!("mod.rs");
+        for rule in Rule::ALL {
+            let row = format!("//! | `{rule}` | {} |", rule.doc().trim());
+            assert!(header.contains(&row), "the header of verify/mod.rs lacks: {row}");
+        }
+        assert_eq!(header.matches("\n//! | `").count(), Rule::ALL.len());
+    }
+}
