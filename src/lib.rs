@@ -2,6 +2,8 @@
 //! mixture-of-experts model that runs on it.
 //!
 //! This crate is the facade: it re-exports the four library crates.
+pub mod prelude;
+
 pub use ptxgen_builder as builder;
 pub use ptxgen_dsl as dsl;
 pub use ptxgen_model as model;
