@@ -18,7 +18,7 @@ fn requirements(acc: Accumulator, act: ActivationFormat) -> Requirements {
         accumulator: Some(acc),
         activations: Some(act),
         allow_approximate: false,
-        stages: 1,
+        stages: Some(1),
         roles: ROLES.to_vec(),
     }
 }
@@ -128,7 +128,7 @@ fn a_rounding_through_shared_memory() {
     let text = changed(&text, "ld.shared.f64 %fd7, [part+8];", "ld.shared.f32 %f4, [part+8]; cvt.f64.f32 %fd7, %f4;");
     breaks(&text, &q8k_f64(), &[(PolicyRule::RoundingCount, "cvt.rn.f32.f64 %f2")]);
     // Two stages are what some kernels have.
-    hold(&text, &Requirements { stages: 2, ..q8k_f64() }).unwrap_or_else(|v| panic!("{}", v[0]));
+    hold(&text, &Requirements { stages: Some(2), ..q8k_f64() }).unwrap_or_else(|v| panic!("{}", v[0]));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn approximate_functions_behind_a_sum_in_f64() {
         "st.global.f32 [%rd2], %f2;",
         "mul.rn.f32 %f3, %f2, 0f3FB8AA3B; ex2.approx.f32 %f4, %f3; add.rn.f32 %f5, %f4, 0f3F800000; st.global.f32 [%rd2], %f5;",
     );
-    let approximate = Requirements { allow_approximate: true, stages: 2, ..q8k_f64() };
+    let approximate = Requirements { allow_approximate: true, stages: Some(2), ..q8k_f64() };
     hold(&text, &approximate).unwrap_or_else(|v| panic!("{}", v[0]));
     use PolicyRule::{Approximate, NarrowArithmetic};
     let expected = [

@@ -3,11 +3,17 @@
 //! Exit codes: 0 all is well, 1 a fault was found (a broken file, a failed run or check), 2 wrong
 //! use (an unknown option or name, a device that this machine does not have).
 
+mod check;
 mod device;
+mod diff;
+mod dump;
 mod inspect;
+mod kernels;
+mod list;
 mod logits;
 mod perplexity;
 mod run;
+mod stats;
 mod synth;
 mod text;
 mod tokens;
@@ -28,6 +34,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    List(list::Args),
+    Dump(dump::Args),
+    Check(check::Args),
+    Stats(stats::Args),
+    Diff(diff::Args),
     Inspect(inspect::Args),
     Logits(logits::Args),
     Perplexity(perplexity::Args),
@@ -51,6 +62,11 @@ enum Status {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
+        Command::List(args) => list::run(&args),
+        Command::Dump(args) => dump::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Stats(args) => stats::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Logits(args) => logits::run(&args),
         Command::Perplexity(args) => perplexity::run(&args),

@@ -31,8 +31,16 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     // Every warp keeps its rows' sums while it goes through the experts.
     let schedule = Schedule { blocks: None, ..schedule };
     let plan = Plan::new::<F>(name, shape, schedule, target)?;
-    let entry =
-        format!("moe_down_{}_{}_{}x{}_{}of{}", X::ACT, C::ACC, shape.rows, shape.cols, experts.used, experts.count);
+    let entry = format!(
+        "{}_{}_{}_{}x{}_{}of{}",
+        name.replace('-', "_"),
+        X::ACT,
+        C::ACC,
+        shape.rows,
+        shape.cols,
+        experts.used,
+        experts.count
+    );
     let vector_bytes = match X::ACT {
         Act::F32 => shape.cols * 4,
         Act::Q8K => Q8KPlanar::new(shape.cols as usize).bytes() as u32,

@@ -38,7 +38,8 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
 ) -> Result<Launchable<GateUpArgs<X>>, CatalogueError> {
     let plan = Plan::new::<F>(name, shape, schedule, target)?;
     let entry = format!(
-        "fused_gate_up_swiglu_{}_{}_{math}_{}x{}_{}of{}",
+        "{}_{}_{}_{math}_{}x{}_{}of{}",
+        name.replace('-', "_"),
         X::ACT,
         C::ACC,
         shape.rows,

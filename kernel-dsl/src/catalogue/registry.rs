@@ -68,6 +68,8 @@ pub struct ParamSpec {
 /// A generated kernel with all that is needed to run it.
 #[derive(Clone, Debug)]
 pub struct Built {
+    /// The entry that it is of.
+    pub entry: &'static Entry,
     /// The kernel and its launch.
     pub launch: AnyLaunchable,
     /// Its parameters in order.
@@ -88,6 +90,7 @@ impl Built {
 }
 
 /// A kernel of the catalogue.
+#[derive(Debug)]
 pub struct Entry {
     /// Its name on the command line.
     pub name: &'static str,
@@ -103,7 +106,10 @@ pub struct Entry {
     pub shape: Shape,
     /// The experts where none are asked for; `None` where it has none.
     pub experts: Option<Experts>,
-    build: fn(&Entry, &Resolved) -> Result<Built, CatalogueError>,
+    /// How often a value is rounded from f64 to f32 on its way to the result
+    /// under acc = f64: the stages of the kernel.
+    pub stages: u32,
+    build: fn(&'static Entry, &Resolved) -> Result<Built, CatalogueError>,
 }
 
 /// A request with every choice made.
@@ -131,6 +137,7 @@ pub static CATALOGUE: &[Entry] = &[
         maths: &[],
         shape: Shape { rows: 768, cols: 2048 },
         experts: None,
+        stages: 1,
         build: matrix_vector::<Q4K<'static>>,
     },
     Entry {
@@ -141,6 +148,7 @@ pub static CATALOGUE: &[Entry] = &[
         maths: &[],
         shape: Shape { rows: 768, cols: 2048 },
         experts: None,
+        stages: 1,
         build: matrix_vector::<Q6K<'static>>,
     },
     Entry {
@@ -151,6 +159,7 @@ pub static CATALOGUE: &[Entry] = &[
         maths: &[],
         shape: Shape { rows: 1, cols: 2048 },
         experts: None,
+        stages: 0,
         build: quantize,
     },
     Entry {
@@ -161,6 +170,7 @@ pub static CATALOGUE: &[Entry] = &[
         maths: MATHS,
         shape: Shape { rows: 768, cols: 1 },
         experts: None,
+        stages: 1,
         build: elementwise_swiglu,
     },
     Entry {
@@ -171,6 +181,7 @@ pub static CATALOGUE: &[Entry] = &[
         maths: MATHS,
         shape: Shape { rows: 768, cols: 2048 },
         experts: Some(EXPERTS),
+        stages: 2,
         build: gate_up::<Q4K<'static>>,
     },
     Entry {
@@ -181,6 +192,7 @@ pub static CATALOGUE: &[Entry] = &[
         maths: MATHS,
         shape: Shape { rows: 768, cols: 2048 },
         experts: Some(EXPERTS),
+        stages: 2,
         build: gate_up::<Q6K<'static>>,
     },
     Entry {
@@ -191,6 +203,7 @@ pub static CATALOGUE: &[Entry] = &[
         maths: &[],
         shape: Shape { rows: 2048, cols: 768 },
         experts: Some(EXPERTS),
+        stages: 2,
         build: down::<Q4K<'static>>,
     },
     Entry {
@@ -201,6 +214,7 @@ pub static CATALOGUE: &[Entry] = &[
         maths: &[],
         shape: Shape { rows: 2048, cols: 768 },
         experts: Some(EXPERTS),
+        stages: 2,
         build: down::<Q6K<'static>>,
     },
     Entry {
@@ -211,6 +225,7 @@ pub static CATALOGUE: &[Entry] = &[
         maths: &[],
         shape: Shape { rows: 8, cols: 2048 },
         experts: None,
+        stages: 0,
         build: |entry, r| unpack::<Q4K<'static>>(entry, r, TensorType::Q4_K),
     },
     Entry {
@@ -221,6 +236,7 @@ pub static CATALOGUE: &[Entry] = &[
         maths: &[],
         shape: Shape { rows: 8, cols: 2048 },
         experts: None,
+        stages: 0,
         build: |entry, r| unpack::<Q6K<'static>>(entry, r, TensorType::Q6_K),
     },
 ];
@@ -280,7 +296,7 @@ impl Entry {
     ///
     /// # Errors
     /// For a policy, shape or schedule that it has no variant for.
-    pub fn build(&self, request: &Request) -> Result<Built, CatalogueError> {
+    pub fn build(&'static self, request: &Request) -> Result<Built, CatalogueError> {
         self.has("act", self.acts, request.policy.act)?;
         self.has("acc", self.accs, request.policy.acc)?;
         self.has("math", self.maths, request.policy.math)?;
@@ -360,12 +376,13 @@ fn vector_bytes(act: Act, cols: u32) -> u64 {
 impl Resolved {
     fn built<A: ptxgen_builder::build::Args>(
         &self,
+        entry: &'static Entry,
         launchable: Launchable<A>,
         weights: u64,
         params: &[(&'static str, Role, u64)],
     ) -> Built {
         let params = params.iter().map(|&(name, role, bytes)| ParamSpec { name, role, bytes }).collect();
-        Built { launch: launchable.erase(), params, policy: self.policy, weights, target: self.target }
+        Built { entry, launch: launchable.erase(), params, policy: self.policy, weights, target: self.target }
     }
 
     fn elements(&self) -> u64 {
@@ -382,13 +399,14 @@ fn tensor_type<F: DeviceFormat>() -> TensorType {
     if F::BLOCK_BYTES as usize == Q4K::BYTES { TensorType::Q4_K } else { TensorType::Q6_K }
 }
 
-fn matrix_vector<F: DeviceFormat>(entry: &Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+fn matrix_vector<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
-        entry: &Entry,
+        entry: &'static Entry,
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
         let kernel = gemv::<F, X, C>(entry.name, r.shape, r.schedule, r.target)?;
         Ok(r.built(
+            entry,
             kernel,
             r.elements(),
             &[
@@ -401,9 +419,9 @@ fn matrix_vector<F: DeviceFormat>(entry: &Entry, r: &Resolved) -> Result<Built, 
     with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
 }
 
-fn gate_up<F: DeviceFormat>(entry: &Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+fn gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
-        entry: &Entry,
+        entry: &'static Entry,
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
         let math = r.policy.math;
@@ -411,6 +429,7 @@ fn gate_up<F: DeviceFormat>(entry: &Entry, r: &Resolved) -> Result<Built, Catalo
         let Experts { count, used } = r.experts;
         let matrices = r.matrix_bytes::<F>() * u64::from(count);
         Ok(r.built(
+            entry,
             kernel,
             2 * r.elements() * u64::from(used),
             &[
@@ -425,14 +444,15 @@ fn gate_up<F: DeviceFormat>(entry: &Entry, r: &Resolved) -> Result<Built, Catalo
     with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
 }
 
-fn down<F: DeviceFormat>(entry: &Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+fn down<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
-        entry: &Entry,
+        entry: &'static Entry,
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
         let kernel = moe_down::<F, X, C>(entry.name, r.shape, r.experts, r.schedule, r.target)?;
         let Experts { count, used } = r.experts;
         Ok(r.built(
+            entry,
             kernel,
             r.elements() * u64::from(used),
             &[
@@ -447,14 +467,14 @@ fn down<F: DeviceFormat>(entry: &Entry, r: &Resolved) -> Result<Built, Catalogue
     with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
 }
 
-fn quantize(entry: &Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+fn quantize(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let cols = r.shape.cols;
     let bytes = vector_bytes(Act::Q8K, cols);
     let params = [("x", Role::Activations(Act::F32), u64::from(cols) * 4), ("y", Role::Output, bytes)];
-    Ok(r.built(quantize_q8k(entry.name, cols)?, u64::from(cols), &params))
+    Ok(r.built(entry, quantize_q8k(entry.name, cols)?, u64::from(cols), &params))
 }
 
-fn elementwise_swiglu(entry: &Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+fn elementwise_swiglu(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let len = r.shape.rows;
     let bytes = u64::from(len) * 4;
     let params = [
@@ -466,10 +486,10 @@ fn elementwise_swiglu(entry: &Entry, r: &Resolved) -> Result<Built, CatalogueErr
         Acc::F32 => swiglu::<AccF32>(entry.name, len, r.policy.math)?,
         Acc::F64 => swiglu::<AccF64>(entry.name, len, r.policy.math)?,
     };
-    Ok(r.built(kernel, u64::from(len), &params))
+    Ok(r.built(entry, kernel, u64::from(len), &params))
 }
 
-fn unpack<F: super::Dequantize>(entry: &Entry, r: &Resolved, ty: TensorType) -> Result<Built, CatalogueError> {
+fn unpack<F: super::Dequantize>(entry: &'static Entry, r: &Resolved, ty: TensorType) -> Result<Built, CatalogueError> {
     let blocks = r.elements() / 256;
     let found = r.elements();
     let expected = "a positive multiple of 256, up to 2^30";
@@ -479,5 +499,5 @@ fn unpack<F: super::Dequantize>(entry: &Entry, r: &Resolved, ty: TensorType) -> 
     }
     let kernel = dequantize::<F>(entry.name, u32::try_from(blocks).map_err(|_| wrong)?)?;
     let params = [("w", Role::Weights(ty), blocks * u64::from(F::BLOCK_BYTES)), ("y", Role::Output, found * 4)];
-    Ok(r.built(kernel, found, &params))
+    Ok(r.built(entry, kernel, found, &params))
 }

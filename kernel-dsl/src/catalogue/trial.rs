@@ -18,6 +18,9 @@ pub enum TrialError {
     /// It did not start.
     #[error("the interpreter did not start the kernel")]
     Launch(#[from] LaunchError),
+    /// It ran, and something was wrong.
+    #[error("the interpreter found this:\n{0}")]
+    Findings(Box<Report>),
 }
 
 /// Buffers start where CUDA allocations do.

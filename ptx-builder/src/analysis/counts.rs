@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::ir::{Inst, Kernel};
-use crate::table::{Meaning, Op};
+use crate::ir::Kernel;
+use crate::table::{Form, Meaning, Op};
 use crate::types::{Kind, ScalarType, Space};
 
 /// A class of instructions.
@@ -83,8 +83,7 @@ impl fmt::Display for InstClass {
 }
 
 /// The class of an instruction.
-pub fn class_of(inst: &Inst) -> InstClass {
-    let form = inst.form();
+pub fn class_of(form: &Form) -> InstClass {
     match &form.meaning {
         Meaning::Load(m) => match m.space {
             Space::Param => InstClass::LoadParam,
@@ -138,7 +137,7 @@ impl Counts {
     pub fn new(kernel: &Kernel) -> Counts {
         let mut counts = Counts::default();
         for (_, _, inst) in kernel.insts() {
-            *counts.by_class.entry(class_of(inst)).or_default() += 1;
+            *counts.by_class.entry(class_of(inst.form())).or_default() += 1;
             match &inst.form().meaning {
                 Meaning::Load(m) if matches!(m.space, Space::Global | Space::Generic) => {
                     counts.global_bytes_read += u64::from(m.bytes());

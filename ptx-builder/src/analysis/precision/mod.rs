@@ -69,8 +69,8 @@ pub struct Requirements {
     pub allow_approximate: bool,
     /// Under [`Accumulator::F64`]: how many times a value is rounded to f32 on
     /// the longest way to an output, which is the number of the kernel's
-    /// stages (1 for a matrix product).
-    pub stages: u32,
+    /// stages (1 for a matrix product). `None` where that is not known.
+    pub stages: Option<u32>,
     /// Roles by parameter index; parameters beyond it are [`Role::Other`].
     /// Where no parameter is an output, every store to global memory is.
     pub roles: Vec<Role>,

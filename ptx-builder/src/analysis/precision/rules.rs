@@ -65,7 +65,6 @@ pub(super) fn violations(
 }
 
 fn f64_sums(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
-    let stages = wanted.stages;
     let excused = |id: InstId| wanted.allow_approximate && facts.around_approximate.binary_search(&id).is_ok();
     let sums = facts.accumulations.iter().map(|a| (a.inst, a.ty));
     for (id, ty) in sums.chain(facts.arithmetic.iter().copied()) {
@@ -83,6 +82,7 @@ fn f64_sums(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
             report.at(PolicyRule::RoundingMode, id, "acc=f64 and the rounding to f32 is not to nearest even (.rn)");
         }
     }
+    let Some(stages) = wanted.stages else { return };
     let least =
         if wanted.allow_approximate && !facts.approximate.is_empty() { stages.saturating_sub(1) } else { stages };
     if !(least..=stages).contains(&facts.stages) && !facts.outputs.is_empty() {

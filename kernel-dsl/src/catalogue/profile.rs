@@ -1,0 +1,97 @@
+//! What a kernel costs, from its text and from a trial in the interpreter.
+
+use std::collections::BTreeMap;
+
+use ptxgen_builder::analysis::Pressure;
+use ptxgen_builder::analysis::counts::{Counts as Written, InstClass, class_of};
+use ptxgen_builder::interp::{Counts, Options};
+use ptxgen_builder::opt::{OptOptions, optimize};
+use ptxgen_builder::verify::{Validated, VerifyErrors, verify};
+
+use super::{Built, TrialError};
+
+/// What a kernel costs.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Instructions as written, loops once.
+    pub written: Written,
+    /// The most registers live at once.
+    pub pressure: Pressure,
+    /// Weights that the trial multiplied (elements, for elementwise kernels).
+    pub weights: u64,
+    /// What the trial executed, by class of instructions.
+    pub by_class: BTreeMap<InstClass, Counts>,
+    /// All of it.
+    pub executed: Counts,
+}
+
+impl Profile {
+    /// A count a weight.
+    pub fn per_weight(&self, count: u64) -> f64 {
+        count as f64 / self.weights as f64
+    }
+
+    /// Executed lane-instructions a weight.
+    pub fn instructions_per_weight(&self) -> f64 {
+        self.per_weight(self.executed.lanes)
+    }
+
+    /// Of the bytes in the sectors asked of global memory, the share that the
+    /// kernel uses, 0 to 1; 1 where it asks for none.
+    pub fn sectors_used(&self) -> f64 {
+        match self.executed.sectors {
+            0 => 1.0,
+            sectors => self.executed.sector_bytes as f64 / (32 * sectors) as f64,
+        }
+    }
+}
+
+impl Built {
+    /// The kernel as the tools print and run it: optimized, verified.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn finish(&self) -> Result<Validated, VerifyErrors> {
+        self.finish_with(&OptOptions::ALL)
+    }
+
+    /// The kernel with these optimizations, verified.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn finish_with(&self, passes: &OptOptions) -> Result<Validated, VerifyErrors> {
+        // The verifier goes first: the optimizer may drop what is wrong.
+        let module = self.verify()?;
+        if *passes == OptOptions::NONE { Ok(module) } else { verify(optimize(module.into_module(), passes)) }
+    }
+
+    /// What `module`, this kernel finished, costs when it runs on its sample
+    /// inputs.
+    ///
+    /// # Errors
+    /// If it does not run, or the interpreter finds a fault, race or
+    /// uninitialized read.
+    ///
+    /// # Panics
+    /// If the module has no kernel.
+    pub fn profile(&self, module: &Validated) -> Result<Profile, TrialError> {
+        let options = Options { count: true, ..Options::default() };
+        let report = self.try_out(module, &self.sample_inputs(1), &options)?.report;
+        if !report.is_clean() {
+            return Err(TrialError::Findings(Box::new(report)));
+        }
+        let mut by_class: BTreeMap<InstClass, Counts> = BTreeMap::new();
+        for site in &report.counters.sites {
+            if site.counts.warps > 0 {
+                *by_class.entry(class_of(site.form.get())).or_default() += site.counts;
+            }
+        }
+        Ok(Profile {
+            written: Written::new(&module.module().kernels[0]),
+            pressure: module.info(0).liveness.peak(),
+            weights: self.weights,
+            by_class,
+            executed: report.counters.total,
+        })
+    }
+}

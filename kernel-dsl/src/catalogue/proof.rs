@@ -1,0 +1,56 @@
+//! Proofs that a generated kernel computes as its policy says.
+
+use ptxgen_builder::analysis::precision::{
+    Accumulator, ActivationFormat, Facts, PolicyViolation, Requirements, Role as FlowRole, check,
+};
+use ptxgen_builder::verify::Validated;
+
+use super::{Built, Role};
+use crate::precision::{Acc, Act, Math, Policy};
+
+impl Role {
+    /// What the parameter is to the flow of numbers.
+    pub fn in_flow(self) -> FlowRole {
+        match self {
+            Role::Weights(_) => FlowRole::Weights,
+            Role::Activations(_) => FlowRole::Activations,
+            Role::Output => FlowRole::Output,
+            Role::ExpertIds { .. } | Role::Routing => FlowRole::Other,
+        }
+    }
+}
+
+impl Built {
+    /// What a policy asks of the emitted code. Choices that the kernel does not
+    /// have ask nothing, except that math is exact unless `policy` says
+    /// otherwise.
+    pub fn requirements(&self, policy: Policy) -> Requirements {
+        let accumulator = match policy.acc {
+            Acc::F32 => Accumulator::F32,
+            Acc::F64 => Accumulator::F64,
+        };
+        let activations = match policy.act {
+            Act::F32 => ActivationFormat::F32,
+            Act::Q8K => ActivationFormat::Q8K,
+        };
+        Requirements {
+            accumulator: (!self.entry.accs.is_empty()).then_some(accumulator),
+            activations: (!self.entry.acts.is_empty()).then_some(activations),
+            allow_approximate: policy.math == Math::Approx,
+            stages: Some(self.entry.stages),
+            roles: self.params.iter().map(|p| p.role.in_flow()).collect(),
+        }
+    }
+
+    /// Holds `module`, this kernel verified (and perhaps optimized or changed),
+    /// against a policy: its own is [`Built::policy`].
+    ///
+    /// # Errors
+    /// Every violation: the rule, the instruction and the author's line.
+    ///
+    /// # Panics
+    /// If the module has no kernel.
+    pub fn prove(&self, module: &Validated, policy: Policy) -> Result<Facts, Vec<PolicyViolation>> {
+        check(module.module(), &module.module().kernels[0], module.info(0), &self.requirements(policy))
+    }
+}

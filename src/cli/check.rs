@@ -1,0 +1,309 @@
+//! `ptxgen check`: kernels against the verifier and a policy.
+
+use super::{
+    Outcome, Status, Usage,
+    kernels::{self, Choice, Size, Switch},
+};
+use anstream::stdout;
+use anyhow::Context;
+use clap::ValueEnum;
+use ptxgen_builder::{
+    analysis::precision::{
+        self, Accumulation, Accumulator, ActivationFormat, Facts, PolicyViolation, Reduction, Requirements,
+    },
+    parse::parse,
+    types::ScalarType,
+    verify::{Validated, verify},
+};
+use ptxgen_dsl::{
+    catalogue::{CATALOGUE, Entry, Request},
+    precision::{Acc, Act, Math, Policy},
+};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+/// Verify kernels, and prove from the emitted code that they compute as a policy says
+///
+/// A kernel of the catalogue is held against its own policy unless --policy names another; without
+/// --act, --acc, --math and --policy every variant is checked. A file is held against --policy; it
+/// does not say what its parameters are, so name them with --roles where the policy has an act.
+///
+/// Exit code 1 if something does not hold.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A kernel, as `ptxgen list` names it, or a file of PTX
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "KERNEL|FILE.ptx")]
+    subject: Option<String>,
+    /// Every kernel
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    size: Size,
+    /// What to prove: any of act=f32|q8k, acc=f32|f64, math=exact|approx, separated by commas
+    #[arg(long)]
+    policy: Option<Choice>,
+    /// What the parameters of a file's kernels are, in order
+    #[arg(long, value_enum, value_delimiter = ',')]
+    roles: Vec<RoleArg>,
+    /// Check what `dump` writes with this option
+    #[arg(long, value_enum, default_value = "on")]
+    optimize: Switch,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RoleArg {
+    /// Quantized weights
+    Weights,
+    /// Activations, f32 or Q8_K
+    Activations,
+    /// What the kernel writes
+    Output,
+    /// Anything else
+    Other,
+}
+
+impl From<RoleArg> for precision::Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Weights => Self::Weights,
+            RoleArg::Activations => Self::Activations,
+            RoleArg::Output => Self::Output,
+            RoleArg::Other => Self::Other,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let mut out = stdout().lock();
+    let wanted = args.policy.unwrap_or_default();
+    let choice = args.choice.or(wanted);
+    match &args.subject {
+        Some(file) if Path::new(file).extension().is_some_and(|e| e == "ptx") => check_file(args, file, &mut out),
+        Some(name) => {
+            let entry = kernels::entry(name)?;
+            let policies = kernels::variants(entry, choice, false, args.size.sm)?;
+            check_all(args, policies.into_iter().map(|p| (entry, p)), wanted, &mut out)
+        }
+        None => {
+            let all = CATALOGUE.iter().flat_map(|e| choice.variants(e).into_iter().map(move |p| (e, p)));
+            check_all(args, all, wanted, &mut out)
+        }
+    }
+}
+
+fn check_all(
+    args: &Args,
+    kernels: impl Iterator<Item = (&'static Entry, Policy)>,
+    wanted: Choice,
+    out: &mut impl Write,
+) -> Outcome {
+    let (mut count, mut faults) = (0, 0);
+    for (entry, policy) in kernels {
+        count += 1;
+        let request = args.size.over(entry, Request::new(policy, args.size.sm));
+        let built = kernels::build(entry, &request)?;
+        let title = format!("{}{}", entry.name, variant(entry, policy));
+        let module = match built.finish_with(&args.optimize.passes()) {
+            Ok(module) => module,
+            Err(errors) => {
+                faults += 1;
+                fault(out, &title, "does not verify", &[errors.to_string()])?;
+                continue;
+            }
+        };
+        match built.prove(&module, wanted.over(policy)) {
+            Ok(facts) => pass(out, &title, &format!("verified; {}", sentence(&facts, &built.requirements(policy))))?,
+            Err(violations) => {
+                faults += 1;
+                let title_of_policy = variant(entry, wanted.over(policy));
+                fault(out, &title, &format!("does not hold{title_of_policy}"), &first_of_each(&violations))?;
+            }
+        }
+    }
+    if count != 1 {
+        writeln!(out, "{} of {count} kernels hold", count - faults)?;
+    }
+    Ok(if faults == 0 { Status::Well } else { Status::Fault })
+}
+
+/// ` act=q8k acc=f64`, of what the kernel has a choice of.
+fn variant(entry: &Entry, policy: Policy) -> String {
+    let parts = [
+        (!entry.acts.is_empty(), "act", policy.act.name()),
+        (!entry.accs.is_empty(), "acc", policy.acc.name()),
+        (!entry.maths.is_empty(), "math", policy.math.name()),
+    ];
+    parts.iter().filter(|p| p.0).map(|(_, name, value)| format!(" {name}={value}")).collect()
+}
+
+fn pass(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
+    let green = anstyle::AnsiColor::Green.on_default();
+    writeln!(out, "{green}ok{green:#}    {title}: {text}")
+}
+
+fn fault(out: &mut impl Write, title: &str, what: &str, messages: &[String]) -> io::Result<()> {
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    writeln!(out, "{red}fault{red:#} {title} {what}")?;
+    for message in messages {
+        for line in message.lines() {
+            writeln!(out, "      {line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Unrolled code breaks a rule many times at one line of Rust: the first of each, with their number.
+fn first_of_each(violations: &[PolicyViolation]) -> Vec<String> {
+    let mut groups: Vec<(&PolicyViolation, usize)> = Vec::new();
+    for v in violations {
+        let same = |g: &PolicyViolation| g.rule == v.rule && g.loc == v.loc && g.inst.is_some() == v.inst.is_some();
+        match groups.iter_mut().find(|(g, _)| same(g)) {
+            Some((_, n)) => *n += 1,
+            None => groups.push((v, 1)),
+        }
+    }
+    let times = |n| if n == 1 { String::new() } else { format!(" (and {} more from this line)", n - 1) };
+    groups.iter().map(|(v, n)| format!("{v}{}", times(*n))).collect()
+}
+
+/// What was proved, in numbers.
+fn sentence(facts: &Facts, held: &Requirements) -> String {
+    let mut parts = Vec::new();
+    if held.accumulator.is_some() {
+        parts.push(sums(&facts.accumulations));
+        if let Some(Accumulator::F64) = held.accumulator {
+            parts.push(format!("rounded to f32 {} on the way to a result", times(facts.stages)));
+        }
+    }
+    match held.activations {
+        Some(ActivationFormat::Q8K) => {
+            parts.push(format!("{} integer products, no float product of weights", facts.integer_products.len()));
+        }
+        Some(ActivationFormat::F32) => {
+            parts.push(format!("{} float products of weights, no integer ones", facts.decoded_products.len()));
+        }
+        None => {}
+    }
+    parts.push(approximations(facts));
+    parts.join("; ")
+}
+
+fn times(n: u32) -> String {
+    if n == 1 { "once".into() } else { format!("{n} times") }
+}
+
+fn approximations(facts: &Facts) -> String {
+    match facts.approximate.len() {
+        0 => "nothing approximate".into(),
+        n => format!("{n} approximate instructions"),
+    }
+}
+
+/// `584 sums in f64 (28 across lanes)`.
+fn sums(all: &[Accumulation]) -> String {
+    let of = |ty| {
+        let these: Vec<_> = all.iter().filter(|a| a.ty == ty).collect();
+        let count = |r: Reduction| these.iter().filter(|a| a.reduction == r).count();
+        let kinds = [
+            (Reduction::Loop, "in loops"),
+            (Reduction::Lanes, "across lanes"),
+            (Reduction::Shared, "through shared memory"),
+        ];
+        let kinds = kinds.iter().filter(|(r, _)| count(*r) > 0).map(|(r, word)| format!("{} {word}", count(*r)));
+        let kinds: Vec<_> = kinds.collect();
+        let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
+        (!these.is_empty()).then(|| format!("{} sums in {ty}{kinds}", these.len()))
+    };
+    let parts: Vec<_> = ScalarType::ALL.into_iter().filter_map(of).collect();
+    if parts.is_empty() { "no sums".into() } else { parts.join(", ") }
+}
+
+fn check_file(args: &Args, file: &str, out: &mut impl Write) -> Outcome {
+    let chosen = args.choice;
+    if chosen.act.is_some() || chosen.acc.is_some() || chosen.math.is_some() {
+        return Err(Usage(
+            "--act, --acc and --math choose variants of catalogue kernels; a file takes --policy".into(),
+        )
+        .into());
+    }
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+    let parsed = parse(file, &text).map_err(|e| e.to_string());
+    let module = match parsed.and_then(|m| verify(m).map_err(|e| e.to_string())) {
+        Ok(module) => module,
+        Err(errors) => {
+            fault(out, file, "does not verify", &[errors])?;
+            return Ok(Status::Fault);
+        }
+    };
+    let mut status = Status::Well;
+    for i in 0..module.module().kernels.len() {
+        if !check_kernel(args, file, &module, i, out)? {
+            status = Status::Fault;
+        }
+    }
+    Ok(status)
+}
+
+/// Holds a file's kernel against the policy, and tells what was left out.
+fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut impl Write) -> anyhow::Result<bool> {
+    let (kernel, info) = (&module.module().kernels[i], module.info(i));
+    let title = format!("{file}: {}", kernel.name);
+    let roles: Vec<precision::Role> = args.roles.iter().map(|&r| r.into()).collect();
+    if roles.len() > kernel.params.len() {
+        return Err(Usage(format!(
+            "--roles names {} parameters, and kernel '{}' has {}",
+            roles.len(),
+            kernel.name,
+            kernel.params.len()
+        ))
+        .into());
+    }
+    let Some(policy) = args.policy else {
+        let facts = precision::facts(module.module(), kernel, info, &roles);
+        let text = format!("verified; {}; {}", sums(&facts.accumulations), approximations(&facts));
+        pass(out, &title, &text)?;
+        return Ok(true);
+    };
+    let known = !roles.is_empty();
+    let requirements = Requirements {
+        accumulator: policy.acc.map(|acc| match acc {
+            Acc::F32 => Accumulator::F32,
+            Acc::F64 => Accumulator::F64,
+        }),
+        activations: policy.act.filter(|_| known).map(|act| match act {
+            Act::F32 => ActivationFormat::F32,
+            Act::Q8K => ActivationFormat::Q8K,
+        }),
+        allow_approximate: policy.math == Some(Math::Approx),
+        stages: None,
+        roles,
+    };
+    let held = match precision::check(module.module(), kernel, info, &requirements) {
+        Ok(facts) => {
+            pass(out, &title, &format!("verified; {}", sentence(&facts, &requirements)))?;
+            true
+        }
+        Err(violations) => {
+            fault(out, &title, "does not hold the policy", &first_of_each(&violations))?;
+            false
+        }
+    };
+    if policy.act.is_some() && !known {
+        writeln!(
+            out,
+            "      act not checked: a file does not say which parameters are weights and activations; name them with --roles"
+        )?;
+    }
+    if policy.acc == Some(Acc::F64) {
+        writeln!(
+            out,
+            "      not checked: that a value is rounded to f32 only where a stage ends, of which a file does not say the number"
+        )?;
+    }
+    Ok(held)
+}

@@ -1,0 +1,160 @@
+//! `ptxgen dump`: kernels as text.
+
+use super::{
+    Outcome, Status, Usage,
+    kernels::{self, Choice, Size, Switch},
+};
+use anstream::stdout;
+use anyhow::Context;
+use clap::ValueEnum;
+use ptxgen_builder::print::{self, PrintOptions};
+use ptxgen_dsl::{
+    catalogue::{Built, CATALOGUE, Entry, Request, Role},
+    precision::Policy,
+};
+use serde::Serialize;
+use std::{io::Write, path::PathBuf};
+
+/// Write a kernel as PTX, as its IR, or as JSON
+///
+/// With --all, every kernel in every variant (or those that --act, --acc and --math choose), a file
+/// each, and an index.json. The same options give the same bytes.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The kernel, as `ptxgen list` names it
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    kernel: Option<String>,
+    /// Every kernel; needs -o
+    #[arg(long, requires = "output")]
+    all: bool,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    size: Size,
+    /// What to write
+    #[arg(long, value_enum, default_value = "ptx")]
+    format: Format,
+    /// Add .file and .loc of the Rust source, for profilers and debuggers
+    #[arg(long)]
+    lineinfo: bool,
+    /// Remove what is computed twice or for nothing; no rounding changes
+    #[arg(long, value_enum, default_value = "on")]
+    optimize: Switch,
+    /// The file to write, or with --all the folder; without it, standard output
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// PTX text
+    Ptx,
+    /// The IR, with the author's lines
+    Ir,
+    /// The IR for programs
+    Json,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Format::Ptx => "ptx",
+            Format::Ir => "ir",
+            Format::Json => "json",
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let Some(name) = &args.kernel else { return all(args) };
+    let entry = kernels::entry(name)?;
+    let (_, text) = generate(args, entry, args.choice.policy())?;
+    match &args.output {
+        Some(path) => kernels::write_whole(path, &text)?,
+        None => stdout().lock().write_all(text.as_bytes())?,
+    }
+    Ok(Status::Well)
+}
+
+fn generate(args: &Args, entry: &'static Entry, policy: Policy) -> anyhow::Result<(Built, String)> {
+    let request = args.size.over(entry, Request::new(policy, args.size.sm));
+    let built = kernels::build(entry, &request)?;
+    let module = built.finish_with(&args.optimize.passes())?;
+    let text = match args.format {
+        Format::Ptx => print::print(&module, &PrintOptions { lineinfo: args.lineinfo, comments: false }),
+        Format::Ir => print::ir(module.module()),
+        Format::Json => print::json(module.module()),
+    };
+    Ok((built, text))
+}
+
+/// A file of `dump --all`.
+#[derive(Serialize)]
+struct Indexed {
+    file: String,
+    kernel: &'static str,
+    /// The entry's name in the file.
+    entry: String,
+    target: String,
+    act: Option<&'static str>,
+    acc: Option<&'static str>,
+    math: Option<&'static str>,
+    grid: [u32; 3],
+    block: u32,
+    params: Vec<Param>,
+}
+
+#[derive(Serialize)]
+struct Param {
+    name: &'static str,
+    holds: String,
+    bytes: u64,
+}
+
+impl Indexed {
+    fn new(file: String, entry: &'static Entry, built: &Built) -> Indexed {
+        Indexed {
+            file,
+            kernel: entry.name,
+            entry: built.kernel().name().to_owned(),
+            target: built.target.to_string(),
+            act: (!entry.acts.is_empty()).then_some(built.policy.act.name()),
+            acc: (!entry.accs.is_empty()).then_some(built.policy.acc.name()),
+            math: (!entry.maths.is_empty()).then_some(built.policy.math.name()),
+            grid: built.launch.grid,
+            block: built.launch.block,
+            params: built.params.iter().map(|p| Param { name: p.name, holds: holds(p.role), bytes: p.bytes }).collect(),
+        }
+    }
+}
+
+fn holds(role: Role) -> String {
+    match role {
+        Role::Weights(ty) => format!("weights {}", ty.name()),
+        Role::Activations(act) => format!("activations {act}"),
+        Role::ExpertIds { count } => format!("expert ids below {count}"),
+        Role::Routing => "weights of the experts".into(),
+        Role::Output => "output".into(),
+    }
+}
+
+fn all(args: &Args) -> Outcome {
+    let Some(folder) = &args.output else { return Err(Usage("dump --all needs a folder: -o DIR".into()).into()) };
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let mut index = Vec::new();
+    for entry in CATALOGUE {
+        for policy in args.choice.variants(entry) {
+            let (built, text) = generate(args, entry, policy)?;
+            let variant = entry.variant(policy);
+            let dash = if variant.is_empty() { "" } else { "-" };
+            let file = format!("{}{dash}{variant}.{}", entry.name, args.format.extension());
+            kernels::write_whole(&folder.join(&file), &text)?;
+            index.push(Indexed::new(file, entry, &built));
+        }
+    }
+    let text = serde_json::to_string_pretty(&index)? + "\n";
+    kernels::write_whole(&folder.join("index.json"), &text)?;
+    anstream::println!("{} kernels and index.json in {}", index.len(), folder.display());
+    Ok(Status::Well)
+}

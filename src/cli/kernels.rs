@@ -1,0 +1,165 @@
+//! What the kernel commands have in common: options that name kernels, their variants, shapes and
+//! targets, and files written whole or not at all.
+
+use super::Usage;
+use anyhow::Context;
+use clap::ValueEnum;
+use ptxgen_builder::{opt::OptOptions, target::Target};
+use ptxgen_dsl::{
+    catalogue::{Built, CATALOGUE, CatalogueError, Entry, Experts, Request, find},
+    precision::{Acc, Act, Math, ParsePolicyError, Policy},
+};
+use std::{io::Write, path::Path, str::FromStr};
+
+/// Which variants of a kernel.
+#[derive(clap::Args, Clone, Copy, Default)]
+pub struct Choice {
+    /// Activation format: f32 or q8k
+    #[arg(long, value_name = "ACT")]
+    pub act: Option<Act>,
+    /// Type of sums: f32 or f64
+    #[arg(long, value_name = "ACC")]
+    pub acc: Option<Acc>,
+    /// exact or approx
+    #[arg(long, value_name = "MATH")]
+    pub math: Option<Math>,
+}
+
+impl Choice {
+    /// A policy with the defaults for what was not chosen.
+    pub fn policy(&self) -> Policy {
+        self.over(Policy::default())
+    }
+
+    /// A policy with the chosen parts replaced.
+    pub fn over(&self, policy: Policy) -> Policy {
+        Policy {
+            act: self.act.unwrap_or(policy.act),
+            acc: self.acc.unwrap_or(policy.acc),
+            math: self.math.unwrap_or(policy.math),
+        }
+    }
+
+    /// This choice, and `other`'s where this has none.
+    pub fn or(self, other: Choice) -> Choice {
+        Choice { act: self.act.or(other.act), acc: self.acc.or(other.acc), math: self.math.or(other.math) }
+    }
+
+    /// The variants of a kernel that have everything chosen.
+    pub fn variants(&self, entry: &Entry) -> Vec<Policy> {
+        entry.policies().into_iter().filter(|&p| self.over(p) == p).collect()
+    }
+}
+
+impl FromStr for Choice {
+    type Err = ParsePolicyError;
+
+    fn from_str(s: &str) -> Result<Self, ParsePolicyError> {
+        let policy: Policy = s.parse()?;
+        let named = |part: &str| s.split(',').any(|p| p.split('=').next() == Some(part));
+        Ok(Choice {
+            act: named("act").then_some(policy.act),
+            acc: named("acc").then_some(policy.acc),
+            math: named("math").then_some(policy.math),
+        })
+    }
+}
+
+/// The shape that a kernel is specialized to, and its target.
+#[derive(clap::Args, Clone, Copy)]
+pub struct Size {
+    /// Rows, or elements of an elementwise kernel
+    #[arg(long, value_name = "N")]
+    rows: Option<u32>,
+    /// Columns, a multiple of 256
+    #[arg(long, value_name = "K")]
+    cols: Option<u32>,
+    /// Experts of a layer
+    #[arg(long, value_name = "N")]
+    experts: Option<u32>,
+    /// Experts that a token uses
+    #[arg(long, value_name = "N")]
+    used: Option<u32>,
+    /// Architecture to write for: 75, 80, 90 ..
+    #[arg(long, value_name = "SM", default_value = "75")]
+    pub sm: Target,
+}
+
+impl Size {
+    /// A request with what was asked for in place of its own shape.
+    pub fn over(&self, entry: &Entry, request: Request) -> Request {
+        let experts = request
+            .experts
+            .or(entry.experts)
+            .map(|e| Experts { count: self.experts.unwrap_or(e.count), used: self.used.unwrap_or(e.used) });
+        Request { rows: self.rows.or(request.rows), cols: self.cols.or(request.cols), experts, ..request }
+    }
+}
+
+/// A switch with two words.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Do
+    On,
+    /// Do not
+    Off,
+}
+
+impl Switch {
+    /// The passes that the switch stands for.
+    pub fn passes(self) -> OptOptions {
+        match self {
+            Switch::On => OptOptions::ALL,
+            Switch::Off => OptOptions::NONE,
+        }
+    }
+}
+
+/// The kernel of this name; an unknown one is wrong use.
+pub fn entry(name: &str) -> Result<&'static Entry, Usage> {
+    find(name).map_err(usage)
+}
+
+/// The kernels of these names, or all.
+pub fn entries(names: &[String], all: bool) -> Result<Vec<&'static Entry>, Usage> {
+    if all { Ok(CATALOGUE.iter().collect()) } else { names.iter().map(|n| entry(n)).collect() }
+}
+
+/// Generates a kernel; a request that it has no variant for is wrong use.
+pub fn build(entry: &'static Entry, request: &Request) -> Result<Built, Usage> {
+    entry.build(request).map_err(usage)
+}
+
+/// The variants of a kernel that were chosen; none for a kernel named by the user is wrong use.
+pub fn variants(entry: &'static Entry, choice: Choice, all: bool, target: Target) -> Result<Vec<Policy>, Usage> {
+    let found = choice.variants(entry);
+    if found.is_empty() && !all {
+        // Its error tells which choices there are.
+        build(entry, &Request::for_trial(entry, choice.policy(), target))?;
+    }
+    Ok(found)
+}
+
+fn usage(e: CatalogueError) -> Usage {
+    Usage(e.to_string())
+}
+
+/// Writes a file whole or not at all: into a temporary file beside it, which then takes its place.
+pub fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".ptxgen-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // As for any new file; the process's mask still applies.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
