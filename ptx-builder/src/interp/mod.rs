@@ -18,17 +18,24 @@
 //! may differ in the last bits.
 //!
 //! ```
-//! use ptxgen_builder::{interp::{Launch, Memory, Options}, ir::{Kernel, Module}, target::Target, verify::verify};
+//! use ptxgen_builder::build::{Out, kernel};
+//! use ptxgen_builder::interp::{Arg, Launch, Memory, Options};
+//! use ptxgen_builder::target::Target;
 //!
-//! let module = Module { target: Target::SM_90, variables: vec![], kernels: vec![Kernel::new("nothing")] };
-//! let module = verify(module).unwrap();
+//! let ids = kernel::<(Out<u32>,)>("ids", ["y"], |k, (y,)| {
+//!     let i = k.global_thread_id();
+//!     y.at(i).store(k, i);
+//! });
+//! let module = ids.verify(Target::SM_90).unwrap();
 //! let mut memory = Memory::new();
+//! let y = memory.alloc_uninit(4 * 128 * 4, 16)?;
 //! let launch = Launch {
-//!     module: &module, kernel: "nothing", grid: [4, 1, 1], block: [128, 1, 1], dynamic_shared: 0,
-//!     args: &[], globals: None, options: &Options::default(),
+//!     module: &module, kernel: "ids", grid: [4, 1, 1], block: [128, 1, 1], dynamic_shared: 0,
+//!     args: &[Arg::from(y)], globals: None, options: &Options::default(),
 //! };
 //! assert!(launch.run(&mut memory)?.is_clean());
-//! # Ok::<(), ptxgen_builder::interp::LaunchError>(())
+//! assert_eq!(memory.read(y)?[4..8], [1, 0, 0, 0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod block;
