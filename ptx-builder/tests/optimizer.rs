@@ -7,8 +7,7 @@ use ptxgen_builder::ir::Module;
 use ptxgen_builder::opt::{OptOptions, optimize};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::print::{self, PrintOptions, print};
-use ptxgen_builder::table::{Barrier, Meaning, Row};
-use ptxgen_builder::testing::{Shape, plans_with};
+use ptxgen_builder::testing::{Shape, plans};
 use ptxgen_builder::verify::verify;
 
 const HEAD: &str = ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 p, .param .u32 n)\n{\n\
@@ -263,22 +262,11 @@ fn run(module: Module, seed: u64) -> Result<Vec<u8>, TestCaseError> {
     memory.read(output).map_err(|e| TestCaseError::fail(e.to_string()))
 }
 
-/// Rows that the interpreter runs.
-fn runs(row: &Row) -> bool {
-    let missing = |meaning: Meaning| {
-        matches!(
-            meaning,
-            Meaning::Async(_) | Meaning::Matrix(_) | Meaning::Barrier(Barrier::ClusterArrive | Barrier::ClusterWait)
-        )
-    };
-    !row.forms().iter().any(|f| missing(f.meaning))
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn optimized_kernels_compute_the_same(plan in plans_with(runs), passes in 1..32u8, seed: u64) {
+    fn optimized_kernels_compute_the_same(plan in plans(), passes in 1..32u8, seed: u64) {
         let bit = |i: u8| passes >> i & 1 == 1;
         let options = OptOptions { fold: bit(0), copies: bit(1), common: bit(2), strength: bit(3), dead: bit(4) };
         let module = plan.module();
