@@ -146,9 +146,7 @@ fn all(args: &Args) -> Outcome {
     for entry in CATALOGUE {
         for policy in args.choice.variants(entry) {
             let (built, text) = generate(args, entry, policy)?;
-            let variant = entry.variant(policy);
-            let dash = if variant.is_empty() { "" } else { "-" };
-            let file = format!("{}{dash}{variant}.{}", entry.name, args.format.extension());
+            let file = format!("{}.{}", built.title(), args.format.extension());
             kernels::write_whole(&folder.join(&file), &text)?;
             index.push(Indexed::new(file, entry, &built));
         }

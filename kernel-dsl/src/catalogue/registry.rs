@@ -87,6 +87,13 @@ impl Built {
     pub fn kernel(&self) -> &AnyKernel {
         &self.launch.kernel
     }
+
+    /// The entry and its variant, such as `q4k-gemv-q8k-f64`: the name of a file.
+    pub fn title(&self) -> String {
+        let variant = self.entry.variant(self.policy);
+        let dash = if variant.is_empty() { "" } else { "-" };
+        format!("{}{dash}{variant}", self.entry.name)
+    }
 }
 
 /// A kernel of the catalogue.

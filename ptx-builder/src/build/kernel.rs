@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use super::args::{ArgInfo, Args};
-use super::state::{Body, record};
+use super::state::{Body, record, with};
 use crate::ir::{self, LaunchBounds, Module, Variable};
 use crate::target::Target;
 use crate::types::Space;
@@ -37,6 +37,8 @@ pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&mut Body
     let at = Location::caller();
     let (kernel, variables) = record(name, at, |body| {
         let handles = A::declare(&names);
+        // The author wrote the parameters' loads by calling this function.
+        with(|s| s.written_at(at));
         write(body, handles);
     });
     Kernel { kernel, variables, args: PhantomData }

@@ -64,6 +64,16 @@ impl State {
         Loc { file, line: at.line(), column: at.column() }
     }
 
+    /// Says that everything so far was written at `at`.
+    pub(super) fn written_at(&mut self, at: &'static Location<'static>) {
+        let loc = self.loc(at);
+        for item in &mut self.items {
+            if let Item::Inst(inst) = item {
+                inst.loc = Some(loc.clone());
+            }
+        }
+    }
+
     pub(super) fn new_label(&mut self) -> Label {
         self.labels += 1;
         self.labels - 1

@@ -135,62 +135,55 @@ pub struct Facts {
     pub float_matrices: Vec<InstId>,
 }
 
-/// What a policy forbids.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum PolicyRule {
-    /// Nothing is stored to an output.
-    NoOutput,
-    /// acc = f64: arithmetic in f32 (or less) on the way to an output.
-    NarrowArithmetic,
-    /// acc = f64: a rounding to f32 inside a loop that feeds back into itself.
-    RoundingInLoop,
-    /// acc = f64: more or fewer roundings to f32 than the kernel has stages.
-    RoundingCount,
-    /// acc = f64: a rounding to f32 that is not to nearest even.
-    RoundingMode,
-    /// acc = f32: arithmetic in f64 on the way to an output.
-    WideArithmetic,
-    /// act = q8k: a float product of decoded weights or activations.
-    DecodedProduct,
-    /// act = q8k: no integer product of weights and activations.
-    NoIntegerProduct,
-    /// act = f32: an integer product of weights and activations.
-    IntegerProduct,
-    /// act = f32: activations are converted to integers.
-    Quantization,
-    /// math = exact: an approximate instruction.
-    Approximate,
-    /// A float instruction with no rounding written, which the assembler may contract.
-    UnwrittenRounding,
-    /// An instruction that flushes subnormals.
-    Flush,
-    /// A float addition in memory, in no fixed order.
-    FloatAtomic,
-    /// A float matrix instruction, whose order of sums PTX leaves open.
-    FloatMatrix,
+macro_rules! policy_rules {
+    ($($(#[doc = $doc:literal])+ $name:ident = $id:literal),* $(,)?) => {
+        /// What a policy forbids.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub enum PolicyRule { $($(#[doc = $doc])+ $name),* }
+
+        impl PolicyRule {
+            /// Every rule.
+            pub const ALL: &[PolicyRule] = &[$(PolicyRule::$name),*];
+
+            /// The rule's short name.
+            pub const fn id(self) -> &'static str {
+                match self { $(Self::$name => $id),* }
+            }
+        }
+    };
 }
 
-impl PolicyRule {
-    /// The rule's short name.
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::NoOutput => "no-output",
-            Self::NarrowArithmetic => "narrow-arithmetic",
-            Self::RoundingInLoop => "rounding-in-loop",
-            Self::RoundingCount => "rounding-count",
-            Self::RoundingMode => "rounding-mode",
-            Self::WideArithmetic => "wide-arithmetic",
-            Self::DecodedProduct => "decoded-product",
-            Self::NoIntegerProduct => "no-integer-product",
-            Self::IntegerProduct => "integer-product",
-            Self::Quantization => "quantization",
-            Self::Approximate => "approximate",
-            Self::UnwrittenRounding => "unwritten-rounding",
-            Self::Flush => "flush",
-            Self::FloatAtomic => "float-atomic",
-            Self::FloatMatrix => "float-matrix",
-        }
-    }
+policy_rules! {
+    /// Nothing is stored to an output.
+    NoOutput = "no-output",
+    /// acc = f64: arithmetic in f32 (or less) on the way to an output.
+    NarrowArithmetic = "narrow-arithmetic",
+    /// acc = f64: a rounding to f32 inside a loop that feeds back into itself.
+    RoundingInLoop = "rounding-in-loop",
+    /// acc = f64: more or fewer roundings to f32 than the kernel has stages.
+    RoundingCount = "rounding-count",
+    /// acc = f64: a rounding to f32 that is not to nearest even.
+    RoundingMode = "rounding-mode",
+    /// acc = f32: arithmetic in f64 on the way to an output.
+    WideArithmetic = "wide-arithmetic",
+    /// act = q8k: a float product of decoded weights or activations.
+    DecodedProduct = "decoded-product",
+    /// act = q8k: no integer product of weights and activations.
+    NoIntegerProduct = "no-integer-product",
+    /// act = f32: an integer product of weights and activations.
+    IntegerProduct = "integer-product",
+    /// act = f32: activations are converted to integers.
+    Quantization = "quantization",
+    /// math = exact: an approximate instruction.
+    Approximate = "approximate",
+    /// A float instruction with no rounding written, which the assembler may contract.
+    UnwrittenRounding = "unwritten-rounding",
+    /// An instruction that flushes subnormals.
+    Flush = "flush",
+    /// A float addition in memory, in no fixed order.
+    FloatAtomic = "float-atomic",
+    /// A float matrix instruction, whose order of sums PTX leaves open.
+    FloatMatrix = "float-matrix",
 }
 
 impl fmt::Display for PolicyRule {

@@ -1,0 +1,342 @@
+//! `ptxgen list`, `dump`, `check`, `stats` and `diff`: what they print, and their exit codes.
+
+use expect_test::{Expect, expect};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+fn ptxgen_in(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ptxgen")).args(args).current_dir(dir).output().unwrap()
+}
+
+/// Runs a command that prints only to standard output, and ends with `code`.
+#[track_caller]
+fn prints(args: &[&str], code: i32) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let output = ptxgen_in(dir.path(), args);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+    assert_eq!(output.status.code(), Some(code), "{args:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains('\u{1b}'), "no colours in a pipe: {args:?}");
+    text
+}
+
+/// Runs a command that was called wrongly.
+#[track_caller]
+fn refuses(args: &[&str], message: Expect) {
+    let dir = tempfile::tempdir().unwrap();
+    let output = ptxgen_in(dir.path(), args);
+    message.assert_eq(&String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(2), "{args:?}");
+    assert!(output.stdout.is_empty(), "{args:?}");
+}
+
+/// The text with positions in Rust files as `.rs:LINE`, so that an edit there changes nothing here.
+fn without_lines(text: &str) -> String {
+    let mut parts = text.split(".rs:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |all, part| {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':').trim_start();
+        format!("{all}.rs:LINE: {rest}")
+    })
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn list() {
+    let text = prints(&["list"], 0);
+    assert_eq!(text.lines().count(), ptxgen::dsl::catalogue::CATALOGUE.len());
+    let first = text.lines().next().unwrap();
+    expect!["q4k-gemv                  Q4_K matrix times vector; --act f32|q8k --acc f32|f64 --rows 768 --cols 2048"]
+        .assert_eq(first);
+    let all = json(&prints(&["list", "--json"], 0));
+    assert_eq!(all[0]["name"], "q4k-gemv");
+    assert_eq!(all[0]["act"], serde_json::json!(["f32", "q8k"]));
+    assert_eq!(all[0]["math"], serde_json::json!([]));
+}
+
+#[test]
+fn wrong_use() {
+    refuses(
+        &["dump", "q4k-gemw"],
+        expect![[r#"
+        error: unknown kernel 'q4k-gemw', did you mean 'q4k-gemv'?; known kernels: q4k-gemv, q6k-gemv, quantize-q8k, swiglu, fused-gate-up-swiglu, fused-gate-up-swiglu-q6k, moe-down, moe-down-q6k, dequantize-q4k, dequantize-q6k
+    "#]],
+    );
+    refuses(
+        &["dump", "swiglu", "--act", "q8k"],
+        expect![[r#"
+        error: swiglu has no variant with act=q8k; it has no such choice
+    "#]],
+    );
+    refuses(
+        &["dump", "q4k-gemv", "--cols", "100"],
+        expect![[r#"
+        error: q4k-gemv: cols is 100, expected a multiple of 256, from 256 to 32,768
+    "#]],
+    );
+    refuses(
+        &["dump", "q4k-gemv", "--sm", "60"],
+        expect![[r#"
+        error: invalid value '60' for '--sm <SM>': unknown target '60'; known targets: sm_75, sm_80, sm_86, sm_87, sm_88, sm_89, sm_90, sm_100, sm_103, sm_110, sm_120, sm_121
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refuses(
+        &["dump", "q4k-gemv", "--acc", "f16"],
+        expect![[r#"
+        error: invalid value 'f16' for '--acc <ACC>': unknown acc `f16`: expected f32 or f64
+
+        For more information, try '--help'.
+    "#]],
+    );
+    refuses(
+        &["check", "rmsnorm"],
+        expect![[r#"
+        error: unknown kernel 'rmsnorm'; known kernels: q4k-gemv, q6k-gemv, quantize-q8k, swiglu, fused-gate-up-swiglu, fused-gate-up-swiglu-q6k, moe-down, moe-down-q6k, dequantize-q4k, dequantize-q6k
+    "#]],
+    );
+    refuses(
+        &["check", "moe-down", "--math", "approx"],
+        expect![[r#"
+        error: moe-down has no variant with math=approx; it has no such choice
+    "#]],
+    );
+    refuses(
+        &["stats", "q4k-gemv", "quantise-q8k"],
+        expect![[r#"
+        error: unknown kernel 'quantise-q8k', did you mean 'quantize-q8k'?; known kernels: q4k-gemv, q6k-gemv, quantize-q8k, swiglu, fused-gate-up-swiglu, fused-gate-up-swiglu-q6k, moe-down, moe-down-q6k, dequantize-q4k, dequantize-q6k
+    "#]],
+    );
+    refuses(
+        &["diff", "q4k-gemv", "--left", "acc=f32", "--right", "acc=f65"],
+        expect![[r#"
+        error: invalid value 'acc=f65' for '--right <RIGHT>': unknown acc `f65`: expected f32 or f64
+
+        For more information, try '--help'.
+    "#]],
+    );
+}
+
+#[test]
+fn dump_of_one_kernel() {
+    let small = ["--rows", "8", "--cols", "256", "--act", "q8k", "--acc", "f64"];
+    let with = |more: &[&str]| prints(&[&["dump", "q4k-gemv"], &small[..], more].concat(), 0);
+    let ptx = with(&[]);
+    assert!(ptx.contains(".visible .entry q4k_gemv_q8k_f64_8x256("), "{ptx}");
+    assert!(ptx.contains(".target sm_75\n") && with(&["--sm", "90"]).contains(".target sm_90\n"));
+    ptxgen::builder::parse::parse("dump", &ptx).unwrap();
+    assert!(!ptx.contains(".loc") && with(&["--lineinfo"]).contains("kernel-dsl/src/catalogue/gemv.rs"));
+    assert!(with(&["--optimize", "off"]).len() > ptx.len());
+    assert!(with(&["--format", "ir"]).contains("block $L0"));
+    assert_eq!(json(&with(&["--format", "json"]))["target"], "sm_75");
+
+    let dir = tempfile::tempdir().unwrap();
+    let output = ptxgen_in(dir.path(), &[&["dump", "q4k-gemv", "-o", "k.ptx"], &small[..]].concat());
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
+    assert_eq!(fs::read_to_string(dir.path().join("k.ptx")).unwrap(), ptx);
+    let output = ptxgen_in(dir.path(), &["dump", "q4k-gemv", "-o", "no/such/folder/k.ptx"]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.starts_with("error: cannot write no/such/folder/k.ptx\n  caused by: "), "{message}");
+}
+
+#[test]
+fn two_dumps_are_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["one", "two"] {
+        let output = ptxgen_in(dir.path(), &["dump", "--all", "--sm", "90", "-o", folder]);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert_eq!(output.status.code(), Some(0));
+    }
+    let files = |folder: &str| {
+        let mut all: Vec<_> = fs::read_dir(dir.path().join(folder)).unwrap().map(|f| f.unwrap().file_name()).collect();
+        all.sort();
+        all
+    };
+    let (one, two) = (files("one"), files("two"));
+    assert_eq!(one, two);
+    let variants: usize = ptxgen::dsl::catalogue::CATALOGUE.iter().map(|e| e.policies().len()).sum();
+    assert_eq!(one.len(), variants + 1);
+    for file in &one {
+        let read = |folder: &str| fs::read(dir.path().join(folder).join(file)).unwrap();
+        assert!(read("one") == read("two"), "{file:?}");
+    }
+    let index = json(&fs::read_to_string(dir.path().join("one/index.json")).unwrap());
+    assert_eq!(index.as_array().unwrap().len(), variants);
+    for kernel in index.as_array().unwrap() {
+        let text = fs::read_to_string(dir.path().join("one").join(kernel["file"].as_str().unwrap())).unwrap();
+        assert!(text.contains(&format!(".visible .entry {}(", kernel["entry"].as_str().unwrap())), "{kernel}");
+    }
+}
+
+#[test]
+fn check_of_kernels() {
+    let text = prints(&["check", "--all", "--sm", "90"], 0);
+    let n: usize = ptxgen::dsl::catalogue::CATALOGUE.iter().map(|e| e.policies().len()).sum();
+    assert!(text.ends_with(&format!("{n} of {n} kernels hold\n")) && !text.contains("fault"), "{text}");
+    expect![[r#"
+        ok    q4k-gemv act=q8k acc=f64: verified; 16 sums in f64 (12 across lanes); rounded to f32 once on the way to a result; 72 integer products, no float product of weights; nothing approximate
+    "#]].assert_eq(&without_lines(&prints(&["check", "q4k-gemv", "--policy", "act=q8k,acc=f64,math=exact"], 0)));
+    // A kernel held against another policy.
+    expect![[r#"
+        fault q4k-gemv act=q8k acc=f32 does not hold act=q8k acc=f64
+              kernel-dsl/src/format/q4k/device.rs:LINE: acc=f64 and this computes in f32 on the way to an output; compute in f64
+                in `fma.rn.f32 %f9, %f2, %f8, %f7;`
+                in kernel 'q4k_gemv_q8k_f32_768x2048' [narrow-arithmetic] (and 3 more from this line)
+              kernel-dsl/src/catalogue/gemv.rs:LINE: acc=f64 and this computes in f32 on the way to an output; compute in f64
+                in `add.rn.f32 %f11, %f9, %f10;`
+                in kernel 'q4k_gemv_q8k_f32_768x2048' [narrow-arithmetic] (and 27 more from this line)
+              kernel-dsl/src/format/q4k/device.rs:LINE: acc=f64 and this computes in f32 on the way to an output; compute in f64
+                in `cvt.rn.f32.s32 %f8, %r168;`
+                in kernel 'q4k_gemv_q8k_f32_768x2048' [narrow-arithmetic] (and 3 more from this line)
+              kernel-dsl/src/catalogue/gemv.rs:LINE: acc=f64 and a value is rounded from f64 to f32 0 times on the way to an output; this kernel's stages need 1
+                in `@%p4 st.global.f32 [%rd20], %f15;`
+                in kernel 'q4k_gemv_q8k_f32_768x2048' [rounding-count]
+    "#]].assert_eq(&without_lines(&prints(&["check", "q4k-gemv", "--act", "q8k", "--acc", "f32", "--policy", "acc=f64"], 1)));
+    expect![[r#"
+        fault swiglu acc=f32 math=approx does not hold acc=f32 math=exact
+              kernel-dsl/src/catalogue/swiglu.rs:LINE: math=exact and this instruction is approximate
+                in `ex2.approx.f32 %f3, %f2;`
+                in kernel 'swiglu_f32_approx_768' [approximate] (and 1 more from this line)
+    "#]]
+    .assert_eq(&without_lines(&prints(
+        &["check", "swiglu", "--math", "approx", "--acc", "f32", "--policy", "math=exact"],
+        1,
+    )));
+}
+
+#[test]
+fn check_of_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |args: &[&str], code: i32| {
+        let output = ptxgen_in(dir.path(), args);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(&["dump", "q6k-gemv", "--act", "q8k", "--acc", "f64", "-o", "k.ptx"], 0);
+    expect![[r#"
+        ok    k.ptx: q6k_gemv_q8k_f64_768x2048: verified; 12 sums in f64 (12 across lanes); nothing approximate
+    "#]]
+    .assert_eq(&run(&["check", "k.ptx"], 0));
+    expect![[r#"
+        ok    k.ptx: q6k_gemv_q8k_f64_768x2048: verified; 12 sums in f64 (12 across lanes); rounded to f32 once on the way to a result; nothing approximate
+              act not checked: a file does not say which parameters are weights and activations; name them with --roles
+              not checked: that a value is rounded to f32 only where a stage ends, of which a file does not say the number
+    "#]].assert_eq(&run(&["check", "k.ptx", "--policy", "act=q8k,acc=f64"], 0));
+    let roles = ["--roles", "weights,activations,output"];
+    expect![[r#"
+        ok    k.ptx: q6k_gemv_q8k_f64_768x2048: verified; 64 integer products, no float product of weights; nothing approximate
+    "#]].assert_eq(&run(&[&["check", "k.ptx", "--policy", "act=q8k"], &roles[..]].concat(), 0));
+    let wrong = run(&[&["check", "k.ptx", "--policy", "act=f32"], &roles[..]].concat(), 1);
+    assert!(wrong.contains("[integer-product]"), "{wrong}");
+
+    let text = fs::read_to_string(dir.path().join("k.ptx")).unwrap();
+    fs::write(dir.path().join("narrow.ptx"), text.replacen("add.rn.f64", "add.f64", 1)).unwrap();
+    let wrong = run(&["check", "narrow.ptx", "--policy", "acc=f64"], 1);
+    assert!(wrong.contains("no rounding is written") && wrong.contains("narrow.ptx:"), "{wrong}");
+    fs::write(dir.path().join("broken.ptx"), text.replacen("add.rn.f64", "add.rn.f63", 1)).unwrap();
+    let wrong = run(&["check", "broken.ptx"], 1);
+    assert!(wrong.contains("unknown instruction 'add.rn.f63'"), "{wrong}");
+    let missing = ptxgen_in(dir.path(), &["check", "nothing.ptx"]);
+    assert!(String::from_utf8_lossy(&missing.stderr).starts_with("error: cannot read nothing.ptx\n"));
+    assert_eq!(missing.status.code(), Some(1));
+    let many = ptxgen_in(dir.path(), &["check", "k.ptx", "--roles", "weights,activations,output,other"]);
+    assert_eq!(many.status.code(), Some(2));
+}
+
+#[test]
+fn stats() {
+    // What follows from ptxas is there only where it is installed.
+    let text = prints(&["stats", "q4k-gemv", "--act", "q8k"], 0);
+    let lines = text.lines().filter(|l| !l.starts_with("registers and spills not shown: "));
+    let text: String = lines.map(|l| format!("{}\n", l.split("; ptxas: ").next().unwrap_or(l))).collect();
+    expect![[r#"
+        q4k-gemv act=q8k acc=f32 (q4k_gemv_q8k_f32_64x2048, sm_75, 131072 weights)
+          executed   1.67 a weight: integer 1.09, f32 0.12, warp 0.11, convert 0.07, load shared 0.06, load global 0.06, compare 0.04, move 0.04, store shared 0.04, load param 0.01, barrier 0.01, control 0.01, store global 0.00
+          written    459: integer 285, f32 32, warp 28, load global 24, convert 20, store shared 18, load shared 16, compare 11, move 11, control 5, store global 4, load param 3, barrier 2
+          global     0.850 bytes and 0.0270 sectors a weight, 98.4% of the sectors used
+          shared     1408 passes, 0 of them for bank conflicts
+          registers  52 live at most
+        q4k-gemv act=q8k acc=f64 (q4k_gemv_q8k_f64_64x2048, sm_75, 131072 weights)
+          executed   1.83 a weight: integer 1.09, warp 0.16, move 0.14, f64 0.12, convert 0.09, load shared 0.06, load global 0.06, compare 0.04, store shared 0.04, load param 0.01, barrier 0.01, control 0.01, store global 0.00
+          written    500: integer 285, warp 40, move 35, f64 32, convert 25, load global 24, store shared 18, load shared 16, compare 11, control 5, store global 4, load param 3, barrier 2
+          global     0.850 bytes and 0.0270 sectors a weight, 98.4% of the sectors used
+          shared     1408 passes, 0 of them for bank conflicts
+          registers  55 live at most
+    "#]].assert_eq(&text);
+    let all = json(&prints(&["stats", "q4k-gemv", "swiglu", "--acc", "f64", "--json"], 0));
+    let all = all.as_array().unwrap();
+    assert_eq!(all.len(), 4, "two of q4k-gemv, two of swiglu");
+    for stats in all {
+        assert!(stats["total_executed_per_weight"].as_f64().unwrap() > 1.0, "{stats}");
+        assert!(stats["ptxas"].is_null() || stats["ptxas"]["registers"].as_u64().unwrap() > 0, "{stats}");
+    }
+}
+
+#[test]
+fn diff() {
+    let args = ["diff", "q4k-gemv", "--left", "act=q8k,acc=f32", "--right", "act=q8k,acc=f64"];
+    expect![[r#"
+        --- q4k-gemv act=q8k,acc=f32
+        +++ q4k-gemv act=q8k,acc=f64
+        @@ line 14 / line 14 @@
+             .reg .b32 %r<191>;
+             .reg .b64 %rd<31>;
+             .reg .f32 %f<12>;
+        +    .reg .f64 %fd<12>;
+             .shared .align 16 .b8 shared0[4608];
+             ld.param.u64        %rd0, [q4k_gemv_q8k_f32_32x512_w];
+             cvta.to.global.u64  %rd1, %rd0;
+        @@ line 183 / line 184 @@
+             add.s32             %r165, %r163, %r164;
+             ld.shared.u32       %r166, [%r66];
+             mov.b32             {%h0, %h1}, %r166;
+        -    cvt.f32.f16         %f1, %h0;
+        -    mul.rn.f32          %f2, %f1, %f0;
+        -    cvt.f32.f16         %f3, %h1;
+        -    mul.rn.f32          %f4, %f3, %f0;
+        -    cvt.rn.f32.s32      %f5, %r165;
+        -    mul.rn.f32          %f6, %f4, %f5;
+        -    neg.f32             %f7, %f6;
+        -    cvt.rn.f32.s32      %f8, %r161;
+        -    fma.rn.f32          %f9, %f2, %f8, %f7;
+        -    shfl.sync.bfly.b32  %f10, %f9, 4, 31, 4294967295;
+        -    add.rn.f32          %f11, %f9, %f10;
+        +    cvt.f64.f32         %fd0, %f0;
+        +    cvt.f64.f16         %fd1, %h0;
+        +    mul.rn.f64          %fd2, %fd1, %fd0;
+        +    cvt.f64.f16         %fd3, %h1;
+        +    mul.rn.f64          %fd4, %fd3, %fd0;
+        +    cvt.rn.f64.s32      %fd5, %r165;
+        +    mul.rn.f64          %fd6, %fd4, %fd5;
+        +    neg.f64             %fd7, %fd6;
+        +    cvt.rn.f64.s32      %fd8, %r161;
+        +    fma.rn.f64          %fd9, %fd2, %fd8, %fd7;
+        +    mov.b64             {%r167, %r168}, %fd9;
+        +    shfl.sync.bfly.b32  %r169, %r167, 4, 31, 4294967295;
+        +    shfl.sync.bfly.b32  %r170, %r168, 4, 31, 4294967295;
+        +    mov.b64             %fd10, {%r169, %r170};
+        +    add.rn.f64          %fd11, %fd9, %fd10;
+             shl.b32             %r167, %r61, 2;
+             add.u32             %r169, %r167, %r6;
+             and.b32             %r170, %r1, 7;
+             setp.eq.u32         %p7, %r170, 0;
+             mad.wide.u32        %rd25, %r169, 4, %rd5;
+        +    cvt.rn.f32.f64      %f1, %fd11;
+             @%p7 st.global.f32  [%rd25], %f11;
+             bar.warp.sync       4294967295;
+             add.u32             %r172, %r61, 4;
+        11 lines removed, 17 added; 232 and 238 lines in all
+    "#]]
+    .assert_eq(&prints(&args, 0));
+    let same = prints(&["diff", "moe-down", "--left", "acc=f64", "--right", "acc=f64"], 0);
+    assert!(same.contains("\n0 lines removed, 0 added;"), "{same}");
+}

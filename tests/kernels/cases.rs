@@ -1,0 +1,48 @@
+//! Every kernel in every variant, in the shape that reads well.
+
+use ptxgen::{
+    builder::{
+        ir::Module,
+        print::{PrintOptions, print},
+        target::Target,
+        verify::{Validated, verify},
+    },
+    dsl::{
+        catalogue::{Built, CATALOGUE, Entry, Request, find},
+        precision::Policy,
+    },
+};
+
+/// A kernel and its text.
+pub struct Case {
+    pub built: Built,
+    pub module: Validated,
+    pub text: String,
+}
+
+impl Case {
+    fn new(entry: &'static Entry, policy: Policy, target: Target) -> Case {
+        let built = entry.build(&Request::for_reading(entry, policy, target)).unwrap_or_else(|e| panic!("{e}"));
+        let module = built.finish().unwrap_or_else(|e| panic!("{}: {e}", built.title()));
+        let text = print(&module, &PrintOptions::default());
+        Case { built, module, text }
+    }
+
+    /// The kernel of this name under this policy.
+    pub fn of(name: &str, policy: &str, target: Target) -> Case {
+        let entry = find(name).unwrap_or_else(|e| panic!("{e}"));
+        Case::new(entry, policy.parse().unwrap_or_else(|e| panic!("{e}")), target)
+    }
+
+    /// The same with another module, which must verify.
+    pub fn with(self, module: Module) -> Case {
+        let module = verify(module).unwrap_or_else(|e| panic!("{}: {e}", self.built.title()));
+        let text = print(&module, &PrintOptions::default());
+        Case { module, text, ..self }
+    }
+}
+
+/// All of them.
+pub fn all(target: Target) -> impl Iterator<Item = Case> {
+    CATALOGUE.iter().flat_map(move |e| e.policies().into_iter().map(move |p| Case::new(e, p, target)))
+}

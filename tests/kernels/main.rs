@@ -1,0 +1,7 @@
+//! The catalogue's kernels as text: goldens, properties that each must have, and NVIDIA's assembler.
+
+mod assembled;
+mod cases;
+mod golden;
+mod mutations;
+mod properties;
