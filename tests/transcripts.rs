@@ -1,0 +1,6 @@
+//! The transcripts in the documentation are what the commands print. `TRYCMD=overwrite` renews them.
+
+#[test]
+fn docs() {
+    trycmd::TestCases::new().case("docs/kernels.md");
+}
