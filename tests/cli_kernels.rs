@@ -33,6 +33,17 @@ fn refuses(args: &[&str], message: Expect) {
     assert!(output.stdout.is_empty(), "{args:?}");
 }
 
+/// That a kernel of this name is unknown, with a suggestion, and which there are.
+fn refuses_name(args: &[&str], name: &str, suggestion: Option<&str>) {
+    let dir = tempfile::tempdir().unwrap();
+    let output = ptxgen_in(dir.path(), args);
+    let did_you_mean = suggestion.map_or(String::new(), |s| format!(", did you mean '{s}'?"));
+    let known = ptxgen::dsl::catalogue::CATALOGUE.iter().map(|e| e.name).collect::<Vec<_>>().join(", ");
+    let message = format!("error: unknown kernel '{name}'{did_you_mean}; known kernels: {known}\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), message);
+    assert_eq!(output.status.code(), Some(2), "{args:?}");
+}
+
 /// The text with positions in Rust files as `.rs:LINE`, so that an edit there changes nothing here.
 fn without_lines(text: &str) -> String {
     let mut parts = text.split(".rs:");
@@ -58,20 +69,22 @@ fn list() {
     assert_eq!(all[0]["name"], "q4k-gemv");
     assert_eq!(all[0]["act"], serde_json::json!(["f32", "q8k"]));
     assert_eq!(all[0]["math"], serde_json::json!([]));
+    assert_eq!(all[0]["sizes"], serde_json::json!({"rows": 768, "cols": 2048}));
 }
 
 #[test]
 fn wrong_use() {
-    refuses(
-        &["dump", "q4k-gemw"],
-        expect![[r#"
-        error: unknown kernel 'q4k-gemw', did you mean 'q4k-gemv'?; known kernels: q4k-gemv, q6k-gemv, quantize-q8k, swiglu, fused-gate-up-swiglu, fused-gate-up-swiglu-q6k, moe-down, moe-down-q6k, dequantize-q4k, dequantize-q6k
-    "#]],
-    );
+    refuses_name(&["dump", "q4k-gemw"], "q4k-gemw", Some("q4k-gemv"));
     refuses(
         &["dump", "swiglu", "--act", "q8k"],
         expect![[r#"
         error: swiglu has no variant with act=q8k; it has no such choice
+    "#]],
+    );
+    refuses(
+        &["dump", "swiglu", "--cols", "256"],
+        expect![[r#"
+        error: swiglu has no size 'cols'; it has rows
     "#]],
     );
     refuses(
@@ -96,24 +109,14 @@ fn wrong_use() {
         For more information, try '--help'.
     "#]],
     );
-    refuses(
-        &["check", "rmsnorm"],
-        expect![[r#"
-        error: unknown kernel 'rmsnorm'; known kernels: q4k-gemv, q6k-gemv, quantize-q8k, swiglu, fused-gate-up-swiglu, fused-gate-up-swiglu-q6k, moe-down, moe-down-q6k, dequantize-q4k, dequantize-q6k
-    "#]],
-    );
+    refuses_name(&["check", "xyzzy"], "xyzzy", None);
     refuses(
         &["check", "moe-down", "--math", "approx"],
         expect![[r#"
         error: moe-down has no variant with math=approx; it has no such choice
     "#]],
     );
-    refuses(
-        &["stats", "q4k-gemv", "quantise-q8k"],
-        expect![[r#"
-        error: unknown kernel 'quantise-q8k', did you mean 'quantize-q8k'?; known kernels: q4k-gemv, q6k-gemv, quantize-q8k, swiglu, fused-gate-up-swiglu, fused-gate-up-swiglu-q6k, moe-down, moe-down-q6k, dequantize-q4k, dequantize-q6k
-    "#]],
-    );
+    refuses_name(&["stats", "q4k-gemv", "quantise-q8k"], "quantise-q8k", Some("quantize-q8k"));
     refuses(
         &["diff", "q4k-gemv", "--left", "acc=f32", "--right", "acc=f65"],
         expect![[r#"

@@ -3,7 +3,7 @@
 
 use ptxgen_builder::{interp::Options, target::Target};
 use ptxgen_dsl::{
-    catalogue::{Request, find},
+    catalogue::{Dims, Request, find},
     precision::Policy,
 };
 use ptxgen_model::gguf::TensorType;
@@ -20,7 +20,8 @@ fn by_kernel(name: &str, blocks: &[u8], weights: usize) -> Vec<f32> {
     let target = Target::SM_75;
     let entry = find(name).unwrap();
     let rows = u32::try_from(weights / 256).unwrap();
-    let request = Request { rows: Some(rows), cols: Some(256), ..Request::new(Policy::default(), target) };
+    let dims = Dims { rows: Some(rows), cols: Some(256), ..Dims::NONE };
+    let request = Request { dims, ..Request::new(Policy::default(), target) };
     let built = entry.build(&request).unwrap();
     let inputs = [blocks.to_vec(), vec![0; weights * 4]];
     let trial = built.try_out(&built.finish().unwrap(), &inputs, &Options::default()).unwrap();

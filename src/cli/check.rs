@@ -105,7 +105,7 @@ fn check_all(
     let (mut count, mut faults) = (0, 0);
     for (entry, policy) in kernels {
         count += 1;
-        let request = args.size.over(entry, Request::new(policy, args.size.sm));
+        let request = args.size.over(entry, args.all, Request::new(policy, args.size.sm));
         let built = kernels::build(entry, &request)?;
         let title = format!("{}{}", entry.name, variant(entry, policy));
         let module = match built.finish_with(&args.optimize.passes()) {

@@ -64,7 +64,7 @@ struct Side {
 
 impl Side {
     fn new(args: &Args, entry: &'static Entry, policy: Policy) -> anyhow::Result<Side> {
-        let request = args.size.over(entry, Request::for_reading(entry, policy, args.size.sm));
+        let request = args.size.over(entry, false, Request::for_reading(entry, policy, args.size.sm));
         let built = kernels::build(entry, &request)?;
         let module = built.finish_with(&args.optimize.passes())?;
         let text = print::print(&module, &PrintOptions::default());

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use ptxgen_builder::print::{self, PrintOptions};
 use ptxgen_dsl::{
-    catalogue::{Built, CATALOGUE, Entry, Request, Role},
+    catalogue::{Access, Built, CATALOGUE, Entry, ParamSpec, Request, Role, Words},
     precision::Policy,
 };
 use serde::Serialize;
@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> Outcome {
 }
 
 fn generate(args: &Args, entry: &'static Entry, policy: Policy) -> anyhow::Result<(Built, String)> {
-    let request = args.size.over(entry, Request::new(policy, args.size.sm));
+    let request = args.size.over(entry, args.all, Request::new(policy, args.size.sm));
     let built = kernels::build(entry, &request)?;
     let module = built.finish_with(&args.optimize.passes())?;
     let text = match args.format {
@@ -102,14 +102,27 @@ struct Indexed {
     math: Option<&'static str>,
     grid: [u32; 3],
     block: u32,
+    dynamic_shared: u32,
     params: Vec<Param>,
 }
 
 #[derive(Serialize)]
 struct Param {
     name: &'static str,
+    access: &'static str,
     holds: String,
     bytes: u64,
+}
+
+impl Param {
+    fn new(p: &ParamSpec) -> Param {
+        let access = match p.access {
+            Access::In => "in",
+            Access::Out => "out",
+            Access::InOut => "inout",
+        };
+        Param { name: p.name, access, holds: holds(p.role), bytes: p.bytes }
+    }
 }
 
 impl Indexed {
@@ -124,7 +137,8 @@ impl Indexed {
             math: (!entry.maths.is_empty()).then_some(built.policy.math.name()),
             grid: built.launch.grid,
             block: built.launch.block,
-            params: built.params.iter().map(|p| Param { name: p.name, holds: holds(p.role), bytes: p.bytes }).collect(),
+            dynamic_shared: built.launch.dynamic_shared,
+            params: built.params.iter().map(Param::new).collect(),
         }
     }
 }
@@ -133,9 +147,13 @@ fn holds(role: Role) -> String {
     match role {
         Role::Weights(ty) => format!("weights {}", ty.name()),
         Role::Activations(act) => format!("activations {act}"),
-        Role::ExpertIds { count } => format!("expert ids below {count}"),
-        Role::Routing => "weights of the experts".into(),
-        Role::Output => "output".into(),
+        Role::F32 => "f32".into(),
+        Role::F16 => "f16".into(),
+        Role::F64 => "f64".into(),
+        Role::Words(Words::Distinct { below }) => format!("different u32 below {below}"),
+        Role::Words(Words::Below(below)) => format!("u32 below {below}"),
+        Role::Words(Words::Is(_)) => "u32".into(),
+        Role::Words(Words::Offsets { total }) => format!("u32 rising from 0 to {total}"),
     }
 }
 

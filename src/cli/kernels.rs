@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use ptxgen_builder::{opt::OptOptions, target::Target};
 use ptxgen_dsl::{
-    catalogue::{Built, CATALOGUE, CatalogueError, Entry, Experts, Request, find},
+    catalogue::{Built, CATALOGUE, CatalogueError, Dims, Entry, Request, find},
     precision::{Acc, Act, Math, ParsePolicyError, Policy},
 };
 use std::{io::Write, path::Path, str::FromStr};
@@ -71,7 +71,7 @@ pub struct Size {
     /// Rows, or elements of an elementwise kernel
     #[arg(long, value_name = "N")]
     rows: Option<u32>,
-    /// Columns, a multiple of 256
+    /// Columns of a matrix, a multiple of 256, or elements of a vector
     #[arg(long, value_name = "K")]
     cols: Option<u32>,
     /// Experts of a layer
@@ -80,19 +80,34 @@ pub struct Size {
     /// Experts that a token uses
     #[arg(long, value_name = "N")]
     used: Option<u32>,
+    /// Most tokens of a pass
+    #[arg(long, value_name = "N")]
+    tokens: Option<u32>,
+    /// Query heads
+    #[arg(long, value_name = "N")]
+    heads: Option<u32>,
+    /// Heads of keys and values
+    #[arg(long, value_name = "N")]
+    kv_heads: Option<u32>,
+    /// Elements of a head
+    #[arg(long, value_name = "N")]
+    head_dim: Option<u32>,
+    /// Positions that a KV cache or a table has room for
+    #[arg(long, value_name = "N")]
+    positions: Option<u32>,
     /// Architecture to write for: 75, 80, 90 ..
     #[arg(long, value_name = "SM", default_value = "75")]
     pub sm: Target,
 }
 
 impl Size {
-    /// A request with what was asked for in place of its own shape.
-    pub fn over(&self, entry: &Entry, request: Request) -> Request {
-        let experts = request
-            .experts
-            .or(entry.experts)
-            .map(|e| Experts { count: self.experts.unwrap_or(e.count), used: self.used.unwrap_or(e.used) });
-        Request { rows: self.rows.or(request.rows), cols: self.cols.or(request.cols), experts, ..request }
+    /// A request with what was asked for in place of its own sizes. Where all
+    /// kernels are meant, those that have no such size ignore it.
+    pub fn over(&self, entry: &Entry, all: bool, request: Request) -> Request {
+        let &Size { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions, .. } = self;
+        let asked = Dims { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions };
+        let asked = if all { asked.within(entry.dims) } else { asked };
+        Request { dims: asked.or(request.dims), ..request }
     }
 }
 

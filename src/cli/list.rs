@@ -4,7 +4,7 @@ use super::{Outcome, Status};
 use anstream::stdout;
 use ptxgen_dsl::catalogue::{CATALOGUE, Entry};
 use serde::Serialize;
-use std::io::Write;
+use std::{collections::BTreeMap, io::Write};
 
 /// List the kernels with their options
 #[derive(clap::Args)]
@@ -18,13 +18,12 @@ pub struct Args {
 struct Kernel {
     name: &'static str,
     summary: &'static str,
+    family: &'static str,
     act: Vec<&'static str>,
     acc: Vec<&'static str>,
     math: Vec<&'static str>,
-    rows: u32,
-    cols: u32,
-    experts: Option<u32>,
-    experts_used: Option<u32>,
+    /// The sizes that it has, with their defaults.
+    sizes: BTreeMap<&'static str, u32>,
 }
 
 impl Kernel {
@@ -32,13 +31,11 @@ impl Kernel {
         Kernel {
             name: e.name,
             summary: e.summary,
+            family: e.family.name(),
             act: e.acts.iter().map(|v| v.name()).collect(),
             acc: e.accs.iter().map(|v| v.name()).collect(),
             math: e.maths.iter().map(|v| v.name()).collect(),
-            rows: e.shape.rows,
-            cols: e.shape.cols,
-            experts: e.experts.map(|e| e.count),
-            experts_used: e.experts.map(|e| e.used),
+            sizes: e.dims.iter().collect(),
         }
     }
 
@@ -52,25 +49,18 @@ impl Kernel {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let kernels: Vec<Kernel> = CATALOGUE.iter().map(Kernel::new).collect();
     let mut out = stdout().lock();
     if args.json {
+        let kernels: Vec<Kernel> = CATALOGUE.iter().map(Kernel::new).collect();
         serde_json::to_writer_pretty(&mut out, &kernels)?;
         writeln!(out)?;
         return Ok(Status::Well);
     }
-    let width = kernels.iter().map(|k| k.name.len()).max().unwrap_or(0);
+    let width = CATALOGUE.iter().map(|e| e.name.len()).max().unwrap_or(0);
     let bold = anstyle::Style::new().bold();
-    for k in &kernels {
-        writeln!(
-            out,
-            "{bold}{:width$}{bold:#}  {};{} --rows {} --cols {}",
-            k.name,
-            k.summary,
-            k.options(),
-            k.rows,
-            k.cols
-        )?;
+    for e in CATALOGUE {
+        let sizes: String = e.dims.iter().map(|(name, n)| format!(" --{name} {n}")).collect();
+        writeln!(out, "{bold}{:width$}{bold:#}  {};{}{sizes}", e.name, e.summary, Kernel::new(e).options())?;
     }
     Ok(Status::Well)
 }

@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Outcome {
     let mut out = stdout().lock();
     for entry in kernels::entries(&args.kernels, args.all)? {
         for policy in kernels::variants(entry, args.choice, args.all, args.size.sm)? {
-            let request = args.size.over(entry, Request::for_trial(entry, policy, args.size.sm));
+            let request = args.size.over(entry, args.all, Request::for_trial(entry, policy, args.size.sm));
             let built = kernels::build(entry, &request)?;
             let stats = measure(&built, args.optimize, ptxas.as_ref().ok())?;
             if args.json {

@@ -4,7 +4,10 @@ use crate::cases::{self, Case};
 use filecheck::{CheckerBuilder, NO_VARIABLES};
 use ptxgen::{
     builder::target::Target,
-    dsl::precision::{Acc, Act, Math},
+    dsl::{
+        catalogue::Family,
+        precision::{Acc, Act, Math},
+    },
 };
 
 /// Something that a kernel's text shows.
@@ -26,7 +29,7 @@ impl Case {
 
     /// Whether it multiplies a matrix.
     fn is_matrix(&self) -> bool {
-        !self.built.entry.acts.is_empty()
+        self.built.entry.family == Family::Matrix
     }
 
     fn is_one_of(&self, names: &[&str]) -> bool {
@@ -91,7 +94,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "q8k products are dp4a",
-        applies: |c| c.is(Some(Act::Q8K), None, None),
+        applies: |c| c.is_matrix() && c.is(Some(Act::Q8K), None, None),
         script: r"
             regex: S=\s+
             check: dp4a.$(=[us]32).s32$S
@@ -207,7 +210,7 @@ pub const PROPERTIES: &[Property] = &[
         applies: |_| true,
         script: r"
             check: .visible .entry
-            not: $(=\b(red|atom)\.)
+            not: $(=\b(red|atom)\.\S*f(16|32|64))
         ",
     },
 ];

@@ -114,5 +114,5 @@ pub fn dequantize<F: Dequantize>(
             out.plus(4).store_vec(k, [e, f, g, h]);
         });
     });
-    Ok(Launchable { kernel: kernel.with_block(warps * 32), grid: [blocks.div_ceil(warps), 1, 1], block: warps * 32 })
+    Ok(Launchable::new(kernel, [blocks.div_ceil(warps), 1, 1], warps * 32))
 }

@@ -96,6 +96,5 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
                 y.at(row).store_if(k, leader & row.lt(shape.rows), DeviceFloat::narrow(sum.get()));
             }
         });
-    let kernel = kernel.with_block(plan.threads());
-    fits(name, Launchable { kernel, grid: [grid, 1, 1], block: plan.threads() })
+    fits(name, Launchable::new(kernel, [grid, 1, 1], plan.threads()))
 }

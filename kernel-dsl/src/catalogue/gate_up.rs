@@ -96,6 +96,5 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
             },
         );
     });
-    let kernel = kernel.with_block(plan.threads());
-    fits(name, Launchable { kernel, grid: [grid, experts.used, 1], block: plan.threads() })
+    fits(name, Launchable::new(kernel, [grid, experts.used, 1], plan.threads()))
 }

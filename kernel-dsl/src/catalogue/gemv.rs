@@ -62,6 +62,5 @@ pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
             },
         );
     });
-    let kernel = kernel.with_block(plan.threads());
-    fits(name, Launchable { kernel, grid: [grid, 1, 1], block: plan.threads() })
+    fits(name, Launchable::new(kernel, [grid, 1, 1], plan.threads()))
 }

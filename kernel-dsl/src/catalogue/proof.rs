@@ -5,17 +5,17 @@ use ptxgen_builder::analysis::precision::{
 };
 use ptxgen_builder::verify::Validated;
 
-use super::{Built, Role};
+use super::{Built, ParamSpec, Role};
 use crate::precision::{Acc, Act, Math, Policy};
 
-impl Role {
+impl ParamSpec {
     /// What the parameter is to the flow of numbers.
-    pub fn in_flow(self) -> FlowRole {
-        match self {
+    pub fn in_flow(&self) -> FlowRole {
+        match self.role {
+            _ if self.access.writes() => FlowRole::Output,
             Role::Weights(_) => FlowRole::Weights,
             Role::Activations(_) => FlowRole::Activations,
-            Role::Output => FlowRole::Output,
-            Role::ExpertIds { .. } | Role::Routing => FlowRole::Other,
+            Role::F32 | Role::F16 | Role::F64 | Role::Words(_) => FlowRole::Other,
         }
     }
 }
@@ -25,20 +25,21 @@ impl Built {
     /// have ask nothing, except that math is exact unless `policy` says
     /// otherwise.
     pub fn requirements(&self, policy: Policy) -> Requirements {
-        let accumulator = match policy.acc {
+        let acc = if self.entry.accs.is_empty() { self.entry.sums } else { Some(policy.acc) };
+        let accumulator = acc.map(|acc| match acc {
             Acc::F32 => Accumulator::F32,
             Acc::F64 => Accumulator::F64,
-        };
+        });
         let activations = match policy.act {
             Act::F32 => ActivationFormat::F32,
             Act::Q8K => ActivationFormat::Q8K,
         };
         Requirements {
-            accumulator: (!self.entry.accs.is_empty()).then_some(accumulator),
+            accumulator,
             activations: (!self.entry.acts.is_empty()).then_some(activations),
             allow_approximate: policy.math == Math::Approx,
             stages: Some(self.entry.stages),
-            roles: self.params.iter().map(|p| p.role.in_flow()).collect(),
+            roles: self.params.iter().map(|p| p.in_flow()).collect(),
         }
     }
 

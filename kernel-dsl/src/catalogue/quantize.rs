@@ -27,5 +27,5 @@ pub fn quantize_q8k(name: &'static str, cols: u32) -> Result<Launchable<Quantize
             device::quantize_q8k(k, &Q8KPlanar::new(cols as usize), x, y, block, thread & 31);
         });
     });
-    Ok(Launchable { kernel: kernel.with_block(warps * 32), grid: [blocks.div_ceil(warps), 1, 1], block: warps * 32 })
+    Ok(Launchable::new(kernel, [blocks.div_ceil(warps), 1, 1], warps * 32))
 }

@@ -1,31 +1,62 @@
-//! Shapes for particular purposes.
+//! What to generate.
 
 use ptxgen_builder::target::Target;
 
-use super::{Entry, Experts, Request, Schedule};
+use super::{Dims, Entry, Experts, Schedule, Shape, Sizes};
 use crate::precision::Policy;
 
+/// What to generate.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Request {
+    /// The policy; parts that the kernel has no choice of are ignored if they
+    /// are the default.
+    pub policy: Policy,
+    /// Sizes; the entry's own where `None`.
+    pub dims: Dims,
+    /// The schedule; one that fits if `None`. Kernels without one ignore it.
+    pub schedule: Option<Schedule>,
+    /// The GPU to write for.
+    pub target: Target,
+}
+
 impl Request {
+    /// The entry's own shape under a policy.
+    pub fn new(policy: Policy, target: Target) -> Request {
+        Request { policy, dims: Dims::NONE, schedule: None, target }
+    }
+
     /// The entry's columns and few rows and experts: the work of a lane is that
     /// of the whole kernel, and a trial in the interpreter is short.
     pub fn for_trial(entry: &Entry, policy: Policy, target: Target) -> Request {
-        Request {
-            rows: Some(if entry.shape.cols > 1 { entry.shape.rows.min(64) } else { entry.shape.rows }),
-            experts: entry.experts.map(|_| Experts { count: 4, used: 2 }),
-            ..Request::new(policy, target)
-        }
+        Request { dims: entry.trial, ..Request::new(policy, target) }
     }
 
     /// Short rows and the smallest schedule that shows everything: loops over
     /// tiles, two tiles under way, several rows in a tile. For people who read
     /// the text.
     pub fn for_reading(entry: &Entry, policy: Policy, target: Target) -> Request {
-        let matrix = !entry.acts.is_empty();
         Request {
-            rows: matrix.then_some(32),
-            cols: (entry.shape.cols > 1).then_some(512),
-            schedule: matrix.then_some(Schedule { rows: 1, split: 2, warps: 2, slots: 2, blocks: Some(1) }),
-            ..Request::for_trial(entry, policy, target)
+            dims: entry.reading.or(entry.trial),
+            schedule: Some(Schedule { rows: 1, split: 2, warps: 2, slots: 2, blocks: Some(1) }),
+            ..Request::new(policy, target)
         }
+    }
+}
+
+/// A request with every choice made.
+pub(super) struct Resolved {
+    pub policy: Policy,
+    pub sizes: Sizes,
+    pub schedule: Schedule,
+    pub target: Target,
+}
+
+impl Resolved {
+    pub(super) fn shape(&self) -> Shape {
+        Shape { rows: self.sizes.rows, cols: self.sizes.cols }
+    }
+
+    pub(super) fn experts(&self) -> Experts {
+        Experts { count: self.sizes.experts, used: self.sizes.used }
     }
 }

@@ -4,29 +4,50 @@ use half::f16;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Built, Role};
-use crate::format::{Q4K, Q6K, Q8KPlanar, SUPERBLOCK, TensorType};
+use super::{Access, Built, ParamSpec, Role, Words};
+use crate::format::{Q4K, Q6K, Q8_0, Q8KPlanar, SUPERBLOCK, TensorType};
 use crate::precision::Act;
 use crate::reference;
 
 impl Built {
-    /// Bytes for every parameter, zeros for outputs.
+    /// Bytes for every parameter, zeros for what is only written.
     pub fn sample_inputs(&self, seed: u64) -> Vec<Vec<u8>> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        self.params
-            .iter()
-            .map(|p| {
-                let bytes = usize::try_from(p.bytes).unwrap_or(usize::MAX);
-                match p.role {
-                    Role::Weights(ty) => weights(&mut rng, ty, bytes),
-                    Role::Activations(Act::F32) => floats(&mut rng, bytes / 4),
-                    Role::Activations(Act::Q8K) => q8k(&mut rng, bytes),
-                    Role::ExpertIds { count } => distinct(&mut rng, count, bytes / 4),
-                    Role::Routing => floats(&mut rng, bytes / 4),
-                    Role::Output => vec![0; bytes],
-                }
-            })
-            .collect()
+        self.params.iter().map(|p| sample(&mut rng, p)).collect()
+    }
+}
+
+fn sample(rng: &mut ChaCha8Rng, p: &ParamSpec) -> Vec<u8> {
+    let bytes = usize::try_from(p.bytes).unwrap_or(usize::MAX);
+    if p.access == Access::Out {
+        return vec![0; bytes];
+    }
+    match p.role {
+        Role::Weights(ty) => weights(rng, ty, bytes),
+        Role::Activations(Act::Q8K) => q8k(rng, bytes),
+        Role::Activations(Act::F32) | Role::F32 => floats(rng, bytes / 4),
+        Role::F16 => (0..bytes / 2).flat_map(|_| f16::from_f32(unit(rng)).to_le_bytes()).collect(),
+        Role::F64 => (0..bytes / 8).flat_map(|_| f64::from(unit(rng)).to_le_bytes()).collect(),
+        Role::Words(words) => integers(rng, words, bytes / 4).into_iter().flat_map(u32::to_le_bytes).collect(),
+    }
+}
+
+fn integers(rng: &mut ChaCha8Rng, words: Words, n: usize) -> Vec<u32> {
+    match words {
+        Words::Distinct { below } => distinct(rng, below, n),
+        Words::Below(below) => (0..n).map(|_| rng.next_u32() % below.max(1)).collect(),
+        Words::Is(word) => vec![word; n],
+        Words::Offsets { total } => {
+            let mut starts: Vec<u32> = (0..n).map(|_| rng.next_u32() % (total + 1)).collect();
+            starts.sort_unstable();
+            if let (Some(first), true) = (starts.first_mut(), n > 1) {
+                *first = 0;
+            }
+            if let Some(last) = starts.last_mut() {
+                *last = total;
+            }
+            starts
+        }
     }
 }
 
@@ -60,20 +81,32 @@ fn weights(rng: &mut ChaCha8Rng, ty: TensorType, bytes: usize) -> Vec<u8> {
                 block[Q6K::D..].copy_from_slice(&scale(1.5e-5));
             }
         }
-        _ => {
+        TensorType::Q4_K => {
             for block in all.chunks_exact_mut(Q4K::BYTES) {
                 block[..2].copy_from_slice(&scale(1e-4));
                 block[2..4].copy_from_slice(&scale(7.5e-4));
             }
         }
+        TensorType::Q8_0 => {
+            for block in all.chunks_exact_mut(Q8_0::BYTES) {
+                block[..2].copy_from_slice(&scale(1e-4));
+            }
+        }
+        TensorType::F32 => all = floats(rng, bytes / 4),
+        TensorType::F16 => {
+            all.chunks_exact_mut(2).for_each(|b| b.copy_from_slice(&f16::from_f32(unit(rng)).to_le_bytes()));
+        }
+        TensorType::BF16 => {
+            all.chunks_exact_mut(2).for_each(|b| b.copy_from_slice(&unit(rng).to_le_bytes()[2..]));
+        }
     }
     all
 }
 
-fn distinct(rng: &mut ChaCha8Rng, count: u32, n: usize) -> Vec<u8> {
+fn distinct(rng: &mut ChaCha8Rng, count: u32, n: usize) -> Vec<u32> {
     let mut ids: Vec<u32> = (0..count).collect();
     for i in (1..ids.len()).rev() {
         ids.swap(i, rng.next_u32() as usize % (i + 1));
     }
-    ids.iter().cycle().take(n).flat_map(|i| i.to_le_bytes()).collect()
+    ids.into_iter().cycle().take(n).collect()
 }

@@ -67,6 +67,16 @@ pub enum CatalogueError {
         /// All names.
         known: String,
     },
+    /// A size that the kernel does not have.
+    #[error("{kernel} has no size '{found}'; it has {known}")]
+    Dimension {
+        /// The kernel.
+        kernel: &'static str,
+        /// What was asked for.
+        found: &'static str,
+        /// What there is.
+        known: String,
+    },
     /// A dimension that the kernel is not made for.
     #[error("{kernel}: {dimension} is {found}, expected {expected}")]
     Shape {
@@ -114,6 +124,8 @@ pub struct Launchable<A> {
     pub grid: [u32; 3],
     /// Threads of a block.
     pub block: u32,
+    /// Bytes of dynamic shared memory.
+    pub dynamic_shared: u32,
 }
 
 /// The same with its parameter types forgotten.
@@ -125,12 +137,23 @@ pub struct AnyLaunchable {
     pub grid: [u32; 3],
     /// Threads of a block.
     pub block: u32,
+    /// Bytes of dynamic shared memory.
+    pub dynamic_shared: u32,
+}
+
+impl<A> Launchable<A> {
+    /// `kernel` in blocks of `block` threads, promised in its text, without
+    /// dynamic shared memory.
+    pub fn new(kernel: Kernel<A>, grid: [u32; 3], block: u32) -> Self {
+        Launchable { kernel: kernel.with_block(block), grid, block, dynamic_shared: 0 }
+    }
 }
 
 impl<A: ptxgen_builder::build::Args> Launchable<A> {
     /// Forgets the parameter types.
     pub fn erase(self) -> AnyLaunchable {
-        AnyLaunchable { kernel: self.kernel.erase(), grid: self.grid, block: self.block }
+        let Launchable { kernel, grid, block, dynamic_shared } = self;
+        AnyLaunchable { kernel: kernel.erase(), grid, block, dynamic_shared }
     }
 }
 

@@ -36,5 +36,5 @@ pub fn swiglu<C: Accumulation>(
             h.at(i).store(k, value);
         });
     });
-    Ok(Launchable { kernel: kernel.with_block(threads), grid: [len.div_ceil(threads), 1, 1], block: threads })
+    Ok(Launchable::new(kernel, [len.div_ceil(threads), 1, 1], threads))
 }

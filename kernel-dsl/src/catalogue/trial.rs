@@ -1,10 +1,9 @@
 //! A trial run of a catalogue kernel in the interpreter, for its counters.
 
-use ptxgen_builder::interp::{Arg, Launch, LaunchError, Memory, MemoryError, Options, Report};
+use ptxgen_builder::interp::{Arg, LaunchError, Memory, MemoryError, Options, Report};
 use ptxgen_builder::verify::{Validated, VerifyErrors};
 
-use super::Built;
-use super::Role;
+use super::{Access, Built};
 
 /// A trial that did not run.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -29,7 +28,7 @@ const ALIGNMENT: u64 = 256;
 /// What a trial gave.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    /// The bytes of the outputs, in parameter order.
+    /// The bytes of what the kernel writes, in parameter order.
     pub outputs: Vec<Vec<u8>>,
     /// Findings and counters.
     pub report: Report,
@@ -45,7 +44,7 @@ impl Built {
     }
 
     /// Runs `module`, this kernel verified (and perhaps optimized), on inputs
-    /// with one buffer a parameter; outputs start uninitialized.
+    /// with one buffer a parameter; what is only written starts uninitialized.
     ///
     /// # Errors
     /// If it does not start. What goes wrong while it runs is in the report.
@@ -53,24 +52,14 @@ impl Built {
         let mut memory = Memory::new();
         let mut buffers = Vec::with_capacity(inputs.len());
         for (param, bytes) in self.params.iter().zip(inputs) {
-            buffers.push(match param.role {
-                Role::Output => memory.alloc_uninit(param.bytes, ALIGNMENT)?,
-                _ => memory.alloc(bytes, ALIGNMENT)?,
+            buffers.push(match param.access {
+                Access::Out => memory.alloc_uninit(param.bytes, ALIGNMENT)?,
+                Access::In | Access::InOut => memory.alloc(bytes, ALIGNMENT)?,
             });
         }
         let args: Vec<Arg> = buffers.iter().map(|&b| Arg::from(b)).collect();
-        let launch = Launch {
-            module,
-            kernel: self.kernel().name(),
-            grid: self.launch.grid,
-            block: [self.launch.block, 1, 1],
-            dynamic_shared: 0,
-            args: &args,
-            globals: None,
-            options,
-        };
-        let report = launch.run(&mut memory)?;
-        let outputs = self.params.iter().zip(&buffers).filter(|(p, _)| p.role == Role::Output);
+        let report = self.in_interpreter(module, &args, options).run(&mut memory)?;
+        let outputs = self.params.iter().zip(&buffers).filter(|(p, _)| p.access.writes());
         let outputs = outputs.map(|(_, &b)| memory.read(b)).collect::<Result<_, _>>()?;
         Ok(Trial { outputs, report })
     }

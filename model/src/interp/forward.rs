@@ -11,6 +11,7 @@ use crate::{
 };
 use half::f16;
 use ptxgen_dsl::{
+    catalogue::Dims,
     format::TensorType,
     precision::Act,
     reference::{self, Accumulator, NanInRouter, RopeTable},
@@ -97,7 +98,9 @@ impl Forward<'_> {
     fn vector(&mut self, x: &[f32]) -> Result<Vec<u8>, EngineError> {
         match self.kernels.act() {
             Act::F32 => Ok(bytes(x)),
-            Act::Q8K => self.kernels.run(("quantize-q8k", 1, x.len(), None), vec![Input::Bytes(bytes(x))]),
+            Act::Q8K => self
+                .kernels
+                .run(("quantize-q8k", Dims { cols: size(x.len()), ..Dims::NONE }), vec![Input::Bytes(bytes(x))]),
         }
     }
 
@@ -109,7 +112,7 @@ impl Forward<'_> {
         };
         let vector = self.vector(x)?;
         let inputs = vec![Input::Tensor(w), Input::Bytes(vector)];
-        Ok(floats(&self.kernels.run((name, w.rows(), x.len(), None), inputs)?))
+        Ok(floats(&self.kernels.run((name, matrix(w.rows(), x.len())), inputs)?))
     }
 
     fn attention<A: Accumulator>(&mut self, layer: usize, input: &[f32]) -> Result<Vec<f32>, EngineError> {
@@ -152,7 +155,7 @@ impl Forward<'_> {
                 TensorType::Q4_K => "fused-gate-up-swiglu",
                 _ => "fused-gate-up-swiglu-q6k",
             };
-            let key = (name, c.expert_ff, c.hidden, Some((c.experts, ids.len())));
+            let key = (name, of_experts(matrix(c.expert_ff, c.hidden), c.experts, ids.len()));
             let vector = self.vector(x)?;
             let ids = ids.iter().flat_map(|i| i.to_le_bytes()).collect();
             let inputs = vec![Input::Tensor(&gate), Input::Tensor(&up), Input::Bytes(vector), Input::Bytes(ids)];
@@ -183,7 +186,7 @@ impl Forward<'_> {
         let (ids, weights) = (&routed.experts, &routed.weights);
         if Kernels::multiplies(down.ty) {
             let name = if down.ty == TensorType::Q4_K { "moe-down" } else { "moe-down-q6k" };
-            let key = (name, c.hidden, c.expert_ff, Some((c.experts, ids.len())));
+            let key = (name, of_experts(matrix(c.hidden, c.expert_ff), c.experts, ids.len()));
             let mut vectors = Vec::new();
             for x in inner.chunks(c.expert_ff) {
                 vectors.extend(self.vector(x)?);
@@ -202,6 +205,19 @@ impl Forward<'_> {
         let sum = |i: usize| reference::experts_sum::<A>(weights.iter().copied().zip(products.iter().map(|p| p[i])));
         Ok((0..c.hidden).map(sum).collect())
     }
+}
+
+/// A size for a kernel; one that does not fit is refused as too large.
+fn size(n: usize) -> Option<u32> {
+    Some(u32::try_from(n).unwrap_or(u32::MAX))
+}
+
+fn matrix(rows: usize, cols: usize) -> Dims {
+    Dims { rows: size(rows), cols: size(cols), ..Dims::NONE }
+}
+
+fn of_experts(matrix: Dims, experts: usize, used: usize) -> Dims {
+    Dims { experts: size(experts), used: size(used), ..matrix }
 }
 
 fn add(x: &mut [f32], y: &[f32]) {

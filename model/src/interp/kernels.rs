@@ -2,19 +2,19 @@
 
 use crate::{engine::EngineError, gguf::TensorView};
 use ptxgen_builder::{
-    interp::{Arg, Buffer, Launch, Memory, Options},
+    interp::{Arg, Buffer, Memory, Options},
     target::Target,
     verify::Validated,
 };
 use ptxgen_dsl::{
-    catalogue::{self, Built, Experts, Request},
+    catalogue::{self, Built, Dims, Request},
     format::TensorType,
     precision::{Act, Policy},
 };
 use std::collections::HashMap;
 
-/// What makes a kernel: its name, rows, columns and experts.
-type Key = (&'static str, usize, usize, Option<(usize, usize)>);
+/// What makes a kernel: its name and sizes.
+pub(super) type Key = (&'static str, Dims);
 
 /// Generated kernels, and the tensors that they have read so far.
 pub(super) struct Kernels {
@@ -79,16 +79,8 @@ impl Kernels {
         let output = self.memory.alloc_uninit(bytes, 256).map_err(|e| failed(e.to_string()))?;
         args.push(Arg::from(output));
         temporary.push(output);
-        let launch = Launch {
-            module,
-            kernel: built.kernel().name(),
-            grid: built.launch.grid,
-            block: [built.launch.block, 1, 1],
-            dynamic_shared: 0,
-            args: &args,
-            globals: None,
-            options: &Options::default(),
-        };
+        let options = Options::default();
+        let launch = built.in_interpreter(module, &args, &options);
         let report = launch.run(&mut self.memory).map_err(|e| failed(e.to_string()))?;
         if let Some(finding) = report.findings.first() {
             return Err(failed(finding.to_string()));
@@ -100,24 +92,10 @@ impl Kernels {
         Ok(result)
     }
 
-    fn make(&self, (name, rows, cols, experts): Key) -> Result<(Built, Validated), String> {
+    fn make(&self, (name, dims): Key) -> Result<(Built, Validated), String> {
         let entry = catalogue::find(name).map_err(|e| e.to_string())?;
-        let policy = Policy {
-            act: if entry.acts.is_empty() { Act::default() } else { self.policy.act },
-            acc: if entry.accs.is_empty() { Default::default() } else { self.policy.acc },
-            math: Default::default(),
-        };
-        let size = |n: usize| u32::try_from(n).map_err(|_| format!("{n} does not fit 32 bits"));
-        let experts = match experts {
-            Some((count, used)) => Some(Experts { count: size(count)?, used: size(used)? }),
-            None => None,
-        };
-        let request = Request {
-            rows: Some(size(rows)?),
-            cols: Some(size(cols)?),
-            experts,
-            ..Request::new(policy, Target::SM_90)
-        };
+        let policy = entry.policy_within(self.policy);
+        let request = Request { dims, ..Request::new(policy, Target::SM_90) };
         let built = entry.build(&request).map_err(|e| e.to_string())?;
         let module = built.verify().map_err(|e| e.to_string())?;
         Ok((built, module))

@@ -1,0 +1,46 @@
+//! Entries: weights as f32.
+
+use super::super::request::Resolved;
+use super::super::schedule::CatalogueError;
+use super::super::{Dequantize, dequantize};
+use super::{Built, Dims, Entry, Family, ParamSpec, Role};
+use crate::format::{Q4K, Q6K, TensorType};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry { name: "dequantize-q4k", summary: "Q4_K weights as f32", ..DEQUANTIZE },
+    Entry {
+        name: "dequantize-q6k",
+        summary: "Q6_K weights as f32",
+        build: |entry, r| unpack::<Q6K<'static>>(entry, r, TensorType::Q6_K),
+        ..DEQUANTIZE
+    },
+];
+
+const DEQUANTIZE: Entry = Entry {
+    name: "",
+    summary: "",
+    family: Family::Dequantize,
+    acts: &[],
+    accs: &[],
+    maths: &[],
+    sums: None,
+    dims: Dims { rows: Some(8), cols: Some(2048), ..Dims::NONE },
+    trial: Dims::NONE,
+    reading: Dims { cols: Some(512), ..Dims::NONE },
+    stages: 0,
+    build: |entry, r| unpack::<Q4K<'static>>(entry, r, TensorType::Q4_K),
+};
+
+fn unpack<F: Dequantize>(entry: &'static Entry, r: &Resolved, ty: TensorType) -> Result<Built, CatalogueError> {
+    let found = r.elements();
+    let expected = "a positive multiple of 256, up to 2^30";
+    let wrong = CatalogueError::Shape { kernel: entry.name, dimension: "rows * cols", found, expected };
+    if !found.is_multiple_of(256) {
+        return Err(wrong);
+    }
+    let blocks = u32::try_from(found / 256).map_err(|_| wrong)?;
+    let kernel = dequantize::<F>(entry.name, blocks)?;
+    let bytes = u64::from(blocks) * u64::from(F::BLOCK_BYTES);
+    let params = vec![ParamSpec::read("w", Role::Weights(ty), bytes), ParamSpec::result("y", found)];
+    Ok(Built::new(entry, r, kernel, found, params))
+}

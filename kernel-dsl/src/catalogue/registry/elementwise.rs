@@ -1,0 +1,59 @@
+//! Entries: kernels whose elements, or superblocks, are each on their own.
+
+use super::super::request::Resolved;
+use super::super::schedule::CatalogueError;
+use super::super::{quantize_q8k, swiglu};
+use super::built::vector_bytes;
+use super::{ACCS, Built, Dims, Entry, Family, MATHS, ParamSpec, Role, with_acc};
+use crate::precision::Act;
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        name: "quantize-q8k",
+        summary: "f32 activations to Q8_K superblocks",
+        family: Family::Elementwise,
+        acts: &[],
+        accs: &[],
+        maths: &[],
+        sums: None,
+        dims: Dims { cols: Some(2048), ..Dims::NONE },
+        trial: Dims::NONE,
+        reading: Dims { cols: Some(512), ..Dims::NONE },
+        stages: 0,
+        build: quantize,
+    },
+    Entry {
+        name: "swiglu",
+        summary: "silu(gate) * up, elementwise over rows",
+        family: Family::Elementwise,
+        acts: &[],
+        accs: ACCS,
+        maths: MATHS,
+        sums: None,
+        dims: Dims { rows: Some(768), ..Dims::NONE },
+        trial: Dims::NONE,
+        reading: Dims::NONE,
+        stages: 1,
+        build: elementwise_swiglu,
+    },
+];
+
+fn quantize(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let cols = r.sizes.cols;
+    let params = vec![
+        ParamSpec::vectors("x", Act::F32, cols, 1),
+        ParamSpec::written("y", Role::Activations(Act::Q8K), vector_bytes(Act::Q8K, cols)),
+    ];
+    Ok(Built::new(entry, r, quantize_q8k(entry.name, cols)?, u64::from(cols), params))
+}
+
+fn elementwise_swiglu(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let len = r.sizes.rows;
+    let params = vec![
+        ParamSpec::vectors("gate", Act::F32, len, 1),
+        ParamSpec::vectors("up", Act::F32, len, 1),
+        ParamSpec::result("h", len.into()),
+    ];
+    let kernel = with_acc!(r.policy, |C| swiglu::<C>(entry.name, len, r.policy.math))?;
+    Ok(Built::new(entry, r, kernel, u64::from(len), params))
+}
