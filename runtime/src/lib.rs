@@ -1,1 +1,57 @@
-//! Devices for ptxgen kernels.
+//! Devices for ptxgen kernels: NVIDIA GPUs, and the interpreter, behind one
+//! interface.
+//!
+//! ```
+//! use ptxgen_builder::build::{In, InOut, kernel};
+//! use ptxgen_runtime::Device;
+//!
+//! let saxpy = kernel::<(u32, f32, In<f32>, InOut<f32>)>("saxpy", ["n", "a", "x", "y"], |k, (n, a, x, y)| {
+//!     let i = k.global_thread_id();
+//!     k.if_(i.lt(n), |k| {
+//!         let sum = a.fma(x.at(i).load(k), y.at(i).load(k));
+//!         y.at(i).store(k, sum);
+//!     });
+//! });
+//!
+//! let device = Device::interp();
+//! let saxpy = device.load(&saxpy)?;
+//! let x = device.upload(&[1.0f32, 2.0, 3.0])?;
+//! let mut y = device.upload(&[10.0f32; 3])?;
+//! device.launch(&saxpy, (1, 32), (3, 2.0, &x, &mut y))?;
+//! assert_eq!(y.read()?, [12.0, 14.0, 16.0]);
+//!
+//! // The same launch as a graph, run twice more.
+//! let graph = device.graph(&[saxpy.bind((1, 32), (3, 2.0, &x, &mut y))?])?;
+//! device.replay(&graph)?;
+//! device.replay(&graph)?;
+//! assert_eq!(y.read()?, [16.0, 22.0, 28.0]);
+//! # Ok::<(), ptxgen_runtime::DeviceError>(())
+//! ```
+//!
+//! Work goes to a device's default stream, in order; [`Buffer::read`] waits
+//! for it. A launch is checked before it starts: argument types when the
+//! program is compiled (or, for kernels known by name only, when they are
+//! bound), then the shape of the grid and block, shared memory, and the length
+//! of buffers whose length the kernel states.
+
+mod argument;
+mod backend;
+mod buffer;
+mod device;
+mod element;
+mod error;
+mod function;
+mod interp;
+mod shape;
+mod stream;
+
+pub use argument::{Argument, LaunchArgs, Pass};
+pub use backend::MemoryInfo;
+pub use buffer::{Buffer, View, ViewMut};
+pub use device::{Device, Module};
+pub use element::Element;
+pub use error::{ArgumentError, Complaint, DeviceError, JitError, LaunchError};
+pub use function::{Call, Function, Loaded};
+pub use interp::InterpOptions;
+pub use shape::LaunchShape;
+pub use stream::{Event, Graph, Later, Stream};

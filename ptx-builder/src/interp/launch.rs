@@ -199,7 +199,11 @@ impl Launch<'_> {
             name: self.kernel.to_owned(),
             known: module.kernels.iter().map(|k| k.name.clone()).collect(),
         })?;
-        self.check_shapes(kernel)?;
+        check_shapes(kernel, self.grid, self.block)?;
+        if let Some(cluster) = kernel.bounds.cluster.filter(|&c| c != [1; 3]) {
+            let why = "the interpreter runs clusters of one block only".to_owned();
+            return Err(LaunchError::Shape { kernel: kernel.name.clone(), what: "cluster", shape: cluster, why });
+        }
         let fresh = if self.globals.is_none() { Some(Globals::place(module, memory)?) } else { None };
         let addresses = self.globals.or(fresh.as_ref()).map_or(&[][..], |g| &g.addresses);
         let report = self.run_on(module, kernel, addresses, memory);
@@ -265,31 +269,36 @@ impl Launch<'_> {
         }
         Ok(bytes)
     }
+}
 
-    fn check_shapes(&self, kernel: &Kernel) -> Result<(), LaunchError> {
-        let wrong =
-            |what, shape, why: String| Err(LaunchError::Shape { kernel: kernel.name.clone(), what, shape, why });
-        let [gx, gy, gz] = self.grid;
-        if gx == 0 || gy == 0 || gz == 0 || gx > i32::MAX as u32 || gy > 65535 || gz > 65535 {
-            return wrong("grid", self.grid, "a grid has 1 to 2147483647, 65535, 65535 blocks".to_owned());
-        }
-        let [x, y, z] = self.block;
-        let threads = self.block.iter().map(|&n| u64::from(n)).product::<u64>();
-        if threads == 0 || threads > 1024 || x > 1024 || y > 1024 || z > 64 {
-            return wrong("block", self.block, "a block has 1 to 1024 threads, at most 64 in z".to_owned());
-        }
-        if let Some(required) = kernel.bounds.required.filter(|&r| r != self.block) {
-            return wrong("block", self.block, format!("the kernel requires {required:?} (.reqntid)"));
-        }
-        if let Some(most) = kernel.bounds.max_threads {
-            let limit = most.iter().map(|&n| u64::from(n)).product::<u64>();
-            if threads > limit {
-                return wrong("block", self.block, format!("the kernel takes at most {limit} threads (.maxntid)"));
-            }
-        }
-        if let Some(cluster) = kernel.bounds.cluster.filter(|&c| c != [1; 3]) {
-            return wrong("cluster", cluster, "the interpreter runs clusters of one block only".to_owned());
-        }
-        Ok(())
+/// Checks a grid and a block against what GPUs take and what the kernel promises.
+///
+/// # Errors
+/// If one of them is impossible or breaks a promise; the error says which.
+pub fn check_shapes(kernel: &Kernel, grid: [u32; 3], block: [u32; 3]) -> Result<(), LaunchError> {
+    let wrong = |what, shape, why: String| Err(LaunchError::Shape { kernel: kernel.name.clone(), what, shape, why });
+    let [gx, gy, gz] = grid;
+    if gx == 0 || gy == 0 || gz == 0 || gx > i32::MAX as u32 || gy > 65535 || gz > 65535 {
+        return wrong("grid", grid, "a grid has 1 to 2147483647, 65535, 65535 blocks".to_owned());
     }
+    let [x, y, z] = block;
+    let threads = block.iter().map(|&n| u64::from(n)).product::<u64>();
+    if threads == 0 || threads > 1024 || x > 1024 || y > 1024 || z > 64 {
+        return wrong("block", block, "a block has 1 to 1024 threads, at most 64 in z".to_owned());
+    }
+    if let Some(required) = kernel.bounds.required.filter(|&r| r != block) {
+        return wrong("block", block, format!("the kernel requires {required:?} (.reqntid)"));
+    }
+    if let Some(most) = kernel.bounds.max_threads {
+        let limit = most.iter().map(|&n| u64::from(n)).product::<u64>();
+        if threads > limit {
+            return wrong("block", block, format!("the kernel takes at most {limit} threads (.maxntid)"));
+        }
+    }
+    if let Some(cluster) = kernel.bounds.cluster
+        && grid.iter().zip(cluster).any(|(&g, c)| c == 0 || g % c != 0)
+    {
+        return wrong("grid", grid, format!("the kernel requires a multiple of its cluster {cluster:?}"));
+    }
+    Ok(())
 }

@@ -167,10 +167,31 @@ impl Memory {
     /// # Errors
     /// If it is not a buffer of this memory.
     pub fn read(&self, buffer: Buffer) -> Result<Vec<u8>, MemoryError> {
+        let mut bytes = vec![0; usize::try_from(buffer.len).map_err(|_| MemoryError::Full(buffer.len))?];
+        self.read_at(buffer, 0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Fills `bytes` with a buffer's bytes from byte `at` on.
+    ///
+    /// # Errors
+    /// If it is not a buffer of this memory, or has fewer bytes.
+    pub fn read_at(&self, buffer: Buffer, at: u64, bytes: &mut [u8]) -> Result<(), MemoryError> {
+        let got = bytes.len() as u64;
+        if at.checked_add(got).is_none_or(|end| end > buffer.len) {
+            return Err(MemoryError::Size { buffer, at, got });
+        }
         let alloc = self.allocs[self.id(buffer)?].as_ref().ok_or(MemoryError::Unknown(buffer))?;
-        let skip = (buffer.address - alloc.first) as usize;
-        let bytes = alloc.words.iter().flat_map(|w| w.load(Relaxed).to_le_bytes());
-        Ok(bytes.skip(skip).take(buffer.len as usize).collect())
+        let mut address = buffer.address + at;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let n = if address & 3 == 0 && rest.len() >= 4 { 4 } else { 1 };
+            let (now, later) = rest.split_at_mut(n);
+            now.copy_from_slice(&alloc.load(address, n as u32).to_le_bytes()[..n]);
+            address += n as u64;
+            rest = later;
+        }
+        Ok(())
     }
 
     /// Writes host bytes into a buffer from byte `at` on; they then count as written.

@@ -58,7 +58,7 @@ mod text;
 mod warp;
 
 pub use counters::{Counters, Counts, SiteCounts};
-pub use launch::{Arg, Globals, Launch, LaunchError};
+pub use launch::{Arg, Globals, Launch, LaunchError, check_shapes};
 pub use memory::{Buffer, Memory, MemoryError};
 pub use report::{Finding, FindingKind, Other, Report, Site};
 

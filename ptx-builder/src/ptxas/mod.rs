@@ -6,6 +6,8 @@
 
 mod output;
 
+pub use output::diagnostics;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -221,7 +223,7 @@ impl Ptxas {
             .output()
             .map_err(io_error("run", &self.path))?;
         let text = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-        let diagnostics = output::diagnostics(&text, ptx);
+        let diagnostics = diagnostics(&text, ptx);
         if run.status.success() {
             return Ok(AssemblyReport { kernels: output::usage(&text)?, warnings: diagnostics });
         }

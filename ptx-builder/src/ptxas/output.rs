@@ -9,8 +9,9 @@ pub(super) fn release(text: &str) -> Option<&str> {
     Some(release.trim())
 }
 
-/// The warnings and errors among the lines of `text`, with the lines of `ptx` that they name.
-pub(super) fn diagnostics(text: &str, ptx: &str) -> Vec<Diagnostic> {
+/// The warnings and errors among the lines of `text`, what `ptxas` or the driver's JIT compiler
+/// wrote, with the lines of `ptx` that they name.
+pub fn diagnostics(text: &str, ptx: &str) -> Vec<Diagnostic> {
     text.lines().filter_map(|line| diagnostic(line, ptx)).collect()
 }
 

@@ -1,0 +1,97 @@
+//! What a device has to do: the narrow interface behind [`Device`](crate::Device).
+//!
+//! It speaks of addresses and handles. The public types own them, hand a
+//! backend only its own, and give each back once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ptxgen_builder::target::Target;
+use ptxgen_builder::verify::Validated;
+use smallvec::SmallVec;
+
+use crate::error::DeviceError;
+
+/// Something that a backend has made: a stream, a module, a kernel, an event, a graph.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Handle(pub usize);
+
+/// What new memory holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Init {
+    /// Nothing that may be read.
+    Unwritten,
+    /// Zeros.
+    Zero,
+}
+
+/// The bytes of a parameter.
+pub(crate) type ParamBytes = SmallVec<[u8; 8]>;
+
+/// A launch whose arguments and shape have been checked.
+#[derive(Clone, Debug)]
+pub(crate) struct RawLaunch {
+    pub function: Handle,
+    pub kernel: Arc<str>,
+    pub grid: [u32; 3],
+    pub block: [u32; 3],
+    pub dynamic_shared: u32,
+    pub params: SmallVec<[ParamBytes; 8]>,
+    /// The kernel waits for the one before it itself (`griddepcontrol.wait`),
+    /// so that it may start while that one ends.
+    pub waits_itself: bool,
+}
+
+/// Device memory in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryInfo {
+    /// What can be allocated.
+    pub free: u64,
+    /// What the device has.
+    pub total: u64,
+}
+
+/// A place that copied bytes arrive at later.
+pub(crate) trait Pending: Send {
+    /// Waits for the bytes and gives them to `take`.
+    fn wait(self: Box<Self>, take: &mut dyn FnMut(&[u8])) -> Result<(), DeviceError>;
+}
+
+/// A device. Work goes to streams, each in order; reads and writes of memory
+/// are in the order of the default stream.
+pub(crate) trait Backend: Send + Sync + fmt::Debug {
+    fn name(&self) -> &str;
+    fn is_interpreter(&self) -> bool;
+    fn target(&self) -> Target;
+    fn memory(&self) -> Result<MemoryInfo, DeviceError>;
+
+    /// Memory aligned to 256 bytes.
+    fn alloc(&self, bytes: u64, init: Init) -> Result<u64, DeviceError>;
+    /// Frees it, once nothing that was launched uses it any more.
+    fn free(&self, address: u64);
+    fn write(&self, address: u64, bytes: &[u8]) -> Result<(), DeviceError>;
+    fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError>;
+    fn read_later(&self, stream: Handle, address: u64, bytes: usize) -> Result<Box<dyn Pending>, DeviceError>;
+
+    fn load(&self, module: &Arc<Validated>) -> Result<Handle, DeviceError>;
+    fn unload(&self, module: Handle);
+    fn function(&self, module: Handle, kernel: &str) -> Result<Handle, DeviceError>;
+
+    fn default_stream(&self) -> Handle;
+    fn new_stream(&self) -> Result<Handle, DeviceError>;
+    fn drop_stream(&self, stream: Handle);
+    fn launch(&self, stream: Handle, launch: &RawLaunch) -> Result<(), DeviceError>;
+    fn synchronize(&self, stream: Handle) -> Result<(), DeviceError>;
+
+    /// Marks the end of what the stream has been given so far.
+    fn record_event(&self, stream: Handle) -> Result<Handle, DeviceError>;
+    fn drop_event(&self, event: Handle);
+    fn wait_event(&self, stream: Handle, event: Handle) -> Result<(), DeviceError>;
+    /// Waits for both and tells the time between them.
+    fn elapsed(&self, start: Handle, end: Handle) -> Result<Duration, DeviceError>;
+
+    fn make_graph(&self, launches: &[RawLaunch]) -> Result<Handle, DeviceError>;
+    fn drop_graph(&self, graph: Handle);
+    fn replay(&self, stream: Handle, graph: Handle) -> Result<(), DeviceError>;
+}

@@ -1,0 +1,255 @@
+//! Device memory, typed by element.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+use ptxgen_builder::build::Scalar;
+
+use crate::backend::{Backend, Init};
+use crate::element::Element;
+use crate::error::DeviceError;
+
+/// Memory of a device; given back when the last owner goes.
+#[derive(Debug)]
+pub(crate) struct Allocation {
+    pub backend: Arc<dyn Backend>,
+    pub address: u64,
+}
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        self.backend.free(self.address);
+    }
+}
+
+/// `len` elements in a device's memory, aligned to 256 bytes.
+///
+/// Reads and writes from the host are ordered with what the device's default
+/// stream has been given. A [`Call`](crate::Call) or
+/// [`Graph`](crate::Graph) keeps the memory of its buffers alive.
+pub struct Buffer<T> {
+    allocation: Arc<Allocation>,
+    len: usize,
+    elements: PhantomData<T>,
+}
+
+/// Part of a buffer, to be read.
+pub struct View<'b, T> {
+    allocation: &'b Arc<Allocation>,
+    /// Bytes from the allocation's start.
+    start: u64,
+    len: usize,
+    elements: PhantomData<T>,
+}
+
+/// Part of a buffer, to be written.
+pub struct ViewMut<'b, T>(View<'b, T>);
+
+impl<T> Clone for View<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for View<'_, T> {}
+
+impl<T: Scalar> fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer of {} {} on {}", self.len, T::TY, self.allocation.backend.name())
+    }
+}
+
+impl<T: Scalar> fmt::Debug for View<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "View of {} {} from byte {} on", self.len, T::TY, self.start)
+    }
+}
+
+impl<T: Element> Buffer<T> {
+    pub(crate) fn new(backend: &Arc<dyn Backend>, len: usize, init: Init) -> Result<Self, DeviceError> {
+        let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
+        let address = backend.alloc(bytes, init)?;
+        let allocation = Arc::new(Allocation { backend: backend.clone(), address });
+        Ok(Buffer { allocation, len, elements: PhantomData })
+    }
+
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Size in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.view().bytes()
+    }
+
+    /// All of it.
+    pub fn view(&self) -> View<'_, T> {
+        View { allocation: &self.allocation, start: 0, len: self.len, elements: PhantomData }
+    }
+
+    /// All of it, to be written.
+    pub fn view_mut(&mut self) -> ViewMut<'_, T> {
+        ViewMut(self.view())
+    }
+
+    /// A range of elements.
+    ///
+    /// # Errors
+    /// If the range is not inside of the buffer.
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> Result<View<'_, T>, DeviceError> {
+        self.view().slice(range)
+    }
+
+    /// A range of elements, to be written.
+    ///
+    /// # Errors
+    /// If the range is not inside of the buffer.
+    pub fn slice_mut(&mut self, range: impl RangeBounds<usize>) -> Result<ViewMut<'_, T>, DeviceError> {
+        Ok(ViewMut(self.view().slice(range)?))
+    }
+
+    /// The elements, after all that the default stream has been given.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub fn read(&self) -> Result<Vec<T>, DeviceError> {
+        self.view().read()
+    }
+
+    /// Replaces the elements from `at` on, after all that the default stream
+    /// has been given and before what it will be given.
+    ///
+    /// # Errors
+    /// If they do not fit, or the device failed.
+    pub fn write(&mut self, at: usize, elements: &[T]) -> Result<(), DeviceError> {
+        self.slice_mut(at..at.saturating_add(elements.len()))?.write(elements)
+    }
+}
+
+impl<'b, T: Element> View<'b, T> {
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Size in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.len as u64 * size_of::<T>() as u64
+    }
+
+    /// A range of its elements.
+    ///
+    /// # Errors
+    /// If the range is not inside.
+    pub fn slice(self, range: impl RangeBounds<usize>) -> Result<View<'b, T>, DeviceError> {
+        let start = match range.start_bound() {
+            Bound::Included(&i) => i,
+            Bound::Excluded(&i) => i.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(&i) => i.saturating_add(1),
+            Bound::Excluded(&i) => i,
+            Bound::Unbounded => self.len,
+        };
+        if start > end || end > self.len {
+            return Err(self.range(start, end, "it is not inside of the buffer"));
+        }
+        Ok(View { start: self.start + (start * size_of::<T>()) as u64, len: end - start, ..self })
+    }
+
+    /// The same bytes as elements of another type.
+    ///
+    /// # Errors
+    /// If its start or length is no multiple of that type's size.
+    pub fn cast<U: Element>(self) -> Result<View<'b, U>, DeviceError> {
+        let size = size_of::<U>() as u64;
+        if !self.start.is_multiple_of(size) || !self.bytes().is_multiple_of(size) {
+            return Err(self.range(0, self.len, "they are no whole elements of the other type"));
+        }
+        let len = (self.bytes() / size) as usize;
+        Ok(View { allocation: self.allocation, start: self.start, len, elements: PhantomData })
+    }
+
+    /// The elements, after all that the default stream has been given.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub fn read(self) -> Result<Vec<T>, DeviceError> {
+        let mut elements = vec![T::zeroed(); self.len];
+        self.read_to(&mut elements)?;
+        Ok(elements)
+    }
+
+    /// As [`read`](Self::read), to memory that is there.
+    ///
+    /// # Errors
+    /// If the lengths differ or the device failed.
+    pub fn read_to(self, elements: &mut [T]) -> Result<(), DeviceError> {
+        if elements.len() != self.len {
+            return Err(self.range(0, elements.len(), "the destination has another length"));
+        }
+        self.allocation.backend.read(self.address(), bytemuck::cast_slice_mut(elements))
+    }
+
+    fn range(&self, start: usize, end: usize, why: &'static str) -> DeviceError {
+        DeviceError::Range { start, end, len: self.len, ty: T::TY, why }
+    }
+}
+
+impl<'b, T> View<'b, T> {
+    pub(crate) fn allocation(&self) -> &'b Arc<Allocation> {
+        self.allocation
+    }
+
+    pub(crate) fn address(&self) -> u64 {
+        self.allocation.address + self.start
+    }
+
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+}
+
+impl<'b, T: Element> ViewMut<'b, T> {
+    /// The same part, to be read.
+    pub fn view(&self) -> View<'_, T> {
+        self.0
+    }
+
+    pub(crate) fn into_view(self) -> View<'b, T> {
+        self.0
+    }
+
+    /// The same bytes as elements of another type.
+    ///
+    /// # Errors
+    /// If its start or length is no multiple of that type's size.
+    pub fn cast<U: Element>(self) -> Result<ViewMut<'b, U>, DeviceError> {
+        Ok(ViewMut(self.0.cast()?))
+    }
+
+    /// Replaces the elements, all of them; ordered as [`Buffer::write`].
+    ///
+    /// # Errors
+    /// If the lengths differ or the device failed.
+    pub fn write(&mut self, elements: &[T]) -> Result<(), DeviceError> {
+        if elements.len() != self.0.len {
+            return Err(self.0.range(0, elements.len(), "the source has another length"));
+        }
+        self.0.allocation.backend.write(self.0.address(), bytemuck::cast_slice(elements))
+    }
+}

@@ -1,0 +1,233 @@
+//! What goes wrong with devices, and what to do about it.
+
+use ptxgen_builder::interp::{self, MemoryError, Report};
+use ptxgen_builder::target::{PtxVersion, Target};
+use ptxgen_builder::types::ScalarType;
+use ptxgen_builder::verify::VerifyErrors;
+use thiserror::Error;
+
+pub use ptxgen_builder::interp::LaunchError;
+
+/// Why a device did not do what it was asked for.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The NVIDIA driver's library cannot be loaded.
+    #[error(
+        "no NVIDIA driver: libcuda.so.1 cannot be loaded; install the driver (580 or newer is best), and in a container start it with the GPU passed through (docker run --gpus all)"
+    )]
+    NoDriver,
+    /// The driver is there and does not start, or sees no GPU.
+    #[error(
+        "the NVIDIA driver finds no GPU ({reason}); look at nvidia-smi, at CUDA_VISIBLE_DEVICES, and whether the container has the GPU passed through"
+    )]
+    NoGpu {
+        /// The driver's word.
+        reason: String,
+    },
+    /// No GPU of this number.
+    #[error("there is no GPU {asked}; the driver finds {found}, numbered from 0")]
+    NoSuchGpu {
+        /// Which was asked for.
+        asked: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A driver of before CUDA 12.0.
+    #[error(
+        "the NVIDIA driver is too old: it supports CUDA {found}, and {least} is the least that works; install driver 525 or newer"
+    )]
+    DriverTooOld {
+        /// The CUDA version that it supports.
+        found: PtxVersion,
+        /// The least one.
+        least: PtxVersion,
+    },
+    /// A GPU of before Turing.
+    #[error("{name} is too old: it is sm_{sm}, and kernels are written for sm_75 (Turing, 2018) and newer")]
+    GpuTooOld {
+        /// The GPU.
+        name: String,
+        /// Its compute capability, major * 10 + minor.
+        sm: u32,
+    },
+    /// Not enough device memory.
+    #[error(
+        "not enough memory on {device}: {needed} bytes are needed and {free} are free; use a smaller model or context, or end other programs on the GPU"
+    )]
+    OutOfMemory {
+        /// The device.
+        device: String,
+        /// Bytes asked for.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
+    /// The kernel does not verify.
+    #[error("the kernel does not verify:\n{0}")]
+    Verify(#[from] VerifyErrors),
+    /// A module written for a newer GPU than the device.
+    #[error("the module is written for {module} and {device} runs code for up to {target}; write it for {target}")]
+    Target {
+        /// The module's target.
+        module: Target,
+        /// The device.
+        device: String,
+        /// What the device runs.
+        target: Target,
+    },
+    /// A module that needs a newer driver.
+    #[error(
+        "the module needs PTX {needed} and the driver of {device} reads up to PTX {known}; install a newer driver, or avoid the newer instructions"
+    )]
+    PtxVersion {
+        /// The least version that has the module's instructions.
+        needed: PtxVersion,
+        /// The device.
+        device: String,
+        /// What the driver reads.
+        known: PtxVersion,
+    },
+    /// The driver's compiler rejects a module.
+    #[error("{0}")]
+    Jit(Box<JitError>),
+    /// A launch with a wrong shape, number of arguments, or too much shared memory.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// A launch with an argument that does not fit its parameter.
+    #[error("kernel `{kernel}`, parameter {index} (`{param}`): {what}")]
+    Argument {
+        /// The kernel.
+        kernel: String,
+        /// Which parameter, from 0.
+        index: usize,
+        /// Its name.
+        param: String,
+        /// What is wrong, and what was expected.
+        what: ArgumentError,
+    },
+    /// A range outside of a buffer, or one that its new element type does not fit.
+    #[error("elements {start}..{end} of a buffer of {len} {ty}: {why}")]
+    Range {
+        /// First element.
+        start: usize,
+        /// Behind the last.
+        end: usize,
+        /// Elements there are.
+        len: usize,
+        /// Element type.
+        ty: ScalarType,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Something of another device.
+    #[error("a {what} of another device was used with {device}")]
+    Foreign {
+        /// Buffer, kernel, event, graph.
+        what: &'static str,
+        /// The device that was asked.
+        device: String,
+    },
+    /// The interpreter found mistakes.
+    #[error("the interpreter found this:\n{0}")]
+    Findings(Box<Report>),
+    /// The interpreter has no room.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// A kernel failed while it ran. The device can no longer be used.
+    #[error(
+        "a kernel failed on {device}: {reason}; it is one of the last launches ({}); --device interp names the instruction", .kernels.join(", ")
+    )]
+    KernelFailed {
+        /// The device.
+        device: String,
+        /// What the driver says.
+        reason: String,
+        /// Kernels launched since the last synchronization, the latest last.
+        kernels: Vec<String>,
+    },
+    /// The device failed before and gives no more answers to this process.
+    #[error("{device} is lost to this process since an earlier failure ({reason}); start the program again")]
+    Lost {
+        /// The device.
+        device: String,
+        /// The failure.
+        reason: String,
+    },
+    /// Any other answer of the driver.
+    #[error("{call} failed on {device}: {reason}")]
+    Driver {
+        /// The device.
+        device: String,
+        /// The driver's function.
+        call: &'static str,
+        /// The driver's word.
+        reason: String,
+    },
+}
+
+/// Why an argument does not fit its parameter.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum ArgumentError {
+    /// Another kind of argument.
+    #[error("it takes {expected}, and got {got}")]
+    Kind {
+        /// What the kernel takes.
+        expected: String,
+        /// What was given.
+        got: String,
+    },
+    /// A buffer that is too short.
+    #[error("it needs a buffer of {needed} bytes, and got {got}")]
+    Short {
+        /// Bytes that the kernel uses.
+        needed: u64,
+        /// Bytes given.
+        got: u64,
+    },
+    /// A view that starts where kernels cannot read 16 bytes at once.
+    #[error("it needs a buffer that starts at a multiple of 16 bytes; this view starts {off} bytes behind one")]
+    Misaligned {
+        /// Bytes off.
+        off: u64,
+    },
+    /// A buffer of another device.
+    #[error("the buffer belongs to another device")]
+    Foreign,
+}
+
+/// A module that the driver's compiler rejects. The verifier passed it, so this
+/// is a mistake of this library or of the driver.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("the driver's compiler rejects the module for {target}: {reason}{}{}",
+    .complaints.iter().map(|c| format!("\n  {c}")).collect::<String>(),
+    if .complaints.is_empty() { format!("\n{log}") } else { String::new() })]
+pub struct JitError {
+    /// The GPU's architecture.
+    pub target: Target,
+    /// The driver's result.
+    pub reason: String,
+    /// The compiler's complaints.
+    pub complaints: Vec<Complaint>,
+    /// All that the compiler wrote.
+    pub log: String,
+}
+
+/// A complaint of the driver's compiler.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("{message}{}{}",
+    .instruction.as_ref().map_or(String::new(), |i| format!("\n    in `{i}`")),
+    .loc.as_ref().map_or(String::new(), |l| format!("\n    at {l}")))]
+pub struct Complaint {
+    /// The compiler's line.
+    pub message: String,
+    /// The line of PTX that it is about.
+    pub instruction: Option<String>,
+    /// The author's source line.
+    pub loc: Option<String>,
+}
+
+/// Findings are errors on this device.
+pub(crate) fn clean(report: interp::Report) -> Result<(), DeviceError> {
+    if report.is_clean() { Ok(()) } else { Err(DeviceError::Findings(Box::new(report))) }
+}

@@ -1,0 +1,311 @@
+//! Kernels on a device, and calls of them.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use ptxgen_builder::build::ArgInfo;
+use ptxgen_builder::interp::check_shapes;
+use ptxgen_builder::ir::Kernel;
+use ptxgen_builder::table::{Mod, Op};
+use ptxgen_builder::types::ScalarType;
+use ptxgen_builder::verify::Validated;
+use smallvec::SmallVec;
+
+use crate::argument::{Argument, Kind, LaunchArgs};
+use crate::backend::{Backend, Handle, ParamBytes, RawLaunch};
+use crate::buffer::Allocation;
+use crate::error::{ArgumentError, DeviceError, LaunchError};
+use crate::shape::LaunchShape;
+
+/// A module on a device; unloaded when its last kernel goes.
+#[derive(Debug)]
+pub(crate) struct LoadedModule {
+    pub backend: Arc<dyn Backend>,
+    pub handle: Handle,
+    pub module: Arc<Validated>,
+}
+
+impl Drop for LoadedModule {
+    fn drop(&mut self) {
+        self.backend.unload(self.handle);
+    }
+}
+
+/// What a launch has to give for a parameter.
+#[derive(Clone, Debug)]
+struct Parameter {
+    name: String,
+    /// Bytes of the parameter itself.
+    size: u64,
+    /// Its type, where the kernel was written here.
+    info: Option<ArgInfo>,
+    /// Bytes that its buffer must have.
+    needed: u64,
+}
+
+/// A kernel on a device, whose parameter types are checked when it is bound.
+#[derive(Clone)]
+pub struct Function {
+    module: Arc<LoadedModule>,
+    handle: Handle,
+    index: usize,
+    name: Arc<str>,
+    params: Arc<[Parameter]>,
+    shape: Option<LaunchShape>,
+    waits_itself: bool,
+}
+
+/// Alignment that every pointer parameter is declared with.
+const ALIGN: u64 = 16;
+
+impl Function {
+    pub(crate) fn new(module: Arc<LoadedModule>, index: usize) -> Result<Function, DeviceError> {
+        let kernel = &module.module.module().kernels[index];
+        let params = kernel.params.iter().map(|p| Parameter {
+            name: p.name.clone(),
+            size: u64::from(p.ty.bytes()) * u64::from(p.len.unwrap_or(1)),
+            info: None,
+            needed: 0,
+        });
+        let waits_itself = kernel.insts().any(|(.., inst)| {
+            let form = inst.form();
+            form.op == Op::Griddepcontrol && form.mods.contains(&Mod::Wait)
+        });
+        Ok(Function {
+            handle: module.backend.function(module.handle, &kernel.name)?,
+            index,
+            name: kernel.name.as_str().into(),
+            params: params.collect(),
+            shape: None,
+            waits_itself,
+            module,
+        })
+    }
+
+    /// With the parameters' types.
+    pub(crate) fn typed(mut self, info: &[ArgInfo]) -> Function {
+        let typed = self.params.iter().zip(info).map(|(p, &i)| Parameter { info: Some(i), ..p.clone() });
+        self.params = typed.collect();
+        self
+    }
+
+    /// With the parameters' names as their author wrote them, and the bytes
+    /// that their buffers need.
+    pub(crate) fn sized(mut self, specs: impl IntoIterator<Item = (&'static str, u64)>) -> Function {
+        let sized = self.params.iter().zip(specs);
+        let sized = sized.map(|(p, (name, needed))| Parameter { name: name.to_owned(), needed, ..p.clone() });
+        self.params = sized.collect();
+        self
+    }
+
+    /// With the launch that it was made for.
+    pub(crate) fn shaped(mut self, shape: LaunchShape) -> Function {
+        self.shape = Some(shape);
+        self
+    }
+
+    fn kernel(&self) -> &Kernel {
+        &self.module.module.module().kernels[self.index]
+    }
+
+    /// The kernel's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The launch that it was made for, if it was made for one.
+    pub fn shape(&self) -> Option<LaunchShape> {
+        self.shape
+    }
+
+    /// A call with the launch that the kernel was made for.
+    ///
+    /// # Errors
+    /// If it was made for none, or an argument does not fit its parameter.
+    pub fn call(&self, arguments: &[Argument<'_>]) -> Result<Call, DeviceError> {
+        let shape = self.shape.ok_or_else(|| LaunchError::Shape {
+            kernel: self.name.to_string(),
+            what: "grid",
+            shape: [0; 3],
+            why: "the kernel was made for no particular launch; give one with `bind`".to_owned(),
+        })?;
+        self.bind(shape, arguments)
+    }
+
+    /// A call: the kernel, its launch, its arguments.
+    ///
+    /// # Errors
+    /// If the shape is not what the kernel or a GPU takes, or an argument does
+    /// not fit its parameter.
+    pub fn bind(&self, shape: impl Into<LaunchShape>, arguments: &[Argument<'_>]) -> Result<Call, DeviceError> {
+        let shape = shape.into();
+        let block = self.block(shape)?;
+        if arguments.len() != self.params.len() {
+            let (expected, got) = (self.params.len(), arguments.len());
+            return Err(LaunchError::ArgCount { kernel: self.name.to_string(), expected, got }.into());
+        }
+        let mut params = SmallVec::new();
+        let mut memory = SmallVec::new();
+        for (index, (argument, param)) in arguments.iter().zip(self.params.iter()).enumerate() {
+            let bytes = self.check(argument, param).map_err(|what| DeviceError::Argument {
+                kernel: self.name.to_string(),
+                index,
+                param: param.name.clone(),
+                what,
+            })?;
+            params.push(bytes);
+            if let Kind::Buffer { allocation, .. } = argument.0 {
+                memory.push(allocation.clone());
+            }
+        }
+        let raw = RawLaunch {
+            function: self.handle,
+            kernel: self.name.clone(),
+            grid: shape.grid,
+            block,
+            dynamic_shared: shape.dynamic_shared,
+            params,
+            waits_itself: self.waits_itself,
+        };
+        Ok(Call { raw, module: self.module.clone(), _memory: memory })
+    }
+
+    /// The block's shape, once the launch is one that the kernel takes.
+    fn block(&self, shape: LaunchShape) -> Result<[u32; 3], LaunchError> {
+        let kernel = self.kernel();
+        let block = shape.block.or(kernel.bounds.required).ok_or_else(|| LaunchError::Shape {
+            kernel: self.name.to_string(),
+            what: "block",
+            shape: [0; 3],
+            why: "the kernel requires no block shape, so the launch has to give one".to_owned(),
+        })?;
+        check_shapes(kernel, shape.grid, block)?;
+        Ok(block)
+    }
+
+    fn check(&self, argument: &Argument<'_>, param: &Parameter) -> Result<ParamBytes, ArgumentError> {
+        let (bytes, kind) = match argument.0 {
+            Kind::Scalar { ty, bits } => {
+                (ParamBytes::from_slice(&bits.to_le_bytes()[..ty.bytes() as usize]), Some(ArgInfo::Scalar(ty)))
+            }
+            Kind::Bytes(bytes) => (ParamBytes::from_slice(bytes), None),
+            Kind::Buffer { ty, address, writes, .. } => {
+                (ParamBytes::from_slice(&address.to_le_bytes()), Some(ArgInfo::Buffer { ty, reads: true, writes }))
+            }
+        };
+        let fits = match (param.info, kind) {
+            (None, _) => bytes.len() as u64 == param.size,
+            (Some(ArgInfo::Scalar(want)), Some(ArgInfo::Scalar(got))) => want == got,
+            (Some(ArgInfo::Buffer { ty: want, writes, .. }), Some(ArgInfo::Buffer { ty: got, writes: may, .. })) => {
+                want == got && (may || !writes)
+            }
+            _ => false,
+        };
+        if !fits {
+            let expected = param.info.map_or_else(|| format!("{} bytes", param.size), describe);
+            let got = kind.map_or_else(|| format!("{} bytes", bytes.len()), describe);
+            return Err(ArgumentError::Kind { expected, got });
+        }
+        if let Kind::Buffer { allocation, start, bytes: got, .. } = argument.0 {
+            if !Arc::ptr_eq(&allocation.backend, &self.module.backend) {
+                return Err(ArgumentError::Foreign);
+            }
+            if got < param.needed {
+                return Err(ArgumentError::Short { needed: param.needed, got });
+            }
+            if !start.is_multiple_of(ALIGN) {
+                return Err(ArgumentError::Misaligned { off: start % ALIGN });
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "kernel {} on {}", self.name, self.module.backend.name())
+    }
+}
+
+/// `a buffer of f32 to write`.
+fn describe(info: ArgInfo) -> String {
+    let article = |ty: ScalarType| if ty.name().starts_with('f') { "an" } else { "a" };
+    match info {
+        ArgInfo::Scalar(ty) => format!("{} {ty}", article(ty)),
+        ArgInfo::Buffer { ty, writes: false, .. } => format!("a buffer of {ty}"),
+        ArgInfo::Buffer { ty, writes: true, .. } => format!("a buffer of {ty} to write (`&mut`)"),
+    }
+}
+
+/// A kernel on a device, with its parameter types `A`.
+pub struct Loaded<A> {
+    function: Function,
+    args: PhantomData<fn(A)>,
+}
+
+impl<A> Loaded<A> {
+    pub(crate) fn new(function: Function) -> Self {
+        Loaded { function, args: PhantomData }
+    }
+
+    /// The same kernel without its types.
+    pub fn function(&self) -> &Function {
+        &self.function
+    }
+
+    /// The launch that it was made for, if it was made for one.
+    pub fn shape(&self) -> Option<LaunchShape> {
+        self.function.shape
+    }
+
+    /// A call: the kernel, its launch, its arguments.
+    ///
+    /// # Errors
+    /// If the shape is not what the kernel or a GPU takes, or a buffer is
+    /// another device's.
+    pub fn bind<'a>(&self, shape: impl Into<LaunchShape>, args: impl LaunchArgs<'a, A>) -> Result<Call, DeviceError> {
+        self.function.bind(shape, &args.arguments())
+    }
+}
+
+impl<A> Clone for Loaded<A> {
+    fn clone(&self) -> Self {
+        Loaded::new(self.function.clone())
+    }
+}
+
+impl<A> fmt::Debug for Loaded<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.function.fmt(f)
+    }
+}
+
+/// A launch, checked and ready to run any number of times, by itself or in a
+/// [`Graph`](crate::Graph). It keeps its buffers' memory and its kernel alive.
+#[derive(Clone)]
+pub struct Call {
+    pub(crate) raw: RawLaunch,
+    pub(crate) module: Arc<LoadedModule>,
+    /// Kept alive.
+    _memory: SmallVec<[Arc<Allocation>; 8]>,
+}
+
+impl Call {
+    /// The kernel's name.
+    pub fn kernel(&self) -> &str {
+        &self.raw.kernel
+    }
+
+    /// Whether it may start before the launch before it has ended: the kernel
+    /// waits for it by itself, where the device can do so.
+    pub fn waits_itself(&self) -> bool {
+        self.raw.waits_itself
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {:?} blocks of {:?} threads", self.raw.kernel, self.raw.grid, self.raw.block)
+    }
+}
