@@ -2,16 +2,15 @@
 //! reads each expert's weights once.
 
 use super::{
-    forward::{Pass, Scratch},
-    matrix::Lanes,
+    forward::{Pass, Scratch, Share, Stream},
+    matrix::{Inputs, Lanes},
     product::{block_term, product},
     simd::{Isa, Kernel, TILE},
-    team::{Shared, Worker},
     vector::{ExpertsSum, SwiGlu},
     weights::{Layer, Router},
 };
 use ptxgen_dsl::reference::{Accumulator, NanInRouter, Routed, TreeSum, route};
-use std::marker::PhantomData;
+use std::{marker::PhantomData, ops::Range};
 
 /// The contract's "Router" for one token.
 pub(super) struct Route<'a> {
@@ -50,8 +49,8 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Groups pairs by the expert chosen for them, each group in the order of the pairs.
-    fn set(&mut self, chosen: &[u32], experts: usize, used: usize) {
+    /// Groups pairs `first..` by the expert chosen for them, each group in the order of the pairs.
+    fn set(&mut self, first: usize, chosen: &[u32], experts: usize, used: usize) {
         self.starts.clear();
         self.starts.resize(experts + 1, 0);
         chosen.iter().for_each(|&e| self.starts[e as usize + 1] += 1);
@@ -60,7 +59,7 @@ impl Groups {
         }
         self.pairs.clear();
         self.pairs.resize(chosen.len(), 0);
-        for (pair, &e) in chosen.iter().enumerate() {
+        for (pair, &e) in (first..).zip(chosen) {
             self.pairs[self.starts[e as usize] as usize] = pair as u32;
             self.starts[e as usize] += 1;
         }
@@ -82,20 +81,37 @@ impl Groups {
 
 // Safety as in `forward`: parts of a buffer belong to one worker in each stage.
 impl Pass<'_, '_, '_> {
-    /// Gate and up projections and SwiGLU of this worker's rows of every chosen expert.
-    pub(super) fn gate_and_up<A: Accumulator>(&self, worker: &Worker<'_>, layer: &Layer<'_>, scratch: &mut Scratch<A>) {
-        let (b, model) = (self.buffers, self.batch.model);
-        let (c, act) = (&model.config, model.policy.act);
+    /// This worker's part of the chosen experts.
+    pub(super) fn experts<A: Accumulator>(&self, share: &Share<'_, '_>, layer: &Layer<'_>, scratch: &mut Scratch<A>) {
+        let (model, worker, chosen) = (self.batch.model, share.worker, &share.stream.chosen);
+        let c = &model.config;
         let pairs = self.batch.tokens.len() * c.experts_used;
+        // The pairs that are worked on, and the part of each that is: whole experts, or rows of all.
+        let (pairs, ff, hidden, prepared) = if share.by_expert {
+            let pairs = worker.share(pairs, 1);
+            (pairs.clone(), 0..c.expert_ff, 0..c.hidden, pairs)
+        } else {
+            (0..pairs, worker.share(c.expert_ff, TILE), worker.share(c.hidden, TILE), worker.share(pairs, 1))
+        };
         // SAFETY: the choice is only read in this stage.
-        scratch.groups.set(unsafe { b.chosen.read(0..pairs) }, c.experts, c.experts_used);
-        let (ff, mine) = (c.expert_ff, worker.share(c.expert_ff, TILE));
-        for (e, pairs, tokens) in scratch.groups.iter() {
+        scratch.groups.set(pairs.start, unsafe { chosen.read(pairs) }, c.experts, c.experts_used);
+        self.gate_and_up::<A>(&share.stream.input, layer, &scratch.groups, ff);
+        worker.meet_if(!share.by_expert);
+        self.prepare_inner(prepared);
+        worker.meet_if(!share.by_expert);
+        self.down::<A>(layer, &scratch.groups, hidden);
+    }
+
+    /// Gate and up projections and SwiGLU, rows `mine` of the experts of `groups`.
+    fn gate_and_up<A: Accumulator>(&self, input: &Inputs, layer: &Layer<'_>, groups: &Groups, mine: Range<usize>) {
+        let (b, model) = (self.buffers, self.batch.model);
+        let (ff, act) = (model.config.expert_ff, model.policy.act);
+        for (e, pairs, tokens) in groups.iter() {
             for (w, out) in [(&layer.gate, &b.gate), (&layer.up, &b.up)] {
                 let w = w.part(e * ff..(e + 1) * ff);
                 // SAFETY: inputs are read in this stage; these rows of each pair are this worker's.
                 unsafe {
-                    product::<A>(model.simd, act, &w, mine.clone(), &b.input, tokens, |i, rows| {
+                    product::<A>(model.simd, act, &w, mine.clone(), input, tokens, |i, rows| {
                         let at = pairs[i] as usize * ff;
                         out.write(at + rows.start..at + rows.end)
                     });
@@ -112,11 +128,11 @@ impl Pass<'_, '_, '_> {
         }
     }
 
-    /// Makes the experts' inner vectors inputs.
-    pub(super) fn prepare_inner(&self, worker: &Worker<'_>) {
+    /// Makes the experts' inner vectors of some pairs inputs.
+    fn prepare_inner(&self, pairs: Range<usize>) {
         let (b, model) = (self.buffers, self.batch.model);
         let ff = model.config.expert_ff;
-        for pair in worker.share(self.batch.tokens.len() * model.config.experts_used, 1) {
+        for pair in pairs {
             // SAFETY: the inner vectors are read in this stage, the slot is this worker's.
             unsafe {
                 let inner = b.inner.read(pair * ff..(pair + 1) * ff);
@@ -125,16 +141,15 @@ impl Pass<'_, '_, '_> {
         }
     }
 
-    /// This worker's rows of the down projection of every chosen expert.
-    pub(super) fn down<A: Accumulator>(&self, worker: &Worker<'_>, layer: &Layer<'_>, scratch: &Scratch<A>) {
+    /// The down projection, rows `mine` of the experts of `groups`.
+    fn down<A: Accumulator>(&self, layer: &Layer<'_>, groups: &Groups, mine: Range<usize>) {
         let (b, model) = (self.buffers, self.batch.model);
         let hidden = model.config.hidden;
-        for (e, pairs, _) in scratch.groups.iter() {
+        for (e, pairs, _) in groups.iter() {
             let w = layer.down.part(e * hidden..(e + 1) * hidden);
             // SAFETY: inputs are read in this stage; these rows of each pair are this worker's.
             unsafe {
-                let (act, mine) = (model.policy.act, worker.share(hidden, TILE));
-                product::<A>(model.simd, act, &w, mine, &b.inner_input, pairs, |i, rows| {
+                product::<A>(model.simd, model.policy.act, &w, mine.clone(), &b.inner_input, pairs, |i, rows| {
                     let at = pairs[i] as usize * hidden;
                     b.down.write(at + rows.start..at + rows.end)
                 });
@@ -143,14 +158,14 @@ impl Pass<'_, '_, '_> {
     }
 
     /// The experts' sum of a token.
-    pub(super) fn sum_experts<A: Accumulator>(&self, t: usize, out: &Shared<f32>, scratch: &mut Scratch<A>) {
-        let (b, model) = (self.buffers, self.batch.model);
+    pub(super) fn sum_experts<A: Accumulator>(&self, stream: &Stream, t: usize, scratch: &mut Scratch<A>) {
+        let model = self.batch.model;
         let (used, hidden) = (model.config.experts_used, model.config.hidden);
         // SAFETY: the experts' outputs are read in this stage, token t is this worker's.
         unsafe {
-            let weights = b.weights.read(t * used..(t + 1) * used);
-            let y = b.down.read(t * used * hidden..(t + 1) * used * hidden);
-            let out = out.write(t * hidden..(t + 1) * hidden);
+            let weights = stream.weights.read(t * used..(t + 1) * used);
+            let y = self.buffers.down.read(t * used * hidden..(t + 1) * used * hidden);
+            let out = stream.sum.write(t * hidden..(t + 1) * hidden);
             model.simd.run(ExpertsSum { weights, y, out, sums: &mut scratch.terms });
         }
     }

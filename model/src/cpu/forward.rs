@@ -1,5 +1,9 @@
-//! The forward of one batch, stage by stage. Every worker runs all of it; [`Worker::meet`] ends a
-//! stage.
+//! The forward of one batch, stage by stage. Every worker runs all of it; [`Worker::meet`] comes
+//! where one needs what another has made.
+//!
+//! Meetings, and fetching what another core wrote, cost more than small stages. So a single token's
+//! residual stream is worked on by every worker for itself, attention is shared by KV heads where
+//! they divide evenly, and a single token's experts by rank where those do: three meetings a layer.
 
 use super::{
     CpuModel,
@@ -10,6 +14,7 @@ use super::{
     simd::TILE,
     team::{Shared, Worker},
     vector::{Norm, NormRope, add},
+    weights::Router,
 };
 use crate::{
     engine::EngineError,
@@ -34,26 +39,37 @@ pub(super) struct Batch<'b, 'g> {
     pub(super) rope: &'b RopeTable,
 }
 
+/// The residual stream of some tokens, and what is made of it in one piece.
+pub(super) struct Stream {
+    /// [tokens, hidden].
+    x: Box<Shared<f32>>,
+    /// A normed residual stream.
+    pub(super) input: Inputs,
+    /// Attention's output.
+    heads_input: Inputs,
+    /// The chosen experts and their weights, [tokens, experts used].
+    pub(super) chosen: Box<Shared<u32>>,
+    pub(super) weights: Box<Shared<f32>>,
+    /// The experts' sum, [tokens, hidden].
+    pub(super) sum: Box<Shared<f32>>,
+}
+
 /// The buffers between the stages, for a batch of up to `tokens`.
 pub(super) struct Buffers {
     tokens: usize,
     /// Slots of `input` in order.
     slots: Vec<u32>,
-    /// The residual stream, [tokens, hidden].
-    x: Box<Shared<f32>>,
-    /// A normed residual stream.
-    pub(super) input: Inputs,
+    /// The batch's, each token worked on by one worker.
+    stream: Stream,
+    /// For each worker one of its own, for a single token; none where there is one worker.
+    own: Vec<Stream>,
     q: Box<Shared<f32>>,
     k: Box<Shared<f32>>,
     v: Box<Shared<f32>>,
-    /// Attention's output, [tokens, query width], and as an input.
+    /// Attention's output, [tokens, query width].
     heads: Box<Shared<f32>>,
-    heads_input: Inputs,
-    /// What is added to the residual stream, [tokens, hidden].
+    /// Attention's part of the residual, [tokens, hidden].
     y: Box<Shared<f32>>,
-    /// The chosen experts and their weights, [tokens, experts used].
-    pub(super) chosen: Box<Shared<u32>>,
-    pub(super) weights: Box<Shared<f32>>,
     /// For each token and rank: the experts' inner vectors, and their outputs.
     pub(super) gate: Box<Shared<f32>>,
     pub(super) up: Box<Shared<f32>>,
@@ -71,28 +87,40 @@ pub(super) struct Scratch<A> {
     pub(super) groups: Groups,
 }
 
+impl Stream {
+    fn new(model: &CpuModel<'_>, tokens: usize) -> Self {
+        let (c, forms) = (&model.config, &model.weights.forms);
+        let router = Forms { q8k: false, lanes: true };
+        Self {
+            x: Shared::new(0.0, tokens * c.hidden),
+            input: Inputs::new(tokens, c.hidden, forms.attention | forms.experts | forms.output | router),
+            heads_input: Inputs::new(tokens, c.query_width(), forms.attention_out),
+            chosen: Shared::new(0, tokens * c.experts_used),
+            weights: Shared::new(0.0, tokens * c.experts_used),
+            sum: Shared::new(0.0, tokens * c.hidden),
+        }
+    }
+}
+
 impl Buffers {
     pub(super) fn new(model: &CpuModel<'_>, tokens: usize) -> Self {
-        let (c, forms) = (&model.config, &model.weights.forms);
+        let c = &model.config;
         let slots = tokens * c.experts_used;
-        let router = Forms { q8k: false, lanes: true };
+        let workers = model.team.threads();
         Self {
             tokens,
             slots: (0..tokens as u32).collect(),
-            x: Shared::new(0.0, tokens * c.hidden),
-            input: Inputs::new(tokens, c.hidden, forms.attention | forms.experts | forms.output | router),
+            stream: Stream::new(model, tokens),
+            own: (0..if workers > 1 { workers } else { 0 }).map(|_| Stream::new(model, 1)).collect(),
             q: Shared::new(0.0, tokens * c.query_width()),
             k: Shared::new(0.0, tokens * c.kv_width()),
             v: Shared::new(0.0, tokens * c.kv_width()),
             heads: Shared::new(0.0, tokens * c.query_width()),
-            heads_input: Inputs::new(tokens, c.query_width(), forms.attention_out),
             y: Shared::new(0.0, tokens * c.hidden),
-            chosen: Shared::new(0, slots),
-            weights: Shared::new(0.0, slots),
             gate: Shared::new(0.0, slots * c.expert_ff),
             up: Shared::new(0.0, slots * c.expert_ff),
             inner: Shared::new(0.0, slots * c.expert_ff),
-            inner_input: Inputs::new(slots, c.expert_ff, forms.down),
+            inner_input: Inputs::new(slots, c.expert_ff, model.weights.forms.down),
             down: Shared::new(0.0, slots * c.hidden),
         }
     }
@@ -131,105 +159,179 @@ pub(super) struct Pass<'p, 'g, 't> {
     trace: Mutex<Option<&'p mut Trace<'t>>>,
 }
 
+/// What a worker does of a batch.
+pub(super) struct Share<'p, 'w> {
+    pub(super) worker: &'p Worker<'w>,
+    /// The stream that it works on: the batch's, or its own.
+    pub(super) stream: &'p Stream,
+    /// Tokens of the stream that are its to work on.
+    pub(super) tokens: Range<usize>,
+    /// Whether others work on the rest of the stream.
+    together: bool,
+    /// Whether it has whole KV heads with their query heads.
+    by_head: bool,
+    /// Whether it has whole experts.
+    pub(super) by_expert: bool,
+}
+
 // Safety of all that follows is the rule of `Shared`: in each stage every buffer is either only
 // read, or written in parts that belong to one worker (`Worker::share`).
 impl Pass<'_, '_, '_> {
+    fn share<'w>(&self, worker: &'w Worker<'w>) -> Share<'_, 'w>
+    where
+        Self: 'w,
+    {
+        let (b, c, workers) = (self.buffers, &self.batch.model.config, worker.workers());
+        let tokens = self.batch.tokens.len();
+        let alone = tokens == 1 && workers > 1;
+        Share {
+            worker,
+            stream: if alone { &b.own[worker.index] } else { &b.stream },
+            tokens: if alone { 0..1 } else { worker.share(tokens, 1) },
+            together: !alone,
+            by_head: c.kv_heads.is_multiple_of(workers),
+            by_expert: alone && c.experts_used.is_multiple_of(workers),
+        }
+    }
+
     fn run<A: Accumulator>(&self, worker: &Worker<'_>) {
         let (b, model) = (self.buffers, self.batch.model);
-        let (weights, tokens) = (&model.weights, self.batch.tokens.len());
+        let (weights, slots) = (&model.weights, &b.slots[..self.batch.tokens.len()]);
         let forms = &weights.forms;
+        let share = &self.share(worker);
+        let stream = share.stream;
         let mut scratch = Scratch::<A>::default();
 
-        for t in worker.share(tokens, 1) {
-            self.embed(t);
-            self.norm(t, &weights.layers[0].attn_norm, forms.attention, &mut scratch);
+        for t in share.tokens.clone() {
+            self.embed(stream, t);
+            self.norm(stream, t, &weights.layers[0].attn_norm, forms.attention, &mut scratch);
         }
-        worker.meet();
+        worker.meet_if(share.together);
         for (i, layer) in weights.layers.iter().enumerate() {
-            let slots = &b.slots[..tokens];
-            self.multiply::<A>(worker, &layer.q, &b.input, slots, &b.q);
-            self.multiply::<A>(worker, &layer.k, &b.input, slots, &b.k);
-            self.multiply::<A>(worker, &layer.v, &b.input, slots, &b.v);
+            self.attention(share, i, &mut scratch);
             worker.meet();
-            self.rope_and_store(worker, i, &mut scratch);
-            worker.meet();
-            self.attend(worker, i, &mut scratch);
-            worker.meet();
-            for t in worker.share(tokens, 1) {
+            for t in share.tokens.clone() {
                 let width = model.config.query_width();
                 // SAFETY: `heads` is read in this stage, slot t is this worker's.
                 unsafe {
                     let heads = b.heads.read(t * width..(t + 1) * width);
-                    b.heads_input.prepare(model.simd, t, heads, forms.attention_out);
+                    stream.heads_input.prepare(model.simd, t, heads, forms.attention_out);
                 }
             }
+            worker.meet_if(share.together);
+            self.multiply::<A>(worker.share(layer.o.rows, TILE), &layer.o, &stream.heads_input, slots, &b.y);
             worker.meet();
-            self.multiply::<A>(worker, &layer.o, &b.heads_input, slots, &b.y);
-            worker.meet();
-            for t in worker.share(tokens, 1) {
-                self.add(t);
+            for t in share.tokens.clone() {
+                self.add(stream, t, &b.y);
                 let router = Forms { q8k: false, lanes: true };
-                self.norm(t, &layer.ffn_norm, forms.experts | router, &mut scratch);
-                self.route(t, i, &layer.router, &mut scratch);
+                self.norm(stream, t, &layer.ffn_norm, forms.experts | router, &mut scratch);
+                self.route(stream, t, i, &layer.router, &mut scratch);
             }
-            worker.meet();
+            worker.meet_if(share.together);
             if self.failure.get().is_some() {
                 return;
             }
-            self.gate_and_up::<A>(worker, layer, &mut scratch);
+            self.experts(share, layer, &mut scratch);
             worker.meet();
-            self.prepare_inner(worker);
-            worker.meet();
-            self.down::<A>(worker, layer, &scratch);
-            worker.meet();
-            for t in worker.share(tokens, 1) {
-                self.sum_experts(t, &b.y, &mut scratch);
-                self.add(t);
+            for t in share.tokens.clone() {
+                self.sum_experts(stream, t, &mut scratch);
+                self.add(stream, t, &stream.sum);
                 match weights.layers.get(i + 1) {
-                    Some(next) => self.norm(t, &next.attn_norm, forms.attention, &mut scratch),
+                    Some(next) => self.norm(stream, t, &next.attn_norm, forms.attention, &mut scratch),
                     None if self.batch.logit_rows.contains(&t) => {
-                        self.norm(t, &weights.output_norm, forms.output, &mut scratch);
+                        self.norm(stream, t, &weights.output_norm, forms.output, &mut scratch);
                     }
                     None => {}
                 }
             }
-            worker.meet();
+            worker.meet_if(share.together);
             if worker.index == 0 {
-                self.report(i);
+                self.report(stream, i);
             }
         }
         let slots = &b.slots[self.batch.logit_rows.clone()];
         if !slots.is_empty() {
-            self.multiply::<A>(worker, &weights.output, &b.input, slots, self.logits);
+            let output = &weights.output;
+            self.multiply::<A>(worker.share(output.rows, TILE), output, &stream.input, slots, self.logits);
         }
     }
 
+    /// This worker's part of the projections to queries, keys and values, and of attention.
+    fn attention<A: Accumulator>(&self, share: &Share<'_, '_>, layer: usize, scratch: &mut Scratch<A>) {
+        let (b, model, worker) = (self.buffers, self.batch.model, share.worker);
+        let (c, w, tokens) = (&model.config, &model.weights.layers[layer], self.batch.tokens.len());
+        let slots = &b.slots[..tokens];
+        let group = c.heads / c.kv_heads;
+        // What must stay in one piece, for each KV head or in all.
+        let (query_rows, rows, queries, keys) =
+            if share.by_head { (group * c.head_dim, c.head_dim, group * tokens, tokens) } else { (TILE, TILE, 1, 1) };
+        self.multiply::<A>(worker.share(w.q.rows, query_rows), &w.q, &share.stream.input, slots, &b.q);
+        self.multiply::<A>(worker.share(w.k.rows, rows), &w.k, &share.stream.input, slots, &b.k);
+        self.multiply::<A>(worker.share(w.v.rows, rows), &w.v, &share.stream.input, slots, &b.v);
+        worker.meet_if(!share.by_head);
+        let queries = worker.share(tokens * c.heads, queries);
+        for item in queries.clone() {
+            let (h, t) = (item / tokens, item % tokens);
+            // SAFETY: each head of each token is one worker's.
+            let head = unsafe { b.q.write(part(t, h, c.heads, c.head_dim)) };
+            self.norm_rope(t, head, &w.q_norm, scratch);
+        }
+        for item in worker.share(tokens * c.kv_heads, keys) {
+            let (h, t) = (item / tokens, item % tokens);
+            let part = part(t, h, c.kv_heads, c.head_dim);
+            // SAFETY: as above; a position of the cache likewise.
+            unsafe {
+                let key = b.k.write(part.clone());
+                self.norm_rope(t, key, &w.k_norm, scratch);
+                self.batch.cache.put(layer, h, self.batch.position + t, key, b.v.read(part));
+            }
+        }
+        worker.meet_if(!share.by_head);
+        for item in queries {
+            let (h, t) = (item / tokens, item % tokens);
+            let part = part(t, h, c.heads, c.head_dim);
+            let seen = self.batch.position + t + 1;
+            // SAFETY: queries and the cache are read in this stage, the output's part is this worker's.
+            unsafe {
+                let (q, out) = (b.q.read(part.clone()), b.heads.write(part));
+                self.batch.cache.attend(model.simd, (layer, h / group), q, seen, out, &mut scratch.terms);
+            }
+        }
+    }
+
+    /// QK-norm and RoPE of one head of a token.
+    fn norm_rope<A: Accumulator>(&self, t: usize, head: &mut [f32], w: &[f32], scratch: &mut Scratch<A>) {
+        let (model, table) = (self.batch.model, self.batch.rope.at(self.batch.position + t));
+        let (eps, groups) = (model.config.rms_eps, &mut scratch.terms);
+        model.simd.run(NormRope { head, w, eps, table, groups });
+    }
+
     /// A token's embedding.
-    fn embed(&self, t: usize) {
+    fn embed(&self, stream: &Stream, t: usize) {
         let embedding = &self.batch.model.weights.embedding;
         // SAFETY: token t is this worker's.
-        let x = unsafe { self.buffers.x.write(t * embedding.width..(t + 1) * embedding.width) };
+        let x = unsafe { stream.x.write(t * embedding.width..(t + 1) * embedding.width) };
         let row = embedding.row(self.batch.tokens[t] as usize);
         embedding.ty.dequantize(row, x).expect("a file's rows are whole blocks");
     }
 
     /// Norms a token's residual stream and makes it an input.
-    fn norm<A: Accumulator>(&self, t: usize, w: &[f32], forms: Forms, scratch: &mut Scratch<A>) {
+    fn norm<A: Accumulator>(&self, stream: &Stream, t: usize, w: &[f32], forms: Forms, scratch: &mut Scratch<A>) {
         let model = self.batch.model;
         let hidden = model.config.hidden;
         scratch.vector.resize(hidden, 0.0);
         // SAFETY: token t is this worker's in this stage.
-        let x = unsafe { self.buffers.x.read(t * hidden..(t + 1) * hidden) };
+        let x = unsafe { stream.x.read(t * hidden..(t + 1) * hidden) };
         let (eps, out) = (model.config.rms_eps, &mut scratch.vector[..hidden]);
         model.simd.run(Norm { x, w, eps, out, groups: &mut scratch.terms });
         // SAFETY: slot t is this worker's in this stage.
-        unsafe { self.buffers.input.prepare(model.simd, t, &scratch.vector, forms) };
+        unsafe { stream.input.prepare(model.simd, t, &scratch.vector, forms) };
     }
 
-    /// This worker's rows of a matrix with the vectors of `slots`; `out` is [slots, rows].
+    /// Rows `mine` of a matrix with the vectors of `slots`; `out` is [slots, rows].
     fn multiply<A: Accumulator>(
         &self,
-        worker: &Worker<'_>,
+        mine: Range<usize>,
         w: &Matrix<'_>,
         inputs: &Inputs,
         slots: &[u32],
@@ -238,66 +340,27 @@ impl Pass<'_, '_, '_> {
         let (simd, act) = (self.batch.model.simd, self.batch.model.policy.act);
         // SAFETY: inputs are read in this stage, and these rows of the output are this worker's.
         unsafe {
-            product::<A>(simd, act, w, worker.share(w.rows, TILE), inputs, slots, |i, rows| {
+            product::<A>(simd, act, w, mine, inputs, slots, |i, rows| {
                 out.write(i * w.rows + rows.start..i * w.rows + rows.end)
             });
         }
     }
 
-    /// QK-norm and RoPE of all heads; keys and values go to the cache.
-    fn rope_and_store<A: Accumulator>(&self, worker: &Worker<'_>, layer: usize, scratch: &mut Scratch<A>) {
-        let (b, model) = (self.buffers, self.batch.model);
-        let (c, w) = (&model.config, &model.weights.layers[layer]);
-        let per_token = c.heads + c.kv_heads;
-        for item in worker.share(self.batch.tokens.len() * per_token, 1) {
-            let (t, h) = (item / per_token, item % per_token);
-            let pos = self.batch.position + t;
-            let part = |h: usize, heads: usize| (t * heads + h) * c.head_dim..(t * heads + h + 1) * c.head_dim;
-            // SAFETY: each head of each token is one worker's; a position of the cache likewise.
-            unsafe {
-                let (head, norm) = match h.checked_sub(c.heads) {
-                    None => (b.q.write(part(h, c.heads)), &w.q_norm),
-                    Some(h) => (b.k.write(part(h, c.kv_heads)), &w.k_norm),
-                };
-                let (table, groups) = (self.batch.rope.at(pos), &mut scratch.terms);
-                model.simd.run(NormRope { head: &mut *head, w: norm, eps: c.rms_eps, table, groups });
-                if let Some(h) = h.checked_sub(c.heads) {
-                    self.batch.cache.put(layer, h, pos, head, b.v.read(part(h, c.kv_heads)));
-                }
-            }
-        }
-    }
-
-    fn attend<A: Accumulator>(&self, worker: &Worker<'_>, layer: usize, scratch: &mut Scratch<A>) {
-        let (b, model) = (self.buffers, self.batch.model);
-        let c = &model.config;
-        for item in worker.share(self.batch.tokens.len() * c.heads, 1) {
-            let part = item * c.head_dim..(item + 1) * c.head_dim;
-            let seen = self.batch.position + item / c.heads + 1;
-            let kv_head = item % c.heads / (c.heads / c.kv_heads);
-            // SAFETY: queries and the cache are read in this stage, the output's part is this worker's.
-            unsafe {
-                let (q, out) = (b.q.read(part.clone()), b.heads.write(part));
-                self.batch.cache.attend(model.simd, (layer, kv_head), q, seen, out, &mut scratch.terms);
-            }
-        }
-    }
-
     /// The residual: adds `y` to a token's stream.
-    fn add(&self, t: usize) {
+    fn add(&self, stream: &Stream, t: usize, y: &Shared<f32>) {
         let hidden = self.batch.model.config.hidden;
         let part = t * hidden..(t + 1) * hidden;
         // SAFETY: token t is this worker's in this stage.
-        unsafe { add(self.buffers.x.write(part.clone()), self.buffers.y.read(part)) };
+        unsafe { add(stream.x.write(part.clone()), y.read(part)) };
     }
 
-    fn route<A>(&self, t: usize, layer: usize, router: &super::weights::Router, scratch: &mut Scratch<A>) {
-        let (b, model) = (self.buffers, self.batch.model);
+    fn route<A>(&self, stream: &Stream, t: usize, layer: usize, router: &Router, scratch: &mut Scratch<A>) {
+        let model = self.batch.model;
         let used = model.config.experts_used;
         // SAFETY: token t is this worker's in this stage.
         let (x, chosen, weights) = unsafe {
             let part = t * used..(t + 1) * used;
-            (b.input.lanes(t), b.chosen.write(part.clone()), b.weights.write(part))
+            (stream.input.lanes(t), stream.chosen.write(part.clone()), stream.weights.write(part))
         };
         match model.simd.run(Route { router, x, used, logits: &mut scratch.logits }) {
             Ok(routed) => {
@@ -313,21 +376,26 @@ impl Pass<'_, '_, '_> {
     }
 
     /// Hands a layer's results to the trace, if there is one.
-    fn report(&self, layer: usize) {
+    fn report(&self, stream: &Stream, layer: usize) {
         let mut trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(trace) = trace.as_mut() else { return };
-        let (b, c, tokens) = (self.buffers, &self.batch.model.config, self.batch.tokens.len());
+        let (c, tokens) = (&self.batch.model.config, self.batch.tokens.len());
         // SAFETY: none of these is written before this worker has met the others again.
         unsafe {
             trace(LayerTrace {
                 layer,
                 position: self.batch.position,
                 tokens,
-                experts: b.chosen.read(0..tokens * c.experts_used),
-                weights: b.weights.read(0..tokens * c.experts_used),
-                moe_ffn_out: b.y.read(0..tokens * c.hidden),
-                out: b.x.read(0..tokens * c.hidden),
+                experts: stream.chosen.read(0..tokens * c.experts_used),
+                weights: stream.weights.read(0..tokens * c.experts_used),
+                moe_ffn_out: stream.sum.read(0..tokens * c.hidden),
+                out: stream.x.read(0..tokens * c.hidden),
             });
         }
     }
+}
+
+/// Where head h of token t is in a buffer of `heads` heads a token.
+fn part(t: usize, h: usize, heads: usize, head_dim: usize) -> Range<usize> {
+    (t * heads + h) * head_dim..(t * heads + h + 1) * head_dim
 }

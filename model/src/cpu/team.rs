@@ -1,32 +1,35 @@
 //! Threads that go through a forward together, stage by stage, and the buffers they share.
 //!
 //! A token of a small model takes microseconds, too little to fork and join tasks for each matrix.
-//! So every worker runs the whole forward and they meet at a barrier after each stage.
+//! So every worker runs the whole forward and they meet at a barrier where one needs what another
+//! has made.
 
 use std::{
-    cell::UnsafeCell,
+    cell::{Cell, UnsafeCell},
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
-/// Turns of a waiting worker before it gives its core to others.
-const SPINS: u32 = 256;
+/// Turns of a waiting worker before it gives its core to others: longer than stages of a small
+/// model differ, for whoever gets the core may keep it for milliseconds.
+const SPINS: u32 = 2_000;
 
 /// Turns that a worker waits for the next forward before it sleeps: waking it takes as long as a
-/// few layers of a small model, and in decoding the next token comes at once.
+/// few layers of a small model, and in decoding the next token comes soon.
 const LINGER: u32 = 20_000;
 
 /// The workers of a model.
 pub(super) struct Team {
     /// All workers but the caller's own thread; none with one thread.
     helpers: Option<(rayon::ThreadPool, Arc<Station>)>,
-    threads: usize,
-    /// One forward at a time: workers of two that interleave would wait for each other.
-    busy: Mutex<()>,
+    barrier: Barrier,
+    /// One forward at a time: workers of two that interleave would wait for each other. Holds the
+    /// number of meetings so far.
+    meetings: Mutex<u64>,
 }
 
 impl Team {
@@ -44,33 +47,41 @@ impl Team {
                 Some((pool, station))
             }
         };
-        Ok(Self { helpers, threads: threads.max(1), busy: Mutex::new(()) })
+        Ok(Self { helpers, barrier: Barrier::new(threads.max(1)), meetings: Mutex::new(0) })
     }
 
     pub(super) fn threads(&self) -> usize {
-        self.threads
+        self.barrier.flags.len()
     }
 
     /// Runs `work` on every worker at once and returns when all are done.
     pub(super) fn run(&self, work: impl Fn(&Worker<'_>) + Sync) {
-        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let barrier = Barrier::new(self.threads);
+        let mut meetings = self.meetings.lock().unwrap_or_else(PoisonError::into_inner);
+        let (barrier, start) = (&self.barrier, *meetings);
         let worker = |index: usize| {
-            let done = catch_unwind(AssertUnwindSafe(|| work(&Worker { index, barrier: &barrier })));
+            let worker = Worker { index, barrier, meetings: Cell::new(start) };
+            let done = catch_unwind(AssertUnwindSafe(|| work(&worker)));
             if done.is_err() {
                 barrier.poisoned.store(true, Ordering::Relaxed);
             }
-            done
+            done.map(|()| worker.meetings.get())
         };
-        let Some((_, station)) = &self.helpers else {
-            worker(0).unwrap_or_else(|panic| resume_unwind(panic));
-            return;
+        let mine = match &self.helpers {
+            None => worker(0),
+            Some((_, station)) => {
+                // A helper's panic has been printed; it ends the forward below.
+                station.call(&|index| drop(worker(index)), self.threads() - 1, || worker(0))
+            }
         };
-        // A helper's panic has been printed; it ends the forward below.
-        let help = |index: usize| drop(worker(index));
-        let mine = station.call(&help, self.threads - 1, || worker(0));
-        mine.unwrap_or_else(|panic| resume_unwind(panic));
-        assert!(!barrier.poisoned.load(Ordering::Relaxed), "a worker of the forward panicked");
+        if barrier.poisoned.swap(false, Ordering::Relaxed) {
+            // Some have met more often than others.
+            *meetings = barrier.latest();
+            match mine {
+                Err(panic) => resume_unwind(panic),
+                Ok(_) => panic!("a worker of the forward panicked"),
+            }
+        }
+        *meetings = mine.unwrap_or(start);
     }
 }
 
@@ -87,7 +98,6 @@ type Help = dyn Fn(usize) + Sync;
 /// What helpers are called for.
 #[derive(Clone, Copy)]
 enum Call {
-    Nothing,
     /// A function that lives until all helpers are done.
     Work(*const Help),
     End,
@@ -98,13 +108,17 @@ struct Station {
     /// Counts the calls, so that waiting needs no lock.
     calls: Line<AtomicUsize>,
     done: Line<AtomicUsize>,
-    call: Mutex<Call>,
+    /// Written before `calls` goes up, and read after, until `done` says that all have read it.
+    call: UnsafeCell<Call>,
+    /// Helpers that sleep, or are about to.
+    sleepers: AtomicUsize,
+    bed: Mutex<()>,
     posted: Condvar,
 }
 
 // SAFETY: the pointer in `call` is to a `Sync` function.
 unsafe impl Send for Station {}
-// SAFETY: as above; it is read under the lock.
+// SAFETY: as above; `calls` and `done` keep writer and readers of `call` apart.
 unsafe impl Sync for Station {}
 
 impl Default for Station {
@@ -112,19 +126,25 @@ impl Default for Station {
         Self {
             calls: Line(AtomicUsize::new(0)),
             done: Line(AtomicUsize::new(0)),
-            call: Mutex::new(Call::Nothing),
+            call: UnsafeCell::new(Call::End),
+            sleepers: AtomicUsize::new(0),
+            bed: Mutex::new(()),
             posted: Condvar::new(),
         }
     }
 }
 
 impl Station {
+    /// Calls all helpers. Those of the call before must be done.
     fn post(&self, call: Call) {
-        let mut current = self.call.lock().unwrap_or_else(PoisonError::into_inner);
-        *current = call;
-        self.calls.0.fetch_add(1, Ordering::Release);
-        drop(current);
-        self.posted.notify_all();
+        // SAFETY: no helper reads the call between its last work and the next change of `calls`.
+        unsafe { *self.call.get() = call };
+        // Sequential consistency: either this sees a helper that goes to sleep, or it sees the call.
+        self.calls.0.fetch_add(1, Ordering::SeqCst);
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            drop(self.bed.lock().unwrap_or_else(PoisonError::into_inner));
+            self.posted.notify_all();
+        }
     }
 
     /// Calls all helpers to `work`, does `mine` meanwhile, and returns when all are done. Neither
@@ -149,18 +169,19 @@ impl Station {
         loop {
             let mut turns = 0;
             while self.calls.0.load(Ordering::Acquire) == seen && turns < LINGER {
-                turns += 1;
-                if turns % SPINS == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
+                pause(&mut turns);
             }
-            let mut call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
-            while self.calls.0.load(Ordering::Relaxed) == seen {
-                call = self.posted.wait(call).unwrap_or_else(PoisonError::into_inner);
+            if self.calls.0.load(Ordering::Acquire) == seen {
+                let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+                self.sleepers.fetch_add(1, Ordering::SeqCst);
+                while self.calls.0.load(Ordering::SeqCst) == seen {
+                    bed = self.posted.wait(bed).unwrap_or_else(PoisonError::into_inner);
+                }
+                self.sleepers.fetch_sub(1, Ordering::SeqCst);
             }
-            seen = self.calls.0.load(Ordering::Relaxed);
-            let current = *call;
-            drop(call);
-            match current {
-                Call::Nothing => {}
+            seen += 1;
+            // SAFETY: the caller has written it before the call, and waits for `done` before the next.
+            match unsafe { *self.call.get() } {
                 Call::Work(work) => {
                     // SAFETY: the caller waits for `done`, so the function is alive.
                     unsafe { (*work)(index) };
@@ -183,20 +204,35 @@ fn pause(spins: &mut u32) {
 pub(super) struct Worker<'a> {
     pub(super) index: usize,
     barrier: &'a Barrier,
+    meetings: Cell<u64>,
 }
 
 impl Worker<'_> {
+    /// Workers in all.
+    pub(super) fn workers(&self) -> usize {
+        self.barrier.flags.len()
+    }
+
     /// Waits until every worker is here; what they wrote before is visible after.
     #[inline]
     pub(super) fn meet(&self) {
-        self.barrier.wait();
+        self.meetings.set(self.meetings.get() + 1);
+        self.barrier.wait(self.index, self.meetings.get());
+    }
+
+    /// As [`meet`](Self::meet), where there is reason to.
+    #[inline]
+    pub(super) fn meet_if(&self, reason: bool) {
+        if reason {
+            self.meet();
+        }
     }
 
     /// This worker's part of `0..n`, cut at multiples of `grain`. The parts cover `0..n`.
     #[inline]
     pub(super) fn share(&self, n: usize, grain: usize) -> Range<usize> {
         let grains = n.div_ceil(grain);
-        let cut = |i: usize| (grains * i / self.barrier.workers * grain).min(n);
+        let cut = |i: usize| (grains * i / self.workers() * grain).min(n);
         cut(self.index)..cut(self.index + 1)
     }
 }
@@ -204,39 +240,36 @@ impl Worker<'_> {
 #[repr(align(128))]
 struct Line<T>(T);
 
+/// A dissemination barrier: in round r every worker signals the one 2^r further on and waits for
+/// the one 2^r before it. With two workers a meeting costs one signal each way, at the same time.
 struct Barrier {
-    workers: usize,
-    arrived: Line<AtomicUsize>,
-    generation: Line<AtomicUsize>,
+    /// For each worker and round: the number of the last meeting that it was signalled for.
+    flags: Vec<Box<[Line<AtomicU64>]>>,
     poisoned: AtomicBool,
 }
 
 impl Barrier {
     fn new(workers: usize) -> Self {
-        Self {
-            workers,
-            arrived: Line(AtomicUsize::new(0)),
-            generation: Line(AtomicUsize::new(0)),
-            poisoned: AtomicBool::new(false),
-        }
+        let rounds = workers.next_power_of_two().trailing_zeros();
+        let flags = || (0..rounds).map(|_| Line(AtomicU64::new(0))).collect();
+        Self { flags: (0..workers).map(|_| flags()).collect(), poisoned: AtomicBool::new(false) }
+    }
+
+    /// The latest meeting that any worker has been signalled for.
+    fn latest(&self) -> u64 {
+        self.flags.iter().flatten().map(|f| f.0.load(Ordering::Relaxed)).max().unwrap_or(0)
     }
 
     #[inline]
-    fn wait(&self) {
-        if self.workers == 1 {
-            return;
-        }
-        let generation = self.generation.0.load(Ordering::Relaxed);
-        if self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.workers {
-            self.arrived.0.store(0, Ordering::Relaxed);
-            self.generation.0.store(generation.wrapping_add(1), Ordering::Release);
-            return;
-        }
-        let mut spins = 0;
-        while self.generation.0.load(Ordering::Acquire) == generation {
-            // A worker that panicked never comes; going on would wait for it for ever.
-            assert!(!self.poisoned.load(Ordering::Relaxed), "another worker of the forward panicked");
-            pause(&mut spins);
+    fn wait(&self, index: usize, meeting: u64) {
+        for (r, mine) in self.flags[index].iter().enumerate() {
+            self.flags[(index + (1 << r)) % self.flags.len()][r].0.store(meeting, Ordering::Release);
+            let mut spins = 0;
+            while mine.0.load(Ordering::Acquire) < meeting {
+                // A worker that panicked never comes; going on would wait for it for ever.
+                assert!(!self.poisoned.load(Ordering::Relaxed), "another worker of the forward panicked");
+                pause(&mut spins);
+            }
         }
     }
 }
