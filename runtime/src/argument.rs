@@ -26,9 +26,23 @@ impl<'a> Argument<'a> {
         Argument(Kind::Bytes(bytes))
     }
 
+    /// Bytes to read as elements of a type that is known at run time only.
+    pub fn read_as(ty: ScalarType, view: View<'a, u8>) -> Argument<'a> {
+        Argument::elements(ty, view, false)
+    }
+
+    /// Bytes to write as elements of a type that is known at run time only.
+    pub fn write_as(ty: ScalarType, view: ViewMut<'a, u8>) -> Argument<'a> {
+        Argument::elements(ty, view.into_view(), true)
+    }
+
     fn buffer<T: Element>(view: View<'a, T>, writes: bool) -> Argument<'a> {
+        Argument::elements(T::TY, view, writes)
+    }
+
+    fn elements<T: Element>(ty: ScalarType, view: View<'a, T>, writes: bool) -> Argument<'a> {
         let (allocation, address, start) = (view.allocation(), view.address(), view.start());
-        Argument(Kind::Buffer { ty: T::TY, allocation, address, start, bytes: view.bytes(), writes })
+        Argument(Kind::Buffer { ty, allocation, address, start, bytes: view.bytes(), writes })
     }
 }
 

@@ -11,6 +11,7 @@ use ptxgen_dsl::catalogue::{Built, Launchable};
 use crate::argument::LaunchArgs;
 use crate::backend::{Backend, Init, MemoryInfo};
 use crate::buffer::Buffer;
+use crate::cuda::{Cuda, CudaOptions};
 use crate::element::Element;
 use crate::error::DeviceError;
 use crate::function::{Call, Function, Loaded, LoadedModule};
@@ -41,6 +42,22 @@ impl Device {
     /// The interpreter.
     pub fn interp_with(options: InterpOptions) -> Device {
         Self::from_backend(Arc::new(Interp::new(options)))
+    }
+
+    /// GPU number `ordinal`, from 0.
+    ///
+    /// # Errors
+    /// If there is no driver or no such GPU, or one of them is too old.
+    pub fn cuda(ordinal: usize) -> Result<Device, DeviceError> {
+        Self::cuda_with(ordinal, CudaOptions::default())
+    }
+
+    /// GPU number `ordinal`, from 0, used in another way than by default.
+    ///
+    /// # Errors
+    /// As [`cuda`](Self::cuda).
+    pub fn cuda_with(ordinal: usize, options: CudaOptions) -> Result<Device, DeviceError> {
+        Ok(Self::from_backend(Arc::new(Cuda::new(ordinal, options)?)))
     }
 
     /// Its name, for people.
@@ -126,13 +143,13 @@ impl Device {
         Ok(Loaded::new(loaded.function().clone().shaped(shape)))
     }
 
-    /// Loads a kernel that the catalogue has generated, with its launch; its
-    /// calls check every buffer's kind and length.
+    /// Loads a kernel that the catalogue has generated, optimized and with its
+    /// launch; its calls check every buffer's kind and length.
     ///
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_built(&self, built: &Built) -> Result<Function, DeviceError> {
-        let module = self.load_module(built.verify()?)?;
+        let module = self.load_module(built.finish()?)?;
         let function = module.function(built.kernel().name())?.typed(built.kernel().args());
         let sized = function.sized(built.params.iter().map(|p| (p.name, p.bytes)));
         let shape = LaunchShape::from((built.launch.grid, [built.launch.block, 1, 1]));

@@ -6,6 +6,8 @@ use ptxgen_builder::types::ScalarType;
 use ptxgen_builder::verify::VerifyErrors;
 use thiserror::Error;
 
+use crate::cuda::CudaVersion;
+
 pub use ptxgen_builder::interp::LaunchError;
 
 /// Why a device did not do what it was asked for.
@@ -39,9 +41,9 @@ pub enum DeviceError {
     )]
     DriverTooOld {
         /// The CUDA version that it supports.
-        found: PtxVersion,
+        found: CudaVersion,
         /// The least one.
-        least: PtxVersion,
+        least: CudaVersion,
     },
     /// A GPU of before Turing.
     #[error("{name} is too old: it is sm_{sm}, and kernels are written for sm_75 (Turing, 2018) and newer")]
@@ -134,6 +136,16 @@ pub enum DeviceError {
     /// The interpreter has no room.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// The driver refuses a launch. The device works on.
+    #[error("kernel `{kernel}` cannot be launched on {device}: {reason}")]
+    NotLaunched {
+        /// The kernel.
+        kernel: String,
+        /// The device.
+        device: String,
+        /// The driver's word.
+        reason: String,
+    },
     /// A kernel failed while it ran. The device can no longer be used.
     #[error(
         "a kernel failed on {device}: {reason}; it is one of the last launches ({}); --device interp names the instruction", .kernels.join(", ")

@@ -37,6 +37,7 @@
 mod argument;
 mod backend;
 mod buffer;
+mod cuda;
 mod device;
 mod element;
 mod error;
@@ -48,6 +49,7 @@ mod stream;
 pub use argument::{Argument, LaunchArgs, Pass};
 pub use backend::MemoryInfo;
 pub use buffer::{Buffer, View, ViewMut};
+pub use cuda::{CodeCache, CudaOptions, CudaVersion, DriverInfo, GpuInfo};
 pub use device::{Device, Module};
 pub use element::Element;
 pub use error::{ArgumentError, Complaint, DeviceError, JitError, LaunchError};

@@ -1,4 +1,4 @@
-//! The device interface, on the interpreter.
+//! The device interface, on the interpreter and (ignored where none is asked for) on a GPU.
 
 use ptxgen_builder::build::{In, InOut, Kernel, Out, kernel};
 use ptxgen_builder::interp::{FindingKind, Options};
@@ -6,6 +6,32 @@ use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{Dims, Request, find};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_runtime::{Argument, ArgumentError, Call, Device, DeviceError, InterpOptions, LaunchError, LaunchShape};
+
+/// One test for the interpreter and one for the GPU.
+macro_rules! on_each_device {
+    ($($name:ident),* $(,)?) => {
+        mod interp {
+            $(#[test] fn $name() { super::$name(&super::Device::interp()) })*
+        }
+
+        mod gpu {
+            $(#[test] #[ignore = "needs an NVIDIA GPU"] fn $name() { super::$name(&super::gpu()) })*
+        }
+    };
+}
+
+on_each_device! {
+    buffers_hold_what_is_written_and_views_are_parts_of_them,
+    typed_launches_calls_and_graphs_give_the_same,
+    views_are_arguments,
+    untyped_arguments_are_checked_when_bound,
+    streams_events_and_later_reads,
+    shapes_are_checked_before_the_launch,
+}
+
+fn gpu() -> Device {
+    Device::cuda(0).unwrap_or_else(|e| panic!("this test needs an NVIDIA GPU: {e}"))
+}
 
 /// `y[i] = a * x[i] + y[i]` for `i < n`.
 fn saxpy() -> Kernel<(u32, f32, In<f32>, InOut<f32>)> {
@@ -32,9 +58,7 @@ fn message(error: Result<impl std::fmt::Debug, DeviceError>) -> String {
     error.expect_err("an error").to_string()
 }
 
-#[test]
-fn buffers_hold_what_is_written_and_views_are_parts_of_them() {
-    let device = Device::interp();
+fn buffers_hold_what_is_written_and_views_are_parts_of_them(device: &Device) {
     let mut b = device.upload(&[0u16, 1, 2, 3, 4, 5]).unwrap();
     assert_eq!((b.len(), b.bytes(), b.is_empty()), (6, 12, false));
     b.write(1, &[10, 20]).unwrap();
@@ -54,9 +78,7 @@ fn buffers_hold_what_is_written_and_views_are_parts_of_them() {
     assert!(message(b.view().read_to(&mut [0; 2])).contains("another length"));
 }
 
-#[test]
-fn typed_launches_calls_and_graphs_give_the_same() {
-    let device = Device::interp();
+fn typed_launches_calls_and_graphs_give_the_same(device: &Device) {
     let saxpy = device.load(&saxpy()).unwrap();
     let x = device.upload(&[1.0f32; 100]).unwrap();
     let mut y = device.zeroed::<f32>(100).unwrap();
@@ -72,9 +94,7 @@ fn typed_launches_calls_and_graphs_give_the_same() {
     assert_eq!(graph.calls().len(), 2);
 }
 
-#[test]
-fn views_are_arguments() {
-    let device = Device::interp();
+fn views_are_arguments(device: &Device) {
     let increment = device.load(&increment()).unwrap();
     let x = device.upload(&(0..64).collect::<Vec<u32>>()).unwrap();
     let mut y = device.zeroed::<u32>(64).unwrap();
@@ -88,9 +108,7 @@ fn views_are_arguments() {
     );
 }
 
-#[test]
-fn shapes_are_checked_before_the_launch() {
-    let device = Device::interp();
+fn shapes_are_checked_before_the_launch(device: &Device) {
     let increment = device.load(&increment()).unwrap();
     let x = device.zeroed::<u32>(32).unwrap();
     let mut y = device.zeroed::<u32>(32).unwrap();
@@ -106,9 +124,7 @@ fn shapes_are_checked_before_the_launch() {
     assert!(matches!(failed, Err(DeviceError::Launch(LaunchError::Shared { .. }))), "{failed:?}");
 }
 
-#[test]
-fn untyped_arguments_are_checked_when_bound() {
-    let device = Device::interp();
+fn untyped_arguments_are_checked_when_bound(device: &Device) {
     let dims = Dims { rows: Some(8), cols: Some(256), ..Dims::NONE };
     let request = Request { dims, ..Request::new(Policy::new(Act::F32, Acc::F32), device.target()) };
     let built = find("q4k-gemv").unwrap().build(&request).unwrap();
@@ -170,9 +186,7 @@ fn what_the_interpreter_finds_is_an_error() {
     assert_eq!(y.read().unwrap(), [1; 32]);
 }
 
-#[test]
-fn streams_events_and_later_reads() {
-    let device = Device::interp();
+fn streams_events_and_later_reads(device: &Device) {
     let increment = device.load(&increment()).unwrap();
     let x = device.upload(&[41u32; 32]).unwrap();
     let mut y = device.alloc::<u32>(32).unwrap();

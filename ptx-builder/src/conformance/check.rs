@@ -25,7 +25,35 @@ pub struct Mismatch {
     pub more: usize,
 }
 
+/// How far a device's results are from the expected ones.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct Deviation {
+    /// The largest error in units in the last place of the expected value.
+    pub ulp: f64,
+    /// The largest absolute error.
+    pub absolute: f64,
+}
+
 impl Buffer {
+    /// The largest errors of finite results, each against the nearest value
+    /// allowed; none for a buffer without a tolerance.
+    pub fn deviation(&self, bytes: &[u8]) -> Option<Deviation> {
+        let expected = self.expected.as_ref().filter(|e| e.ulp > 0.0 || e.absolute > 0.0)?;
+        let mut worst = Deviation::default();
+        for (allowed, got) in expected.elements.iter().zip(bytes.chunks_exact(self.ty.bytes() as usize)) {
+            let got = numbers(self.ty, word(got)).unwrap_or_default();
+            for (i, &got) in got.iter().enumerate().filter(|(_, got)| got.is_finite()) {
+                let wanted = allowed.iter().filter_map(|&bits| numbers(self.ty, bits)?.get(i).copied());
+                let errors = wanted.filter(|w| w.is_finite()).map(|want| ((got - want).abs(), ulp(self.ty, want)));
+                if let Some((error, ulp)) = errors.min_by(|a, b| a.0.total_cmp(&b.0)) {
+                    worst.absolute = worst.absolute.max(error);
+                    worst.ulp = worst.ulp.max(error / ulp);
+                }
+            }
+        }
+        Some(worst)
+    }
+
     /// Compares the buffer's bytes after a launch with what is expected.
     ///
     /// # Errors
@@ -103,11 +131,15 @@ fn close(ty: ScalarType, got: f64, want: f64, expected: &Expected) -> bool {
     if !got.is_finite() || !want.is_finite() {
         return false;
     }
-    let (mantissa, least) = precision(ty);
-    let exponent = if want == 0.0 { least } else { (want.abs().log2().floor() as i32).max(least) };
-    let ulp = 2f64.powi(exponent - mantissa);
     let error = (got - want).abs();
-    error > 0.0 && (error <= expected.ulp * ulp || error <= expected.absolute)
+    error > 0.0 && (error <= expected.ulp * ulp(ty, want) || error <= expected.absolute)
+}
+
+/// A unit in the last place of a finite value.
+fn ulp(ty: ScalarType, value: f64) -> f64 {
+    let (mantissa, least) = precision(ty);
+    let exponent = if value == 0.0 { least } else { (value.abs().log2().floor() as i32).max(least) };
+    2f64.powi(exponent - mantissa)
 }
 
 #[cfg(test)]
@@ -137,5 +169,17 @@ mod tests {
         assert_eq!(differs("f32", "abs 1e-6", "3f800000", &next), None);
         assert_eq!(differs("f32", "ulp 2", "7f800000", &f(f32::MAX)), Some(0), "infinity is exact");
         assert_eq!(differs("f16x2", "ulp 1", "3c003c00", &[1, 0x3c, 2, 0x3c]), Some(0), "each half by itself");
+    }
+
+    #[test]
+    fn deviations_of_results() {
+        let text =
+            "//@ form x\n//@ out d f32 ulp 2\n//@   3f800000|40000000 7f800000 40000000\n//@ out e f32\n//@   0\n";
+        let case = Case::parse("case", text).unwrap();
+        let [Param::Buffer(d), Param::Buffer(e)] = &case.params[..] else { panic!("two buffers") };
+        let bytes: Vec<u8> = [0x3f800002u32, 0x7f800000, 0x40000001].iter().flat_map(|b| b.to_le_bytes()).collect();
+        let deviation = d.deviation(&bytes).unwrap();
+        assert_eq!((deviation.ulp, deviation.absolute), (2.0, 2f64.powi(-22)));
+        assert_eq!(e.deviation(&[0; 4]), None, "exact");
     }
 }

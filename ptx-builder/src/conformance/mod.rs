@@ -27,7 +27,7 @@
 mod check;
 mod read;
 
-pub use check::Mismatch;
+pub use check::{Deviation, Mismatch};
 pub use read::CaseError;
 
 use crate::types::ScalarType;

@@ -1,0 +1,140 @@
+//! Machine code kept on disk, by content.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use sha2::{Digest, Sha256};
+
+/// A SHA-256.
+pub(super) type Key = [u8; 32];
+
+/// The key of machine code: all that it is made from.
+pub(super) fn key(parts: &[&str]) -> Key {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // Lengths keep parts apart.
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// What a file begins with; a new layout gets a new number.
+const MAGIC: &[u8; 16] = b"ptxgen cubin  1\n";
+
+/// A folder of machine code. Whatever is wrong with it is no error: code is
+/// then compiled, as without it.
+#[derive(Clone, Debug)]
+pub(super) struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// In `PTXGEN_CACHE_DIR`; or in `ptxgen` in `XDG_CACHE_HOME`, or in
+    /// `.cache` at home (XDG Base Directory Specification). None where none of
+    /// these is set, or the first is set and empty.
+    pub(super) fn find() -> Option<Cache> {
+        Self::find_with(|name| env::var_os(name).map(PathBuf::from))
+    }
+
+    fn find_with(var: impl Fn(&str) -> Option<PathBuf>) -> Option<Cache> {
+        if let Some(folder) = var("PTXGEN_CACHE_DIR") {
+            return (!folder.as_os_str().is_empty()).then_some(Cache { folder });
+        }
+        let base = var("XDG_CACHE_HOME").filter(|p| p.is_absolute());
+        let base = base.or_else(|| var("HOME").filter(|p| p.is_absolute()).map(|home| home.join(".cache")))?;
+        Some(Cache { folder: base.join("ptxgen") })
+    }
+
+    /// In this folder.
+    pub(super) fn at(folder: &Path) -> Cache {
+        Cache { folder: folder.to_owned() }
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        let name: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.folder.join(name + ".cubin")
+    }
+
+    /// The code of a key; none if it is not there or not whole.
+    pub(super) fn get(&self, key: &Key) -> Option<Vec<u8>> {
+        let file = fs::read(self.path(key)).ok()?;
+        let (head, code) = file.split_at_checked(MAGIC.len() + 32)?;
+        let whole = head.starts_with(MAGIC) && head[MAGIC.len()..] == Sha256::digest(code)[..];
+        whole.then(|| code.to_vec())
+    }
+
+    /// Keeps code. A reader sees the whole file or none.
+    pub(super) fn put(&self, key: &Key, code: &[u8]) {
+        // A folder that cannot be written only costs time.
+        let _ = self.try_put(key, code);
+    }
+
+    fn try_put(&self, key: &Key, code: &[u8]) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(MAGIC)?;
+        file.write_all(&Sha256::digest(code))?;
+        file.write_all(code)?;
+        file.persist(self.path(key))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_comes_back_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::at(&folder.path().join("new"));
+        let k = key(&["ptx", "sm_90"]);
+        assert_ne!(k, key(&["pt", "xsm_90"]));
+        assert_eq!(cache.get(&k), None);
+        cache.put(&k, b"code");
+        assert_eq!(cache.get(&k).as_deref(), Some(&b"code"[..]));
+        let path = cache.path(&k);
+        let whole = fs::read(&path).expect("a file");
+        for broken in
+            [&whole[..whole.len() - 1], &whole[..20], b"", b"something else that is long enough to have a head"]
+        {
+            fs::write(&path, broken).expect("written");
+            assert_eq!(cache.get(&k), None);
+        }
+        let mut flipped = whole.clone();
+        *flipped.last_mut().expect("bytes") ^= 1;
+        fs::write(&path, flipped).expect("written");
+        assert_eq!(cache.get(&k), None);
+        cache.put(&k, b"code");
+        assert_eq!(fs::read(&path).expect("a file"), whole, "a broken file is replaced");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_no_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("written");
+        let cache = Cache::at(&file);
+        cache.put(&key(&[]), b"code");
+        assert_eq!(cache.get(&key(&[])), None);
+    }
+
+    #[test]
+    fn where_it_is() {
+        let find = |vars: &[(&str, &str)]| {
+            let var = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| PathBuf::from(v));
+            Cache::find_with(var).map(|c| c.folder.display().to_string())
+        };
+        assert_eq!(find(&[("HOME", "/home/a")]).as_deref(), Some("/home/a/.cache/ptxgen"));
+        assert_eq!(find(&[("HOME", "/home/a"), ("XDG_CACHE_HOME", "/c")]).as_deref(), Some("/c/ptxgen"));
+        assert_eq!(
+            find(&[("HOME", "/home/a"), ("XDG_CACHE_HOME", "relative")]).as_deref(),
+            Some("/home/a/.cache/ptxgen")
+        );
+        assert_eq!(find(&[("HOME", "/home/a"), ("PTXGEN_CACHE_DIR", "/d")]).as_deref(), Some("/d"));
+        assert_eq!(find(&[("HOME", "/home/a"), ("PTXGEN_CACHE_DIR", "")]), None);
+        assert_eq!(find(&[]), None);
+    }
+}

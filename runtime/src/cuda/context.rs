@@ -1,0 +1,140 @@
+//! A GPU's context, and what its failures mean.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use cudarc::driver::sys::{self, CUcontext, CUresult};
+
+use super::driver::{GpuInfo, describe};
+use crate::error::DeviceError;
+
+/// Launches that are remembered, to name those that may have failed.
+const REMEMBERED: usize = 8;
+
+/// The primary context of a GPU, held as long as anything uses it.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub gpu: GpuInfo,
+    raw: CUcontext,
+    /// The failure that ended the context, if one has.
+    lost: OnceLock<String>,
+    /// What was launched since the last synchronization.
+    launched: Mutex<VecDeque<Arc<str>>>,
+}
+
+// SAFETY: the driver's functions may be called with a context from any thread.
+unsafe impl Send for Context {}
+// SAFETY: as above; the driver locks what it shares.
+unsafe impl Sync for Context {}
+
+impl Context {
+    pub(super) fn new(gpu: GpuInfo) -> Result<Arc<Context>, DeviceError> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: the ordinal is one that the driver has counted; it writes one pointer.
+        let result = unsafe { sys::cuDevicePrimaryCtxRetain(&mut raw, gpu.ordinal as i32) };
+        let context = Context { gpu, raw, lost: OnceLock::new(), launched: Mutex::default() };
+        context.check("cuDevicePrimaryCtxRetain", result)?;
+        Ok(Arc::new(context))
+    }
+
+    /// Makes the context that of the calling thread, for the driver calls that
+    /// follow.
+    pub(super) fn enter(&self) -> Result<(), DeviceError> {
+        if let Some(reason) = self.lost.get() {
+            return Err(DeviceError::Lost { device: self.gpu.name.clone(), reason: reason.clone() });
+        }
+        // SAFETY: the context is retained until `self` is dropped.
+        self.check("cuCtxSetCurrent", unsafe { sys::cuCtxSetCurrent(self.raw) })
+    }
+
+    /// Whether the context still works and is now that of the calling thread.
+    pub(super) fn entered(&self) -> bool {
+        self.enter().is_ok()
+    }
+
+    /// Turns the driver's answer into an error.
+    pub(super) fn check(&self, call: &'static str, result: CUresult) -> Result<(), DeviceError> {
+        if result == CUresult::CUDA_SUCCESS {
+            return Ok(());
+        }
+        let (device, reason) = (self.gpu.name.clone(), describe(result));
+        match failure(result) {
+            Failure::Call => Err(DeviceError::Driver { device, call, reason }),
+            Failure::Kernel => {
+                let reason = self.lost.get_or_init(|| reason).clone();
+                let kernels = self.launched().iter().map(|k| k.to_string()).collect();
+                Err(DeviceError::KernelFailed { device, reason, kernels })
+            }
+            Failure::Device => {
+                let reason = self.lost.get_or_init(|| reason).clone();
+                Err(DeviceError::Lost { device, reason })
+            }
+        }
+    }
+
+    fn launched(&self) -> MutexGuard<'_, VecDeque<Arc<str>>> {
+        self.launched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a launch.
+    pub(super) fn launching(&self, kernel: &Arc<str>) {
+        let mut launched = self.launched();
+        if launched.len() == REMEMBERED {
+            launched.pop_front();
+        }
+        launched.push_back(kernel.clone());
+    }
+
+    /// Forgets the launches: all have ended well.
+    pub(super) fn synchronized(&self) {
+        self.launched().clear();
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if !self.raw.is_null() {
+            // SAFETY: retained once in `new`. Nothing is left to do where it fails.
+            let _ = unsafe { sys::cuDevicePrimaryCtxRelease_v2(self.gpu.ordinal as i32) };
+        }
+    }
+}
+
+/// How far a failure reaches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Failure {
+    /// This call.
+    Call,
+    /// The context, through a kernel.
+    Kernel,
+    /// The context, through the device.
+    Device,
+}
+
+/// By the CUDA driver API's list of results: those after which "the process
+/// must be terminated and relaunched".
+fn failure(result: CUresult) -> Failure {
+    use CUresult::*;
+    match result {
+        CUDA_ERROR_ILLEGAL_ADDRESS
+        | CUDA_ERROR_LAUNCH_TIMEOUT
+        | CUDA_ERROR_ASSERT
+        | CUDA_ERROR_HARDWARE_STACK_ERROR
+        | CUDA_ERROR_ILLEGAL_INSTRUCTION
+        | CUDA_ERROR_MISALIGNED_ADDRESS
+        | CUDA_ERROR_INVALID_ADDRESS_SPACE
+        | CUDA_ERROR_INVALID_PC
+        | CUDA_ERROR_LAUNCH_FAILED
+        | CUDA_ERROR_TENSOR_MEMORY_LEAK => Failure::Kernel,
+        CUDA_ERROR_ECC_UNCORRECTABLE
+        | CUDA_ERROR_NVLINK_UNCORRECTABLE
+        | CUDA_ERROR_CONTAINED
+        | CUDA_ERROR_CONTEXT_IS_DESTROYED
+        | CUDA_ERROR_DEINITIALIZED
+        | CUDA_ERROR_DEVICE_UNAVAILABLE
+        | CUDA_ERROR_EXTERNAL_DEVICE
+        | CUDA_ERROR_SYSTEM_NOT_READY
+        | CUDA_ERROR_UNKNOWN => Failure::Device,
+        _ => Failure::Call,
+    }
+}

@@ -1,0 +1,435 @@
+//! NVIDIA GPUs, through the driver alone.
+
+mod cache;
+mod context;
+mod driver;
+mod jit;
+mod source;
+mod staging;
+mod submit;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cudarc::driver::sys::{self, CUevent, CUmodule, CUresult};
+use ptxgen_builder::print::{PrintOptions, least_version, print};
+use ptxgen_builder::target::Target;
+use ptxgen_builder::verify::Validated;
+
+use crate::backend::{Backend, Handle, Init, MemoryInfo, Pending, RawLaunch};
+use crate::error::DeviceError;
+use cache::Cache;
+use context::Context;
+pub use driver::{CudaVersion, DriverInfo, GpuInfo};
+use staging::{Mark, Pinned, Staging};
+use submit::{new_stream, static_shared};
+
+/// How a GPU is used.
+#[derive(Clone, Debug)]
+pub struct CudaOptions {
+    /// Where machine code is kept on disk.
+    pub cache: CodeCache,
+    /// Whether machine code carries the author's lines, for profilers and
+    /// compute-sanitizer.
+    pub line_info: bool,
+    /// Whether every launch is waited for, so that a failure names its kernel.
+    pub wait_each: bool,
+}
+
+/// Where machine code is kept on disk. A folder that cannot be used is no error.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CodeCache {
+    /// In `PTXGEN_CACHE_DIR`, or in `ptxgen` in the user's cache folder.
+    User,
+    /// In this folder.
+    Folder(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+impl Default for CudaOptions {
+    /// Code is kept for the user, without lines; nothing is waited for.
+    fn default() -> Self {
+        CudaOptions { cache: CodeCache::User, line_info: false, wait_each: false }
+    }
+}
+
+/// Uploads of at most this size let the driver do the staging.
+const SMALL: usize = 64 << 10;
+
+#[derive(Debug)]
+pub(crate) struct Cuda {
+    context: Arc<Context>,
+    cuda: CudaVersion,
+    /// The driver's own version, where known.
+    version: Option<String>,
+    target: Target,
+    options: CudaOptions,
+    stream: Handle,
+    cache: Option<Cache>,
+    /// Machine code of modules that were loaded before.
+    code: Mutex<HashMap<cache::Key, Arc<[u8]>>>,
+    staging: Mutex<Staging>,
+    /// Pinned memory of downloads that have been taken.
+    spare: Arc<Mutex<Vec<Pinned>>>,
+    graphs: Mutex<HashMap<Handle, Arc<str>>>,
+}
+
+fn handle<T>(pointer: *mut T) -> Handle {
+    Handle(pointer.expose_provenance())
+}
+
+fn raw<T>(handle: Handle) -> *mut T {
+    ptr::with_exposed_provenance_mut(handle.0)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Cuda {
+    pub(crate) fn new(ordinal: usize, options: CudaOptions) -> Result<Cuda, DeviceError> {
+        let info = DriverInfo::query()?;
+        let found = info.gpus.len();
+        let gpu = info.gpus.into_iter().nth(ordinal).ok_or(DeviceError::NoSuchGpu { asked: ordinal, found })?;
+        let Some(target) = gpu.target else {
+            return Err(DeviceError::GpuTooOld { name: gpu.name, sm: gpu.sm });
+        };
+        let context = Context::new(gpu)?;
+        context.enter()?;
+        let stream = new_stream(&context)?;
+        let cache = match &options.cache {
+            CodeCache::User => Cache::find(),
+            CodeCache::Folder(folder) => Some(Cache::at(folder)),
+            CodeCache::Off => None,
+        };
+        Ok(Cuda {
+            context,
+            cuda: info.cuda,
+            version: info.version,
+            target,
+            options,
+            stream: handle(stream),
+            cache,
+            code: Mutex::default(),
+            staging: Mutex::default(),
+            spare: Arc::default(),
+            graphs: Mutex::default(),
+        })
+    }
+
+    /// Starts a driver call in the context.
+    fn call(&self, name: &'static str, call: impl FnOnce() -> CUresult) -> Result<(), DeviceError> {
+        self.context.enter()?;
+        self.context.check(name, call())
+    }
+
+    /// The machine code of a module: from memory, from disk, or compiled now.
+    fn code(&self, module: &Validated, ptx: &str) -> Result<(cache::Key, Arc<[u8]>), DeviceError> {
+        let (gpu, cuda) = (self.context.gpu.sm.to_string(), self.cuda.to_string());
+        let lines = if self.options.line_info { "lines" } else { "" };
+        let key = cache::key(&[ptx, &gpu, &cuda, self.version.as_deref().unwrap_or(""), lines]);
+        if let Some(code) = locked(&self.code).get(&key) {
+            return Ok((key, code.clone()));
+        }
+        if let Some(code) = self.cache.as_ref().and_then(|c| c.get(&key)).filter(|c| jit::is_whole(c)) {
+            return Ok((key, code.into()));
+        }
+        self.compile(module, ptx, key)
+    }
+
+    fn compile(&self, module: &Validated, ptx: &str, key: cache::Key) -> Result<(cache::Key, Arc<[u8]>), DeviceError> {
+        let code = jit::compile(ptx, self.options.line_info).map_err(|rejected| {
+            let error = source::explain(module, ptx, self.target, rejected);
+            DeviceError::Jit(Box::new(error))
+        })?;
+        if let Some(cache) = &self.cache {
+            cache.put(&key, &code);
+        }
+        Ok((key, code.into()))
+    }
+
+    /// After a launch: waits where that is asked for.
+    fn launched(&self, stream: Handle, kernel: &Arc<str>) -> Result<(), DeviceError> {
+        self.context.launching(kernel);
+        if self.options.wait_each { self.synchronize(stream) } else { Ok(()) }
+    }
+}
+
+impl Backend for Cuda {
+    fn name(&self) -> &str {
+        &self.context.gpu.name
+    }
+
+    fn is_interpreter(&self) -> bool {
+        false
+    }
+
+    fn target(&self) -> Target {
+        self.target
+    }
+
+    fn memory(&self) -> Result<MemoryInfo, DeviceError> {
+        let (mut free, mut total) = (0, 0);
+        // SAFETY: writes two integers.
+        self.call("cuMemGetInfo", || unsafe { sys::cuMemGetInfo_v2(&mut free, &mut total) })?;
+        Ok(MemoryInfo { free: free as u64, total: total as u64 })
+    }
+
+    fn alloc(&self, bytes: u64, init: Init) -> Result<u64, DeviceError> {
+        let mut address = 0;
+        self.context.enter()?;
+        let size = usize::try_from(bytes.max(1)).unwrap_or(usize::MAX);
+        // SAFETY: writes one address.
+        let result = unsafe { sys::cuMemAlloc_v2(&mut address, size) };
+        if result == CUresult::CUDA_ERROR_OUT_OF_MEMORY || size == usize::MAX {
+            let (device, free) = (self.name().to_owned(), self.memory()?.free);
+            return Err(DeviceError::OutOfMemory { device, needed: bytes, free });
+        }
+        self.context.check("cuMemAlloc", result)?;
+        if init == Init::Zero {
+            // SAFETY: the memory was allocated with this size.
+            let cleared =
+                self.call("cuMemsetD8Async", || unsafe { sys::cuMemsetD8Async(address, 0, size, raw(self.stream)) });
+            if let Err(e) = cleared {
+                self.free(address);
+                return Err(e);
+            }
+        }
+        Ok(address)
+    }
+
+    fn free(&self, address: u64) {
+        if self.context.entered() {
+            // SAFETY: allocated by `alloc`, freed once, and after all that may use it. What the wait
+            // tells is told again by the next call.
+            let _ = unsafe { (sys::cuCtxSynchronize(), sys::cuMemFree_v2(address)) };
+        }
+    }
+
+    fn write(&self, address: u64, bytes: &[u8]) -> Result<(), DeviceError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let stream = raw(self.stream);
+        if bytes.len() > SMALL {
+            return locked(&self.staging).upload(&self.context, stream, address, bytes);
+        }
+        // SAFETY: the range is inside of a buffer. The source is pageable, so the driver has copied
+        // it when this returns.
+        self.call("cuMemcpyHtoDAsync", || unsafe {
+            sys::cuMemcpyHtoDAsync_v2(address, bytes.as_ptr().cast(), bytes.len(), stream)
+        })
+    }
+
+    fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError> {
+        if !bytes.is_empty() {
+            // SAFETY: the range is inside of a buffer, and the destination has its length.
+            self.call("cuMemcpyDtoHAsync", || unsafe {
+                sys::cuMemcpyDtoHAsync_v2(bytes.as_mut_ptr().cast(), address, bytes.len(), raw(self.stream))
+            })?;
+        }
+        self.synchronize(self.stream)
+    }
+
+    fn read_later(&self, stream: Handle, address: u64, bytes: usize) -> Result<Box<dyn Pending>, DeviceError> {
+        let fitting = {
+            let mut spare = locked(&self.spare);
+            spare.iter().position(|p| p.len() >= bytes).map(|i| spare.swap_remove(i))
+        };
+        let pinned = match fitting {
+            Some(pinned) => pinned,
+            None => Pinned::new(&self.context, bytes.max(1).next_power_of_two())?,
+        };
+        if bytes > 0 {
+            // SAFETY: the range is inside of a buffer that the caller keeps; the destination has its
+            // length and is kept until the mark.
+            self.call("cuMemcpyDtoHAsync", || unsafe {
+                sys::cuMemcpyDtoHAsync_v2(pinned.pointer(), address, bytes, raw(stream))
+            })?;
+        }
+        let mark = Mark::new(&self.context, raw(stream), false)?;
+        Ok(Box::new(Download { mark, pinned: Some(pinned), bytes, spare: self.spare.clone() }))
+    }
+
+    fn load(&self, module: &Arc<Validated>) -> Result<Handle, DeviceError> {
+        let device = || self.name().to_owned();
+        let (written, target) = (module.module().target, self.target);
+        if written > target {
+            return Err(DeviceError::Target { module: written, device: device(), target });
+        }
+        let (needed, known) = (least_version(module.module()), self.cuda.ptx());
+        if needed > known {
+            return Err(DeviceError::PtxVersion { needed, device: device(), known });
+        }
+        let options = PrintOptions { lineinfo: self.options.line_info, ..PrintOptions::default() };
+        let ptx = print(module, &options);
+        self.context.enter()?;
+        let (key, mut code) = self.code(module, &ptx)?;
+        let loaded = match jit::load(&self.context, &code) {
+            // Kept code that the driver does not take (any more) is made anew.
+            Err(DeviceError::Driver { .. }) => {
+                (_, code) = self.compile(module, &ptx, key)?;
+                jit::load(&self.context, &code)?
+            }
+            other => other?,
+        };
+        locked(&self.code).insert(key, code);
+        Ok(handle(loaded))
+    }
+
+    fn unload(&self, module: Handle) {
+        if self.context.entered() {
+            // SAFETY: loaded by `load`, unloaded once, and after all that may run it.
+            let _ = unsafe { (sys::cuCtxSynchronize(), sys::cuModuleUnload(raw::<sys::CUmod_st>(module))) };
+        }
+    }
+
+    fn function(&self, module: Handle, kernel: &str) -> Result<Handle, DeviceError> {
+        let mut function = ptr::null_mut();
+        let name = jit::c_name(kernel);
+        let module: CUmodule = raw(module);
+        // SAFETY: the module is loaded, the name ends with a zero; writes one pointer.
+        self.call("cuModuleGetFunction", || unsafe { sys::cuModuleGetFunction(&mut function, module, name.as_ptr()) })?;
+        // Up to the device's most, beyond the 48 KiB that need no asking. Asking also loads the
+        // kernel, which must not happen while a graph is recorded.
+        let left = self.context.gpu.shared.saturating_sub(static_shared(&self.context, function)?);
+        let which = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        // SAFETY: the function is loaded.
+        self.call("cuFuncSetAttribute", || unsafe { sys::cuFuncSetAttribute(function, which, left as i32) })?;
+        Ok(handle(function))
+    }
+
+    fn default_stream(&self) -> Handle {
+        self.stream
+    }
+
+    fn new_stream(&self) -> Result<Handle, DeviceError> {
+        self.context.enter()?;
+        Ok(handle(new_stream(&self.context)?))
+    }
+
+    fn drop_stream(&self, stream: Handle) {
+        if self.context.entered() {
+            // SAFETY: made by `new_stream`, destroyed once; the driver ends what is in it first.
+            let _ = unsafe { sys::cuStreamDestroy_v2(raw(stream)) };
+        }
+    }
+
+    fn launch(&self, stream: Handle, launch: &RawLaunch) -> Result<(), DeviceError> {
+        self.context.enter()?;
+        self.check_shared(launch)?;
+        self.submit(raw(stream), launch, false)?;
+        self.launched(stream, &launch.kernel)
+    }
+
+    fn synchronize(&self, stream: Handle) -> Result<(), DeviceError> {
+        // SAFETY: the stream is alive.
+        self.call("cuStreamSynchronize", || unsafe { sys::cuStreamSynchronize(raw(stream)) })?;
+        self.context.synchronized();
+        Ok(())
+    }
+
+    fn record_event(&self, stream: Handle) -> Result<Handle, DeviceError> {
+        let mark = Box::new(Mark::new(&self.context, raw(stream), true)?);
+        Ok(handle(Box::into_raw(mark)))
+    }
+
+    fn drop_event(&self, event: Handle) {
+        // SAFETY: made by `record_event`, and dropped once.
+        drop(unsafe { Box::from_raw(raw::<Mark>(event)) });
+    }
+
+    fn wait_event(&self, stream: Handle, event: Handle) -> Result<(), DeviceError> {
+        let event = mark(event);
+        // SAFETY: both are alive and of this context.
+        self.call("cuStreamWaitEvent", || unsafe { sys::cuStreamWaitEvent(raw(stream), event, 0) })
+    }
+
+    fn elapsed(&self, start: Handle, end: Handle) -> Result<Duration, DeviceError> {
+        let (start, end) = (mark(start), mark(end));
+        let mut milliseconds = 0.0f32;
+        for event in [start, end] {
+            // SAFETY: the event is alive.
+            self.call("cuEventSynchronize", || unsafe { sys::cuEventSynchronize(event) })?;
+        }
+        // SAFETY: both are alive, recorded with timing, and have happened; writes one float.
+        self.call("cuEventElapsedTime", || unsafe { sys::cuEventElapsedTime(&mut milliseconds, start, end) })?;
+        Ok(Duration::from_secs_f64(f64::from(milliseconds.max(0.0)) / 1e3))
+    }
+
+    fn make_graph(&self, launches: &[RawLaunch]) -> Result<Handle, DeviceError> {
+        self.context.enter()?;
+        launches.iter().try_for_each(|launch| self.check_shared(launch))?;
+        let exec = self.capture(launches)?;
+        // SAFETY: just instantiated. What goes wrong in the upload shows when it is launched.
+        let _ = unsafe { sys::cuGraphUpload(exec, raw(self.stream)) };
+        let (first, last) = (launches.first(), launches.last());
+        let kernel = |launch: Option<&RawLaunch>| launch.map_or("nothing".to_owned(), |l| l.kernel.to_string());
+        let name = format!("a graph of {} launches, {} to {}", launches.len(), kernel(first), kernel(last));
+        let graph = handle(exec);
+        locked(&self.graphs).insert(graph, name.into());
+        Ok(graph)
+    }
+
+    fn drop_graph(&self, graph: Handle) {
+        locked(&self.graphs).remove(&graph);
+        if self.context.entered() {
+            // SAFETY: made by `make_graph`, destroyed once, and after all that may run it.
+            let _ = unsafe { (sys::cuCtxSynchronize(), sys::cuGraphExecDestroy(raw(graph))) };
+        }
+    }
+
+    fn replay(&self, stream: Handle, graph: Handle) -> Result<(), DeviceError> {
+        // SAFETY: both are alive; the graph's owner keeps what it uses.
+        self.call("cuGraphLaunch", || unsafe { sys::cuGraphLaunch(raw(graph), raw(stream)) })?;
+        let name = locked(&self.graphs).get(&graph).cloned();
+        self.launched(stream, &name.unwrap_or_else(|| "a graph".into()))
+    }
+}
+
+/// The driver's event behind a handle of [`Backend::record_event`].
+fn mark(event: Handle) -> CUevent {
+    // SAFETY: made by `record_event`, and dropped only by its owner, who is calling.
+    unsafe { &*raw::<Mark>(event) }.raw()
+}
+
+impl Drop for Cuda {
+    fn drop(&mut self) {
+        self.drop_stream(self.stream);
+    }
+}
+
+/// Bytes on their way to pinned memory.
+struct Download {
+    mark: Mark,
+    pinned: Option<Pinned>,
+    bytes: usize,
+    spare: Arc<Mutex<Vec<Pinned>>>,
+}
+
+impl Pending for Download {
+    fn wait(self: Box<Self>, take: &mut dyn FnMut(&[u8])) -> Result<(), DeviceError> {
+        self.mark.wait()?;
+        if let Some(pinned) = &self.pinned {
+            take(&pinned.bytes()[..self.bytes]);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        // The copy ends before its memory is used again.
+        if self.mark.wait().is_ok()
+            && let Some(pinned) = self.pinned.take()
+        {
+            locked(&self.spare).push(pinned);
+        }
+    }
+}
