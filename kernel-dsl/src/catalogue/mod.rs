@@ -1,12 +1,17 @@
 //! The kernels, by name.
 
+mod attention;
+mod combine;
 mod dequantize;
 mod down;
+mod embedding;
 mod gate_up;
 mod gemv;
 mod matrix;
+mod norm;
 mod profile;
 mod proof;
+mod qk_rope;
 mod quantize;
 mod registry;
 mod request;
@@ -15,11 +20,16 @@ mod schedule;
 mod swiglu;
 mod trial;
 
+pub use attention::{AttentionArgs, AttentionSchedule, AttentionShape, attention};
+pub use combine::{CombineArgs, CombineQ8KArgs, attention_combine, attention_combine_q8k};
 pub use dequantize::{Dequantize, DequantizeArgs, dequantize};
 pub use down::{DownArgs, moe_down};
+pub use embedding::{EmbeddingArgs, EmbeddingRow, embedding};
 pub use gate_up::{Experts, GateUpArgs, gate_up_swiglu};
 pub use gemv::{GemvArgs, gemv};
+pub use norm::{Norm, RmsNormArgs, RmsNormQ8KArgs, rms_norm, rms_norm_q8k};
 pub use profile::Profile;
+pub use qk_rope::{QkRopeArgs, qk_norm_rope};
 pub use quantize::{QuantizeArgs, quantize_q8k};
 pub use registry::{Access, Built, CATALOGUE, Dims, Entry, Family, ParamSpec, Role, Sizes, Words, find};
 pub use request::Request;

@@ -24,6 +24,8 @@ pub trait DeviceFloat: Accumulator + Float + Ordered + Shuffled + SameSize<Self>
     fn quotient(a: Val<Self>, b: Val<Self>) -> Val<Self>;
     /// `-a`.
     fn negated(a: Val<Self>) -> Val<Self>;
+    /// The larger; the other one where one is NaN.
+    fn larger_of(a: Val<Self>, b: Val<Self>) -> Val<Self>;
     /// A constant, exact in f32.
     fn constant(v: f32) -> Val<Self>;
     /// `2 + q / 8` for the quant `q` (below 16) in byte `i` of a word of
@@ -79,6 +81,10 @@ impl DeviceFloat for f32 {
     #[track_caller]
     fn negated(a: Val<f32>) -> Val<f32> {
         -a
+    }
+    #[track_caller]
+    fn larger_of(a: Val<f32>, b: Val<f32>) -> Val<f32> {
+        a.max(b)
     }
     #[track_caller]
     fn constant(v: f32) -> Val<f32> {
@@ -147,6 +153,10 @@ impl DeviceFloat for f64 {
     #[track_caller]
     fn negated(a: Val<f64>) -> Val<f64> {
         -a
+    }
+    #[track_caller]
+    fn larger_of(a: Val<f64>, b: Val<f64>) -> Val<f64> {
+        a.max(b)
     }
     #[track_caller]
     fn constant(v: f32) -> Val<f64> {

@@ -5,8 +5,13 @@
 //! several. Nothing is written twice to be fused.
 
 mod activation;
+mod attend;
+mod combine;
 mod exp;
 mod float;
+mod head;
+mod kv;
+mod norm;
 mod quantize;
 mod row;
 mod silu;
@@ -15,11 +20,17 @@ mod tiles;
 mod tree;
 
 pub use activation::{DeviceActivation, Q8KVector, StagedF32, Threads};
+pub(crate) use attend::divisor;
+pub use attend::{ChunkAt, ChunkPlan, ChunkShared, PartialAt};
+pub use combine::{Chunks, sum_parts};
 pub use exp::DeviceExp;
 pub use float::DeviceFloat;
-pub use quantize::{Q8KShare, quantize_q8k};
+pub use head::{HeadGroup, HeadLanes, Turn};
+pub use kv::DeviceKv;
+pub use norm::{Eights, chain4, inverse_rms};
+pub use quantize::{Q8KShare, quantize_lanes_q8k, quantize_q8k};
 pub use row::{BlockAt, DeviceFormat, Group, IntegerSums, LaneGroups, row_sums};
 pub use silu::{swiglu_approx, swiglu_exact};
 pub use stage::{CopyMode, StagedTile, TileSource};
 pub use tiles::stream_tiles;
-pub use tree::{butterfly, butterfly_int, row_tree};
+pub use tree::{butterfly, butterfly_int, butterfly_many, row_tree};

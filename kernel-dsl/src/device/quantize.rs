@@ -19,7 +19,7 @@ pub struct Q8KShare {
 const SHARE: usize = 8;
 
 /// Quantizes block `block` of `x` into the planar vector `y`; the whole warp
-/// works on it, lane i on activations 8i to 8i + 7.
+/// works on it.
 #[track_caller]
 pub fn quantize_q8k(
     k: &mut Body,
@@ -32,8 +32,20 @@ pub fn quantize_q8k(
     let first = block * 256 + lane * SHARE as u32;
     let at = x.at(first);
     let (low, high): ([Val<f32>; 4], [Val<f32>; 4]) = (at.load_vec(k), at.plus(4).load_vec(k));
-    let v: [Val<f32>; SHARE] = std::array::from_fn(|i| if i < 4 { low[i] } else { high[i - 4] });
+    let v = std::array::from_fn(|i| if i < 4 { low[i] } else { high[i - 4] });
+    quantize_lanes_q8k(k, layout, v, y, block, lane);
+}
 
+/// The same with the activations at hand: lane i has 8i to 8i + 7 of the block.
+#[track_caller]
+pub fn quantize_lanes_q8k(
+    k: &mut Body,
+    layout: &Q8KPlanar,
+    v: [Val<f32>; SHARE],
+    y: Global<u8>,
+    block: Val<u32>,
+    lane: Val<u32>,
+) {
     let largest = first_of_largest_magnitude(k, &v);
     let is_zero: Pred = largest.eq(0.0);
     let s = Val::from(-127.0f32) / largest;

@@ -15,6 +15,29 @@ pub fn butterfly<A: DeviceFloat>(k: &mut Body, mut v: Val<A>, distances: impl In
     v
 }
 
+/// [`butterfly`] of many values at once, over distances 1, 2, ... below `lanes`
+/// (a power of two): the sum of value `i * lanes + (lane & (lanes - 1))` ends in
+/// place `i`, if there is one. Every step halves what a lane holds, so a sum
+/// costs about one shuffle and not one a distance.
+#[track_caller]
+pub fn butterfly_many<A: DeviceFloat>(k: &mut Body, mut v: Vec<Val<A>>, lanes: u32, lane: Val<u32>) -> Vec<Val<A>> {
+    for d in (0..lanes.trailing_zeros()).map(|level| 1 << level) {
+        let upper = (lane & d).ne(0);
+        v = v
+            .chunks(2)
+            .map(|pair| match *pair {
+                [a, b] => {
+                    let other = k.shuffle_xor(a.select(upper, b), d);
+                    A::sum(b.select(upper, a), other)
+                }
+                [a] => butterfly(k, a, [d]),
+                _ => unreachable!("chunks have one or two elements"),
+            })
+            .collect();
+    }
+    v
+}
+
 /// The same for integers, where any order gives the same sum.
 #[track_caller]
 pub fn butterfly_int(k: &mut Body, mut v: Val<i32>, distances: impl IntoIterator<Item = u32>) -> Val<i32> {

@@ -109,6 +109,8 @@ pub fn floats(bytes: &[u8]) -> Vec<f32> {
 pub enum Data {
     In(Vec<u8>),
     Out(usize),
+    /// Given back with the outputs.
+    InOut(Vec<u8>),
 }
 
 /// Runs a kernel and gives its outputs' bytes in order, and the report. Fails
@@ -136,7 +138,7 @@ pub fn run_any(
     let buffers: Vec<Buffer> = data
         .iter()
         .map(|d| match d {
-            Data::In(bytes) => memory.alloc(bytes, 16),
+            Data::In(bytes) | Data::InOut(bytes) => memory.alloc(bytes, 16),
             Data::Out(len) => memory.alloc_uninit(*len as u64, 16),
         })
         .collect::<Result<_, _>>()
@@ -157,7 +159,7 @@ pub fn run_any(
     let outputs = data
         .iter()
         .zip(&buffers)
-        .filter(|(d, _)| matches!(d, Data::Out(_)))
+        .filter(|(d, _)| !matches!(d, Data::In(_)))
         .map(|(_, &b)| memory.read(b).unwrap())
         .collect();
     (outputs, report)

@@ -1,0 +1,173 @@
+//! `attention`: every chunk of positions on its own.
+
+use ptxgen_builder::build::{Body, In, Out, Val, kernel};
+
+use super::schedule::{CatalogueError, Launchable, fits};
+use crate::device::{ChunkAt, ChunkPlan, DeviceKv, PartialAt, divisor};
+use crate::precision::Accumulation;
+use crate::reference::CHUNK;
+
+/// The heads of a layer, its cache, and the tokens of a pass.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct AttentionShape {
+    /// Query heads, a multiple of `kv_heads`.
+    pub heads: u32,
+    /// Heads of keys and values.
+    pub kv_heads: u32,
+    /// Elements of a head, a multiple of 8 up to 256.
+    pub head_dim: u32,
+    /// Positions that the cache has room for.
+    pub positions: u32,
+    /// Most tokens of a pass.
+    pub tokens: u32,
+}
+
+impl AttentionShape {
+    /// Chunks that the cache has room for.
+    pub fn chunks(&self) -> u32 {
+        self.positions.div_ceil(CHUNK as u32)
+    }
+
+    /// Chunks of all query heads and tokens: each gives two sums and `head_dim`
+    /// outputs.
+    pub fn partials(&self) -> u64 {
+        u64::from(self.tokens) * u64::from(self.heads) * u64::from(self.chunks())
+    }
+
+    /// For the names of kernels.
+    pub(super) fn text(&self) -> String {
+        format!("{}of{}x{}_{}_{}", self.kv_heads, self.heads, self.head_dim, self.positions, self.tokens)
+    }
+
+    pub(super) fn check(&self, kernel: &'static str) -> Result<(), CatalogueError> {
+        let wrong = |dimension, found: u64, expected| Err(CatalogueError::Shape { kernel, dimension, found, expected });
+        let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = *self;
+        if kv_heads == 0 || kv_heads > 4096 {
+            return wrong("kv-heads", kv_heads.into(), "1 to 4,096");
+        }
+        if heads == 0 || !heads.is_multiple_of(kv_heads) || heads > 4096 {
+            return wrong("heads", heads.into(), "a multiple of kv-heads, up to 4,096");
+        }
+        if head_dim == 0 || !head_dim.is_multiple_of(8) || head_dim > 256 {
+            return wrong("head-dim", head_dim.into(), "a multiple of 8, up to 256");
+        }
+        if positions == 0 || positions > 1 << 20 {
+            return wrong("positions", positions.into(), "1 to 1,048,576");
+        }
+        if tokens == 0 || tokens > 65_535 {
+            return wrong("tokens", tokens.into(), "1 to 65,535");
+        }
+        // Indices are 32 bits wide.
+        let cache = u64::from(kv_heads) * u64::from(positions.next_multiple_of(CHUNK as u32)) * u64::from(head_dim);
+        if cache > u64::from(u32::MAX) {
+            return wrong("kv-heads * positions * head-dim", cache, "below 2^32");
+        }
+        let partials = self.partials() * u64::from(head_dim);
+        if partials > u64::from(u32::MAX) {
+            return wrong(
+                "tokens * heads * chunks * head-dim",
+                partials,
+                "below 2^32: fewer tokens a pass or positions",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// How [`attention`] does its work. No value of it changes a bit.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct AttentionSchedule {
+    /// Query heads of a block of threads, those of one key head; clamped to a
+    /// divisor of their number.
+    pub heads: u32,
+    /// Warps of a block, about.
+    pub warps: u32,
+    /// Blocks among which the chunks of a head are shared out, in turn.
+    pub splits: u32,
+    /// Tokens of a block, one after the other with the same keys and values.
+    pub tokens: u32,
+}
+
+impl Default for AttentionSchedule {
+    fn default() -> Self {
+        AttentionSchedule { heads: 4, warps: 4, splits: 64, tokens: 1 }
+    }
+}
+
+/// The parameters: the queries, [tokens, heads, head_dim]; the layer's keys
+/// and values, both [kv_heads, positions, head_dim]; two words of state, the
+/// position of the first token and the number of tokens; for each token, query
+/// head and chunk its maximum and sum, and its output of `head_dim`.
+pub type AttentionArgs<E, A> = (In<f32>, In<E>, In<E>, In<u32>, Out<A>, Out<A>);
+
+/// The contract's "Attention" of the tokens of a pass up to the chunks'
+/// results; [`attention_combine`](super::attention_combine) goes on. The
+/// caches hold the tokens of the pass already. Positions are read from device
+/// memory; results of chunks that a token does not see are not written.
+///
+/// # Errors
+/// For shapes and schedules that the kernel is not made for.
+pub fn attention<E: DeviceKv, C: Accumulation>(
+    name: &'static str,
+    shape: AttentionShape,
+    schedule: AttentionSchedule,
+) -> Result<Launchable<AttentionArgs<E, C::Scalar>>, CatalogueError> {
+    shape.check(name)?;
+    for (dimension, found, most, expected) in [
+        ("heads a block", schedule.heads, 16, "1 to 16"),
+        ("warps", schedule.warps, 16, "1 to 16"),
+        ("splits", schedule.splits, 1 << 20, "1 to 1,048,576"),
+        ("tokens a block", schedule.tokens, 65_535, "1 to 65,535"),
+    ] {
+        if found == 0 || found > most {
+            return Err(CatalogueError::Shape { kernel: name, dimension, found: found.into(), expected });
+        }
+    }
+    let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
+    let (sharing, chunks) = (heads / kv_heads, shape.chunks());
+    let plan = ChunkPlan::new::<E, C::Scalar>(divisor(sharing, schedule.heads), head_dim, schedule.warps);
+    let (splits, block_tokens) = (schedule.splits.min(chunks), schedule.tokens.min(tokens));
+    let entry = format!("attention_{}_{}_{}", E::NAME, C::ACC, shape.text());
+    let names = ["q", "keys", "values", "state", "sums", "outputs"];
+    let kernel = kernel::<AttentionArgs<E, C::Scalar>>(&entry, names, |k, (q, keys, values, state, sums, outputs)| {
+        let (thread, split) = (k.thread_x(), k.block_x());
+        let head = k.block_y() * plan.heads;
+        let kv_head = if sharing == plan.heads { k.block_y() } else { head / sharing };
+        let shared = plan.shared::<C::Scalar>(k);
+        // The activations are read from here on.
+        let first = state.load(k);
+        let one = |k: &mut Body, token: Val<u32>, chunk: Val<u32>| {
+            // Positions of the chunk that the token sees.
+            let seen = (first + token + 1).min(positions);
+            let start = chunk * CHUNK as u32;
+            k.if_(seen.gt(start), |k| {
+                let row = token * heads + head;
+                plan.stage_queries(k, q.at(row * head_dim), shared.queries, thread);
+                k.barrier();
+                let place = (kv_head * positions + start) * head_dim;
+                let count = (seen - start).min(CHUNK as u32);
+                let at = ChunkAt { keys: keys.at(place), values: values.at(place), count };
+                let record = row * chunks + chunk;
+                let to = PartialAt { sums: sums.at(record * 2), output: outputs.at(record * head_dim), stride: chunks };
+                plan.attend(k, &shared, &at, &to, thread);
+            });
+        };
+        if tokens == 1 {
+            let end = (first.min(positions - 1) >> CHUNK.trailing_zeros()) + 1;
+            k.for_(split, end, splits, |k, chunk, _| one(k, Val::from(0), chunk));
+        } else {
+            let begin = k.block_z() * block_tokens;
+            let end = (begin + block_tokens).min(tokens).min(state.plus(1).load(k));
+            // Those of the last token.
+            let seen = (first + end).min(positions);
+            let last = (seen + (CHUNK as u32 - 1)) >> CHUNK.trailing_zeros();
+            k.if_(begin.lt(end), |k| {
+                k.for_(split, last, splits, |k, chunk, _| {
+                    k.for_(begin, end, 1, |k, token, _| one(k, token, chunk));
+                });
+            });
+        }
+    });
+    let grid = [splits, heads / plan.heads, tokens.div_ceil(block_tokens)];
+    fits(name, Launchable::new(kernel, grid, plan.threads()))
+}

@@ -1,0 +1,194 @@
+//! `attention-combine` and `attention-combine-q8k`: the chunks of every head
+//! put together.
+
+use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
+
+use super::attention::AttentionShape;
+use super::schedule::{CatalogueError, Launchable, fits};
+use crate::device::{Chunks, DeviceFloat, quantize_lanes_q8k, sum_parts};
+use crate::format::{Q8KPlanar, SUPERBLOCK};
+use crate::precision::Accumulation;
+use crate::reference::CHUNK;
+
+/// The parameters: the sums and outputs of [`attention`](super::attention),
+/// its state, and the result, [tokens, heads, head_dim] f32.
+pub type CombineArgs<A> = (In<A>, In<A>, In<u32>, Out<f32>);
+
+/// The same, and the result of each token as a [`Q8KPlanar`] vector.
+pub type CombineQ8KArgs<A> = (In<A>, In<A>, In<u32>, Out<f32>, Out<u8>);
+
+/// Neighbouring outputs of a token that a block of threads puts together.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    shape: AttentionShape,
+    /// Outputs: a head, or a superblock.
+    width: u32,
+    /// Threads that have one output each, and how many share its chunks.
+    columns: u32,
+    parts: u32,
+}
+
+/// A thread's output.
+#[derive(Clone, Copy)]
+struct Output {
+    value: Val<f32>,
+    /// Its place in the piece; the threads of part 0 below the width have one
+    /// of their own.
+    column: Val<u32>,
+    part: Val<u32>,
+}
+
+impl Piece {
+    fn new(shape: AttentionShape, width: u32) -> Piece {
+        let columns = width.next_multiple_of(32);
+        let runs = shape.chunks().next_power_of_two().div_ceil(16);
+        let parts = (1 << (1024 / columns).ilog2()).min(4).min(runs);
+        Piece { shape, width, columns, parts }
+    }
+
+    fn threads(&self) -> u32 {
+        self.columns * self.parts
+    }
+
+    /// Heads that a piece may have a part of.
+    fn heads(&self) -> u32 {
+        let of = self.shape.head_dim;
+        if self.width.is_multiple_of(of) { self.width / of } else { (self.width - 1) / of + 2 }
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [self.shape.heads * self.shape.head_dim / self.width, self.shape.tokens, 1]
+    }
+
+    /// The thread's output of the block's piece, for the tokens of the pass:
+    /// goes on with it in `then`.
+    #[track_caller]
+    fn combine<C: Accumulation>(
+        &self,
+        k: &mut Body,
+        (sums, outputs, state): (ReadOnly<C::Scalar>, ReadOnly<C::Scalar>, ReadOnly<u32>),
+        then: impl FnOnce(&mut Body, Output),
+    ) {
+        let AttentionShape { heads, head_dim, positions, tokens, .. } = self.shape;
+        let most = self.shape.chunks();
+        let (thread, token) = (k.thread_x(), k.block_y());
+        let factors = k.shared::<C::Scalar>(self.heads() * most);
+        let terms = k.shared::<C::Scalar>(self.heads() * most);
+        let totals = k.shared::<C::Scalar>(self.heads());
+        let room = k.shared::<C::Scalar>(self.threads());
+        let piece = k.block_x() * self.width;
+        let first_head = piece / head_dim;
+        // The activations are read from here on.
+        let last = (state.load(k) + token).min(positions - 1);
+        let chunks = Chunks { count: (last >> CHUNK.trailing_zeros()) + 1, most };
+        let body = |k: &mut Body| {
+            let (lane, warp) = (thread & 31, thread >> 5);
+            let warps = self.threads() / 32;
+            for first in (0..self.heads()).step_by(warps as usize) {
+                let local = warp + first;
+                let one = |k: &mut Body| {
+                    // Behind the last head there is nothing to use.
+                    let head = (first_head + local).min(heads - 1);
+                    let row = (token * heads + head) * most;
+                    let place = local * most;
+                    let shared = (factors.at(place), terms.at(place));
+                    let total = chunks.factors_and_sum(k, sums.at(row * 2), shared, lane);
+                    totals.at(local).store_if(k, lane.eq(0), total);
+                };
+                if self.heads() - first < warps { k.if_(local.lt(self.heads()), one) } else { one(k) }
+            }
+            k.barrier();
+            let (column, part) = match self.parts {
+                1 => (thread, Val::from(0)),
+                _ => (thread % self.columns, thread / self.columns),
+            };
+            let own = if self.columns == self.width { column } else { column.min(self.width - 1) };
+            let element = piece + own;
+            let head = element / head_dim;
+            let local = head - first_head;
+            let row = (token * heads + head) * most;
+            let at = outputs.at(row * head_dim + (element - head * head_dim));
+            let parts = (part, self.parts);
+            let sum = chunks.weighted(k, at, head_dim, factors.at(local * most), parts);
+            let sum = sum_parts(k, sum, room, parts, (column, self.columns));
+            let total = totals.at(local).load(k);
+            let value = C::Scalar::narrow(C::Scalar::quotient(sum, total));
+            then(k, Output { value, column, part });
+        };
+        if tokens == 1 {
+            body(k);
+        } else {
+            let count = state.plus(1).load(k);
+            k.if_(token.lt(count), body);
+        }
+    }
+}
+
+/// The contract's "Attention" across chunks for the tokens of a pass, a block
+/// of threads to a head.
+///
+/// # Errors
+/// For shapes that the kernel is not made for.
+pub fn attention_combine<C: Accumulation>(
+    name: &'static str,
+    shape: AttentionShape,
+) -> Result<Launchable<CombineArgs<C::Scalar>>, CatalogueError> {
+    shape.check(name)?;
+    let piece = Piece::new(shape, shape.head_dim);
+    let entry = format!("attention_combine_{}_{}", C::ACC, shape.text());
+    let names = ["sums", "outputs", "state", "y"];
+    let kernel = kernel::<CombineArgs<C::Scalar>>(&entry, names, |k, (sums, outputs, state, y)| {
+        let at = y.at((k.block_y() * shape.heads + k.block_x()) * shape.head_dim);
+        piece.combine::<C>(k, (sums, outputs, state), |k, output| {
+            store(k, &piece, at, output);
+        });
+    });
+    fits(name, Launchable::new(kernel, piece.grid(), piece.threads()))
+}
+
+/// [`attention_combine`], with the result also rounded to Q8_K in the same
+/// launch, a block of threads to a superblock.
+///
+/// # Errors
+/// If `heads * head_dim` is not a multiple of 256, and as above.
+pub fn attention_combine_q8k<C: Accumulation>(
+    name: &'static str,
+    shape: AttentionShape,
+) -> Result<Launchable<CombineQ8KArgs<C::Scalar>>, CatalogueError> {
+    shape.check(name)?;
+    let cols = shape.heads * shape.head_dim;
+    if !cols.is_multiple_of(SUPERBLOCK as u32) {
+        let (dimension, expected) = ("heads * head-dim", "a multiple of 256");
+        return Err(CatalogueError::Shape { kernel: name, dimension, found: cols.into(), expected });
+    }
+    let piece = Piece::new(shape, SUPERBLOCK as u32);
+    let layout = Q8KPlanar::new(cols as usize);
+    let entry = format!("attention_combine_q8k_{}_{}", C::ACC, shape.text());
+    let names = ["sums", "outputs", "state", "y", "y_q8k"];
+    let kernel = kernel::<CombineQ8KArgs<C::Scalar>>(&entry, names, |k, (sums, outputs, state, y, q)| {
+        let (block, token) = (k.block_x(), k.block_y());
+        let at = y.at(token * cols + block * SUPERBLOCK as u32);
+        let q = q.byte_at(token * layout.bytes() as u32);
+        let values = k.shared::<f32>(SUPERBLOCK as u32);
+        piece.combine::<C>(k, (sums, outputs, state), |k, output| {
+            store(k, &piece, at, output);
+            values.at(output.column).store_if(k, output.part.eq(0), output.value);
+            k.barrier();
+            let lane = k.thread_x();
+            k.if_(lane.lt(32), |k| {
+                let eight = values.at(lane * 8);
+                let (a, b): ([_; 4], [_; 4]) = (eight.load_vec(k), eight.plus(4).load_vec(k));
+                let eight = std::array::from_fn(|i| if i < 4 { a[i] } else { b[i - 4] });
+                quantize_lanes_q8k(k, &layout, eight, q, block, lane);
+            });
+        });
+    });
+    fits(name, Launchable::new(kernel, piece.grid(), piece.threads()))
+}
+
+/// Stores an output, from the thread that has it.
+#[track_caller]
+fn store(k: &mut Body, piece: &Piece, at: Global<f32>, output: Output) {
+    let owns = output.part.eq(0) & output.column.lt(piece.width);
+    at.at(output.column).store_if(k, owns, output.value);
+}

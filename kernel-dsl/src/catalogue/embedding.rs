@@ -1,0 +1,131 @@
+//! `embedding`: the rows of a pass's tokens as f32.
+
+use half::{bf16, f16};
+use ptxgen_builder::build::{Body, F16x2, In, Out, ReadOnly, Val, kernel};
+
+use super::dequantize::Dequantize;
+use super::schedule::{CatalogueError, Launchable, Shape};
+use crate::format::{Q4K, Q6K, Q8_0, TensorType};
+
+/// The parameters: the table, row by row in its format; a token's number for
+/// each row wanted, below the table's rows; the rows, f32.
+pub type EmbeddingArgs = (In<u8>, In<u32>, Out<f32>);
+
+/// A format whose rows a kernel can write out as f32.
+pub trait EmbeddingRow {
+    /// The format.
+    const TYPE: TensorType;
+
+    /// Eight consecutive weights of a row, from `8 * index` on: the contract's
+    /// "Dequantization".
+    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8];
+}
+
+/// The same for blocks of 256.
+#[track_caller]
+fn of_superblock<F: Dequantize>(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    F::eight(k, row.byte_at((index >> 5) * F::BLOCK_BYTES), index & 31)
+}
+
+impl EmbeddingRow for Q4K<'static> {
+    const TYPE: TensorType = TensorType::Q4_K;
+    #[track_caller]
+    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+        of_superblock::<Self>(k, row, index)
+    }
+}
+
+impl EmbeddingRow for Q6K<'static> {
+    const TYPE: TensorType = TensorType::Q6_K;
+    #[track_caller]
+    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+        of_superblock::<Self>(k, row, index)
+    }
+}
+
+impl EmbeddingRow for Q8_0<'static> {
+    const TYPE: TensorType = TensorType::Q8_0;
+    #[track_caller]
+    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+        let block = row.byte_at((index >> 2) * Q8_0::BYTES as u32);
+        let d: Val<f32> = block.cast::<f16>().load(k).to();
+        // Blocks are 2-byte aligned.
+        let quants = block.byte_at((index & 3) * 8).plus(2).cast::<u16>();
+        let pairs: [Val<i32>; 4] = std::array::from_fn(|i| quants.plus(i as i64).load_extended(k));
+        std::array::from_fn(|i| d * pairs[i / 2].bfe(8 * (i as u32 % 2), 8).to_rn::<f32>())
+    }
+}
+
+impl EmbeddingRow for f32 {
+    const TYPE: TensorType = TensorType::F32;
+    #[track_caller]
+    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+        let at = row.cast::<f32>().at(index * 8);
+        let (a, b): ([_; 4], [_; 4]) = (at.load_vec(k), at.plus(4).load_vec(k));
+        std::array::from_fn(|i| if i < 4 { a[i] } else { b[i - 4] })
+    }
+}
+
+impl EmbeddingRow for f16 {
+    const TYPE: TensorType = TensorType::F16;
+    #[track_caller]
+    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+        let words: [Val<u32>; 4] = row.cast::<u32>().at(index * 4).load_vec(k);
+        let pairs = words.map(|w| w.bitcast::<F16x2>().split());
+        std::array::from_fn(|i| if i % 2 == 0 { pairs[i / 2].0.to() } else { pairs[i / 2].1.to() })
+    }
+}
+
+impl EmbeddingRow for bf16 {
+    const TYPE: TensorType = TensorType::BF16;
+    #[track_caller]
+    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+        let words: [Val<u32>; 4] = row.cast::<u32>().at(index * 4).load_vec(k);
+        // A bf16 is the upper half of an f32.
+        std::array::from_fn(|i| match i % 2 {
+            0 => (words[i / 2] << 16).bitcast(),
+            _ => (words[i / 2] & 0xffff_0000).bitcast(),
+        })
+    }
+}
+
+/// Writes the rows of `tokens` tokens of a table as f32. The tokens' numbers
+/// are read from device memory and not checked.
+///
+/// # Errors
+/// If rows are not whole blocks of the format, or of 8.
+pub fn embedding<F: EmbeddingRow>(
+    name: &'static str,
+    table: Shape,
+    tokens: u32,
+) -> Result<Launchable<EmbeddingArgs>, CatalogueError> {
+    let Shape { rows, cols } = table;
+    let wrong = |dimension, found: u32, expected| {
+        Err(CatalogueError::Shape { kernel: name, dimension, found: found.into(), expected })
+    };
+    let multiple = (F::TYPE.block_len() as u32).max(8);
+    if cols == 0 || !cols.is_multiple_of(multiple) || cols > 1 << 20 {
+        return wrong("cols", cols, "whole blocks of the format, a multiple of 8, up to 1,048,576");
+    }
+    if rows == 0 {
+        return wrong("rows", rows, "at least 1");
+    }
+    if tokens == 0 || tokens > 65_535 || u64::from(tokens) * u64::from(cols) > u64::from(u32::MAX) {
+        return wrong("tokens", tokens, "1 to 65,535, and tokens * cols below 2^32");
+    }
+    let row_bytes = cols / F::TYPE.block_len() as u32 * F::TYPE.block_bytes() as u32;
+    let threads = 128;
+    let entry = format!("embedding_{}_{tokens}x{cols}", F::TYPE.name().to_lowercase());
+    let kernel = kernel::<EmbeddingArgs>(&entry, ["table", "tokens", "x"], |k, (table, ids, x)| {
+        let (index, token) = (k.global_thread_id(), k.block_y());
+        k.if_(index.lt(cols / 8), |k| {
+            let id = ids.at(token).load(k);
+            let row = ReadOnly::<u8>::from_address(table.address() + id.mul_wide(row_bytes));
+            let [a, b, c, d, e, f, g, h] = F::eight(k, row, index);
+            let out = x.at(token * cols + index * 8);
+            out.store_vec(k, [a, b, c, d]);
+            out.plus(4).store_vec(k, [e, f, g, h]);
+        });
+    });
+    Ok(Launchable::new(kernel, [(cols / 8).div_ceil(threads), tokens, 1], threads))
+}

@@ -1,0 +1,132 @@
+//! `rmsnorm` and `rmsnorm-q8k`: the norm before a layer's matrices.
+
+use ptxgen_builder::build::{Body, Global, In, Out, Pred, ReadOnly, Val, kernel};
+
+use super::schedule::{CatalogueError, Launchable};
+use crate::device::{DeviceFloat, Eights, inverse_rms, quantize_lanes_q8k};
+use crate::format::{Q8KPlanar, SUPERBLOCK};
+use crate::precision::Accumulation;
+
+/// The parameters: `tokens` vectors of `cols` activations, the norm's weights
+/// (`cols` f32), and the results, `tokens` vectors of f32.
+pub type RmsNormArgs = (In<f32>, In<f32>, Out<f32>);
+
+/// The same, and the results as [`Q8KPlanar`] vectors, one behind the other.
+pub type RmsNormQ8KArgs = (In<f32>, In<f32>, Out<f32>, Out<u8>);
+
+/// The vectors of a norm.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Norm {
+    /// Elements of a vector.
+    pub cols: u32,
+    /// Vectors.
+    pub tokens: u32,
+    /// What is added to the mean square.
+    pub eps: f32,
+}
+
+impl Norm {
+    fn check(&self, kernel: &'static str, multiple: u32) -> Result<(), CatalogueError> {
+        let wrong = |dimension, found: u32, expected| {
+            Err(CatalogueError::Shape { kernel, dimension, found: u64::from(found), expected })
+        };
+        if self.cols == 0 || !self.cols.is_multiple_of(multiple) || self.cols > 1 << 15 {
+            let expected =
+                if multiple == 8 { "a multiple of 8, up to 32,768" } else { "a multiple of 256, up to 32,768" };
+            return wrong("cols", self.cols, expected);
+        }
+        if self.tokens == 0 || self.tokens > 65_535 {
+            return wrong("tokens", self.tokens, "1 to 65,535");
+        }
+        Ok(())
+    }
+
+    /// Writes the norm of the block's token to `y`; gives each round's eight
+    /// results of the thread.
+    #[track_caller]
+    fn write<C: Accumulation>(
+        &self,
+        k: &mut Body,
+        (x, w, y): (ReadOnly<f32>, ReadOnly<f32>, Global<f32>),
+        (thread, token): (Val<u32>, Val<u32>),
+    ) -> Vec<[Val<f32>; 8]> {
+        let eights = Eights::new(self.cols);
+        let places: Vec<_> = (0..eights.rounds()).map(|round| eights.place(thread, round)).collect();
+        let w: Vec<_> = places.iter().map(|&(first, holds)| eight::<C::Scalar>(k, w.at(first), holds)).collect();
+        // The activations are read from here on.
+        let (x, y) = if self.tokens == 1 { (x, y) } else { (x.at(token * self.cols), y.at(token * self.cols)) };
+        let x: Vec<_> = places.iter().map(|&(first, holds)| eight::<C::Scalar>(k, x.at(first), holds)).collect();
+        let ss = eights.sum_of_squares(k, &x, thread);
+        let r = inverse_rms(ss, self.cols, self.eps);
+        let results = x.iter().zip(&w).zip(places).map(|((x, w), (first, holds))| {
+            type A<C> = <C as Accumulation>::Scalar;
+            let v: [Val<f32>; 8] =
+                std::array::from_fn(|i| A::<C>::narrow(A::<C>::product(A::<C>::product(x[i], r), w[i])));
+            let at = y.at(first);
+            let store = |k: &mut Body| {
+                at.store_vec(k, [v[0], v[1], v[2], v[3]]);
+                at.plus(4).store_vec(k, [v[4], v[5], v[6], v[7]]);
+            };
+            match holds {
+                None => store(k),
+                Some(holds) => k.if_(holds, store),
+            }
+            v
+        });
+        results.collect()
+    }
+}
+
+/// Eight elements, widened; zeros where not `holds`.
+#[track_caller]
+fn eight<A: DeviceFloat>(k: &mut Body, at: ReadOnly<f32>, holds: Option<Pred>) -> [Val<A>; 8] {
+    let [a, b]: [[Val<f32>; 4]; 2] = [0, 4].map(|i| match holds {
+        None => at.plus(i).load_vec(k),
+        Some(holds) => at.plus(i).load_vec_or(k, holds, 0.0),
+    });
+    std::array::from_fn(|i| A::widen(if i < 4 { a[i] } else { b[i - 4] }))
+}
+
+/// The contract's "RMSNorm" of some vectors, a block of threads to each.
+///
+/// # Errors
+/// If `cols` is not a multiple of 8.
+pub fn rms_norm<C: Accumulation>(name: &'static str, norm: Norm) -> Result<Launchable<RmsNormArgs>, CatalogueError> {
+    norm.check(name, 8)?;
+    let entry = format!("rmsnorm_{}_{}x{}", C::ACC, norm.tokens, norm.cols);
+    let kernel = kernel::<RmsNormArgs>(&entry, ["x", "w", "y"], |k, args| {
+        let here = (k.thread_x(), k.block_x());
+        norm.write::<C>(k, args, here);
+    });
+    Ok(Launchable::new(kernel, [norm.tokens, 1, 1], Eights::new(norm.cols).threads))
+}
+
+/// [`rms_norm`], with the results also rounded to Q8_K in the same launch.
+///
+/// # Errors
+/// If `cols` is not a multiple of 256.
+pub fn rms_norm_q8k<C: Accumulation>(
+    name: &'static str,
+    norm: Norm,
+) -> Result<Launchable<RmsNormQ8KArgs>, CatalogueError> {
+    norm.check(name, SUPERBLOCK as u32)?;
+    let entry = format!("rmsnorm_q8k_{}_{}x{}", C::ACC, norm.tokens, norm.cols);
+    let eights = Eights::new(norm.cols);
+    let layout = Q8KPlanar::new(norm.cols as usize);
+    let kernel = kernel::<RmsNormQ8KArgs>(&entry, ["x", "w", "y", "y_q8k"], |k, (x, w, y, q)| {
+        let (thread, token) = (k.thread_x(), k.block_x());
+        let results = norm.write::<C>(k, (x, w, y), (thread, token));
+        let q = if norm.tokens == 1 { q } else { q.byte_at(token * layout.bytes() as u32) };
+        let warps = eights.threads / 32;
+        for (round, v) in (0..).zip(results) {
+            let block = (thread >> 5) + round * warps;
+            let quantize = |k: &mut Body| quantize_lanes_q8k(k, &layout, v, q, block, thread & 31);
+            // A warp has a superblock, or nothing.
+            match eights.place(thread, round).1 {
+                None => quantize(k),
+                Some(_) => k.if_(block.lt(norm.cols / SUPERBLOCK as u32), quantize),
+            }
+        }
+    });
+    Ok(Launchable::new(kernel, [norm.tokens, 1, 1], eights.threads))
+}

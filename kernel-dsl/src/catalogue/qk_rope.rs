@@ -1,0 +1,96 @@
+//! `qk-norm-rope`: queries and keys normed and turned, keys and values
+//! appended to the cache.
+
+use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
+
+use super::attention::AttentionShape;
+use super::schedule::{CatalogueError, Launchable};
+use crate::device::{DeviceFloat, DeviceKv, HeadLanes, Turn};
+use crate::precision::Accumulation;
+
+/// The parameters: `qkv`, for each token its query, key and value heads as the
+/// projections gave them; the norms' weights of queries and keys (`head_dim`
+/// f32 each); the RoPE table, [positions, 2, head_dim / 2]; two words of state,
+/// the position of the first token and the number of tokens; the turned
+/// queries, [tokens, heads, head_dim]; the layer's keys and values, both
+/// [kv_heads, positions, head_dim].
+pub type QkRopeArgs<E> = (In<f32>, In<f32>, In<f32>, In<f32>, In<u32>, Out<f32>, InOut<E>, InOut<E>);
+
+/// Heads (warps) of a block of threads.
+const WARPS: u32 = 4;
+
+/// The contract's "QK-norm and RoPE" and "KV cache" for the tokens of a pass,
+/// a warp to a head. What the state puts beyond the tokens of the pass or the
+/// positions of the cache is left alone.
+///
+/// # Errors
+/// For shapes that the kernel is not made for.
+pub fn qk_norm_rope<E: DeviceKv, C: Accumulation>(
+    name: &'static str,
+    shape: AttentionShape,
+    eps: f32,
+) -> Result<Launchable<QkRopeArgs<E>>, CatalogueError> {
+    shape.check(name)?;
+    let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
+    let entry = format!("qk_norm_rope_{}_{}_{}", E::NAME, C::ACC, shape.text());
+    let all = heads + 2 * kv_heads;
+    let names = ["qkv", "q_norm", "k_norm", "rope", "state", "q", "keys", "values"];
+    let kernel = kernel::<QkRopeArgs<E>>(&entry, names, |k, args| {
+        let (qkv, q_norm, k_norm, rope, state, q, keys, values) = args;
+        let (thread, token) = (k.thread_x(), k.block_y());
+        let lane = thread & 31;
+        let head = k.block_x() * WARPS + (thread >> 5);
+        // The activations are read from here on.
+        let position = state.load(k) + token;
+        let mut here = position.lt(positions);
+        if tokens > 1 {
+            here = here & token.lt(state.plus(1).load(k));
+        }
+        if !all.is_multiple_of(WARPS) {
+            here = here & head.lt(all);
+        }
+        k.if_(here, |k| {
+            let x = qkv.at((token * all + head) * head_dim);
+            let lanes = HeadLanes { head_dim };
+            let place = |kv_head: Val<u32>| (kv_head * positions + position) * head_dim;
+            let turned = |k: &mut Body, weights: ReadOnly<f32>| {
+                let turn = Turn { weights, table: rope.at(position * head_dim), eps };
+                let y = lanes.norm_rope::<_, C::Scalar>(k, x, &turn, lane);
+                y.into_iter().map(|v| v.map(C::Scalar::narrow)).collect::<Vec<_>>()
+            };
+            k.if_else(
+                head.lt(heads),
+                |k| {
+                    let v = turned(k, q_norm);
+                    store(k, &lanes, lane, q.at((token * heads + head) * head_dim), v);
+                },
+                |k| {
+                    k.if_else(
+                        head.lt(heads + kv_heads),
+                        |k| {
+                            let v = turned(k, k_norm);
+                            store(k, &lanes, lane, keys.at(place(head - heads)), v);
+                        },
+                        |k| {
+                            let v = lanes.load(k, x, lane);
+                            store(k, &lanes, lane, values.at(place(head - (heads + kv_heads))), v);
+                        },
+                    );
+                },
+            );
+        });
+    });
+    Ok(Launchable::new(kernel, [all.div_ceil(WARPS), tokens, 1], WARPS * 32))
+}
+
+/// Stores the lane's groups of a head.
+#[track_caller]
+fn store<E: DeviceKv>(k: &mut Body, lanes: &HeadLanes, lane: Val<u32>, to: Global<E>, v: Vec<[Val<f32>; 4]>) {
+    for (place, v) in lanes.place(lane).into_iter().zip(v) {
+        let to = to.at(place.element);
+        match place.holds {
+            None => E::store4(k, to, v),
+            Some(holds) => k.if_(holds, |k| E::store4(k, to, v)),
+        }
+    }
+}

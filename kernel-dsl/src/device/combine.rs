@@ -1,0 +1,134 @@
+//! The contract's "Attention" across chunks.
+
+use ptxgen_builder::build::{Body, Ptr, ReadSpace, Shared, Val};
+
+use super::{DeviceExp, DeviceFloat, butterfly, row_tree};
+
+/// Chunks whose terms a thread adds at once.
+const RUN: u32 = 16;
+
+/// The chunks of a head: how many there are, of how many there may be.
+#[derive(Clone, Copy)]
+pub struct Chunks {
+    /// There are, at least 1.
+    pub count: Val<u32>,
+    /// There may be.
+    pub most: u32,
+}
+
+impl Chunks {
+    /// Terms of the tree, missing ones counted.
+    #[track_caller]
+    fn padded(&self) -> Val<u32> {
+        Val::from(1u32).copied() << (Val::from(32u32) - (self.count - 1).clz())
+    }
+
+    /// The factors `e_c` of a head to `e`, and its `L`, on every lane. The warp
+    /// takes part together; `terms` is room for as many again.
+    #[track_caller]
+    pub fn factors_and_sum<S: ReadSpace, A: DeviceExp>(
+        &self,
+        k: &mut Body,
+        sums: Ptr<S, A>,
+        (e, terms): (Shared<A>, Shared<A>),
+        lane: Val<u32>,
+    ) -> Val<A> {
+        let mut largest = k.var::<A>(Val::from(A::from_f32(f32::NEG_INFINITY)));
+        k.for_(lane, self.count, 32, |k, c, _| {
+            let m = sums.at(c * 2).load(k);
+            largest.update(|l| A::larger_of(l, m));
+        });
+        let mut m = largest.get();
+        for d in [1u32, 2, 4, 8, 16] {
+            let other = k.shuffle_xor(m, d);
+            m = A::larger_of(m, other);
+        }
+        k.for_(lane, self.count, 32, |k, c, _| {
+            let [m_c, l_c] = sums.at(c * 2).load_vec(k);
+            let factor = A::exponential(A::sum(m_c, A::negated(m)));
+            e.at(c).store(k, factor);
+            terms.at(c).store(k, A::product(l_c, factor));
+        });
+        k.sync_warp(0xffff_ffff);
+        // No term is -0, so more zeros than the contract's change nothing.
+        let each = self.most.div_ceil(32).next_power_of_two();
+        let first = lane * each;
+        let own: Vec<Val<A>> = (0..each)
+            .map(|i| terms.at(first).plus(i64::from(i)).load_or(k, (first + i).lt(self.count), A::constant(0.0)))
+            .collect();
+        butterfly(k, row_tree(&own, own.len()), [1, 2, 4, 8, 16])
+    }
+
+    /// `Tree(o_c * e_c)` of an element, `outputs` its place in the first chunk
+    /// and `stride` elements from there to the next: the part of it that falls
+    /// to `part` of `parts` (a power of two); the sum of the parts' tree is the
+    /// whole. A part with nothing to add gives -0, which changes no sum.
+    #[track_caller]
+    pub fn weighted<S: ReadSpace, A: DeviceFloat>(
+        &self,
+        k: &mut Body,
+        outputs: Ptr<S, A>,
+        stride: u32,
+        e: Shared<A>,
+        (part, parts): (Val<u32>, u32),
+    ) -> Val<A> {
+        let padded = self.padded();
+        // Runs of the whole tree and of a part, powers of two.
+        let runs = (padded >> RUN.trailing_zeros()).max(1);
+        let each = (runs >> parts.trailing_zeros()).max(1);
+        let first = part * each;
+        let end = (first + each).min(runs);
+        let minus_zero = Val::from(A::from_f32(-0.0));
+        let mut sum = k.var::<A>(minus_zero);
+        let levels = self.most.next_power_of_two().div_ceil(RUN * parts).max(1).trailing_zeros();
+        // Level i holds the sum of 2^i runs that still lacks its right sibling.
+        let mut levels: Vec<_> = (0..levels).map(|_| k.var::<A>(minus_zero)).collect();
+        k.for_(first, end, 1, |k, run, _| {
+            let chunk = run * RUN;
+            let at = outputs.at(chunk * stride);
+            let factors = e.at(chunk);
+            let terms: Vec<Val<A>> = (0..RUN)
+                .map(|i| {
+                    let here = (chunk + i).lt(self.count);
+                    let o = at.plus(i64::from(i * stride)).load_or(k, here, A::constant(0.0));
+                    let factor = factors.plus(i64::from(i)).load_or(k, here, A::constant(0.0));
+                    let missing = Val::from(A::ZERO).select((chunk + i).lt(padded), minus_zero);
+                    A::product(o, factor).select(here, missing)
+                })
+                .collect();
+            let mut carried = row_tree(&terms, terms.len());
+            let mut goes_on = None;
+            for (i, level) in levels.iter_mut().enumerate() {
+                let finished = (run & (1 << i)).ne(0);
+                let merges = goes_on.map_or(finished, |p| finished & p);
+                let kept = level.get();
+                let stays = goes_on.map_or(!finished, |p| !finished & p);
+                level.set(carried.select(stays, kept));
+                carried = A::sum(kept, carried).select(merges, carried);
+                goes_on = Some(merges);
+            }
+            sum.set(carried);
+        });
+        sum.get()
+    }
+}
+
+/// Sums the parts of [`Chunks::weighted`] through shared memory: `room` for
+/// `parts` times `width`. On the threads of part 0; with a barrier where there
+/// is more than one part.
+#[track_caller]
+pub fn sum_parts<A: DeviceFloat>(
+    k: &mut Body,
+    own: Val<A>,
+    room: Shared<A>,
+    (part, parts): (Val<u32>, u32),
+    (column, width): (Val<u32>, u32),
+) -> Val<A> {
+    if parts == 1 {
+        return own;
+    }
+    room.at(part * width + column).store(k, own);
+    k.barrier();
+    let all: Vec<Val<A>> = (0..parts).map(|p| room.at(column).plus(i64::from(p * width)).load(k)).collect();
+    row_tree(&all, all.len())
+}

@@ -1,0 +1,92 @@
+//! The contract's "dot4" and "RMSNorm", spread over lanes.
+
+use ptxgen_builder::build::{Body, Pred, Ptr, ReadSpace, Rounding, Val};
+
+use super::{DeviceFloat, butterfly, row_tree};
+
+/// A group of "dot4": the chain over four products.
+#[track_caller]
+pub fn chain4<A: DeviceFloat>(a: &[Val<A>; 4], b: &[Val<A>; 4]) -> Val<A> {
+    a.iter().zip(b).fold(A::constant(0.0), |c, (a, b)| a.fma_rounded(*b, c, Rounding::NearestEven))
+}
+
+/// `1 / sqrt(ss / n + eps)`.
+#[track_caller]
+pub fn inverse_rms<A: DeviceFloat>(ss: Val<A>, n: u32, eps: f32) -> Val<A> {
+    let mean = A::quotient(ss, A::constant(n as f32));
+    A::quotient(A::constant(1.0), A::sum(mean, A::constant(eps)).sqrt())
+}
+
+/// Four elements from a multiple of 4, or zeros where not `holds`.
+#[track_caller]
+pub(super) fn four<S: ReadSpace>(k: &mut Body, at: Ptr<S, f32>, holds: Option<Pred>) -> [Val<f32>; 4] {
+    match holds {
+        None => at.load_vec(k),
+        Some(holds) => at.load_vec_or(k, holds, 0.0),
+    }
+}
+
+/// `n` elements (a multiple of 8) shared out over a block of threads: in every
+/// round thread i has the eight from `8 i` on, so that a warp has 256.
+#[derive(Clone, Copy, Debug)]
+pub struct Eights {
+    /// Elements.
+    pub n: u32,
+    /// Threads, whole warps.
+    pub threads: u32,
+}
+
+impl Eights {
+    /// Up to 1,024 threads, as many as have something to do.
+    pub fn new(n: u32) -> Eights {
+        Eights { n, threads: n.div_ceil(8).next_multiple_of(32).min(1024) }
+    }
+
+    /// Rounds until all elements have had their turn.
+    pub fn rounds(&self) -> u32 {
+        self.n.div_ceil(8 * self.threads)
+    }
+
+    /// The first of the thread's eight in a round, and whether there are some
+    /// (`None`: in any case).
+    #[track_caller]
+    pub fn place(&self, thread: Val<u32>, round: u32) -> (Val<u32>, Option<Pred>) {
+        let first = thread * 8 + round * 8 * self.threads;
+        let whole = (round + 1) * 8 * self.threads <= self.n;
+        (first, (!whole).then(|| first.lt(self.n)))
+    }
+
+    /// `dot4(x, x)` on every thread of the block; `x` has the thread's eight of
+    /// each round, zeros for those that are missing: a sum of squares is never
+    /// -0, so zeros change nothing.
+    #[track_caller]
+    pub fn sum_of_squares<A: DeviceFloat>(&self, k: &mut Body, x: &[[Val<A>; 8]], thread: Val<u32>) -> Val<A> {
+        let warps = self.threads / 32;
+        let of_warp: Vec<Val<A>> = x
+            .iter()
+            .map(|v| {
+                let [a, b]: [[Val<A>; 4]; 2] = [0, 4].map(|at| std::array::from_fn(|i| v[at + i]));
+                butterfly(k, A::sum(chain4(&a, &a), chain4(&b, &b)), [1, 2, 4, 8, 16])
+            })
+            .collect();
+        let terms = self.n.div_ceil(256);
+        if terms == 1 {
+            return of_warp[0];
+        }
+        // Every thread sums the warps' terms itself: one barrier, not two.
+        let shared = k.shared::<A>(self.rounds() * warps);
+        let first = (thread & 31).eq(0);
+        for (round, &sum) in (0..).zip(&of_warp) {
+            shared.at(thread >> 5).plus(i64::from(round * warps)).store_if(k, first, sum);
+        }
+        k.barrier();
+        let mut all = Vec::with_capacity(terms as usize);
+        while (all.len() as u32) + 4 <= terms {
+            all.extend(A::load4(k, shared.plus(all.len() as i64)));
+        }
+        while (all.len() as u32) < terms {
+            all.push(shared.plus(all.len() as i64).load(k));
+        }
+        row_tree(&all, (terms as usize).next_power_of_two())
+    }
+}
