@@ -52,16 +52,18 @@ impl Norm {
     ) -> Vec<[Val<f32>; 8]> {
         let eights = Eights::new(self.cols);
         let places: Vec<_> = (0..eights.rounds()).map(|round| eights.place(thread, round)).collect();
-        let w: Vec<_> = places.iter().map(|&(first, holds)| eight::<C::Scalar>(k, w.at(first), holds)).collect();
+        let w: Vec<_> = places.iter().map(|&(first, holds)| eight(k, w.at(first), holds)).collect();
         // The activations are read from here on.
         let (x, y) = if self.tokens == 1 { (x, y) } else { (x.at(token * self.cols), y.at(token * self.cols)) };
-        let x: Vec<_> = places.iter().map(|&(first, holds)| eight::<C::Scalar>(k, x.at(first), holds)).collect();
+        let x: Vec<_> =
+            places.iter().map(|&(first, holds)| eight(k, x.at(first), holds).map(C::Scalar::widen)).collect();
         let ss = eights.sum_of_squares(k, &x, thread);
         let r = inverse_rms(ss, self.cols, self.eps);
         let results = x.iter().zip(&w).zip(places).map(|((x, w), (first, holds))| {
-            type A<C> = <C as Accumulation>::Scalar;
-            let v: [Val<f32>; 8] =
-                std::array::from_fn(|i| A::<C>::narrow(A::<C>::product(A::<C>::product(x[i], r), w[i])));
+            let v: [Val<f32>; 8] = std::array::from_fn(|i| {
+                let y = C::Scalar::product(C::Scalar::product(x[i], r), C::Scalar::widen(w[i]));
+                C::Scalar::narrow(y)
+            });
             let at = y.at(first);
             let store = |k: &mut Body| {
                 at.store_vec(k, [v[0], v[1], v[2], v[3]]);
@@ -77,14 +79,14 @@ impl Norm {
     }
 }
 
-/// Eight elements, widened; zeros where not `holds`.
+/// Eight elements; zeros where not `holds`.
 #[track_caller]
-fn eight<A: DeviceFloat>(k: &mut Body, at: ReadOnly<f32>, holds: Option<Pred>) -> [Val<A>; 8] {
+fn eight(k: &mut Body, at: ReadOnly<f32>, holds: Option<Pred>) -> [Val<f32>; 8] {
     let [a, b]: [[Val<f32>; 4]; 2] = [0, 4].map(|i| match holds {
         None => at.plus(i).load_vec(k),
         Some(holds) => at.plus(i).load_vec_or(k, holds, 0.0),
     });
-    std::array::from_fn(|i| A::widen(if i < 4 { a[i] } else { b[i - 4] }))
+    std::array::from_fn(|i| if i < 4 { a[i] } else { b[i - 4] })
 }
 
 /// The contract's "RMSNorm" of some vectors, a block of threads to each.

@@ -12,6 +12,9 @@ impl ParamSpec {
     /// What the parameter is to the flow of numbers.
     pub fn in_flow(&self) -> FlowRole {
         match self.role {
+            // Its quantization is in f32 under every accumulator, by the contract. What
+            // goes into it is proved where the same kernel writes it as f32.
+            Role::Activations(Act::Q8K) if self.access.writes() => FlowRole::Other,
             _ if self.access.writes() => FlowRole::Output,
             Role::Weights(_) => FlowRole::Weights,
             Role::Activations(_) => FlowRole::Activations,

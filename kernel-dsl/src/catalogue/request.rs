@@ -15,6 +15,8 @@ pub struct Request {
     pub dims: Dims,
     /// The schedule; one that fits if `None`. Kernels without one ignore it.
     pub schedule: Option<Schedule>,
+    /// What a norm adds to the mean square.
+    pub eps: f32,
     /// The GPU to write for.
     pub target: Target,
 }
@@ -22,7 +24,7 @@ pub struct Request {
 impl Request {
     /// The entry's own shape under a policy.
     pub fn new(policy: Policy, target: Target) -> Request {
-        Request { policy, dims: Dims::NONE, schedule: None, target }
+        Request { policy, dims: Dims::NONE, schedule: None, eps: 1e-6, target }
     }
 
     /// The entry's columns and few rows and experts: the work of a lane is that
@@ -48,6 +50,7 @@ pub(super) struct Resolved {
     pub policy: Policy,
     pub sizes: Sizes,
     pub schedule: Schedule,
+    pub eps: f32,
     pub target: Target,
 }
 

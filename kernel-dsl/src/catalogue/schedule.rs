@@ -149,14 +149,6 @@ impl<A> Launchable<A> {
     }
 }
 
-impl<A> Launchable<A> {
-    /// `kernel` in blocks of `block` threads, promised in its text, without
-    /// dynamic shared memory.
-    pub fn new(kernel: Kernel<A>, grid: [u32; 3], block: u32) -> Self {
-        Launchable { kernel: kernel.with_block(block), grid, block }
-    }
-}
-
 impl<A: ptxgen_builder::build::Args> Launchable<A> {
     /// Forgets the parameter types.
     pub fn erase(self) -> AnyLaunchable {

@@ -133,6 +133,7 @@ impl Entry {
             policy: request.policy,
             sizes: request.dims.or(self.dims).sizes(),
             schedule: request.schedule.unwrap_or_default(),
+            eps: request.eps,
             target: request.target,
         };
         loop {

@@ -1,12 +1,15 @@
 //! The catalogue: kernels by name, with their options, for tools that take
 //! both from a command line. A file for each family of kernels.
 
+mod attention;
 mod built;
 mod dequantize;
 mod dims;
 mod elementwise;
+mod embedding;
 mod entry;
 mod matrix;
+mod norm;
 
 pub use built::{Access, Built, ParamSpec, Role, Words};
 pub use dims::{Dims, Sizes};
@@ -16,7 +19,14 @@ use super::schedule::CatalogueError;
 use crate::precision::{Acc, Act, Math};
 
 /// The families, in the order of the catalogue.
-const FAMILIES: &[&[Entry]] = &[matrix::ENTRIES, elementwise::ENTRIES, dequantize::ENTRIES];
+const FAMILIES: &[&[Entry]] = &[
+    matrix::ENTRIES,
+    elementwise::ENTRIES,
+    dequantize::ENTRIES,
+    embedding::ENTRIES,
+    norm::ENTRIES,
+    attention::ENTRIES,
+];
 
 /// Every kernel.
 pub static CATALOGUE: &[Entry] = &joined::<{ total() }>();

@@ -1,0 +1,154 @@
+//! Entries: attention.
+
+use half::f16;
+use ptxgen_builder::build::Scalar;
+
+use super::super::request::Resolved;
+use super::super::schedule::CatalogueError;
+use super::super::{AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k};
+use super::built::vector_bytes;
+use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
+use crate::device::DeviceKv;
+use crate::precision::{Acc, Act};
+
+/// Qwen3-30B-A3B's heads.
+pub(super) const HEADS: Dims = Dims {
+    heads: Some(32),
+    kv_heads: Some(4),
+    head_dim: Some(128),
+    positions: Some(4096),
+    tokens: Some(1),
+    ..Dims::NONE
+};
+
+pub(super) const HEADS_TRIAL: Dims = Dims { heads: Some(8), kv_heads: Some(2), positions: Some(256), ..Dims::NONE };
+
+pub(super) const HEADS_READING: Dims =
+    Dims { heads: Some(4), kv_heads: Some(1), head_dim: Some(64), positions: Some(128), ..Dims::NONE };
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry { name: "attention-kv-f32", summary: "attention over each chunk of an f32 cache", ..ATTENTION },
+    Entry {
+        name: "attention-kv-f16",
+        summary: "attention over each chunk of an f16 cache",
+        build: chunks::<f16>,
+        ..ATTENTION
+    },
+    Entry { name: "attention-combine", summary: "the chunks' results put together", ..COMBINE },
+    Entry {
+        name: "attention-combine-q8k",
+        summary: "the chunks' results put together, as f32 and as Q8_K",
+        build: combine_quantized,
+        ..COMBINE
+    },
+];
+
+const ATTENTION: Entry = Entry {
+    name: "",
+    summary: "",
+    family: Family::Attention,
+    acts: &[],
+    accs: ACCS,
+    maths: &[],
+    sums: None,
+    dims: HEADS,
+    trial: HEADS_TRIAL,
+    reading: HEADS_READING,
+    stages: 0,
+    build: chunks::<f32>,
+};
+
+const COMBINE: Entry = Entry { stages: 1, build: combine, ..ATTENTION };
+
+impl Resolved {
+    pub(super) fn heads(&self) -> AttentionShape {
+        let s = &self.sizes;
+        let (heads, kv_heads, head_dim) = (s.heads, s.kv_heads, s.head_dim);
+        AttentionShape { heads, kv_heads, head_dim, positions: s.positions, tokens: s.tokens }
+    }
+
+    /// The keys or the values of a layer.
+    pub(super) fn cache<E: DeviceKv>(&self, access: Access) -> ParamSpec {
+        let s = self.heads();
+        let role = if E::TY == f16::TY { Role::F16 } else { Role::F32 };
+        let elements = u64::from(s.kv_heads) * u64::from(s.positions) * u64::from(s.head_dim);
+        ParamSpec { name: "", access, role, bytes: elements * u64::from(E::TY.bytes()) }
+    }
+
+    /// The first position and the number of tokens; for trials, those of a pass
+    /// that fills the cache.
+    pub(super) fn state(&self) -> ParamSpec {
+        let s = self.heads();
+        ParamSpec::words("state", Words::Is(s.positions.saturating_sub(s.tokens)), 2)
+    }
+
+    /// The sums and the outputs of chunks.
+    fn partials(&self, access: Access) -> [ParamSpec; 2] {
+        let (role, size) = match self.policy.acc {
+            Acc::F32 => (Role::F32, 4),
+            Acc::F64 => (Role::F64, 8),
+        };
+        let s = self.heads();
+        let partials = s.partials();
+        [("sums", 2), ("outputs", s.head_dim)].map(|(name, n)| ParamSpec {
+            name,
+            access,
+            role,
+            bytes: partials * u64::from(n) * size,
+        })
+    }
+
+    fn queries(&self) -> u64 {
+        let s = self.heads();
+        u64::from(s.tokens) * u64::from(s.heads) * u64::from(s.head_dim)
+    }
+}
+
+fn chunks<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let (shape, s) = (r.heads(), r.schedule);
+    let schedule = AttentionSchedule {
+        heads: s.rows,
+        warps: s.warps,
+        splits: s.blocks.unwrap_or(AttentionSchedule::default().splits),
+        tokens: 4,
+    };
+    with_acc!(r.policy, |C| {
+        let kernel = attention::<E, C>(entry.name, shape, schedule)?;
+        let cache = r.cache::<E>(Access::In);
+        let [sums, outputs] = r.partials(Access::Out);
+        let params = vec![
+            ParamSpec::read("q", Role::Activations(Act::F32), r.queries() * 4),
+            ParamSpec { name: "keys", ..cache },
+            ParamSpec { name: "values", ..cache },
+            r.state(),
+            sums,
+            outputs,
+        ];
+        Ok(Built::new(entry, r, kernel, r.queries() * u64::from(shape.positions), params))
+    })
+}
+
+impl Resolved {
+    fn combine_params(&self) -> Vec<ParamSpec> {
+        let [sums, outputs] = self.partials(Access::In);
+        vec![sums, outputs, self.state(), ParamSpec::result("y", self.queries())]
+    }
+}
+
+fn combine(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    with_acc!(r.policy, |C| {
+        let kernel = attention_combine::<C>(entry.name, r.heads())?;
+        Ok(Built::new(entry, r, kernel, r.queries(), r.combine_params()))
+    })
+}
+
+fn combine_quantized(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let shape = r.heads();
+    with_acc!(r.policy, |C| {
+        let kernel = attention_combine_q8k::<C>(entry.name, shape)?;
+        let mut params = r.combine_params();
+        let bytes = vector_bytes(Act::Q8K, shape.heads * shape.head_dim) * u64::from(shape.tokens);
+        params.push(ParamSpec::written("y_q8k", Role::Activations(Act::Q8K), bytes));
+        Ok(Built::new(entry, r, kernel, r.queries(), params))
+    })
+}

@@ -1,0 +1,56 @@
+//! Entries: rows of the embedding as f32.
+
+use half::{bf16, f16};
+
+use super::super::request::Resolved;
+use super::super::schedule::CatalogueError;
+use super::super::{EmbeddingRow, embedding};
+use super::{Built, Dims, Entry, Family, ParamSpec, Role, Words};
+use crate::format::{Q4K, Q6K, Q8_0};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry { name: "embedding-q4k", summary: "rows of a Q4_K table as f32", ..EMBEDDING },
+    Entry {
+        name: "embedding-q6k",
+        summary: "rows of a Q6_K table as f32",
+        build: rows_of::<Q6K<'static>>,
+        ..EMBEDDING
+    },
+    Entry {
+        name: "embedding-q8-0",
+        summary: "rows of a Q8_0 table as f32",
+        build: rows_of::<Q8_0<'static>>,
+        ..EMBEDDING
+    },
+    Entry { name: "embedding-f32", summary: "rows of an F32 table", build: rows_of::<f32>, ..EMBEDDING },
+    Entry { name: "embedding-f16", summary: "rows of an F16 table as f32", build: rows_of::<f16>, ..EMBEDDING },
+    Entry { name: "embedding-bf16", summary: "rows of a BF16 table as f32", build: rows_of::<bf16>, ..EMBEDDING },
+];
+
+const EMBEDDING: Entry = Entry {
+    name: "",
+    summary: "",
+    family: Family::Dequantize,
+    acts: &[],
+    accs: &[],
+    maths: &[],
+    sums: None,
+    dims: Dims { rows: Some(151_936), cols: Some(2048), tokens: Some(1), ..Dims::NONE },
+    trial: Dims { rows: Some(16), ..Dims::NONE },
+    reading: Dims { cols: Some(512), tokens: Some(2), ..Dims::NONE },
+    stages: 0,
+    build: rows_of::<Q4K<'static>>,
+};
+
+fn rows_of<F: EmbeddingRow>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let tokens = r.sizes.tokens;
+    let kernel = embedding::<F>(entry.name, r.shape(), tokens)?;
+    let rows = r.elements() / F::TYPE.block_len() as u64 * F::TYPE.block_bytes() as u64;
+    let written = u64::from(tokens) * u64::from(r.sizes.cols);
+    let params = vec![
+        ParamSpec::read("table", Role::Weights(F::TYPE), rows),
+        ParamSpec::words("tokens", Words::Below(r.sizes.rows), tokens),
+        ParamSpec::result("x", written),
+    ];
+    Ok(Built::new(entry, r, kernel, written, params))
+}

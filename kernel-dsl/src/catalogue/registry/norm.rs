@@ -1,0 +1,101 @@
+//! Entries: norms, and the heads' norm and rotation.
+
+use half::f16;
+
+use super::super::request::Resolved;
+use super::super::schedule::CatalogueError;
+use super::super::{Norm, qk_norm_rope, rms_norm, rms_norm_q8k};
+use super::attention::{HEADS, HEADS_READING, HEADS_TRIAL};
+use super::built::vector_bytes;
+use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, with_acc};
+use crate::device::DeviceKv;
+use crate::precision::Act;
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry { name: "rmsnorm", summary: "RMSNorm of the tokens' vectors", ..NORM },
+    Entry {
+        name: "rmsnorm-q8k",
+        summary: "RMSNorm of the tokens' vectors, as f32 and as Q8_K",
+        build: quantized_norm,
+        ..NORM
+    },
+    Entry {
+        name: "qk-norm-rope-kv-f32",
+        summary: "queries and keys normed and turned, keys and values appended to an f32 cache",
+        ..HEADS_NORM
+    },
+    Entry {
+        name: "qk-norm-rope-kv-f16",
+        summary: "queries and keys normed and turned, keys and values appended to an f16 cache",
+        build: heads_norm::<f16>,
+        ..HEADS_NORM
+    },
+];
+
+const NORM: Entry = Entry {
+    name: "",
+    summary: "",
+    family: Family::Norm,
+    acts: &[],
+    accs: ACCS,
+    maths: &[],
+    sums: None,
+    dims: Dims { cols: Some(2048), tokens: Some(1), ..Dims::NONE },
+    trial: Dims::NONE,
+    reading: Dims { cols: Some(512), ..Dims::NONE },
+    stages: 1,
+    build: norm,
+};
+
+const HEADS_NORM: Entry =
+    Entry { dims: HEADS, trial: HEADS_TRIAL, reading: HEADS_READING, build: heads_norm::<f32>, ..NORM };
+
+impl Resolved {
+    fn norm(&self) -> Norm {
+        Norm { cols: self.sizes.cols, tokens: self.sizes.tokens, eps: self.eps }
+    }
+
+    fn norm_params(&self) -> Vec<ParamSpec> {
+        let Norm { cols, tokens, .. } = self.norm();
+        vec![
+            ParamSpec::vectors("x", Act::F32, cols, tokens),
+            ParamSpec::read("w", Role::F32, u64::from(cols) * 4),
+            ParamSpec::result("y", u64::from(cols) * u64::from(tokens)),
+        ]
+    }
+}
+
+fn norm(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let Norm { cols, tokens, .. } = r.norm();
+    let kernel = with_acc!(r.policy, |C| rms_norm::<C>(entry.name, r.norm()))?;
+    Ok(Built::new(entry, r, kernel, u64::from(cols) * u64::from(tokens), r.norm_params()))
+}
+
+fn quantized_norm(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let Norm { cols, tokens, .. } = r.norm();
+    let kernel = with_acc!(r.policy, |C| rms_norm_q8k::<C>(entry.name, r.norm()))?;
+    let mut params = r.norm_params();
+    let bytes = vector_bytes(Act::Q8K, cols) * u64::from(tokens);
+    params.push(ParamSpec::written("y_q8k", Role::Activations(Act::Q8K), bytes));
+    Ok(Built::new(entry, r, kernel, u64::from(cols) * u64::from(tokens), params))
+}
+
+fn heads_norm<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let shape = r.heads();
+    let kernel = with_acc!(r.policy, |C| qk_norm_rope::<E, C>(entry.name, shape, r.eps))?;
+    let of_heads = |heads: u32| u64::from(shape.tokens) * u64::from(heads) * u64::from(shape.head_dim);
+    let row = u64::from(shape.head_dim) * 4;
+    let elements = of_heads(shape.heads + 2 * shape.kv_heads);
+    let cache = r.cache::<E>(Access::InOut);
+    let params = vec![
+        ParamSpec::read("qkv", Role::Activations(Act::F32), elements * 4),
+        ParamSpec::read("q_norm", Role::F32, row),
+        ParamSpec::read("k_norm", Role::F32, row),
+        ParamSpec::read("rope", Role::F32, row * u64::from(shape.positions)),
+        r.state(),
+        ParamSpec::result("q", of_heads(shape.heads)),
+        ParamSpec { name: "keys", ..cache },
+        ParamSpec { name: "values", ..cache },
+    ];
+    Ok(Built::new(entry, r, kernel, elements, params))
+}
