@@ -40,7 +40,7 @@ pub enum EngineError {
     },
     /// A router logit is NaN, so there is no choice of experts.
     #[error(
-        "layer {layer}: the router logit of expert {expert} is NaN at position {position}; the model's weights or \
+        "layer {layer}: the router logit of expert {expert} is NaN or infinite at position {position}; the model's weights or \
          activations overflow"
     )]
     NanInRouter {

@@ -1,6 +1,6 @@
 //! Choosing the next token.
 
-use ptxgen_dsl::reference::{argmax, exp::exp_f64};
+use ptxgen_dsl::reference::{Distribution, argmax, sample};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
@@ -26,60 +26,42 @@ impl Default for Sampling {
     }
 }
 
-/// Draws tokens. The same logits, options and seed give the same tokens on every machine: random
-/// numbers are ChaCha8 seeded with `seed_from_u64`, one 64-bit word for each token (its upper 53
-/// bits as a fraction), and exponentials are the contract's.
+impl Sampling {
+    /// What is drawn from; `None` where the most likely token is taken.
+    pub fn distribution(&self) -> Option<Distribution> {
+        let &Self { temperature, top_p, .. } = self;
+        let top_k = u32::try_from(self.top_k).unwrap_or(u32::MAX);
+        (temperature > 0.0).then_some(Distribution { temperature, top_k, top_p })
+    }
+}
+
+/// Draws tokens. The same logits, options and seed give the same tokens on every machine and
+/// device: random numbers are ChaCha8 seeded with `seed_from_u64`, one 64-bit word for each token,
+/// and the rest is the contract's "Sampling".
 #[derive(Clone, Debug)]
 pub struct Sampler {
-    options: Sampling,
+    distribution: Option<Distribution>,
     random: ChaCha8Rng,
-    candidates: Vec<(u32, f64)>,
 }
 
 impl Sampler {
     /// A sampler at the beginning of its random numbers.
     pub fn new(options: Sampling) -> Self {
-        Self { options, random: ChaCha8Rng::seed_from_u64(options.seed), candidates: Vec::new() }
+        Self { distribution: options.distribution(), random: ChaCha8Rng::seed_from_u64(options.seed) }
+    }
+
+    /// The random word of the next token.
+    pub fn word(&mut self) -> u64 {
+        self.random.next_u64()
     }
 
     /// The next token after a row of logits. Ties are ordered by id; a NaN is never chosen unless
     /// nothing else is there.
     pub fn next(&mut self, logits: &[f32]) -> u32 {
-        let Sampling { temperature, top_k, top_p, .. } = self.options;
-        if temperature <= 0.0 {
-            return argmax(logits) as u32;
+        match self.distribution {
+            None => argmax(logits) as u32,
+            Some(from) => sample(logits, &from, self.word()),
         }
-        let all = &mut self.candidates;
-        all.clear();
-        all.extend(logits.iter().enumerate().filter(|(_, l)| !l.is_nan()).map(|(i, &l)| (i as u32, f64::from(l))));
-        all.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        if top_k > 0 {
-            all.truncate(top_k);
-        }
-        let Some(&(_, most)) = all.first() else { return 0 };
-        let mut total = 0.0;
-        for (_, p) in all.iter_mut() {
-            *p = exp_f64((*p - most) / temperature);
-            total += *p;
-        }
-        let mut kept = 0.0;
-        let mut count = 0;
-        for (_, p) in all.iter() {
-            kept += p;
-            count += 1;
-            if kept >= top_p * total {
-                break;
-            }
-        }
-        let fraction = (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-        let mut left = fraction * kept;
-        for &(id, p) in &all[..count] {
-            left -= p;
-            if left < 0.0 {
-                return id;
-            }
-        }
-        all[count - 1].0
     }
 }
 

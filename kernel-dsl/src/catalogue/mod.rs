@@ -1,38 +1,52 @@
 //! The kernels, by name.
 
+mod argmax;
 mod attention;
 mod combine;
 mod dequantize;
 mod down;
+mod draw;
 mod embedding;
+mod experts_sum;
 mod gate_up;
 mod gemv;
+mod group;
 mod matrix;
 mod norm;
+mod plain_gemv;
 mod profile;
 mod proof;
 mod qk_rope;
 mod quantize;
 mod registry;
 mod request;
+mod router;
 mod sample;
 mod schedule;
 mod swiglu;
 mod trial;
 
+pub use argmax::{ArgmaxArgs, argmax};
 pub use attention::{AttentionArgs, AttentionSchedule, AttentionShape, attention};
 pub use combine::{CombineArgs, CombineQ8KArgs, attention_combine, attention_combine_q8k};
 pub use dequantize::{Dequantize, DequantizeArgs, dequantize};
 pub use down::{DownArgs, moe_down};
+pub use draw::{DrawArgs, SAMPLE_LIST, SortArgs, sample_draw, sample_keys, sample_sort};
 pub use embedding::{EmbeddingArgs, EmbeddingRow, embedding};
+pub use experts_sum::{ExpertsSumArgs, experts_sum};
 pub use gate_up::{Experts, GateUpArgs, gate_up_swiglu};
 pub use gemv::{GemvArgs, gemv};
+pub use group::{GroupArgs, moe_group};
 pub use norm::{Norm, RmsNormArgs, RmsNormQ8KArgs, rms_norm, rms_norm_q8k};
+pub use plain_gemv::{
+    PairVector, PlainExpertsArgs, PlainGemvArgs, PlainGemvResidualArgs, plain_experts, plain_gemv, plain_gemv_residual,
+};
 pub use profile::Profile;
 pub use qk_rope::{QkRopeArgs, qk_norm_rope};
 pub use quantize::{QuantizeArgs, quantize_q8k};
 pub use registry::{Access, Built, CATALOGUE, Dims, Entry, Family, ParamSpec, Role, Sizes, Words, find};
 pub use request::Request;
+pub use router::{RouterArgs, router, router_tiles};
 pub use schedule::{AnyLaunchable, CatalogueError, Launchable, Schedule, Shape};
 pub use swiglu::{SwigluArgs, swiglu};
 pub use trial::{Trial, TrialError};

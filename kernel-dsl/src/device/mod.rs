@@ -5,31 +5,46 @@
 //! several. Nothing is written twice to be fused.
 
 mod activation;
+mod argmax;
 mod attend;
 mod combine;
 mod exp;
 mod float;
+mod group;
 mod head;
 mod kv;
+mod last_block;
 mod norm;
+pub mod pass;
+mod plain;
 mod quantize;
+mod residual;
+mod route;
 mod row;
+mod sample;
 mod silu;
 mod stage;
 mod tiles;
 mod tree;
 
 pub use activation::{DeviceActivation, Q8KVector, StagedF32, Threads};
+pub use argmax::{argmax_index, argmax_key, block_max};
 pub(crate) use attend::divisor;
 pub use attend::{ChunkAt, ChunkPlan, ChunkShared, PartialAt};
 pub use combine::{Chunks, sum_parts};
 pub use exp::DeviceExp;
 pub use float::DeviceFloat;
+pub use group::expert_pairs;
 pub use head::{HeadGroup, HeadLanes, Turn};
 pub use kv::DeviceKv;
+pub use last_block::last_block;
 pub use norm::{Eights, chain4, inverse_rms};
+pub use plain::{DevicePlain, GroupAt, PlainTile};
 pub use quantize::{Q8KShare, quantize_lanes_q8k, quantize_q8k};
+pub use residual::residual;
+pub use route::Choice;
 pub use row::{BlockAt, DeviceFormat, Group, IntegerSums, LaneGroups, row_sums};
+pub use sample::{Lists, Measure, block_sums, key_logit, sample_weight, sort_keys};
 pub use silu::{swiglu_approx, swiglu_exact};
 pub use stage::{CopyMode, StagedTile, TileSource};
 pub use tiles::stream_tiles;

@@ -1,5 +1,7 @@
 //! The types without superblocks: F32, F16, BF16, and Q8_0 with its blocks of 32.
 
+mod device;
+
 use super::f16_le;
 
 /// A Q8_0 block of 32 weights (ggml `block_q8_0`): `d` as f16, then 32 signed bytes.

@@ -10,6 +10,7 @@ mod norm;
 mod quantize;
 mod rope;
 mod router;
+mod sample;
 mod swiglu;
 mod tree;
 
@@ -20,6 +21,7 @@ pub use norm::{dot4, rms_norm};
 pub use quantize::quantize_q8k;
 pub use rope::{RopeTable, qk_norm_rope, rope};
 pub use router::{NanInRouter, Routed, route, router_logits};
+pub use sample::{Distribution, SAMPLE_LEAST, SAMPLE_ONE, sample};
 pub use swiglu::{experts_sum, residual, swiglu};
 pub use tree::{TreeSum, chain, tree, tree_by};
 

@@ -6,11 +6,11 @@ use crate::{
     precision::Act,
 };
 
-/// A router logit is NaN, so there is no order of the experts.
+/// A router logit is no number of finite distance to the largest, so there are no probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the router logit of expert {expert} is NaN")]
+#[error("the router logit of expert {expert} is NaN or infinite")]
 pub struct NanInRouter {
-    /// The first expert with a NaN.
+    /// The first expert whose distance to the largest logit is NaN.
     pub expert: usize,
 }
 
@@ -36,13 +36,13 @@ pub fn router_logits(ty: TensorType, w: &[u8], x: &[f32]) -> Result<Vec<f64>, De
 /// each weight rounded to f32.
 ///
 /// # Errors
-/// If a logit is NaN.
+/// If a logit's distance to the largest is NaN: it is NaN or +inf, or all are -inf.
 #[inline(always)]
 pub fn route(logits: &[f64], k: usize) -> Result<Routed, NanInRouter> {
-    if let Some(expert) = logits.iter().position(|l| l.is_nan()) {
+    let m = logits.iter().copied().fold(f64::NEG_INFINITY, f64::larger);
+    if let Some(expert) = logits.iter().position(|l| (l - m).is_nan()) {
         return Err(NanInRouter { expert });
     }
-    let m = logits.iter().copied().fold(f64::NEG_INFINITY, f64::larger);
     let p: Vec<f64> = logits.iter().map(|&l| Accumulator::exp(l - m)).collect();
     let total = tree(&p);
     let p: Vec<f64> = p.iter().map(|&p| p / total).collect();

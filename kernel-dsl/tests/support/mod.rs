@@ -105,11 +105,19 @@ pub fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
+pub fn word_bytes(v: &[u32]) -> Vec<u8> {
+    v.iter().flat_map(|w| w.to_le_bytes()).collect()
+}
+
+pub fn words(bytes: &[u8]) -> Vec<u32> {
+    bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
 /// An argument of a launch in a test.
 pub enum Data {
     In(Vec<u8>),
     Out(usize),
-    /// Given back with the outputs.
+    /// Read and written; comes back with the outputs.
     InOut(Vec<u8>),
 }
 

@@ -10,6 +10,8 @@ use crate::precision::{Acc, Act, Math, Policy};
 pub enum Family {
     /// Products of matrices and vectors.
     Matrix,
+    /// Products of matrices without superblocks, which have no choice of activations.
+    Plain,
     /// One element, or one superblock, on its own.
     Elementwise,
     /// Weights as f32.
@@ -29,6 +31,7 @@ impl Family {
     pub const fn name(self) -> &'static str {
         match self {
             Family::Matrix => "matrix",
+            Family::Plain => "plain",
             Family::Elementwise => "elementwise",
             Family::Dequantize => "dequantize",
             Family::Norm => "norm",

@@ -10,6 +10,9 @@ mod embedding;
 mod entry;
 mod matrix;
 mod norm;
+mod plain;
+mod router;
+mod token;
 
 pub use built::{Access, Built, ParamSpec, Role, Words};
 pub use dims::{Dims, Sizes};
@@ -21,11 +24,15 @@ use crate::precision::{Acc, Act, Math};
 /// The families, in the order of the catalogue.
 const FAMILIES: &[&[Entry]] = &[
     matrix::ENTRIES,
+    plain::ENTRIES,
+    plain::OF_EXPERTS,
     elementwise::ENTRIES,
     dequantize::ENTRIES,
     embedding::ENTRIES,
     norm::ENTRIES,
     attention::ENTRIES,
+    router::ENTRIES,
+    token::ENTRIES,
 ];
 
 /// Every kernel.

@@ -1,0 +1,89 @@
+//! `argmax`: the most likely token, which becomes the next pass.
+
+use ptxgen_builder::build::{Body, Global, In, InOut, Out, Val, kernel};
+
+use super::schedule::{CatalogueError, Launchable};
+use crate::device::{argmax_index, argmax_key, block_max, pass};
+
+/// The parameters:
+/// - `logits`: [tokens, vocabulary] f32, of which the last token's are read;
+/// - `best`: two words, 0 before and after;
+/// - `state`: the [pass](crate::device::pass), which becomes the next one: one
+///   token, behind those of this pass;
+/// - `next`: one word, written with the token;
+/// - `ring`: the tokens chosen so far; number i is word i modulo its length.
+pub type ArgmaxArgs = (In<f32>, InOut<u64>, InOut<u32>, Out<u32>, InOut<u32>);
+
+/// Threads of a block.
+const THREADS: u32 = 256;
+
+/// Logits that a block looks at.
+const SHARE: u32 = 8 * THREADS;
+
+/// Chooses the most likely of `vocabulary` tokens, ties to the lower one, in a
+/// pass of up to `tokens` tokens: the contract's "Argmax". `ring` has room for
+/// that many tokens.
+///
+/// # Errors
+/// If there are no tokens to choose from, or the ring is empty.
+pub fn argmax(
+    name: &'static str,
+    vocabulary: u32,
+    tokens: u32,
+    ring: u32,
+) -> Result<Launchable<ArgmaxArgs>, CatalogueError> {
+    let wrong = |dimension, found: u32, expected| {
+        Err(CatalogueError::Shape { kernel: name, dimension, found: u64::from(found), expected })
+    };
+    if vocabulary == 0 || vocabulary > 1 << 24 {
+        return wrong("vocabulary", vocabulary, "1 to 16,777,216");
+    }
+    if tokens == 0 || tokens > 1 << 12 {
+        return wrong("tokens", tokens, "1 to 4,096");
+    }
+    if ring == 0 {
+        return wrong("ring", ring, "at least 1");
+    }
+    let blocks = vocabulary.div_ceil(SHARE);
+    let names = ["logits", "best", "state", "next", "ring"];
+    let kernel = kernel::<ArgmaxArgs>(
+        &format!("argmax_{vocabulary}_{tokens}_{ring}"),
+        names,
+        |k, (logits, best, state, next, all)| {
+            let thread = k.thread_x();
+            let row = pass::last_row(k, state, tokens, logits, vocabulary);
+            let first = k.block_x() * SHARE + thread;
+            let mut most = Val::from(0u64).copied();
+            for i in 0..SHARE / THREADS {
+                let index = first + i * THREADS;
+                let value = row.at(index).load_or(k, index.lt(vocabulary), f32::NAN);
+                most = most.max(argmax_key(value, index));
+            }
+            let most = block_max(k, thread, THREADS, most);
+            k.if_(thread.eq(0), |k| {
+                best.atomic_max(k, most);
+                let before = best.plus(1).cast::<u32>().atomic_add_acq_rel(k, 1);
+                k.if_(before.eq(blocks - 1), |k| {
+                    best.plus(1).cast::<u32>().atomic_exchange(k, 0);
+                    let token = argmax_index(best.atomic_exchange(k, 0));
+                    chosen(k, token, state, (next, all, ring));
+                });
+            });
+        },
+    );
+    Ok(Launchable::new(kernel, [blocks, 1, 1], THREADS))
+}
+
+/// Makes a token the next pass.
+#[track_caller]
+pub(super) fn chosen(
+    k: &mut Body,
+    token: Val<u32>,
+    state: Global<u32>,
+    (next, ring, len): (Global<u32>, Global<u32>, u32),
+) {
+    let [position, tokens, number, _] = state.load_vec(k);
+    next.store(k, token);
+    ring.at(number % len).store(k, token);
+    state.store_vec(k, [position + tokens, Val::from(1).copied(), number + 1, Val::from(0).copied()]);
+}

@@ -1,0 +1,50 @@
+//! `moe-group`: which tokens of a pass each expert has.
+
+use ptxgen_builder::build::{In, Out, kernel};
+
+use super::Experts;
+use super::schedule::{CatalogueError, Launchable};
+use crate::device::{expert_pairs, pass};
+
+/// The parameters: the ids of the tokens' experts, [tokens, used], the
+/// [pass](crate::device::pass), where each expert's list begins and the end,
+/// [experts + 1], and the lists, [tokens * used]: places in `ids`, which are
+/// `token * used + rank`, in order.
+pub type GroupArgs = (In<u32>, In<u32>, Out<u32>, Out<u32>);
+
+/// Warps of a block, an expert each.
+const WARPS: u32 = 4;
+
+/// Groups the experts' ids of up to `tokens` tokens.
+///
+/// # Errors
+/// For sizes that the kernel is not made for.
+pub fn moe_group(name: &'static str, experts: Experts, tokens: u32) -> Result<Launchable<GroupArgs>, CatalogueError> {
+    let Experts { count, used } = experts;
+    let wrong = |dimension, found: u32, expected| {
+        Err(CatalogueError::Shape { kernel: name, dimension, found: u64::from(found), expected })
+    };
+    if count == 0 || count > 1 << 16 {
+        return wrong("experts", count, "1 to 65,536");
+    }
+    if used == 0 || used > count {
+        return wrong("experts used", used, "1 or more, and no more than there are");
+    }
+    if tokens == 0 || tokens > 1 << 16 {
+        return wrong("tokens", tokens, "1 to 65,536");
+    }
+    let entry = format!("moe_group_{count}_{used}_{tokens}");
+    let kernel =
+        kernel::<GroupArgs>(&entry, ["ids", "state", "offsets", "pairs"], |k, (ids, state, offsets, pairs)| {
+            let thread = k.thread_x();
+            let lane = thread & 31;
+            let expert = k.block_x() * WARPS + (thread >> 5);
+            let all = pass::tokens(k, state, tokens) * used;
+            k.if_(expert.lt(count), |k| {
+                let start = expert_pairs(k, lane, (ids, all), expert, pairs);
+                offsets.at(expert).store_if(k, lane.eq(0), start);
+                offsets.plus(i64::from(count)).store_if(k, thread.eq(0) & expert.eq(0), all);
+            });
+        });
+    Ok(Launchable::new(kernel, [count.div_ceil(WARPS), 1, 1], WARPS * 32))
+}

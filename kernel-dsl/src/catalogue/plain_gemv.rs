@@ -1,0 +1,171 @@
+//! `f32-gemv`, `f16-gemv`, `bf16-gemv`, `q8_0-gemv`: matrices without
+//! superblocks times the vectors of a pass.
+
+use ptxgen_builder::build::{Body, In, InOut, Out, ReadOnly, Val, kernel};
+
+use super::Experts;
+use super::schedule::{CatalogueError, Launchable, Shape, fits};
+use crate::device::{DeviceFloat, DevicePlain, PlainTile, pass, residual};
+use crate::precision::Accumulation;
+
+/// The parameters: the matrix in its format, the vectors, [tokens, cols] f32,
+/// the [pass](crate::device::pass), and the products, [tokens, rows] f32.
+pub type PlainGemvArgs = (In<u8>, In<f32>, In<u32>, Out<f32>);
+
+/// The same with the residual stream in place of the products, which are added to it.
+pub type PlainGemvResidualArgs = (In<u8>, In<f32>, In<u32>, InOut<f32>);
+
+/// Threads of a block.
+const THREADS: u32 = 128;
+
+/// Checks a plain matrix and the number of vectors.
+pub(super) fn check<F: DevicePlain>(kernel: &'static str, shape: Shape, tokens: u32) -> Result<(), CatalogueError> {
+    let wrong = |dimension, found: u32, expected| {
+        Err(CatalogueError::Shape { kernel, dimension, found: u64::from(found), expected })
+    };
+    if shape.rows == 0 || shape.rows > 1 << 24 {
+        return wrong("rows", shape.rows, "1 to 16,777,216");
+    }
+    let block = F::TYPE.block_len() as u32;
+    if shape.cols == 0 || !shape.cols.is_multiple_of(block) || shape.cols > 1 << 15 {
+        let expected = if block == 1 { "1 to 32,768" } else { "a multiple of 32, from 32 to 32,768" };
+        return wrong("cols", shape.cols, expected);
+    }
+    if tokens == 0 || tokens > 64 {
+        return wrong("tokens", tokens, "1 to 64");
+    }
+    Ok(())
+}
+
+/// `y[t] = W x[t]` for the tokens of a pass: the contract's "Other tensor types".
+///
+/// # Errors
+/// For shapes that the kernel is not made for.
+pub fn plain_gemv<F: DevicePlain, C: Accumulation>(
+    name: &'static str,
+    shape: Shape,
+    tokens: u32,
+) -> Result<Launchable<PlainGemvArgs>, CatalogueError> {
+    check::<F>(name, shape, tokens)?;
+    let tile = PlainTile::new(shape.cols, tokens, THREADS);
+    let entry = entry::<C>(name, shape, tokens);
+    let kernel = kernel::<PlainGemvArgs>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
+        let here = pass::tokens(k, state, tokens);
+        multiply::<F, C>(k, (&tile, shape), (w, x), here, |k, at, product| y.at(at).store(k, product));
+    });
+    let grid = [shape.rows.div_ceil(tile.rows), 1, 1];
+    fits(name, Launchable::new(kernel, grid, THREADS))
+}
+
+/// `stream[t] += W x[t]`, the sum in f32 after the product's rounding.
+///
+/// # Errors
+/// For shapes that the kernel is not made for.
+pub fn plain_gemv_residual<F: DevicePlain, C: Accumulation>(
+    name: &'static str,
+    shape: Shape,
+    tokens: u32,
+) -> Result<Launchable<PlainGemvResidualArgs>, CatalogueError> {
+    check::<F>(name, shape, tokens)?;
+    let tile = PlainTile::new(shape.cols, tokens, THREADS);
+    let entry = entry::<C>(name, shape, tokens);
+    let names = ["w", "x", "state", "stream"];
+    let kernel = kernel::<PlainGemvResidualArgs>(&entry, names, |k, (w, x, state, stream)| {
+        let here = pass::tokens(k, state, tokens);
+        multiply::<F, C>(k, (&tile, shape), (w, x), here, |k, at, product| {
+            let stream = stream.at(at);
+            let before = stream.load(k);
+            stream.store(k, residual::<C::Scalar>(before, product));
+        });
+    });
+    let grid = [shape.rows.div_ceil(tile.rows), 1, 1];
+    fits(name, Launchable::new(kernel, grid, THREADS))
+}
+
+/// Which of a pass's vectors a (token, rank) pair multiplies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PairVector {
+    /// The token's: [tokens, cols].
+    Token,
+    /// Its own: [tokens, used, cols].
+    Pair,
+}
+
+/// The parameters: the experts' matrices one behind the other, the vectors, the
+/// experts' ids, [tokens, used], the [pass](crate::device::pass), and the
+/// products, [tokens, used, rows] f32.
+pub type PlainExpertsArgs = (In<u8>, In<f32>, In<u32>, In<u32>, Out<f32>);
+
+/// `y[t, k] = W_e x` for the experts `e = ids[t, k]` of the tokens of a pass.
+///
+/// # Errors
+/// For shapes that the kernel is not made for.
+pub fn plain_experts<F: DevicePlain, C: Accumulation>(
+    name: &'static str,
+    shape: Shape,
+    experts: Experts,
+    vector: PairVector,
+    tokens: u32,
+) -> Result<Launchable<PlainExpertsArgs>, CatalogueError> {
+    check::<F>(name, shape, tokens)?;
+    let Experts { count, used } = experts;
+    if count == 0 || u64::from(count) * u64::from(shape.rows) > 1 << 31 {
+        let (found, expected) = (u64::from(count), "1 or more, and at most 2^31 rows in all");
+        return Err(CatalogueError::Shape { kernel: name, dimension: "experts", found, expected });
+    }
+    if used == 0 || used > count.min(64) {
+        let (found, expected) = (u64::from(used), "1 to 64, and no more than there are");
+        return Err(CatalogueError::Shape { kernel: name, dimension: "experts used", found, expected });
+    }
+    let tile = PlainTile::new(shape.cols, 1, THREADS);
+    let entry = format!("{}_{used}of{count}", entry::<C>(name, shape, tokens));
+    let kernel = kernel::<PlainExpertsArgs>(&entry, ["w", "x", "ids", "state", "y"], |k, (w, x, ids, state, y)| {
+        let pair = k.block_y();
+        let here = pass::tokens(k, state, tokens) * used;
+        k.if_(pair.lt(here), |k| {
+            let expert = ids.at(pair).load(k);
+            let matrix = ReadOnly::from_address((expert * shape.rows).mad_wide(F::row_bytes(shape.cols), w.address()));
+            let which = match vector {
+                PairVector::Token => pair / used,
+                PairVector::Pair => pair,
+            };
+            let vector = x.at(which * shape.cols);
+            let one = Val::from(1).copied();
+            multiply::<F, C>(k, (&tile, shape), (matrix, vector), one, |k, row, product| {
+                y.at(pair * shape.rows + row).store(k, product);
+            });
+        });
+    });
+    let grid = [shape.rows.div_ceil(tile.rows), tokens * used, 1];
+    fits(name, Launchable::new(kernel, grid, THREADS))
+}
+
+fn entry<C: Accumulation>(name: &str, shape: Shape, tokens: u32) -> String {
+    format!("{}_{}_{}x{}_{tokens}", name.replace('-', "_"), C::ACC, shape.rows, shape.cols)
+}
+
+/// Calls `store` with the place of each product in [tokens, rows], and the
+/// product, rounded.
+#[track_caller]
+fn multiply<F: DevicePlain, C: Accumulation>(
+    k: &mut Body,
+    (tile, shape): (&PlainTile, Shape),
+    (w, x): (ReadOnly<u8>, ReadOnly<f32>),
+    tokens: Val<u32>,
+    store: impl FnOnce(&mut Body, Val<u32>, Val<f32>),
+) {
+    let thread = k.thread_x();
+    let first = k.block_x() * tile.rows;
+    tile.products::<F, C::Scalar>(
+        k,
+        thread,
+        |row| tile.row_at::<F>(w, first + row, shape.rows),
+        |token| x.at(token * shape.cols),
+        tokens,
+        |k, row, token, product| {
+            let row = first + row;
+            let product = DeviceFloat::narrow(product);
+            k.if_(row.lt(shape.rows), |k| store(k, token * shape.rows + row, product));
+        },
+    );
+}

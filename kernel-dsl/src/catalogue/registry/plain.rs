@@ -1,0 +1,125 @@
+//! Entries: products of matrices without superblocks.
+
+use half::{bf16, f16};
+
+use super::super::request::Resolved;
+use super::super::schedule::CatalogueError;
+use super::super::{PairVector, plain_experts, plain_gemv, plain_gemv_residual};
+use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
+use crate::device::DevicePlain;
+use crate::format::Q8_0;
+use crate::precision::Act;
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry { name: "f32-gemv", summary: "F32 matrix times the vectors of a pass", build: product::<f32>, ..GEMV },
+    Entry { name: "f16-gemv", summary: "F16 matrix times the vectors of a pass", build: product::<f16>, ..GEMV },
+    Entry { name: "bf16-gemv", summary: "BF16 matrix times the vectors of a pass", build: product::<bf16>, ..GEMV },
+    Entry {
+        name: "q8_0-gemv",
+        summary: "Q8_0 matrix times the vectors of a pass",
+        build: product::<Q8_0<'static>>,
+        ..GEMV
+    },
+    Entry { name: "f32-gemv-residual", summary: "f32-gemv onto a residual stream", build: onto::<f32>, ..RESIDUAL },
+    Entry { name: "f16-gemv-residual", summary: "f16-gemv onto a residual stream", build: onto::<f16>, ..RESIDUAL },
+    Entry { name: "bf16-gemv-residual", summary: "bf16-gemv onto a residual stream", build: onto::<bf16>, ..RESIDUAL },
+    Entry {
+        name: "q8_0-gemv-residual",
+        summary: "q8_0-gemv onto a residual stream",
+        build: onto::<Q8_0<'static>>,
+        ..RESIDUAL
+    },
+];
+
+macro_rules! experts {
+    ($($name:literal, $summary:literal, $F:ty, $vector:ident;)*) => {
+        &[$(Entry {
+            name: $name,
+            summary: $summary,
+            build: |entry, r| of_experts::<$F>(entry, r, PairVector::$vector),
+            ..EXPERTS
+        }),*]
+    };
+}
+
+/// The products of the experts chosen: gate and up multiply the token's vector, down each its own.
+pub(super) const OF_EXPERTS: &[Entry] = experts! {
+    "f32-experts", "F32 matrices of the experts chosen times their tokens' vectors", f32, Token;
+    "f16-experts", "F16 matrices of the experts chosen times their tokens' vectors", f16, Token;
+    "bf16-experts", "BF16 matrices of the experts chosen times their tokens' vectors", bf16, Token;
+    "q8_0-experts", "Q8_0 matrices of the experts chosen times their tokens' vectors", Q8_0<'static>, Token;
+    "f32-experts-down", "F32 matrices of the experts chosen times a vector each", f32, Pair;
+    "f16-experts-down", "F16 matrices of the experts chosen times a vector each", f16, Pair;
+    "bf16-experts-down", "BF16 matrices of the experts chosen times a vector each", bf16, Pair;
+    "q8_0-experts-down", "Q8_0 matrices of the experts chosen times a vector each", Q8_0<'static>, Pair;
+};
+
+/// Activations are f32 whatever the policy, so there is no choice of them.
+const GEMV: Entry = Entry {
+    name: "",
+    summary: "",
+    family: Family::Plain,
+    acts: &[],
+    accs: ACCS,
+    maths: &[],
+    sums: None,
+    dims: Dims { rows: Some(2048), cols: Some(2048), tokens: Some(1), ..Dims::NONE },
+    trial: Dims { rows: Some(16), ..Dims::NONE },
+    reading: Dims { rows: Some(8), cols: Some(256), ..Dims::NONE },
+    stages: 1,
+    build: product::<f32>,
+};
+
+/// The product, and the residual.
+const RESIDUAL: Entry = Entry { stages: 2, ..GEMV };
+
+const EXPERTS: Entry = Entry {
+    dims: Dims { rows: Some(768), experts: Some(128), used: Some(8), ..GEMV.dims },
+    trial: Dims { experts: Some(4), used: Some(2), ..GEMV.trial },
+    ..GEMV
+};
+
+/// The parameters up to the vectors of results.
+fn params<F: DevicePlain>(r: &Resolved) -> Vec<ParamSpec> {
+    let bytes = u64::from(r.sizes.rows) * u64::from(F::row_bytes(r.sizes.cols));
+    vec![
+        ParamSpec::read("w", Role::Weights(F::TYPE), bytes),
+        ParamSpec::vectors("x", Act::F32, r.sizes.cols, r.sizes.tokens),
+        ParamSpec::state(Access::In),
+    ]
+}
+
+fn product<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let kernel = with_acc!(r.policy, |C| plain_gemv::<F, C>(entry.name, r.shape(), r.sizes.tokens))?;
+    let mut params = params::<F>(r);
+    params.push(ParamSpec::result("y", u64::from(r.sizes.rows) * u64::from(r.sizes.tokens)));
+    Ok(Built::new(entry, r, kernel, r.elements(), params))
+}
+
+fn onto<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let kernel = with_acc!(r.policy, |C| plain_gemv_residual::<F, C>(entry.name, r.shape(), r.sizes.tokens))?;
+    let mut params = params::<F>(r);
+    let stream = ParamSpec::vectors("x", Act::F32, r.sizes.rows, r.sizes.tokens);
+    params.push(ParamSpec { name: "stream", access: Access::InOut, ..stream });
+    Ok(Built::new(entry, r, kernel, r.elements(), params))
+}
+
+fn of_experts<F: DevicePlain>(
+    entry: &'static Entry,
+    r: &Resolved,
+    vector: PairVector,
+) -> Result<Built, CatalogueError> {
+    let (experts, tokens) = (r.experts(), r.sizes.tokens);
+    let kernel = with_acc!(r.policy, |C| plain_experts::<F, C>(entry.name, r.shape(), experts, vector, tokens))?;
+    let bytes = u64::from(experts.count) * u64::from(r.sizes.rows) * u64::from(F::row_bytes(r.sizes.cols));
+    let pairs = tokens * experts.used;
+    let vectors = if vector == PairVector::Token { tokens } else { pairs };
+    let params = vec![
+        ParamSpec::read("w", Role::Weights(F::TYPE), bytes),
+        ParamSpec::vectors("x", Act::F32, r.sizes.cols, vectors),
+        ParamSpec::words("ids", Words::Below(experts.count), pairs),
+        ParamSpec::state(Access::In),
+        ParamSpec::result("y", u64::from(r.sizes.rows) * u64::from(pairs)),
+    ];
+    Ok(Built::new(entry, r, kernel, r.elements() * u64::from(pairs), params))
+}

@@ -1,0 +1,117 @@
+//! Entries: the choice of experts, their lists, and the sum of their results.
+
+use half::{bf16, f16};
+
+use super::super::request::Resolved;
+use super::super::schedule::CatalogueError;
+use super::super::{experts_sum, moe_group, router, router_tiles};
+use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
+use crate::device::{DevicePlain, pass};
+use crate::format::Q8_0;
+use crate::precision::{Acc, Act};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry { name: "router", build: choose::<f32>, ..ROUTER },
+    Entry { name: "router-f16", summary: "the same with an F16 matrix", build: choose::<f16>, ..ROUTER },
+    Entry { name: "router-bf16", summary: "the same with a BF16 matrix", build: choose::<bf16>, ..ROUTER },
+    Entry { name: "router-q8_0", summary: "the same with a Q8_0 matrix", build: choose::<Q8_0<'static>>, ..ROUTER },
+    Entry {
+        name: "moe-group",
+        summary: "which tokens of a pass each expert has",
+        family: Family::Router,
+        acts: &[],
+        accs: &[],
+        maths: &[],
+        sums: None,
+        dims: Dims { experts: Some(128), used: Some(8), tokens: Some(32), ..Dims::NONE },
+        trial: Dims::NONE,
+        reading: Dims { experts: Some(8), used: Some(2), ..Dims::NONE },
+        stages: 0,
+        build: group,
+    },
+    Entry {
+        name: "experts-sum",
+        summary: "the experts' results, weighted, onto the residual stream",
+        family: Family::Router,
+        acts: &[],
+        accs: ACCS,
+        maths: &[],
+        sums: None,
+        dims: Dims { cols: Some(2048), used: Some(8), tokens: Some(32), ..Dims::NONE },
+        trial: Dims { tokens: Some(1), ..Dims::NONE },
+        reading: Dims { cols: Some(512), used: Some(2), ..Dims::NONE },
+        // The sum, and the residual.
+        stages: 2,
+        build: sum,
+    },
+];
+
+const ROUTER: Entry = Entry {
+    name: "",
+    summary: "logits of the experts in f64, softmax, the first by probability and their weights",
+    family: Family::Router,
+    acts: &[],
+    accs: &[],
+    maths: &[],
+    sums: Some(Acc::F64),
+    dims: Dims { cols: Some(2048), experts: Some(128), used: Some(8), tokens: Some(1), ..Dims::NONE },
+    trial: Dims::NONE,
+    reading: Dims { cols: Some(256), experts: Some(8), used: Some(2), ..Dims::NONE },
+    stages: 1,
+    build: choose::<f32>,
+};
+
+impl ParamSpec {
+    /// The state of a pass, of one token.
+    pub(in crate::catalogue) fn state(access: Access) -> ParamSpec {
+        ParamSpec { name: "state", access, role: Role::Words(Words::Is(1)), bytes: u64::from(pass::STATE_WORDS) * 4 }
+    }
+
+    /// Words that the kernel finds and leaves the same, or updates.
+    pub(in crate::catalogue) fn kept(name: &'static str, word: u32, bytes: u64) -> ParamSpec {
+        ParamSpec { name, access: Access::InOut, role: Role::Words(Words::Is(word)), bytes }
+    }
+}
+
+fn choose<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let (cols, tokens, experts) = (r.sizes.cols, r.sizes.tokens, r.experts());
+    let kernel = router::<F>(entry.name, cols, experts, tokens)?;
+    let weights = u64::from(experts.count) * u64::from(cols);
+    let chosen = u64::from(tokens) * u64::from(experts.used) * 4;
+    let params = vec![
+        ParamSpec::read("w", Role::Weights(F::TYPE), u64::from(experts.count) * u64::from(F::row_bytes(cols))),
+        ParamSpec::vectors("x", Act::F32, cols, tokens),
+        ParamSpec::state(Access::In),
+        ParamSpec::written("logits", Role::F64, u64::from(tokens) * u64::from(experts.count) * 8),
+        ParamSpec::kept("counter", 0, u64::from(router_tiles(tokens)) * 4),
+        ParamSpec::kept("status", u32::MAX, 8),
+        ParamSpec::written("ids", Role::Words(Words::Distinct { below: experts.count }), chosen),
+        ParamSpec::written("weights", Role::F32, chosen),
+    ];
+    Ok(Built::new(entry, r, kernel, weights, params))
+}
+
+fn group(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let (tokens, experts) = (r.sizes.tokens, r.experts());
+    let kernel = moe_group(entry.name, experts, tokens)?;
+    let pairs = tokens * experts.used;
+    let params = vec![
+        ParamSpec::words("ids", Words::Below(experts.count), pairs),
+        ParamSpec::state(Access::In),
+        ParamSpec::written("offsets", Role::Words(Words::Offsets { total: pairs }), u64::from(experts.count + 1) * 4),
+        ParamSpec::written("pairs", Role::Words(Words::Distinct { below: pairs }), u64::from(pairs) * 4),
+    ];
+    Ok(Built::new(entry, r, kernel, u64::from(pairs), params))
+}
+
+fn sum(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let (cols, used, tokens) = (r.sizes.cols, r.sizes.used, r.sizes.tokens);
+    let kernel = with_acc!(r.policy, |C| experts_sum::<C>(entry.name, cols, used, tokens))?;
+    let params = vec![
+        ParamSpec::vectors("y", Act::F32, cols, tokens * used),
+        ParamSpec::read("weights", Role::F32, u64::from(tokens) * u64::from(used) * 4),
+        ParamSpec::state(Access::In),
+        ParamSpec { access: Access::InOut, ..ParamSpec::vectors("x", Act::F32, cols, tokens) },
+    ];
+    Ok(Built::new(entry, r, kernel, u64::from(tokens) * u64::from(cols), params))
+}

@@ -1,0 +1,38 @@
+//! The (token, rank) pairs of a pass by expert.
+
+use ptxgen_builder::build::{Body, Global, ReadOnly, Val};
+
+/// Writes the list of one expert, by a warp: of the `pairs` ids the places of those that are
+/// `expert`, in order, to `list` behind those of lower experts. Gives how many of these there are,
+/// which is where its list begins.
+#[track_caller]
+pub fn expert_pairs(
+    k: &mut Body,
+    lane: Val<u32>,
+    (ids, pairs): (ReadOnly<u32>, Val<u32>),
+    expert: Val<u32>,
+    list: Global<u32>,
+) -> Val<u32> {
+    let read = |k: &mut Body, first: Val<u32>| {
+        let pair = first + lane;
+        (pair, ids.at(pair).load_or(k, pair.lt(pairs), u32::MAX))
+    };
+    let mut lower = k.var::<u32>(0u32);
+    k.for_(0, pairs, 32, |k, first, _| {
+        let (_, id) = read(k, first);
+        let found = k.ballot(id.lt(expert));
+        lower.add_int(found.popc());
+    });
+    let start = lower.get();
+    let before_lane = (Val::from(1u32) << lane) - 1;
+    let mut end = k.var::<u32>(start);
+    k.for_(0, pairs, 32, |k, first, _| {
+        let (pair, id) = read(k, first);
+        let mine = id.eq(expert);
+        let found = k.ballot(mine);
+        let place = end.get() + (found & before_lane).popc();
+        list.at(place).store_if(k, mine, pair);
+        end.add_int(found.popc());
+    });
+    start
+}
