@@ -30,7 +30,11 @@ impl Kernel for Route<'_> {
         for row in self.router.weights.chunks_exact(self.router.blocks) {
             terms.clear();
             for (w, x) in row.iter().zip(self.x) {
-                terms.push([block_term(w, x)]);
+                let mut wide = [[0.0; 16]; 16];
+                for i in 0..16 {
+                    wide[i] = I::widen(w[i]);
+                }
+                terms.push([block_term::<I, f64>(&wide, x)]);
             }
             self.logits.push(terms.finish()[0]);
         }

@@ -156,20 +156,29 @@ impl<A: Accumulator, F: Blocks, const T: usize> Kernel for Floats<'_, A, F, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { w, rows, x, mut out, .. } = self;
-        let mut sums = TreeSum::<A, T>::new();
+        let Self { w, rows, x, out, .. } = self;
+        let blocks = w.blocks();
+        // A row of one block is its term.
+        let mut tree = if blocks > 1 { Some(TreeSum::<A, T>::new()) } else { None };
         for row in rows.clone() {
-            sums.clear();
-            for b in 0..w.blocks() {
+            let mut terms = [A::ZERO; T];
+            for b in 0..blocks {
                 let weights = F::lanes::<I, A>(F::block(&w, row, b));
-                let mut terms = [A::ZERO; T];
                 for t in 0..T {
-                    terms[t] = block_term(&weights, &x[t][b]);
+                    terms[t] = block_term::<I, A>(&weights, &x[t][b]);
                 }
-                sums.push(terms);
+                if let Some(tree) = &mut tree {
+                    if b == 0 {
+                        tree.clear();
+                    }
+                    tree.push(terms);
+                }
             }
-            for (out, y) in out.iter_mut().zip(sums.finish()) {
-                out[row - rows.start] = y.to_f32();
+            if let Some(tree) = &tree {
+                terms = tree.finish();
+            }
+            for t in 0..T {
+                out[t][row - rows.start] = terms[t].to_f32();
             }
         }
     }
@@ -177,12 +186,10 @@ impl<A: Accumulator, F: Blocks, const T: usize> Kernel for Floats<'_, A, F, T> {
 
 /// The term of a block: 16 chains side by side, then `Tree(c_0..c_15; 2, 4, 8, 1)`.
 #[inline(always)]
-pub(super) fn block_term<W: Copy + Into<A>, A: Accumulator>(w: &Lanes<W>, x: &Lanes<f32>) -> A {
+pub(super) fn block_term<I: Isa, A: Accumulator>(w: &Lanes<A>, x: &Lanes<f32>) -> A {
     let mut c = [A::ZERO; 16];
-    for (w, x) in w.iter().zip(x) {
-        for g in 0..16 {
-            c[g] = w[g].into().fma(A::from_f32(x[g]), c[g]);
-        }
+    for i in 0..16 {
+        c = I::fma(w[i], I::widen(x[i]), c);
     }
     // Groups that differ in bit 1 of their number, then in bits 2, 3 and 0.
     let mut by_2 = [A::ZERO; 8];
@@ -225,21 +232,15 @@ impl Blocks for Q4KRows {
 
     #[inline(always)]
     fn lanes<I: Isa, A: Accumulator>(w: Q4K<'_>) -> Lanes<A> {
-        let (d, dmin) = (A::from_f32(w.d()), A::from_f32(w.dmin()));
-        let (mut s8, mut b) = ([A::ZERO; 16], [A::ZERO; 16]);
-        for g in 0..16 {
-            let (sc, m) = w.scale_min(g / 2);
-            let s = d * A::from_i32(i32::from(sc));
-            b[g] = -A::from_f32(16.0).fma(s, dmin * A::from_i32(i32::from(m)));
-            s8[g] = A::from_f32(8.0) * s;
-        }
-        let q = I::transpose(&w.quants());
+        let (scales, minimums) = I::scales(w);
+        let s = I::mul([A::from_f32(w.d()); 16], I::widen(I::floats(scales)));
+        let m = I::mul([A::from_f32(w.dmin()); 16], I::widen(I::floats(minimums)));
+        let s8 = I::mul([A::from_f32(8.0); 16], s);
+        let b = I::mul([-A::ONE; 16], I::fma([A::from_f32(16.0); 16], s, m));
+        let nibbles = I::nibbles(w);
         let mut lanes = [[A::ZERO; 16]; 16];
-        for (lanes, q) in lanes.iter_mut().zip(&q) {
-            for g in 0..16 {
-                let nibble = f32::from_bits(0x4000_0000 | u32::from(q[g]) << 19);
-                lanes[g] = A::from_f32(nibble).fma(s8[g], b[g]);
-            }
+        for i in 0..16 {
+            lanes[i] = I::fma(I::widen(nibbles[i]), s8, b);
         }
         lanes
     }
@@ -279,17 +280,15 @@ impl Blocks for Q6KRows {
 
     #[inline(always)]
     fn lanes<I: Isa, A: Accumulator>(w: Q6K<'_>) -> Lanes<A> {
-        let d = A::from_f32(w.d());
-        let mut s = [A::ZERO; 16];
+        let mut scales = [0; 16];
         for g in 0..16 {
-            s[g] = d * A::from_i32(i32::from(w.scale(g)));
+            scales[g] = w.scale(g);
         }
-        let q = I::transpose(&w.quants());
+        let s = I::mul([A::from_f32(w.d()); 16], I::widen(I::floats(scales)));
+        let q = I::sixes(w);
         let mut lanes = [[A::ZERO; 16]; 16];
-        for (lanes, q) in lanes.iter_mut().zip(&q) {
-            for g in 0..16 {
-                lanes[g] = s[g] * A::from_i32(i32::from(q[g]) - 32);
-            }
+        for i in 0..16 {
+            lanes[i] = I::mul(s, I::widen(q[i]));
         }
         lanes
     }
@@ -334,10 +333,8 @@ impl Blocks for PlainRows {
         let mut narrow = [[0.0; 16]; 16];
         spread(&values, &mut narrow);
         let mut lanes = [[A::ZERO; 16]; 16];
-        for (lanes, row) in lanes.iter_mut().zip(&narrow) {
-            for g in 0..16 {
-                lanes[g] = A::from_f32(row[g]);
-            }
+        for i in 0..16 {
+            lanes[i] = I::widen(narrow[i]);
         }
         lanes
     }

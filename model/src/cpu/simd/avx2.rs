@@ -1,6 +1,9 @@
 //! AVX2 with FMA and F16C.
 
-use super::{Isa, Kernel, Q4K, Q6K, Q8KBlock, Sums, TILE, x86};
+use super::{
+    Accumulator, Isa, Kernel, Q4K, Q6K, Q8KBlock, Sums, TILE,
+    x86::{self, cast},
+};
 use std::arch::x86_64::*;
 
 /// Runs a kernel with AVX2, FMA and F16C.
@@ -101,6 +104,79 @@ impl Isa for Avx2 {
     #[inline(always)]
     fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16] {
         x86::transpose(groups)
+    }
+
+    #[inline(always)]
+    fn fma<A: Accumulator>(a: [A; 16], b: [A; 16], c: [A; 16]) -> [A; 16] {
+        // SAFETY: only `enter` makes this level's code run; see `x86::cast`.
+        unsafe {
+            if size_of::<A>() == size_of::<f32>() {
+                let (a, b, mut c): ([__m256; 2], [__m256; 2], [__m256; 2]) = (cast(a), cast(b), cast(c));
+                for i in 0..2 {
+                    c[i] = _mm256_fmadd_ps(a[i], b[i], c[i]);
+                }
+                cast(c)
+            } else {
+                let (a, b, mut c): ([__m256d; 4], [__m256d; 4], [__m256d; 4]) = (cast(a), cast(b), cast(c));
+                for i in 0..4 {
+                    c[i] = _mm256_fmadd_pd(a[i], b[i], c[i]);
+                }
+                cast(c)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn mul<A: Accumulator>(a: [A; 16], b: [A; 16]) -> [A; 16] {
+        // SAFETY: as above.
+        unsafe {
+            if size_of::<A>() == size_of::<f32>() {
+                let (mut a, b): ([__m256; 2], [__m256; 2]) = (cast(a), cast(b));
+                for i in 0..2 {
+                    a[i] = _mm256_mul_ps(a[i], b[i]);
+                }
+                cast(a)
+            } else {
+                let (mut a, b): ([__m256d; 4], [__m256d; 4]) = (cast(a), cast(b));
+                for i in 0..4 {
+                    a[i] = _mm256_mul_pd(a[i], b[i]);
+                }
+                cast(a)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn widen<A: Accumulator>(x: [f32; 16]) -> [A; 16] {
+        // SAFETY: as above.
+        unsafe {
+            if size_of::<A>() == size_of::<f32>() {
+                cast(x)
+            } else {
+                let x: [__m128; 4] = cast(x);
+                let mut out = [_mm256_setzero_pd(); 4];
+                for i in 0..4 {
+                    out[i] = _mm256_cvtps_pd(x[i]);
+                }
+                cast(out)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn floats(x: [i8; 16]) -> [f32; 16] {
+        // SAFETY: as above; 16 bytes are a vector.
+        unsafe {
+            let x: __m128i = cast(x);
+            let (low, high) = (_mm256_cvtepi8_epi32(x), _mm256_cvtepi8_epi32(_mm_srli_si128::<8>(x)));
+            cast([_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)])
+        }
+    }
+
+    #[inline(always)]
+    fn scales(w: Q4K<'_>) -> ([i8; 16], [i8; 16]) {
+        let (scales, minimums) = x86::scales(w);
+        (x86::twice(scales), x86::twice(minimums))
     }
 
     #[inline(always)]

@@ -1,6 +1,9 @@
 //! AVX-512 with VNNI.
 
-use super::{Isa, Kernel, Q4K, Q6K, Q8KBlock, Sums, TILE, x86};
+use super::{
+    Accumulator, Isa, Kernel, Q4K, Q6K, Q8KBlock, Sums, TILE,
+    x86::{self, cast},
+};
 use std::arch::x86_64::*;
 
 /// Runs a kernel with AVX-512 F, BW, DQ, VL and VNNI.
@@ -10,6 +13,9 @@ pub(super) fn enter<K: Kernel>(kernel: K) -> K::Output {
 }
 
 pub(super) struct Avx512;
+
+/// The ternary function `a & b | c`.
+const AND_OR: i32 = 0xea;
 
 /// 16-bit lane numbers, `run` lanes for each of the numbers.
 const fn lanes<const N: usize>(numbers: [i16; N]) -> [i16; 32] {
@@ -28,6 +34,42 @@ const Q4K_SCALES: [[i16; 32]; 4] = [lanes([0, 2]), lanes([1, 3]), lanes([4, 6]),
 /// Where the scales of the Q6_K vectors are: four sub-blocks of 16 weights.
 const Q6K_SCALES: [[i16; 32]; 4] =
     [lanes([0, 1, 2, 3]), lanes([4, 5, 6, 7]), lanes([8, 9, 10, 11]), lanes([12, 13, 14, 15])];
+
+/// A number for each group of 16 quants.
+const fn by_group(number: [i32; 8]) -> [i32; 16] {
+    let mut out = [0; 16];
+    let mut g = 0;
+    while g < 16 {
+        out[g] = number[g / 2];
+        g += 1;
+    }
+    out
+}
+
+/// The quants of a pair of groups of Q4_K: the byte where they start, and how far up they are.
+const Q4K_AT: ([i32; 16], [i32; 16]) = (by_group([0, 0, 32, 32, 64, 64, 96, 96]), by_group([0, 4, 0, 4, 0, 4, 0, 4]));
+
+/// The same of Q6_K's lower four bits, and of its upper two.
+const Q6K_LOW: ([i32; 16], [i32; 16]) = (by_group([0, 32, 0, 32, 64, 96, 64, 96]), by_group([0, 0, 4, 4, 0, 0, 4, 4]));
+const Q6K_HIGH: ([i32; 16], [i32; 16]) = (by_group([0, 0, 0, 0, 32, 32, 32, 32]), by_group([0, 2, 4, 6, 0, 2, 4, 6]));
+
+/// Four bytes from each group's 16, bytes 4m.. of group g in lane g of vector m, shifted down to
+/// where the group's quants are. `bytes` are 128.
+#[inline(always)]
+unsafe fn gather(bytes: (__m512i, __m512i), (start, shift): &([i32; 16], [i32; 16])) -> [__m512i; 4] {
+    // SAFETY: the level has AVX-512 F; the loads are of whole arrays.
+    unsafe {
+        let odd = _mm512_mask_set1_epi32(_mm512_setzero_si512(), 0xaaaa, 16);
+        let at = _mm512_srli_epi32::<2>(_mm512_add_epi32(load(start.as_ptr().cast()), odd));
+        let shift = load(shift.as_ptr().cast());
+        let mut out = [at; 4];
+        for m in 0..4 {
+            let at = _mm512_add_epi32(at, _mm512_set1_epi32(m as i32));
+            out[m] = _mm512_srlv_epi32(_mm512_permutex2var_epi32(bytes.0, at, bytes.1), shift);
+        }
+        out
+    }
+}
 
 impl Isa for Avx512 {
     #[inline(always)]
@@ -141,6 +183,125 @@ impl Isa for Avx512 {
     #[inline(always)]
     fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16] {
         x86::transpose(groups)
+    }
+
+    #[inline(always)]
+    fn nibbles(w: Q4K<'_>) -> [[f32; 16]; 16] {
+        // SAFETY: only `enter` makes this level's code run; all loads are inside their arrays.
+        unsafe {
+            let q = w.bytes()[Q4K::QUANTS..].as_ptr();
+            let q = gather((load(q), load(q.add(64))), &Q4K_AT);
+            let (mask, two) = (_mm512_set1_epi32(15 << 19), _mm512_set1_epi32(0x4000_0000));
+            let mut out = [two; 16];
+            for m in 0..4 {
+                // A byte's lower nibble, moved to the top of the mantissa.
+                let moved = [
+                    _mm512_slli_epi32::<19>(q[m]),
+                    _mm512_slli_epi32::<11>(q[m]),
+                    _mm512_slli_epi32::<3>(q[m]),
+                    _mm512_srli_epi32::<5>(q[m]),
+                ];
+                for b in 0..4 {
+                    out[4 * m + b] = _mm512_ternarylogic_epi32::<AND_OR>(moved[b], mask, two);
+                }
+            }
+            std::mem::transmute::<[__m512i; 16], [[f32; 16]; 16]>(out)
+        }
+    }
+
+    #[inline(always)]
+    fn sixes(w: Q6K<'_>) -> [[f32; 16]; 16] {
+        // SAFETY: as above.
+        unsafe {
+            let bytes = w.bytes().as_ptr();
+            let low = gather((load(bytes), load(bytes.add(64))), &Q6K_LOW);
+            let high = load(bytes.add(Q6K::HIGH));
+            let high = gather((high, high), &Q6K_HIGH);
+            let (nibbles, pairs) = (_mm512_set1_epi8(15), _mm512_set1_epi8(3));
+            // 2^23 + q is a float whose last bits are q.
+            let (byte, magic) = (_mm512_set1_epi32(255), _mm512_set1_epi32(0x4b00_0000));
+            let zero = _mm512_set1_ps(8_388_608.0 + 32.0);
+            let mut out = [zero; 16];
+            for m in 0..4 {
+                let high = _mm512_slli_epi32::<4>(_mm512_and_si512(high[m], pairs));
+                let q = _mm512_ternarylogic_epi32::<AND_OR>(low[m], nibbles, high);
+                let moved = [q, _mm512_srli_epi32::<8>(q), _mm512_srli_epi32::<16>(q), _mm512_srli_epi32::<24>(q)];
+                for b in 0..4 {
+                    let q = _mm512_ternarylogic_epi32::<AND_OR>(moved[b], byte, magic);
+                    out[4 * m + b] = _mm512_sub_ps(_mm512_castsi512_ps(q), zero);
+                }
+            }
+            std::mem::transmute::<[__m512; 16], [[f32; 16]; 16]>(out)
+        }
+    }
+
+    #[inline(always)]
+    fn fma<A: Accumulator>(a: [A; 16], b: [A; 16], c: [A; 16]) -> [A; 16] {
+        // SAFETY: only `enter` makes this level's code run; see `x86::cast`.
+        unsafe {
+            if size_of::<A>() == size_of::<f32>() {
+                let (a, b, mut c): ([__m512; 1], [__m512; 1], [__m512; 1]) = (cast(a), cast(b), cast(c));
+                for i in 0..1 {
+                    c[i] = _mm512_fmadd_ps(a[i], b[i], c[i]);
+                }
+                cast(c)
+            } else {
+                let (a, b, mut c): ([__m512d; 2], [__m512d; 2], [__m512d; 2]) = (cast(a), cast(b), cast(c));
+                for i in 0..2 {
+                    c[i] = _mm512_fmadd_pd(a[i], b[i], c[i]);
+                }
+                cast(c)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn mul<A: Accumulator>(a: [A; 16], b: [A; 16]) -> [A; 16] {
+        // SAFETY: as above.
+        unsafe {
+            if size_of::<A>() == size_of::<f32>() {
+                let (mut a, b): ([__m512; 1], [__m512; 1]) = (cast(a), cast(b));
+                for i in 0..1 {
+                    a[i] = _mm512_mul_ps(a[i], b[i]);
+                }
+                cast(a)
+            } else {
+                let (mut a, b): ([__m512d; 2], [__m512d; 2]) = (cast(a), cast(b));
+                for i in 0..2 {
+                    a[i] = _mm512_mul_pd(a[i], b[i]);
+                }
+                cast(a)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn widen<A: Accumulator>(x: [f32; 16]) -> [A; 16] {
+        // SAFETY: as above.
+        unsafe {
+            if size_of::<A>() == size_of::<f32>() {
+                cast(x)
+            } else {
+                let x: [__m256; 2] = cast(x);
+                let mut out = [_mm512_setzero_pd(); 2];
+                for i in 0..2 {
+                    out[i] = _mm512_cvtps_pd(x[i]);
+                }
+                cast(out)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn floats(x: [i8; 16]) -> [f32; 16] {
+        // SAFETY: as above; 16 bytes are a vector.
+        unsafe { cast(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(cast(x)))) }
+    }
+
+    #[inline(always)]
+    fn scales(w: Q4K<'_>) -> ([i8; 16], [i8; 16]) {
+        let (scales, minimums) = x86::scales(w);
+        (x86::twice(scales), x86::twice(minimums))
     }
 
     #[inline(always)]

@@ -10,7 +10,10 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use ptxgen_dsl::format::{Q4K, Q6K, Q8KBlock};
+use ptxgen_dsl::{
+    format::{Q4K, Q6K, Q8KBlock},
+    reference::Accumulator,
+};
 use std::fmt;
 
 /// Rows of a matrix that the integer kernels take together.
@@ -89,6 +92,48 @@ pub(super) trait Isa {
     fn q6k<const T: usize>(w: [Q6K<'_>; TILE], x: [&Q8KBlock; T]) -> [Sums; T];
     /// Byte i of group g becomes byte g of row i.
     fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16];
+    /// `fma(a, b, c)` in each lane.
+    fn fma<A: Accumulator>(a: [A; 16], b: [A; 16], c: [A; 16]) -> [A; 16];
+    /// `a * b` in each lane.
+    fn mul<A: Accumulator>(a: [A; 16], b: [A; 16]) -> [A; 16];
+    /// Widens every lane.
+    fn widen<A: Accumulator>(x: [f32; 16]) -> [A; 16];
+    /// Small integers as floats.
+    fn floats(x: [i8; 16]) -> [f32; 16];
+    /// The scale and the minimum of each group of 16 weights.
+    #[inline(always)]
+    fn scales(w: Q4K<'_>) -> ([i8; 16], [i8; 16]) {
+        let (mut scales, mut minimums) = ([0; 16], [0; 16]);
+        for g in 0..16 {
+            let (scale, minimum) = w.scale_min(g / 2);
+            (scales[g], minimums[g]) = (scale as i8, minimum as i8);
+        }
+        (scales, minimums)
+    }
+    /// `2 + q / 8` for each quant: value i of group g at `[i][g]`.
+    #[inline(always)]
+    fn nibbles(w: Q4K<'_>) -> [[f32; 16]; 16] {
+        let q = Self::transpose(&w.quants());
+        let mut out = [[0.0; 16]; 16];
+        for (out, q) in out.iter_mut().zip(&q) {
+            for g in 0..16 {
+                out[g] = f32::from_bits(0x4000_0000 | u32::from(q[g]) << 19);
+            }
+        }
+        out
+    }
+    /// `q - 32` for each quant: value i of group g at `[i][g]`.
+    #[inline(always)]
+    fn sixes(w: Q6K<'_>) -> [[f32; 16]; 16] {
+        let q = Self::transpose(&w.quants());
+        let mut out = [[0.0; 16]; 16];
+        for (out, q) in out.iter_mut().zip(&q) {
+            for g in 0..16 {
+                out[g] = (i32::from(q[g]) - 32) as f32;
+            }
+        }
+        out
+    }
     /// Asks for the cache line at an address, which need not be valid.
     fn prefetch(at: *const u8);
     /// Widens f16 values.

@@ -1,6 +1,6 @@
 //! The level without intrinsics.
 
-use super::{Isa, Q4K, Q6K, Q8KBlock, Sums, TILE};
+use super::{Accumulator, Isa, Q4K, Q6K, Q8KBlock, Sums, TILE};
 
 pub(super) struct Scalar;
 
@@ -39,6 +39,32 @@ impl Isa for Scalar {
     #[inline(always)]
     fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16] {
         std::array::from_fn(|i| std::array::from_fn(|g| groups[16 * g + i]))
+    }
+
+    #[inline(always)]
+    fn fma<A: Accumulator>(a: [A; 16], b: [A; 16], mut c: [A; 16]) -> [A; 16] {
+        for l in 0..16 {
+            c[l] = a[l].fma(b[l], c[l]);
+        }
+        c
+    }
+
+    #[inline(always)]
+    fn mul<A: Accumulator>(mut a: [A; 16], b: [A; 16]) -> [A; 16] {
+        for l in 0..16 {
+            a[l] = a[l] * b[l];
+        }
+        a
+    }
+
+    #[inline(always)]
+    fn widen<A: Accumulator>(x: [f32; 16]) -> [A; 16] {
+        x.map(A::from_f32)
+    }
+
+    #[inline(always)]
+    fn floats(x: [i8; 16]) -> [f32; 16] {
+        x.map(f32::from)
     }
 
     #[inline(always)]

@@ -11,7 +11,18 @@ struct Everything<'a> {
     halves: [u16; 24],
 }
 
-type Results = ([Sums; 1], [Sums; 2], [Sums; 4], [Sums; 1], [Sums; 2], [Sums; 4], [[u8; 16]; 16], Vec<u32>);
+type Results = (
+    [Sums; 1],
+    [Sums; 2],
+    [Sums; 4],
+    [Sums; 1],
+    [Sums; 2],
+    [Sums; 4],
+    [[u8; 16]; 16],
+    Vec<u32>,
+    [[[f32; 16]; 16]; 2],
+    [[f32; 16]; 2],
+);
 
 impl Kernel for Everything<'_> {
     type Output = Results;
@@ -28,6 +39,8 @@ impl Kernel for Everything<'_> {
             I::q6k(self.q6k, [a, b, c, d]),
             I::transpose(self.bytes),
             widened.map(|v| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() }).collect(),
+            [I::nibbles(self.q4k[0]), I::sixes(self.q6k[0])],
+            [I::floats(I::scales(self.q4k[0]).0), I::floats(I::scales(self.q4k[0]).1)],
         )
     }
 }

@@ -18,6 +18,26 @@ pub(super) fn scales(w: Q4K<'_>) -> (u64, u64) {
     )
 }
 
+/// Sixteen lanes as vectors, or back.
+///
+/// # Safety
+/// `A` and `B` are the same sixteen numbers, as an array or as vectors.
+#[inline(always)]
+pub(super) unsafe fn cast<A: Copy, B: Copy>(lanes: A) -> B {
+    // SAFETY: the caller's promise; their sizes are the same.
+    unsafe { std::mem::transmute_copy(&lanes) }
+}
+
+/// Each of eight bytes twice.
+#[inline(always)]
+pub(super) fn twice(bytes: u64) -> [i8; 16] {
+    // SAFETY: SSE2 is part of x86-64; 16 bytes are a vector.
+    unsafe {
+        let bytes = _mm_cvtsi64_si128(bytes.cast_signed());
+        cast(_mm_unpacklo_epi8(bytes, bytes))
+    }
+}
+
 /// Transposes 16 rows of 16 bytes.
 #[inline(always)]
 pub(super) fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16] {
