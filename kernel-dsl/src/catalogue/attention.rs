@@ -1,6 +1,7 @@
 //! `attention`: every chunk of positions on its own.
 
-use ptxgen_builder::build::{Body, In, Out, Val, kernel};
+use ptxgen_builder::build::{Body, In, Kernel, Out, Val, kernel};
+use ptxgen_builder::ir::LaunchBounds;
 
 use super::schedule::{CatalogueError, Launchable, fits};
 use crate::device::{ChunkAt, ChunkPlan, DeviceKv, PartialAt, divisor};
@@ -94,6 +95,22 @@ impl Default for AttentionSchedule {
     }
 }
 
+impl AttentionSchedule {
+    pub(super) fn check(&self, kernel: &'static str) -> Result<(), CatalogueError> {
+        for (dimension, found, most, expected) in [
+            ("heads a block", self.heads, 16, "1 to 16"),
+            ("warps", self.warps, 16, "1 to 16"),
+            ("splits", self.splits, 1 << 20, "1 to 1,048,576"),
+            ("tokens a block", self.tokens, 65_535, "1 to 65,535"),
+        ] {
+            if found == 0 || found > most {
+                return Err(CatalogueError::Shape { kernel, dimension, found: found.into(), expected });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The parameters: the queries, [tokens, heads, head_dim]; the layer's keys
 /// and values, both [kv_heads, positions, head_dim]; two words of state, the
 /// position of the first token and the number of tokens; for each token, query
@@ -113,16 +130,7 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
     schedule: AttentionSchedule,
 ) -> Result<Launchable<AttentionArgs<E, C::Scalar>>, CatalogueError> {
     shape.check(name)?;
-    for (dimension, found, most, expected) in [
-        ("heads a block", schedule.heads, 16, "1 to 16"),
-        ("warps", schedule.warps, 16, "1 to 16"),
-        ("splits", schedule.splits, 1 << 20, "1 to 1,048,576"),
-        ("tokens a block", schedule.tokens, 65_535, "1 to 65,535"),
-    ] {
-        if found == 0 || found > most {
-            return Err(CatalogueError::Shape { kernel: name, dimension, found: found.into(), expected });
-        }
-    }
+    schedule.check(name)?;
     let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
     let (sharing, chunks) = (heads / kv_heads, shape.chunks());
     let plan = ChunkPlan::new::<E, C::Scalar>(divisor(sharing, schedule.heads), head_dim, schedule.warps);
@@ -142,14 +150,14 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
             let start = chunk * CHUNK as u32;
             k.if_(seen.gt(start), |k| {
                 let row = token * heads + head;
-                plan.stage_queries(k, q.at(row * head_dim), shared.queries, thread);
-                k.barrier();
                 let place = (kv_head * positions + start) * head_dim;
                 let count = (seen - start).min(CHUNK as u32);
-                let at = ChunkAt { keys: keys.at(place), values: values.at(place), count };
+                let at = ChunkAt { keys: keys.at(place), values: values.at(place), count, newest: None };
                 let record = row * chunks + chunk;
                 let to = PartialAt { sums: sums.at(record * 2), output: outputs.at(record * head_dim), stride: chunks };
-                plan.attend(k, &shared, &at, &to, thread);
+                plan.attend(k, &shared, &at, &to, thread, |k| {
+                    plan.stage_queries(k, q.at(row * head_dim), shared.queries, thread);
+                });
             });
         };
         if tokens == 1 {
@@ -169,5 +177,12 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
         }
     });
     let grid = [splits, heads / plan.heads, tokens.div_ceil(block_tokens)];
-    fits(name, Launchable::new(kernel, grid, plan.threads()))
+    fits(name, Launchable::new(unhurried(kernel), grid, plan.threads()))
+}
+
+/// Keeps the assembler from spilling for the sake of more blocks: loads under
+/// way in registers are worth more.
+pub(super) fn unhurried<A>(kernel: Kernel<A>) -> Kernel<A> {
+    let bounds = LaunchBounds { min_blocks: Some(1), ..kernel.bounds() };
+    kernel.with_bounds(bounds)
 }

@@ -3,6 +3,7 @@
 mod argmax;
 mod attention;
 mod combine;
+mod decode_attention;
 mod dequantize;
 mod down;
 mod draw;
@@ -29,6 +30,7 @@ mod trial;
 pub use argmax::{ArgmaxArgs, argmax};
 pub use attention::{AttentionArgs, AttentionSchedule, AttentionShape, attention};
 pub use combine::{CombineArgs, CombineQ8KArgs, attention_combine, attention_combine_q8k};
+pub use decode_attention::{DecodeAttentionArgs, decode_attention};
 pub use dequantize::{Dequantize, DequantizeArgs, dequantize};
 pub use down::{DownArgs, moe_down};
 pub use draw::{DrawArgs, SAMPLE_LIST, SortArgs, sample_draw, sample_keys, sample_sort};

@@ -13,10 +13,10 @@ use ptxgen_builder::build::{Body, Global, Pred, Ptr, ReadSpace, Rounding, Shared
 use super::float::size;
 use super::kv::four_words;
 use super::norm::chain4;
-use super::{DeviceExp, DeviceFloat, DeviceKv, butterfly, butterfly_many, row_tree};
+use super::{DeviceExp, DeviceFloat, DeviceKv, Newest, butterfly, butterfly_many, row_tree};
 use crate::reference::CHUNK;
 
-const POSITIONS: u32 = CHUNK as u32;
+pub(super) const POSITIONS: u32 = CHUNK as u32;
 
 /// How a block of threads shares out a chunk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,13 +48,15 @@ pub(crate) fn divisor(n: u32, most: u32) -> u32 {
 
 /// A chunk's place in memory.
 #[derive(Clone, Copy)]
-pub struct ChunkAt<S, E> {
+pub struct ChunkAt<S, E, A> {
     /// The chunk's keys of a head, one behind the other.
     pub keys: Ptr<S, E>,
     /// Its values.
     pub values: Ptr<S, E>,
-    /// How many of them there are, 1 to 64.
+    /// How many of them there are: 1 to 64, or 0 before a newest position.
     pub count: Val<u32>,
+    /// A position behind these that memory does not hold yet.
+    pub newest: Option<Newest<A>>,
 }
 
 /// Where a chunk's results go, for the block's first head.
@@ -73,7 +75,7 @@ pub struct PartialAt<A> {
 pub struct ChunkShared<A> {
     /// The queries, each padded to whole [groups](ChunkPlan::padded_dim).
     pub queries: Shared<A>,
-    scores: Shared<A>,
+    pub(super) scores: Shared<A>,
     weights: Shared<A>,
 }
 
@@ -154,25 +156,36 @@ impl ChunkPlan {
         }
     }
 
-    /// Attention of the queries in shared memory over a chunk. All threads of
-    /// the block take part, after a barrier behind the queries.
+    /// Attention over a chunk of the queries that `stage` puts into shared memory
+    /// (with the newest position) while keys and values are under way. All
+    /// threads of the block take part.
     #[track_caller]
     pub fn attend<S: ReadSpace, E: DeviceKv, A: DeviceExp>(
         &self,
         k: &mut Body,
         shared: &ChunkShared<A>,
-        chunk: &ChunkAt<S, E>,
+        chunk: &ChunkAt<S, E, A>,
         to: &PartialAt<A>,
         thread: Val<u32>,
+        stage: impl FnOnce(&mut Body),
     ) {
         let (lane, warp) = (thread & 31, thread >> 5);
         let keys = self.load_keys(k, chunk, lane, warp);
         let values = self.load_values(k, chunk, thread);
+        stage(k);
+        k.barrier();
         self.scores::<E, A>(k, shared, &keys, chunk.count, lane, warp);
+        let count = match &chunk.newest {
+            None => chunk.count,
+            Some(newest) => {
+                k.if_(newest.holds, |k| self.newest_scores(k, shared, newest, chunk.count, lane, warp));
+                chunk.count + newest.holds.to_u32()
+            }
+        };
         k.barrier();
-        self.softmax(k, shared, chunk.count, to, lane, warp);
+        self.softmax(k, shared, count, to, lane, warp);
         k.barrier();
-        self.outputs::<E, A>(k, shared, &values, to, thread);
+        self.outputs(k, shared, chunk, &values, to, thread);
     }
 
     /// Lanes that share a key.
@@ -188,10 +201,10 @@ impl ChunkPlan {
 
     /// The lane's words of its key in every step.
     #[track_caller]
-    fn load_keys<S: ReadSpace, E: DeviceKv>(
+    fn load_keys<S: ReadSpace, E: DeviceKv, A>(
         &self,
         k: &mut Body,
-        chunk: &ChunkAt<S, E>,
+        chunk: &ChunkAt<S, E, A>,
         lane: Val<u32>,
         warp: Val<u32>,
     ) -> Vec<Vec<Val<u32>>> {
@@ -223,10 +236,10 @@ impl ChunkPlan {
 
     /// The thread's word of every value; negative zeros where there is none.
     #[track_caller]
-    fn load_values<S: ReadSpace, E: DeviceKv>(
+    fn load_values<S: ReadSpace, E: DeviceKv, A>(
         &self,
         k: &mut Body,
-        chunk: &ChunkAt<S, E>,
+        chunk: &ChunkAt<S, E, A>,
         thread: Val<u32>,
     ) -> Vec<Val<u32>> {
         let (word, _) = self.word(thread);
@@ -236,6 +249,11 @@ impl ChunkPlan {
         (0..POSITIONS)
             .map(|i| at.plus(i64::from(i * self.words)).load_or(k, chunk.count.gt(i), E::NEGATIVE_ZEROS))
             .collect()
+    }
+
+    /// `1 / sqrt(head_dim)`.
+    pub(super) fn scale<A: DeviceFloat>(&self) -> Val<A> {
+        Val::from(A::ONE / A::from_f32(self.head_dim as f32).sqrt())
     }
 
     /// Scores of all heads to shared memory.
@@ -249,7 +267,7 @@ impl ChunkPlan {
         lane: Val<u32>,
         warp: Val<u32>,
     ) {
-        let scale = A::ONE / A::from_f32(self.head_dim as f32).sqrt();
+        let scale = self.scale::<A>();
         let (lanes, first) = (self.key_lanes(), self.first_key(lane, warp));
         let part = lane & (lanes - 1);
         let query = shared.queries.at(part * (4 * self.lane_groups));
@@ -273,7 +291,7 @@ impl ChunkPlan {
                 let position = first + (step + b * self.batch) * self.keys;
                 let holds: Pred = position.lt(count);
                 let holds = if (i + 1) * lanes <= all { holds } else { holds & which.lt(all) };
-                let score = A::product(score, Val::from(scale));
+                let score = A::product(score, scale);
                 shared.scores.at(head * POSITIONS + position).store_if(k, holds, score);
             }
         }
@@ -324,10 +342,11 @@ impl ChunkPlan {
 
     /// The chains over the values.
     #[track_caller]
-    fn outputs<E: DeviceKv, A: DeviceFloat>(
+    fn outputs<S: ReadSpace, E: DeviceKv, A: DeviceFloat>(
         &self,
         k: &mut Body,
         shared: &ChunkShared<A>,
+        chunk: &ChunkAt<S, E, A>,
         values: &[Val<u32>],
         to: &PartialAt<A>,
         thread: Val<u32>,
@@ -336,13 +355,24 @@ impl ChunkPlan {
         let heads = self.thread_heads();
         let weights = shared.weights.at(group * (POSITIONS * self.weight_stride()));
         let mut chains = vec![A::constant(0.0); (heads * E::PER_WORD) as usize];
-        for (i, &value) in (0..).zip(values) {
-            let value = E::widen::<A>(value);
-            let p = some(k, weights.plus(i * i64::from(self.weight_stride())), heads);
+        let mut next = |k: &mut Body, weights: Shared<A>, value: &[Val<A>]| {
+            let p = some(k, weights, heads);
             for (j, chain) in chains.iter_mut().enumerate() {
                 let (head, element) = (j / value.len(), j % value.len());
                 *chain = p[head].fma_rounded(value[element], *chain, Rounding::NearestEven);
             }
+        };
+        for (i, &value) in (0..).zip(values) {
+            next(k, weights.plus(i * i64::from(self.weight_stride())), &E::widen::<A>(value));
+        }
+        if let Some(newest) = &chunk.newest {
+            // The last in order. Without it, a negative zero meets some weight.
+            let at = newest.value.at(word.min(self.words - 1) * E::PER_WORD);
+            let zero = Val::from(A::from_f32(-0.0));
+            let value: Vec<Val<A>> =
+                (0..E::PER_WORD).map(|i| at.plus(i64::from(i)).load_or(k, newest.holds, zero)).collect();
+            let last = chunk.count.min(POSITIONS - 1);
+            next(k, weights.at(last * self.weight_stride()), &value);
         }
         let output = to.output.at(group * (heads * to.stride * self.head_dim) + word * E::PER_WORD);
         let store = |k: &mut Body| {

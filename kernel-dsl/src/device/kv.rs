@@ -17,6 +17,9 @@ pub trait DeviceKv: Scalar {
     /// Stores four f32 at a multiple of four elements.
     fn store4(k: &mut Body, at: Global<Self>, v: [Val<f32>; 4]);
 
+    /// What the cache gives back of an f32.
+    fn kept(v: Val<f32>) -> Val<f32>;
+
     /// The elements of a word, widened.
     fn widen<A: DeviceFloat>(word: Val<u32>) -> Vec<Val<A>>;
 }
@@ -29,6 +32,11 @@ impl DeviceKv for f32 {
     #[track_caller]
     fn store4(k: &mut Body, at: Global<f32>, v: [Val<f32>; 4]) {
         at.store_vec(k, v);
+    }
+
+    #[track_caller]
+    fn kept(v: Val<f32>) -> Val<f32> {
+        v
     }
 
     #[track_caller]
@@ -46,6 +54,11 @@ impl DeviceKv for f16 {
     fn store4(k: &mut Body, at: Global<f16>, v: [Val<f32>; 4]) {
         let [a, b, c, d] = v.map(|v| v.to_rn::<f16>());
         at.cast::<F16x2>().store_vec(k, [a.pair(b), c.pair(d)]);
+    }
+
+    #[track_caller]
+    fn kept(v: Val<f32>) -> Val<f32> {
+        v.to_rn::<f16>().to()
     }
 
     #[track_caller]

@@ -5,7 +5,9 @@ use ptxgen_builder::build::Scalar;
 
 use super::super::request::Resolved;
 use super::super::schedule::CatalogueError;
-use super::super::{AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k};
+use super::super::{
+    AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k, decode_attention,
+};
 use super::built::vector_bytes;
 use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
 use crate::device::DeviceKv;
@@ -34,6 +36,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         build: chunks::<f16>,
         ..ATTENTION
     },
+    Entry {
+        name: "decode-attention-kv-f32",
+        summary: "qk-norm-rope and attention of one token over an f32 cache, in one launch",
+        ..DECODE
+    },
+    Entry {
+        name: "decode-attention-kv-f16",
+        summary: "qk-norm-rope and attention of one token over an f16 cache, in one launch",
+        build: decode::<f16>,
+        ..DECODE
+    },
     Entry { name: "attention-combine", summary: "the chunks' results put together", ..COMBINE },
     Entry {
         name: "attention-combine-q8k",
@@ -57,6 +70,8 @@ const ATTENTION: Entry = Entry {
     stages: 0,
     build: chunks::<f32>,
 };
+
+const DECODE: Entry = Entry { stages: 1, build: decode::<f32>, ..ATTENTION };
 
 const COMBINE: Entry = Entry { stages: 1, build: combine, ..ATTENTION };
 
@@ -98,20 +113,35 @@ impl Resolved {
         })
     }
 
-    fn queries(&self) -> u64 {
+    /// Rows stand for query heads, blocks for splits.
+    fn attention_schedule(&self) -> AttentionSchedule {
+        let s = self.schedule;
+        let splits = s.blocks.unwrap_or(AttentionSchedule::default().splits);
+        AttentionSchedule { heads: s.rows, warps: s.warps, splits, tokens: 4 }
+    }
+
+    /// The parameters of `qk-norm-rope` up to the state.
+    pub(super) fn projected(&self) -> Vec<ParamSpec> {
+        let s = self.heads();
+        let row = u64::from(s.head_dim) * 4;
+        let all = u64::from(s.tokens) * u64::from(s.heads + 2 * s.kv_heads);
+        vec![
+            ParamSpec::read("qkv", Role::Activations(Act::F32), all * row),
+            ParamSpec::read("q_norm", Role::F32, row),
+            ParamSpec::read("k_norm", Role::F32, row),
+            ParamSpec::read("rope", Role::F32, row * u64::from(s.positions)),
+            self.state(),
+        ]
+    }
+
+    pub(super) fn queries(&self) -> u64 {
         let s = self.heads();
         u64::from(s.tokens) * u64::from(s.heads) * u64::from(s.head_dim)
     }
 }
 
 fn chunks<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
-    let (shape, s) = (r.heads(), r.schedule);
-    let schedule = AttentionSchedule {
-        heads: s.rows,
-        warps: s.warps,
-        splits: s.blocks.unwrap_or(AttentionSchedule::default().splits),
-        tokens: 4,
-    };
+    let (shape, schedule) = (r.heads(), r.attention_schedule());
     with_acc!(r.policy, |C| {
         let kernel = attention::<E, C>(entry.name, shape, schedule)?;
         let cache = r.cache::<E>(Access::In);
@@ -124,6 +154,19 @@ fn chunks<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
             sums,
             outputs,
         ];
+        Ok(Built::new(entry, r, kernel, r.queries() * u64::from(shape.positions), params))
+    })
+}
+
+fn decode<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let (shape, schedule) = (r.heads(), r.attention_schedule());
+    with_acc!(r.policy, |C| {
+        let kernel = decode_attention::<E, C>(entry.name, shape, schedule, r.eps)?;
+        let cache = r.cache::<E>(Access::InOut);
+        let mut params = r.projected();
+        params.push(ParamSpec { name: "keys", ..cache });
+        params.push(ParamSpec { name: "values", ..cache });
+        params.extend(r.partials(Access::Out));
         Ok(Built::new(entry, r, kernel, r.queries() * u64::from(shape.positions), params))
     })
 }

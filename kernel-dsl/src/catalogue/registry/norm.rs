@@ -83,19 +83,11 @@ fn quantized_norm(entry: &'static Entry, r: &Resolved) -> Result<Built, Catalogu
 fn heads_norm<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let shape = r.heads();
     let kernel = with_acc!(r.policy, |C| qk_norm_rope::<E, C>(entry.name, shape, r.eps))?;
-    let of_heads = |heads: u32| u64::from(shape.tokens) * u64::from(heads) * u64::from(shape.head_dim);
-    let row = u64::from(shape.head_dim) * 4;
-    let elements = of_heads(shape.heads + 2 * shape.kv_heads);
+    let elements = u64::from(shape.tokens) * u64::from(shape.heads + 2 * shape.kv_heads) * u64::from(shape.head_dim);
     let cache = r.cache::<E>(Access::InOut);
-    let params = vec![
-        ParamSpec::read("qkv", Role::Activations(Act::F32), elements * 4),
-        ParamSpec::read("q_norm", Role::F32, row),
-        ParamSpec::read("k_norm", Role::F32, row),
-        ParamSpec::read("rope", Role::F32, row * u64::from(shape.positions)),
-        r.state(),
-        ParamSpec::result("q", of_heads(shape.heads)),
-        ParamSpec { name: "keys", ..cache },
-        ParamSpec { name: "values", ..cache },
-    ];
+    let mut params = r.projected();
+    params.push(ParamSpec::result("q", r.queries()));
+    params.push(ParamSpec { name: "keys", ..cache });
+    params.push(ParamSpec { name: "values", ..cache });
     Ok(Built::new(entry, r, kernel, elements, params))
 }
