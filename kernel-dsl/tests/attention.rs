@@ -116,7 +116,7 @@ fn check<E: Stored, C: Accumulation>(case: &Case) {
         }
     }
 
-    let state = || [position, count].iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+    let state = || [position, count, 0, 0].iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
     let size = <C::Scalar as Scalar>::TY.bytes() as usize;
     let partials = shape.partials() as usize;
     let kernel = attention::<E, C>("attention", shape, schedule).unwrap();
@@ -181,7 +181,7 @@ fn check_decode<E: Stored, C: Accumulation>(case: &Case) {
     let seen = position.min(positions) as usize;
     let mut cache = || -> Vec<Vec<f32>> { (0..kv_heads).map(|_| fill(&mut rng, seen * hd, inputs)).collect() };
     let caches = [cache(), cache()].map(|c| stored::<E>(&c, shape));
-    let state: Vec<u8> = [position, 1].iter().flat_map(|w: &u32| w.to_le_bytes()).collect();
+    let state: Vec<u8> = [position, 1, 0, 0].iter().flat_map(|w: &u32| w.to_le_bytes()).collect();
     let size = <C::Scalar as Scalar>::TY.bytes() as usize;
     let partials = [2, hd].map(|n| vec![0x55u8; shape.partials() as usize * n * size]);
 

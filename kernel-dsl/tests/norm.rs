@@ -137,7 +137,7 @@ fn check_heads<E: Stored, C: Accumulation>(shape: AttentionShape, position: u32,
     }
 
     let kernel = qk_norm_rope::<E, C>("qk-norm-rope", shape, eps).unwrap();
-    let state = [position, count].iter().flat_map(|w| w.to_le_bytes()).collect();
+    let state = [position, count, 0, 0].iter().flat_map(|w| w.to_le_bytes()).collect();
     let data = [
         Data::In(to_bytes(&qkv)),
         Data::In(to_bytes(&norms[0])),

@@ -4,7 +4,7 @@ use ptxgen_builder::build::{Body, In, Kernel, Out, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 
 use super::schedule::{CatalogueError, Launchable, fits};
-use crate::device::{ChunkAt, ChunkPlan, DeviceKv, PartialAt, divisor};
+use crate::device::{ChunkAt, ChunkPlan, DeviceKv, PartialAt, divisor, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
 
@@ -112,8 +112,8 @@ impl AttentionSchedule {
 }
 
 /// The parameters: the queries, [tokens, heads, head_dim]; the layer's keys
-/// and values, both [kv_heads, positions, head_dim]; two words of state, the
-/// position of the first token and the number of tokens; for each token, query
+/// and values, both [kv_heads, positions, head_dim]; the
+/// [state](crate::device::pass) of the pass; for each token, query
 /// head and chunk its maximum and sum, and its output of `head_dim`.
 pub type AttentionArgs<E, A> = (In<f32>, In<E>, In<E>, In<u32>, Out<A>, Out<A>);
 
@@ -143,7 +143,7 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
         let kv_head = if sharing == plan.heads { k.block_y() } else { head / sharing };
         let shared = plan.shared::<C::Scalar>(k);
         // The activations are read from here on.
-        let first = state.load(k);
+        let first = pass::position(k, state);
         let one = |k: &mut Body, token: Val<u32>, chunk: Val<u32>| {
             // Positions of the chunk that the token sees.
             let seen = (first + token + 1).min(positions);
@@ -165,7 +165,7 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
             k.for_(split, end, splits, |k, chunk, _| one(k, Val::from(0), chunk));
         } else {
             let begin = k.block_z() * block_tokens;
-            let end = (begin + block_tokens).min(tokens).min(state.plus(1).load(k));
+            let end = (begin + block_tokens).min(pass::tokens(k, state, tokens));
             // Those of the last token.
             let seen = (first + end).min(positions);
             let last = (seen + (CHUNK as u32 - 1)) >> CHUNK.trailing_zeros();

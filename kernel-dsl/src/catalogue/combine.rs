@@ -5,7 +5,7 @@ use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
 use super::schedule::{CatalogueError, Launchable, fits};
-use crate::device::{Chunks, DeviceFloat, quantize_lanes_q8k, sum_parts};
+use crate::device::{Chunks, DeviceFloat, pass, quantize_lanes_q8k, sum_parts};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
@@ -79,7 +79,7 @@ impl Piece {
         let piece = k.block_x() * self.width;
         let first_head = piece / head_dim;
         // The activations are read from here on.
-        let last = (state.load(k) + token).min(positions - 1);
+        let last = (pass::position(k, state) + token).min(positions - 1);
         let chunks = Chunks { count: (last >> CHUNK.trailing_zeros()) + 1, most };
         let body = |k: &mut Body| {
             let (lane, warp) = (thread & 31, thread >> 5);
@@ -118,7 +118,7 @@ impl Piece {
         if tokens == 1 {
             body(k);
         } else {
-            let count = state.plus(1).load(k);
+            let count = pass::tokens(k, state, tokens);
             k.if_(token.lt(count), body);
         }
     }

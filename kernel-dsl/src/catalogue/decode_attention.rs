@@ -5,7 +5,7 @@ use ptxgen_builder::build::{In, InOut, Out, kernel};
 
 use super::attention::{AttentionSchedule, AttentionShape, unhurried};
 use super::schedule::{CatalogueError, Launchable, fits};
-use crate::device::{ChunkAt, ChunkPlan, DeviceKv, Newest, PartialAt, QkvAt, divisor};
+use crate::device::{ChunkAt, ChunkPlan, DeviceKv, Newest, PartialAt, QkvAt, divisor, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
 
@@ -44,7 +44,7 @@ pub fn decode_attention<E: DeviceKv, C: Accumulation>(
         let (thread, split) = (k.thread_x(), k.block_x());
         let head = k.block_y() * plan.heads;
         let kv_head = if sharing == plan.heads { k.block_y() } else { head / sharing };
-        let position = state.load(k);
+        let position = pass::position(k, state);
         let last = position >> CHUNK.trailing_zeros();
         k.if_(position.lt(positions) & split.le(last), |k| {
             let shared = plan.shared::<C::Scalar>(k);

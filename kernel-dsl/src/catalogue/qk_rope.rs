@@ -5,14 +5,13 @@ use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel}
 
 use super::attention::AttentionShape;
 use super::schedule::{CatalogueError, Launchable};
-use crate::device::{DeviceFloat, DeviceKv, HeadLanes, Turn};
+use crate::device::{DeviceFloat, DeviceKv, HeadLanes, Turn, pass};
 use crate::precision::Accumulation;
 
 /// The parameters: `qkv`, for each token its query, key and value heads as the
 /// projections gave them; the norms' weights of queries and keys (`head_dim`
-/// f32 each); the RoPE table, [positions, 2, head_dim / 2]; two words of state,
-/// the position of the first token and the number of tokens; the turned
-/// queries, [tokens, heads, head_dim]; the layer's keys and values, both
+/// f32 each); the RoPE table, [positions, 2, head_dim / 2]; the
+/// [state](crate::device::pass) of the pass; the turned queries, [tokens, heads, head_dim]; the layer's keys and values, both
 /// [kv_heads, positions, head_dim].
 pub type QkRopeArgs<E> = (In<f32>, In<f32>, In<f32>, In<f32>, In<u32>, Out<f32>, InOut<E>, InOut<E>);
 
@@ -41,10 +40,10 @@ pub fn qk_norm_rope<E: DeviceKv, C: Accumulation>(
         let lane = thread & 31;
         let head = k.block_x() * WARPS + (thread >> 5);
         // The activations are read from here on.
-        let position = state.load(k) + token;
+        let position = pass::position(k, state) + token;
         let mut here = position.lt(positions);
         if tokens > 1 {
-            here = here & token.lt(state.plus(1).load(k));
+            here = here & token.lt(pass::tokens(k, state, tokens));
         }
         if !all.is_multiple_of(WARPS) {
             here = here & head.lt(all);

@@ -12,6 +12,12 @@ pub const CHOSEN: u32 = 2;
 /// Words of a state; the last one is not used.
 pub const STATE_WORDS: u32 = 4;
 
+/// The position of the pass's first token.
+#[track_caller]
+pub fn position<S: ReadSpace>(k: &mut Body, state: Ptr<S, u32>) -> Val<u32> {
+    state.plus(i64::from(POSITION)).load(k)
+}
+
 /// Tokens of the pass, in a kernel made for at most `most`. One made for a single token does not
 /// ask: it always has that one.
 #[track_caller]

@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::built::vector_bytes;
 use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
-use crate::device::DeviceKv;
+use crate::device::{DeviceKv, pass};
 use crate::precision::{Acc, Act};
 
 /// Qwen3-30B-A3B's heads.
@@ -90,11 +90,10 @@ impl Resolved {
         ParamSpec { name: "", access, role, bytes: elements * u64::from(E::TY.bytes()) }
     }
 
-    /// The first position and the number of tokens; for trials, those of a pass
-    /// that fills the cache.
-    pub(super) fn state(&self) -> ParamSpec {
+    /// The state of a pass; for trials, of one that fills the cache.
+    pub(super) fn last_pass(&self) -> ParamSpec {
         let s = self.heads();
-        ParamSpec::words("state", Words::Is(s.positions.saturating_sub(s.tokens)), 2)
+        ParamSpec::words("state", Words::Is(s.positions.saturating_sub(s.tokens)), pass::STATE_WORDS)
     }
 
     /// The sums and the outputs of chunks.
@@ -130,7 +129,7 @@ impl Resolved {
             ParamSpec::read("q_norm", Role::F32, row),
             ParamSpec::read("k_norm", Role::F32, row),
             ParamSpec::read("rope", Role::F32, row * u64::from(s.positions)),
-            self.state(),
+            self.last_pass(),
         ]
     }
 
@@ -150,7 +149,7 @@ fn chunks<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
             ParamSpec::read("q", Role::Activations(Act::F32), r.queries() * 4),
             ParamSpec { name: "keys", ..cache },
             ParamSpec { name: "values", ..cache },
-            r.state(),
+            r.last_pass(),
             sums,
             outputs,
         ];
@@ -174,7 +173,7 @@ fn decode<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
 impl Resolved {
     fn combine_params(&self) -> Vec<ParamSpec> {
         let [sums, outputs] = self.partials(Access::In);
-        vec![sums, outputs, self.state(), ParamSpec::result("y", self.queries())]
+        vec![sums, outputs, self.last_pass(), ParamSpec::result("y", self.queries())]
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..EMBEDDING
     },
     Entry {
-        name: "embedding-q8-0",
+        name: "embedding-q8_0",
         summary: "rows of a Q8_0 table as f32",
         build: rows_of::<Q8_0<'static>>,
         ..EMBEDDING
