@@ -5,7 +5,7 @@ mod support;
 use proptest::prelude::*;
 use ptxgen_builder::interp::{Options, WarpOrder};
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::catalogue::{CatalogueError, Schedule, Shape, gemv};
+use ptxgen_dsl::catalogue::{CatalogueError, How, Schedule, Shape, Store, gemv};
 use ptxgen_dsl::device::{DeviceActivation, DeviceFormat};
 use ptxgen_dsl::format::{Q4K, Q6K, Q8KPlanar, SUPERBLOCK, TensorType};
 use ptxgen_dsl::precision::{AccF32, AccF64, Accumulation, Act, ActF32, ActQ8K};
@@ -44,7 +44,7 @@ fn check<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     let kernel = std::iter::from_fn(|| {
         let schedule = fitting?;
         fitting = schedule.smaller();
-        Some(gemv::<F, X, C>(name, shape, schedule, target))
+        Some(gemv::<F, X, C, Store>(name, shape, How::new(schedule, target)))
     })
     .find(|made| !matches!(made, Err(CatalogueError::SharedMemory { .. })));
     let kernel = kernel.expect("the smallest schedule fits").unwrap();

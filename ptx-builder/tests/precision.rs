@@ -194,25 +194,32 @@ fn approximate_functions_behind_a_sum_in_f64() {
     let text = changed(
         Q8K_F64,
         "st.global.f32 [%rd2], %f2;",
-        "mul.rn.f32 %f3, %f2, 0f3FB8AA3B; ex2.approx.f32 %f4, %f3; add.rn.f32 %f5, %f4, 0f3F800000; st.global.f32 [%rd2], %f5;",
+        "cvt.f64.f32 %fd9, %f2; mul.rn.f64 %fd10, %fd9, 0d3FF0000000000000; cvt.rn.f32.f64 %f3, %fd10; \
+         ex2.approx.f32 %f4, %f3; cvt.f64.f32 %fd11, %f4; add.rn.f64 %fd9, %fd11, 0d3FF0000000000000; \
+         cvt.rn.f32.f64 %f5, %fd9; st.global.f32 [%rd2], %f5;",
     );
+    // The sum and the function are a stage each; the function's argument is none.
     let approximate = Requirements { allow_approximate: true, stages: Some(2), ..q8k_f64() };
     hold(&text, &approximate).unwrap_or_else(|v| panic!("{}", v[0]));
-    use PolicyRule::{Approximate, NarrowArithmetic};
-    let expected = [
-        (NarrowArithmetic, "add.rn.f32"),
-        (NarrowArithmetic, "mul.rn.f32"),
-        (NarrowArithmetic, "ex2.approx"),
-        (Approximate, "ex2.approx"),
-    ];
-    breaks(&text, &q8k_f64(), &expected);
+    use PolicyRule::{Approximate, NarrowArithmetic, RoundingCount};
+    breaks(&text, &Requirements { stages: Some(3), ..approximate.clone() }, &[(RoundingCount, "cvt.rn.f32.f64 %f5")]);
+    let exact = Requirements { stages: Some(2), ..q8k_f64() };
+    breaks(&text, &exact, &[(NarrowArithmetic, "ex2.approx"), (Approximate, "ex2.approx")]);
+    // Nor are approximate functions an excuse for f32 around them.
+    let around = changed(
+        &text,
+        "add.rn.f64 %fd9, %fd11, 0d3FF0000000000000;",
+        "add.rn.f32 %f6, %f4, 0f3F800000; cvt.f64.f32 %fd9, %f6;",
+    );
+    breaks(&around, &approximate, &[(NarrowArithmetic, "add.rn.f32 %f6")]);
     // Approximate functions are no excuse for the sum before them.
     let sum = changed(
         &text,
         "add.rn.f64 %fd6, %fd0, %fd5;",
         "cvt.rn.f32.f64 %f6, %fd0; cvt.rn.f32.f64 %f7, %fd5; add.rn.f32 %f1, %f6, %f7; cvt.f64.f32 %fd6, %f1;",
     );
-    breaks(&sum, &approximate, &[(NarrowArithmetic, "add.rn.f32 %f1")]);
+    let rules = [(NarrowArithmetic, "add.rn.f32 %f1"), (RoundingCount, "cvt.rn.f32.f64 %f5")];
+    breaks(&sum, &approximate, &rules);
 }
 
 #[test]

@@ -95,6 +95,10 @@ pub struct Size {
     /// Positions that a KV cache or a table has room for
     #[arg(long, value_name = "N")]
     positions: Option<u32>,
+    /// Write for programmatic dependent launch, from sm_90 on: request weights, then wait for the
+    /// kernel before
+    #[arg(long)]
+    pdl: bool,
     /// Architecture to write for: 75, 80, 90 ..
     #[arg(long, value_name = "SM", default_value = "75")]
     pub sm: Target,
@@ -107,7 +111,7 @@ impl Size {
         let &Size { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions, .. } = self;
         let asked = Dims { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions };
         let asked = if all { asked.within(entry.dims) } else { asked };
-        Request { dims: asked.or(request.dims), ..request }
+        Request { dims: asked.or(request.dims), pdl: self.pdl, ..request }
     }
 }
 

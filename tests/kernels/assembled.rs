@@ -23,7 +23,7 @@ fn on_every_target_without_spills() {
     let next = AtomicUsize::new(0);
     let assemble = || {
         while let Some(&(entry, policy, target)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let built = entry.build(&Request::new(policy, target)).unwrap();
+            let built = entry.build(&Request { pdl: true, ..Request::new(policy, target) }).unwrap();
             let text = print(&built.finish().unwrap(), &PrintOptions::default());
             let title = built.title();
             let report = ptxas.assemble(&text, target).unwrap_or_else(|e| panic!("{title}: {e}"));

@@ -130,7 +130,10 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "one rounding, of what is stored",
-        applies: |c| c.is(None, Some(Acc::F64), Some(Math::Exact)) && (c.is_one_of(GEMV) || c.is_one_of(&["swiglu"])),
+        applies: |c| {
+            let once = c.built.entry.stages == 1 && (c.is_one_of(GEMV) || c.is_one_of(&["swiglu"]));
+            c.is(None, Some(Acc::F64), Some(Math::Exact)) && once
+        },
         script: r"
             regex: S=\s+
             regex: F=%f\d+
@@ -144,7 +147,9 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "both products of gate and up are rounded, then SwiGLU",
-        applies: |c| c.is(None, Some(Acc::F64), Some(Math::Exact)) && c.is_one_of(&["fused-gate-up-swiglu"]),
+        applies: |c| {
+            c.is(None, Some(Acc::F64), Some(Math::Exact)) && c.is_one_of(&["fused-gate-up-swiglu", "experts-gate-up"])
+        },
         script: r"
             regex: S=\s+
             regex: F=%f\d+
@@ -159,7 +164,7 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "each expert's product is rounded, then the sum",
-        applies: |c| c.is(None, Some(Acc::F64), None) && c.is_one_of(&["moe-down"]),
+        applies: |c| c.is(None, Some(Acc::F64), None) && c.is_one_of(&["moe-down"]) && c.built.entry.stages == 2,
         script: r"
             regex: S=\s+
             regex: F=%f\d+

@@ -1,11 +1,10 @@
 //! `fused-gate-up-swiglu`: both projections and SwiGLU of a token's experts.
 
 use ptxgen_builder::build::{In, Out, Val, kernel};
-use ptxgen_builder::target::Target;
 
-use super::matrix::{Here, Tiles};
-use super::schedule::{CatalogueError, Launchable, Plan, Schedule, Shape, fits};
-use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, row_sums, stream_tiles, swiglu_approx, swiglu_exact};
+use super::matrix::{Here, Memory, Tiles, Work, streamed};
+use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits};
+use crate::device::{DeviceActivation, DeviceExp, DeviceFormat, fresh, inputs_ready, swiglu_approx, swiglu_exact};
 use crate::precision::{Accumulation, Math};
 
 /// Experts of a layer and how many a token uses.
@@ -33,68 +32,57 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     shape: Shape,
     experts: Experts,
     math: Math,
-    schedule: Schedule,
-    target: Target,
+    how: How,
 ) -> Result<Launchable<GateUpArgs<X>>, CatalogueError> {
-    let plan = Plan::new::<F>(name, shape, schedule, target)?;
-    let entry = format!(
-        "{}_{}_{}_{math}_{}x{}_{}of{}",
-        name.replace('-', "_"),
-        X::ACT,
-        C::ACC,
-        shape.rows,
-        shape.cols,
-        experts.used,
-        experts.count
-    );
-    let grid = plan.grid();
-    let kernel = kernel::<GateUpArgs<X>>(&entry, ["gate", "up", "x", "ids", "h"], |k, (gate, up, x, ids, h)| {
-        let here = Here::new(k, &plan);
-        let place = plan.groups.place(here.lane);
+    let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?;
+    let entry = expert_entry_name::<X, C>(name, Some(math), shape, experts);
+    let names = ["gate", "up", "x", "ids", "h"];
+    let kernel = kernel::<GateUpArgs<X>>(&entry, names, |k, (gate, up, x, ids, h)| {
+        let memory = Memory::<C::Scalar>::new(k, &[&plan]);
+        let block = k.block_x();
+        let work = Work::new(&plan, Here::new(k, &plan), memory, block);
+        // The router before this kernel chooses the weights.
+        inputs_ready(k, plan.pdl);
         let rank = k.block_y();
-        let expert = ids.at(rank).load(k).named("expert");
-        let matrices = [gate, up].map(|w| Tiles::new(&plan, shape, w, (Some(expert), experts.count)));
-        let x = X::prepare::<F, C::Scalar>(k, x, shape.cols, here.threads, place.lane);
-        let half = matrices[0].staged.slot_bytes();
-        let (slots, slot_bytes) = (plan.slots(), 2 * half);
-        let ring = k.shared::<u8>(plan.schedule.warps * slots * slot_bytes);
-        let ring = ring.byte_at(here.warp * (slots * slot_bytes));
-        let first = k.block_x() * plan.schedule.warps + here.warp;
-        stream_tiles(
+        let expert = fresh(ids).at(rank).load(k);
+        let matrices = [gate, up].map(|w| Tiles::one_of(&plan, w, expert, experts.count));
+        let h = h.at(rank * shape.rows);
+        streamed::<F, X, C::Scalar>(
             k,
-            plan.mode,
-            ring,
-            (slots, slot_bytes),
-            (first, plan.tiles.into(), (grid * plan.schedule.warps).into()),
-            |k, tile, slot| {
-                for (i, m) in matrices.iter().enumerate() {
-                    let slot = slot.plus_bytes(i as i64 * i64::from(half));
-                    m.staged.copy(k, plan.mode, m.source(tile), slot, here.lane);
-                }
-            },
-            |k, tile, slot| {
-                let lane_rows = plan.schedule.rows * plan.row_bytes;
-                let rows = (plan.schedule.rows, plan.row_bytes);
-                let mut sums = matrices.iter().enumerate().map(|(i, m)| {
-                    let slot = slot.plus_bytes(i as i64 * i64::from(half));
-                    let address = m.staged.first_byte(&m.source(tile), slot) + place.row * lane_rows;
-                    row_sums::<F, X, C::Scalar>(k, &plan.groups, &place, &x, address, rows)
-                });
-                let (gates, ups) = (sums.next().unwrap_or_default(), sums.next().unwrap_or_default());
-                drop(sums);
-                let row = tile * plan.rows_per_tile + place.row * plan.schedule.rows;
-                let leader = (here.lane & (32 / plan.groups.rows() - 1)).eq(0);
-                for (i, (g, u)) in gates.into_iter().zip(ups).enumerate() {
-                    let (g, u) = (DeviceFloat::narrow(g), DeviceFloat::narrow(u));
-                    let value: Val<f32> = match math {
-                        Math::Exact => swiglu_exact::<C::Scalar>(g, u),
-                        Math::Approx => swiglu_approx(g, u),
-                    };
-                    let row = row + i as u32;
-                    h.at(rank * shape.rows + row).store_if(k, leader & row.lt(shape.rows), value);
+            &work,
+            &matrices,
+            |_| fresh(x),
+            |k, tile, sums| {
+                let values = swiglu::<C::Scalar>(math, &work.own(&sums[0]), &work.own(&sums[1]));
+                for ((row, writes), value) in work.rows(tile).into_iter().zip(values) {
+                    h.at(row).store_if(k, writes, value);
                 }
             },
         );
     });
-    fits(name, Launchable::new(kernel, [grid, experts.used, 1], plan.threads()))
+    fits(name, Launchable::new(kernel, [plan.grid(), experts.used, 1], plan.threads()))
+}
+
+/// SwiGLU of two projections, each rounded to f32 first.
+#[track_caller]
+pub(super) fn swiglu<A: DeviceExp>(math: Math, gates: &[Val<A>], ups: &[Val<A>]) -> Vec<Val<f32>> {
+    let each = gates.iter().zip(ups).map(|(&g, &u)| {
+        let (g, u) = (A::narrow(g), A::narrow(u));
+        match math {
+            Math::Exact => swiglu_exact::<A>(g, u),
+            Math::Approx => swiglu_approx::<A>(g, u),
+        }
+    });
+    each.collect()
+}
+
+pub(super) fn expert_entry_name<X: DeviceActivation, C: Accumulation>(
+    name: &str,
+    math: Option<Math>,
+    shape: Shape,
+    Experts { count, used }: Experts,
+) -> String {
+    let math = math.map_or(String::new(), |m| format!("_{m}"));
+    let (name, Shape { rows, cols }) = (name.replace('-', "_"), shape);
+    format!("{name}_{}_{}{math}_{rows}x{cols}_{used}of{count}", X::ACT, C::ACC)
 }

@@ -1,66 +1,102 @@
-//! `q4k-gemv` and `q6k-gemv`: a quantized matrix times a vector.
+//! `q4k-gemv` and `q6k-gemv`: a quantized matrix times a vector, or several.
 
-use ptxgen_builder::build::{In, Out, kernel};
-use ptxgen_builder::target::Target;
+use ptxgen_builder::build::{Body, Global, In, Val, kernel};
 
-use super::matrix::{Here, Tiles};
-use super::schedule::{CatalogueError, Launchable, Plan, Schedule, Shape, fits};
-use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, row_sums, stream_tiles};
-use crate::precision::Accumulation;
+use super::matrix::{Epilogue, Here, Memory, Tiles, Work, finish, resident, streamed};
+use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits};
+use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready, pass};
+use crate::format::Q8KPlanar;
+use crate::precision::{Accumulation, Act};
 
 /// The parameters: the matrix (blocks of its format, row by row), the vector
-/// (f32, or the bytes of a [`Q8KPlanar`](crate::format::Q8KPlanar) vector), the
-/// result (f32, one a row).
-pub type GemvArgs<X> = (In<u8>, In<<X as DeviceActivation>::Element>, Out<f32>);
+/// (f32, or the bytes of a [`Q8KPlanar`] vector), the result (f32, one a row).
+pub type GemvArgs<X, E> = (In<u8>, In<<X as DeviceActivation>::Element>, <E as Epilogue>::Buffer);
 
-/// `y = W x` by the contract's "Matrix times vector". A warp takes tiles of
-/// rows in turn.
+/// The parameters: the matrix, the vectors one behind the other, the [pass]
+/// (at most as many tokens as the kernel is made for), the results (f32, `rows`
+/// for each vector).
+pub type GemvBatchArgs<X, E> = (In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, <E as Epilogue>::Buffer);
+
+/// `y = W x` by the contract's "Matrix times vector", or with
+/// [`Add`](super::Add) `y = y + W x`. A warp takes tiles of rows in turn.
 ///
 /// # Errors
 /// For shapes and schedules that the kernel is not made for.
-pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
     name: &'static str,
     shape: Shape,
-    schedule: Schedule,
-    target: Target,
-) -> Result<Launchable<GemvArgs<X>>, CatalogueError> {
-    let plan = Plan::new::<F>(name, shape, schedule, target)?;
-    let entry = format!("{}_{}_{}_{}x{}", name.replace('-', "_"), X::ACT, C::ACC, shape.rows, shape.cols);
-    let grid = plan.grid();
-    let kernel = kernel::<GemvArgs<X>>(&entry, ["w", "x", "y"], |k, (w, x, y)| {
-        let here = Here::new(k, &plan);
-        let place = plan.groups.place(here.lane);
-        let tiles = Tiles::new(&plan, shape, w, (None, 1));
-        let x = X::prepare::<F, C::Scalar>(k, x, shape.cols, here.threads, place.lane);
-        let (slots, slot_bytes) = (plan.slots(), tiles.staged.slot_bytes());
-        let ring = k.shared::<u8>(plan.schedule.warps * slots * slot_bytes);
-        let ring = ring.byte_at(here.warp * (slots * slot_bytes));
-        let first = k.block_x() * plan.schedule.warps + here.warp;
-        stream_tiles(
-            k,
-            plan.mode,
-            ring,
-            (slots, slot_bytes),
-            (first, plan.tiles.into(), (grid * plan.schedule.warps).into()),
-            |k, tile, slot| tiles.staged.copy(k, plan.mode, tiles.source(tile), slot, here.lane),
-            |k, tile, slot| {
-                let lane_rows = plan.schedule.rows * plan.row_bytes;
-                let address = tiles.staged.first_byte(&tiles.source(tile), slot) + place.row * lane_rows;
-                let rows = (plan.schedule.rows, plan.row_bytes);
-                let sums = row_sums::<F, X, C::Scalar>(k, &plan.groups, &place, &x, address, rows);
-                let row = tile * plan.rows_per_tile + place.row * plan.schedule.rows;
-                let leader = (here.lane & (32 / plan.groups.rows() - 1)).eq(0);
-                for (i, sum) in sums.into_iter().enumerate() {
-                    let row = row + i as u32;
-                    let writes = if shape.rows.is_multiple_of(plan.rows_per_tile) {
-                        leader
-                    } else {
-                        leader & row.lt(shape.rows)
-                    };
-                    y.at(row).store_if(k, writes, DeviceFloat::narrow(sum));
-                }
-            },
-        );
+    how: How,
+) -> Result<Launchable<GemvArgs<X, E>>, CatalogueError> {
+    let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?;
+    let kernel = kernel::<GemvArgs<X, E>>(&entry_name::<X, C>(name, shape), ["w", "x", "y"], |k, (w, x, y)| {
+        let memory = Memory::<C::Scalar>::new(k, &[&plan]);
+        let block = k.block_x();
+        let work = Work::new(&plan, Here::new(k, &plan), memory, block);
+        let ready = |k: &mut Body| {
+            inputs_ready(k, plan.pdl);
+            fresh(x)
+        };
+        streamed::<F, X, C::Scalar>(k, &work, &[Tiles::whole(&plan, w)], ready, |k, tile, sums| {
+            for ((row, writes), sum) in work.rows(tile).into_iter().zip(work.own(&sums[0])) {
+                finish::<E, _>(k, y.at(row), writes, sum);
+            }
+        });
     });
-    fits(name, Launchable::new(kernel, [grid, 1, 1], plan.threads()))
+    fits(name, Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads()))
+}
+
+/// The same for up to `tokens` vectors, each weight read once: a warp keeps its
+/// tile. The bits are those of [`gemv`] for each vector.
+///
+/// # Errors
+/// For shapes and schedules that the kernel is not made for.
+pub fn gemv_batch<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
+    name: &'static str,
+    shape: Shape,
+    tokens: u32,
+    how: How,
+) -> Result<Launchable<GemvBatchArgs<X, E>>, CatalogueError> {
+    check_tokens(name, tokens)?;
+    let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?.resident();
+    let entry = format!("{}_t{tokens}", entry_name::<X, C>(name, shape));
+    let kernel = kernel::<GemvBatchArgs<X, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
+        let memory = Memory::<C::Scalar>::new(k, &[&plan]);
+        let block = k.block_x();
+        let work = Work::new(&plan, Here::new(k, &plan), memory, block);
+        let ready = |k: &mut Body| {
+            inputs_ready(k, plan.pdl);
+            (Val::from(0u32).copied(), pass::tokens(k, fresh(state), tokens))
+        };
+        let vector = |_: &mut Body, token| (token, nth_vector::<X>(fresh(x), token, shape.cols));
+        resident::<F, X, C::Scalar>(k, &work, &[Tiles::whole(&plan, w)], ready, vector, |k, token, rows, sums| {
+            let y = y.at(token * shape.rows);
+            for ((row, writes), sum) in rows.into_iter().zip(work.own(&sums[0])) {
+                finish::<E, _>(k, y.at(row), writes, sum);
+            }
+        });
+    });
+    fits(name, Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads()))
+}
+
+fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape: Shape) -> String {
+    format!("{}_{}_{}_{}x{}", name.replace('-', "_"), X::ACT, C::ACC, shape.rows, shape.cols)
+}
+
+/// The most tokens of a pass.
+pub(super) fn check_tokens(kernel: &'static str, tokens: u32) -> Result<(), CatalogueError> {
+    if !(1..=1 << 16).contains(&tokens) {
+        let (found, expected) = (tokens.into(), "1 to 65,536");
+        return Err(CatalogueError::Shape { kernel, dimension: "tokens", found, expected });
+    }
+    Ok(())
+}
+
+/// One of several vectors that lie one behind the other.
+#[track_caller]
+pub(super) fn nth_vector<X: DeviceActivation>(x: Global<X::Element>, n: Val<u32>, cols: u32) -> Global<X::Element> {
+    let bytes = match X::ACT {
+        Act::F32 => cols * 4,
+        Act::Q8K => Q8KPlanar::new(cols as usize).bytes() as u32,
+    };
+    Global::from_address(n.mad_wide(bytes, x.address()))
 }

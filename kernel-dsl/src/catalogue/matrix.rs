@@ -1,9 +1,12 @@
-//! What the matrix kernels have in common: tiles of rows, streamed and summed.
+//! What the matrix kernels have in common: tiles of rows, streamed or kept,
+//! their sums, and who writes them.
 
-use ptxgen_builder::build::{Body, ReadOnly, Val};
+use ptxgen_builder::build::{Arg, Body, Global, InOut, Out, Pred, ReadOnly, Shared, Val};
 
-use super::schedule::{Plan, Shape};
-use crate::device::{StagedTile, Threads, TileSource};
+use super::schedule::Plan;
+use crate::device::{
+    DeviceActivation, DeviceFloat, DeviceFormat, Group, Threads, TileSource, TileStream, residual, row_sums,
+};
 
 /// A thread's place in a block.
 #[derive(Clone, Copy)]
@@ -28,50 +31,274 @@ impl Here {
 /// The rows of a matrix (or of one expert's matrix) as tiles.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
-    pub staged: StagedTile,
     base: ReadOnly<u8>,
     /// Bytes from the tensor's start to the matrix.
     matrix: Val<u64>,
     /// Bytes of the whole tensor.
     tensor_bytes: u64,
-    tile_bytes: u32,
-    /// Whether a tile may reach beyond the tensor.
-    ragged: bool,
 }
 
 impl Tiles {
-    /// The tiles of matrix `index` of the `matrices` in a tensor.
+    /// The only matrix of a tensor.
     #[track_caller]
-    pub(super) fn new(
-        plan: &Plan,
-        shape: Shape,
-        base: ReadOnly<u8>,
-        (index, matrices): (Option<Val<u32>>, u32),
-    ) -> Tiles {
-        let bytes = u64::from(shape.rows) * u64::from(plan.row_bytes);
-        let aligned = bytes.is_multiple_of(16) && plan.tile_bytes.is_multiple_of(16);
-        let matrix = match index {
-            None => Val::from(0u64),
-            Some(i) => i.to::<u64>() * bytes,
-        };
-        Tiles {
-            staged: StagedTile { bytes: plan.tile_bytes, aligned },
-            base,
-            matrix,
-            tensor_bytes: bytes * u64::from(matrices),
-            tile_bytes: plan.tile_bytes,
-            ragged: !aligned || !shape.rows.is_multiple_of(plan.rows_per_tile),
-        }
+    pub(super) fn whole(plan: &Plan, base: ReadOnly<u8>) -> Tiles {
+        Tiles { base, matrix: Val::from(0u64), tensor_bytes: plan.matrix_bytes() }
+    }
+
+    /// Matrix `index` of the `count` in a tensor.
+    #[track_caller]
+    pub(super) fn one_of(plan: &Plan, base: ReadOnly<u8>, index: Val<u32>, count: u32) -> Tiles {
+        let bytes = plan.matrix_bytes();
+        Tiles { base, matrix: index.to::<u64>() * bytes, tensor_bytes: bytes * u64::from(count) }
     }
 
     /// Where tile `tile` lies.
     #[track_caller]
-    pub(super) fn source(&self, tile: Val<u32>) -> TileSource {
-        let offset = self.matrix + tile.mul_wide(self.tile_bytes);
-        let available = self.ragged.then(|| {
+    fn source(&self, plan: &Plan, tile: Val<u32>) -> TileSource {
+        let bytes = plan.tile.bytes;
+        let offset = self.matrix + tile.mul_wide(bytes);
+        // Where a tile may reach beyond the tensor.
+        let available = (!plan.tile.aligned || plan.is_ragged()).then(|| {
             let left = Val::from(self.tensor_bytes).copied() - offset;
-            left.min(u64::from(self.tile_bytes)).to::<u32>()
+            left.min(u64::from(bytes)).to::<u32>()
         });
         TileSource { base: self.base, offset, available }
     }
+}
+
+impl Plan {
+    fn matrix_bytes(&self) -> u64 {
+        u64::from(self.shape.rows) * u64::from(self.row_bytes)
+    }
+
+    /// Whether the last tile has fewer rows.
+    fn is_ragged(&self) -> bool {
+        !self.shape.rows.is_multiple_of(self.rows_per_tile)
+    }
+}
+
+/// Shared memory of a block, for one product after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Memory<A> {
+    rings: Shared<u8>,
+    staging: Option<Shared<A>>,
+}
+
+impl<A: DeviceFloat> Memory<A> {
+    /// Enough for each of these products.
+    #[track_caller]
+    pub(super) fn new(k: &mut Body, plans: &[&Plan]) -> Memory<A> {
+        let most = |f: fn(&Plan) -> u32| plans.iter().map(|p| f(p)).max().unwrap_or(0);
+        let staging = most(|p| p.staging);
+        Memory {
+            rings: k.shared(most(|p| p.schedule.warps * p.ring_bytes())),
+            staging: (staging > 0).then(|| k.shared(staging / A::TY.bytes())),
+        }
+    }
+}
+
+/// A warp's part of a product.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'p, A> {
+    pub plan: &'p Plan,
+    pub here: Here,
+    pub place: Group,
+    /// The block, among those of the product.
+    pub block: Val<u32>,
+    ring: Val<u32>,
+    staging: Option<Shared<A>>,
+}
+
+impl<'p, A: DeviceFloat> Work<'p, A> {
+    #[track_caller]
+    pub(super) fn new(plan: &'p Plan, here: Here, memory: Memory<A>, block: Val<u32>) -> Self {
+        Work {
+            plan,
+            here,
+            place: plan.groups.place(here.lane),
+            block,
+            ring: memory.rings.byte_at(here.warp * plan.ring_bytes()).address(),
+            staging: memory.staging.filter(|_| plan.staging > 0),
+        }
+    }
+
+    /// The warp's first tile.
+    #[track_caller]
+    pub(super) fn first_tile(&self) -> Val<u32> {
+        self.block * self.plan.schedule.warps + self.here.warp
+    }
+
+    /// The stream of what `first`, `end` and `step` count, through the warp's ring.
+    pub(super) fn stream(&self, (first, end, step): (Val<u32>, Val<u32>, Val<u32>)) -> TileStream {
+        let &Plan { mode, slots, .. } = self.plan;
+        TileStream { mode, ring: self.ring, slots, slot_bytes: self.plan.slot_bytes(), first, end, step }
+    }
+
+    /// Starts copying a tile of each matrix to a slot.
+    #[track_caller]
+    pub(super) fn copy(&self, k: &mut Body, matrices: &[Tiles], tile: Val<u32>, slot: Shared<u8>) {
+        let staged = self.plan.tile;
+        for (i, m) in matrices.iter().enumerate() {
+            let slot = slot.plus_bytes(i as i64 * i64::from(staged.slot_bytes()));
+            staged.copy(k, self.plan.mode, m.source(self.plan, tile), slot, self.here.lane);
+        }
+    }
+
+    /// Makes a vector of activations ready, with the whole block.
+    #[track_caller]
+    pub(super) fn prepare<F: DeviceFormat, X: DeviceActivation>(
+        &self,
+        k: &mut Body,
+        x: Global<X::Element>,
+    ) -> X::Vector<A> {
+        X::prepare::<F, A>(k, x, self.staging, self.plan.shape.cols, self.here.threads, self.place.lane)
+    }
+
+    /// The sums of a slot's rows, for each matrix.
+    #[track_caller]
+    pub(super) fn sums<F: DeviceFormat, X: DeviceActivation>(
+        &self,
+        k: &mut Body,
+        matrices: &[Tiles],
+        (tile, slot): (Val<u32>, Shared<u8>),
+        x: &X::Vector<A>,
+    ) -> Vec<Vec<Val<A>>> {
+        let plan = self.plan;
+        let lane_rows = self.place.row * (plan.schedule.rows * plan.row_bytes);
+        let rows = (plan.schedule.rows, plan.row_bytes);
+        let each = matrices.iter().enumerate().map(|(i, m)| {
+            let slot = slot.plus_bytes(i as i64 * i64::from(plan.tile.slot_bytes()));
+            let address = plan.tile.first_byte(&m.source(plan, tile), slot) + lane_rows;
+            row_sums::<F, X, A>(k, &plan.groups, &self.place, x, address, rows)
+        });
+        each.collect()
+    }
+
+    /// Lanes that share a row.
+    fn sharing(&self) -> u32 {
+        32 / self.plan.groups.rows()
+    }
+
+    /// The values of the rows that this lane writes, of those of its group's
+    /// rows, which all lanes of the group have.
+    #[track_caller]
+    pub(super) fn own<T: ptxgen_builder::build::Scalar>(&self, values: &[Val<T>]) -> Vec<Val<T>> {
+        let lane = self.here.lane & (self.sharing() - 1);
+        let each = values.chunks(self.sharing() as usize).map(|chunk| {
+            let others = (1..).zip(&chunk[1..]);
+            others.fold(chunk[0], |mine, (i, v)| v.select(lane.eq(i), mine))
+        });
+        each.collect()
+    }
+
+    /// The rows of a tile that this lane writes, and whether it does, for each
+    /// value of [`own`](Self::own).
+    #[track_caller]
+    pub(super) fn rows(&self, tile: Val<u32>) -> Vec<(Val<u32>, Pred)> {
+        let (plan, sharing) = (self.plan, self.sharing());
+        let lane = self.here.lane & (sharing - 1);
+        let first = tile * plan.rows_per_tile + self.place.row * plan.schedule.rows + lane;
+        let each = (0..plan.schedule.rows).step_by(sharing as usize).map(|base| {
+            let row = first + base;
+            let own = lane.lt(plan.schedule.rows - base);
+            (row, if plan.is_ragged() { own & row.lt(plan.shape.rows) } else { own })
+        });
+        each.collect()
+    }
+}
+
+/// The product of a vector: a warp takes tiles in turn. Their first copies are
+/// requested before `ready` gives the vector; `write` gets each tile's sums.
+#[track_caller]
+pub(super) fn streamed<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
+    k: &mut Body,
+    w: &Work<'_, A>,
+    matrices: &[Tiles],
+    ready: impl FnOnce(&mut Body) -> Global<X::Element>,
+    write: impl FnOnce(&mut Body, Val<u32>, Vec<Vec<Val<A>>>),
+) {
+    let plan = w.plan;
+    let stream = w.stream((w.first_tile(), plan.tiles.into(), (plan.grid() * plan.schedule.warps).into()));
+    let mut issue = |k: &mut Body, tile: Val<u32>, slot: Shared<u8>| w.copy(k, matrices, tile, slot);
+    stream.start(k, &mut issue);
+    let x = ready(k);
+    let x = w.prepare::<F, X>(k, x);
+    stream.run(k, &mut issue, |k, tile, slot| {
+        let sums = w.sums::<F, X>(k, matrices, (tile, slot), &x);
+        write(k, tile, sums);
+    });
+}
+
+/// The products of several vectors: a warp keeps its tile, and the block goes
+/// through the vectors. The tile's copy is requested before `ready` gives the
+/// range of a list; `pick` gives the number of a place's results, and its
+/// vector; `write` gets that number, the lane's rows and the sums.
+#[track_caller]
+pub(super) fn resident<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
+    k: &mut Body,
+    w: &Work<'_, A>,
+    matrices: &[Tiles],
+    ready: impl FnOnce(&mut Body) -> (Val<u32>, Val<u32>),
+    pick: impl FnOnce(&mut Body, Val<u32>) -> (Val<u32>, Global<X::Element>),
+    write: impl FnOnce(&mut Body, Val<u32>, Vec<(Val<u32>, Pred)>, Vec<Vec<Val<A>>>),
+) {
+    // Warps beyond the last tile take part in the barriers with it.
+    let own = w.first_tile();
+    let tile = own.min(w.plan.tiles - 1);
+    let stream = w.stream((Val::from(0u32).copied(), 1.into(), 1.into()));
+    let mut issue = |k: &mut Body, _: Val<u32>, slot: Shared<u8>| w.copy(k, matrices, tile, slot);
+    stream.start(k, &mut issue);
+    let (first, end) = ready(k);
+    stream.run(k, &mut |_, _, _| (), |k, _, slot| {
+        k.for_(first, end, 1, |k, place, _| {
+            let (item, x) = pick(k, place);
+            if w.staging.is_some() {
+                // The vector before has been read by all warps.
+                k.barrier();
+            }
+            let x = w.prepare::<F, X>(k, x);
+            let sums = w.sums::<F, X>(k, matrices, (tile, slot), &x);
+            let present = own.lt(w.plan.tiles);
+            let rows = w.rows(tile).into_iter().map(|(row, writes)| (row, writes & present)).collect();
+            write(k, item, rows, sums);
+        });
+    });
+}
+
+/// What becomes of a result.
+pub trait Epilogue: Copy + 'static {
+    /// The buffer of results.
+    type Buffer: Arg<Handle = Global<f32>>;
+    /// Whether it is added to what the buffer holds.
+    const ADDS: bool;
+}
+
+/// It is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Store;
+
+/// It is rounded to f32 and added in f32 to what the buffer holds: the
+/// contract's "Residual".
+#[derive(Clone, Copy, Debug)]
+pub struct Add;
+
+impl Epilogue for Store {
+    type Buffer = Out<f32>;
+    const ADDS: bool = false;
+}
+
+impl Epilogue for Add {
+    type Buffer = InOut<f32>;
+    const ADDS: bool = true;
+}
+
+/// Ends a result's stage where `writes`.
+#[track_caller]
+pub(super) fn finish<E: Epilogue, A: DeviceFloat>(k: &mut Body, at: Global<f32>, writes: Pred, result: Val<A>) {
+    let mut value = A::narrow(result);
+    if E::ADDS {
+        let before = at.load_or(k, writes, 0.0);
+        value = residual::<A>(before, value);
+    }
+    at.store_if(k, writes, value);
 }

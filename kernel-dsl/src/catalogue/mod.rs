@@ -12,12 +12,14 @@ mod experts_sum;
 mod gate_up;
 mod gemv;
 mod group;
+mod grouped;
 mod matrix;
 mod norm;
 mod plain_gemv;
 mod profile;
 mod proof;
 mod qk_rope;
+mod qkv;
 mod quantize;
 mod registry;
 mod request;
@@ -37,18 +39,21 @@ pub use draw::{DrawArgs, SAMPLE_LIST, SortArgs, sample_draw, sample_keys, sample
 pub use embedding::{EmbeddingArgs, EmbeddingRow, embedding};
 pub use experts_sum::{ExpertsSumArgs, experts_sum};
 pub use gate_up::{Experts, GateUpArgs, gate_up_swiglu};
-pub use gemv::{GemvArgs, gemv};
+pub use gemv::{GemvArgs, GemvBatchArgs, gemv, gemv_batch};
 pub use group::{GroupArgs, moe_group};
+pub use grouped::{ExpertsDownArgs, ExpertsGateUpArgs, experts_down, experts_gate_up};
+pub use matrix::{Add, Epilogue, Store};
 pub use norm::{Norm, RmsNormArgs, RmsNormQ8KArgs, rms_norm, rms_norm_q8k};
 pub use plain_gemv::{
     PairVector, PlainExpertsArgs, PlainGemvArgs, PlainGemvResidualArgs, plain_experts, plain_gemv, plain_gemv_residual,
 };
 pub use profile::Profile;
 pub use qk_rope::{QkRopeArgs, qk_norm_rope};
+pub use qkv::{QkvArgs, QkvBatchArgs, QkvShape, qkv, qkv_batch};
 pub use quantize::{QuantizeArgs, quantize_q8k};
 pub use registry::{Access, Built, CATALOGUE, Dims, Entry, Family, ParamSpec, Role, Sizes, Words, find};
 pub use request::Request;
 pub use router::{RouterArgs, router, router_tiles};
-pub use schedule::{AnyLaunchable, CatalogueError, Launchable, Schedule, Shape};
+pub use schedule::{AnyLaunchable, CatalogueError, How, Launchable, Schedule, Shape};
 pub use swiglu::{SwigluArgs, swiglu};
 pub use trial::{Trial, TrialError};

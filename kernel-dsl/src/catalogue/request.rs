@@ -2,7 +2,7 @@
 
 use ptxgen_builder::target::Target;
 
-use super::{Dims, Entry, Experts, Schedule, Shape, Sizes};
+use super::{Dims, Entry, Experts, How, Schedule, Shape, Sizes};
 use crate::precision::Policy;
 
 /// What to generate.
@@ -17,6 +17,9 @@ pub struct Request {
     pub schedule: Option<Schedule>,
     /// What a norm adds to the mean square.
     pub eps: f32,
+    /// Whether to write for programmatic dependent launch, from sm_90 on: see
+    /// [`How::pdl`]. Kernels that cannot start early ignore it.
+    pub pdl: bool,
     /// The GPU to write for.
     pub target: Target,
 }
@@ -24,7 +27,7 @@ pub struct Request {
 impl Request {
     /// The entry's own shape under a policy.
     pub fn new(policy: Policy, target: Target) -> Request {
-        Request { policy, dims: Dims::NONE, schedule: None, eps: 1e-6, target }
+        Request { policy, dims: Dims::NONE, schedule: None, eps: 1e-6, pdl: false, target }
     }
 
     /// The entry's columns and few rows and experts: the work of a lane is that
@@ -49,9 +52,8 @@ impl Request {
 pub(super) struct Resolved {
     pub policy: Policy,
     pub sizes: Sizes,
-    pub schedule: Schedule,
+    pub how: How,
     pub eps: f32,
-    pub target: Target,
 }
 
 impl Resolved {

@@ -3,7 +3,7 @@
 use ptxgen_builder::build::{AnyKernel, Kernel};
 use ptxgen_builder::target::Target;
 
-use crate::device::{CopyMode, DeviceFormat, LaneGroups};
+use crate::device::{CopyMode, DeviceActivation, DeviceFloat, DeviceFormat, LaneGroups, StagedTile};
 use crate::format::SUPERBLOCK;
 
 /// The shape of a matrix, specialized into its kernel.
@@ -34,6 +34,31 @@ pub struct Schedule {
     pub blocks: Option<u32>,
 }
 
+/// How a kernel is written. Nothing in it changes a bit of the result.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct How {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// The GPU to write for.
+    pub target: Target,
+    /// Whether the kernel is written for programmatic dependent launch, from
+    /// sm_90 on: it requests what does not depend on the kernel before, then
+    /// waits for that.
+    pub pdl: bool,
+}
+
+impl How {
+    /// Without programmatic dependent launch.
+    pub fn new(schedule: Schedule, target: Target) -> How {
+        How { schedule, target, pdl: false }
+    }
+
+    /// Whether to write its instructions.
+    pub(super) fn waits(&self) -> bool {
+        self.pdl && self.target.sm() >= 90
+    }
+}
+
 impl Default for Schedule {
     /// Four rows at a time, the warp on one row, four warps, two tiles under way.
     fn default() -> Self {
@@ -42,11 +67,12 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// The next smaller schedule in shared memory, `None` for the smallest.
+    /// The next smaller schedule in shared memory, `None` for the smallest. Rows
+    /// are what a lane's activations are loaded for, so they go after warps.
     pub fn smaller(self) -> Option<Schedule> {
         match self {
-            Schedule { rows: 2.., .. } => Some(Schedule { rows: self.rows / 2, ..self }),
             Schedule { warps: 3.., .. } => Some(Schedule { warps: self.warps / 2, ..self }),
+            Schedule { rows: 2.., .. } => Some(Schedule { rows: self.rows / 2, ..self }),
             Schedule { slots: 2.., .. } => Some(Schedule { slots: 1, ..self }),
             Schedule { warps: 2.., .. } => Some(Schedule { warps: 1, ..self }),
             _ => None,
@@ -164,22 +190,33 @@ const SHARED_LIMIT: u64 = 48 * 1024;
 /// A schedule resolved for a matrix: lanes, tiles, memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
+    pub shape: Shape,
     pub groups: LaneGroups,
     pub schedule: Schedule,
     pub mode: CopyMode,
     pub row_bytes: u32,
     pub rows_per_tile: u32,
     pub tiles: u32,
-    pub tile_bytes: u32,
+    /// Matrices whose tiles go through the ring together.
+    pub matrices: u32,
+    /// A tile of one of them in shared memory.
+    pub tile: StagedTile,
+    /// Slots of a warp's ring.
+    pub slots: u32,
+    /// Bytes for staged activations; 0 where they are read where they lie.
+    pub staging: u32,
+    /// Whether to wait for the kernel before: see [`How::pdl`].
+    pub pdl: bool,
 }
 
 impl Plan {
-    pub(super) fn new<F: DeviceFormat>(
+    pub(super) fn new<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
         kernel: &'static str,
         shape: Shape,
-        schedule: Schedule,
-        target: Target,
+        matrices: u32,
+        how: How,
     ) -> Result<Plan, CatalogueError> {
+        let How { schedule, target, .. } = how;
         let wrong = |dimension, found: u32, expected| {
             Err(CatalogueError::Shape { kernel, dimension, found: u64::from(found), expected })
         };
@@ -205,21 +242,36 @@ impl Plan {
         let per_row = schedule.split.min(32 / F::LANES).min(blocks.next_power_of_two());
         let groups = LaneGroups { per_block: F::LANES, per_row, blocks };
         let row_bytes = blocks * F::BLOCK_BYTES;
+        let tile = |rows: u32| {
+            let (bytes, matrix) = (rows * row_bytes, u64::from(shape.rows) * u64::from(row_bytes));
+            StagedTile { bytes, aligned: matrix.is_multiple_of(16) && bytes.is_multiple_of(16) }
+        };
         let rows_per_tile = groups.rows() * schedule.rows;
-        Ok(Plan {
+        // Activations are staged if the smallest ring fits beside them.
+        let staging = X::staging::<F, A>(shape.cols);
+        let fits = u64::from(staging + matrices * tile(groups.rows()).slot_bytes()) <= SHARED_LIMIT;
+        let mut plan = Plan {
+            shape,
             groups,
             schedule,
             mode: if target.sm() >= 80 { CopyMode::Async } else { CopyMode::Registers },
             row_bytes,
             rows_per_tile,
             tiles: shape.rows.div_ceil(rows_per_tile),
-            tile_bytes: rows_per_tile * row_bytes,
-        })
+            matrices,
+            tile: tile(rows_per_tile),
+            slots: 1,
+            staging: if fits { staging } else { 0 },
+            pdl: how.waits(),
+        };
+        // No more slots than a warp has tiles.
+        plan.slots = schedule.slots.min(plan.tiles.div_ceil(plan.grid() * schedule.warps)).max(1);
+        Ok(plan)
     }
 
-    /// Slots of a warp's ring: no more than it has tiles.
-    pub(super) fn slots(&self) -> u32 {
-        self.schedule.slots.min(self.tiles.div_ceil(self.grid() * self.schedule.warps)).max(1)
+    /// The same for warps that keep one tile, in as many blocks as it takes.
+    pub(super) fn resident(self) -> Plan {
+        Plan { schedule: Schedule { blocks: None, ..self.schedule }, slots: 1, ..self }
     }
 
     /// Blocks of the grid, in x.
@@ -230,6 +282,15 @@ impl Plan {
 
     pub(super) fn threads(&self) -> u32 {
         self.schedule.warps * 32
+    }
+
+    pub(super) fn slot_bytes(&self) -> u32 {
+        self.matrices * self.tile.slot_bytes()
+    }
+
+    /// Bytes of a warp's ring.
+    pub(super) fn ring_bytes(&self) -> u32 {
+        self.slots * self.slot_bytes()
     }
 }
 

@@ -14,7 +14,7 @@ pub type SwigluArgs = (In<f32>, In<f32>, Out<f32>);
 /// approximate variant.
 ///
 /// # Errors
-/// If `len` is 0, or approximate math is asked in f64, which it is not.
+/// If `len` is 0.
 pub fn swiglu<C: Accumulation>(
     name: &'static str,
     len: u32,
@@ -31,7 +31,7 @@ pub fn swiglu<C: Accumulation>(
             let (g, u) = (gate.at(i).load(k), up.at(i).load(k));
             let value = match math {
                 Math::Exact => swiglu_exact::<C::Scalar>(g, u),
-                Math::Approx => swiglu_approx(g, u),
+                Math::Approx => swiglu_approx::<C::Scalar>(g, u),
             };
             h.at(i).store(k, value);
         });

@@ -1,6 +1,6 @@
 //! Activations as a row's lanes read them.
 
-use ptxgen_builder::build::{Body, ReadOnly, Scalar, Shared, Val};
+use ptxgen_builder::build::{Body, Global, Scalar, Shared, Val};
 
 use super::float::size;
 use super::{BlockAt, DeviceFloat, DeviceFormat, Q8KShare, butterfly, butterfly_int, row_tree};
@@ -25,11 +25,18 @@ pub trait DeviceActivation: Activation {
     /// A lane's share of a block.
     type Share<A: DeviceFloat>;
 
-    /// Makes a vector of `cols` activations ready; all threads of the block
-    /// take part.
+    /// Bytes of shared memory in which [`prepare`](Self::prepare) stages a
+    /// vector of `cols` activations; 0 where it is read where it lies.
+    fn staging<F: DeviceFormat, A: DeviceFloat>(cols: u32) -> u32;
+
+    /// Makes the vector of `cols` activations at `x` ready; all threads of the
+    /// block take part. Without `storage` of [`staging`](Self::staging) bytes
+    /// it is read where it lies. Reads through L1 but not as read-only data:
+    /// the kernel before may have written it after this one started.
     fn prepare<F: DeviceFormat, A: DeviceFloat>(
         k: &mut Body,
-        x: ReadOnly<Self::Element>,
+        x: Global<Self::Element>,
+        storage: Option<Shared<A>>,
         cols: u32,
         threads: Threads,
         lane: Val<u32>,
@@ -47,12 +54,15 @@ pub trait DeviceActivation: Activation {
     fn term<F: DeviceFormat, A: DeviceFloat>(k: &mut Body, block: BlockAt<F::Base>, x: &Self::Share<A>) -> Val<A>;
 }
 
-/// A planar Q8_K vector in global memory, at a lane's share of block 0.
+/// A planar Q8_K vector in global memory.
 #[derive(Clone, Copy)]
 pub struct Q8KVector {
-    quants: ReadOnly<i32>,
-    scales: ReadOnly<f32>,
-    sums: ReadOnly<u32>,
+    /// The lane's share of block 0.
+    quants: Global<i32>,
+    scales: Global<f32>,
+    sums: Global<u32>,
+    /// The lane, among those of a block.
+    lane: Val<u32>,
 }
 
 impl DeviceActivation for ActQ8K {
@@ -60,10 +70,15 @@ impl DeviceActivation for ActQ8K {
     type Vector<A: DeviceFloat> = Q8KVector;
     type Share<A: DeviceFloat> = Q8KShare;
 
+    fn staging<F: DeviceFormat, A: DeviceFloat>(_cols: u32) -> u32 {
+        0
+    }
+
     #[track_caller]
     fn prepare<F: DeviceFormat, A: DeviceFloat>(
         _k: &mut Body,
-        x: ReadOnly<u8>,
+        x: Global<u8>,
+        _storage: Option<Shared<A>>,
         cols: u32,
         _threads: Threads,
         lane: Val<u32>,
@@ -73,12 +88,11 @@ impl DeviceActivation for ActQ8K {
         // Group 4k + j; see the layout.
         let (k4, j) = (group >> 2, group & 3);
         let place = (j << 2) + ((k4 & 1) << 1) + (k4 >> 1);
-        // The sums of groups g and g + 2 are one word.
-        let word = (k4 << 1) + (group & 1);
         Q8KVector {
             quants: x.byte_at(place * 16).cast(),
             scales: x.plus_bytes(layout.scales() as i64).cast(),
-            sums: x.plus_bytes(layout.sums() as i64).byte_at(word * 4).cast(),
+            sums: x.plus_bytes(layout.sums() as i64).cast(),
+            lane,
         }
     }
 
@@ -97,7 +111,7 @@ impl DeviceActivation for ActQ8K {
                     quants.plus(ahead * 64 + place * 4).load_vec(k)
                 })
                 .collect(),
-            sums: F::sum_words(k, sums.plus(ahead * 8)),
+            sums: F::sum_words(k, sums.plus(ahead * 8), x.lane),
             d: x.scales.at(block).plus(ahead).load(k),
         }
     }
@@ -112,12 +126,14 @@ impl DeviceActivation for ActQ8K {
     }
 }
 
-/// f32 activations in shared memory, widened to `A` and spread so that the
-/// lanes of a block read different banks.
+/// f32 activations, at the lane's first group of block 0.
 #[derive(Clone, Copy)]
-pub struct StagedF32<A> {
-    /// The lane's first group of block 0.
-    share: Shared<A>,
+pub enum F32Vector<A> {
+    /// In shared memory, widened to `A` and spread so that the lanes of a block
+    /// read different banks.
+    Staged(Shared<A>),
+    /// In global memory, for rows too long to be staged.
+    InPlace(Global<f32>),
 }
 
 /// Bytes from a group of 16 to the next: 16 more than the group, so that
@@ -142,19 +158,23 @@ fn group_place<F: DeviceFormat, A: Scalar>(group: Val<u32>) -> Val<u32> {
 
 impl DeviceActivation for ActF32 {
     type Element = f32;
-    type Vector<A: DeviceFloat> = StagedF32<A>;
+    type Vector<A: DeviceFloat> = F32Vector<A>;
     type Share<A: DeviceFloat> = Vec<[Val<A>; 16]>;
+
+    fn staging<F: DeviceFormat, A: DeviceFloat>(cols: u32) -> u32 {
+        cols / SUPERBLOCK as u32 * block_stride::<F, A>()
+    }
 
     #[track_caller]
     fn prepare<F: DeviceFormat, A: DeviceFloat>(
         k: &mut Body,
-        x: ReadOnly<f32>,
+        x: Global<f32>,
+        storage: Option<Shared<A>>,
         cols: u32,
         threads: Threads,
         lane: Val<u32>,
-    ) -> StagedF32<A> {
-        let blocks = cols / SUPERBLOCK as u32;
-        let staged: Shared<A> = k.shared(blocks * block_stride::<F, A>() / size::<A>());
+    ) -> F32Vector<A> {
+        let Some(staged) = storage else { return F32Vector::InPlace(x.at(F::first_group(lane) * 16)) };
         let quads = cols / 4;
         let place = |quad: Val<u32>| group_place::<F, A>(quad >> 2) + (quad & 3) * (4 * size::<A>());
         let from = x.at(threads.this * 4);
@@ -178,23 +198,33 @@ impl DeviceActivation for ActF32 {
             }
         }
         k.barrier();
-        StagedF32 { share: staged.byte_at(group_place::<F, A>(F::first_group(lane))) }
+        F32Vector::Staged(staged.byte_at(group_place::<F, A>(F::first_group(lane))))
     }
 
     #[track_caller]
     fn load<F: DeviceFormat, A: DeviceFloat>(
         k: &mut Body,
-        x: &StagedF32<A>,
+        x: &F32Vector<A>,
         block: Val<u32>,
         ahead: u32,
     ) -> Vec<[Val<A>; 16]> {
-        let share =
-            x.share.byte_at(block * block_stride::<F, A>()).plus_bytes(i64::from(ahead * block_stride::<F, A>()));
+        let (stride, superblock) = (block_stride::<F, A>(), SUPERBLOCK as u32);
+        let share = match x {
+            F32Vector::Staged(x) => F32Vector::Staged(x.byte_at(block * stride).plus_bytes((ahead * stride).into())),
+            F32Vector::InPlace(x) => F32Vector::InPlace(x.at(block * superblock).plus((ahead * superblock).into())),
+        };
+        let quad = |k: &mut Body, g: u32, q: u32| -> [Val<A>; 4] {
+            match share {
+                F32Vector::Staged(x) => {
+                    A::load4(k, x.plus_bytes((g * group_stride::<A>()).into()).plus((4 * q).into()))
+                }
+                F32Vector::InPlace(x) => x.plus((16 * g + 4 * q).into()).load_vec(k).map(A::widen),
+            }
+        };
         F::GROUPS
             .iter()
             .map(|&g| {
-                let at = share.plus_bytes(i64::from(g * group_stride::<A>()));
-                let quads: [[Val<A>; 4]; 4] = std::array::from_fn(|q| A::load4(k, at.plus(4 * q as i64)));
+                let quads = [0, 1, 2, 3].map(|q| quad(k, g, q));
                 std::array::from_fn(|i| quads[i / 4][i % 4])
             })
             .collect()

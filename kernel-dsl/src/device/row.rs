@@ -1,6 +1,6 @@
 //! Rows of a matrix shared out over the lanes of a warp, and their sums.
 
-use ptxgen_builder::build::{Body, ReadOnly, Val};
+use ptxgen_builder::build::{Body, Global, Val};
 
 use super::{DeviceActivation, DeviceFloat, Q8KShare, butterfly, row_tree};
 
@@ -47,9 +47,9 @@ pub trait DeviceFormat: Copy + Send + Sync + 'static {
     /// The lane's share of the block at an address in shared memory.
     fn base(k: &mut Body, address: Val<u32>, lane: Val<u32>) -> Self::Base;
 
-    /// The words with the sums of the lane's groups, g and g + 2 in each, from
-    /// the place of the first.
-    fn sum_words(k: &mut Body, at: ReadOnly<u32>) -> Vec<Val<u32>>;
+    /// The words with the sums of the lane's groups, g and g + 2 in each, of the
+    /// block whose eight words begin at `at`. Lanes together read whole sectors.
+    fn sum_words(k: &mut Body, at: Global<u32>, lane: Val<u32>) -> Vec<Val<u32>>;
 
     /// The lane's part of the integer sums.
     fn integer_sums(k: &mut Body, block: BlockAt<Self::Base>, x: &Q8KShare) -> IntegerSums;

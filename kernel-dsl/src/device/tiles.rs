@@ -4,51 +4,74 @@ use ptxgen_builder::build::{Body, Shared, Val};
 
 use super::CopyMode;
 
-/// Runs `compute` on the tiles `first`, `first + step`, ... below `end`, with
-/// the copies of up to `slots` tiles under way. `issue` starts a tile's copy
-/// into a slot. Both are called by whole warps; the ring is the warp's own.
-#[track_caller]
-pub fn stream_tiles(
-    k: &mut Body,
-    mode: CopyMode,
-    ring: Shared<u8>,
-    (slots, slot_bytes): (u32, u32),
-    (first, end, step): (Val<u32>, Val<u32>, Val<u32>),
-    mut issue: impl FnMut(&mut Body, Val<u32>, Shared<u8>),
-    compute: impl FnOnce(&mut Body, Val<u32>, Shared<u8>),
-) {
-    let base = ring.address();
-    // A group a slot, empty where the tiles run out, so that the number of
-    // groups under way tells which tile has arrived.
-    for slot in 0..slots {
-        let tile = if slot == 0 { first } else { first + step * slot };
-        let to = Shared::from_address(base + slot * slot_bytes);
-        k.if_(tile.lt(end), |k| issue(k, tile, to));
-        commit(k, mode);
-    }
-    let mut slot = k.var::<u32>(base);
-    let ahead = step * slots;
-    k.for_(first, end, step, |k, tile, _| {
-        if mode == CopyMode::Async {
-            k.copy_async_wait(slots - 1);
-        }
-        k.sync_warp(0xffff_ffff);
-        let here = Shared::from_address(slot.get());
-        compute(k, tile, here);
-        // All lanes have read the slot before it is filled again.
-        k.sync_warp(0xffff_ffff);
-        let next = tile + ahead;
-        k.if_(next.lt(end), |k| issue(k, next, here));
-        commit(k, mode);
-        if slots > 1 {
-            let following = slot.get() + slot_bytes;
-            slot.set(base.select(following.ge(base + slots * slot_bytes), following));
-        }
-    });
+/// The tiles `first`, `first + step`, ... below `end` on their way through a
+/// ring of slots that is the warp's own, copies of up to `slots` tiles under
+/// way. All is done by whole warps.
+#[derive(Clone, Copy)]
+pub struct TileStream {
+    /// How tiles get to shared memory.
+    pub mode: CopyMode,
+    /// The address of the ring.
+    pub ring: Val<u32>,
+    /// Its slots.
+    pub slots: u32,
+    /// Bytes of each.
+    pub slot_bytes: u32,
+    /// The first tile.
+    pub first: Val<u32>,
+    /// Tiles end before it.
+    pub end: Val<u32>,
+    /// From a tile to the next.
+    pub step: Val<u32>,
 }
 
-fn commit(k: &mut Body, mode: CopyMode) {
-    if mode == CopyMode::Async {
-        k.copy_async_commit();
+impl TileStream {
+    /// Starts the first tiles' copies. `issue` starts a tile's copy into a slot.
+    #[track_caller]
+    pub fn start(&self, k: &mut Body, issue: &mut impl FnMut(&mut Body, Val<u32>, Shared<u8>)) {
+        // A group a slot, empty where the tiles run out, so that the number of
+        // groups under way tells which tile has arrived.
+        for slot in 0..self.slots {
+            let tile = if slot == 0 { self.first } else { self.first + self.step * slot };
+            let to = Shared::from_address(self.ring + slot * self.slot_bytes);
+            k.if_(tile.lt(self.end), |k| issue(k, tile, to));
+            self.commit(k);
+        }
+    }
+
+    /// Runs `compute` on the tiles, whose first copies are under way.
+    #[track_caller]
+    pub fn run(
+        &self,
+        k: &mut Body,
+        issue: &mut impl FnMut(&mut Body, Val<u32>, Shared<u8>),
+        compute: impl FnOnce(&mut Body, Val<u32>, Shared<u8>),
+    ) {
+        let mut slot = k.var::<u32>(self.ring);
+        let ahead = self.step * self.slots;
+        k.for_(self.first, self.end, self.step, |k, tile, _| {
+            if self.mode == CopyMode::Async {
+                k.copy_async_wait(self.slots - 1);
+            }
+            k.sync_warp(0xffff_ffff);
+            let here = Shared::from_address(slot.get());
+            compute(k, tile, here);
+            // All lanes have read the slot before it is filled again.
+            k.sync_warp(0xffff_ffff);
+            let next = tile + ahead;
+            k.if_(next.lt(self.end), |k| issue(k, next, here));
+            self.commit(k);
+            if self.slots > 1 {
+                let following = slot.get() + self.slot_bytes;
+                slot.set(self.ring.select(following.ge(self.ring + self.slots * self.slot_bytes), following));
+            }
+        });
+    }
+
+    #[track_caller]
+    fn commit(&self, k: &mut Body) {
+        if self.mode == CopyMode::Async {
+            k.copy_async_commit();
+        }
     }
 }

@@ -32,13 +32,16 @@ impl Default for Q8KBlock {
 /// Within a superblock the 16 groups of 16 quants stand in an order in which the lanes that decode
 /// a Q4_K or a Q6_K block together read whole sectors: group `4k + j` at place
 /// `4j + (0, 2, 1, 3)[k]`. The sums of groups g and g + 2 stand side by side (in each four:
-/// 0, 2, 1, 3), since those lanes need them together. 2,336 bytes for 2,048 activations.
+/// 0, 2, 1, 3), since those lanes need them together. Every part begins at a multiple of 32. 2,336 bytes for 2,048 activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Q8KPlanar {
     cols: usize,
 }
 
 impl Q8KPlanar {
+    /// What global memory is read in. Every part begins with a sector, so that none is read twice.
+    const SECTOR: usize = 32;
+
     /// The layout of `cols` activations, whole superblocks of them.
     pub const fn new(cols: usize) -> Self {
         Self { cols }
@@ -51,12 +54,12 @@ impl Q8KPlanar {
 
     /// Where the sums begin (i16, one for each 16 activations), in bytes.
     pub const fn sums(&self) -> usize {
-        (self.scales() + self.cols / SUPERBLOCK * 4).next_multiple_of(16)
+        (self.scales() + self.cols / SUPERBLOCK * 4).next_multiple_of(Self::SECTOR)
     }
 
-    /// Bytes of the vector, rounded up so that vectors can follow each other at 16-byte boundaries.
+    /// Bytes of the vector, rounded up so that vectors can follow each other at sector boundaries.
     pub const fn bytes(&self) -> usize {
-        (self.sums() + self.cols / 16 * 2).next_multiple_of(16)
+        (self.sums() + self.cols / 16 * 2).next_multiple_of(Self::SECTOR)
     }
 
     /// The place of group `g` < 16 among a superblock's quants, in groups.

@@ -114,7 +114,7 @@ impl Resolved {
 
     /// Rows stand for query heads, blocks for splits.
     fn attention_schedule(&self) -> AttentionSchedule {
-        let s = self.schedule;
+        let s = self.how.schedule;
         let splits = s.blocks.unwrap_or(AttentionSchedule::default().splits);
         AttentionSchedule { heads: s.rows, warps: s.warps, splits, tokens: 4 }
     }

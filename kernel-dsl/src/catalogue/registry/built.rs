@@ -140,7 +140,7 @@ impl Built {
         weights: u64,
         params: Vec<ParamSpec>,
     ) -> Built {
-        Built { entry, launch: launchable.erase(), params, policy: r.policy, weights, target: r.target }
+        Built { entry, launch: launchable.erase(), params, policy: r.policy, weights, target: r.how.target }
     }
 
     /// The kernel.

@@ -1,7 +1,7 @@
 //! A kernel of the catalogue: its name, choices and sizes.
 
 use super::super::request::{Request, Resolved};
-use super::super::schedule::CatalogueError;
+use super::super::schedule::{CatalogueError, How};
 use super::{Built, Dims};
 use crate::precision::{Acc, Act, Math, Policy};
 
@@ -135,18 +135,17 @@ impl Entry {
         let mut resolved = Resolved {
             policy: request.policy,
             sizes: request.dims.or(self.dims).sizes(),
-            schedule: request.schedule.unwrap_or_default(),
+            how: How { schedule: request.schedule.unwrap_or_default(), target: request.target, pdl: request.pdl },
             eps: request.eps,
-            target: request.target,
         };
         loop {
             let built = (self.build)(self, &resolved);
             let smaller = match (&built, request.schedule) {
-                (Err(CatalogueError::SharedMemory { .. }), None) => resolved.schedule.smaller(),
+                (Err(CatalogueError::SharedMemory { .. }), None) => resolved.how.schedule.smaller(),
                 _ => None,
             };
             match smaller {
-                Some(schedule) => resolved.schedule = schedule,
+                Some(schedule) => resolved.how.schedule = schedule,
                 None => return built,
             }
         }

@@ -243,35 +243,23 @@ impl<'k> Flow<'k> {
                 }
             }
         }
-        facts.around_approximate = self.around(&facts.approximate);
-        facts.stages = components.most(&self.nodes, &facts.outputs, |n| is_narrowing(n.inst));
+        let argument = self.only_approximated();
+        let rounds = |n: usize| is_narrowing(self.nodes[n].inst) && !argument[n];
+        facts.stages = components.most(&self.nodes, &facts.outputs, rounds);
         facts
     }
 
-    /// The approximate instructions, what they feed, and the arithmetic right
-    /// before them.
-    fn around(&self, approximate: &[InstId]) -> Vec<InstId> {
-        if approximate.is_empty() {
-            return Vec::new();
+    /// Which results are arguments of approximate instructions and nothing else.
+    fn only_approximated(&self) -> Vec<bool> {
+        let mut only = vec![false; self.nodes.len()];
+        let mut otherwise = vec![false; self.nodes.len()];
+        for node in &self.nodes {
+            let approximate = matches!(node.inst.form().meaning, Meaning::Approx(..));
+            let uses = if approximate { &mut only } else { &mut otherwise };
+            node.sources.iter().for_each(|&s| uses[s as usize] = true);
         }
-        let mut near = vec![false; self.nodes.len()];
-        for &id in approximate {
-            near[id.0 as usize] = true;
-        }
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for (i, node) in self.nodes.iter().enumerate() {
-                if !near[i] && node.sources.iter().any(|&s| near[s as usize]) {
-                    near[i] = true;
-                    changed = true;
-                }
-            }
-        }
-        for id in approximate {
-            self.nodes[id.0 as usize].sources.iter().for_each(|&s| near[s as usize] = true);
-        }
-        (0..).map(InstId).zip(near).filter(|(_, near)| *near).map(|(id, _)| id).collect()
+        only.iter_mut().zip(otherwise).for_each(|(only, otherwise)| *only &= !otherwise);
+        only
     }
 
     fn anywhere(&self, id: InstId, node: &Node<'_>, facts: &mut Facts) {
@@ -422,7 +410,7 @@ impl Components {
     }
 
     /// The most counted nodes on a way to one of `ends`, each component once.
-    fn most(&self, nodes: &[Node<'_>], ends: &[InstId], counts: impl Fn(&Node<'_>) -> bool) -> u32 {
+    fn most(&self, nodes: &[Node<'_>], ends: &[InstId], counts: impl Fn(usize) -> bool) -> u32 {
         // Components come sources first.
         let mut most = vec![0u32; self.members.len()];
         for (c, members) in self.members.iter().enumerate() {
@@ -431,7 +419,7 @@ impl Components {
                 .flat_map(|&m| &nodes[m as usize].sources)
                 .map(|&s| most[self.of[s as usize] as usize])
                 .max();
-            let own = u32::from(members.iter().any(|&m| counts(&nodes[m as usize])));
+            let own = u32::from(members.iter().any(|&m| counts(m as usize)));
             most[c] = before.unwrap_or(0) + own;
         }
         ends.iter().map(|e| most[self.of[e.0 as usize] as usize]).max().unwrap_or(0)

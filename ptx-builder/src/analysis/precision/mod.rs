@@ -64,8 +64,9 @@ pub struct Requirements {
     /// How activations meet weights; none where the kernel has no such choice.
     pub activations: Option<ActivationFormat>,
     /// Whether `math = approx` was asked for by name. Approximate instructions
-    /// exist in f32 only, so what computes their arguments and with their
-    /// results may then be f32 too, and is one stage less under f64.
+    /// exist in f32 only: they themselves may then be f32 under f64, and
+    /// rounding their arguments is no stage. What is computed around them is
+    /// held to the accumulator.
     pub allow_approximate: bool,
     /// Under [`Accumulator::F64`]: how many times a value is rounded to f32 on
     /// the longest way to an output, which is the number of the kernel's
@@ -113,7 +114,8 @@ pub struct Facts {
     pub narrowings: Vec<InstId>,
     /// Of these, those that a loop feeds back into itself.
     pub looped_narrowings: Vec<InstId>,
-    /// The most narrowings on one way to an output.
+    /// The most narrowings on one way to an output, without those of the
+    /// arguments of approximate instructions.
     pub stages: u32,
     /// Integer products of weights and activations.
     pub integer_products: Vec<InstId>,
@@ -123,8 +125,6 @@ pub struct Facts {
     pub quantizations: Vec<InstId>,
     /// Approximate instructions, anywhere in the kernel.
     pub approximate: Vec<InstId>,
-    /// Arithmetic that computes an approximate instruction's argument, or with its result.
-    pub around_approximate: Vec<InstId>,
     /// Float arithmetic with no rounding written, anywhere in the kernel.
     pub unwritten_roundings: Vec<InstId>,
     /// Instructions that flush subnormals (`.ftz`), anywhere in the kernel.

@@ -1,0 +1,122 @@
+//! `experts-gate-up` and `experts-down`: the experts' products of a whole pass,
+//! each expert's weights read once for all of its tokens.
+
+use ptxgen_builder::build::{Body, In, Out, ReadOnly, Val, kernel};
+
+use super::gate_up::{Experts, expert_entry_name, swiglu};
+use super::gemv::{check_tokens, nth_vector};
+use super::matrix::{Here, Memory, Store, Tiles, Work, finish, resident};
+use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits};
+use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready};
+use crate::precision::{Accumulation, Math};
+
+/// The parameters: the gate and up matrices of all experts, the tokens'
+/// activations, the lists' starts (one more than there are experts), the lists
+/// of `token * used + rank`, and the results, `rows` f32 for each pair.
+pub type ExpertsGateUpArgs<X> = (In<u8>, In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, In<u32>, Out<f32>);
+
+/// The parameters: the down matrices of all experts, the activations of each
+/// pair, the lists' starts, the lists, and the results, `rows` f32 for each pair.
+pub type ExpertsDownArgs<X> = (In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, In<u32>, Out<f32>);
+
+/// An expert's list of pairs of token and rank.
+struct List {
+    first: Val<u32>,
+    end: Val<u32>,
+    pairs: ReadOnly<u32>,
+}
+
+impl List {
+    /// The list of the expert `blockIdx.y`, written by the kernels before.
+    #[track_caller]
+    fn new(k: &mut Body, plan: &Plan, offsets: ReadOnly<u32>, pairs: ReadOnly<u32>) -> (Val<u32>, List) {
+        inputs_ready(k, plan.pdl);
+        let expert = k.block_y();
+        let bounds = fresh(offsets).at(expert);
+        let (first, end) = (bounds.load(k), bounds.plus(1).load(k));
+        (expert, List { first, end, pairs })
+    }
+
+    /// `token * used + rank` of a place in the list.
+    #[track_caller]
+    fn pair(&self, k: &mut Body, place: Val<u32>) -> Val<u32> {
+        fresh(self.pairs).at(place).load(k)
+    }
+}
+
+/// `h = silu(G_e x) * (U_e x)` for every pair of token and expert, the bits of
+/// [`gate_up_swiglu`](super::gate_up_swiglu) for each token. `blockIdx.y` is the
+/// expert.
+///
+/// # Errors
+/// For shapes and schedules that the kernel is not made for.
+pub fn experts_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+    name: &'static str,
+    shape: Shape,
+    (experts, tokens): (Experts, u32),
+    math: Math,
+    how: How,
+) -> Result<Launchable<ExpertsGateUpArgs<X>>, CatalogueError> {
+    check_tokens(name, tokens)?;
+    let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.resident();
+    let entry = format!("{}_t{tokens}", expert_entry_name::<X, C>(name, Some(math), shape, experts));
+    let names = ["gate", "up", "x", "offsets", "pairs", "h"];
+    let kernel = kernel::<ExpertsGateUpArgs<X>>(&entry, names, |k, (gate, up, x, offsets, pairs, h)| {
+        let memory = Memory::<C::Scalar>::new(k, &[&plan]);
+        let block = k.block_x();
+        let work = Work::new(&plan, Here::new(k, &plan), memory, block);
+        let (expert, list) = List::new(k, &plan, offsets, pairs);
+        k.return_if(list.first.ge(list.end));
+        let matrices = [gate, up].map(|w| Tiles::one_of(&plan, w, expert, experts.count));
+        let vector = |k: &mut Body, place| {
+            let pair = list.pair(k, place);
+            (pair, nth_vector::<X>(fresh(x), pair / experts.used, shape.cols))
+        };
+        let range = |_: &mut Body| (list.first, list.end);
+        resident::<F, X, C::Scalar>(k, &work, &matrices, range, vector, |k, pair, rows, sums| {
+            let h = h.at(pair * shape.rows);
+            let values = swiglu::<C::Scalar>(math, &work.own(&sums[0]), &work.own(&sums[1]));
+            for ((row, writes), value) in rows.into_iter().zip(values) {
+                h.at(row).store_if(k, writes, value);
+            }
+        });
+    });
+    fits(name, Launchable::new(kernel, [plan.grid(), experts.count, 1], plan.threads()))
+}
+
+/// `y = D_e h` for every pair of token and expert: the contract's "Matrix times
+/// vector". `blockIdx.y` is the expert.
+///
+/// # Errors
+/// For shapes and schedules that the kernel is not made for.
+pub fn experts_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+    name: &'static str,
+    shape: Shape,
+    (experts, tokens): (Experts, u32),
+    how: How,
+) -> Result<Launchable<ExpertsDownArgs<X>>, CatalogueError> {
+    check_tokens(name, tokens)?;
+    let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?.resident();
+    let entry = format!("{}_t{tokens}", expert_entry_name::<X, C>(name, None, shape, experts));
+    let names = ["down", "x", "offsets", "pairs", "y"];
+    let kernel = kernel::<ExpertsDownArgs<X>>(&entry, names, |k, (down, x, offsets, pairs, y)| {
+        let memory = Memory::<C::Scalar>::new(k, &[&plan]);
+        let block = k.block_x();
+        let work = Work::new(&plan, Here::new(k, &plan), memory, block);
+        let (expert, list) = List::new(k, &plan, offsets, pairs);
+        k.return_if(list.first.ge(list.end));
+        let matrices = [Tiles::one_of(&plan, down, expert, experts.count)];
+        let vector = |k: &mut Body, place| {
+            let pair = list.pair(k, place);
+            (pair, nth_vector::<X>(fresh(x), pair, shape.cols))
+        };
+        let range = |_: &mut Body| (list.first, list.end);
+        resident::<F, X, C::Scalar>(k, &work, &matrices, range, vector, |k, pair, rows, sums| {
+            let y = y.at(pair * shape.rows);
+            for ((row, writes), sum) in rows.into_iter().zip(work.own(&sums[0])) {
+                finish::<Store, _>(k, y.at(row), writes, sum);
+            }
+        });
+    });
+    fits(name, Launchable::new(kernel, [plan.grid(), experts.count, 1], plan.threads()))
+}

@@ -1,0 +1,181 @@
+//! `qkv`: the three projections of attention in one launch.
+
+use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
+
+use super::gemv::{check_tokens, nth_vector};
+use super::matrix::{Here, Memory, Store, Tiles, Work, finish, resident, streamed};
+use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits};
+use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, fresh, inputs_ready, pass};
+use crate::precision::Accumulation;
+
+/// The parameters: the matrices of queries, keys and values, the vector, the
+/// results: f32, all queries, then all keys, then all values.
+pub type QkvArgs<X> = (In<u8>, In<u8>, In<u8>, In<<X as DeviceActivation>::Element>, Out<f32>);
+
+/// The same for several vectors: behind them the [pass]; the results of each
+/// vector one behind the other.
+pub type QkvBatchArgs<X> = (In<u8>, In<u8>, In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, Out<f32>);
+
+/// Rows of the three matrices, and their columns.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct QkvShape {
+    /// Of the queries' matrix.
+    pub q: u32,
+    /// Of the keys' and of the values' matrix.
+    pub kv: u32,
+    /// Columns of all.
+    pub cols: u32,
+}
+
+/// The products of three matrices with the same vectors.
+struct Products {
+    /// Of queries, keys and values.
+    plans: [Plan; 3],
+    shape: QkvShape,
+    /// The most vectors; one is streamed.
+    tokens: u32,
+}
+
+/// The kernel's pointers.
+struct Pointers<X: DeviceActivation> {
+    matrices: [ReadOnly<u8>; 3],
+    x: Global<X::Element>,
+    state: Option<ReadOnly<u32>>,
+    y: Global<f32>,
+}
+
+impl Products {
+    fn new<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
+        name: &'static str,
+        shape: QkvShape,
+        tokens: u32,
+        how: How,
+    ) -> Result<Products, CatalogueError> {
+        check_tokens(name, tokens)?;
+        let rows = |rows| Shape { rows, cols: shape.cols };
+        // Every tile has its warp: the blocks are shared out over three matrices.
+        let how = How { schedule: super::Schedule { blocks: None, ..how.schedule }, ..how };
+        let plans = [
+            Plan::new::<F, X, A>(name, rows(shape.q), 1, how)?,
+            Plan::new::<F, X, A>(name, rows(shape.kv), 1, how)?,
+            Plan::new::<V, X, A>(name, rows(shape.kv), 1, how)?,
+        ];
+        Ok(Products { plans: plans.map(Plan::resident), shape, tokens })
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [self.plans.iter().map(Plan::grid).sum(), 1, 1]
+    }
+
+    fn rows(&self) -> u32 {
+        self.shape.q + 2 * self.shape.kv
+    }
+
+    /// Writes the kernel's body: every block works for one matrix.
+    #[track_caller]
+    fn write<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
+        &self,
+        k: &mut Body,
+        pointers: &Pointers<X>,
+    ) {
+        let [q, key, value] = &self.plans;
+        let memory = Memory::<A>::new(k, &[q, key, value]);
+        let here = Here::new(k, q);
+        let block = k.block_x();
+        let (keys, values) = (q.grid(), q.grid() + key.grid());
+        k.if_else(
+            block.lt(keys),
+            |k| self.one::<F, X, A>(k, 0, Work::new(q, here, memory, block), pointers),
+            |k| {
+                k.if_else(
+                    block.lt(values),
+                    |k| self.one::<F, X, A>(k, 1, Work::new(key, here, memory, block - keys), pointers),
+                    |k| self.one::<V, X, A>(k, 2, Work::new(value, here, memory, block - values), pointers),
+                );
+            },
+        );
+    }
+
+    /// One matrix's product.
+    #[track_caller]
+    fn one<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
+        &self,
+        k: &mut Body,
+        which: usize,
+        work: Work<'_, A>,
+        pointers: &Pointers<X>,
+    ) {
+        let tiles = [Tiles::whole(work.plan, pointers.matrices[which])];
+        let before = [0, self.shape.q, self.shape.q + self.shape.kv][which];
+        let y = pointers.y.plus(before.into());
+        match pointers.state {
+            None => {
+                let ready = |k: &mut Body| {
+                    inputs_ready(k, work.plan.pdl);
+                    pointers.x
+                };
+                streamed::<F, X, A>(k, &work, &tiles, ready, |k, tile, sums| {
+                    for ((row, writes), sum) in work.rows(tile).into_iter().zip(work.own(&sums[0])) {
+                        finish::<Store, _>(k, y.at(row), writes, sum);
+                    }
+                });
+            }
+            Some(state) => {
+                let ready = |k: &mut Body| {
+                    inputs_ready(k, work.plan.pdl);
+                    (Val::from(0u32).copied(), pass::tokens(k, fresh(state), self.tokens))
+                };
+                let vector = |_: &mut Body, token| (token, nth_vector::<X>(pointers.x, token, self.shape.cols));
+                resident::<F, X, A>(k, &work, &tiles, ready, vector, |k, token, rows, sums| {
+                    let y = y.at(token * self.rows());
+                    for ((row, writes), sum) in rows.into_iter().zip(work.own(&sums[0])) {
+                        finish::<Store, _>(k, y.at(row), writes, sum);
+                    }
+                });
+            }
+        }
+    }
+}
+
+fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape: QkvShape) -> String {
+    format!("{}_{}_{}_{}_{}x{}", name.replace('-', "_"), X::ACT, C::ACC, shape.q, shape.kv, shape.cols)
+}
+
+/// Queries, keys and values of a vector: three products by the contract's
+/// "Matrix times vector", the values' matrix in a format of its own.
+///
+/// # Errors
+/// For shapes and schedules that the kernel is not made for.
+pub fn qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+    name: &'static str,
+    shape: QkvShape,
+    how: How,
+) -> Result<Launchable<QkvArgs<X>>, CatalogueError> {
+    let products = Products::new::<F, V, X, C::Scalar>(name, shape, 1, how)?;
+    let names = ["q", "k", "v", "x", "y"];
+    let kernel = kernel::<QkvArgs<X>>(&entry_name::<X, C>(name, shape), names, |k, (wq, wk, wv, x, y)| {
+        let pointers = Pointers::<X> { matrices: [wq, wk, wv], x: fresh(x), state: None, y };
+        products.write::<F, V, X, C::Scalar>(k, &pointers);
+    });
+    fits(name, Launchable::new(kernel, products.grid(), products.plans[0].threads()))
+}
+
+/// The same for up to `tokens` vectors, each weight read once.
+///
+/// # Errors
+/// For shapes and schedules that the kernel is not made for.
+pub fn qkv_batch<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+    name: &'static str,
+    shape: QkvShape,
+    tokens: u32,
+    how: How,
+) -> Result<Launchable<QkvBatchArgs<X>>, CatalogueError> {
+    let products = Products::new::<F, V, X, C::Scalar>(name, shape, tokens, how)?;
+    let entry = format!("{}_t{tokens}", entry_name::<X, C>(name, shape));
+    let names = ["q", "k", "v", "x", "state", "y"];
+    let kernel = kernel::<QkvBatchArgs<X>>(&entry, names, |k, (wq, wk, wv, x, state, y)| {
+        let pointers = Pointers::<X> { matrices: [wq, wk, wv], x: fresh(x), state: Some(state), y };
+        products.write::<F, V, X, C::Scalar>(k, &pointers);
+    });
+    fits(name, Launchable::new(kernel, products.grid(), products.plans[0].threads()))
+}

@@ -1,0 +1,269 @@
+//! Kernels for several vectors, several matrices, and sums that are added to
+//! what is there: the bits of the reference for each product.
+
+mod support;
+
+use ptxgen_builder::interp::{Options, WarpOrder};
+use ptxgen_builder::print::{PrintOptions, print};
+use ptxgen_builder::target::Target;
+use ptxgen_dsl::catalogue::{CATALOGUE, Dims, Family, Request, Schedule, find};
+use ptxgen_dsl::format::{Q8KPlanar, SUPERBLOCK, TensorType};
+use ptxgen_dsl::precision::{Acc, Act, Policy};
+use ptxgen_dsl::reference;
+use support::{Kind, Rng, all_bits, floats, q4k, q6k, to_bytes};
+
+const SCHEDULE: Schedule = Schedule { rows: 2, split: 4, warps: 3, slots: 2, blocks: None };
+
+fn words(v: &[u32]) -> Vec<u8> {
+    v.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+fn weights(ty: TensorType, rng: &mut Rng, blocks: usize) -> Vec<u8> {
+    match ty {
+        TensorType::Q4_K => q4k(rng, blocks, Kind::Adversarial),
+        _ => q6k(rng, blocks, Kind::Adversarial),
+    }
+}
+
+/// Vectors one behind the other, as kernels read them.
+fn vectors(act: Act, x: &[f32], cols: usize) -> Vec<u8> {
+    match act {
+        Act::F32 => to_bytes(x),
+        Act::Q8K => {
+            let one = |x: &[f32]| {
+                let blocks: Vec<_> = x.as_chunks::<SUPERBLOCK>().0.iter().map(reference::quantize_q8k).collect();
+                Q8KPlanar::pack(&blocks)
+            };
+            x.chunks(cols).flat_map(one).collect()
+        }
+    }
+}
+
+fn product(policy: Policy, ty: TensorType, w: &[u8], x: &[f32]) -> Vec<f32> {
+    match policy.acc {
+        Acc::F32 => reference::gemv::<f32>(policy.act, ty, w, x).unwrap(),
+        Acc::F64 => reference::gemv::<f64>(policy.act, ty, w, x).unwrap(),
+    }
+}
+
+fn swiglu(policy: Policy, gate: &[f32], up: &[f32]) -> Vec<f32> {
+    let one = |(&g, &u)| match policy.acc {
+        Acc::F32 => reference::swiglu::<f32>(g, u),
+        Acc::F64 => reference::swiglu::<f64>(g, u),
+    };
+    gate.iter().zip(up).map(one).collect()
+}
+
+/// Runs a kernel of the catalogue on every kind of target, early and not; the
+/// one buffer that it writes, which is the same each time.
+fn outputs(name: &str, policy: Policy, dims: Dims, inputs: &[Vec<u8>]) -> Vec<f32> {
+    let entry = find(name).unwrap();
+    let mut all = Vec::new();
+    for (target, pdl) in [(Target::SM_75, false), (Target::SM_80, true), (Target::SM_90, true)] {
+        let request = Request { dims, schedule: Some(SCHEDULE), pdl, ..Request::new(policy, target) };
+        let built = entry.build(&request).unwrap();
+        let module = built.finish().unwrap_or_else(|e| panic!("{name}: {e}"));
+        let waits = print(&module, &PrintOptions::default()).contains("griddepcontrol.wait");
+        assert_eq!(waits, target >= Target::SM_90, "{name} {target}");
+        let options = Options { order: WarpOrder::Adversarial, ..Options::default() };
+        let trial = built.try_out(&module, inputs, &options).unwrap();
+        assert!(trial.report.is_clean(), "{name} {policy} {target}: {}", trial.report);
+        all.push(floats(&trial.outputs[0]));
+    }
+    assert!(all.iter().all(|y| all_bits(y) == all_bits(&all[0])), "{name} {policy}");
+    all.swap_remove(0)
+}
+
+const FORMATS: [(TensorType, &str, &str); 2] = [(TensorType::Q4_K, "q4k-", ""), (TensorType::Q6_K, "q6k-", "-q6k")];
+
+#[test]
+fn matrix_times_vectors() {
+    let (rows, cols, tokens) = (13, 768, 4);
+    for (ty, prefix, _) in FORMATS {
+        let mut rng = Rng::new(21);
+        let w = weights(ty, &mut rng, rows * cols / SUPERBLOCK);
+        let (x, before) = (rng.vector(tokens * cols), rng.vector(tokens * rows));
+        for policy in Policy::EXACT {
+            let products: Vec<f32> = x.chunks(cols).flat_map(|x| product(policy, ty, &w, x)).collect();
+            let sums: Vec<f32> = before.iter().zip(&products).map(|(&x, &y)| reference::residual(x, y)).collect();
+            let dims = Dims { rows: Some(rows as u32), cols: Some(cols as u32), ..Dims::NONE };
+            let run = |name: &str, tokens: usize, count: Option<u32>| {
+                let mut inputs = vec![w.clone(), vectors(policy.act, &x[..tokens * cols], cols)];
+                inputs.extend(count.map(|n| words(&[0, n, 0, 0])));
+                inputs.push(to_bytes(&before[..tokens * rows]));
+                let dims = Dims { tokens: Some(tokens as u32), ..dims };
+                outputs(&format!("{prefix}{name}"), policy, dims, &inputs)
+            };
+            assert_eq!(all_bits(&run("gemv-add", 1, None)), all_bits(&sums[..rows]), "{ty} {policy}");
+            let three = 3 * rows;
+            let got = run("gemv", tokens, Some(3));
+            assert_eq!(all_bits(&got[..three]), all_bits(&products[..three]), "{ty} {policy}");
+            let got = run("gemv-add", tokens, Some(3));
+            let expected = [&sums[..three], &before[three..]].concat();
+            assert_eq!(all_bits(&got), all_bits(&expected), "{ty} {policy}");
+            // More than there is room for are not touched.
+            let got = run("gemv-add", 2, Some(9));
+            assert_eq!(all_bits(&got), all_bits(&sums[..2 * rows]), "{ty} {policy}");
+        }
+    }
+}
+
+#[test]
+fn queries_keys_and_values() {
+    let (heads, kv_heads, head_dim, cols, tokens) = (3, 1, 10, 512, 3);
+    let rows = [heads * head_dim, kv_heads * head_dim, kv_heads * head_dim];
+    for (name, types) in [
+        ("qkv", [TensorType::Q4_K; 3]),
+        ("qkv-q6k-v", [TensorType::Q4_K, TensorType::Q4_K, TensorType::Q6_K]),
+        ("qkv-q6k", [TensorType::Q6_K; 3]),
+    ] {
+        let mut rng = Rng::new(22);
+        let w: Vec<_> =
+            types.iter().zip(rows).map(|(&ty, rows)| weights(ty, &mut rng, rows * cols / SUPERBLOCK)).collect();
+        let x = rng.vector(tokens * cols);
+        for policy in Policy::EXACT {
+            for tokens in [1, tokens] {
+                let x = &x[..tokens * cols];
+                let expected: Vec<f32> = x
+                    .chunks(cols)
+                    .flat_map(|x| types.iter().zip(&w).flat_map(move |(&ty, w)| product(policy, ty, w, x)))
+                    .collect();
+                let mut inputs = w.clone();
+                inputs.push(vectors(policy.act, x, cols));
+                inputs.extend((tokens > 1).then(|| words(&[0, tokens as u32, 0, 0])));
+                inputs.push(vec![]);
+                let size = |n: usize| Some(n as u32);
+                let dims = Dims {
+                    heads: size(heads),
+                    kv_heads: size(kv_heads),
+                    head_dim: size(head_dim),
+                    cols: size(cols),
+                    tokens: size(tokens),
+                    ..Dims::NONE
+                };
+                let got = outputs(name, policy, dims, &inputs);
+                assert_eq!(all_bits(&got), all_bits(&expected), "{name} {policy} {tokens}");
+            }
+        }
+    }
+}
+
+/// Lists of pairs by expert.
+fn lists(ids: &[u32], experts: u32) -> (Vec<u32>, Vec<u32>) {
+    let (mut offsets, mut pairs) = (vec![0], Vec::new());
+    for e in 0..experts {
+        pairs.extend((0..).zip(ids).filter(|(_, id)| **id == e).map(|(pair, _)| pair));
+        offsets.push(pairs.len() as u32);
+    }
+    (offsets, pairs)
+}
+
+#[test]
+fn experts_of_a_pass() {
+    let (rows, cols, experts, used) = (5, 512, 4, 2);
+    // Expert 1 has no token, expert 3 has four.
+    let ids = [3u32, 0, 2, 3, 3, 2, 0, 3];
+    let (offsets, pairs) = lists(&ids, experts);
+    let tokens = ids.len() / used;
+    let dims = Dims {
+        rows: Some(rows as u32),
+        cols: Some(cols as u32),
+        experts: Some(experts),
+        used: Some(used as u32),
+        tokens: Some(tokens as u32),
+        ..Dims::NONE
+    };
+    for (ty, _, suffix) in FORMATS {
+        let mut rng = Rng::new(23);
+        let blocks = experts as usize * rows * cols / SUPERBLOCK;
+        let (gate, up) = (weights(ty, &mut rng, blocks), weights(ty, &mut rng, blocks));
+        let of = |w: &[u8], e: u32| w[e as usize * w.len() / experts as usize..][..w.len() / experts as usize].to_vec();
+        let (x, h) = (rng.vector(tokens * cols), rng.vector(ids.len() * cols));
+        for policy in Policy::EXACT {
+            let expected: Vec<f32> = (0..ids.len())
+                .flat_map(|pair| {
+                    let x = &x[pair / used * cols..][..cols];
+                    let one = |w: &[u8]| product(policy, ty, &of(w, ids[pair]), x);
+                    swiglu(policy, &one(&gate), &one(&up))
+                })
+                .collect();
+            let inputs =
+                [gate.clone(), up.clone(), vectors(policy.act, &x, cols), words(&offsets), words(&pairs), vec![]];
+            let got = outputs(&format!("experts-gate-up{suffix}"), policy, dims, &inputs);
+            assert_eq!(all_bits(&got), all_bits(&expected), "{ty} {policy}");
+
+            let expected: Vec<f32> = (0..ids.len())
+                .flat_map(|pair| product(policy, ty, &of(&gate, ids[pair]), &h[pair * cols..][..cols]))
+                .collect();
+            let inputs = [gate.clone(), vectors(policy.act, &h, cols), words(&offsets), words(&pairs), vec![]];
+            let got = outputs(&format!("experts-down{suffix}"), policy, dims, &inputs);
+            assert_eq!(all_bits(&got), all_bits(&expected), "{ty} {policy}");
+        }
+    }
+}
+
+#[test]
+fn a_tokens_experts_are_added_to_what_is_there() {
+    let (rows, cols, experts) = (7, 512, 5);
+    let (ids, routing) = ([3u32, 0, 4], [0.5f32, 0.3, 0.2]);
+    let dims =
+        Dims { rows: Some(rows as u32), cols: Some(cols as u32), experts: Some(experts), used: Some(3), ..Dims::NONE };
+    for (ty, _, suffix) in FORMATS {
+        let mut rng = Rng::new(24);
+        let w = weights(ty, &mut rng, experts as usize * rows * cols / SUPERBLOCK);
+        let (h, before) = (rng.vector(ids.len() * cols), rng.vector(rows));
+        let bytes = w.len() / experts as usize;
+        for policy in Policy::EXACT {
+            let products: Vec<Vec<f32>> = ids
+                .iter()
+                .zip(h.chunks(cols))
+                .map(|(&e, h)| product(policy, ty, &w[e as usize * bytes..][..bytes], h))
+                .collect();
+            let expected: Vec<f32> = (0..rows)
+                .map(|r| {
+                    let terms = routing.iter().copied().zip(products.iter().map(|p| p[r]));
+                    let sum = match policy.acc {
+                        Acc::F32 => reference::experts_sum::<f32>(terms),
+                        Acc::F64 => reference::experts_sum::<f64>(terms),
+                    };
+                    reference::residual(before[r], sum)
+                })
+                .collect();
+            let inputs = [w.clone(), vectors(policy.act, &h, cols), words(&ids), to_bytes(&routing), to_bytes(&before)];
+            let got = outputs(&format!("moe-down-add{suffix}"), policy, dims, &inputs);
+            assert_eq!(all_bits(&got), all_bits(&expected), "{ty} {policy}");
+        }
+    }
+}
+
+/// Rows that are too long to be staged, on every policy.
+#[test]
+fn long_rows_are_read_where_they_lie() {
+    let (rows, cols) = (3, 8192);
+    for (ty, prefix, _) in FORMATS {
+        let mut rng = Rng::new(25);
+        let w = weights(ty, &mut rng, rows * cols / SUPERBLOCK);
+        let x = rng.vector(cols);
+        for policy in Policy::EXACT {
+            let entry = find(&format!("{prefix}gemv")).unwrap();
+            let dims = Dims { rows: Some(rows as u32), cols: Some(cols as u32), ..Dims::NONE };
+            let built = entry.build(&Request { dims, ..Request::new(policy, Target::SM_90) }).unwrap();
+            let inputs = [w.clone(), vectors(policy.act, &x, cols), vec![]];
+            let trial = built.try_out(&built.finish().unwrap(), &inputs, &Options::default()).unwrap();
+            assert!(trial.report.is_clean(), "{ty} {policy}: {}", trial.report);
+            assert_eq!(all_bits(&floats(&trial.outputs[0])), all_bits(&product(policy, ty, &w, &x)), "{ty} {policy}");
+        }
+    }
+}
+
+/// Rows longer than any model's have a kernel under every policy.
+#[test]
+fn very_long_rows_fit() {
+    for entry in CATALOGUE.iter().filter(|e| e.family == Family::Matrix) {
+        for policy in entry.policies() {
+            let dims = Dims { cols: Some(16_384), ..entry.trial };
+            let built = entry.build(&Request { dims, ..Request::new(policy, Target::SM_75) });
+            assert!(built.is_ok(), "{} {policy}: {}", entry.name, built.unwrap_err());
+        }
+    }
+}
