@@ -267,3 +267,22 @@ fn very_long_rows_fit() {
         }
     }
 }
+
+/// Every kernel of the catalogue can be launched early from sm_90 on, and no kernel is otherwise.
+#[test]
+fn every_kernel_waits_where_it_is_asked_to() {
+    for entry in CATALOGUE {
+        for (target, pdl) in [(Target::SM_80, true), (Target::SM_90, true), (Target::SM_90, false)] {
+            let policy = entry.policies()[0];
+            let request = Request { pdl, ..Request::for_reading(entry, policy, target) };
+            let built = entry.build(&request).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(built.starts_early(), pdl && target == Target::SM_90, "{} {target}", entry.name);
+            let module = built.finish().unwrap_or_else(|e| panic!("{}: {e}", entry.name));
+            if built.starts_early() {
+                let options = Options::default();
+                let trial = built.try_out(&module, &built.sample_inputs(1), &options).unwrap();
+                assert!(trial.report.is_clean(), "{}: {}", entry.name, trial.report);
+            }
+        }
+    }
+}

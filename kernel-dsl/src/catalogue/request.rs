@@ -18,7 +18,7 @@ pub struct Request {
     /// What a norm adds to the mean square.
     pub eps: f32,
     /// Whether to write for programmatic dependent launch, from sm_90 on: see
-    /// [`How::pdl`]. Kernels that cannot start early ignore it.
+    /// [`How::pdl`]. Kernels that have nothing to request early wait first.
     pub pdl: bool,
     /// The GPU to write for.
     pub target: Target,

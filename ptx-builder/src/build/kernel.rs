@@ -13,7 +13,7 @@ use crate::verify::{Validated, VerifyErrors, verify};
 
 /// A kernel with parameters `A`, written but not verified.
 pub struct Kernel<A> {
-    kernel: ir::Kernel,
+    pub(super) kernel: ir::Kernel,
     variables: Vec<Variable>,
     args: PhantomData<fn(A)>,
 }
@@ -47,8 +47,8 @@ pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&mut Body
 /// A kernel whose parameter types are known at run time only.
 #[derive(Clone, Debug)]
 pub struct AnyKernel {
-    kernel: Kernel<()>,
-    args: &'static [ArgInfo],
+    pub(super) kernel: Kernel<()>,
+    pub(super) args: &'static [ArgInfo],
 }
 
 impl AnyKernel {

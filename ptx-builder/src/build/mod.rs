@@ -33,6 +33,7 @@ mod async_copy;
 mod atomic;
 mod control;
 mod convert;
+mod dependent;
 mod float;
 mod half_float;
 mod integer;

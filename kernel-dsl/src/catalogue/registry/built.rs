@@ -148,6 +148,18 @@ impl Built {
         &self.launch.kernel
     }
 
+    /// Whether programmatic dependent launch may start it before the kernels
+    /// before it have ended: it waits for them itself.
+    pub fn starts_early(&self) -> bool {
+        self.kernel().waits()
+    }
+
+    /// The same kernel, which waits at its start if it does not wait elsewhere.
+    pub(super) fn waiting(mut self) -> Built {
+        self.launch.kernel = self.launch.kernel.waiting();
+        self
+    }
+
     /// The entry and its variant, such as `q4k-gemv-q8k-f64`: the name of a file.
     pub fn title(&self) -> String {
         let variant = self.entry.variant(self.policy);

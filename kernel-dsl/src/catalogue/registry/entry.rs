@@ -146,6 +146,7 @@ impl Entry {
             };
             match smaller {
                 Some(schedule) => resolved.how.schedule = schedule,
+                None if resolved.how.waits() => return built.map(Built::waiting),
                 None => return built,
             }
         }

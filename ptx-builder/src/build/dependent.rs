@@ -1,0 +1,105 @@
+//! Kernels for programmatic dependent launch.
+
+use smallvec::SmallVec;
+
+use super::kernel::{AnyKernel, Kernel};
+use crate::ir::{self, Inst, Operand};
+use crate::table::{FormId, Mod, Op, table};
+
+impl<A> Kernel<A> {
+    /// Whether it waits for the kernels before it, so that programmatic
+    /// dependent launch may start it before they have ended.
+    pub fn waits(&self) -> bool {
+        let waits = |i: &Inst| i.form().op == Op::Griddepcontrol && i.form().mods.contains(&Mod::Wait);
+        self.kernel.insts().any(|(_, _, i)| waits(i))
+    }
+
+    /// The same kernel for programmatic dependent launch (sm_90): where it does
+    /// not wait anywhere, it waits first and then lets the next kernel start.
+    /// What it reads may have been written after it started, so that it is not
+    /// read as data that does not change.
+    pub fn waiting(mut self) -> Self {
+        if !self.waits() {
+            wait_first(&mut self.kernel);
+        }
+        self
+    }
+}
+
+impl AnyKernel {
+    /// As [`Kernel::waiting`].
+    pub fn waiting(self) -> Self {
+        AnyKernel { kernel: self.kernel.waiting(), ..self }
+    }
+}
+
+fn wait_first(kernel: &mut ir::Kernel) {
+    for inst in kernel.blocks.iter_mut().flat_map(|b| &mut b.insts) {
+        if inst.form().op == Op::LdNc {
+            inst.form = ordinary_load(&inst.form().mods);
+        }
+    }
+    let control = |what| Inst {
+        form: known(table().find(Op::Griddepcontrol, &[what])),
+        guard: None,
+        operands: SmallVec::<[Operand; 5]>::new(),
+        loc: kernel.loc.clone(),
+    };
+    let both = [control(Mod::Wait), control(Mod::LaunchDependents)];
+    if let Some(entry) = kernel.blocks.first_mut() {
+        entry.insts.splice(0..0, both);
+    }
+}
+
+/// The load with these modifiers that is not through the read-only path;
+/// without hints where there is none with them.
+fn ordinary_load(mods: &[Mod]) -> FormId {
+    let without_nc: Vec<Mod> = mods.iter().copied().filter(|m| *m != Mod::Nc).collect();
+    let plain = || {
+        let kept = |m: &Mod| matches!(m, Mod::Global | Mod::V2 | Mod::V4 | Mod::Ty(_));
+        let plain: Vec<Mod> = mods.iter().copied().filter(kept).collect();
+        table().find(Op::Ld, &plain)
+    };
+    known(table().find(Op::Ld, &without_nc).or_else(plain))
+}
+
+fn known(form: Option<FormId>) -> FormId {
+    form.unwrap_or_else(|| unreachable!("the table has it: see the test below"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::{In, Out, kernel};
+    use crate::print::{PrintOptions, print};
+    use crate::target::Target;
+
+    #[test]
+    fn every_read_only_load_has_an_ordinary_one() {
+        for form in table().forms().iter().filter(|f| f.op == Op::LdNc) {
+            let ordinary = ordinary_load(&form.mods).get();
+            assert_eq!(ordinary.op, Op::Ld, "{}", form.name);
+            let shapes = |f: &crate::table::Form| f.slots.iter().map(|s| s.width()).collect::<Vec<_>>();
+            assert_eq!(shapes(ordinary), shapes(form), "{}", form.name);
+        }
+    }
+
+    #[test]
+    fn it_waits_before_it_reads() {
+        let copy = kernel::<(In<f32>, Out<f32>)>("copy", ["x", "y"], |k, (x, y)| {
+            let i = k.thread_x();
+            let v = x.at(i).load(k);
+            y.at(i).store(k, v);
+        });
+        assert!(!copy.waits());
+        let copy = copy.waiting();
+        assert!(copy.waits());
+        let text = print(&copy.verify(Target::SM_90).unwrap(), &PrintOptions::default());
+        let wait = text.find("griddepcontrol.wait").unwrap();
+        assert!(wait < text.find("griddepcontrol.launch_dependents").unwrap());
+        assert!(wait < text.find("ld.global.f32").unwrap(), "{text}");
+        // Once is enough.
+        let again = print(&copy.waiting().verify(Target::SM_90).unwrap(), &PrintOptions::default());
+        assert_eq!(again, text);
+    }
+}
