@@ -3,9 +3,11 @@
 //!
 //! They need an NVIDIA GPU and are ignored without `--ignored`; then a missing
 //! GPU is a failure. `math = approx` is held to [`APPROXIMATE`].
+//! `PTXGEN_SCHEDULES` is how many schedules a variant is run in, at most.
 
 mod support;
 
+use std::env;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -60,8 +62,9 @@ fn variant(gpu: &Gpu, entry: &'static Entry, policy: Policy, totals: &Mutex<Tota
     let open = || Device::cuda_with(0, CudaOptions { line_info: true, ..CudaOptions::default() });
     let gpu = gpu.get_or_init(|| open().map_err(|e: DeviceError| e.to_string()));
     let gpu = gpu.as_ref().map_err(|why| Failed::from(why.clone()))?;
+    let most = env::var("PTXGEN_SCHEDULES").ok().map_or(Ok(usize::MAX), |n| n.parse())?;
     let mut known: Vec<String> = Vec::new();
-    for schedule in [None].into_iter().chain(SCHEDULES.map(Some)) {
+    for schedule in [None].into_iter().chain(SCHEDULES.map(Some)).take(most) {
         let request = Request { schedule, ..Request::for_trial(entry, policy, gpu.target()) };
         let built = match entry.build(&request) {
             // A schedule that does not fit this shape is no variant of the kernel.

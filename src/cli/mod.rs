@@ -3,9 +3,11 @@
 //! Exit codes: 0 all is well, 1 a fault was found (a broken file, a failed run or check), 2 wrong
 //! use (an unknown option or name, a device that this machine does not have).
 
+mod bench;
 mod check;
 mod device;
 mod diff;
+mod doctor;
 mod dump;
 mod inspect;
 mod kernels;
@@ -39,6 +41,8 @@ enum Command {
     Check(check::Args),
     Stats(stats::Args),
     Diff(diff::Args),
+    Bench(bench::Args),
+    Doctor(doctor::Args),
     Inspect(inspect::Args),
     Logits(logits::Args),
     Perplexity(perplexity::Args),
@@ -66,6 +70,8 @@ pub fn main() -> ExitCode {
         Command::Dump(args) => dump::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Logits(args) => logits::run(&args),

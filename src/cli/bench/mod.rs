@@ -1,0 +1,39 @@
+//! `ptxgen bench`: what kernels take on a GPU.
+
+mod kernels;
+mod measure;
+mod stream;
+mod work;
+
+use super::{Outcome, Usage};
+use clap::Subcommand;
+use ptxgen_runtime::{Device, DeviceError};
+
+/// Measure kernels on a GPU
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Kernels(kernels::Args),
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    match &args.what {
+        What::Kernels(args) => kernels::run(args),
+    }
+}
+
+/// The GPU; that there is none is wrong use.
+fn gpu(ordinal: usize) -> anyhow::Result<Device> {
+    Device::cuda(ordinal).map_err(|e| match e {
+        DeviceError::NoDriver | DeviceError::NoGpu { .. } | DeviceError::NoSuchGpu { .. } => {
+            Usage(format!("nothing to measure on: {e}")).into()
+        }
+        other => other.into(),
+    })
+}
