@@ -45,8 +45,10 @@ leaves the memory's roof above 4.4 instructions a weight, one that reads Q6_K ab
 
 Above the aim are kernels with f64 sums of f32 activations (marked *). A weight becomes an f64 by
 placing its bits in a pair of 32-bit registers, which costs a `mov` for each weight that f32 does not
-need, since a 32-bit register is a float already. The other way, a conversion for each weight, costs
-the same and runs at a fraction of the rate. Kernels that add or that work for several vectors cost
+need, since a 32-bit register is a float already. That `mov` is executed: for the 256 weights of a lane,
+ptxas 13.5 (sm_90) writes 526 moves (`MOV` and `IMAD`) beside 520 `DFMA` and 264 `PRMT`; under f32 they
+are 253 beside 520 `FFMA` and as many `PRMT`. The other way, a conversion for each weight, costs the
+same and runs at a fraction of the rate. Kernels that add or that work for several vectors cost
 what the plain ones do.
 
 Written by `BLESS=1 cargo test -p ptxgen-dsl --test quality`.

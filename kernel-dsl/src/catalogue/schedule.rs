@@ -60,9 +60,11 @@ impl How {
 }
 
 impl Default for Schedule {
-    /// Four rows at a time, the warp on one row, four warps, two tiles under way.
+    /// Four rows at a time, the warp on one row, four warps, four tiles under
+    /// way: of short rows, such as the down projections', fewer are not enough
+    /// bytes to keep the memory busy.
     fn default() -> Self {
-        Schedule { rows: 4, split: 8, warps: 4, slots: 2, blocks: None }
+        Schedule { rows: 4, split: 8, warps: 4, slots: 4, blocks: None }
     }
 }
 
@@ -71,6 +73,7 @@ impl Schedule {
     /// are what a lane's activations are loaded for, so they go after warps.
     pub fn smaller(self) -> Option<Schedule> {
         match self {
+            Schedule { slots: 3.., .. } => Some(Schedule { slots: self.slots / 2, ..self }),
             Schedule { warps: 3.., .. } => Some(Schedule { warps: self.warps / 2, ..self }),
             Schedule { rows: 2.., .. } => Some(Schedule { rows: self.rows / 2, ..self }),
             Schedule { slots: 2.., .. } => Some(Schedule { slots: 1, ..self }),
