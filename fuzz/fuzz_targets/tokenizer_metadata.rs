@@ -76,6 +76,6 @@ fuzz_target!(|input: Input| {
     assert_eq!(tokenizer.decode(&ids).is_ok(), known);
     if let Ok(template) = ChatTemplate::from_gguf(&gguf, &tokenizer) {
         let message = Message { role: "user".into(), content: input.text.into() };
-        let _ = template.render(&[message]);
+        let _ = template.render(&[message], None);
     }
 });

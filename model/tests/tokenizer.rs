@@ -286,7 +286,7 @@ fn chat(template: &str, messages: &[(&str, &str)]) -> String {
     let tokenizer = Tokenizer::from_gguf(&gguf).unwrap();
     let message = |(role, content): &(&str, &str)| Message { role: (*role).into(), content: (*content).into() };
     let messages: Vec<_> = messages.iter().map(message).collect();
-    let done = ChatTemplate::from_gguf(&gguf, &tokenizer).and_then(|t| t.render(&messages));
+    let done = ChatTemplate::from_gguf(&gguf, &tokenizer).and_then(|t| t.render(&messages, None));
     done.unwrap_or_else(|e| format!("error: {e}"))
 }
 

@@ -1,7 +1,6 @@
 //! Where a model runs: the one place that knows the devices.
 
-use super::Usage;
-use anstream::eprintln;
+use super::{Usage, output};
 use clap::ValueEnum;
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_model::{
@@ -57,7 +56,7 @@ impl<'g> Model<'g> {
         let policy = Policy::new(args.act, args.acc);
         match args.device {
             Device::Cpu => {}
-            Device::Auto => eprintln!("note: no GPU support in this build yet; running on the CPU"),
+            Device::Auto => output::note("no GPU support in this build yet; running on the CPU"),
             Device::Cuda => {
                 return Err(Usage("--device cuda: no GPU support in this build yet; use --device cpu".into()).into());
             }

@@ -3,6 +3,7 @@
 use super::{
     Outcome, Status, Usage,
     kernels::{self, Choice, Size, Switch},
+    output,
 };
 use anstream::stdout;
 use anyhow::Context;
@@ -13,7 +14,10 @@ use ptxgen_dsl::{
     precision::Policy,
 };
 use serde::Serialize;
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 /// Write a kernel as PTX, as its IR, or as JSON
 ///
@@ -71,10 +75,14 @@ pub fn run(args: &Args) -> Outcome {
     let entry = kernels::entry(name)?;
     let (_, text) = generate(args, entry, args.choice.policy())?;
     match &args.output {
-        Some(path) => kernels::write_whole(path, &text)?,
+        Some(path) => write_text(path, &text)?,
         None => stdout().lock().write_all(text.as_bytes())?,
     }
     Ok(Status::Well)
+}
+
+fn write_text(path: &Path, text: &str) -> anyhow::Result<()> {
+    output::write_file(path, |out| Ok(out.write_all(text.as_bytes())?))
 }
 
 fn generate(args: &Args, entry: &'static Entry, policy: Policy) -> anyhow::Result<(Built, String)> {
@@ -165,12 +173,12 @@ fn all(args: &Args) -> Outcome {
         for policy in args.choice.variants(entry) {
             let (built, text) = generate(args, entry, policy)?;
             let file = format!("{}.{}", built.title(), args.format.extension());
-            kernels::write_whole(&folder.join(&file), &text)?;
+            write_text(&folder.join(&file), &text)?;
             index.push(Indexed::new(file, entry, &built));
         }
     }
     let text = serde_json::to_string_pretty(&index)? + "\n";
-    kernels::write_whole(&folder.join("index.json"), &text)?;
-    anstream::println!("{} kernels and index.json in {}", index.len(), folder.display());
+    write_text(&folder.join("index.json"), &text)?;
+    output::line(format_args!("{} kernels and index.json in {}", index.len(), folder.display()))?;
     Ok(Status::Well)
 }

@@ -1,15 +1,14 @@
 //! What the kernel commands have in common: options that name kernels, their variants, shapes and
-//! targets, and files written whole or not at all.
+//! targets.
 
 use super::Usage;
-use anyhow::Context;
 use clap::ValueEnum;
 use ptxgen_builder::{opt::OptOptions, target::Target};
 use ptxgen_dsl::{
     catalogue::{Built, CATALOGUE, CatalogueError, Dims, Entry, Request, find},
     precision::{Acc, Act, Math, ParsePolicyError, Policy},
 };
-use std::{io::Write, path::Path, str::FromStr};
+use std::str::FromStr;
 
 /// Which variants of a kernel.
 #[derive(clap::Args, Clone, Copy, Default)]
@@ -161,24 +160,4 @@ pub fn variants(entry: &'static Entry, choice: Choice, all: bool, target: Target
 
 fn usage(e: CatalogueError) -> Usage {
     Usage(e.to_string())
-}
-
-/// Writes a file whole or not at all: into a temporary file beside it, which then takes its place.
-pub fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".ptxgen-");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // As for any new file; the process's mask still applies.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
 }

@@ -3,15 +3,10 @@
 use super::{
     Outcome, Status,
     device::{DeviceArgs, Model},
-    tokens,
+    output, tokens,
 };
-use anyhow::Context;
 use ptxgen_model::LogitRows;
-use std::{
-    fs::File,
-    io::{BufWriter, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 /// Write a model's logits for given tokens: little-endian f32, [tokens, vocabulary]
 ///
@@ -39,14 +34,15 @@ pub fn run(args: &Args) -> Outcome {
     let gguf = super::open_model(args.model.as_deref())?;
     let model = Model::load(&gguf, &args.device)?;
     tokens::check_window(ids.len(), 1, model.config())?;
+    tokens::check_ids(&args.tokens, &ids, model.config())?;
     let mut session = model.session(ids.len())?;
-    let cannot_write = || format!("cannot write {}", args.out.display());
-    let mut out = BufWriter::new(File::create(&args.out).with_context(cannot_write)?);
-    for batch in ids.chunks(args.batch as usize) {
-        for logit in session.forward(batch, LogitRows::All)? {
-            out.write_all(&logit.to_le_bytes()).with_context(cannot_write)?;
+    output::write_file(&args.out, |out| {
+        for batch in ids.chunks(args.batch as usize) {
+            for logit in session.forward(batch, LogitRows::All)? {
+                out.write_all(&logit.to_le_bytes())?;
+            }
         }
-    }
-    out.flush().with_context(cannot_write)?;
+        Ok(())
+    })?;
     Ok(Status::Well)
 }

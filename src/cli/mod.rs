@@ -13,6 +13,7 @@ mod inspect;
 mod kernels;
 mod list;
 mod logits;
+mod output;
 mod perplexity;
 mod run;
 mod stats;
@@ -20,11 +21,16 @@ mod synth;
 mod text;
 mod tokens;
 
-use anstream::eprintln;
+use anstream::stderr;
 use anyhow::Error;
 use clap::{Parser, Subcommand};
 use ptxgen_model::gguf::Gguf;
-use std::{fmt, io, path::Path, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 /// PTX kernels with proven precision, and a quantized mixture-of-experts model that runs on them
 #[derive(Parser)]
@@ -84,15 +90,20 @@ pub fn main() -> ExitCode {
         Ok(Status::Fault) => ExitCode::from(1),
         // The reader of our output has seen enough, as in `ptxgen inspect MODEL | head`.
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
-        Err(e) => {
-            let style = anstyle::AnsiColor::Red.on_default().bold();
-            eprintln!("{style}error{style:#}: {e}");
-            for cause in e.chain().skip(1) {
-                eprintln!("  caused by: {cause}");
-            }
-            ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
-        }
+        Err(e) if output::is_io(&e) => fail(&e.context("cannot write to standard output")),
+        Err(e) => fail(&e),
     }
+}
+
+/// Reports an error, as far as it can be reported.
+fn fail(e: &Error) -> ExitCode {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    let mut err = stderr().lock();
+    let _ = writeln!(err, "{style}error{style:#}: {e}");
+    for cause in e.chain().skip(1) {
+        let _ = writeln!(err, "  caused by: {cause}");
+    }
+    ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
 }
 
 /// Opens the model that a command names, or the bundled one.

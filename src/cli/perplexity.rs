@@ -3,9 +3,8 @@
 use super::{
     Outcome, Status, Usage,
     device::{DeviceArgs, Model},
-    tokens,
+    output, tokens,
 };
-use anstream::println;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{LogitRows, negative_log_likelihood, tokenizer::Tokenizer};
@@ -16,11 +15,12 @@ const BATCH: usize = 64;
 
 /// Measure a model's perplexity on a text: one window, every token but the first predicted
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("a text").required(true).args(["tokens", "text"]))]
 pub struct Args {
     /// The model's GGUF file; without it, the bundled model
     model: Option<PathBuf>,
     /// Token ids, little-endian i32
-    #[arg(long, value_name = "FILE.i32", required_unless_present = "text", conflicts_with = "text")]
+    #[arg(long, value_name = "FILE.i32")]
     tokens: Option<PathBuf>,
     /// A text, which the model's tokenizer encodes
     #[arg(long, value_name = "FILE")]
@@ -46,6 +46,9 @@ pub fn run(args: &Args) -> Outcome {
     ids.truncate(args.first.unwrap_or(usize::MAX));
     let model = Model::load(&gguf, &args.device)?;
     tokens::check_window(ids.len(), 2, model.config())?;
+    if let Some(path) = &args.tokens {
+        tokens::check_ids(path, &ids, model.config())?;
+    }
     let mut session = model.session(ids.len())?;
     let vocab = session.vocab();
 
@@ -64,7 +67,7 @@ pub fn run(args: &Args) -> Outcome {
     bar.finish_and_clear();
     let speed = ids.len() as f64 / start.elapsed().as_secs_f64();
     let (perplexity, tokens) = ((total / predicted as f64).exp(), ids.len());
-    println!("perplexity {perplexity:.4}");
-    println!("{tokens} tokens, {speed:.1} tokens/s, {}, {}", session.device(), session.policy());
+    let (device, policy) = (session.device(), session.policy());
+    output::line(format_args!("perplexity {perplexity:.4}\n{tokens} tokens, {speed:.1} tokens/s, {device}, {policy}"))?;
     Ok(Status::Well)
 }

@@ -3,8 +3,10 @@
 use super::{
     Outcome, Status, Usage,
     device::{DeviceArgs, Model},
+    output, tokens,
 };
-use anstream::{eprint, println, stdout};
+use anstream::{stderr, stdout};
+use anyhow::Context;
 use ptxgen_model::{
     Engine, LogitRows, Sampler, Sampling,
     tokenizer::{ChatTemplate, Message, Tokenizer},
@@ -29,7 +31,10 @@ pub struct Args {
     /// Talk: lines of standard input go through the model's chat template
     #[arg(long)]
     chat: bool,
-    /// Tokens to write at most, in each answer
+    /// With --chat: ask for an answer without thinking first, if the template knows how (Qwen3's does)
+    #[arg(long, requires = "chat")]
+    no_thinking: bool,
+    /// Tokens to write at most, in each answer; none are written beyond the model's context
     #[arg(short, value_name = "N", default_value = "128")]
     n: usize,
     /// Temperature; 0 is greedy
@@ -63,7 +68,6 @@ pub fn run(args: &Args) -> Outcome {
         (None, false, Some(_)) => return Err(Usage("give a --prompt to continue, or --chat".into()).into()),
     };
     let model = Model::load(&gguf, &args.device)?;
-    let context = model.config().context;
     let sampling = Sampling { temperature: args.temp, top_k: args.top_k, top_p: args.top_p, seed: args.seed };
     let mut writer = Writer {
         tokenizer: &tokenizer,
@@ -74,36 +78,49 @@ pub fn run(args: &Args) -> Outcome {
         time: Duration::ZERO,
     };
 
+    let encode = |text: &str| -> anyhow::Result<Vec<u32>> {
+        let ids = tokenizer.encode(text)?;
+        if ids.is_empty() {
+            return Err(Usage("the prompt is empty: a model needs at least one token".into()).into());
+        }
+        tokens::check_window(ids.len(), 1, model.config())?;
+        Ok(ids)
+    };
+    let thinking = args.no_thinking.then_some(false);
     let session = match (template, prompt) {
-        (None, prompt) => {
-            let ids = tokenizer.encode(prompt.unwrap_or(PROMPT))?;
-            let mut session = model.session(ids.len().saturating_add(args.n).min(context))?;
-            writer.answer(&mut *session, ids)?;
-            session
-        }
-        (Some(template), Some(prompt)) => {
-            let ids = tokenizer.encode(&template.render(&[message("user", prompt)])?)?;
-            let mut session = model.session(ids.len().saturating_add(args.n).min(context))?;
-            writer.answer(&mut *session, ids)?;
-            session
-        }
         (Some(template), None) => {
-            let mut session = model.session(context)?;
+            let mut session = model.session(model.config().context)?;
             let mut messages = Vec::new();
-            eprint!("> ");
+            ask();
             for line in io::stdin().lock().lines() {
-                messages.push(message("user", &line?));
-                let answer = writer.answer(&mut *session, tokenizer.encode(&template.render(&messages)?)?)?;
-                println!();
+                messages.push(message("user", &line.context("cannot read standard input")?));
+                let answer = writer.answer(&mut *session, encode(&template.render(&messages, thinking)?)?)?;
+                output::line("")?;
                 messages.push(message("assistant", &answer));
-                eprint!("> ");
+                ask();
             }
+            session
+        }
+        (template, prompt) => {
+            let prompt = prompt.unwrap_or(PROMPT);
+            let ids = match template {
+                Some(template) => encode(&template.render(&[message("user", prompt)], thinking)?)?,
+                None => encode(prompt)?,
+            };
+            let mut session = model.session(ids.len().saturating_add(args.n).min(model.config().context))?;
+            writer.answer(&mut *session, ids)?;
             session
         }
     };
     let speed = writer.written as f64 / writer.time.as_secs_f64().max(1e-9);
-    println!("\n{} tokens, {speed:.1} tokens/s, {}, {}", writer.written, session.device(), session.policy());
+    let (written, device, policy) = (writer.written, session.device(), session.policy());
+    output::line(format_args!("\n{written} tokens, {speed:.1} tokens/s, {device}, {policy}"))?;
     Ok(Status::Well)
+}
+
+/// Shows that a message is expected; not part of the output.
+fn ask() {
+    let _ = write!(stderr(), "> ");
 }
 
 fn message(role: &str, content: &str) -> Message {
@@ -125,9 +142,6 @@ impl Writer<'_> {
     /// Writes the continuation of `ids` and returns it. The part of `ids` that the session has
     /// taken before is not computed again.
     fn answer(&mut self, session: &mut dyn Engine, ids: Vec<u32>) -> anyhow::Result<String> {
-        if ids.is_empty() {
-            return Err(Usage("the prompt is empty: a model needs at least one token".into()).into());
-        }
         let same = ids.iter().zip(&self.taken).take_while(|(a, b)| a == b).count().min(ids.len() - 1);
         session.rewind(same);
         let mut next = self.sampler.next(session.forward(&ids[same..], LogitRows::Last)?);
@@ -146,7 +160,11 @@ impl Writer<'_> {
                 out.flush()?;
                 text.push_str(&piece);
             }
-            if i + 1 == self.n || session.position() == session.capacity() {
+            if i + 1 == self.n {
+                break;
+            }
+            if session.position() == session.capacity() {
+                output::note(format_args!("the context of {} tokens is full", session.capacity()));
                 break;
             }
             self.taken.push(next);

@@ -1,7 +1,6 @@
 //! `ptxgen synth`: a model of random weights.
 
-use super::{Outcome, Status, Usage, text};
-use anstream::println;
+use super::{Outcome, Status, Usage, output, text};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{
@@ -147,12 +146,12 @@ pub fn run(args: &Args) -> Outcome {
     bar.finish_and_clear();
     done?;
     let seconds = start.elapsed().as_secs_f64();
-    println!(
+    output::line(format_args!(
         "{}: {} of weights in {seconds:.1} s ({}/s), seed {}",
         args.model.display(),
         text::bytes(total),
         text::bytes((total as f64 / seconds) as u64),
         args.seed,
-    );
+    ))?;
     Ok(Status::Well)
 }

@@ -31,3 +31,15 @@ pub fn check_window(tokens: usize, least: usize, config: &Qwen3MoeConfig) -> any
     }
     Ok(())
 }
+
+/// Checks that the ids of a file are tokens of the model.
+pub fn check_ids(path: &Path, ids: &[u32], config: &Qwen3MoeConfig) -> anyhow::Result<()> {
+    let vocab = config.vocab;
+    match ids.iter().enumerate().find(|(_, id)| **id as usize >= vocab) {
+        None => Ok(()),
+        Some((i, id)) => {
+            let path = path.display();
+            anyhow::bail!("{path}: token {i} is {id}, outside the model's vocabulary of {vocab}")
+        }
+    }
+}

@@ -28,8 +28,10 @@ pub struct ChatTemplate {
 }
 
 const NAME: &str = "tokenizer.chat_template";
-/// Steps that a template may take: far more than a long conversation needs, and seconds at most.
-const FUEL: u64 = 20_000_000;
+/// Steps that a template may take: Qwen3's takes about 50 for a message.
+const FUEL: u64 = 2_000_000;
+/// The longest prompt, in bytes. Far more than a model's context holds.
+const LONGEST: usize = 64 << 20;
 
 impl ChatTemplate {
     /// The file's template (`tokenizer.chat_template`).
@@ -56,19 +58,45 @@ impl ChatTemplate {
         Ok(Self { fail, env, bos: tokenizer.special.bos_text.clone(), eos: tokenizer.special.eos_text.clone() })
     }
 
-    /// The prompt for a conversation, ending where the assistant is to speak.
+    /// The prompt for a conversation, ending where the assistant is to speak. `thinking` is what a
+    /// template may ask for as `enable_thinking`; `None` leaves it undefined, so that the template
+    /// decides.
+    ///
+    /// The steps that a template takes and the text that it gives are bounded; what it holds in
+    /// variables meanwhile is not.
     ///
     /// # Errors
-    /// If the template fails on these messages.
-    pub fn render(&self, messages: &[Message]) -> Result<String, TokenizerError> {
+    /// If the template fails on these messages, does not end, or gives more than 64 MiB.
+    pub fn render(&self, messages: &[Message], thinking: Option<bool>) -> Result<String, TokenizerError> {
         let values = context! {
             messages,
             add_generation_prompt => true,
             bos_token => self.bos,
             eos_token => self.eos,
+            ..thinking.map_or_else(Value::default, |enable_thinking| context! { enable_thinking }),
         };
-        let text = self.env.get_template(NAME).and_then(|t| t.render(values));
+        let mut out = Bounded(Vec::new());
+        let done = self.env.get_template(NAME).and_then(|t| t.render_captured_to(values, &mut out).map(drop));
+        let text = done
+            .and_then(|()| String::from_utf8(out.0).map_err(|e| Error::new(ErrorKind::WriteFailure, e.to_string())));
         text.map_err(|e| self.fail.with(broken(&e)))
+    }
+}
+
+/// A text that stops growing at [`LONGEST`].
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > LONGEST - self.0.len() {
+            return Err(io::Error::other("the text is longer than 64 MiB"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,0 +1,68 @@
+//! Files, standard output and notes: what a command leaves behind.
+
+use anstream::{stderr, stdout};
+use anyhow::Error;
+use std::{
+    fmt::Display,
+    fs::{self, OpenOptions},
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+/// Writes a file whole or not at all: `fill` writes into a temporary file beside it, which then
+/// takes its place. A device or a pipe takes the bytes as they come.
+///
+/// # Errors
+/// What `fill` says; an error of writing itself names the path.
+pub fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let named = |e: Error| if is_io(&e) { e.context(format!("cannot write {}", path.display())) } else { e };
+    match fs::metadata(path) {
+        Ok(there) if !there.is_file() => write_in_place(path, fill),
+        // Behind a symbolic link it is the file that is replaced, not the link.
+        Ok(_) => fs::canonicalize(path).map_err(Error::from).and_then(|path| replace(&path, fill)),
+        Err(_) => replace(path, fill),
+    }
+    .map_err(named)
+}
+
+fn write_in_place(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(OpenOptions::new().write(true).open(path)?);
+    fill(&mut out)?;
+    Ok(out.flush()?)
+}
+
+fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".ptxgen-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As for any new file; the process's mask still applies.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut out = BufWriter::new(builder.tempfile_in(folder)?);
+    fill(&mut out)?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+/// Whether an error is the system's answer without a context, which in a command is a failed write
+/// to its output.
+pub fn is_io(e: &Error) -> bool {
+    let json = |e: &serde_json::Error| e.io_error_kind().is_some();
+    e.chain().next().is_some_and(|first| first.is::<io::Error>() || first.downcast_ref().is_some_and(json))
+}
+
+/// Prints a line to standard output.
+///
+/// # Errors
+/// If it cannot be written; `println!` would panic.
+pub fn line(text: impl Display) -> io::Result<()> {
+    writeln!(stdout(), "{text}")
+}
+
+/// Tells the user something beside the output. Nothing depends on whether it can be said.
+pub fn note(text: impl Display) {
+    let _ = writeln!(stderr(), "note: {text}");
+}

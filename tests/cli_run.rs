@@ -1,0 +1,459 @@
+//! `ptxgen run`, `logits` and `perplexity`: what they print and write, and how they fail.
+
+mod support;
+
+use expect_test::expect;
+use std::{fs, path::PathBuf, process::Stdio};
+use support::{code, command, fails, ptxgen, synthetic, text};
+
+fn data(name: &str) -> String {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("model/tests/data");
+    folder.join(name).to_str().unwrap().into()
+}
+
+const EXACT: [&str; 6] = ["--device", "cpu", "--act", "f32", "--acc", "f64"];
+
+/// The text that `run` writes, without its last line.
+#[track_caller]
+fn runs(args: &[&str]) -> String {
+    let output = ptxgen(&[&["run"], args].concat());
+    assert_eq!(code(&output), Some(0), "{}", text(&output.stderr));
+    let out = text(&output.stdout);
+    let (written, line) = out.trim_end().rsplit_once('\n').unwrap();
+    assert!(line.contains(" tokens, ") && line.contains(" tokens/s, "), "{line}");
+    written.into()
+}
+
+/// The logits of a token file, as bytes.
+#[track_caller]
+fn logits(tokens: &str, more: &[&str]) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.f32");
+    let output = ptxgen(&[&["logits", "--tokens", tokens, "--out", out.to_str().unwrap()], more].concat());
+    assert_eq!(code(&output), Some(0), "{}", text(&output.stderr));
+    assert_eq!((text(&output.stdout), text(&output.stderr)), (String::new(), String::new()));
+    fs::read(out).unwrap()
+}
+
+/// A file of token ids.
+fn tokens(ids: &[i32]) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+    fs::write(file.path(), bytes).unwrap();
+    file
+}
+
+#[test]
+fn greedy_texts_are_the_oracles() {
+    let fixtures: serde_json::Value = serde_json::from_slice(&fs::read(data("tiny-greedy.f64.json")).unwrap()).unwrap();
+    for fixture in fixtures.as_array().unwrap() {
+        let (prompt, expected) = (fixture["prompt"].as_str().unwrap(), fixture["text"].as_str().unwrap());
+        let n = fixture["greedy_ids"].as_array().unwrap().len().to_string();
+        assert_eq!(runs(&[&["--prompt", prompt, "-n", &n], &EXACT[..]].concat()), expected);
+    }
+    // Without a prompt the bundled model is given the first of them.
+    let first = fixtures[0]["text"].as_str().unwrap();
+    assert!(first.starts_with(&runs(&[&["-n", "9"], &EXACT[..]].concat())));
+}
+
+#[test]
+fn the_last_line_tells_device_and_policy() {
+    let output = ptxgen(&["run", "-n", "2", "--device", "cpu", "--act", "q8k", "--threads", "1"]);
+    let out = text(&output.stdout);
+    let line = out.lines().last().unwrap();
+    assert!(line.starts_with("2 tokens, ") && line.contains(" tokens/s, cpu ("), "{line}");
+    assert!(line.ends_with(", 1 thread), act=q8k,acc=f32"), "{line}");
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn perplexities_are_the_oracles() {
+    for (file, first, expected) in [("tiny.tokens-64.i32", "64", "4.2356"), ("tiny.tokens-4096.i32", "1024", "31.2844")]
+    {
+        let args = ["perplexity", "--tokens", &data(file), "--first", first];
+        let output = ptxgen(&[&args, &EXACT[..]].concat());
+        let out = text(&output.stdout);
+        assert!(out.starts_with(&format!("perplexity {expected}\n{first} tokens, ")), "{out}{}", text(&output.stderr));
+        // No terminal, so no progress bar.
+        assert_eq!((code(&output), text(&output.stderr)), (Some(0), String::new()));
+    }
+}
+
+#[test]
+fn perplexity_of_a_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("text.rs");
+    fs::write(&file, "fn main() {\n    println!(\"Hello\");\n}\n").unwrap();
+    let output = ptxgen(&["perplexity", "--text", file.to_str().unwrap(), "--device", "cpu", "--first", "8"]);
+    let out = text(&output.stdout);
+    assert!(out.starts_with("perplexity ") && out.contains("\n8 tokens, "), "{out}{}", text(&output.stderr));
+}
+
+/// The library's tests hold the values against the oracle; here they are the same bytes.
+#[test]
+fn logits_are_the_same_bytes_for_every_batch_and_thread_count() {
+    let file = data("tiny.tokens-64.i32");
+    let all = logits(&file, &["--device", "cpu", "--act", "q8k"]);
+    assert_eq!(all.len(), 64 * 4096 * 4);
+    for more in [["--batch", "1"], ["--batch", "7"], ["--threads", "1"], ["--threads", "2"], ["--batch", "1000"]] {
+        assert!(logits(&file, &[&["--device", "cpu", "--act", "q8k"], &more[..]].concat()) == all, "{more:?}");
+    }
+    // Little-endian, in the tokens' order: row 20 is that of `llama.cpp` but for rounding.
+    let float = |bytes: &[u8], i: usize| f32::from_le_bytes(bytes[i * 4..][..4].try_into().unwrap());
+    let theirs = fs::read(data("tiny-64.llama-cpp-cpu.logits.f32")).unwrap();
+    for i in 20 * 4096..21 * 4096 {
+        assert!((float(&all, i) - float(&theirs, i)).abs() < 0.5, "{i}");
+    }
+    assert!(logits(&file, &["--device", "cpu", "--act", "q8k", "--kv", "f16"]) != all);
+}
+
+#[test]
+fn the_interpreter_gives_the_cpus_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = synthetic(dir.path(), "m.gguf", &[]);
+    let ids = tokens(&[1, 299, 7]);
+    let file = ids.path().to_str().unwrap();
+    for act in ["f32", "q8k"] {
+        for acc in ["f32", "f64"] {
+            let policy = [&model, "--act", act, "--acc", acc, "--device"];
+            let cpu = logits(file, &[&policy, &["cpu"][..]].concat());
+            assert_eq!(cpu.len(), 3 * 300 * 4);
+            assert!(logits(file, &[&policy, &["interp"][..]].concat()) == cpu, "{act} {acc}");
+        }
+    }
+    let prompt = [&*model, "--prompt", "ab", "-n", "4", "--device"];
+    assert_eq!(runs(&[&prompt, &["interp"][..]].concat()), runs(&[&prompt, &["cpu"][..]].concat()));
+}
+
+#[test]
+fn sampling_follows_its_seed() {
+    let draw = |seed| runs(&["--device", "cpu", "-n", "12", "--temp", "1.5", "--top-k", "40", "--seed", seed]);
+    assert_eq!(draw("1"), draw("1"));
+    assert_ne!(draw("1"), draw("2"));
+    let greedy = runs(&["--device", "cpu", "-n", "12"]);
+    assert_eq!(runs(&["--device", "cpu", "-n", "12", "--temp", "1", "--top-k", "1"]), greedy);
+    assert_eq!(runs(&["--device", "cpu", "-n", "0"]), "");
+}
+
+#[test]
+fn devices_that_are_not_there() {
+    fails(
+        &["run", "--device", "cuda"],
+        2,
+        expect![[r#"
+            error: --device cuda: no GPU support in this build yet; use --device cpu
+        "#]],
+    );
+    let output = ptxgen(&["run", "-n", "1"]);
+    assert_eq!(code(&output), Some(0));
+    assert_eq!(text(&output.stderr), "note: no GPU support in this build yet; running on the CPU\n");
+}
+
+#[test]
+fn the_context_is_a_limit_that_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = synthetic(dir.path(), "m.gguf", &["--context", "8"]);
+    let output = ptxgen(&["run", &model, "--prompt", "abc", "-n", "100", "--device", "cpu"]);
+    assert_eq!(code(&output), Some(0));
+    // Three of the prompt, five written, and one that is not taken any more.
+    assert!(text(&output.stdout).contains("\n6 tokens, "), "{}", text(&output.stdout));
+    assert_eq!(text(&output.stderr), "note: the context of 8 tokens is full\n");
+    fails(
+        &["run", &model, "--prompt", "123456789", "--device", "cpu"],
+        2,
+        expect![[r#"
+            error: 9 tokens do not fit the model's context of 8
+        "#]],
+    );
+    let ids = tokens(&[1; 9]);
+    fails(
+        &["perplexity", &model, "--tokens", ids.path().to_str().unwrap(), "--device", "cpu"],
+        2,
+        expect![[r#"
+            error: 9 tokens do not fit the model's context of 8
+        "#]],
+    );
+}
+
+#[test]
+fn wrong_use_is_2() {
+    fails(
+        &["run", "--prompt", "", "--device", "cpu"],
+        2,
+        expect![[r#"
+            error: the prompt is empty: a model needs at least one token
+        "#]],
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let model = synthetic(dir.path(), "m.gguf", &[]);
+    fails(
+        &["run", &model],
+        2,
+        expect![[r#"
+            error: give a --prompt to continue, or --chat
+        "#]],
+    );
+    fails(
+        &["run", "--temp", "-1"],
+        2,
+        expect![[r#"
+            error: unexpected argument '-1' found
+
+              tip: to pass '-1' as a value, use '-- -1'
+
+            Usage: ptxgen run [OPTIONS] [MODEL]
+
+            For more information, try '--help'.
+        "#]],
+    );
+    fails(
+        &["run", "--top-p", "nan"],
+        2,
+        expect![[r#"
+            error: invalid value 'nan' for '--top-p <P>': expected a share above 0, at most 1
+
+            For more information, try '--help'.
+        "#]],
+    );
+    fails(
+        &["run", "--act", "q4k"],
+        2,
+        expect![[r#"
+            error: invalid value 'q4k' for '--act <ACT>': unknown act `q4k`: expected f32 or q8k
+
+            For more information, try '--help'.
+        "#]],
+    );
+    fails(
+        &["run", "--no-thinking"],
+        2,
+        expect![[r#"
+            error: the following required arguments were not provided:
+              --chat
+
+            Usage: ptxgen run --chat --no-thinking [MODEL]
+
+            For more information, try '--help'.
+        "#]],
+    );
+    fails(
+        &["logits", "--tokens", "x.i32", "--out", "y.f32", "--batch", "0"],
+        2,
+        expect![[r#"
+            error: invalid value '0' for '--batch <B>': 0 is not in 1..=4294967295
+
+            For more information, try '--help'.
+        "#]],
+    );
+    fails(
+        &["perplexity"],
+        2,
+        expect![[r#"
+            error: the following required arguments were not provided:
+              <--tokens <FILE.i32>|--text <FILE>>
+
+            Usage: ptxgen perplexity <--tokens <FILE.i32>|--text <FILE>> [MODEL]
+
+            For more information, try '--help'.
+        "#]],
+    );
+    let none = tokens(&[]);
+    fails(
+        &["logits", "--tokens", none.path().to_str().unwrap(), "--out", "/nowhere/y.f32", "--device", "cpu"],
+        2,
+        expect![[r#"
+            error: 0 tokens are too few: at least 1 are needed
+        "#]],
+    );
+    fails(
+        &["run", "--chat"],
+        1,
+        expect![[r#"
+            error: tiny-rust-moe-Q4_K_M.gguf (bundled): has no chat template (tokenizer.chat_template): use a plain prompt
+        "#]],
+    );
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    fails(
+        &["run", "none.gguf", "--prompt", "x"],
+        1,
+        expect![[r#"
+            error: none.gguf: cannot open the file
+              caused by: No such file or directory (os error 2)
+        "#]],
+    );
+    fails(
+        &["logits", "--tokens", "none.i32", "--out", "y.f32"],
+        1,
+        expect![[r#"
+            error: cannot read none.i32
+              caused by: No such file or directory (os error 2)
+        "#]],
+    );
+    fails(
+        &["perplexity", "--text", "none.txt"],
+        1,
+        expect![[r#"
+            error: cannot read none.txt
+              caused by: No such file or directory (os error 2)
+        "#]],
+    );
+}
+
+#[test]
+fn broken_token_files_write_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::write(at("odd.i32"), [0; 7]).unwrap();
+    fs::write(at("negative.i32"), [1i32.to_le_bytes(), (-1i32).to_le_bytes()].concat()).unwrap();
+    fs::write(at("large.i32"), [4095i32.to_le_bytes(), 4096i32.to_le_bytes()].concat()).unwrap();
+    fs::write(at("text.txt"), [0x61, 0xFF]).unwrap();
+    let refused = |args: &[&str], message: expect_test::Expect| {
+        let output = command(args).current_dir(dir.path()).output().unwrap();
+        message.assert_eq(&text(&output.stderr));
+        assert_eq!(code(&output), Some(1), "{args:?}");
+    };
+    fs::write(at("out.f32"), "kept").unwrap();
+    refused(
+        &["logits", "--tokens", "odd.i32", "--out", "out.f32", "--device", "cpu"],
+        expect![[r#"
+            error: odd.i32: 7 bytes are no whole number of little-endian i32 token ids
+        "#]],
+    );
+    refused(
+        &["logits", "--tokens", "negative.i32", "--out", "out.f32", "--device", "cpu"],
+        expect![[r#"
+            error: negative.i32: token 1 is -1; ids start at 0
+              caused by: out of range integral type conversion attempted
+        "#]],
+    );
+    refused(
+        &["logits", "--tokens", "large.i32", "--out", "out.f32", "--device", "cpu"],
+        expect![[r#"
+            error: large.i32: token 1 is 4096, outside the model's vocabulary of 4096
+        "#]],
+    );
+    refused(
+        &["perplexity", "--tokens", "large.i32", "--device", "cpu"],
+        expect![[r#"
+            error: large.i32: token 1 is 4096, outside the model's vocabulary of 4096
+        "#]],
+    );
+    refused(
+        &["perplexity", "--text", "text.txt", "--device", "cpu"],
+        expect![[r#"
+            error: cannot read text.txt
+              caused by: stream did not contain valid UTF-8
+        "#]],
+    );
+    assert_eq!(fs::read(at("out.f32")).unwrap(), b"kept");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 5, "nothing is left behind");
+}
+
+/// An output that cannot be written is an error with its name; a reader that has gone is not.
+#[test]
+#[cfg(target_os = "linux")]
+fn outputs_that_cannot_be_written() {
+    let file = data("tiny.tokens-64.i32");
+    let nowhere = ptxgen(&["logits", "--tokens", &file, "--out", "/nowhere/y.f32", "--device", "cpu"]);
+    let message = "error: cannot write /nowhere/y.f32\n  caused by: No such file or directory (os error 2)";
+    assert!(text(&nowhere.stderr).starts_with(message), "{}", text(&nowhere.stderr));
+    assert_eq!(code(&nowhere), Some(1));
+    fails(
+        &["logits", "--tokens", &file, "--out", "/dev/full", "--device", "cpu"],
+        1,
+        expect![[r#"
+            error: cannot write /dev/full
+              caused by: No space left on device (os error 28)
+        "#]],
+    );
+    fails(
+        &["logits", "--tokens", &file, "--out", "/", "--device", "cpu"],
+        1,
+        expect![[r#"
+            error: cannot write /
+              caused by: Is a directory (os error 21)
+        "#]],
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let synth = dir.path().join("s.gguf");
+    let synth = ["synth", synth.to_str().unwrap(), "--layers", "1", "--vocab", "8"];
+    let perplexity = ["perplexity", "--tokens", &file, "--first", "2", "--device", "cpu"];
+    for args in [
+        &["run", "-n", "2", "--device", "cpu"][..],
+        &["run", "-n", "0", "--device", "cpu"],
+        &perplexity,
+        &synth,
+        &["inspect"],
+        &["inspect", "--json"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = command(args).stdout(full).output().unwrap();
+        let message = "error: cannot write to standard output\n  caused by: No space left on device (os error 28)\n";
+        assert_eq!(text(&output.stderr), message, "{args:?}");
+        assert_eq!(code(&output), Some(1), "{args:?}");
+
+        // A pipe that nobody reads.
+        let mut child = command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((code(&output), text(&output.stderr)), (Some(0), String::new()), "{args:?}");
+    }
+    // Nor does a closed standard error keep a command from its work.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command(&["run", "-n", "1"]).stderr(full).output().unwrap();
+    assert_eq!(code(&output), Some(0));
+}
+
+/// What `logits` writes to goes in one piece in place of the old file, also behind a link.
+#[test]
+#[cfg(unix)]
+fn a_link_to_the_output_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (real, link) = (dir.path().join("real.f32"), dir.path().join("link.f32"));
+    fs::write(&real, "old").unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let ids = tokens(&[1]);
+    let args = ["logits", "--tokens", ids.path().to_str().unwrap(), "--out", link.to_str().unwrap(), "--device", "cpu"];
+    assert_eq!(code(&ptxgen(&args)), Some(0));
+    assert_eq!(fs::metadata(&real).unwrap().len(), 4096 * 4);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+}
+
+#[test]
+fn a_chat() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = synthetic(dir.path(), "m.gguf", &["--context", "256"]);
+    let model = support::with_template(
+        &path,
+        "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}a:{% if enable_thinking is false %}!{% endif %}",
+    );
+    let talk = |more: &[&str], input: &str| {
+        use std::io::Write;
+        let args = [&["run", &*model, "--chat", "-n", "3", "--device", "cpu"], more].concat();
+        let mut child =
+            command(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let output = talk(&[], "hi\nand\n");
+    assert_eq!((code(&output), text(&output.stderr)), (Some(0), "> > > ".into()));
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(lossy(&output.stdout).contains("\n6 tokens, "), "{}", lossy(&output.stdout));
+    // The same as the rendered conversation as a plain prompt.
+    let one = lossy(&talk(&["--prompt", "hi"], "").stdout);
+    let plain = lossy(&ptxgen(&["run", &model, "--prompt", "u:hi;a:", "-n", "3", "--device", "cpu"]).stdout);
+    let text_of = |s: &str| s.trim_end().rsplit_once('\n').unwrap().0.to_owned();
+    assert_eq!(text_of(&one), text_of(&plain));
+    let brief = lossy(&talk(&["--prompt", "hi", "--no-thinking"], "").stdout);
+    let plain = lossy(&ptxgen(&["run", &model, "--prompt", "u:hi;a:!", "-n", "3", "--device", "cpu"]).stdout);
+    assert_eq!(text_of(&brief), text_of(&plain));
+    // A conversation that has grown too long is refused by its length.
+    let long = talk(&[], &format!("{}\n", "x".repeat(300)));
+    assert_eq!(
+        (code(&long), text(&long.stderr)),
+        (Some(2), "> error: 305 tokens do not fit the model's context of 256\n".into())
+    );
+}
