@@ -1,21 +1,13 @@
 //! `ptxgen synth` and `ptxgen inspect`: what they print, and their exit codes.
 
+mod support;
+
 use expect_test::{Expect, expect};
-use std::{
-    path::Path,
-    process::{Command, Output},
-};
+use std::path::Path;
+use support::{code, command, text};
 
-fn ptxgen(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ptxgen")).args(args).current_dir(dir).output().unwrap()
-}
-
-fn code(output: &Output) -> Option<i32> {
-    output.status.code()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+fn ptxgen(dir: &Path, args: &[&str]) -> std::process::Output {
+    command(args).current_dir(dir).output().unwrap()
 }
 
 /// Runs a command that fails.
@@ -107,7 +99,9 @@ fn inspect_the_bundled_model_as_json() {
     assert_eq!(json["tensors"][0]["name"], "output.weight");
     assert_eq!(json["tensors"][0]["dims"], serde_json::json!([256, 4096]));
     assert_eq!(json["types"]["Q6_K"], 860_160 + 2 * 26_880 + 2 * 860_160);
-    assert_eq!(json["memory"]["kv_f32_bytes_per_1000_tokens"], 6_144_000);
+    assert_eq!(json["memory"]["kv_cache"]["f32_per_1000_tokens"], 6_144_000);
+    assert_eq!(json["memory"]["kv_cache"]["f16_of_context"], 4096 * 3072);
+    assert!(json["runs_on"]["cpu"].is_string());
     assert_eq!(json["fault"], serde_json::Value::Null);
 }
 

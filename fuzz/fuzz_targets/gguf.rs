@@ -1,9 +1,10 @@
-//! Any bytes as a GGUF file: the reader refuses or gives tensors that are in bounds, and what the
-//! model needs of the file is read without a panic.
+//! Any bytes as a GGUF file: the reader refuses or gives tensors that are in bounds, and the model's
+//! configuration is read without a panic. (Vocabularies have a target of their own: to build a
+//! tokenizer takes a hundred times as long as all of this.)
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ptxgen_model::{Qwen3MoeConfig, gguf::Gguf, tokenizer::Tokenizer};
+use ptxgen_model::{Qwen3MoeConfig, gguf::Gguf};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(gguf) = Gguf::from_bytes("fuzz.gguf", bytes) else {
@@ -20,10 +21,8 @@ fuzz_target!(|bytes: &[u8]| {
     for (key, value) in gguf.metadata().iter() {
         assert_eq!(gguf.metadata().get(key).map(|v| v.ty()), Some(value.ty()));
     }
-    if let Ok(config) = Qwen3MoeConfig::from_gguf(&gguf) {
-        assert_eq!(config.tensors().count(), gguf.tensors().len());
-    }
-    if let Err(e) = Tokenizer::from_gguf(&gguf) {
-        assert!(e.to_string().contains("fuzz.gguf"));
+    match Qwen3MoeConfig::from_gguf(&gguf) {
+        Ok(config) => assert_eq!(config.tensors().count(), gguf.tensors().len()),
+        Err(e) => assert!(e.to_string().contains("fuzz.gguf")),
     }
 });

@@ -243,6 +243,63 @@ fn keys_that_change_the_function() {
     );
 }
 
+/// The keys of the architecture that llama.cpp knows (`LLM_KV_NAMES`), but for those that are read:
+/// whatever such a key says, either it says nothing or the file is refused by its name.
+#[test]
+fn every_key_of_llama_cpp_is_read_or_refused() {
+    let keys = "embedding_length_out embedding_length_per_layer_input features_length leading_dense_block_count \
+        expert_shared_feed_forward_length expert_chunk_feed_forward_length swiglu_clamp_exp swiglu_clamp_shexp \
+        use_parallel_residual tensor_data_layout expert_shared_count expert_group_count expert_group_used_count \
+        expert_weights_scale expert_weights_norm expert_gating_func expert_group_scale experts_per_group \
+        moe_every_n_layers moe_latent_size nextn_predict_layers n_deepstack_layers deepstack_mapping \
+        hidden_activation pooling_type logit_scale decoder_start_token_id decoder_block_count \
+        attn_logit_softcapping router_logit_softcapping final_logit_softcapping swin_norm rescale_every_n_layers \
+        residual_scale embedding_scale token_shift_count interleave_moe_layer_step full_attention_interval \
+        attention.max_alibi_bias attention.clamp_kqv attention.layer_norm_epsilon attention.group_norm_epsilon \
+        attention.group_norm_groups attention.causal attention.q_lora_rank attention.kv_lora_rank \
+        attention.relative_buckets_count attention.sliding_window attention.sliding_window_pattern attention.scale \
+        attention.output_scale attention.value_scale attention.temperature_length attention.temperature_scale \
+        attention.key_length_mla attention.value_length_mla attention.key_length_swa attention.value_length_swa \
+        attention.indexer.head_count attention.indexer.top_k attention.output_lora_rank \
+        attention.compress_rope_freq_base attention.shared_kv_layers attention.recurrent_layers \
+        hyper_connection.count hash_layer_count rope.dimension_count_swa rope.dimension_sections \
+        rope.freq_base_swa rope.scale_linear rope.scaling.type rope.scaling.factor rope.scaling.alpha \
+        rope.scaling.attn_factor rope.scaling.yarn_log_multiplier rope.scaling.yarn_ext_factor \
+        rope.scaling.yarn_attn_factor rope.scaling.yarn_beta_fast rope.scaling.yarn_beta_slow ssm.conv_kernel \
+        wkv.head_size shortconv.l_cache target_layers norm_before_residual";
+    let values: [Value; 5] =
+        [Value::U32(3), Value::F32(0.5), false.into(), "linear".into(), Array::U32(vec![0, 1]).into()];
+    for key in keys.split_whitespace() {
+        let key = format!("qwen3moe.{key}");
+        for value in &values {
+            let e = Qwen3MoeConfig::from_gguf(&with(&key, value.clone())).expect_err(&key).to_string();
+            assert!(e.starts_with(&format!("m.gguf: key \"{key}\" is ")), "{e}");
+        }
+    }
+}
+
+/// A key that is read, with a value that makes another model, is refused by name.
+#[test]
+fn keys_that_are_read_must_fit() {
+    let integers = ["embedding_length", "block_count", "attention.head_count", "attention.head_count_kv"];
+    let more = ["attention.key_length", "attention.value_length", "rope.dimension_count", "expert_count"];
+    let rest = ["expert_used_count", "expert_feed_forward_length", "vocab_size", "context_length"];
+    for key in integers.into_iter().chain(more).chain(rest) {
+        let key = format!("qwen3moe.{key}");
+        for value in [Value::U32(0), Value::F32(1.0), Value::I64(-1), Value::U64(1 << 32), "x".into()] {
+            let e = Qwen3MoeConfig::from_gguf(&with(&key, value)).expect_err(&key).to_string();
+            assert!(e.starts_with(&format!("m.gguf: key \"{key}\" is ")), "{e}");
+        }
+    }
+    for key in ["rope.freq_base", "attention.layer_norm_rms_epsilon"] {
+        let key = format!("qwen3moe.{key}");
+        for value in [Value::U32(1), Value::F32(-1.0), Value::F64(f64::INFINITY), Value::F32(f32::NAN), "x".into()] {
+            let e = Qwen3MoeConfig::from_gguf(&with(&key, value)).expect_err(&key).to_string();
+            assert!(e.starts_with(&format!("m.gguf: key \"{key}\" is ")), "{e}");
+        }
+    }
+}
+
 #[test]
 fn tensors() {
     let rename = |from: &'static str, to: &'static str| {

@@ -1,5 +1,6 @@
 //! Other models than the bundled one against the float64 oracle: other head widths and counts,
-//! every expert used, a query width that is not the hidden width, no output tensor, plain types.
+//! every expert used, a query width that is not the hidden width, no output tensor, one KV head, odd
+//! widths, plain types. The logits to 1e-6, and the same experts.
 //! `data/shapes.py` makes the fixtures.
 
 mod common;
@@ -7,8 +8,8 @@ mod common;
 use common::{bits, data, logits, relative_error};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_model::{
-    Qwen3MoeConfig,
-    cpu::CpuOptions,
+    Engine, LayerTrace, LogitRows, Qwen3MoeConfig,
+    cpu::{CpuModel, CpuOptions},
     gguf::{Gguf, TensorType},
     synth::{Mix, Preset, Synth, Vocabulary},
 };
@@ -38,22 +39,35 @@ fn model(shape: [usize; 8], seed: u64, mix: Mix, tied: bool) -> Gguf {
 fn check(name: &str, gguf: &Gguf) {
     let bytes = std::fs::read(data("shapes.safetensors")).unwrap();
     let oracle = SafeTensors::deserialize(&bytes).unwrap();
-    let tokens: Vec<u32> = (0..24).map(|i| i * 37 % 300).collect();
-    let options = CpuOptions { policy: Policy::new(Act::F32, Acc::F64), ..CpuOptions::default() };
-    let found = logits(gguf, options, &tokens, 24);
+    let part = |part: &str| oracle.tensor(&format!("{name}.{part}")).unwrap();
+    let (all, last, experts) = (part("logits"), part("last"), part("experts"));
+    let n = all.shape()[0];
+    let tokens: Vec<u32> = (0..n as u32).map(|i| i * 37 % 300).collect();
 
-    let all = oracle.tensor(&format!("{name}.logits")).unwrap();
+    let options = CpuOptions { policy: Policy::new(Act::F32, Acc::F64), ..CpuOptions::default() };
+    let model = CpuModel::load(gguf, options).unwrap();
+    let mut session = model.new_session(n).unwrap();
+    let mut chosen = Vec::new();
+    let mut trace = |l: LayerTrace<'_>| chosen.extend(l.experts.iter().map(|&e| e as u8));
+    let found = session.forward_traced(&tokens[..24], LogitRows::All, Some(&mut trace)).unwrap().to_vec();
+    // The experts of the first 24 tokens, layer after layer.
+    let used = experts.shape()[2];
+    let expected: Vec<u8> = experts.data().chunks_exact(n * used).flat_map(|l| &l[..24 * used]).copied().collect();
+    assert_eq!(chosen, expected, "{name}");
+    let rest = &tokens[24..];
+    let rest = if rest.is_empty() { Vec::new() } else { session.forward(rest, LogitRows::All).unwrap().to_vec() };
+    let found = [found, rest].concat();
+
     let all = all.data().as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b)));
     let error = relative_error(found.iter().map(|&v| f64::from(v)), all);
     assert!(error <= 1e-6, "{name}: {error:e}");
-    let last = oracle.tensor(&format!("{name}.last")).unwrap();
     let last = last.data().as_chunks().0.iter().map(|b| f64::from_le_bytes(*b));
-    let error = relative_error(found[23 * 300..].iter().map(|&v| f64::from(v)), last);
+    let error = relative_error(found[(n - 1) * 300..].iter().map(|&v| f64::from(v)), last);
     assert!(error <= 1e-6, "{name}, last: {error:e}");
 
     for policy in Policy::EXACT {
         let options = CpuOptions { policy, threads: Some(1), ..CpuOptions::default() };
-        let one = logits(gguf, options, &tokens, 24);
+        let one = logits(gguf, options, &tokens, n);
         let other = logits(gguf, CpuOptions { threads: Some(2), ..options }, &tokens, 5);
         assert!(bits(&one) == bits(&other), "{name}, {policy}");
     }
@@ -77,4 +91,19 @@ fn bf16_with_every_expert_and_heads_of_40() {
 #[test]
 fn f16_with_one_expert_and_heads_of_128() {
     check("f16", &model([1, 64, 2, 1, 128, 4, 1, 32], 14, Mix::One(TensorType::F16), false));
+}
+
+#[test]
+fn one_kv_head_of_128_and_a_wider_query_over_two_chunks() {
+    check("one-kv-head", &model([1, 512, 8, 1, 128, 60, 6, 256], 15, Mix::Q4KM, false));
+}
+
+#[test]
+fn many_experts_of_q6_k() {
+    check("many-experts", &model([1, 256, 16, 8, 32, 129, 17, 256], 16, Mix::One(TensorType::Q6_K), false));
+}
+
+#[test]
+fn odd_widths_in_f32() {
+    check("odd", &model([2, 33, 3, 3, 2, 5, 3, 7], 17, Mix::One(TensorType::F32), false));
 }

@@ -279,50 +279,68 @@ fn vocabularies_that_are_refused() {
             "m.gguf: asks for a beginning-of-sequence token (tokenizer.ggml.add_bos_token) but names none (tokenizer.ggml.bos_token_id)"
         ],
     );
+    refused(
+        &key("add_eos_token"),
+        Some(true.into()),
+        expect![[
+            r#"m.gguf: key "tokenizer.ggml.add_eos_token" is true, expected false: a token behind every text is not supported"#
+        ]],
+    );
 }
 
-fn chat(template: &str, messages: &[(&str, &str)]) -> String {
-    let gguf = synthetic(&[("tokenizer.chat_template", Some(template.into()))]);
+fn template(source: &str) -> Result<ChatTemplate, String> {
+    let gguf = synthetic(&[("tokenizer.chat_template", Some(source.into()))]);
     let tokenizer = Tokenizer::from_gguf(&gguf).unwrap();
-    let message = |(role, content): &(&str, &str)| Message { role: (*role).into(), content: (*content).into() };
-    let messages: Vec<_> = messages.iter().map(message).collect();
-    let done = ChatTemplate::from_gguf(&gguf, &tokenizer).and_then(|t| t.render(&messages, None));
-    done.unwrap_or_else(|e| format!("error: {e}"))
+    ChatTemplate::from_gguf(&gguf, &tokenizer).map_err(|e| e.to_string())
+}
+
+fn chat(source: &str, messages: &[Message], thinking: Option<bool>) -> String {
+    let text = template(source).and_then(|t| t.render(messages, thinking).map_err(|e| e.to_string()));
+    text.unwrap_or_else(|e| format!("error: {e}"))
+}
+
+/// The conversations of `data/chat-template.py` with the text that Jinja gives.
+fn conversations(json: &[u8]) -> Vec<(Vec<Message>, Option<bool>, String)> {
+    let cases: Vec<serde_json::Value> = serde_json::from_slice(json).unwrap();
+    let text = |v: &serde_json::Value| v.as_str().unwrap().to_owned();
+    let message = |m: &serde_json::Value| Message { role: text(&m["role"]), content: text(&m["content"]) };
+    let talk = |c: &serde_json::Value| {
+        let messages = c["messages"].as_array().unwrap();
+        (messages.iter().map(message).collect(), c["thinking"].as_bool(), text(&c["text"]))
+    };
+    cases.iter().map(talk).collect()
 }
 
 #[test]
-fn chat_templates() {
-    let talk = [
-        ("system", "Be brief."),
-        ("user", " Hi <b> "),
-        ("assistant", "<think>\nx\n</think>\n\nHello"),
-        ("user", "Why?"),
-    ];
-    // The parts of Jinja and Python that Qwen3's own template uses.
-    let qwen = include_str!("data/chat-template.jinja");
-    expect![[r#"
-        <|im_start|>system
-        Be brief.<|im_end|>
-        <|im_start|>user
-        Hi <b><|im_end|>
-        <|im_start|>assistant
-        Hello<|im_end|>
-        <|im_start|>user
-        Why?<|im_end|>
-        <|im_start|>assistant
-    "#]]
-    .assert_eq(&chat(qwen, &talk));
+fn chat_templates_give_what_jinja_gives() {
+    let source = include_str!("data/chat-template.jinja");
+    let talks = conversations(include_bytes!("data/chat-template.json"));
+    assert_eq!(talks.len(), 39);
+    let ours = template(source).unwrap();
+    for (messages, thinking, expected) in &talks {
+        assert_eq!(&ours.render(messages, *thinking).unwrap(), expected, "{messages:?} {thinking:?}");
+    }
+    // Lines may end as on Windows.
+    let (messages, thinking, expected) = &talks[9];
+    assert_eq!(&chat(&source.replace('\n', "\r\n"), messages, *thinking), expected);
+}
+
+#[test]
+fn chat_templates_that_fail_are_told() {
+    let talk = [Message { role: "system".into(), content: "Be brief.".into() }];
+    let chat = |source: &str| chat(source, &talk, None);
     expect![[r#"{"role": "system", "content": "Be brief."} <|endoftext|>"#]]
-        .assert_eq(&chat("{{ messages[0] | tojson }} {{ eos_token }}{{ bos_token }}", &talk));
+        .assert_eq(&chat("{{ messages[0] | tojson }} {{ eos_token }}{{ bos_token }}"));
     expect![
         "error: m.gguf: its chat template fails: invalid operation: only users speak (in tokenizer.chat_template:1)"
     ]
-    .assert_eq(&chat("{{ raise_exception('only users speak') }}", &talk));
-    expect!["error: m.gguf: its chat template fails: syntax error: unexpected end of input, expected end of block (in tokenizer.chat_template:1)"].assert_eq(&chat("{% for m in messages %}", &talk));
+    .assert_eq(&chat("{{ raise_exception('only users speak') }}"));
+    expect!["error: m.gguf: its chat template fails: syntax error: unexpected end of input, expected end of block (in tokenizer.chat_template:1)"].assert_eq(&chat("{% for m in messages %}"));
     expect!["error: m.gguf: its chat template fails: undefined value (in tokenizer.chat_template:1)"]
-        .assert_eq(&chat("{{ messages[9].content.upper() }}", &talk));
+        .assert_eq(&chat("{{ messages[9].content.upper() }}"));
     expect!["error: m.gguf: its chat template fails: engine ran out of fuel (in tokenizer.chat_template:1)"]
-        .assert_eq(&chat("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}", &talk));
+        .assert_eq(&chat("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}"));
+    expect!["error: m.gguf: its chat template fails: failed to write output: I/O error during rendering: the text is longer than 64 MiB"].assert_eq(&chat("{% set s = 'x' * 100000 %}{% for i in range(1000) %}{{ s }}{% endfor %}"));
     let none = bundled().unwrap().unwrap();
     expect!["tiny-rust-moe-Q4_K_M.gguf (bundled): has no chat template (tokenizer.chat_template): use a plain prompt"]
         .assert_eq(&ChatTemplate::from_gguf(&none, &OURS).unwrap_err().to_string());

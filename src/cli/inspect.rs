@@ -4,6 +4,7 @@ use super::{Outcome, Status, text};
 use anstream::stdout;
 use ptxgen_model::{
     Qwen3MoeConfig,
+    cpu::KvType,
     gguf::{Array, Gguf, TensorType, Value},
 };
 use serde::Serialize;
@@ -53,6 +54,8 @@ struct Report {
     /// Bytes of weights by tensor type.
     types: BTreeMap<&'static str, u64>,
     memory: Memory,
+    /// What each device computes; empty for a file that cannot be run.
+    runs_on: BTreeMap<&'static str, String>,
     /// Why the file cannot be run.
     fault: Option<String>,
 }
@@ -68,9 +71,34 @@ struct Tensor {
 
 #[derive(Serialize)]
 struct Memory {
+    /// Used where they lie in the file, whatever the policy.
     weight_bytes: u64,
-    kv_f32_bytes_per_1000_tokens: Option<u64>,
-    kv_f16_bytes_per_1000_tokens: Option<u64>,
+    kv_cache: Option<KvBytes>,
+}
+
+/// Bytes of the KV cache, which `--kv` chooses; activation format and accumulator do not change it.
+#[derive(Serialize)]
+struct KvBytes {
+    f32_per_1000_tokens: u64,
+    f16_per_1000_tokens: u64,
+    /// The longest sequence, in tokens.
+    context: u64,
+    f32_of_context: u64,
+    f16_of_context: u64,
+}
+
+impl KvBytes {
+    fn new(config: &Qwen3MoeConfig) -> Self {
+        let bytes = |kv: KvType, tokens| (config.kv_bytes_per_token(kv.bytes()) as u64).saturating_mul(tokens);
+        let context = config.context as u64;
+        Self {
+            f32_per_1000_tokens: bytes(KvType::F32, 1000),
+            f16_per_1000_tokens: bytes(KvType::F16, 1000),
+            context,
+            f32_of_context: bytes(KvType::F32, context),
+            f16_of_context: bytes(KvType::F16, context),
+        }
+    }
 }
 
 impl Report {
@@ -80,10 +108,7 @@ impl Report {
         for t in gguf.tensors() {
             *types.entry(t.ty.name()).or_default() += t.data.len() as u64;
         }
-        let kv = |element| {
-            let config = config.as_ref().ok()?;
-            Some(config.kv_bytes_per_token(element) as u64 * 1000)
-        };
+        let runs_on = if config.is_ok() { runs_on(&types) } else { BTreeMap::new() };
         let metadata = gguf.metadata().iter();
         Self {
             file: gguf.file().into(),
@@ -94,11 +119,8 @@ impl Report {
                 .tensors()
                 .map(|t| Tensor { name: t.name.into(), dims: t.dims.to_vec(), ty: t.ty.name(), bytes: t.data.len() })
                 .collect(),
-            memory: Memory {
-                weight_bytes: types.values().sum(),
-                kv_f32_bytes_per_1000_tokens: kv(4),
-                kv_f16_bytes_per_1000_tokens: kv(2),
-            },
+            memory: Memory { weight_bytes: types.values().sum(), kv_cache: config.as_ref().ok().map(KvBytes::new) },
+            runs_on,
             types,
             fault: config.err().map(|e| e.to_string()),
         }
@@ -130,27 +152,40 @@ impl Report {
         let types = self.types.iter();
         let types: Vec<_> = types.map(|(ty, n)| format!("{ty} {}", text::bytes(*n))).collect();
         writeln!(out, "  weights  {weights} ({})", types.join(", "))?;
-        if let (Some(wide), Some(narrow)) =
-            (self.memory.kv_f32_bytes_per_1000_tokens, self.memory.kv_f16_bytes_per_1000_tokens)
-        {
-            let (wide, narrow) = (text::bytes(wide), text::bytes(narrow));
-            writeln!(out, "  KV cache {wide} for 1000 tokens in f32, {narrow} in f16")?;
+        if let Some(kv) = &self.memory.kv_cache {
+            let line = |tokens: &str, wide, narrow| {
+                format!("{} in f32, {} in f16, for {tokens}", text::bytes(wide), text::bytes(narrow))
+            };
+            let context = format!("the whole context of {}", kv.context);
+            writeln!(out, "  KV cache {}", line("1000 tokens", kv.f32_per_1000_tokens, kv.f16_per_1000_tokens))?;
+            writeln!(out, "           {}", line(&context, kv.f32_of_context, kv.f16_of_context))?;
         }
         writeln!(out, "\nRuns on")?;
+        for (device, what) in &self.runs_on {
+            writeln!(out, "  {device:<7} {what}")?;
+        }
         match &self.fault {
             Some(fault) => writeln!(out, "  nothing here: {fault}"),
-            None => {
-                writeln!(out, "  cpu     every tensor")?;
-                let products = TensorType::ALL.iter().filter(|t| t.reads_q8k() && self.types.contains_key(t.name()));
-                let products: Vec<_> = products.map(|t| t.name()).collect();
-                if !products.is_empty() {
-                    let products = products.join(" and ");
-                    writeln!(out, "  interp  products with {products}; the rest on the cpu")?;
-                }
-                writeln!(out, "  cuda    nothing: this build has no GPU part")
-            }
+            None => Ok(()),
         }
     }
+}
+
+/// What each device computes of a model with tensors of these types.
+fn runs_on(types: &BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, String> {
+    let kernels = TensorType::ALL.iter().filter(|t| t.reads_q8k() && types.contains_key(t.name()));
+    let kernels: Vec<_> = kernels.map(|t| t.name()).collect();
+    let interp = match kernels.is_empty() {
+        true => {
+            "everything by the contract's scalar reference, the cpu's bits: no tensor has a generated kernel".into()
+        }
+        false => format!("products with {} by generated kernels; the rest on the cpu", kernels.join(" and ")),
+    };
+    BTreeMap::from([
+        ("cpu", "every tensor, every policy".into()),
+        ("interp", interp),
+        ("cuda", "nothing: this build has no GPU part".into()),
+    ])
 }
 
 /// Layers that have the same types, in order: `layers 0 to 5`, and for each type its tensors.

@@ -172,6 +172,12 @@ fn special(fail: &Fail, m: &Metadata, tokens: &Strings, ty: impl Fn(usize) -> i3
     if add_bos && bos.is_none() {
         return Err(fail.with(Kind::NoBos));
     }
+    for name in ["add_eos_token", "add_sep_token"] {
+        let key = format!("tokenizer.ggml.{name}");
+        if m.opt_bool(&key)? == Some(true) {
+            return Err(fail.with(Kind::Ending { key }));
+        }
+    }
     let named = tokens
         .iter()
         .zip(0u32..)

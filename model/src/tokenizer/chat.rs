@@ -53,7 +53,9 @@ impl ChatTemplate {
             Err(Error::new(ErrorKind::InvalidOperation, text))
         });
         env.add_filter("tojson", tojson);
-        let added = env.add_template_owned(NAME, source.to_owned());
+        // As Jinja does before anything else.
+        let source = source.replace("\r\n", "\n").replace('\r', "\n");
+        let added = env.add_template_owned(NAME, source);
         added.map_err(|e| fail.with(broken(&e)))?;
         Ok(Self { fail, env, bos: tokenizer.special.bos_text.clone(), eos: tokenizer.special.eos_text.clone() })
     }
@@ -101,7 +103,10 @@ impl io::Write for Bounded {
 }
 
 fn broken(e: &Error) -> Kind {
-    let reason = e.to_string();
+    let mut reason = e.to_string();
+    if let Some(cause) = std::error::Error::source(e) {
+        reason = format!("{reason}: {cause}");
+    }
     Kind::Template { reason }
 }
 

@@ -103,6 +103,12 @@ pub enum TokenizerErrorKind {
         "asks for a beginning-of-sequence token (tokenizer.ggml.add_bos_token) but names none (tokenizer.ggml.bos_token_id)"
     )]
     NoBos,
+    /// A token is asked for behind every text.
+    #[error("key \"{key}\" is true, expected false: a token behind every text is not supported")]
+    Ending {
+        /// The key.
+        key: String,
+    },
     /// An empty vocabulary.
     #[error("key \"tokenizer.ggml.tokens\" is empty")]
     Empty,

@@ -3,7 +3,8 @@
     python model/tests/data/shapes.py ORACLE.py
 
 ORACLE.py is a float64 forward with the arguments MODEL.gguf TOKENS.i32 OUT.safetensors. The models
-are made by `ptxgen synth` (the oracle is told to use the embedding where there is no output); the logits are kept as f64 of the last of 24 tokens, and f32 of all.
+are made by `ptxgen synth` (the oracle is told to use the embedding where there is no output). Kept are
+the logits in f32, those of the last token in f64, and the chosen experts, [layers, tokens, experts used].
 """
 import subprocess, sys, pathlib, tempfile
 import numpy as np
@@ -15,19 +16,25 @@ SHAPES = {
     'tied': '--layers 2 --hidden 256 --heads 8 --kv 2 --hd 64 --experts 5 --topk 2 --ff 512 --vocab 300 --seed 12 --tied',
     'bf16': '--layers 2 --hidden 96 --heads 4 --kv 4 --hd 40 --experts 9 --topk 9 --ff 64 --vocab 300 --seed 13 --types bf16',
     'f16': '--layers 1 --hidden 64 --heads 2 --kv 1 --hd 128 --experts 4 --topk 1 --ff 32 --vocab 300 --seed 14 --types f16',
+    'one-kv-head': '--layers 1 --hidden 512 --heads 8 --kv 1 --hd 128 --experts 60 --topk 6 --ff 256 --vocab 300 --seed 15',
+    'many-experts': '--layers 1 --hidden 256 --heads 16 --kv 8 --hd 32 --experts 129 --topk 17 --ff 256 --vocab 300 --seed 16 --types q6-k',
+    'odd': '--layers 2 --hidden 33 --heads 3 --kv 3 --hd 2 --experts 5 --topk 3 --ff 7 --vocab 300 --seed 17 --types f32',
 }
+TOKENS = {'one-kv-head': 70}  # attention in two chunks
 out = {}
 with tempfile.TemporaryDirectory() as d:
     d = pathlib.Path(d)
     oracle = pathlib.Path(sys.argv[1]).read_text()
     oracle = oracle.replace("mm('output.weight'", "mm('output.weight' if 'output.weight' in T else 'token_embd.weight'")
     (d / 'oracle.py').write_text(oracle)
-    tokens = np.arange(24, dtype='<i4') * 37 % 300
-    tokens.tofile(d / 't.i32')
     for name, options in SHAPES.items():
+        tokens = np.arange(TOKENS.get(name, 24), dtype='<i4') * 37 % 300
+        tokens.tofile(d / 't.i32')
         subprocess.run(['target/debug/ptxgen', 'synth', d / 'm.gguf', *options.split()], check=True)
         subprocess.run([sys.executable, d / 'oracle.py', d / 'm.gguf', d / 't.i32', d / 'o.safetensors'], check=True)
         r = load_file(d / 'o.safetensors')
         out[name + '.last'] = r['logits'][-1]
         out[name + '.logits'] = r['logits'].astype(np.float32)
+        layers = range(sum(k.endswith('.experts') for k in r))
+        out[name + '.experts'] = np.stack([r[f'l{i}.experts'] for i in layers]).astype(np.uint8)
 save_file(out, here / 'shapes.safetensors')
