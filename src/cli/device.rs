@@ -45,7 +45,7 @@ enum Device {
 /// A model on its device.
 pub enum Model<'g> {
     /// On the CPU.
-    Cpu(CpuModel<'g>),
+    Cpu(Box<CpuModel<'g>>),
     /// In the interpreter.
     Interp(InterpModel<'g>),
 }
@@ -63,7 +63,7 @@ impl<'g> Model<'g> {
             Device::Interp => return Ok(Self::Interp(InterpModel::load(gguf, policy, args.kv)?)),
         }
         let options = CpuOptions { policy, threads: args.threads.map(Into::into), simd: None, kv: args.kv };
-        Ok(Self::Cpu(CpuModel::load(gguf, options)?))
+        Ok(Self::Cpu(Box::new(CpuModel::load(gguf, options)?)))
     }
 
     /// The model's hyperparameters.
