@@ -79,11 +79,13 @@ fn synth_then_inspect() {
 
         Memory
           weights  2.3 MB (F32 14.8 kB, Q8_0 2.3 MB)
-          KV cache 1.0 MB for 1000 tokens in f32, 512.0 kB in f16
+          KV cache 1.0 MB in f32, 512.0 kB in f16, for 1000 tokens
+                   4.2 MB in f32, 2.1 MB in f16, for the whole context of 4096
 
         Runs on
-          cpu     every tensor
+          cpu     every tensor, every policy
           cuda    nothing: this build has no GPU part
+          interp  everything by the contract's scalar reference, the cpu's bits: no tensor has a generated kernel
     "#]]
     .assert_eq(&text(&output.stdout));
 }

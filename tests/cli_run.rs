@@ -175,6 +175,25 @@ fn the_context_is_a_limit_that_is_told() {
     );
 }
 
+/// A file may claim any context; what it takes is asked for before it is taken.
+#[test]
+fn a_context_beyond_all_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let wide =
+        ["--context", "1073741824", "--layers", "8", "--hidden", "2", "--heads", "32", "--kv", "32", "--hd", "128"];
+    let model = synthetic(dir.path(), "m.gguf", &[&wide[..], &["--ff", "2", "--types", "f16"]].concat());
+    fails(
+        &["run", &model, "--prompt", "x", "-n", "4000000000", "--device", "cpu"],
+        2,
+        expect![[r#"
+            error: a KV cache for 1073741824 tokens takes 281475.0 GB, for which there is no memory
+        "#]],
+    );
+    let chat = support::with_template(&model, "x");
+    let output = ptxgen(&["run", &chat, "--chat", "--device", "cpu"]);
+    assert_eq!((code(&output), text(&output.stdout)), (Some(2), String::new()));
+}
+
 #[test]
 fn wrong_use_is_2() {
     fails(

@@ -89,7 +89,9 @@ pub fn run(args: &Args) -> Outcome {
     let thinking = args.no_thinking.then_some(false);
     let session = match (template, prompt) {
         (Some(template), None) => {
-            let mut session = model.session(model.config().context)?;
+            let capacity = model.config().context;
+            tokens::check_memory(capacity, model.config())?;
+            let mut session = model.session(capacity)?;
             let mut messages = Vec::new();
             ask();
             for line in io::stdin().lock().lines() {
@@ -107,7 +109,9 @@ pub fn run(args: &Args) -> Outcome {
                 Some(template) => encode(&template.render(&[message("user", prompt)], thinking)?)?,
                 None => encode(prompt)?,
             };
-            let mut session = model.session(ids.len().saturating_add(args.n).min(model.config().context))?;
+            let capacity = ids.len().saturating_add(args.n).min(model.config().context);
+            tokens::check_memory(capacity, model.config())?;
+            let mut session = model.session(capacity)?;
             writer.answer(&mut *session, ids)?;
             session
         }

@@ -1,6 +1,6 @@
 //! Files of token ids.
 
-use super::Usage;
+use super::{Usage, text};
 use anyhow::Context;
 use ptxgen_model::Qwen3MoeConfig;
 use std::{fs, path::Path};
@@ -42,4 +42,17 @@ pub fn check_ids(path: &Path, ids: &[u32], config: &Qwen3MoeConfig) -> anyhow::R
             anyhow::bail!("{path}: token {i} is {id}, outside the model's vocabulary of {vocab}")
         }
     }
+}
+
+/// Checks that there can be memory for a sequence of `capacity` tokens: a file may claim any context,
+/// and an allocation that fails would end the process without a word.
+pub fn check_memory(capacity: usize, config: &Qwen3MoeConfig) -> anyhow::Result<()> {
+    // As the CPU keeps them: values of each head are padded to 16.
+    let head = config.head_dim + config.head_dim.next_multiple_of(16);
+    let bytes = (config.blocks * config.kv_heads * head * size_of::<f32>()).saturating_mul(capacity);
+    if Vec::<u8>::new().try_reserve_exact(bytes).is_ok() {
+        return Ok(());
+    }
+    let bytes = text::bytes(bytes as u64);
+    Err(Usage(format!("a KV cache for {capacity} tokens takes {bytes}, for which there is no memory")).into())
 }
