@@ -14,10 +14,7 @@ use ptxgen_dsl::{
     precision::Policy,
 };
 use serde::Serialize;
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{io::Write, path::PathBuf};
 
 /// Write a kernel as PTX, as its IR, or as JSON
 ///
@@ -75,14 +72,10 @@ pub fn run(args: &Args) -> Outcome {
     let entry = kernels::entry(name)?;
     let (_, text) = generate(args, entry, args.choice.policy())?;
     match &args.output {
-        Some(path) => write_text(path, &text)?,
+        Some(path) => output::write_text(path, &text)?,
         None => stdout().lock().write_all(text.as_bytes())?,
     }
     Ok(Status::Well)
-}
-
-fn write_text(path: &Path, text: &str) -> anyhow::Result<()> {
-    output::write_file(path, |out| Ok(out.write_all(text.as_bytes())?))
 }
 
 fn generate(args: &Args, entry: &'static Entry, policy: Policy) -> anyhow::Result<(Built, String)> {
@@ -173,12 +166,12 @@ fn all(args: &Args) -> Outcome {
         for policy in args.choice.variants(entry) {
             let (built, text) = generate(args, entry, policy)?;
             let file = format!("{}.{}", built.title(), args.format.extension());
-            write_text(&folder.join(&file), &text)?;
+            output::write_text(&folder.join(&file), &text)?;
             index.push(Indexed::new(file, entry, &built));
         }
     }
     let text = serde_json::to_string_pretty(&index)? + "\n";
-    write_text(&folder.join("index.json"), &text)?;
+    output::write_text(&folder.join("index.json"), &text)?;
     output::line(format_args!("{} kernels and index.json in {}", index.len(), folder.display()))?;
     Ok(Status::Well)
 }

@@ -25,6 +25,14 @@ pub fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Resu
     .map_err(named)
 }
 
+/// Writes a text as a file, whole or not at all.
+///
+/// # Errors
+/// If it cannot be written; names the path.
+pub fn write_text(path: &Path, text: &str) -> anyhow::Result<()> {
+    write_file(path, |out| Ok(out.write_all(text.as_bytes())?))
+}
+
 fn write_in_place(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut out = BufWriter::new(OpenOptions::new().write(true).open(path)?);
     fill(&mut out)?;

@@ -3,8 +3,11 @@
 use super::measure::{launch_time, rate};
 use super::work::{ROTATION, Work, bytes_read};
 use super::{gpu, stream};
-use crate::cli::kernels::{self, Choice, Size, write_whole};
 use crate::cli::{Outcome, Status};
+use crate::cli::{
+    kernels::{self, Choice, Size},
+    output,
+};
 use anstream::{eprintln, stdout};
 use anyhow::Context;
 use ptxgen_dsl::catalogue::{Built, Dims, Entry, Request, Schedule};
@@ -98,7 +101,7 @@ pub fn run(args: &Args) -> Outcome {
     };
     let json = serde_json::to_string_pretty(&report)?;
     if let Some(file) = &args.save {
-        write_whole(file, &(json.clone() + "\n")).with_context(|| format!("cannot write {}", file.display()))?;
+        output::write_text(file, &(json.clone() + "\n"))?;
     }
     let mut out = stdout().lock();
     if args.json {
