@@ -53,7 +53,7 @@ fn quantization_gives_the_references_bytes() {
     x[2 * SUPERBLOCK..3 * SUPERBLOCK].iter_mut().for_each(|v| *v *= 1e-42);
     x[3 * SUPERBLOCK + 9] = f32::NAN;
     x[4 * SUPERBLOCK + 200] = f32::INFINITY;
-    let kernel = quantize_q8k("quantize-q8k", x.len() as u32).unwrap();
+    let kernel = quantize_q8k("quantize-q8k", x.len() as u32, 1).unwrap();
     let expected = quantized(&x);
     let layout = Q8KPlanar::new(x.len());
     let used = layout.sums() + x.len() / 8;

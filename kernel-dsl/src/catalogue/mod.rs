@@ -50,7 +50,7 @@ pub use plain_gemv::{
 pub use profile::Profile;
 pub use qk_rope::{QkRopeArgs, qk_norm_rope};
 pub use qkv::{QkvArgs, QkvBatchArgs, QkvShape, qkv, qkv_batch};
-pub use quantize::{QuantizeArgs, quantize_q8k};
+pub use quantize::{QuantizeArgs, QuantizePassArgs, quantize_q8k, quantize_q8k_pass};
 pub use registry::{Access, Built, CATALOGUE, Dims, Entry, Family, ParamSpec, Role, Sizes, Words, find};
 pub use request::Request;
 pub use router::{RouterArgs, router, router_tiles};

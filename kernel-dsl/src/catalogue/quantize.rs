@@ -1,31 +1,100 @@
 //! `quantize-q8k`: f32 activations to Q8_K.
 
-use ptxgen_builder::build::{In, Out, kernel};
+use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
 use super::schedule::{CatalogueError, Launchable};
-use crate::device;
+use crate::device::{self, pass};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 
-/// The parameters: the activations, and the bytes of a [`Q8KPlanar`] vector.
+/// The parameters: the vectors of activations, one behind the other, and the
+/// bytes of as many [`Q8KPlanar`] vectors.
 pub type QuantizeArgs = (In<f32>, Out<u8>);
 
-/// Quantizes a vector of `cols` activations into a [`Q8KPlanar`] vector, a
+/// The same with the [pass](crate::device::pass) between them.
+pub type QuantizePassArgs = (In<f32>, In<u32>, Out<u8>);
+
+/// Warps of a block of threads, a superblock each.
+const WARPS: u32 = 4;
+
+/// The size of vectors, and how many of them there are.
+struct Vectors {
+    cols: u32,
+    count: u32,
+}
+
+impl Vectors {
+    fn new(kernel: &'static str, cols: u32, count: u32) -> Result<Vectors, CatalogueError> {
+        let wrong = |dimension, found: u32, expected| {
+            Err(CatalogueError::Shape { kernel, dimension, found: u64::from(found), expected })
+        };
+        if cols == 0 || !cols.is_multiple_of(SUPERBLOCK as u32) || cols > 1 << 24 {
+            return wrong("cols", cols, "a multiple of 256, up to 16,777,216");
+        }
+        if count == 0 || count > 65_535 {
+            return wrong("tokens * used", count, "1 to 65,535");
+        }
+        Ok(Vectors { cols, count })
+    }
+
+    /// Superblocks of a vector.
+    fn blocks(&self) -> u32 {
+        self.cols / SUPERBLOCK as u32
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [self.blocks().div_ceil(WARPS), self.count, 1]
+    }
+
+    /// Quantizes the vector `blockIdx.y`.
+    #[track_caller]
+    fn write(&self, k: &mut Body, x: ReadOnly<f32>, y: Global<u8>) {
+        let layout = Q8KPlanar::new(self.cols as usize);
+        let thread = k.thread_x();
+        let block = k.block_x() * WARPS + (thread >> 5);
+        k.if_(block.lt(self.blocks()), |k| {
+            let (x, y) = match self.count {
+                1 => (x, y),
+                _ => {
+                    let vector: Val<u32> = k.block_y();
+                    let y = Global::from_address(vector.mad_wide(layout.bytes() as u32, y.address()));
+                    (ReadOnly::from_address(vector.mad_wide(self.cols * 4, x.address())), y)
+                }
+            };
+            device::quantize_q8k(k, &layout, x, y, block, thread & 31);
+        });
+    }
+}
+
+/// Quantizes `count` vectors of `cols` activations into [`Q8KPlanar`] vectors, a
 /// warp to a superblock: the contract's "Q8_K quantization of activations".
 ///
 /// # Errors
-/// If `cols` is not a multiple of 256.
-pub fn quantize_q8k(name: &'static str, cols: u32) -> Result<Launchable<QuantizeArgs>, CatalogueError> {
-    if cols == 0 || !cols.is_multiple_of(SUPERBLOCK as u32) || cols > 1 << 24 {
-        let expected = "a multiple of 256, up to 16,777,216";
-        return Err(CatalogueError::Shape { kernel: name, dimension: "cols", found: u64::from(cols), expected });
-    }
-    let (blocks, warps) = (cols / SUPERBLOCK as u32, 4);
-    let kernel = kernel::<QuantizeArgs>(&format!("quantize_q8k_{cols}"), ["x", "y"], |k, (x, y)| {
-        let thread = k.thread_x();
-        let block = k.block_x() * warps + (thread >> 5);
-        k.if_(block.lt(blocks), |k| {
-            device::quantize_q8k(k, &Q8KPlanar::new(cols as usize), x, y, block, thread & 31);
-        });
+/// If `cols` is not a multiple of 256, or there are no vectors.
+pub fn quantize_q8k(name: &'static str, cols: u32, count: u32) -> Result<Launchable<QuantizeArgs>, CatalogueError> {
+    let vectors = Vectors::new(name, cols, count)?;
+    let entry = match count {
+        1 => format!("quantize_q8k_{cols}"),
+        _ => format!("quantize_q8k_{count}x{cols}"),
+    };
+    let kernel = kernel::<QuantizeArgs>(&entry, ["x", "y"], |k, (x, y)| vectors.write(k, x, y));
+    Ok(Launchable::new(kernel, vectors.grid(), WARPS * 32))
+}
+
+/// The same for the tokens of a pass, up to `tokens`, with `each` vectors to a token.
+///
+/// # Errors
+/// As [`quantize_q8k`].
+pub fn quantize_q8k_pass(
+    name: &'static str,
+    cols: u32,
+    (tokens, each): (u32, u32),
+) -> Result<Launchable<QuantizePassArgs>, CatalogueError> {
+    let vectors = Vectors::new(name, cols, tokens.saturating_mul(each))?;
+    let entry = format!("quantize_q8k_{tokens}x{each}x{cols}");
+    let kernel = kernel::<QuantizePassArgs>(&entry, ["x", "state", "y"], |k, (x, state, y)| {
+        let here = pass::tokens(k, state, tokens) * each;
+        let vector = k.block_y();
+        k.if_(vector.lt(here), |k| vectors.write(k, x, y));
     });
-    Ok(Launchable::new(kernel, [blocks.div_ceil(warps), 1, 1], warps * 32))
+    Ok(Launchable::new(kernel, vectors.grid(), WARPS * 32))
 }

@@ -2,21 +2,21 @@
 
 use super::super::request::Resolved;
 use super::super::schedule::CatalogueError;
-use super::super::{quantize_q8k, swiglu};
+use super::super::{quantize_q8k, quantize_q8k_pass, swiglu};
 use super::built::vector_bytes;
-use super::{ACCS, Built, Dims, Entry, Family, MATHS, ParamSpec, Role, with_acc};
+use super::{ACCS, Access, Built, Dims, Entry, Family, MATHS, ParamSpec, Role, with_acc};
 use crate::precision::Act;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         name: "quantize-q8k",
-        summary: "f32 activations to Q8_K superblocks",
+        summary: "f32 activations to Q8_K superblocks, used vectors for each token",
         family: Family::Elementwise,
         acts: &[],
         accs: &[],
         maths: &[],
         sums: None,
-        dims: Dims { cols: Some(2048), ..Dims::NONE },
+        dims: Dims { cols: Some(2048), used: Some(1), tokens: Some(1), ..Dims::NONE },
         trial: Dims::NONE,
         reading: Dims { cols: Some(512), ..Dims::NONE },
         stages: 0,
@@ -39,12 +39,18 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 fn quantize(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
-    let cols = r.sizes.cols;
-    let params = vec![
-        ParamSpec::vectors("x", Act::F32, cols, 1),
-        ParamSpec::written("y", Role::Activations(Act::Q8K), vector_bytes(Act::Q8K, cols)),
-    ];
-    Ok(Built::new(entry, r, quantize_q8k(entry.name, cols)?, u64::from(cols), params))
+    let s = &r.sizes;
+    let count = s.tokens.saturating_mul(s.used);
+    let elements = u64::from(s.cols) * u64::from(count);
+    let mut params = vec![ParamSpec::vectors("x", Act::F32, s.cols, count)];
+    let y = ParamSpec::written("y", Role::Activations(Act::Q8K), vector_bytes(Act::Q8K, s.cols) * u64::from(count));
+    if s.tokens == 1 {
+        params.push(y);
+        return Ok(Built::new(entry, r, quantize_q8k(entry.name, s.cols, count)?, elements, params));
+    }
+    params.extend([ParamSpec::state(Access::In), y]);
+    let kernel = quantize_q8k_pass(entry.name, s.cols, (s.tokens, s.used))?;
+    Ok(Built::new(entry, r, kernel, elements, params))
 }
 
 fn elementwise_swiglu(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
