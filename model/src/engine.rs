@@ -1,7 +1,8 @@
 //! What a program needs of a device that runs a model.
 
-use crate::trace::Trace;
+use crate::{sample::Sampler, trace::Trace};
 use ptxgen_dsl::precision::Policy;
+use std::ops::ControlFlow;
 
 /// Which positions' logits a forward returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +52,11 @@ pub enum EngineError {
         /// The first position with one.
         position: usize,
     },
-    /// A kernel could not be made, or did something wrong.
-    #[error("{kernel}: {message}")]
-    Kernel {
-        /// The kernel.
-        kernel: String,
+    /// The device failed.
+    #[error("{device}: {message}")]
+    Device {
+        /// The device.
+        device: String,
         /// What went wrong.
         message: String,
     },
@@ -75,29 +76,44 @@ pub(crate) fn check_tokens(tokens: &[u32], position: usize, capacity: usize, voc
     }
 }
 
+/// What every engine knows of its sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    /// Size of the vocabulary.
+    pub vocab: usize,
+    /// Tokens taken so far.
+    pub position: usize,
+    /// Tokens that there is room for.
+    pub capacity: usize,
+    /// The numeric policy.
+    pub policy: Policy,
+}
+
+impl Sequence {
+    /// An empty sequence.
+    pub fn new(vocab: usize, capacity: usize, policy: Policy) -> Self {
+        Self { vocab, position: 0, capacity, policy }
+    }
+
+    /// Checks the tokens of a forward: some, all in the vocabulary, room for them.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn check(&self, tokens: &[u32]) -> Result<(), EngineError> {
+        check_tokens(tokens, self.position, self.capacity, self.vocab)
+    }
+}
+
 /// A sequence on a device: the KV cache, and the forward that extends it.
 ///
 /// Under one policy every engine gives the same bits, however the tokens are split into calls.
 pub trait Engine {
-    /// Size of the vocabulary: the length of a row of logits.
-    fn vocab(&self) -> usize;
-    /// Tokens taken so far.
-    fn position(&self) -> usize;
-    /// Tokens that the session has room for.
-    fn capacity(&self) -> usize;
-    /// The numeric policy.
-    fn policy(&self) -> Policy;
+    /// What is known of the sequence.
+    fn sequence(&self) -> &Sequence;
+    /// The same, to be changed by the engine's own methods.
+    fn sequence_mut(&mut self) -> &mut Sequence;
     /// The device, in a few words for people.
     fn device(&self) -> String;
-    /// Forgets all tokens but the first `position`; nothing if it has not taken as many.
-    fn rewind(&mut self, position: usize);
-    /// Takes the next tokens and returns logits, [1 or tokens.len(), vocab].
-    ///
-    /// # Errors
-    /// See [`EngineError`]; the position has not moved then.
-    fn forward(&mut self, tokens: &[u32], rows: LogitRows) -> Result<&[f32], EngineError> {
-        self.forward_traced(tokens, rows, None)
-    }
     /// As [`forward`](Self::forward), handing each layer's intermediate results to `trace`.
     ///
     /// # Errors
@@ -108,4 +124,67 @@ pub trait Engine {
         rows: LogitRows,
         trace: Option<&mut Trace<'_>>,
     ) -> Result<&[f32], EngineError>;
+
+    /// Size of the vocabulary: the length of a row of logits.
+    fn vocab(&self) -> usize {
+        self.sequence().vocab
+    }
+    /// Tokens taken so far.
+    fn position(&self) -> usize {
+        self.sequence().position
+    }
+    /// Tokens that the session has room for.
+    fn capacity(&self) -> usize {
+        self.sequence().capacity
+    }
+    /// The numeric policy.
+    fn policy(&self) -> Policy {
+        self.sequence().policy
+    }
+    /// Forgets all tokens but the first `position`; nothing if it has not taken as many.
+    fn rewind(&mut self, position: usize) {
+        let sequence = self.sequence_mut();
+        sequence.position = sequence.position.min(position);
+    }
+    /// Takes the next tokens and returns logits, [1 or tokens.len(), vocab].
+    ///
+    /// # Errors
+    /// See [`EngineError`]; the position has not moved then.
+    fn forward(&mut self, tokens: &[u32], rows: LogitRows) -> Result<&[f32], EngineError> {
+        self.forward_traced(tokens, rows, None)
+    }
+    /// Takes `first`, chooses the token behind it, gives that to `each`, takes it, and so on: up
+    /// to `n` tokens, as many as there is room for, or until `each` breaks off. The last token
+    /// that `each` got has not been taken. The tokens are those of [`forward`](Self::forward) and
+    /// the sampler, in whatever way a device does it.
+    ///
+    /// # Errors
+    /// See [`EngineError`]; the tokens before it have been taken.
+    fn generate(
+        &mut self,
+        first: u32,
+        n: usize,
+        sampler: &mut Sampler,
+        each: &mut dyn FnMut(u32) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
+        generate(self, first, n, sampler, each)
+    }
+}
+
+/// [`Engine::generate`] by a forward for each token.
+pub(crate) fn generate<E: Engine + ?Sized>(
+    engine: &mut E,
+    first: u32,
+    n: usize,
+    sampler: &mut Sampler,
+    each: &mut dyn FnMut(u32) -> ControlFlow<()>,
+) -> Result<(), EngineError> {
+    let mut next = first;
+    for _ in 0..n.min(engine.capacity() - engine.position()) {
+        next = sampler.next(engine.forward(&[next], LogitRows::Last)?);
+        if each(next).is_break() {
+            break;
+        }
+    }
+    Ok(())
 }

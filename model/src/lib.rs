@@ -3,9 +3,9 @@
 mod bundled;
 pub mod config;
 pub mod cpu;
+pub mod device;
 mod engine;
 pub mod gguf;
-pub mod interp;
 mod likelihood;
 mod sample;
 mod suggest;
@@ -15,7 +15,7 @@ mod trace;
 
 pub use bundled::{BUNDLED_NAME, bundled, bundled_bytes};
 pub use config::{ConfigError, Qwen3MoeConfig, TensorRole};
-pub use engine::{Engine, EngineError, LogitRows};
+pub use engine::{Engine, EngineError, LogitRows, Sequence};
 pub use likelihood::negative_log_likelihood;
 pub use sample::{Sampler, Sampling};
 pub use suggest::nearest;

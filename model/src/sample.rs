@@ -55,6 +55,11 @@ impl Sampler {
         self.random.next_u64()
     }
 
+    /// What it draws from; `None` where it takes the most likely token.
+    pub fn distribution(&self) -> Option<&Distribution> {
+        self.distribution.as_ref()
+    }
+
     /// The next token after a row of logits. Ties are ordered by id; a NaN is never chosen unless
     /// nothing else is there.
     pub fn next(&mut self, logits: &[f32]) -> u32 {

@@ -1,23 +1,156 @@
 //! The generated kernels in the interpreter give the CPU's bits for a whole model.
 
-use ptxgen_dsl::precision::Policy;
-use ptxgen_model::{
-    Engine, LogitRows, bundled,
-    cpu::{CpuModel, CpuOptions, KvType},
-    interp::InterpModel,
+mod common;
+
+use common::{
+    bits,
+    device::{same_as_the_cpu, some_tokens, synth},
 };
+use ptxgen_dsl::precision::{Acc, Act, Policy};
+use ptxgen_model::{
+    Engine, EngineError, LogitRows, bundled,
+    cpu::{CpuModel, CpuOptions, KvType},
+    device::{DeviceModel, DeviceOptions, LoadError},
+    gguf::{Gguf, TensorType},
+    synth::Mix,
+};
+use ptxgen_runtime::Device;
+
+fn options(policy: Policy, kv: KvType, pass: usize) -> DeviceOptions {
+    DeviceOptions { policy, kv, pass }
+}
+
+/// Two layers, one with Q6_K values and down projections, one without; as few tokens as show it.
+fn small() -> Gguf {
+    synth(Mix::Q4KM, 21, |c| {
+        (c.blocks, c.vocab, c.experts, c.experts_used) = (2, 300, 6, 2);
+        (c.heads, c.kv_heads, c.head_dim) = (4, 2, 64);
+    })
+}
 
 #[test]
 fn the_interpreter_gives_the_cpus_logits_on_every_policy() {
     let gguf = bundled().expect("the repository has the model").expect("it is sound");
     for (policy, kv) in Policy::EXACT.into_iter().zip([KvType::F32, KvType::F16, KvType::F32, KvType::F16]) {
         let cpu = CpuModel::load(&gguf, CpuOptions { policy, kv, ..CpuOptions::default() }).unwrap();
-        let interp = InterpModel::load(&gguf, policy, kv).unwrap();
+        let interp = DeviceModel::load(&Device::interp(), &gguf, options(policy, kv, 32), 8, &mut |_| ()).unwrap();
         let tokens = [17, 300, 4095];
         let (mut on_cpu, mut interpreted) = (cpu.new_session(8).unwrap(), interp.new_session(8).unwrap());
-        let expected: Vec<u32> = on_cpu.forward(&tokens, LogitRows::All).unwrap().iter().map(|v| v.to_bits()).collect();
-        let got = interpreted.forward(&tokens, LogitRows::All).unwrap();
-        let got: Vec<u32> = got.iter().map(|v| v.to_bits()).collect();
+        let expected = bits(on_cpu.forward(&tokens, LogitRows::All).unwrap());
+        let got = bits(interpreted.forward(&tokens, LogitRows::All).unwrap());
         assert!(got == expected, "{policy}: logits differ");
     }
+}
+
+#[test]
+fn passes_of_every_size_and_greedy_tokens_are_the_cpus() {
+    let gguf = small();
+    for (i, policy) in Policy::EXACT.into_iter().enumerate() {
+        let kv = [KvType::F16, KvType::F32][i % 2];
+        same_as_the_cpu(&Device::interp(), &gguf, options(policy, kv, [4, 3, 1, 7][i]), &some_tokens(7, 300), 3);
+    }
+}
+
+#[test]
+fn wide_heads_many_experts_and_a_tied_output() {
+    let gguf = synth(Mix::Q4KM, 22, |c| {
+        (c.blocks, c.vocab, c.hidden, c.tied) = (1, 301, 512, true);
+        (c.heads, c.kv_heads, c.head_dim) = (6, 1, 128);
+        (c.experts, c.experts_used, c.expert_ff) = (60, 6, 256);
+    });
+    for policy in [Policy::new(Act::Q8K, Acc::F32), Policy::new(Act::F32, Acc::F64)] {
+        same_as_the_cpu(&Device::interp(), &gguf, options(policy, KvType::F16, 4), &some_tokens(5, 301), 2);
+    }
+}
+
+#[test]
+fn q6k_throughout() {
+    let gguf = synth(Mix::One(TensorType::Q6_K), 23, |c| {
+        (c.blocks, c.vocab, c.experts, c.experts_used) = (1, 128, 4, 4);
+        (c.heads, c.kv_heads, c.head_dim) = (4, 4, 40);
+    });
+    let policy = Policy::new(Act::Q8K, Acc::F64);
+    same_as_the_cpu(&Device::interp(), &gguf, options(policy, KvType::F32, 4), &some_tokens(5, 128), 1);
+}
+
+#[test]
+fn several_chunks_of_positions() {
+    let gguf = synth(Mix::Q4KM, 24, |c| {
+        (c.blocks, c.vocab, c.experts, c.experts_used) = (1, 64, 2, 1);
+        (c.heads, c.kv_heads, c.head_dim) = (2, 1, 32);
+    });
+    let policy = Policy::new(Act::Q8K, Acc::F32);
+    same_as_the_cpu(&Device::interp(), &gguf, options(policy, KvType::F32, 32), &some_tokens(70, 64), 1);
+}
+
+#[test]
+fn traces_are_the_cpus() {
+    let gguf = small();
+    let policy = Policy::new(Act::Q8K, Acc::F64);
+    let tokens = some_tokens(2, 300);
+    let traced = |session: &mut dyn Engine| {
+        let mut all = Vec::new();
+        let mut trace = |t: ptxgen_model::LayerTrace<'_>| {
+            all.push((t.position, t.layer, t.experts.to_vec(), bits(t.weights), bits(t.moe_ffn_out), bits(t.out)));
+        };
+        for token in &tokens {
+            session.forward_traced(&[*token], LogitRows::Last, Some(&mut trace)).unwrap();
+        }
+        all
+    };
+    let cpu = CpuModel::load(&gguf, CpuOptions { policy, ..CpuOptions::default() }).unwrap();
+    let interp = DeviceModel::load(&Device::interp(), &gguf, options(policy, KvType::F32, 4), 4, &mut |_| ()).unwrap();
+    let (mut on_cpu, mut interpreted) = (cpu.new_session(4).unwrap(), interp.new_session(4).unwrap());
+    assert!(traced(&mut interpreted) == traced(&mut on_cpu));
+}
+
+#[test]
+fn a_session_refuses_what_it_cannot_do_and_goes_on() {
+    let gguf = small();
+    let policy = Policy::new(Act::Q8K, Acc::F32);
+    let model = DeviceModel::load(&Device::interp(), &gguf, options(policy, KvType::F32, 4), 4, &mut |_| ()).unwrap();
+    assert!(matches!(model.new_session(5000), Err(LoadError::Context { asked: 5000, context: 4096 })));
+    let mut session = model.new_session(2).unwrap();
+    assert_eq!(session.forward(&[], LogitRows::Last).unwrap_err(), EngineError::NoTokens);
+    let full = session.forward(&[1, 2, 3], LogitRows::Last).unwrap_err();
+    assert_eq!(full, EngineError::Full { tokens: 3, position: 0, capacity: 2 });
+    assert!(matches!(session.forward(&[1, 300], LogitRows::Last), Err(EngineError::Token { token: 300, .. })));
+    assert_eq!(session.position(), 0);
+    session.forward(&[1, 2], LogitRows::Last).unwrap();
+    assert!(common::device::greedy(&mut session, 3, 4).is_empty());
+}
+
+#[test]
+fn plain_types_throughout() {
+    for (i, ty) in [TensorType::F16, TensorType::BF16, TensorType::Q8_0, TensorType::F32].into_iter().enumerate() {
+        let gguf = synth(Mix::One(ty), 26, |c| {
+            (c.blocks, c.vocab, c.experts, c.experts_used) = (1, 100, 4, 2);
+            (c.hidden, c.heads, c.kv_heads, c.head_dim, c.expert_ff) = (96, 4, 2, 24, 64);
+        });
+        let policy = Policy::EXACT[i];
+        same_as_the_cpu(&Device::interp(), &gguf, options(policy, KvType::F32, 4), &some_tokens(3, 100), 1);
+    }
+}
+
+#[test]
+fn nan_in_a_router_names_the_layer_and_leaves_the_session_as_it_was() {
+    // The embedding of token 5 becomes NaN: its d is at the row's start.
+    let mut bytes = ptxgen_model::bundled_bytes().unwrap().to_vec();
+    let gguf = common::model();
+    let row = gguf.tensor("token_embd.weight").unwrap().outer(5).data;
+    let at = row.as_ptr().addr() - ptxgen_model::bundled_bytes().unwrap().as_ptr().addr();
+    bytes[at..at + 2].copy_from_slice(&0x7e00u16.to_le_bytes());
+    let gguf = Gguf::from_bytes("nan.gguf", &bytes).unwrap();
+    let policy = Policy::new(Act::Q8K, Acc::F32);
+    let model = DeviceModel::load(&Device::interp(), &gguf, options(policy, KvType::F32, 4), 8, &mut |_| ()).unwrap();
+    let mut session = model.new_session(8).unwrap();
+    let expected = bits(session.forward(&[1], LogitRows::Last).unwrap());
+    for tokens in [&[2, 5, 2][..], &[5]] {
+        let error = session.forward(tokens, LogitRows::Last).unwrap_err();
+        let position = 1 + tokens.iter().position(|&t| t == 5).unwrap();
+        assert_eq!(error, EngineError::NanInRouter { layer: 0, expert: 0, position });
+        assert_eq!(session.position(), 1);
+    }
+    session.rewind(0);
+    assert_eq!(bits(session.forward(&[1], LogitRows::Last).unwrap()), expected);
 }

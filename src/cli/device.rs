@@ -1,14 +1,16 @@
 //! Where a model runs: the one place that knows the devices.
 
-use super::{Usage, output};
+use super::output;
 use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_model::{
-    Engine, Qwen3MoeConfig,
+    Engine,
     cpu::{CpuModel, CpuOptions, KvType},
+    device::{DeviceModel, DeviceOptions, Progress},
     gguf::Gguf,
-    interp::InterpModel,
 };
+use ptxgen_runtime::DeviceError;
 
 /// Options of every command that runs a model.
 #[derive(clap::Args)]
@@ -46,39 +48,61 @@ enum Device {
 pub enum Model<'g> {
     /// On the CPU.
     Cpu(Box<CpuModel<'g>>),
-    /// In the interpreter.
-    Interp(InterpModel<'g>),
+    /// On a GPU, or in the interpreter.
+    Device(Box<DeviceModel>),
 }
 
 impl<'g> Model<'g> {
-    /// Prepares a model for the device that was asked for.
-    pub fn load(gguf: &'g Gguf, args: &DeviceArgs) -> anyhow::Result<Self> {
-        let policy = Policy::new(args.act, args.acc);
+    /// Prepares a model for the device that was asked for, and a session of `capacity` positions.
+    pub fn load(gguf: &'g Gguf, args: &DeviceArgs, capacity: usize) -> anyhow::Result<Self> {
         match args.device {
-            Device::Cpu => {}
-            Device::Auto => output::note("no GPU support in this build yet; running on the CPU"),
-            Device::Cuda => {
-                return Err(Usage("--device cuda: no GPU support in this build yet; use --device cpu".into()).into());
-            }
-            Device::Interp => return Ok(Self::Interp(InterpModel::load(gguf, policy, args.kv)?)),
+            Device::Cpu => Self::on_cpu(gguf, args),
+            Device::Cuda => Self::on_device(&ptxgen_runtime::Device::cuda(0)?, gguf, args, capacity),
+            Device::Interp => Self::on_device(&ptxgen_runtime::Device::interp(), gguf, args, capacity),
+            Device::Auto => match ptxgen_runtime::Device::cuda(0) {
+                Ok(gpu) => Self::on_device(&gpu, gguf, args, capacity),
+                Err(DeviceError::NoDriver) => {
+                    output::note("no NVIDIA driver; running on the CPU");
+                    Self::on_cpu(gguf, args)
+                }
+                Err(e) => {
+                    output::note(format_args!("{e}; running on the CPU"));
+                    Self::on_cpu(gguf, args)
+                }
+            },
         }
+    }
+
+    fn on_cpu(gguf: &'g Gguf, args: &DeviceArgs) -> anyhow::Result<Self> {
+        let policy = Policy::new(args.act, args.acc);
         let options = CpuOptions { policy, threads: args.threads.map(Into::into), simd: None, kv: args.kv };
         Ok(Self::Cpu(Box::new(CpuModel::load(gguf, options)?)))
     }
 
-    /// The model's hyperparameters.
-    pub fn config(&self) -> &Qwen3MoeConfig {
-        match self {
-            Self::Cpu(model) => model.config(),
-            Self::Interp(model) => model.config(),
-        }
+    fn on_device(
+        device: &ptxgen_runtime::Device,
+        gguf: &Gguf,
+        args: &DeviceArgs,
+        capacity: usize,
+    ) -> anyhow::Result<Self> {
+        let policy = Policy::new(args.act, args.acc);
+        let options = DeviceOptions { policy, kv: args.kv, ..DeviceOptions::default() };
+        let style = "loading {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}";
+        let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
+        let mut progress = |p: Progress| {
+            bar.set_length(p.total);
+            bar.set_position(p.done);
+        };
+        let model = DeviceModel::load(device, gguf, options, capacity, &mut progress);
+        bar.finish_and_clear();
+        Ok(Self::Device(Box::new(model?)))
     }
 
     /// An empty sequence with room for `capacity` tokens.
     pub fn session(&self, capacity: usize) -> anyhow::Result<Box<dyn Engine + '_>> {
         Ok(match self {
             Self::Cpu(model) => Box::new(model.new_session(capacity)?),
-            Self::Interp(model) => Box::new(model.new_session(capacity)?),
+            Self::Device(model) => Box::new(model.new_session(capacity)?),
         })
     }
 }

@@ -5,7 +5,7 @@ use super::{
     device::{DeviceArgs, Model},
     output, tokens,
 };
-use ptxgen_model::LogitRows;
+use ptxgen_model::{LogitRows, Qwen3MoeConfig};
 use std::path::PathBuf;
 
 /// Write a model's logits for given tokens: little-endian f32, [tokens, vocabulary]
@@ -32,9 +32,10 @@ pub struct Args {
 pub fn run(args: &Args) -> Outcome {
     let ids = tokens::read(&args.tokens)?;
     let gguf = super::open_model(args.model.as_deref())?;
-    let model = Model::load(&gguf, &args.device)?;
-    tokens::check_window(ids.len(), 1, model.config())?;
-    tokens::check_ids(&args.tokens, &ids, model.config())?;
+    let config = Qwen3MoeConfig::from_gguf(&gguf)?;
+    tokens::check_window(ids.len(), 1, &config)?;
+    tokens::check_ids(&args.tokens, &ids, &config)?;
+    let model = Model::load(&gguf, &args.device, ids.len())?;
     let mut session = model.session(ids.len())?;
     output::write_file(&args.out, |out| {
         for batch in ids.chunks(args.batch as usize) {

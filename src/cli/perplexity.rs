@@ -7,7 +7,7 @@ use super::{
 };
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use ptxgen_model::{LogitRows, negative_log_likelihood, tokenizer::Tokenizer};
+use ptxgen_model::{LogitRows, Qwen3MoeConfig, negative_log_likelihood, tokenizer::Tokenizer};
 use std::{path::PathBuf, time::Instant};
 
 /// Tokens between two moves of the progress bar.
@@ -44,11 +44,12 @@ pub fn run(args: &Args) -> Outcome {
         (None, None) => return Err(Usage("name a text with --tokens or --text".into()).into()),
     };
     ids.truncate(args.first.unwrap_or(usize::MAX));
-    let model = Model::load(&gguf, &args.device)?;
-    tokens::check_window(ids.len(), 2, model.config())?;
+    let config = Qwen3MoeConfig::from_gguf(&gguf)?;
+    tokens::check_window(ids.len(), 2, &config)?;
     if let Some(path) = &args.tokens {
-        tokens::check_ids(path, &ids, model.config())?;
+        tokens::check_ids(path, &ids, &config)?;
     }
+    let model = Model::load(&gguf, &args.device, ids.len())?;
     let mut session = model.session(ids.len())?;
     let vocab = session.vocab();
 

@@ -8,11 +8,12 @@ use super::{
 use anstream::{stderr, stdout};
 use anyhow::Context;
 use ptxgen_model::{
-    Engine, LogitRows, Sampler, Sampling,
+    Engine, LogitRows, Qwen3MoeConfig, Sampler, Sampling,
     tokenizer::{ChatTemplate, Message, Tokenizer},
 };
 use std::{
     io::{self, BufRead, Write},
+    ops::ControlFlow,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -67,7 +68,7 @@ pub fn run(args: &Args) -> Outcome {
         (None, false, None) => Some(PROMPT),
         (None, false, Some(_)) => return Err(Usage("give a --prompt to continue, or --chat".into()).into()),
     };
-    let model = Model::load(&gguf, &args.device)?;
+    let config = Qwen3MoeConfig::from_gguf(&gguf)?;
     let sampling = Sampling { temperature: args.temp, top_k: args.top_k, top_p: args.top_p, seed: args.seed };
     let mut writer = Writer {
         tokenizer: &tokenizer,
@@ -83,15 +84,15 @@ pub fn run(args: &Args) -> Outcome {
         if ids.is_empty() {
             return Err(Usage("the prompt is empty: a model needs at least one token".into()).into());
         }
-        tokens::check_window(ids.len(), 1, model.config())?;
+        tokens::check_window(ids.len(), 1, &config)?;
         Ok(ids)
     };
     let thinking = args.no_thinking.then_some(false);
-    let session = match (template, prompt) {
+    let (device, policy) = match (template, prompt) {
         (Some(template), None) => {
-            let capacity = model.config().context;
-            tokens::check_memory(capacity, model.config())?;
-            let mut session = model.session(capacity)?;
+            tokens::check_memory(config.context, &config)?;
+            let model = Model::load(&gguf, &args.device, config.context)?;
+            let mut session = model.session(config.context)?;
             let mut messages = Vec::new();
             ask();
             for line in io::stdin().lock().lines() {
@@ -101,7 +102,7 @@ pub fn run(args: &Args) -> Outcome {
                 messages.push(message("assistant", &answer));
                 ask();
             }
-            session
+            (session.device(), session.policy())
         }
         (template, prompt) => {
             let prompt = prompt.unwrap_or(PROMPT);
@@ -109,15 +110,16 @@ pub fn run(args: &Args) -> Outcome {
                 Some(template) => encode(&template.render(&[message("user", prompt)], thinking)?)?,
                 None => encode(prompt)?,
             };
-            let capacity = ids.len().saturating_add(args.n).min(model.config().context);
-            tokens::check_memory(capacity, model.config())?;
+            let capacity = ids.len().saturating_add(args.n).min(config.context);
+            tokens::check_memory(capacity, &config)?;
+            let model = Model::load(&gguf, &args.device, capacity)?;
             let mut session = model.session(capacity)?;
             writer.answer(&mut *session, ids)?;
-            session
+            (session.device(), session.policy())
         }
     };
     let speed = writer.written as f64 / writer.time.as_secs_f64().max(1e-9);
-    let (written, device, policy) = (writer.written, session.device(), session.policy());
+    let written = writer.written;
     output::line(format_args!("\n{written} tokens, {speed:.1} tokens/s, {device}, {policy}"))?;
     Ok(Status::Well)
 }
@@ -148,32 +150,41 @@ impl Writer<'_> {
     fn answer(&mut self, session: &mut dyn Engine, ids: Vec<u32>) -> anyhow::Result<String> {
         let same = ids.iter().zip(&self.taken).take_while(|(a, b)| a == b).count().min(ids.len() - 1);
         session.rewind(same);
-        let mut next = self.sampler.next(session.forward(&ids[same..], LogitRows::Last)?);
+        let first = self.sampler.next(session.forward(&ids[same..], LogitRows::Last)?);
         self.taken = ids;
 
         let (mut out, mut decoder, mut text) = (stdout().lock(), self.tokenizer.decode_stream(), String::new());
-        let start = Instant::now();
-        for i in 0..self.n {
-            if self.tokenizer.is_end(next) {
-                break;
+        let (start, mut written) = (Instant::now(), 0);
+        let mut show = |token| -> anyhow::Result<ControlFlow<()>> {
+            if written == self.n || self.tokenizer.is_end(token) {
+                return Ok(ControlFlow::Break(()));
             }
-            self.written += 1;
-            if !self.tokenizer.is_control(next) {
-                let piece = decoder.push(next)?;
+            written += 1;
+            if !self.tokenizer.is_control(token) {
+                let piece = decoder.push(token)?;
                 write!(out, "{piece}")?;
                 out.flush()?;
                 text.push_str(&piece);
             }
-            if i + 1 == self.n {
-                break;
-            }
-            if session.position() == session.capacity() {
-                output::note(format_args!("the context of {} tokens is full", session.capacity()));
-                break;
-            }
-            self.taken.push(next);
-            next = self.sampler.next(session.forward(&[next], LogitRows::Last)?);
+            Ok(if written == self.n { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        let mut shown = show(first);
+        if let Ok(ControlFlow::Continue(())) = shown {
+            let mut before = first;
+            session.generate(first, self.n, &mut self.sampler, &mut |token| {
+                self.taken.push(std::mem::replace(&mut before, token));
+                shown = show(token);
+                if let Ok(ControlFlow::Continue(())) = shown {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            })?;
         }
+        if shown?.is_continue() {
+            output::note(format_args!("the context of {} tokens is full", session.capacity()));
+        }
+        self.written += written;
         let rest = decoder.finish();
         write!(out, "{rest}")?;
         text.push_str(&rest);

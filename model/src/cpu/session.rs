@@ -6,13 +6,10 @@ use super::{
     forward::{Batch, Buffers},
 };
 use crate::{
-    engine::{Engine, EngineError, LogitRows, check_tokens},
+    engine::{Engine, EngineError, LogitRows, Sequence},
     trace::Trace,
 };
-use ptxgen_dsl::{
-    precision::{Acc, Policy},
-    reference::RopeTable,
-};
+use ptxgen_dsl::{precision::Acc, reference::RopeTable};
 
 /// Tokens that go through the layers together at most.
 const BATCH: usize = 64;
@@ -20,8 +17,7 @@ const BATCH: usize = 64;
 /// A sequence: its KV cache and the buffers of a forward.
 pub struct CpuSession<'m, 'g> {
     model: &'m CpuModel<'g>,
-    capacity: usize,
-    position: usize,
+    sequence: Sequence,
     cache: KvCache,
     rope: RopeTable,
     buffers: Buffers,
@@ -33,8 +29,7 @@ impl<'m, 'g> CpuSession<'m, 'g> {
         let c = &model.config;
         Self {
             model,
-            capacity,
-            position: 0,
+            sequence: Sequence::new(c.vocab, capacity, model.policy),
             cache: KvCache::new(model.kv, c.blocks, c.kv_heads, c.head_dim, capacity),
             rope: RopeTable::new(c.head_dim, f64::from(c.rope_base), capacity),
             buffers: Buffers::new(model, BATCH.min(capacity)),
@@ -44,29 +39,17 @@ impl<'m, 'g> CpuSession<'m, 'g> {
 }
 
 impl Engine for CpuSession<'_, '_> {
-    fn vocab(&self) -> usize {
-        self.model.config.vocab
+    fn sequence(&self) -> &Sequence {
+        &self.sequence
     }
 
-    fn position(&self) -> usize {
-        self.position
-    }
-
-    fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    fn policy(&self) -> Policy {
-        self.model.policy
+    fn sequence_mut(&mut self) -> &mut Sequence {
+        &mut self.sequence
     }
 
     fn device(&self) -> String {
         let threads = self.model.threads();
         format!("cpu ({}, {threads} thread{})", self.model.simd(), if threads == 1 { "" } else { "s" })
-    }
-
-    fn rewind(&mut self, position: usize) {
-        self.position = self.position.min(position);
     }
 
     fn forward_traced(
@@ -75,7 +58,7 @@ impl Engine for CpuSession<'_, '_> {
         rows: LogitRows,
         mut trace: Option<&mut Trace<'_>>,
     ) -> Result<&[f32], EngineError> {
-        check_tokens(tokens, self.position, self.capacity, self.vocab())?;
+        self.sequence.check(tokens)?;
         let vocab = self.vocab();
         self.logits.clear();
         self.logits.resize(vocab * if rows == LogitRows::All { tokens.len() } else { 1 }, 0.0);
@@ -89,7 +72,7 @@ impl Engine for CpuSession<'_, '_> {
                 LogitRows::Last => (0..0, 0),
             };
             let logits = &mut self.logits[at..][..logit_rows.len() * vocab];
-            let position = self.position + first;
+            let position = self.sequence.position + first;
             let batch = Batch { model: self.model, tokens, position, logit_rows, cache: &self.cache, rope: &self.rope };
             let trace = trace.as_deref_mut();
             match self.model.policy.acc {
@@ -97,7 +80,7 @@ impl Engine for CpuSession<'_, '_> {
                 Acc::F64 => self.buffers.forward::<f64>(&batch, logits, trace)?,
             }
         }
-        self.position += done;
+        self.sequence.position += done;
         Ok(&self.logits)
     }
 }

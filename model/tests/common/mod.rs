@@ -8,6 +8,8 @@ use ptxgen_model::{
 };
 use std::path::PathBuf;
 
+pub mod device;
+
 /// A file of `tests/data`.
 pub fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)

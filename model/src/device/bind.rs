@@ -1,0 +1,92 @@
+//! Stages with their buffers: what a device runs.
+
+use super::{
+    LoadError,
+    plan::{Plan, Stage},
+    slot::Slot,
+};
+use half::f16;
+use ptxgen_builder::{build::ArgInfo, types::ScalarType};
+use ptxgen_runtime::{Argument, Buffer, Call, Device, DeviceError, Function, View, ViewMut};
+use std::collections::HashMap;
+
+/// Buffers by what they are for.
+pub(super) type Buffers = HashMap<Slot, Buffer<u8>>;
+
+macro_rules! argument_of {
+    ($name:ident, $view:ident) => {
+        /// Bytes as the elements that a kernel takes; binding refuses what it does not take.
+        fn $name<'a>(bytes: $view<'a, u8>, ty: ScalarType) -> Result<Argument<'a>, DeviceError> {
+            Ok(match ty {
+                ScalarType::F16 => bytes.cast::<f16>()?.into(),
+                ScalarType::F32 => bytes.cast::<f32>()?.into(),
+                ScalarType::F64 => bytes.cast::<f64>()?.into(),
+                ScalarType::U32 => bytes.cast::<u32>()?.into(),
+                ScalarType::U64 => bytes.cast::<u64>()?.into(),
+                _ => bytes.into(),
+            })
+        }
+    };
+}
+argument_of!(argument, View);
+argument_of!(argument_mut, ViewMut);
+
+/// A plan's kernels on a device.
+pub(super) struct Kernels(Vec<Function>);
+
+impl Kernels {
+    pub(super) fn load(device: &Device, plan: &Plan<'_>) -> Result<Kernels, DeviceError> {
+        plan.kernels.values().map(|built| device.load_built(built)).collect::<Result<_, _>>().map(Kernels)
+    }
+
+    /// The calls of some stages. `moved` adds to where a slot's places begin.
+    pub(super) fn bind(
+        &self,
+        plan: &Plan<'_>,
+        stages: &[Stage],
+        weights: &Buffers,
+        buffers: &mut Buffers,
+        moved: (Slot, u64),
+    ) -> Result<Vec<Call>, LoadError> {
+        stages.iter().map(|stage| self.call(plan, stage, weights, buffers, moved)).collect()
+    }
+
+    fn call(
+        &self,
+        plan: &Plan<'_>,
+        stage: &Stage,
+        weights: &Buffers,
+        buffers: &mut Buffers,
+        (slot, by): (Slot, u64),
+    ) -> Result<Call, LoadError> {
+        let built = &plan.kernels[stage.kernel];
+        // Each parameter: its place, its bytes there, its elements, whether it is written.
+        let params = stage.places.iter().zip(&built.params).zip(built.kernel().args()).map(|((place, spec), info)| {
+            let start = (place.start + if place.slot == slot { by } else { 0 }) as usize;
+            let (ty, writes) = match *info {
+                ArgInfo::Buffer { ty, writes, .. } => (ty, writes),
+                ArgInfo::Scalar(ty) => (ty, false),
+            };
+            (place.slot, start..start + spec.bytes as usize, ty, writes)
+        });
+        let params: Vec<_> = params.collect();
+        let mut arguments: Vec<Option<Argument<'_>>> = vec![None; params.len()];
+        for (argument_at, (slot, range, ty, _)) in arguments.iter_mut().zip(&params) {
+            if let Some(buffer) = weights.get(slot) {
+                *argument_at = Some(argument(buffer.slice(range.clone())?, *ty)?);
+            }
+        }
+        for (own, buffer) in buffers.iter_mut() {
+            let Some(first) = params.iter().position(|(slot, ..)| slot == own) else { continue };
+            let (_, range, ty, writes) = &params[first];
+            arguments[first] = Some(if *writes {
+                argument_mut(buffer.slice_mut(range.clone())?, *ty)?
+            } else {
+                argument(buffer.slice(range.clone())?, *ty)?
+            });
+        }
+        let lacking = |i: usize| LoadError::Parameter { kernel: built.entry.name, param: built.params[i].name };
+        let arguments: Result<Vec<_>, _> = (0..).zip(arguments).map(|(i, a)| a.ok_or_else(|| lacking(i))).collect();
+        Ok(self.0[stage.kernel].call(&arguments?)?)
+    }
+}

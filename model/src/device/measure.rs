@@ -1,0 +1,78 @@
+//! What the stages of a token take.
+
+use super::{DeviceSession, LoadError, bind::Kernels, slot::Slot};
+use crate::engine::Engine;
+use ptxgen_runtime::{Call, DeviceError};
+use std::time::Duration;
+
+/// A stage of a token's pass: the same one of every layer, or one outside of the layers.
+#[derive(Clone, Debug)]
+pub struct StageTime {
+    /// The kernel; in some layers it may be its sibling for another type.
+    pub kernel: &'static str,
+    /// Launches in a token's pass.
+    pub launches: usize,
+    /// Bytes of weights and of the KV cache that a launch reads, on average.
+    pub bytes: u64,
+    /// The median time of a launch.
+    pub time: Duration,
+}
+
+impl DeviceSession<'_> {
+    /// Times every stage of a token at the session's position, over `runs` runs: the launches of a
+    /// stage in all layers one behind the other, each with its own weights, recorded as one graph.
+    /// The session is empty afterwards.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub fn stage_times(&mut self, runs: usize) -> Result<Vec<StageTime>, LoadError> {
+        let position = self.position().min(self.capacity().saturating_sub(1));
+        self.rewind(0);
+        self.set_pass(&[0], position)?;
+        // Every buffer holds something sensible then.
+        self.model.device.replay(&self.one.body)?;
+        let passes = &self.plans.one;
+        let stages = &passes.plan.stages[..passes.choice.end];
+        let kernels = Kernels::load(&self.model.device, &passes.plan)?;
+        let nowhere = (Slot::Stream, 0);
+        let calls = kernels.bind(&passes.plan, stages, &self.model.weights, &mut self.buffers, nowhere)?;
+
+        // Each stage by where it stands in its layer, in the order of the first layer that has it.
+        let mut groups: Vec<(Option<usize>, Vec<usize>)> = Vec::new();
+        let mut at = 0;
+        for (i, stage) in stages.iter().enumerate() {
+            at = if i > 0 && stages[i - 1].layer == stage.layer { at + 1 } else { 0 };
+            let key = stage.layer.map(|_| at);
+            match groups.iter_mut().find(|(k, _)| key.is_some() && *k == key) {
+                Some((_, group)) => group.push(i),
+                None => groups.push((key, vec![i])),
+            }
+        }
+        let mut times = Vec::new();
+        for (_, group) in groups {
+            let launches: Vec<Call> = group.iter().map(|&i| calls[i].clone()).collect();
+            let bytes = group.iter().map(|&i| passes.plan.bytes_read(&stages[i], position + 1)).sum::<u64>();
+            let kernel = passes.plan.kernels[stages[group[0]].kernel].entry.name;
+            let count = group.len();
+            let time = self.time(&launches, runs)? / count as u32;
+            times.push(StageTime { kernel, launches: count, bytes: bytes / count as u64, time });
+        }
+        self.forget()?;
+        Ok(times)
+    }
+
+    /// The median time of some launches as one graph.
+    fn time(&self, calls: &[Call], runs: usize) -> Result<Duration, DeviceError> {
+        let device = &self.model.device;
+        let graph = device.graph(calls)?;
+        device.replay(&graph)?;
+        let mut times = Vec::with_capacity(runs.max(1));
+        for _ in 0..runs.max(1) {
+            let start = device.stream().event()?;
+            device.replay(&graph)?;
+            times.push(device.stream().event()?.since(&start)?);
+        }
+        times.sort_unstable();
+        Ok(times[times.len() / 2])
+    }
+}

@@ -1,0 +1,153 @@
+//! Qwen3-MoE on a device: an NVIDIA GPU, or the interpreter, with the CPU's bits.
+//!
+//! All weights lie in the device's memory, and a token goes through the model
+//! without the host: a pass is a recorded list of launches that read the
+//! position, the number of tokens and the token ids from device memory, choose
+//! the experts, and write the next token and position there.
+//!
+//! ```no_run
+//! use ptxgen_model::{Engine, LogitRows, device::{DeviceModel, DeviceOptions}, gguf::Gguf};
+//! use ptxgen_runtime::Device;
+//!
+//! let gguf = Gguf::open("model.gguf")?;
+//! let options = DeviceOptions::default();
+//! let model = DeviceModel::load(&Device::interp(), &gguf, options, 128, &mut |_| ())?;
+//! let mut session = model.new_session(128)?;
+//! let logits = session.forward(&[1, 2, 3], LogitRows::Last)?;
+//! println!("{}", logits.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod bind;
+mod choice;
+mod error;
+mod measure;
+mod passes;
+mod plan;
+mod session;
+mod slot;
+mod stages;
+mod weights;
+
+pub use error::LoadError;
+pub use measure::StageTime;
+pub use session::DeviceSession;
+pub use weights::Progress;
+
+use crate::{
+    config::{Qwen3MoeConfig, TensorRole as T},
+    cpu::KvType,
+    gguf::Gguf,
+};
+use bind::Buffers;
+use passes::Plans;
+use plan::Model;
+use ptxgen_dsl::precision::{Math, Policy};
+use ptxgen_runtime::{Buffer, Device};
+use slot::Slot;
+use std::fmt;
+
+/// How a model runs on a device. Only the policy and the cache's type change results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceOptions {
+    /// Activation format and accumulator.
+    pub policy: Policy,
+    /// Type of the KV cache.
+    pub kv: KvType,
+    /// Tokens of a pass at most, 1 to 64: each weight is read once for them.
+    pub pass: usize,
+}
+
+impl Default for DeviceOptions {
+    fn default() -> Self {
+        Self { policy: Policy::default(), kv: KvType::default(), pass: 32 }
+    }
+}
+
+/// A model whose weights are on a device.
+pub struct DeviceModel {
+    device: Device,
+    plan: Model,
+    pass: usize,
+    weights: Buffers,
+}
+
+impl DeviceModel {
+    /// Checks the file, that there is a kernel for every tensor, and that the
+    /// weights and a session of `capacity` positions fit the device's memory;
+    /// then uploads the weights, telling `progress` how far it is.
+    ///
+    /// # Errors
+    /// If a check fails, before anything is uploaded, or the device does.
+    pub fn load(
+        device: &Device,
+        gguf: &Gguf,
+        options: DeviceOptions,
+        capacity: usize,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, LoadError> {
+        if options.policy.math != Math::Exact {
+            return Err(LoadError::Approximate);
+        }
+        let config = Qwen3MoeConfig::from_gguf(gguf)?;
+        let types = config.tensors().map(|(role, layer)| Ok(((role, layer), gguf.tensor(&role.name(layer))?.ty)));
+        let types = types.collect::<Result<_, LoadError>>()?;
+        let weight_bytes = weights::bytes(gguf, &config)?;
+        let (policy, kv) = (options.policy, options.kv);
+        let plan = Model { config, types, policy, kv, target: device.target() };
+        let pass = options.pass.clamp(1, 64);
+        let session = Plans::new(&plan, capacity, pass)?.session_bytes();
+        device.require(weight_bytes.saturating_add(session))?;
+        let weights = weights::upload(device, gguf, &plan.config, progress)?;
+        Ok(Self { device: device.clone(), plan, pass, weights })
+    }
+
+    /// The model's hyperparameters.
+    pub fn config(&self) -> &Qwen3MoeConfig {
+        &self.plan.config
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Bytes of the weights.
+    pub fn weight_bytes(&self) -> u64 {
+        self.weights.values().map(Buffer::bytes).sum()
+    }
+
+    /// Bytes of weights that a token reads: all but those of the experts that it does not use, and
+    /// of the embedding.
+    pub fn bytes_of_a_token(&self) -> u64 {
+        let experts = |role| [T::FfnGateExps, T::FfnUpExps, T::FfnDownExps].contains(&role);
+        let (all, used) = (self.config().experts as u64, self.config().experts_used as u64);
+        let read = self.weights.iter().map(|(slot, buffer)| match slot {
+            Slot::Weight(role, _) if experts(*role) => buffer.bytes() / all * used,
+            Slot::Weight(T::TokenEmbd, _) if !self.config().tied => 0,
+            _ => buffer.bytes(),
+        });
+        read.sum()
+    }
+
+    /// An empty sequence with room for `capacity` tokens. All that it will
+    /// need of the device's memory is taken here.
+    ///
+    /// # Errors
+    /// If `capacity` is more than the model's context, there is no room, or the
+    /// device failed.
+    pub fn new_session(&self, capacity: usize) -> Result<DeviceSession<'_>, LoadError> {
+        DeviceSession::new(self, capacity)
+    }
+}
+
+impl fmt::Debug for DeviceModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceModel")
+            .field("device", &self.device)
+            .field("config", &self.plan.config)
+            .field("policy", &self.plan.policy)
+            .field("kv", &self.plan.kv)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,137 @@
+//! The passes of a session: one token, or several.
+
+use super::{
+    LoadError,
+    plan::{Model, Plan},
+    slot::Slot,
+};
+use indexmap::IndexMap;
+use std::ops::Range;
+
+/// Tokens that the device has chosen and keeps until the host has read them.
+pub(super) const RING: u32 = 64;
+
+/// A plan for passes of up to so many tokens, and its parts.
+pub(super) struct Passes<'m> {
+    pub(super) plan: Plan<'m>,
+    /// The embedding and the layers.
+    pub(super) body: Range<usize>,
+    /// From the stream to logits.
+    pub(super) head: Range<usize>,
+    /// From logits to the next pass, the most likely token; in passes of one token.
+    pub(super) choice: Range<usize>,
+    /// The same, a token drawn.
+    pub(super) draw: Range<usize>,
+}
+
+impl<'m> Passes<'m> {
+    fn new(model: &'m Model, positions: u32, tokens: u32, traced: bool) -> Result<Self, LoadError> {
+        let mut plan = Plan::new(model, positions, tokens);
+        plan.embed()?;
+        for layer in 0..model.config.blocks {
+            plan.layer_of(layer, traced)?;
+        }
+        let body = 0..plan.stages.len();
+        plan.head()?;
+        let head = body.end..plan.stages.len();
+        if tokens == 1 {
+            plan.choose(RING)?;
+        }
+        let choice = head.end..plan.stages.len();
+        if tokens == 1 {
+            plan.draw(RING)?;
+        }
+        let draw = choice.end..plan.stages.len();
+        Ok(Self { plan, body, head, choice, draw })
+    }
+}
+
+/// All passes of a session.
+pub(super) struct Plans<'m> {
+    pub(super) one: Passes<'m>,
+    /// Where every matrix has a kernel for several tokens.
+    pub(super) many: Option<Passes<'m>>,
+}
+
+impl<'m> Plans<'m> {
+    /// # Errors
+    /// If the model's context has fewer than `capacity` positions, or a tensor
+    /// or size has no kernel.
+    pub(super) fn new(model: &'m Model, capacity: usize, pass: usize) -> Result<Self, LoadError> {
+        let context = model.config.context;
+        if capacity > context {
+            return Err(LoadError::Context { asked: capacity, context });
+        }
+        let positions = u32::try_from(capacity.max(1)).unwrap_or(u32::MAX);
+        let one = Passes::new(model, positions, 1, false)?;
+        let tokens = pass.min(capacity) as u32;
+        let many =
+            if tokens > 1 && one.plan.batches() { Some(Passes::new(model, positions, tokens, false)?) } else { None };
+        Ok(Self { one, many })
+    }
+
+    /// The one-token pass whose layers also leave the experts' sum by itself.
+    pub(super) fn traced(&self) -> Result<Passes<'m>, LoadError> {
+        let plan = &self.one.plan;
+        Passes::new(plan.model, plan.positions, 1, true)
+    }
+
+    /// Bytes of a session's buffers, each as large as the most that a stage needs.
+    pub(super) fn sizes(&self) -> IndexMap<Slot, u64> {
+        let mut sizes = IndexMap::new();
+        self.one.plan.sizes(&mut sizes);
+        if let Some(many) = &self.many {
+            many.plan.sizes(&mut sizes);
+        }
+        sizes.retain(|slot, _| !matches!(slot, Slot::Weight(..)));
+        sizes
+    }
+
+    /// Bytes of a session.
+    pub(super) fn session_bytes(&self) -> u64 {
+        self.sizes().values().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::TensorRole as T, cpu::KvType, gguf::TensorType, synth::Preset};
+    use ptxgen_builder::target::Target;
+    use ptxgen_dsl::precision::{Act, Policy};
+
+    fn model(preset: Preset, policy: Policy, ty: impl Fn(T) -> TensorType) -> Model {
+        let config = preset.config();
+        let types = config.tensors().map(|(role, layer)| ((role, layer), ty(role))).collect();
+        Model { config, types, policy, kv: KvType::F32, target: Target::SM_90 }
+    }
+
+    #[test]
+    fn a_layer_is_at_most_ten_launches_for_a_token() {
+        for policy in Policy::EXACT {
+            let model = model(Preset::Qwen3_30bA3b, policy, |role| match role {
+                _ if role.is_f32() => TensorType::F32,
+                T::Output | T::FfnDownExps => TensorType::Q6_K,
+                _ => TensorType::Q4_K,
+            });
+            let plans = Plans::new(&model, 4096, 32).unwrap();
+            let stages = plans.one.plan.stages.iter().filter(|s| s.layer == Some(5)).count();
+            assert_eq!(stages, if policy.act == Act::Q8K { 10 } else { 9 }, "{policy}");
+            assert!(plans.many.is_some());
+            // Beyond the KV cache a session takes less than a twentieth of the model's 18.6 GB.
+            let cache = model.config.kv_bytes_per_token(4) as u64 * 4096;
+            assert!(plans.session_bytes() - cache < 900 << 20, "{}", plans.session_bytes() - cache);
+        }
+    }
+
+    #[test]
+    fn a_tensor_that_no_kernel_takes_is_named() {
+        let model = model(Preset::Tiny, Policy::default(), |role| match role {
+            _ if role.is_f32() => TensorType::F32,
+            T::FfnUpExps => TensorType::Q6_K,
+            _ => TensorType::Q4_K,
+        });
+        let error = Plans::new(&model, 64, 32).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.starts_with("no kernel takes tensor 'blk.0.ffn_up_exps.weight' as Q6_K here"), "{error}");
+    }
+}

@@ -1,0 +1,172 @@
+//! A pass as data: which kernels run, in order, with which buffers. It is made
+//! before anything is uploaded, so that what has no kernel, and how much memory
+//! all of it needs, is known by then.
+
+use super::{LoadError, slot::Slot};
+use crate::{
+    config::{Qwen3MoeConfig, TensorRole},
+    cpu::KvType,
+    gguf::TensorType,
+};
+use indexmap::IndexMap;
+use ptxgen_builder::target::Target;
+use ptxgen_dsl::{
+    catalogue::{self, Built, Dims, Request, Role},
+    precision::{Act, Policy},
+};
+use std::collections::HashMap;
+
+/// What a plan is made for.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    pub(super) config: Qwen3MoeConfig,
+    pub(super) types: HashMap<(TensorRole, Option<usize>), TensorType>,
+    pub(super) policy: Policy,
+    pub(super) kv: KvType,
+    pub(super) target: Target,
+}
+
+impl Model {
+    /// A tensor's type; the output projection's is the embedding's where they are one.
+    pub(super) fn ty(&self, role: TensorRole, layer: Option<usize>) -> TensorType {
+        self.types.get(&(role, layer)).copied().unwrap_or(TensorType::F32)
+    }
+
+    /// Where the output projection is.
+    pub(super) fn output(&self) -> TensorRole {
+        if self.config.tied { TensorRole::TokenEmbd } else { TensorRole::Output }
+    }
+}
+
+/// A place in a buffer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) slot: Slot,
+    /// Bytes from the buffer's start; a multiple of 16.
+    pub(super) start: u64,
+}
+
+/// The start of a buffer.
+pub(super) const fn place(slot: Slot) -> Place {
+    Place { slot, start: 0 }
+}
+
+impl From<Slot> for Place {
+    fn from(slot: Slot) -> Self {
+        place(slot)
+    }
+}
+
+impl Slot {
+    /// A place in it.
+    pub(super) fn at(self, start: u64) -> Place {
+        Place { slot: self, start }
+    }
+}
+
+/// A launch of a pass.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    /// The layer, if it is in one.
+    pub(super) layer: Option<usize>,
+    /// The kernel's place in [`Plan::kernels`].
+    pub(super) kernel: usize,
+    /// A place for each of the kernel's parameters.
+    pub(super) places: Vec<Place>,
+}
+
+/// What makes a kernel: its name and sizes.
+type Key = (&'static str, Dims);
+
+/// Stages, and the kernels that they launch.
+#[derive(Clone, Debug)]
+pub(super) struct Plan<'m> {
+    pub(super) model: &'m Model,
+    /// Positions of the session.
+    pub(super) positions: u32,
+    /// The most tokens of a pass.
+    pub(super) tokens: u32,
+    pub(super) kernels: IndexMap<Key, Built>,
+    pub(super) stages: Vec<Stage>,
+    layer: Option<usize>,
+}
+
+impl<'m> Plan<'m> {
+    pub(super) fn new(model: &'m Model, positions: u32, tokens: u32) -> Self {
+        Plan { model, positions, tokens, kernels: IndexMap::new(), stages: Vec::new(), layer: None }
+    }
+
+    /// Says which layer the stages from here on are in.
+    pub(super) fn in_layer(&mut self, layer: Option<usize>) {
+        self.layer = layer;
+    }
+
+    pub(super) fn layer(&self) -> Option<usize> {
+        self.layer
+    }
+
+    /// Appends a launch; `places` names the kernel's parameters, each once.
+    pub(super) fn push(
+        &mut self,
+        name: &'static str,
+        dims: Dims,
+        places: &[(&'static str, Place)],
+    ) -> Result<(), LoadError> {
+        let kernel = match self.kernels.get_index_of(&(name, dims)) {
+            Some(index) => index,
+            None => self.kernels.insert_full((name, dims), self.generate(name, dims)?).0,
+        };
+        let params = &self.kernels[kernel].params;
+        if let Some((param, _)) = places.iter().find(|(name, _)| params.iter().all(|p| p.name != *name)) {
+            return Err(LoadError::Parameter { kernel: name, param });
+        }
+        let places = params.iter().map(|p| {
+            let place = places.iter().find(|(name, _)| *name == p.name);
+            place.map(|(_, place)| *place).ok_or(LoadError::Parameter { kernel: name, param: p.name })
+        });
+        let places = places.collect::<Result<_, _>>()?;
+        self.stages.push(Stage { layer: self.layer, kernel, places });
+        Ok(())
+    }
+
+    fn generate(&self, name: &'static str, dims: Dims) -> Result<Built, LoadError> {
+        let entry = catalogue::find(name)?;
+        let policy = entry.policy_within(self.model.policy);
+        let request =
+            Request { dims, eps: self.model.config.rms_eps, pdl: true, ..Request::new(policy, self.model.target) };
+        Ok(entry.build(&request)?)
+    }
+
+    /// Bytes that each buffer needs at least.
+    pub(super) fn sizes(&self, sizes: &mut IndexMap<Slot, u64>) {
+        for stage in &self.stages {
+            for (place, param) in stage.places.iter().zip(&self.kernels[stage.kernel].params) {
+                let size = sizes.entry(place.slot).or_default();
+                *size = (*size).max(place.start + param.bytes);
+            }
+        }
+    }
+
+    /// Bytes of weights and of the KV cache that a stage reads for one token: rows of the embedding
+    /// that are looked up are not counted, and of the experts' matrices those that are used.
+    pub(super) fn bytes_read(&self, stage: &Stage, positions: usize) -> u64 {
+        let c = &self.model.config;
+        let looks_up = stage.places.iter().any(|p| p.slot == Slot::Tokens);
+        let params = stage.places.iter().zip(&self.kernels[stage.kernel].params);
+        let bytes = params.map(|(place, param)| match place.slot {
+            Slot::Weight(TensorRole::FfnGateExps | TensorRole::FfnUpExps | TensorRole::FfnDownExps, _) => {
+                param.bytes / c.experts as u64 * c.experts_used as u64
+            }
+            Slot::Weight(TensorRole::TokenEmbd, _) if looks_up => 0,
+            Slot::Weight(..) if matches!(param.role, Role::Weights(_)) => param.bytes,
+            Slot::Keys(_) | Slot::Values(_) => (positions * c.kv_width() * self.model.kv.bytes()) as u64,
+            _ => 0,
+        });
+        bytes.sum()
+    }
+
+    /// Whether activations for matrices in superblocks are rounded to Q8_K.
+    pub(super) fn rounds(&self) -> bool {
+        self.model.policy.act == Act::Q8K
+    }
+}

@@ -1,0 +1,380 @@
+//! A sequence on a device.
+
+use super::{
+    DeviceModel, LoadError,
+    bind::{Buffers, Kernels},
+    passes::{Passes, Plans, RING},
+    slot::Slot,
+    stages::STATUS_STRIDE,
+};
+use crate::{
+    engine::{Engine, EngineError, LogitRows, Sequence},
+    sample::Sampler,
+    trace::{LayerTrace, Trace},
+};
+use bytemuck::{bytes_of, cast_slice};
+use ptxgen_dsl::{device::pass, reference::RopeTable};
+use ptxgen_runtime::{Buffer, Call, Device, DeviceError, Element, Graph, Later};
+use std::ops::ControlFlow;
+
+/// A sequence: its KV cache, and the recorded passes that extend it.
+pub struct DeviceSession<'m> {
+    pub(super) model: &'m DeviceModel,
+    sequence: Sequence,
+    pub(super) plans: Plans<'m>,
+    pub(super) buffers: Buffers,
+    pub(super) one: One,
+    many: Option<Many>,
+    traced: Option<Traced>,
+    logits: Vec<f32>,
+}
+
+/// Passes of one token.
+pub(super) struct One {
+    pub(super) body: Graph,
+    head: Vec<Call>,
+    /// All of a token, up to the choice of the most likely next one.
+    greedy: Graph,
+    /// All of a token, up to the draw of the next one.
+    drawn: Graph,
+}
+
+/// Passes of several tokens.
+struct Many {
+    tokens: usize,
+    body: Graph,
+    /// Logits of all tokens.
+    head: Vec<Call>,
+    /// For each place in the pass, the logits of the token there.
+    heads: Vec<Vec<Call>>,
+}
+
+/// A pass of one token, launch by launch.
+struct Traced {
+    body: Vec<Call>,
+    /// For each call, the layer that ends with it.
+    ends: Vec<Option<usize>>,
+}
+
+impl<'m> DeviceSession<'m> {
+    pub(super) fn new(model: &'m DeviceModel, capacity: usize) -> Result<Self, LoadError> {
+        let config = &model.plan.config;
+        let plans = Plans::new(&model.plan, capacity, model.pass)?;
+        model.device.require(plans.session_bytes())?;
+        let mut buffers = Buffers::new();
+        for (slot, bytes) in plans.sizes() {
+            buffers.insert(slot, buffer(&model.device, slot, bytes)?);
+        }
+        let rope = RopeTable::new(config.head_dim, f64::from(config.rope_base), capacity);
+        put(&mut buffers, Slot::Rope, 0, cast_slice(rope.values()))?;
+        clear_status(&mut buffers)?;
+
+        let kernels = Kernels::load(&model.device, &plans.one.plan)?;
+        let nowhere = (Slot::Stream, 0);
+        let mut bind = |p: &Passes<'_>, kernels: &Kernels, range: std::ops::Range<usize>, moved| {
+            kernels.bind(&p.plan, &p.plan.stages[range], &model.weights, &mut buffers, moved)
+        };
+        let p = &plans.one;
+        let body = bind(p, &kernels, p.body.clone(), nowhere)?;
+        let head = bind(p, &kernels, p.head.clone(), nowhere)?;
+        let (choice, draw) =
+            (bind(p, &kernels, p.choice.clone(), nowhere)?, bind(p, &kernels, p.draw.clone(), nowhere)?);
+        let token = |end: &[Call]| model.device.graph(&[&body[..], &head, end].concat());
+        let one = One { body: model.device.graph(&body)?, greedy: token(&choice)?, drawn: token(&draw)?, head };
+        let many = match &plans.many {
+            None => None,
+            Some(many) => {
+                let row = config.hidden as u64 * 4;
+                let heads = (0..u64::from(many.plan.tokens))
+                    .map(|i| bind(p, &kernels, p.head.clone(), (Slot::Stream, i * row)))
+                    .collect::<Result<_, _>>()?;
+                let kernels = Kernels::load(&model.device, &many.plan)?;
+                let body = bind(many, &kernels, many.body.clone(), nowhere)?;
+                let head = bind(many, &kernels, many.head.clone(), nowhere)?;
+                let tokens = many.plan.tokens as usize;
+                Some(Many { tokens, body: model.device.graph(&body)?, head, heads })
+            }
+        };
+        let sequence = Sequence::new(config.vocab, capacity, model.plan.policy);
+        Ok(Self { model, sequence, plans, buffers, one, many, traced: None, logits: Vec::new() })
+    }
+
+    fn device(&self) -> &'m Device {
+        &self.model.device
+    }
+
+    /// Says what the next pass is.
+    pub(super) fn set_pass(&mut self, tokens: &[u32], position: usize) -> Result<(), DeviceError> {
+        let mut state = [0u32; pass::STATE_WORDS as usize];
+        state[pass::POSITION as usize] = position as u32;
+        state[pass::TOKENS as usize] = tokens.len() as u32;
+        put(&mut self.buffers, Slot::State, 0, bytes_of(&state))?;
+        put(&mut self.buffers, Slot::Tokens, 0, cast_slice(tokens))
+    }
+
+    /// The routers' words, behind what the device has been given.
+    fn status(&self) -> Result<Later<u64>, DeviceError> {
+        let status = &self.buffers[&Slot::RouterStatus];
+        self.device().stream().read_later(status.view().cast::<u64>()?)
+    }
+
+    /// Whether all routers of a pass that began at `position` chose.
+    fn check(&mut self, status: Later<u64>, position: usize) -> Result<(), EngineError> {
+        let words = status.wait().map_err(|e| self.failed(&e))?;
+        let found = words.iter().step_by(STATUS_STRIDE as usize / 8).position(|&w| w != u64::MAX);
+        let Some(layer) = found else { return Ok(()) };
+        let word = words[layer * (STATUS_STRIDE as usize / 8)];
+        self.forget().map_err(|e| self.failed(&e))?;
+        let (token, expert) = ((word >> 32) as usize, word as u32 as usize);
+        Err(EngineError::NanInRouter { layer, expert, position: position + token })
+    }
+
+    /// Makes the buffers those of a session in which nothing has gone wrong.
+    pub(super) fn forget(&mut self) -> Result<(), DeviceError> {
+        clear_status(&mut self.buffers)
+    }
+
+    fn failed(&self, error: &dyn std::fmt::Display) -> EngineError {
+        EngineError::Device { device: self.device().name().to_owned(), message: error.to_string() }
+    }
+
+    /// Runs a pass, as many tokens as one takes; gives how many it was, and
+    /// appends their logits as far as they are wanted.
+    fn pass(&mut self, tokens: &[u32], position: usize, rows: LogitRows) -> Result<(usize, Later<u64>), DeviceError> {
+        let taken = match &self.many {
+            Some(many) if tokens.len() > 1 => many.tokens.min(tokens.len()),
+            _ => 1,
+        };
+        self.set_pass(&tokens[..taken], position)?;
+        let device = self.device();
+        let last = taken == tokens.len();
+        let (head, logits) = match &self.many {
+            Some(many) if taken > 1 => {
+                device.replay(&many.body)?;
+                match rows {
+                    LogitRows::All => (&many.head, taken),
+                    LogitRows::Last => (&many.heads[taken - 1], usize::from(last)),
+                }
+            }
+            _ => {
+                device.replay(&self.one.body)?;
+                (&self.one.head, usize::from(last || rows == LogitRows::All))
+            }
+        };
+        let status = self.status()?;
+        if logits > 0 {
+            for call in head {
+                device.run(call)?;
+            }
+            let start = self.logits.len();
+            self.logits.resize(start + logits * self.sequence.vocab, 0.0);
+            read(&self.buffers[&Slot::Logits], &mut self.logits[start..])?;
+        }
+        Ok((taken, status))
+    }
+
+    /// The forward without a trace.
+    fn take(&mut self, tokens: &[u32], rows: LogitRows) -> Result<(), EngineError> {
+        let start = self.sequence.position;
+        let (mut done, mut before) = (0, None);
+        while done < tokens.len() {
+            let position = start + done;
+            let (taken, status) = self.pass(&tokens[done..], position, rows).map_err(|e| self.failed(&e))?;
+            done += taken;
+            // The pass before is looked at while this one runs.
+            if let Some((status, position)) = before.replace((status, position)) {
+                self.check(status, position)?;
+            }
+        }
+        if let Some((status, position)) = before {
+            self.check(status, position)?;
+        }
+        Ok(())
+    }
+
+    /// One token, launch by launch.
+    fn take_traced(&mut self, token: u32, position: usize, trace: &mut Trace<'_>) -> Result<(), LoadError> {
+        if self.traced.is_none() {
+            self.traced = Some(self.bind_traced()?);
+        }
+        self.set_pass(&[token], position)?;
+        let Some(traced) = &self.traced else { return Ok(()) };
+        let config = &self.model.plan.config;
+        let (mut experts, mut weights) = (vec![0u32; config.experts_used], vec![0f32; config.experts_used]);
+        let (mut sum, mut out) = (vec![0f32; config.hidden], vec![0f32; config.hidden]);
+        for (call, end) in traced.body.iter().zip(&traced.ends) {
+            self.model.device.run(call)?;
+            let Some(layer) = *end else { continue };
+            read(&self.buffers[&Slot::Experts], &mut experts)?;
+            read(&self.buffers[&Slot::ExpertWeights], &mut weights)?;
+            read(&self.buffers[&Slot::Traced], &mut sum)?;
+            read(&self.buffers[&Slot::Stream], &mut out)?;
+            trace(LayerTrace {
+                layer,
+                position,
+                tokens: 1,
+                experts: &experts,
+                weights: &weights,
+                moe_ffn_out: &sum,
+                out: &out,
+            });
+        }
+        Ok(())
+    }
+
+    fn bind_traced(&mut self) -> Result<Traced, LoadError> {
+        let traced = self.plans.traced()?;
+        let mut sizes = indexmap::IndexMap::new();
+        traced.plan.sizes(&mut sizes);
+        if let Some(&bytes) = sizes.get(&Slot::Traced) {
+            self.buffers.insert(Slot::Traced, buffer(&self.model.device, Slot::Traced, bytes)?);
+        }
+        let kernels = Kernels::load(&self.model.device, &traced.plan)?;
+        let stages = &traced.plan.stages[traced.body.clone()];
+        let next = |i: usize| stages.get(i + 1).and_then(|s| s.layer);
+        let ends = stages.iter().enumerate().map(|(i, s)| s.layer.filter(|_| next(i) != s.layer)).collect();
+        let body = kernels.bind(&traced.plan, stages, &self.model.weights, &mut self.buffers, (Slot::Stream, 0))?;
+        Ok(Traced { body, ends })
+    }
+
+    fn take_each_traced(&mut self, tokens: &[u32], rows: LogitRows, trace: &mut Trace<'_>) -> Result<(), EngineError> {
+        for (i, &token) in tokens.iter().enumerate() {
+            let position = self.sequence.position + i;
+            self.take_traced(token, position, trace).map_err(|e| self.failed(&e))?;
+            let status = self.status().map_err(|e| self.failed(&e))?;
+            self.check(status, position)?;
+            if rows == LogitRows::All || i + 1 == tokens.len() {
+                self.head_of_one().map_err(|e| self.failed(&e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the logits of the token whose pass has run.
+    fn head_of_one(&mut self) -> Result<(), DeviceError> {
+        for call in &self.one.head {
+            self.device().run(call)?;
+        }
+        let start = self.logits.len();
+        self.logits.resize(start + self.sequence.vocab, 0.0);
+        read(&self.buffers[&Slot::Logits], &mut self.logits[start..])
+    }
+
+    /// Starts the next token, number `i`, drawn with a word or the most likely one; gives it and
+    /// the routers' words.
+    fn start(&mut self, i: usize, word: Option<u64>) -> Result<(Later<u32>, Later<u64>), DeviceError> {
+        let (device, at) = (self.device(), i % RING as usize);
+        match word {
+            None => device.replay(&self.one.greedy)?,
+            Some(word) => {
+                put(&mut self.buffers, Slot::Random, at * size_of::<u64>(), bytes_of(&word))?;
+                device.replay(&self.one.drawn)?;
+            }
+        }
+        let chosen = self.buffers[&Slot::Chosen].view().cast::<u32>()?.slice(at..=at)?;
+        Ok((device.stream().read_later(chosen)?, self.status()?))
+    }
+
+    fn prepare(&mut self, first: u32, sampler: &Sampler) -> Result<(), DeviceError> {
+        if let Some(distribution) = sampler.distribution() {
+            put(&mut self.buffers, Slot::Distribution, 0, bytes_of(&distribution.words()))?;
+        }
+        self.set_pass(&[first], self.sequence.position)
+    }
+}
+
+impl Engine for DeviceSession<'_> {
+    fn sequence(&self) -> &Sequence {
+        &self.sequence
+    }
+
+    fn sequence_mut(&mut self) -> &mut Sequence {
+        &mut self.sequence
+    }
+
+    fn device(&self) -> String {
+        let device = &self.model.device;
+        if device.is_interpreter() {
+            return "interp (generated kernels in the interpreter)".into();
+        }
+        format!("cuda ({})", device.name())
+    }
+
+    fn forward_traced(
+        &mut self,
+        tokens: &[u32],
+        rows: LogitRows,
+        trace: Option<&mut Trace<'_>>,
+    ) -> Result<&[f32], EngineError> {
+        self.sequence.check(tokens)?;
+        self.logits.clear();
+        match trace {
+            Some(trace) => self.take_each_traced(tokens, rows, trace)?,
+            None => self.take(tokens, rows)?,
+        }
+        self.sequence.position += tokens.len();
+        Ok(&self.logits)
+    }
+
+    fn generate(
+        &mut self,
+        first: u32,
+        n: usize,
+        sampler: &mut Sampler,
+        each: &mut dyn FnMut(u32) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
+        let Sequence { position: start, capacity, .. } = self.sequence;
+        let n = n.min(capacity - start);
+        if n == 0 {
+            return Ok(());
+        }
+        self.sequence.check(&[first])?;
+        self.prepare(first, sampler).map_err(|e| self.failed(&e))?;
+        // Words of tokens that nobody wants in the end are not taken from the sampler.
+        let (draws, mut ahead) = (sampler.distribution().is_some(), sampler.clone());
+        let mut word = || draws.then(|| ahead.word());
+        let mut under_way = Some(self.start(0, word()).map_err(|e| self.failed(&e))?);
+        for i in 0..n {
+            let Some((chosen, status)) = under_way.take() else { break };
+            // The next token is under way before this one is looked at.
+            if i + 1 < n {
+                under_way = Some(self.start(i + 1, word()).map_err(|e| self.failed(&e))?);
+            }
+            self.check(status, start + i)?;
+            let chosen = chosen.wait().map_err(|e| self.failed(&e))?;
+            self.sequence.position = start + i + 1;
+            if draws {
+                sampler.word();
+            }
+            if chosen.into_iter().any(|token| each(token).is_break()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A buffer of a session, as it begins.
+fn buffer(device: &Device, slot: Slot, bytes: u64) -> Result<Buffer<u8>, DeviceError> {
+    let len = usize::try_from(bytes.max(16)).unwrap_or(usize::MAX);
+    if slot.is_zeroed() { device.zeroed(len) } else { device.alloc(len) }
+}
+
+fn put(buffers: &mut Buffers, slot: Slot, at: usize, bytes: &[u8]) -> Result<(), DeviceError> {
+    match buffers.get_mut(&slot) {
+        Some(buffer) => buffer.write(at, bytes),
+        None => Ok(()),
+    }
+}
+
+/// The first elements of a buffer.
+fn read<T: Element>(buffer: &Buffer<u8>, to: &mut [T]) -> Result<(), DeviceError> {
+    let bytes = size_of_val(to);
+    buffer.slice(..bytes)?.cast()?.read_to(to)
+}
+
+/// Makes the routers' words say that nothing has gone wrong.
+fn clear_status(buffers: &mut Buffers) -> Result<(), DeviceError> {
+    let len = buffers.get(&Slot::RouterStatus).map_or(0, Buffer::len);
+    put(buffers, Slot::RouterStatus, 0, &vec![0xff; len])
+}

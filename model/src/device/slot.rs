@@ -1,0 +1,98 @@
+//! The buffers that a pass works with, by what they are for.
+
+use crate::config::TensorRole;
+
+/// A buffer. Those of a session are as large as the most that a stage needs of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Slot {
+    /// A tensor of the file, in a layer or once.
+    Weight(TensorRole, Option<usize>),
+    /// Cosines and sines, [positions, 2, head_dim / 2].
+    Rope,
+    /// The pass ([`ptxgen_dsl::device::pass`]).
+    State,
+    /// Token ids, [tokens].
+    Tokens,
+    /// The residual stream, [tokens, hidden].
+    Stream,
+    /// Its norm, [tokens, hidden].
+    Normed,
+    /// The same in Q8_K.
+    NormedQ8K,
+    /// What the projections give, [tokens, queries + keys + values].
+    Projected,
+    /// Normed and turned queries, [tokens, heads, head_dim].
+    Queries,
+    /// A layer's keys.
+    Keys(usize),
+    /// A layer's values.
+    Values(usize),
+    /// Maxima and sums of the chunks of attention.
+    ChunkSums,
+    /// Outputs of the chunks of attention.
+    ChunkOutputs,
+    /// Attention's results, [tokens, heads, head_dim].
+    Attended,
+    /// The same in Q8_K.
+    AttendedQ8K,
+    /// Logits of the router, [tokens, experts].
+    RouterLogits,
+    /// Blocks of the router that are done.
+    RouterCounter,
+    /// For each layer whether its router found NaN.
+    RouterStatus,
+    /// Ids of the chosen experts, [tokens, used].
+    Experts,
+    /// Their weights, [tokens, used].
+    ExpertWeights,
+    /// Where each expert's list of pairs begins.
+    ListStarts,
+    /// The lists of `token * used + rank`.
+    ListPairs,
+    /// What the gate projections give, where they are launches of their own.
+    Gates,
+    /// What the up projections give, where they are launches of their own.
+    Ups,
+    /// The experts' inner vectors, [tokens, used, width].
+    Inner,
+    /// The same in Q8_K.
+    InnerQ8K,
+    /// What the down projections give, [tokens, used, hidden].
+    Products,
+    /// The experts' sum before the residual, for traces.
+    Traced,
+    /// Logits, [tokens, vocabulary].
+    Logits,
+    /// The best logit so far.
+    Best,
+    /// Tokens that the device has chosen.
+    Chosen,
+    /// Logits as keys, sorted in lists.
+    SampleKeys,
+    /// Sums of their weights.
+    SampleSums,
+    /// Blocks of the draw that are done.
+    SampleCounter,
+    /// Temperature, top p and top k.
+    Distribution,
+    /// Random words, one for each of the chosen tokens.
+    Random,
+}
+
+impl Slot {
+    /// Whether the buffer begins as zeros: counters, and what launches read beyond the pass's
+    /// tokens, without use.
+    pub(super) fn is_zeroed(self) -> bool {
+        matches!(
+            self,
+            Slot::State
+                | Slot::Tokens
+                | Slot::RouterCounter
+                | Slot::Gates
+                | Slot::Ups
+                | Slot::Best
+                | Slot::Chosen
+                | Slot::SampleCounter
+        )
+    }
+}

@@ -1,0 +1,45 @@
+//! A model's tensors in a device's memory.
+
+use super::{LoadError, bind::Buffers, slot::Slot};
+use crate::{config::Qwen3MoeConfig, gguf::Gguf};
+use ptxgen_runtime::Device;
+
+/// Bytes between two words of progress.
+const PIECE: usize = 256 << 20;
+
+/// How far an upload has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Bytes uploaded.
+    pub done: u64,
+    /// Bytes to upload.
+    pub total: u64,
+}
+
+/// Bytes of all tensors.
+pub(super) fn bytes(gguf: &Gguf, config: &Qwen3MoeConfig) -> Result<u64, LoadError> {
+    let each = config.tensors().map(|(role, layer)| Ok(gguf.tensor(&role.name(layer))?.data.len() as u64));
+    each.sum()
+}
+
+/// Uploads every tensor, once, as the file has it.
+pub(super) fn upload(
+    device: &Device,
+    gguf: &Gguf,
+    config: &Qwen3MoeConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Buffers, LoadError> {
+    let total = bytes(gguf, config)?;
+    let (mut done, mut buffers) = (0, Buffers::new());
+    for (role, layer) in config.tensors() {
+        let data = gguf.tensor(&role.name(layer))?.data;
+        let mut buffer = device.alloc(data.len())?;
+        for (i, piece) in data.chunks(PIECE).enumerate() {
+            buffer.write(i * PIECE, piece)?;
+            done += piece.len() as u64;
+            progress(Progress { done, total });
+        }
+        buffers.insert(Slot::Weight(role, layer), buffer);
+    }
+    Ok(buffers)
+}

@@ -1,0 +1,105 @@
+//! A GPU gives the CPU's bits for whole models.
+
+mod common;
+
+use common::{
+    bits,
+    device::{fed, greedy, same_as_the_cpu, some_tokens, synth},
+};
+use ptxgen_dsl::precision::Policy;
+use ptxgen_model::{
+    Engine, LogitRows,
+    cpu::{CpuModel, CpuOptions, KvType},
+    device::{DeviceModel, DeviceOptions},
+    gguf::{Gguf, TensorType},
+    synth::Mix,
+};
+use ptxgen_runtime::Device;
+
+/// # Panics
+/// Where there is no GPU: whoever runs these tests wants one.
+fn gpu() -> Device {
+    Device::cuda(0).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Every policy with every cache, in passes of several sizes.
+fn everything(gguf: &Gguf, tokens: &[u32]) {
+    let device = gpu();
+    for policy in Policy::EXACT {
+        for (kv, pass) in [(KvType::F32, 32), (KvType::F16, 7)] {
+            same_as_the_cpu(&device, gguf, DeviceOptions { policy, kv, pass }, tokens, 24);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn the_bundled_model() {
+    everything(&common::model(), &some_tokens(70, 4096));
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn wide_heads_many_experts_and_a_tied_output() {
+    let gguf = synth(Mix::Q4KM, 22, |c| {
+        (c.blocks, c.vocab, c.hidden, c.tied) = (3, 3001, 512, true);
+        (c.heads, c.kv_heads, c.head_dim) = (6, 1, 128);
+        (c.experts, c.experts_used, c.expert_ff) = (60, 6, 768);
+    });
+    everything(&gguf, &some_tokens(70, 3001));
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn q6k_throughout_and_heads_of_40() {
+    let gguf = synth(Mix::One(TensorType::Q6_K), 23, |c| {
+        (c.blocks, c.vocab, c.experts, c.experts_used) = (2, 1280, 9, 9);
+        (c.heads, c.kv_heads, c.head_dim) = (4, 4, 40);
+    });
+    everything(&gguf, &some_tokens(70, 1280));
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn one_expert_and_a_wide_stream() {
+    let gguf = synth(Mix::Q4KM, 24, |c| {
+        (c.blocks, c.vocab, c.hidden, c.experts, c.experts_used) = (2, 512, 2048, 128, 8);
+        (c.heads, c.kv_heads, c.head_dim, c.expert_ff) = (32, 4, 128, 256);
+    });
+    everything(&gguf, &some_tokens(40, 512));
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn a_cache_4096_positions_deep() {
+    let (gguf, device) = (common::model(), gpu());
+    let tokens = some_tokens(4096, 4096);
+    for (policy, kv) in Policy::EXACT.into_iter().zip([KvType::F32, KvType::F16, KvType::F16, KvType::F32]) {
+        let cpu = CpuModel::load(&gguf, CpuOptions { policy, kv, ..CpuOptions::default() }).unwrap();
+        let options = DeviceOptions { policy, kv, ..DeviceOptions::default() };
+        let model = DeviceModel::load(&device, &gguf, options, 4096, &mut |_| ()).unwrap();
+        let (mut on_cpu, mut session) = (cpu.new_session(4096).unwrap(), model.new_session(4096).unwrap());
+        let ends = |session: &mut dyn Engine| {
+            session.forward(&tokens[..4050], LogitRows::Last).unwrap();
+            let last = fed(session, &tokens[4050..4080], &[1, 13]);
+            (last, greedy(session, tokens[4080], 16), session.position())
+        };
+        let expected = ends(&mut on_cpu);
+        assert_eq!(expected.2, 4096);
+        assert!(ends(&mut session) == expected, "{policy}, KV {kv}");
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn recorded_passes_do_what_single_launches_do() {
+    let (gguf, device) = (common::model(), gpu());
+    let model = DeviceModel::load(&device, &gguf, DeviceOptions::default(), 16, &mut |_| ()).unwrap();
+    let mut session = model.new_session(16).unwrap();
+    let tokens = some_tokens(8, 4096);
+    let recorded = fed(&mut session, &tokens, &[1, 1, 1, 1, 1, 1, 1]);
+    session.rewind(0);
+    let mut trace = |_: ptxgen_model::LayerTrace<'_>| ();
+    let single = bits(session.forward_traced(&tokens, LogitRows::All, Some(&mut trace)).unwrap());
+    assert!(recorded == single);
+}
