@@ -9,8 +9,8 @@ use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::ptxas::Ptxas;
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{
-    CATALOGUE, Dims, Experts, Family, PairVector, Request, Shape, plain_experts, plain_gemv, plain_gemv_residual,
-    router, router_tiles,
+    CATALOGUE, Dims, Experts, Family, PairVector, Request, Shape, plain_experts, plain_gemv, plain_gemv_add, router,
+    router_tiles,
 };
 use ptxgen_dsl::device::DevicePlain;
 use ptxgen_dsl::format::{Q8_0, TensorType};
@@ -26,6 +26,11 @@ const ADVERSARIAL: Options = Options {
     count: false,
     perturb: None,
 };
+
+/// Written for programmatic dependent launch where the target has it.
+fn waits(target: Target) -> bool {
+    target.sm() >= 90
+}
 
 /// Values of a plain type, in its bytes.
 fn plain(rng: &mut Rng, ty: TensorType, n: usize) -> Vec<u8> {
@@ -61,7 +66,7 @@ fn route<F: DevicePlain>(
     target: Target,
     options: &Options,
 ) -> Choice {
-    let kernel = router::<F>("router", cols as u32, experts, most).unwrap();
+    let kernel = router::<F>("router", cols as u32, experts, most, waits(target)).unwrap();
     let (count, used) = (experts.count as usize, experts.used as usize);
     let rows = most as usize;
     let mut padded = x.to_vec();
@@ -199,12 +204,12 @@ fn check_gemv<F: DevicePlain, C: Accumulation>(shape: Shape, (tokens, most): (us
     let state = || Data::In(word_bytes(&[0, tokens as u32, 0, 0]));
     let what = format!("{} {} {shape:?} {tokens} of {most}", F::TYPE, C::ACC);
 
-    let kernel = plain_gemv::<F, C>("plain-gemv", shape, most).unwrap();
+    let kernel = plain_gemv::<F, C>("plain-gemv", shape, most, waits(target)).unwrap();
     let data = [Data::In(w.clone()), Data::In(to_bytes(&x)), state(), Data::Out(bytes)];
     let (out, _) = run(kernel, target, &data, &options);
     assert_eq!(all_bits(&floats(&out[0])[..tokens * rows]), all_bits(&products), "{what}");
 
-    let kernel = plain_gemv_residual::<F, C>("plain-gemv-residual", shape, most).unwrap();
+    let kernel = plain_gemv_add::<F, C>("plain-gemv-add", shape, most, waits(target)).unwrap();
     let data = [Data::In(w), Data::In(to_bytes(&x)), state(), Data::InOut(to_bytes(&before))];
     let (out, _) = run(kernel, target, &data, &options);
     assert_eq!(all_bits(&floats(&out[0])[..tokens * rows]), all_bits(&sums), "{what}, with a residual");
@@ -254,7 +259,7 @@ fn check_experts<F: DevicePlain, C: Accumulation>(vector: PairVector, (tokens, m
         Data::In(word_bytes(&[0, tokens as u32, 0, 0])),
         Data::Out(most as usize * used * rows * 4),
     ];
-    let (out, _) = run(kernel, Target::SM_75, &data, &ADVERSARIAL);
+    let (out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
     assert_eq!(all_bits(&floats(&out[0])[..expected.len()]), all_bits(&expected), "{} {vector:?}", F::TYPE);
 }
 

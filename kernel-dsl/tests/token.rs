@@ -35,7 +35,7 @@ fn check_argmax(rows: &[Vec<f32>], most: u32, chosen: u32) {
         Data::Out(4),
         Data::InOut(word_bytes(&[u32::MAX; 5])),
     ];
-    let (out, _) = run(kernel, Target::SM_75, &data, &ADVERSARIAL);
+    let (out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
     let expected = reference::argmax(&rows[rows.len() - 1]) as u32;
     assert_eq!(words(&out[2]), [expected], "{vocabulary} {tokens} of {most}");
     assert_eq!(words(&out[1]), [1000 + tokens, 1, chosen + 1, 0]);
@@ -83,7 +83,7 @@ fn check_sample(rows: &[Vec<f32>], most: u32, from: Distribution, chosen: u32, r
     let keys = sample_keys(vocabulary) as usize * 8;
     let kernel = sample_sort("sample-sort", vocabulary, most).unwrap();
     let data = [Data::In(to_bytes(&all)), Data::In(word_bytes(&state)), Data::Out(keys)];
-    let (mut out, _) = run(kernel, Target::SM_75, &data, &ADVERSARIAL);
+    let (mut out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
     let kernel = sample_draw("sample-draw", vocabulary, ring).unwrap();
     let data = [
         Data::In(out.remove(0)),
@@ -95,7 +95,7 @@ fn check_sample(rows: &[Vec<f32>], most: u32, from: Distribution, chosen: u32, r
         Data::Out(4),
         Data::InOut(word_bytes(&vec![u32::MAX; random.len()])),
     ];
-    let (out, _) = run(kernel, Target::SM_75, &data, &ADVERSARIAL);
+    let (out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
     let word = random[chosen as usize % random.len()];
     let expected = reference::sample(&rows[rows.len() - 1], &from, word);
     assert_eq!(words(&out[3]), [expected], "{vocabulary} {from:?} {word:#x}");
@@ -144,7 +144,7 @@ fn check_group(experts: Experts, tokens: usize, most: u32, ids: &[u32]) {
         Data::Out((count + 1) * 4),
         Data::InOut(word_bytes(&vec![u32::MAX; most as usize * used])),
     ];
-    let (out, _) = run(kernel, Target::SM_75, &data, &ADVERSARIAL);
+    let (out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
     let (offsets, pairs) = (words(&out[0]), words(&out[1]));
     let mut expected = Vec::new();
     for (e, &start) in offsets[..count].iter().enumerate() {
@@ -192,7 +192,7 @@ fn check_sum<C: Accumulation>(cols: u32, used: u32, (tokens, most): (usize, u32)
         Data::In(word_bytes(&[3, tokens as u32, 0, 0])),
         Data::InOut(to_bytes(&x)),
     ];
-    let (out, _) = run(kernel, Target::SM_75, &data, &ADVERSARIAL);
+    let (out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
     assert_eq!(all_bits(&floats(&out[0])), all_bits(&expected), "{cols} {used} {tokens} of {most} {}", C::ACC);
 }
 

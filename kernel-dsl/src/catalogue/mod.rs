@@ -45,7 +45,7 @@ pub use grouped::{ExpertsDownArgs, ExpertsGateUpArgs, experts_down, experts_gate
 pub use matrix::{Add, Epilogue, Store};
 pub use norm::{Norm, RmsNormArgs, RmsNormQ8KArgs, rms_norm, rms_norm_q8k};
 pub use plain_gemv::{
-    PairVector, PlainExpertsArgs, PlainGemvArgs, PlainGemvResidualArgs, plain_experts, plain_gemv, plain_gemv_residual,
+    PairVector, PlainExpertsArgs, PlainGemvAddArgs, PlainGemvArgs, plain_experts, plain_gemv, plain_gemv_add,
 };
 pub use profile::Profile;
 pub use qk_rope::{QkRopeArgs, qk_norm_rope};

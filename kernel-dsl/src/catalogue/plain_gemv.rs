@@ -1,11 +1,11 @@
 //! `f32-gemv`, `f16-gemv`, `bf16-gemv`, `q8_0-gemv`: matrices without
 //! superblocks times the vectors of a pass.
 
-use ptxgen_builder::build::{Body, In, InOut, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
 
 use super::Experts;
 use super::schedule::{CatalogueError, Launchable, Shape, fits};
-use crate::device::{DeviceFloat, DevicePlain, PlainTile, pass, residual};
+use crate::device::{DeviceFloat, DevicePlain, PlainTile, fresh, inputs_ready, pass, residual};
 use crate::precision::Accumulation;
 
 /// The parameters: the matrix in its format, the vectors, [tokens, cols] f32,
@@ -13,7 +13,7 @@ use crate::precision::Accumulation;
 pub type PlainGemvArgs = (In<u8>, In<f32>, In<u32>, Out<f32>);
 
 /// The same with the residual stream in place of the products, which are added to it.
-pub type PlainGemvResidualArgs = (In<u8>, In<f32>, In<u32>, InOut<f32>);
+pub type PlainGemvAddArgs = (In<u8>, In<f32>, In<u32>, InOut<f32>);
 
 /// Threads of a block.
 const THREADS: u32 = 128;
@@ -38,6 +38,7 @@ pub(super) fn check<F: DevicePlain>(kernel: &'static str, shape: Shape, tokens: 
 }
 
 /// `y[t] = W x[t]` for the tokens of a pass: the contract's "Other tensor types".
+/// `pdl`: see [`How`](super::How).
 ///
 /// # Errors
 /// For shapes that the kernel is not made for.
@@ -45,34 +46,45 @@ pub fn plain_gemv<F: DevicePlain, C: Accumulation>(
     name: &'static str,
     shape: Shape,
     tokens: u32,
+    pdl: bool,
 ) -> Result<Launchable<PlainGemvArgs>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
     let tile = PlainTile::new(shape.cols, tokens, THREADS);
     let entry = entry::<C>(name, shape, tokens);
     let kernel = kernel::<PlainGemvArgs>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
-        let here = pass::tokens(k, state, tokens);
-        multiply::<F, C>(k, (&tile, shape), (w, x), here, |k, at, product| y.at(at).store(k, product));
+        // The number of tokens is asked for before anything else.
+        let early = tokens > 1;
+        inputs_ready(k, pdl && early);
+        let here = pass::tokens(k, fresh(state), tokens);
+        let rest = (here, |k: &mut Body| inputs_ready(k, pdl && !early));
+        multiply::<F, C>(k, (&tile, shape), (w, fresh(x)), rest, |k, at, product| y.at(at).store(k, product));
     });
     let grid = [shape.rows.div_ceil(tile.rows), 1, 1];
     fits(name, Launchable::new(kernel, grid, THREADS))
 }
 
 /// `stream[t] += W x[t]`, the sum in f32 after the product's rounding.
+/// `pdl`: see [`How`](super::How).
 ///
 /// # Errors
 /// For shapes that the kernel is not made for.
-pub fn plain_gemv_residual<F: DevicePlain, C: Accumulation>(
+pub fn plain_gemv_add<F: DevicePlain, C: Accumulation>(
     name: &'static str,
     shape: Shape,
     tokens: u32,
-) -> Result<Launchable<PlainGemvResidualArgs>, CatalogueError> {
+    pdl: bool,
+) -> Result<Launchable<PlainGemvAddArgs>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
     let tile = PlainTile::new(shape.cols, tokens, THREADS);
     let entry = entry::<C>(name, shape, tokens);
     let names = ["w", "x", "state", "stream"];
-    let kernel = kernel::<PlainGemvResidualArgs>(&entry, names, |k, (w, x, state, stream)| {
-        let here = pass::tokens(k, state, tokens);
-        multiply::<F, C>(k, (&tile, shape), (w, x), here, |k, at, product| {
+    let kernel = kernel::<PlainGemvAddArgs>(&entry, names, |k, (w, x, state, stream)| {
+        // The number of tokens is asked for before anything else.
+        let early = tokens > 1;
+        inputs_ready(k, pdl && early);
+        let here = pass::tokens(k, fresh(state), tokens);
+        let rest = (here, |k: &mut Body| inputs_ready(k, pdl && !early));
+        multiply::<F, C>(k, (&tile, shape), (w, fresh(x)), rest, |k, at, product| {
             let stream = stream.at(at);
             let before = stream.load(k);
             stream.store(k, residual::<C::Scalar>(before, product));
@@ -129,8 +141,8 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
                 PairVector::Token => pair / used,
                 PairVector::Pair => pair,
             };
-            let vector = x.at(which * shape.cols);
-            let one = Val::from(1).copied();
+            let vector = fresh(x).at(which * shape.cols);
+            let one = (Val::from(1).copied(), |_: &mut Body| {});
             multiply::<F, C>(k, (&tile, shape), (matrix, vector), one, |k, row, product| {
                 y.at(pair * shape.rows + row).store(k, product);
             });
@@ -150,8 +162,8 @@ fn entry<C: Accumulation>(name: &str, shape: Shape, tokens: u32) -> String {
 fn multiply<F: DevicePlain, C: Accumulation>(
     k: &mut Body,
     (tile, shape): (&PlainTile, Shape),
-    (w, x): (ReadOnly<u8>, ReadOnly<f32>),
-    tokens: Val<u32>,
+    (w, x): (ReadOnly<u8>, Global<f32>),
+    tokens: (Val<u32>, impl FnOnce(&mut Body)),
     store: impl FnOnce(&mut Body, Val<u32>, Val<f32>),
 ) {
     let thread = k.thread_x();

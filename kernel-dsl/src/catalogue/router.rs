@@ -1,10 +1,11 @@
 //! `router`: logits, softmax and the choice of experts, in one launch.
 
-use ptxgen_builder::build::{In, InOut, Out, Val, kernel};
+use ptxgen_builder::build::{Body, In, InOut, Out, Val, kernel};
+use ptxgen_builder::ir::LaunchBounds;
 
 use super::Experts;
 use super::schedule::{CatalogueError, Launchable, Shape, fits};
-use crate::device::{Choice, DevicePlain, PlainTile, last_block, pass};
+use crate::device::{Choice, DevicePlain, PlainTile, fresh, inputs_ready, last_block, pass};
 
 /// The parameters:
 /// - `w`: the router's matrix, [experts, cols], in the format;
@@ -34,7 +35,7 @@ pub fn router_tiles(tokens: u32) -> u32 {
 
 /// The router of up to `tokens` tokens: the contract's "Router". `shape` is
 /// that of the matrix, experts by columns. The block that is last to finish its
-/// logits chooses the experts.
+/// logits chooses the experts. `pdl`: see [`How`](super::How).
 ///
 /// # Errors
 /// For shapes that the kernel is not made for.
@@ -43,6 +44,7 @@ pub fn router<F: DevicePlain>(
     cols: u32,
     experts: Experts,
     tokens: u32,
+    pdl: bool,
 ) -> Result<Launchable<RouterArgs>, CatalogueError> {
     let Experts { count, used } = experts;
     let wrong = |dimension, found: u32, expected| {
@@ -64,6 +66,10 @@ pub fn router<F: DevicePlain>(
         ["w", "x", "state", "logits", "counter", "status", "ids", "weights"],
         |k, (w, x, state, logits, counter, status, ids, weights)| {
             let thread = k.thread_x();
+            let (x, state) = (fresh(x), fresh(state));
+            // The number of tokens is asked for before anything else.
+            let early = tokens > 1;
+            inputs_ready(k, pdl && early);
             let first_row = k.block_x() * tile.rows;
             let first = if tokens == 1 { Val::from(0).copied() } else { k.block_y() * tile.tokens };
             let all = pass::tokens(k, state, tokens).max(first);
@@ -74,7 +80,7 @@ pub fn router<F: DevicePlain>(
                     thread,
                     |row| tile.row_at::<F>(w, first_row + row, count),
                     |token| x.at((first + token) * cols),
-                    here,
+                    (here, |k: &mut Body| inputs_ready(k, pdl && !early)),
                     |k, row, token, logit| {
                         let row = first_row + row;
                         logits.at((first + token) * count + row).store_if(k, row.lt(count), logit);
@@ -94,5 +100,7 @@ pub fn router<F: DevicePlain>(
             });
         },
     );
-    fits(name, Launchable::new(kernel, grid, THREADS))
+    // A block to a multiprocessor: without saying so, ptxas spills to make room for more.
+    let bounds = LaunchBounds { min_blocks: Some(1), ..kernel.bounds() };
+    fits(name, Launchable::new(kernel.with_bounds(bounds), grid, THREADS))
 }

@@ -4,16 +4,16 @@
 //! Sixteen lanes take a run of 256 weights, a group of 16 each; their term goes to shared memory,
 //! and one thread sums the terms of a row.
 
-use ptxgen_builder::build::{Body, Pred, ReadOnly, Rounding, Shared, Val};
+use ptxgen_builder::build::{Body, Global, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val};
 
 use super::{DeviceFloat, butterfly, row_tree};
 use crate::format::{SUPERBLOCK, TensorType};
 
 /// Where a lane finds 16 weights.
 #[derive(Clone, Copy)]
-pub struct GroupAt {
+pub struct GroupAt<S> {
     /// The row's first byte.
-    pub row: ReadOnly<u8>,
+    pub row: Ptr<S, u8>,
     /// The group in the row.
     pub group: Val<u32>,
     /// Weights of the row.
@@ -22,7 +22,7 @@ pub struct GroupAt {
     pub here: Option<Pred>,
 }
 
-impl GroupAt {
+impl<S> GroupAt<S> {
     /// Whether every row is whole groups, at 16-byte boundaries where the tensor is.
     pub(crate) fn is_whole(&self) -> bool {
         self.cols.is_multiple_of(16)
@@ -35,7 +35,7 @@ pub trait DevicePlain: Copy + Send + Sync + 'static {
     const TYPE: TensorType;
 
     /// The weights of a group, widened to `A`; zeros beyond the end of the row.
-    fn group<A: DeviceFloat>(k: &mut Body, at: &GroupAt) -> [Val<A>; 16];
+    fn group<S: ReadSpace, A: DeviceFloat>(k: &mut Body, at: &GroupAt<S>) -> [Val<A>; 16];
 
     /// Bytes of a row of `cols` weights.
     ///
@@ -92,28 +92,36 @@ impl PlainTile {
 
     /// Calls `finish` with every row of the tile, every vector below `tokens` and their product
     /// before its last rounding, one a lane. `row` and `vector` tell where they are; they are
-    /// asked for any row of the tile.
+    /// asked for any row of the tile. `ready` is called before a vector is read, and behind the
+    /// loads of weights where all fit the registers.
     #[track_caller]
     pub fn products<F: DevicePlain, A: DeviceFloat>(
         &self,
         k: &mut Body,
         thread: Val<u32>,
         row: impl Fn(Val<u32>) -> ReadOnly<u8>,
-        vector: impl Fn(Val<u32>) -> ReadOnly<f32>,
-        tokens: Val<u32>,
+        vector: impl Fn(Val<u32>) -> Global<f32>,
+        (tokens, ready): (Val<u32>, impl FnOnce(&mut Body)),
         finish: impl FnOnce(&mut Body, Val<u32>, Val<u32>, Val<A>),
     ) {
         let terms: Shared<A> = k.shared(self.tokens * self.rows * self.runs());
         let rounds = (self.rows * self.runs()).div_ceil(self.teams());
-        let some = |k: &mut Body, first: Val<u32>, count: u32| {
-            let held: Vec<Held<A>> =
-                (0..count).map(|i| self.hold::<F, A>(k, thread, first + i * self.teams(), &row)).collect();
-            self.each_token(k, tokens, |k, token| self.terms(k, thread, &held, vector(token), token, terms));
+        let hold = |k: &mut Body, first: Val<u32>, count: u32| -> Vec<Held<A>> {
+            (0..count).map(|i| self.hold::<F, A>(k, thread, first + i * self.teams(), &row)).collect()
+        };
+        let multiply = |k: &mut Body, held: &[Held<A>]| {
+            self.each_token(k, tokens, |k, token| self.terms(k, thread, held, vector(token), token, terms));
         };
         if rounds <= HELD {
-            some(k, thread >> 4, rounds);
+            let held = hold(k, thread >> 4, rounds);
+            ready(k);
+            multiply(k, &held);
         } else {
-            k.for_(0, rounds, HELD, |k, round, _| some(k, round * self.teams() + (thread >> 4), HELD));
+            ready(k);
+            k.for_(0, rounds, HELD, |k, round, _| {
+                let held = hold(k, round * self.teams() + (thread >> 4), HELD);
+                multiply(k, &held);
+            });
         }
         k.barrier();
         self.finish(k, thread, tokens, terms, finish);
@@ -163,7 +171,7 @@ impl PlainTile {
         k: &mut Body,
         thread: Val<u32>,
         held: &[Held<A>],
-        vector: ReadOnly<f32>,
+        vector: Global<f32>,
         token: Val<u32>,
         terms: Shared<A>,
     ) {

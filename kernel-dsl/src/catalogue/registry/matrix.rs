@@ -167,7 +167,7 @@ impl Resolved {
     }
 
     /// The state of a pass of as many tokens as there may be.
-    fn full_pass(&self) -> ParamSpec {
+    pub(super) fn full_pass(&self) -> ParamSpec {
         ParamSpec { role: Role::Words(Words::Is(self.sizes.tokens)), ..ParamSpec::state(Access::In) }
     }
 

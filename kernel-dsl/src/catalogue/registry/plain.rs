@@ -4,7 +4,7 @@ use half::{bf16, f16};
 
 use super::super::request::Resolved;
 use super::super::schedule::CatalogueError;
-use super::super::{PairVector, plain_experts, plain_gemv, plain_gemv_residual};
+use super::super::{PairVector, plain_experts, plain_gemv, plain_gemv_add};
 use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
 use crate::device::DevicePlain;
 use crate::format::Q8_0;
@@ -20,15 +20,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         build: product::<Q8_0<'static>>,
         ..GEMV
     },
-    Entry { name: "f32-gemv-residual", summary: "f32-gemv onto a residual stream", build: onto::<f32>, ..RESIDUAL },
-    Entry { name: "f16-gemv-residual", summary: "f16-gemv onto a residual stream", build: onto::<f16>, ..RESIDUAL },
-    Entry { name: "bf16-gemv-residual", summary: "bf16-gemv onto a residual stream", build: onto::<bf16>, ..RESIDUAL },
-    Entry {
-        name: "q8_0-gemv-residual",
-        summary: "q8_0-gemv onto a residual stream",
-        build: onto::<Q8_0<'static>>,
-        ..RESIDUAL
-    },
+    Entry { name: "f32-gemv-add", summary: "f32-gemv onto a residual stream", build: onto::<f32>, ..ADD },
+    Entry { name: "f16-gemv-add", summary: "f16-gemv onto a residual stream", build: onto::<f16>, ..ADD },
+    Entry { name: "bf16-gemv-add", summary: "bf16-gemv onto a residual stream", build: onto::<bf16>, ..ADD },
+    Entry { name: "q8_0-gemv-add", summary: "q8_0-gemv onto a residual stream", build: onto::<Q8_0<'static>>, ..ADD },
 ];
 
 macro_rules! experts {
@@ -71,7 +66,7 @@ const GEMV: Entry = Entry {
 };
 
 /// The product, and the residual.
-const RESIDUAL: Entry = Entry { stages: 2, ..GEMV };
+const ADD: Entry = Entry { stages: 2, ..GEMV };
 
 const EXPERTS: Entry = Entry {
     dims: Dims { rows: Some(768), experts: Some(128), used: Some(8), ..GEMV.dims },
@@ -85,19 +80,19 @@ fn params<F: DevicePlain>(r: &Resolved) -> Vec<ParamSpec> {
     vec![
         ParamSpec::read("w", Role::Weights(F::TYPE), bytes),
         ParamSpec::vectors("x", Act::F32, r.sizes.cols, r.sizes.tokens),
-        ParamSpec::state(Access::In),
+        r.full_pass(),
     ]
 }
 
 fn product<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
-    let kernel = with_acc!(r.policy, |C| plain_gemv::<F, C>(entry.name, r.shape(), r.sizes.tokens))?;
+    let kernel = with_acc!(r.policy, |C| plain_gemv::<F, C>(entry.name, r.shape(), r.sizes.tokens, r.how.waits()))?;
     let mut params = params::<F>(r);
     params.push(ParamSpec::result("y", u64::from(r.sizes.rows) * u64::from(r.sizes.tokens)));
     Ok(Built::new(entry, r, kernel, r.elements(), params))
 }
 
 fn onto<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
-    let kernel = with_acc!(r.policy, |C| plain_gemv_residual::<F, C>(entry.name, r.shape(), r.sizes.tokens))?;
+    let kernel = with_acc!(r.policy, |C| plain_gemv_add::<F, C>(entry.name, r.shape(), r.sizes.tokens, r.how.waits()))?;
     let mut params = params::<F>(r);
     let stream = ParamSpec::vectors("x", Act::F32, r.sizes.rows, r.sizes.tokens);
     params.push(ParamSpec { name: "stream", access: Access::InOut, ..stream });
@@ -118,7 +113,7 @@ fn of_experts<F: DevicePlain>(
         ParamSpec::read("w", Role::Weights(F::TYPE), bytes),
         ParamSpec::vectors("x", Act::F32, r.sizes.cols, vectors),
         ParamSpec::words("ids", Words::Below(experts.count), pairs),
-        ParamSpec::state(Access::In),
+        r.full_pass(),
         ParamSpec::result("y", u64::from(r.sizes.rows) * u64::from(pairs)),
     ];
     Ok(Built::new(entry, r, kernel, r.elements() * u64::from(pairs), params))

@@ -75,13 +75,13 @@ impl ParamSpec {
 
 fn choose<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let (cols, tokens, experts) = (r.sizes.cols, r.sizes.tokens, r.experts());
-    let kernel = router::<F>(entry.name, cols, experts, tokens)?;
+    let kernel = router::<F>(entry.name, cols, experts, tokens, r.how.waits())?;
     let weights = u64::from(experts.count) * u64::from(cols);
     let chosen = u64::from(tokens) * u64::from(experts.used) * 4;
     let params = vec![
         ParamSpec::read("w", Role::Weights(F::TYPE), u64::from(experts.count) * u64::from(F::row_bytes(cols))),
         ParamSpec::vectors("x", Act::F32, cols, tokens),
-        ParamSpec::state(Access::In),
+        r.full_pass(),
         ParamSpec::written("logits", Role::F64, u64::from(tokens) * u64::from(experts.count) * 8),
         ParamSpec::kept("counter", 0, u64::from(router_tiles(tokens)) * 4),
         ParamSpec::kept("status", u32::MAX, 8),
@@ -97,7 +97,7 @@ fn group(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let pairs = tokens * experts.used;
     let params = vec![
         ParamSpec::words("ids", Words::Below(experts.count), pairs),
-        ParamSpec::state(Access::In),
+        r.full_pass(),
         ParamSpec::written("offsets", Role::Words(Words::Offsets { total: pairs }), u64::from(experts.count + 1) * 4),
         ParamSpec::written("pairs", Role::Words(Words::Distinct { below: pairs }), u64::from(pairs) * 4),
     ];
@@ -110,7 +110,7 @@ fn sum(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let params = vec![
         ParamSpec::vectors("y", Act::F32, cols, tokens * used),
         ParamSpec::read("weights", Role::F32, u64::from(tokens) * u64::from(used) * 4),
-        ParamSpec::state(Access::In),
+        r.full_pass(),
         ParamSpec { access: Access::InOut, ..ParamSpec::vectors("x", Act::F32, cols, tokens) },
     ];
     Ok(Built::new(entry, r, kernel, u64::from(tokens) * u64::from(cols), params))

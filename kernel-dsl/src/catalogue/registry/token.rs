@@ -66,7 +66,7 @@ fn sort(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let keys = u64::from(sample_keys(vocabulary)) * 8;
     let params = vec![
         ParamSpec::vectors("logits", Act::F32, vocabulary, tokens),
-        ParamSpec::state(Access::In),
+        r.full_pass(),
         ParamSpec::written("keys", KEYS, keys),
     ];
     Ok(Built::new(entry, r, kernel, u64::from(vocabulary), params))
