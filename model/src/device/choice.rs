@@ -38,10 +38,10 @@ pub(super) fn product_added(ty: TensorType) -> &'static str {
     match ty {
         TensorType::Q4_K => "q4k-gemv-add",
         TensorType::Q6_K => "q6k-gemv-add",
-        TensorType::F32 => "f32-gemv-residual",
-        TensorType::F16 => "f16-gemv-residual",
-        TensorType::BF16 => "bf16-gemv-residual",
-        TensorType::Q8_0 => "q8_0-gemv-residual",
+        TensorType::F32 => "f32-gemv-add",
+        TensorType::F16 => "f16-gemv-add",
+        TensorType::BF16 => "bf16-gemv-add",
+        TensorType::Q8_0 => "q8_0-gemv-add",
     }
 }
 
