@@ -64,8 +64,10 @@ fn variant(gpu: &Gpu, entry: &'static Entry, policy: Policy, totals: &Mutex<Tota
     let gpu = gpu.as_ref().map_err(|why| Failed::from(why.clone()))?;
     let most = env::var("PTXGEN_SCHEDULES").ok().map_or(Ok(usize::MAX), |n| n.parse())?;
     let mut known: Vec<String> = Vec::new();
-    for schedule in [None].into_iter().chain(SCHEDULES.map(Some)).take(most) {
-        let request = Request { schedule, ..Request::for_trial(entry, policy, gpu.target()) };
+    let schedules = [None].into_iter().chain(SCHEDULES.map(Some)).take(most);
+    // One schedule written for dependent launch, as the model's graphs have it.
+    for (schedule, pdl) in [(None, true)].into_iter().chain(schedules.map(|s| (s, false))) {
+        let request = Request { schedule, pdl, ..Request::for_trial(entry, policy, gpu.target()) };
         let built = match entry.build(&request) {
             // A schedule that does not fit this shape is no variant of the kernel.
             Err(CatalogueError::SharedMemory { .. }) if schedule.is_some() => continue,
@@ -74,7 +76,7 @@ fn variant(gpu: &Gpu, entry: &'static Entry, policy: Policy, totals: &Mutex<Tota
         let text = format!("{:?} {:?} {:?}", built.launch.grid, built.launch.block, built.kernel());
         if !known.contains(&text) {
             known.push(text);
-            let error = compare(gpu, &built, policy).map_err(|why| format!("{schedule:?}: {why}"))?;
+            let error = compare(gpu, &built, policy).map_err(|why| format!("{schedule:?}, pdl {pdl}: {why}"))?;
             let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
             totals.runs += 1;
             totals.approximate = totals.approximate.max(error);

@@ -7,7 +7,8 @@ use ptxgen_runtime::{Argument, Buffer, Device, DeviceError};
 /// What nobody has written, as the interpreter fills it.
 const UNWRITTEN: u8 = 0xaa;
 
-/// Runs a kernel on a device and gives what it writes, in parameter order.
+/// Runs a kernel on a device and gives what it writes, in parameter order. One
+/// that is written for dependent launch runs as a graph.
 pub fn outputs(device: &Device, built: &Built, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, DeviceError> {
     let function = device.load_built(built)?;
     let mut buffers: Vec<Buffer<u8>> = Vec::new();
@@ -25,7 +26,12 @@ pub fn outputs(device: &Device, built: &Built, inputs: &[Vec<u8>]) -> Result<Vec
         ArgInfo::Scalar(_) => None,
     });
     let arguments: Vec<Argument<'_>> = arguments.collect();
-    device.run(&function.call(&arguments)?)?;
+    let call = function.call(&arguments)?;
+    if call.waits_itself() {
+        device.replay(&device.graph(&[call])?)?;
+    } else {
+        device.run(&call)?;
+    }
     let written = built.params.iter().zip(&buffers).filter(|(p, _)| p.access.writes());
     written.map(|(_, buffer)| buffer.read()).collect()
 }

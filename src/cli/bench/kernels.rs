@@ -71,6 +71,8 @@ struct Row {
     sizes: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<String>,
+    /// Whether it is written for programmatic dependent launch.
+    pdl: bool,
     us: f64,
     /// None for kernels without weights.
     gb_per_s: Option<f64>,
@@ -131,21 +133,29 @@ impl Bench<'_> {
         }
         for dims in dims {
             let request = Request { dims, ..Request::new(policy, self.device.target()) };
-            self.shape(entry, &request).with_context(|| format!("{} {policy}", entry.name))?;
+            self.shape(entry, request).with_context(|| format!("{} {policy}", entry.name))?;
         }
         Ok(())
     }
 
-    fn shape(&mut self, entry: &'static Entry, request: &Request) -> anyhow::Result<()> {
-        let built = kernels::build(entry, request)?;
+    /// A kernel without and with programmatic dependent launch.
+    fn shape(&mut self, entry: &'static Entry, request: Request) -> anyhow::Result<()> {
+        let built = kernels::build(entry, &request)?;
         let mut work = Work::new(self.device, &built, ROTATION)?;
-        let row = self.row(&built, request, &mut work)?;
-        if !self.args.json {
-            eprintln!("{} {} {}: {:.2} us", row.kernel, row.variant, row.sizes, row.us);
+        for pdl in [false, true] {
+            let request = Request { pdl, ..request };
+            let built = kernels::build(entry, &request)?;
+            if pdl && !built.kernel().waits() {
+                continue;
+            }
+            let row = self.row(&built, &request, &mut work)?;
+            if !self.args.json {
+                eprintln!("{} {} {}: {:.2} us{}", row.kernel, row.variant, row.sizes, row.us, dependent(row.pdl));
+            }
+            self.rows.push(row);
         }
-        self.rows.push(row);
         if self.args.tune && bytes_read(&built) > 0 {
-            let best = self.tuned(entry, request, &mut work)?;
+            let best = self.tuned(entry, &Request { pdl: true, ..request }, &mut work)?;
             self.rows.extend(best);
         }
         Ok(())
@@ -167,6 +177,7 @@ impl Bench<'_> {
                 let blocks = s.blocks.map_or("all".to_owned(), |b| b.to_string());
                 format!("rows {} split {} warps {} slots {} blocks {blocks}", s.rows, s.split, s.warps, s.slots)
             }),
+            pdl: built.kernel().waits(),
             us: time.as_secs_f64() * 1e6,
             gb_per_s,
             share_of_stream: gb_per_s.map(|r| r / self.bandwidth),
@@ -205,6 +216,11 @@ fn schedules(multiprocessors: u32) -> Vec<Schedule> {
     all
 }
 
+/// A note for kernels written for programmatic dependent launch.
+fn dependent(pdl: bool) -> &'static str {
+    if pdl { "; dependent launch" } else { "" }
+}
+
 fn table(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let driver = report.driver.as_deref().unwrap_or("unknown");
     writeln!(out, "{}, driver {driver}, CUDA {}", report.gpu, report.cuda)?;
@@ -216,7 +232,8 @@ fn table(out: &mut impl Write, report: &Report) -> io::Result<()> {
             value.map_or(String::new(), |v| format!("{:.0}{unit}", v * scale))
         };
         let (rate, share) = (number(row.gb_per_s, 1.0, ""), number(row.share_of_stream, 100.0, "%"));
-        writeln!(out, "| {} | {} | {sizes} | {:.2} | {rate} | {share} |", row.kernel, row.variant, row.us)?;
+        let (variant, pdl) = (&row.variant, dependent(row.pdl));
+        writeln!(out, "| {} | {variant} | {sizes}{pdl} | {:.2} | {rate} | {share} |", row.kernel, row.us)?;
     }
     Ok(())
 }
