@@ -2,7 +2,10 @@
 //! is refused, or encodes and decodes without losing a byte, and a template ends.
 #![no_main]
 
-use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
+use libfuzzer_sys::{
+    arbitrary::{self, Arbitrary},
+    fuzz_target,
+};
 use ptxgen_model::{
     gguf::{Array, Gguf, GgufWriter, Strings},
     tokenizer::{ChatTemplate, Message, Tokenizer, byte_to_char},
@@ -25,8 +28,19 @@ struct Input<'a> {
 }
 
 fuzz_target!(|input: Input| {
-    let bytes = (0..=255u8).filter(|_| input.bytes).map(|b| byte_to_char(b).to_string());
-    let mut tokens: Vec<String> = bytes.chain(input.tokens.iter().map(|t| (*t).to_owned())).collect();
+    // With the byte tokens in front the others are spelled and distinct, so that most inputs make a
+    // tokenizer; without, they are as they come.
+    let mut tokens: Vec<String> = match input.bytes {
+        true => (0..=255u8).map(|b| byte_to_char(b).to_string()).collect(),
+        false => input.tokens.iter().map(|t| (*t).to_owned()).collect(),
+    };
+    let whole = tokens.len();
+    for token in input.tokens.iter().filter(|_| input.bytes) {
+        let spelled: String = token.bytes().map(byte_to_char).collect();
+        if !tokens.contains(&spelled) {
+            tokens.push(spelled);
+        }
+    }
     let mut merges: Vec<String> = input.raw_merges.iter().map(|m| (*m).to_owned()).collect();
     if !tokens.is_empty() {
         // Merges of tokens that are there, the union added where it is missing.
@@ -46,7 +60,8 @@ fuzz_target!(|input: Input| {
     w.set("tokenizer.ggml.model", "gpt2").set("tokenizer.ggml.pre", "qwen2");
     if let Some(types) = &input.types {
         let given = types.iter().map(|t| i32::from(*t % 7));
-        let all = given.chain(std::iter::repeat(1)).take(tokens.len());
+        let bytes = if input.bytes { whole } else { 0 };
+        let all = std::iter::repeat_n(1, bytes).chain(given).chain(std::iter::repeat(1)).take(tokens.len());
         w.set("tokenizer.ggml.token_type", Array::I32(all.collect()));
     }
     w.set("tokenizer.ggml.tokens", Array::Str(Strings::from_iter(&tokens)));
