@@ -81,11 +81,16 @@ fn synth_then_inspect() {
           weights  2.3 MB (F32 14.8 kB, Q8_0 2.3 MB)
           KV cache 1.0 MB in f32, 512.0 kB in f16, for 1000 tokens
                    4.2 MB in f32, 2.1 MB in f16, for the whole context of 4096
+          on a GPU, for 1000 tokens:
+                   3.6 MB with act=f32,acc=f32
+                   3.6 MB with act=f32,acc=f64
+                   3.6 MB with act=q8k,acc=f32
+                   3.6 MB with act=q8k,acc=f64
 
         Runs on
-          cpu     every tensor, every policy
-          cuda    nothing: this build has no GPU part
-          interp  everything by the contract's scalar reference, the cpu's bits: no tensor has a generated kernel
+          cpu     everything
+          cuda    everything, by generated kernels on an NVIDIA GPU
+          interp  everything, by generated kernels in the interpreter
     "#]]
     .assert_eq(&text(&output.stdout));
 }

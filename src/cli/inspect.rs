@@ -2,10 +2,12 @@
 
 use super::{Outcome, Status, text};
 use anstream::stdout;
+use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
     Qwen3MoeConfig,
     cpu::KvType,
-    gguf::{Array, Gguf, TensorType, Value},
+    device::{DeviceModel, DeviceOptions, LoadError},
+    gguf::{Array, Gguf, Value},
 };
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
@@ -74,6 +76,26 @@ struct Memory {
     /// Used where they lie in the file, whatever the policy.
     weight_bytes: u64,
     kv_cache: Option<KvBytes>,
+    device: Option<DeviceBytes>,
+}
+
+/// Bytes that a GPU needs: weights, f32 cache and what lies between the kernels.
+#[derive(Serialize)]
+struct DeviceBytes {
+    /// Length of the sequence.
+    tokens: usize,
+    by_policy: BTreeMap<String, u64>,
+}
+
+impl DeviceBytes {
+    fn new(gguf: &Gguf, config: &Qwen3MoeConfig) -> Result<Self, LoadError> {
+        let (tokens, target) = (config.context.min(1000), ptxgen_runtime::Device::interp().target());
+        let bytes = |policy| {
+            let options = DeviceOptions { policy, ..DeviceOptions::default() };
+            Ok((policy.to_string(), DeviceModel::bytes_needed(gguf, options, target, tokens)?))
+        };
+        Ok(Self { tokens, by_policy: Policy::EXACT.into_iter().map(bytes).collect::<Result<_, LoadError>>()? })
+    }
 }
 
 /// Bytes of the KV cache, which `--kv` chooses; activation format and accumulator do not change it.
@@ -108,7 +130,8 @@ impl Report {
         for t in gguf.tensors() {
             *types.entry(t.ty.name()).or_default() += t.data.len() as u64;
         }
-        let runs_on = if config.is_ok() { runs_on(&types) } else { BTreeMap::new() };
+        let device = config.as_ref().ok().map(|config| DeviceBytes::new(gguf, config));
+        let runs_on = device.as_ref().map(runs_on).unwrap_or_default();
         let metadata = gguf.metadata().iter();
         Self {
             file: gguf.file().into(),
@@ -119,7 +142,11 @@ impl Report {
                 .tensors()
                 .map(|t| Tensor { name: t.name.into(), dims: t.dims.to_vec(), ty: t.ty.name(), bytes: t.data.len() })
                 .collect(),
-            memory: Memory { weight_bytes: types.values().sum(), kv_cache: config.as_ref().ok().map(KvBytes::new) },
+            memory: Memory {
+                weight_bytes: types.values().sum(),
+                kv_cache: config.as_ref().ok().map(KvBytes::new),
+                device: device.and_then(Result::ok),
+            },
             runs_on,
             types,
             fault: config.err().map(|e| e.to_string()),
@@ -160,6 +187,12 @@ impl Report {
             writeln!(out, "  KV cache {}", line("1000 tokens", kv.f32_per_1000_tokens, kv.f16_per_1000_tokens))?;
             writeln!(out, "           {}", line(&context, kv.f32_of_context, kv.f16_of_context))?;
         }
+        if let Some(device) = &self.memory.device {
+            writeln!(out, "  on a GPU, for {} tokens:", device.tokens)?;
+            for (policy, bytes) in &device.by_policy {
+                writeln!(out, "           {} with {policy}", text::bytes(*bytes))?;
+            }
+        }
         writeln!(out, "\nRuns on")?;
         for (device, what) in &self.runs_on {
             writeln!(out, "  {device:<7} {what}")?;
@@ -171,20 +204,16 @@ impl Report {
     }
 }
 
-/// What each device computes of a model with tensors of these types.
-fn runs_on(types: &BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, String> {
-    let kernels = TensorType::ALL.iter().filter(|t| t.reads_q8k() && types.contains_key(t.name()));
-    let kernels: Vec<_> = kernels.map(|t| t.name()).collect();
-    let interp = match kernels.is_empty() {
-        true => {
-            "everything by the contract's scalar reference, the cpu's bits: no tensor has a generated kernel".into()
-        }
-        false => format!("products with {} by generated kernels; the rest on the cpu", kernels.join(" and ")),
+/// What each device computes of a model.
+fn runs_on(device: &Result<DeviceBytes, LoadError>) -> BTreeMap<&'static str, String> {
+    let kernels = |place: &str| match device {
+        Ok(_) => format!("everything, by generated kernels {place}"),
+        Err(e) => format!("nothing: {e}"),
     };
     BTreeMap::from([
-        ("cpu", "every tensor, every policy".into()),
-        ("interp", interp),
-        ("cuda", "nothing: this build has no GPU part".into()),
+        ("cpu", "everything".into()),
+        ("cuda", kernels("on an NVIDIA GPU")),
+        ("interp", kernels("in the interpreter")),
     ])
 }
 

@@ -42,6 +42,7 @@ use crate::{
 use bind::Buffers;
 use passes::Plans;
 use plan::Model;
+use ptxgen_builder::target::Target;
 use ptxgen_dsl::precision::{Math, Policy};
 use ptxgen_runtime::{Buffer, Device};
 use slot::Slot;
@@ -86,20 +87,38 @@ impl DeviceModel {
         capacity: usize,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, LoadError> {
+        let (plan, needed) = Self::plan(gguf, options, device.target(), capacity)?;
+        device.require(needed)?;
+        let weights = weights::upload(device, gguf, &plan.config, progress)?;
+        Ok(Self { device: device.clone(), plan, pass: options.pass.clamp(1, 64), weights })
+    }
+
+    /// Bytes of a device's memory that the weights and a session of `capacity` positions take, known
+    /// without a device.
+    ///
+    /// # Errors
+    /// If the file is not a supported model, or something in it has no kernel.
+    pub fn bytes_needed(
+        gguf: &Gguf,
+        options: DeviceOptions,
+        target: Target,
+        capacity: usize,
+    ) -> Result<u64, LoadError> {
+        Ok(Self::plan(gguf, options, target, capacity)?.1)
+    }
+
+    /// What is to be done, and the bytes that it takes.
+    fn plan(gguf: &Gguf, options: DeviceOptions, target: Target, capacity: usize) -> Result<(Model, u64), LoadError> {
         if options.policy.math != Math::Exact {
             return Err(LoadError::Approximate);
         }
         let config = Qwen3MoeConfig::from_gguf(gguf)?;
         let types = config.tensors().map(|(role, layer)| Ok(((role, layer), gguf.tensor(&role.name(layer))?.ty)));
         let types = types.collect::<Result<_, LoadError>>()?;
-        let weight_bytes = weights::bytes(gguf, &config)?;
-        let (policy, kv) = (options.policy, options.kv);
-        let plan = Model { config, types, policy, kv, target: device.target() };
-        let pass = options.pass.clamp(1, 64);
-        let session = Plans::new(&plan, capacity, pass)?.session_bytes();
-        device.require(weight_bytes.saturating_add(session))?;
-        let weights = weights::upload(device, gguf, &plan.config, progress)?;
-        Ok(Self { device: device.clone(), plan, pass, weights })
+        let weights = weights::bytes(gguf, &config)?;
+        let plan = Model { config, types, policy: options.policy, kv: options.kv, target };
+        let session = Plans::new(&plan, capacity, options.pass.clamp(1, 64))?.session_bytes();
+        Ok((plan, weights.saturating_add(session)))
     }
 
     /// The model's hyperparameters.
