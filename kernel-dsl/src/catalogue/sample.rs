@@ -24,7 +24,10 @@ fn sample(rng: &mut ChaCha8Rng, p: &ParamSpec) -> Vec<u8> {
     }
     match p.role {
         Role::Weights(ty) => weights(rng, ty, bytes),
-        Role::Activations(Act::Q8K) => q8k(rng, bytes),
+        Role::Activations(Act::Q8K) => {
+            let count = p.vectors.max(1) as usize;
+            (0..count).flat_map(|_| q8k(rng, bytes / count)).collect()
+        }
         Role::Activations(Act::F32) | Role::F32 => floats(rng, bytes / 4),
         Role::F16 => (0..bytes / 2).flat_map(|_| f16::from_f32(unit(rng)).to_le_bytes()).collect(),
         Role::F64 => (0..bytes / 8).flat_map(|_| f64::from(unit(rng)).to_le_bytes()).collect(),
@@ -60,9 +63,10 @@ fn floats(rng: &mut ChaCha8Rng, n: usize) -> Vec<u8> {
     (0..n).flat_map(|_| unit(rng).to_le_bytes()).collect()
 }
 
+/// A vector of this many bytes.
 fn q8k(rng: &mut ChaCha8Rng, bytes: usize) -> Vec<u8> {
-    // 256 quants, a scale and 16 sums; a vector of more than one block ends
-    // with up to 15 bytes of padding.
+    // 256 quants, a scale and 16 sums; the parts of a vector are padded by less
+    // than a block.
     let blocks = bytes / (SUPERBLOCK + 4 + 32);
     let quantized: Vec<_> = (0..blocks).map(|_| reference::quantize_q8k(&std::array::from_fn(|_| unit(rng)))).collect();
     let mut packed = Q8KPlanar::pack(&quantized);

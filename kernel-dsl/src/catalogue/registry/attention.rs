@@ -87,7 +87,7 @@ impl Resolved {
         let s = self.heads();
         let role = if E::TY == f16::TY { Role::F16 } else { Role::F32 };
         let elements = u64::from(s.kv_heads) * u64::from(s.positions) * u64::from(s.head_dim);
-        ParamSpec { name: "", access, role, bytes: elements * u64::from(E::TY.bytes()) }
+        ParamSpec { access, ..ParamSpec::read("", role, elements * u64::from(E::TY.bytes())) }
     }
 
     /// The state of a pass; for trials, of one that fills the cache.
@@ -104,11 +104,9 @@ impl Resolved {
         };
         let s = self.heads();
         let partials = s.partials();
-        [("sums", 2), ("outputs", s.head_dim)].map(|(name, n)| ParamSpec {
-            name,
-            access,
-            role,
-            bytes: partials * u64::from(n) * size,
+        [("sums", 2), ("outputs", s.head_dim)].map(|(name, n)| {
+            let bytes = partials * u64::from(n) * size;
+            ParamSpec { access, ..ParamSpec::read(name, role, bytes) }
         })
     }
 

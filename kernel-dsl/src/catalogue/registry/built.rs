@@ -77,22 +77,26 @@ pub struct ParamSpec {
     pub role: Role,
     /// Bytes of its buffer.
     pub bytes: u64,
+    /// Vectors that it holds one behind the other, all of the same bytes; 1
+    /// where it is not made of vectors.
+    pub vectors: u32,
 }
 
 impl ParamSpec {
     /// A buffer that the kernel reads.
     pub(in crate::catalogue) fn read(name: &'static str, role: Role, bytes: u64) -> ParamSpec {
-        ParamSpec { name, access: Access::In, role, bytes }
+        ParamSpec { name, access: Access::In, role, bytes, vectors: 1 }
     }
 
     /// A buffer that the kernel writes.
     pub(in crate::catalogue) fn written(name: &'static str, role: Role, bytes: u64) -> ParamSpec {
-        ParamSpec { name, access: Access::Out, role, bytes }
+        ParamSpec { name, access: Access::Out, role, bytes, vectors: 1 }
     }
 
     /// `count` vectors of `cols` activations that the kernel reads.
     pub(in crate::catalogue) fn vectors(name: &'static str, act: Act, cols: u32, count: u32) -> ParamSpec {
-        ParamSpec::read(name, Role::Activations(act), vector_bytes(act, cols) * u64::from(count))
+        let bytes = vector_bytes(act, cols) * u64::from(count);
+        ParamSpec { vectors: count, ..ParamSpec::read(name, Role::Activations(act), bytes) }
     }
 
     /// `n` f32 that the kernel writes.

@@ -64,12 +64,13 @@ const ROUTER: Entry = Entry {
 impl ParamSpec {
     /// The state of a pass, of one token.
     pub(in crate::catalogue) fn state(access: Access) -> ParamSpec {
-        ParamSpec { name: "state", access, role: Role::Words(Words::Is(1)), bytes: u64::from(pass::STATE_WORDS) * 4 }
+        let bytes = u64::from(pass::STATE_WORDS) * 4;
+        ParamSpec { access, ..ParamSpec::read("state", Role::Words(Words::Is(1)), bytes) }
     }
 
     /// Words that the kernel finds and leaves the same, or updates.
     pub(in crate::catalogue) fn kept(name: &'static str, word: u32, bytes: u64) -> ParamSpec {
-        ParamSpec { name, access: Access::InOut, role: Role::Words(Words::Is(word)), bytes }
+        ParamSpec { access: Access::InOut, ..ParamSpec::read(name, Role::Words(Words::Is(word)), bytes) }
     }
 }
 

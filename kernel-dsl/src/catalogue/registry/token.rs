@@ -48,7 +48,7 @@ fn next_pass(vocabulary: u32, ring: u32) -> [ParamSpec; 3] {
     [
         ParamSpec::state(Access::InOut),
         ParamSpec::written("next", token, 4),
-        ParamSpec { name: "ring", access: Access::InOut, role: token, bytes: u64::from(ring) * 4 },
+        ParamSpec { access: Access::InOut, ..ParamSpec::read("ring", token, u64::from(ring) * 4) },
     ]
 }
 
