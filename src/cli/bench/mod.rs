@@ -1,7 +1,8 @@
-//! `ptxgen bench`: what kernels take on a GPU.
+//! `ptxgen bench`: what kernels and models take on a GPU.
 
 mod kernels;
 mod measure;
+mod model;
 mod stream;
 mod work;
 
@@ -9,7 +10,7 @@ use super::{Outcome, Usage};
 use clap::Subcommand;
 use ptxgen_runtime::{Device, DeviceError};
 
-/// Measure kernels on a GPU
+/// Measure kernels, or a whole model, on a GPU
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -19,12 +20,16 @@ pub struct Args {
 #[derive(Subcommand)]
 enum What {
     Kernels(kernels::Args),
+    Decode(model::Decode),
+    Prefill(model::Prefill),
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     match &args.what {
         What::Kernels(args) => kernels::run(args),
+        What::Decode(args) => model::decode(args),
+        What::Prefill(args) => model::prefill(args),
     }
 }
 

@@ -1,0 +1,254 @@
+//! `ptxgen bench decode` and `ptxgen bench prefill`: a whole model.
+
+use super::measure::rate;
+use super::{gpu, stream};
+use crate::cli::{Outcome, Status, output};
+use anyhow::Context;
+use ptxgen_dsl::precision::{Acc, Act, Policy};
+use ptxgen_model::cpu::KvType;
+use ptxgen_model::device::{DeviceModel, DeviceOptions, DeviceSession};
+use ptxgen_model::{Engine, LogitRows, Sampler, Sampling};
+use ptxgen_runtime::DriverInfo;
+use serde::Serialize;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// What both commands take.
+#[derive(clap::Args)]
+struct Common {
+    /// The model's GGUF file; without it, the bundled model
+    model: Option<PathBuf>,
+    /// Activations that enter a product with a Q4_K or Q6_K matrix: f32 or q8k
+    #[arg(long, default_value_t)]
+    act: Act,
+    /// Accumulator: f32 or f64
+    #[arg(long, default_value_t)]
+    acc: Acc,
+    /// Type of the KV cache: f32 or f16
+    #[arg(long, default_value_t)]
+    kv: KvType,
+    /// Runs; the median counts
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// Which GPU
+    #[arg(long, default_value_t = 0)]
+    gpu: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Measure decoding: tokens a second, one after the other, chosen greedily on the device
+#[derive(clap::Args)]
+pub struct Decode {
+    #[command(flatten)]
+    common: Common,
+    /// Tokens
+    #[arg(short, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
+    n: u32,
+    /// Tokens in the KV cache before
+    #[arg(long, default_value_t = 0)]
+    depth: u32,
+    /// Show what each stage of a token takes
+    #[arg(long)]
+    stages: bool,
+}
+
+/// Measure prefill: tokens a second of a prompt
+#[derive(clap::Args)]
+pub struct Prefill {
+    #[command(flatten)]
+    common: Common,
+    /// Tokens of the prompt
+    #[arg(short, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    n: u32,
+    /// Tokens of a pass at most
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pass: u16,
+}
+
+#[derive(Serialize)]
+struct Report {
+    what: &'static str,
+    gpu: String,
+    driver: Option<String>,
+    policy: String,
+    kv: String,
+    tokens: u32,
+    depth: u32,
+    tokens_per_s: f64,
+    us_per_token: f64,
+    /// Bytes of weights that a token reads.
+    bytes_per_token: u64,
+    stream_gb_per_s: f64,
+    /// Of a decoded token's bytes a second in the streaming bandwidth of the same run.
+    share_of_stream: Option<f64>,
+    load_gb_per_s: f64,
+    weight_bytes: u64,
+    /// Device memory that the model and the session took.
+    memory_bytes: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stages: Vec<Stage>,
+}
+
+#[derive(Serialize)]
+struct Stage {
+    kernel: &'static str,
+    launches: usize,
+    us: f64,
+    us_of_a_token: f64,
+    bytes: u64,
+    gb_per_s: f64,
+    /// `memory` from half of the streaming bandwidth on, else `latency`.
+    bound: &'static str,
+}
+
+/// Runs `ptxgen bench decode`.
+pub fn decode(args: &Decode) -> Outcome {
+    let capacity = args.depth as usize + args.n as usize + 1;
+    measured(&args.common, capacity, DeviceOptions::default().pass, |session, report| {
+        (report.what, report.tokens, report.depth) = ("decode", args.n, args.depth);
+        if args.depth > 0 {
+            session.forward(&prompt(args.depth, session.vocab()), LogitRows::Last)?;
+        }
+        let seconds = median(args.common.runs, || {
+            session.rewind(args.depth as usize);
+            let start = Instant::now();
+            let mut sampler = Sampler::new(Sampling::default());
+            let mut each = |_| ControlFlow::Continue(());
+            session.generate(1, args.n as usize, &mut sampler, &mut each)?;
+            Ok(start.elapsed().as_secs_f64())
+        })?;
+        report.tokens_per_s = f64::from(args.n) / seconds;
+        let bytes = report.bytes_per_token as f64 * report.tokens_per_s / 1e9;
+        report.share_of_stream = Some(bytes / report.stream_gb_per_s);
+        if args.stages {
+            session.rewind(args.depth as usize);
+            let stages = session.stage_times(args.common.runs.into())?;
+            report.stages = stages
+                .into_iter()
+                .map(|s| {
+                    let (us, gb_per_s) = (s.time.as_secs_f64() * 1e6, rate(s.bytes, s.time));
+                    let bound = if gb_per_s >= report.stream_gb_per_s / 2.0 { "memory" } else { "latency" };
+                    let us_of_a_token = us * s.launches as f64;
+                    Stage { kernel: s.kernel, launches: s.launches, us, us_of_a_token, bytes: s.bytes, gb_per_s, bound }
+                })
+                .collect();
+        }
+        Ok(())
+    })
+}
+
+/// Runs `ptxgen bench prefill`.
+pub fn prefill(args: &Prefill) -> Outcome {
+    measured(&args.common, args.n as usize, args.pass.into(), |session, report| {
+        (report.what, report.tokens) = ("prefill", args.n);
+        let tokens = prompt(args.n, session.vocab());
+        let mut once = || {
+            session.rewind(0);
+            let start = Instant::now();
+            session.forward(&tokens, LogitRows::Last)?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        once()?;
+        report.tokens_per_s = f64::from(args.n) / median(args.common.runs, once)?;
+        Ok(())
+    })
+}
+
+/// Tokens from all over the vocabulary.
+fn prompt(n: u32, vocab: usize) -> Vec<u32> {
+    (0..u64::from(n)).map(|i| (i * 2_654_435_761 % vocab as u64) as u32).collect()
+}
+
+fn median(runs: u16, mut once: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<f64> {
+    let mut times = (0..runs).map(|_| once()).collect::<Result<Vec<_>, _>>()?;
+    times.sort_unstable_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
+}
+
+/// Loads the model, lets `measure` fill in the rest, and prints the report.
+fn measured(
+    args: &Common,
+    capacity: usize,
+    pass: usize,
+    measure: impl FnOnce(&mut DeviceSession<'_>, &mut Report) -> anyhow::Result<()>,
+) -> Outcome {
+    let gguf = crate::cli::open_model(args.model.as_deref())?;
+    let device = gpu(args.gpu)?;
+    let driver = DriverInfo::query()?;
+    let info = driver.gpus.get(args.gpu).context("the GPU is gone")?;
+    let stream_gb_per_s = stream::bandwidth(&device, info.multiprocessors)?;
+
+    let policy = Policy::new(args.act, args.acc);
+    let before = device.memory()?.free;
+    let start = Instant::now();
+    let options = DeviceOptions { policy, kv: args.kv, pass };
+    let model = DeviceModel::load(&device, &gguf, options, capacity, &mut |_| ())?;
+    device.synchronize()?;
+    let load_gb_per_s = rate(model.weight_bytes(), start.elapsed());
+    let mut session = model.new_session(capacity)?;
+    let memory_bytes = before.saturating_sub(device.memory()?.free);
+    let mut report = Report {
+        what: "",
+        gpu: info.name.clone(),
+        driver: driver.version.clone(),
+        policy: policy.to_string(),
+        kv: args.kv.to_string(),
+        tokens: 0,
+        depth: 0,
+        tokens_per_s: 0.0,
+        us_per_token: 0.0,
+        bytes_per_token: model.bytes_of_a_token(),
+        stream_gb_per_s,
+        share_of_stream: None,
+        load_gb_per_s,
+        weight_bytes: model.weight_bytes(),
+        memory_bytes,
+        stages: Vec::new(),
+    };
+    measure(&mut session, &mut report)?;
+    report.us_per_token = 1e6 / report.tokens_per_s;
+    if args.json {
+        output::line(serde_json::to_string_pretty(&report)?)?;
+    } else {
+        table(&report)?;
+    }
+    Ok(Status::Well)
+}
+
+fn table(r: &Report) -> anyhow::Result<()> {
+    let gb = |bytes: u64| bytes as f64 / 1e9;
+    let line = |text: String| output::line(text);
+    line(format!("{}, driver {}", r.gpu, r.driver.as_deref().unwrap_or("unknown")))?;
+    line(format!("{}, {} tokens at depth {}, {}, KV {}", r.what, r.tokens, r.depth, r.policy, r.kv))?;
+    line(format!("{:.1} tokens/s, {:.1} us a token", r.tokens_per_s, r.us_per_token))?;
+    let share = r.share_of_stream.map_or(String::new(), |s| format!(", {:.1}% of it for weights", s * 100.0));
+    line(format!(
+        "{:.2} GB of weights a token; streaming read {:.0} GB/s{share}",
+        gb(r.bytes_per_token),
+        r.stream_gb_per_s
+    ))?;
+    line(format!(
+        "loaded at {:.1} GB/s; {:.2} GB of weights, {:.2} GB in all",
+        r.load_gb_per_s,
+        gb(r.weight_bytes),
+        gb(r.memory_bytes)
+    ))?;
+    if r.stages.is_empty() {
+        return Ok(());
+    }
+    line(
+        "\n| stage | launches | us | us a token | bytes | GB/s | bound by |\n|---|---|---|---|---|---|---|".to_owned(),
+    )?;
+    for s in &r.stages {
+        line(format!(
+            "| {} | {} | {:.2} | {:.1} | {} | {:.0} | {} |",
+            s.kernel, s.launches, s.us, s.us_of_a_token, s.bytes, s.gb_per_s, s.bound
+        ))?;
+    }
+    let total: f64 = r.stages.iter().map(|s| s.us_of_a_token).sum();
+    line(format!("| all | | | {total:.1} | | | |"))?;
+    Ok(())
+}
