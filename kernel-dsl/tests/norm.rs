@@ -45,7 +45,7 @@ fn check_norm<C: Accumulation>(cols: u32, tokens: u32, kind: Kind, seed: u64) {
     let w = rng.vector(n);
     let expected: Vec<f32> =
         x.chunks(n).flat_map(|x| reference::rms_norm::<C::Scalar>(x, &w, eps)).map(Accumulator::to_f32).collect();
-    let norm = Norm { cols, tokens, eps };
+    let norm = Norm { cols, tokens, eps, pdl: false };
     let data = || vec![Data::In(to_bytes(&x)), Data::In(to_bytes(&w)), Data::Out(x.len() * 4)];
     let kernel = rms_norm::<C>("rmsnorm", norm).unwrap();
     let (outputs, _) = run(kernel, Target::SM_75, &data(), &UNKIND);
@@ -79,7 +79,7 @@ fn norms_give_the_references_bits() {
 
 #[test]
 fn a_vector_of_zeros_stays_zero() {
-    let norm = Norm { cols: 256, tokens: 1, eps: 0.0 };
+    let norm = Norm { cols: 256, tokens: 1, eps: 0.0, pdl: false };
     // 0 * (1 / sqrt(0)) is NaN, as the contract has it; with an epsilon it is 0.
     for (eps, zero) in [(0.0, false), (1e-6, true)] {
         let kernel = rms_norm::<AccF32>("rmsnorm", Norm { eps, ..norm }).unwrap();
@@ -230,7 +230,7 @@ fn embedding_rows_are_the_dequantized_rows() {
 #[test]
 fn shapes_that_do_not_fit_are_refused() {
     let refused = |e: Result<(), ptxgen_dsl::catalogue::CatalogueError>| e.unwrap_err().to_string();
-    let norm = Norm { cols: 100, tokens: 1, eps: 1e-6 };
+    let norm = Norm { cols: 100, tokens: 1, eps: 1e-6, pdl: false };
     let e = refused(rms_norm::<AccF32>("rmsnorm", norm).map(|_| ()));
     assert_eq!(e, "rmsnorm: cols is 100, expected a multiple of 8, up to 32,768");
     let e = refused(rms_norm_q8k::<AccF32>("rmsnorm-q8k", Norm { cols: 128, ..norm }).map(|_| ()));

@@ -78,26 +78,11 @@ impl Piece {
         let room = k.shared::<C::Scalar>(self.threads());
         let piece = k.block_x() * self.width;
         let first_head = piece / head_dim;
-        // The activations are read from here on.
         let last = (pass::position(k, state) + token).min(positions - 1);
         let chunks = Chunks { count: (last >> CHUNK.trailing_zeros()) + 1, most };
         let body = |k: &mut Body| {
             let (lane, warp) = (thread & 31, thread >> 5);
             let warps = self.threads() / 32;
-            for first in (0..self.heads()).step_by(warps as usize) {
-                let local = warp + first;
-                let one = |k: &mut Body| {
-                    // Behind the last head there is nothing to use.
-                    let head = (first_head + local).min(heads - 1);
-                    let row = (token * heads + head) * most;
-                    let place = local * most;
-                    let shared = (factors.at(place), terms.at(place));
-                    let total = chunks.factors_and_sum(k, sums.at(row * 2), shared, lane);
-                    totals.at(local).store_if(k, lane.eq(0), total);
-                };
-                if self.heads() - first < warps { k.if_(local.lt(self.heads()), one) } else { one(k) }
-            }
-            k.barrier();
             let (column, part) = match self.parts {
                 1 => (thread, Val::from(0)),
                 _ => (thread % self.columns, thread / self.columns),
@@ -109,7 +94,23 @@ impl Piece {
             let row = (token * heads + head) * most;
             let at = outputs.at(row * head_dim + (element - head * head_dim));
             let parts = (part, self.parts);
-            let sum = chunks.weighted(k, at, head_dim, factors.at(local * most), parts);
+            let sum = chunks.weighted(k, (at, head_dim), parts, |k| {
+                for first in (0..self.heads()).step_by(warps as usize) {
+                    let local = warp + first;
+                    let one = |k: &mut Body| {
+                        // Behind the last head there is nothing to use.
+                        let head = (first_head + local).min(heads - 1);
+                        let row = (token * heads + head) * most;
+                        let place = local * most;
+                        let shared = (factors.at(place), terms.at(place));
+                        let total = chunks.factors_and_sum(k, sums.at(row * 2), shared, lane);
+                        totals.at(local).store_if(k, lane.eq(0), total);
+                    };
+                    if self.heads() - first < warps { k.if_(local.lt(self.heads()), one) } else { one(k) }
+                }
+                k.barrier();
+                factors.at(local * most)
+            });
             let sum = sum_parts(k, sum, room, parts, (column, self.columns));
             let total = totals.at(local).load(k);
             let value = C::Scalar::narrow(C::Scalar::quotient(sum, total));

@@ -5,7 +5,7 @@ use ptxgen_builder::build::{In, InOut, Out, kernel};
 
 use super::attention::{AttentionSchedule, AttentionShape, unhurried};
 use super::schedule::{CatalogueError, Launchable, fits};
-use crate::device::{ChunkAt, ChunkPlan, DeviceKv, Newest, PartialAt, QkvAt, divisor, pass};
+use crate::device::{ChunkAt, ChunkPlan, DeviceKv, Newest, PartialAt, QkvAt, divisor, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
 
@@ -16,7 +16,10 @@ pub type DecodeAttentionArgs<E, A> = (In<f32>, In<f32>, In<f32>, In<f32>, In<u32
 /// [`qk_norm_rope`](super::qk_norm_rope) and [`attention`](super::attention) of
 /// one token, with their bits: every block of threads turns the queries of its
 /// heads itself; those that come to the last chunk turn the key as well, and
-/// one of them appends it. A position beyond the cache gives nothing.
+/// one of them appends it. A position beyond the cache gives nothing. With
+/// `pdl` (see [`How::pdl`](super::How::pdl)) the state and what the cache holds already
+/// are read before the wait for the kernel before, which therefore must not
+/// write the state.
 ///
 /// # Errors
 /// For shapes, more than one token among them, and schedules that the kernel
@@ -25,7 +28,7 @@ pub fn decode_attention<E: DeviceKv, C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
     schedule: AttentionSchedule,
-    eps: f32,
+    (eps, pdl): (f32, bool),
 ) -> Result<Launchable<DecodeAttentionArgs<E, C::Scalar>>, CatalogueError> {
     shape.check(name)?;
     schedule.check(name)?;
@@ -44,6 +47,7 @@ pub fn decode_attention<E: DeviceKv, C: Accumulation>(
         let (thread, split) = (k.thread_x(), k.block_x());
         let head = k.block_y() * plan.heads;
         let kv_head = if sharing == plan.heads { k.block_y() } else { head / sharing };
+        let (qkv, state) = (fresh(qkv), fresh(state));
         let position = pass::position(k, state);
         let last = position >> CHUNK.trailing_zeros();
         k.if_(position.lt(positions) & split.le(last), |k| {
@@ -69,8 +73,10 @@ pub fn decode_attention<E: DeviceKv, C: Accumulation>(
                 let record = head * chunks + chunk;
                 let to = PartialAt { sums: sums.at(record * 2), output: outputs.at(record * head_dim), stride: chunks };
                 plan.attend(k, &shared, &at, &to, thread, |k| {
-                    // The projections are read from here on.
-                    k.if_(chunk.eq(split), |k| plan.turn_queries(k, &here, shared.queries, thread));
+                    k.if_(chunk.eq(split), |k| {
+                        inputs_ready(k, pdl);
+                        plan.turn_queries(k, &here, shared.queries, thread);
+                    });
                     k.if_(holds, |k| {
                         let place = (first + position) * head_dim;
                         let appends = head.eq(kv_head * sharing);

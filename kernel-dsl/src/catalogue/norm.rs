@@ -1,9 +1,9 @@
 //! `rmsnorm` and `rmsnorm-q8k`: the norm before a layer's matrices.
 
-use ptxgen_builder::build::{Body, Global, In, Out, Pred, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Out, Pred, Ptr, ReadOnly, ReadSpace, Val, kernel};
 
 use super::schedule::{CatalogueError, Launchable};
-use crate::device::{DeviceFloat, Eights, inverse_rms, quantize_lanes_q8k};
+use crate::device::{DeviceFloat, Eights, fresh, inputs_ready, inverse_rms, quantize_lanes_q8k};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::Accumulation;
 
@@ -23,6 +23,8 @@ pub struct Norm {
     pub tokens: u32,
     /// What is added to the mean square.
     pub eps: f32,
+    /// Whether to wait for the kernel before: see [`How::pdl`](super::How::pdl).
+    pub pdl: bool,
 }
 
 impl Norm {
@@ -53,7 +55,8 @@ impl Norm {
         let eights = Eights::new(self.cols);
         let places: Vec<_> = (0..eights.rounds()).map(|round| eights.place(thread, round)).collect();
         let w: Vec<_> = places.iter().map(|&(first, holds)| eight(k, w.at(first), holds)).collect();
-        // The activations are read from here on.
+        inputs_ready(k, self.pdl);
+        let x = fresh(x);
         let (x, y) = if self.tokens == 1 { (x, y) } else { (x.at(token * self.cols), y.at(token * self.cols)) };
         let x: Vec<_> =
             places.iter().map(|&(first, holds)| eight(k, x.at(first), holds).map(C::Scalar::widen)).collect();
@@ -81,7 +84,7 @@ impl Norm {
 
 /// Eight elements; zeros where not `holds`.
 #[track_caller]
-fn eight(k: &mut Body, at: ReadOnly<f32>, holds: Option<Pred>) -> [Val<f32>; 8] {
+fn eight<S: ReadSpace>(k: &mut Body, at: Ptr<S, f32>, holds: Option<Pred>) -> [Val<f32>; 8] {
     let [a, b]: [[Val<f32>; 4]; 2] = [0, 4].map(|i| match holds {
         None => at.plus(i).load_vec(k),
         Some(holds) => at.plus(i).load_vec_or(k, holds, 0.0),

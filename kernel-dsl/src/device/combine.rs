@@ -59,18 +59,33 @@ impl Chunks {
         butterfly(k, row_tree(&own, own.len()), [1, 2, 4, 8, 16])
     }
 
-    /// `Tree(o_c * e_c)` of an element, `outputs` its place in the first chunk
-    /// and `stride` elements from there to the next: the part of it that falls
-    /// to `part` of `parts` (a power of two); the sum of the parts' tree is the
-    /// whole. A part with nothing to add gives -0, which changes no sum.
+    /// The outputs of an element in a run of chunks; `outputs` is its place in
+    /// the first chunk, and `stride` elements further that in the next.
+    #[track_caller]
+    fn run<S: ReadSpace, A: DeviceFloat>(
+        &self,
+        k: &mut Body,
+        (outputs, stride): (Ptr<S, A>, u32),
+        run: Val<u32>,
+    ) -> Vec<Val<A>> {
+        let chunk = run * RUN;
+        let at = outputs.at(chunk * stride);
+        let load = |i: u32| at.plus(i64::from(i * stride)).load_or(k, (chunk + i).lt(self.count), A::constant(0.0));
+        (0..RUN).map(load).collect()
+    }
+
+    /// `Tree(o_c * e_c)` of an element at `outputs` (as `run` has
+    /// them): the part of it that falls to `part` of `parts` (a power of two);
+    /// the sum of the parts' tree is the whole. A part with nothing to add gives
+    /// -0, which changes no sum. `factors` gives `e`; the first outputs are
+    /// under way meanwhile.
     #[track_caller]
     pub fn weighted<S: ReadSpace, A: DeviceFloat>(
         &self,
         k: &mut Body,
-        outputs: Ptr<S, A>,
-        stride: u32,
-        e: Shared<A>,
+        outputs: (Ptr<S, A>, u32),
         (part, parts): (Val<u32>, u32),
+        factors: impl FnOnce(&mut Body) -> Shared<A>,
     ) -> Val<A> {
         let padded = self.padded();
         // Runs of the whole tree and of a part, powers of two.
@@ -78,6 +93,8 @@ impl Chunks {
         let each = (runs >> parts.trailing_zeros()).max(1);
         let first = part * each;
         let end = (first + each).min(runs);
+        let mut ahead: Vec<_> = self.run(k, outputs, first).into_iter().map(|o| k.var::<A>(o)).collect();
+        let e = factors(k);
         let minus_zero = Val::from(A::from_f32(-0.0));
         let mut sum = k.var::<A>(minus_zero);
         let levels = self.most.next_power_of_two().div_ceil(RUN * parts).max(1).trailing_zeros();
@@ -85,17 +102,19 @@ impl Chunks {
         let mut levels: Vec<_> = (0..levels).map(|_| k.var::<A>(minus_zero)).collect();
         k.for_(first, end, 1, |k, run, _| {
             let chunk = run * RUN;
-            let at = outputs.at(chunk * stride);
             let factors = e.at(chunk);
             let terms: Vec<Val<A>> = (0..RUN)
-                .map(|i| {
+                .zip(&ahead)
+                .map(|(i, o)| {
                     let here = (chunk + i).lt(self.count);
-                    let o = at.plus(i64::from(i * stride)).load_or(k, here, A::constant(0.0));
                     let factor = factors.plus(i64::from(i)).load_or(k, here, A::constant(0.0));
                     let missing = Val::from(A::ZERO).select((chunk + i).lt(padded), minus_zero);
-                    A::product(o, factor).select(here, missing)
+                    A::product(o.get(), factor).select(here, missing)
                 })
                 .collect();
+            for (ahead, next) in ahead.iter_mut().zip(self.run(k, outputs, run + 1)) {
+                ahead.set(next);
+            }
             let mut carried = row_tree(&terms, terms.len());
             let mut goes_on = None;
             for (i, level) in levels.iter_mut().enumerate() {

@@ -24,11 +24,11 @@ pub struct Newest<A> {
 #[derive(Clone, Copy)]
 pub struct QkvAt {
     /// Its queries, one behind the other.
-    pub queries: ReadOnly<f32>,
+    pub queries: Global<f32>,
     /// Its key.
-    pub key: ReadOnly<f32>,
+    pub key: Global<f32>,
     /// Its value.
-    pub value: ReadOnly<f32>,
+    pub value: Global<f32>,
     /// The norm's weights of queries.
     pub q_norm: ReadOnly<f32>,
     /// The norm's weights of keys.

@@ -158,7 +158,7 @@ fn chunks<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
 fn decode<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let (shape, schedule) = (r.heads(), r.attention_schedule());
     with_acc!(r.policy, |C| {
-        let kernel = decode_attention::<E, C>(entry.name, shape, schedule, r.eps)?;
+        let kernel = decode_attention::<E, C>(entry.name, shape, schedule, (r.eps, r.how.waits()))?;
         let cache = r.cache::<E>(Access::InOut);
         let mut params = r.projected();
         params.push(ParamSpec { name: "keys", ..cache });

@@ -52,7 +52,7 @@ const HEADS_NORM: Entry =
 
 impl Resolved {
     fn norm(&self) -> Norm {
-        Norm { cols: self.sizes.cols, tokens: self.sizes.tokens, eps: self.eps }
+        Norm { cols: self.sizes.cols, tokens: self.sizes.tokens, eps: self.eps, pdl: self.how.waits() }
     }
 
     fn norm_params(&self) -> Vec<ParamSpec> {
