@@ -1,6 +1,7 @@
 //! Quantized Qwen3-MoE from GGUF files.
 
 mod bundled;
+pub mod compare;
 pub mod config;
 pub mod cpu;
 pub mod device;
@@ -11,7 +12,7 @@ mod sample;
 mod suggest;
 pub mod synth;
 pub mod tokenizer;
-mod trace;
+pub mod trace;
 
 pub use bundled::{BUNDLED_NAME, bundled, bundled_bytes};
 pub use config::{ConfigError, Qwen3MoeConfig, TensorRole};

@@ -1,0 +1,223 @@
+//! The stages of a forward.
+
+use crate::{config::Qwen3MoeConfig, suggest::nearest};
+use serde::Serialize;
+use std::{fmt, str::FromStr};
+
+/// Where a stage's values belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Once in a forward, before the layers.
+    Before,
+    /// Once in each layer.
+    Layer,
+    /// Once in a forward, behind the layers.
+    After,
+}
+
+/// What a stage's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Numbers.
+    Float,
+    /// Ids, which have no size: they are equal or they are not.
+    Id,
+}
+
+macro_rules! stages {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal: $scope:ident, $kind:ident, [$($dim:literal),+];)+) => {
+        /// A stage of the forward, in the forward's order.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Stage { $($(#[$doc])* $variant),+ }
+
+        impl Stage {
+            /// Every stage, in the forward's order.
+            pub const ALL: &[Stage] = &[$(Stage::$variant),+];
+
+            /// The stage's name in traces and on the command line.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// Where its values belong.
+            pub const fn scope(self) -> Scope {
+                match self { $(Self::$variant => Scope::$scope),+ }
+            }
+
+            /// What its values are.
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind),+ }
+            }
+
+            /// The dimensions of one position's values, in words.
+            pub const fn dims(self) -> &'static [&'static str] {
+                match self { $(Self::$variant => &[$($dim),+]),+ }
+            }
+        }
+    };
+}
+
+stages! {
+    /// The token's row of the embedding: the residual stream at its start.
+    Embedding = "embedding": Before, Float, ["hidden"];
+    /// RMSNorm of the stream in front of attention.
+    AttnNorm = "attn_norm": Layer, Float, ["hidden"];
+    /// Query projection, before its norm and RoPE.
+    Q = "q": Layer, Float, ["heads", "head_dim"];
+    /// Key projection, before its norm and RoPE.
+    K = "k": Layer, Float, ["kv_heads", "head_dim"];
+    /// Value projection.
+    V = "v": Layer, Float, ["kv_heads", "head_dim"];
+    /// Queries behind their norm and RoPE.
+    QPostRope = "q_post_rope": Layer, Float, ["heads", "head_dim"];
+    /// Keys behind their norm and RoPE, before the cache rounds them.
+    KPostRope = "k_post_rope": Layer, Float, ["kv_heads", "head_dim"];
+    /// Scaled products of a query with the keys at or before its position; -inf behind it.
+    AttnScores = "attn_scores": Layer, Float, ["heads", "keys"];
+    /// Their softmax; 0 behind the position.
+    AttnSoftmax = "attn_softmax": Layer, Float, ["heads", "keys"];
+    /// Attention's result for each query head, before the output projection.
+    Attention = "attention": Layer, Float, ["heads", "head_dim"];
+    /// The output projection.
+    AttnOut = "attn_out": Layer, Float, ["hidden"];
+    /// The residual stream with attention's part.
+    PostAttnResidual = "post_attn_residual": Layer, Float, ["hidden"];
+    /// RMSNorm of the stream in front of the experts.
+    FfnNorm = "ffn_norm": Layer, Float, ["hidden"];
+    /// The router's logits, in f64.
+    RouterLogits = "router_logits": Layer, Float, ["experts"];
+    /// Renormalized weights of the chosen experts, in rank order.
+    RouterWeights = "router_weights": Layer, Float, ["experts_used"];
+    /// Ids of the chosen experts, in rank order.
+    RouterExperts = "router_experts": Layer, Id, ["experts_used"];
+    /// Gate projections of the chosen experts, in rank order.
+    ExpertGate = "expert_gate": Layer, Float, ["experts_used", "expert_ff"];
+    /// Up projections of the chosen experts.
+    ExpertUp = "expert_up": Layer, Float, ["experts_used", "expert_ff"];
+    /// SiLU of the gate projections.
+    ExpertSilu = "expert_silu": Layer, Float, ["experts_used", "expert_ff"];
+    /// SiLU of the gate times up, rounded once.
+    ExpertSwiglu = "expert_swiglu": Layer, Float, ["experts_used", "expert_ff"];
+    /// Down projections of the chosen experts, before their weights.
+    ExpertOut = "expert_out": Layer, Float, ["experts_used", "hidden"];
+    /// The experts' weighted sum.
+    MoeFfnOut = "moe_ffn_out": Layer, Float, ["hidden"];
+    /// The residual stream behind the layer.
+    LayerOut = "layer_out": Layer, Float, ["hidden"];
+    /// RMSNorm of the stream behind the last layer.
+    FinalNorm = "final_norm": After, Float, ["hidden"];
+    /// The logits.
+    Logits = "logits": After, Float, ["vocab"];
+}
+
+impl Stage {
+    /// Whether every layer has this stage.
+    pub const fn in_layer(self) -> bool {
+        matches!(self.scope(), Scope::Layer)
+    }
+
+    /// Whether a position's values have a place for every key, of which only those at or before the
+    /// position mean something.
+    pub const fn is_causal(self) -> bool {
+        matches!(self, Self::AttnScores | Self::AttnSoftmax)
+    }
+
+    /// What stands at keys behind a position, where a stage has such.
+    pub const fn padding(self) -> f32 {
+        if matches!(self, Self::AttnScores) { f32::NEG_INFINITY } else { 0.0 }
+    }
+
+    /// The sizes of [`dims`](Self::dims) in a model, with so many keys.
+    pub fn shape(self, config: &Qwen3MoeConfig, keys: usize) -> Vec<usize> {
+        let size = |dim: &&str| match *dim {
+            "hidden" => config.hidden,
+            "heads" => config.heads,
+            "kv_heads" => config.kv_heads,
+            "head_dim" => config.head_dim,
+            "keys" => keys,
+            "experts" => config.experts,
+            "experts_used" => config.experts_used,
+            "expert_ff" => config.expert_ff,
+            _ => config.vocab,
+        };
+        self.dims().iter().map(size).collect()
+    }
+
+    /// The name of a tensor with this stage's values: `layers.03.attn_norm`, `logits`.
+    pub fn tensor_name(self, layer: Option<usize>) -> String {
+        match layer {
+            Some(layer) => format!("layers.{layer:02}.{self}"),
+            None => self.name().to_owned(),
+        }
+    }
+
+    /// Every stage of a model with so many layers, with its layer, in the forward's order.
+    pub fn all_of(layers: usize) -> impl Iterator<Item = (Stage, Option<usize>)> {
+        let of = |scope| Self::ALL.iter().copied().filter(move |s: &Stage| s.scope() == scope);
+        let once = move |scope| of(scope).map(|s| (s, None));
+        let layers = (0..layers).flat_map(move |l| of(Scope::Layer).map(move |s| (s, Some(l))));
+        once(Scope::Before).chain(layers).chain(once(Scope::After))
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Serialize for Stage {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// A name that no stage has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown stage `{name}`{}", .nearest.map_or(String::new(), |n| format!(": did you mean `{n}`?")))]
+pub struct UnknownStage {
+    /// The name.
+    pub name: String,
+    /// The stage that was probably meant.
+    pub nearest: Option<Stage>,
+}
+
+impl FromStr for Stage {
+    type Err = UnknownStage;
+    fn from_str(name: &str) -> Result<Self, UnknownStage> {
+        let find = |name: &str| Self::ALL.iter().copied().find(|s| s.name() == name);
+        find(name).ok_or_else(|| UnknownStage {
+            name: name.to_owned(),
+            nearest: nearest(name, Self::ALL.iter().map(|s| s.name())).and_then(find),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synth::Preset;
+
+    #[test]
+    fn names_are_read_back_and_a_wrong_one_is_helped() {
+        for stage in Stage::ALL {
+            assert_eq!(stage.name().parse(), Ok(*stage));
+        }
+        let error = "atn_scores".parse::<Stage>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown stage `atn_scores`: did you mean `attn_scores`?");
+        assert_eq!("x".parse::<Stage>().unwrap_err().to_string(), "unknown stage `x`");
+    }
+
+    #[test]
+    fn shapes_and_names_of_a_model() {
+        let config = Preset::Tiny.config();
+        assert_eq!(Stage::AttnScores.shape(&config, 7), [config.heads, 7]);
+        assert_eq!(Stage::ExpertOut.shape(&config, 7), [config.experts_used, config.hidden]);
+        assert_eq!(Stage::AttnScores.tensor_name(Some(3)), "layers.03.attn_scores");
+        assert_eq!(Stage::Logits.tensor_name(None), "logits");
+        let all: Vec<_> = Stage::all_of(2).collect();
+        assert_eq!((all[0], all[1]), ((Stage::Embedding, None), (Stage::AttnNorm, Some(0))));
+        assert_eq!(all.len(), 3 + 2 * 22);
+        assert_eq!(all.last(), Some(&(Stage::Logits, None)));
+    }
+}
