@@ -19,7 +19,6 @@ mod experts;
 mod forward;
 mod matrix;
 mod product;
-mod record;
 mod session;
 mod simd;
 mod team;

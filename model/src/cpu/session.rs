@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     engine::{Engine, EngineError, LogitRows, Sequence},
-    trace::Tap,
+    trace::Trace,
 };
 use ptxgen_dsl::{precision::Acc, reference::RopeTable};
 
@@ -56,7 +56,7 @@ impl Engine for CpuSession<'_, '_> {
         &mut self,
         tokens: &[u32],
         rows: LogitRows,
-        mut tap: Option<&mut dyn Tap>,
+        mut trace: Option<&mut Trace<'_>>,
     ) -> Result<&[f32], EngineError> {
         self.sequence.check(tokens)?;
         let vocab = self.vocab();
@@ -74,13 +74,10 @@ impl Engine for CpuSession<'_, '_> {
             let logits = &mut self.logits[at..][..logit_rows.len() * vocab];
             let position = self.sequence.position + first;
             let batch = Batch { model: self.model, tokens, position, logit_rows, cache: &self.cache, rope: &self.rope };
-            let tap = match &mut tap {
-                Some(tap) => Some(&mut **tap as &mut dyn Tap),
-                None => None,
-            };
+            let trace = trace.as_deref_mut();
             match self.model.policy.acc {
-                Acc::F32 => self.buffers.forward::<f32>(&batch, logits, tap)?,
-                Acc::F64 => self.buffers.forward::<f64>(&batch, logits, tap)?,
+                Acc::F32 => self.buffers.forward::<f32>(&batch, logits, trace)?,
+                Acc::F64 => self.buffers.forward::<f64>(&batch, logits, trace)?,
             }
         }
         self.sequence.position += done;
