@@ -1,6 +1,6 @@
 //! What a program needs of a device that runs a model.
 
-use crate::{sample::Sampler, trace::Trace};
+use crate::{sample::Sampler, trace::Tap};
 use ptxgen_dsl::precision::Policy;
 use std::ops::ControlFlow;
 
@@ -114,7 +114,8 @@ pub trait Engine {
     fn sequence_mut(&mut self) -> &mut Sequence;
     /// The device, in a few words for people.
     fn device(&self) -> String;
-    /// As [`forward`](Self::forward), handing each layer's intermediate results to `trace`.
+    /// As [`forward`](Self::forward), with the same bits, handing intermediate results to `tap` if
+    /// there is one.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -122,7 +123,7 @@ pub trait Engine {
         &mut self,
         tokens: &[u32],
         rows: LogitRows,
-        trace: Option<&mut Trace<'_>>,
+        tap: Option<&mut dyn Tap>,
     ) -> Result<&[f32], EngineError>;
 
     /// Size of the vocabulary: the length of a row of logits.

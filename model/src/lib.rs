@@ -20,4 +20,3 @@ pub use engine::{Engine, EngineError, LogitRows, Sequence};
 pub use likelihood::negative_log_likelihood;
 pub use sample::{Sampler, Sampling};
 pub use suggest::nearest;
-pub use trace::{LayerTrace, Trace};

@@ -99,7 +99,7 @@ fn recorded_passes_do_what_single_launches_do() {
     let tokens = some_tokens(8, 4096);
     let recorded = fed(&mut session, &tokens, &[1, 1, 1, 1, 1, 1, 1]);
     session.rewind(0);
-    let mut trace = |_: ptxgen_model::LayerTrace<'_>| ();
+    let mut trace = |_: ptxgen_model::trace::Block<'_>| ();
     let single = bits(session.forward_traced(&tokens, LogitRows::All, Some(&mut trace)).unwrap());
     assert!(recorded == single);
 }

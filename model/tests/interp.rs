@@ -84,27 +84,6 @@ fn several_chunks_of_positions() {
 }
 
 #[test]
-fn traces_are_the_cpus() {
-    let gguf = small();
-    let policy = Policy::new(Act::Q8K, Acc::F64);
-    let tokens = some_tokens(2, 300);
-    let traced = |session: &mut dyn Engine| {
-        let mut all = Vec::new();
-        let mut trace = |t: ptxgen_model::LayerTrace<'_>| {
-            all.push((t.position, t.layer, t.experts.to_vec(), bits(t.weights), bits(t.moe_ffn_out), bits(t.out)));
-        };
-        for token in &tokens {
-            session.forward_traced(&[*token], LogitRows::Last, Some(&mut trace)).unwrap();
-        }
-        all
-    };
-    let cpu = CpuModel::load(&gguf, CpuOptions { policy, ..CpuOptions::default() }).unwrap();
-    let interp = DeviceModel::load(&Device::interp(), &gguf, options(policy, KvType::F32, 4), 4, &mut |_| ()).unwrap();
-    let (mut on_cpu, mut interpreted) = (cpu.new_session(4).unwrap(), interp.new_session(4).unwrap());
-    assert!(traced(&mut interpreted) == traced(&mut on_cpu));
-}
-
-#[test]
 fn a_session_refuses_what_it_cannot_do_and_goes_on() {
     let gguf = small();
     let policy = Policy::new(Act::Q8K, Acc::F32);

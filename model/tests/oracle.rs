@@ -8,8 +8,9 @@ use ptxgen_dsl::{
     reference::argmax,
 };
 use ptxgen_model::{
-    Engine, LayerTrace, LogitRows,
+    Engine, LogitRows,
     cpu::{CpuModel, CpuOptions},
+    trace::{Block, Slice, Stage},
 };
 use safetensors::SafeTensors;
 
@@ -29,15 +30,28 @@ fn layers_and_logits_are_the_oracles() {
     let model = CpuModel::load(&gguf, exact()).unwrap();
     let mut session = model.new_session(64).unwrap();
     let mut layers = 0;
-    let mut trace = |l: LayerTrace<'_>| {
-        layers += 1;
-        let at = |part: &str| format!("l{}.{part}", l.layer);
-        let experts = oracle.tensor(&at("experts")).unwrap();
-        let experts: Vec<u64> = experts.data().as_chunks().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
-        assert_eq!(l.experts.iter().map(|&e| u64::from(e)).collect::<Vec<_>>(), experts, "layer {}", l.layer);
-        for (part, values) in [("router", l.weights), ("moe_ffn_out", l.moe_ffn_out), ("out", l.out)] {
-            let error = relative_error(values.iter().map(|&v| f64::from(v)), f64s(&oracle, &at(part)));
-            assert!(error <= 1e-6, "layer {}, {part}: {error:e}", l.layer);
+    let mut trace = |block: Block<'_>| {
+        let Some(layer) = block.layer else { return };
+        let part = match block.stage {
+            Stage::RouterExperts => "experts",
+            Stage::RouterWeights => "router",
+            Stage::MoeFfnOut => "moe_ffn_out",
+            Stage::LayerOut => "out",
+            _ => return,
+        };
+        let name = format!("l{layer}.{part}");
+        match block.values {
+            Slice::U32(experts) => {
+                let expected = oracle.tensor(&name).unwrap();
+                let expected: Vec<u64> = expected.data().as_chunks().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
+                assert_eq!(experts.iter().map(|&e| u64::from(e)).collect::<Vec<_>>(), expected, "{name}");
+                layers += 1;
+            }
+            Slice::F32(values) => {
+                let error = relative_error(values.iter().map(|&v| f64::from(v)), f64s(&oracle, &name));
+                assert!(error <= 1e-6, "{name}: {error:e}");
+            }
+            other => panic!("{name}: {} values of another type", other.len()),
         }
     };
     let logits = session.forward_traced(&tokens("tiny.tokens-64.i32"), LogitRows::All, Some(&mut trace)).unwrap();

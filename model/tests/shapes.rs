@@ -8,10 +8,11 @@ mod common;
 use common::{bits, data, logits, relative_error};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_model::{
-    Engine, LayerTrace, LogitRows, Qwen3MoeConfig,
+    Engine, LogitRows, Qwen3MoeConfig,
     cpu::{CpuModel, CpuOptions},
     gguf::{Gguf, TensorType},
     synth::{Mix, Preset, Synth, Vocabulary},
+    trace::{Block, Slice},
 };
 use safetensors::SafeTensors;
 
@@ -48,7 +49,11 @@ fn check(name: &str, gguf: &Gguf) {
     let model = CpuModel::load(gguf, options).unwrap();
     let mut session = model.new_session(n).unwrap();
     let mut chosen = Vec::new();
-    let mut trace = |l: LayerTrace<'_>| chosen.extend(l.experts.iter().map(|&e| e as u8));
+    let mut trace = |block: Block<'_>| {
+        if let Slice::U32(experts) = block.values {
+            chosen.extend(experts.iter().map(|&e| e as u8));
+        }
+    };
     let found = session.forward_traced(&tokens[..24], LogitRows::All, Some(&mut trace)).unwrap().to_vec();
     // The experts of the first 24 tokens, layer after layer.
     let used = experts.shape()[2];

@@ -11,6 +11,7 @@ use super::{
     experts::{Groups, Route},
     matrix::{Forms, Inputs, Matrix},
     product::product,
+    record::{Kept, Record},
     simd::TILE,
     team::{Shared, Worker},
     vector::{Norm, NormRope, add},
@@ -18,13 +19,10 @@ use super::{
 };
 use crate::{
     engine::EngineError,
-    trace::{LayerTrace, Trace},
+    trace::{Stage, Tap},
 };
 use ptxgen_dsl::reference::{Accumulator, RopeTable};
-use std::{
-    ops::Range,
-    sync::{Mutex, OnceLock, PoisonError},
-};
+use std::{ops::Range, sync::OnceLock};
 
 /// What a forward works on.
 pub(super) struct Batch<'b, 'g> {
@@ -42,7 +40,7 @@ pub(super) struct Batch<'b, 'g> {
 /// The residual stream of some tokens, and what is made of it in one piece.
 pub(super) struct Stream {
     /// [tokens, hidden].
-    x: Box<Shared<f32>>,
+    pub(super) x: Box<Shared<f32>>,
     /// A normed residual stream.
     pub(super) input: Inputs,
     /// Attention's output.
@@ -136,14 +134,14 @@ impl Buffers {
         &mut self,
         batch: &Batch<'_, '_>,
         logits: &mut [f32],
-        trace: Option<&mut Trace<'_>>,
+        tap: Option<&mut dyn Tap>,
     ) -> Result<(), EngineError> {
         let pass = Pass {
             batch,
             buffers: self,
             logits: Shared::from_mut(logits),
             failure: OnceLock::new(),
-            trace: Mutex::new(trace),
+            record: tap.map(|tap| Record::new(batch.model, batch.tokens.len(), tap)),
         };
         batch.model.team.run(|worker| pass.run::<A>(worker));
         pass.failure.into_inner().map_or(Ok(()), Err)
@@ -156,7 +154,7 @@ pub(super) struct Pass<'p, 'g, 't> {
     pub(super) buffers: &'p Buffers,
     logits: &'p Shared<f32>,
     pub(super) failure: OnceLock<EngineError>,
-    trace: Mutex<Option<&'p mut Trace<'t>>>,
+    pub(super) record: Option<Record<'t>>,
 }
 
 /// What a worker does of a batch.
@@ -172,6 +170,13 @@ pub(super) struct Share<'p, 'w> {
     by_head: bool,
     /// Whether it has whole experts.
     pub(super) by_expert: bool,
+}
+
+impl Share<'_, '_> {
+    /// Whether what this worker makes of its tokens is what a trace gets.
+    fn keeps(&self) -> bool {
+        self.together || self.worker.index == 0
+    }
 }
 
 // Safety of all that follows is the rule of `Shared`: in each stage every buffer is either only
@@ -202,14 +207,19 @@ impl Pass<'_, '_, '_> {
         let stream = share.stream;
         let mut scratch = Scratch::<A>::default();
 
+        let c = &model.config;
+        let all = 0..self.batch.tokens.len();
         for t in share.tokens.clone() {
             self.embed(stream, t);
-            self.norm(stream, t, &weights.layers[0].attn_norm, forms.attention, &mut scratch);
+            self.norm(share, t, &weights.layers[0].attn_norm, forms.attention, &mut scratch);
         }
         worker.meet_if(share.together);
+        self.record(worker, None, all.clone(), &[(Stage::Embedding, Kept::F32(&stream.x, c.hidden))]);
+        self.record(worker, Some(0), all.clone(), &[(Stage::AttnNorm, Kept::Norm)]);
         for (i, layer) in weights.layers.iter().enumerate() {
             self.attention(share, i, &mut scratch);
             worker.meet();
+            self.record(worker, Some(i), all.clone(), &[(Stage::Attention, Kept::F32(&b.heads, c.query_width()))]);
             for t in share.tokens.clone() {
                 let width = model.config.query_width();
                 // SAFETY: `heads` is read in this stage, slot t is this worker's.
@@ -224,35 +234,51 @@ impl Pass<'_, '_, '_> {
             for t in share.tokens.clone() {
                 self.add(stream, t, &b.y);
                 let router = Forms { q8k: false, lanes: true };
-                self.norm(stream, t, &layer.ffn_norm, forms.experts | router, &mut scratch);
-                self.route(stream, t, i, &layer.router, &mut scratch);
+                self.norm(share, t, &layer.ffn_norm, forms.experts | router, &mut scratch);
+                self.route(share, t, i, &layer.router, &mut scratch);
             }
             worker.meet_if(share.together);
             if self.failure.get().is_some() {
                 return;
             }
+            let routed = [
+                (Stage::AttnOut, Kept::F32(&b.y, c.hidden)),
+                (Stage::PostAttnResidual, Kept::F32(&stream.x, c.hidden)),
+                (Stage::FfnNorm, Kept::Norm),
+                (Stage::RouterLogits, Kept::RouterLogits),
+                (Stage::RouterWeights, Kept::F32(&stream.weights, c.experts_used)),
+                (Stage::RouterExperts, Kept::U32(&stream.chosen, c.experts_used)),
+            ];
+            self.record(worker, Some(i), all.clone(), &routed);
             self.experts(share, layer, &mut scratch);
             worker.meet();
+            let (inner, outer) = (c.experts_used * c.expert_ff, c.experts_used * c.hidden);
+            let made = [
+                (Stage::ExpertGate, Kept::F32(&b.gate, inner)),
+                (Stage::ExpertUp, Kept::F32(&b.up, inner)),
+                (Stage::ExpertSwiglu, Kept::F32(&b.inner, inner)),
+                (Stage::ExpertOut, Kept::F32(&b.down, outer)),
+            ];
+            self.record(worker, Some(i), all.clone(), &made);
             for t in share.tokens.clone() {
                 self.sum_experts(stream, t, &mut scratch);
                 self.add(stream, t, &stream.sum);
                 match weights.layers.get(i + 1) {
-                    Some(next) => self.norm(stream, t, &next.attn_norm, forms.attention, &mut scratch),
+                    Some(next) => self.norm(share, t, &next.attn_norm, forms.attention, &mut scratch),
                     None if self.batch.logit_rows.contains(&t) => {
-                        self.norm(stream, t, &weights.output_norm, forms.output, &mut scratch);
+                        self.norm(share, t, &weights.output_norm, forms.output, &mut scratch);
                     }
                     None => {}
                 }
             }
             worker.meet_if(share.together);
-            if worker.index == 0 {
-                self.report(stream, i);
-            }
+            self.record_end(worker, stream, i);
         }
         let slots = &b.slots[self.batch.logit_rows.clone()];
         if !slots.is_empty() {
             let output = &weights.output;
             self.multiply::<A>(worker.share(output.rows, TILE), output, &stream.input, slots, self.logits);
+            self.record_logits(worker, self.logits);
         }
     }
 
@@ -269,6 +295,9 @@ impl Pass<'_, '_, '_> {
         self.multiply::<A>(worker.share(w.k.rows, rows), &w.k, &share.stream.input, slots, &b.k);
         self.multiply::<A>(worker.share(w.v.rows, rows), &w.v, &share.stream.input, slots, &b.v);
         worker.meet_if(!share.by_head);
+        let (q, k) = (Kept::F32(&b.q, c.query_width()), Kept::F32(&b.k, c.kv_width()));
+        let projected = [(Stage::Q, q), (Stage::K, k), (Stage::V, Kept::F32(&b.v, c.kv_width()))];
+        self.record(worker, Some(layer), 0..tokens, &projected);
         let queries = worker.share(tokens * c.heads, queries);
         for item in queries.clone() {
             let (h, t) = (item / tokens, item % tokens);
@@ -287,6 +316,7 @@ impl Pass<'_, '_, '_> {
             }
         }
         worker.meet_if(!share.by_head);
+        self.record(worker, Some(layer), 0..tokens, &[(Stage::QPostRope, q), (Stage::KPostRope, k)]);
         for item in queries {
             let (h, t) = (item / tokens, item % tokens);
             let part = part(t, h, c.heads, c.head_dim);
@@ -316,16 +346,21 @@ impl Pass<'_, '_, '_> {
     }
 
     /// Norms a token's residual stream and makes it an input.
-    fn norm<A: Accumulator>(&self, stream: &Stream, t: usize, w: &[f32], forms: Forms, scratch: &mut Scratch<A>) {
-        let model = self.batch.model;
+    fn norm<A: Accumulator>(&self, share: &Share<'_, '_>, t: usize, w: &[f32], forms: Forms, scratch: &mut Scratch<A>) {
+        let (model, stream) = (self.batch.model, share.stream);
         let hidden = model.config.hidden;
         scratch.vector.resize(hidden, 0.0);
         // SAFETY: token t is this worker's in this stage.
         let x = unsafe { stream.x.read(t * hidden..(t + 1) * hidden) };
         let (eps, out) = (model.config.rms_eps, &mut scratch.vector[..hidden]);
         model.simd.run(Norm { x, w, eps, out, groups: &mut scratch.terms });
-        // SAFETY: slot t is this worker's in this stage.
-        unsafe { stream.input.prepare(model.simd, t, &scratch.vector, forms) };
+        // SAFETY: slot t is this worker's in this stage; of workers that norm the same token, one keeps it.
+        unsafe {
+            stream.input.prepare(model.simd, t, &scratch.vector, forms);
+            if let Some(record) = self.record.as_ref().filter(|_| share.keeps()) {
+                record.keep_norm(t, &scratch.vector);
+            }
+        }
     }
 
     /// Rows `mine` of a matrix with the vectors of `slots`; `out` is [slots, rows].
@@ -354,15 +389,20 @@ impl Pass<'_, '_, '_> {
         unsafe { add(stream.x.write(part.clone()), y.read(part)) };
     }
 
-    fn route<A>(&self, stream: &Stream, t: usize, layer: usize, router: &Router, scratch: &mut Scratch<A>) {
-        let model = self.batch.model;
+    fn route<A>(&self, share: &Share<'_, '_>, t: usize, layer: usize, router: &Router, scratch: &mut Scratch<A>) {
+        let (model, stream) = (self.batch.model, share.stream);
         let used = model.config.experts_used;
         // SAFETY: token t is this worker's in this stage.
         let (x, chosen, weights) = unsafe {
             let part = t * used..(t + 1) * used;
             (stream.input.lanes(t), stream.chosen.write(part.clone()), stream.weights.write(part))
         };
-        match model.simd.run(Route { router, x, used, logits: &mut scratch.logits }) {
+        let routed = model.simd.run(Route { router, x, used, logits: &mut scratch.logits });
+        if let Some(record) = self.record.as_ref().filter(|_| share.keeps()) {
+            // SAFETY: token t is this worker's in this stage; of workers that route the same one, one keeps it.
+            unsafe { record.keep_logits(t, &scratch.logits) };
+        }
+        match routed {
             Ok(routed) => {
                 chosen.copy_from_slice(&routed.experts);
                 weights.copy_from_slice(&routed.weights);
@@ -372,25 +412,6 @@ impl Pass<'_, '_, '_> {
                 // Another worker's failure is as good a report as this one.
                 let _ = self.failure.set(EngineError::NanInRouter { layer, expert: nan.expert, position });
             }
-        }
-    }
-
-    /// Hands a layer's results to the trace, if there is one.
-    fn report(&self, stream: &Stream, layer: usize) {
-        let mut trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(trace) = trace.as_mut() else { return };
-        let (c, tokens) = (&self.batch.model.config, self.batch.tokens.len());
-        // SAFETY: none of these is written before this worker has met the others again.
-        unsafe {
-            trace(LayerTrace {
-                layer,
-                position: self.batch.position,
-                tokens,
-                experts: stream.chosen.read(0..tokens * c.experts_used),
-                weights: stream.weights.read(0..tokens * c.experts_used),
-                moe_ffn_out: stream.sum.read(0..tokens * c.hidden),
-                out: stream.x.read(0..tokens * c.hidden),
-            });
         }
     }
 }

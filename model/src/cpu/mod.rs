@@ -19,6 +19,7 @@ mod experts;
 mod forward;
 mod matrix;
 mod product;
+mod record;
 mod session;
 mod simd;
 mod team;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     engine::{Engine, EngineError, LogitRows, Sequence},
-    trace::Trace,
+    trace::Tap,
 };
 use ptxgen_dsl::{precision::Acc, reference::RopeTable};
 
@@ -56,7 +56,7 @@ impl Engine for CpuSession<'_, '_> {
         &mut self,
         tokens: &[u32],
         rows: LogitRows,
-        mut trace: Option<&mut Trace<'_>>,
+        mut tap: Option<&mut dyn Tap>,
     ) -> Result<&[f32], EngineError> {
         self.sequence.check(tokens)?;
         let vocab = self.vocab();
@@ -74,10 +74,10 @@ impl Engine for CpuSession<'_, '_> {
             let logits = &mut self.logits[at..][..logit_rows.len() * vocab];
             let position = self.sequence.position + first;
             let batch = Batch { model: self.model, tokens, position, logit_rows, cache: &self.cache, rope: &self.rope };
-            let trace = trace.as_deref_mut();
+            let tap = tap.as_mut().map(|tap| &mut **tap as &mut dyn Tap);
             match self.model.policy.acc {
-                Acc::F32 => self.buffers.forward::<f32>(&batch, logits, trace)?,
-                Acc::F64 => self.buffers.forward::<f64>(&batch, logits, trace)?,
+                Acc::F32 => self.buffers.forward::<f32>(&batch, logits, tap)?,
+                Acc::F64 => self.buffers.forward::<f64>(&batch, logits, tap)?,
             }
         }
         self.sequence.position += done;

@@ -78,18 +78,16 @@ pub(super) fn gate_up(gate: TensorType, up: TensorType) -> Option<(&'static str,
 
 /// The kernels of the experts' down projections.
 pub(super) struct Down {
-    /// For one token.
-    pub(super) one: &'static str,
     /// For one token, added to the residual stream.
-    pub(super) one_added: &'static str,
+    pub(super) one: &'static str,
     /// For a pass.
     pub(super) pass: &'static str,
 }
 
 pub(super) fn down(ty: TensorType) -> Option<Down> {
     match ty {
-        TensorType::Q4_K => Some(Down { one: "moe-down", one_added: "moe-down-add", pass: "experts-down" }),
-        TensorType::Q6_K => Some(Down { one: "moe-down-q6k", one_added: "moe-down-add-q6k", pass: "experts-down-q6k" }),
+        TensorType::Q4_K => Some(Down { one: "moe-down-add", pass: "experts-down" }),
+        TensorType::Q6_K => Some(Down { one: "moe-down-add-q6k", pass: "experts-down-q6k" }),
         _ => None,
     }
 }

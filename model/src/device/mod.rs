@@ -24,6 +24,7 @@ mod error;
 mod measure;
 mod passes;
 mod plan;
+mod record;
 mod session;
 mod slot;
 mod stages;

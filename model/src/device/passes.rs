@@ -25,11 +25,11 @@ pub(super) struct Passes<'m> {
 }
 
 impl<'m> Passes<'m> {
-    fn new(model: &'m Model, positions: u32, tokens: u32, traced: bool) -> Result<Self, LoadError> {
+    fn new(model: &'m Model, positions: u32, tokens: u32) -> Result<Self, LoadError> {
         let mut plan = Plan::new(model, positions, tokens);
         plan.embed()?;
         for layer in 0..model.config.blocks {
-            plan.layer_of(layer, traced)?;
+            plan.layer_of(layer)?;
         }
         let body = 0..plan.stages.len();
         plan.head()?;
@@ -63,17 +63,10 @@ impl<'m> Plans<'m> {
             return Err(LoadError::Context { asked: capacity, context });
         }
         let positions = u32::try_from(capacity.max(1)).unwrap_or(u32::MAX);
-        let one = Passes::new(model, positions, 1, false)?;
+        let one = Passes::new(model, positions, 1)?;
         let tokens = pass.min(capacity) as u32;
-        let many =
-            if tokens > 1 && one.plan.batches() { Some(Passes::new(model, positions, tokens, false)?) } else { None };
+        let many = if tokens > 1 && one.plan.batches() { Some(Passes::new(model, positions, tokens)?) } else { None };
         Ok(Self { one, many })
-    }
-
-    /// The one-token pass whose layers also leave the experts' sum by itself.
-    pub(super) fn traced(&self) -> Result<Passes<'m>, LoadError> {
-        let plan = &self.one.plan;
-        Passes::new(plan.model, plan.positions, 1, true)
     }
 
     /// Bytes of a session's buffers, each as large as the most that a stage needs.

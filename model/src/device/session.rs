@@ -4,13 +4,14 @@ use super::{
     DeviceModel, LoadError,
     bind::{Buffers, Kernels},
     passes::{Passes, Plans, RING},
+    record::{Recorded, Tokens},
     slot::Slot,
     stages::STATUS_STRIDE,
 };
 use crate::{
     engine::{Engine, EngineError, LogitRows, Sequence},
     sample::Sampler,
-    trace::{LayerTrace, Trace},
+    trace::{Block, Slice, Stage, Tap},
 };
 use bytemuck::{bytes_of, cast_slice};
 use ptxgen_dsl::{device::pass, reference::RopeTable};
@@ -49,11 +50,10 @@ struct Many {
     heads: Vec<Vec<Call>>,
 }
 
-/// A pass of one token, launch by launch.
+/// The same passes, launch by launch, for a tap.
 struct Traced {
-    body: Vec<Call>,
-    /// For each call, the layer that ends with it.
-    ends: Vec<Option<usize>>,
+    one: Recorded,
+    many: Option<Recorded>,
 }
 
 impl<'m> DeviceSession<'m> {
@@ -140,7 +140,13 @@ impl<'m> DeviceSession<'m> {
 
     /// Runs a pass, as many tokens as one takes; gives how many it was, and
     /// appends their logits as far as they are wanted.
-    fn pass(&mut self, tokens: &[u32], position: usize, rows: LogitRows) -> Result<(usize, Later<u64>), DeviceError> {
+    fn pass(
+        &mut self,
+        tokens: &[u32],
+        position: usize,
+        rows: LogitRows,
+        tap: &mut Option<&mut dyn Tap>,
+    ) -> Result<(usize, Later<u64>), DeviceError> {
         let taken = match &self.many {
             Some(many) if tokens.len() > 1 => many.tokens.min(tokens.len()),
             _ => 1,
@@ -150,14 +156,14 @@ impl<'m> DeviceSession<'m> {
         let last = taken == tokens.len();
         let (head, logits) = match &self.many {
             Some(many) if taken > 1 => {
-                device.replay(&many.body)?;
+                self.body(&many.body, |t| t.many.as_ref(), Tokens { position, count: taken }, tap)?;
                 match rows {
                     LogitRows::All => (&many.head, taken),
                     LogitRows::Last => (&many.heads[taken - 1], usize::from(last)),
                 }
             }
             _ => {
-                device.replay(&self.one.body)?;
+                self.body(&self.one.body, |t| Some(&t.one), Tokens { position, count: 1 }, tap)?;
                 (&self.one.head, usize::from(last || rows == LogitRows::All))
             }
         };
@@ -169,17 +175,47 @@ impl<'m> DeviceSession<'m> {
             let start = self.logits.len();
             self.logits.resize(start + logits * self.sequence.vocab, 0.0);
             read(&self.buffers[&Slot::Logits], &mut self.logits[start..])?;
+            if let Some(tap) = tap {
+                self.give_head(start, Tokens { position: position + taken - logits, count: logits }, &mut **tap)?;
+            }
         }
         Ok((taken, status))
     }
 
-    /// The forward without a trace.
-    fn take(&mut self, tokens: &[u32], rows: LogitRows) -> Result<(), EngineError> {
+    /// The embedding and the layers of a pass: its graph, or launch by launch for a tap.
+    fn body(
+        &self,
+        graph: &Graph,
+        traced: impl FnOnce(&Traced) -> Option<&Recorded>,
+        tokens: Tokens,
+        tap: &mut Option<&mut dyn Tap>,
+    ) -> Result<(), DeviceError> {
+        match (tap, self.traced.as_ref().and_then(traced)) {
+            (Some(tap), Some(traced)) => traced.run(self.device(), &self.model.plan, &self.buffers, tokens, &mut **tap),
+            _ => self.device().replay(graph),
+        }
+    }
+
+    /// Hands over the final norm and the logits, which begin at `start`.
+    fn give_head(&self, start: usize, tokens: Tokens, tap: &mut dyn Tap) -> Result<(), DeviceError> {
+        let Tokens { position, count } = tokens;
+        let mut norm = vec![0f32; count * self.model.plan.config.hidden];
+        read(&self.buffers[&Slot::Normed], &mut norm)?;
+        for (stage, values) in [(Stage::FinalNorm, &norm[..]), (Stage::Logits, &self.logits[start..])] {
+            tap.take(Block { stage, layer: None, position, tokens: count, values: Slice::F32(values) });
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, tokens: &[u32], rows: LogitRows, mut tap: Option<&mut dyn Tap>) -> Result<(), EngineError> {
+        if tap.is_some() && self.traced.is_none() {
+            self.traced = Some(self.bind_traced().map_err(|e| self.failed(&e))?);
+        }
         let start = self.sequence.position;
         let (mut done, mut before) = (0, None);
         while done < tokens.len() {
             let position = start + done;
-            let (taken, status) = self.pass(&tokens[done..], position, rows).map_err(|e| self.failed(&e))?;
+            let (taken, status) = self.pass(&tokens[done..], position, rows, &mut tap).map_err(|e| self.failed(&e))?;
             done += taken;
             // The pass before is looked at while this one runs.
             if let Some((status, position)) = before.replace((status, position)) {
@@ -192,72 +228,14 @@ impl<'m> DeviceSession<'m> {
         Ok(())
     }
 
-    /// One token, launch by launch.
-    fn take_traced(&mut self, token: u32, position: usize, trace: &mut Trace<'_>) -> Result<(), LoadError> {
-        if self.traced.is_none() {
-            self.traced = Some(self.bind_traced()?);
-        }
-        self.set_pass(&[token], position)?;
-        let Some(traced) = &self.traced else { return Ok(()) };
-        let config = &self.model.plan.config;
-        let (mut experts, mut weights) = (vec![0u32; config.experts_used], vec![0f32; config.experts_used]);
-        let (mut sum, mut out) = (vec![0f32; config.hidden], vec![0f32; config.hidden]);
-        for (call, end) in traced.body.iter().zip(&traced.ends) {
-            self.model.device.run(call)?;
-            let Some(layer) = *end else { continue };
-            read(&self.buffers[&Slot::Experts], &mut experts)?;
-            read(&self.buffers[&Slot::ExpertWeights], &mut weights)?;
-            read(&self.buffers[&Slot::Traced], &mut sum)?;
-            read(&self.buffers[&Slot::Stream], &mut out)?;
-            trace(LayerTrace {
-                layer,
-                position,
-                tokens: 1,
-                experts: &experts,
-                weights: &weights,
-                moe_ffn_out: &sum,
-                out: &out,
-            });
-        }
-        Ok(())
-    }
-
     fn bind_traced(&mut self) -> Result<Traced, LoadError> {
-        let traced = self.plans.traced()?;
-        let mut sizes = indexmap::IndexMap::new();
-        traced.plan.sizes(&mut sizes);
-        if let Some(&bytes) = sizes.get(&Slot::Traced) {
-            self.buffers.insert(Slot::Traced, buffer(&self.model.device, Slot::Traced, bytes)?);
-        }
-        let kernels = Kernels::load(&self.model.device, &traced.plan)?;
-        let stages = &traced.plan.stages[traced.body.clone()];
-        let next = |i: usize| stages.get(i + 1).and_then(|s| s.layer);
-        let ends = stages.iter().enumerate().map(|(i, s)| s.layer.filter(|_| next(i) != s.layer)).collect();
-        let body = kernels.bind(&traced.plan, stages, &self.model.weights, &mut self.buffers, (Slot::Stream, 0))?;
-        Ok(Traced { body, ends })
-    }
-
-    fn take_each_traced(&mut self, tokens: &[u32], rows: LogitRows, trace: &mut Trace<'_>) -> Result<(), EngineError> {
-        for (i, &token) in tokens.iter().enumerate() {
-            let position = self.sequence.position + i;
-            self.take_traced(token, position, trace).map_err(|e| self.failed(&e))?;
-            let status = self.status().map_err(|e| self.failed(&e))?;
-            self.check(status, position)?;
-            if rows == LogitRows::All || i + 1 == tokens.len() {
-                self.head_of_one().map_err(|e| self.failed(&e))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends the logits of the token whose pass has run.
-    fn head_of_one(&mut self) -> Result<(), DeviceError> {
-        for call in &self.one.head {
-            self.device().run(call)?;
-        }
-        let start = self.logits.len();
-        self.logits.resize(start + self.sequence.vocab, 0.0);
-        read(&self.buffers[&Slot::Logits], &mut self.logits[start..])
+        let (device, weights) = (&self.model.device, &self.model.weights);
+        let mut recorded = |p: &Passes<'_>| -> Result<Recorded, LoadError> {
+            let (kernels, stages) = (Kernels::load(device, &p.plan)?, &p.plan.stages[p.body.clone()]);
+            let calls = kernels.bind(&p.plan, stages, weights, &mut self.buffers, (Slot::Stream, 0))?;
+            Ok(Recorded::new(&p.plan, p.body.clone(), calls))
+        };
+        Ok(Traced { one: recorded(&self.plans.one)?, many: self.plans.many.as_ref().map(recorded).transpose()? })
     }
 
     /// Starts the next token, number `i`, drawn with a word or the most likely one; gives it and
@@ -304,14 +282,11 @@ impl Engine for DeviceSession<'_> {
         &mut self,
         tokens: &[u32],
         rows: LogitRows,
-        trace: Option<&mut Trace<'_>>,
+        tap: Option<&mut dyn Tap>,
     ) -> Result<&[f32], EngineError> {
         self.sequence.check(tokens)?;
         self.logits.clear();
-        match trace {
-            Some(trace) => self.take_each_traced(tokens, rows, trace)?,
-            None => self.take(tokens, rows)?,
-        }
+        self.take(tokens, rows, tap)?;
         self.sequence.position += tokens.len();
         Ok(&self.logits)
     }

@@ -59,8 +59,6 @@ pub enum Slot {
     InnerQ8K,
     /// What the down projections give, [tokens, used, hidden].
     Products,
-    /// The experts' sum before the residual, for traces.
-    Traced,
     /// Logits, [tokens, vocabulary].
     Logits,
     /// The best logit so far.

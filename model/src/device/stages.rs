@@ -110,10 +110,10 @@ impl Plan<'_> {
     }
 
     /// A layer, from stream to stream.
-    pub(super) fn layer_of(&mut self, layer: usize, traced: bool) -> Result<(), LoadError> {
+    pub(super) fn layer_of(&mut self, layer: usize) -> Result<(), LoadError> {
         self.in_layer(Some(layer));
         self.attention(layer)?;
-        self.experts_of(layer, traced)?;
+        self.experts_of(layer)?;
         self.in_layer(None);
         Ok(())
     }
@@ -185,7 +185,7 @@ impl Plan<'_> {
     }
 
     /// The experts of a layer.
-    fn experts_of(&mut self, layer: usize, traced: bool) -> Result<(), LoadError> {
+    fn experts_of(&mut self, layer: usize) -> Result<(), LoadError> {
         let [gate, down] = [T::FfnGateExps, T::FfnDownExps].map(|role| self.tensor(role).0);
         self.norm(T::FfnNorm, &[gate])?;
         self.route(layer)?;
@@ -199,10 +199,7 @@ impl Plan<'_> {
             Kind::Plain => self.plain_gate_up(layer)?,
         }
         match kinds[1] {
-            Kind::Quantized => self.down(layer, traced),
-            Kind::Plain if traced => {
-                Err(choice::lacking(T::FfnDownExps.name(Some(layer)), down, "Q4_K or Q6_K in a trace"))
-            }
+            Kind::Quantized => self.down(layer),
             Kind::Plain => {
                 self.plain_experts(T::FfnDownExps, Slot::Inner, Slot::Products)?;
                 self.sum_experts()
@@ -239,7 +236,7 @@ impl Plan<'_> {
         self.push(pass, dims, &[&places[..], &LISTS].concat())
     }
 
-    fn down(&mut self, layer: usize, traced: bool) -> Result<(), LoadError> {
+    fn down(&mut self, layer: usize) -> Result<(), LoadError> {
         let c = &self.model.config;
         let (width, dims, used) = (c.expert_ff, self.experts(c.hidden, c.expert_ff), size(c.experts_used));
         let (ty, downs) = self.tensor(T::FfnDownExps);
@@ -258,10 +255,7 @@ impl Plan<'_> {
             self.push(names.pass, dims, &[&places[..], &LISTS, &[("y", Slot::Products.into())]].concat())?;
             return self.sum_experts();
         }
-        if traced {
-            self.push(names.one, dims, &[&places[..], &[IDS, WEIGHTS, ("y", Slot::Traced.into())]].concat())?;
-        }
-        self.push(names.one_added, dims, &[&places[..], &[IDS, WEIGHTS, ("y", Slot::Stream.into())]].concat())
+        self.push(names.one, dims, &[&places[..], &[IDS, WEIGHTS, ("y", Slot::Stream.into())]].concat())
     }
 
     /// The products of the experts, weighted, onto the stream.
