@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use ptxgen_dsl::{
     format::{Q4K, Q6K, TensorType},
     precision::Act,
-    reference::{argmax, attention, gemv, quantize_q8k, rms_norm, route, swiglu, term_q4k_q8k},
+    reference::{
+        argmax, attention, attention_scores, attention_weights, gemv, quantize_q8k, rms_norm, route, swiglu,
+        term_q4k_q8k,
+    },
 };
 
 fn hex(s: &str) -> Vec<u8> {
@@ -78,6 +81,9 @@ fn attention_across_chunks_is_a_softmax() {
     let m = scores.iter().copied().fold(f64::MIN, f64::max);
     let p: Vec<f64> = scores.iter().map(|s| (s - m).exp()).collect();
     let total: f64 = p.iter().sum();
+    for (i, w) in attention_weights(&attention_scores::<f64>(&q, &k)).into_iter().enumerate() {
+        assert!((w - p[i] / total).abs() < 1e-14);
+    }
     let (exact32, exact64) = (attention::<f32>(&q, &k, &v), attention::<f64>(&q, &k, &v));
     for d in 0..8 {
         let o: f64 = (0..n).map(|i| p[i] * f64::from(values[i][d])).sum::<f64>() / total;

@@ -8,6 +8,7 @@ pub mod device;
 mod engine;
 pub mod gguf;
 mod likelihood;
+pub mod plain;
 mod sample;
 mod suggest;
 pub mod synth;

@@ -51,6 +51,9 @@ pub trait Accumulator:
     fn larger(self, other: Self) -> Self;
     /// The contract's exponential in this type.
     fn exp(self) -> Self;
+    /// About `1 / (1 + e^-x)` with `ex2.approx` and `rcp.approx`: the steps of
+    /// [`DeviceExp::sigmoid_approx`](crate::device::DeviceExp::sigmoid_approx).
+    fn logistic_approx(self) -> Self;
 }
 
 impl Accumulator for f32 {
@@ -88,6 +91,10 @@ impl Accumulator for f32 {
     fn exp(self) -> Self {
         exp::exp_f32(self)
     }
+    #[inline(always)]
+    fn logistic_approx(self) -> Self {
+        exp::logistic_approx_f32(self)
+    }
 }
 
 impl Accumulator for f64 {
@@ -124,5 +131,9 @@ impl Accumulator for f64 {
     #[inline(always)]
     fn exp(self) -> Self {
         exp::exp_f64(self)
+    }
+    #[inline(always)]
+    fn logistic_approx(self) -> Self {
+        exp::logistic_approx_f64(self)
     }
 }

@@ -95,6 +95,31 @@ pub fn exp_f32(x: f32) -> f32 {
     if x < UNDERFLOW { 0.0 } else { y }
 }
 
+/// `ex2.approx.f32`, exact to the last bit.
+fn ex2(x: f32) -> f32 {
+    libm::exp2(f64::from(x)) as f32
+}
+
+/// `rcp.approx.f32`, exact to the last bit.
+fn rcp(x: f32) -> f32 {
+    (1.0 / f64::from(x)) as f32
+}
+
+/// The f32 steps of [`DeviceExp::sigmoid_approx`](crate::device::DeviceExp::sigmoid_approx).
+pub(super) fn logistic_approx_f32(x: f32) -> f32 {
+    rcp(ex2(x * -f32_constants::LOG2_E) + 1.0)
+}
+
+/// The f64 steps of [`DeviceExp::sigmoid_approx`](crate::device::DeviceExp::sigmoid_approx).
+pub(super) fn logistic_approx_f64(x: f64) -> f64 {
+    let t = (x * -f64_constants::LOG2_E).clamp(-1000.0, 1000.0);
+    let nf = t.round_ties_even();
+    let e = f64::from(ex2((t - nf) as f32)) * power_f64(nf as i32);
+    let denominator = e + 1.0;
+    let r = f64::from(rcp(denominator as f32));
+    (-denominator).mul_add(r, 1.0).mul_add(r, r)
+}
+
 /// 2^n for n in -1022..=1023, by its bits.
 #[inline(always)]
 fn power_f64(n: i32) -> f64 {

@@ -7,6 +7,7 @@ use crate::{
 };
 
 /// The term of a Q4_K block with Q8_K activations: `fma(d*d_x, S_A, -((dmin*d_x)*S_B))`.
+#[inline(always)]
 pub fn term_q4k_q8k<A: Accumulator>(w: Q4K<'_>, x: &Q8KBlock) -> A {
     let q = w.quants();
     let (mut s_a, mut s_b) = (0i32, 0i32);
@@ -23,6 +24,7 @@ pub fn term_q4k_q8k<A: Accumulator>(w: Q4K<'_>, x: &Q8KBlock) -> A {
 }
 
 /// The term of a Q6_K block with Q8_K activations: `(d*d_x)*S_A`.
+#[inline(always)]
 pub fn term_q6k_q8k<A: Accumulator>(w: Q6K<'_>, x: &Q8KBlock) -> A {
     let q = w.quants();
     let mut s_a = 0i32;
@@ -35,6 +37,7 @@ pub fn term_q6k_q8k<A: Accumulator>(w: Q6K<'_>, x: &Q8KBlock) -> A {
 
 /// The term of 256 weights with f32 activations: 16 chains of 16, then
 /// `Tree(c_0..c_15; 2, 4, 8, 1)`.
+#[inline(always)]
 pub fn term_f32<A: Accumulator>(w: &[A; SUPERBLOCK], x: &[f32; SUPERBLOCK]) -> A {
     let c: [A; 16] = std::array::from_fn(|g| {
         let group = 16 * g..16 * g + 16;
@@ -60,40 +63,61 @@ pub(super) fn rows<A: Accumulator>(act: Act, ty: TensorType, w: &[u8], x: &[f32]
     if !w.len().is_multiple_of(row_bytes) {
         return Err(wrong(format!("whole rows of {row_bytes} bytes")));
     }
-    let x_blocks: Vec<[f32; SUPERBLOCK]> =
-        x.chunks(SUPERBLOCK).map(|c| std::array::from_fn(|i| c.get(i).copied().unwrap_or(0.0))).collect();
-    let q8k: Vec<Q8KBlock> = match act {
-        Act::Q8K if ty.reads_q8k() => x_blocks.iter().map(quantize_q8k).collect(),
-        _ => Vec::new(),
+    let x = Activations::new(act, ty, x);
+    w.chunks_exact(row_bytes).map(|row| row_dot(ty, row, &x)).collect()
+}
+
+/// A vector as the rows of a matrix read it, in blocks of 256; the last one is padded with +0.
+#[derive(Clone, Debug)]
+pub enum Activations {
+    /// As they are; how many there are, and their blocks.
+    F32(usize, Vec<[f32; SUPERBLOCK]>),
+    /// Rounded to Q8_K.
+    Q8K(Vec<Q8KBlock>),
+}
+
+impl Activations {
+    /// What a matrix of type `ty` reads of `x`: only Q4_K and Q6_K read Q8_K, whatever `act` says.
+    pub fn new(act: Act, ty: TensorType, x: &[f32]) -> Self {
+        let blocks = x.chunks(SUPERBLOCK).map(|c| std::array::from_fn(|i| c.get(i).copied().unwrap_or(0.0)));
+        match act {
+            Act::Q8K if ty.reads_q8k() => Self::Q8K(blocks.map(|b| quantize_q8k(&b)).collect()),
+            _ => Self::F32(x.len(), blocks.collect()),
+        }
+    }
+}
+
+/// One row of [`gemv`], in the accumulator's type: the terms of the row's blocks, summed. A row that is
+/// shorter than `x` is taken as far as it goes.
+///
+/// # Errors
+/// If the row of a type without superblocks has not as many weights as `x`.
+#[inline(always)]
+pub fn row_dot<A: Accumulator>(ty: TensorType, row: &[u8], x: &Activations) -> Result<A, DecodeError> {
+    let terms: Vec<A> = match (ty, x) {
+        (TensorType::Q4_K, Activations::F32(_, x)) => {
+            row.as_chunks().0.iter().zip(x).map(|(w, x)| term_f32(&Q4K::new(w).weights(), x)).collect()
+        }
+        (TensorType::Q4_K, Activations::Q8K(x)) => {
+            row.as_chunks().0.iter().zip(x).map(|(w, x)| term_q4k_q8k(Q4K::new(w), x)).collect()
+        }
+        (TensorType::Q6_K, Activations::F32(_, x)) => {
+            row.as_chunks().0.iter().zip(x).map(|(w, x)| term_f32(&Q6K::new(w).weights(), x)).collect()
+        }
+        (TensorType::Q6_K, Activations::Q8K(x)) => {
+            row.as_chunks().0.iter().zip(x).map(|(w, x)| term_q6k_q8k(Q6K::new(w), x)).collect()
+        }
+        (_, Activations::F32(len, x)) => {
+            let mut values = vec![0.0; *len];
+            ty.dequantize(row, &mut values)?;
+            values.resize(x.len() * SUPERBLOCK, 0.0);
+            let blocks = values.as_chunks().0.iter();
+            blocks.zip(x).map(|(w, x)| term_f32(&w.map(A::from_f32), x)).collect()
+        }
+        (_, Activations::Q8K(x)) => {
+            let (elements, expected) = (x.len() * SUPERBLOCK, "f32 activations".into());
+            return Err(DecodeError { ty, elements, expected, found: row.len() });
+        }
     };
-    w.chunks_exact(row_bytes)
-        .map(|row| {
-            let terms: Vec<A> = match ty {
-                TensorType::Q4_K => {
-                    let blocks = row.as_chunks().0.iter().map(Q4K::new);
-                    if q8k.is_empty() {
-                        blocks.zip(&x_blocks).map(|(w, x)| term_f32(&w.weights(), x)).collect()
-                    } else {
-                        blocks.zip(&q8k).map(|(w, x)| term_q4k_q8k(w, x)).collect()
-                    }
-                }
-                TensorType::Q6_K => {
-                    let blocks = row.as_chunks().0.iter().map(Q6K::new);
-                    if q8k.is_empty() {
-                        blocks.zip(&x_blocks).map(|(w, x)| term_f32(&w.weights(), x)).collect()
-                    } else {
-                        blocks.zip(&q8k).map(|(w, x)| term_q6k_q8k(w, x)).collect()
-                    }
-                }
-                _ => {
-                    let mut values = vec![0.0; x.len()];
-                    ty.dequantize(row, &mut values)?;
-                    values.resize(x_blocks.len() * SUPERBLOCK, 0.0);
-                    let blocks = values.as_chunks().0.iter();
-                    blocks.zip(&x_blocks).map(|(w, x)| term_f32(&w.map(A::from_f32), x)).collect()
-                }
-            };
-            Ok(tree(&terms))
-        })
-        .collect()
+    Ok(tree(&terms))
 }

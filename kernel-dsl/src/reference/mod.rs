@@ -15,14 +15,14 @@ mod swiglu;
 mod tree;
 
 pub use accumulator::Accumulator;
-pub use attention::{CHUNK, attention};
-pub use gemv::{gemv, term_f32, term_q4k_q8k, term_q6k_q8k};
+pub use attention::{CHUNK, attention, attention_scores, attention_weights};
+pub use gemv::{Activations, gemv, row_dot, term_f32, term_q4k_q8k, term_q6k_q8k};
 pub use norm::{dot4, rms_norm};
 pub use quantize::quantize_q8k;
 pub use rope::{RopeTable, qk_norm_rope, rope};
-pub use router::{NanInRouter, Routed, route, router_logits};
+pub use router::{NanInRouter, Routed, renormalize, route, router_logits, router_probabilities};
 pub use sample::{Distribution, SAMPLE_LEAST, SAMPLE_ONE, sample};
-pub use swiglu::{experts_sum, residual, swiglu};
+pub use swiglu::{experts_sum, residual, silu, silu_approx, swiglu, swiglu_approx};
 pub use tree::{TreeSum, chain, tree, tree_by};
 
 /// The index of the largest value, ties to the lower index (the contract's "Argmax"). NaN is never

@@ -39,21 +39,35 @@ pub fn router_logits(ty: TensorType, w: &[u8], x: &[f32]) -> Result<Vec<f64>, De
 /// If a logit's distance to the largest is NaN: it is NaN or +inf, or all are -inf.
 #[inline(always)]
 pub fn route(logits: &[f64], k: usize) -> Result<Routed, NanInRouter> {
-    let m = logits.iter().copied().fold(f64::NEG_INFINITY, f64::larger);
-    if let Some(expert) = logits.iter().position(|l| (l - m).is_nan()) {
-        return Err(NanInRouter { expert });
-    }
-    let p: Vec<f64> = logits.iter().map(|&l| Accumulator::exp(l - m)).collect();
-    let total = tree(&p);
-    let p: Vec<f64> = p.iter().map(|&p| p / total).collect();
-
+    let p = router_probabilities(logits)?;
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[b].total_cmp(&p[a]).then(a.cmp(&b)));
     order.truncate(k);
-    let chosen: Vec<f64> = order.iter().map(|&e| p[e]).collect();
+    Ok(renormalize(&p, &order))
+}
+
+/// The softmax over all experts of [`route`], in the type of the logits (f64 under the contract).
+///
+/// # Errors
+/// As [`route`].
+#[inline(always)]
+pub fn router_probabilities<A: Accumulator>(logits: &[A]) -> Result<Vec<A>, NanInRouter> {
+    let m = logits.iter().copied().fold(A::from_f32(f32::NEG_INFINITY), A::larger);
+    if let Some(expert) = logits.iter().position(|&l| (l - m).to_f64().is_nan()) {
+        return Err(NanInRouter { expert });
+    }
+    let p: Vec<A> = logits.iter().map(|&l| (l - m).exp()).collect();
+    let total = tree(&p);
+    Ok(p.iter().map(|&p| p / total).collect())
+}
+
+/// The experts `order` of [`route`], chosen by whatever rule, with their weights.
+#[inline(always)]
+pub fn renormalize<A: Accumulator>(p: &[A], order: &[usize]) -> Routed {
+    let chosen: Vec<A> = order.iter().map(|&e| p[e]).collect();
     let sum = tree(&chosen);
-    Ok(Routed {
+    Routed {
         experts: order.iter().map(|&e| e as u32).collect(),
         weights: chosen.iter().map(|&p| (p / sum).to_f32()).collect(),
-    })
+    }
 }

@@ -2,11 +2,31 @@
 
 use super::{Accumulator, chain};
 
-/// `h = (g / (1 + exp(-g))) * u`, rounded to f32.
+/// `g / (1 + exp(-g))`, kept in the accumulator's type.
+#[inline(always)]
+pub fn silu<A: Accumulator>(gate: f32) -> A {
+    let g = A::from_f32(gate);
+    g / (A::ONE + (-g).exp())
+}
+
+/// [`silu`] as kernels with `math = approx` compute it, with `ex2.approx` and `rcp.approx` exact to
+/// the last bit: what the interpreter gives. Hardware may differ by 2 ulp and 1 ulp in these.
+#[inline(always)]
+pub fn silu_approx<A: Accumulator>(gate: f32) -> A {
+    let g = A::from_f32(gate);
+    g * g.logistic_approx()
+}
+
+/// `h = silu(g) * u`, rounded to f32.
 #[inline(always)]
 pub fn swiglu<A: Accumulator>(gate: f32, up: f32) -> f32 {
-    let g = A::from_f32(gate);
-    ((g / (A::ONE + (-g).exp())) * A::from_f32(up)).to_f32()
+    (silu::<A>(gate) * A::from_f32(up)).to_f32()
+}
+
+/// [`swiglu`] with [`silu_approx`].
+#[inline(always)]
+pub fn swiglu_approx<A: Accumulator>(gate: f32, up: f32) -> f32 {
+    (silu_approx::<A>(gate) * A::from_f32(up)).to_f32()
 }
 
 /// Chain(w_k, y_k) of the chosen experts' outputs at one index, in rank order, rounded to f32.

@@ -4,6 +4,7 @@ use super::Accumulator;
 
 /// Tree(terms) with distances 1, 2, 4, ...: every term is replaced by the sum of itself and the
 /// term at index xor d; missing terms are +0. No terms give +0.
+#[inline(always)]
 pub fn tree<A: Accumulator>(terms: &[A]) -> A {
     let padded = terms.len().next_power_of_two();
     let distances: Vec<usize> = (0..padded.trailing_zeros()).map(|i| 1 << i).collect();
@@ -11,6 +12,7 @@ pub fn tree<A: Accumulator>(terms: &[A]) -> A {
 }
 
 /// Tree(terms; distances): the same with the distances in the order written.
+#[inline(always)]
 pub fn tree_by<A: Accumulator>(terms: &[A], distances: &[usize]) -> A {
     let mut t = terms.to_vec();
     t.resize(terms.len().next_power_of_two(), A::ZERO);

@@ -1,0 +1,64 @@
+//! Whole forwards, stage by stage.
+
+use super::{Choices, PlainError, PlainModel};
+use crate::trace::{Scope, Stage, TraceData, TraceMeta};
+
+/// What a plain forward computes and keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Forward<'a> {
+    /// The tokens, from position 0 on.
+    pub tokens: &'a [u32],
+    /// The first layer that is computed; what goes into it is taken from `start`.
+    pub layer: usize,
+    /// Values of another forward, of which the residual stream into `layer` is needed. None where the
+    /// forward starts at the embedding.
+    pub start: Option<&'a TraceData>,
+    /// The stages to keep.
+    pub keep: fn(Stage) -> bool,
+}
+
+impl<'a> Forward<'a> {
+    /// All of a forward, of which everything is kept.
+    pub fn new(tokens: &'a [u32]) -> Self {
+        Self { tokens, layer: 0, start: None, keep: |_| true }
+    }
+}
+
+impl PlainModel<'_> {
+    /// Runs the model, each stage with its choice. Stages that nothing else reads (`attn_scores`,
+    /// `attn_softmax`, `expert_silu`) are computed only where they are kept.
+    ///
+    /// # Errors
+    /// If there are no tokens or one is outside the vocabulary, `start` lacks what is taken from it, or
+    /// a router logit is NaN.
+    pub fn forward(&self, choices: &Choices, of: Forward<'_>) -> Result<TraceData, PlainError> {
+        let mut data = TraceData {
+            meta: TraceMeta { tokens: Some(of.tokens.to_vec()), ..TraceMeta::default() },
+            positions: (0..of.tokens.len()).collect(),
+            ..TraceData::default()
+        };
+        let stream = self.inputs(Stage::AttnNorm, Some(of.layer))[0];
+        if let Some(tensor) = of.start.and_then(|start| start.get(stream.0, stream.1)) {
+            data.tensors.insert(stream, tensor.clone());
+        }
+        for (stage, layer) in Stage::all_of(self.config().blocks) {
+            let skipped = match stage.scope() {
+                Scope::Before => of.start.is_some(),
+                Scope::Layer => layer < Some(of.layer),
+                Scope::After => false,
+            };
+            let aside = matches!(stage, Stage::AttnScores | Stage::AttnSoftmax | Stage::ExpertSilu);
+            if skipped || aside && !(of.keep)(stage) {
+                continue;
+            }
+            let tensor = self.stage(&choices.at(stage, layer), (stage, layer), of.tokens, &data)?;
+            data.tensors.insert((stage, layer), tensor);
+            if stage == Stage::LayerOut {
+                // The next layer reads this layer's end only.
+                data.tensors.retain(|&(s, l), _| (of.keep)(s) || (s, l) == (stage, layer));
+            }
+        }
+        data.tensors.retain(|&(s, _), _| (of.keep)(s));
+        Ok(data)
+    }
+}
