@@ -126,6 +126,68 @@ fn the_interpreter_gives_the_cpus_bytes() {
 }
 
 #[test]
+fn approximate_math_is_for_devices_with_generated_kernels() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = synthetic(dir.path(), "m.gguf", &[]);
+    let ids = tokens(&[1, 299, 7]);
+    let approx = |device| [&model, "--math", "approx", "--device", device];
+    let exact = logits(ids.path().to_str().unwrap(), &[&model, "--device", "interp"]);
+    let found = logits(ids.path().to_str().unwrap(), &approx("interp"));
+    let values = |bytes: &[u8]| -> Vec<f32> { bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect() };
+    let (exact, found) = (values(&exact), values(&found));
+    assert_ne!(found, exact);
+    assert!(found.iter().zip(&exact).all(|(f, e)| (f - e).abs() <= 1e-5 * e.abs().max(1e-2)));
+
+    let out = runs(&[&[&*model, "--prompt", "ab", "-n", "1"], &approx("interp")[1..]].concat());
+    assert_eq!(out, runs(&[&*model, "--prompt", "ab", "-n", "1", "--device", "interp"]));
+    fails(
+        &[&["perplexity", "--tokens", ids.path().to_str().unwrap()], &approx("cpu")[..]].concat(),
+        1,
+        expect![[r#"
+            error: math=approx is a GPU's instructions, for --device cuda or --device interp; the CPU computes with math=exact
+        "#]],
+    );
+}
+
+/// A text that is given, every policy; nothing of it depends on the machine but the speed.
+#[test]
+fn every_policy_is_measured_against_the_exact_forward() {
+    let args = ["bench", "policies", "--tokens", &data("tiny.tokens-64.i32"), "--device", "cpu", "-n", "8"];
+    let output = ptxgen(&[&args[..], &["--runs", "1", "--json"]].concat());
+    assert_eq!(code(&output), Some(0), "{}", text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let policies = report["policies"].as_array().unwrap();
+    let names: Vec<_> = policies.iter().map(|p| p["policy"].as_str().unwrap()).collect();
+    assert_eq!(names, ["act=f32,acc=f32", "act=f32,acc=f64", "act=q8k,acc=f32", "act=q8k,acc=f64"]);
+    for p in policies {
+        let exact = p["policy"] == "act=f32,acc=f64";
+        assert_eq!(p["against_exact"]["equal"], exact, "{p}");
+        assert!(p["decode_tokens_per_s"].as_f64().unwrap() > 0.0 && p["prefill_tokens_per_s"].as_f64().unwrap() > 0.0);
+    }
+    assert!((policies[1]["perplexity"].as_f64().unwrap() - 4.2356).abs() < 1e-4);
+    // What the seeds of this project disagreed in: the activations' format explains it, the accumulator does not.
+    let differing = |parts: &[&str]| {
+        let pairs = report["pairs"].as_array().unwrap().iter();
+        let pairs = pairs.filter(|p| p["parts"] == serde_json::json!(parts));
+        pairs.map(|p| p["difference"]["relative"].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    let (activations, accumulator) = (differing(&["act"]), differing(&["acc"]));
+    assert!(activations.len() == 2 && activations.iter().all(|r| (0.02..0.1).contains(r)), "{activations:?}");
+    assert!(accumulator.len() == 2 && accumulator[0] < 1e-5, "{accumulator:?}");
+
+    let output = ptxgen(&[&args[..], &["--runs", "0"]].concat());
+    let out = text(&output.stdout);
+    assert!(out.contains("| act=f32,acc=f64 | 4.2356 | same bits | | | 0 | 0 | - | - |"), "{out}");
+    fails(
+        &[&args[..], &["--act", "q8k"]].concat(),
+        2,
+        expect![[r#"
+            error: bench policies measures every policy: leave out --act, --acc and --math
+        "#]],
+    );
+}
+
+#[test]
 fn sampling_follows_its_seed() {
     let draw = |seed| runs(&["--device", "cpu", "-n", "12", "--temp", "1.5", "--top-k", "40", "--seed", seed]);
     assert_eq!(draw("1"), draw("1"));

@@ -9,6 +9,7 @@ mod engine;
 pub mod gguf;
 mod likelihood;
 pub mod plain;
+pub mod policies;
 mod sample;
 mod suggest;
 pub mod synth;

@@ -4,9 +4,9 @@ mod common;
 
 use common::{
     bits,
-    device::{same_as_the_cpu, some_tokens, synth},
+    device::{fed, same_as_the_cpu, some_tokens, synth},
 };
-use ptxgen_dsl::precision::{Acc, Act, Policy};
+use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
 use ptxgen_model::{
     Engine, EngineError, LogitRows, bundled,
     cpu::{CpuModel, CpuOptions, KvType},
@@ -48,6 +48,29 @@ fn passes_of_every_size_and_greedy_tokens_are_the_cpus() {
     for (i, policy) in Policy::EXACT.into_iter().enumerate() {
         let kv = [KvType::F16, KvType::F32][i % 2];
         same_as_the_cpu(&Device::interp(), &gguf, options(policy, kv, [4, 3, 1, 7][i]), &some_tokens(7, 300), 3);
+    }
+}
+
+/// Approximate SwiGLU is another function, close to the exact one, and still the same in every pass.
+#[test]
+fn approximate_math_is_close_and_does_not_depend_on_the_pass() {
+    let (gguf, tokens) = (small(), some_tokens(7, 300));
+    for exact in Policy::EXACT {
+        let logits = |policy, lengths: &[usize]| {
+            let model =
+                DeviceModel::load(&Device::interp(), &gguf, options(policy, KvType::F32, 4), 8, &mut |_| ()).unwrap();
+            fed(&mut model.new_session(8).unwrap(), &tokens, lengths)
+        };
+        let approx = Policy { math: Math::Approx, ..exact };
+        let (expected, found) = (logits(exact, &[]), logits(approx, &[]));
+        // Rounding to 8 bits swallows nearly all of the difference, and here sometimes all of it.
+        assert!(found != expected || exact.act == Act::Q8K, "{approx}: the exact bits");
+        assert!(logits(approx, &[1, 1, 3]) == found, "{approx}: depends on the pass");
+        let values = |bits: &[u32]| bits.iter().map(|b| f64::from(f32::from_bits(*b))).collect::<Vec<_>>();
+        let error = common::relative_error(values(&found), values(&expected));
+        println!("{approx}: {error:.2e} from exact");
+        // What it does not swallow it makes a step of.
+        assert!(error <= if exact.act == Act::Q8K { 0.02 } else { 2e-6 }, "{approx}: {error:.2e}");
     }
 }
 

@@ -72,7 +72,9 @@ pub enum LoadError {
         best: SimdLevel,
     },
     /// `math = approx` names GPU instructions.
-    #[error("math=approx is for GPU kernels only; the CPU computes with math=exact")]
+    #[error(
+        "math=approx is a GPU's instructions, for --device cuda or --device interp; the CPU computes with math=exact"
+    )]
     Approximate,
     /// The threads could not be started.
     #[error("cannot start {threads} threads: {reason}")]

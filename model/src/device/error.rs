@@ -13,9 +13,6 @@ pub enum LoadError {
     /// A tensor cannot be read.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// `math = approx` has no forward.
-    #[error("math=approx is for single kernels; a whole model computes with math=exact")]
-    Approximate,
     /// A session longer than the model's context.
     #[error("{asked} positions are more than the model's context of {context}")]
     Context {

@@ -44,7 +44,7 @@ use bind::Buffers;
 use passes::Plans;
 use plan::Model;
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::precision::{Math, Policy};
+use ptxgen_dsl::precision::Policy;
 use ptxgen_runtime::{Buffer, Device};
 use slot::Slot;
 use std::fmt;
@@ -52,7 +52,8 @@ use std::fmt;
 /// How a model runs on a device. Only the policy and the cache's type change results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceOptions {
-    /// Activation format and accumulator.
+    /// Activation format, accumulator, and whether SwiGLU is computed exactly or by approximate
+    /// instructions (`math`; the rest of a forward is exact either way).
     pub policy: Policy,
     /// Type of the KV cache.
     pub kv: KvType,
@@ -110,9 +111,6 @@ impl DeviceModel {
 
     /// What is to be done, and the bytes that it takes.
     fn plan(gguf: &Gguf, options: DeviceOptions, target: Target, capacity: usize) -> Result<(Model, u64), LoadError> {
-        if options.policy.math != Math::Exact {
-            return Err(LoadError::Approximate);
-        }
         let config = Qwen3MoeConfig::from_gguf(gguf)?;
         let types = config.tensors().map(|(role, layer)| Ok(((role, layer), gguf.tensor(&role.name(layer))?.ty)));
         let types = types.collect::<Result<_, LoadError>>()?;

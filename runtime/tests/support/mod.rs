@@ -1,4 +1,7 @@
 //! Running catalogue kernels on any device.
+#![allow(dead_code)] // each test file uses its part
+
+pub mod swiglu_errors;
 
 use ptxgen_builder::build::ArgInfo;
 use ptxgen_dsl::catalogue::{Access, Built};

@@ -1,8 +1,9 @@
-//! `ptxgen bench`: what kernels and models take on a GPU.
+//! `ptxgen bench`: what kernels and models take on a GPU, and what policies cost and buy.
 
 mod kernels;
 mod measure;
 mod model;
+mod policies;
 mod stream;
 mod work;
 
@@ -10,7 +11,7 @@ use super::{Outcome, Usage};
 use clap::Subcommand;
 use ptxgen_runtime::{Device, DeviceError};
 
-/// Measure kernels, or a whole model, on a GPU
+/// Measure kernels, or a whole model, on a GPU; or every policy on any device
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -22,6 +23,7 @@ enum What {
     Kernels(kernels::Args),
     Decode(model::Decode),
     Prefill(model::Prefill),
+    Policies(policies::Args),
 }
 
 /// Runs the command.
@@ -30,6 +32,7 @@ pub fn run(args: &Args) -> Outcome {
         What::Kernels(args) => kernels::run(args),
         What::Decode(args) => model::decode(args),
         What::Prefill(args) => model::prefill(args),
+        What::Policies(args) => policies::run(args),
     }
 }
 

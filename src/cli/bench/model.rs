@@ -4,7 +4,7 @@ use super::measure::rate;
 use super::{gpu, stream};
 use crate::cli::{Outcome, Status, output};
 use anyhow::Context;
-use ptxgen_dsl::precision::{Acc, Act, Policy};
+use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
 use ptxgen_model::cpu::KvType;
 use ptxgen_model::device::{DeviceModel, DeviceOptions, DeviceSession};
 use ptxgen_model::{Engine, LogitRows, Sampler, Sampling};
@@ -25,6 +25,9 @@ struct Common {
     /// Accumulator: f32 or f64
     #[arg(long, default_value_t)]
     acc: Acc,
+    /// SwiGLU's exponential and reciprocal: exact or approx
+    #[arg(long, default_value_t)]
+    math: Math,
     /// Type of the KV cache: f32 or f16
     #[arg(long, default_value_t)]
     kv: KvType,
@@ -181,7 +184,7 @@ fn measured(
     let info = driver.gpus.get(args.gpu).context("the GPU is gone")?;
     let stream_gb_per_s = stream::bandwidth(&device, info.multiprocessors)?;
 
-    let policy = Policy::new(args.act, args.acc);
+    let policy = Policy { act: args.act, acc: args.acc, math: args.math };
     let before = device.memory()?.free;
     let start = Instant::now();
     let options = DeviceOptions { policy, kv: args.kv, pass };

@@ -1,0 +1,178 @@
+//! What a policy costs and buys: forwards over one text, held against each other.
+
+use crate::{
+    engine::{Engine, EngineError, LogitRows},
+    likelihood::negative_log_likelihood,
+    trace::{Block, Slice, Stage},
+};
+use serde::Serialize;
+
+/// Tokens of one call of the forward.
+const BATCH: usize = 64;
+
+/// A forward over a text: every position's logits and choices of experts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// Size of the vocabulary.
+    vocab: usize,
+    /// [positions, vocab].
+    logits: Vec<f32>,
+    /// By layer, position after position, the ids of the chosen experts in ascending order.
+    experts: Vec<Vec<Vec<u32>>>,
+}
+
+impl Reading {
+    /// Takes a text from the start of a session on.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn new(engine: &mut dyn Engine, tokens: &[u32]) -> Result<Self, EngineError> {
+        engine.rewind(0);
+        let mut reading = Self { vocab: engine.vocab(), logits: Vec::new(), experts: Vec::new() };
+        for batch in tokens.chunks(BATCH) {
+            let mut experts = std::mem::take(&mut reading.experts);
+            let mut tap = |block: Block<'_>| {
+                let (Stage::RouterExperts, Some(layer), Slice::U32(ids)) = (block.stage, block.layer, block.values)
+                else {
+                    return;
+                };
+                experts.resize_with(experts.len().max(layer + 1), Vec::new);
+                experts[layer].extend(ids.chunks_exact(ids.len() / block.tokens).map(sorted));
+            };
+            reading.logits.extend_from_slice(engine.forward_traced(batch, LogitRows::All, Some(&mut tap))?);
+            reading.experts = experts;
+        }
+        Ok(reading)
+    }
+
+    /// exp of the mean negative log-likelihood of each token after the first.
+    ///
+    /// # Panics
+    /// If `tokens` are fewer than 2, or not those of the reading.
+    pub fn perplexity(&self, tokens: &[u32]) -> f64 {
+        let rows = self.rows().zip(&tokens[1..]);
+        let total: f64 = rows.map(|(row, &next)| negative_log_likelihood(row, next)).sum();
+        (total / (tokens.len() - 1) as f64).exp()
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.logits.chunks_exact(self.vocab)
+    }
+
+    /// How far this reading is from another of the same text and model.
+    pub fn against(&self, reference: &Self) -> Agreement {
+        let mut all = Products::default();
+        let (mut least_cosine, mut other_tokens, mut positions) = (1.0f64, 0, 0);
+        for (row, expected) in self.rows().zip(reference.rows()) {
+            let products = Products::of(row, expected);
+            least_cosine = least_cosine.min(products.cosine());
+            all.add(products);
+            other_tokens += usize::from(most_likely(row) != most_likely(expected));
+            positions += 1;
+        }
+        let sets = || self.experts.iter().flatten().zip(reference.experts.iter().flatten());
+        Agreement {
+            positions,
+            equal: self == reference,
+            cosine: all.cosine(),
+            least_cosine,
+            relative: all.relative(),
+            other_tokens,
+            expert_sets: sets().count(),
+            other_expert_sets: sets().filter(|(a, b)| a != b).count(),
+        }
+    }
+}
+
+fn sorted(ids: &[u32]) -> Vec<u32> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids
+}
+
+/// The place of the largest logit, the first of equals.
+fn most_likely(row: &[f32]) -> usize {
+    (0..row.len()).reduce(|best, i| if row[i] > row[best] { i } else { best }).unwrap_or(0)
+}
+
+/// How one reading differs from another.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Agreement {
+    /// Positions compared.
+    pub positions: usize,
+    /// Whether all logits have the same bits and all experts are the same.
+    pub equal: bool,
+    /// Cosine of the angle between all logits of the two.
+    pub cosine: f64,
+    /// The least cosine of a position's logits.
+    pub least_cosine: f64,
+    /// Norm of the logits' difference over the reference's norm.
+    pub relative: f64,
+    /// Positions at which another token is the most likely.
+    pub other_tokens: usize,
+    /// Sets of experts compared: one a position and layer.
+    pub expert_sets: usize,
+    /// Sets that are not the same.
+    pub other_expert_sets: usize,
+}
+
+/// Sums over pairs of values, in f64.
+#[derive(Clone, Copy, Default)]
+struct Products {
+    left: f64,
+    right: f64,
+    both: f64,
+    difference: f64,
+}
+
+impl Products {
+    fn of(left: &[f32], right: &[f32]) -> Self {
+        left.iter().zip(right).fold(Self::default(), |mut sums, (&l, &r)| {
+            let (l, r) = (f64::from(l), f64::from(r));
+            sums.add(Self { left: l * l, right: r * r, both: l * r, difference: (l - r) * (l - r) });
+            sums
+        })
+    }
+
+    fn add(&mut self, other: Self) {
+        self.left += other.left;
+        self.right += other.right;
+        self.both += other.both;
+        self.difference += other.difference;
+    }
+
+    fn cosine(self) -> f64 {
+        if self.difference == 0.0 { 1.0 } else { self.both / (self.left * self.right).sqrt() }
+    }
+
+    fn relative(self) -> f64 {
+        if self.difference == 0.0 { 0.0 } else { (self.difference / self.right).sqrt() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_counted() {
+        let reading = |logits: &[f32], experts: [u32; 2]| Reading {
+            vocab: 2,
+            logits: logits.to_vec(),
+            experts: vec![vec![vec![0, 1], sorted(&experts)]],
+        };
+        let reference = reading(&[3.0, 4.0, 1.0, 0.0], [5, 2]);
+        let same = reference.against(&reference);
+        assert!(same.equal && (same.cosine, same.relative) == (1.0, 0.0));
+        assert_eq!((same.positions, same.expert_sets, same.other_expert_sets), (2, 2, 0));
+        let other = reading(&[3.0, 4.0, 0.0, 1.0], [2, 7]).against(&reference);
+        assert!(!other.equal);
+        assert_eq!((other.least_cosine, other.cosine), (0.0, 25.0 / 26.0));
+        assert_eq!(other.relative, (2.0f64 / 26.0).sqrt());
+        assert_eq!((other.other_tokens, other.other_expert_sets), (1, 1));
+        // Order among the chosen is not a difference.
+        assert!(reading(&[3.0, 4.0, 1.0, 0.0], [2, 5]).against(&reference).equal);
+        let flat = reading(&[0.0; 4], [2, 5]);
+        assert!((flat.perplexity(&[0, 1]) - 2.0).abs() < 1e-12);
+    }
+}
