@@ -8,12 +8,16 @@ use common::{
 };
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    Engine, LogitRows,
+    Engine, EngineError, LogitRows, Sequence,
     cpu::{CpuModel, CpuOptions, KvType},
     device::{DeviceModel, DeviceOptions},
     gguf::Gguf,
+    plain::PlainModel,
     synth::Mix,
-    trace::{Block, Slice, Stage},
+    trace::{
+        Block, Collect, Fault, Recorder, Selection, Slice, Stage, Tap, TraceData, TraceFile, TraceMeta, TraceWriter,
+        Values,
+    },
 };
 use ptxgen_runtime::Device;
 use std::collections::BTreeMap;
@@ -145,4 +149,244 @@ fn products_of_their_own_and_plain_types_are_read_too() {
     for stage in [Stage::Q, Stage::K, Stage::V, Stage::ExpertGate, Stage::ExpertUp, Stage::ExpertOut] {
         assert!(blocks.contains_key(&(stage, Some(0), 2)), "{stage} was not read");
     }
+}
+
+/// A whole trace of a session's run on `tokens`, of what is selected.
+fn record(
+    session: &mut dyn Engine,
+    gguf: &Gguf,
+    kv: KvType,
+    tokens: &[u32],
+    selection: &Selection,
+) -> (TraceData, Vec<Stage>, Vec<Fault>) {
+    let model = PlainModel::new(gguf).unwrap();
+    let selected = selection.of(model.config(), tokens.len()).unwrap();
+    let mut recorder = Recorder::new(&model, kv, tokens, &selected);
+    let mut collect = Collect::new(model.config(), &selected, tokens.len());
+    session.rewind(0);
+    // Not at a batch's end.
+    recorder.advance(session, tokens.len() / 2, &mut collect).unwrap();
+    recorder.advance(session, tokens.len(), &mut collect).unwrap();
+    (collect.finish(), recorder.derived(), recorder.faults())
+}
+
+fn tensor_bits(data: &TraceData, at: (Stage, Option<usize>)) -> Vec<u64> {
+    match &data.tensors[&at].values {
+        Values::F32(v) => as_bits(Slice::F32(v)),
+        Values::F64(v) => as_bits(Slice::F64(v)),
+        Values::U32(v) => as_bits(Slice::U32(v)),
+    }
+}
+
+#[test]
+fn a_whole_trace_is_the_same_from_the_cpu_and_the_interpreter() {
+    let (gguf, tokens) = (small(), some_tokens(6, 300));
+    for (i, policy) in Policy::EXACT.into_iter().enumerate() {
+        let kv = [KvType::F16, KvType::F32][i % 2];
+        let all = Selection::default();
+        let cpu = CpuModel::load(&gguf, CpuOptions { policy, kv, ..CpuOptions::default() }).unwrap();
+        let (on_cpu, derived, faults) = record(&mut cpu.new_session(6).unwrap(), &gguf, kv, &tokens, &all);
+        assert_eq!(derived, [Stage::AttnScores, Stage::AttnSoftmax, Stage::ExpertSilu]);
+        assert_eq!(faults, []);
+        assert!(on_cpu.tensors.keys().copied().eq(Stage::all_of(2)));
+
+        let options = DeviceOptions { policy, kv, pass: [1, 3, 1, 3][i] };
+        let model = DeviceModel::load(&Device::interp(), &gguf, options, 6, &mut |_| ()).unwrap();
+        let (on_device, derived, faults) = record(&mut model.new_session(6).unwrap(), &gguf, kv, &tokens, &all);
+        assert!(derived.contains(&Stage::ExpertGate) && derived.contains(&Stage::AttnOut));
+        assert_eq!(faults, [], "{policy}");
+        for at in on_cpu.tensors.keys() {
+            assert!(tensor_bits(&on_cpu, *at) == tensor_bits(&on_device, *at), "{policy}: {at:?} differs");
+        }
+        // Weights of attention sum to one, and keys behind the position have none.
+        let softmax = &on_cpu.tensors[&(Stage::AttnSoftmax, Some(1))];
+        assert_eq!(softmax.shape, [6, 4, 6]);
+        let Values::F32(values) = &softmax.values else { panic!("{:?}", softmax.shape) };
+        for (i, keys) in values.chunks_exact(6).enumerate() {
+            assert!((keys.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+            assert!(keys[i / 4 + 1..].iter().all(|&w| w == 0.0));
+        }
+        // Any part of it is the same values.
+        let part = Selection {
+            stages: "attn_softmax,expert_out,k_post_rope,logits".parse().unwrap(),
+            layers: "1".parse().unwrap(),
+            positions: "1,2,4".parse().unwrap(),
+        };
+        let (some, ..) = record(&mut model.new_session(6).unwrap(), &gguf, kv, &tokens, &part);
+        assert_eq!(some.tensors.len(), 4);
+        for (at, tensor) in &some.tensors {
+            let (width, whole) = (tensor.width(), tensor_bits(&on_cpu, *at));
+            let expected: Vec<u64> =
+                [1, 2, 4].iter().flat_map(|&p| &whole[p * width..(p + 1) * width]).copied().collect();
+            assert!(tensor_bits(&some, *at) == expected, "{policy}: {at:?} at some positions");
+        }
+    }
+}
+
+/// A device that hands over one value wrongly.
+struct Broken<'s>(&'s mut dyn Engine, Stage);
+
+impl Engine for Broken<'_> {
+    fn sequence(&self) -> &Sequence {
+        self.0.sequence()
+    }
+    fn sequence_mut(&mut self) -> &mut Sequence {
+        self.0.sequence_mut()
+    }
+    fn device(&self) -> String {
+        self.0.device()
+    }
+    fn forward_traced(
+        &mut self,
+        tokens: &[u32],
+        rows: LogitRows,
+        tap: Option<&mut dyn Tap>,
+    ) -> Result<&[f32], EngineError> {
+        let tap = tap.expect("this test traces");
+        let mut bent = |block: Block<'_>| match block.values {
+            Slice::F32(values) if (block.stage, block.layer) == (self.1, Some(1)) => {
+                let mut values = values.to_vec();
+                let second = values.len() / block.tokens + 3;
+                values[second] += 1.0;
+                tap.take(Block { values: Slice::F32(&values), ..block });
+            }
+            _ => tap.take(block),
+        };
+        self.0.forward_traced(tokens, rows, Some(&mut bent))
+    }
+}
+
+#[test]
+fn a_device_whose_fused_kernel_is_wrong_is_found_out() {
+    let (gguf, tokens) = (small(), some_tokens(6, 300));
+    let model = CpuModel::load(&gguf, CpuOptions::default()).unwrap();
+    for (stage, position, index) in [(Stage::Attention, 1, 3), (Stage::ExpertSwiglu, 1, 3)] {
+        let mut session = model.new_session(6).unwrap();
+        let (_, _, faults) =
+            record(&mut Broken(&mut session, stage), &gguf, KvType::F32, &tokens, &Selection::default());
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        let fault = &faults[0];
+        assert_eq!((fault.stage, fault.layer, fault.position, fault.index), (stage, Some(1), position, index));
+        // Once in each of the two batches.
+        assert_eq!(fault.differing, 2);
+        assert_ne!(fault.recorded, fault.expected);
+        assert!(fault.to_string().starts_with(&format!("layer 1: {stage} at position 1, value 3, is ")));
+    }
+}
+
+#[test]
+fn files_hold_what_was_traced() {
+    let (gguf, tokens) = (small(), some_tokens(6, 300));
+    let policy = Policy::EXACT[2];
+    let cpu = CpuModel::load(&gguf, CpuOptions { policy, ..CpuOptions::default() }).unwrap();
+    for positions in ["all", "last", "0,3,4"] {
+        let selection = Selection { positions: positions.parse().unwrap(), ..Selection::default() };
+        let (data, ..) = record(&mut cpu.new_session(6).unwrap(), &gguf, KvType::F32, &tokens, &selection);
+        let plain = PlainModel::new(&gguf).unwrap();
+        let selected = selection.of(plain.config(), 6).unwrap();
+        let meta = TraceMeta {
+            model: Some("a \"name\"".into()),
+            model_sha256: Some(gguf.sha256()),
+            policy: Some(policy),
+            kv: Some(KvType::F32),
+            device: Some("cpu".into()),
+            version: Some("0".into()),
+            tokens: Some(tokens.clone()),
+            ..TraceMeta::default()
+        };
+        let write = || {
+            let file = std::io::Cursor::new(Vec::new());
+            let mut writer = TraceWriter::new(file, plain.config(), &selected, meta.clone(), 1 << 20).unwrap();
+            let bytes = writer.bytes();
+            let mut recorder = Recorder::new(&plain, KvType::F32, &tokens, &selected);
+            recorder.advance(&mut cpu.new_session(6).unwrap(), 6, &mut writer).unwrap();
+            let fault = Fault {
+                stage: Stage::Q,
+                layer: None,
+                position: 1,
+                index: 2,
+                recorded: f64::NAN,
+                expected: 0.1,
+                differing: 3,
+            };
+            let written = writer.finish(recorder.derived(), vec![fault]).unwrap().into_inner();
+            assert_eq!(written.len() as u64, bytes);
+            written
+        };
+        let bytes = write();
+        assert!(bytes == write(), "a trace's bytes depend on nothing but what was run");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trace.safetensors");
+        std::fs::write(&path, &bytes).unwrap();
+        let file = TraceFile::open(&path).unwrap();
+        let read = file.data().unwrap();
+        assert_eq!(read.positions, selected.positions);
+        assert!(read.tensors == data.tensors, "{positions}");
+        assert_eq!(read.meta.faults.len(), 1);
+        assert!(read.meta.faults[0].recorded.is_nan() && read.meta.faults[0].expected == 0.1);
+        assert_eq!(read.meta.derived, [Stage::AttnScores, Stage::AttnSoftmax, Stage::ExpertSilu]);
+        assert_eq!(TraceMeta { derived: vec![], faults: vec![], ..read.meta }, meta);
+        // The library that others read it with takes it too.
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(tensors.tensor("layers.01.attn_norm").unwrap().shape(), [selected.positions.len(), 256]);
+    }
+    let plain = PlainModel::new(&gguf).unwrap();
+    let selected = Selection::default().of(plain.config(), 6).unwrap();
+    let meta = TraceMeta { tokens: Some(tokens), ..TraceMeta::default() };
+    let writer = TraceWriter::new(std::io::Cursor::new(Vec::new()), plain.config(), &selected, meta, 1000);
+    let error = writer.err().unwrap().to_string();
+    assert!(error.contains("more than the 1000 allowed: choose fewer stages"), "{error}");
+}
+
+#[test]
+fn files_that_are_no_traces_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    let refused = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let error = TraceFile::open(&path).err().expect("it is refused").to_string();
+        assert!(error.starts_with(&path.display().to_string()), "{error}");
+        error
+    };
+    let file = |header: &str, data: usize| {
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat()
+    };
+    assert!(refused(b"GGUF").contains("is no safetensors file"));
+    assert!(refused(&[0xff; 64]).contains("is no safetensors file"));
+    assert!(refused(&[]).contains("is no safetensors file"));
+    let other = r#"{"x.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    assert!(refused(&file(other, 4)).contains("has no tensor with a stage's name"));
+    let short = r#"{"logits":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+    assert!(refused(&file(short, 4)).contains("is no safetensors file"));
+    let uneven = r#"{"logits":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},
+        "embedding":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]}}"#;
+    assert!(refused(&file(uneven, 16)).contains("positions are expected first"));
+    let scalar = r#"{"logits":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}"#;
+    assert!(refused(&file(scalar, 4)).contains("positions are expected first"));
+    let twice = r#"{"l1.q":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},
+        "layers.1.q":{"dtype":"F32","shape":[1,1],"data_offsets":[4,8]}}"#;
+    assert!(refused(&file(twice, 8)).contains("two tensors for layers.01.q"));
+    let negative = r#"{"logits":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},
+        "tokens":{"dtype":"I32","shape":[1],"data_offsets":[4,8]}}"#;
+    let mut bytes = file(negative, 8);
+    bytes.iter_mut().rev().take(4).for_each(|b| *b = 0xff);
+    assert!(refused(&bytes).contains("tokens has -1"));
+    let ty = r#"{"logits":{"dtype":"I8","shape":[1,4],"data_offsets":[0,4]}}"#;
+    std::fs::write(&path, file(ty, 4)).unwrap();
+    let error = TraceFile::open(&path).unwrap().data().unwrap_err().to_string();
+    assert!(error.contains("logits is I8; expected F32"), "{error}");
+}
+
+#[test]
+fn the_oracles_file_is_understood() {
+    let file = TraceFile::open(common::data("tiny-64.f64.safetensors")).unwrap();
+    assert_eq!(file.positions().len(), 64);
+    assert_eq!(file.meta().tokens.as_ref().unwrap()[..], common::tokens("tiny.tokens-64.i32"));
+    assert_eq!(file.unknown(), [""; 0]);
+    let last = file.rows(63..64).unwrap();
+    assert_eq!(last.positions, [63]);
+    assert_eq!(last.tensors.len(), 6 * 4 + 1);
+    assert_eq!(last.get(Stage::RouterExperts, Some(5)).unwrap().shape, [1, 4]);
+    assert_eq!(last.get(Stage::MoeFfnOut, Some(5)).unwrap().width(), 256);
+    assert_eq!(last.get(Stage::Logits, None).unwrap().values.len(), 4096);
 }

@@ -36,6 +36,7 @@ pub use value::{Array, Strings, Value};
 pub use writer::{GgufFile, GgufWriter};
 
 use parse::Header;
+use sha2::Digest;
 use std::{fs::File, path::Path, sync::Arc};
 use storage::Storage;
 use tensor::TensorInfo;
@@ -112,6 +113,11 @@ impl Gguf {
     /// The file's size in bytes.
     pub fn file_bytes(&self) -> usize {
         self.storage.bytes().len()
+    }
+
+    /// SHA-256 of the file, in hexadecimal. Reads all of it.
+    pub fn sha256(&self) -> String {
+        format!("{:x}", sha2::Sha256::digest(self.storage.bytes()))
     }
 
     /// Byte offset of the first tensor's place.

@@ -134,8 +134,8 @@ impl<'g> PlainModel<'g> {
         }
     }
 
-    /// Computes a stage for all `tokens` from the values of the stages before it, which have all
-    /// positions from 0 on.
+    /// Computes a stage for `tokens`, which begin at the first position of `before`, from the values of
+    /// the stages before it. Keys and values that are attended to have all positions from 0 on.
     ///
     /// # Errors
     /// If a value that it needs is missing or has another model's shape, or a router logit is NaN.
@@ -147,18 +147,19 @@ impl<'g> PlainModel<'g> {
         before: &TraceData,
     ) -> Result<Tensor, PlainError> {
         let c = &self.config;
-        let from = Recorded { model: self, stage: (stage, layer), tokens: tokens.len(), before };
+        let first = before.positions.first().copied().unwrap_or(0);
+        let from = Recorded { model: self, stage: (stage, layer), tokens: tokens.len(), first, before };
         let x = |i: usize| from.floats(i);
         let norm = |role| Ok::<_, PlainError>(rms_norm(choice.acc, &x(0)?, &self.norm(role, layer)?, c.rms_eps));
         let rope = |role, heads| {
-            let table = RopeTable::new(c.head_dim, f64::from(c.rope_base), tokens.len());
+            let table = RopeTable::new(c.head_dim, f64::from(c.rope_base), first + tokens.len());
             let w = self.norm(role, layer)?;
-            Ok::<_, PlainError>(qk_norm_rope(choice, &x(0)?, heads, &w, c.rms_eps, (&table, 0)))
+            Ok::<_, PlainError>(qk_norm_rope(choice, &x(0)?, heads, &w, c.rms_eps, (&table, first)))
         };
         let matrix = || Ok::<_, PlainError>(self.tensor(self.matrix(stage).expect("a product's stage"), layer)?);
         let values = match stage {
             Stage::Embedding => {
-                check_tokens(tokens, 0, tokens.len(), c.vocab)?;
+                check_tokens(tokens, first, first + tokens.len(), c.vocab)?;
                 embedding(&self.tensor(TensorRole::TokenEmbd, None)?, tokens)
             }
             Stage::AttnNorm => norm(TensorRole::AttnNorm)?,
@@ -167,22 +168,22 @@ impl<'g> PlainModel<'g> {
             Stage::Q | Stage::K | Stage::V | Stage::AttnOut | Stage::Logits => product(choice, &matrix()?, &x(0)?),
             Stage::QPostRope => rope(TensorRole::AttnQNorm, c.heads)?,
             Stage::KPostRope => rope(TensorRole::AttnKNorm, c.kv_heads)?,
-            Stage::AttnScores => attention_scores(choice, self.heads(), &x(0)?, &x(1)?, 0),
-            Stage::AttnSoftmax => attention_softmax(choice, self.heads(), &x(0)?, &x(1)?, 0),
-            Stage::Attention => attention(choice, self.heads(), &x(0)?, &x(1)?, &x(2)?, 0),
+            Stage::AttnScores => attention_scores(choice, self.heads(), &x(0)?, &x(1)?, first),
+            Stage::AttnSoftmax => attention_softmax(choice, self.heads(), &x(0)?, &x(1)?, first),
+            Stage::Attention => attention(choice, self.heads(), &x(0)?, &x(1)?, &x(2)?, first),
             Stage::PostAttnResidual | Stage::LayerOut => residual(&x(0)?, &x(1)?),
             Stage::RouterLogits => {
                 let logits = router_logits(choice, &self.norm(TensorRole::FfnGateInp, layer)?, &x(0)?, c.hidden);
-                return Ok(self.tensor_of(stage, tokens.len(), Values::F64(logits)));
+                return Ok(self.tensor_of(stage, (first, tokens.len()), Values::F64(logits)));
             }
             Stage::RouterWeights => {
-                let routed = self.routed(choice, layer, &from.doubles(0)?)?;
+                let routed = self.routed(choice, (layer, first), &from.doubles(0)?)?;
                 routed.into_iter().flat_map(|r| r.weights).collect()
             }
             Stage::RouterExperts => {
-                let routed = self.routed(choice, layer, &from.doubles(0)?)?;
+                let routed = self.routed(choice, (layer, first), &from.doubles(0)?)?;
                 let experts = routed.into_iter().flat_map(|r| r.experts).collect();
-                return Ok(self.tensor_of(stage, tokens.len(), Values::U32(experts)));
+                return Ok(self.tensor_of(stage, (first, tokens.len()), Values::U32(experts)));
             }
             Stage::ExpertGate | Stage::ExpertUp | Stage::ExpertOut => {
                 expert_product(choice, &matrix()?, from.experts(1)?, &x(0)?)
@@ -191,19 +192,24 @@ impl<'g> PlainModel<'g> {
             Stage::ExpertSwiglu => swiglu(choice, &x(0)?, &x(1)?),
             Stage::MoeFfnOut => experts_sum(choice, &x(1)?, &x(0)?, c.experts_used, c.hidden),
         };
-        Ok(self.tensor_of(stage, tokens.len(), Values::F32(values)))
+        Ok(self.tensor_of(stage, (first, tokens.len()), Values::F32(values)))
     }
 
-    fn tensor_of(&self, stage: Stage, tokens: usize, values: Values) -> Tensor {
-        let shape = std::iter::once(tokens).chain(stage.shape(&self.config, tokens)).collect();
+    fn tensor_of(&self, stage: Stage, (first, tokens): (usize, usize), values: Values) -> Tensor {
+        let shape = std::iter::once(tokens).chain(stage.shape(&self.config, first + tokens)).collect();
         Tensor { shape, values }
     }
 
-    fn routed(&self, choice: &Choice, layer: Option<usize>, logits: &[f64]) -> Result<Vec<Routed>, EngineError> {
+    fn routed(
+        &self,
+        choice: &Choice,
+        (layer, first): (Option<usize>, usize),
+        logits: &[f64],
+    ) -> Result<Vec<Routed>, EngineError> {
         let tokens = logits.chunks_exact(self.config.experts).enumerate();
         tokens
-            .map(|(position, logits)| {
-                let nan = |expert| EngineError::NanInRouter { layer: layer.unwrap_or(0), expert, position };
+            .map(|(i, logits)| {
+                let nan = |expert| EngineError::NanInRouter { layer: layer.unwrap_or(0), expert, position: first + i };
                 route(choice, logits, self.config.experts_used).map_err(|e| nan(e.expert))
             })
             .collect()
@@ -215,6 +221,8 @@ struct Recorded<'a> {
     model: &'a PlainModel<'a>,
     stage: (Stage, Option<usize>),
     tokens: usize,
+    /// Position of the first.
+    first: usize,
     before: &'a TraceData,
 }
 
@@ -226,10 +234,13 @@ impl<'a> Recorded<'a> {
             || PlainError::Missing { stage: self.stage.0.tensor_name(self.stage.1), needed: stage.tensor_name(layer) };
         let found = self.before.get(stage, layer).ok_or_else(missing)?;
         let dims = stage.shape(&self.model.config, self.tokens);
-        if found.shape.first() == Some(&self.tokens) && found.shape[1..] == dims {
+        let attends = matches!(self.stage.0, Stage::AttnScores | Stage::AttnSoftmax | Stage::Attention);
+        let attended = attends && matches!(stage, Stage::KPostRope | Stage::V);
+        let rows = self.tokens + if attended { self.first } else { 0 };
+        if found.shape.first() == Some(&rows) && found.shape[1..] == dims {
             return Ok(found);
         }
-        Err(self.wrong(i, format!("{:?}", found.shape), format!("[{}] and {dims:?} behind it", self.tokens)))
+        Err(self.wrong(i, format!("{:?}", found.shape), format!("[{rows}] and {dims:?} behind it")))
     }
 
     fn wrong(&self, i: usize, found: String, expected: String) -> PlainError {

@@ -1,9 +1,26 @@
 //! The values of a forward, stage by stage.
+//!
+//! A traced run is the real run: the CPU's batches and the device's passes, with the buffers between
+//! their stages read ([`Tap`]). [`Recorder`] adds what fused kernels never write.
 
+mod collect;
+mod complete;
 mod data;
+mod error;
+mod names;
+mod read;
+mod record;
+mod select;
 mod stage;
 mod tap;
+mod write;
 
+pub use collect::Collect;
 pub use data::{Fault, Tensor, TraceData, TraceMeta, Values};
+pub use error::TraceError;
+pub use read::TraceFile;
+pub use record::Recorder;
+pub use select::{Layers, Positions, SelectError, Selected, Selection, Stages};
 pub use stage::{Kind, Scope, Stage, UnknownStage};
 pub use tap::{Block, Slice, Tap};
+pub use write::TraceWriter;

@@ -1,0 +1,254 @@
+//! Traces from files: ours, and others' that have the values of a stage under a name that is known.
+
+use super::{Fault, Stage, Tensor, TraceData, TraceError, TraceMeta, Values, names::stage_of};
+use half::{bf16, f16};
+use indexmap::IndexMap;
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors, tensor::TensorInfo};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    fs::File,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+/// An open trace. Its values are read when they are asked for.
+pub struct TraceFile {
+    path: PathBuf,
+    map: Mmap,
+    /// Where the tensors' bytes begin.
+    start: usize,
+    meta: TraceMeta,
+    positions: Vec<usize>,
+    stages: IndexMap<(Stage, Option<usize>), TensorInfo>,
+    unknown: Vec<String>,
+}
+
+impl TraceFile {
+    /// Maps a safetensors file and finds the stages in it. The file must not be changed meanwhile.
+    ///
+    /// # Errors
+    /// If it is no such file, no tensor has a stage's name, or the tensors do not belong to the same
+    /// positions.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, TraceError> {
+        let path = path.as_ref().to_owned();
+        let io = |action| {
+            let path = path.clone();
+            move |source| TraceError::Open { path, action, source }
+        };
+        let file = File::open(&path).map_err(io("open"))?;
+        // SAFETY: the map is read-only and the documentation above asks that the file is not changed
+        // meanwhile, which no process can prevent.
+        let map = unsafe { Mmap::map(&file) }.map_err(io("map"))?;
+        let wrong = |reason: String| TraceError::Format { path: path.clone(), reason };
+        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| {
+            wrong(format!("is no safetensors file ({e}); expected a trace, as `ptxgen trace` writes it"))
+        })?;
+        let start = 8 + header;
+
+        let (mut stages, mut unknown) = (IndexMap::new(), Vec::new());
+        let mut others: HashMap<&'static str, TensorInfo> = HashMap::new();
+        for (name, info) in sorted(metadata.tensors()) {
+            match (stage_of(&name), name.as_str()) {
+                (Some(at), _) => {
+                    if stages.insert(at, info).is_some() {
+                        return Err(wrong(format!("has two tensors for {}", at.0.tensor_name(at.1))));
+                    }
+                }
+                (None, "tokens") => drop(others.insert("tokens", info)),
+                (None, "positions") => drop(others.insert("positions", info)),
+                (None, _) => unknown.push(name),
+            }
+        }
+        stages.sort_unstable_by_key(|&(stage, layer), _| (stage.scope() as u8, layer, stage));
+        if stages.is_empty() {
+            let some: Vec<_> = unknown.iter().take(3).map(|n| format!("`{n}`")).collect();
+            let has = if some.is_empty() { "no tensors".into() } else { format!("tensors like {}", some.join(", ")) };
+            return Err(wrong(format!(
+                "has no tensor with a stage's name (`layers.00.attn_norm`, `logits`), but {has}"
+            )));
+        }
+        let mut file = Self { meta: meta(metadata.metadata()), positions: vec![], path, map, start, stages, unknown };
+        let ids = |name| others.get(name).map(|info| file.ids(name, info)).transpose();
+        let (tokens, positions) = (ids("tokens")?, ids("positions")?);
+        file.check_shapes(tokens.as_deref(), positions)?;
+        file.meta.tokens = tokens;
+        Ok(file)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it is of.
+    pub fn meta(&self) -> &TraceMeta {
+        &self.meta
+    }
+
+    /// The positions of every tensor's rows, ascending.
+    pub fn positions(&self) -> &[usize] {
+        &self.positions
+    }
+
+    /// The stages that it has, in the forward's order.
+    pub fn stages(&self) -> impl Iterator<Item = (Stage, Option<usize>)> {
+        self.stages.keys().copied()
+    }
+
+    /// Elements of a position in a stage.
+    pub fn width(&self, stage: Stage, layer: Option<usize>) -> Option<usize> {
+        Some(self.stages.get(&(stage, layer))?.shape[1..].iter().product())
+    }
+
+    /// Tensors whose names mean no stage.
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
+
+    /// The values of every stage in some rows.
+    ///
+    /// # Errors
+    /// If a tensor's type is none that is read, or ids are no ids.
+    pub fn rows(&self, rows: Range<usize>) -> Result<TraceData, TraceError> {
+        let tensor = |(&(stage, layer), info): (&(Stage, Option<usize>), &TensorInfo)| {
+            let mut shape = info.shape.clone();
+            shape[0] = rows.len();
+            let width: usize = shape[1..].iter().product();
+            let values = self.values(stage, layer, info, rows.start * width..rows.end * width)?;
+            Ok(((stage, layer), Tensor { shape, values }))
+        };
+        let tensors = self.stages.iter().map(tensor).collect::<Result<_, TraceError>>()?;
+        Ok(TraceData { meta: self.meta.clone(), positions: self.positions[rows.clone()].to_vec(), tensors })
+    }
+
+    /// All values.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub fn data(&self) -> Result<TraceData, TraceError> {
+        self.rows(0..self.positions.len())
+    }
+
+    fn wrong(&self, reason: String) -> TraceError {
+        TraceError::Format { path: self.path.clone(), reason }
+    }
+
+    /// Makes every shape [positions, ..], and finds the positions.
+    fn check_shapes(&mut self, tokens: Option<&[u32]>, positions: Option<Vec<u32>>) -> Result<(), TraceError> {
+        let known = positions.as_ref().map(Vec::len).or(tokens.map(<[u32]>::len));
+        let mut count = known;
+        for ((stage, layer), info) in &mut self.stages {
+            // A batch of one sequence in front.
+            if info.shape.len() > 2 && info.shape[0] == 1 && count != Some(1) {
+                info.shape.remove(0);
+            }
+            let found = info.shape.first().copied().unwrap_or(0);
+            let expected = *count.get_or_insert(found);
+            if found != expected || found == 0 {
+                let (name, shape) = (stage.tensor_name(*layer), info.shape.clone());
+                let path = self.path.clone();
+                let reason = format!("{name} is {shape:?}, but {expected} positions are expected first");
+                return Err(TraceError::Format { path, reason });
+            }
+        }
+        let count = count.unwrap_or(0);
+        self.positions = match positions {
+            Some(list) => list.into_iter().map(|p| p as usize).collect(),
+            None => (0..count).collect(),
+        };
+        let ascending = self.positions.windows(2).all(|w| w[0] < w[1]);
+        let last = self.positions.last().copied().unwrap_or(0);
+        if !ascending || tokens.is_some_and(|t| last >= t.len()) {
+            let tokens = tokens.map_or(0, <[u32]>::len);
+            return Err(self.wrong(format!("positions up to {last}, which must ascend and have {tokens} tokens")));
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, info: &TensorInfo) -> &[u8] {
+        &self.map[self.start + info.data_offsets.0..self.start + info.data_offsets.1]
+    }
+
+    fn ids(&self, name: &str, info: &TensorInfo) -> Result<Vec<u32>, TraceError> {
+        let bytes = self.bytes(info);
+        let id = |id: i64| {
+            u32::try_from(id).map_err(|_| self.wrong(format!("{name} has {id}; ids are from 0 to {}", u32::MAX)))
+        };
+        match info.dtype {
+            Dtype::I32 => bytes.as_chunks().0.iter().map(|b| id(i64::from(i32::from_le_bytes(*b)))).collect(),
+            Dtype::U32 => Ok(bytes.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect()),
+            Dtype::I64 => bytes.as_chunks().0.iter().map(|b| id(i64::from_le_bytes(*b))).collect(),
+            other => Err(self.wrong(format!("{name} is {other:?}; expected I32, U32 or I64"))),
+        }
+    }
+
+    /// Elements of a stage's tensor.
+    fn values(
+        &self,
+        stage: Stage,
+        layer: Option<usize>,
+        info: &TensorInfo,
+        elements: Range<usize>,
+    ) -> Result<Values, TraceError> {
+        let name = || stage.tensor_name(layer);
+        let size = info.dtype.bitsize() / 8;
+        let offsets = info.data_offsets.0 + elements.start * size..info.data_offsets.0 + elements.end * size;
+        let part = TensorInfo { data_offsets: (offsets.start, offsets.end), ..info.clone() };
+        if stage == Stage::RouterExperts {
+            return self.ids(&name(), &part).map(Values::U32);
+        }
+        let bytes = self.bytes(&part);
+        Ok(match info.dtype {
+            Dtype::F32 => Values::F32(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+            Dtype::F64 => Values::F64(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect()),
+            Dtype::F16 => Values::F32(bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect()),
+            Dtype::BF16 => Values::F32(bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect()),
+            other => return Err(self.wrong(format!("{} is {other:?}; expected F32, F64, F16 or BF16", name()))),
+        })
+    }
+}
+
+/// Tensors by name, which a header has in no order.
+fn sorted(tensors: HashMap<String, &TensorInfo>) -> Vec<(String, TensorInfo)> {
+    let mut all: Vec<_> = tensors.into_iter().map(|(name, info)| (name, info.clone())).collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+/// What a header's metadata says; what cannot be read is not known.
+fn meta(metadata: &Option<HashMap<String, String>>) -> TraceMeta {
+    let text = |name: &str| metadata.as_ref()?.get(name).cloned();
+    let derived = text("derived").unwrap_or_default();
+    TraceMeta {
+        model: text("model"),
+        model_sha256: text("model_sha256"),
+        policy: text("policy").and_then(|p| p.parse().ok()),
+        kv: text("kv").and_then(|kv| kv.parse().ok()),
+        device: text("device"),
+        version: text("version"),
+        tokens: None,
+        derived: derived.split(',').filter_map(|s| s.parse().ok()).collect(),
+        faults: text("fault_list").map_or(Vec::new(), |list| faults(&list)),
+    }
+}
+
+fn faults(list: &str) -> Vec<Fault> {
+    let fault = |v: &Value| {
+        let number = |name: &str| v[name].as_u64().and_then(|n| usize::try_from(n).ok());
+        // A number that is none is null in JSON.
+        let value = |name: &str| v[name].as_f64().unwrap_or(f64::NAN);
+        Some(Fault {
+            stage: v["stage"].as_str()?.parse().ok()?,
+            layer: number("layer"),
+            position: number("position")?,
+            index: number("index")?,
+            recorded: value("recorded"),
+            expected: value("expected"),
+            differing: number("differing")?,
+        })
+    };
+    let list: Value = serde_json::from_str(list).unwrap_or_default();
+    list.as_array().map_or(Vec::new(), |list| list.iter().filter_map(fault).collect())
+}

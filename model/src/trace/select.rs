@@ -1,0 +1,229 @@
+//! What of a forward is kept.
+
+use super::{Stage, UnknownStage};
+use crate::config::Qwen3MoeConfig;
+use std::{fmt, ops::Range, str::FromStr};
+
+/// A selection that a trace cannot be made with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    /// No stage has this name.
+    #[error(transparent)]
+    Stage(#[from] UnknownStage),
+    /// Layers that are not written as a range.
+    #[error("`{0}` is no range of layers: write 2..5 for layers 2, 3 and 4, or 2 for one layer")]
+    Layers(String),
+    /// Positions that are not written as such.
+    #[error("`{0}` are no positions: write last, all, or a list like 0,5,10..20")]
+    Positions(String),
+    /// Layers that the model does not have.
+    #[error("layers {}..{} are asked for, but the model has {blocks}, counted from 0", .layers.start, .layers.end)]
+    NoLayer {
+        /// The layers.
+        layers: Range<usize>,
+        /// Layers of the model.
+        blocks: usize,
+    },
+    /// A position behind the last token.
+    #[error("position {position} is asked for, but there are {tokens} tokens, counted from 0")]
+    NoPosition {
+        /// The position.
+        position: usize,
+        /// Tokens.
+        tokens: usize,
+    },
+}
+
+/// Which stages are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stages {
+    /// Every one.
+    #[default]
+    All,
+    /// These.
+    List(Vec<Stage>),
+}
+
+/// Which positions are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Positions {
+    /// Every one.
+    #[default]
+    All,
+    /// The last token's.
+    Last,
+    /// These, ascending and each once.
+    List(Vec<usize>),
+}
+
+/// Which layers are kept: `start..end`, or all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layers(pub Option<Range<usize>>);
+
+/// What is asked for, of any model and any tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The stages.
+    pub stages: Stages,
+    /// The layers; stages outside the layers are kept whatever they are.
+    pub layers: Layers,
+    /// The positions.
+    pub positions: Positions,
+}
+
+/// What is kept of one model's run on some tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selected {
+    /// Stages and layers, in the forward's order.
+    pub stages: Vec<(Stage, Option<usize>)>,
+    /// Positions, ascending.
+    pub positions: Vec<usize>,
+}
+
+impl Selection {
+    /// What it comes to for a model and so many tokens.
+    ///
+    /// # Errors
+    /// If it names layers or positions that there are not.
+    pub fn of(&self, config: &Qwen3MoeConfig, tokens: usize) -> Result<Selected, SelectError> {
+        let blocks = config.blocks;
+        let layers = self.layers.0.clone().unwrap_or(0..blocks);
+        if layers.end > blocks || layers.start >= layers.end {
+            return Err(SelectError::NoLayer { layers, blocks });
+        }
+        let stage = |stage: Stage| match &self.stages {
+            Stages::All => true,
+            Stages::List(list) => list.contains(&stage),
+        };
+        let kept = |(s, layer): &(Stage, Option<usize>)| stage(*s) && layer.is_none_or(|l| layers.contains(&l));
+        let positions = match &self.positions {
+            Positions::All => (0..tokens).collect(),
+            Positions::Last => tokens.checked_sub(1).into_iter().collect(),
+            Positions::List(list) => list.clone(),
+        };
+        match positions.iter().find(|&&p| p >= tokens) {
+            Some(&position) => Err(SelectError::NoPosition { position, tokens }),
+            None => Ok(Selected { stages: Stage::all_of(blocks).filter(kept).collect(), positions }),
+        }
+    }
+}
+
+impl Selected {
+    /// Whether a stage is kept.
+    pub fn has(&self, stage: Stage, layer: Option<usize>) -> bool {
+        self.stages.contains(&(stage, layer))
+    }
+
+    /// The rows that the kept ones of positions `first..first + tokens` have, and the first of them.
+    pub fn rows(&self, first: usize, tokens: usize) -> Range<usize> {
+        let at = |position| self.positions.partition_point(|&p| p < position);
+        at(first)..at(first + tokens)
+    }
+}
+
+impl FromStr for Stages {
+    type Err = SelectError;
+    fn from_str(s: &str) -> Result<Self, SelectError> {
+        if s == "all" {
+            return Ok(Self::All);
+        }
+        Ok(Self::List(s.split(',').map(|name| name.trim().parse()).collect::<Result<_, _>>()?))
+    }
+}
+
+/// `a..b`, `a..`, `..b` or `a`, with a number where one is left out.
+fn range(s: &str, end: Option<usize>) -> Option<Range<usize>> {
+    let number = |s: &str, none: Option<usize>| if s.is_empty() { none } else { s.parse().ok() };
+    match s.trim().split_once("..") {
+        Some((a, b)) => Some(number(a, Some(0))?..number(b, end)?),
+        None => s.trim().parse::<usize>().ok().and_then(|a| Some(a..a.checked_add(1)?)),
+    }
+}
+
+impl FromStr for Layers {
+    type Err = SelectError;
+    fn from_str(s: &str) -> Result<Self, SelectError> {
+        match range(s, None) {
+            Some(layers) if !layers.is_empty() => Ok(Self(Some(layers))),
+            _ => Err(SelectError::Layers(s.to_owned())),
+        }
+    }
+}
+
+impl FromStr for Positions {
+    type Err = SelectError;
+    fn from_str(s: &str) -> Result<Self, SelectError> {
+        // No context is as long, and a list of this length does no harm.
+        const MOST: usize = 1 << 24;
+        let wrong = || SelectError::Positions(s.to_owned());
+        match s {
+            "all" => return Ok(Self::All),
+            "last" => return Ok(Self::Last),
+            _ => {}
+        }
+        let mut list = Vec::new();
+        for part in s.split(',') {
+            let part = range(part, None).filter(|r| !r.is_empty() && r.end <= MOST).ok_or_else(wrong)?;
+            list.extend(part);
+        }
+        list.sort_unstable();
+        list.dedup();
+        Ok(Self::List(list))
+    }
+}
+
+impl fmt::Display for Positions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Last => f.write_str("last"),
+            Self::List(list) => {
+                let list: Vec<_> = list.iter().map(usize::to_string).collect();
+                f.write_str(&list.join(","))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synth::Preset;
+
+    #[test]
+    fn selections_are_read_and_checked() {
+        let config = Preset::Tiny.config();
+        let all = Selection::default().of(&config, 5).unwrap();
+        assert_eq!(all.stages.len(), 3 + 22 * config.blocks);
+        assert_eq!(all.positions, [0, 1, 2, 3, 4]);
+        assert_eq!(all.rows(2, 2), 2..4);
+
+        let some = Selection {
+            stages: "q,logits".parse().unwrap(),
+            layers: "1..3".parse().unwrap(),
+            positions: "4,1..3".parse().unwrap(),
+        };
+        let found = some.of(&config, 5).unwrap();
+        assert_eq!(found.stages, [(Stage::Q, Some(1)), (Stage::Q, Some(2)), (Stage::Logits, None)]);
+        assert_eq!(found.positions, [1, 2, 4]);
+        assert_eq!((found.rows(0, 2), found.rows(2, 3)), (0..1, 1..3));
+        let beyond = some.of(&config, 4).unwrap_err().to_string();
+        assert_eq!(beyond, "position 4 is asked for, but there are 4 tokens, counted from 0");
+        let layers = Selection { layers: "4..9".parse().unwrap(), ..Selection::default() };
+        let beyond = layers.of(&config, 4).unwrap_err().to_string();
+        assert_eq!(beyond, "layers 4..9 are asked for, but the model has 6, counted from 0");
+        assert_eq!("3".parse(), Ok(Layers(Some(3..4))));
+        assert_eq!("..2".parse(), Ok(Layers(Some(0..2))));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_shown() {
+        for text in ["", "a", "3..1", "1..2..3", "-1"] {
+            assert_eq!(text.parse::<Layers>(), Err(SelectError::Layers(text.into())));
+        }
+        for text in ["", "first", "1,,2", "5..2", "0..99999999999"] {
+            assert_eq!(text.parse::<Positions>(), Err(SelectError::Positions(text.into())));
+        }
+        assert!("q,atention".parse::<Stages>().unwrap_err().to_string().contains("did you mean `attention`"));
+    }
+}
