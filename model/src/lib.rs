@@ -1,5 +1,6 @@
 //! Quantized Qwen3-MoE from GGUF files.
 
+pub mod bisect;
 mod bundled;
 pub mod compare;
 pub mod config;

@@ -93,7 +93,7 @@ fn a_forward_goes_on_from_a_layer_of_another() {
     let whole = plain.forward(&Choices::all(base), Forward::new(tokens)).unwrap();
     let mut choices = Choices::all(base);
     choices.set(Stage::ExpertOut, Some(4), Choice { act: Act::Q8K, ..base });
-    let of = Forward { layer: 4, start: Some(&whole), keep: |s| s == Stage::Logits, ..Forward::new(tokens) };
+    let of = Forward { layer: 4, start: Some(&whole), keep: &|s| s == Stage::Logits, ..Forward::new(tokens) };
     let (direct, resumed) =
         (plain.forward(&choices, Forward::new(tokens)).unwrap(), plain.forward(&choices, of).unwrap());
     let logits = |t: &TraceData| bits_of(&t.get(Stage::Logits, None).unwrap().values);

@@ -84,15 +84,20 @@ impl<'a> Q4K<'a> {
     /// The weights as a product with f32 activations takes them, in the accumulator's type: the
     /// contract's "Matrix times vector", act = f32. Differs from [`Self::dequantize`] in how it is
     /// computed, and in value only where the exponents of `d` and `dmin` lie far apart.
+    #[inline(always)]
     pub fn weights<A: Accumulator>(self) -> [A; SUPERBLOCK] {
         let (d, dmin, q) = (A::from_f32(self.d()), A::from_f32(self.dmin()), self.quants());
-        std::array::from_fn(|i| {
-            let (sc, m) = self.scale_min(i / 32);
+        let mut weights = [A::ZERO; SUPERBLOCK];
+        for (j, (w, q)) in weights.chunks_exact_mut(32).zip(q.chunks_exact(32)).enumerate() {
+            let (sc, m) = self.scale_min(j);
             let s = d * A::from_i32(i32::from(sc));
             let m = dmin * A::from_i32(i32::from(m));
             let b = -A::from_f32(16.0).fma(s, m);
-            let nibble = f32::from_bits(0x4000_0000 | u32::from(q[i]) << 19); // 2 + q/8
-            A::from_f32(nibble).fma(A::from_f32(8.0) * s, b)
-        })
+            for (w, &q) in w.iter_mut().zip(q) {
+                let nibble = f32::from_bits(0x4000_0000 | u32::from(q) << 19); // 2 + q/8
+                *w = A::from_f32(nibble).fma(A::from_f32(8.0) * s, b);
+            }
+        }
+        weights
     }
 }

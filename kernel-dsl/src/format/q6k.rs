@@ -72,6 +72,7 @@ impl<'a> Q6K<'a> {
     }
 
     /// The weights in the accumulator's type: exact in f32 already.
+    #[inline(always)]
     pub fn weights<A: Accumulator>(self) -> [A; SUPERBLOCK] {
         let (d, q) = (A::from_f32(self.d()), self.quants());
         std::array::from_fn(|i| {

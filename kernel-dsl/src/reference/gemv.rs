@@ -64,7 +64,8 @@ pub(super) fn rows<A: Accumulator>(act: Act, ty: TensorType, w: &[u8], x: &[f32]
         return Err(wrong(format!("whole rows of {row_bytes} bytes")));
     }
     let x = Activations::new(act, ty, x);
-    w.chunks_exact(row_bytes).map(|row| row_dot(ty, row, &x)).collect()
+    let dot = |row| Ok(Row::new(ty, row, &x)?.dot(&x).expect("the row was made ready for x"));
+    w.chunks_exact(row_bytes).map(dot).collect()
 }
 
 /// A vector as the rows of a matrix read it, in blocks of 256; the last one is padded with +0.
@@ -87,37 +88,63 @@ impl Activations {
     }
 }
 
-/// One row of [`gemv`], in the accumulator's type: the terms of the row's blocks, summed. A row that is
-/// shorter than `x` is taken as far as it goes.
-///
-/// # Errors
-/// If the row of a type without superblocks has not as many weights as `x`.
-#[inline(always)]
-pub fn row_dot<A: Accumulator>(ty: TensorType, row: &[u8], x: &Activations) -> Result<A, DecodeError> {
-    let terms: Vec<A> = match (ty, x) {
-        (TensorType::Q4_K, Activations::F32(_, x)) => {
-            row.as_chunks().0.iter().zip(x).map(|(w, x)| term_f32(&Q4K::new(w).weights(), x)).collect()
+impl Activations {
+    /// Values of the vector, padded ones included.
+    fn blocks(&self) -> usize {
+        match self {
+            Self::F32(_, x) => x.len(),
+            Self::Q8K(x) => x.len(),
         }
-        (TensorType::Q4_K, Activations::Q8K(x)) => {
-            row.as_chunks().0.iter().zip(x).map(|(w, x)| term_q4k_q8k(Q4K::new(w), x)).collect()
-        }
-        (TensorType::Q6_K, Activations::F32(_, x)) => {
-            row.as_chunks().0.iter().zip(x).map(|(w, x)| term_f32(&Q6K::new(w).weights(), x)).collect()
-        }
-        (TensorType::Q6_K, Activations::Q8K(x)) => {
-            row.as_chunks().0.iter().zip(x).map(|(w, x)| term_q6k_q8k(Q6K::new(w), x)).collect()
-        }
-        (_, Activations::F32(len, x)) => {
-            let mut values = vec![0.0; *len];
-            ty.dequantize(row, &mut values)?;
-            values.resize(x.len() * SUPERBLOCK, 0.0);
-            let blocks = values.as_chunks().0.iter();
-            blocks.zip(x).map(|(w, x)| term_f32(&w.map(A::from_f32), x)).collect()
-        }
-        (_, Activations::Q8K(x)) => {
-            let (elements, expected) = (x.len() * SUPERBLOCK, "f32 activations".into());
-            return Err(DecodeError { ty, elements, expected, found: row.len() });
-        }
-    };
-    Ok(tree(&terms))
+    }
+}
+
+/// One row of a matrix, ready to be multiplied with vectors.
+#[derive(Clone, Debug)]
+pub enum Row<'a, A> {
+    /// Weights, which take f32 activations; the last block is padded with +0.
+    Weights(Vec<[A; SUPERBLOCK]>),
+    /// Blocks of Q4_K, which take Q8_K.
+    Q4K(&'a [[u8; Q4K::BYTES]]),
+    /// Blocks of Q6_K, which take Q8_K.
+    Q6K(&'a [[u8; Q6K::BYTES]]),
+}
+
+impl<'a, A: Accumulator> Row<'a, A> {
+    /// The row that `bytes` are, for vectors like `x`. A row of superblocks that is shorter than `x` is
+    /// taken as far as it goes.
+    ///
+    /// # Errors
+    /// If the row of another type has not as many weights as `x`.
+    #[inline(always)]
+    pub fn new(ty: TensorType, bytes: &'a [u8], x: &Activations) -> Result<Self, DecodeError> {
+        Ok(match (ty, x) {
+            (TensorType::Q4_K, Activations::Q8K(_)) => Self::Q4K(bytes.as_chunks().0),
+            (TensorType::Q6_K, Activations::Q8K(_)) => Self::Q6K(bytes.as_chunks().0),
+            (TensorType::Q4_K, _) => Self::Weights(bytes.as_chunks().0.iter().map(|w| Q4K::new(w).weights()).collect()),
+            (TensorType::Q6_K, _) => Self::Weights(bytes.as_chunks().0.iter().map(|w| Q6K::new(w).weights()).collect()),
+            (_, Activations::F32(len, _)) => {
+                let mut values = vec![0.0; *len];
+                ty.dequantize(bytes, &mut values)?;
+                values.resize(x.blocks() * SUPERBLOCK, 0.0);
+                Self::Weights(values.as_chunks().0.iter().map(|w| w.map(A::from_f32)).collect())
+            }
+            (_, Activations::Q8K(_)) => {
+                let (elements, expected) = (x.blocks() * SUPERBLOCK, "f32 activations".into());
+                return Err(DecodeError { ty, elements, expected, found: bytes.len() });
+            }
+        })
+    }
+
+    /// The row's product, before its last rounding: the terms of the blocks, summed. None where the
+    /// vector has another form than the row was made ready for.
+    #[inline(always)]
+    pub fn dot(&self, x: &Activations) -> Option<A> {
+        let terms: Vec<A> = match (self, x) {
+            (Self::Weights(w), Activations::F32(_, x)) => w.iter().zip(x).map(|(w, x)| term_f32(w, x)).collect(),
+            (Self::Q4K(w), Activations::Q8K(x)) => w.iter().zip(x).map(|(w, x)| term_q4k_q8k(Q4K::new(w), x)).collect(),
+            (Self::Q6K(w), Activations::Q8K(x)) => w.iter().zip(x).map(|(w, x)| term_q6k_q8k(Q6K::new(w), x)).collect(),
+            _ => return None,
+        };
+        Some(tree(&terms))
+    }
 }

@@ -16,7 +16,7 @@ mod tree;
 
 pub use accumulator::Accumulator;
 pub use attention::{CHUNK, attention, attention_scores, attention_weights};
-pub use gemv::{Activations, gemv, row_dot, term_f32, term_q4k_q8k, term_q6k_q8k};
+pub use gemv::{Activations, Row, gemv, term_f32, term_q4k_q8k, term_q6k_q8k};
 pub use norm::{dot4, rms_norm};
 pub use quantize::quantize_q8k;
 pub use rope::{RopeTable, qk_norm_rope, rope};

@@ -333,6 +333,16 @@ impl Pass<'_, '_, '_> {
     fn norm_rope<A: Accumulator>(&self, t: usize, head: &mut [f32], w: &[f32], scratch: &mut Scratch<A>) {
         let (model, table) = (self.batch.model, self.batch.rope.at(self.batch.position + t));
         let (eps, groups) = (model.config.rms_eps, &mut scratch.terms);
+        #[cfg(all(feature = "plants", debug_assertions))]
+        if super::plant::norm_rope(
+            &model.weights,
+            model.policy.acc,
+            head,
+            (w, eps),
+            (self.batch.rope, self.batch.position + t),
+        ) {
+            return;
+        }
         model.simd.run(NormRope { head, w, eps, table, groups });
     }
 
@@ -398,6 +408,8 @@ impl Pass<'_, '_, '_> {
             (stream.input.lanes(t), stream.chosen.write(part.clone()), stream.weights.write(part))
         };
         let routed = model.simd.run(Route { router, x, used, logits: &mut scratch.logits });
+        #[cfg(all(feature = "plants", debug_assertions))]
+        let routed = super::plant::routed(&model.weights.layers[layer], &scratch.logits, used).unwrap_or(routed);
         if let Some(record) = self.record.as_ref().filter(|_| share.keeps()) {
             // SAFETY: token t is this worker's in this stage; of workers that route the same one, one keeps it.
             unsafe { record.keep_logits(t, &scratch.logits) };

@@ -26,11 +26,21 @@ pub(super) struct Matrix<'a> {
     pub(super) rows: usize,
     row_bytes: usize,
     data: &'a [u8],
+    #[cfg(all(feature = "plants", debug_assertions))]
+    pub(super) planted: Option<super::plant::Change>,
 }
 
 impl<'a> Matrix<'a> {
     pub(super) fn new(view: &TensorView<'a>) -> Self {
-        Self { ty: view.ty, width: view.row_len(), rows: view.rows(), row_bytes: view.row_bytes(), data: view.data }
+        Self {
+            ty: view.ty,
+            width: view.row_len(),
+            rows: view.rows(),
+            row_bytes: view.row_bytes(),
+            data: view.data,
+            #[cfg(all(feature = "plants", debug_assertions))]
+            planted: None,
+        }
     }
 
     /// The bytes of a row.
@@ -131,6 +141,36 @@ impl Inputs {
     pub(super) unsafe fn lanes(&self, slot: usize) -> &[Lanes<f32>] {
         // SAFETY: the caller's promise.
         unsafe { self.lanes.read(slot * self.blocks..(slot + 1) * self.blocks) }
+    }
+}
+
+#[cfg(all(feature = "plants", debug_assertions))]
+impl Inputs {
+    /// A copy without group `g` of every block of some slots.
+    ///
+    /// # Safety
+    /// Nobody writes the slots before the next meeting.
+    pub(super) unsafe fn without(&self, slots: &[u32], g: usize) -> Self {
+        let most = slots.iter().max().map_or(0, |&s| s as usize + 1);
+        let copy = Self::new(most, self.blocks * SUPERBLOCK, Forms { q8k: true, lanes: true });
+        for &slot in slots {
+            let range = slot as usize * self.blocks..(slot as usize + 1) * self.blocks;
+            // SAFETY: the copy is this worker's alone, and the slots are only read.
+            let (q8k, lanes) = unsafe {
+                let (q8k, lanes) = (copy.q8k.write(range.clone()), copy.lanes.write(range));
+                q8k.clone_from_slice(self.q8k(slot as usize));
+                lanes.copy_from_slice(self.lanes(slot as usize));
+                (q8k, lanes)
+            };
+            for block in q8k {
+                block.q[16 * g..16 * g + 16].fill(0);
+                block.sums[g] = 0;
+            }
+            for block in lanes {
+                block.iter_mut().for_each(|row| row[g] = 0.0);
+            }
+        }
+        copy
     }
 }
 

@@ -18,6 +18,8 @@ mod attention;
 mod experts;
 mod forward;
 mod matrix;
+#[cfg(all(feature = "plants", debug_assertions))]
+mod plant;
 mod product;
 mod record;
 mod session;
@@ -29,6 +31,8 @@ mod vector;
 mod weights;
 
 pub use attention::KvType;
+#[cfg(all(feature = "plants", debug_assertions))]
+pub use plant::{Change, Plant, with_plants};
 pub use session::CpuSession;
 pub use simd::SimdLevel;
 
@@ -114,7 +118,10 @@ impl<'g> CpuModel<'g> {
             return Err(LoadError::Approximate);
         }
         let config = Qwen3MoeConfig::from_gguf(gguf)?;
-        let weights = Weights::load(gguf, &config, options.policy.act)?;
+        #[allow(unused_mut)]
+        let mut weights = Weights::load(gguf, &config, options.policy.act)?;
+        #[cfg(all(feature = "plants", debug_assertions))]
+        plant::plant(&mut weights);
         let level = options.simd.unwrap_or_else(SimdLevel::best);
         let simd = Simd::new(level).ok_or(LoadError::Simd { asked: level, best: SimdLevel::best() })?;
         let threads =

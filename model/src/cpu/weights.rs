@@ -25,6 +25,8 @@ pub(super) struct Layer<'a> {
     pub(super) gate: Matrix<'a>,
     pub(super) up: Matrix<'a>,
     pub(super) down: Matrix<'a>,
+    #[cfg(all(feature = "plants", debug_assertions))]
+    pub(super) planted: super::plant::Planted,
 }
 
 /// The router's weights, turned around once: [experts, blocks].
@@ -71,6 +73,8 @@ impl<'a> Weights<'a> {
                     gate: matrix(TensorRole::FfnGateExps)?,
                     up: matrix(TensorRole::FfnUpExps)?,
                     down: matrix(TensorRole::FfnDownExps)?,
+                    #[cfg(all(feature = "plants", debug_assertions))]
+                    planted: Default::default(),
                 })
             })
             .collect::<Result<Vec<_>, LoadError>>()?;

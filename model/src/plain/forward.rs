@@ -4,7 +4,7 @@ use super::{Choices, PlainError, PlainModel};
 use crate::trace::{Scope, Stage, TraceData, TraceMeta};
 
 /// What a plain forward computes and keeps.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Forward<'a> {
     /// The tokens, from position 0 on.
     pub tokens: &'a [u32],
@@ -14,13 +14,13 @@ pub struct Forward<'a> {
     /// forward starts at the embedding.
     pub start: Option<&'a TraceData>,
     /// The stages to keep.
-    pub keep: fn(Stage) -> bool,
+    pub keep: &'a dyn Fn(Stage) -> bool,
 }
 
 impl<'a> Forward<'a> {
     /// All of a forward, of which everything is kept.
     pub fn new(tokens: &'a [u32]) -> Self {
-        Self { tokens, layer: 0, start: None, keep: |_| true }
+        Self { tokens, layer: 0, start: None, keep: &|_| true }
     }
 }
 

@@ -4,18 +4,18 @@ use super::{Choice, Lane, Mistake, with_acc};
 use crate::gguf::{TensorType, TensorView};
 use ptxgen_dsl::{
     format::{Q4K, SUPERBLOCK},
-    reference::{Accumulator, Activations, row_dot},
+    reference::{Accumulator, Activations, Row},
 };
 use rayon::prelude::*;
-
-/// Rows that one worker takes at least.
-const ROWS: usize = 32;
+use std::ops::Range;
 
 /// `q`, `k`, `v`, `attn_out`, `logits`: `w x` for each vector of `x`, [vectors, rows].
 pub fn product(choice: &Choice, w: &TensorView<'_>, x: &[f32]) -> Vec<f32> {
     let x = activations(choice, w.ty, x, w.row_len());
-    let rows = w.rows();
-    multiply(choice, w, x.len() * rows, |i| (i % rows, &x[i / rows]))
+    let mut out = vec![0.0; x.len() * w.rows()];
+    let all: Vec<(usize, &Activations)> = x.iter().enumerate().collect();
+    multiply(choice, w, 0..w.rows(), &all, &mut out);
+    out
 }
 
 /// `expert_gate`, `expert_up`, `expert_out`: the products of chosen experts' matrices,
@@ -23,35 +23,34 @@ pub fn product(choice: &Choice, w: &TensorView<'_>, x: &[f32]) -> Vec<f32> {
 /// [tokens, experts used], and `x` has a vector for each token or one for each token and expert.
 pub fn expert_product(choice: &Choice, w: &TensorView<'_>, chosen: &[u32], x: &[f32]) -> Vec<f32> {
     let x = activations(choice, w.ty, x, w.row_len());
-    let rows = w.dims[1];
-    let share = chosen.len() / x.len().max(1);
-    multiply(choice, w, chosen.len() * rows, |i| {
-        let pair = i / rows;
-        (chosen[pair] as usize * rows + i % rows, &x[pair / share])
-    })
+    let (rows, share) = (w.dims[1], chosen.len() / x.len().max(1));
+    let mut out = vec![0.0; chosen.len() * rows];
+    for expert in 0..w.dims[2] {
+        let pairs = chosen.iter().enumerate().filter(|(_, e)| **e as usize == expert);
+        let own: Vec<(usize, &Activations)> = pairs.map(|(pair, _)| (pair, &x[pair / share])).collect();
+        multiply(choice, w, expert * rows..(expert + 1) * rows, &own, &mut out);
+    }
+    out
 }
 
-/// `n` results: each that of the row and the vector that `of` names.
-fn multiply<'x>(
-    choice: &Choice,
-    w: &TensorView<'_>,
-    n: usize,
-    of: impl Fn(usize) -> (usize, &'x Activations) + Sync,
-) -> Vec<f32> {
+/// Some rows of a matrix with vectors, each with its place in `out`, [places, rows].
+fn multiply(choice: &Choice, w: &TensorView<'_>, rows: Range<usize>, x: &[(usize, &Activations)], out: &mut [f32]) {
     let (ty, bytes) = match choice.mistake {
         Some(Mistake::Q6kAsQ4k) if w.ty == TensorType::Q6_K => {
             (TensorType::Q4_K, w.row_len() / SUPERBLOCK * Q4K::BYTES)
         }
         _ => (w.ty, w.row_bytes()),
     };
-    let indices = (0..n).into_par_iter().with_min_len(ROWS);
-    let row = |r: usize| &w.data[r * w.row_bytes()..][..bytes];
-    with_acc!(choice.acc, |A| indices
-        .map(|i| {
-            let (r, x) = of(i);
-            dot::<A>(ty, row(r), x)
-        })
-        .collect())
+    let columns: Vec<Vec<f32>> = with_acc!(choice.acc, |A| rows
+        .clone()
+        .into_par_iter()
+        .map(|r| dots::<A>(ty, &w.data[r * w.row_bytes()..][..bytes], x))
+        .collect());
+    for (r, column) in columns.iter().enumerate() {
+        for ((place, _), &y) in x.iter().zip(column) {
+            out[place * rows.len() + r] = y;
+        }
+    }
 }
 
 /// Vectors of `width` as the rows read them.
@@ -91,18 +90,26 @@ fn leave_out(x: &mut Activations, lane: Lane) {
     }
 }
 
-/// A row's product, rounded. With fused multiply-add in hardware it is not a call for each.
-fn dot<A: Accumulator>(ty: TensorType, row: &[u8], x: &Activations) -> f32 {
+/// A row's product with each vector, rounded. With fused multiply-add in hardware it is not a call for
+/// each.
+fn dots<A: Accumulator>(ty: TensorType, row: &[u8], x: &[(usize, &Activations)]) -> Vec<f32> {
+    #[inline(always)]
+    fn each<A: Accumulator>(ty: TensorType, row: &[u8], x: &[(usize, &Activations)]) -> Vec<f32> {
+        let Some((_, first)) = x.first() else { return Vec::new() };
+        let row = Row::<A>::new(ty, row, first).expect("a file's rows are as long as the vectors they take");
+        let dot = |(_, x): &(usize, &Activations)| row.dot(x).expect("all vectors have one form").to_f32();
+        x.iter().map(dot).collect()
+    }
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2,fma")]
-        fn fused<A: Accumulator>(ty: TensorType, row: &[u8], x: &Activations) -> f32 {
-            row_dot::<A>(ty, row, x).expect("a file's rows are as long as the vectors they take").to_f32()
+        fn fused<A: Accumulator>(ty: TensorType, row: &[u8], x: &[(usize, &Activations)]) -> Vec<f32> {
+            each::<A>(ty, row, x)
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: the machine has both.
             return unsafe { fused::<A>(ty, row, x) };
         }
     }
-    row_dot::<A>(ty, row, x).expect("a file's rows are as long as the vectors they take").to_f32()
+    each::<A>(ty, row, x)
 }

@@ -1,0 +1,241 @@
+//! What a run computes, stage by stage, found from its own recorded inputs.
+
+use super::{
+    factor::{Factor, Site},
+    measure,
+};
+use crate::{
+    gguf::TensorType,
+    plain::{Choice, Choices, Lane, Mistake, PlainError, PlainModel},
+    trace::{Stage, Tensor, TraceData, Values},
+};
+use std::collections::BTreeMap;
+
+/// Relative error up to which a stage is nearly what a choice gives.
+const NEAR: f64 = 2e-6;
+/// The same for a run of another program, which sums in an order of its own.
+const NEAR_OF_OTHERS: f64 = 1e-4;
+
+/// How a stage's recorded values follow from the recorded values before it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Follows {
+    /// With the same bits, under what the run says of itself.
+    Declared,
+    /// With the same bits, under another choice or with a known mistake.
+    Otherwise,
+    /// Not with the same bits, but nearly: the relative error.
+    Nearly(f64),
+    /// Not at all.
+    Not {
+        /// Values that differ under the nearest choice.
+        differing: usize,
+        /// Values of the stage.
+        values: usize,
+        /// The first position with one.
+        position: usize,
+        /// Which of that position's values.
+        index: usize,
+        /// The relative error under the nearest choice.
+        relative: f64,
+    },
+}
+
+/// What is known of every stage of a run.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    declared: Choice,
+    /// Whether it is a run of this program, of which one policy has one answer.
+    ours: bool,
+    found: BTreeMap<Site, (Choice, Follows)>,
+}
+
+/// Both runs.
+pub(super) struct Sides {
+    pub(super) left: Followed,
+    pub(super) right: Followed,
+}
+
+impl Followed {
+    /// What a stage is computed with, or most nearly.
+    pub fn choice(&self, stage: Stage, layer: Option<usize>) -> Choice {
+        self.found.get(&(stage, layer)).map_or(self.declared, |(choice, _)| *choice)
+    }
+
+    /// Whether the run's bits are fixed by what it declares.
+    pub(super) fn promises_bits(&self) -> bool {
+        self.ours
+    }
+
+    /// Stages that were computed anew.
+    pub fn checked(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Stages that do not follow as declared, in the forward's order.
+    pub fn findings(&self) -> impl Iterator<Item = (Site, &Choice, &Follows)> {
+        let mut all: Vec<_> = self.found.iter().filter(|(_, (_, how))| *how != Follows::Declared).collect();
+        let after = |stage: Stage| matches!(stage, Stage::FinalNorm | Stage::Logits);
+        all.sort_by_key(|((stage, layer), _)| (after(*stage), *layer, *stage));
+        all.into_iter().map(|(site, (choice, how))| (*site, choice, how))
+    }
+
+    /// The choices of the whole run.
+    pub(super) fn choices(&self, declared: Choice) -> Choices {
+        let mut choices = Choices::all(declared);
+        for (&(stage, layer), (choice, _)) in &self.found {
+            choices.set(stage, layer, *choice);
+        }
+        choices
+    }
+}
+
+/// Computes every stage of a run anew.
+pub(super) fn follow(
+    model: &PlainModel<'_>,
+    tokens: &[u32],
+    run: &TraceData,
+    declared: Choice,
+) -> Result<Followed, PlainError> {
+    let mut found = BTreeMap::new();
+    let ours = run.meta.version.is_some();
+    for (stage, layer) in Stage::all_of(model.config().blocks) {
+        // Nothing reads these, and what was derived follows by construction.
+        let aside = matches!(stage, Stage::AttnScores | Stage::AttnSoftmax | Stage::ExpertSilu);
+        let Some(recorded) = run.get(stage, layer) else { continue };
+        let known = model.inputs(stage, layer).iter().all(|&(s, l)| run.get(s, l).is_some());
+        if aside || !known || run.meta.derived.contains(&stage) {
+            continue;
+        }
+        let near = if ours { NEAR } else { NEAR_OF_OTHERS };
+        let stage = OneStage { model, tokens, run, at: (stage, layer), recorded, near };
+        found.insert(stage.at, stage.follow(declared)?);
+    }
+    Ok(Followed { declared, ours, found })
+}
+
+/// One stage of a run.
+struct OneStage<'a> {
+    model: &'a PlainModel<'a>,
+    tokens: &'a [u32],
+    run: &'a TraceData,
+    at: Site,
+    recorded: &'a Tensor,
+    /// The largest relative error that is near.
+    near: f64,
+}
+
+impl OneStage<'_> {
+    fn follow(&self, declared: Choice) -> Result<(Choice, Follows), PlainError> {
+        let expected = self.model.stage(&declared, self.at, self.tokens, self.run)?;
+        let Some((first, _)) = measure::differing(self.recorded, &expected) else {
+            return Ok((declared, Follows::Declared));
+        };
+        // Candidates are tried on the positions up to the first that differs, then on all.
+        let width = self.recorded.width().max(1);
+        let short = first / width + 1;
+        let (tokens, run) = (&self.tokens[..short], self.prefix(short));
+        let recorded = head(self.recorded, short);
+        let candidates = self.candidates(declared);
+        for candidate in &candidates {
+            let found = self.model.stage(candidate, self.at, tokens, &run)?;
+            if measure::differing(&recorded, &found).is_none() {
+                let all = self.model.stage(candidate, self.at, self.tokens, self.run)?;
+                if measure::differing(self.recorded, &all).is_none() {
+                    return Ok((*candidate, Follows::Otherwise));
+                }
+            }
+        }
+        self.nearest(declared, &candidates, (tokens, &run, &recorded))
+    }
+
+    /// The choice that comes nearest on the positions of `short`: the declared one unless another is much
+    /// nearer, and a mistake only if it is near.
+    fn nearest(
+        &self,
+        declared: Choice,
+        candidates: &[Choice],
+        short: (&[u32], &TraceData, &Tensor),
+    ) -> Result<(Choice, Follows), PlainError> {
+        let error = |choice: &Choice, (tokens, run, recorded): (&[u32], &TraceData, &Tensor)| {
+            let found = self.model.stage(choice, self.at, tokens, run)?;
+            let scale = measure::norm(recorded).max(f64::MIN_POSITIVE);
+            Ok::<_, PlainError>((measure::distance(recorded, &found) / scale, found))
+        };
+        let mut best = (declared, error(&declared, short)?.0);
+        if best.1 > self.near {
+            let limit = best.1 / 10.0;
+            for candidate in candidates {
+                let relative = error(candidate, short)?.0;
+                let limit = if candidate.mistake.is_some() { self.near } else { limit };
+                if relative <= limit && relative < best.1 {
+                    best = (*candidate, relative);
+                }
+            }
+        }
+        let (relative, found) = error(&best.0, (self.tokens, self.run, self.recorded))?;
+        let ids = matches!(self.recorded.values, Values::U32(_));
+        if relative <= self.near && !ids {
+            return Ok((best.0, Follows::Nearly(relative)));
+        }
+        let width = self.recorded.width().max(1);
+        let (first, differing) = measure::differing(self.recorded, &found).unwrap_or((0, 0));
+        let (position, index) = (first / width, first % width);
+        Ok((best.0, Follows::Not { differing, values: self.recorded.values.len(), position, index, relative }))
+    }
+
+    /// The stage's inputs at the first positions.
+    fn prefix(&self, positions: usize) -> TraceData {
+        let inputs = self.model.inputs(self.at.0, self.at.1);
+        let tensors = inputs.into_iter().filter_map(|at| Some((at, head(self.run.get(at.0, at.1)?, positions))));
+        TraceData { tensors: tensors.collect(), ..TraceData::default() }
+    }
+
+    /// Other choices that concern the stage, those with fewest changes first, then known mistakes.
+    fn candidates(&self, declared: Choice) -> Vec<Choice> {
+        let mut choices = vec![declared];
+        for factor in Factor::CHOICES.into_iter().filter(|f| f.concerns(self.model, self.at)) {
+            let more: Vec<Choice> = choices.iter().flat_map(|&choice| factor.others(choice)).collect();
+            choices.extend(more);
+        }
+        let mistaken: Vec<Choice> = self
+            .mistakes()
+            .into_iter()
+            .flat_map(|mistake| choices.iter().map(move |&choice| Choice { mistake: Some(mistake), ..choice }))
+            .collect();
+        choices.remove(0);
+        choices.extend(mistaken);
+        choices
+    }
+
+    /// The known mistakes that this stage can be made with.
+    fn mistakes(&self) -> Vec<Mistake> {
+        match self.at.0 {
+            Stage::QPostRope | Stage::KPostRope => vec![Mistake::RopeInterleaved],
+            Stage::RouterExperts | Stage::RouterWeights => vec![Mistake::TiesToHigher],
+            stage => {
+                let Some(role) = self.model.matrix(stage) else { return Vec::new() };
+                let Ok(w) = self.model.tensor(role, self.at.1) else { return Vec::new() };
+                let groups = (0..16).map(Lane::Group);
+                let fours = [0, 1, 8, 9].map(Lane::Four);
+                let blocks = w.row_len().div_ceil(ptxgen_dsl::format::SUPERBLOCK) as u32;
+                let blocks = (0..if blocks > 1 { blocks } else { 0 }).map(Lane::Block);
+                let left_out = groups.chain(fours).chain(blocks).map(Mistake::LeftOut);
+                let decoded = (w.ty == TensorType::Q6_K).then_some(Mistake::Q6kAsQ4k);
+                decoded.into_iter().chain(left_out).collect()
+            }
+        }
+    }
+}
+
+/// The first positions of a tensor.
+fn head(tensor: &Tensor, positions: usize) -> Tensor {
+    let n = positions * tensor.width();
+    let values = match &tensor.values {
+        Values::F32(v) => Values::F32(v[..n].to_vec()),
+        Values::F64(v) => Values::F64(v[..n].to_vec()),
+        Values::U32(v) => Values::U32(v[..n].to_vec()),
+    };
+    let mut shape = tensor.shape.clone();
+    shape[0] = positions;
+    Tensor { shape, values }
+}

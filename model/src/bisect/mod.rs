@@ -1,0 +1,294 @@
+//! Why two runs of one model differ: which choice, which stage, which layer.
+//!
+//! First every recorded stage of both runs is computed anew from the run's own recorded inputs. What
+//! comes out with the same bits tells what the run computes there: what its label says, another choice,
+//! or a known mistake; where nothing does, the fault is in this stage and no other. Then one thing that
+//! the runs differ in is changed at a time in a plain forward, to see how much of the divergence it
+//! explains.
+
+mod factor;
+mod follow;
+mod measure;
+mod result;
+mod verdict;
+
+pub use factor::Factor;
+pub use follow::{Followed, Follows};
+pub use result::{Attribution, Bisection, Cause, Divergence, Part, SideFound, Verdict};
+
+use crate::{
+    gguf::Gguf,
+    plain::{Choice, Choices, Forward, PlainError, PlainModel},
+    trace::{Stage, TraceData},
+};
+use factor::Site;
+use follow::Sides;
+use ptxgen_dsl::precision::Policy;
+
+/// One of the two runs: all positions of all stages.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// How it is called in messages.
+    pub name: &'a str,
+    /// What was recorded.
+    pub trace: &'a TraceData,
+}
+
+/// Two runs that cannot be bisected.
+#[derive(Debug, thiserror::Error)]
+pub enum BisectError {
+    /// A stage cannot be computed.
+    #[error(transparent)]
+    Plain(#[from] PlainError),
+    /// The runs are of different models.
+    #[error("{left} and {right} are runs of different models (SHA-256 {left_hash} and {right_hash})")]
+    Models {
+        /// The left run.
+        left: String,
+        /// The right run.
+        right: String,
+        /// Its model.
+        left_hash: String,
+        /// The other's.
+        right_hash: String,
+    },
+    /// The runs are of different texts, or of unknown ones.
+    #[error("{run} is a run on other tokens than {than}: bisect runs on the same tokens")]
+    Tokens {
+        /// The run.
+        run: String,
+        /// What it was held against.
+        than: String,
+    },
+    /// Not every position was recorded.
+    #[error("{run} has {found} of {tokens} positions: attention needs all of them, so record with --positions all")]
+    Positions {
+        /// The run.
+        run: String,
+        /// Positions it has.
+        found: usize,
+        /// Tokens of the text.
+        tokens: usize,
+    },
+    /// No stage is in both runs.
+    #[error("{left} and {right} have no stage in common that can be measured: record all stages of both")]
+    NothingCommon {
+        /// The left run.
+        left: String,
+        /// The right run.
+        right: String,
+    },
+}
+
+/// Finds out why two runs on the same tokens differ. `progress` is told how many forwards are done of
+/// how many.
+///
+/// # Errors
+/// If the runs are of different models or tokens, or lack what is needed.
+pub fn bisect(
+    gguf: &Gguf,
+    tokens: &[u32],
+    left: Run<'_>,
+    right: Run<'_>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Bisection, BisectError> {
+    check(tokens, left, right)?;
+    let model = PlainModel::new(gguf).map_err(PlainError::from)?;
+    let declared = declared(left, right);
+    let Some(divergence) = measure::divergence(&model, left, right)? else {
+        return Ok(Bisection::equal(&model, tokens.len(), [left, right], declared));
+    };
+    let sides = Sides {
+        left: follow::follow(&model, tokens, left.trace, declared[0])?,
+        right: follow::follow(&model, tokens, right.trace, declared[1])?,
+    };
+    let factors = factor::differences(&model, &sides);
+    let mut attribution = Attributing {
+        model: &model,
+        tokens,
+        right,
+        sides: &sides,
+        at: (divergence.stage, divergence.layer),
+        choices: sides.left.choices(declared[0]),
+        base: None,
+        progress,
+        done: 0,
+        total: 2 + factors.iter().map(|(_, sites)| forwards(sites)).sum::<usize>(),
+    };
+    let (attributions, reproduced, unexplained) = attribution.all(&factors, left, declared[1])?;
+    let verdict = verdict::of(&model, &divergence, &sides, declared, &attributions, [left.name, right.name]);
+    Ok(Bisection {
+        tokens: tokens.len(),
+        left: SideFound::new(left, declared[0], &sides.left, reproduced[0]),
+        right: SideFound::new(right, declared[1], &sides.right, reproduced[1]),
+        divergence: Some(divergence),
+        same: factor::same(&factors, declared[0]),
+        attributions,
+        unexplained,
+        verdict,
+    })
+}
+
+/// Whether the runs belong together and have what is needed.
+fn check(tokens: &[u32], left: Run<'_>, right: Run<'_>) -> Result<(), BisectError> {
+    if let (Some(a), Some(b)) = (&left.trace.meta.model_sha256, &right.trace.meta.model_sha256)
+        && a != b
+    {
+        let (left, right) = (left.name.to_owned(), right.name.to_owned());
+        return Err(BisectError::Models { left, right, left_hash: a.clone(), right_hash: b.clone() });
+    }
+    for run in [left, right] {
+        if run.trace.meta.tokens.as_deref().is_some_and(|own| own != tokens) {
+            return Err(BisectError::Tokens { run: run.name.to_owned(), than: "was asked for".to_owned() });
+        }
+        let positions = &run.trace.positions;
+        if !positions.iter().copied().eq(0..tokens.len()) {
+            let (run, found, tokens) = (run.name.to_owned(), positions.len(), tokens.len());
+            return Err(BisectError::Positions { run, found, tokens });
+        }
+    }
+    Ok(())
+}
+
+/// What each run says of itself; where it says nothing, what the other one does.
+fn declared(left: Run<'_>, right: Run<'_>) -> [Choice; 2] {
+    let own = |run: Run<'_>| run.trace.meta.policy.map(|p| Choice::of(p, run.trace.meta.kv.unwrap_or_default()));
+    let (l, r) = (own(left), own(right));
+    let known = l.or(r).unwrap_or(Choice::of(Policy::default(), crate::cpu::KvType::default()));
+    [l.unwrap_or(known), r.unwrap_or(known)]
+}
+
+/// Forwards that a factor takes: first and last, and each stage and each layer by itself where there
+/// are several.
+fn forwards(sites: &[Site]) -> usize {
+    let parts = |n: usize| if n > 1 { n } else { 0 };
+    2 + parts(factor::stages(sites).len()) + parts(factor::layers(sites).len())
+}
+
+/// The forwards of a bisection, one change at a time.
+struct Attributing<'a, 'p> {
+    model: &'a PlainModel<'a>,
+    tokens: &'a [u32],
+    right: Run<'a>,
+    sides: &'a Sides,
+    /// The stage at which divergence is measured.
+    at: Site,
+    /// What the left run computes with.
+    choices: Choices,
+    /// The left run's plain forward.
+    base: Option<TraceData>,
+    progress: &'p mut dyn FnMut(usize, usize),
+    done: usize,
+    total: usize,
+}
+
+impl Attributing<'_, '_> {
+    /// Every factor's part, largest first; whether the plain forwards give both runs' bits; and the
+    /// share that is left when all factors are changed.
+    #[allow(clippy::type_complexity)] // three answers of one pass
+    fn all(
+        &mut self,
+        factors: &[(Factor, Vec<Site>)],
+        left: Run<'_>,
+        declared_right: Choice,
+    ) -> Result<(Vec<Attribution>, [bool; 2], f64), PlainError> {
+        let right_choices = self.sides.right.choices(declared_right);
+        let base = self.forward(&self.choices.clone(), None)?;
+        let other = self.forward(&right_choices, None)?;
+        let reproduced =
+            [measure::same_at(&base, left.trace, self.at), measure::same_at(&other, self.right.trace, self.at)];
+        let whole = measure::distance_at(left.trace, self.right.trace, self.at).unwrap_or(0.0);
+        let left_over = measure::distance_at(&other, self.right.trace, self.at).unwrap_or(0.0) / whole;
+        self.base = Some(base);
+        let mut found = Vec::new();
+        for (factor, sites) in factors {
+            let first = self.changed(*factor, sites, &self.choices.clone(), &self.sides.right.clone())?;
+            let last = self.changed(*factor, sites, &right_choices, &self.sides.left.clone())?;
+            let closes =
+                |run: &TraceData| 1.0 - measure::distance_at(run, self.right.trace, self.at).unwrap_or(0.0) / whole;
+            let (first_share, last_share) = (closes(&first), 1.0 - left_over - closes(&last));
+            let base = self.base.as_ref().expect("it was run above");
+            let scale = measure::norm_at(left.trace, self.at);
+            let mut attribution = Attribution {
+                factor: factor.to_string(),
+                kind: factor.name(),
+                left: factor::values(*factor, sites, &self.sides.left),
+                right: factor::values(*factor, sites, &self.sides.right),
+                sites: sites.iter().map(|(stage, layer)| stage.tensor_name(*layer)).collect(),
+                explains: (first_share + last_share) / 2.0,
+                first: first_share,
+                last: last_share,
+                alone: measure::distance_at(&first, base, self.at).unwrap_or(0.0) / scale,
+                flips: measure::flips(base, &first),
+                stages: Vec::new(),
+                layers: Vec::new(),
+            };
+            for (name, some) in parts(sites) {
+                let run = self.changed(*factor, &some, &self.choices.clone(), &self.sides.right.clone())?;
+                let base = self.base.as_ref().expect("it was run above");
+                let part = Part {
+                    name: name.clone(),
+                    alone: measure::distance_at(&run, base, self.at).unwrap_or(0.0) / scale,
+                    first: 1.0 - measure::distance_at(&run, self.right.trace, self.at).unwrap_or(0.0) / whole,
+                };
+                if name.starts_with("layer") { attribution.layers.push(part) } else { attribution.stages.push(part) }
+            }
+            found.push(attribution);
+        }
+        found.sort_by(|a, b| b.explains.total_cmp(&a.explains));
+        Ok((found, reproduced, left_over))
+    }
+
+    /// A forward with `choices`, but for one factor at some sites that of another run.
+    fn changed(
+        &mut self,
+        factor: Factor,
+        sites: &[Site],
+        choices: &Choices,
+        from: &Followed,
+    ) -> Result<TraceData, PlainError> {
+        let mut changed = choices.clone();
+        for &(stage, layer) in sites {
+            let (mut own, other) = (choices.at(stage, layer), from.choice(stage, layer));
+            factor.take(&mut own, &other);
+            changed.set(stage, layer, own);
+        }
+        // Up to the first layer that differs from the left run, its own values stand.
+        let first = if *choices == self.choices { sites.iter().filter_map(|(_, layer)| *layer).min() } else { None };
+        self.forward(&changed, first)
+    }
+
+    /// A plain forward, from a layer on as the left one.
+    fn forward(&mut self, choices: &Choices, layer: Option<usize>) -> Result<TraceData, PlainError> {
+        let keep = &|s| matches!(s, Stage::LayerOut | Stage::RouterExperts) || s == self.at.0;
+        let of = match (&self.base, layer) {
+            (Some(base), Some(layer)) if layer > 0 => {
+                Forward { layer, start: Some(base), keep, ..Forward::new(self.tokens) }
+            }
+            _ => Forward { keep, ..Forward::new(self.tokens) },
+        };
+        let mut run = self.model.forward(choices, of)?;
+        if let (Some(base), Some(layer)) = (&self.base, layer) {
+            // What was not computed again is the left run's.
+            let before = base.tensors.iter().filter(|((_, l), _)| l.is_some_and(|l| l < layer));
+            run.tensors.extend(before.map(|(at, tensor)| (*at, tensor.clone())));
+        }
+        self.done += 1;
+        (self.progress)(self.done, self.total.max(self.done));
+        Ok(run)
+    }
+}
+
+/// The stages and the layers of some sites one by one, where there are several.
+fn parts(sites: &[Site]) -> Vec<(String, Vec<Site>)> {
+    let of = |keep: &dyn Fn(&Site) -> bool| sites.iter().copied().filter(keep).collect::<Vec<_>>();
+    let (stages, layers) = (factor::stages(sites), factor::layers(sites));
+    let mut parts = Vec::new();
+    if stages.len() > 1 {
+        parts.extend(stages.into_iter().map(|stage| (stage.to_string(), of(&|(s, _)| *s == stage))));
+    }
+    if layers.len() > 1 {
+        parts.extend(layers.into_iter().map(|layer| (format!("layer {layer}"), of(&|(_, l)| *l == Some(layer)))));
+    }
+    parts
+}

@@ -1,0 +1,246 @@
+//! The result of a bisection, which text and JSON are made of.
+
+use super::{Followed, Follows, Run};
+use crate::{
+    plain::{Choice, PlainModel},
+    trace::Stage,
+};
+use serde::Serialize;
+
+/// How two runs differ.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Divergence {
+    /// The stage at which it is measured: the logits, or the last that differs.
+    pub stage: Stage,
+    /// Its layer.
+    pub layer: Option<usize>,
+    /// Norm of the difference over the norm of the left side, there.
+    pub relative: f64,
+    /// Values that both runs have, in all stages.
+    pub values: usize,
+    /// Those whose bits differ.
+    pub differing: usize,
+    /// The first stage that differs at all.
+    pub first_stage: Stage,
+    /// Its layer.
+    pub first_layer: Option<usize>,
+    /// The first position at which it does.
+    pub first_position: usize,
+    /// Choices of experts, one for each token and layer, that are not the same set.
+    pub flips: usize,
+    /// Choices of experts.
+    pub choices: usize,
+    /// Positions whose most likely tokens differ, and positions; where both have logits.
+    pub top: Option<(usize, usize)>,
+}
+
+/// What was found of one run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SideFound {
+    /// Its name.
+    pub name: String,
+    /// The device, in a few words.
+    pub device: Option<String>,
+    /// What it says of itself: `act=q8k,acc=f32,kv=f32`.
+    pub declared: String,
+    /// Stages that were computed anew from the run's own values before them.
+    pub checked: usize,
+    /// Stages that do not follow as declared, in words.
+    pub findings: Vec<String>,
+    /// Whether a plain forward with what was found gives the run's bits where divergence is measured.
+    pub reproduced: bool,
+}
+
+/// A part of a factor: one stage in all layers, or one layer with all stages.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Part {
+    /// Which.
+    pub name: String,
+    /// Relative error that it makes by itself.
+    pub alone: f64,
+    /// Share of the divergence that goes when the left run takes the right's choice there only.
+    pub first: f64,
+}
+
+/// How much of the divergence one factor explains.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Attribution {
+    /// The factor, in words.
+    pub factor: String,
+    /// The same as one word.
+    pub kind: &'static str,
+    /// The left run's choice.
+    pub left: String,
+    /// The right run's choice.
+    pub right: String,
+    /// Where they differ: `layers.03.expert_out`.
+    pub sites: Vec<String>,
+    /// The mean of `first` and `last`.
+    pub explains: f64,
+    /// Share of the divergence that goes when only this factor of the left run is changed.
+    pub first: f64,
+    /// Share that comes back when only this factor of the right run is changed.
+    pub last: f64,
+    /// Relative error between the left run and the left run with this factor changed.
+    pub alone: f64,
+    /// Choices of experts that this change alters.
+    pub flips: usize,
+    /// Stage by stage, in all layers.
+    pub stages: Vec<Part>,
+    /// Layer by layer, all stages.
+    pub layers: Vec<Part>,
+}
+
+/// What the divergence comes from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Cause {
+    /// There is none.
+    NoDivergence,
+    /// A stage does not follow from its own inputs under anything that is known.
+    Unknown {
+        /// The run.
+        side: String,
+        /// The stage.
+        stage: Stage,
+        /// Its layer.
+        layer: Option<usize>,
+    },
+    /// A known mistake.
+    Mistake {
+        /// The run that makes it.
+        side: String,
+        /// The mistake.
+        mistake: String,
+        /// Stages where it is made.
+        sites: Vec<String>,
+    },
+    /// A stage computes with another choice than its run says.
+    Undeclared {
+        /// The run.
+        side: String,
+        /// The factor.
+        factor: String,
+        /// Stages where it does.
+        sites: Vec<String>,
+    },
+    /// The runs were asked for different things, and each does what it was asked.
+    Choices {
+        /// The factors that explain something, the most first.
+        factors: Vec<String>,
+    },
+}
+
+/// What a bisection comes to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    /// The cause.
+    pub cause: Cause,
+    /// In one sentence.
+    pub sentence: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+/// Why two runs differ.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Bisection {
+    /// Tokens of the text.
+    pub tokens: usize,
+    /// The left run.
+    pub left: SideFound,
+    /// The right run.
+    pub right: SideFound,
+    /// How they differ; None where every value has the same bits.
+    pub divergence: Option<Divergence>,
+    /// Choices that are the same on both sides, and their values.
+    pub same: Vec<(String, String)>,
+    /// What explains how much, the most first.
+    pub attributions: Vec<Attribution>,
+    /// Share of the divergence that is left when all of these are changed.
+    pub unexplained: f64,
+    /// What it comes to.
+    pub verdict: Verdict,
+}
+
+impl Bisection {
+    /// Two runs with the same bits.
+    pub(super) fn equal(model: &PlainModel<'_>, tokens: usize, runs: [Run<'_>; 2], declared: [Choice; 2]) -> Self {
+        let values = Stage::all_of(model.config().blocks)
+            .filter_map(|(s, l)| runs[0].trace.get(s, l).filter(|_| runs[1].trace.get(s, l).is_some()))
+            .map(|t| t.values.len())
+            .sum::<usize>();
+        let side = |i: usize| SideFound {
+            name: runs[i].name.to_owned(),
+            device: runs[i].trace.meta.device.clone(),
+            declared: describe(&declared[i]),
+            checked: 0,
+            findings: Vec::new(),
+            reproduced: true,
+        };
+        Self {
+            tokens,
+            left: side(0),
+            right: side(1),
+            divergence: None,
+            same: Vec::new(),
+            attributions: Vec::new(),
+            unexplained: 0.0,
+            verdict: Verdict {
+                cause: Cause::NoDivergence,
+                sentence: format!("no divergence: all {values} values have the same bits"),
+                advice: String::new(),
+            },
+        }
+    }
+}
+
+impl SideFound {
+    pub(super) fn new(run: Run<'_>, declared: Choice, followed: &Followed, reproduced: bool) -> Self {
+        let finding = |((stage, layer), choice, how): ((Stage, Option<usize>), &Choice, &Follows)| {
+            let name = stage.tensor_name(layer);
+            match how {
+                Follows::Declared => name,
+                Follows::Otherwise => match choice.mistake {
+                    Some(mistake) => format!("{name}: {mistake}"),
+                    None => format!("{name}: computed with {}", describe(choice)),
+                },
+                Follows::Nearly(relative) => {
+                    format!("{name}: near {}, relative error {relative:.1e}, but not its bits", describe(choice))
+                }
+                Follows::Not { differing, values, position, index, relative } => format!(
+                    "{name}: does not follow from its inputs; {differing} of {values} values differ, first at position \
+                     {position}, value {index}; relative error {relative:.1e} at best"
+                ),
+            }
+        };
+        Self {
+            name: run.name.to_owned(),
+            device: run.trace.meta.device.clone(),
+            declared: describe(&declared),
+            checked: followed.checked(),
+            findings: followed.findings().map(finding).collect(),
+            reproduced,
+        }
+    }
+}
+
+/// A choice in words; what is the contract's anyway is left out.
+pub(super) fn describe(choice: &Choice) -> String {
+    let mut text = format!("act={},acc={},kv={}", choice.act, choice.acc, choice.kv);
+    let math = choice.math.to_string();
+    let (router, inner) = (choice.router.to_string(), choice.inner.to_string());
+    for (name, value, usual) in [("math", math, "exact"), ("router", router, "f64"), ("swiglu", inner, "f32")] {
+        if value != usual {
+            text.push_str(&format!(",{name}={value}"));
+        }
+    }
+    text
+}
+
+impl Verdict {
+    /// Whether a run computes wrongly, or otherwise than it says.
+    pub fn is_fault(&self) -> bool {
+        !matches!(self.cause, Cause::NoDivergence | Cause::Choices { .. })
+    }
+}

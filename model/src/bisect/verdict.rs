@@ -1,0 +1,212 @@
+//! What a bisection comes to, in a sentence.
+
+use super::{
+    Attribution, Cause, Divergence, Factor, Followed, Follows, Verdict,
+    factor::{self, Site},
+    follow::Sides,
+};
+use crate::{
+    plain::{Choice, PlainModel},
+    trace::Stage,
+};
+use ptxgen_dsl::precision::Math;
+
+/// The least share that is worth a word.
+const NOTABLE: f64 = 0.005;
+
+/// A run, by its place and name.
+#[derive(Clone, Copy)]
+struct Side<'a> {
+    place: &'static str,
+    name: &'a str,
+    followed: &'a Followed,
+    declared: Choice,
+}
+
+pub(super) fn of(
+    model: &PlainModel<'_>,
+    divergence: &Divergence,
+    sides: &Sides,
+    declared: [Choice; 2],
+    attributions: &[Attribution],
+    names: [&str; 2],
+) -> Verdict {
+    let right = Side { place: "right", name: names[1], followed: &sides.right, declared: declared[1] };
+    let left = Side { place: "left", name: names[0], followed: &sides.left, declared: declared[0] };
+    let both = [right, left];
+    let first_of = |of: &dyn Fn(Side<'_>) -> Option<Verdict>| both.into_iter().find_map(of);
+    first_of(&|side| unknown(model, side))
+        .or_else(|| first_of(&|side| mistake(model, side, attributions)))
+        .or_else(|| first_of(&|side| undeclared(model, side, attributions)))
+        .or_else(|| first_of(&|side| inexact(model, side)))
+        .unwrap_or_else(|| choices(divergence, attributions))
+}
+
+/// A stage that does not follow from its own inputs.
+fn unknown(model: &PlainModel<'_>, side: Side<'_>) -> Option<Verdict> {
+    let (site, how) = side.followed.findings().find_map(|(site, _, how)| match how {
+        Follows::Not { .. } => Some((site, how)),
+        _ => None,
+    })?;
+    let Follows::Not { differing, values, position, index, relative } = how else { return None };
+    let Side { place, name, .. } = side;
+    let (stage, layer) = site;
+    Some(Verdict {
+        cause: Cause::Unknown { side: place.into(), stage, layer },
+        sentence: format!(
+            "the {place} run ({name}) computes {} wrongly: {differing} of {values} values do not follow from its own \
+             inputs under any known choice or mistake (first at position {position}, value {index}; relative error \
+             {relative:.1e} at best)",
+            place_of(model, &[site])
+        ),
+        advice: format!(
+            "look at the code of {place} that computes {stage}: run it alone on the recorded inputs against the \
+             reference, from that position and value on"
+        ),
+    })
+}
+
+/// A known mistake.
+fn mistake(model: &PlainModel<'_>, side: Side<'_>, attributions: &[Attribution]) -> Option<Verdict> {
+    let (_, mistake) = side.followed.findings().find_map(|(site, choice, _)| Some((site, choice.mistake?)))?;
+    let found = side.followed.findings().filter(|(_, choice, _)| choice.mistake == Some(mistake));
+    let sites: Vec<Site> = found.map(|(site, ..)| site).collect();
+    let Side { place, name, .. } = side;
+    let explained = explained(Factor::Mistake(mistake), attributions);
+    Some(Verdict {
+        cause: Cause::Mistake { side: place.into(), mistake: mistake.to_string(), sites: tensor_names(&sites) },
+        sentence: format!(
+            "the {place} run ({name}) makes a mistake in {}: {mistake}{explained}",
+            place_of(model, &sites)
+        ),
+        advice: format!("correct the code of {place} that computes {}, and run this again", stage_names(&sites)),
+    })
+}
+
+/// Another choice than declared.
+fn undeclared(model: &PlainModel<'_>, side: Side<'_>, attributions: &[Attribution]) -> Option<Verdict> {
+    let otherwise = |how: &Follows| !matches!(how, Follows::Declared | Follows::Not { .. });
+    let differs = |factor: Factor, choice: &Choice| factor.value(choice) != factor.value(&side.declared);
+    let (factor, choice) =
+        side.followed.findings().filter(|(_, _, how)| otherwise(how)).find_map(|(_, choice, _)| {
+            Factor::CHOICES.into_iter().find(|f| differs(*f, choice)).map(|f| (f, *choice))
+        })?;
+    let found = side.followed.findings().filter(|(_, choice, how)| otherwise(how) && differs(factor, choice));
+    let sites: Vec<Site> = found.map(|(site, ..)| site).collect();
+    let Side { place, name, declared, .. } = side;
+    let (is, said) = (factor.value(&choice), factor.value(&declared));
+    Some(Verdict {
+        cause: Cause::Undeclared { side: place.into(), factor: factor.to_string(), sites: tensor_names(&sites) },
+        sentence: format!(
+            "the {place} run ({name}) computes {} with another {factor} than it says, {is} in place of {said}{}",
+            place_of(model, &sites),
+            explained(factor, attributions)
+        ),
+        advice: format!(
+            "find what chooses the {factor} of {} on {place}, and make it {said}; or say {is} where it is meant",
+            stage_names(&sites)
+        ),
+    })
+}
+
+/// Nearly what was declared, where bits are promised.
+fn inexact(model: &PlainModel<'_>, side: Side<'_>) -> Option<Verdict> {
+    let Side { place, name, followed, declared } = side;
+    let near = followed.findings().find_map(|(site, choice, how)| match how {
+        // Approximate functions are the hardware's.
+        Follows::Nearly(relative) if !(choice.math == Math::Approx && site.0 == Stage::ExpertSwiglu) => {
+            Some((site, *relative))
+        }
+        _ => None,
+    });
+    let (site, relative) = near.filter(|_| followed.promises_bits())?;
+    Some(Verdict {
+        cause: Cause::Unknown { side: place.into(), stage: site.0, layer: site.1 },
+        sentence: format!(
+            "the {place} run ({name}) does not keep the contract's order of operations in {}: its values are within \
+             {relative:.1e} of {}, but not its bits",
+            place_of(model, &[site]),
+            super::result::describe(&declared)
+        ),
+        advice: format!("hold the code of {place} that computes {} against docs/numerics.md", site.0),
+    })
+}
+
+/// Nothing but what was asked for.
+fn choices(divergence: &Divergence, attributions: &[Attribution]) -> Verdict {
+    let notable: Vec<&Attribution> = attributions.iter().filter(|a| a.explains.abs() >= NOTABLE).collect();
+    let named = if notable.is_empty() { attributions.iter().take(1).collect() } else { notable };
+    let parts: Vec<String> = named
+        .iter()
+        .map(|a| {
+            format!("the {} ({} on the left, {} on the right) {:.0}%", a.factor, a.left, a.right, 100.0 * a.explains)
+        })
+        .collect();
+    let where_most = named.first().and_then(|a| {
+        let stage = a.stages.iter().max_by(|x, y| x.alone.total_cmp(&y.alone))?;
+        Some(format!(", most by itself in {}", stage.name))
+    });
+    let sentence = match parts.as_slice() {
+        [] => format!("the runs differ from {} on, and in no known choice", divergence.first_stage),
+        _ => format!(
+            "{} of the divergence{}; every stage of both runs follows from its own inputs, so neither computes wrongly",
+            explains(&parts),
+            where_most.unwrap_or_default()
+        ),
+    };
+    let factors: Vec<String> = named.iter().map(|a| a.factor.clone()).collect();
+    let advice = match factors.as_slice() {
+        [] => String::new(),
+        [one] => format!("choose the same {one} on both sides, and they have the same bits"),
+        several => format!("choose the same {} on both sides, and they have the same bits", several.join(" and ")),
+    };
+    Verdict { cause: Cause::Choices { factors }, sentence, advice }
+}
+
+/// `the a explains x%`, `the a explains x%, the b y%`
+fn explains(parts: &[String]) -> String {
+    let with = |part: &String| part.replacen(") ", ") explains ", 1);
+    let rest = parts[1..].iter().map(|p| format!(", {p}"));
+    std::iter::once(with(&parts[0])).chain(rest).collect()
+}
+
+fn explained(factor: Factor, attributions: &[Attribution]) -> String {
+    let name = factor.to_string();
+    match attributions.iter().find(|a| a.factor == name) {
+        Some(a) => format!("; this explains {:.0}% of the divergence", 100.0 * a.explains),
+        None => String::new(),
+    }
+}
+
+fn tensor_names(sites: &[Site]) -> Vec<String> {
+    sites.iter().map(|(stage, layer)| stage.tensor_name(*layer)).collect()
+}
+
+fn stage_names(sites: &[Site]) -> String {
+    let names: Vec<String> = factor::stages(sites).into_iter().map(|s| s.to_string()).collect();
+    names.join(" and ")
+}
+
+/// `expert_out (ffn_down_exps.weight, Q6_K) of layer 3`
+fn place_of(model: &PlainModel<'_>, sites: &[Site]) -> String {
+    let stages: Vec<String> = factor::stages(sites)
+        .into_iter()
+        .map(|stage| {
+            let Some(role) = model.matrix(stage) else { return stage.to_string() };
+            let own = sites.iter().filter(|(s, _)| *s == stage);
+            let mut types: Vec<String> =
+                own.filter_map(|(_, l)| model.tensor(role, *l).ok()).map(|w| w.ty.to_string()).collect();
+            types.sort();
+            types.dedup();
+            format!("{stage} ({}, {})", role.name(None), types.join(" and "))
+        })
+        .collect();
+    let layers = factor::layers(sites);
+    let layers = match layers.as_slice() {
+        [] => String::new(),
+        [one] => format!(" of layer {one}"),
+        all if all.len() == model.config().blocks => " of all layers".to_owned(),
+        some => format!(" of layers {}", some.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    format!("{}{layers}", stages.join(" and "))
+}
