@@ -11,6 +11,7 @@ pub mod gguf;
 mod likelihood;
 pub mod plain;
 pub mod policies;
+pub mod report;
 mod sample;
 mod suggest;
 pub mod synth;

@@ -8,6 +8,7 @@ use ptxgen_model::{
 };
 use std::path::PathBuf;
 
+pub mod comparison;
 pub mod device;
 
 /// A file of `tests/data`.
