@@ -383,7 +383,7 @@ fn the_oracles_file_is_understood() {
     assert_eq!(file.positions().len(), 64);
     assert_eq!(file.meta().tokens.as_ref().unwrap()[..], common::tokens("tiny.tokens-64.i32"));
     assert_eq!(file.unknown(), [""; 0]);
-    let last = file.rows(63..64).unwrap();
+    let last = file.at(&[63]).unwrap();
     assert_eq!(last.positions, [63]);
     assert_eq!(last.tensors.len(), 6 * 4 + 1);
     assert_eq!(last.get(Stage::RouterExperts, Some(5)).unwrap().shape, [1, 4]);

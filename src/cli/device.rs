@@ -4,12 +4,7 @@ use super::output;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
-use ptxgen_model::{
-    Engine,
-    cpu::{CpuModel, CpuOptions, KvType},
-    device::{DeviceModel, DeviceOptions, Progress},
-    gguf::Gguf,
-};
+use ptxgen_model::{DeviceName, Engine, LoadError, LoadedModel, RunSpec, cpu::KvType, device::Progress, gguf::Gguf};
 use ptxgen_runtime::DeviceError;
 
 /// Options of every command that runs a model.
@@ -40,6 +35,15 @@ impl DeviceArgs {
     pub fn policy(&self) -> Policy {
         Policy { act: self.act, acc: self.acc, math: self.math }
     }
+
+    /// The type of the KV cache that was asked for.
+    pub fn kv(&self) -> KvType {
+        self.kv
+    }
+
+    fn run(&self, device: DeviceName, policy: Policy) -> RunSpec {
+        RunSpec { device, policy, kv: self.kv, threads: self.threads.map(Into::into) }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -55,12 +59,7 @@ enum Device {
 }
 
 /// A model on its device.
-pub enum Model<'g> {
-    /// On the CPU.
-    Cpu(Box<CpuModel<'g>>),
-    /// On a GPU, or in the interpreter.
-    Device(Box<DeviceModel>),
-}
+pub struct Model<'g>(LoadedModel<'g>);
 
 impl<'g> Model<'g> {
     /// Prepares a model for the device that was asked for, and a session of `capacity` positions.
@@ -70,55 +69,54 @@ impl<'g> Model<'g> {
 
     /// The same under another policy.
     pub fn of_policy(gguf: &'g Gguf, args: &DeviceArgs, policy: Policy, capacity: usize) -> anyhow::Result<Self> {
-        let on_device = |device| Self::on_device(&device, gguf, args, policy, capacity);
-        match args.device {
-            Device::Cpu => Self::on_cpu(gguf, args, policy),
-            Device::Cuda => on_device(ptxgen_runtime::Device::cuda(0)?),
-            Device::Interp => on_device(ptxgen_runtime::Device::interp()),
-            Device::Auto => match ptxgen_runtime::Device::cuda(0) {
-                Ok(gpu) => on_device(gpu),
-                Err(DeviceError::NoDriver) => {
-                    output::note("no NVIDIA driver; running on the CPU");
-                    Self::on_cpu(gguf, args, policy)
-                }
-                Err(e) => {
-                    output::note(format_args!("{e}; running on the CPU"));
-                    Self::on_cpu(gguf, args, policy)
-                }
+        let on = |device| Self::on(gguf, args.run(device, policy), capacity);
+        let device = match args.device {
+            Device::Cpu => DeviceName::Cpu,
+            Device::Cuda => DeviceName::Cuda,
+            Device::Interp => DeviceName::Interp,
+            Device::Auto => match on(DeviceName::Cuda) {
+                Ok(model) => return Ok(model),
+                Err(e) => match e.downcast::<LoadError>()? {
+                    LoadError::NoDevice(DeviceError::NoDriver) => {
+                        output::note("no NVIDIA driver; running on the CPU");
+                        DeviceName::Cpu
+                    }
+                    LoadError::NoDevice(e) => {
+                        output::note(format_args!("{e}; running on the CPU"));
+                        DeviceName::Cpu
+                    }
+                    e => return Err(e.into()),
+                },
             },
-        }
+        };
+        on(device)
     }
 
     /// A model on the CPU, whatever device was asked for.
     pub fn on_cpu(gguf: &'g Gguf, args: &DeviceArgs, policy: Policy) -> anyhow::Result<Self> {
-        let options = CpuOptions { policy, threads: args.threads.map(Into::into), simd: None, kv: args.kv };
-        Ok(Self::Cpu(Box::new(CpuModel::load(gguf, options)?)))
+        Self::on(gguf, args.run(DeviceName::Cpu, policy), 0)
     }
 
-    fn on_device(
-        device: &ptxgen_runtime::Device,
-        gguf: &Gguf,
-        args: &DeviceArgs,
-        policy: Policy,
-        capacity: usize,
-    ) -> anyhow::Result<Self> {
-        let options = DeviceOptions { policy, kv: args.kv, ..DeviceOptions::default() };
+    /// A model prepared as it says, with a session of `capacity` positions; shows the progress.
+    pub fn on(gguf: &'g Gguf, run: RunSpec, capacity: usize) -> anyhow::Result<Self> {
         let style = "loading {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}";
         let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
         let mut progress = |p: Progress| {
             bar.set_length(p.total);
             bar.set_position(p.done);
         };
-        let model = DeviceModel::load(device, gguf, options, capacity, &mut progress);
+        let model = LoadedModel::load(gguf, run, capacity, &mut progress);
         bar.finish_and_clear();
-        Ok(Self::Device(Box::new(model?)))
+        Ok(Self(model?))
+    }
+
+    /// Whether it runs on the CPU.
+    pub fn is_on_cpu(&self) -> bool {
+        matches!(self.0, LoadedModel::Cpu(_))
     }
 
     /// An empty sequence with room for `capacity` tokens.
     pub fn session(&self, capacity: usize) -> anyhow::Result<Box<dyn Engine + '_>> {
-        Ok(match self {
-            Self::Cpu(model) => Box::new(model.new_session(capacity)?),
-            Self::Device(model) => Box::new(model.new_session(capacity)?),
-        })
+        Ok(self.0.session(capacity)?)
     }
 }

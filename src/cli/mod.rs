@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod compare;
 mod device;
 mod diff;
 mod doctor;
@@ -20,6 +21,7 @@ mod stats;
 mod synth;
 mod text;
 mod tokens;
+mod trace;
 
 use anstream::stderr;
 use anyhow::Error;
@@ -45,6 +47,7 @@ enum Command {
     List(list::Args),
     Dump(dump::Args),
     Check(check::Args),
+    Compare(compare::Args),
     Stats(stats::Args),
     Diff(diff::Args),
     Bench(bench::Args),
@@ -54,6 +57,7 @@ enum Command {
     Perplexity(perplexity::Args),
     Run(run::Args),
     Synth(synth::Args),
+    Trace(trace::Args),
 }
 
 /// What a command ends with: success, a fault that it has reported itself, or an error.
@@ -75,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::run(&args),
         Command::Dump(args) => dump::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
@@ -84,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Perplexity(args) => perplexity::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Synth(args) => synth::run(&args),
+        Command::Trace(args) => trace::run(&args),
     };
     match outcome {
         Ok(Status::Well) => ExitCode::SUCCESS,

@@ -1,13 +1,15 @@
 //! Files, standard output and notes: what a command leaves behind.
 
+use super::Usage;
 use anstream::{stderr, stdout};
 use anyhow::Error;
 use std::{
     fmt::Display,
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
     path::Path,
 };
+use tempfile::NamedTempFile;
 
 /// Writes a file whole or not at all: `fill` writes into a temporary file beside it, which then
 /// takes its place. A device or a pipe takes the bytes as they come.
@@ -39,7 +41,38 @@ fn write_in_place(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Resu
     Ok(out.flush()?)
 }
 
+/// Writes a file whole or not at all, as [`write_file`], in any order of its parts.
+///
+/// # Errors
+/// If there is something at the path that is no file, or what `fill` says.
+pub fn write_parts(path: &Path, fill: impl FnOnce(&mut File) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let path = match fs::metadata(path) {
+        Ok(there) if !there.is_file() => {
+            let path = path.display();
+            return Err(
+                Usage(format!("{path} is no regular file, which is needed here: it is not written in order")).into()
+            );
+        }
+        Ok(_) => fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+        Err(_) => path.to_owned(),
+    };
+    let written = temporary(&path).and_then(|mut out| {
+        fill(out.as_file_mut())?;
+        out.persist(&path).map_err(|e| e.error)?;
+        Ok(())
+    });
+    written.map_err(|e| if is_io(&e) { e.context(format!("cannot write {}", path.display())) } else { e })
+}
+
 fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(temporary(path)?);
+    fill(&mut out)?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+/// A file beside `path`, to take its place.
+fn temporary(path: &Path) -> anyhow::Result<NamedTempFile> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".ptxgen-");
@@ -49,10 +82,7 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>)
         // As for any new file; the process's mask still applies.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut out = BufWriter::new(builder.tempfile_in(folder)?);
-    fill(&mut out)?;
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    Ok(builder.tempfile_in(folder)?)
 }
 
 /// Whether an error is the system's answer without a context, which in a command is a failed write

@@ -1,8 +1,17 @@
 //! What two runs of one model differ in.
 
+mod comparing;
+mod error;
 mod result;
+mod run;
+mod source;
+mod sums;
 
+pub use crate::trace::{Histogram, Statistics};
+pub use error::CompareError;
 pub use result::{
-    Choice, Comparison, Difference, Distribution, Growth, Histogram, LayerChoices, OtherToken, Perplexities, Place,
-    Side, Statistics, Thresholds, TopTokens, Verdict,
+    Choice, Comparison, Difference, Distribution, Growth, LayerChoices, OtherToken, Perplexities, Place, Side,
+    Thresholds, TopTokens, Verdict,
 };
+pub use run::{CompareOptions, compare};
+pub use source::{RunSide, Source};

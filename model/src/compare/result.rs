@@ -2,7 +2,7 @@
 //!
 //! In JSON a number that is NaN or infinite is `null`.
 
-use crate::trace::{Fault, Stage};
+use crate::trace::{Fault, Stage, Statistics};
 use serde::Serialize;
 
 /// What is known of one of the two runs.
@@ -66,41 +66,6 @@ pub struct Difference {
     pub largest_ulp: Option<u64>,
     /// The first value that differs.
     pub first: Option<Place>,
-}
-
-/// Counts of values by sign and binary exponent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Histogram {
-    /// Bin `i` counts values with `2^(least + i) <= |x| < 2^(least + i + 1)`; the first bin also
-    /// those below, the last also those above.
-    pub least: i32,
-    /// Negative values by bin.
-    pub negative: Vec<u64>,
-    /// Zeros.
-    pub zero: u64,
-    /// Positive values by bin.
-    pub positive: Vec<u64>,
-}
-
-/// The values of one stage in numbers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Statistics {
-    /// Values, all of them.
-    pub values: u64,
-    /// NaNs.
-    pub nan: u64,
-    /// Infinities.
-    pub infinite: u64,
-    /// Mean of the finite values.
-    pub mean: f64,
-    /// Their standard deviation.
-    pub deviation: f64,
-    /// The least of them.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
-    /// How they are distributed.
-    pub histogram: Histogram,
 }
 
 /// The distribution of one stage's values over all layers, on both sides.
@@ -210,7 +175,7 @@ pub struct Thresholds {
 }
 
 /// What a comparison comes to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Verdict {
     /// Every value has the same bits.

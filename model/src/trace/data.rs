@@ -32,6 +32,16 @@ impl Values {
         self.len() == 0
     }
 
+    /// Adds elements of the same type at the end.
+    pub(super) fn append(&mut self, more: Self) {
+        match (self, more) {
+            (Self::F32(a), Self::F32(b)) => a.extend(b),
+            (Self::F64(a), Self::F64(b)) => a.extend(b),
+            (Self::U32(a), Self::U32(b)) => a.extend(b),
+            (a, b) => unreachable!("{b:?} behind {a:?}"),
+        }
+    }
+
     /// An element as f64, which is exact.
     ///
     /// # Panics

@@ -12,6 +12,7 @@ mod read;
 mod record;
 mod select;
 mod stage;
+mod stats;
 mod tap;
 mod write;
 
@@ -22,5 +23,7 @@ pub use read::TraceFile;
 pub use record::Recorder;
 pub use select::{Layers, Positions, SelectError, Selected, Selection, Stages};
 pub use stage::{Kind, Scope, Stage, UnknownStage};
+pub(crate) use stats::live;
+pub use stats::{Gather, GatherStages, Histogram, Statistics};
 pub use tap::{Block, Slice, Tap};
 pub use write::TraceWriter;

@@ -97,9 +97,9 @@ impl TraceFile {
         self.stages.keys().copied()
     }
 
-    /// Elements of a position in a stage.
-    pub fn width(&self, stage: Stage, layer: Option<usize>) -> Option<usize> {
-        Some(self.stages.get(&(stage, layer))?.shape[1..].iter().product())
+    /// The dimensions of a position in a stage.
+    pub fn dims(&self, stage: Stage, layer: Option<usize>) -> Option<&[usize]> {
+        Some(&self.stages.get(&(stage, layer))?.shape[1..])
     }
 
     /// Tensors whose names mean no stage.
@@ -107,28 +107,37 @@ impl TraceFile {
         &self.unknown
     }
 
-    /// The values of every stage in some rows.
+    /// The values of every stage at some of its positions, which ascend.
     ///
     /// # Errors
     /// If a tensor's type is none that is read, or ids are no ids.
-    pub fn rows(&self, rows: Range<usize>) -> Result<TraceData, TraceError> {
+    pub fn at(&self, positions: &[usize]) -> Result<TraceData, TraceError> {
+        let rows: Vec<usize> = positions.iter().filter_map(|p| self.positions.binary_search(p).ok()).collect();
         let tensor = |(&(stage, layer), info): (&(Stage, Option<usize>), &TensorInfo)| {
             let mut shape = info.shape.clone();
             shape[0] = rows.len();
             let width: usize = shape[1..].iter().product();
-            let values = self.values(stage, layer, info, rows.start * width..rows.end * width)?;
-            Ok(((stage, layer), Tensor { shape, values }))
+            let mut values: Option<Values> = None;
+            for run in rows.chunk_by(|a, b| a + 1 == *b) {
+                let part = self.values(stage, layer, info, run[0] * width..(run[0] + run.len()) * width)?;
+                match &mut values {
+                    Some(values) => values.append(part),
+                    None => values = Some(part),
+                }
+            }
+            Ok(((stage, layer), Tensor { shape, values: values.unwrap_or(Values::F32(Vec::new())) }))
         };
         let tensors = self.stages.iter().map(tensor).collect::<Result<_, TraceError>>()?;
-        Ok(TraceData { meta: self.meta.clone(), positions: self.positions[rows.clone()].to_vec(), tensors })
+        let positions = rows.iter().map(|&row| self.positions[row]).collect();
+        Ok(TraceData { meta: self.meta.clone(), positions, tensors })
     }
 
     /// All values.
     ///
     /// # Errors
-    /// As [`rows`](Self::rows).
+    /// As [`at`](Self::at).
     pub fn data(&self) -> Result<TraceData, TraceError> {
-        self.rows(0..self.positions.len())
+        self.at(&self.positions)
     }
 
     fn wrong(&self, reason: String) -> TraceError {

@@ -86,7 +86,14 @@ impl Selection {
     /// # Errors
     /// If it names layers or positions that there are not.
     pub fn of(&self, config: &Qwen3MoeConfig, tokens: usize) -> Result<Selected, SelectError> {
-        let blocks = config.blocks;
+        self.of_layers(config.blocks, tokens)
+    }
+
+    /// The same for a model of which only the number of layers is known.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn of_layers(&self, blocks: usize, tokens: usize) -> Result<Selected, SelectError> {
         let layers = self.layers.0.clone().unwrap_or(0..blocks);
         if layers.end > blocks || layers.start >= layers.end {
             return Err(SelectError::NoLayer { layers, blocks });

@@ -98,8 +98,8 @@ pub fn run(args: &Args) -> Outcome {
     for policy in policies() {
         // Exact policies come first, so that the device is settled by then.
         let model = match candidates.first().map(|c| &c.model) {
-            Some(Model::Cpu(_)) if policy.math == Math::Approx => break,
-            Some(Model::Cpu(_)) => Model::on_cpu(&gguf, &args.device, policy)?,
+            Some(model) if model.is_on_cpu() && policy.math == Math::Approx => break,
+            Some(model) if model.is_on_cpu() => Model::on_cpu(&gguf, &args.device, policy)?,
             _ => Model::of_policy(&gguf, &args.device, policy, capacity)?,
         };
         let reading = Reading::new(&mut *model.session(capacity)?, &ids)?;

@@ -1,0 +1,221 @@
+//! A comparison in progress.
+
+use super::{
+    Choice, Comparison, Difference, Distribution, Growth, LayerChoices, OtherToken, Perplexities, Place, Side,
+    Thresholds, TopTokens, Verdict,
+    sums::{Element, Sums},
+};
+use crate::{
+    likelihood::negative_log_likelihood,
+    trace::{Gather, Kind, Stage, Tensor, TraceData, live},
+};
+use indexmap::IndexMap;
+use ptxgen_dsl::reference::argmax;
+use std::collections::BTreeSet;
+
+/// Sums up what two runs differ in, as pieces of their traces come.
+#[derive(Debug, Default)]
+pub(super) struct Comparing {
+    stages: IndexMap<(Stage, Option<usize>), Sums>,
+    distributions: IndexMap<Stage, (Gather, Gather)>,
+    experts: IndexMap<usize, (usize, Vec<Choice>)>,
+    missing: BTreeSet<Stage>,
+    positions: u64,
+    top: Option<TopTokens>,
+    likelihood: (u64, f64, f64),
+}
+
+impl Comparing {
+    /// Remembers stages that only one side has.
+    pub(super) fn missing(&mut self, stages: &[Stage]) {
+        self.missing.extend(stages);
+    }
+
+    /// Takes a piece of both sides: the same positions of a prompt. Tensors of both have the same
+    /// widths, but for keys behind a position.
+    pub(super) fn add(&mut self, prompt: usize, tokens: &[u32], left: &TraceData, right: &TraceData) {
+        self.positions += left.positions.len() as u64;
+        for (&(stage, layer), l) in &left.tensors {
+            let Some(r) = right.get(stage, layer) else { continue };
+            self.stage((stage, layer), (prompt, &left.positions), l, r);
+        }
+        let layers = left.tensors.keys().filter(|at| at.0 == Stage::RouterExperts).filter_map(|at| at.1);
+        for layer in layers {
+            self.choices(layer, prompt, left, right);
+        }
+        if let (Some(l), Some(r)) = (left.get(Stage::Logits, None), right.get(Stage::Logits, None)) {
+            self.logits((prompt, &left.positions), tokens, l, r);
+        }
+    }
+
+    fn stage(
+        &mut self,
+        (stage, layer): (Stage, Option<usize>),
+        (prompt, positions): (usize, &[usize]),
+        l: &Tensor,
+        r: &Tensor,
+    ) {
+        let sums = self.stages.entry((stage, layer)).or_default();
+        let number = stage.kind() == Kind::Float;
+        let (left, right) = self.distributions.entry(stage).or_default();
+        for (row, &position) in positions.iter().enumerate() {
+            let of = |t: &Tensor| (row * t.width(), live(stage, position, &t.shape[1..]));
+            let ((at_l, in_l), (at_r, in_r)) = (of(l), of(r));
+            for (i, j) in in_l.zip(in_r) {
+                let (a, b) = (Element::of(l, at_l + i), Element::of(r, at_r + j));
+                sums.add(a, b, || Place { stage, layer, prompt, position, index: i });
+                if number {
+                    left.add(a.value());
+                    right.add(b.value());
+                }
+            }
+        }
+    }
+
+    /// The choices of experts in a layer.
+    fn choices(&mut self, layer: usize, prompt: usize, left: &TraceData, right: &TraceData) {
+        let experts = |data: &TraceData, row: usize| -> Option<Vec<usize>> {
+            let tensor = data.get(Stage::RouterExperts, Some(layer))?;
+            let width = tensor.width();
+            Some((row * width..(row + 1) * width).map(|i| tensor.values.at(i) as usize).collect())
+        };
+        let logits = |data: &TraceData, row: usize| -> Option<Vec<f64>> {
+            let tensor = data.get(Stage::RouterLogits, Some(layer))?;
+            let width = tensor.width();
+            Some((row * width..(row + 1) * width).map(|i| tensor.values.at(i)).collect())
+        };
+        for (row, &position) in left.positions.iter().enumerate() {
+            let (Some(l), Some(r)) = (experts(left, row), experts(right, row)) else { return };
+            let (of_l, of_r) = (logits(left, row), logits(right, row));
+            let shift = of_l.as_ref().zip(of_r).map(|(l, r)| {
+                l.iter()
+                    .zip(r)
+                    .map(|(l, r)| (l - r).abs())
+                    .fold(0.0, |m: f64, d| if d > m || d.is_nan() { d } else { m })
+            });
+            let choice = Choice {
+                prompt,
+                position,
+                shared: l.iter().filter(|e| r.contains(e)).count(),
+                same_order: l == r,
+                margin: of_l.and_then(|logits| margin(&logits, &l)),
+                shift,
+            };
+            self.experts.entry(layer).or_insert((l.len(), Vec::new())).1.push(choice);
+        }
+    }
+
+    fn logits(&mut self, (prompt, positions): (usize, &[usize]), tokens: &[u32], l: &Tensor, r: &Tensor) {
+        let top =
+            self.top.get_or_insert(TopTokens { positions: 0, same: 0, prompts: 0, same_at_the_end: 0, first: None });
+        let vocab = l.width();
+        let row = |t: &Tensor, row: usize| -> Vec<f32> {
+            (row * vocab..(row + 1) * vocab).map(|i| t.values.at(i) as f32).collect()
+        };
+        for (i, &position) in positions.iter().enumerate() {
+            let (l, r) = (row(l, i), row(r, i));
+            let (left, right) = (argmax(&l) as u32, argmax(&r) as u32);
+            let same = u64::from(left == right);
+            top.positions += 1;
+            top.same += same;
+            if position + 1 == tokens.len() {
+                top.prompts += 1;
+                top.same_at_the_end += same;
+            }
+            if same == 0 {
+                top.first.get_or_insert(OtherToken { prompt, position, left, right });
+            }
+            if let Some(&next) = tokens.get(position + 1).filter(|&&next| (next as usize) < vocab) {
+                self.likelihood.0 += 1;
+                self.likelihood.1 += negative_log_likelihood(&l, next);
+                self.likelihood.2 += negative_log_likelihood(&r, next);
+            }
+        }
+    }
+
+    /// What it comes to.
+    pub(super) fn finish(mut self, left: Side, right: Side, prompts: usize, thresholds: Thresholds) -> Comparison {
+        self.stages.sort_unstable_by_key(|&(stage, layer), _| (stage.scope() as u8, layer, stage));
+        let stages: Vec<Difference> = self.stages.into_iter().map(|((s, l), sums)| sums.finish(s, l)).collect();
+        self.distributions.sort_unstable_keys();
+        let numbers = self.distributions.into_iter().filter(|(stage, _)| stage.kind() == Kind::Float);
+        let distributions = numbers.map(|(stage, (l, r))| Distribution { stage, left: l.finish(), right: r.finish() });
+        let mut experts: Vec<_> =
+            self.experts.into_iter().map(|(layer, (used, c))| layer_choices(layer, used, c)).collect();
+        experts.sort_unstable_by_key(|e| e.layer);
+        let (values, differing) = stages.iter().fold((0, 0), |(v, d), s| (v + s.values, d + s.differing));
+        let given = thresholds.min_cos.is_some() || thresholds.max_rel.is_some();
+        let notable = Thresholds { min_cos: None, max_rel: Some(Comparison::NOTABLE) };
+        let past = stages.iter().find(|d| is_past(d, if given { &thresholds } else { &notable }));
+        let verdict = match past {
+            _ if differing == 0 => Verdict::Equal,
+            Some(_) if given => Verdict::Past,
+            _ => Verdict::Differs,
+        };
+        let (tokens, l, r) = self.likelihood;
+        let perplexity = |sum: f64| (sum / tokens as f64).exp();
+        Comparison {
+            left,
+            right,
+            prompts,
+            positions: self.positions,
+            values,
+            differing,
+            missing: self.missing.into_iter().collect(),
+            distributions: distributions.collect(),
+            experts,
+            top: self.top,
+            perplexity: (tokens > 0).then(|| Perplexities { tokens, left: perplexity(l), right: perplexity(r) }),
+            first: stages.iter().find_map(|d| d.first),
+            first_past: past.and_then(|d| d.first),
+            growth: growth(&stages),
+            thresholds,
+            verdict,
+            stages,
+        }
+    }
+}
+
+/// How far the least likely of the chosen experts is ahead of the most likely of the others.
+fn margin(logits: &[f64], chosen: &[usize]) -> Option<f64> {
+    let last = chosen.iter().filter_map(|&e| logits.get(e)).copied().reduce(f64::min)?;
+    let others = logits.iter().enumerate().filter(|(e, _)| !chosen.contains(e)).map(|(_, l)| *l);
+    Some(last - others.reduce(f64::max)?)
+}
+
+fn layer_choices(layer: usize, used: usize, choices: Vec<Choice>) -> LayerChoices {
+    let margins = |same: bool| {
+        choices.iter().filter(move |c| (c.shared == used) == same).filter_map(|c| c.margin).collect::<Vec<_>>()
+    };
+    LayerChoices {
+        layer,
+        used,
+        same: choices.iter().filter(|c| c.shared == used).count(),
+        least_margin_of_same: margins(true).into_iter().reduce(f64::min),
+        largest_margin_of_other: margins(false).into_iter().reduce(f64::max),
+        choices,
+    }
+}
+
+/// Whether a stage is past a threshold; what is no number is past every one.
+pub(super) fn is_past(d: &Difference, thresholds: &Thresholds) -> bool {
+    let cosine = d.cosine.zip(thresholds.min_cos).is_some_and(|(found, least)| found < least);
+    let relative = d.relative.zip(thresholds.max_rel).is_some_and(|(found, most)| found > most);
+    cosine || relative || d.not_finite > 0
+}
+
+/// The layer whose output's relative error is the most above its input's.
+fn growth(stages: &[Difference]) -> Option<Growth> {
+    let relative = |stage: Stage, layer: Option<usize>| {
+        stages.iter().find(|d| (d.stage, d.layer) == (stage, layer)).and_then(|d| d.relative)
+    };
+    let layers = stages.iter().filter(|d| d.stage == Stage::LayerOut).filter_map(|d| d.layer);
+    let of = layers.filter_map(|layer| {
+        let before = match layer.checked_sub(1) {
+            None => relative(Stage::Embedding, None),
+            Some(before) => relative(Stage::LayerOut, Some(before)),
+        };
+        Some(Growth { layer, before: before?, after: relative(Stage::LayerOut, Some(layer))? })
+    });
+    of.filter(|g| g.after > g.before).max_by(|a, b| (a.after - a.before).total_cmp(&(b.after - b.before)))
+}

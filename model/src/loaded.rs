@@ -1,0 +1,195 @@
+//! A model on one of the devices.
+
+use crate::{
+    Engine,
+    cpu::{self, CpuModel, CpuOptions, KvType},
+    device::{self, DeviceModel, DeviceOptions, Progress},
+    gguf::Gguf,
+};
+use ptxgen_dsl::precision::{ParsePolicyError, Policy};
+use ptxgen_runtime::{Device, DeviceError};
+use std::{fmt, path::PathBuf, str::FromStr};
+
+/// A device by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeviceName {
+    /// The CPU.
+    Cpu,
+    /// The first NVIDIA GPU.
+    Cuda,
+    /// Generated kernels in the interpreter.
+    Interp,
+}
+
+impl DeviceName {
+    /// Every device.
+    pub const ALL: &[DeviceName] = &[Self::Cpu, Self::Cuda, Self::Interp];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::Interp => "interp",
+        }
+    }
+}
+
+/// How a model is run: `cpu:act=f32,acc=f64,kv=f16`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunSpec {
+    /// Where.
+    pub device: DeviceName,
+    /// The numeric policy.
+    pub policy: Policy,
+    /// Type of the KV cache.
+    pub kv: KvType,
+    /// Threads of the CPU; `None` is one for each core. The text does not have it.
+    pub threads: Option<usize>,
+}
+
+/// A text that says no way to run a model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseRunError {
+    /// The word before the colon is no device.
+    #[error("unknown device `{0}`: expected cpu, cuda or interp, as in `cpu:act=q8k,acc=f32`, or a trace's file")]
+    Device(String),
+    /// A part of the policy.
+    #[error(transparent)]
+    Policy(#[from] ParsePolicyError),
+    /// The cache's type.
+    #[error("{0}")]
+    Kv(String),
+}
+
+impl FromStr for RunSpec {
+    type Err = ParseRunError;
+    fn from_str(s: &str) -> Result<Self, ParseRunError> {
+        let (name, rest) = s.split_once(':').unwrap_or((s, ""));
+        let device = DeviceName::ALL.iter().find(|d| d.name() == name);
+        let device = *device.ok_or_else(|| ParseRunError::Device(name.to_owned()))?;
+        let mut kv = KvType::default();
+        let mut policy = Vec::new();
+        for part in rest.split(',') {
+            match part.strip_prefix("kv=") {
+                Some(ty) => kv = ty.parse().map_err(ParseRunError::Kv)?,
+                None => policy.push(part),
+            }
+        }
+        Ok(Self { device, policy: policy.join(",").parse()?, kv, threads: None })
+    }
+}
+
+impl fmt::Display for RunSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{},kv={}", self.device.name(), self.policy, self.kv)
+    }
+}
+
+/// A run, or a trace that was made of one: what stands behind `--left` and `--right`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SideSpec {
+    /// `DEVICE` or `DEVICE:act=..,acc=..`.
+    Run(RunSpec),
+    /// A name with an extension that is no device's.
+    File(PathBuf),
+}
+
+impl FromStr for SideSpec {
+    type Err = ParseRunError;
+    fn from_str(s: &str) -> Result<Self, ParseRunError> {
+        match s.parse() {
+            Ok(run) => Ok(Self::Run(run)),
+            Err(ParseRunError::Device(_)) if std::path::Path::new(s).extension().is_some() => Ok(Self::File(s.into())),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// A model that could not be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// On the CPU.
+    #[error(transparent)]
+    Cpu(#[from] cpu::LoadError),
+    /// On a device.
+    #[error(transparent)]
+    Device(#[from] device::LoadError),
+    /// There is no such device.
+    #[error(transparent)]
+    NoDevice(#[from] DeviceError),
+}
+
+/// A model on its device.
+#[derive(Debug)]
+pub enum LoadedModel<'g> {
+    /// On the CPU.
+    Cpu(Box<CpuModel<'g>>),
+    /// On a GPU, or in the interpreter.
+    Device(Box<DeviceModel>),
+}
+
+impl<'g> LoadedModel<'g> {
+    /// Prepares a model and a session of `capacity` positions; `progress` hears of weights that are
+    /// copied to a device.
+    ///
+    /// # Errors
+    /// If there is no such device, or it cannot run the model so.
+    pub fn load(
+        gguf: &'g Gguf,
+        run: RunSpec,
+        capacity: usize,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, LoadError> {
+        let RunSpec { device, policy, kv, threads } = run;
+        let device = match device {
+            DeviceName::Cpu => {
+                let options = CpuOptions { policy, kv, threads, simd: None };
+                return Ok(Self::Cpu(Box::new(CpuModel::load(gguf, options)?)));
+            }
+            DeviceName::Cuda => Device::cuda(0)?,
+            DeviceName::Interp => Device::interp(),
+        };
+        let options = DeviceOptions { policy, kv, ..DeviceOptions::default() };
+        Ok(Self::Device(Box::new(DeviceModel::load(&device, gguf, options, capacity, progress)?)))
+    }
+
+    /// An empty sequence with room for `capacity` tokens.
+    ///
+    /// # Errors
+    /// If that is more than the model's context, or there is no memory for it.
+    pub fn session(&self, capacity: usize) -> Result<Box<dyn Engine + '_>, LoadError> {
+        Ok(match self {
+            Self::Cpu(model) => Box::new(model.new_session(capacity)?),
+            Self::Device(model) => Box::new(model.new_session(capacity)?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ptxgen_dsl::precision::{Acc, Act};
+
+    #[test]
+    fn ways_to_run_are_read() {
+        let run: RunSpec = "interp:act=q8k,kv=f16,acc=f64".parse().unwrap();
+        assert_eq!(
+            (run.device, run.policy, run.kv),
+            (DeviceName::Interp, Policy::new(Act::Q8K, Acc::F64), KvType::F16)
+        );
+        assert_eq!(run.to_string(), "interp:act=q8k,acc=f64,kv=f16");
+        assert_eq!("cpu".parse::<RunSpec>().unwrap().to_string(), "cpu:act=f32,acc=f32,kv=f32");
+        let wrong = |s: &str| s.parse::<RunSpec>().unwrap_err().to_string();
+        assert_eq!(
+            wrong("gpu:"),
+            "unknown device `gpu`: expected cpu, cuda or interp, as in `cpu:act=q8k,acc=f32`, or a trace's file"
+        );
+        assert_eq!("a/b.safetensors".parse(), Ok(SideSpec::File("a/b.safetensors".into())));
+        assert!(matches!("cpu:acc=f64".parse(), Ok(SideSpec::Run(_))));
+        assert!("cpu.x:acc=f6".parse::<SideSpec>().is_ok() && "cpu:acc=f6".parse::<SideSpec>().is_err());
+        assert_eq!(wrong("cpu:act=q4"), "unknown act `q4`: expected f32 or q8k");
+        assert_eq!(wrong("cpu:kv=f8"), "unknown KV cache type `f8`: expected f32 or f16");
+        assert!(wrong("cpu:f64").starts_with("unknown policy `f64`"));
+    }
+}
