@@ -3,7 +3,7 @@
 use super::{
     Outcome, Status, Usage,
     device::Model,
-    tokens,
+    output, tokens,
     trace::{SelectionArgs, model_name},
 };
 use anstream::stdout;
@@ -14,6 +14,7 @@ use ptxgen_model::{
     compare::{CompareOptions, Comparison, Difference, RunSide, Side, Source, Thresholds, Verdict, compare},
     gguf::Gguf,
     plain::PlainModel,
+    report,
     tokenizer::Tokenizer,
     trace::{TraceFile, TraceMeta},
 };
@@ -69,11 +70,17 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Besides, write a report: one page of HTML with charts
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let found = found(args)?;
+    if let Some(path) = &args.html {
+        output::write_text(path, &report::html(&found)?)?;
+    }
     let mut out = stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &found)?;
