@@ -154,6 +154,16 @@ pub trait Engine {
     fn forward(&mut self, tokens: &[u32], rows: LogitRows) -> Result<&[f32], EngineError> {
         self.forward_traced(tokens, rows, None)
     }
+    /// Takes the next tokens and hands the logits of each to `each`, a row of `vocab` at a time, in order.
+    /// Needs less memory than all rows at once, which [`forward`](Self::forward) returns.
+    ///
+    /// # Errors
+    /// See [`EngineError`]; the position has not moved then, but rows may have been handed over.
+    fn forward_rows(&mut self, tokens: &[u32], each: &mut dyn FnMut(&[f32])) -> Result<(), EngineError> {
+        let vocab = self.vocab();
+        self.forward(tokens, LogitRows::All)?.chunks_exact(vocab).for_each(each);
+        Ok(())
+    }
     /// Takes `first`, chooses the token behind it, gives that to `each`, takes it, and so on: up
     /// to `n` tokens, as many as there is room for, or until `each` breaks off. The last token
     /// that `each` got has not been taken. The tokens are those of [`forward`](Self::forward) and

@@ -33,6 +33,25 @@ fn threads_levels_and_batches_give_the_same_bits() {
 }
 
 #[test]
+fn rows_handed_over_one_by_one_are_those_of_a_forward() {
+    let (gguf, tokens) = (model(), tokens("tiny.tokens-64.i32"));
+    for (policy, threads) in Policy::EXACT.into_iter().zip([1, 2, 2, 3]) {
+        let options = CpuOptions { policy, threads: Some(threads), ..CpuOptions::default() };
+        // More than one batch, and the last one odd.
+        let expected = bits(&logits(&gguf, options, &tokens[..46], 46));
+        let model = CpuModel::load(&gguf, options).unwrap();
+        let mut session = model.new_session(46).unwrap();
+        let mut found = Vec::new();
+        for tokens in [&tokens[..1], &tokens[1..46]] {
+            session.forward_rows(tokens, &mut |row| found.extend(bits(row))).unwrap();
+        }
+        assert_eq!(session.position(), 46);
+        assert!(found == expected, "{policy}, {threads} threads");
+        assert!(matches!(session.forward_rows(&[1], &mut |_| panic!()), Err(EngineError::Full { .. })));
+    }
+}
+
+#[test]
 fn the_caches_type_is_another_function() {
     let (gguf, tokens) = (model(), tokens("tiny.tokens-64.i32"));
     let run = |kv| logits(&gguf, CpuOptions { kv, ..CpuOptions::default() }, &tokens, 64);

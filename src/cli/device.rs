@@ -1,6 +1,6 @@
 //! Where a model runs: the one place that knows the devices.
 
-use super::output;
+use super::{output, startup};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
@@ -117,6 +117,10 @@ impl<'g> Model<'g> {
 
     /// An empty sequence with room for `capacity` tokens.
     pub fn session(&self, capacity: usize) -> anyhow::Result<Box<dyn Engine + '_>> {
-        Ok(self.0.session(capacity)?)
+        let session = self.0.session(capacity)?;
+        if self.is_on_cpu() {
+            startup::give_back();
+        }
+        Ok(session)
     }
 }

@@ -5,7 +5,7 @@ use super::{
     device::{DeviceArgs, Model},
     output, tokens,
 };
-use ptxgen_model::{LogitRows, Qwen3MoeConfig};
+use ptxgen_model::Qwen3MoeConfig;
 use std::path::PathBuf;
 
 /// Write a model's logits for given tokens: little-endian f32, [tokens, vocabulary]
@@ -39,9 +39,13 @@ pub fn run(args: &Args) -> Outcome {
     let mut session = model.session(ids.len())?;
     output::write_file(&args.out, |out| {
         for batch in ids.chunks(args.batch as usize) {
-            for logit in session.forward(batch, LogitRows::All)? {
-                out.write_all(&logit.to_le_bytes())?;
-            }
+            let mut written = Ok(());
+            session.forward_rows(batch, &mut |row| {
+                if written.is_ok() {
+                    written = row.iter().try_for_each(|logit| out.write_all(&logit.to_le_bytes()));
+                }
+            })?;
+            written?;
         }
         Ok(())
     })?;

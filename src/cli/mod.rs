@@ -17,6 +17,7 @@ mod logits;
 mod output;
 mod perplexity;
 mod run;
+mod startup;
 mod stats;
 mod synth;
 mod text;

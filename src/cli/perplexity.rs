@@ -7,7 +7,7 @@ use super::{
 };
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use ptxgen_model::{LogitRows, Qwen3MoeConfig, negative_log_likelihood, tokenizer::Tokenizer};
+use ptxgen_model::{Qwen3MoeConfig, negative_log_likelihood, tokenizer::Tokenizer};
 use std::{path::PathBuf, time::Instant};
 
 /// Tokens between two moves of the progress bar.
@@ -51,17 +51,18 @@ pub fn run(args: &Args) -> Outcome {
     }
     let model = Model::load(&gguf, &args.device, ids.len())?;
     let mut session = model.session(ids.len())?;
-    let vocab = session.vocab();
 
     let style = "{wide_bar} {pos}/{len} tokens, perplexity {msg}, {eta} left";
     let bar = ProgressBar::new(ids.len() as u64).with_style(ProgressStyle::with_template(style)?);
     let (start, mut total, mut predicted) = (Instant::now(), 0.0, 0usize);
-    for (i, batch) in ids.chunks(BATCH).enumerate() {
-        let logits = session.forward(batch, LogitRows::All)?;
-        for (row, &next) in logits.chunks_exact(vocab).zip(&ids[i * BATCH + 1..]) {
-            total += negative_log_likelihood(row, next);
-            predicted += 1;
-        }
+    for batch in ids.chunks(BATCH) {
+        session.forward_rows(batch, &mut |row| {
+            // Nothing follows the last token.
+            if let Some(&next) = ids.get(predicted + 1) {
+                total += negative_log_likelihood(row, next);
+                predicted += 1;
+            }
+        })?;
         bar.inc(batch.len() as u64);
         bar.set_message(format!("{:.4}", (total / predicted as f64).exp()));
     }

@@ -9,7 +9,7 @@ use anstream::{stderr, stdout};
 use anyhow::Context;
 use ptxgen_model::{
     Engine, LogitRows, Qwen3MoeConfig, Sampler, Sampling,
-    tokenizer::{ChatTemplate, Message, Tokenizer},
+    tokenizer::{ChatTemplate, Message, Tokenizer, Vocabulary},
 };
 use std::{
     io::{self, BufRead, Write},
@@ -70,15 +70,6 @@ pub fn run(args: &Args) -> Outcome {
     };
     let config = Qwen3MoeConfig::from_gguf(&gguf)?;
     let sampling = Sampling { temperature: args.temp, top_k: args.top_k, top_p: args.top_p, seed: args.seed };
-    let mut writer = Writer {
-        tokenizer: &tokenizer,
-        sampler: Sampler::new(sampling),
-        n: args.n,
-        taken: Vec::new(),
-        written: 0,
-        time: Duration::ZERO,
-    };
-
     let encode = |text: &str| -> anyhow::Result<Vec<u32>> {
         let ids = tokenizer.encode(text)?;
         if ids.is_empty() {
@@ -88,11 +79,12 @@ pub fn run(args: &Args) -> Outcome {
         Ok(ids)
     };
     let thinking = args.no_thinking.then_some(false);
-    let (device, policy) = match (template, prompt) {
+    match (template, prompt) {
         (Some(template), None) => {
             tokens::check_memory(config.context, &config)?;
             let model = Model::load(&gguf, &args.device, config.context)?;
             let mut session = model.session(config.context)?;
+            let mut writer = Writer::new(&tokenizer, Sampler::new(sampling), args.n);
             let mut messages = Vec::new();
             ask();
             for line in io::stdin().lock().lines() {
@@ -102,7 +94,7 @@ pub fn run(args: &Args) -> Outcome {
                 messages.push(message("assistant", &answer));
                 ask();
             }
-            (session.device(), session.policy())
+            writer.report(&*session)
         }
         (template, prompt) => {
             let prompt = prompt.unwrap_or(PROMPT);
@@ -110,18 +102,16 @@ pub fn run(args: &Args) -> Outcome {
                 Some(template) => encode(&template.render(&[message("user", prompt)], thinking)?)?,
                 None => encode(prompt)?,
             };
+            let vocabulary = tokenizer.into_vocabulary();
             let capacity = ids.len().saturating_add(args.n).min(config.context);
             tokens::check_memory(capacity, &config)?;
             let model = Model::load(&gguf, &args.device, capacity)?;
             let mut session = model.session(capacity)?;
+            let mut writer = Writer::new(&vocabulary, Sampler::new(sampling), args.n);
             writer.answer(&mut *session, ids)?;
-            (session.device(), session.policy())
+            writer.report(&*session)
         }
-    };
-    let speed = writer.written as f64 / writer.time.as_secs_f64().max(1e-9);
-    let written = writer.written;
-    output::line(format_args!("\n{written} tokens, {speed:.1} tokens/s, {device}, {policy}"))?;
-    Ok(Status::Well)
+    }
 }
 
 /// Shows that a message is expected; not part of the output.
@@ -135,7 +125,7 @@ fn message(role: &str, content: &str) -> Message {
 
 /// Streams answers and keeps count.
 struct Writer<'t> {
-    tokenizer: &'t Tokenizer,
+    vocabulary: &'t Vocabulary,
     sampler: Sampler,
     n: usize,
     /// The tokens that the session has taken.
@@ -144,7 +134,11 @@ struct Writer<'t> {
     time: Duration,
 }
 
-impl Writer<'_> {
+impl<'t> Writer<'t> {
+    fn new(vocabulary: &'t Vocabulary, sampler: Sampler, n: usize) -> Self {
+        Self { vocabulary, sampler, n, taken: Vec::new(), written: 0, time: Duration::ZERO }
+    }
+
     /// Writes the continuation of `ids` and returns it. The part of `ids` that the session has
     /// taken before is not computed again.
     fn answer(&mut self, session: &mut dyn Engine, ids: Vec<u32>) -> anyhow::Result<String> {
@@ -153,14 +147,14 @@ impl Writer<'_> {
         let first = self.sampler.next(session.forward(&ids[same..], LogitRows::Last)?);
         self.taken = ids;
 
-        let (mut out, mut decoder, mut text) = (stdout().lock(), self.tokenizer.decode_stream(), String::new());
+        let (mut out, mut decoder, mut text) = (stdout().lock(), self.vocabulary.decode_stream(), String::new());
         let (start, mut written) = (Instant::now(), 0);
         let mut show = |token| -> anyhow::Result<ControlFlow<()>> {
-            if written == self.n || self.tokenizer.is_end(token) {
+            if written == self.n || self.vocabulary.is_end(token) {
                 return Ok(ControlFlow::Break(()));
             }
             written += 1;
-            if !self.tokenizer.is_control(token) {
+            if !self.vocabulary.is_control(token) {
                 let piece = decoder.push(token)?;
                 write!(out, "{piece}")?;
                 out.flush()?;
@@ -190,6 +184,14 @@ impl Writer<'_> {
         text.push_str(&rest);
         self.time += start.elapsed();
         Ok(text)
+    }
+
+    /// Writes the last line.
+    fn report(&self, session: &dyn Engine) -> Outcome {
+        let (tokens, speed) = (self.written, self.written as f64 / self.time.as_secs_f64().max(1e-9));
+        let (device, policy) = (session.device(), session.policy());
+        output::line(format_args!("\n{tokens} tokens, {speed:.1} tokens/s, {device}, {policy}"))?;
+        Ok(Status::Well)
     }
 }
 

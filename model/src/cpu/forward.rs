@@ -31,7 +31,7 @@ pub(super) struct Batch<'b, 'g> {
     pub(super) tokens: &'b [u32],
     /// Position of the first token.
     pub(super) position: usize,
-    /// Tokens of the batch whose logits are wanted.
+    /// Tokens of the batch whose logits are wanted, now or by [`Buffers::logits`].
     pub(super) logit_rows: Range<usize>,
     pub(super) cache: &'b KvCache,
     pub(super) rope: &'b RopeTable,
@@ -128,23 +128,32 @@ impl Buffers {
         self.tokens
     }
 
-    /// Runs the batch through the model: the cache takes its keys and values, `logits` the rows
-    /// that are wanted.
+    /// Runs the batch through the model: the cache takes its keys and values, `logits` as many of the
+    /// first rows that are wanted as it has room for; all of them with a tap.
     pub(super) fn forward<A: Accumulator>(
         &mut self,
         batch: &Batch<'_, '_>,
         logits: &mut [f32],
         tap: Option<&mut dyn Tap>,
     ) -> Result<(), EngineError> {
-        let pass = Pass {
-            batch,
-            buffers: self,
-            logits: Shared::from_mut(logits),
-            failure: OnceLock::new(),
-            record: tap.map(|tap| Record::new(batch.model, batch.tokens.len(), tap)),
-        };
-        batch.model.team.run(|worker| pass.run::<A>(worker));
+        let rows = batch.logit_rows.start..batch.logit_rows.start + logits.len() / batch.model.config.vocab;
+        let record = tap.map(|tap| Record::new(batch.model, batch.tokens.len(), tap));
+        let pass = Pass { batch, buffers: self, failure: OnceLock::new(), record };
+        let logits = Shared::from_mut(logits);
+        batch.model.team.run(|worker| {
+            if pass.layers::<A>(worker) && !rows.is_empty() {
+                pass.logits::<A>(worker, rows.clone(), logits);
+                pass.record_logits(worker, logits);
+            }
+        });
         pass.failure.into_inner().map_or(Ok(()), Err)
+    }
+
+    /// More rows of a batch that has just been through the model.
+    pub(super) fn logits<A: Accumulator>(&mut self, batch: &Batch<'_, '_>, rows: Range<usize>, logits: &mut [f32]) {
+        let pass = Pass { batch, buffers: self, failure: OnceLock::new(), record: None };
+        let logits = Shared::from_mut(logits);
+        batch.model.team.run(|worker| pass.logits::<A>(worker, rows.clone(), logits));
     }
 }
 
@@ -152,7 +161,6 @@ impl Buffers {
 pub(super) struct Pass<'p, 'g, 't> {
     pub(super) batch: &'p Batch<'p, 'g>,
     pub(super) buffers: &'p Buffers,
-    logits: &'p Shared<f32>,
     pub(super) failure: OnceLock<EngineError>,
     pub(super) record: Option<Record<'t>>,
 }
@@ -199,7 +207,8 @@ impl Pass<'_, '_, '_> {
         }
     }
 
-    fn run<A: Accumulator>(&self, worker: &Worker<'_>) {
+    /// All layers; whether they succeeded.
+    fn layers<A: Accumulator>(&self, worker: &Worker<'_>) -> bool {
         let (b, model) = (self.buffers, self.batch.model);
         let (weights, slots) = (&model.weights, &b.slots[..self.batch.tokens.len()]);
         let forms = &weights.forms;
@@ -239,7 +248,7 @@ impl Pass<'_, '_, '_> {
             }
             worker.meet_if(share.together);
             if self.failure.get().is_some() {
-                return;
+                return false;
             }
             let routed = [
                 (Stage::AttnOut, Kept::F32(&b.y, c.hidden)),
@@ -274,12 +283,13 @@ impl Pass<'_, '_, '_> {
             worker.meet_if(share.together);
             self.record_end(worker, stream, i);
         }
-        let slots = &b.slots[self.batch.logit_rows.clone()];
-        if !slots.is_empty() {
-            let output = &weights.output;
-            self.multiply::<A>(worker.share(output.rows, TILE), output, &stream.input, slots, self.logits);
-            self.record_logits(worker, self.logits);
-        }
+        true
+    }
+
+    /// The output projection of some tokens, which are among those whose logits are wanted.
+    fn logits<A: Accumulator>(&self, worker: &Worker<'_>, tokens: Range<usize>, logits: &Shared<f32>) {
+        let (output, input) = (&self.batch.model.weights.output, &self.share(worker).stream.input);
+        self.multiply::<A>(worker.share(output.rows, TILE), output, input, &self.buffers.slots[tokens], logits);
     }
 
     /// This worker's part of the projections to queries, keys and values, and of attention.

@@ -9,10 +9,17 @@ use crate::{
     engine::{Engine, EngineError, LogitRows, Sequence},
     trace::Tap,
 };
-use ptxgen_dsl::{precision::Acc, reference::RopeTable};
+use ptxgen_dsl::{
+    precision::Acc,
+    reference::{Accumulator, RopeTable},
+};
+use std::ops::Range;
 
 /// Tokens that go through the layers together at most.
-const BATCH: usize = 64;
+const BATCH: usize = 32;
+
+/// Rows of logits that are made at a time where they are handed over one by one.
+const ROWS: usize = 8;
 
 /// A sequence: its KV cache and the buffers of a forward.
 pub struct CpuSession<'m, 'g> {
@@ -35,6 +42,39 @@ impl<'m, 'g> CpuSession<'m, 'g> {
             buffers: Buffers::new(model, BATCH.min(capacity)),
             logits: Vec::new(),
         }
+    }
+
+    /// The batch of `tokens`, `first` tokens behind the sequence, and what it is computed in.
+    fn batch<'s>(
+        &'s mut self,
+        first: usize,
+        tokens: &'s [u32],
+        logit_rows: Range<usize>,
+    ) -> (Batch<'s, 'g>, &'s mut Buffers, &'s mut Vec<f32>) {
+        let position = self.sequence.position + first;
+        let batch = Batch { model: self.model, tokens, position, logit_rows, cache: &self.cache, rope: &self.rope };
+        (batch, &mut self.buffers, &mut self.logits)
+    }
+
+    /// Hands over the logits of tokens behind the sequence.
+    fn rows<A: Accumulator>(&mut self, tokens: &[u32], each: &mut dyn FnMut(&[f32])) -> Result<(), EngineError> {
+        let (vocab, size) = (self.vocab(), self.buffers.tokens());
+        for (i, tokens) in tokens.chunks(size).enumerate() {
+            let (batch, buffers, logits) = self.batch(i * size, tokens, 0..tokens.len());
+            logits.clear();
+            logits.resize(vocab * tokens.len().min(ROWS), 0.0);
+            for start in (0..tokens.len()).step_by(ROWS) {
+                let rows = start..tokens.len().min(start + ROWS);
+                let logits = &mut logits[..rows.len() * vocab];
+                if start == 0 {
+                    buffers.forward::<A>(&batch, logits, None)?;
+                } else {
+                    buffers.logits::<A>(&batch, rows, logits);
+                }
+                logits.chunks_exact(vocab).for_each(&mut *each);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -71,16 +111,25 @@ impl Engine for CpuSession<'_, '_> {
                 LogitRows::Last if done == total => (tokens.len() - 1..tokens.len(), 0),
                 LogitRows::Last => (0..0, 0),
             };
-            let logits = &mut self.logits[at..][..logit_rows.len() * vocab];
-            let position = self.sequence.position + first;
-            let batch = Batch { model: self.model, tokens, position, logit_rows, cache: &self.cache, rope: &self.rope };
+            let (batch, buffers, logits) = self.batch(first, tokens, logit_rows);
+            let logits = &mut logits[at..][..batch.logit_rows.len() * vocab];
             let tap = tap.as_mut().map(|tap| &mut **tap as &mut dyn Tap);
-            match self.model.policy.acc {
-                Acc::F32 => self.buffers.forward::<f32>(&batch, logits, tap)?,
-                Acc::F64 => self.buffers.forward::<f64>(&batch, logits, tap)?,
+            match batch.model.policy.acc {
+                Acc::F32 => buffers.forward::<f32>(&batch, logits, tap)?,
+                Acc::F64 => buffers.forward::<f64>(&batch, logits, tap)?,
             }
         }
         self.sequence.position += done;
         Ok(&self.logits)
+    }
+
+    fn forward_rows(&mut self, tokens: &[u32], each: &mut dyn FnMut(&[f32])) -> Result<(), EngineError> {
+        self.sequence.check(tokens)?;
+        match self.model.policy.acc {
+            Acc::F32 => self.rows::<f32>(tokens, each)?,
+            Acc::F64 => self.rows::<f64>(tokens, each)?,
+        }
+        self.sequence.position += tokens.len();
+        Ok(())
     }
 }

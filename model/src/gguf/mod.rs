@@ -92,6 +92,8 @@ impl Gguf {
 
     fn new(file: Arc<str>, storage: Storage) -> Result<Self, GgufError> {
         let header = Header::parse(&file, storage.bytes())?;
+        // All of it was copied.
+        storage.forget(header.data_start.min(storage.bytes().len()));
         Ok(Self { file, storage, header })
     }
 

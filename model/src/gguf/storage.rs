@@ -1,6 +1,8 @@
 //! Where a file's bytes are.
 
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 
 /// 64 bytes, aligned, so that a copy of a file keeps the alignment of its tensors.
 #[derive(Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
@@ -19,6 +21,18 @@ impl Storage {
         let mut lines = vec![Line([0; 64]); bytes.len().div_ceil(64)];
         bytemuck::cast_slice_mut(&mut lines)[..bytes.len()].copy_from_slice(bytes);
         Self::Owned { lines, len: bytes.len() }
+    }
+
+    /// Lets go of the memory of the first `len` bytes where they are a mapped file, which has them still.
+    pub(super) fn forget(&self, len: usize) {
+        #[cfg(unix)]
+        if let Self::Mapped(map) = self {
+            // SAFETY: the map is read-only and of a file, so pages that are dropped come back as they were.
+            // Failure leaves them where they are.
+            let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, 0, len) };
+        }
+        #[cfg(not(unix))]
+        let _ = len;
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

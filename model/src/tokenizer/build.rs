@@ -1,9 +1,10 @@
 //! From metadata to a tokenizer.
 
 use super::{
-    Special, Tokenizer,
+    Special, Tokenizer, Vocabulary,
     bytes::{CharToByte, byte_to_char},
     error::{Fail, TokenizerError, TokenizerErrorKind as Kind},
+    vocabulary::Pieces,
 };
 use crate::gguf::{Gguf, Metadata, Strings};
 use std::collections::{HashMap, hash_map::Entry};
@@ -79,7 +80,8 @@ pub(super) fn build(gguf: &Gguf) -> Result<Tokenizer, TokenizerError> {
         .map(|(i, t)| AddedToken::from(t, ty(i) == CONTROL).normalized(false))
         .collect();
     inner.add_tokens(&whole);
-    Ok(Tokenizer { fail, inner, pieces, control: (0..tokens.len()).map(|i| ty(i) == CONTROL).collect(), special })
+    let control = (0..tokens.len()).map(|i| ty(i) == CONTROL).collect();
+    Ok(Tokenizer { vocabulary: Vocabulary { fail, pieces, control, special }, inner })
 }
 
 /// Whether a token is found in text as it stands, before any splitting.
@@ -107,7 +109,7 @@ fn pieces(
     tokens: &Strings,
     ids: &HashMap<&str, u32>,
     ty: impl Fn(usize) -> i32,
-) -> Result<Vec<Box<[u8]>>, TokenizerError> {
+) -> Result<Pieces, TokenizerError> {
     let spelled = CharToByte::new();
     for byte in 0..=255 {
         let single = byte_to_char(byte).to_string();
@@ -116,16 +118,19 @@ fn pieces(
             _ => return Err(fail.with(Kind::NoByte { byte })),
         }
     }
-    let piece = |(token, id): (&str, u32)| {
+    let mut pieces = Pieces::default();
+    for (token, id) in tokens.iter().zip(0..) {
         if ty(id as usize) != 1 {
-            return Ok(token.as_bytes().into());
+            pieces.push(token.as_bytes());
+            continue;
         }
-        spelled.bytes(token).ok_or_else(|| {
+        let bytes = spelled.bytes(token).ok_or_else(|| {
             let token = token.into();
             fail.with(Kind::Spelling { id, token })
-        })
-    };
-    tokens.iter().zip(0..).map(piece).collect()
+        })?;
+        pieces.push(&bytes);
+    }
+    Ok(pieces)
 }
 
 fn merges(fail: &Fail, merges: &Strings, ids: &HashMap<&str, u32>) -> Result<Vec<(String, String)>, TokenizerError> {

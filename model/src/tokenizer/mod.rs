@@ -5,26 +5,23 @@ mod bytes;
 mod chat;
 mod error;
 mod stream;
+mod vocabulary;
 
 pub use bytes::byte_to_char;
 pub use chat::{ChatTemplate, Message};
 pub use error::{TokenizerError, TokenizerErrorKind};
 pub use stream::DecodeStream;
+pub use vocabulary::Vocabulary;
 
 use crate::gguf::Gguf;
-use error::Fail;
+use std::ops::Deref;
 
 /// A byte-level BPE tokenizer with the `qwen2` pre-tokenizer.
 ///
 /// Text is not normalized, as in llama.cpp: a GGUF file says nothing of normalization.
 pub struct Tokenizer {
-    fail: Fail,
+    vocabulary: Vocabulary,
     inner: tokenizers::Tokenizer,
-    /// The bytes that each token stands for.
-    pieces: Vec<Box<[u8]>>,
-    /// Whether each token is a control token, such as `<|im_end|>`.
-    control: Vec<bool>,
-    special: Special,
 }
 
 /// The tokens with a meaning to a program.
@@ -54,16 +51,6 @@ impl Tokenizer {
         build::build(gguf)
     }
 
-    /// The number of tokens.
-    pub fn len(&self) -> usize {
-        self.pieces.len()
-    }
-
-    /// Whether there are no tokens; never true of a tokenizer that was built.
-    pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
     /// The ids of a text. Control tokens in the text, such as `<|im_start|>`, become their ids; a
     /// beginning-of-sequence token comes first if the file asks for one.
     ///
@@ -87,52 +74,22 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// The text of ids, control tokens included; what is not UTF-8 becomes U+FFFD.
-    ///
-    /// # Errors
-    /// If an id is not in the vocabulary.
-    pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
-        let mut stream = self.decode_stream();
-        let mut out = String::new();
-        for id in ids {
-            out.push_str(&stream.push(*id)?);
-        }
-        out.push_str(&stream.finish());
-        Ok(out)
+    /// What decoding needs, without what only encoding does, which takes most of the memory.
+    pub fn into_vocabulary(self) -> Vocabulary {
+        self.vocabulary
     }
+}
 
-    /// A decoder for ids that come one by one.
-    pub fn decode_stream(&self) -> DecodeStream<'_> {
-        DecodeStream::new(self)
-    }
+impl Deref for Tokenizer {
+    type Target = Vocabulary;
 
-    /// The bytes that a token stands for; a token need not be whole characters.
-    pub fn piece(&self, id: u32) -> Option<&[u8]> {
-        self.pieces.get(id as usize).map(|p| &**p)
-    }
-
-    /// Whether a token is a control token, which is not part of what a model says.
-    pub fn is_control(&self, id: u32) -> bool {
-        self.control.get(id as usize).is_some_and(|c| *c)
-    }
-
-    /// Whether a token ends a generation: the file's end-of-sequence and end-of-turn tokens,
-    /// and the control tokens `<|endoftext|>` and `<|im_end|>`.
-    pub fn is_end(&self, id: u32) -> bool {
-        self.special.end.contains(&id)
-    }
-
-    /// The end-of-sequence token.
-    pub fn eos(&self) -> Option<u32> {
-        self.special.eos
+    fn deref(&self) -> &Vocabulary {
+        &self.vocabulary
     }
 }
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokenizer")
-            .field("tokens", &self.pieces.len())
-            .field("special", &self.special)
-            .finish_non_exhaustive()
+        f.debug_struct("Tokenizer").field("vocabulary", &self.vocabulary).finish_non_exhaustive()
     }
 }

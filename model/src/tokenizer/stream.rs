@@ -1,19 +1,19 @@
 //! Decoding while tokens come.
 
-use super::{Tokenizer, TokenizerError, TokenizerErrorKind};
+use super::{TokenizerError, TokenizerErrorKind, Vocabulary};
 
 /// Turns ids into text one by one, holding back the bytes of an unfinished character.
 ///
-/// The pieces put together are [`Tokenizer::decode`] of all ids, however they were cut.
+/// The pieces put together are [`Vocabulary::decode`] of all ids, however they were cut.
 pub struct DecodeStream<'a> {
-    tokenizer: &'a Tokenizer,
+    vocabulary: &'a Vocabulary,
     /// The beginning of a UTF-8 character, at most three bytes.
     held: Vec<u8>,
 }
 
 impl<'a> DecodeStream<'a> {
-    pub(super) fn new(tokenizer: &'a Tokenizer) -> Self {
-        Self { tokenizer, held: Vec::new() }
+    pub(super) fn new(vocabulary: &'a Vocabulary) -> Self {
+        Self { vocabulary, held: Vec::new() }
     }
 
     /// The text that `id` completes, often empty in the middle of a character.
@@ -21,10 +21,10 @@ impl<'a> DecodeStream<'a> {
     /// # Errors
     /// If the id is not in the vocabulary.
     pub fn push(&mut self, id: u32) -> Result<String, TokenizerError> {
-        let Some(piece) = self.tokenizer.piece(id) else {
-            let tokens = self.tokenizer.len();
+        let Some(piece) = self.vocabulary.piece(id) else {
+            let tokens = self.vocabulary.len();
             let kind = TokenizerErrorKind::Id { id, tokens };
-            return Err(self.tokenizer.fail.with(kind));
+            return Err(self.vocabulary.fail.with(kind));
         };
         self.held.extend_from_slice(piece);
         let whole = self.held.len() - unfinished(&self.held);
