@@ -1,6 +1,10 @@
 //! What a policy costs and buys: forwards over one text, held against each other.
 
 use crate::{
+    compare::{
+        Place,
+        sums::{Element, Sums},
+    },
     engine::{Engine, EngineError, LogitRows},
     likelihood::negative_log_likelihood,
     trace::{Block, Slice, Stage},
@@ -61,25 +65,32 @@ impl Reading {
 
     /// How far this reading is from another of the same text and model.
     pub fn against(&self, reference: &Self) -> Agreement {
-        let mut all = Products::default();
-        let (mut least_cosine, mut other_tokens, mut positions) = (1.0f64, 0, 0);
-        for (row, expected) in self.rows().zip(reference.rows()) {
-            let products = Products::of(row, expected);
-            least_cosine = least_cosine.min(products.cosine());
-            all.add(products);
+        let (mut all, mut least_cosine) = (Sums::default(), 1.0f64);
+        let (mut other_tokens, mut positions) = (0, 0);
+        for (position, (row, expected)) in self.rows().zip(reference.rows()).enumerate() {
+            let mut here = Sums::default();
+            for (index, (&found, &expected)) in row.iter().zip(expected).enumerate() {
+                let place = || Place { stage: Stage::Logits, layer: None, prompt: 0, position, index };
+                for sums in [&mut all, &mut here] {
+                    sums.add(Element::F32(expected), Element::F32(found), place);
+                }
+            }
+            least_cosine = least_cosine.min(here.finish(Stage::Logits, None).cosine.unwrap_or(f64::NAN));
             other_tokens += usize::from(most_likely(row) != most_likely(expected));
             positions += 1;
         }
         let sets = || self.experts.iter().flatten().zip(reference.experts.iter().flatten());
+        let other_expert_sets = sets().filter(|(a, b)| a != b).count();
+        let all = all.finish(Stage::Logits, None);
         Agreement {
             positions,
-            equal: self == reference,
-            cosine: all.cosine(),
+            equal: all.differing == 0 && other_expert_sets == 0,
+            cosine: all.cosine.unwrap_or(f64::NAN),
             least_cosine,
-            relative: all.relative(),
+            relative: all.relative.unwrap_or(f64::NAN),
             other_tokens,
             expert_sets: sets().count(),
-            other_expert_sets: sets().filter(|(a, b)| a != b).count(),
+            other_expert_sets,
         }
     }
 }
@@ -116,40 +127,6 @@ pub struct Agreement {
     pub other_expert_sets: usize,
 }
 
-/// Sums over pairs of values, in f64.
-#[derive(Clone, Copy, Default)]
-struct Products {
-    left: f64,
-    right: f64,
-    both: f64,
-    difference: f64,
-}
-
-impl Products {
-    fn of(left: &[f32], right: &[f32]) -> Self {
-        left.iter().zip(right).fold(Self::default(), |mut sums, (&l, &r)| {
-            let (l, r) = (f64::from(l), f64::from(r));
-            sums.add(Self { left: l * l, right: r * r, both: l * r, difference: (l - r) * (l - r) });
-            sums
-        })
-    }
-
-    fn add(&mut self, other: Self) {
-        self.left += other.left;
-        self.right += other.right;
-        self.both += other.both;
-        self.difference += other.difference;
-    }
-
-    fn cosine(self) -> f64 {
-        if self.difference == 0.0 { 1.0 } else { self.both / (self.left * self.right).sqrt() }
-    }
-
-    fn relative(self) -> f64 {
-        if self.difference == 0.0 { 0.0 } else { (self.difference / self.right).sqrt() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,8 +144,9 @@ mod tests {
         assert_eq!((same.positions, same.expert_sets, same.other_expert_sets), (2, 2, 0));
         let other = reading(&[3.0, 4.0, 0.0, 1.0], [2, 7]).against(&reference);
         assert!(!other.equal);
-        assert_eq!((other.least_cosine, other.cosine), (0.0, 25.0 / 26.0));
-        assert_eq!(other.relative, (2.0f64 / 26.0).sqrt());
+        assert_eq!(other.least_cosine, 0.0);
+        assert!((other.cosine - 25.0 / 26.0).abs() < 1e-15);
+        assert!((other.relative - (2.0f64 / 26.0).sqrt()).abs() < 1e-15);
         assert_eq!((other.other_tokens, other.other_expert_sets), (1, 1));
         // Order among the chosen is not a difference.
         assert!(reading(&[3.0, 4.0, 1.0, 0.0], [2, 5]).against(&reference).equal);

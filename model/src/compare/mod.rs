@@ -5,7 +5,7 @@ mod error;
 mod result;
 mod run;
 mod source;
-mod sums;
+pub(crate) mod sums;
 
 pub use crate::trace::{Histogram, Statistics};
 pub use error::CompareError;

@@ -5,7 +5,7 @@ use crate::trace::{Kind, Stage, Tensor, Values};
 
 /// What is summed over the pairs of values of one stage of one layer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sums {
+pub(crate) struct Sums {
     values: u64,
     differing: u64,
     not_finite: u64,
@@ -20,7 +20,7 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Takes a pair; `place` says where it is.
-    pub(super) fn add(&mut self, left: Element, right: Element, place: impl FnOnce() -> Place) {
+    pub(crate) fn add(&mut self, left: Element, right: Element, place: impl FnOnce() -> Place) {
         self.values += 1;
         let same = left.is(right);
         let (l, r) = (left.value(), right.value());
@@ -43,7 +43,7 @@ impl Sums {
         }
     }
 
-    pub(super) fn finish(self, stage: Stage, layer: Option<usize>) -> Difference {
+    pub(crate) fn finish(self, stage: Stage, layer: Option<usize>) -> Difference {
         let ratio = |a: f64, b: f64| if a == 0.0 { 0.0 } else { a / b };
         let cosine = match self.left * self.right {
             _ if self.differing == 0 => 1.0,
@@ -69,14 +69,14 @@ impl Sums {
 
 /// A value of a tensor.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Element {
+pub(crate) enum Element {
     F32(f32),
     F64(f64),
     U32(u32),
 }
 
 impl Element {
-    pub(super) fn of(tensor: &Tensor, i: usize) -> Self {
+    pub(crate) fn of(tensor: &Tensor, i: usize) -> Self {
         match &tensor.values {
             Values::F32(v) => Self::F32(v[i]),
             Values::F64(v) => Self::F64(v[i]),
@@ -84,7 +84,7 @@ impl Element {
         }
     }
 
-    pub(super) fn value(self) -> f64 {
+    pub(crate) fn value(self) -> f64 {
         match self {
             Self::F32(v) => f64::from(v),
             Self::F64(v) => v,
