@@ -83,7 +83,10 @@ impl Cuda {
     }
 
     fn record(&self, stream: CUstream, launches: &[RawLaunch]) -> Result<sys::CUgraph, DeviceError> {
-        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // The other modes invalidate the capture when calls that wait for the device come meanwhile, and
+        // compute-sanitizer makes such calls of its own. Here nothing but launches follows, so there is
+        // nothing to be warned of.
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
         // SAFETY: the stream is ours, and only the launches below go to it.
         self.context.check("cuStreamBeginCapture", unsafe { sys::cuStreamBeginCapture_v2(stream, mode) })?;
         let submitted = launches.iter().try_for_each(|launch| self.submit(stream, launch, true));
