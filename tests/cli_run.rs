@@ -470,6 +470,8 @@ fn outputs_that_cannot_be_written() {
         &synth,
         &["inspect"],
         &["inspect", "--json"],
+        &["doctor"],
+        &["doctor", "--json"],
     ] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let output = command(args).stdout(full).output().unwrap();
