@@ -5,8 +5,10 @@ mod common;
 use common::{bits, logits, model, tokens};
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    Engine, EngineError, LogitRows,
+    Engine, EngineError, LogitRows, Qwen3MoeConfig,
     cpu::{CpuModel, CpuOptions, KvType, LoadError, SimdLevel},
+    gguf::{Gguf, TensorType},
+    synth::{Mix, Preset, Synth, Vocabulary},
 };
 
 #[test]
@@ -76,6 +78,21 @@ fn a_session_rewinds_and_refuses_what_it_cannot_do() {
     let again = session.forward(&tokens[4..10], LogitRows::Last).unwrap();
     assert_eq!(bits(again), bits(&first));
     assert!(matches!(model.new_session(5000), Err(LoadError::Context { asked: 5000, context: 4096 })));
+}
+
+/// A file may claim a context that no machine has memory for.
+#[test]
+fn a_session_without_memory_is_refused() {
+    let tiny = Preset::Tiny.config();
+    let wide = Qwen3MoeConfig { context: 1 << 30, blocks: 8, heads: 32, kv_heads: 32, head_dim: 128, ..tiny };
+    let config = Qwen3MoeConfig { hidden: 2, expert_ff: 2, vocab: 4, ..wide };
+    let synth = Synth { config, mix: Mix::One(TensorType::F16), vocabulary: Vocabulary::None, seed: 0 };
+    let gguf = Gguf::from_bytes("wide.gguf", &synth.to_bytes().unwrap()).unwrap();
+    let model = CpuModel::load(&gguf, CpuOptions::default()).unwrap();
+    let Err(error) = model.new_session(1 << 30) else { panic!("memory for 281 TB") };
+    let bytes = (8 * 32 * 256 * 4 + 512) << 30;
+    assert!(matches!(error, LoadError::Memory { asked: 0x4000_0000, bytes: b } if b == bytes), "{error}");
+    model.new_session(8).unwrap().forward(&[1, 2], LogitRows::Last).unwrap();
 }
 
 #[test]

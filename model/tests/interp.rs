@@ -122,6 +122,31 @@ fn a_session_refuses_what_it_cannot_do_and_goes_on() {
     assert!(common::device::greedy(&mut session, 3, 4).is_empty());
 }
 
+/// The CPU runs these files; there is no kernel for them, which is said before weights are copied.
+#[test]
+fn sizes_and_types_without_a_kernel_are_refused_by_name() {
+    let refused = |gguf: &Gguf| {
+        let options = options(Policy::default(), KvType::F32, 4);
+        let mut copied = 0;
+        let loaded = DeviceModel::load(&Device::interp(), gguf, options, 4, &mut |p| copied = copied.max(p.done));
+        let error = loaded.expect_err("there is no such kernel");
+        assert_eq!(copied, 0, "{error}");
+        CpuModel::load(gguf, CpuOptions::default()).unwrap();
+        error
+    };
+    for (head_dim, heads) in [(20, 4), (264, 2)] {
+        let gguf = synth(Mix::One(TensorType::F16), 27, |c| {
+            (c.blocks, c.vocab, c.experts, c.experts_used) = (1, 100, 4, 2);
+            (c.hidden, c.heads, c.kv_heads, c.head_dim, c.expert_ff) = (96, heads, 2, head_dim, 64);
+        });
+        let error = refused(&gguf);
+        let (text, size) = (error.to_string(), format!("{head_dim}"));
+        assert!(matches!(error, LoadError::Size(_)), "{text}");
+        assert!(text.contains("head-dim") && text.contains(&size) && text.contains("multiple of 8"), "{text}");
+        assert!(text.ends_with("--device cpu runs this file"), "{text}");
+    }
+}
+
 #[test]
 fn plain_types_throughout() {
     for (i, ty) in [TensorType::F16, TensorType::BF16, TensorType::Q8_0, TensorType::F32].into_iter().enumerate() {

@@ -8,7 +8,7 @@ use super::{
 use ptxgen_dsl::reference::{Accumulator, CHUNK, TreeSum};
 
 /// Positions side by side in the key cache.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// How the values of the KV cache are stored (`--kv`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -96,6 +96,14 @@ pub enum LoadError {
         /// The model's limit.
         context: usize,
     },
+    /// A session that there is no memory for.
+    #[error("there is no memory for {asked} positions: their KV cache takes {bytes} bytes; open a shorter session")]
+    Memory {
+        /// Positions asked for.
+        asked: usize,
+        /// What the cache takes, at most `u64::MAX`.
+        bytes: u64,
+    },
 }
 
 /// A model ready to run: its weights stay where the file has them.
@@ -149,11 +157,17 @@ impl<'g> CpuModel<'g> {
     /// `capacity * config.kv_bytes_per_token(kv.bytes())` bytes, paged in as it fills.
     ///
     /// # Errors
-    /// If `capacity` is more than the model's context.
+    /// If `capacity` is more than the model's context, or there is no memory for it.
     pub fn new_session(&self, capacity: usize) -> Result<CpuSession<'_, 'g>, LoadError> {
         let context = self.config.context;
         if capacity > context {
             return Err(LoadError::Context { asked: capacity, context });
+        }
+        let bytes = CpuSession::bytes(&self.config, self.kv, capacity);
+        // A file may claim any context, and an allocation that fails would end the process.
+        let room = usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
+        if !room {
+            return Err(LoadError::Memory { asked: capacity, bytes });
         }
         Ok(CpuSession::new(self, capacity))
     }

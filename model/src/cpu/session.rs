@@ -2,10 +2,11 @@
 
 use super::{
     CpuModel,
-    attention::KvCache,
+    attention::{KvCache, KvType, LANES},
     forward::{Batch, Buffers},
 };
 use crate::{
+    config::Qwen3MoeConfig,
     engine::{Engine, EngineError, LogitRows, Sequence},
     trace::Tap,
 };
@@ -32,6 +33,18 @@ pub struct CpuSession<'m, 'g> {
 }
 
 impl<'m, 'g> CpuSession<'m, 'g> {
+    /// Bytes of the KV cache and the table of rotations for `capacity` positions, at most `u64::MAX`.
+    pub(super) fn bytes(config: &Qwen3MoeConfig, kv: KvType, capacity: usize) -> u64 {
+        let c = config;
+        // Values of each head are padded.
+        let head = c.head_dim + c.head_dim.next_multiple_of(LANES);
+        let cached = c.blocks.checked_mul(c.kv_heads).and_then(|n| n.checked_mul(head)?.checked_mul(kv.bytes()));
+        let rotation = c.head_dim.checked_mul(size_of::<f32>());
+        let each = cached.zip(rotation).and_then(|(a, b)| a.checked_add(b));
+        let all = each.and_then(|n| n.checked_mul(capacity.checked_next_multiple_of(LANES)?));
+        all.map_or(u64::MAX, |n| n as u64)
+    }
+
     pub(super) fn new(model: &'m CpuModel<'g>, capacity: usize) -> Self {
         let c = &model.config;
         Self {
