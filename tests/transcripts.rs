@@ -2,5 +2,5 @@
 
 #[test]
 fn docs() {
-    trycmd::TestCases::new().case("docs/kernels.md");
+    trycmd::TestCases::new().case("docs/kernels.md").case("docs/trace.md");
 }

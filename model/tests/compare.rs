@@ -124,6 +124,13 @@ fn the_activation_formats_divergence_is_placed() {
             assert!(choice.margin <= choice.shift.map(|s| 2.0 * s), "{choice:?}");
         }
     }
+    // An expert is compared with itself, so that choices that turn over do not look like wrong products.
+    for layer in &found.experts {
+        let shared: usize = layer.choices.iter().map(|c| c.shared).sum();
+        let out = found.stage(Stage::ExpertOut, Some(layer.layer)).unwrap();
+        assert_eq!(out.values, shared as u64 * 256);
+        assert!(out.relative < Some(0.2), "{out:?}");
+    }
     let perplexity = found.perplexity.unwrap();
     assert_eq!(format!("{:.4}", perplexity.left), "4.2356");
     assert!((perplexity.right / perplexity.left - 1.0).abs() < 0.02);

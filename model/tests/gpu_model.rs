@@ -8,11 +8,14 @@ use common::{
 };
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    Engine, LogitRows,
+    Engine, LoadedModel, LogitRows, RunSpec,
+    compare::{CompareOptions, RunSide, Source, Verdict, compare},
     cpu::{CpuModel, CpuOptions, KvType},
     device::{DeviceModel, DeviceOptions},
     gguf::{Gguf, TensorType},
+    plain::PlainModel,
     synth::Mix,
+    trace::TraceMeta,
 };
 use ptxgen_runtime::Device;
 
@@ -102,4 +105,26 @@ fn recorded_passes_do_what_single_launches_do() {
     let mut trace = |_: ptxgen_model::trace::Block<'_>| ();
     let single = bits(session.forward_traced(&tokens, LogitRows::All, Some(&mut trace)).unwrap());
     assert!(recorded == single);
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn every_stage_is_the_cpus_and_no_kernel_contradicts_itself() {
+    let gguf = common::model();
+    let plain = PlainModel::new(&gguf).unwrap();
+    // A pass of several tokens and one of one.
+    let prompts = [some_tokens(33, 4096), some_tokens(1, 4096)];
+    for policy in Policy::EXACT {
+        for kv in ["f32", "f16"] {
+            let specs = ["cpu", "cuda"].map(|d| format!("{d}:{policy},kv={kv}").parse::<RunSpec>().unwrap());
+            let models = specs.map(|spec| LoadedModel::load(&gguf, spec, 33, &mut |_| ()).unwrap());
+            let [left, right] = [0, 1].map(|i| {
+                let session = models[i].session(33).unwrap();
+                Source::Run(RunSide { spec: specs[i], session, plain: &plain, meta: TraceMeta::default() })
+            });
+            let found = compare(left, right, &prompts, &CompareOptions::default(), &mut |_| ()).unwrap();
+            assert_eq!(found.right.faults, [], "{policy}, KV {kv}");
+            assert_eq!(found.verdict, Verdict::Equal, "{policy}, KV {kv}: {:?}", found.first);
+        }
+    }
 }

@@ -37,7 +37,8 @@ impl Comparing {
         self.positions += left.positions.len() as u64;
         for (&(stage, layer), l) in &left.tensors {
             let Some(r) = right.get(stage, layer) else { continue };
-            self.stage((stage, layer), (prompt, &left.positions), l, r);
+            let pairs = Pairs::new(stage, layer, (left, right), (l, r));
+            self.stage((stage, layer), prompt, &pairs);
         }
         let layers = left.tensors.keys().filter(|at| at.0 == Stage::RouterExperts).filter_map(|at| at.1);
         for layer in layers {
@@ -48,45 +49,31 @@ impl Comparing {
         }
     }
 
-    fn stage(
-        &mut self,
-        (stage, layer): (Stage, Option<usize>),
-        (prompt, positions): (usize, &[usize]),
-        l: &Tensor,
-        r: &Tensor,
-    ) {
+    fn stage(&mut self, (stage, layer): (Stage, Option<usize>), prompt: usize, pairs: &Pairs<'_>) {
         let sums = self.stages.entry((stage, layer)).or_default();
         let number = stage.kind() == Kind::Float;
         let (left, right) = self.distributions.entry(stage).or_default();
-        for (row, &position) in positions.iter().enumerate() {
-            let of = |t: &Tensor| (row * t.width(), live(stage, position, &t.shape[1..]));
-            let ((at_l, in_l), (at_r, in_r)) = (of(l), of(r));
-            for (i, j) in in_l.zip(in_r) {
-                let (a, b) = (Element::of(l, at_l + i), Element::of(r, at_r + j));
+        for (row, &position) in pairs.positions.iter().enumerate() {
+            pairs.of(row, |i, a, b| {
                 sums.add(a, b, || Place { stage, layer, prompt, position, index: i });
                 if number {
                     left.add(a.value());
                     right.add(b.value());
                 }
-            }
+            });
         }
     }
 
     /// The choices of experts in a layer.
     fn choices(&mut self, layer: usize, prompt: usize, left: &TraceData, right: &TraceData) {
-        let experts = |data: &TraceData, row: usize| -> Option<Vec<usize>> {
-            let tensor = data.get(Stage::RouterExperts, Some(layer))?;
-            let width = tensor.width();
-            Some((row * width..(row + 1) * width).map(|i| tensor.values.at(i) as usize).collect())
-        };
-        let logits = |data: &TraceData, row: usize| -> Option<Vec<f64>> {
-            let tensor = data.get(Stage::RouterLogits, Some(layer))?;
-            let width = tensor.width();
-            Some((row * width..(row + 1) * width).map(|i| tensor.values.at(i)).collect())
-        };
+        let row_of = |data: &TraceData, stage: Stage, row: usize| Some(row_of(data.get(stage, Some(layer))?, row));
         for (row, &position) in left.positions.iter().enumerate() {
-            let (Some(l), Some(r)) = (experts(left, row), experts(right, row)) else { return };
-            let (of_l, of_r) = (logits(left, row), logits(right, row));
+            let experts = |data| row_of(data, Stage::RouterExperts, row);
+            let (Some(l), Some(r)) = (experts(left), experts(right)) else { return };
+            let ids = |row: Vec<f64>| row.into_iter().map(|e| e as usize).collect::<Vec<_>>();
+            let (l, r) = (ids(l), ids(r));
+            let logits = |data| row_of(data, Stage::RouterLogits, row);
+            let (of_l, of_r) = (logits(left), logits(right));
             let shift = of_l.as_ref().zip(of_r).map(|(l, r)| {
                 l.iter()
                     .zip(r)
@@ -172,6 +159,53 @@ impl Comparing {
             thresholds,
             verdict,
             stages,
+        }
+    }
+}
+
+/// The values of one position.
+fn row_of(tensor: &Tensor, row: usize) -> Vec<f64> {
+    let width = tensor.width();
+    (row * width..(row + 1) * width).map(|i| tensor.values.at(i)).collect()
+}
+
+/// The values of a stage that belong together: those at the same place, and of experts those of the
+/// same expert, whatever its rank. An expert that one side chose alone has nothing to be compared with.
+struct Pairs<'a> {
+    stage: Stage,
+    positions: &'a [usize],
+    tensors: (&'a Tensor, &'a Tensor),
+    /// Both sides' choices, for stages that have values for each chosen expert.
+    experts: Option<(&'a Tensor, &'a Tensor)>,
+}
+
+impl<'a> Pairs<'a> {
+    fn new(
+        stage: Stage,
+        layer: Option<usize>,
+        (left, right): (&'a TraceData, &'a TraceData),
+        tensors: (&'a Tensor, &'a Tensor),
+    ) -> Self {
+        let of_experts = stage.kind() == Kind::Float && stage.dims().first() == Some(&"experts_used");
+        let chosen = |data: &'a TraceData| data.get(Stage::RouterExperts, layer).filter(|_| of_experts);
+        Self { stage, positions: &left.positions, tensors, experts: chosen(left).zip(chosen(right)) }
+    }
+
+    /// Gives the pairs of one row, each with its place on the left side.
+    fn of(&self, row: usize, mut give: impl FnMut(usize, Element, Element)) {
+        let (l, r) = self.tensors;
+        let (at_l, at_r) = (row * l.width(), row * r.width());
+        let mut pair = |i: usize, j: usize| give(i, Element::of(l, at_l + i), Element::of(r, at_r + j));
+        let Some((left, right)) = self.experts else {
+            let live = |t: &Tensor| live(self.stage, self.positions[row], &t.shape[1..]);
+            return live(l).zip(live(r)).for_each(|(i, j)| pair(i, j));
+        };
+        let (left, right) = (row_of(left, row), row_of(right, row));
+        let width = l.width() / left.len().max(1);
+        for (rank, expert) in left.iter().enumerate() {
+            if let Some(other) = right.iter().position(|e| e == expert) {
+                (0..width).for_each(|i| pair(rank * width + i, other * width + i));
+            }
         }
     }
 }

@@ -44,6 +44,9 @@ pub struct Place {
 }
 
 /// How the two sides differ in one stage of one layer, over all prompts and positions.
+///
+/// Values of chosen experts are compared expert by expert, whatever the rank; those of an expert that
+/// one side chose alone are not compared, and show in [`LayerChoices`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// The stage.
