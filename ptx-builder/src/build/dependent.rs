@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::kernel::{AnyKernel, Kernel};
-use crate::ir::{self, Inst, Operand};
+use crate::ir::{self, Inst, Loc, Operand};
 use crate::table::{FormId, Mod, Op, table};
 
 impl<A> Kernel<A> {
@@ -24,9 +24,28 @@ impl<A> Kernel<A> {
         }
         self
     }
+
+    /// The same kernel, which lets the next one start before it waits itself. The next can then count
+    /// only on what was complete when this one could start.
+    pub fn eager(mut self) -> Self {
+        let launches = |i: &Inst| i.form().op == Op::Griddepcontrol && i.form().mods.contains(&Mod::LaunchDependents);
+        let loc = self.kernel.loc.clone();
+        for block in &mut self.kernel.blocks {
+            block.insts.retain(|i| !launches(i));
+        }
+        if let Some(entry) = self.kernel.blocks.first_mut() {
+            entry.insts.insert(0, control(Mod::LaunchDependents, loc));
+        }
+        self
+    }
 }
 
 impl AnyKernel {
+    /// As [`Kernel::eager`].
+    pub fn eager(self) -> Self {
+        AnyKernel { kernel: self.kernel.eager(), ..self }
+    }
+
     /// As [`Kernel::waiting`].
     pub fn waiting(self) -> Self {
         AnyKernel { kernel: self.kernel.waiting(), ..self }
@@ -39,15 +58,18 @@ fn wait_first(kernel: &mut ir::Kernel) {
             inst.form = ordinary_load(&inst.form().mods);
         }
     }
-    let control = |what| Inst {
+    let both = [Mod::Wait, Mod::LaunchDependents].map(|what| control(what, kernel.loc.clone()));
+    if let Some(entry) = kernel.blocks.first_mut() {
+        entry.insts.splice(0..0, both);
+    }
+}
+
+fn control(what: Mod, loc: Option<Loc>) -> Inst {
+    Inst {
         form: known(table().find(Op::Griddepcontrol, &[what])),
         guard: None,
         operands: SmallVec::<[Operand; 5]>::new(),
-        loc: kernel.loc.clone(),
-    };
-    let both = [control(Mod::Wait), control(Mod::LaunchDependents)];
-    if let Some(entry) = kernel.blocks.first_mut() {
-        entry.insts.splice(0..0, both);
+        loc,
     }
 }
 

@@ -243,10 +243,34 @@ impl<'k> Flow<'k> {
                 }
             }
         }
+        facts.quantizing = self.quantizing(&facts.quantizations);
         let argument = self.only_approximated();
         let rounds = |n: usize| is_narrowing(self.nodes[n].inst) && !argument[n];
         facts.stages = components.most(&self.nodes, &facts.outputs, rounds);
         facts
+    }
+
+    /// See [`Facts::quantizing`].
+    fn quantizing(&self, quantizations: &[InstId]) -> Vec<InstId> {
+        let mut seen = vec![false; self.nodes.len()];
+        let mut work: Vec<u32> = quantizations.iter().map(|i| i.0).collect();
+        while let Some(i) = work.pop() {
+            let node = &self.nodes[i as usize];
+            if !is_narrowing(node.inst) && !std::mem::replace(&mut seen[i as usize], true) {
+                work.extend(&node.sources);
+            }
+        }
+        let of_these = |n: &Node<'_>| {
+            n.inst.form().op == Op::Div && !n.sources.is_empty() && n.sources.iter().all(|&s| seen[s as usize])
+        };
+        self.numbered()
+            .filter(|(id, n)| {
+                let form = n.inst.form();
+                let scaling = float_arithmetic(form).is_some() && !float_sum(form);
+                scaling && (seen[id.0 as usize] || of_these(n))
+            })
+            .map(|(id, _)| id)
+            .collect()
     }
 
     /// Which results are arguments of approximate instructions and nothing else.

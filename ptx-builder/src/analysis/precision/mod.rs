@@ -123,6 +123,9 @@ pub struct Facts {
     pub decoded_products: Vec<InstId>,
     /// Conversions of activations to integers.
     pub quantizations: Vec<InstId>,
+    /// Products and quotients that lead to them, back to the last rounding to f32, and quotients
+    /// of these: the scales. Sums are not among them.
+    pub quantizing: Vec<InstId>,
     /// Approximate instructions, anywhere in the kernel.
     pub approximate: Vec<InstId>,
     /// Float arithmetic with no rounding written, anywhere in the kernel.

@@ -65,7 +65,12 @@ pub(super) fn violations(
 }
 
 fn f64_sums(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
-    let excused = |id: InstId| wanted.allow_approximate && facts.approximate.binary_search(&id).is_ok();
+    // Q8_K's quants and scales are made in f32 whatever the accumulator.
+    let quantizes = wanted.activations == Some(ActivationFormat::Q8K);
+    let excused = |id: InstId| {
+        wanted.allow_approximate && facts.approximate.binary_search(&id).is_ok()
+            || quantizes && facts.quantizing.binary_search(&id).is_ok()
+    };
     let sums = facts.accumulations.iter().map(|a| (a.inst, a.ty));
     for (id, ty) in sums.chain(facts.arithmetic.iter().copied()) {
         if ty != ScalarType::F64 && !excused(id) {
