@@ -302,6 +302,12 @@ impl Backend for Cuda {
         let which = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         // SAFETY: the function is loaded.
         self.call("cuFuncSetAttribute", || unsafe { sys::cuFuncSetAttribute(function, which, left as i32) })?;
+        // A multiprocessor divides its memory into L1 and shared memory anew only when it is idle. So
+        // that a kernel can start beside the one before it, all ask for the same.
+        let which = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT;
+        let most = sys::CUshared_carveout::CU_SHAREDMEM_CARVEOUT_MAX_SHARED as i32;
+        // SAFETY: the function is loaded.
+        self.call("cuFuncSetAttribute", || unsafe { sys::cuFuncSetAttribute(function, which, most) })?;
         Ok(handle(function))
     }
 
