@@ -241,6 +241,67 @@ fn a_tokens_experts_are_added_to_what_is_there() {
     }
 }
 
+/// Kernels that norm for themselves: the bits of the norm's kernel and theirs, one behind the other.
+#[test]
+fn norms_within_kernels() {
+    let cols = 768;
+    let (heads, experts) = (
+        Dims { cols: Some(cols), heads: Some(2), kv_heads: Some(1), head_dim: Some(16), ..Dims::NONE },
+        Dims { cols: Some(cols), rows: Some(13), experts: Some(5), used: Some(2), ..Dims::NONE },
+    );
+    let mut rng = Rng::new(27);
+    let (x, norm) = (rng.vector(cols as usize), rng.vector(cols as usize));
+    let normed = |policy: Policy| match policy.acc {
+        Acc::F32 => reference::rms_norm::<f32>(&x, &norm, 1e-6),
+        Acc::F64 => reference::rms_norm::<f64>(&x, &norm, 1e-6).into_iter().map(|y| y as f32).collect(),
+    };
+    let blocks = |rows: u32| (rows * cols) as usize / SUPERBLOCK;
+    for (ty, _, suffix) in FORMATS {
+        let [q, k, v] = [32, 16, 16].map(|rows| weights(ty, &mut rng, blocks(rows)));
+        let [gate, up] = [0, 1].map(|_| weights(ty, &mut rng, blocks(5 * 13)));
+        let ids = words(&[4, 1]);
+        for policy in Policy::EXACT {
+            let y = vectors(policy.act, &normed(policy), cols as usize);
+            let [raw, w] = [&x, &norm].map(|v| to_bytes(v));
+            let apart =
+                outputs(&format!("qkv{suffix}"), policy, heads, &[q.clone(), k.clone(), v.clone(), y.clone(), vec![]]);
+            let inputs = [q.clone(), k.clone(), v.clone(), raw.clone(), w.clone(), vec![]];
+            let within = outputs(&format!("norm-qkv{suffix}"), policy, heads, &inputs);
+            assert_eq!(all_bits(&within), all_bits(&apart), "{ty} {policy}");
+            let inputs = [gate.clone(), up.clone(), y, ids.clone(), vec![]];
+            let apart = outputs(&format!("fused-gate-up-swiglu{suffix}"), policy, experts, &inputs);
+            let inputs = [gate.clone(), up.clone(), raw, w, ids.clone(), vec![]];
+            let within = outputs(&format!("norm-gate-up-swiglu{suffix}"), policy, experts, &inputs);
+            assert_eq!(all_bits(&within), all_bits(&apart), "{ty} {policy}");
+        }
+    }
+}
+
+#[test]
+fn a_norm_within_the_router() {
+    let (cols, count) = (264, 6);
+    let dims = Dims { cols: Some(cols), experts: Some(count), used: Some(3), ..Dims::NONE };
+    let mut rng = Rng::new(28);
+    let [x, norm] = [0, 1].map(|_| to_bytes(&rng.vector(cols as usize)));
+    let w = to_bytes(&rng.vector((cols * count) as usize));
+    let all = |name: &str, policy: Policy, inputs: &[Vec<u8>]| {
+        let dims = if name == "rmsnorm" { Dims { cols: Some(cols), ..Dims::NONE } } else { dims };
+        let built = find(name).unwrap().build(&Request { dims, ..Request::new(policy, Target::SM_90) }).unwrap();
+        let trial = built.try_out(&built.finish().unwrap(), inputs, &Options::default()).unwrap();
+        assert!(trial.report.is_clean(), "{name} {policy}: {}", trial.report);
+        trial.outputs
+    };
+    let results = || [vec![], words(&[0]), words(&[u32::MAX; 2]), vec![], vec![]];
+    for acc in [Acc::F32, Acc::F64] {
+        let policy = Policy::new(Act::F32, acc);
+        let normed = all("rmsnorm", policy, &[x.clone(), norm.clone(), vec![]]).swap_remove(0);
+        let state = words(&[0, 1, 0, 0]);
+        let apart = all("router", Policy::default(), &[&[w.clone(), normed, state][..], &results()].concat());
+        let within = all("norm-router", policy, &[&[w.clone(), x.clone(), norm.clone()][..], &results()].concat());
+        assert_eq!(within, apart, "{policy}");
+    }
+}
+
 /// Rows that are too long to be staged, on every policy.
 #[test]
 fn long_rows_are_read_where_they_lie() {

@@ -54,13 +54,6 @@ const MUTATIONS: &[Mutation] = &[
         properties: &["q8k terms are summed in f64"],
     },
     Mutation {
-        what: "a sum rounded in every round of a loop",
-        of: ("moe-down", "act=q8k,acc=f64"),
-        change: |k| replace(k, "fma.rn.f64", Which::Last, rounded),
-        rules: &[PolicyRule::RoundingInLoop],
-        properties: &[],
-    },
-    Mutation {
         what: "a product that is not rounded before SwiGLU",
         of: ("fused-gate-up-swiglu", "act=q8k,acc=f64"),
         change: remove_rounding,
@@ -326,12 +319,6 @@ fn through(k: &mut Kernel, i: &Inst, name: &str, (to, class): (&str, RegClass), 
     all
 }
 
-/// The instruction, and its f64 result rounded to f32 and widened again.
-fn rounded(k: &mut Kernel, i: &Inst) -> Vec<Inst> {
-    let (narrow, rounding) = convert(k, "cvt.rn.f32.f64", RegClass::F32, i.operands[0], i);
-    vec![i.clone(), rounding, inst("cvt.f64.f32", &[i.operands[0], narrow], i)]
-}
-
 /// Leaves out the rounding of a product that is widened again later.
 fn remove_rounding(k: &mut Kernel) {
     let rounding = |i: &&Inst| i.form().name == "cvt.rn.f32.f64";
@@ -418,6 +405,8 @@ fn every_property_and_rule_is_broken_by_a_change() {
     let unbroken: Vec<_> =
         PROPERTIES.iter().map(|p| p.name).filter(|n| !MUTATIONS.iter().any(|m| m.properties.contains(n))).collect();
     assert!(unbroken.is_empty(), "no change breaks {unbroken:?}");
-    let untested: Vec<_> = PolicyRule::ALL.iter().filter(|r| !MUTATIONS.iter().any(|m| m.rules.contains(r))).collect();
+    // No kernel of the catalogue carries a sum around a loop; `ptx-builder/tests/precision.rs` has one that does.
+    let rules = PolicyRule::ALL.iter().filter(|r| **r != PolicyRule::RoundingInLoop);
+    let untested: Vec<_> = rules.filter(|r| !MUTATIONS.iter().any(|m| m.rules.contains(r))).collect();
     assert!(untested.is_empty(), "no change breaks {untested:?}");
 }

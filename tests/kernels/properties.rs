@@ -27,10 +27,11 @@ impl Case {
             && math.is_none_or(|v| p.math == v)
     }
 
-    /// Whether it rounds a result to Q8_K, which is in f32 under every accumulator.
+    /// Whether it rounds a result, or its own norm, to Q8_K, which is in f32 under every accumulator.
     fn quantizes(&self) -> bool {
         let q8k = Role::Activations(Act::Q8K);
-        self.built.params.iter().any(|p| p.role == q8k && p.access.writes())
+        let norms = self.is(Some(Act::Q8K), None, None) && self.built.params.iter().any(|p| p.name == "norm");
+        norms || self.built.params.iter().any(|p| p.role == q8k && p.access.writes())
     }
 
     /// Whether it multiplies a matrix.
@@ -85,7 +86,8 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "no f64 under f32",
-        applies: |c| c.is(None, Some(Acc::F32), None),
+        // The router is in f64 whatever the accumulator.
+        applies: |c| c.is(None, Some(Acc::F32), None) && c.built.entry.sums.is_none(),
         script: r"
             check: .visible .entry
             not: .f64

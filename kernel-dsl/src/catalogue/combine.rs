@@ -5,7 +5,7 @@ use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
 use super::schedule::{CatalogueError, Launchable, fits};
-use crate::device::{Chunks, DeviceFloat, pass, quantize_lanes_q8k, sum_parts};
+use crate::device::{Chunks, DeviceFloat, Q8KAt, pass, quantize_lanes_q8k, sum_parts};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
@@ -169,7 +169,7 @@ pub fn attention_combine_q8k<C: Accumulation>(
     let kernel = kernel::<CombineQ8KArgs<C::Scalar>>(&entry, names, |k, (sums, outputs, state, y, q)| {
         let (block, token) = (k.block_x(), k.block_y());
         let at = y.at(token * cols + block * SUPERBLOCK as u32);
-        let q = q.byte_at(token * layout.bytes() as u32);
+        let q = Q8KAt::planar(&layout, q.byte_at(token * layout.bytes() as u32));
         let values = k.shared::<f32>(SUPERBLOCK as u32);
         piece.combine::<C>(k, (sums, outputs, state), |k, output| {
             store(k, &piece, at, output);
@@ -180,7 +180,7 @@ pub fn attention_combine_q8k<C: Accumulation>(
                 let eight = values.at(lane * 8);
                 let (a, b): ([_; 4], [_; 4]) = (eight.load_vec(k), eight.plus(4).load_vec(k));
                 let eight = std::array::from_fn(|i| if i < 4 { a[i] } else { b[i - 4] });
-                quantize_lanes_q8k(k, &layout, eight, q, block, lane);
+                quantize_lanes_q8k(k, eight, &q, block, lane);
             });
         });
     });

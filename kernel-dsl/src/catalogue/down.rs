@@ -1,13 +1,15 @@
 //! `moe-down`: the down projections of a token's experts, and their weighted sum.
 
-use ptxgen_builder::build::{Body, In, Rounding, Shared, Val, kernel};
+use ptxgen_builder::build::{Body, In, Pred, Rounding, Shared, Val, kernel};
 
 use super::gate_up::{Experts, expert_entry_name};
+use ptxgen_builder::ir::LaunchBounds;
+
 use super::gemv::nth_vector;
-use super::matrix::{Epilogue, Here, Memory, Tiles, Work, finish};
-use super::schedule::{CatalogueError, How, Launchable, Plan, Schedule, Shape, fits};
-use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, fresh, inputs_ready};
-use crate::precision::Accumulation;
+use super::matrix::{Epilogue, Here, Input, Memory, Room, Target, Tiles, Work};
+use super::schedule::{CatalogueError, How, Launchable, Plan, Schedule, Shape, fits_with};
+use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, RowVector, fresh, inputs_ready};
+use crate::precision::{Acc, Accumulation};
 
 /// The parameters: the down matrices of all experts, `used` vectors of
 /// activations one behind the other, the ids of the token's experts, their
@@ -16,8 +18,8 @@ pub type DownArgs<X, E> = (In<u8>, In<<X as DeviceActivation>::Element>, In<u32>
 
 /// `y = sum_k w_k * (D_e h_k)` over the experts `e = ids[k]` in rank order: the
 /// contract's "Experts' sum" of its matrix products, each rounded to f32; with
-/// [`Add`](super::Add) added to y. A warp goes through the experts with its
-/// rows.
+/// [`Add`](super::Add) added to y. The warps of a block have the same rows of
+/// different experts; their products meet in shared memory.
 ///
 /// With programmatic dependent launch, ids and weights must be older than the
 /// kernel before this one: they are read without waiting for it.
@@ -34,52 +36,87 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilog
         let (found, expected) = (experts.used.into(), "1 to 32");
         return Err(CatalogueError::Shape { kernel: name, dimension: "used", found, expected });
     }
-    // Every warp keeps its rows' sums while it goes through the experts.
-    let schedule = Schedule { blocks: None, ..how.schedule };
-    let mut plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, How { schedule, ..how })?;
-    plan.slots = schedule.slots.min(experts.used);
+    let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?;
+    let plan = share_ranks(plan, how, experts.used);
+    let (ranks, rows) = (plan.schedule.warps, plan.rows_per_tile);
     let entry = expert_entry_name::<X, C>(name, None, shape, experts);
     let names = ["down", "x", "ids", "weights", "y"];
     let kernel = kernel::<DownArgs<X, E>>(&entry, names, |k, (down, x, ids, weights, y)| {
         let memory = Memory::<C::Scalar>::new(k, &[&plan]);
-        let block = k.block_x();
-        let work = Work::new(&plan, Here::new(k, &plan), memory, block);
-        // Warps beyond the last tile take part in the barriers with it.
-        let own = work.first_tile();
-        let tile = own.min(plan.tiles - 1);
-        // A lane has the id and the weight of a rank.
-        let rank_of_lane = work.here.lane.min(experts.used - 1);
-        let (ids, weights) = (ids.at(rank_of_lane).load(k), weights.at(rank_of_lane).load(k));
+        let products: Shared<C::Scalar> = k.shared(experts.used * rows);
+        let tile = k.block_x();
+        let work = Work::new(&plan, Here::new(k, &plan), memory, tile);
         let matrix = |k: &mut Body, rank: Val<u32>| {
-            let expert = k.shuffle_idx(ids, rank);
+            let expert = ids.at(rank).load(k);
             [Tiles::one_of(&plan, down, expert, experts.count)]
         };
-        let stream = work.stream((Val::from(0u32).copied(), experts.used.into(), 1.into()));
+        let stream = work.stream((work.here.warp, experts.used.into(), ranks.into()));
         let mut issue = |k: &mut Body, rank: Val<u32>, slot: Shared<u8>| {
             let matrix = matrix(k, rank);
             work.copy(k, &matrix, tile, slot);
         };
         stream.start(k, &mut issue);
         inputs_ready(k, plan.pdl);
-        let rows = work.rows(tile);
-        let mut sums: Vec<_> = rows.iter().map(|_| k.var::<C::Scalar>(C::Scalar::constant(0.0))).collect();
+        let this = work.here.threads.this;
+        let prepare = |k: &mut Body, row: Val<u32>| {
+            let to = tile * rows + row;
+            let here = row.lt(rows) & to.lt(shape.rows);
+            let weights = (0..experts.used).map(|rank| weights.plus(i64::from(rank)).load(k)).collect();
+            Row { row, here, weights, to: Target::new::<E>(k, y.at(to), here) }
+        };
+        // Asked for before the products that they wait for.
+        let only = (rows <= plan.threads()).then(|| prepare(k, this));
         stream.run(k, &mut issue, |k, rank, slot| {
             let matrix = matrix(k, rank);
-            let weight = C::Scalar::widen(k.shuffle_idx(weights, rank));
-            if plan.staging > 0 {
-                // The vector before has been read by all warps.
-                k.barrier();
-            }
-            let vector = work.prepare::<F, X>(k, nth_vector::<X>(fresh(x), rank, shape.cols));
-            let products = work.sums::<F, X>(k, &matrix, (tile, slot), &vector);
-            for (sum, product) in sums.iter_mut().zip(work.own(&products[0])) {
-                let product = C::Scalar::widen(DeviceFloat::narrow(product));
-                sum.update(|s| weight.fma_rounded(product, s, Rounding::NearestEven));
+            work.vector_read(k);
+            let x = work.prepare::<F, X>(k, Input::Ready(nth_vector::<X>(fresh(x), rank, shape.cols)));
+            let sums = work.sums::<F, X>(k, &matrix, (tile, slot), &RowVector::Ready(x));
+            for ((row, writes), product) in work.rows(tile).into_iter().zip(work.own(&sums[0])) {
+                let place = rank * rows + (row - tile * rows);
+                let rounded = C::Scalar::widen(DeviceFloat::narrow(product));
+                products.at(place).store_if(k, writes, rounded);
             }
         });
-        for ((row, writes), sum) in rows.into_iter().zip(&sums) {
-            finish::<E, _>(k, y.at(row), writes & own.lt(plan.tiles), sum.get());
+        k.barrier();
+        let sum = |k: &mut Body, row: &Row| {
+            let first = products.at(row.row);
+            k.if_(row.here, |k| {
+                let mut sum = C::Scalar::constant(0.0);
+                for (rank, &weight) in (0..).zip(&row.weights) {
+                    let product = first.plus(i64::from(rank * rows)).load(k);
+                    sum = C::Scalar::widen(weight).fma_rounded(product, sum, Rounding::NearestEven);
+                }
+                row.to.finish(k, sum);
+            });
+        };
+        match only {
+            Some(row) => sum(k, &row),
+            None => k.for_(this, rows, plan.threads(), |k, row, _| {
+                let row = prepare(k, row);
+                sum(k, &row);
+            }),
         }
     });
-    fits(name, Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads()))
+    // f64 sums need many registers; without saying so, ptxas spills to make room for more blocks.
+    let bounds = LaunchBounds { min_blocks: (C::ACC == Acc::F64).then_some(1), ..kernel.bounds() };
+    let launchable = Launchable::new(kernel.with_bounds(bounds), [plan.tiles, 1, 1], plan.threads());
+    fits_with(name, launchable, Room::of(&[&plan]).dynamic(), how.target)
+}
+
+/// A row of the block, with what its sum needs.
+struct Row {
+    row: Val<u32>,
+    /// Whether there is such a row, and this thread has it.
+    here: Pred,
+    /// The experts', in rank order.
+    weights: Vec<Val<f32>>,
+    to: Target,
+}
+
+/// A plan whose warps have the same tile of different experts: as many at once as the schedule has
+/// warps, the rest after them.
+fn share_ranks(plan: Plan, how: How, used: u32) -> Plan {
+    let rounds = used.div_ceil(how.schedule.warps);
+    let schedule = Schedule { blocks: None, warps: used.div_ceil(rounds), ..how.schedule };
+    Plan { schedule, slots: schedule.slots.min(rounds), vector_a_warp: true, may_add_shared: true, ..plan }
 }

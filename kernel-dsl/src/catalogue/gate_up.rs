@@ -1,10 +1,12 @@
 //! `fused-gate-up-swiglu`: both projections and SwiGLU of a token's experts.
 
-use ptxgen_builder::build::{In, Out, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
-use super::matrix::{Here, Memory, Tiles, Work, streamed};
-use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits};
-use crate::device::{DeviceActivation, DeviceExp, DeviceFormat, fresh, inputs_ready, swiglu_approx, swiglu_exact};
+use super::matrix::{Here, Input, Memory, Room, Tiles, Work, streamed};
+use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits_with};
+use crate::device::{
+    DeviceActivation, DeviceExp, DeviceFormat, Normed, Source, fresh, inputs_ready, swiglu_approx, swiglu_exact,
+};
 use crate::precision::{Accumulation, Math};
 
 /// Experts of a layer and how many a token uses.
@@ -21,6 +23,9 @@ pub struct Experts {
 /// `rows` f32.
 pub type GateUpArgs<X> = (In<u8>, In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, Out<f32>);
 
+/// The same with the vector in f32, and its norm's weights behind it.
+pub type NormGateUpArgs = (In<u8>, In<u8>, In<f32>, In<f32>, In<u32>, Out<f32>);
+
 /// `h_k = silu(G_e x) * (U_e x)` for the experts `e = ids[k]` of a token, all in
 /// one launch; both products are rounded to f32 as if they were kernels of
 /// their own.
@@ -34,33 +39,89 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     math: Math,
     how: How,
 ) -> Result<Launchable<GateUpArgs<X>>, CatalogueError> {
-    let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?;
+    let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.of_sets(experts.used);
+    let plan = Plan { may_add_shared: true, ..plan };
     let entry = expert_entry_name::<X, C>(name, Some(math), shape, experts);
     let names = ["gate", "up", "x", "ids", "h"];
     let kernel = kernel::<GateUpArgs<X>>(&entry, names, |k, (gate, up, x, ids, h)| {
-        let memory = Memory::<C::Scalar>::new(k, &[&plan]);
-        let block = k.block_x();
-        let work = Work::new(&plan, Here::new(k, &plan), memory, block);
+        let part = Part::<C>::new(k, &plan, experts, math);
         // The router before this kernel chooses the weights.
         inputs_ready(k, plan.pdl);
-        let rank = k.block_y();
-        let expert = fresh(ids).at(rank).load(k);
-        let matrices = [gate, up].map(|w| Tiles::one_of(&plan, w, expert, experts.count));
-        let h = h.at(rank * shape.rows);
+        part.write::<F, X>(k, [gate, up], (ids, h), Input::Ready(fresh(x)));
+    });
+    let launchable = Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads());
+    fits_with(name, launchable, Room::of(&[&plan]).dynamic(), how.target)
+}
+
+/// [`gate_up_swiglu`] of the norm of a vector, with the contract's "RMSNorm".
+///
+/// # Errors
+/// For shapes and schedules that the kernel is not made for.
+pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+    name: &'static str,
+    shape: Shape,
+    experts: Experts,
+    (math, eps): (Math, f32),
+    how: How,
+) -> Result<Launchable<NormGateUpArgs>, CatalogueError> {
+    let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.of_sets(experts.used).making::<F, X, C::Scalar>();
+    let entry = expert_entry_name::<X, C>(name, Some(math), shape, experts);
+    let names = ["gate", "up", "x", "norm", "ids", "h"];
+    let kernel = kernel::<NormGateUpArgs>(&entry, names, |k, (gate, up, x, weights, ids, h)| {
+        let part = Part::<C>::new(k, &plan, experts, math);
+        let normed = Normed { x, weights, eps };
+        let source = Source::normed(k, &normed, shape.cols, part.work.stagers, plan.pdl);
+        part.write::<F, X>(k, [gate, up], (ids, h), Input::From(source));
+    });
+    let launchable = Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads());
+    fits_with(name, launchable, Room::of(&[&plan]).dynamic(), how.target)
+}
+
+/// What a warp does of the experts' projections.
+struct Part<'p, C: Accumulation> {
+    work: Work<'p, C::Scalar>,
+    experts: Experts,
+    math: Math,
+}
+
+impl<'p, C: Accumulation> Part<'p, C> {
+    #[track_caller]
+    fn new(k: &mut Body, plan: &'p Plan, experts: Experts, math: Math) -> Self {
+        let memory = Memory::<C::Scalar>::new(k, &[plan]);
+        let block = k.block_x();
+        Part { work: Work::new(plan, Here::new(k, plan), memory, block), experts, math }
+    }
+
+    /// The rest of the kernel, behind the wait for the kernels before.
+    #[track_caller]
+    fn write<F: DeviceFormat, X: DeviceActivation>(
+        &self,
+        k: &mut Body,
+        matrices: [ReadOnly<u8>; 2],
+        (ids, h): (ReadOnly<u32>, Global<f32>),
+        x: Input<X>,
+    ) {
+        let Part { work, experts, math } = self;
+        let (tiles, rows) = (work.plan.tiles, work.plan.shape.rows);
+        let locate = |k: &mut Body, tile: Val<u32>| {
+            let expert = fresh(ids).at(tile / tiles).load(k);
+            let matrices = matrices.map(|w| Tiles::one_of(work.plan, w, expert, experts.count));
+            (matrices.to_vec(), tile % tiles)
+        };
         streamed::<F, X, C::Scalar>(
             k,
-            &work,
-            &matrices,
-            |_| fresh(x),
+            work,
+            locate,
+            |_| x,
             |k, tile, sums| {
-                let values = swiglu::<C::Scalar>(math, &work.own(&sums[0]), &work.own(&sums[1]));
-                for ((row, writes), value) in work.rows(tile).into_iter().zip(values) {
+                let h = h.at(tile / tiles * rows);
+                let values = swiglu::<C::Scalar>(*math, &work.own(&sums[0]), &work.own(&sums[1]));
+                for ((row, writes), value) in work.rows(tile % tiles).into_iter().zip(values) {
                     h.at(row).store_if(k, writes, value);
                 }
             },
         );
-    });
-    fits(name, Launchable::new(kernel, [plan.grid(), experts.used, 1], plan.threads()))
+    }
 }
 
 /// SwiGLU of two projections, each rounded to f32 first.

@@ -1,9 +1,10 @@
 //! `q4k-gemv` and `q6k-gemv`: a quantized matrix times a vector, or several.
 
 use ptxgen_builder::build::{Body, Global, In, Val, kernel};
+use std::cell::Cell;
 
-use super::matrix::{Epilogue, Here, Memory, Tiles, Work, finish, resident, streamed};
-use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits};
+use super::matrix::{Epilogue, Here, Input, Memory, Room, Target, Tiles, Work, finish, resident, streamed};
+use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits, fits_with};
 use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready, pass};
 use crate::format::Q8KPlanar;
 use crate::precision::{Accumulation, Act};
@@ -27,22 +28,40 @@ pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
     shape: Shape,
     how: How,
 ) -> Result<Launchable<GemvArgs<X, E>>, CatalogueError> {
-    let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?;
+    let plan = Plan { may_add_shared: true, ..Plan::new::<F, X, C::Scalar>(name, shape, 1, how)? };
     let kernel = kernel::<GemvArgs<X, E>>(&entry_name::<X, C>(name, shape), ["w", "x", "y"], |k, (w, x, y)| {
         let memory = Memory::<C::Scalar>::new(k, &[&plan]);
         let block = k.block_x();
         let work = Work::new(&plan, Here::new(k, &plan), memory, block);
+        let targets = |k: &mut Body, tile| -> Vec<Target> {
+            let rows = work.rows(tile).into_iter();
+            rows.map(|(row, writes)| Target::new::<E>(k, y.at(row), writes & tile.lt(plan.tiles))).collect()
+        };
+        // Where a warp has one tile, what is added to is asked for before the sums.
+        let only = Cell::new(None);
         let ready = |k: &mut Body| {
             inputs_ready(k, plan.pdl);
-            fresh(x)
-        };
-        streamed::<F, X, C::Scalar>(k, &work, &[Tiles::whole(&plan, w)], ready, |k, tile, sums| {
-            for ((row, writes), sum) in work.rows(tile).into_iter().zip(work.own(&sums[0])) {
-                finish::<E, _>(k, y.at(row), writes, sum);
+            if E::ADDS && plan.one_tile_each() {
+                only.set(Some(targets(k, work.first_tile())));
             }
-        });
+            Input::Ready(fresh(x))
+        };
+        let matrix = Tiles::whole(&plan, w);
+        streamed::<F, X, C::Scalar>(
+            k,
+            &work,
+            |_, tile| (vec![matrix], tile),
+            ready,
+            |k, tile, sums| {
+                let targets = only.take().unwrap_or_else(|| targets(k, tile));
+                for (target, sum) in targets.iter().zip(work.own(&sums[0])) {
+                    target.finish(k, sum);
+                }
+            },
+        );
     });
-    fits(name, Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads()))
+    let launchable = Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads());
+    fits_with(name, launchable, Room::of(&[&plan]).dynamic(), how.target)
 }
 
 /// The same for up to `tokens` vectors, each weight read once: a warp keeps its

@@ -3,9 +3,10 @@
 
 use ptxgen_builder::build::{Arg, Body, Global, InOut, Out, Pred, ReadOnly, Shared, Val};
 
-use super::schedule::Plan;
+use super::schedule::{Plan, SHARED_LIMIT};
 use crate::device::{
-    DeviceActivation, DeviceFloat, DeviceFormat, Group, Threads, TileSource, TileStream, residual, row_sums,
+    DeviceActivation, DeviceFloat, DeviceFormat, Group, MadeAt, RowVector, Source, Threads, TileSource, TileStream,
+    residual, row_sums,
 };
 
 /// A thread's place in a block.
@@ -82,19 +83,66 @@ impl Plan {
 pub(super) struct Memory<A> {
     rings: Shared<u8>,
     staging: Option<Shared<A>>,
+    scales: Option<Shared<f32>>,
+}
+
+/// Bytes of a block's shared memory.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    rings: u32,
+    staging: u32,
+    may_be_dynamic: bool,
+}
+
+impl Room {
+    /// Enough for each of these products.
+    pub(super) fn of(plans: &[&Plan]) -> Room {
+        let most = |f: fn(&Plan) -> u32| plans.iter().map(|p| f(p)).max().unwrap_or(0);
+        Room {
+            rings: most(|p| p.schedule.warps * p.ring_bytes()).next_multiple_of(16),
+            staging: most(Plan::staged_bytes),
+            may_be_dynamic: plans.iter().all(|p| p.may_add_shared),
+        }
+    }
+
+    /// Whether staging is an array of the kernel's own, if rings are not.
+    fn stages_apart(&self) -> bool {
+        u64::from(self.staging) <= SHARED_LIMIT / 4 * 3
+    }
+
+    /// Those that the launch adds to the kernel's own, where there are more than those may be.
+    pub(super) fn dynamic(&self) -> u32 {
+        let all = self.rings + self.staging;
+        match self.may_be_dynamic && u64::from(all) > SHARED_LIMIT / 32 * 31 {
+            false => 0,
+            true if self.stages_apart() => self.rings,
+            true => all,
+        }
+    }
 }
 
 impl<A: DeviceFloat> Memory<A> {
     /// Enough for each of these products.
     #[track_caller]
     pub(super) fn new(k: &mut Body, plans: &[&Plan]) -> Memory<A> {
-        let most = |f: fn(&Plan) -> u32| plans.iter().map(|p| f(p)).max().unwrap_or(0);
-        let staging = most(|p| p.staging);
-        Memory {
-            rings: k.shared(most(|p| p.schedule.warps * p.ring_bytes())),
-            staging: (staging > 0).then(|| k.shared(staging / A::TY.bytes())),
-        }
+        let room = Room::of(plans);
+        let dynamic = (room.dynamic() > 0).then(|| k.dynamic_shared::<u8>());
+        let rings = dynamic.unwrap_or_else(|| k.shared(room.rings));
+        let staging = (room.staging > 0).then(|| match dynamic {
+            Some(rings) if !room.stages_apart() => rings.plus_bytes(i64::from(room.rings)).cast(),
+            _ => k.shared(room.staging / A::TY.bytes()),
+        });
+        let scales = plans.iter().map(|p| p.made_scales()).max().filter(|&n| n > 0).map(|n| k.shared(n));
+        Memory { rings, staging, scales }
     }
+}
+
+/// The vector of a product.
+pub(super) enum Input<X: DeviceActivation> {
+    /// In its format.
+    Ready(Global<X::Element>),
+    /// To be brought into it; for plans that are [`making`](Plan::making) it.
+    From(Source),
 }
 
 /// A warp's part of a product.
@@ -107,19 +155,24 @@ pub(super) struct Work<'p, A> {
     pub block: Val<u32>,
     ring: Val<u32>,
     staging: Option<Shared<A>>,
+    /// The scales of a vector that is made.
+    scales: Option<Shared<f32>>,
+    /// Those that stage a vector together.
+    pub stagers: Threads,
 }
 
 impl<'p, A: DeviceFloat> Work<'p, A> {
     #[track_caller]
     pub(super) fn new(plan: &'p Plan, here: Here, memory: Memory<A>, block: Val<u32>) -> Self {
-        Work {
-            plan,
-            here,
-            place: plan.groups.place(here.lane),
-            block,
-            ring: memory.rings.byte_at(here.warp * plan.ring_bytes()).address(),
-            staging: memory.staging.filter(|_| plan.staging > 0),
-        }
+        let staging = memory.staging.filter(|_| plan.staging > 0);
+        let (vector, stagers) = match plan.vector_a_warp {
+            false => (Val::from(0u32), here.threads),
+            true => (here.warp, Threads { this: here.lane, count: 32 }),
+        };
+        let staging = staging.map(|s| s.byte_at(vector * plan.staging));
+        let scales = memory.scales.map(|s| s.at(vector * plan.superblocks()));
+        let ring = memory.rings.byte_at(here.warp * plan.ring_bytes()).address();
+        Work { plan, here, place: plan.groups.place(here.lane), block, ring, staging, scales, stagers }
     }
 
     /// The warp's first tile.
@@ -144,14 +197,26 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
         }
     }
 
-    /// Makes a vector of activations ready, with the whole block.
+    /// Waits until all that stage a vector together have read the one before.
     #[track_caller]
-    pub(super) fn prepare<F: DeviceFormat, X: DeviceActivation>(
-        &self,
-        k: &mut Body,
-        x: Global<X::Element>,
-    ) -> X::Vector<A> {
-        X::prepare::<F, A>(k, x, self.staging, self.plan.shape.cols, self.here.threads, self.place.lane)
+    pub(super) fn vector_read(&self, k: &mut Body) {
+        if self.staging.is_some() {
+            self.stagers.sync(k);
+        }
+    }
+
+    /// Makes a vector of activations ready, with the whole block, or the whole warp where each has
+    /// its own.
+    #[track_caller]
+    pub(super) fn prepare<F: DeviceFormat, X: DeviceActivation>(&self, k: &mut Body, x: Input<X>) -> X::Vector<A> {
+        let (cols, lane) = (self.plan.shape.cols, self.place.lane);
+        match (x, self.staging.zip(self.scales)) {
+            (Input::Ready(x), _) => X::prepare::<F, A>(k, x, self.staging, cols, self.stagers, lane),
+            (Input::From(source), Some((storage, scales))) => {
+                X::make::<F, A>(k, &source, MadeAt { storage, scales }, cols, self.stagers, lane)
+            }
+            (Input::From(_), None) => unreachable!("a plan that makes vectors has room for them"),
+        }
     }
 
     /// The sums of a slot's rows, for each matrix.
@@ -161,7 +226,7 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
         k: &mut Body,
         matrices: &[Tiles],
         (tile, slot): (Val<u32>, Shared<u8>),
-        x: &X::Vector<A>,
+        x: &RowVector<X, A>,
     ) -> Vec<Vec<Val<A>>> {
         let plan = self.plan;
         let lane_rows = self.place.row * (plan.schedule.rows * plan.row_bytes);
@@ -209,22 +274,28 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
 
 /// The product of a vector: a warp takes tiles in turn. Their first copies are
 /// requested before `ready` gives the vector; `write` gets each tile's sums.
+/// `locate` tells the matrices of a tile of all, and which of theirs it is.
 #[track_caller]
 pub(super) fn streamed<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     k: &mut Body,
     w: &Work<'_, A>,
-    matrices: &[Tiles],
-    ready: impl FnOnce(&mut Body) -> Global<X::Element>,
+    locate: impl Fn(&mut Body, Val<u32>) -> (Vec<Tiles>, Val<u32>),
+    ready: impl FnOnce(&mut Body) -> Input<X>,
     write: impl FnOnce(&mut Body, Val<u32>, Vec<Vec<Val<A>>>),
 ) {
     let plan = w.plan;
-    let stream = w.stream((w.first_tile(), plan.tiles.into(), (plan.grid() * plan.schedule.warps).into()));
-    let mut issue = |k: &mut Body, tile: Val<u32>, slot: Shared<u8>| w.copy(k, matrices, tile, slot);
+    let stream = w.stream((w.first_tile(), plan.all_tiles().into(), (plan.grid() * plan.schedule.warps).into()));
+    let mut issue = |k: &mut Body, tile: Val<u32>, slot: Shared<u8>| {
+        let (matrices, tile) = locate(k, tile);
+        w.copy(k, &matrices, tile, slot);
+    };
     stream.start(k, &mut issue);
     let x = ready(k);
     let x = w.prepare::<F, X>(k, x);
+    let x = plan.groups.hold::<F, X, A>(k, x, &w.place);
     stream.run(k, &mut issue, |k, tile, slot| {
-        let sums = w.sums::<F, X>(k, matrices, (tile, slot), &x);
+        let (matrices, own) = locate(k, tile);
+        let sums = w.sums::<F, X>(k, &matrices, (own, slot), &x);
         write(k, tile, sums);
     });
 }
@@ -252,11 +323,8 @@ pub(super) fn resident<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     stream.run(k, &mut |_, _, _| (), |k, _, slot| {
         k.for_(first, end, 1, |k, place, _| {
             let (item, x) = pick(k, place);
-            if w.staging.is_some() {
-                // The vector before has been read by all warps.
-                k.barrier();
-            }
-            let x = w.prepare::<F, X>(k, x);
+            w.vector_read(k);
+            let x = RowVector::Ready(w.prepare::<F, X>(k, Input::Ready(x)));
             let sums = w.sums::<F, X>(k, matrices, (tile, slot), &x);
             let present = own.lt(w.plan.tiles);
             let rows = w.rows(tile).into_iter().map(|(row, writes)| (row, writes & present)).collect();
@@ -292,13 +360,33 @@ impl Epilogue for Add {
     const ADDS: bool = true;
 }
 
+/// A place of the buffer of results: what it holds, where something is added to that, and whether
+/// this thread writes it.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    at: Global<f32>,
+    writes: Pred,
+    before: Option<Val<f32>>,
+}
+
+impl Target {
+    /// Asks for what it holds, if that is needed.
+    #[track_caller]
+    pub(super) fn new<E: Epilogue>(k: &mut Body, at: Global<f32>, writes: Pred) -> Target {
+        Target { at, writes, before: E::ADDS.then(|| at.load_or(k, writes, 0.0)) }
+    }
+
+    /// Ends a result's stage.
+    #[track_caller]
+    pub(super) fn finish<A: DeviceFloat>(&self, k: &mut Body, result: Val<A>) {
+        let value = A::narrow(result);
+        let value = self.before.map_or(value, |before| residual::<A>(before, value));
+        self.at.store_if(k, self.writes, value);
+    }
+}
+
 /// Ends a result's stage where `writes`.
 #[track_caller]
 pub(super) fn finish<E: Epilogue, A: DeviceFloat>(k: &mut Body, at: Global<f32>, writes: Pred, result: Val<A>) {
-    let mut value = A::narrow(result);
-    if E::ADDS {
-        let before = at.load_or(k, writes, 0.0);
-        value = residual::<A>(before, value);
-    }
-    at.store_if(k, writes, value);
+    Target::new::<E>(k, at, writes).finish(k, result);
 }

@@ -1,9 +1,9 @@
 //! `rmsnorm` and `rmsnorm-q8k`: the norm before a layer's matrices.
 
-use ptxgen_builder::build::{Body, Global, In, Out, Pred, Ptr, ReadOnly, ReadSpace, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
 use super::schedule::{CatalogueError, Launchable};
-use crate::device::{DeviceFloat, Eights, fresh, inputs_ready, inverse_rms, quantize_lanes_q8k};
+use crate::device::{Eights, Q8KAt, fresh, inputs_ready, quantize_lanes_q8k};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::Accumulation;
 
@@ -53,20 +53,14 @@ impl Norm {
         (thread, token): (Val<u32>, Val<u32>),
     ) -> Vec<[Val<f32>; 8]> {
         let eights = Eights::new(self.cols);
-        let places: Vec<_> = (0..eights.rounds()).map(|round| eights.place(thread, round)).collect();
-        let w: Vec<_> = places.iter().map(|&(first, holds)| eight(k, w.at(first), holds)).collect();
+        let w = eights.load(k, w, thread);
         inputs_ready(k, self.pdl);
         let x = fresh(x);
         let (x, y) = if self.tokens == 1 { (x, y) } else { (x.at(token * self.cols), y.at(token * self.cols)) };
-        let x: Vec<_> =
-            places.iter().map(|&(first, holds)| eight(k, x.at(first), holds).map(C::Scalar::widen)).collect();
-        let ss = eights.sum_of_squares(k, &x, thread);
-        let r = inverse_rms(ss, self.cols, self.eps);
-        let results = x.iter().zip(&w).zip(places).map(|((x, w), (first, holds))| {
-            let v: [Val<f32>; 8] = std::array::from_fn(|i| {
-                let y = C::Scalar::product(C::Scalar::product(x[i], r), C::Scalar::widen(w[i]));
-                C::Scalar::narrow(y)
-            });
+        let x = eights.load(k, x, thread);
+        let results = eights.normed::<C::Scalar>(k, &x, &w, self.eps, thread);
+        for (round, v) in (0..).zip(&results) {
+            let (first, holds) = eights.place(thread, round);
             let at = y.at(first);
             let store = |k: &mut Body| {
                 at.store_vec(k, [v[0], v[1], v[2], v[3]]);
@@ -76,20 +70,9 @@ impl Norm {
                 None => store(k),
                 Some(holds) => k.if_(holds, store),
             }
-            v
-        });
-        results.collect()
+        }
+        results
     }
-}
-
-/// Eight elements; zeros where not `holds`.
-#[track_caller]
-fn eight<S: ReadSpace>(k: &mut Body, at: Ptr<S, f32>, holds: Option<Pred>) -> [Val<f32>; 8] {
-    let [a, b]: [[Val<f32>; 4]; 2] = [0, 4].map(|i| match holds {
-        None => at.plus(i).load_vec(k),
-        Some(holds) => at.plus(i).load_vec_or(k, holds, 0.0),
-    });
-    std::array::from_fn(|i| if i < 4 { a[i] } else { b[i - 4] })
 }
 
 /// The contract's "RMSNorm" of some vectors, a block of threads to each.
@@ -122,10 +105,11 @@ pub fn rms_norm_q8k<C: Accumulation>(
         let (thread, token) = (k.thread_x(), k.block_x());
         let results = norm.write::<C>(k, (x, w, y), (thread, token));
         let q = if norm.tokens == 1 { q } else { q.byte_at(token * layout.bytes() as u32) };
+        let q = Q8KAt::planar(&layout, q);
         let warps = eights.threads / 32;
         for (round, v) in (0..).zip(results) {
             let block = (thread >> 5) + round * warps;
-            let quantize = |k: &mut Body| quantize_lanes_q8k(k, &layout, v, q, block, thread & 31);
+            let quantize = |k: &mut Body| quantize_lanes_q8k(k, v, &q, block, thread & 31);
             // A warp has a superblock, or nothing.
             match eights.place(thread, round).1 {
                 None => quantize(k),

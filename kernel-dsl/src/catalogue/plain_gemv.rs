@@ -168,7 +168,7 @@ fn multiply<F: DevicePlain, C: Accumulation>(
 ) {
     let thread = k.thread_x();
     let first = k.block_x() * tile.rows;
-    tile.products::<F, C::Scalar>(
+    tile.products::<F, C::Scalar, _>(
         k,
         thread,
         |row| tile.row_at::<F>(w, first + row, shape.rows),

@@ -28,7 +28,12 @@ impl Built {
     /// have ask nothing, except that math is exact unless `policy` says
     /// otherwise.
     pub fn requirements(&self, policy: Policy) -> Requirements {
-        let acc = if self.entry.accs.is_empty() { self.entry.sums } else { Some(policy.acc) };
+        let acc = match (self.entry.accs.is_empty(), self.entry.sums) {
+            (true, sums) => sums,
+            // Sums of both types: what is chosen is proved on the kernel that has only that.
+            (false, Some(sums)) if sums != policy.acc => None,
+            (false, _) => Some(policy.acc),
+        };
         let accumulator = acc.map(|acc| match acc {
             Acc::F32 => Accumulator::F32,
             Acc::F64 => Accumulator::F64,

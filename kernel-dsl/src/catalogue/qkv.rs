@@ -3,9 +3,9 @@
 use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
 use super::gemv::{check_tokens, nth_vector};
-use super::matrix::{Here, Memory, Store, Tiles, Work, finish, resident, streamed};
-use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits};
-use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, fresh, inputs_ready, pass};
+use super::matrix::{Here, Input, Memory, Room, Store, Tiles, Work, finish, resident, streamed};
+use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits, fits_with};
+use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, Normed, Source, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
 
 /// The parameters: the matrices of queries, keys and values, the vector, the
@@ -16,6 +16,9 @@ pub type QkvArgs<X> = (In<u8>, In<u8>, In<u8>, In<<X as DeviceActivation>::Eleme
 /// vector one behind the other.
 pub type QkvBatchArgs<X> = (In<u8>, In<u8>, In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, Out<f32>);
 
+/// The parameters: the matrices, the vector in f32, its norm's weights, the results as before.
+pub type NormQkvArgs = (In<u8>, In<u8>, In<u8>, In<f32>, In<f32>, Out<f32>);
+
 /// Rows of the three matrices, and their columns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct QkvShape {
@@ -25,6 +28,13 @@ pub struct QkvShape {
     pub kv: u32,
     /// Columns of all.
     pub cols: u32,
+}
+
+impl QkvShape {
+    /// Rows of all three matrices.
+    pub fn rows(&self) -> u64 {
+        u64::from(self.q) + 2 * u64::from(self.kv)
+    }
 }
 
 /// The products of three matrices with the same vectors.
@@ -39,9 +49,16 @@ struct Products {
 /// The kernel's pointers.
 struct Pointers<X: DeviceActivation> {
     matrices: [ReadOnly<u8>; 3],
-    x: Global<X::Element>,
-    state: Option<ReadOnly<u32>>,
+    vectors: Vectors<X>,
     y: Global<f32>,
+}
+
+/// What the matrices are multiplied with.
+enum Vectors<X: DeviceActivation> {
+    One(Global<X::Element>),
+    Normed(Normed),
+    /// As many as the pass has.
+    Pass(Global<X::Element>, ReadOnly<u32>),
 }
 
 impl Products {
@@ -108,24 +125,30 @@ impl Products {
         let tiles = [Tiles::whole(work.plan, pointers.matrices[which])];
         let before = [0, self.shape.q, self.shape.q + self.shape.kv][which];
         let y = pointers.y.plus(before.into());
-        match pointers.state {
-            None => {
+        let each = |k: &mut Body, tile, sums: Vec<Vec<Val<A>>>| {
+            for ((row, writes), sum) in work.rows(tile).into_iter().zip(work.own(&sums[0])) {
+                finish::<Store, _>(k, y.at(row), writes, sum);
+            }
+        };
+        match &pointers.vectors {
+            &Vectors::One(x) => {
                 let ready = |k: &mut Body| {
                     inputs_ready(k, work.plan.pdl);
-                    pointers.x
+                    Input::Ready(x)
                 };
-                streamed::<F, X, A>(k, &work, &tiles, ready, |k, tile, sums| {
-                    for ((row, writes), sum) in work.rows(tile).into_iter().zip(work.own(&sums[0])) {
-                        finish::<Store, _>(k, y.at(row), writes, sum);
-                    }
-                });
+                streamed::<F, X, A>(k, &work, |_, tile| (tiles.to_vec(), tile), ready, each);
             }
-            Some(state) => {
+            Vectors::Normed(normed) => {
+                let (cols, pdl) = (self.shape.cols, work.plan.pdl);
+                let ready = |k: &mut Body| Input::From(Source::normed(k, normed, cols, work.stagers, pdl));
+                streamed::<F, X, A>(k, &work, |_, tile| (tiles.to_vec(), tile), ready, each);
+            }
+            &Vectors::Pass(x, state) => {
                 let ready = |k: &mut Body| {
                     inputs_ready(k, work.plan.pdl);
                     (Val::from(0u32).copied(), pass::tokens(k, fresh(state), self.tokens))
                 };
-                let vector = |_: &mut Body, token| (token, nth_vector::<X>(pointers.x, token, self.shape.cols));
+                let vector = |_: &mut Body, token| (token, nth_vector::<X>(x, token, self.shape.cols));
                 resident::<F, X, A>(k, &work, &tiles, ready, vector, |k, token, rows, sums| {
                     let y = y.at(token * self.rows());
                     for ((row, writes), sum) in rows.into_iter().zip(work.own(&sums[0])) {
@@ -154,10 +177,34 @@ pub fn qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulatio
     let products = Products::new::<F, V, X, C::Scalar>(name, shape, 1, how)?;
     let names = ["q", "k", "v", "x", "y"];
     let kernel = kernel::<QkvArgs<X>>(&entry_name::<X, C>(name, shape), names, |k, (wq, wk, wv, x, y)| {
-        let pointers = Pointers::<X> { matrices: [wq, wk, wv], x: fresh(x), state: None, y };
+        let pointers = Pointers::<X> { matrices: [wq, wk, wv], vectors: Vectors::One(fresh(x)), y };
         products.write::<F, V, X, C::Scalar>(k, &pointers);
     });
     fits(name, Launchable::new(kernel, products.grid(), products.plans[0].threads()))
+}
+
+/// [`qkv`] of the norm of a vector, with the contract's "RMSNorm".
+///
+/// # Errors
+/// For shapes and schedules that the kernel is not made for.
+pub fn norm_qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+    name: &'static str,
+    shape: QkvShape,
+    eps: f32,
+    how: How,
+) -> Result<Launchable<NormQkvArgs>, CatalogueError> {
+    let Products { plans: [q, key, value], .. } = Products::new::<F, V, X, C::Scalar>(name, shape, 1, how)?;
+    let plans = [q.making::<F, X, C::Scalar>(), key.making::<F, X, C::Scalar>(), value.making::<V, X, C::Scalar>()];
+    let products = Products { plans, shape, tokens: 1 };
+    let names = ["q", "k", "v", "x", "norm", "y"];
+    let entry = entry_name::<X, C>(name, shape);
+    let kernel = kernel::<NormQkvArgs>(&entry, names, |k, (wq, wk, wv, x, weights, y)| {
+        let vectors = Vectors::Normed(Normed { x, weights, eps });
+        products.write::<F, V, X, C::Scalar>(k, &Pointers::<X> { matrices: [wq, wk, wv], vectors, y });
+    });
+    let [q, key, value] = &products.plans;
+    let dynamic = Room::of(&[q, key, value]).dynamic();
+    fits_with(name, Launchable::new(kernel, products.grid(), q.threads()), dynamic, how.target)
 }
 
 /// The same for up to `tokens` vectors, each weight read once.
@@ -174,7 +221,7 @@ pub fn qkv_batch<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accum
     let entry = format!("{}_t{tokens}", entry_name::<X, C>(name, shape));
     let names = ["q", "k", "v", "x", "state", "y"];
     let kernel = kernel::<QkvBatchArgs<X>>(&entry, names, |k, (wq, wk, wv, x, state, y)| {
-        let pointers = Pointers::<X> { matrices: [wq, wk, wv], x: fresh(x), state: Some(state), y };
+        let pointers = Pointers::<X> { matrices: [wq, wk, wv], vectors: Vectors::Pass(fresh(x), state), y };
         products.write::<F, V, X, C::Scalar>(k, &pointers);
     });
     fits(name, Launchable::new(kernel, products.grid(), products.plans[0].threads()))

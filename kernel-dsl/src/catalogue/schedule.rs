@@ -5,6 +5,7 @@ use ptxgen_builder::target::Target;
 
 use crate::device::{CopyMode, DeviceActivation, DeviceFloat, DeviceFormat, LaneGroups, StagedTile};
 use crate::format::SUPERBLOCK;
+use crate::precision::{Acc, Act, Policy};
 
 /// The shape of a matrix, specialized into its kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -68,7 +69,55 @@ impl Default for Schedule {
     }
 }
 
+/// Multiprocessors of the GPU that schedules are chosen for: an H100 or H200.
+const MULTIPROCESSORS: u32 = 132;
+
 impl Schedule {
+    /// For a matrix of `rows` rows: the model's output projection has so many that a warp takes
+    /// several tiles. f32 activations are staged once for as many rows as possible.
+    pub(super) fn gemv(rows: u32, act: Act) -> Schedule {
+        let usual = Schedule::default();
+        match act {
+            Act::Q8K if rows < 1 << 14 => usual,
+            Act::Q8K => Schedule { rows: 2, warps: 8, slots: 2, ..usual },
+            Act::F32 if rows < 1 << 9 => usual,
+            Act::F32 if rows < 1 << 14 => {
+                Schedule { rows: 1, warps: 8, slots: 2, blocks: Some(MULTIPROCESSORS), ..usual }
+            }
+            Act::F32 => Schedule { slots: 1, ..usual },
+        }
+    }
+
+    /// For attention's projections of a norm that the kernel computes itself. With f32 activations
+    /// many lanes have rows of their own: what is summed across lanes costs more than what is loaded.
+    pub(super) fn behind_norm(act: Act) -> Schedule {
+        let usual = Schedule { warps: 8, ..Schedule::default() };
+        match act {
+            Act::Q8K => usual,
+            Act::F32 => Schedule { rows: 1, split: 2, ..usual },
+        }
+    }
+
+    /// For the experts' gate and up projections: two tiles under way in each warp, and no more blocks
+    /// than there are multiprocessors, so that all have the same work; with f32 activations, which
+    /// compute more, twice as many.
+    pub(super) fn gate_up(rows: u32, act: Act) -> Schedule {
+        let usual = Schedule { warps: 8, slots: 2, ..Schedule::default() };
+        match act {
+            _ if rows < 1 << 9 => Schedule::default(),
+            Act::Q8K => Schedule { rows: 2, blocks: Some(MULTIPROCESSORS), ..usual },
+            Act::F32 => Schedule { rows: 1, blocks: Some(2 * MULTIPROCESSORS), ..usual },
+        }
+    }
+
+    /// For rows of several experts at once: where they are short, a lane group has whole ones.
+    /// In f64, two rows are more than the registers hold on some GPUs.
+    pub(super) fn experts_at_once(cols: u32, policy: Policy) -> Schedule {
+        let usual = Schedule { warps: 8, ..Schedule::default() };
+        let rows = if (policy.act, policy.acc) == (Act::F32, Acc::F64) { 1 } else { 2 };
+        if cols <= 2048 { Schedule { rows, split: 1, ..usual } } else { usual }
+    }
+
     /// The next smaller schedule in shared memory, `None` for the smallest. Rows
     /// are what a lane's activations are loaded for, so they go after warps.
     pub fn smaller(self) -> Option<Schedule> {
@@ -188,7 +237,7 @@ impl<A: ptxgen_builder::build::Args> Launchable<A> {
 
 /// Static shared memory of a block (CUDA C++ programming guide, "Compute
 /// capabilities").
-const SHARED_LIMIT: u64 = 48 * 1024;
+pub(super) const SHARED_LIMIT: u64 = 48 * 1024;
 
 /// A schedule resolved for a matrix: lanes, tiles, memory.
 #[derive(Clone, Copy, Debug)]
@@ -200,14 +249,22 @@ pub(super) struct Plan {
     pub row_bytes: u32,
     pub rows_per_tile: u32,
     pub tiles: u32,
+    /// Such matrices (or pairs of them), one behind the other: the experts of a token.
+    pub sets: u32,
     /// Matrices whose tiles go through the ring together.
     pub matrices: u32,
     /// A tile of one of them in shared memory.
     pub tile: StagedTile,
     /// Slots of a warp's ring.
     pub slots: u32,
-    /// Bytes for staged activations; 0 where they are read where they lie.
+    /// Bytes for a staged vector of activations; 0 where they are read where they lie.
     pub staging: u32,
+    /// Whether each warp has a vector of its own.
+    pub vector_a_warp: bool,
+    /// Whether the kernel makes its vectors itself.
+    pub makes: bool,
+    /// Whether the launch may add shared memory, where a block needs more than a kernel may declare.
+    pub may_add_shared: bool,
     /// Whether to wait for the kernel before: see [`How::pdl`].
     pub pdl: bool,
 }
@@ -253,7 +310,7 @@ impl Plan {
         // Activations are staged if the smallest ring fits beside them.
         let staging = X::staging::<F, A>(shape.cols);
         let fits = u64::from(staging + matrices * tile(groups.rows()).slot_bytes()) <= SHARED_LIMIT;
-        let mut plan = Plan {
+        let plan = Plan {
             shape,
             groups,
             schedule,
@@ -261,15 +318,35 @@ impl Plan {
             row_bytes,
             rows_per_tile,
             tiles: shape.rows.div_ceil(rows_per_tile),
+            sets: 1,
             matrices,
             tile: tile(rows_per_tile),
             slots: 1,
             staging: if fits { staging } else { 0 },
+            vector_a_warp: false,
+            makes: false,
+            may_add_shared: false,
             pdl: how.waits(),
         };
+        Ok(plan.of_sets(1))
+    }
+
+    /// The same for so many matrices of this shape.
+    pub(super) fn of_sets(self, sets: u32) -> Plan {
+        let plan = Plan { sets, ..self };
         // No more slots than a warp has tiles.
-        plan.slots = schedule.slots.min(plan.tiles.div_ceil(plan.grid() * schedule.warps)).max(1);
-        Ok(plan)
+        let slots = plan.schedule.slots.min(plan.all_tiles().div_ceil(plan.grid() * plan.schedule.warps)).max(1);
+        Plan { slots, ..plan }
+    }
+
+    /// Tiles of all sets.
+    pub(super) fn all_tiles(&self) -> u32 {
+        self.tiles * self.sets
+    }
+
+    /// The same with vectors that the kernel brings into their format itself.
+    pub(super) fn making<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(self) -> Plan {
+        Plan { staging: X::made_bytes::<F, A>(self.shape.cols), makes: true, may_add_shared: true, ..self }
     }
 
     /// The same for warps that keep one tile, in as many blocks as it takes.
@@ -279,8 +356,13 @@ impl Plan {
 
     /// Blocks of the grid, in x.
     pub(super) fn grid(&self) -> u32 {
-        let needed = self.tiles.div_ceil(self.schedule.warps);
+        let needed = self.all_tiles().div_ceil(self.schedule.warps);
         self.schedule.blocks.map_or(needed, |b| b.clamp(1, needed))
+    }
+
+    /// Whether no warp has more than one tile.
+    pub(super) fn one_tile_each(&self) -> bool {
+        self.all_tiles() <= self.grid() * self.schedule.warps
     }
 
     pub(super) fn threads(&self) -> u32 {
@@ -289,6 +371,25 @@ impl Plan {
 
     pub(super) fn slot_bytes(&self) -> u32 {
         self.matrices * self.tile.slot_bytes()
+    }
+
+    /// Bytes for all staged vectors.
+    pub(super) fn staged_bytes(&self) -> u32 {
+        self.staging * if self.vector_a_warp { self.schedule.warps } else { 1 }
+    }
+
+    /// Superblocks of a vector.
+    pub(super) fn superblocks(&self) -> u32 {
+        self.groups.blocks
+    }
+
+    /// Scales of all vectors that are made.
+    pub(super) fn made_scales(&self) -> u32 {
+        match (self.makes, self.vector_a_warp) {
+            (false, _) => 0,
+            (true, false) => self.superblocks(),
+            (true, true) => self.superblocks() * self.schedule.warps,
+        }
     }
 
     /// Bytes of a warp's ring.
@@ -304,4 +405,20 @@ pub(super) fn fits<A>(kernel: &'static str, launchable: Launchable<A>) -> Result
         return Err(CatalogueError::SharedMemory { kernel, needed, available: SHARED_LIMIT });
     }
     Ok(launchable)
+}
+
+/// The same with dynamic shared memory, of which a GPU has more.
+pub(super) fn fits_with<A>(
+    kernel: &'static str,
+    launchable: Launchable<A>,
+    dynamic: u32,
+    target: Target,
+) -> Result<Launchable<A>, CatalogueError> {
+    let launchable = fits(kernel, launchable)?;
+    let needed = launchable.kernel.shared_bytes() + u64::from(dynamic);
+    let available = u64::from(target.max_shared_bytes());
+    if dynamic > 0 && needed > available {
+        return Err(CatalogueError::SharedMemory { kernel, needed, available });
+    }
+    Ok(Launchable { dynamic_shared: dynamic, ..launchable })
 }

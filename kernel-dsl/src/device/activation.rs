@@ -1,19 +1,39 @@
 //! Activations as a row's lanes read them.
 
-use ptxgen_builder::build::{Body, Global, Scalar, Shared, Val};
+use ptxgen_builder::build::{Body, Global, GlobalSpace, Ptr, ReadSpace, Scalar, Shared, SharedSpace, Val};
 
 use super::float::size;
-use super::{BlockAt, DeviceFloat, DeviceFormat, Q8KShare, butterfly, butterfly_int, row_tree};
+use super::{
+    BlockAt, DeviceFloat, DeviceFormat, Q8KAt, Q8KShare, Source, butterfly, butterfly_int, quantize_lanes_q8k, row_tree,
+};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::{ActF32, ActQ8K, Activation};
 
-/// The threads of a block.
+/// Threads that work together: those of a block, or of a warp.
 #[derive(Clone, Copy)]
 pub struct Threads {
     /// This one, from 0.
     pub this: Val<u32>,
     /// How many there are.
     pub count: u32,
+}
+
+impl Threads {
+    /// Waits for all of them, and for what they wrote to shared memory.
+    #[track_caller]
+    pub fn sync(&self, k: &mut Body) {
+        if self.count == 32 { k.sync_warp(0xffff_ffff) } else { k.barrier() }
+    }
+}
+
+/// Shared memory for a vector that a kernel makes.
+#[derive(Clone, Copy)]
+pub struct MadeAt<A> {
+    /// Of [`made_bytes`](DeviceActivation::made_bytes).
+    pub storage: Shared<A>,
+    /// An f32 for each superblock. An array of its own, so that the proof of a kernel's precision
+    /// does not take quants for scales.
+    pub scales: Shared<f32>,
 }
 
 /// An activation format as kernels read it.
@@ -29,14 +49,30 @@ pub trait DeviceActivation: Activation {
     /// vector of `cols` activations; 0 where it is read where it lies.
     fn staging<F: DeviceFormat, A: DeviceFloat>(cols: u32) -> u32;
 
-    /// Makes the vector of `cols` activations at `x` ready; all threads of the
-    /// block take part. Without `storage` of [`staging`](Self::staging) bytes
+    /// The most steps of a row whose shares a lane keeps in registers from row to row.
+    fn held_steps<A: DeviceFloat>() -> u32;
+
+    /// Makes the vector of `cols` activations at `x` ready; all of `threads`
+    /// take part. Without `storage` of [`staging`](Self::staging) bytes
     /// it is read where it lies. Reads through L1 but not as read-only data:
     /// the kernel before may have written it after this one started.
     fn prepare<F: DeviceFormat, A: DeviceFloat>(
         k: &mut Body,
         x: Global<Self::Element>,
         storage: Option<Shared<A>>,
+        cols: u32,
+        threads: Threads,
+        lane: Val<u32>,
+    ) -> Self::Vector<A>;
+
+    /// Bytes of shared memory of a vector that kernels [make](Self::make).
+    fn made_bytes<F: DeviceFormat, A: DeviceFloat>(cols: u32) -> u32;
+
+    /// Brings f32 activations into the format; all of `threads` take part.
+    fn make<F: DeviceFormat, A: DeviceFloat>(
+        k: &mut Body,
+        source: &Source,
+        at: MadeAt<A>,
         cols: u32,
         threads: Threads,
         lane: Val<u32>,
@@ -54,15 +90,55 @@ pub trait DeviceActivation: Activation {
     fn term<F: DeviceFormat, A: DeviceFloat>(k: &mut Body, block: BlockAt<F::Base>, x: &Self::Share<A>) -> Val<A>;
 }
 
-/// A planar Q8_K vector in global memory.
+/// A planar Q8_K vector in memory.
 #[derive(Clone, Copy)]
-pub struct Q8KVector {
+pub struct Planar<S> {
     /// The lane's share of block 0.
-    quants: Global<i32>,
-    scales: Global<f32>,
-    sums: Global<u32>,
+    quants: Ptr<S, i32>,
+    scales: Ptr<S, f32>,
+    sums: Ptr<S, u32>,
     /// The lane, among those of a block.
     lane: Val<u32>,
+}
+
+/// Q8_K activations.
+#[derive(Clone, Copy)]
+pub enum Q8KVector {
+    /// As another kernel has left them.
+    Global(Planar<GlobalSpace>),
+    /// As this one has made them.
+    Shared(Planar<SharedSpace>),
+}
+
+impl<S: ReadSpace> Planar<S> {
+    #[track_caller]
+    fn new<F: DeviceFormat>(x: &Q8KAt<S>, lane: Val<u32>) -> Planar<S> {
+        let group = F::first_group(lane);
+        // Group 4k + j; see the layout.
+        let (k4, j) = (group >> 2, group & 3);
+        let place = (j << 2) + ((k4 & 1) << 1) + (k4 >> 1);
+        Planar { quants: x.quants.byte_at(place * 16).cast(), scales: x.scales, sums: x.sums.cast(), lane }
+    }
+
+    #[track_caller]
+    fn load<F: DeviceFormat>(&self, k: &mut Body, block: Val<u32>, ahead: u32) -> Q8KShare {
+        let ahead = i64::from(ahead);
+        let quants = self.quants.at(block * 64);
+        let sums = self.sums.at(block * 8);
+        Q8KShare {
+            // The lane's first group is in an even column or the lane has all
+            // groups of a column, so the others lie at constant distances.
+            quants: F::GROUPS
+                .iter()
+                .map(|&g| {
+                    let place = Q8KPlanar::quant_place(g as usize) as i64;
+                    quants.plus(ahead * 64 + place * 4).load_vec(k)
+                })
+                .collect(),
+            sums: F::sum_words(k, sums.plus(ahead * 8), self.lane),
+            d: self.scales.at(block).plus(ahead).load(k),
+        }
+    }
 }
 
 impl DeviceActivation for ActQ8K {
@@ -74,6 +150,11 @@ impl DeviceActivation for ActQ8K {
         0
     }
 
+    /// About 20 registers each.
+    fn held_steps<A: DeviceFloat>() -> u32 {
+        2
+    }
+
     #[track_caller]
     fn prepare<F: DeviceFormat, A: DeviceFloat>(
         _k: &mut Body,
@@ -83,36 +164,35 @@ impl DeviceActivation for ActQ8K {
         _threads: Threads,
         lane: Val<u32>,
     ) -> Q8KVector {
-        let group = F::first_group(lane);
         let layout = Q8KPlanar::new(cols as usize);
-        // Group 4k + j; see the layout.
-        let (k4, j) = (group >> 2, group & 3);
-        let place = (j << 2) + ((k4 & 1) << 1) + (k4 >> 1);
-        Q8KVector {
-            quants: x.byte_at(place * 16).cast(),
-            scales: x.plus_bytes(layout.scales() as i64).cast(),
-            sums: x.plus_bytes(layout.sums() as i64).cast(),
-            lane,
-        }
+        Q8KVector::Global(Planar::new::<F>(&Q8KAt::planar(&layout, x), lane))
+    }
+
+    fn made_bytes<F: DeviceFormat, A: DeviceFloat>(cols: u32) -> u32 {
+        Q8KPlanar::new(cols as usize).bytes() as u32
+    }
+
+    #[track_caller]
+    fn make<F: DeviceFormat, A: DeviceFloat>(
+        k: &mut Body,
+        source: &Source,
+        at: MadeAt<A>,
+        cols: u32,
+        threads: Threads,
+        lane: Val<u32>,
+    ) -> Q8KVector {
+        let whole = Q8KAt::planar(&Q8KPlanar::new(cols as usize), at.storage.cast());
+        let to = Q8KAt { scales: at.scales, ..whole };
+        source.each::<A>(k, |k, first, v| quantize_lanes_q8k(k, v, &to, first >> 8, threads.this & 31));
+        threads.sync(k);
+        Q8KVector::Shared(Planar::new::<F>(&to, lane))
     }
 
     #[track_caller]
     fn load<F: DeviceFormat, A: DeviceFloat>(k: &mut Body, x: &Q8KVector, block: Val<u32>, ahead: u32) -> Q8KShare {
-        let ahead = i64::from(ahead);
-        let quants = x.quants.at(block * 64);
-        let sums = x.sums.at(block * 8);
-        Q8KShare {
-            // The lane's first group is in an even column or the lane has all
-            // groups of a column, so the others lie at constant distances.
-            quants: F::GROUPS
-                .iter()
-                .map(|&g| {
-                    let place = Q8KPlanar::quant_place(g as usize) as i64;
-                    quants.plus(ahead * 64 + place * 4).load_vec(k)
-                })
-                .collect(),
-            sums: F::sum_words(k, sums.plus(ahead * 8), x.lane),
-            d: x.scales.at(block).plus(ahead).load(k),
+        match x {
+            Q8KVector::Global(x) => x.load::<F>(k, block, ahead),
+            Q8KVector::Shared(x) => x.load::<F>(k, block, ahead),
         }
     }
 
@@ -165,6 +245,11 @@ impl DeviceActivation for ActF32 {
         cols / SUPERBLOCK as u32 * block_stride::<F, A>()
     }
 
+    /// 64 registers each in f32, twice as many in f64.
+    fn held_steps<A: DeviceFloat>() -> u32 {
+        if size::<A>() == 4 { 1 } else { 0 }
+    }
+
     #[track_caller]
     fn prepare<F: DeviceFormat, A: DeviceFloat>(
         k: &mut Body,
@@ -178,12 +263,16 @@ impl DeviceActivation for ActF32 {
         let quads = cols / 4;
         let place = |quad: Val<u32>| group_place::<F, A>(quad >> 2) + (quad & 3) * (4 * size::<A>());
         let from = x.at(threads.this * 4);
-        let to = staged.byte_at(place(threads.this));
+        // Where some rounds together cover whole blocks, addresses advance by constants from one such
+        // run to the next.
+        let run = if 64 % threads.count == 0 { 64 / threads.count } else { 1 };
+        let constant = (run * threads.count).is_multiple_of(64);
+        let starts: Vec<_> = (0..run).map(|r| staged.byte_at(place(threads.this + r * threads.count))).collect();
         for round in 0..quads.div_ceil(threads.count) {
             let first = round * threads.count;
-            // Where a round covers whole blocks, both addresses advance by constants.
-            let to = if threads.count.is_multiple_of(64) {
-                to.plus_bytes(i64::from(first / 64 * block_stride::<F, A>()))
+            let to = if constant {
+                let blocks = (first - round % run * threads.count) / 64;
+                starts[(round % run) as usize].plus_bytes(i64::from(blocks * block_stride::<F, A>()))
             } else {
                 staged.byte_at(place(threads.this + first))
             };
@@ -197,8 +286,31 @@ impl DeviceActivation for ActF32 {
                 copy(k);
             }
         }
-        k.barrier();
+        threads.sync(k);
         F32Vector::Staged(staged.byte_at(group_place::<F, A>(F::first_group(lane))))
+    }
+
+    fn made_bytes<F: DeviceFormat, A: DeviceFloat>(cols: u32) -> u32 {
+        Self::staging::<F, A>(cols)
+    }
+
+    #[track_caller]
+    fn make<F: DeviceFormat, A: DeviceFloat>(
+        k: &mut Body,
+        source: &Source,
+        at: MadeAt<A>,
+        _cols: u32,
+        threads: Threads,
+        lane: Val<u32>,
+    ) -> F32Vector<A> {
+        source.each::<A>(k, |k, first, v| {
+            let to = at.storage.byte_at(group_place::<F, A>(first >> 4) + (first & 8) * size::<A>());
+            for (i, half) in (0..).zip(v.chunks(4)) {
+                A::store4(k, to.plus(4 * i), std::array::from_fn(|i| A::widen(half[i])));
+            }
+        });
+        threads.sync(k);
+        F32Vector::Staged(at.storage.byte_at(group_place::<F, A>(F::first_group(lane))))
     }
 
     #[track_caller]

@@ -56,6 +56,46 @@ impl Eights {
         (first, (!whole).then(|| first.lt(self.n)))
     }
 
+    /// The thread's eight of every round, zeros for those that are missing.
+    #[track_caller]
+    pub fn load<S: ReadSpace>(&self, k: &mut Body, at: Ptr<S, f32>, thread: Val<u32>) -> Vec<[Val<f32>; 8]> {
+        // Two lanes read both halves of one's sector, then of the other's, and exchange what is not
+        // theirs: so every load uses all of its sectors.
+        let odd = (thread & 1).ne(0);
+        let round = |round| {
+            let (first, holds) = self.place(thread, round);
+            let (pair, half) = (first & !15u32, (thread & 1) * 4);
+            let [even, other] = [0u32, 8].map(|of| {
+                let holds = holds.map(|_| (pair + of).lt(self.n));
+                four(k, at.at(pair + half).plus(of.into()), holds)
+            });
+            let given: [Val<f32>; 4] = std::array::from_fn(|i| k.shuffle_xor(even[i].select(odd, other[i]), 1));
+            std::array::from_fn(|i| match i {
+                0..4 => given[i].select(odd, even[i]),
+                _ => other[i - 4].select(odd, given[i - 4]),
+            })
+        };
+        (0..self.rounds()).map(round).collect()
+    }
+
+    /// The contract's "RMSNorm" of `x` with `weights`, both as [`load`](Self::load) has them.
+    #[track_caller]
+    pub fn normed<A: DeviceFloat>(
+        &self,
+        k: &mut Body,
+        x: &[[Val<f32>; 8]],
+        weights: &[[Val<f32>; 8]],
+        eps: f32,
+        thread: Val<u32>,
+    ) -> Vec<[Val<f32>; 8]> {
+        let x: Vec<[Val<A>; 8]> = x.iter().map(|x| x.map(A::widen)).collect();
+        let r = inverse_rms(self.sum_of_squares(k, &x, thread), self.n, eps);
+        let one = |x: &[Val<A>; 8], w: &[Val<f32>; 8]| {
+            std::array::from_fn(|i| A::narrow(A::product(A::product(x[i], r), A::widen(w[i]))))
+        };
+        x.iter().zip(weights).map(|(x, w)| one(x, w)).collect()
+    }
+
     /// `dot4(x, x)` on every thread of the block; `x` has the thread's eight of
     /// each round, zeros for those that are missing: a sum of squares is never
     /// -0, so zeros change nothing.

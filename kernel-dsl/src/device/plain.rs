@@ -4,7 +4,7 @@
 //! Sixteen lanes take a run of 256 weights, a group of 16 each; their term goes to shared memory,
 //! and one thread sums the terms of a row.
 
-use ptxgen_builder::build::{Body, Global, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val};
+use ptxgen_builder::build::{Body, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val};
 
 use super::{DeviceFloat, butterfly, row_tree};
 use crate::format::{SUPERBLOCK, TensorType};
@@ -95,12 +95,12 @@ impl PlainTile {
     /// asked for any row of the tile. `ready` is called before a vector is read, and behind the
     /// loads of weights where all fit the registers.
     #[track_caller]
-    pub fn products<F: DevicePlain, A: DeviceFloat>(
+    pub fn products<F: DevicePlain, A: DeviceFloat, S: ReadSpace>(
         &self,
         k: &mut Body,
         thread: Val<u32>,
         row: impl Fn(Val<u32>) -> ReadOnly<u8>,
-        vector: impl Fn(Val<u32>) -> Global<f32>,
+        vector: impl Fn(Val<u32>) -> Ptr<S, f32>,
         (tokens, ready): (Val<u32>, impl FnOnce(&mut Body)),
         finish: impl FnOnce(&mut Body, Val<u32>, Val<u32>, Val<A>),
     ) {
@@ -166,12 +166,12 @@ impl PlainTile {
 
     /// The terms of the runs held with a vector, into shared memory.
     #[track_caller]
-    fn terms<A: DeviceFloat>(
+    fn terms<A: DeviceFloat, S: ReadSpace>(
         &self,
         k: &mut Body,
         thread: Val<u32>,
         held: &[Held<A>],
-        vector: Global<f32>,
+        vector: Ptr<S, f32>,
         token: Val<u32>,
         terms: Shared<A>,
     ) {

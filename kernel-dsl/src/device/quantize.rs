@@ -1,6 +1,6 @@
 //! The contract's "Q8_K quantization of activations", by a warp.
 
-use ptxgen_builder::build::{Body, Global, Pred, ReadOnly, Rounding, Val};
+use ptxgen_builder::build::{Body, Global, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Val, WriteSpace};
 
 use crate::format::Q8KPlanar;
 
@@ -13,6 +13,29 @@ pub struct Q8KShare {
     pub sums: Vec<Val<u32>>,
     /// The block's scale.
     pub d: Val<f32>,
+}
+
+/// Where the parts of a [`Q8KPlanar`] vector are.
+#[derive(Clone, Copy)]
+pub struct Q8KAt<S> {
+    /// All quants.
+    pub quants: Ptr<S, u8>,
+    /// The sums of 16.
+    pub sums: Ptr<S, u8>,
+    /// The blocks' scales.
+    pub scales: Ptr<S, f32>,
+}
+
+impl<S: ReadSpace> Q8KAt<S> {
+    /// The parts one behind the other from `start` on.
+    #[track_caller]
+    pub fn planar(layout: &Q8KPlanar, start: Ptr<S, u8>) -> Q8KAt<S> {
+        Q8KAt {
+            quants: start,
+            sums: start.plus_bytes(layout.sums() as i64),
+            scales: start.plus_bytes(layout.scales() as i64).cast(),
+        }
+    }
 }
 
 /// Activations of a block that a lane quantizes.
@@ -33,16 +56,15 @@ pub fn quantize_q8k(
     let at = x.at(first);
     let (low, high): ([Val<f32>; 4], [Val<f32>; 4]) = (at.load_vec(k), at.plus(4).load_vec(k));
     let v = std::array::from_fn(|i| if i < 4 { low[i] } else { high[i - 4] });
-    quantize_lanes_q8k(k, layout, v, y, block, lane);
+    quantize_lanes_q8k(k, v, &Q8KAt::planar(layout, y), block, lane);
 }
 
 /// The same with the activations at hand: lane i has 8i to 8i + 7 of the block.
 #[track_caller]
-pub fn quantize_lanes_q8k(
+pub fn quantize_lanes_q8k<S: WriteSpace>(
     k: &mut Body,
-    layout: &Q8KPlanar,
     v: [Val<f32>; SHARE],
-    y: Global<u8>,
+    y: &Q8KAt<S>,
     block: Val<u32>,
     lane: Val<u32>,
 ) {
@@ -67,15 +89,14 @@ pub fn quantize_lanes_q8k(
     let group = lane >> 1;
     let column = group >> 2;
     let place = ((group & 3) << 2) + ((column & 1) << 1) + (column >> 1);
-    let quants = y.byte_at(block * 256 + place * 16 + (lane & 1) * 8).cast::<u32>();
+    let quants = y.quants.byte_at(block * 256 + place * 16 + (lane & 1) * 8).cast::<u32>();
     quants.store_vec(k, [word(&q[..4]), word(&q[4..])]);
 
     // The sums of groups g and g + 2 lie side by side.
     let other = k.shuffle_xor(sum, 1);
     let place = (group & !3u32) + ((group & 1) << 1) + ((group >> 1) & 1);
-    let sums = y.plus_bytes(layout.sums() as i64).cast::<i16>();
-    sums.at(block * 16 + place).store_if(k, (lane & 1).eq(0), (sum + other).to::<i16>());
-    y.plus_bytes(layout.scales() as i64).cast::<f32>().at(block).store_if(k, lane.eq(0), d);
+    y.sums.cast::<i16>().at(block * 16 + place).store_if(k, (lane & 1).eq(0), (sum + other).to::<i16>());
+    y.scales.at(block).store_if(k, lane.eq(0), d);
 }
 
 /// The value of largest magnitude in the warp, the first of equals; a NaN is

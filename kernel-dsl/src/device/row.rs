@@ -1,6 +1,6 @@
 //! Rows of a matrix shared out over the lanes of a warp, and their sums.
 
-use ptxgen_builder::build::{Body, Global, Val};
+use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
 use super::{DeviceActivation, DeviceFloat, Q8KShare, butterfly, row_tree};
 
@@ -49,7 +49,7 @@ pub trait DeviceFormat: Copy + Send + Sync + 'static {
 
     /// The words with the sums of the lane's groups, g and g + 2 in each, of the
     /// block whose eight words begin at `at`. Lanes together read whole sectors.
-    fn sum_words(k: &mut Body, at: Global<u32>, lane: Val<u32>) -> Vec<Val<u32>>;
+    fn sum_words<S: ReadSpace>(k: &mut Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>>;
 
     /// The lane's part of the integer sums.
     fn integer_sums(k: &mut Body, block: BlockAt<Self::Base>, x: &Q8KShare) -> IntegerSums;
@@ -131,6 +131,51 @@ impl LaneGroups {
     }
 }
 
+/// The activations that a row meets.
+pub enum RowVector<X: DeviceActivation, A: DeviceFloat> {
+    /// Each step's are loaded when they are needed.
+    Ready(X::Vector<A>),
+    /// The lane has its share of every step in registers.
+    Held(Vec<X::Share<A>>),
+}
+
+impl LaneGroups {
+    /// The lane's share of the block that its group takes in a step.
+    #[track_caller]
+    fn share<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
+        &self,
+        k: &mut Body,
+        x: &X::Vector<A>,
+        place: &Group,
+        step: u32,
+    ) -> X::Share<A> {
+        if self.is_ragged(step) {
+            X::load::<F, A>(k, x, self.last_block(place.group), 0)
+        } else {
+            X::load::<F, A>(k, x, place.group, step * self.per_row)
+        }
+    }
+
+    /// Whether some groups have no block in a step.
+    fn is_ragged(&self, step: u32) -> bool {
+        self.in_last_step() < self.per_row && step + 1 == self.steps()
+    }
+
+    /// A vector for rows to come: held where a lane's share is small enough.
+    #[track_caller]
+    pub fn hold<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
+        &self,
+        k: &mut Body,
+        x: X::Vector<A>,
+        place: &Group,
+    ) -> RowVector<X, A> {
+        if self.steps() > X::held_steps::<A>() {
+            return RowVector::Ready(x);
+        }
+        RowVector::Held((0..self.steps()).map(|step| self.share::<F, X, A>(k, &x, place, step)).collect())
+    }
+}
+
 /// The sums of `rows` rows that lie `row_bytes` apart in shared memory, the
 /// first at `address`; on every lane of the row's groups, before the last
 /// rounding.
@@ -139,27 +184,32 @@ pub fn row_sums<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     k: &mut Body,
     groups: &LaneGroups,
     place: &Group,
-    x: &X::Vector<A>,
+    x: &RowVector<X, A>,
     address: Val<u32>,
     (rows, row_bytes): (u32, u32),
 ) -> Vec<Val<A>> {
     let base = F::base(k, address + place.group * F::BLOCK_BYTES, place.lane);
-    let ragged = groups.in_last_step() < groups.per_row;
     let mut terms: Vec<Vec<Val<A>>> = vec![Vec::new(); rows as usize];
     for step in 0..groups.steps() {
-        let last = ragged && step + 1 == groups.steps();
-        let (base, first, share) = if last {
+        let ragged = groups.is_ragged(step);
+        let (base, first) = if ragged {
             let block = groups.last_block(place.group);
-            let base = F::base(k, address + block * F::BLOCK_BYTES, place.lane);
-            (base, 0, X::load::<F, A>(k, x, block, 0))
+            (F::base(k, address + block * F::BLOCK_BYTES, place.lane), 0)
         } else {
-            let first = step * groups.per_row;
-            (base, first, X::load::<F, A>(k, x, place.group, first))
+            (base, step * groups.per_row)
+        };
+        let loaded;
+        let share = match x {
+            RowVector::Held(shares) => &shares[step as usize],
+            RowVector::Ready(x) => {
+                loaded = groups.share::<F, X, A>(k, x, place, step);
+                &loaded
+            }
         };
         for (row, terms) in terms.iter_mut().enumerate() {
             let block = BlockAt { base, offset: row as u32 * row_bytes + first * F::BLOCK_BYTES };
-            let mut term = X::term::<F, A>(k, block, &share);
-            if last {
+            let mut term = X::term::<F, A>(k, block, share);
+            if ragged {
                 term = term.select(place.group.lt(groups.in_last_step()), A::constant(0.0));
             }
             let across = (0..groups.per_row.trailing_zeros()).map(|level| groups.per_block << level);

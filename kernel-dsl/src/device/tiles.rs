@@ -47,14 +47,15 @@ impl TileStream {
         issue: &mut impl FnMut(&mut Body, Val<u32>, Shared<u8>),
         compute: impl FnOnce(&mut Body, Val<u32>, Shared<u8>),
     ) {
-        let mut slot = k.var::<u32>(self.ring);
+        // An offset, so that the address stays one of the ring's: analyses tell arrays apart.
+        let mut slot = k.var::<u32>(0u32);
         let ahead = self.step * self.slots;
         k.for_(self.first, self.end, self.step, |k, tile, _| {
             if self.mode == CopyMode::Async {
                 k.copy_async_wait(self.slots - 1);
             }
             k.sync_warp(0xffff_ffff);
-            let here = Shared::from_address(slot.get());
+            let here = Shared::from_address(if self.slots > 1 { self.ring + slot.get() } else { self.ring });
             compute(k, tile, here);
             // All lanes have read the slot before it is filled again.
             k.sync_warp(0xffff_ffff);
@@ -63,7 +64,7 @@ impl TileStream {
             self.commit(k);
             if self.slots > 1 {
                 let following = slot.get() + self.slot_bytes;
-                slot.set(self.ring.select(following.ge(self.ring + self.slots * self.slot_bytes), following));
+                slot.set(Val::from(0u32).select(following.ge(self.slots * self.slot_bytes), following));
             }
         });
     }

@@ -2,10 +2,10 @@
 #![allow(dead_code)] // each test file uses its part
 
 use half::f16;
-use ptxgen_builder::build::{AnyKernel, Args};
+use ptxgen_builder::build::Args;
 use ptxgen_builder::interp::{Arg, Buffer, Launch, Memory, Options, Report};
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::catalogue::Launchable;
+use ptxgen_dsl::catalogue::{AnyLaunchable, Launchable};
 use ptxgen_dsl::format::{Q4K, Q6K};
 
 /// A small random generator, so that inputs are the same everywhere.
@@ -129,18 +129,7 @@ pub fn run<A: Args>(
     data: &[Data],
     options: &Options,
 ) -> (Vec<Vec<u8>>, Report) {
-    let any = launchable.erase();
-    run_any(&any.kernel, any.grid, any.block, target, data, options)
-}
-
-pub fn run_any(
-    kernel: &AnyKernel,
-    grid: [u32; 3],
-    block: u32,
-    target: Target,
-    data: &[Data],
-    options: &Options,
-) -> (Vec<Vec<u8>>, Report) {
+    let AnyLaunchable { kernel, grid, block, dynamic_shared } = launchable.erase();
     let module = kernel.verify(target).unwrap_or_else(|e| panic!("{e}"));
     let mut memory = Memory::new();
     let buffers: Vec<Buffer> = data
@@ -157,7 +146,7 @@ pub fn run_any(
         kernel: kernel.name(),
         grid,
         block: [block, 1, 1],
-        dynamic_shared: 0,
+        dynamic_shared,
         args: &args,
         globals: None,
         options,

@@ -57,23 +57,37 @@ pub(super) fn embedding(ty: TensorType) -> &'static str {
     }
 }
 
+/// The kernels for matrices that read a norm.
+pub(super) struct Reader {
+    /// For one token, the norm with it.
+    pub(super) normed: &'static str,
+    /// For one token.
+    pub(super) one: &'static str,
+    /// For a pass.
+    pub(super) pass: &'static str,
+}
+
 /// Queries, keys and values in one launch, where there is such a kernel.
-pub(super) fn merged_projections([q, k, v]: [TensorType; 3]) -> Option<&'static str> {
+pub(super) fn merged_projections([q, k, v]: [TensorType; 3]) -> Option<Reader> {
+    let names = |normed, name| Some(Reader { normed, one: name, pass: name });
     match (q, k, v) {
-        (TensorType::Q4_K, TensorType::Q4_K, TensorType::Q4_K) => Some("qkv"),
-        (TensorType::Q4_K, TensorType::Q4_K, TensorType::Q6_K) => Some("qkv-q6k-v"),
-        (TensorType::Q6_K, TensorType::Q6_K, TensorType::Q6_K) => Some("qkv-q6k"),
+        (TensorType::Q4_K, TensorType::Q4_K, TensorType::Q4_K) => names("norm-qkv", "qkv"),
+        (TensorType::Q4_K, TensorType::Q4_K, TensorType::Q6_K) => names("norm-qkv-q6k-v", "qkv-q6k-v"),
+        (TensorType::Q6_K, TensorType::Q6_K, TensorType::Q6_K) => names("norm-qkv-q6k", "qkv-q6k"),
         _ => None,
     }
 }
 
-/// The kernels of the experts' gate and up projections: for one token, for a pass.
-pub(super) fn gate_up(gate: TensorType, up: TensorType) -> Option<(&'static str, &'static str)> {
-    match (gate, up) {
-        (TensorType::Q4_K, TensorType::Q4_K) => Some(("fused-gate-up-swiglu", "experts-gate-up")),
-        (TensorType::Q6_K, TensorType::Q6_K) => Some(("fused-gate-up-swiglu-q6k", "experts-gate-up-q6k")),
-        _ => None,
-    }
+/// The kernels of the experts' gate and up projections.
+pub(super) fn gate_up(gate: TensorType, up: TensorType) -> Option<Reader> {
+    let (normed, one, pass) = match (gate, up) {
+        (TensorType::Q4_K, TensorType::Q4_K) => ("norm-gate-up-swiglu", "fused-gate-up-swiglu", "experts-gate-up"),
+        (TensorType::Q6_K, TensorType::Q6_K) => {
+            ("norm-gate-up-swiglu-q6k", "fused-gate-up-swiglu-q6k", "experts-gate-up-q6k")
+        }
+        _ => return None,
+    };
+    Some(Reader { normed, one, pass })
 }
 
 /// The kernels of the experts' down projections.

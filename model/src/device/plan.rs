@@ -11,7 +11,7 @@ use crate::{
 use indexmap::IndexMap;
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::{
-    catalogue::{self, Built, Dims, Request, Role},
+    catalogue::{self, Built, CatalogueError, Dims, Request, Role},
     precision::{Act, Policy},
 };
 use std::collections::HashMap;
@@ -127,6 +127,19 @@ impl<'m> Plan<'m> {
         let places = places.collect::<Result<_, _>>()?;
         self.stages.push(Stage { layer: self.layer, kernel, places });
         Ok(())
+    }
+
+    /// As [`push`](Self::push), but `false` where the sizes are too much for the kernel's shared memory.
+    pub(super) fn push_if_it_fits(
+        &mut self,
+        name: &'static str,
+        dims: Dims,
+        places: &[(&'static str, Place)],
+    ) -> Result<bool, LoadError> {
+        match self.push(name, dims, places) {
+            Err(LoadError::Size(CatalogueError::SharedMemory { .. })) => Ok(false),
+            pushed => pushed.map(|()| true),
+        }
     }
 
     fn generate(&self, name: &'static str, dims: Dims) -> Result<Built, LoadError> {

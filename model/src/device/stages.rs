@@ -123,17 +123,25 @@ impl Plan<'_> {
         let (hidden, query, kv) = (c.hidden, c.query_width(), c.kv_width());
         let projections = [T::AttnQ, T::AttnK, T::AttnV];
         let types = projections.map(|role| self.tensor(role).0);
-        self.norm(T::AttnNorm, &types)?;
-        match choice::merged_projections(types) {
-            Some(name) => {
-                let [q, k, v] = projections.map(|role| self.tensor(role).1.into());
+        let merged = choice::merged_projections(types);
+        let fused = match &merged {
+            Some(names) if self.tokens == 1 => self.norm_qkv(names.normed)?,
+            _ => false,
+        };
+        if !fused {
+            self.norm(T::AttnNorm, &types)?;
+        }
+        match merged {
+            _ if fused => (),
+            Some(names) => {
                 let x = self.input(types[0], Slot::Normed, Slot::NormedQ8K);
-                let mut places = vec![("q", q), ("k", k), ("v", v), ("x", x), ("y", Slot::Projected.into())];
+                let mut places = self.projections().to_vec();
+                places.push(("x", x));
                 if self.tokens > 1 {
                     places.push(STATE);
                 }
                 let dims = Dims { cols: size(hidden), ..self.heads() };
-                self.push(name, dims, &places)?;
+                self.push(if self.tokens > 1 { names.pass } else { names.one }, dims, &places)?;
             }
             None => {
                 let parts = [(query, 0), (kv, query), (kv, query + kv)];
@@ -158,6 +166,24 @@ impl Plan<'_> {
         }
         let x = self.input(ty, Slot::Attended, Slot::AttendedQ8K);
         self.product(T::AttnOutput, (hidden, query), x, Slot::Stream.into(), true)
+    }
+
+    /// Attention's matrices, and where their products go.
+    fn projections(&self) -> [(&'static str, Place); 4] {
+        let [q, k, v] = [T::AttnQ, T::AttnK, T::AttnV].map(|role| self.tensor(role).1.into());
+        [("q", q), ("k", k), ("v", v), ("y", Slot::Projected.into())]
+    }
+
+    /// The stream and the weights of its norm.
+    fn unnormed(&self, norm: T) -> [(&'static str, Place); 2] {
+        [("x", Slot::Stream.into()), ("norm", self.tensor(norm).1.into())]
+    }
+
+    /// A token's norm and projections in one launch, if they fit one.
+    fn norm_qkv(&mut self, name: &'static str) -> Result<bool, LoadError> {
+        let dims = Dims { tokens: None, cols: size(self.model.config.hidden), ..self.heads() };
+        let places = [&self.projections()[..], &self.unnormed(T::AttnNorm)].concat();
+        self.push_if_it_fits(name, dims, &places)
     }
 
     /// Heads normed, turned, appended to the cache, and attended chunk by chunk; for one token all
@@ -186,17 +212,23 @@ impl Plan<'_> {
 
     /// The experts of a layer.
     fn experts_of(&mut self, layer: usize) -> Result<(), LoadError> {
-        let [gate, down] = [T::FfnGateExps, T::FfnDownExps].map(|role| self.tensor(role).0);
-        self.norm(T::FfnNorm, &[gate])?;
-        self.route(layer)?;
+        let [gate, up, down] = [T::FfnGateExps, T::FfnUpExps, T::FfnDownExps].map(|role| self.tensor(role).0);
         let kinds = [gate, down].map(Kind::of);
-        if self.tokens > 1 && kinds.contains(&Kind::Quantized) {
-            let group = Dims { cols: None, rows: None, tokens: Some(self.tokens), ..self.experts(0, 0) };
-            self.push("moe-group", group, &[&[IDS, STATE][..], &LISTS].concat())?;
-        }
-        match kinds[0] {
-            Kind::Quantized => self.gate_up(layer)?,
-            Kind::Plain => self.plain_gate_up(layer)?,
+        let fused = match choice::gate_up(gate, up) {
+            Some(names) if self.tokens == 1 => self.norm_experts(layer, names.normed)?,
+            _ => false,
+        };
+        if !fused {
+            self.norm(T::FfnNorm, &[gate])?;
+            self.route(layer)?;
+            if self.tokens > 1 && kinds.contains(&Kind::Quantized) {
+                let group = Dims { cols: None, rows: None, tokens: Some(self.tokens), ..self.experts(0, 0) };
+                self.push("moe-group", group, &[&[IDS, STATE][..], &LISTS].concat())?;
+            }
+            match kinds[0] {
+                Kind::Quantized => self.gate_up(layer)?,
+                Kind::Plain => self.plain_gate_up(layer)?,
+            }
         }
         match kinds[1] {
             Kind::Quantized => self.down(layer),
@@ -209,31 +241,57 @@ impl Plan<'_> {
 
     fn route(&mut self, layer: usize) -> Result<(), LoadError> {
         let dims = Dims { tokens: Some(self.tokens), rows: None, ..self.experts(0, self.model.config.hidden) };
-        let places = [
+        let places = [&self.router(layer)[..], &[("x", Slot::Normed.into()), STATE]].concat();
+        self.push("router", dims, &places)
+    }
+
+    /// The router's matrix, and where its results go.
+    fn router(&self, layer: usize) -> [(&'static str, Place); 6] {
+        [
             ("w", self.tensor(T::FfnGateInp).1.into()),
-            ("x", Slot::Normed.into()),
-            STATE,
             ("logits", Slot::RouterLogits.into()),
             ("counter", Slot::RouterCounter.into()),
             ("status", Slot::RouterStatus.at(layer as u64 * STATUS_STRIDE)),
             IDS,
             WEIGHTS,
+        ]
+    }
+
+    /// A token's norm, the choice of its experts, and their gate and up projections of the norm, in
+    /// two launches, each of which norms for itself; `false`, and nothing, if that does not fit.
+    fn norm_experts(&mut self, layer: usize, name: &'static str) -> Result<bool, LoadError> {
+        let c = &self.model.config;
+        let router = Dims { tokens: None, rows: None, ..self.experts(0, c.hidden) };
+        let gate_up = self.experts(c.expert_ff, c.hidden);
+        let unnormed = self.unnormed(T::FfnNorm);
+        if !self.push_if_it_fits("norm-router", router, &[&self.router(layer)[..], &unnormed].concat())? {
+            return Ok(false);
+        }
+        let matrices = [
+            ("gate", self.tensor(T::FfnGateExps).1.into()),
+            ("up", self.tensor(T::FfnUpExps).1.into()),
+            ("h", Slot::Inner.into()),
+            IDS,
         ];
-        self.push("router", dims, &places)
+        let fits = self.push_if_it_fits(name, gate_up, &[&matrices[..], &unnormed].concat())?;
+        if !fits {
+            self.stages.pop();
+        }
+        Ok(fits)
     }
 
     fn gate_up(&mut self, layer: usize) -> Result<(), LoadError> {
         let (gate, gates) = self.tensor(T::FfnGateExps);
         let (up, ups) = self.tensor(T::FfnUpExps);
         let dims = self.experts(self.model.config.expert_ff, self.model.config.hidden);
-        let (one, pass) = choice::gate_up(gate, up)
+        let names = choice::gate_up(gate, up)
             .ok_or_else(|| choice::lacking(T::FfnUpExps.name(Some(layer)), up, "the gate projections' type"))?;
         let x = self.input(gate, Slot::Normed, Slot::NormedQ8K);
         let places = [("gate", gates.into()), ("up", ups.into()), ("x", x), ("h", Slot::Inner.into())];
         if self.tokens == 1 {
-            return self.push(one, dims, &[&places[..], &[IDS]].concat());
+            return self.push(names.one, dims, &[&places[..], &[IDS]].concat());
         }
-        self.push(pass, dims, &[&places[..], &LISTS].concat())
+        self.push(names.pass, dims, &[&places[..], &LISTS].concat())
     }
 
     fn down(&mut self, layer: usize) -> Result<(), LoadError> {

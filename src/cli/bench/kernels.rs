@@ -206,7 +206,7 @@ fn schedules(multiprocessors: u32) -> Vec<Schedule> {
     let mut all = Vec::new();
     for rows in [1, 2, 4, 8] {
         for split in [1, 2, 4, 8] {
-            for warps in [2, 4, 8] {
+            for warps in [2, 4, 8, 12, 16] {
                 for slots in [1, 2, 3, 4] {
                     for blocks in [None, Some(multiprocessors), Some(2 * multiprocessors)] {
                         all.push(Schedule { rows, split, warps, slots, blocks });

@@ -68,6 +68,7 @@ const ATTENTION: Entry = Entry {
     trial: HEADS_TRIAL,
     reading: HEADS_READING,
     stages: 0,
+    usual: super::usual,
     build: chunks::<f32>,
 };
 

@@ -161,6 +161,9 @@ impl Built {
     /// The same kernel, which waits at its start if it does not wait elsewhere.
     pub(super) fn waiting(mut self) -> Built {
         self.launch.kernel = self.launch.kernel.waiting();
+        if self.entry.is_eager() {
+            self.launch.kernel = self.launch.kernel.eager();
+        }
         self
     }
 

@@ -28,6 +28,7 @@ const DEQUANTIZE: Entry = Entry {
     trial: Dims::NONE,
     reading: Dims { cols: Some(512), ..Dims::NONE },
     stages: 0,
+    usual: super::usual,
     build: |entry, r| unpack::<Q4K<'static>>(entry, r, TensorType::Q4_K),
 };
 

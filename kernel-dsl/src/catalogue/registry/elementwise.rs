@@ -20,6 +20,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         trial: Dims::NONE,
         reading: Dims { cols: Some(512), ..Dims::NONE },
         stages: 0,
+        usual: super::usual,
         build: quantize,
     },
     Entry {
@@ -34,6 +35,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         trial: Dims::NONE,
         reading: Dims::NONE,
         stages: 1,
+        usual: super::usual,
         build: elementwise_swiglu,
     },
 ];

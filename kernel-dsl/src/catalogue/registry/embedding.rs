@@ -39,6 +39,7 @@ const EMBEDDING: Entry = Entry {
     trial: Dims { rows: Some(16), ..Dims::NONE },
     reading: Dims { cols: Some(512), tokens: Some(2), ..Dims::NONE },
     stages: 0,
+    usual: super::usual,
     build: rows_of::<Q4K<'static>>,
 };
 

@@ -1,8 +1,8 @@
 //! A kernel of the catalogue: its name, choices and sizes.
 
 use super::super::request::{Request, Resolved};
-use super::super::schedule::{CatalogueError, How};
-use super::{Built, Dims};
+use super::super::schedule::{CatalogueError, How, Schedule};
+use super::{Built, Dims, Sizes};
 use crate::precision::{Acc, Act, Math, Policy};
 
 /// What kind of kernel an entry is.
@@ -60,8 +60,8 @@ pub struct Entry {
     pub accs: &'static [Acc],
     /// Math.
     pub maths: &'static [Math],
-    /// The type of its sums where there is no choice of accumulator; `None`
-    /// where it sums nothing.
+    /// The type of its sums that are not the choice of accumulator; `None`
+    /// where there are none.
     pub sums: Option<Acc>,
     /// The sizes that it has, with those of Qwen3-30B-A3B.
     pub dims: Dims,
@@ -72,7 +72,14 @@ pub struct Entry {
     /// How often a value is rounded from f64 to f32 on its way to the result
     /// under acc = f64: the stages of the kernel.
     pub stages: u32,
+    /// The schedule where none is asked for.
+    pub(in crate::catalogue) usual: fn(&Sizes, Policy) -> Schedule,
     pub(in crate::catalogue) build: Build,
+}
+
+/// The schedule of most kernels.
+pub(super) fn usual(_: &Sizes, _: Policy) -> Schedule {
+    Schedule::default()
 }
 
 impl Entry {
@@ -92,6 +99,14 @@ impl Entry {
             }
         }
         all
+    }
+
+    /// Whether it lets the kernel behind it start before it waits itself, in programmatic dependent
+    /// launch: short kernels in front of one with many weights, which are so requested while the
+    /// kernel before this one is still at work. What follows these in a forward reads early, beyond
+    /// weights, only what was complete when the kernel before the eager one had passed its wait.
+    pub fn is_eager(&self) -> bool {
+        matches!(self.name, "quantize-q8k" | "attention-combine" | "attention-combine-q8k" | "norm-router")
     }
 
     /// The policy of this kernel in a forward under `policy`: without the
@@ -132,10 +147,12 @@ impl Entry {
             let known = self.dims.iter().map(|(n, _)| n).collect::<Vec<_>>().join(", ");
             return Err(CatalogueError::Dimension { kernel: self.name, found: name, known });
         }
+        let sizes = request.dims.or(self.dims).sizes();
+        let schedule = request.schedule.unwrap_or_else(|| (self.usual)(&sizes, request.policy));
         let mut resolved = Resolved {
             policy: request.policy,
-            sizes: request.dims.or(self.dims).sizes(),
-            how: How { schedule: request.schedule.unwrap_or_default(), target: request.target, pdl: request.pdl },
+            sizes,
+            how: How { schedule, target: request.target, pdl: request.pdl },
             eps: request.eps,
         };
         loop {

@@ -1,15 +1,15 @@
 //! Entries: products of quantized matrices and vectors.
 
 use super::super::request::Resolved;
-use super::super::schedule::CatalogueError;
+use super::super::schedule::{CatalogueError, Schedule};
 use super::super::{
     Add, Epilogue, Experts, QkvShape, Store, experts_down, experts_gate_up, gate_up_swiglu, gemv, gemv_batch, moe_down,
-    qkv, qkv_batch,
+    norm_gate_up_swiglu, norm_qkv, qkv, qkv_batch,
 };
 use super::{ACCS, ACTS, Access, Built, Dims, Entry, Family, MATHS, ParamSpec, Role, Words, with_policy};
 use crate::device::{DeviceActivation, DeviceFormat};
 use crate::format::{Q4K, Q6K, TensorType};
-use crate::precision::Accumulation;
+use crate::precision::{Accumulation, Act};
 
 type Q4 = Q4K<'static>;
 type Q6 = Q6K<'static>;
@@ -43,6 +43,19 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..QKV
     },
     Entry {
+        name: "norm-qkv",
+        summary: "RMSNorm, then queries, keys and values of Q4_K matrices",
+        build: norm_projections::<Q4, Q4>,
+        ..NORM_QKV
+    },
+    Entry {
+        name: "norm-qkv-q6k-v",
+        summary: "the same, values of a Q6_K matrix",
+        build: norm_projections::<Q4, Q6>,
+        ..NORM_QKV
+    },
+    Entry { name: "norm-qkv-q6k", summary: "the same of Q6_K matrices", build: norm_projections::<Q6, Q6>, ..NORM_QKV },
+    Entry {
         name: "fused-gate-up-swiglu",
         summary: "both Q4_K projections and SwiGLU of all experts of a token",
         build: gate_up::<Q4>,
@@ -53,6 +66,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         summary: "both Q6_K projections and SwiGLU of all experts of a token",
         build: gate_up::<Q6>,
         ..GATE_UP
+    },
+    Entry {
+        name: "norm-gate-up-swiglu",
+        summary: "RMSNorm, then both Q4_K projections and SwiGLU of all experts of a token",
+        build: norm_gate_up::<Q4>,
+        ..NORM_GATE_UP
+    },
+    Entry {
+        name: "norm-gate-up-swiglu-q6k",
+        summary: "the same of Q6_K matrices",
+        build: norm_gate_up::<Q6>,
+        ..NORM_GATE_UP
     },
     Entry {
         name: "moe-down",
@@ -116,6 +141,7 @@ const GEMV: Entry = Entry {
     trial: Dims { rows: Some(64), ..Dims::NONE },
     reading: Dims { rows: Some(32), cols: Some(512), ..Dims::NONE },
     stages: 1,
+    usual: |s, p| Schedule::gemv(s.rows, p.act),
     build: matrix_vector::<Q4, Store>,
 };
 
@@ -123,27 +149,46 @@ const GEMV: Entry = Entry {
 const GEMV_ADD: Entry = Entry { dims: Dims { rows: Some(2048), cols: Some(4096), ..GEMV.dims }, stages: 2, ..GEMV };
 
 const QKV: Entry = Entry {
+    usual: super::usual,
     dims: Dims { rows: None, heads: Some(32), kv_heads: Some(4), head_dim: Some(128), ..GEMV.dims },
     trial: Dims { heads: Some(2), kv_heads: Some(1), head_dim: Some(32), ..Dims::NONE },
     reading: Dims { head_dim: Some(16), cols: Some(512), ..Dims::NONE },
     ..GEMV
 };
 
+/// What is normed is rounded first.
+const NORM_QKV: Entry = Entry {
+    family: Family::Norm,
+    dims: Dims { tokens: None, ..QKV.dims },
+    stages: 2,
+    usual: |_, p| Schedule::behind_norm(p.act),
+    ..QKV
+};
+
+const NORM_GATE_UP: Entry = Entry { family: Family::Norm, stages: 3, ..GATE_UP };
+
 const GATE_UP: Entry = Entry {
     maths: MATHS,
     dims: Dims { experts: Some(128), used: Some(8), tokens: None, ..GEMV.dims },
     trial: Dims { experts: Some(4), used: Some(2), ..GEMV.trial },
     stages: 2,
+    usual: |s, p| Schedule::gate_up(s.rows, p.act),
     ..GEMV
 };
 
-const DOWN: Entry = Entry { maths: &[], dims: Dims { rows: Some(2048), cols: Some(768), ..GATE_UP.dims }, ..GATE_UP };
+const DOWN: Entry = Entry {
+    maths: &[],
+    dims: Dims { rows: Some(2048), cols: Some(768), ..GATE_UP.dims },
+    usual: |s, p| Schedule::experts_at_once(s.cols, p),
+    ..GATE_UP
+};
 
 const DOWN_ADD: Entry = Entry { stages: 3, ..DOWN };
 
 const GROUPED_GATE_UP: Entry = Entry {
     dims: Dims { tokens: Some(32), ..GATE_UP.dims },
     trial: Dims { tokens: Some(4), ..GATE_UP.trial },
+    usual: super::usual,
     ..GATE_UP
 };
 
@@ -152,6 +197,7 @@ const GROUPED_DOWN: Entry = Entry {
     dims: Dims { tokens: Some(32), ..DOWN.dims },
     trial: GROUPED_GATE_UP.trial,
     stages: 1,
+    usual: super::usual,
     ..GATE_UP
 };
 
@@ -185,6 +231,18 @@ impl Resolved {
         self.sizes.tokens.saturating_mul(self.sizes.used)
     }
 
+    /// The shape of attention's projections.
+    fn projections(&self) -> QkvShape {
+        let s = self.sizes;
+        QkvShape { q: s.heads.saturating_mul(s.head_dim), kv: s.kv_heads.saturating_mul(s.head_dim), cols: s.cols }
+    }
+
+    /// A vector that is not normed yet, and the norm's weights.
+    pub(super) fn unnormed(&self) -> [ParamSpec; 2] {
+        let cols = self.sizes.cols;
+        [ParamSpec::vectors("x", Act::F32, cols, 1), ParamSpec::read("norm", Role::F32, u64::from(cols) * 4)]
+    }
+
     /// Rows of each of `n` vectors of results.
     fn results<E: Epilogue>(&self, name: &'static str, n: u32) -> ParamSpec {
         let access = if E::ADDS { Access::InOut } else { Access::Out };
@@ -195,6 +253,16 @@ impl Resolved {
 fn weights<F: DeviceFormat>(name: &'static str, elements: u64) -> ParamSpec {
     let bytes = elements / 256 * u64::from(F::BLOCK_BYTES);
     ParamSpec::read(name, Role::Weights(tensor_type::<F>()), bytes)
+}
+
+/// The matrices of queries, keys and values.
+fn projection_matrices<F: DeviceFormat, V: DeviceFormat>(shape: QkvShape) -> Vec<ParamSpec> {
+    let elements = |rows: u32| u64::from(rows) * u64::from(shape.cols);
+    vec![
+        weights::<F>("q", elements(shape.q)),
+        weights::<F>("k", elements(shape.kv)),
+        weights::<V>("v", elements(shape.kv)),
+    ]
 }
 
 /// The tensor type of a device format.
@@ -226,24 +294,36 @@ fn projections<F: DeviceFormat, V: DeviceFormat>(entry: &'static Entry, r: &Reso
         entry: &'static Entry,
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
-        let (s, tokens) = (r.sizes, r.sizes.tokens);
-        let shape =
-            QkvShape { q: s.heads.saturating_mul(s.head_dim), kv: s.kv_heads.saturating_mul(s.head_dim), cols: s.cols };
-        let elements = |rows: u32| u64::from(rows) * u64::from(s.cols);
-        let rows = u64::from(shape.q) + 2 * u64::from(shape.kv);
-        let mut params = vec![
-            weights::<F>("q", elements(shape.q)),
-            weights::<F>("k", elements(shape.kv)),
-            weights::<V>("v", elements(shape.kv)),
-            ParamSpec::vectors("x", X::ACT, s.cols, tokens),
-        ];
-        let multiplied = rows * u64::from(s.cols) * u64::from(tokens);
+        let (shape, tokens) = (r.projections(), r.sizes.tokens);
+        let rows = shape.rows();
+        let mut params = projection_matrices::<F, V>(shape);
+        params.push(ParamSpec::vectors("x", X::ACT, shape.cols, tokens));
+        let multiplied = rows * u64::from(shape.cols) * u64::from(tokens);
         if tokens == 1 {
             params.push(ParamSpec::result("y", rows));
             return Ok(Built::new(entry, r, qkv::<F, V, X, C>(entry.name, shape, r.how)?, multiplied, params));
         }
         params.extend([r.full_pass(), ParamSpec::result("y", rows * u64::from(tokens))]);
         let kernel = qkv_batch::<F, V, X, C>(entry.name, shape, tokens, r.how)?;
+        Ok(Built::new(entry, r, kernel, multiplied, params))
+    }
+    with_policy!(r.policy, |X, C| typed::<F, V, X, C>(entry, r))
+}
+
+fn norm_projections<F: DeviceFormat, V: DeviceFormat>(
+    entry: &'static Entry,
+    r: &Resolved,
+) -> Result<Built, CatalogueError> {
+    fn typed<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+        entry: &'static Entry,
+        r: &Resolved,
+    ) -> Result<Built, CatalogueError> {
+        let shape = r.projections();
+        let mut params = projection_matrices::<F, V>(shape);
+        params.extend(r.unnormed());
+        params.push(ParamSpec::result("y", shape.rows()));
+        let multiplied = shape.rows() * u64::from(shape.cols);
+        let kernel = norm_qkv::<F, V, X, C>(entry.name, shape, r.eps, r.how)?;
         Ok(Built::new(entry, r, kernel, multiplied, params))
     }
     with_policy!(r.policy, |X, C| typed::<F, V, X, C>(entry, r))
@@ -263,6 +343,23 @@ fn gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built
             ParamSpec::words("ids", Words::Distinct { below: count }, used),
             r.results::<Store>("h", used),
         ];
+        Ok(Built::new(entry, r, kernel, 2 * r.elements() * u64::from(used), params))
+    }
+    with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
+}
+
+fn norm_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+        entry: &'static Entry,
+        r: &Resolved,
+    ) -> Result<Built, CatalogueError> {
+        let experts @ Experts { count, used } = r.experts();
+        let (math, eps) = (r.policy.math, r.eps);
+        let kernel = norm_gate_up_swiglu::<F, X, C>(entry.name, r.shape(), experts, (math, eps), r.how)?;
+        let mut params = vec![r.matrices::<F>("gate", count), r.matrices::<F>("up", count)];
+        params.extend(r.unnormed());
+        params.push(ParamSpec::words("ids", Words::Distinct { below: count }, used));
+        params.push(r.results::<Store>("h", used));
         Ok(Built::new(entry, r, kernel, 2 * r.elements() * u64::from(used), params))
     }
     with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))

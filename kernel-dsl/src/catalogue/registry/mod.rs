@@ -62,6 +62,8 @@ const fn joined<const N: usize>() -> [Entry; N] {
     all
 }
 
+use entry::usual;
+
 const ACTS: &[Act] = &[Act::F32, Act::Q8K];
 const ACCS: &[Acc] = &[Acc::F32, Acc::F64];
 const MATHS: &[Math] = &[Math::Exact, Math::Approx];

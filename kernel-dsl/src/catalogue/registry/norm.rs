@@ -44,6 +44,7 @@ const NORM: Entry = Entry {
     trial: Dims::NONE,
     reading: Dims { cols: Some(512), ..Dims::NONE },
     stages: 1,
+    usual: super::usual,
     build: norm,
 };
 

@@ -62,6 +62,7 @@ const GEMV: Entry = Entry {
     trial: Dims { rows: Some(16), ..Dims::NONE },
     reading: Dims { rows: Some(8), cols: Some(256), ..Dims::NONE },
     stages: 1,
+    usual: super::usual,
     build: product::<f32>,
 };
 

@@ -4,10 +4,10 @@ use half::{bf16, f16};
 
 use super::super::request::Resolved;
 use super::super::schedule::CatalogueError;
-use super::super::{experts_sum, moe_group, router, router_tiles};
+use super::super::{Experts, experts_sum, moe_group, norm_router, router, router_tiles};
 use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
 use crate::device::{DevicePlain, pass};
-use crate::format::Q8_0;
+use crate::format::{Q8_0, TensorType};
 use crate::precision::{Acc, Act};
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -15,6 +15,15 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry { name: "router-f16", summary: "the same with an F16 matrix", build: choose::<f16>, ..ROUTER },
     Entry { name: "router-bf16", summary: "the same with a BF16 matrix", build: choose::<bf16>, ..ROUTER },
     Entry { name: "router-q8_0", summary: "the same with a Q8_0 matrix", build: choose::<Q8_0<'static>>, ..ROUTER },
+    Entry {
+        name: "norm-router",
+        summary: "RMSNorm, then the router with an F32 matrix",
+        accs: ACCS,
+        // The norm's rounding, and behind the logits that of the weights.
+        dims: Dims { tokens: None, ..ROUTER.dims },
+        build: norm_choose,
+        ..ROUTER
+    },
     Entry {
         name: "moe-group",
         summary: "which tokens of a pass each expert has",
@@ -27,6 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         trial: Dims::NONE,
         reading: Dims { experts: Some(8), used: Some(2), ..Dims::NONE },
         stages: 0,
+        usual: super::usual,
         build: group,
     },
     Entry {
@@ -42,6 +52,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         reading: Dims { cols: Some(512), used: Some(2), ..Dims::NONE },
         // The sum, and the residual.
         stages: 2,
+        usual: super::usual,
         build: sum,
     },
 ];
@@ -58,6 +69,7 @@ const ROUTER: Entry = Entry {
     trial: Dims::NONE,
     reading: Dims { cols: Some(256), experts: Some(8), used: Some(2), ..Dims::NONE },
     stages: 1,
+    usual: super::usual,
     build: choose::<f32>,
 };
 
@@ -77,19 +89,42 @@ impl ParamSpec {
 fn choose<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let (cols, tokens, experts) = (r.sizes.cols, r.sizes.tokens, r.experts());
     let kernel = router::<F>(entry.name, cols, experts, tokens, r.how.waits())?;
-    let weights = u64::from(experts.count) * u64::from(cols);
-    let chosen = u64::from(tokens) * u64::from(experts.used) * 4;
-    let params = vec![
+    let mut params = vec![
         ParamSpec::read("w", Role::Weights(F::TYPE), u64::from(experts.count) * u64::from(F::row_bytes(cols))),
         ParamSpec::vectors("x", Act::F32, cols, tokens),
         r.full_pass(),
-        ParamSpec::written("logits", Role::F64, u64::from(tokens) * u64::from(experts.count) * 8),
-        ParamSpec::kept("counter", 0, u64::from(router_tiles(tokens)) * 4),
-        ParamSpec::kept("status", u32::MAX, 8),
-        ParamSpec::written("ids", Role::Words(Words::Distinct { below: experts.count }), chosen),
-        ParamSpec::written("weights", Role::F32, chosen),
     ];
-    Ok(Built::new(entry, r, kernel, weights, params))
+    params.extend(r.chosen());
+    Ok(Built::new(entry, r, kernel, r.router_weights(), params))
+}
+
+fn norm_choose(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let (cols, experts, how) = (r.sizes.cols, r.experts(), (r.eps, r.how.waits()));
+    let kernel = with_acc!(r.policy, |C| norm_router::<f32, C>(entry.name, cols, experts, how))?;
+    let mut params = vec![ParamSpec::read("w", Role::Weights(TensorType::F32), r.router_weights() * 4)];
+    params.extend(r.unnormed());
+    params.extend(r.chosen());
+    Ok(Built::new(entry, r, kernel, r.router_weights(), params))
+}
+
+impl Resolved {
+    /// Weights of the router.
+    fn router_weights(&self) -> u64 {
+        u64::from(self.sizes.experts) * u64::from(self.sizes.cols)
+    }
+
+    /// What a router leaves behind.
+    fn chosen(&self) -> [ParamSpec; 5] {
+        let (tokens, Experts { count, used }) = (self.sizes.tokens.max(1), self.experts());
+        let chosen = u64::from(tokens) * u64::from(used) * 4;
+        [
+            ParamSpec::written("logits", Role::F64, u64::from(tokens) * u64::from(count) * 8),
+            ParamSpec::kept("counter", 0, u64::from(router_tiles(tokens)) * 4),
+            ParamSpec::kept("status", u32::MAX, 8),
+            ParamSpec::written("ids", Role::Words(Words::Distinct { below: count }), chosen),
+            ParamSpec::written("weights", Role::F32, chosen),
+        ]
+    }
 }
 
 fn group(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {

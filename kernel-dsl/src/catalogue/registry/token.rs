@@ -36,6 +36,7 @@ const ARGMAX: Entry = Entry {
     trial: Dims { rows: Some(5000), ..Dims::NONE },
     reading: Dims { rows: Some(4096), ..Dims::NONE },
     stages: 0,
+    usual: super::usual,
     build: most_likely,
 };
 

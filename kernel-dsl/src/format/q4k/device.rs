@@ -5,7 +5,7 @@
 //! and sub-block `2k + 1` in the high ones, groups `4k + 2` and `4k + 3`.
 
 use half::f16;
-use ptxgen_builder::build::{Body, F16x2, Global, Rounding, Shared, Val};
+use ptxgen_builder::build::{Body, F16x2, Ptr, ReadSpace, Rounding, Shared, Val};
 
 use super::Q4K;
 use crate::device::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, Q8KShare};
@@ -81,7 +81,7 @@ impl DeviceFormat for Q4K<'static> {
     }
 
     #[track_caller]
-    fn sum_words(k: &mut Body, at: Global<u32>, lane: Val<u32>) -> Vec<Val<u32>> {
+    fn sum_words<S: ReadSpace>(k: &mut Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>> {
         at.at(lane * 2).load_vec::<2>(k).to_vec()
     }
 

@@ -6,7 +6,7 @@
 //! 2-byte aligned, so words are put together from two aligned ones.
 
 use half::f16;
-use ptxgen_builder::build::{Body, Global, Rounding, Shared, Val};
+use ptxgen_builder::build::{Body, Ptr, ReadSpace, Rounding, Shared, Val};
 
 use super::Q6K;
 use crate::device::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, Q8KShare};
@@ -108,7 +108,7 @@ impl DeviceFormat for Q6K<'static> {
     }
 
     #[track_caller]
-    fn sum_words(k: &mut Body, at: Global<u32>, lane: Val<u32>) -> Vec<Val<u32>> {
+    fn sum_words<S: ReadSpace>(k: &mut Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>> {
         // Both lanes of a half block read its four words and take every other one.
         let [a, b, c, d] = at.at((lane >> 1) * 4).load_vec(k);
         let odd = (lane & 1).ne(0);
