@@ -2,5 +2,5 @@
 
 #[test]
 fn docs() {
-    trycmd::TestCases::new().case("docs/kernels.md").case("docs/trace.md");
+    trycmd::TestCases::new().case("docs/kernels.md").case("docs/trace.md").case("docs/bisect.md");
 }

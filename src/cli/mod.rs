@@ -4,6 +4,7 @@
 //! use (an unknown option or name, a device that this machine does not have).
 
 mod bench;
+mod bisect;
 mod check;
 mod compare;
 mod device;
@@ -52,6 +53,7 @@ enum Command {
     Stats(stats::Args),
     Diff(diff::Args),
     Bench(bench::Args),
+    Bisect(bisect::Args),
     Doctor(doctor::Args),
     Inspect(inspect::Args),
     Logits(logits::Args),
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Bisect(args) => bisect::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Inspect(args) => inspect::run(&args),

@@ -14,7 +14,7 @@ mod verdict;
 
 pub use factor::Factor;
 pub use follow::{Followed, Follows};
-pub use result::{Attribution, Bisection, Cause, Divergence, Part, SideFound, Verdict};
+pub use result::{Attribution, Bisection, Cause, DeviceShare, Divergence, Part, SideFound, Verdict};
 
 use crate::{
     gguf::Gguf,
@@ -116,7 +116,7 @@ pub fn bisect(
         total: 2 + factors.iter().map(|(_, sites)| forwards(sites)).sum::<usize>(),
     };
     let (attributions, reproduced, unexplained) = attribution.all(&factors, left, declared[1])?;
-    let verdict = verdict::of(&model, &divergence, &sides, declared, &attributions, [left.name, right.name]);
+    let verdict = verdict::of(&model, &divergence, &sides, declared, &attributions, [left, right]);
     Ok(Bisection {
         tokens: tokens.len(),
         left: SideFound::new(left, declared[0], &sides.left, reproduced[0]),
@@ -124,6 +124,7 @@ pub fn bisect(
         divergence: Some(divergence),
         same: factor::same(&factors, declared[0]),
         attributions,
+        device: DeviceShare::of(left, right, unexplained),
         unexplained,
         verdict,
     })

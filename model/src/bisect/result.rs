@@ -91,6 +91,18 @@ pub struct Attribution {
     pub layers: Vec<Part>,
 }
 
+/// The part of the device. It needs no forward of its own: a plain forward with all that was found has a
+/// run's bits, or it has not, and then the rest is the device's.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeviceShare {
+    /// The left run's device.
+    pub left: String,
+    /// The right run's.
+    pub right: String,
+    /// Share of the divergence that no choice explains.
+    pub explains: f64,
+}
+
 /// What the divergence comes from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -157,6 +169,8 @@ pub struct Bisection {
     pub same: Vec<(String, String)>,
     /// What explains how much, the most first.
     pub attributions: Vec<Attribution>,
+    /// The part that the device plays, where the runs are of two.
+    pub device: Option<DeviceShare>,
     /// Share of the divergence that is left when all of these are changed.
     pub unexplained: f64,
     /// What it comes to.
@@ -185,6 +199,7 @@ impl Bisection {
             divergence: None,
             same: Vec::new(),
             attributions: Vec::new(),
+            device: None,
             unexplained: 0.0,
             verdict: Verdict {
                 cause: Cause::NoDivergence,
@@ -192,6 +207,16 @@ impl Bisection {
                 advice: String::new(),
             },
         }
+    }
+}
+
+impl DeviceShare {
+    /// The devices' share, if there are two: what is told in brackets is about one.
+    pub(super) fn of(left: Run<'_>, right: Run<'_>, explains: f64) -> Option<Self> {
+        let device = |run: Run<'_>| run.trace.meta.device.clone();
+        let (left, right) = (device(left)?, device(right)?);
+        let kind = |name: &str| name.split(" (").next().unwrap_or(name).to_owned();
+        (kind(&left) != kind(&right)).then_some(Self { left, right, explains })
     }
 }
 

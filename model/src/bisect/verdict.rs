@@ -1,13 +1,13 @@
 //! What a bisection comes to, in a sentence.
 
 use super::{
-    Attribution, Cause, Divergence, Factor, Followed, Follows, Verdict,
+    Attribution, Cause, Divergence, Factor, Followed, Follows, Run, Verdict,
     factor::{self, Site},
     follow::Sides,
 };
 use crate::{
     plain::{Choice, PlainModel},
-    trace::Stage,
+    trace::{Fault, Stage},
 };
 use ptxgen_dsl::precision::Math;
 
@@ -21,6 +21,8 @@ struct Side<'a> {
     name: &'a str,
     followed: &'a Followed,
     declared: Choice,
+    /// Where the run's device contradicts itself in what was recorded.
+    faults: &'a [Fault],
 }
 
 pub(super) fn of(
@@ -29,15 +31,28 @@ pub(super) fn of(
     sides: &Sides,
     declared: [Choice; 2],
     attributions: &[Attribution],
-    names: [&str; 2],
+    runs: [Run<'_>; 2],
 ) -> Verdict {
-    let right = Side { place: "right", name: names[1], followed: &sides.right, declared: declared[1] };
-    let left = Side { place: "left", name: names[0], followed: &sides.left, declared: declared[0] };
+    let right = Side {
+        place: "right",
+        name: runs[1].name,
+        faults: &runs[1].trace.meta.faults,
+        followed: &sides.right,
+        declared: declared[1],
+    };
+    let left = Side {
+        place: "left",
+        name: runs[0].name,
+        faults: &runs[0].trace.meta.faults,
+        followed: &sides.left,
+        declared: declared[0],
+    };
     let both = [right, left];
     let first_of = |of: &dyn Fn(Side<'_>) -> Option<Verdict>| both.into_iter().find_map(of);
     first_of(&|side| unknown(model, side))
         .or_else(|| first_of(&|side| mistake(model, side, attributions)))
         .or_else(|| first_of(&|side| undeclared(model, side, attributions)))
+        .or_else(|| first_of(&|side| contradicted(model, side)))
         .or_else(|| first_of(&|side| inexact(model, side)))
         .unwrap_or_else(|| choices(divergence, attributions))
 }
@@ -109,9 +124,25 @@ fn undeclared(model: &PlainModel<'_>, side: Side<'_>, attributions: &[Attributio
     })
 }
 
+/// What a device wrote against what follows from what it wrote before, where the stages between are its
+/// own business.
+fn contradicted(model: &PlainModel<'_>, side: Side<'_>) -> Option<Verdict> {
+    let Side { place, name, faults, .. } = side;
+    let fault = faults.first()?;
+    let (stage, layer) = (fault.stage, fault.layer);
+    Some(Verdict {
+        cause: Cause::Unknown { side: place.into(), stage, layer },
+        sentence: format!(
+            "the {place} run ({name}) contradicts itself in {}: {fault}",
+            place_of(model, &[(stage, layer)])
+        ),
+        advice: format!("look at the kernel of {place} that ends in {stage}, and at what is fused into it"),
+    })
+}
+
 /// Nearly what was declared, where bits are promised.
 fn inexact(model: &PlainModel<'_>, side: Side<'_>) -> Option<Verdict> {
-    let Side { place, name, followed, declared } = side;
+    let Side { place, name, followed, declared, .. } = side;
     let near = followed.findings().find_map(|(site, choice, how)| match how {
         // Approximate functions are the hardware's.
         Follows::Nearly(relative) if !(choice.math == Math::Approx && site.0 == Stage::ExpertSwiglu) => {
@@ -155,10 +186,11 @@ fn choices(divergence: &Divergence, attributions: &[Attribution]) -> Verdict {
         ),
     };
     let factors: Vec<String> = named.iter().map(|a| a.factor.clone()).collect();
-    let advice = match factors.as_slice() {
+    // Even one that explains nothing that can be seen changes bits.
+    let all: Vec<&str> = attributions.iter().map(|a| a.factor.as_str()).collect();
+    let advice = match all.as_slice() {
         [] => String::new(),
-        [one] => format!("choose the same {one} on both sides, and they have the same bits"),
-        several => format!("choose the same {} on both sides, and they have the same bits", several.join(" and ")),
+        all => format!("choose the same {} on both sides, and they have the same bits", all.join(" and ")),
     };
     Verdict { cause: Cause::Choices { factors }, sentence, advice }
 }

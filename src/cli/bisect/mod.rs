@@ -1,0 +1,145 @@
+//! `ptxgen bisect`: why two runs of a model differ.
+
+mod text;
+
+use super::{Outcome, Status, Usage, device::Model, output, tokens, trace::model_name};
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use ptxgen_model::{
+    Qwen3MoeConfig, RunSpec, SideSpec,
+    bisect::{Run, bisect},
+    gguf::Gguf,
+    plain::PlainModel,
+    tokenizer::Tokenizer,
+    trace::{Collect, Recorder, Selection, TraceData, TraceFile, TraceMeta},
+};
+use std::path::PathBuf;
+
+/// Find out why two runs of a model differ: which choice, which stage, which layer
+///
+/// Every stage of both runs is computed anew from the run's own values before it, which tells what
+/// the run computes there; then one thing that the runs differ in is changed at a time. Exit code 1
+/// if a run computes wrongly.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The model's GGUF file; without it, the bundled model
+    model: Option<PathBuf>,
+    /// A run, as cpu:act=f32,acc=f64,kv=f32 (devices: cpu, cuda, interp), or a trace's file
+    #[arg(long, value_name = "RUN")]
+    left: SideSpec,
+    /// The run that is held against it
+    #[arg(long, value_name = "RUN")]
+    right: SideSpec,
+    /// Token ids, little-endian i32 [default: those of a trace]
+    #[arg(long, value_name = "FILE.i32", conflicts_with = "prompt")]
+    tokens: Option<PathBuf>,
+    /// A text, which the model's tokenizer encodes
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// Use only the first N tokens
+    #[arg(long, value_name = "N")]
+    first: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let gguf = super::open_model(args.model.as_deref())?;
+    let config = Qwen3MoeConfig::from_gguf(&gguf)?;
+    let [left, right] = [&args.left, &args.right].map(open);
+    let files = [left?, right?];
+    let ids = ids(args, &gguf, &config, &files)?;
+    let meta = TraceMeta {
+        model: Some(model_name(&gguf)),
+        model_sha256: Some(gguf.sha256()),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        tokens: Some(ids.clone()),
+        ..TraceMeta::default()
+    };
+    for file in files.iter().flatten() {
+        let other = file.meta().model_sha256.as_ref().filter(|own| Some(*own) != meta.model_sha256.as_ref());
+        if let Some(other) = other {
+            let (path, own) = (file.path().display(), meta.model_sha256.unwrap_or_default());
+            anyhow::bail!("{path} is a trace of another model: SHA-256 {other}, and {} has {own}", gguf.file());
+        }
+    }
+    let [left_file, right_file] = files;
+    let left = trace(&args.left, left_file, &gguf, &meta)?;
+    let right = trace(&args.right, right_file, &gguf, &meta)?;
+    let names = [name(&args.left), name(&args.right)];
+    let [left, right] = [Run { name: &names[0], trace: &left }, Run { name: &names[1], trace: &right }];
+
+    let style = ProgressStyle::with_template("bisecting {wide_bar} {pos}/{len} forwards, {eta} left")?;
+    let bar = ProgressBar::new(0).with_style(style);
+    let mut progress = |done: usize, total: usize| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    };
+    let found = bisect(&gguf, &ids, left, right, &mut progress);
+    bar.finish_and_clear();
+    let found = found?;
+    if args.json {
+        output::line(serde_json::to_string_pretty(&found)?)?;
+    } else {
+        output::line(text::of(&found).trim_end())?;
+    }
+    Ok(if found.verdict.is_fault() { Status::Fault } else { Status::Well })
+}
+
+fn name(side: &SideSpec) -> String {
+    match side {
+        SideSpec::Run(run) => run.to_string(),
+        SideSpec::File(path) => path.display().to_string(),
+    }
+}
+
+fn open(side: &SideSpec) -> anyhow::Result<Option<TraceFile>> {
+    match side {
+        SideSpec::Run(_) => Ok(None),
+        SideSpec::File(path) => Ok(Some(TraceFile::open(path)?)),
+    }
+}
+
+/// The tokens to run on: those asked for, or a trace's.
+fn ids(args: &Args, gguf: &Gguf, config: &Qwen3MoeConfig, files: &[Option<TraceFile>]) -> anyhow::Result<Vec<u32>> {
+    let known = || files.iter().flatten().find_map(|f| f.meta().tokens.clone());
+    let mut ids = match (&args.tokens, &args.prompt) {
+        (Some(path), _) => {
+            let ids = tokens::read(path)?;
+            tokens::check_ids(path, &ids, config)?;
+            ids
+        }
+        (None, Some(prompt)) => Tokenizer::from_gguf(gguf)?.encode(prompt)?,
+        (None, None) => known().ok_or_else(|| Usage("name a text with --tokens or --prompt".into()))?,
+    };
+    ids.truncate(args.first.unwrap_or(usize::MAX));
+    tokens::check_window(ids.len(), 1, config)?;
+    Ok(ids)
+}
+
+/// A side's values: read, or recorded now.
+fn trace(side: &SideSpec, file: Option<TraceFile>, gguf: &Gguf, meta: &TraceMeta) -> anyhow::Result<TraceData> {
+    match (side, file) {
+        (_, Some(file)) => Ok(file.data()?),
+        (SideSpec::Run(spec), None) => record(gguf, *spec, meta).with_context(|| format!("cannot run {spec}")),
+        (SideSpec::File(path), None) => Ok(TraceFile::open(path)?.data()?),
+    }
+}
+
+fn record(gguf: &Gguf, spec: RunSpec, meta: &TraceMeta) -> anyhow::Result<TraceData> {
+    let plain = PlainModel::new(gguf)?;
+    let ids = meta.tokens.as_deref().unwrap_or_default();
+    let model = Model::on(gguf, spec, ids.len())?;
+    let mut session = model.session(ids.len())?;
+    let selected = Selection::default().of(plain.config(), ids.len())?;
+    let mut collect = Collect::new(plain.config(), &selected, ids.len());
+    let mut recorder = Recorder::new(&plain, spec.kv, ids, &selected);
+    recorder.advance(&mut *session, ids.len(), &mut collect)?;
+    let (derived, faults) = (recorder.derived(), recorder.faults());
+    let mut data = collect.finish();
+    let (policy, kv, device) = (Some(spec.policy), Some(spec.kv), Some(session.device()));
+    data.meta = TraceMeta { policy, kv, device, derived, faults, ..meta.clone() };
+    Ok(data)
+}
