@@ -139,14 +139,14 @@ fn faults_are_1_and_wrong_use_is_2() {
         &["inspekt"],
         2,
         expect![[r#"
-        error: unrecognized subcommand 'inspekt'
+            error: unrecognized subcommand 'inspekt'
 
-          tip: a similar subcommand exists: 'inspect'
+              tip: some similar subcommands exist: 'bisect', 'inspect'
 
-        Usage: ptxgen <COMMAND>
+            Usage: ptxgen <COMMAND>
 
-        For more information, try '--help'.
-    "#]],
+            For more information, try '--help'.
+        "#]],
     );
     fails(
         dir,
