@@ -29,7 +29,12 @@ fn layers_and_logits_are_the_oracles() {
     let gguf = model();
     let model = CpuModel::load(&gguf, exact()).unwrap();
     let mut session = model.new_session(64).unwrap();
-    let mut layers = 0;
+    // The rows of a block's positions among those of all 64.
+    let rows = |block: &Block<'_>, all: usize| {
+        let width = all / 64;
+        block.position * width..(block.position + block.tokens) * width
+    };
+    let mut chosen = 0;
     let mut trace = |block: Block<'_>| {
         let Some(layer) = block.layer else { return };
         let part = match block.stage {
@@ -44,11 +49,14 @@ fn layers_and_logits_are_the_oracles() {
             Slice::U32(experts) => {
                 let expected = oracle.tensor(&name).unwrap();
                 let expected: Vec<u64> = expected.data().as_chunks().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
-                assert_eq!(experts.iter().map(|&e| u64::from(e)).collect::<Vec<_>>(), expected, "{name}");
-                layers += 1;
+                let experts: Vec<u64> = experts.iter().map(|&e| u64::from(e)).collect();
+                assert_eq!(experts, expected[rows(&block, expected.len())], "{name}");
+                chosen += block.tokens;
             }
             Slice::F32(values) => {
-                let error = relative_error(values.iter().map(|&v| f64::from(v)), f64s(&oracle, &name));
+                let expected = f64s(&oracle, &name);
+                let expected = expected[rows(&block, expected.len())].iter().copied();
+                let error = relative_error(values.iter().map(|&v| f64::from(v)), expected);
                 assert!(error <= 1e-6, "{name}: {error:e}");
             }
             other => panic!("{name}: {} values of another type", other.len()),
@@ -63,7 +71,7 @@ fn layers_and_logits_are_the_oracles() {
         let top = (0..4096).max_by(|&a, &b| exact[a].total_cmp(&exact[b])).unwrap();
         assert_eq!(argmax(row), top, "position {i}");
     }
-    assert_eq!(layers, 6);
+    assert_eq!(chosen, 6 * 64, "every layer's choices of every position");
 }
 
 #[test]
