@@ -1,10 +1,27 @@
 //! Typed GPU kernels in Rust: PTX with proven precision, and a quantized
 //! mixture-of-experts model that runs on it.
 //!
-//! This crate is the facade: it re-exports the four library crates.
+//! This crate is the facade: it re-exports the four library crates. A kernel
+//! author starts with [`prelude`] and needs none of the features:
+//!
+//! ```toml
+//! [dependencies]
+//! ptxgen = { version = "0.1", default-features = false }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | none | [`builder`] (kernels, verifier, printer, parser, interpreter) and [`dsl`] (device functions, formats, the kernel catalogue) |
+//! | `runtime` | `runtime`: CUDA devices through the driver, and the interpreter as a device |
+//! | `model` | `model`: GGUF files, tokenizer, Qwen3-MoE; implies `runtime` |
+//! | `cli` (default) | the command `ptxgen`; implies `model` |
 pub mod prelude;
 
 pub use ptxgen_builder as builder;
 pub use ptxgen_dsl as dsl;
+#[cfg(feature = "model")]
 pub use ptxgen_model as model;
+#[cfg(feature = "runtime")]
 pub use ptxgen_runtime as runtime;
