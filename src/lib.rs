@@ -7,19 +7,27 @@
 //! ```toml
 //! [dependencies]
 //! ptxgen = { version = "0.1", default-features = false }
+//!
+//! [dev-dependencies]
+//! ptxgen = { version = "0.1", default-features = false, features = ["testing"] }
 //! ```
+//!
+//! The folder `examples/own-crate` of the repository is such a crate.
 //!
 //! # Features
 //!
 //! | feature | what it adds |
 //! |---|---|
 //! | none | [`builder`] (kernels, verifier, printer, parser, interpreter) and [`dsl`] (device functions, formats, the kernel catalogue) |
+//! | `testing` | `testing`: golden files, patterns, proofs of precision and the interpreter with inputs by name, for kernels' tests |
 //! | `runtime` | `runtime`: CUDA devices through the driver, and the interpreter as a device |
 //! | `model` | `model`: GGUF files, tokenizer, Qwen3-MoE; implies `runtime` |
 //! | `cli` (default) | the command `ptxgen`; implies `model` |
 pub mod prelude;
 
 pub use ptxgen_builder as builder;
+#[cfg(feature = "testing")]
+pub use ptxgen_builder::testing;
 pub use ptxgen_dsl as dsl;
 #[cfg(feature = "model")]
 pub use ptxgen_model as model;

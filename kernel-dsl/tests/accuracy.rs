@@ -4,8 +4,9 @@
 
 mod support;
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::fmt::Write as _;
 
+use ptxgen_builder::testing::assert_golden;
 use ptxgen_dsl::format::{SUPERBLOCK, TensorType};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_dsl::reference::{gemv, quantize_q8k};
@@ -83,10 +84,5 @@ fn products_are_as_near_as_promised() {
             table += "\n";
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/accuracy.md");
-    if env::var_os("BLESS").is_some() {
-        fs::write(&path, &table).unwrap();
-    }
-    let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == table, "docs/accuracy.md is not what is measured; BLESS=1 writes it:\n{table}");
+    assert_golden!("../docs/accuracy.md", table);
 }

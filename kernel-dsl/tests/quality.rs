@@ -1,9 +1,10 @@
 //! What the matrix kernels cost at K = 2048, against what leaves the memory as the limit:
 //! `docs/costs.md`. `BLESS=1` writes it anew.
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::fmt::Write as _;
 
 use ptxgen_builder::target::Target;
+use ptxgen_builder::testing::assert_golden;
 use ptxgen_dsl::catalogue::{Built, CATALOGUE, Dims, Family, Profile, Request, Role};
 use ptxgen_dsl::format::TensorType;
 use ptxgen_dsl::precision::{Acc, Act};
@@ -87,12 +88,7 @@ fn the_matrix_kernels_cost_what_they_should() {
             let _ = writeln!(table, "| {title} | {:.2} | {:.2} | {aim}{mark} | {used:.1}% |", old.1, new.1);
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/costs.md");
-    if env::var_os("BLESS").is_some() {
-        fs::write(&path, &table).unwrap();
-    }
-    let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == table, "docs/costs.md is not what is measured; BLESS=1 writes it:\n{table}");
+    assert_golden!("../docs/costs.md", table);
 }
 
 /// Sectors are used as well in the kernels' own shapes, such as the down projections' short rows.

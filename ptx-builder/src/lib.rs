@@ -12,6 +12,8 @@ pub mod opt;
 pub mod parse;
 pub mod print;
 pub mod ptxas;
+#[cfg(feature = "random-modules")]
+pub mod random_modules;
 pub mod table;
 pub mod target;
 #[cfg(feature = "testing")]

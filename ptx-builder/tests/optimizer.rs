@@ -7,7 +7,7 @@ use ptxgen_builder::ir::Module;
 use ptxgen_builder::opt::{OptOptions, optimize};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::print::{self, PrintOptions, print};
-use ptxgen_builder::testing::{Shape, plans};
+use ptxgen_builder::random_modules::{Shape, plans};
 use ptxgen_builder::verify::verify;
 
 const HEAD: &str = ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 p, .param .u32 n)\n{\n\

@@ -8,9 +8,9 @@ use ptxgen_builder::ir::Module;
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::ptxas::Ptxas;
+use ptxgen_builder::random_modules::{Plan, can_generate, plans, plans_of_rows};
 use ptxgen_builder::table::table;
 use ptxgen_builder::target::Target;
-use ptxgen_builder::testing::{Plan, can_generate, plans, plans_of_rows};
 use ptxgen_builder::verify::verify;
 
 /// The module's text, after the checks that every module must pass.

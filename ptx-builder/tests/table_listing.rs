@@ -1,10 +1,9 @@
 //! `docs/instructions.md` lists the instruction table. `BLESS=1` writes it anew.
 
 use std::fmt::Write;
-use std::path::Path;
-use std::{env, fs};
 
 use ptxgen_builder::table::{Access, Form, Meaning, Row, Shape, table};
+use ptxgen_builder::testing::assert_golden;
 
 const HEAD: &str = "\
 # Instructions
@@ -106,12 +105,5 @@ fn listing() -> String {
 
 #[test]
 fn instructions_are_listed() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/instructions.md");
-    let expected = listing();
-    if env::var_os("BLESS").is_some() {
-        fs::write(&path, &expected).expect("docs/instructions.md can be written");
-    }
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    let differing = found.lines().zip(expected.lines()).position(|(a, b)| a != b);
-    assert!(found == expected, "docs/instructions.md is not the table's, from line {differing:?}; BLESS=1 writes it");
+    assert_golden!("../docs/instructions.md", listing());
 }

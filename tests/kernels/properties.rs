@@ -1,13 +1,13 @@
-//! What every kernel's text must show, as patterns: see the crate `filecheck`.
+//! What every kernel's text must show, as patterns.
 
 use crate::cases::{self, Case};
-use filecheck::{CheckerBuilder, NO_VARIABLES};
 use ptxgen::{
     builder::target::Target,
     dsl::{
         catalogue::{Family, Role},
         precision::{Acc, Act, Math},
     },
+    testing::check_patterns,
 };
 
 /// Something that a kernel's text shows.
@@ -234,12 +234,7 @@ impl Property {
     /// # Errors
     /// How far the script matched.
     pub fn holds(&self, text: &str) -> Result<(), String> {
-        let mut builder = CheckerBuilder::new();
-        builder.text(self.script).unwrap_or_else(|e| panic!("{}: {e}", self.name));
-        let (held, explanation) = builder.finish().explain(text, NO_VARIABLES).unwrap();
-        // Without the text itself, which follows each match.
-        let steps: Vec<_> = explanation.lines().filter(|l| !l.starts_with(['>', ' '])).collect();
-        if held { Ok(()) } else { Err(format!("{}\n{}", self.name, steps.join("\n"))) }
+        check_patterns(text, self.script).map_err(|e| format!("{}\n{e}", self.name))
     }
 }
 

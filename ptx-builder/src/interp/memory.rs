@@ -194,6 +194,18 @@ impl Memory {
         Ok(())
     }
 
+    /// Whether every byte of a buffer from byte `at` on, `len` of them, has been written.
+    ///
+    /// # Errors
+    /// If it is not a buffer of this memory, or has fewer bytes.
+    pub fn is_written(&self, buffer: Buffer, at: u64, len: u64) -> Result<bool, MemoryError> {
+        if at.checked_add(len).is_none_or(|end| end > buffer.len) {
+            return Err(MemoryError::Size { buffer, at, got: len });
+        }
+        let alloc = self.allocs[self.id(buffer)?].as_ref().ok_or(MemoryError::Unknown(buffer))?;
+        Ok((at..at + len).all(|at| alloc.is_init(buffer.address + at, 1)))
+    }
+
     /// Writes host bytes into a buffer from byte `at` on; they then count as written.
     ///
     /// # Errors

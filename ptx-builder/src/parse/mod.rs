@@ -14,7 +14,7 @@ mod operand;
 mod scope;
 mod select;
 mod statement;
-mod suggest;
+pub(crate) mod suggest;
 mod variable;
 
 pub use error::{ParseError, ParseErrorKind, ParseErrors};

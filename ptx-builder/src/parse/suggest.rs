@@ -9,7 +9,7 @@ use crate::table::table;
 const LONGEST: usize = 64;
 
 /// The nearest of `names`, if it is near enough to be meant.
-pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     if name.len() > LONGEST {
         return None;
     }

@@ -16,7 +16,25 @@ const OPERANDS: usize = 20;
 const COMMENTS: usize = 60;
 
 pub(super) fn module(module: &Module, options: &PrintOptions) -> String {
+    written(module, options).0
+}
+
+/// The line, from 1, of each instruction of each kernel, in writing order.
+pub(super) fn lines(module: &Module, options: &PrintOptions) -> Vec<Vec<u32>> {
+    let (text, starts) = written(module, options);
+    let (mut line, mut from) = (1, 0);
+    let mut line_at = |at: usize| {
+        line += text[from..at].matches('\n').count() as u32;
+        from = at;
+        line
+    };
+    starts.into_iter().map(|kernel| kernel.into_iter().map(&mut line_at).collect()).collect()
+}
+
+/// The text, and at which byte of it each kernel's instructions start.
+fn written(module: &Module, options: &PrintOptions) -> (String, Vec<Vec<usize>>) {
     let mut out = String::new();
+    let mut starts = Vec::with_capacity(module.kernels.len());
     let _ = writeln!(out, ".version {}", least_version(module));
     let _ = writeln!(out, ".target {}", module.target);
     let _ = writeln!(out, ".address_size 64");
@@ -30,9 +48,9 @@ pub(super) fn module(module: &Module, options: &PrintOptions) -> String {
     }
     for kernel in &module.kernels {
         out.push('\n');
-        Entry { module, kernel, files: &files, options, loc: None }.print(&mut out);
+        starts.push(Entry { module, kernel, files: &files, options, loc: None, starts: Vec::new() }.print(&mut out));
     }
-    out
+    (out, starts)
 }
 
 /// The source files that positions name, in order of first use.
@@ -76,10 +94,13 @@ struct Entry<'a> {
     options: &'a PrintOptions,
     /// The last position written.
     loc: Option<&'a Loc>,
+    /// Where instructions start in the text.
+    starts: Vec<usize>,
 }
 
 impl<'a> Entry<'a> {
-    fn print(mut self, out: &mut String) {
+    /// Writes the kernel; gives where its instructions start.
+    fn print(mut self, out: &mut String) -> Vec<usize> {
         let kernel = self.kernel;
         let _ = write!(out, ".visible .entry {}(", kernel.name);
         for (i, param) in kernel.params.iter().enumerate() {
@@ -115,6 +136,7 @@ impl<'a> Entry<'a> {
             }
         }
         out.push_str("}\n");
+        self.starts
     }
 
     fn inst(&mut self, out: &mut String, inst: &'a Inst) {
@@ -128,6 +150,7 @@ impl<'a> Entry<'a> {
         if !comment.is_empty() {
             line = format!("{line:<COMMENTS$}{comment}");
         }
+        self.starts.push(out.len());
         let _ = writeln!(out, "    {line}");
     }
 

@@ -57,7 +57,7 @@ pub enum ActivationFormat {
 }
 
 /// A policy, as what the emitted code must satisfy.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Requirements {
     /// The type of sums; none where the kernel has no such choice.
     pub accumulator: Option<Accumulator>,

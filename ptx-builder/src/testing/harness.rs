@@ -1,0 +1,312 @@
+//! Runs in the interpreter, with inputs by name.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::bind::{BindError, Given, Value, bind};
+use super::element::{self, Element};
+use super::subject::{Subject, find_kernel, short_name};
+use crate::build::ArgInfo;
+use crate::interp::{Arg, Buffer, Counts, Launch, LaunchError, Memory, MemoryError, Options, Report};
+use crate::types::ScalarType;
+use crate::verify::{Validated, VerifyErrors};
+
+/// Buffers start where CUDA allocations do.
+const ALIGNMENT: u64 = 256;
+
+/// The size of a grid or a block: a number for x, or an array of up to three.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape(pub [u32; 3]);
+
+impl From<u32> for Shape {
+    fn from(x: u32) -> Shape {
+        Shape([x, 1, 1])
+    }
+}
+
+impl From<[u32; 2]> for Shape {
+    fn from([x, y]: [u32; 2]) -> Shape {
+        Shape([x, y, 1])
+    }
+}
+
+impl From<[u32; 3]> for Shape {
+    fn from(shape: [u32; 3]) -> Shape {
+        Shape(shape)
+    }
+}
+
+/// Why a run gave no result. Its `Debug` text is its message, because that is
+/// what a failing test shows.
+#[derive(Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum HarnessError {
+    /// The kernel does not verify.
+    #[error("the kernel does not verify:\n{0}")]
+    Verify(VerifyErrors),
+    /// A name or type that the kernel does not have.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The kernel promises no block size and none was given.
+    #[error("the size of a block is not known; give it with `block`, or promise it in the kernel (`with_block`)")]
+    NoBlock,
+    /// The launch does not start.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The buffers do not fit.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The interpreter found mistakes; [`Harness::allow_findings`] passes them on.
+    #[error("the interpreter found:\n{0}")]
+    Findings(Box<Report>),
+    /// What was asked for is no buffer that the kernel writes.
+    #[error("`{name}` is no result of this run; there are {}", .known.join(", "))]
+    NoResult {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A result read as another type.
+    #[error("`{name}` was given as elements of {given}, and is read as {read}")]
+    ReadType {
+        /// The parameter.
+        name: String,
+        /// The type it was given as.
+        given: ScalarType,
+        /// The type it is read as.
+        read: ScalarType,
+    },
+    /// Elements that nobody wrote.
+    #[error(
+        "{count} of the {len} elements of `{name}` were not written, the first at {first}; \
+         if that is meant, give it with `inout` and initial values"
+    )]
+    Unwritten {
+        /// The parameter.
+        name: String,
+        /// The first of them.
+        first: usize,
+        /// How many.
+        count: usize,
+        /// Of how many elements.
+        len: usize,
+    },
+}
+
+impl fmt::Debug for HarnessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A launch in the interpreter, with inputs by name.
+///
+/// Names and types are checked against the kernel's parameters when it runs. A
+/// verified module does not tell the types of its buffers' elements and
+/// whether it writes them; a kernel does, so rather pass that. Slices of `u8`
+/// are bytes, which fit buffers of any type.
+#[derive(Clone, Debug)]
+pub struct Harness {
+    module: Result<Validated, VerifyErrors>,
+    args: Option<&'static [ArgInfo]>,
+    kernel: Option<String>,
+    given: Vec<Given>,
+    grid: [u32; 3],
+    block: Option<[u32; 3]>,
+    dynamic_shared: u32,
+    options: Options,
+    allow_findings: bool,
+}
+
+impl Harness {
+    /// A launch of one block of a kernel, or of a module's only kernel.
+    pub fn new(subject: &impl Subject) -> Harness {
+        Harness {
+            module: subject.validated().map(std::borrow::Cow::into_owned),
+            args: subject.args(),
+            kernel: None,
+            given: Vec::new(),
+            grid: [1; 3],
+            block: None,
+            dynamic_shared: 0,
+            options: Options { count: true, ..Options::default() },
+            allow_findings: false,
+        }
+    }
+
+    /// Which kernel of the module to run.
+    pub fn kernel(mut self, name: &str) -> Self {
+        self.kernel = Some(name.to_owned());
+        self
+    }
+
+    /// A buffer that the kernel reads.
+    pub fn input<T: Element>(self, name: &str, values: &[T]) -> Self {
+        self.with(Given::buffer::<T>(name, Value::In(element::to_bytes(values))))
+    }
+
+    /// A buffer of `len` elements that the kernel writes. They start
+    /// unwritten, and reading one before it is written is a finding.
+    pub fn output<T: Element>(self, name: &str, len: usize) -> Self {
+        self.with(Given::buffer::<T>(name, Value::Out((len * element::size::<T>()) as u64)))
+    }
+
+    /// A buffer that the kernel reads and writes, or writes a part of.
+    pub fn inout<T: Element>(self, name: &str, values: &[T]) -> Self {
+        self.with(Given::buffer::<T>(name, Value::InOut(element::to_bytes(values))))
+    }
+
+    /// A number.
+    pub fn scalar<T: Element>(self, name: &str, value: T) -> Self {
+        self.with(Given::scalar(name, value))
+    }
+
+    fn with(mut self, given: Given) -> Self {
+        self.given.push(given);
+        self
+    }
+
+    /// Blocks of the grid; one if not given.
+    pub fn grid(mut self, grid: impl Into<Shape>) -> Self {
+        self.grid = grid.into().0;
+        self
+    }
+
+    /// Threads of a block; what the kernel promises if not given.
+    pub fn block(mut self, block: impl Into<Shape>) -> Self {
+        self.block = Some(block.into().0);
+        self
+    }
+
+    /// Bytes of dynamic shared memory; none if not given.
+    pub fn dynamic_shared(mut self, bytes: u32) -> Self {
+        self.dynamic_shared = bytes;
+        self
+    }
+
+    /// How the interpreter runs it: the order of warps, what to look for, and
+    /// whether to count, which it does if this is not called.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Passes on what the interpreter finds, in [`Outcome::report`], instead of failing.
+    pub fn allow_findings(mut self) -> Self {
+        self.allow_findings = true;
+        self
+    }
+
+    /// Runs the kernel.
+    ///
+    /// # Errors
+    /// If a name, a type or a shape is not what the kernel takes, or the
+    /// interpreter finds a mistake: a race, a read of unwritten memory, an
+    /// access out of bounds, a barrier that part of the block misses.
+    pub fn run(&self) -> Result<Outcome, HarnessError> {
+        let module = self.module.as_ref().map_err(|e| HarnessError::Verify(e.clone()))?;
+        let index = find_kernel(module, self.kernel.as_deref())
+            .map_err(|known| BindError::Kernel { name: self.kernel.clone(), known })?;
+        let kernel = &module.module().kernels[index];
+        let bound = bind(kernel, self.args, &self.given)?;
+        let block = self.block.or(kernel.bounds.required).ok_or(HarnessError::NoBlock)?;
+
+        let mut memory = Memory::new();
+        let (mut args, mut results) = (Vec::with_capacity(bound.len()), Vec::new());
+        for (given, param) in bound.into_iter().zip(&kernel.params) {
+            let buffer = match &given.value {
+                Value::Scalar(bytes) => {
+                    args.push(Arg::bytes(bytes));
+                    continue;
+                }
+                Value::In(bytes) | Value::InOut(bytes) => memory.alloc(bytes, ALIGNMENT)?,
+                Value::Out(len) => memory.alloc_uninit(*len, ALIGNMENT)?,
+            };
+            args.push(Arg::from(buffer));
+            if !matches!(given.value, Value::In(_)) {
+                results.push(Written { name: short_name(kernel, param).to_owned(), ty: given.ty, buffer });
+            }
+        }
+        let launch = Launch {
+            module,
+            kernel: &kernel.name,
+            grid: self.grid,
+            block,
+            dynamic_shared: self.dynamic_shared,
+            args: &args,
+            globals: None,
+            options: &self.options,
+        };
+        let report = launch.run(&mut memory)?;
+        if !report.is_clean() && !self.allow_findings {
+            return Err(HarnessError::Findings(Box::new(report)));
+        }
+        Ok(Outcome { memory, results, report })
+    }
+}
+
+/// A buffer that the kernel may have written.
+struct Written {
+    name: String,
+    ty: ScalarType,
+    buffer: Buffer,
+}
+
+/// What a run gave.
+pub struct Outcome {
+    memory: Memory,
+    results: Vec<Written>,
+    report: Report,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.results.iter().map(|r| r.name.as_str()).collect();
+        f.debug_struct("Outcome").field("results", &names).field("report", &self.report).finish_non_exhaustive()
+    }
+}
+
+impl Outcome {
+    /// The elements of an `output` or `inout` buffer, of the type it was given as, or its bytes as `u8`.
+    ///
+    /// # Errors
+    /// If there is no such buffer, it has another type, or the kernel left an
+    /// element unwritten.
+    pub fn read<T: Element>(&self, name: &str) -> Result<Vec<T>, HarnessError> {
+        let found = self.results.iter().find(|r| r.name == name).ok_or_else(|| HarnessError::NoResult {
+            name: name.to_owned(),
+            known: self.results.iter().map(|r| r.name.clone()).collect(),
+        })?;
+        if found.ty != T::TY && T::TY != ScalarType::U8 {
+            return Err(HarnessError::ReadType { name: name.to_owned(), given: found.ty, read: T::TY });
+        }
+        let bytes = self.memory.read(found.buffer)?;
+        let (size, len) = (element::size::<T>(), bytes.len() / element::size::<T>());
+        let mut unwritten = Vec::new();
+        for i in 0..len {
+            if !self.memory.is_written(found.buffer, (i * size) as u64, size as u64)? {
+                unwritten.push(i);
+            }
+        }
+        match unwritten.first() {
+            Some(&first) => Err(HarnessError::Unwritten { name: name.to_owned(), first, count: unwritten.len(), len }),
+            None => Ok(element::from_bytes(&bytes)),
+        }
+    }
+
+    /// What the interpreter found and counted.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// What the whole launch counted: instructions, shared-memory bank
+    /// conflicts, sectors of global memory. Per instruction it is in [`report`](Self::report).
+    pub fn counts(&self) -> Counts {
+        self.report.counters.total
+    }
+}
+
+#[cfg(test)]
+mod tests;
