@@ -3,6 +3,7 @@
 //! interpreter reports at the line of the read.
 
 use ptxgen::prelude::*;
+use ptxgen::testing::{Harness, HarnessError, Outcome};
 
 const THREADS: u32 = 128;
 
@@ -32,28 +33,52 @@ fn block_sum(with_barrier: bool) -> Kernel<Args> {
     kernel.with_block(THREADS)
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let values: Vec<u8> = (0..THREADS).flat_map(|i| (i as f32).to_le_bytes()).collect();
+fn run(with_barrier: bool, x: &[f32]) -> Result<Outcome, HarnessError> {
+    Harness::new(&block_sum(with_barrier)).input("x", x).output::<f32>("y", 1).allow_findings().run()
+}
+
+fn main() -> Result<(), HarnessError> {
+    let x: Vec<f32> = (0..THREADS).map(|i| i as f32).collect();
     for with_barrier in [true, false] {
-        let module = block_sum(with_barrier).verify(Target::SM_80)?;
-        let mut memory = Memory::new();
-        let (x, y) = (memory.alloc(&values, 16)?, memory.alloc_uninit(4, 16)?);
-        let launch = Launch {
-            module: &module,
-            kernel: "block_sum",
-            grid: [1, 1, 1],
-            block: [THREADS, 1, 1],
-            dynamic_shared: 0,
-            args: &[Arg::from(x), Arg::from(y)],
-            globals: None,
-            options: &Options::default(),
-        };
-        let report = launch.run(&mut memory)?;
-        println!("with the barrier: {with_barrier}; sum bytes {:?}", memory.read(y)?);
-        for finding in &report.findings {
-            println!("  {finding}");
-        }
-        assert_eq!(report.is_clean(), with_barrier);
+        let outcome = run(with_barrier, &x)?;
+        println!("with the barrier: {with_barrier}; sum {:?}", outcome.read::<f32>("y")?);
+        print!("{}", outcome.report());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ptxgen::builder::interp::FindingKind;
+    use ptxgen::testing::{Accumulator, Random, assert_policy};
+
+    #[test]
+    fn it_runs() -> Result<(), HarnessError> {
+        main()
+    }
+
+    #[test]
+    fn the_sum_is_in_f64() -> Result<(), HarnessError> {
+        // Whole numbers below 2^24 sum to the same f64 in any order.
+        let mut random = Random::new(2);
+        let x: Vec<f32> = (0..THREADS).map(|_| random.below(1 << 24) as f32).collect();
+        let outcome = run(true, &x)?;
+        assert!(outcome.report().is_clean(), "{}", outcome.report());
+        let expected: f64 = x.iter().copied().map(f64::from).sum();
+        assert_eq!(outcome.read::<f32>("y")?, [expected as f32]);
+        assert_policy!(block_sum(true), acc = Accumulator::F64, stages = 1, output = "y");
+        Ok(())
+    }
+
+    #[test]
+    fn the_forgotten_barrier_is_found() -> Result<(), HarnessError> {
+        let outcome = run(false, &[1.0; THREADS as usize])?;
+        let races: Vec<_> = outcome.report().of(FindingKind::Race).collect();
+        assert!(!races.is_empty());
+        assert!(
+            races.iter().all(|race| race.site.text.starts_with("ld.shared") || race.site.text.contains("st.shared"))
+        );
+        Ok(())
+    }
 }
