@@ -23,6 +23,8 @@
 //! | `runtime` | `runtime`: CUDA devices through the driver, and the interpreter as a device |
 //! | `model` | `model`: GGUF files, tokenizer, Qwen3-MoE; implies `runtime` |
 //! | `cli` (default) | the command `ptxgen`; implies `model` |
+#[cfg(all(doctest, feature = "model", feature = "testing"))]
+mod book;
 pub mod prelude;
 
 pub use ptxgen_builder as builder;

@@ -2,5 +2,9 @@
 
 #[test]
 fn docs() {
-    trycmd::TestCases::new().case("docs/kernels.md").case("docs/trace.md").case("docs/bisect.md");
+    trycmd::TestCases::new()
+        .case("docs/kernels.md")
+        .case("docs/trace.md")
+        .case("docs/bisect.md")
+        .case("docs/commands.md");
 }
