@@ -36,10 +36,12 @@ fn dequantize() -> Kernel<(u32, In<u32>, Out<f32>)> {
     })
 }
 
+/// What [`gemv`] takes.
+type Gemv = (u32, In<u32>, In<f32>, Out<f32>);
+
 /// y[row] = the row's `blocks` blocks times x, summed in f64; a block of one warp for each row.
-fn gemv() -> Kernel<(u32, In<u32>, In<f32>, Out<f32>)> {
-    let names = ["blocks", "q", "x", "y"];
-    let kernel = kernel::<(u32, In<u32>, In<f32>, Out<f32>)>("gemv", names, |k, (blocks, q, x, y)| {
+fn gemv() -> Kernel<Gemv> {
+    let kernel = kernel::<Gemv>("gemv", ["blocks", "q", "x", "y"], |k, (blocks, q, x, y)| {
         let (lane, row) = (k.lane(), k.block_x());
         let q = q.at(row * blocks * WORDS);
         let mut sum = k.var::<f64>(0.0);
@@ -63,6 +65,13 @@ fn gemv() -> Kernel<(u32, In<u32>, In<f32>, Out<f32>)> {
     kernel.with_block(32)
 }
 
+/// Writes the weights out, in the interpreter.
+fn weights(q: &[u32]) -> Result<Vec<f32>, HarnessError> {
+    let blocks = q.len() as u32 / WORDS;
+    let harness = Harness::new(&dequantize()).scalar("blocks", blocks).input("q", q);
+    harness.output::<f32>("w", (blocks * WEIGHTS) as usize).grid(blocks.div_ceil(32)).block(32).run()?.read("w")
+}
+
 /// Runs the product in the interpreter; `q` has rows for as many weights as `x` has values.
 fn multiply(q: &[u32], x: &[f32]) -> Result<Vec<f32>, HarnessError> {
     let blocks = x.len() as u32 / WEIGHTS;
@@ -74,6 +83,7 @@ fn multiply(q: &[u32], x: &[f32]) -> Result<Vec<f32>, HarnessError> {
 fn main() -> Result<(), HarnessError> {
     // One block of scale 0.5: the weights 1, -1 in turn, in both halves.
     let block = [0.5f32.to_bits(), 0x66aa_66aa, 0x66aa_66aa, 0x66aa_66aa, 0x66aa_66aa];
+    println!("{:?}", weights(&block)?);
     println!("{:?}", multiply(&block, &[1.0; 32])?);
     Ok(())
 }
@@ -111,9 +121,8 @@ mod tests {
     #[test]
     fn it_decodes() -> Result<(), HarnessError> {
         let q = blocks(&mut Random::new(6), 40);
-        let run = Harness::new(&dequantize()).scalar("blocks", 40u32).input("q", &q).output::<f32>("w", 40 * 32);
         let expected: Vec<f32> = reference(&q).into_iter().map(|w| w as f32).collect();
-        assert_eq!(run.grid(2).block(32).run()?.read::<f32>("w")?, expected);
+        assert_eq!(weights(&q)?, expected);
         Ok(())
     }
 
