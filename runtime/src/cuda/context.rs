@@ -1,7 +1,7 @@
 //! A GPU's context, and what its failures mean.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use cudarc::driver::sys::{self, CUcontext, CUresult};
 
@@ -10,6 +10,15 @@ use crate::error::DeviceError;
 
 /// Launches that are remembered, to name those that may have failed.
 const REMEMBERED: usize = 8;
+
+/// Held while a graph is recorded, and alone while a context is waited for: that wait would make the
+/// recording invalid. Contexts are the process's, so this is too.
+static RECORDING: RwLock<()> = RwLock::new(());
+
+/// Keeps every thread from waiting for a context while a graph is recorded.
+pub(super) fn recording() -> RwLockReadGuard<'static, ()> {
+    RECORDING.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The primary context of a GPU, held as long as anything uses it.
 #[derive(Debug)]
@@ -50,6 +59,18 @@ impl Context {
     /// Whether the context still works and is now that of the calling thread.
     pub(super) fn entered(&self) -> bool {
         self.enter().is_ok()
+    }
+
+    /// Waits for all work, then calls `release` with what is not used any more; nothing if the
+    /// context does not work. What went wrong is told again by the next call.
+    pub(super) fn release(&self, release: impl FnOnce() -> CUresult) {
+        if self.entered() {
+            let alone = RECORDING.write().unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: the context was made current above.
+            let _ = unsafe { sys::cuCtxSynchronize() };
+            drop(alone);
+            let _ = release();
+        }
     }
 
     /// Turns the driver's answer into an error.

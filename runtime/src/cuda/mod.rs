@@ -205,11 +205,8 @@ impl Backend for Cuda {
     }
 
     fn free(&self, address: u64) {
-        if self.context.entered() {
-            // SAFETY: allocated by `alloc`, freed once, and after all that may use it. What the wait
-            // tells is told again by the next call.
-            let _ = unsafe { (sys::cuCtxSynchronize(), sys::cuMemFree_v2(address)) };
-        }
+        // SAFETY: allocated by `alloc`, freed once, and after all that may use it.
+        self.context.release(|| unsafe { sys::cuMemFree_v2(address) });
     }
 
     fn write(&self, address: u64, bytes: &[u8]) -> Result<(), DeviceError> {
@@ -284,10 +281,8 @@ impl Backend for Cuda {
     }
 
     fn unload(&self, module: Handle) {
-        if self.context.entered() {
-            // SAFETY: loaded by `load`, unloaded once, and after all that may run it.
-            let _ = unsafe { (sys::cuCtxSynchronize(), sys::cuModuleUnload(raw::<sys::CUmod_st>(module))) };
-        }
+        // SAFETY: loaded by `load`, unloaded once, and after all that may run it.
+        self.context.release(|| unsafe { sys::cuModuleUnload(raw::<sys::CUmod_st>(module)) });
     }
 
     fn function(&self, module: Handle, kernel: &str) -> Result<Handle, DeviceError> {
@@ -385,10 +380,8 @@ impl Backend for Cuda {
 
     fn drop_graph(&self, graph: Handle) {
         locked(&self.graphs).remove(&graph);
-        if self.context.entered() {
-            // SAFETY: made by `make_graph`, destroyed once, and after all that may run it.
-            let _ = unsafe { (sys::cuCtxSynchronize(), sys::cuGraphExecDestroy(raw(graph))) };
-        }
+        // SAFETY: made by `make_graph`, destroyed once, and after all that may run it.
+        self.context.release(|| unsafe { sys::cuGraphExecDestroy(raw(graph)) });
     }
 
     fn replay(&self, stream: Handle, graph: Handle) -> Result<(), DeviceError> {

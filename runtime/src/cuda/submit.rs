@@ -6,7 +6,7 @@ use std::ptr;
 use cudarc::driver::sys::{self, CUfunction, CUgraphExec, CUstream};
 use smallvec::SmallVec;
 
-use super::context::Context;
+use super::context::{Context, recording};
 use super::{Cuda, CudaVersion, raw};
 use crate::backend::RawLaunch;
 use crate::error::{DeviceError, LaunchError};
@@ -87,6 +87,7 @@ impl Cuda {
         // compute-sanitizer makes such calls of its own. Here nothing but launches follows, so there is
         // nothing to be warned of.
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
+        let _recording = recording();
         // SAFETY: the stream is ours, and only the launches below go to it.
         self.context.check("cuStreamBeginCapture", unsafe { sys::cuStreamBeginCapture_v2(stream, mode) })?;
         let submitted = launches.iter().try_for_each(|launch| self.submit(stream, launch, true));
