@@ -11,11 +11,14 @@ use ptxgen_builder::verify::{Validated, verify};
 const Q8K_F64: &str = include_str!("precision/q8k_f64.ptx");
 const F32_F32: &str = include_str!("precision/f32_f32.ptx");
 
+const CHOICE: &str = include_str!("precision/choice.ptx");
+
 const ROLES: [Role; 3] = [Role::Weights, Role::Activations, Role::Output];
 
 fn requirements(acc: Accumulator, act: ActivationFormat) -> Requirements {
     Requirements {
         accumulator: Some(acc),
+        of_weights: None,
         activations: Some(act),
         allow_approximate: false,
         stages: Some(1),
@@ -89,6 +92,34 @@ fn policies_are_told_apart() {
     let floats = requirements(Accumulator::F32, ActivationFormat::Q8K);
     use PolicyRule::{DecodedProduct, NoIntegerProduct};
     breaks(F32_F32, &floats, &[(DecodedProduct, "mul.rn"), (DecodedProduct, "fma.rn"), (NoIntegerProduct, "")]);
+}
+
+/// What logits alone give is in f64, what weights take part in too, and the rest in the accumulator.
+#[test]
+fn a_choice_and_products_with_weights() {
+    let roles = vec![Role::Weights, Role::Activations, Role::Logits, Role::Output];
+    let f32 = Requirements { of_weights: Some(Accumulator::F64), stages: None, roles, ..f32_f32() };
+    let facts = hold(CHOICE, &f32).unwrap_or_else(|v| panic!("{}", v[0]));
+    assert_eq!((facts.accumulations.len(), facts.narrowings.len()), (2, 1));
+    use PolicyRule::{NarrowArithmetic, WideArithmetic};
+    let f64 = Requirements { accumulator: Some(Accumulator::F64), ..f32.clone() };
+    breaks(CHOICE, &f64, &[(NarrowArithmetic, "add.rn.f32"), (NarrowArithmetic, "mul.rn.f32")]);
+    let weights = Requirements { of_weights: None, ..f32.clone() };
+    let wide = ["mul.rn.f64", "cvt.f64.f32 %fd4", "cvt.f64.f32 %fd5"].map(|line| (WideArithmetic, line));
+    let found = hold(CHOICE, &weights).expect_err("a product in f64");
+    assert_eq!(found.len(), wide.len());
+    let narrow = changed(
+        CHOICE,
+        "div.rn.f64 %fd3, %fd0, %fd2;",
+        "cvt.rn.f32.f64 %f6, %fd2; cvt.rn.f32.f64 %f7, %fd0; div.rn.f32 %f6, %f7, %f6; cvt.f64.f32 %fd3, %f6;",
+    );
+    breaks(&narrow, &f32, &[(NarrowArithmetic, "div.rn.f32")]);
+    let product = changed(CHOICE, "mul.rn.f64 %fd6, %fd4, %fd5;", "mul.rn.f32 %f6, %f1, %f4; cvt.f64.f32 %fd6, %f6;");
+    breaks(&product, &f32, &[(NarrowArithmetic, "mul.rn.f32 %f6")]);
+    // Something else takes part, so it is no choice.
+    let mixed =
+        changed(CHOICE, "div.rn.f64 %fd3, %fd0, %fd2;", "ld.global.f64 %fd7, [%rd1]; div.rn.f64 %fd3, %fd7, %fd2;");
+    assert!(hold(&mixed, &f32).is_err());
 }
 
 #[test]

@@ -279,6 +279,7 @@ fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut
             Act::F32 => ActivationFormat::F32,
             Act::Q8K => ActivationFormat::Q8K,
         }),
+        of_weights: None,
         allow_approximate: policy.math == Some(Math::Approx),
         stages: None,
         roles,

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::loaded::Loaded;
 use super::tags::{self, Tags, conversion, float_arithmetic, float_sum, integer_product, is_factor, is_float, type_of};
 use super::{Accumulation, Facts, Reduction, Role};
 use crate::analysis::{InstId, KernelInfo, Origin};
@@ -10,14 +11,14 @@ use crate::table::{Access, Async, Matrix, Meaning, Memory, Mod, Op, Shape};
 use crate::types::{RegClass, ScalarType, Space};
 
 /// An instruction with its place, and where its numbers come from.
-struct Node<'k> {
-    inst: &'k Inst,
+pub(super) struct Node<'k> {
+    pub(super) inst: &'k Inst,
     /// Instructions whose results it takes as numbers.
-    sources: SmallVec<[u32; 4]>,
+    pub(super) sources: SmallVec<[u32; 4]>,
     /// The array that it accesses; of a copy, where it copies from.
-    origin: Option<Origin>,
+    pub(super) origin: Option<Origin>,
     /// Of an asynchronous copy to shared memory, where it copies to.
-    copies_to: Option<Option<Origin>>,
+    pub(super) copies_to: Option<Option<Origin>>,
 }
 
 /// The flow of numbers through a kernel.
@@ -25,7 +26,7 @@ pub(super) struct Flow<'k> {
     kernel: &'k Kernel,
     info: &'k KernelInfo,
     roles: &'k [Role],
-    nodes: Vec<Node<'k>>,
+    pub(super) nodes: Vec<Node<'k>>,
 }
 
 /// Whether an operand in this slot is a number that the result is made of.
@@ -36,7 +37,8 @@ fn is_number(inst: &Inst, slot: &crate::table::Slot) -> bool {
         && (!shuffled || slot.name == "a")
 }
 
-fn memory(inst: &Inst) -> Option<(Memory, bool)> {
+/// The memory that an instruction accesses, and whether it writes there.
+pub(super) fn memory(inst: &Inst) -> Option<(Memory, bool)> {
     match inst.form().meaning {
         Meaning::Load(m) => Some((m, false)),
         Meaning::Store(m) | Meaning::Atomic(m, _) => Some((m, true)),
@@ -107,7 +109,7 @@ impl<'k> Flow<'k> {
         }
     }
 
-    fn role(&self, origin: Option<Origin>) -> Role {
+    pub(super) fn role(&self, origin: Option<Origin>) -> Role {
         match origin {
             Some(Origin::Pointer(i)) => self.roles.get(i as usize).copied().unwrap_or(Role::Other),
             _ => Role::Other,
@@ -233,7 +235,8 @@ impl<'k> Flow<'k> {
         let behind = self.behind(&outputs);
         let tags = self.tags();
         let components = Components::new(&self.nodes);
-        let mut facts = Facts { outputs, ..Facts::default() };
+        let Loaded { choosing, weighted } = self.loaded(&components);
+        let mut facts = Facts { outputs, choosing, weighted, ..Facts::default() };
         for (id, node) in self.numbered() {
             if self.info.cfg.is_reachable(self.info.cfg.site(id).0) {
                 self.anywhere(id, node, &mut facts);
@@ -367,9 +370,9 @@ fn is_narrowing(inst: &Inst) -> bool {
 }
 
 /// Strongly connected components of the flow (Tarjan 1972), sources first.
-struct Components {
-    of: Vec<u32>,
-    members: Vec<SmallVec<[u32; 1]>>,
+pub(super) struct Components {
+    pub(super) of: Vec<u32>,
+    pub(super) members: Vec<SmallVec<[u32; 1]>>,
     cyclic: Vec<bool>,
 }
 

@@ -14,6 +14,7 @@
 //! store of that size to the same variable.
 
 mod flow;
+mod loaded;
 mod rules;
 mod tags;
 
@@ -32,6 +33,9 @@ pub enum Role {
     Weights,
     /// A pointer to activations, in the format that [`Requirements`] names.
     Activations,
+    /// A pointer to f64 values that something is chosen by, such as a router's logits. What is
+    /// computed of them alone is in f64, whatever the accumulator.
+    Logits,
     /// A pointer to results.
     Output,
     /// Anything else: sizes, indices, other inputs.
@@ -61,6 +65,8 @@ pub enum ActivationFormat {
 pub struct Requirements {
     /// The type of sums; none where the kernel has no such choice.
     pub accumulator: Option<Accumulator>,
+    /// The type of what weights take part in, where it is not that: a router's products.
+    pub of_weights: Option<Accumulator>,
     /// How activations meet weights; none where the kernel has no such choice.
     pub activations: Option<ActivationFormat>,
     /// Whether `math = approx` was asked for by name. Approximate instructions
@@ -117,6 +123,10 @@ pub struct Facts {
     /// The most narrowings on one way to an output, without those of the
     /// arguments of approximate instructions.
     pub stages: u32,
+    /// Instructions that compute of [`Role::Logits`] and nothing else that is loaded.
+    pub choosing: Vec<InstId>,
+    /// Instructions that weights take part in.
+    pub weighted: Vec<InstId>,
     /// Integer products of weights and activations.
     pub integer_products: Vec<InstId>,
     /// Float products with a decoded weight or a dequantized activation as a factor.
@@ -159,7 +169,7 @@ macro_rules! policy_rules {
 policy_rules! {
     /// Nothing is stored to an output.
     NoOutput = "no-output",
-    /// acc = f64: arithmetic in f32 (or less) on the way to an output.
+    /// acc = f64, or a choice: arithmetic in f32 (or less) on the way to an output.
     NarrowArithmetic = "narrow-arithmetic",
     /// acc = f64: a rounding to f32 inside a loop that feeds back into itself.
     RoundingInLoop = "rounding-in-loop",

@@ -1,5 +1,6 @@
 //! A policy's rules over the facts.
 
+use super::tags::conversion;
 use super::{Accumulator, ActivationFormat, Facts, PolicyRule, PolicyViolation, Requirements, Role};
 use crate::analysis::{InstId, KernelInfo};
 use crate::ir::{Kernel, Module};
@@ -50,10 +51,11 @@ pub(super) fn violations(
     if facts.outputs.is_empty() {
         report.missing(PolicyRule::NoOutput, "the kernel stores nothing to its outputs, so there is nothing to check");
     }
-    match wanted.accumulator {
-        Some(Accumulator::F64) => f64_sums(facts, wanted, &mut report),
-        Some(Accumulator::F32) => f32_sums(facts, &mut report),
-        None => {}
+    if wanted.accumulator.is_some() {
+        arithmetic(facts, wanted, &mut report);
+    }
+    if wanted.accumulator == Some(Accumulator::F64) {
+        roundings(facts, wanted, &mut report);
     }
     match wanted.activations {
         Some(ActivationFormat::Q8K) => q8k(facts, &wanted.roles, &mut report),
@@ -64,20 +66,46 @@ pub(super) fn violations(
     report.found
 }
 
-fn f64_sums(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
+/// Every sum, product and root in the type that it must have.
+fn arithmetic(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
     // Q8_K's quants and scales are made in f32 whatever the accumulator.
     let quantizes = wanted.activations == Some(ActivationFormat::Q8K);
     let excused = |id: InstId| {
         wanted.allow_approximate && facts.approximate.binary_search(&id).is_ok()
             || quantizes && facts.quantizing.binary_search(&id).is_ok()
     };
-    let sums = facts.accumulations.iter().map(|a| (a.inst, a.ty));
-    for (id, ty) in sums.chain(facts.arithmetic.iter().copied()) {
-        if ty != ScalarType::F64 && !excused(id) {
-            let message = format!("acc=f64 and this computes in {ty} on the way to an output; compute in f64");
-            report.at(PolicyRule::NarrowArithmetic, id, message);
+    let expected = |id: InstId| {
+        if facts.choosing.binary_search(&id).is_ok() {
+            return (ScalarType::F64, "a choice is made in f64 whatever the accumulator");
         }
+        let of_weights = wanted.of_weights.filter(|_| facts.weighted.binary_search(&id).is_ok());
+        match (of_weights, wanted.accumulator) {
+            (Some(Accumulator::F64), _) => (ScalarType::F64, "this kernel's products with weights are in f64"),
+            (Some(Accumulator::F32), _) => (ScalarType::F32, "this kernel's products with weights are in f32"),
+            (None, Some(Accumulator::F64)) => (ScalarType::F64, "acc=f64"),
+            (None, _) => (ScalarType::F32, "acc=f32"),
+        }
+    };
+    // Exact, and what products with weights in f64 begin with.
+    let widens = |report: &Report<'_>, id: InstId| {
+        let to_and_from = conversion(report.info.inst(report.kernel, id).form());
+        wanted.of_weights == Some(Accumulator::F64) && to_and_from == Some((ScalarType::F64, ScalarType::F32))
+    };
+    let sums = facts.accumulations.iter().map(|a| (a.inst, a.ty));
+    // What is narrowed was computed in f64.
+    let narrowings = facts.narrowings.iter().map(|&id| (id, ScalarType::F64));
+    for (id, ty) in sums.chain(facts.arithmetic.iter().copied()).chain(narrowings) {
+        let (right, why) = expected(id);
+        if ty == right || right == ScalarType::F64 && excused(id) || widens(report, id) {
+            continue;
+        }
+        let rule = if right == ScalarType::F64 { PolicyRule::NarrowArithmetic } else { PolicyRule::WideArithmetic };
+        report.at(rule, id, format!("{why} and this computes in {ty} on the way to an output; compute in {right}"));
     }
+}
+
+/// acc = f64: how often, where and how values are rounded to f32.
+fn roundings(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
     for &id in &facts.looped_narrowings {
         let message = "acc=f64 and a sum is rounded to f32 in every round of a loop; round once, behind it";
         report.at(PolicyRule::RoundingInLoop, id, message);
@@ -96,17 +124,6 @@ fn f64_sums(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
         match facts.narrowings.last() {
             Some(&id) => report.at(PolicyRule::RoundingCount, id, message),
             None => report.at(PolicyRule::RoundingCount, facts.outputs[0], message),
-        }
-    }
-}
-
-fn f32_sums(facts: &Facts, report: &mut Report<'_>) {
-    let sums = facts.accumulations.iter().map(|a| (a.inst, a.ty));
-    let narrowings = facts.narrowings.iter().map(|&id| (id, ScalarType::F64));
-    for (id, ty) in sums.chain(facts.arithmetic.iter().copied()).chain(narrowings) {
-        if ty != ScalarType::F32 {
-            let message = format!("acc=f32 and this computes in {ty} on the way to an output; compute in f32");
-            report.at(PolicyRule::WideArithmetic, id, message);
         }
     }
 }
