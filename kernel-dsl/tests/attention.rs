@@ -128,7 +128,8 @@ fn check<E: Stored, C: Accumulation>(case: &Case) {
         Data::InOut(vec![0xff; partials * 2 * size]),
         Data::InOut(vec![0xff; partials * hd * size]),
     ];
-    let (parts, _) = run(kernel, Target::SM_75, &data, &UNKIND);
+    let target = if schedule.staged { Target::SM_80 } else { Target::SM_75 };
+    let (parts, _) = run(kernel, target, &data, &UNKIND);
     let title = format!("{} {} {shape:?} {schedule:?} at {position}, {count} tokens, {inputs:?}", E::NAME, C::ACC);
 
     let [sums, outputs] = [parts[0].clone(), parts[1].clone()];
@@ -198,7 +199,8 @@ fn check_decode<E: Stored, C: Accumulation>(case: &Case) {
     let mut data: Vec<Data> = turned.iter().cloned().map(Data::In).collect();
     data.push(Data::In(state.clone()));
     data.extend(partials.iter().cloned().map(Data::InOut));
-    let (separate, _) = run(attention::<E, C>("attention", shape, schedule).unwrap(), Target::SM_75, &data, &UNKIND);
+    let held = AttentionSchedule { staged: false, ..schedule };
+    let (separate, _) = run(attention::<E, C>("attention", shape, held).unwrap(), Target::SM_75, &data, &UNKIND);
 
     let mut data = projected();
     data.extend(caches.into_iter().map(Data::InOut));
@@ -234,12 +236,14 @@ fn shape(heads: u32, kv_heads: u32, head_dim: u32, positions: u32) -> AttentionS
 
 /// A decode step after `position` tokens.
 fn decode(shape: AttentionShape, position: u32, inputs: Inputs) {
-    let schedule = AttentionSchedule::default();
-    let case = Case { shape, schedule, state: [position, 1], inputs, seed: u64::from(position) };
-    check_all(&case);
-    // NaN has no fixed bits in the chunks' results.
-    if inputs != Inputs::Broken {
-        check_all_decode(&case);
+    for staged in [false, true] {
+        let schedule = AttentionSchedule { staged, ..AttentionSchedule::default() };
+        let case = Case { shape, schedule, state: [position, 1], inputs, seed: u64::from(position) };
+        check_all(&case);
+        // NaN has no fixed bits in the chunks' results.
+        if inputs != Inputs::Broken {
+            check_all_decode(&case);
+        }
     }
 }
 
@@ -288,12 +292,12 @@ proptest! {
     #[test]
     fn no_schedule_changes_a_bit(
         sharing in 1u32..9, kv_heads in 1u32..3, eighths in 1u32..33, positions in 1u32..260, tokens in 1u32..4,
-        block_heads in 1u32..9, warps in 1u32..9, splits in 1u32..6, block_tokens in 1u32..4,
+        block_heads in 1u32..9, warps in 1u32..9, splits in 1u32..6, block_tokens in 1u32..4, staged: bool,
         place in 0.0f64..1.0, steep: bool, seed: u64,
     ) {
         let heads = sharing * kv_heads;
         let shape = AttentionShape { heads, kv_heads, head_dim: eighths * 8, positions, tokens };
-        let schedule = AttentionSchedule { heads: block_heads, warps, splits, tokens: block_tokens };
+        let schedule = AttentionSchedule { heads: block_heads, warps, splits, tokens: block_tokens, staged };
         let position = (f64::from(positions - 1) * place) as u32;
         let inputs = if steep { Inputs::Steep } else { Inputs::Plain };
         let case = Case { shape, schedule, state: [position, tokens], inputs, seed };

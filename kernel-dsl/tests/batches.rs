@@ -19,6 +19,10 @@ const WAYS: [(Target, bool, Schedule); 3] = [
     (Target::SM_90, true, Schedule { rows: 3, split: 2, warps: 2, slots: 1, blocks: Some(2) }),
 ];
 
+fn doubles(v: &[f64]) -> Vec<u8> {
+    v.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
 fn words(v: &[u32]) -> Vec<u8> {
     v.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
@@ -241,6 +245,37 @@ fn a_tokens_experts_are_added_to_what_is_there() {
     }
 }
 
+/// Kernels that choose the experts themselves, by logits: the bits of those that are given a choice.
+#[test]
+fn choices_within_the_down_projections() {
+    let (rows, cols, count, used) = (11, 256, 40, 6);
+    let dims = Dims { rows: Some(rows), cols: Some(cols), experts: Some(count), used: Some(used), ..Dims::NONE };
+    let mut rng = Rng::new(31);
+    // Ties among the chosen and at the edge.
+    let mut logits: Vec<f64> = (0..count).map(|_| f64::from(rng.float())).collect();
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max) + 1.0;
+    for (experts, logit) in [(&[33, 5, 17][..], largest), (&[2, 39, 12, 8], largest - 0.5)] {
+        experts.iter().for_each(|&e| logits[e] = logit);
+    }
+    let mut none = logits.clone();
+    none[7] = f64::NAN;
+    for (ty, _, suffix) in FORMATS {
+        let w = weights(ty, &mut rng, (count * rows * cols) as usize / SUPERBLOCK);
+        let (h, before) = (rng.vector((used * cols) as usize), rng.vector(rows as usize));
+        for policy in Policy::EXACT {
+            let run = |name: &str, choice: &[Vec<u8>]| {
+                let x = [w.clone(), vectors(policy.act, &h, cols as usize)];
+                outputs(&format!("{name}{suffix}"), policy, dims, &[&x[..], choice, &[to_bytes(&before)]].concat())
+            };
+            let routed = reference::route(&logits, used as usize).unwrap();
+            let given = run("moe-down-add", &[words(&routed.experts), to_bytes(&routed.weights)]);
+            assert_eq!(all_bits(&run("routed-down-add", &[doubles(&logits)])), all_bits(&given), "{ty} {policy}");
+            let given = run("routed-down-add", &[doubles(&none)]);
+            assert!(given.iter().all(|y| y.is_nan()), "without a choice there is no result: {given:?}");
+        }
+    }
+}
+
 /// Kernels that norm for themselves: the bits of the norm's kernel and theirs, one behind the other.
 #[test]
 fn norms_within_kernels() {
@@ -270,7 +305,9 @@ fn norms_within_kernels() {
             assert_eq!(all_bits(&within), all_bits(&apart), "{ty} {policy}");
             let inputs = [gate.clone(), up.clone(), y, ids.clone(), vec![]];
             let apart = outputs(&format!("fused-gate-up-swiglu{suffix}"), policy, experts, &inputs);
-            let inputs = [gate.clone(), up.clone(), raw, w, ids.clone(), vec![]];
+            let logits = doubles(&[0.1, 0.7, -0.3, 0.2, 1.5]);
+            let chosen = [vec![], words(&[u32::MAX; 2]), vec![], vec![]];
+            let inputs = [&[gate.clone(), up.clone(), raw, w, logits][..], &chosen].concat();
             let within = outputs(&format!("norm-gate-up-swiglu{suffix}"), policy, experts, &inputs);
             assert_eq!(all_bits(&within), all_bits(&apart), "{ty} {policy}");
         }
@@ -278,14 +315,14 @@ fn norms_within_kernels() {
 }
 
 #[test]
-fn a_norm_within_the_router() {
+fn a_norm_and_a_choice_within_the_routers_neighbours() {
     let (cols, count) = (264, 6);
     let dims = Dims { cols: Some(cols), experts: Some(count), used: Some(3), ..Dims::NONE };
     let mut rng = Rng::new(28);
     let [x, norm] = [0, 1].map(|_| to_bytes(&rng.vector(cols as usize)));
     let w = to_bytes(&rng.vector((cols * count) as usize));
-    let all = |name: &str, policy: Policy, inputs: &[Vec<u8>]| {
-        let dims = if name == "rmsnorm" { Dims { cols: Some(cols), ..Dims::NONE } } else { dims };
+    let all = |name: &str, policy: Policy, dims: Dims, inputs: &[Vec<u8>]| {
+        let dims = dims.within(find(name).unwrap().dims);
         let built = find(name).unwrap().build(&Request { dims, ..Request::new(policy, Target::SM_90) }).unwrap();
         let trial = built.try_out(&built.finish().unwrap(), inputs, &Options::default()).unwrap();
         assert!(trial.report.is_clean(), "{name} {policy}: {}", trial.report);
@@ -294,11 +331,18 @@ fn a_norm_within_the_router() {
     let results = || [vec![], words(&[0]), words(&[u32::MAX; 2]), vec![], vec![]];
     for acc in [Acc::F32, Acc::F64] {
         let policy = Policy::new(Act::F32, acc);
-        let normed = all("rmsnorm", policy, &[x.clone(), norm.clone(), vec![]]).swap_remove(0);
+        let normed = all("rmsnorm", policy, dims, &[x.clone(), norm.clone(), vec![]]).swap_remove(0);
         let state = words(&[0, 1, 0, 0]);
-        let apart = all("router", Policy::default(), &[&[w.clone(), normed, state][..], &results()].concat());
-        let within = all("norm-router", policy, &[&[w.clone(), x.clone(), norm.clone()][..], &results()].concat());
-        assert_eq!(within, apart, "{policy}");
+        let apart = all("router", Policy::default(), dims, &[&[w.clone(), normed, state][..], &results()].concat());
+        let inputs = [w.clone(), x.clone(), norm.clone(), vec![]];
+        assert_eq!(all("norm-router-logits", policy, dims, &inputs)[0], apart[0], "{policy}");
+        // The router gives logits, counter, status, ids and weights; the experts' kernel h and the last three.
+        let matrix = weights(TensorType::Q4_K, &mut Rng::new(29), 256 * count as usize * 3 / SUPERBLOCK);
+        let vector = to_bytes(&Rng::new(30).vector(256));
+        let given = [matrix.clone(), matrix, vector.clone(), vector, apart[0].clone(), vec![]];
+        let inputs = [&given[..], &results()[2..]].concat();
+        let dims = Dims { rows: Some(3), cols: Some(256), ..dims };
+        assert_eq!(all("norm-gate-up-swiglu", policy, dims, &inputs)[1..], apart[2..], "{policy}");
     }
 }
 

@@ -165,6 +165,10 @@ fn ties_zeros_and_values_that_are_not_finite() {
     check_logits(&[1.0, 2.0, -inf, 3.0], &[1.0, -1.0, 0.0, 2.0], 2);
     check_logits(&[-inf, -inf, -inf], &[1.0, -1.0], 2);
     check_logits(&[1.0, inf, 3.0, inf], &[0.5, nan, 1.0, -1.0, 2.0], 4);
+    // Logits that differ and probabilities that do not; powers that are zero; hardly apart.
+    check_logits(&[1.0, 2.0, 3.0, 4.0, 5.0, 2.5, 4.5], &[1e-17, 3e-17, 1e-16, 1e-15, 1e-10, 1e-9, 1e-8], 4);
+    check_logits(&[-1.0, 2.0, -3.0, 4.0, -5.0, 2.5], &[100.0, 150.0, 300.0, 1e3, 1e4], 4);
+    check_logits(&[1.0, 2.0], &[1.0, 599.0, 601.0, 1e5], 2);
     // More experts than threads; one without a probability in the last slot.
     let mut many: Vec<f32> = (0..300).map(|i| ((i * 37) % 151) as f32 * 0.1).collect();
     check_logits(&many, &[1.0, -2.0], 16);

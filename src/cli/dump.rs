@@ -151,6 +151,7 @@ fn holds(role: Role) -> String {
         Role::F32 => "f32".into(),
         Role::F16 => "f16".into(),
         Role::F64 => "f64".into(),
+        Role::Logits => "f64 logits".into(),
         Role::Words(Words::Distinct { below }) => format!("different u32 below {below}"),
         Role::Words(Words::Below(below)) => format!("u32 below {below}"),
         Role::Words(Words::Is(_)) => "u32".into(),

@@ -34,6 +34,11 @@ impl Case {
         norms || self.built.params.iter().any(|p| p.role == q8k && p.access.writes())
     }
 
+    /// Whether it chooses experts by their logits.
+    fn chooses(&self) -> bool {
+        self.built.params.iter().any(|p| p.role == Role::Logits && !p.access.writes())
+    }
+
     /// Whether it multiplies a matrix.
     fn is_matrix(&self) -> bool {
         self.built.entry.family == Family::Matrix
@@ -86,8 +91,8 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "no f64 under f32",
-        // The router is in f64 whatever the accumulator.
-        applies: |c| c.is(None, Some(Acc::F32), None) && c.built.entry.sums.is_none(),
+        // The router and the choice of experts are in f64 whatever the accumulator.
+        applies: |c| c.is(None, Some(Acc::F32), None) && c.built.entry.sums.is_none() && !c.chooses(),
         script: r"
             check: .visible .entry
             not: .f64

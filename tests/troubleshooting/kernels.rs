@@ -180,6 +180,7 @@ fn violations(
     let module = kernel.verify(Target::SM_80).unwrap_or_else(|e| panic!("{e}"));
     let wanted = Requirements {
         accumulator: Some(accumulator),
+        of_weights: None,
         activations,
         allow_approximate: false,
         stages: None,

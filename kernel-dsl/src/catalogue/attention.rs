@@ -4,7 +4,7 @@ use ptxgen_builder::build::{Body, In, Kernel, Out, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 
 use super::schedule::{CatalogueError, Launchable, fits};
-use crate::device::{ChunkAt, ChunkPlan, DeviceKv, PartialAt, divisor, pass};
+use crate::device::{ChunkAt, ChunkPlan, DeviceFloat, DeviceKv, PartialAt, divisor, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
 
@@ -87,11 +87,14 @@ pub struct AttentionSchedule {
     pub splits: u32,
     /// Tokens of a block, one after the other with the same keys and values.
     pub tokens: u32,
+    /// Whether values wait in shared memory (from sm_80 on) rather than in registers, where a block
+    /// has room for them.
+    pub staged: bool,
 }
 
 impl Default for AttentionSchedule {
     fn default() -> Self {
-        AttentionSchedule { heads: 4, warps: 4, splits: 64, tokens: 1 }
+        AttentionSchedule { heads: 4, warps: 4, splits: 64, tokens: 1, staged: false }
     }
 }
 
@@ -108,6 +111,12 @@ impl AttentionSchedule {
             }
         }
         Ok(())
+    }
+
+    /// How a block that has heads of a key head's `sharing` works on a chunk.
+    pub(super) fn plan<E: DeviceKv, A: DeviceFloat>(&self, sharing: u32, head_dim: u32) -> ChunkPlan {
+        let plan = ChunkPlan::new::<E, A>(divisor(sharing, self.heads), head_dim, self.warps);
+        if self.staged { plan.staged::<A>() } else { plan }
     }
 }
 
@@ -133,7 +142,7 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
     schedule.check(name)?;
     let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
     let (sharing, chunks) = (heads / kv_heads, shape.chunks());
-    let plan = ChunkPlan::new::<E, C::Scalar>(divisor(sharing, schedule.heads), head_dim, schedule.warps);
+    let plan = schedule.plan::<E, C::Scalar>(sharing, head_dim);
     let (splits, block_tokens) = (schedule.splits.min(chunks), schedule.tokens.min(tokens));
     let entry = format!("attention_{}_{}_{}", E::NAME, C::ACC, shape.text());
     let names = ["q", "keys", "values", "state", "sums", "outputs"];
@@ -152,6 +161,8 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
                 let row = token * heads + head;
                 let place = (kv_head * positions + start) * head_dim;
                 let count = (seen - start).min(CHUNK as u32);
+                // What was there before has been read.
+                plan.reuse(k, tokens > 1 || chunks > splits);
                 let at = ChunkAt { keys: keys.at(place), values: values.at(place), count, newest: None };
                 let record = row * chunks + chunk;
                 let to = PartialAt { sums: sums.at(record * 2), output: outputs.at(record * head_dim), stride: chunks };

@@ -5,7 +5,7 @@ use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
 use super::schedule::{CatalogueError, Launchable, fits};
-use crate::device::{Chunks, DeviceFloat, Q8KAt, pass, quantize_lanes_q8k, sum_parts};
+use crate::device::{Chunks, DeviceFloat, Q8KAt, most_parts, pass, quantize_lanes_q8k, sum_parts};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
@@ -41,8 +41,7 @@ struct Output {
 impl Piece {
     fn new(shape: AttentionShape, width: u32) -> Piece {
         let columns = width.next_multiple_of(32);
-        let runs = shape.chunks().next_power_of_two().div_ceil(16);
-        let parts = (1 << (1024 / columns).ilog2()).min(4).min(runs);
+        let parts = (1 << (1024 / columns).ilog2()).min(4).min(most_parts(shape.chunks()));
         Piece { shape, width, columns, parts }
     }
 

@@ -5,7 +5,7 @@ use ptxgen_builder::build::{In, InOut, Out, kernel};
 
 use super::attention::{AttentionSchedule, AttentionShape, unhurried};
 use super::schedule::{CatalogueError, Launchable, fits};
-use crate::device::{ChunkAt, ChunkPlan, DeviceKv, Newest, PartialAt, QkvAt, divisor, fresh, inputs_ready, pass};
+use crate::device::{ChunkAt, DeviceKv, Newest, PartialAt, QkvAt, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
 
@@ -38,7 +38,7 @@ pub fn decode_attention<E: DeviceKv, C: Accumulation>(
         return Err(CatalogueError::Shape { kernel: name, dimension, found, expected: "1" });
     }
     let (sharing, chunks) = (heads / kv_heads, shape.chunks());
-    let plan = ChunkPlan::new::<E, C::Scalar>(divisor(sharing, schedule.heads), head_dim, schedule.warps);
+    let plan = schedule.plan::<E, C::Scalar>(sharing, head_dim);
     let splits = schedule.splits.min(chunks);
     let entry = format!("decode_attention_{}_{}_{}", E::NAME, C::ACC, shape.text());
     let names = ["qkv", "q_norm", "k_norm", "rope", "state", "keys", "values", "sums", "outputs"];
@@ -69,6 +69,7 @@ pub fn decode_attention<E: DeviceKv, C: Accumulation>(
                 let newest = Newest { key, value, holds };
                 let place = (first + start) * head_dim;
                 let count = (position - start).min(CHUNK as u32);
+                plan.reuse(k, chunks > splits);
                 let at = ChunkAt { keys: keys.at(place), values: values.at(place), count, newest: Some(newest) };
                 let record = head * chunks + chunk;
                 let to = PartialAt { sums: sums.at(record * 2), output: outputs.at(record * head_dim), stride: chunks };

@@ -1,10 +1,9 @@
 //! `moe-down`: the down projections of a token's experts, and their weighted sum.
 
-use ptxgen_builder::build::{Body, In, Pred, Rounding, Shared, Val, kernel};
-
-use super::gate_up::{Experts, expert_entry_name};
+use ptxgen_builder::build::{Body, Global, In, Kernel, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 
+use super::gate_up::{Experts, expert_entry_name};
 use super::gemv::nth_vector;
 use super::matrix::{Epilogue, Here, Input, Memory, Room, Target, Tiles, Work};
 use super::schedule::{CatalogueError, How, Launchable, Plan, Schedule, Shape, fits_with};
@@ -15,6 +14,9 @@ use crate::precision::{Acc, Accumulation};
 /// activations one behind the other, the ids of the token's experts, their
 /// weights, and the result, `rows` f32.
 pub type DownArgs<X, E> = (In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, In<f32>, <E as Epilogue>::Buffer);
+
+/// The same with the router's logits, an f64 for each expert, in place of ids and weights.
+pub type RoutedDownArgs<X, E> = (In<u8>, In<<X as DeviceActivation>::Element>, In<f64>, <E as Epilogue>::Buffer);
 
 /// `y = sum_k w_k * (D_e h_k)` over the experts `e = ids[k]` in rank order: the
 /// contract's "Experts' sum" of its matrix products, each rounded to f32; with
@@ -32,23 +34,110 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilog
     experts: Experts,
     how: How,
 ) -> Result<Launchable<DownArgs<X, E>>, CatalogueError> {
-    if !(1..=32).contains(&experts.used) {
-        let (found, expected) = (experts.used.into(), "1 to 32");
-        return Err(CatalogueError::Shape { kernel: name, dimension: "used", found, expected });
-    }
-    let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?;
-    let plan = share_ranks(plan, how, experts.used);
-    let (ranks, rows) = (plan.schedule.warps, plan.rows_per_tile);
-    let entry = expert_entry_name::<X, C>(name, None, shape, experts);
+    let down = Down::new::<F, X, C>(name, shape, experts, how)?;
     let names = ["down", "x", "ids", "weights", "y"];
-    let kernel = kernel::<DownArgs<X, E>>(&entry, names, |k, (down, x, ids, weights, y)| {
-        let memory = Memory::<C::Scalar>::new(k, &[&plan]);
+    let kernel = kernel::<DownArgs<X, E>>(&down.entry::<X, C>(), names, |k, (matrices, x, ids, weights, y)| {
+        let routing =
+            Routing { expert: |k: &mut Body, rank: Val<u32>| ids.at(rank).load(k), weights: |_: &mut Body| weights };
+        down.write::<F, X, C, E, _>(k, matrices, fresh(x), routing, y);
+    });
+    down.launch::<C, _>(kernel)
+}
+
+/// [`moe_down`] of the experts that the contract's "Router" chooses by its logits: every block of
+/// threads chooses for itself.
+///
+/// With programmatic dependent launch, the logits must be older than the kernel before this one: they
+/// are read without waiting for it.
+///
+/// # Errors
+/// For shapes, experts and schedules that the kernel is not made for.
+pub fn routed_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
+    name: &'static str,
+    shape: Shape,
+    experts: Experts,
+    how: How,
+) -> Result<Launchable<RoutedDownArgs<X, E>>, CatalogueError> {
+    let down = Down::new::<F, X, C>(name, shape, experts, how)?;
+    let choice = experts.choice(name, down.plan.threads())?;
+    let names = ["down", "x", "logits", "y"];
+    let kernel = kernel::<RoutedDownArgs<X, E>>(&down.entry::<X, C>(), names, |k, (matrices, x, logits, y)| {
+        let (thread, room) = (k.thread_x(), choice.shared(k));
+        let chosen = choice.choose(k, thread, fresh(logits), &room);
+        let routing = Routing {
+            expert: |k: &mut Body, rank: Val<u32>| chosen.id(k, rank),
+            weights: |k: &mut Body| {
+                let weights: Shared<f32> = k.shared(experts.used);
+                k.if_(thread.lt(experts.used), |k| {
+                    let weight = chosen.weight(k, thread);
+                    weights.at(thread).store(k, weight);
+                });
+                k.barrier();
+                weights
+            },
+        };
+        down.write::<F, X, C, E, _>(k, matrices, fresh(x), routing, y);
+    });
+    down.launch::<C, _>(kernel)
+}
+
+/// A token's experts as the kernels have them.
+struct Routing<I, W> {
+    /// The expert of a rank.
+    expert: I,
+    /// The weights in rank order; called by the whole block, while the first matrices are under way.
+    weights: W,
+}
+
+/// What the kernels are made for.
+struct Down {
+    name: &'static str,
+    shape: Shape,
+    experts: Experts,
+    how: How,
+    plan: Plan,
+}
+
+impl Down {
+    fn new<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+        name: &'static str,
+        shape: Shape,
+        experts: Experts,
+        how: How,
+    ) -> Result<Down, CatalogueError> {
+        if !(1..=32).contains(&experts.used) {
+            let (found, expected) = (experts.used.into(), "1 to 32");
+            return Err(CatalogueError::Shape { kernel: name, dimension: "used", found, expected });
+        }
+        let plan = share_ranks(Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?, how, experts.used);
+        Ok(Down { name, shape, experts, how, plan })
+    }
+
+    fn entry<X: DeviceActivation, C: Accumulation>(&self) -> String {
+        expert_entry_name::<X, C>(self.name, None, self.shape, self.experts)
+    }
+
+    #[track_caller]
+    fn write<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue, S: ReadSpace>(
+        &self,
+        k: &mut Body,
+        down: ReadOnly<u8>,
+        x: Global<X::Element>,
+        Routing { expert, weights }: Routing<
+            impl Fn(&mut Body, Val<u32>) -> Val<u32>,
+            impl FnOnce(&mut Body) -> Ptr<S, f32>,
+        >,
+        y: Global<f32>,
+    ) {
+        let Down { shape, experts, plan, .. } = self;
+        let (ranks, rows) = (plan.schedule.warps, plan.rows_per_tile);
+        let memory = Memory::<C::Scalar>::new(k, &[plan]);
         let products: Shared<C::Scalar> = k.shared(experts.used * rows);
         let tile = k.block_x();
-        let work = Work::new(&plan, Here::new(k, &plan), memory, tile);
+        let work = Work::new(plan, Here::new(k, plan), memory, tile);
         let matrix = |k: &mut Body, rank: Val<u32>| {
-            let expert = ids.at(rank).load(k);
-            [Tiles::one_of(&plan, down, expert, experts.count)]
+            let expert = expert(k, rank);
+            [Tiles::one_of(plan, down, expert, experts.count)]
         };
         let stream = work.stream((work.here.warp, experts.used.into(), ranks.into()));
         let mut issue = |k: &mut Body, rank: Val<u32>, slot: Shared<u8>| {
@@ -56,6 +145,7 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilog
             work.copy(k, &matrix, tile, slot);
         };
         stream.start(k, &mut issue);
+        let weights = weights(k);
         inputs_ready(k, plan.pdl);
         let this = work.here.threads.this;
         let prepare = |k: &mut Body, row: Val<u32>| {
@@ -69,7 +159,7 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilog
         stream.run(k, &mut issue, |k, rank, slot| {
             let matrix = matrix(k, rank);
             work.vector_read(k);
-            let x = work.prepare::<F, X>(k, Input::Ready(nth_vector::<X>(fresh(x), rank, shape.cols)));
+            let x = work.prepare::<F, X>(k, Input::Ready(nth_vector::<X>(x, rank, shape.cols)));
             let sums = work.sums::<F, X>(k, &matrix, (tile, slot), &RowVector::Ready(x));
             for ((row, writes), product) in work.rows(tile).into_iter().zip(work.own(&sums[0])) {
                 let place = rank * rows + (row - tile * rows);
@@ -96,11 +186,14 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilog
                 sum(k, &row);
             }),
         }
-    });
-    // f64 sums need many registers; without saying so, ptxas spills to make room for more blocks.
-    let bounds = LaunchBounds { min_blocks: (C::ACC == Acc::F64).then_some(1), ..kernel.bounds() };
-    let launchable = Launchable::new(kernel.with_bounds(bounds), [plan.tiles, 1, 1], plan.threads());
-    fits_with(name, launchable, Room::of(&[&plan]).dynamic(), how.target)
+    }
+
+    fn launch<C: Accumulation, A>(&self, kernel: Kernel<A>) -> Result<Launchable<A>, CatalogueError> {
+        // f64 sums need many registers; without saying so, ptxas spills to make room for more blocks.
+        let bounds = LaunchBounds { min_blocks: (C::ACC == Acc::F64).then_some(1), ..kernel.bounds() };
+        let launchable = Launchable::new(kernel.with_bounds(bounds), [self.plan.tiles, 1, 1], self.plan.threads());
+        fits_with(self.name, launchable, Room::of(&[&self.plan]).dynamic(), self.how.target)
+    }
 }
 
 /// A row of the block, with what its sum needs.

@@ -1,11 +1,13 @@
 //! `fused-gate-up-swiglu`: both projections and SwiGLU of a token's experts.
 
-use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
 
 use super::matrix::{Here, Input, Memory, Room, Tiles, Work, streamed};
+use super::router::ChosenAt;
 use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits_with};
 use crate::device::{
-    DeviceActivation, DeviceExp, DeviceFormat, Normed, Source, fresh, inputs_ready, swiglu_approx, swiglu_exact,
+    Choice, DeviceActivation, DeviceExp, DeviceFormat, Normed, RowVector, Source, fresh, inputs_ready, swiglu_approx,
+    swiglu_exact,
 };
 use crate::precision::{Accumulation, Math};
 
@@ -23,8 +25,10 @@ pub struct Experts {
 /// `rows` f32.
 pub type GateUpArgs<X> = (In<u8>, In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, Out<f32>);
 
-/// The same with the vector in f32, and its norm's weights behind it.
-pub type NormGateUpArgs = (In<u8>, In<u8>, In<f32>, In<f32>, In<u32>, Out<f32>);
+/// The parameters: the gate and up matrices of all experts, a vector of f32, its norm's weights, the
+/// router's logits, the result, `used` vectors of `rows` f32, and the choice of experts: `status`,
+/// `ids` and `weights` of [`RouterArgs`](super::RouterArgs).
+pub type NormGateUpArgs = (In<u8>, In<u8>, In<f32>, In<f32>, In<f64>, Out<f32>, InOut<u64>, Out<u32>, Out<f32>);
 
 /// `h_k = silu(G_e x) * (U_e x)` for the experts `e = ids[k]` of a token, all in
 /// one launch; both products are rounded to f32 as if they were kernels of
@@ -47,13 +51,18 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         let part = Part::<C>::new(k, &plan, experts, math);
         // The router before this kernel chooses the weights.
         inputs_ready(k, plan.pdl);
-        part.write::<F, X>(k, [gate, up], (ids, h), Input::Ready(fresh(x)));
+        let expert = |k: &mut Body, rank: Val<u32>| fresh(ids).at(rank).load(k);
+        part.write::<F, X>(k, [gate, up], expert, |k| part.work.hold::<F, X>(k, Input::Ready(fresh(x))), h);
     });
     let launchable = Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads());
     fits_with(name, launchable, Room::of(&[&plan]).dynamic(), how.target)
 }
 
-/// [`gate_up_swiglu`] of the norm of a vector, with the contract's "RMSNorm".
+/// [`gate_up_swiglu`] of the norm of a vector, with the contract's "RMSNorm", and of the experts that
+/// the contract's "Router" chooses by its logits: every block of threads norms and chooses for itself.
+///
+/// With programmatic dependent launch, the vector must be older than the kernel before this one, which
+/// gives the logits: it is normed while that is still at work.
 ///
 /// # Errors
 /// For shapes and schedules that the kernel is not made for.
@@ -65,16 +74,46 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
     how: How,
 ) -> Result<Launchable<NormGateUpArgs>, CatalogueError> {
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.of_sets(experts.used).making::<F, X, C::Scalar>();
+    let choice = experts.choice(name, plan.threads())?;
     let entry = expert_entry_name::<X, C>(name, Some(math), shape, experts);
-    let names = ["gate", "up", "x", "norm", "ids", "h"];
-    let kernel = kernel::<NormGateUpArgs>(&entry, names, |k, (gate, up, x, weights, ids, h)| {
+    let names = ["gate", "up", "x", "norm", "logits", "h", "status", "ids", "weights"];
+    let kernel = kernel::<NormGateUpArgs>(&entry, names, |k, args| {
+        let (gate, up, x, weights, logits, h, status, ids, chosen_weights) = args;
         let part = Part::<C>::new(k, &plan, experts, math);
         let normed = Normed { x, weights, eps };
-        let source = Source::normed(k, &normed, shape.cols, part.work.stagers, plan.pdl);
-        part.write::<F, X>(k, [gate, up], (ids, h), Input::From(source));
+        let source = Source::normed(k, &normed, shape.cols, part.work.stagers, false);
+        let x = part.work.hold::<F, X>(k, Input::From(source));
+        inputs_ready(k, plan.pdl);
+        let (thread, room) = (part.work.here.threads.this, choice.shared(k));
+        let chosen = choice.choose(k, thread, fresh(logits), &room);
+        // The first block tells the choice, while its matrices are under way.
+        let tell = |k: &mut Body| {
+            let first = k.block_x().eq(0);
+            let to = ChosenAt { status, ids, weights: chosen_weights };
+            k.if_(first, |k| to.write(k, thread, Val::from(0).copied(), experts.used, &chosen));
+            x
+        };
+        part.write::<F, X>(k, [gate, up], |k, rank| chosen.id(k, rank), tell, h);
     });
     let launchable = Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads());
     fits_with(name, launchable, Room::of(&[&plan]).dynamic(), how.target)
+}
+
+impl Experts {
+    /// Their choice by a block of threads.
+    pub(super) fn choice(self, kernel: &'static str, threads: u32) -> Result<Choice, CatalogueError> {
+        let Experts { count, used } = self;
+        let wrong = |dimension, found: u32, expected| {
+            Err(CatalogueError::Shape { kernel, dimension, found: u64::from(found), expected })
+        };
+        if !(1..=1024).contains(&count) {
+            return wrong("experts", count, "1 to 1,024");
+        }
+        if used == 0 || used > count.min(16) {
+            return wrong("experts used", used, "1 to 16, and no more than there are");
+        }
+        Ok(Choice { experts: count, used, threads })
+    }
 }
 
 /// What a warp does of the experts' projections.
@@ -98,29 +137,24 @@ impl<'p, C: Accumulation> Part<'p, C> {
         &self,
         k: &mut Body,
         matrices: [ReadOnly<u8>; 2],
-        (ids, h): (ReadOnly<u32>, Global<f32>),
-        x: Input<X>,
+        expert: impl Fn(&mut Body, Val<u32>) -> Val<u32>,
+        x: impl FnOnce(&mut Body) -> RowVector<X, C::Scalar>,
+        h: Global<f32>,
     ) {
         let Part { work, experts, math } = self;
         let (tiles, rows) = (work.plan.tiles, work.plan.shape.rows);
         let locate = |k: &mut Body, tile: Val<u32>| {
-            let expert = fresh(ids).at(tile / tiles).load(k);
+            let expert = expert(k, tile / tiles);
             let matrices = matrices.map(|w| Tiles::one_of(work.plan, w, expert, experts.count));
             (matrices.to_vec(), tile % tiles)
         };
-        streamed::<F, X, C::Scalar>(
-            k,
-            work,
-            locate,
-            |_| x,
-            |k, tile, sums| {
-                let h = h.at(tile / tiles * rows);
-                let values = swiglu::<C::Scalar>(*math, &work.own(&sums[0]), &work.own(&sums[1]));
-                for ((row, writes), value) in work.rows(tile % tiles).into_iter().zip(values) {
-                    h.at(row).store_if(k, writes, value);
-                }
-            },
-        );
+        streamed::<F, X, C::Scalar>(k, work, locate, x, |k, tile, sums| {
+            let h = h.at(tile / tiles * rows);
+            let values = swiglu::<C::Scalar>(*math, &work.own(&sums[0]), &work.own(&sums[1]));
+            for ((row, writes), value) in work.rows(tile % tiles).into_iter().zip(values) {
+                h.at(row).store_if(k, writes, value);
+            }
+        });
     }
 }
 

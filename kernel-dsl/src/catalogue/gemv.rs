@@ -44,7 +44,7 @@ pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
             if E::ADDS && plan.one_tile_each() {
                 only.set(Some(targets(k, work.first_tile())));
             }
-            Input::Ready(fresh(x))
+            work.hold::<F, X>(k, Input::Ready(fresh(x)))
         };
         let matrix = Tiles::whole(&plan, w);
         streamed::<F, X, C::Scalar>(

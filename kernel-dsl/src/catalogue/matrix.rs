@@ -219,6 +219,13 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
         }
     }
 
+    /// The same for a warp that streams tiles: the lane's share in registers, if it is small.
+    #[track_caller]
+    pub(super) fn hold<F: DeviceFormat, X: DeviceActivation>(&self, k: &mut Body, x: Input<X>) -> RowVector<X, A> {
+        let x = self.prepare::<F, X>(k, x);
+        self.plan.groups.hold::<F, X, A>(k, x, &self.place)
+    }
+
     /// The sums of a slot's rows, for each matrix.
     #[track_caller]
     pub(super) fn sums<F: DeviceFormat, X: DeviceActivation>(
@@ -273,14 +280,14 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
 }
 
 /// The product of a vector: a warp takes tiles in turn. Their first copies are
-/// requested before `ready` gives the vector; `write` gets each tile's sums.
+/// requested before `vector` gives it; `write` gets each tile's sums.
 /// `locate` tells the matrices of a tile of all, and which of theirs it is.
 #[track_caller]
 pub(super) fn streamed<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     k: &mut Body,
     w: &Work<'_, A>,
     locate: impl Fn(&mut Body, Val<u32>) -> (Vec<Tiles>, Val<u32>),
-    ready: impl FnOnce(&mut Body) -> Input<X>,
+    vector: impl FnOnce(&mut Body) -> RowVector<X, A>,
     write: impl FnOnce(&mut Body, Val<u32>, Vec<Vec<Val<A>>>),
 ) {
     let plan = w.plan;
@@ -290,9 +297,7 @@ pub(super) fn streamed<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
         w.copy(k, &matrices, tile, slot);
     };
     stream.start(k, &mut issue);
-    let x = ready(k);
-    let x = w.prepare::<F, X>(k, x);
-    let x = plan.groups.hold::<F, X, A>(k, x, &w.place);
+    let x = vector(k);
     stream.run(k, &mut issue, |k, tile, slot| {
         let (matrices, own) = locate(k, tile);
         let sums = w.sums::<F, X>(k, &matrices, (own, slot), &x);

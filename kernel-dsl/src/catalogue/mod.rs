@@ -34,7 +34,7 @@ pub use attention::{AttentionArgs, AttentionSchedule, AttentionShape, attention}
 pub use combine::{CombineArgs, CombineQ8KArgs, attention_combine, attention_combine_q8k};
 pub use decode_attention::{DecodeAttentionArgs, decode_attention};
 pub use dequantize::{Dequantize, DequantizeArgs, dequantize};
-pub use down::{DownArgs, moe_down};
+pub use down::{DownArgs, RoutedDownArgs, moe_down, routed_down};
 pub use draw::{DrawArgs, SAMPLE_LIST, SortArgs, sample_draw, sample_keys, sample_sort};
 pub use embedding::{EmbeddingArgs, EmbeddingRow, embedding};
 pub use experts_sum::{ExpertsSumArgs, experts_sum};
@@ -53,7 +53,7 @@ pub use qkv::{NormQkvArgs, QkvArgs, QkvBatchArgs, QkvShape, norm_qkv, qkv, qkv_b
 pub use quantize::{QuantizeArgs, QuantizePassArgs, quantize_q8k, quantize_q8k_pass};
 pub use registry::{Access, Built, CATALOGUE, Dims, Entry, Family, ParamSpec, Role, Sizes, Words, find};
 pub use request::Request;
-pub use router::{NormRouterArgs, RouterArgs, norm_router, router, router_tiles};
+pub use router::{NormLogitsArgs, RouterArgs, norm_router_logits, router, router_tiles};
 pub use schedule::{AnyLaunchable, CatalogueError, How, Launchable, Schedule, Shape};
 pub use swiglu::{SwigluArgs, swiglu};
 pub use trial::{Trial, TrialError};

@@ -18,6 +18,7 @@ impl ParamSpec {
             _ if self.access.writes() => FlowRole::Output,
             Role::Weights(_) => FlowRole::Weights,
             Role::Activations(_) => FlowRole::Activations,
+            Role::Logits => FlowRole::Logits,
             Role::F32 | Role::F16 | Role::F64 | Role::Words(_) => FlowRole::Other,
         }
     }
@@ -28,22 +29,21 @@ impl Built {
     /// have ask nothing, except that math is exact unless `policy` says
     /// otherwise.
     pub fn requirements(&self, policy: Policy) -> Requirements {
-        let acc = match (self.entry.accs.is_empty(), self.entry.sums) {
-            (true, sums) => sums,
-            // Sums of both types: what is chosen is proved on the kernel that has only that.
-            (false, Some(sums)) if sums != policy.acc => None,
-            (false, _) => Some(policy.acc),
-        };
-        let accumulator = acc.map(|acc| match acc {
+        let type_of = |acc| match acc {
             Acc::F32 => Accumulator::F32,
             Acc::F64 => Accumulator::F64,
-        });
+        };
+        let (accumulator, of_weights) = match (self.entry.accs.is_empty(), self.entry.sums) {
+            (true, sums) => (sums, None),
+            (false, sums) => (Some(policy.acc), sums),
+        };
         let activations = match policy.act {
             Act::F32 => ActivationFormat::F32,
             Act::Q8K => ActivationFormat::Q8K,
         };
         Requirements {
-            accumulator,
+            accumulator: accumulator.map(type_of),
+            of_weights: of_weights.map(type_of),
             activations: (!self.entry.acts.is_empty()).then_some(activations),
             allow_approximate: policy.math == Math::Approx,
             stages: Some(self.entry.stages),

@@ -134,13 +134,16 @@ impl Products {
             &Vectors::One(x) => {
                 let ready = |k: &mut Body| {
                     inputs_ready(k, work.plan.pdl);
-                    Input::Ready(x)
+                    work.hold::<F, X>(k, Input::Ready(x))
                 };
                 streamed::<F, X, A>(k, &work, |_, tile| (tiles.to_vec(), tile), ready, each);
             }
             Vectors::Normed(normed) => {
                 let (cols, pdl) = (self.shape.cols, work.plan.pdl);
-                let ready = |k: &mut Body| Input::From(Source::normed(k, normed, cols, work.stagers, pdl));
+                let ready = |k: &mut Body| {
+                    let source = Source::normed(k, normed, cols, work.stagers, pdl);
+                    work.hold::<F, X>(k, Input::From(source))
+                };
                 streamed::<F, X, A>(k, &work, |_, tile| (tiles.to_vec(), tile), ready, each);
             }
             &Vectors::Pass(x, state) => {

@@ -5,7 +5,9 @@ use ptxgen_builder::ir::LaunchBounds;
 
 use super::Experts;
 use super::schedule::{CatalogueError, Launchable, Shape, fits};
-use crate::device::{Choice, DevicePlain, Normed, PlainTile, Source, Threads, fresh, inputs_ready, last_block, pass};
+use crate::device::{
+    Choice, Chosen, DevicePlain, Normed, PlainTile, Source, Threads, fresh, inputs_ready, last_block, pass,
+};
 use crate::precision::Accumulation;
 
 /// The parameters:
@@ -22,9 +24,9 @@ use crate::precision::Accumulation;
 ///   are 0, 1, ... and the weights NaN.
 pub type RouterArgs = (In<u8>, In<f32>, In<u32>, Out<f64>, InOut<u32>, InOut<u64>, Out<u32>, Out<f32>);
 
-/// The same of one token, with the norm's weights, `cols` f32, in place of the pass; `x` is not normed
-/// yet.
-pub type NormRouterArgs = (In<u8>, In<f32>, In<f32>, Out<f64>, InOut<u32>, InOut<u64>, Out<u32>, Out<f32>);
+/// The parameters: the router's matrix, [experts, cols], in the format; a vector, `cols` f32; its norm's
+/// weights; and the logits, an f64 for each expert.
+pub type NormLogitsArgs = (In<u8>, In<f32>, In<f32>, Out<f64>);
 
 /// Threads of a block.
 const THREADS: u32 = 128;
@@ -64,34 +66,34 @@ pub fn router<F: DevicePlain>(
         let all = pass::tokens(k, fresh(state), tokens).max(first);
         let here = (all - first).min(router.tile.tokens);
         let ready = |k: &mut Body| inputs_ready(k, pdl && !early);
-        let to = Results { logits, counter, status, ids, weights };
+        let to = Results { logits, counter, chosen: ChosenAt { status, ids, weights } };
         k.if_(here.gt(0), |k| {
-            router.write::<F, _>(k, thread, w, (first, here), (ready, |token| x.at((first + token) * cols)), &to);
+            router.logits::<F, _>(k, thread, w, (first, here), (ready, |token| x.at((first + token) * cols)), logits);
+            router.choose(k, thread, (first, here), &to);
         });
     });
     router.launch(name, kernel)
 }
 
-/// The router of one token's vector, normed with accumulator `C`: the contract's "RMSNorm", then
-/// [`router`].
+/// The router's logits of the norm of one token's vector: the contract's "RMSNorm" with accumulator
+/// `C`, then the logits of its "Router". The kernels behind it [choose](crate::device::Choice).
 ///
 /// # Errors
 /// For shapes that the kernel is not made for.
-pub fn norm_router<F: DevicePlain, C: Accumulation>(
+pub fn norm_router_logits<F: DevicePlain, C: Accumulation>(
     name: &'static str,
     cols: u32,
-    experts: Experts,
+    experts: u32,
     (eps, pdl): (f32, bool),
-) -> Result<Launchable<NormRouterArgs>, CatalogueError> {
-    let router = Router::new::<F>(name, cols, experts, 1)?;
+) -> Result<Launchable<NormLogitsArgs>, CatalogueError> {
+    let router = Router::new::<F>(name, cols, Experts { count: experts, used: 1 }, 1)?;
     if !cols.is_multiple_of(8) {
         let (found, expected) = (cols.into(), "a multiple of 8");
         return Err(CatalogueError::Shape { kernel: name, dimension: "cols", found, expected });
     }
-    let Experts { count, used } = experts;
-    let entry = format!("norm_router_{}_{}_{count}x{cols}_{used}", F::TYPE.name().to_lowercase(), C::ACC);
-    let names = ["w", "x", "norm", "logits", "counter", "status", "ids", "weights"];
-    let kernel = kernel::<NormRouterArgs>(&entry, names, |k, (w, x, norm, logits, counter, status, ids, weights)| {
+    let entry = format!("norm_router_logits_{}_{}_{}x{cols}", F::TYPE.name().to_lowercase(), C::ACC, experts);
+    let names = ["w", "x", "norm", "logits"];
+    let kernel = kernel::<NormLogitsArgs>(&entry, names, |k, (w, x, norm, logits)| {
         let thread = k.thread_x();
         let vector: Shared<f32> = k.shared(cols);
         let ready = |k: &mut Body| {
@@ -104,9 +106,8 @@ pub fn norm_router<F: DevicePlain, C: Accumulation>(
             });
             k.barrier();
         };
-        let to = Results { logits, counter, status, ids, weights };
         let one = (Val::from(0).copied(), Val::from(1).copied());
-        router.write::<F, _>(k, thread, w, one, (ready, |_| vector), &to);
+        router.logits::<F, _>(k, thread, w, one, (ready, |_| vector), logits);
     });
     router.launch(name, kernel)
 }
@@ -122,9 +123,31 @@ struct Router {
 struct Results {
     logits: Global<f64>,
     counter: Global<u32>,
-    status: Global<u64>,
-    ids: Global<u32>,
-    weights: Global<f32>,
+    chosen: ChosenAt,
+}
+
+/// Where a choice of experts goes: see [`RouterArgs`].
+#[derive(Clone, Copy)]
+pub(super) struct ChosenAt {
+    pub status: Global<u64>,
+    pub ids: Global<u32>,
+    pub weights: Global<f32>,
+}
+
+impl ChosenAt {
+    /// Writes the choice of a token, with the whole block.
+    #[track_caller]
+    pub(super) fn write(&self, k: &mut Body, thread: Val<u32>, token: Val<u32>, used: u32, chosen: &Chosen) {
+        k.if_(thread.lt(used), |k| {
+            let place = token * used + thread;
+            let (id, weight) = (chosen.id(k, thread), chosen.weight(k, thread));
+            self.ids.at(place).store(k, id);
+            self.weights.at(place).store(k, weight);
+        });
+        k.if_(!chosen.possible & thread.eq(0), |k| {
+            self.status.atomic_min(k, chosen.lacking.pack(token));
+        });
+    }
 }
 
 impl Router {
@@ -134,35 +157,27 @@ impl Router {
         experts: Experts,
         tokens: u32,
     ) -> Result<Router, CatalogueError> {
-        let Experts { count, used } = experts;
-        let wrong = |dimension, found: u32, expected| {
-            Err(CatalogueError::Shape { kernel: name, dimension, found: u64::from(found), expected })
-        };
-        if !(1..=1024).contains(&count) {
-            return wrong("experts", count, "1 to 1,024");
-        }
-        if used == 0 || used > count.min(16) {
-            return wrong("experts used", used, "1 to 16, and no more than there are");
-        }
+        let choice = experts.choice(name, THREADS)?;
+        let count = experts.count;
         super::plain_gemv::check::<F>(name, Shape { rows: count, cols }, tokens)?;
         let tile = PlainTile::new(cols, tokens.min(TILE), THREADS);
         let grid = [count.div_ceil(tile.rows), router_tiles(tokens), 1];
-        Ok(Router { tile, grid, choice: Choice { experts: count, used, threads: THREADS } })
+        Ok(Router { tile, grid, choice })
     }
 
-    /// The logits of `here` tokens from `first` on, and, by the last block, their experts. `ready`
-    /// is called before `vector` is read, which tells where a token's activations are.
+    /// The logits of `here` tokens from `first` on. `ready` is called before `vector` is read, which
+    /// tells where a token's activations are.
     #[track_caller]
-    fn write<F: DevicePlain, S: ReadSpace>(
+    fn logits<F: DevicePlain, S: ReadSpace>(
         &self,
         k: &mut Body,
         thread: Val<u32>,
         w: ReadOnly<u8>,
         (first, here): (Val<u32>, Val<u32>),
         (ready, vector): (impl FnOnce(&mut Body), impl Fn(Val<u32>) -> Ptr<S, f32>),
-        to: &Results,
+        to: Global<f64>,
     ) {
-        let Choice { experts: count, used, .. } = self.choice;
+        let count = self.choice.experts;
         let first_row = k.block_x() * self.tile.rows;
         self.tile.products::<F, f64, S>(
             k,
@@ -172,18 +187,25 @@ impl Router {
             (here, ready),
             |k, row, token, logit| {
                 let row = first_row + row;
-                to.logits.at((first + token) * count + row).store_if(k, row.lt(count), logit);
+                to.at((first + token) * count + row).store_if(k, row.lt(count), logit);
             },
         );
+    }
+
+    /// The experts of `here` tokens from `first` on, by the last block to have written its logits.
+    #[track_caller]
+    fn choose(&self, k: &mut Body, thread: Val<u32>, (first, here): (Val<u32>, Val<u32>), to: &Results) {
+        let Choice { experts: count, used, .. } = self.choice;
         let counter = to.counter.at(k.block_y());
         let last = last_block(k, thread, counter, self.grid[0]);
         k.if_(last, |k| {
+            let room = self.choice.shared(k);
             self.tile.each_token(k, here, |k, token| {
                 let token = first + token;
-                let chosen = (to.ids.at(token * used), to.weights.at(token * used));
-                self.choice.choose(k, thread, to.logits.at(token * count), chosen, |k, expert| {
-                    to.status.atomic_min(k, expert.pack(token));
-                });
+                // What the token before left there has been read.
+                k.barrier();
+                let chosen = self.choice.choose(k, thread, to.logits.at(token * count), &room);
+                to.chosen.write(k, thread, token, used, &chosen);
             });
         });
     }

@@ -30,7 +30,7 @@ fn sample(rng: &mut ChaCha8Rng, p: &ParamSpec) -> Vec<u8> {
         }
         Role::Activations(Act::F32) | Role::F32 => floats(rng, bytes / 4),
         Role::F16 => (0..bytes / 2).flat_map(|_| f16::from_f32(unit(rng)).to_le_bytes()).collect(),
-        Role::F64 => (0..bytes / 8).flat_map(|_| f64::from(unit(rng)).to_le_bytes()).collect(),
+        Role::F64 | Role::Logits => (0..bytes / 8).flat_map(|_| f64::from(unit(rng)).to_le_bytes()).collect(),
         Role::Words(words) => integers(rng, words, bytes / 4).into_iter().flat_map(u32::to_le_bytes).collect(),
     }
 }

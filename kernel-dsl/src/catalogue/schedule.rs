@@ -110,6 +110,18 @@ impl Schedule {
         }
     }
 
+    /// For the attention of one token, rows standing for query heads, and blocks for those that share
+    /// out the chunks, each one if there are fewer: of a short cache each head in a block of its own; of
+    /// a long one all that share keys and values, which are then read once, in one round of blocks.
+    pub(super) fn decode_attention(positions: u32) -> Schedule {
+        let usual = Schedule { blocks: Some(1024), ..Schedule::default() };
+        match positions {
+            ..=1024 => Schedule { rows: 1, ..usual },
+            1025..=2048 => usual,
+            _ => Schedule { rows: 8, warps: 8, ..usual },
+        }
+    }
+
     /// For rows of several experts at once: where they are short, a lane group has whole ones.
     /// In f64, two rows are more than the registers hold on some GPUs.
     pub(super) fn experts_at_once(cols: u32, policy: Policy) -> Schedule {

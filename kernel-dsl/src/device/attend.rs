@@ -6,9 +6,9 @@
 //! from shared memory; the groups are summed across lanes for many scores at
 //! once. Weights: a warp to a head. Outputs: a thread has a word of every
 //! value and goes through the chunk in order for its heads; the words are
-//! under way while the scores are computed.
+//! under way to registers or to shared memory while the scores are computed.
 
-use ptxgen_builder::build::{Body, Global, Pred, Ptr, ReadSpace, Rounding, Shared, Val};
+use ptxgen_builder::build::{AsyncBytes, Body, Global, Pred, Ptr, ReadSpace, Rounding, Shared, Val};
 
 use super::float::size;
 use super::kv::four_words;
@@ -39,6 +39,19 @@ pub struct ChunkPlan {
     /// Words of a value, and warps that they fill.
     words: u32,
     word_warps: u32,
+    /// Whether values wait in shared memory.
+    staged: bool,
+}
+
+/// Bytes of shared memory that a block has at most, whatever the GPU.
+const SHARED: u32 = 48 << 10;
+
+/// A chunk's values on their way.
+enum Values {
+    /// The thread's word of each.
+    Held(Vec<Val<u32>>),
+    /// All of them, to shared memory.
+    Staged(Shared<u32>),
 }
 
 /// The largest divisor of `n` that is at most `most`.
@@ -77,6 +90,7 @@ pub struct ChunkShared<A> {
     pub queries: Shared<A>,
     pub(super) scores: Shared<A>,
     weights: Shared<A>,
+    values: Option<Shared<u32>>,
 }
 
 impl ChunkPlan {
@@ -94,7 +108,16 @@ impl ChunkPlan {
         let most = (128 / size::<A>() / heads).max(1);
         let batch = (1 << most.ilog2()).min(steps.next_power_of_two());
         let steps = steps.next_multiple_of(batch);
-        ChunkPlan { heads, head_dim, warps, groups, lane_groups, keys, steps, batch, words, word_warps }
+        ChunkPlan { heads, head_dim, warps, groups, lane_groups, keys, steps, batch, words, word_warps, staged: false }
+    }
+
+    /// The same with values that wait in shared memory (sm_80) rather than in registers, if there is
+    /// room beside the rest: more blocks of threads are on a multiprocessor then.
+    pub fn staged<A: DeviceFloat>(self) -> ChunkPlan {
+        // Queries, scores, weights, and the newest position.
+        let rest = (self.heads + 2) * self.padded_dim()
+            + POSITIONS * (self.heads + self.warps / self.word_warps * self.weight_stride());
+        ChunkPlan { staged: POSITIONS * self.words * 4 + rest * size::<A>() <= SHARED, ..self }
     }
 
     /// Threads of the block.
@@ -127,6 +150,7 @@ impl ChunkPlan {
             queries: k.shared(self.heads * self.padded_dim()),
             scores: k.shared(self.heads * POSITIONS),
             weights: k.shared(self.warps / self.word_warps * POSITIONS * self.weight_stride()),
+            values: self.staged.then(|| k.shared(POSITIONS * self.words)),
         }
     }
 
@@ -156,6 +180,15 @@ impl ChunkPlan {
         }
     }
 
+    /// Before a block of threads goes on to its next chunk or token, if it `does`: nobody needs the
+    /// values before any more.
+    #[track_caller]
+    pub fn reuse(&self, k: &mut Body, does: bool) {
+        if self.staged && does {
+            k.barrier();
+        }
+    }
+
     /// Attention over a chunk of the queries that `stage` puts into shared memory
     /// (with the newest position) while keys and values are under way. All
     /// threads of the block take part.
@@ -171,7 +204,13 @@ impl ChunkPlan {
     ) {
         let (lane, warp) = (thread & 31, thread >> 5);
         let keys = self.load_keys(k, chunk, lane, warp);
-        let values = self.load_values(k, chunk, thread);
+        let values = match shared.values {
+            None => Values::Held(self.load_values(k, chunk, thread)),
+            Some(to) => {
+                self.copy_values(k, chunk, to, thread);
+                Values::Staged(to)
+            }
+        };
         stage(k);
         k.barrier();
         self.scores::<E, A>(k, shared, &keys, chunk.count, lane, warp);
@@ -184,6 +223,9 @@ impl ChunkPlan {
         };
         k.barrier();
         self.softmax(k, shared, count, to, lane, warp);
+        if self.staged {
+            k.copy_async_wait(0);
+        }
         k.barrier();
         self.outputs(k, shared, chunk, &values, to, thread);
     }
@@ -249,6 +291,30 @@ impl ChunkPlan {
         (0..POSITIONS)
             .map(|i| at.plus(i64::from(i * self.words)).load_or(k, chunk.count.gt(i), E::NEGATIVE_ZEROS))
             .collect()
+    }
+
+    /// Starts copying all values; negative zeros where there is none.
+    #[track_caller]
+    fn copy_values<S: ReadSpace, E: DeviceKv, A>(
+        &self,
+        k: &mut Body,
+        chunk: &ChunkAt<S, E, A>,
+        to: Shared<u32>,
+        thread: Val<u32>,
+    ) {
+        let from = chunk.values.cast::<u32>();
+        let quads = POSITIONS * self.words / 4;
+        for first in (0..quads).step_by(self.threads() as usize) {
+            let quad = thread + first;
+            let (from, to) = (from.at(quad * 4), to.at(quad * 4));
+            let holds = (quad / (self.words / 4)).lt(chunk.count);
+            let copy = |k: &mut Body| {
+                k.copy_async_filled(to, from, AsyncBytes::B16, Some(holds), None);
+                k.if_(!holds, |k| to.store_vec(k, [Val::from(E::NEGATIVE_ZEROS); 4]));
+            };
+            if quads - first < self.threads() { k.if_(quad.lt(quads), copy) } else { copy(k) }
+        }
+        k.copy_async_commit();
     }
 
     /// `1 / sqrt(head_dim)`.
@@ -347,7 +413,7 @@ impl ChunkPlan {
         k: &mut Body,
         shared: &ChunkShared<A>,
         chunk: &ChunkAt<S, E, A>,
-        values: &[Val<u32>],
+        values: &Values,
         to: &PartialAt<A>,
         thread: Val<u32>,
     ) {
@@ -362,8 +428,14 @@ impl ChunkPlan {
                 *chain = p[head].fma_rounded(value[element], *chain, Rounding::NearestEven);
             }
         };
-        for (i, &value) in (0..).zip(values) {
-            next(k, weights.plus(i * i64::from(self.weight_stride())), &E::widen::<A>(value));
+        // Threads without a word have the last one's.
+        let own = if self.words.is_multiple_of(32) { word } else { word.min(self.words - 1) };
+        for i in 0..POSITIONS {
+            let value = match values {
+                Values::Held(values) => values[i as usize],
+                Values::Staged(from) => from.at(own).plus(i64::from(i * self.words)).load(k),
+            };
+            next(k, weights.plus(i64::from(i * self.weight_stride())), &E::widen::<A>(value));
         }
         if let Some(newest) = &chunk.newest {
             // The last in order. Without it, a negative zero meets some weight.

@@ -4,8 +4,11 @@ use ptxgen_builder::build::{Body, Ptr, ReadSpace, Shared, Val};
 
 use super::{DeviceExp, DeviceFloat, butterfly, row_tree};
 
-/// Chunks whose terms a thread adds at once.
-const RUN: u32 = 16;
+/// Chunks whose terms a thread adds at once, at most.
+const RUN: u32 = 32;
+
+/// Chunks whose sums a lane asks for at once, at most.
+const AT_ONCE: u32 = 8;
 
 /// The chunks of a head: how many there are, of how many there may be.
 #[derive(Clone, Copy)]
@@ -14,6 +17,16 @@ pub struct Chunks {
     pub count: Val<u32>,
     /// There may be.
     pub most: u32,
+}
+
+/// Chunks whose terms a thread adds at once where there may be `most`: a power of two.
+fn run_of(most: u32) -> u32 {
+    most.next_power_of_two().min(RUN)
+}
+
+/// The most threads among which the terms of an element are shared out.
+pub(crate) fn most_parts(chunks: u32) -> u32 {
+    chunks.next_power_of_two().div_ceil(run_of(chunks))
 }
 
 impl Chunks {
@@ -33,21 +46,29 @@ impl Chunks {
         (e, terms): (Shared<A>, Shared<A>),
         lane: Val<u32>,
     ) -> Val<A> {
-        let mut largest = k.var::<A>(Val::from(A::from_f32(f32::NEG_INFINITY)));
-        k.for_(lane, self.count, 32, |k, c, _| {
-            let m = sums.at(c * 2).load(k);
-            largest.update(|l| A::larger_of(l, m));
+        // A lane asks for several chunks' at once.
+        let at_once = self.most.div_ceil(32).min(AT_ONCE);
+        let lowest = Val::from(A::from_f32(f32::NEG_INFINITY));
+        let mine = |first: Val<u32>| {
+            (0..at_once).map(move |i| if i == 0 { first } else { first + 32 * i }).map(|c| (c, c.lt(self.count)))
+        };
+        let mut largest = k.var::<A>(lowest);
+        k.for_(lane, self.count, 32 * at_once, |k, first, _| {
+            let all: Vec<Val<A>> = mine(first).map(|(c, here)| sums.at(c * 2).load_or(k, here, lowest)).collect();
+            largest.update(|l| all.into_iter().fold(l, A::larger_of));
         });
         let mut m = largest.get();
         for d in [1u32, 2, 4, 8, 16] {
             let other = k.shuffle_xor(m, d);
             m = A::larger_of(m, other);
         }
-        k.for_(lane, self.count, 32, |k, c, _| {
-            let [m_c, l_c] = sums.at(c * 2).load_vec(k);
-            let factor = A::exponential(A::sum(m_c, A::negated(m)));
-            e.at(c).store(k, factor);
-            terms.at(c).store(k, A::product(l_c, factor));
+        k.for_(lane, self.count, 32 * at_once, |k, first, _| {
+            for (c, here) in mine(first) {
+                let [m_c, l_c] = sums.at(c * 2).load_vec_or(k, here, lowest);
+                let factor = A::exponential(A::sum(m_c, A::negated(m)));
+                e.at(c).store_if(k, here, factor);
+                terms.at(c).store_if(k, here, A::product(l_c, factor));
+            }
         });
         k.sync_warp(0xffff_ffff);
         // No term is -0, so more zeros than the contract's change nothing.
@@ -68,17 +89,18 @@ impl Chunks {
         (outputs, stride): (Ptr<S, A>, u32),
         run: Val<u32>,
     ) -> Vec<Val<A>> {
-        let chunk = run * RUN;
+        let terms = run_of(self.most);
+        let chunk = run * terms;
         let at = outputs.at(chunk * stride);
         let load = |i: u32| at.plus(i64::from(i * stride)).load_or(k, (chunk + i).lt(self.count), A::constant(0.0));
-        (0..RUN).map(load).collect()
+        (0..terms).map(load).collect()
     }
 
     /// `Tree(o_c * e_c)` of an element at `outputs` (as `run` has
     /// them): the part of it that falls to `part` of `parts` (a power of two);
     /// the sum of the parts' tree is the whole. A part with nothing to add gives
     /// -0, which changes no sum. `factors` gives `e`; the first outputs are
-    /// under way meanwhile.
+    /// under way meanwhile, and the next while a run is added.
     #[track_caller]
     pub fn weighted<S: ReadSpace, A: DeviceFloat>(
         &self,
@@ -87,9 +109,9 @@ impl Chunks {
         (part, parts): (Val<u32>, u32),
         factors: impl FnOnce(&mut Body) -> Shared<A>,
     ) -> Val<A> {
-        let padded = self.padded();
+        let (padded, length) = (self.padded(), run_of(self.most));
         // Runs of the whole tree and of a part, powers of two.
-        let runs = (padded >> RUN.trailing_zeros()).max(1);
+        let runs = (padded >> length.trailing_zeros()).max(1);
         let each = (runs >> parts.trailing_zeros()).max(1);
         let first = part * each;
         let end = (first + each).min(runs);
@@ -97,13 +119,13 @@ impl Chunks {
         let e = factors(k);
         let minus_zero = Val::from(A::from_f32(-0.0));
         let mut sum = k.var::<A>(minus_zero);
-        let levels = self.most.next_power_of_two().div_ceil(RUN * parts).max(1).trailing_zeros();
+        let levels = self.most.next_power_of_two().div_ceil(length * parts).max(1).trailing_zeros();
         // Level i holds the sum of 2^i runs that still lacks its right sibling.
         let mut levels: Vec<_> = (0..levels).map(|_| k.var::<A>(minus_zero)).collect();
         k.for_(first, end, 1, |k, run, _| {
-            let chunk = run * RUN;
+            let chunk = run * length;
             let factors = e.at(chunk);
-            let terms: Vec<Val<A>> = (0..RUN)
+            let terms: Vec<Val<A>> = (0..length)
                 .zip(&ahead)
                 .map(|(i, o)| {
                     let here = (chunk + i).lt(self.count);
@@ -112,8 +134,10 @@ impl Chunks {
                     A::product(o.get(), factor).select(here, missing)
                 })
                 .collect();
-            for (ahead, next) in ahead.iter_mut().zip(self.run(k, outputs, run + 1)) {
-                ahead.set(next);
+            if most_parts(self.most) > parts {
+                for (ahead, next) in ahead.iter_mut().zip(self.run(k, outputs, run + 1)) {
+                    ahead.set(next);
+                }
             }
             let mut carried = row_tree(&terms, terms.len());
             let mut goes_on = None;

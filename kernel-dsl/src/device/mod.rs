@@ -34,6 +34,7 @@ pub use activation::{DeviceActivation, F32Vector, MadeAt, Planar, Q8KVector, Thr
 pub use argmax::{argmax_index, argmax_key, block_max};
 pub(crate) use attend::divisor;
 pub use attend::{ChunkAt, ChunkPlan, ChunkShared, PartialAt};
+pub(crate) use combine::most_parts;
 pub use combine::{Chunks, sum_parts};
 pub use dependent::{fresh, inputs_ready};
 pub use exp::DeviceExp;
@@ -47,7 +48,7 @@ pub use norm::{Eights, chain4, inverse_rms};
 pub use plain::{DevicePlain, GroupAt, PlainTile};
 pub use quantize::{Q8KAt, Q8KShare, quantize_lanes_q8k, quantize_q8k};
 pub use residual::residual;
-pub use route::Choice;
+pub use route::{Choice, ChoiceRoom, Chosen};
 pub use row::{BlockAt, DeviceFormat, Group, IntegerSums, LaneGroups, RowVector, row_sums};
 pub use sample::{Lists, Measure, block_sums, key_logit, sample_weight, sort_keys};
 pub use silu::{swiglu_approx, swiglu_exact};

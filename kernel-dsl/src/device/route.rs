@@ -1,6 +1,6 @@
 //! The contract's "Router" after its logits: softmax, top k, renormalized weights, by a block.
 
-use ptxgen_builder::build::{Body, Global, Shared, Val};
+use ptxgen_builder::build::{Body, Global, Pred, Shared, Val};
 
 use super::{DeviceExp, DeviceFloat, butterfly, row_tree};
 
@@ -9,9 +9,9 @@ use super::{DeviceExp, DeviceFloat, butterfly, row_tree};
 pub struct Choice {
     /// Experts to choose from.
     pub experts: u32,
-    /// Experts chosen.
+    /// Experts chosen, at most 16.
     pub used: u32,
-    /// Threads of the block: a power of two of whole warps.
+    /// Threads of the block: whole warps.
     pub threads: u32,
 }
 
@@ -19,15 +19,51 @@ pub struct Choice {
 const ROUND: u32 = 8;
 
 /// Shared memory of a choice.
-struct Room {
+#[derive(Clone, Copy)]
+pub struct ChoiceRoom {
     /// The probabilities; -1 beyond the last expert.
     p: Shared<f64>,
-    /// A value for each warp and slot.
-    warps: Shared<f64>,
+    /// Each warp's largest logit.
+    most: Shared<f64>,
+    /// The sum of each warp's powers, by slot.
+    sums: Shared<f64>,
     /// The first expert without a probability, or the number of experts.
     lacking: Shared<u32>,
-    /// The probabilities of the chosen, in rank order.
-    chosen: Shared<f64>,
+    /// The ids of the chosen, in rank order.
+    ids: Shared<u32>,
+    /// How many of the chosen have found their places, and which places are taken.
+    found: Shared<u32>,
+}
+
+/// Experts chosen by a block of threads, in its shared memory.
+#[derive(Clone, Copy)]
+pub struct Chosen {
+    used: u32,
+    room: ChoiceRoom,
+    /// Whether there was a choice: every expert has a probability. Where not, the ids are the first
+    /// experts', the weights NaN.
+    pub possible: Pred,
+    /// The first expert without a probability, where there is one.
+    pub lacking: Val<u32>,
+}
+
+impl Chosen {
+    /// The expert of a rank.
+    #[track_caller]
+    pub fn id(&self, k: &mut Body, rank: Val<u32>) -> Val<u32> {
+        self.room.ids.at(rank).load(k)
+    }
+
+    /// The weight of the expert of a rank: its probability over the sum of the chosen's.
+    #[track_caller]
+    pub fn weight(&self, k: &mut Body, rank: Val<u32>) -> Val<f32> {
+        let ids: Vec<Val<u32>> = (0..self.used).map(|r| self.room.ids.plus(i64::from(r)).load(k)).collect();
+        let chosen: Vec<Val<f64>> = ids.iter().map(|&id| self.room.p.at(id).load(k)).collect();
+        let sum = row_tree(&chosen, chosen.len().next_power_of_two());
+        let id = self.id(k, rank);
+        let own = self.room.p.at(id).load(k);
+        f64::narrow(own / sum).select(self.possible, f32::NAN)
+    }
 }
 
 impl Choice {
@@ -40,40 +76,53 @@ impl Choice {
         self.threads / 32
     }
 
-    /// Chooses the experts of one token: writes `used` ids and weights in rank order. Where an
-    /// expert has no probability there is no choice: the ids are the first experts', the weights
-    /// NaN, and one thread calls `lacking` with the first such expert. The whole block takes part;
-    /// other threads may have written the logits, before a barrier.
+    /// Threads that compare an expert with the others: so many that those share the work evenly.
+    fn parts(&self) -> u32 {
+        let room = self.threads * self.slots();
+        let enough =
+            |parts: u32| self.experts * parts <= self.threads && self.experts.next_multiple_of(ROUND * parts) <= room;
+        [32, 16, 8, 4, 2].into_iter().find(|&parts| enough(parts)).unwrap_or(1)
+    }
+
+    /// The shared arrays.
     #[track_caller]
-    pub fn choose(
-        &self,
-        k: &mut Body,
-        thread: Val<u32>,
-        logits: Global<f64>,
-        (ids, weights): (Global<u32>, Global<f32>),
-        lacking: impl FnOnce(&mut Body, Val<u32>),
-    ) {
-        let room = Room {
+    pub fn shared(&self, k: &mut Body) -> ChoiceRoom {
+        ChoiceRoom {
             p: k.shared(self.threads * self.slots()),
-            warps: k.shared(self.warps() * self.slots()),
+            most: k.shared(self.warps()),
+            sums: k.shared(self.warps() * self.slots()),
             lacking: k.shared(1),
-            chosen: k.shared(self.used),
-        };
-        // What the token before left there has been read.
+            ids: k.shared(self.used),
+            found: k.shared(1),
+        }
+    }
+
+    /// Chooses the experts of one token. The whole block takes part, and may read what was chosen
+    /// when this ends; other threads may have written the logits, before a barrier.
+    #[track_caller]
+    pub fn choose(&self, k: &mut Body, thread: Val<u32>, logits: Global<f64>, room: &ChoiceRoom) -> Chosen {
+        self.probabilities(k, thread, logits, room);
         k.barrier();
-        let p = self.probabilities(k, thread, logits, &room);
-        let first = room.lacking.load(k);
+        let lacking = room.lacking.load(k);
+        let possible = lacking.eq(self.experts);
         k.if_else(
-            first.eq(self.experts),
-            |k| self.rank(k, thread, &room, &p, (ids, weights)),
+            possible,
             |k| {
-                k.if_(thread.lt(self.used), |k| {
-                    ids.at(thread).store(k, thread);
-                    weights.at(thread).store(k, f32::NAN);
+                self.rank(k, thread, room, Ties::Ignored);
+                k.barrier();
+                // All places are taken, each by one expert, unless two have the same probability.
+                let found = room.found.load(k);
+                k.if_(found.ne(self.used << 16 | ((1 << self.used) - 1)), |k| {
+                    self.rank(k, thread, room, Ties::LowerFirst);
+                    k.barrier();
                 });
-                k.if_(thread.eq(0), |k| lacking(k, first));
+            },
+            |k| {
+                k.if_(thread.lt(self.used), |k| room.ids.at(thread).store(k, thread));
+                k.barrier();
             },
         );
+        Chosen { used: self.used, room: *room, possible, lacking }
     }
 
     /// The expert of each of the thread's slots.
@@ -82,9 +131,9 @@ impl Choice {
         (0..self.slots()).map(|slot| if slot == 0 { thread } else { thread + slot * self.threads }).collect()
     }
 
-    /// The probabilities of the thread's experts, which are in `room` too after the next barrier.
+    /// The probabilities, in `room` after the next barrier.
     #[track_caller]
-    fn probabilities(&self, k: &mut Body, thread: Val<u32>, logits: Global<f64>, room: &Room) -> Vec<Val<f64>> {
+    fn probabilities(&self, k: &mut Body, thread: Val<u32>, logits: Global<f64>, room: &ChoiceRoom) {
         let experts = self.experts_of(thread);
         let (lane, warp) = (thread & 31, thread >> 5);
         let whole = self.experts == self.threads * self.slots();
@@ -101,11 +150,18 @@ impl Choice {
             let other = k.shuffle_xor(most, distance);
             most = most.max(other);
         }
-        room.warps.at(warp).store_if(k, lane.eq(0), most);
-        room.lacking.store_if(k, thread.eq(0), self.experts);
+        room.most.at(warp).store_if(k, lane.eq(0), most);
+        room.ids.at(thread).store_if(k, thread.lt(self.used), 0);
+        k.if_(thread.eq(0), |k| {
+            room.lacking.store(k, self.experts);
+            room.found.store(k, 0);
+        });
         k.barrier();
-        let most =
-            (0..self.warps()).map(|w| room.warps.plus(i64::from(w)).load(k)).reduce(Val::<f64>::max).unwrap_or(most);
+        let mut all: Vec<Val<f64>> = (0..self.warps()).map(|w| room.most.plus(i64::from(w)).load(k)).collect();
+        while all.len() > 1 {
+            all = all.chunks(2).map(|pair| pair.iter().copied().reduce(Val::<f64>::max).unwrap_or(most)).collect();
+        }
+        let most = all[0];
         let mut powers = Vec::new();
         for (&e, &logit) in experts.iter().zip(&logits) {
             let distance = logit - most;
@@ -122,63 +178,72 @@ impl Choice {
             });
             powers.push(power);
         }
-        // All have read the maxima before the sums take their place.
-        k.barrier();
         for (slot, &power) in powers.iter().enumerate() {
             let sum = butterfly(k, power, [1, 2, 4, 8, 16]);
-            room.warps.at(warp).plus(i64::from(slot as u32 * self.warps())).store_if(k, lane.eq(0), sum);
+            room.sums.at(warp).plus(i64::from(slot as u32 * self.warps())).store_if(k, lane.eq(0), sum);
         }
         k.barrier();
         let sums: Vec<Val<f64>> =
-            (0..self.warps() * self.slots()).map(|i| room.warps.plus(i64::from(i)).load(k)).collect();
+            (0..self.warps() * self.slots()).map(|i| room.sums.plus(i64::from(i)).load(k)).collect();
         let total = row_tree(&sums, sums.len().next_power_of_two());
-        let p: Vec<Val<f64>> = powers.iter().map(|&power| power / total).collect();
-        for (&e, &p) in experts.iter().zip(&p) {
-            let shown = if whole { p } else { p.select(e.lt(self.experts), -1.0) };
-            room.p.at(e).store(k, shown);
+        for (&e, &power) in experts.iter().zip(&powers) {
+            let p = power / total;
+            room.p.at(e).store(k, if whole { p } else { p.select(e.lt(self.experts), -1.0) });
         }
-        p
     }
 
     /// Gives each of the chosen its place: an expert's rank is the number of those before it.
     #[track_caller]
-    fn rank(
-        &self,
-        k: &mut Body,
-        thread: Val<u32>,
-        room: &Room,
-        p: &[Val<f64>],
-        (ids, weights): (Global<u32>, Global<f32>),
-    ) {
-        let experts = self.experts_of(thread);
-        k.barrier();
+    fn rank(&self, k: &mut Body, thread: Val<u32>, room: &ChoiceRoom, ties: Ties) {
+        let parts = self.parts();
+        let (part, experts) = match parts {
+            1 => (Val::from(0u32), self.experts_of(thread)),
+            _ => (thread & (parts - 1), vec![thread >> parts.trailing_zeros()]),
+        };
+        let p: Vec<Val<f64>> = experts.iter().map(|&e| room.p.at(e).load(k)).collect();
         let mut ranks: Vec<_> = experts.iter().map(|_| k.var::<u32>(0u32)).collect();
-        k.for_(0, self.experts.next_multiple_of(ROUND), ROUND, |k, first, _| {
-            let others = room.p.at(first);
+        let stride = ROUND * parts;
+        // Neighbouring lanes compare with neighbouring pairs.
+        let mine = part * 2;
+        let p_mine = room.p.at(mine);
+        k.for_(0, self.experts.next_multiple_of(stride), stride, |k, first, _| {
+            let (others, number) = (p_mine.at(first), mine + first);
             for pair in 0..ROUND / 2 {
-                let both: [Val<f64>; 2] = others.plus(i64::from(2 * pair)).load_vec(k);
+                let ahead = 2 * pair * parts;
+                let both: [Val<f64>; 2] = others.plus(i64::from(ahead)).load_vec(k);
                 for (i, other) in both.into_iter().enumerate() {
-                    let number = first + (2 * pair + i as u32);
-                    for ((&e, &p), rank) in experts.iter().zip(p).zip(&mut ranks) {
-                        let before = other.gt(p) | (other.eq(p) & number.lt(e));
+                    for ((&e, &p), rank) in experts.iter().zip(&p).zip(&mut ranks) {
+                        let before = match ties {
+                            Ties::Ignored => other.gt(p),
+                            Ties::LowerFirst => other.gt(p) | (other.eq(p) & (number + (ahead + i as u32)).lt(e)),
+                        };
                         rank.add_int(before.to_u32());
                     }
                 }
             }
         });
-        for ((&e, &p), rank) in experts.iter().zip(p).zip(&ranks) {
-            let rank = rank.get();
-            k.if_(e.lt(self.experts) & rank.lt(self.used), |k| {
-                ids.at(rank).store(k, e);
-                room.chosen.at(rank).store(k, p);
+        for (&e, rank) in experts.iter().zip(&ranks) {
+            let mut rank = rank.get();
+            for distance in (0..parts.trailing_zeros()).map(|i| 1 << i) {
+                rank = rank + k.shuffle_xor(rank, distance);
+            }
+            k.if_(part.eq(0) & e.lt(self.experts) & rank.lt(self.used), |k| match ties {
+                Ties::Ignored => {
+                    // Two may come to one place.
+                    room.ids.at(rank).atomic_exchange(k, e);
+                    room.found.atomic_add(k, (Val::from(1u32).copied() << rank) + (1 << 16));
+                }
+                Ties::LowerFirst => room.ids.at(rank).store(k, e),
             });
         }
-        k.barrier();
-        k.if_(thread.lt(self.used), |k| {
-            let chosen: Vec<Val<f64>> = (0..self.used).map(|r| room.chosen.plus(i64::from(r)).load(k)).collect();
-            let sum = row_tree(&chosen, chosen.len().next_power_of_two());
-            let own = room.chosen.at(thread).load(k);
-            weights.at(thread).store(k, f64::narrow(own / sum));
-        });
     }
+}
+
+/// What is done about equal probabilities.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ties {
+    /// They get the same rank.
+    Ignored,
+    /// The lower number comes first.
+    LowerFirst,
 }

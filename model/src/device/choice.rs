@@ -92,7 +92,9 @@ pub(super) fn gate_up(gate: TensorType, up: TensorType) -> Option<Reader> {
 
 /// The kernels of the experts' down projections.
 pub(super) struct Down {
-    /// For one token, added to the residual stream.
+    /// For one token, added to the residual stream; from the router's logits.
+    pub(super) routed: &'static str,
+    /// The same, from the choice of experts.
     pub(super) one: &'static str,
     /// For a pass.
     pub(super) pass: &'static str,
@@ -100,8 +102,10 @@ pub(super) struct Down {
 
 pub(super) fn down(ty: TensorType) -> Option<Down> {
     match ty {
-        TensorType::Q4_K => Some(Down { one: "moe-down-add", pass: "experts-down" }),
-        TensorType::Q6_K => Some(Down { one: "moe-down-add-q6k", pass: "experts-down-q6k" }),
+        TensorType::Q4_K => Some(Down { routed: "routed-down-add", one: "moe-down-add", pass: "experts-down" }),
+        TensorType::Q6_K => {
+            Some(Down { routed: "routed-down-add-q6k", one: "moe-down-add-q6k", pass: "experts-down-q6k" })
+        }
         _ => None,
     }
 }

@@ -15,6 +15,9 @@ pub(super) const STATUS_STRIDE: u64 = 16;
 /// What kernels read of the pass.
 const STATE: (&str, Place) = ("state", place(Slot::State));
 
+/// The router's logits.
+const LOGITS: (&str, Place) = ("logits", place(Slot::RouterLogits));
+
 /// The choice of experts.
 const IDS: (&str, Place) = ("ids", place(Slot::Experts));
 const WEIGHTS: (&str, Place) = ("weights", place(Slot::ExpertWeights));
@@ -231,7 +234,7 @@ impl Plan<'_> {
             }
         }
         match kinds[1] {
-            Kind::Quantized => self.down(layer),
+            Kind::Quantized => self.down(layer, fused),
             Kind::Plain => {
                 self.plain_experts(T::FfnDownExps, Slot::Inner, Slot::Products)?;
                 self.sum_experts()
@@ -241,39 +244,36 @@ impl Plan<'_> {
 
     fn route(&mut self, layer: usize) -> Result<(), LoadError> {
         let dims = Dims { tokens: Some(self.tokens), rows: None, ..self.experts(0, self.model.config.hidden) };
-        let places = [&self.router(layer)[..], &[("x", Slot::Normed.into()), STATE]].concat();
-        self.push("router", dims, &places)
+        let w = self.tensor(T::FfnGateInp).1.into();
+        let places = [("w", w), ("x", Slot::Normed.into()), STATE, LOGITS, ("counter", Slot::RouterCounter.into())];
+        self.push("router", dims, &[&places[..], &self.chosen(layer)].concat())
     }
 
-    /// The router's matrix, and where its results go.
-    fn router(&self, layer: usize) -> [(&'static str, Place); 6] {
-        [
-            ("w", self.tensor(T::FfnGateInp).1.into()),
-            ("logits", Slot::RouterLogits.into()),
-            ("counter", Slot::RouterCounter.into()),
-            ("status", Slot::RouterStatus.at(layer as u64 * STATUS_STRIDE)),
-            IDS,
-            WEIGHTS,
-        ]
+    /// Where the choice of experts goes.
+    fn chosen(&self, layer: usize) -> [(&'static str, Place); 3] {
+        [("status", Slot::RouterStatus.at(layer as u64 * STATUS_STRIDE)), IDS, WEIGHTS]
     }
 
-    /// A token's norm, the choice of its experts, and their gate and up projections of the norm, in
-    /// two launches, each of which norms for itself; `false`, and nothing, if that does not fit.
+    /// A token's norm, the logits of its experts, the choice among them, and their gate and up
+    /// projections of the norm, in two launches, each of which norms for itself; `false`, and nothing,
+    /// if that does not fit.
     fn norm_experts(&mut self, layer: usize, name: &'static str) -> Result<bool, LoadError> {
         let c = &self.model.config;
-        let router = Dims { tokens: None, rows: None, ..self.experts(0, c.hidden) };
+        let router = Dims { tokens: None, rows: None, used: None, ..self.experts(0, c.hidden) };
         let gate_up = self.experts(c.expert_ff, c.hidden);
         let unnormed = self.unnormed(T::FfnNorm);
-        if !self.push_if_it_fits("norm-router", router, &[&self.router(layer)[..], &unnormed].concat())? {
+        let weights = [("w", self.tensor(T::FfnGateInp).1.into()), LOGITS];
+        if !self.push_if_it_fits("norm-router-logits", router, &[weights, unnormed].concat())? {
             return Ok(false);
         }
         let matrices = [
             ("gate", self.tensor(T::FfnGateExps).1.into()),
             ("up", self.tensor(T::FfnUpExps).1.into()),
             ("h", Slot::Inner.into()),
-            IDS,
+            LOGITS,
         ];
-        let fits = self.push_if_it_fits(name, gate_up, &[&matrices[..], &unnormed].concat())?;
+        let places = [&matrices[..], &self.chosen(layer), &unnormed].concat();
+        let fits = self.push_if_it_fits(name, gate_up, &places)?;
         if !fits {
             self.stages.pop();
         }
@@ -294,7 +294,9 @@ impl Plan<'_> {
         self.push(names.pass, dims, &[&places[..], &LISTS].concat())
     }
 
-    fn down(&mut self, layer: usize) -> Result<(), LoadError> {
+    /// The experts' down projections, onto the stream. What is `routed` chooses the experts itself, by
+    /// logits that are older than the launch before.
+    fn down(&mut self, layer: usize, routed: bool) -> Result<(), LoadError> {
         let c = &self.model.config;
         let (width, dims, used) = (c.expert_ff, self.experts(c.hidden, c.expert_ff), size(c.experts_used));
         let (ty, downs) = self.tensor(T::FfnDownExps);
@@ -313,7 +315,11 @@ impl Plan<'_> {
             self.push(names.pass, dims, &[&places[..], &LISTS, &[("y", Slot::Products.into())]].concat())?;
             return self.sum_experts();
         }
-        self.push(names.one, dims, &[&places[..], &[IDS, WEIGHTS, ("y", Slot::Stream.into())]].concat())
+        let y = ("y", Slot::Stream.into());
+        match routed {
+            true => self.push(names.routed, dims, &[&places[..], &[LOGITS, y]].concat()),
+            false => self.push(names.one, dims, &[&places[..], &[IDS, WEIGHTS, y]].concat()),
+        }
     }
 
     /// The products of the experts, weighted, onto the stream.

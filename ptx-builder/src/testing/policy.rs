@@ -108,6 +108,19 @@ impl Proof {
         self.role(parameter, Role::Activations)
     }
 
+    /// A parameter that points to logits: f64 values that something is chosen
+    /// by. What is computed of them alone is in f64 whatever the accumulator.
+    pub fn logits(self, parameter: &str) -> Self {
+        self.role(parameter, Role::Logits)
+    }
+
+    /// The type of what weights take part in, where it is not the
+    /// accumulator's; name the [`weights`](Self::weights).
+    pub fn of_weights(mut self, acc: Accumulator) -> Self {
+        self.wanted.of_weights = Some(acc);
+        self
+    }
+
     /// A parameter that points to results. Where none is named, every store to
     /// global memory is a result.
     pub fn output(self, parameter: &str) -> Self {

@@ -4,7 +4,7 @@ use half::f16;
 use ptxgen_builder::build::Scalar;
 
 use super::super::request::Resolved;
-use super::super::schedule::CatalogueError;
+use super::super::schedule::{CatalogueError, Schedule};
 use super::super::{
     AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k, decode_attention,
 };
@@ -72,7 +72,8 @@ const ATTENTION: Entry = Entry {
     build: chunks::<f32>,
 };
 
-const DECODE: Entry = Entry { stages: 1, build: decode::<f32>, ..ATTENTION };
+const DECODE: Entry =
+    Entry { stages: 1, usual: |s, _| Schedule::decode_attention(s.positions), build: decode::<f32>, ..ATTENTION };
 
 const COMBINE: Entry = Entry { stages: 1, build: combine, ..ATTENTION };
 
@@ -115,7 +116,7 @@ impl Resolved {
     fn attention_schedule(&self) -> AttentionSchedule {
         let s = self.how.schedule;
         let splits = s.blocks.unwrap_or(AttentionSchedule::default().splits);
-        AttentionSchedule { heads: s.rows, warps: s.warps, splits, tokens: 4 }
+        AttentionSchedule { heads: s.rows, warps: s.warps, splits, tokens: 4, staged: false }
     }
 
     /// The parameters of `qk-norm-rope` up to the state.
@@ -157,7 +158,10 @@ fn chunks<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
 }
 
 fn decode<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
-    let (shape, schedule) = (r.heads(), r.attention_schedule());
+    let shape = r.heads();
+    // Where several blocks are to be on a multiprocessor.
+    let staged = r.how.target.sm() >= 80 && shape.positions > 2048;
+    let schedule = AttentionSchedule { staged, ..r.attention_schedule() };
     with_acc!(r.policy, |C| {
         let kernel = decode_attention::<E, C>(entry.name, shape, schedule, (r.eps, r.how.waits()))?;
         let cache = r.cache::<E>(Access::InOut);

@@ -23,8 +23,10 @@ pub enum Role {
     F32,
     /// f16: a KV cache.
     F16,
-    /// f64: router logits, partial sums under acc = f64.
+    /// f64: partial sums under acc = f64.
     F64,
+    /// f64: a router's logits.
+    Logits,
     /// u32: ids, positions, counts.
     Words(Words),
 }

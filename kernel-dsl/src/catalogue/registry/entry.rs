@@ -60,8 +60,8 @@ pub struct Entry {
     pub accs: &'static [Acc],
     /// Math.
     pub maths: &'static [Math],
-    /// The type of its sums that are not the choice of accumulator; `None`
-    /// where there are none.
+    /// The type of its sums where there is no choice of accumulator; where there is one, that of its
+    /// products with weights if it is not the accumulator. `None` where there are none.
     pub sums: Option<Acc>,
     /// The sizes that it has, with those of Qwen3-30B-A3B.
     pub dims: Dims,
@@ -106,7 +106,7 @@ impl Entry {
     /// kernel before this one is still at work. What follows these in a forward reads early, beyond
     /// weights, only what was complete when the kernel before the eager one had passed its wait.
     pub fn is_eager(&self) -> bool {
-        matches!(self.name, "quantize-q8k" | "attention-combine" | "attention-combine-q8k" | "norm-router")
+        matches!(self.name, "quantize-q8k" | "attention-combine" | "attention-combine-q8k")
     }
 
     /// The policy of this kernel in a forward under `policy`: without the

@@ -4,7 +4,7 @@ use super::super::request::Resolved;
 use super::super::schedule::{CatalogueError, Schedule};
 use super::super::{
     Add, Epilogue, Experts, QkvShape, Store, experts_down, experts_gate_up, gate_up_swiglu, gemv, gemv_batch, moe_down,
-    norm_gate_up_swiglu, norm_qkv, qkv, qkv_batch,
+    norm_gate_up_swiglu, norm_qkv, qkv, qkv_batch, routed_down,
 };
 use super::{ACCS, ACTS, Access, Built, Dims, Entry, Family, MATHS, ParamSpec, Role, Words, with_policy};
 use crate::device::{DeviceActivation, DeviceFormat};
@@ -69,7 +69,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "norm-gate-up-swiglu",
-        summary: "RMSNorm, then both Q4_K projections and SwiGLU of all experts of a token",
+        summary: "RMSNorm and the choice of experts, then both Q4_K projections and SwiGLU of all of them",
         build: norm_gate_up::<Q4>,
         ..NORM_GATE_UP
     },
@@ -102,6 +102,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         summary: "the same of Q6_K, added to the residual stream",
         build: down::<Q6, Add>,
         ..DOWN_ADD
+    },
+    Entry {
+        name: "routed-down-add",
+        summary: "the choice of a token's experts, then their Q4_K down projections, added to the residual stream",
+        build: routed::<Q4, Add>,
+        ..ROUTED_DOWN_ADD
+    },
+    Entry {
+        name: "routed-down-add-q6k",
+        summary: "the same of Q6_K matrices",
+        build: routed::<Q6, Add>,
+        ..ROUTED_DOWN_ADD
     },
     Entry {
         name: "experts-gate-up",
@@ -184,6 +196,8 @@ const DOWN: Entry = Entry {
 };
 
 const DOWN_ADD: Entry = Entry { stages: 3, ..DOWN };
+
+const ROUTED_DOWN_ADD: Entry = Entry { family: Family::Router, ..DOWN_ADD };
 
 const GROUPED_GATE_UP: Entry = Entry {
     dims: Dims { tokens: Some(32), ..GATE_UP.dims },
@@ -358,8 +372,8 @@ fn norm_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<
         let kernel = norm_gate_up_swiglu::<F, X, C>(entry.name, r.shape(), experts, (math, eps), r.how)?;
         let mut params = vec![r.matrices::<F>("gate", count), r.matrices::<F>("up", count)];
         params.extend(r.unnormed());
-        params.push(ParamSpec::words("ids", Words::Distinct { below: count }, used));
-        params.push(r.results::<Store>("h", used));
+        params.extend([r.logits(), r.results::<Store>("h", used)]);
+        params.extend(r.chosen());
         Ok(Built::new(entry, r, kernel, 2 * r.elements() * u64::from(used), params))
     }
     with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
@@ -377,6 +391,24 @@ fn down<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> Re
             ParamSpec::vectors("x", X::ACT, r.sizes.cols, used),
             ParamSpec::words("ids", Words::Distinct { below: count }, used),
             ParamSpec::read("weights", Role::F32, u64::from(used) * 4),
+            r.results::<E>("y", 1),
+        ];
+        Ok(Built::new(entry, r, kernel, r.elements() * u64::from(used), params))
+    }
+    with_policy!(r.policy, |X, C| typed::<F, X, C, E>(entry, r))
+}
+
+fn routed<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
+        entry: &'static Entry,
+        r: &Resolved,
+    ) -> Result<Built, CatalogueError> {
+        let experts @ Experts { count, used } = r.experts();
+        let kernel = routed_down::<F, X, C, E>(entry.name, r.shape(), experts, r.how)?;
+        let params = vec![
+            r.matrices::<F>("down", count),
+            ParamSpec::vectors("x", X::ACT, r.sizes.cols, used),
+            r.logits(),
             r.results::<E>("y", 1),
         ];
         Ok(Built::new(entry, r, kernel, r.elements() * u64::from(used), params))

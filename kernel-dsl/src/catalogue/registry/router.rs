@@ -4,7 +4,7 @@ use half::{bf16, f16};
 
 use super::super::request::Resolved;
 use super::super::schedule::CatalogueError;
-use super::super::{Experts, experts_sum, moe_group, norm_router, router, router_tiles};
+use super::super::{Experts, experts_sum, moe_group, norm_router_logits, router, router_tiles};
 use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
 use crate::device::{DevicePlain, pass};
 use crate::format::{Q8_0, TensorType};
@@ -16,12 +16,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry { name: "router-bf16", summary: "the same with a BF16 matrix", build: choose::<bf16>, ..ROUTER },
     Entry { name: "router-q8_0", summary: "the same with a Q8_0 matrix", build: choose::<Q8_0<'static>>, ..ROUTER },
     Entry {
-        name: "norm-router",
-        summary: "RMSNorm, then the router with an F32 matrix",
+        name: "norm-router-logits",
+        summary: "RMSNorm, then the logits of the experts in f64, with an F32 matrix",
         accs: ACCS,
-        // The norm's rounding, and behind the logits that of the weights.
-        dims: Dims { tokens: None, ..ROUTER.dims },
-        build: norm_choose,
+        // The norm's rounding.
+        dims: Dims { tokens: None, used: None, ..ROUTER.dims },
+        reading: Dims { used: None, ..ROUTER.reading },
+        build: norm_logits,
         ..ROUTER
     },
     Entry {
@@ -94,16 +95,18 @@ fn choose<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, 
         ParamSpec::vectors("x", Act::F32, cols, tokens),
         r.full_pass(),
     ];
+    params.push(ParamSpec { access: Access::Out, ..r.logits() });
+    params.push(ParamSpec::kept("counter", 0, u64::from(router_tiles(tokens)) * 4));
     params.extend(r.chosen());
     Ok(Built::new(entry, r, kernel, r.router_weights(), params))
 }
 
-fn norm_choose(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
-    let (cols, experts, how) = (r.sizes.cols, r.experts(), (r.eps, r.how.waits()));
-    let kernel = with_acc!(r.policy, |C| norm_router::<f32, C>(entry.name, cols, experts, how))?;
+fn norm_logits(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let (cols, experts, how) = (r.sizes.cols, r.sizes.experts, (r.eps, r.how.waits()));
+    let kernel = with_acc!(r.policy, |C| norm_router_logits::<f32, C>(entry.name, cols, experts, how))?;
     let mut params = vec![ParamSpec::read("w", Role::Weights(TensorType::F32), r.router_weights() * 4)];
     params.extend(r.unnormed());
-    params.extend(r.chosen());
+    params.push(ParamSpec { access: Access::Out, ..r.logits() });
     Ok(Built::new(entry, r, kernel, r.router_weights(), params))
 }
 
@@ -113,13 +116,17 @@ impl Resolved {
         u64::from(self.sizes.experts) * u64::from(self.sizes.cols)
     }
 
-    /// What a router leaves behind.
-    fn chosen(&self) -> [ParamSpec; 5] {
+    /// The router's logits.
+    pub(super) fn logits(&self) -> ParamSpec {
+        let tokens = u64::from(self.sizes.tokens.max(1));
+        ParamSpec::read("logits", Role::Logits, tokens * u64::from(self.sizes.experts) * 8)
+    }
+
+    /// The choice of experts that a kernel leaves behind.
+    pub(super) fn chosen(&self) -> [ParamSpec; 3] {
         let (tokens, Experts { count, used }) = (self.sizes.tokens.max(1), self.experts());
         let chosen = u64::from(tokens) * u64::from(used) * 4;
         [
-            ParamSpec::written("logits", Role::F64, u64::from(tokens) * u64::from(count) * 8),
-            ParamSpec::kept("counter", 0, u64::from(router_tiles(tokens)) * 4),
             ParamSpec::kept("status", u32::MAX, 8),
             ParamSpec::written("ids", Role::Words(Words::Distinct { below: count }), chosen),
             ParamSpec::written("weights", Role::F32, chosen),
