@@ -371,6 +371,16 @@ fn files_that_are_no_traces_are_refused() {
     let mut bytes = file(negative, 8);
     bytes.iter_mut().rev().take(4).for_each(|b| *b = 0xff);
     assert!(refused(&bytes).contains("tokens has -1"));
+    let far = r#"{"logits":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},
+        "positions":{"dtype":"U32","shape":[1],"data_offsets":[4,8]}}"#;
+    let mut bytes = file(far, 8);
+    bytes.iter_mut().rev().take(4).for_each(|b| *b = 0xff);
+    assert!(refused(&bytes).contains("has position 4294967295; positions are below 16777216"));
+    // A layer that no model has is no stage's: all layers up to the last are gone through.
+    for layer in ["65536", "18446744073709551615", "18446744073709551616"] {
+        let name = format!(r#"{{"layers.{layer}.q":{{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]}}}}"#);
+        assert!(refused(&file(&name, 4)).contains("has no tensor with a stage's name"), "{layer}");
+    }
     let ty = r#"{"logits":{"dtype":"I8","shape":[1,4],"data_offsets":[0,4]}}"#;
     std::fs::write(&path, file(ty, 4)).unwrap();
     let error = TraceFile::open(&path).unwrap().data().unwrap_err().to_string();

@@ -2,22 +2,13 @@
 
 use super::{Usage, text};
 use anyhow::Context;
-use ptxgen_model::Qwen3MoeConfig;
+use ptxgen_model::{Qwen3MoeConfig, tokenizer::token_ids};
 use std::{fs, path::Path};
 
 /// Reads little-endian i32 token ids.
 pub fn read(path: &Path) -> anyhow::Result<Vec<u32>> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let (words, rest) = bytes.as_chunks();
-    if !rest.is_empty() {
-        let size = bytes.len();
-        anyhow::bail!("{}: {size} bytes are no whole number of little-endian i32 token ids", path.display());
-    }
-    let ids = words.iter().enumerate().map(|(i, b)| {
-        let id = i32::from_le_bytes(*b);
-        u32::try_from(id).with_context(|| format!("{}: token {i} is {id}; ids start at 0", path.display()))
-    });
-    ids.collect()
+    token_ids(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
 }
 
 /// Checks that a whole text fits one window of the model.

@@ -4,12 +4,14 @@ mod build;
 mod bytes;
 mod chat;
 mod error;
+mod ids;
 mod stream;
 mod vocabulary;
 
 pub use bytes::byte_to_char;
 pub use chat::{ChatTemplate, Message};
 pub use error::{TokenizerError, TokenizerErrorKind};
+pub use ids::{TokenIdsError, token_ids};
 pub use stream::DecodeStream;
 pub use vocabulary::Vocabulary;
 

@@ -48,16 +48,18 @@ pub(super) fn stage_of(name: &str) -> Option<(Stage, Option<usize>)> {
     ((stage.scope() == Scope::Layer) == layer.is_some()).then_some((stage, layer))
 }
 
-/// A layer's number, and the rest of the name.
+/// A layer's number, and the rest of the name. More than 65,536 layers are none: a reader goes through
+/// all up to the last.
 fn layer_of(name: &str) -> (Option<usize>, &str) {
+    let number = |layer: &str| layer.parse::<u16>().ok().map(usize::from);
     if let Some((stage, layer)) = name.rsplit_once('-')
-        && let Ok(layer) = layer.parse()
+        && let Some(layer) = number(layer)
     {
         return (Some(layer), stage);
     }
     for prefix in ["layers.", "layer.", "blk.", "l"] {
         if let Some((layer, stage)) = name.strip_prefix(prefix).and_then(|rest| rest.split_once('.'))
-            && let Ok(layer) = layer.parse()
+            && let Some(layer) = number(layer)
         {
             return (Some(layer), stage);
         }

@@ -1,6 +1,6 @@
 //! Traces from files: ours, and others' that have the values of a stage under a name that is known.
 
-use super::{Fault, Stage, Tensor, TraceData, TraceError, TraceMeta, Values, names::stage_of};
+use super::{Fault, Positions, Stage, Tensor, TraceData, TraceError, TraceMeta, Values, names::stage_of};
 use half::{bf16, f16};
 use indexmap::IndexMap;
 use memmap2::Mmap;
@@ -169,6 +169,9 @@ impl TraceFile {
         };
         let ascending = self.positions.windows(2).all(|w| w[0] < w[1]);
         let last = self.positions.last().copied().unwrap_or(0);
+        if last >= Positions::MOST {
+            return Err(self.wrong(format!("has position {last}; positions are below {}", Positions::MOST)));
+        }
         if !ascending || tokens.is_some_and(|t| last >= t.len()) {
             let tokens = tokens.map_or(0, <[u32]>::len);
             return Err(self.wrong(format!("positions up to {last}, which must ascend and have {tokens} tokens")));

@@ -56,6 +56,11 @@ pub enum Positions {
     List(Vec<usize>),
 }
 
+impl Positions {
+    /// Positions are below this: no context is as long, and a list of this length does no harm.
+    pub const MOST: usize = 1 << 24;
+}
+
 /// Which layers are kept: `start..end`, or all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layers(pub Option<Range<usize>>);
@@ -160,21 +165,21 @@ impl FromStr for Layers {
 impl FromStr for Positions {
     type Err = SelectError;
     fn from_str(s: &str) -> Result<Self, SelectError> {
-        // No context is as long, and a list of this length does no harm.
-        const MOST: usize = 1 << 24;
         let wrong = || SelectError::Positions(s.to_owned());
         match s {
             "all" => return Ok(Self::All),
             "last" => return Ok(Self::Last),
             _ => {}
         }
-        let mut list = Vec::new();
-        for part in s.split(',') {
-            let part = range(part, None).filter(|r| !r.is_empty() && r.end <= MOST).ok_or_else(wrong)?;
-            list.extend(part);
+        let part = |s| range(s, None).filter(|r| !r.is_empty() && r.end <= Self::MOST).ok_or_else(wrong);
+        let mut parts = s.split(',').map(part).collect::<Result<Vec<_>, _>>()?;
+        parts.sort_unstable_by_key(|r| r.start);
+        let mut list: Vec<usize> = Vec::new();
+        for part in parts {
+            // What overlaps is there already.
+            let next = list.last().map_or(0, |last| last + 1);
+            list.extend(part.start.max(next)..part.end);
         }
-        list.sort_unstable();
-        list.dedup();
         Ok(Self::List(list))
     }
 }
@@ -221,6 +226,11 @@ mod tests {
         assert_eq!(beyond, "layers 4..9 are asked for, but the model has 6, counted from 0");
         assert_eq!("3".parse(), Ok(Layers(Some(3..4))));
         assert_eq!("..2".parse(), Ok(Layers(Some(0..2))));
+        assert_eq!("7,3..6,4..5,3,0..2".parse(), Ok(Positions::List(vec![0, 1, 3, 4, 5, 7])));
+        // As long as a list can be, named often: once in memory.
+        let often = ["0..16777216"; 1000].join(",");
+        let Ok(Positions::List(list)) = often.parse() else { panic!("it is a list") };
+        assert_eq!(list.len(), Positions::MOST);
     }
 
     #[test]
