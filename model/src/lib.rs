@@ -18,6 +18,7 @@ mod suggest;
 pub mod synth;
 pub mod tokenizer;
 pub mod trace;
+mod whole_file;
 
 pub use bundled::{BUNDLED_NAME, bundled, bundled_bytes};
 pub use config::{ConfigError, Qwen3MoeConfig, TensorRole};
@@ -26,3 +27,4 @@ pub use likelihood::negative_log_likelihood;
 pub use loaded::{DeviceName, LoadError, LoadedModel, ParseRunError, RunSpec, SideSpec};
 pub use sample::{Sampler, Sampling};
 pub use suggest::nearest;
+pub use whole_file::{WholeFile, abandon_unfinished_files};

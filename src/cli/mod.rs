@@ -12,6 +12,7 @@ mod diff;
 mod doctor;
 mod dump;
 mod inspect;
+mod interrupt;
 mod kernels;
 mod list;
 mod logits;

@@ -1,15 +1,15 @@
 //! Files, standard output and notes: what a command leaves behind.
 
-use super::Usage;
+use super::{Usage, interrupt};
 use anstream::{stderr, stdout};
 use anyhow::Error;
+use ptxgen_model::{WholeFile, trace::TraceError};
 use std::{
     fmt::Display,
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
     path::Path,
 };
-use tempfile::NamedTempFile;
 
 /// Writes a file whole or not at all: `fill` writes into a temporary file beside it, which then
 /// takes its place. A device or a pipe takes the bytes as they come.
@@ -20,9 +20,7 @@ pub fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Resu
     let named = |e: Error| if is_io(&e) { e.context(format!("cannot write {}", path.display())) } else { e };
     match fs::metadata(path) {
         Ok(there) if !there.is_file() => write_in_place(path, fill),
-        // Behind a symbolic link it is the file that is replaced, not the link.
-        Ok(_) => fs::canonicalize(path).map_err(Error::from).and_then(|path| replace(&path, fill)),
-        Err(_) => replace(path, fill),
+        _ => replace(path, fill),
     }
     .map_err(named)
 }
@@ -46,43 +44,32 @@ fn write_in_place(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Resu
 /// # Errors
 /// If there is something at the path that is no file, or what `fill` says.
 pub fn write_parts(path: &Path, fill: impl FnOnce(&mut File) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let path = match fs::metadata(path) {
-        Ok(there) if !there.is_file() => {
-            let path = path.display();
-            return Err(
-                Usage(format!("{path} is no regular file, which is needed here: it is not written in order")).into()
-            );
-        }
-        Ok(_) => fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
-        Err(_) => path.to_owned(),
-    };
-    let written = temporary(&path).and_then(|mut out| {
-        fill(out.as_file_mut())?;
-        out.persist(&path).map_err(|e| e.error)?;
-        Ok(())
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        let path = path.display();
+        return Err(
+            Usage(format!("{path} is no regular file, which is needed here: it is not written in order")).into()
+        );
+    }
+    let written = create(path).and_then(|mut out| {
+        fill(out.file())?;
+        Ok(out.finish()?)
     });
-    written.map_err(|e| if is_io(&e) { e.context(format!("cannot write {}", path.display())) } else { e })
+    written.map_err(|e| {
+        let failed = is_io(&e) || matches!(e.downcast_ref(), Some(TraceError::Write(_)));
+        if failed { e.context(format!("cannot write {}", path.display())) } else { e }
+    })
 }
 
 fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(temporary(path)?);
+    let mut out = BufWriter::new(create(path)?);
     fill(&mut out)?;
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    Ok(out.into_inner().map_err(io::IntoInnerError::into_error)?.finish()?)
 }
 
-/// A file beside `path`, to take its place.
-fn temporary(path: &Path) -> anyhow::Result<NamedTempFile> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".ptxgen-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As for any new file; the process's mask still applies.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    Ok(builder.tempfile_in(folder)?)
+/// Starts a file, which goes when a signal ends the process.
+fn create(path: &Path) -> anyhow::Result<WholeFile> {
+    interrupt::watch();
+    Ok(WholeFile::create(path)?)
 }
 
 /// Whether an error is the system's answer without a context, which in a command is a failed write

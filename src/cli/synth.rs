@@ -1,6 +1,6 @@
 //! `ptxgen synth`: a model of random weights.
 
-use super::{Outcome, Status, Usage, output, text};
+use super::{Outcome, Status, Usage, interrupt, output, text};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{
@@ -142,6 +142,7 @@ pub fn run(args: &Args) -> Outcome {
     let style = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left")?;
     let bar = ProgressBar::new(total).with_style(style);
     let start = Instant::now();
+    interrupt::watch();
     let done = synth.write(&args.model, |written| bar.set_position(written));
     bar.finish_and_clear();
     done?;

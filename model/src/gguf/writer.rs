@@ -5,12 +5,12 @@ use super::{
     types::TensorType,
     value::{Array, Value},
 };
+use crate::WholeFile;
 use std::{
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    io::{self, BufWriter, IntoInnerError, Write},
+    path::Path,
     sync::Arc,
 };
-use tempfile::NamedTempFile;
 
 const ALIGNMENT: u64 = 32;
 
@@ -107,34 +107,21 @@ impl GgufWriter {
         body.end(&file)
     }
 
-    /// Starts a file at `path`. The bytes go to a temporary file in the same directory, which
-    /// [`GgufFile::finish`] renames; until then `path` keeps what it had, and if the
-    /// [`GgufFile`] is dropped the temporary file is deleted.
+    /// Starts a file at `path`, a [`WholeFile`]: until [`GgufFile::finish`], `path` keeps what it had.
     ///
     /// # Errors
     /// If the temporary file cannot be made or written.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<GgufFile, GgufError> {
-        let path = path.as_ref().to_path_buf();
+        let path = path.as_ref();
         let file: Arc<str> = path.to_string_lossy().into();
-        let dir = match path.parent() {
-            Some(d) if !d.as_os_str().is_empty() => d,
-            _ => Path::new("."),
-        };
         let make = || {
-            let mut builder = tempfile::Builder::new();
-            builder.prefix(".").suffix(".gguf.part");
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::PermissionsExt;
-                builder.permissions(std::fs::Permissions::from_mode(0o666));
-            }
-            let out = BufWriter::with_capacity(1 << 20, builder.tempfile_in(dir)?);
+            let out = BufWriter::with_capacity(1 << 20, WholeFile::create(path)?);
             let mut body = Body::new(out, self);
             body.start(&self.header())?;
             Ok(body)
         };
         match make() {
-            Ok(body) => Ok(GgufFile { file, path, body }),
+            Ok(body) => Ok(GgufFile { file, body }),
             Err(source) => Err(io_error(&file, source)),
         }
     }
@@ -247,8 +234,7 @@ impl<W: Write> Body<W> {
 /// A GGUF file being written.
 pub struct GgufFile {
     file: Arc<str>,
-    path: PathBuf,
-    body: Body<BufWriter<NamedTempFile>>,
+    body: Body<BufWriter<WholeFile>>,
 }
 
 impl GgufFile {
@@ -268,10 +254,7 @@ impl GgufFile {
     /// what it had.
     pub fn finish(self) -> Result<(), GgufError> {
         let out = self.body.end(&self.file)?;
-        let temp = out.into_inner().map_err(|e| io_error(&self.file, e.into_error()))?;
-        match temp.persist(&self.path) {
-            Ok(_) => Ok(()),
-            Err(e) => Err(io_error(&self.file, e.error)),
-        }
+        let done = out.into_inner().map_err(IntoInnerError::into_error).and_then(WholeFile::finish);
+        done.map_err(|source| io_error(&self.file, source))
     }
 }

@@ -1,0 +1,49 @@
+//! Signals that end a command: no file in the making stays behind.
+
+/// From now on a signal that ends the process removes the files in the making first, and a file that
+/// would grow past the limit of its size is an error of writing.
+///
+/// Signals that the process was started to ignore, as under `nohup`, stay ignored. Does nothing on
+/// systems other than Unix.
+pub fn watch() {
+    #[cfg(unix)]
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        // Without the watch a signal ends the process all the same.
+        ONCE.call_once(|| drop(unix::watch()));
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use ptxgen_model::abandon_unfinished_files;
+    use signal_hook::{
+        consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
+        iterator::Signals,
+        low_level::emulate_default_handler,
+    };
+    use std::{io, mem::MaybeUninit, ptr, sync::Arc, thread};
+
+    pub fn watch() -> io::Result<()> {
+        // A handler that only sets a flag, so that the write goes on to say what is wrong.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(|s| !is_ignored(*s)))?;
+        let wait = move || {
+            for signal in signals.forever() {
+                // The process ends by the signal itself, so that whoever started it knows: a shell ends
+                // its loop too.
+                abandon_unfinished_files(|| drop(emulate_default_handler(signal)));
+            }
+        };
+        thread::Builder::new().name("signals".into()).spawn(wait)?;
+        Ok(())
+    }
+
+    fn is_ignored(signal: i32) -> bool {
+        let mut action = MaybeUninit::<libc::sigaction>::uninit();
+        // SAFETY: a null action changes nothing, and the present one is written where it has room.
+        let asked = unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) };
+        // SAFETY: where the call succeeded it has written the action.
+        asked == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
+    }
+}
