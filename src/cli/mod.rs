@@ -7,6 +7,7 @@ mod bench;
 mod bisect;
 mod check;
 mod compare;
+mod completions;
 mod device;
 mod diff;
 mod doctor;
@@ -16,6 +17,7 @@ mod interrupt;
 mod kernels;
 mod list;
 mod logits;
+mod man;
 mod output;
 mod perplexity;
 mod run;
@@ -28,7 +30,7 @@ mod trace;
 
 use anstream::stderr;
 use anyhow::Error;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use ptxgen_model::gguf::Gguf;
 use std::{
     fmt,
@@ -62,6 +64,8 @@ enum Command {
     Run(run::Args),
     Synth(synth::Args),
     Trace(trace::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// What a command ends with: success, a fault that it has reported itself, or an error.
@@ -95,6 +99,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Synth(args) => synth::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
     };
     match outcome {
         Ok(Status::Well) => ExitCode::SUCCESS,
