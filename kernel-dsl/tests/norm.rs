@@ -221,7 +221,7 @@ fn embedding_rows_are_the_dequantized_rows() {
     check_embedding::<bf16>(x.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect(), shape, &ids);
     let block = |_| {
         let d = f16::from_f32(rng.float()).to_le_bytes();
-        d.into_iter().chain((0..32).map(|_| rng.next() as u8)).collect::<Vec<_>>()
+        d.into_iter().chain((0..32).map(|_| rng.bits() as u8)).collect::<Vec<_>>()
     };
     check_embedding::<Q8_0<'static>>((0..n / 32).flat_map(block).collect(), shape, &ids);
     check_embedding::<f32>(to_bytes(&x[..24]), Shape { rows: 3, cols: 8 }, &[2]);

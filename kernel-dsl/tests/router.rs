@@ -40,7 +40,7 @@ fn plain(rng: &mut Rng, ty: TensorType, n: usize) -> Vec<u8> {
         TensorType::BF16 => rng.vector(n).iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect(),
         _ => {
             let mut all = vec![0; ty.bytes_of(n).unwrap()];
-            all.iter_mut().for_each(|b| *b = rng.next() as u8);
+            all.iter_mut().for_each(|b| *b = rng.bits() as u8);
             for block in all.chunks_exact_mut(Q8_0::BYTES) {
                 block[..2].copy_from_slice(&f16::from_f32(rng.float() * 0.01).to_le_bytes());
             }

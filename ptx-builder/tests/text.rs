@@ -265,3 +265,18 @@ fn headers_are_checked() {
         assert_eq!(all, [error], "{text}");
     }
 }
+
+#[test]
+fn each_instruction_is_on_its_line() {
+    let v = verify(module(SAXPY)).expect("verifies");
+    let kernel = &v.module().kernels[0];
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    for options in [PrintOptions::default(), PrintOptions { lineinfo: true, comments: true }] {
+        let (text, lines) = (print(&v, &options), print::lines(&v, &options));
+        assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [kernel.insts().count()]);
+        for ((_, _, inst), line) in kernel.insts().zip(&lines[0]) {
+            let line = text.lines().nth(*line as usize - 1).expect("a line");
+            assert!(words(line).starts_with(&words(&print::inst(v.module(), kernel, inst))), "{line}");
+        }
+    }
+}

@@ -5,37 +5,9 @@ use half::f16;
 use ptxgen_builder::build::Args;
 use ptxgen_builder::interp::{Arg, Buffer, Launch, Memory, Options, Report};
 use ptxgen_builder::target::Target;
+pub use ptxgen_builder::testing::Random as Rng;
 use ptxgen_dsl::catalogue::{AnyLaunchable, Launchable};
 use ptxgen_dsl::format::{Q4K, Q6K};
-
-/// A small random generator, so that inputs are the same everywhere.
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Rng {
-        Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 11) % n
-    }
-
-    /// In -1..1.
-    pub fn float(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-
-    pub fn vector(&mut self, n: usize) -> Vec<f32> {
-        (0..n).map(|_| self.float()).collect()
-    }
-}
 
 /// What kind of blocks a matrix has.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -63,7 +35,7 @@ fn bytes(rng: &mut Rng, kind: Kind, out: &mut [u8]) {
         _ => None,
     };
     for b in out {
-        *b = fill.unwrap_or_else(|| rng.next() as u8);
+        *b = fill.unwrap_or_else(|| rng.bits() as u8);
     }
 }
 

@@ -150,7 +150,7 @@ impl Harness {
     /// A buffer of `len` elements that the kernel writes. They start
     /// unwritten, and reading one before it is written is a finding.
     pub fn output<T: Element>(self, name: &str, len: usize) -> Self {
-        self.with(Given::buffer::<T>(name, Value::Out((len * element::size::<T>()) as u64)))
+        self.with(Given::buffer::<T>(name, Value::Out((len as u64).saturating_mul(u64::from(T::TY.bytes())))))
     }
 
     /// A buffer that the kernel reads and writes, or writes a part of.

@@ -8,6 +8,7 @@ mod integer;
 mod movement;
 
 use ptxgen_builder::table::{Access, Form, Meaning, Shape, WARP, table};
+use ptxgen_builder::testing;
 
 /// The form with this spelling and this many sources, vectors laid flat.
 fn form(name: &str, sources: usize) -> &'static Form {
@@ -42,19 +43,16 @@ fn f64s(name: &str, sources: &[f64]) -> f64 {
     f64::from_bits(one(name, &sources.iter().map(|x| x.to_bits()).collect::<Vec<_>>()))
 }
 
-/// Random numbers (xorshift), the same on every run.
-struct Random(u64);
+/// Random numbers, the same on every run.
+struct Random(testing::Random);
 
 impl Random {
     fn new() -> Self {
-        Random(0x9e37_79b9_7f4a_7c15)
+        Random(testing::Random::new(1))
     }
 
     fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        self.0.bits()
     }
 
     /// Bits of all magnitudes: few set at the bottom as often as many.
