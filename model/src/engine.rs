@@ -52,12 +52,12 @@ pub enum EngineError {
         /// The first position with one.
         position: usize,
     },
-    /// The device failed.
-    #[error("{device}: {message}")]
+    /// The device failed, or refused.
+    #[error("{message}")]
     Device {
         /// The device.
         device: String,
-        /// What went wrong.
+        /// What went wrong, with the device's name.
         message: String,
     },
 }

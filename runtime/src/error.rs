@@ -137,7 +137,7 @@ pub enum DeviceError {
     #[error(transparent)]
     Memory(#[from] MemoryError),
     /// The driver refuses a launch. The device works on.
-    #[error("kernel `{kernel}` cannot be launched on {device}: {reason}")]
+    #[error("`{kernel}` cannot be launched on {device}: {reason}; `ptxgen doctor` tells whether the GPU works")]
     NotLaunched {
         /// The kernel.
         kernel: String,
@@ -148,7 +148,7 @@ pub enum DeviceError {
     },
     /// A kernel failed while it ran. The device can no longer be used.
     #[error(
-        "a kernel failed on {device}: {reason}; it is one of the last launches ({}); --device interp names the instruction", .kernels.join(", ")
+        "a kernel failed on {device}: {reason}{}; --device interp names the instruction", last_launches(.kernels)
     )]
     KernelFailed {
         /// The device.
@@ -167,7 +167,7 @@ pub enum DeviceError {
         reason: String,
     },
     /// Any other answer of the driver.
-    #[error("{call} failed on {device}: {reason}")]
+    #[error("{call} failed on {device}: {reason}; `ptxgen doctor` tells whether the GPU works")]
     Driver {
         /// The device.
         device: String,
@@ -213,7 +213,7 @@ pub enum ArgumentError {
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("the driver's compiler rejects the module for {target}: {reason}{}{}",
     .complaints.iter().map(|c| format!("\n  {c}")).collect::<String>(),
-    if .complaints.is_empty() { format!("\n{log}") } else { String::new() })]
+    if .complaints.is_empty() && !.log.is_empty() { format!("\n{log}") } else { String::new() })]
 pub struct JitError {
     /// The GPU's architecture.
     pub target: Target,
@@ -237,6 +237,15 @@ pub struct Complaint {
     pub instruction: Option<String>,
     /// The author's source line.
     pub loc: Option<String>,
+}
+
+/// `; it is one of the last launches (a, b)`, where any are known.
+fn last_launches(kernels: &[String]) -> String {
+    if kernels.is_empty() {
+        String::new()
+    } else {
+        format!("; it is one of the last launches ({})", kernels.join(", "))
+    }
 }
 
 /// Findings are errors on this device.

@@ -385,10 +385,21 @@ impl Backend for Cuda {
     }
 
     fn replay(&self, stream: Handle, graph: Handle) -> Result<(), DeviceError> {
+        let name = locked(&self.graphs).get(&graph).cloned().unwrap_or_else(|| "a graph".into());
         // SAFETY: both are alive; the graph's owner keeps what it uses.
-        self.call("cuGraphLaunch", || unsafe { sys::cuGraphLaunch(raw(graph), raw(stream)) })?;
-        let name = locked(&self.graphs).get(&graph).cloned();
-        self.launched(stream, &name.unwrap_or_else(|| "a graph".into()))
+        let replayed = self.call("cuGraphLaunch", || unsafe { sys::cuGraphLaunch(raw(graph), raw(stream)) });
+        replayed.map_err(|e| not_launched(e, &name))?;
+        self.launched(stream, &name)
+    }
+}
+
+/// A launch that the driver refuses, by its kernel; other failures are what they are.
+fn not_launched(error: DeviceError, kernel: &str) -> DeviceError {
+    match error {
+        DeviceError::Driver { device, reason, .. } => {
+            DeviceError::NotLaunched { kernel: kernel.to_owned(), device, reason }
+        }
+        other => other,
     }
 }
 

@@ -7,7 +7,7 @@ use cudarc::driver::sys::{self, CUfunction, CUgraphExec, CUstream};
 use smallvec::SmallVec;
 
 use super::context::{Context, recording};
-use super::{Cuda, CudaVersion, raw};
+use super::{Cuda, CudaVersion, not_launched, raw};
 use crate::backend::RawLaunch;
 use crate::error::{DeviceError, LaunchError};
 
@@ -45,12 +45,7 @@ impl Cuda {
         // SAFETY: the function is loaded, each parameter has its size, buffers are this device's
         // (checked when the call was bound), and the driver copies all before it returns.
         let result = unsafe { sys::cuLaunchKernelEx(&config, function, pointers.as_mut_ptr(), ptr::null_mut()) };
-        self.context.check("cuLaunchKernelEx", result).map_err(|e| match e {
-            DeviceError::Driver { device, reason, .. } => {
-                DeviceError::NotLaunched { kernel: launch.kernel.to_string(), device, reason }
-            }
-            other => other,
-        })
+        self.context.check("cuLaunchKernelEx", result).map_err(|e| not_launched(e, &launch.kernel))
     }
 
     /// Checks dynamic shared memory against what the kernel leaves.
