@@ -92,7 +92,7 @@ fn printing_what_was_parsed_gives_the_same_bytes() {
 fn formatting_does_not_matter() {
     let loose = "/* c */ .version 8.5 .target sm_75, debug .address_size 64\n\
         .extern .shared .align 16 .b8 dyn[4]; .global .align 8 .v2 .f32 g[2]={{1.5,-2.0},{0f3F800000}};\n\
-        .weak .entry k ( ) .pragma \"x;y\"; .maxntid 32\n{ .reg.b32 a,b , %r<3> ;.reg .pred p;// c\nmov.pred p, 1;\
+        .visible .entry k ( ) .pragma \"nounroll\" ,\"nounroll\"; .maxntid 32\n{ .reg.b32 a,b , %r<3> ;.reg .pred p;// c\nmov.pred p, 1;\
         top : { .reg .b32 a; mov .u32 a,dyn+16;@!p bra out;bra top;\nout:mov.b32 a,0x10U;}mov.s32 b , - 010 ;\n\
         mov.u32 %r2,WARP_SZ;unused:exit;}";
     let tidy = ".version 6.3\n.target sm_75\n.address_size 64\n\n.extern .shared .align 16 .b8 dyn[];\n\
@@ -214,6 +214,8 @@ fn errors_tell_the_place_the_expectation_and_near_spellings() {
             "t.ptx:7:18: operand d of 'ld.global.v2.f32': expected a vector of 2 f32 registers in braces, found a vector of 3",
         ),
         (".shared .align 3 .b8 s[4];", "t.ptx:7:16: expected a power of two, found 3"),
+        (".pragma \"used_bytes_mask 3\";", "t.ptx:7:9: .pragma \"used_bytes_mask 3\" is not supported; leave it out"),
+        (".pragma nounroll;", "t.ptx:7:9: expected a pragma in quotes, found 'nounroll'"),
         ("ld.param.u32 %r0, [12];", "t.ptx:7:20: an absolute address is not supported; move it to a register first"),
         ("mov.u32 %r0, \"x\";", "t.ptx:7:14: expected an operand, found '\"x\"'"),
     ] {
@@ -251,6 +253,13 @@ fn headers_are_checked() {
         (".version 7.8 .target sm_90 .address_size 32", "t:1:42: the address size 32 is not in 64..=64"),
         (".target sm_90 .entry k", "t:1:23: expected '{', found the end of the text"),
         (".target sm_90 .entry k {", "t:1:25: expected '}' at the end of the entry, found the end of the text"),
+        (".target sm_90 .weak .global .b32 g;", "t:1:15: '.weak' linkage is not supported; write .visible"),
+        (".target sm_90 .common .global .b32 g;", "t:1:15: '.common' linkage is not supported; write .visible"),
+        (".target sm_90 .pragma \"frequency 1\";", "t:1:23: .pragma \"frequency 1\" is not supported; leave it out"),
+        (
+            ".target sm_90 .visible .entry k() .explicitcluster { ret; }",
+            "t:1:35: '.explicitcluster' is not supported; give the cluster's shape with .reqnctapercluster",
+        ),
         (
             ".target sm_90 .extern .global .b32 x;",
             "t:1:15: an external global variable is not supported; define it in this module",

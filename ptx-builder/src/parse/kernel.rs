@@ -107,6 +107,10 @@ impl<'a> Body<'_, 'a> {
 
     fn bounds(&mut self) -> Result<(), Fault> {
         while self.cursor().peek().kind == Kind::Directive {
+            if self.cursor().peek().text == ".pragma" {
+                self.parser.pragma()?;
+                continue;
+            }
             let token = self.cursor().take();
             let count = |c: &mut Cursor<'a>| c.count("a count");
             match token.text {
@@ -115,10 +119,10 @@ impl<'a> Body<'_, 'a> {
                 ".reqnctapercluster" => self.kernel.bounds.cluster = Some(self.shape()?),
                 ".minnctapersm" => self.kernel.bounds.min_blocks = Some(count(self.cursor())?),
                 ".maxnreg" => self.kernel.bounds.max_registers = Some(count(self.cursor())?),
-                // Promises that no code here depends on.
-                ".explicitcluster" => {}
-                ".pragma" => {
-                    self.cursor().skip_statement();
+                ".explicitcluster" => {
+                    let what = "'.explicitcluster'".to_owned();
+                    let instead = "give the cluster's shape with .reqnctapercluster";
+                    return Err((token.at, ParseErrorKind::Unsupported { what, instead }));
                 }
                 _ => return Err((token.at, self.parser.unknown(&token, "a launch bound or '{'"))),
             }

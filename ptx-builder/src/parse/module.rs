@@ -160,6 +160,7 @@ impl<'a> Parser<'a> {
                 self.section();
                 return Ok(());
             }
+            ".pragma" => return self.pragma(),
             ".entry" | ".func" | ".global" | ".const" | ".shared" | ".visible" | ".extern" | ".weak" | ".common" => {
                 return self.declaration();
             }
@@ -185,10 +186,6 @@ impl<'a> Parser<'a> {
                 }
                 Ok(())
             }
-            ".pragma" => {
-                self.cursor.skip_statement();
-                Ok(())
-            }
             _ => Err((token.at, self.unknown(&token, "a directive of a module such as .entry or .global"))),
         }
     }
@@ -208,14 +205,39 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// An entry or variable with its linkage, which is not kept.
+    /// `.pragma "nounroll";`, which tells the assembler not to unroll a loop and changes no result, so it is
+    /// left out. Others are refused, since what they mean is not known here.
+    pub fn pragma(&mut self) -> Result<(), Fault> {
+        self.cursor.take();
+        loop {
+            let token = self.cursor.peek();
+            if token.kind != Kind::Str {
+                return Err(self.cursor.expected("a pragma in quotes"));
+            }
+            if unquote(token.text) != "nounroll" {
+                let what = format!(".pragma {}", token.text);
+                return Err((token.at, ParseErrorKind::Unsupported { what, instead: "leave it out" }));
+            }
+            self.cursor.take();
+            if !self.cursor.take_if(',') {
+                return self.cursor.punct(';');
+            }
+        }
+    }
+
+    /// An entry or variable. A module is not linked with others, so whether they would see it is not kept;
+    /// linkage that would let another module's definition take its place is refused.
     fn declaration(&mut self) -> Result<(), Fault> {
         let mut external = None;
         loop {
             let token = self.cursor.take();
             match token.text {
                 ".extern" => external = Some(token.at),
-                ".visible" | ".weak" | ".common" => {}
+                ".visible" => {}
+                ".weak" | ".common" => {
+                    let what = format!("'{}' linkage", token.text);
+                    return Err((token.at, ParseErrorKind::Unsupported { what, instead: "write .visible" }));
+                }
                 ".entry" => return Body::entry(self),
                 ".func" => {
                     let what = "a device function".to_owned();

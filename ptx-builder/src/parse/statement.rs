@@ -83,10 +83,7 @@ impl<'a> Body<'_, 'a> {
                 self.variable(space)
             }
             ".loc" => self.position(),
-            ".pragma" => {
-                self.cursor().skip_statement();
-                Ok(())
-            }
+            ".pragma" => self.parser.pragma(),
             ".section" => {
                 self.parser.section();
                 Ok(())
