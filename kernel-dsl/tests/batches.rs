@@ -3,6 +3,7 @@
 
 mod support;
 
+use proptest::prelude::*;
 use ptxgen_builder::interp::{Options, WarpOrder};
 use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::target::Target;
@@ -87,9 +88,14 @@ const FORMATS: [(TensorType, &str, &str); 2] = [(TensorType::Q4_K, "q4k-", ""), 
 
 #[test]
 fn matrix_times_vectors() {
-    let (rows, cols, tokens) = (13, 768, 4);
+    check_matrices((13, 768), 21);
+}
+
+/// Products with a matrix of (rows, columns), for one vector and for passes of four.
+fn check_matrices((rows, cols): (usize, usize), seed: u64) {
+    let tokens = 4;
     for (ty, prefix, _) in FORMATS {
-        let mut rng = Rng::new(21);
+        let mut rng = Rng::new(seed);
         let w = weights(ty, &mut rng, rows * cols / SUPERBLOCK);
         let (x, before) = (rng.vector(tokens * cols), rng.vector(tokens * rows));
         for policy in Policy::EXACT {
@@ -119,14 +125,18 @@ fn matrix_times_vectors() {
 
 #[test]
 fn queries_keys_and_values() {
-    let (heads, kv_heads, head_dim, cols, tokens) = (3, 1, 10, 512, 3);
+    check_projections((3, 1, 10), 512, 3, 22);
+}
+
+/// The merged projections of (heads, KV heads, head's width), of one vector and of so many.
+fn check_projections((heads, kv_heads, head_dim): (usize, usize, usize), cols: usize, tokens: usize, seed: u64) {
     let rows = [heads * head_dim, kv_heads * head_dim, kv_heads * head_dim];
     for (name, types) in [
         ("qkv", [TensorType::Q4_K; 3]),
         ("qkv-q6k-v", [TensorType::Q4_K, TensorType::Q4_K, TensorType::Q6_K]),
         ("qkv-q6k", [TensorType::Q6_K; 3]),
     ] {
-        let mut rng = Rng::new(22);
+        let mut rng = Rng::new(seed);
         let w: Vec<_> =
             types.iter().zip(rows).map(|(&ty, rows)| weights(ty, &mut rng, rows * cols / SUPERBLOCK)).collect();
         let x = rng.vector(tokens * cols);
@@ -169,10 +179,13 @@ fn lists(ids: &[u32], experts: u32) -> (Vec<u32>, Vec<u32>) {
 
 #[test]
 fn experts_of_a_pass() {
-    let (rows, cols, experts, used) = (5, 512, 4, 2);
     // Expert 1 has no token, expert 3 has four.
-    let ids = [3u32, 0, 2, 3, 3, 2, 0, 3];
-    let (offsets, pairs) = lists(&ids, experts);
+    check_experts_of_a_pass((5, 512), (4, 2), &[3, 0, 2, 3, 3, 2, 0, 3], 23);
+}
+
+/// The products of the experts `ids`, so many for each token, with matrices of (rows, columns).
+fn check_experts_of_a_pass((rows, cols): (usize, usize), (experts, used): (u32, usize), ids: &[u32], seed: u64) {
+    let (offsets, pairs) = lists(ids, experts);
     let tokens = ids.len() / used;
     let dims = Dims {
         rows: Some(rows as u32),
@@ -183,7 +196,7 @@ fn experts_of_a_pass() {
         ..Dims::NONE
     };
     for (ty, _, suffix) in FORMATS {
-        let mut rng = Rng::new(23);
+        let mut rng = Rng::new(seed);
         let blocks = experts as usize * rows * cols / SUPERBLOCK;
         let (gate, up) = (weights(ty, &mut rng, blocks), weights(ty, &mut rng, blocks));
         let of = |w: &[u8], e: u32| w[e as usize * w.len() / experts as usize..][..w.len() / experts as usize].to_vec();
@@ -213,12 +226,16 @@ fn experts_of_a_pass() {
 
 #[test]
 fn a_tokens_experts_are_added_to_what_is_there() {
-    let (rows, cols, experts) = (7, 512, 5);
-    let (ids, routing) = ([3u32, 0, 4], [0.5f32, 0.3, 0.2]);
-    let dims =
-        Dims { rows: Some(rows as u32), cols: Some(cols as u32), experts: Some(experts), used: Some(3), ..Dims::NONE };
+    check_down_added((7, 512), 5, &[3, 0, 4], 24);
+}
+
+/// The weighted sum of the experts `ids` of a token.
+fn check_down_added((rows, cols): (usize, usize), experts: u32, ids: &[u32], seed: u64) {
+    let routing: Vec<f32> = (1..=ids.len()).map(|i| 0.5 / i as f32).collect();
+    let (size, used) = (|n: usize| Some(n as u32), ids.len());
+    let dims = Dims { rows: size(rows), cols: size(cols), experts: Some(experts), used: size(used), ..Dims::NONE };
     for (ty, _, suffix) in FORMATS {
-        let mut rng = Rng::new(24);
+        let mut rng = Rng::new(seed);
         let w = weights(ty, &mut rng, experts as usize * rows * cols / SUPERBLOCK);
         let (h, before) = (rng.vector(ids.len() * cols), rng.vector(rows));
         let bytes = w.len() / experts as usize;
@@ -238,7 +255,7 @@ fn a_tokens_experts_are_added_to_what_is_there() {
                     reference::residual(before[r], sum)
                 })
                 .collect();
-            let inputs = [w.clone(), vectors(policy.act, &h, cols), words(&ids), to_bytes(&routing), to_bytes(&before)];
+            let inputs = [w.clone(), vectors(policy.act, &h, cols), words(ids), to_bytes(&routing), to_bytes(&before)];
             let got = outputs(&format!("moe-down-add{suffix}"), policy, dims, &inputs);
             assert_eq!(all_bits(&got), all_bits(&expected), "{ty} {policy}");
         }
@@ -276,15 +293,19 @@ fn choices_within_the_down_projections() {
     }
 }
 
-/// Kernels that norm for themselves: the bits of the norm's kernel and theirs, one behind the other.
+// Kernels that norm for themselves: the bits of the norm's kernel and theirs, one behind the other.
 #[test]
 fn norms_within_kernels() {
-    let cols = 768;
+    check_norms_within(768, 13, 27);
+}
+
+/// Projections of two heads of 16 and one of keys and values, and of two of five experts of `rows` rows.
+fn check_norms_within(cols: u32, rows: u32, seed: u64) {
     let (heads, experts) = (
         Dims { cols: Some(cols), heads: Some(2), kv_heads: Some(1), head_dim: Some(16), ..Dims::NONE },
-        Dims { cols: Some(cols), rows: Some(13), experts: Some(5), used: Some(2), ..Dims::NONE },
+        Dims { cols: Some(cols), rows: Some(rows), experts: Some(5), used: Some(2), ..Dims::NONE },
     );
-    let mut rng = Rng::new(27);
+    let mut rng = Rng::new(seed);
     let (x, norm) = (rng.vector(cols as usize), rng.vector(cols as usize));
     let normed = |policy: Policy| match policy.acc {
         Acc::F32 => reference::rms_norm::<f32>(&x, &norm, 1e-6),
@@ -293,7 +314,8 @@ fn norms_within_kernels() {
     let blocks = |rows: u32| (rows * cols) as usize / SUPERBLOCK;
     for (ty, _, suffix) in FORMATS {
         let [q, k, v] = [32, 16, 16].map(|rows| weights(ty, &mut rng, blocks(rows)));
-        let [gate, up] = [0, 1].map(|_| weights(ty, &mut rng, blocks(5 * 13)));
+        let other_v = weights(TensorType::Q6_K, &mut rng, blocks(16));
+        let [gate, up] = [0, 1].map(|_| weights(ty, &mut rng, blocks(5 * rows)));
         let ids = words(&[4, 1]);
         for policy in Policy::EXACT {
             let y = vectors(policy.act, &normed(policy), cols as usize);
@@ -303,6 +325,13 @@ fn norms_within_kernels() {
             let inputs = [q.clone(), k.clone(), v.clone(), raw.clone(), w.clone(), vec![]];
             let within = outputs(&format!("norm-qkv{suffix}"), policy, heads, &inputs);
             assert_eq!(all_bits(&within), all_bits(&apart), "{ty} {policy}");
+            if ty == TensorType::Q4_K {
+                let inputs = [q.clone(), k.clone(), other_v.clone(), y.clone(), vec![]];
+                let apart = outputs("qkv-q6k-v", policy, heads, &inputs);
+                let inputs = [q.clone(), k.clone(), other_v.clone(), raw.clone(), w.clone(), vec![]];
+                let within = outputs("norm-qkv-q6k-v", policy, heads, &inputs);
+                assert_eq!(all_bits(&within), all_bits(&apart), "Q6_K values {policy}");
+            }
             let inputs = [gate.clone(), up.clone(), y, ids.clone(), vec![]];
             let apart = outputs(&format!("fused-gate-up-swiglu{suffix}"), policy, experts, &inputs);
             let logits = doubles(&[0.1, 0.7, -0.3, 0.2, 1.5]);
@@ -316,9 +345,12 @@ fn norms_within_kernels() {
 
 #[test]
 fn a_norm_and_a_choice_within_the_routers_neighbours() {
-    let (cols, count) = (264, 6);
-    let dims = Dims { cols: Some(cols), experts: Some(count), used: Some(3), ..Dims::NONE };
-    let mut rng = Rng::new(28);
+    check_within_the_routers_neighbours(264, (6, 3), 28);
+}
+
+fn check_within_the_routers_neighbours(cols: u32, (count, used): (u32, u32), seed: u64) {
+    let dims = Dims { cols: Some(cols), experts: Some(count), used: Some(used), ..Dims::NONE };
+    let mut rng = Rng::new(seed);
     let [x, norm] = [0, 1].map(|_| to_bytes(&rng.vector(cols as usize)));
     let w = to_bytes(&rng.vector((cols * count) as usize));
     let all = |name: &str, policy: Policy, dims: Dims, inputs: &[Vec<u8>]| {
@@ -395,4 +427,51 @@ fn every_kernel_waits_where_it_is_asked_to() {
             }
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_matrix(rows in 1usize..30, blocks in 1usize..4, seed: u64) {
+        check_matrices((rows, blocks * SUPERBLOCK), seed);
+    }
+
+    #[test]
+    fn any_projections(
+        sharing in 1usize..4, kv_heads in 1usize..3, pairs in 1usize..9, blocks in 1usize..3, tokens in 2usize..4,
+        seed: u64,
+    ) {
+        check_projections((sharing * kv_heads, kv_heads, 2 * pairs), blocks * SUPERBLOCK, tokens, seed);
+    }
+
+    #[test]
+    fn any_experts_of_a_pass(
+        rows in 1usize..9, blocks in 1usize..3, experts in 1u32..6, used in 1usize..4, tokens in 1usize..4, seed: u64,
+    ) {
+        let mut rng = Rng::new(seed ^ 1);
+        let used = used.min(experts as usize);
+        let ids: Vec<u32> = (0..tokens).flat_map(|_| some_of(&mut rng, experts, used)).collect();
+        check_experts_of_a_pass((rows, blocks * SUPERBLOCK), (experts, used), &ids, seed);
+    }
+
+    #[test]
+    fn any_sum_of_a_tokens_experts(
+        rows in 1usize..20, blocks in 1usize..3, experts in 1u32..7, used in 1usize..6, seed: u64,
+    ) {
+        let ids = some_of(&mut Rng::new(seed ^ 1), experts, used.min(experts as usize));
+        check_down_added((rows, blocks * SUPERBLOCK), experts, &ids, seed);
+    }
+
+    #[test]
+    fn any_norm_within_kernels(blocks in 1u32..4, rows in 1u32..20, eighths in 1u32..70, seed: u64) {
+        check_norms_within(blocks * SUPERBLOCK as u32, rows, seed);
+        check_within_the_routers_neighbours(8 * eighths, (6, 3), seed);
+    }
+}
+
+/// Different experts.
+fn some_of(rng: &mut Rng, experts: u32, used: usize) -> Vec<u32> {
+    let mut all: Vec<u32> = (0..experts).collect();
+    (0..used).map(|_| all.swap_remove(rng.below(all.len() as u64) as usize)).collect()
 }

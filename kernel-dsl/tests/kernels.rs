@@ -2,6 +2,7 @@
 
 mod support;
 
+use proptest::prelude::*;
 use ptxgen_builder::interp::{Options, WarpOrder};
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{
@@ -53,31 +54,35 @@ fn quantization_gives_the_references_bytes() {
     x[2 * SUPERBLOCK..3 * SUPERBLOCK].iter_mut().for_each(|v| *v *= 1e-42);
     x[3 * SUPERBLOCK + 9] = f32::NAN;
     x[4 * SUPERBLOCK + 200] = f32::INFINITY;
+    check_quantization(&x);
+}
+
+fn check_quantization(x: &[f32]) {
     let kernel = quantize_q8k("quantize-q8k", x.len() as u32, 1).unwrap();
-    let expected = quantized(&x);
+    let expected = quantized(x);
     let layout = Q8KPlanar::new(x.len());
     let used = layout.sums() + x.len() / 8;
-    let (outputs, _) = run(kernel, Target::SM_75, &[Data::In(to_bytes(&x)), Data::Out(used)], &EXACT);
+    let (outputs, _) = run(kernel, Target::SM_75, &[Data::In(to_bytes(x)), Data::Out(used)], &EXACT);
     // Between the scales and the sums there may be padding, which nobody writes.
     let scales = layout.scales() + x.len() / SUPERBLOCK * 4;
     assert_eq!(outputs[0][..scales], expected[..scales]);
     assert_eq!(outputs[0][layout.sums()..used], expected[layout.sums()..used]);
 }
 
-fn check_swiglu<C: Accumulation>() {
-    let mut rng = Rng::new(3);
-    let mut gate: Vec<f32> = rng.vector(1000).iter().map(|v| v * 100.0).collect();
-    let up = rng.vector(1000);
+fn check_swiglu<C: Accumulation>(n: usize, seed: u64) {
+    let mut rng = Rng::new(seed);
+    let mut gate: Vec<f32> = rng.vector(n).iter().map(|v| v * 100.0).collect();
+    let up = rng.vector(n);
     let corners = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-40, -88.0, 104.0, -746.0, 3e38];
-    gate[..corners.len()].copy_from_slice(&corners);
+    gate.iter_mut().zip(corners).for_each(|(gate, corner)| *gate = corner);
     let expected: Vec<f32> = gate.iter().zip(&up).map(|(&g, &u)| reference::swiglu::<C::Scalar>(g, u)).collect();
-    let data = || [Data::In(to_bytes(&gate)), Data::In(to_bytes(&up)), Data::Out(4000)];
-    let exact = swiglu::<C>("swiglu", 1000, Math::Exact).unwrap();
+    let data = || [Data::In(to_bytes(&gate)), Data::In(to_bytes(&up)), Data::Out(4 * n)];
+    let exact = swiglu::<C>("swiglu", n as u32, Math::Exact).unwrap();
     let (outputs, _) = run(exact, Target::SM_75, &data(), &EXACT);
     assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&expected));
 
     for perturb in [None, Some(1), Some(2)] {
-        let approx = swiglu::<C>("swiglu", 1000, Math::Approx).unwrap();
+        let approx = swiglu::<C>("swiglu", n as u32, Math::Approx).unwrap();
         let (outputs, _) = run(approx, Target::SM_75, &data(), &Options { perturb, ..EXACT });
         if perturb.is_none() {
             let approx = gate.iter().zip(&up).map(|(&g, &u)| reference::swiglu_approx::<C::Scalar>(g, u));
@@ -99,12 +104,17 @@ fn check_swiglu<C: Accumulation>() {
 
 #[test]
 fn swiglu_gives_the_references_bits() {
-    check_swiglu::<AccF32>();
-    check_swiglu::<AccF64>();
+    check_swiglu::<AccF32>(1000, 3);
+    check_swiglu::<AccF64>(1000, 3);
 }
 
-fn check_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(ty: TensorType, shape: Shape, kind: Kind) {
-    let mut rng = Rng::new(11);
+fn check_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+    ty: TensorType,
+    shape: Shape,
+    kind: Kind,
+    seed: u64,
+) {
+    let mut rng = Rng::new(seed);
     let experts = Experts { count: 5, used: 3 };
     let blocks = shape.rows as usize * shape.cols as usize / SUPERBLOCK;
     let gate = weights(ty, &mut rng, 5 * blocks, kind);
@@ -140,8 +150,13 @@ fn check_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(ty: Tens
     }
 }
 
-fn check_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(ty: TensorType, shape: Shape, kind: Kind) {
-    let mut rng = Rng::new(12);
+fn check_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+    ty: TensorType,
+    shape: Shape,
+    kind: Kind,
+    seed: u64,
+) {
+    let mut rng = Rng::new(seed);
     let experts = Experts { count: 6, used: 4 };
     let blocks = shape.rows as usize * shape.cols as usize / SUPERBLOCK;
     let down = weights(ty, &mut rng, 6 * blocks, kind);
@@ -175,32 +190,35 @@ fn check_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(ty: TensorT
 }
 
 macro_rules! combinations {
-    ($check:ident, $shape:expr, $kind:expr) => {
-        $check::<Q4K<'static>, ActF32, AccF32>(TensorType::Q4_K, $shape, $kind);
-        $check::<Q4K<'static>, ActF32, AccF64>(TensorType::Q4_K, $shape, $kind);
-        $check::<Q4K<'static>, ActQ8K, AccF32>(TensorType::Q4_K, $shape, $kind);
-        $check::<Q4K<'static>, ActQ8K, AccF64>(TensorType::Q4_K, $shape, $kind);
-        $check::<Q6K<'static>, ActF32, AccF32>(TensorType::Q6_K, $shape, $kind);
-        $check::<Q6K<'static>, ActF32, AccF64>(TensorType::Q6_K, $shape, $kind);
-        $check::<Q6K<'static>, ActQ8K, AccF32>(TensorType::Q6_K, $shape, $kind);
-        $check::<Q6K<'static>, ActQ8K, AccF64>(TensorType::Q6_K, $shape, $kind);
+    ($check:ident, $shape:expr, $kind:expr, $seed:expr) => {
+        $check::<Q4K<'static>, ActF32, AccF32>(TensorType::Q4_K, $shape, $kind, $seed);
+        $check::<Q4K<'static>, ActF32, AccF64>(TensorType::Q4_K, $shape, $kind, $seed);
+        $check::<Q4K<'static>, ActQ8K, AccF32>(TensorType::Q4_K, $shape, $kind, $seed);
+        $check::<Q4K<'static>, ActQ8K, AccF64>(TensorType::Q4_K, $shape, $kind, $seed);
+        $check::<Q6K<'static>, ActF32, AccF32>(TensorType::Q6_K, $shape, $kind, $seed);
+        $check::<Q6K<'static>, ActF32, AccF64>(TensorType::Q6_K, $shape, $kind, $seed);
+        $check::<Q6K<'static>, ActQ8K, AccF32>(TensorType::Q6_K, $shape, $kind, $seed);
+        $check::<Q6K<'static>, ActQ8K, AccF64>(TensorType::Q6_K, $shape, $kind, $seed);
     };
 }
 
 #[test]
 fn gate_up_gives_the_references_bits() {
-    combinations!(check_gate_up, Shape { rows: 5, cols: 768 }, Kind::Adversarial);
+    combinations!(check_gate_up, Shape { rows: 5, cols: 768 }, Kind::Adversarial, 11);
 }
 
 #[test]
 fn down_gives_the_references_bits() {
-    combinations!(check_down, Shape { rows: 7, cols: 512 }, Kind::Plain);
+    combinations!(check_down, Shape { rows: 7, cols: 512 }, Kind::Plain, 12);
 }
 
 #[test]
 fn dequantization_gives_the_references_bits() {
-    let mut rng = Rng::new(4);
-    let blocks = 21;
+    check_dequantization(21, 4);
+}
+
+fn check_dequantization(blocks: usize, seed: u64) {
+    let mut rng = Rng::new(seed);
     for (ty, w) in [
         (TensorType::Q4_K, q4k(&mut rng, blocks, Kind::Adversarial)),
         (TensorType::Q6_K, q6k(&mut rng, blocks, Kind::Adversarial)),
@@ -213,5 +231,45 @@ fn dequantization_gives_the_references_bits() {
         };
         let (outputs, _) = run(kernel.unwrap(), Target::SM_75, &[Data::In(w), Data::Out(expected.len() * 4)], &EXACT);
         assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&expected), "{ty:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_quantization(blocks in 1usize..20, scale in -40i32..30, seed: u64) {
+        let mut rng = Rng::new(seed);
+        let mut x: Vec<f32> = rng.vector(blocks * SUPERBLOCK).iter().map(|x| x * 2.0f32.powi(scale)).collect();
+        // Some zeros and equal magnitudes.
+        for _ in 0..x.len() / 8 {
+            let [from, to, zero] = [0; 3].map(|_| rng.below(x.len() as u64) as usize);
+            x[to] = -x[from];
+            x[zero] = 0.0;
+        }
+        check_quantization(&x);
+    }
+
+    #[test]
+    fn any_swiglu(n in 1usize..3000, seed: u64) {
+        check_swiglu::<AccF32>(n, seed);
+        check_swiglu::<AccF64>(n, seed);
+    }
+
+    #[test]
+    fn any_gate_up(rows in 1u32..20, blocks in 1u32..4, adversarial: bool, seed: u64) {
+        let kind = if adversarial { Kind::Adversarial } else { Kind::Plain };
+        combinations!(check_gate_up, Shape { rows, cols: blocks * 256 }, kind, seed);
+    }
+
+    #[test]
+    fn any_down(rows in 1u32..20, blocks in 1u32..4, adversarial: bool, seed: u64) {
+        let kind = if adversarial { Kind::Adversarial } else { Kind::Plain };
+        combinations!(check_down, Shape { rows, cols: blocks * 256 }, kind, seed);
+    }
+
+    #[test]
+    fn any_dequantization(blocks in 1usize..60, seed: u64) {
+        check_dequantization(blocks, seed);
     }
 }

@@ -209,22 +209,25 @@ fn check_embedding<F: EmbeddingRow>(w: Vec<u8>, shape: Shape, ids: &[u32]) {
 
 #[test]
 fn embedding_rows_are_the_dequantized_rows() {
-    let mut rng = Rng::new(21);
-    let shape = Shape { rows: 7, cols: 1280 };
-    let ids = [6, 0, 3, 3];
-    let n = 7 * 1280;
-    check_embedding::<Q4K<'static>>(q4k(&mut rng, n / 256, Kind::Adversarial), shape, &ids);
-    check_embedding::<Q6K<'static>>(q6k(&mut rng, n / 256, Kind::Adversarial), shape, &ids);
+    check_embeddings(Shape { rows: 7, cols: 1280 }, &[6, 0, 3, 3], 21);
+    let x = values(&mut Rng::new(21), 24, Kind::Adversarial);
+    check_embedding::<f32>(to_bytes(&x), Shape { rows: 3, cols: 8 }, &[2]);
+}
+
+fn check_embeddings(shape: Shape, ids: &[u32], seed: u64) {
+    let mut rng = Rng::new(seed);
+    let n = (shape.rows * shape.cols) as usize;
+    check_embedding::<Q4K<'static>>(q4k(&mut rng, n / 256, Kind::Adversarial), shape, ids);
+    check_embedding::<Q6K<'static>>(q6k(&mut rng, n / 256, Kind::Adversarial), shape, ids);
     let x = values(&mut rng, n, Kind::Adversarial);
-    check_embedding::<f32>(to_bytes(&x), shape, &ids);
-    check_embedding::<f16>(x.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(), shape, &ids);
-    check_embedding::<bf16>(x.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect(), shape, &ids);
+    check_embedding::<f32>(to_bytes(&x), shape, ids);
+    check_embedding::<f16>(x.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(), shape, ids);
+    check_embedding::<bf16>(x.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect(), shape, ids);
     let block = |_| {
         let d = f16::from_f32(rng.float()).to_le_bytes();
         d.into_iter().chain((0..32).map(|_| rng.bits() as u8)).collect::<Vec<_>>()
     };
-    check_embedding::<Q8_0<'static>>((0..n / 32).flat_map(block).collect(), shape, &ids);
-    check_embedding::<f32>(to_bytes(&x[..24]), Shape { rows: 3, cols: 8 }, &[2]);
+    check_embedding::<Q8_0<'static>>((0..n / 32).flat_map(block).collect(), shape, ids);
 }
 
 #[test]
@@ -255,6 +258,13 @@ proptest! {
         let kind = if adversarial { Kind::Adversarial } else { Kind::Plain };
         check_norm::<AccF32>(eighths * 8, tokens, kind, seed);
         check_norm::<AccF64>(eighths * 8, tokens, kind, seed);
+    }
+
+    #[test]
+    fn any_embedding(rows in 1u32..30, blocks in 1u32..6, tokens in 1usize..6, seed: u64) {
+        let mut rng = Rng::new(seed ^ 1);
+        let ids: Vec<u32> = (0..tokens).map(|_| rng.below(u64::from(rows)) as u32).collect();
+        check_embeddings(Shape { rows, cols: blocks * 256 }, &ids, seed);
     }
 
     #[test]

@@ -239,10 +239,15 @@ fn plain_matrices_give_the_references_bits() {
     check_gemvs(Shape { rows: 2, cols: 9000 }, (2, 2), Target::SM_90, 3);
 }
 
-fn check_experts<F: DevicePlain, C: Accumulation>(vector: PairVector, (tokens, most): (usize, u32), seed: u64) {
+fn check_experts<F: DevicePlain, C: Accumulation>(
+    vector: PairVector,
+    shape: Shape,
+    (tokens, most): (usize, u32),
+    seed: u64,
+) {
     let mut rng = Rng::new(seed);
-    let (shape, experts) = (Shape { rows: 21, cols: 288 }, Experts { count: 5, used: 3 });
-    let (rows, cols, used) = (21, 288, 3);
+    let experts = Experts { count: 5, used: 3 };
+    let (rows, cols, used) = (shape.rows as usize, shape.cols as usize, 3);
     let w = plain(&mut rng, F::TYPE, 5 * rows * cols);
     let per_token = if vector == PairVector::Token { 1 } else { used };
     let x = rng.vector(most as usize * per_token * cols);
@@ -269,11 +274,12 @@ fn check_experts<F: DevicePlain, C: Accumulation>(vector: PairVector, (tokens, m
 
 #[test]
 fn plain_experts_give_the_references_bits() {
+    let shape = Shape { rows: 21, cols: 288 };
     for vector in [PairVector::Token, PairVector::Pair] {
-        check_experts::<f32, AccF32>(vector, (1, 1), 1);
-        check_experts::<f16, AccF64>(vector, (2, 3), 2);
-        check_experts::<bf16, AccF32>(vector, (3, 3), 3);
-        check_experts::<Q8_0<'static>, AccF64>(vector, (1, 2), 4);
+        check_experts::<f32, AccF32>(vector, shape, (1, 1), 1);
+        check_experts::<f16, AccF64>(vector, shape, (2, 3), 2);
+        check_experts::<bf16, AccF32>(vector, shape, (3, 3), 3);
+        check_experts::<Q8_0<'static>, AccF64>(vector, shape, (1, 2), 4);
     }
 }
 
@@ -301,6 +307,32 @@ proptest! {
         seed: u64,
     ) {
         let experts = Experts { count, used: used.min(count) };
-        check_random::<f32>(cols, experts, (tokens, tokens as u32 + spare), Target::SM_75, seed);
+        let tokens = (tokens, tokens as u32 + spare);
+        check_random::<f32>(cols, experts, tokens, Target::SM_75, seed);
+        check_random::<f16>(cols, experts, tokens, Target::SM_75, seed);
+        check_random::<bf16>(cols, experts, tokens, Target::SM_90, seed);
+        check_random::<Q8_0<'static>>(cols.next_multiple_of(32), experts, tokens, Target::SM_90, seed);
+    }
+
+    #[test]
+    fn no_shape_of_plain_experts_changes_a_bit(
+        rows in 1u32..30,
+        cols in 1u32..600,
+        tokens in 1usize..4,
+        spare in 0u32..3,
+        pairs: bool,
+        seed: u64,
+    ) {
+        let vector = if pairs { PairVector::Pair } else { PairVector::Token };
+        let (shape, tokens) = (Shape { rows, cols }, (tokens, tokens as u32 + spare));
+        let blocks = Shape { cols: cols.next_multiple_of(32), ..shape };
+        check_experts::<f32, AccF32>(vector, shape, tokens, seed);
+        check_experts::<f32, AccF64>(vector, shape, tokens, seed);
+        check_experts::<f16, AccF32>(vector, shape, tokens, seed);
+        check_experts::<f16, AccF64>(vector, shape, tokens, seed);
+        check_experts::<bf16, AccF32>(vector, shape, tokens, seed);
+        check_experts::<bf16, AccF64>(vector, shape, tokens, seed);
+        check_experts::<Q8_0<'static>, AccF32>(vector, blocks, tokens, seed);
+        check_experts::<Q8_0<'static>, AccF64>(vector, blocks, tokens, seed);
     }
 }
