@@ -274,6 +274,50 @@ fn a_device_whose_fused_kernel_is_wrong_is_found_out() {
     }
 }
 
+/// A device that keeps its final norm to itself.
+struct Quiet<'s>(&'s mut dyn Engine);
+
+impl Engine for Quiet<'_> {
+    fn sequence(&self) -> &Sequence {
+        self.0.sequence()
+    }
+    fn sequence_mut(&mut self) -> &mut Sequence {
+        self.0.sequence_mut()
+    }
+    fn device(&self) -> String {
+        self.0.device()
+    }
+    fn forward_traced(
+        &mut self,
+        tokens: &[u32],
+        rows: LogitRows,
+        tap: Option<&mut dyn Tap>,
+    ) -> Result<&[f32], EngineError> {
+        let tap = tap.expect("this test traces");
+        let mut less = |block: Block<'_>| {
+            if block.stage != Stage::FinalNorm {
+                tap.take(block);
+            }
+        };
+        self.0.forward_traced(tokens, rows, Some(&mut less))
+    }
+}
+
+#[test]
+fn a_final_norm_that_is_not_written_is_computed() {
+    let (gguf, tokens) = (small(), some_tokens(6, 300));
+    let model = CpuModel::load(&gguf, CpuOptions::default()).unwrap();
+    for positions in ["all", "last", "0,4"] {
+        let selection = Selection { positions: positions.parse().unwrap(), ..Selection::default() };
+        let (whole, derived, _) = record(&mut model.new_session(6).unwrap(), &gguf, KvType::F32, &tokens, &selection);
+        assert!(!derived.contains(&Stage::FinalNorm));
+        let mut session = model.new_session(6).unwrap();
+        let (found, derived, _) = record(&mut Quiet(&mut session), &gguf, KvType::F32, &tokens, &selection);
+        assert!(derived.contains(&Stage::FinalNorm));
+        assert!(found.tensors == whole.tensors, "{positions}");
+    }
+}
+
 #[test]
 fn files_hold_what_was_traced() {
     let (gguf, tokens) = (small(), some_tokens(6, 300));

@@ -2,7 +2,7 @@
 
 use super::{
     bind::Buffers,
-    plan::{Model, Plan},
+    plan::{self, Model, Plan},
     slot::Slot,
 };
 use crate::{
@@ -60,15 +60,17 @@ impl Recorded {
     }
 }
 
+/// The buffers that a stage writes.
+pub(super) fn written<'p>(plan: &'p Plan<'_>, stage: &'p plan::Stage) -> impl Iterator<Item = Slot> + use<'p> {
+    let args = stage.places.iter().zip(plan.kernels[stage.kernel].kernel().args());
+    args.filter(|(_, info)| matches!(info, ArgInfo::Buffer { writes: true, .. })).map(|(place, _)| place.slot)
+}
+
 /// What is read behind each of some stages: a buffer behind the last launch that writes it before
 /// something else uses it.
 fn readings(plan: &Plan<'_>, stages: Range<usize>) -> Vec<Vec<Reading>> {
     let stages = &plan.stages[stages];
-    let written = |i: usize| {
-        let built = &plan.kernels[stages[i].kernel];
-        let args = stages[i].places.iter().zip(built.kernel().args());
-        args.filter(|(_, info)| matches!(info, ArgInfo::Buffer { writes: true, .. })).map(|(place, _)| place.slot)
-    };
+    let written = |i: usize| written(plan, &stages[i]);
     let mut all = Vec::with_capacity(stages.len());
     let mut attended = None;
     for (i, stage) in stages.iter().enumerate() {

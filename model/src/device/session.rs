@@ -4,7 +4,7 @@ use super::{
     DeviceModel, LoadError,
     bind::{Buffers, Kernels},
     passes::{Passes, Plans, RING},
-    record::{Recorded, Tokens},
+    record::{Recorded, Tokens, written},
     slot::Slot,
     stages::STATUS_STRIDE,
 };
@@ -54,6 +54,8 @@ struct Many {
 struct Traced {
     one: Recorded,
     many: Option<Recorded>,
+    /// Whether the launches behind the layers write the final norm, and do not keep it to themselves.
+    final_norm: bool,
 }
 
 impl<'m> DeviceSession<'m> {
@@ -196,14 +198,18 @@ impl<'m> DeviceSession<'m> {
         }
     }
 
-    /// Hands over the final norm and the logits, which begin at `start`.
+    /// Hands over the final norm, if it is written, and the logits, which begin at `start`.
     fn give_head(&self, start: usize, tokens: Tokens, tap: &mut dyn Tap) -> Result<(), DeviceError> {
         let Tokens { position, count } = tokens;
-        let mut norm = vec![0f32; count * self.model.plan.config.hidden];
-        read(&self.buffers[&Slot::Normed], &mut norm)?;
-        for (stage, values) in [(Stage::FinalNorm, &norm[..]), (Stage::Logits, &self.logits[start..])] {
+        let mut give = |stage, values: &[f32]| {
             tap.take(Block { stage, layer: None, position, tokens: count, values: Slice::F32(values) });
+        };
+        if self.traced.as_ref().is_some_and(|t| t.final_norm) {
+            let mut norm = vec![0f32; count * self.model.plan.config.hidden];
+            read(&self.buffers[&Slot::Normed], &mut norm)?;
+            give(Stage::FinalNorm, &norm);
         }
+        give(Stage::Logits, &self.logits[start..]);
         Ok(())
     }
 
@@ -235,7 +241,12 @@ impl<'m> DeviceSession<'m> {
             let calls = kernels.bind(&p.plan, stages, weights, &mut self.buffers, (Slot::Stream, 0))?;
             Ok(Recorded::new(&p.plan, p.body.clone(), calls))
         };
-        Ok(Traced { one: recorded(&self.plans.one)?, many: self.plans.many.as_ref().map(recorded).transpose()? })
+        let (one, many) = (recorded(&self.plans.one)?, self.plans.many.as_ref().map(recorded).transpose()?);
+        let norms = |p: &Passes<'_>| {
+            p.plan.stages[p.head.clone()].iter().any(|stage| written(&p.plan, stage).any(|slot| slot == Slot::Normed))
+        };
+        let final_norm = norms(&self.plans.one) && self.plans.many.as_ref().is_none_or(norms);
+        Ok(Traced { one, many, final_norm })
     }
 
     /// Starts the next token, number `i`, drawn with a word or the most likely one; gives it and

@@ -140,6 +140,21 @@ impl<'a> Complete<'a> {
         }
     }
 
+    /// The final norm of the positions whose logits come, where nothing wrote it.
+    fn final_norm(&mut self, positions: Range<usize>) -> Result<(), TraceError> {
+        let at = (Stage::FinalNorm, None);
+        if !self.selected.has(at.0, at.1) || self.written.contains_key(&at) {
+            return Ok(());
+        }
+        let data = self.part(self.model.config().blocks - 1, &positions);
+        let tensor = self.model.stage(&self.choice, at, &self.tokens[positions.clone()], &data)?;
+        let Values::F32(values) = &tensor.values else { return Ok(()) };
+        self.state.derived.insert(at.0);
+        let (position, tokens) = (positions.start, positions.len());
+        self.pass_on(Block { stage: at.0, layer: at.1, position, tokens, values: Slice::F32(values) });
+        Ok(())
+    }
+
     /// Completes a layer and hands on what is selected of it.
     fn layer(&mut self, layer: usize) -> Result<(), TraceError> {
         let wanted = self.selected.stages.iter().filter(|(_, l)| *l == Some(layer)).map(|(s, _)| *s).collect();
@@ -266,6 +281,12 @@ impl Tap for Complete<'_> {
         if block.stage == Stage::Embedding {
             self.written.clear();
             self.batch = block.position..block.position + block.tokens;
+        }
+        if block.stage == Stage::Logits
+            && let Err(e) = self.final_norm(block.position..block.position + block.tokens)
+        {
+            self.failure = Some(e);
+            return;
         }
         if !block.stage.in_layer() {
             self.pass_on(block);
