@@ -42,7 +42,12 @@ fn text_and_json_have_the_same_numbers() {
     assert_eq!(found["verdict"]["cause"]["kind"], "choices");
     assert!(out.contains(found["verdict"]["sentence"].as_str().unwrap()), "{out}");
     assert_eq!((&found["left"]["reproduced"], &found["right"]["reproduced"]), (&true.into(), &true.into()));
-    assert_eq!(found["device"]["explains"], 0.0);
+    // Each side's choices were run on the other's device.
+    let device = &found["device"];
+    assert_eq!((&device["explains"], &device["first"], &device["last"]), (&0.0.into(), &0.0.into(), &0.0.into()));
+    assert_eq!((&device["alone"], &device["differing"]), (&0.0.into(), &0.into()));
+    let line = out.lines().find(|l| l.starts_with("device ")).unwrap();
+    assert!(line.contains("0.0%") && line.ends_with("; the same bits on both"), "{line}");
     let rows = found["attributions"].as_array().unwrap();
     let kinds: Vec<_> = rows.iter().map(|a| a["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds[0], "activation_format");
@@ -51,7 +56,39 @@ fn text_and_json_have_the_same_numbers() {
         let (factor, alone) = (row["factor"].as_str().unwrap(), row["alone"].as_f64().unwrap());
         let line = out.lines().find(|l| l.starts_with(factor)).unwrap();
         assert!(line.contains(&format!("{alone:.2e}")), "{line}: {alone}");
+        let share = format!("{:.1}%", 100.0 * row["explains"].as_f64().unwrap());
+        assert!(line.contains(share.strip_prefix("-0.0").unwrap_or(&share)), "{line}: {share}");
+        // Parts are listed where there are several.
+        for part in row["stages"].as_array().unwrap().iter().chain(row["layers"].as_array().unwrap()) {
+            let (name, alone) = (part["name"].as_str().unwrap(), part["alone"].as_f64().unwrap());
+            let line = format!("  {name:<16} {alone:>8.2e}\n");
+            assert!(out.contains(&line), "{line} is not in\n{out}");
+        }
     }
+    let divergence = &found["divergence"];
+    let line = format!("divergence {:.2e} at logits, 4 tokens; ", divergence["relative"].as_f64().unwrap());
+    assert!(out.contains(&line), "{line} is not in\n{out}");
+    assert!(out.contains(&format!("{} of {} values differ", divergence["differing"], divergence["values"])), "{out}");
+}
+
+#[test]
+fn approximate_math_is_told_from_the_device() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, ids) = (synthetic(dir.path(), "m.gguf", &[]), ids(dir.path(), &[1, 2, 3]));
+    let sides = ["--left", "cpu:act=f32,acc=f32", "--right", "interp:act=f32,acc=f32,math=approx"];
+    let output = ptxgen(&[&["bisect", &model, "--tokens", &ids, "--json"][..], &sides].concat());
+    assert_eq!(code(&output), Some(0), "{}", text(&output.stderr));
+    // The CPU has no such instructions.
+    let note = "note: cpu:act=f32,acc=f32,math=approx,kv=f32 cannot be run, which would tell more of the devices: ";
+    assert!(text(&output.stderr).starts_with(note), "{}", text(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["verdict"]["cause"]["factors"], serde_json::json!(["math"]));
+    assert_eq!(
+        (&found["attributions"][0]["kind"], &found["attributions"][0]["explains"]),
+        (&"math".into(), &1.0.into())
+    );
+    let device = &found["device"];
+    assert_eq!((&device["first"], &device["last"], &device["differing"]), (&0.0.into(), &().into(), &0.into()));
 }
 
 #[test]

@@ -99,8 +99,9 @@ impl Function {
         self
     }
 
-    /// With the launch that it was made for.
-    pub(crate) fn shaped(mut self, shape: LaunchShape) -> Function {
+    /// With the launch that it is made for, which [`call`](Self::call) takes.
+    #[must_use]
+    pub fn shaped(mut self, shape: LaunchShape) -> Function {
         self.shape = Some(shape);
         self
     }

@@ -95,7 +95,7 @@ impl Factor {
             Self::Math | Self::Inner => stage == S::ExpertSwiglu,
             Self::Router => router,
             Self::Kv => stage == S::Attention,
-            Self::Mistake(Mistake::Q6kAsQ4k | Mistake::LeftOut(_)) => product.is_some(),
+            Self::Mistake(Mistake::Q6kAsQ4k | Mistake::Q6kAsPackedQ4k | Mistake::LeftOut(_)) => product.is_some(),
             Self::Mistake(Mistake::TiesToHigher) => stage == S::RouterExperts || stage == S::RouterWeights,
             Self::Mistake(Mistake::RopeInterleaved) => matches!(stage, S::QPostRope | S::KPostRope),
         }

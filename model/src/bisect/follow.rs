@@ -5,6 +5,7 @@ use super::{
     measure,
 };
 use crate::{
+    engine::EngineError,
     gguf::TensorType,
     plain::{Choice, Choices, Lane, Mistake, PlainError, PlainModel},
     trace::{Stage, Tensor, TraceData, Values},
@@ -108,9 +109,36 @@ pub(super) fn follow(
         }
         let near = if ours { NEAR } else { NEAR_OF_OTHERS };
         let stage = OneStage { model, tokens, run, at: (stage, layer), recorded, near };
-        found.insert(stage.at, stage.follow(declared)?);
+        let (choice, how) = match stage.follow(declared) {
+            // Of logits that are NaN nothing can be chosen; that they are is said where they were computed.
+            Err(PlainError::Engine(EngineError::NanInRouter { .. })) => continue,
+            found => found?,
+        };
+        let within = if matches!(how, Follows::Not { .. }) { stage.cause_within(declared)? } else { None };
+        if let Some((within, choice)) = within {
+            found.insert(within, (choice, Follows::Otherwise));
+            found.insert(stage.at, (declared, Follows::Declared));
+        } else {
+            found.insert(stage.at, (choice, how));
+        }
     }
     Ok(Followed { declared, ours, found })
+}
+
+/// The stages that lead to one and were not recorded, in the forward's order: a fused kernel keeps them to
+/// itself.
+fn kept_within(model: &PlainModel<'_>, run: &TraceData, (stage, layer): Site) -> Vec<Site> {
+    let mut kept: Vec<Site> =
+        model.inputs(stage, layer).into_iter().filter(|(s, _)| run.meta.derived.contains(s)).collect();
+    let mut next = 0;
+    while let Some(&(stage, layer)) = kept.get(next) {
+        let more = model.inputs(stage, layer).into_iter().filter(|(s, _)| run.meta.derived.contains(s));
+        kept.extend(more);
+        next += 1;
+    }
+    kept.sort_by_key(|&(stage, layer)| (layer, stage));
+    kept.dedup();
+    kept
 }
 
 /// One stage of a run.
@@ -183,10 +211,38 @@ impl OneStage<'_> {
         Ok((best.0, Follows::Not { differing, values: self.recorded.values.len(), position, index, relative }))
     }
 
-    /// The stage's inputs at the first positions.
+    /// A stage that leads to this one and was not recorded, with the choice under which this one follows
+    /// from what was.
+    fn cause_within(&self, declared: Choice) -> Result<Option<(Site, Choice)>, PlainError> {
+        let kept = kept_within(self.model, self.run, self.at);
+        let expected = self.model.stage(&declared, self.at, self.tokens, self.run)?;
+        let Some((first, _)) = measure::differing(self.recorded, &expected) else { return Ok(None) };
+        let short = first / self.recorded.width().max(1) + 1;
+        for (i, &at) in kept.iter().enumerate() {
+            for candidate in (OneStage { at, ..*self }).candidates(declared) {
+                let follows = |positions: usize| {
+                    let mut data = self.prefix(positions);
+                    let tokens = &self.tokens[..positions];
+                    data.tensors.insert(at, self.model.stage(&candidate, at, tokens, &data)?);
+                    for &later in &kept[i + 1..] {
+                        data.tensors.insert(later, self.model.stage(&declared, later, tokens, &data)?);
+                    }
+                    let found = self.model.stage(&declared, self.at, tokens, &data)?;
+                    Ok::<_, PlainError>(measure::differing(&head(self.recorded, positions), &found).is_none())
+                };
+                if follows(short)? && follows(self.tokens.len())? {
+                    return Ok(Some((at, candidate)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The inputs at the first positions, of this stage and of those that lead to it unrecorded.
     fn prefix(&self, positions: usize) -> TraceData {
-        let inputs = self.model.inputs(self.at.0, self.at.1);
-        let tensors = inputs.into_iter().filter_map(|at| Some((at, head(self.run.get(at.0, at.1)?, positions))));
+        let kept = kept_within(self.model, self.run, self.at);
+        let inputs = [&kept[..], &[self.at]].concat().into_iter().flat_map(|(s, l)| self.model.inputs(s, l));
+        let tensors = inputs.filter_map(|at| Some((at, head(self.run.get(at.0, at.1)?, positions))));
         TraceData { tensors: tensors.collect(), ..TraceData::default() }
     }
 
@@ -216,12 +272,13 @@ impl OneStage<'_> {
                 let Some(role) = self.model.matrix(stage) else { return Vec::new() };
                 let Ok(w) = self.model.tensor(role, self.at.1) else { return Vec::new() };
                 let groups = (0..16).map(Lane::Group);
-                let fours = [0, 1, 8, 9].map(Lane::Four);
+                let fours = [0, 4, 8, 12].map(Lane::Run).into_iter().chain([0, 1, 8, 9].map(Lane::Four));
                 let blocks = w.row_len().div_ceil(ptxgen_dsl::format::SUPERBLOCK) as u32;
                 let blocks = (0..if blocks > 1 { blocks } else { 0 }).map(Lane::Block);
                 let left_out = groups.chain(fours).chain(blocks).map(Mistake::LeftOut);
-                let decoded = (w.ty == TensorType::Q6_K).then_some(Mistake::Q6kAsQ4k);
-                decoded.into_iter().chain(left_out).collect()
+                let decoded = [Mistake::Q6kAsQ4k, Mistake::Q6kAsPackedQ4k];
+                let decoded = decoded.into_iter().filter(|_| w.ty == TensorType::Q6_K);
+                decoded.chain(left_out).collect()
             }
         }
     }

@@ -6,15 +6,17 @@
 //! the runs differ in is changed at a time in a plain forward, to see how much of the divergence it
 //! explains.
 
+mod device;
 mod factor;
 mod follow;
 mod measure;
 mod result;
 mod verdict;
 
+pub use device::{DeviceShare, Swapped, swaps};
 pub use factor::Factor;
 pub use follow::{Followed, Follows};
-pub use result::{Attribution, Bisection, Cause, DeviceShare, Divergence, Part, SideFound, Verdict};
+pub use result::{Attribution, Bisection, Cause, Divergence, Part, SideFound, Verdict};
 
 use crate::{
     gguf::Gguf,
@@ -80,8 +82,8 @@ pub enum BisectError {
     },
 }
 
-/// Finds out why two runs on the same tokens differ. `progress` is told how many forwards are done of
-/// how many.
+/// Finds out why two runs on the same tokens differ. `swapped` has the runs that [`swaps`] asks for, as
+/// far as they can be run; `progress` is told how many forwards are done of how many.
 ///
 /// # Errors
 /// If the runs are of different models or tokens, or lack what is needed.
@@ -90,6 +92,7 @@ pub fn bisect(
     tokens: &[u32],
     left: Run<'_>,
     right: Run<'_>,
+    swapped: Swapped<'_>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Bisection, BisectError> {
     check(tokens, left, right)?;
@@ -116,7 +119,8 @@ pub fn bisect(
         total: 2 + factors.iter().map(|(_, sites)| forwards(sites)).sum::<usize>(),
     };
     let (attributions, reproduced, unexplained) = attribution.all(&factors, left, declared[1])?;
-    let verdict = verdict::of(&model, &divergence, &sides, declared, &attributions, [left, right]);
+    let device = DeviceShare::of(left, right, swapped, (divergence.stage, divergence.layer), unexplained);
+    let verdict = verdict::of(&model, &divergence, &sides, declared, &attributions, device.as_ref(), [left, right]);
     Ok(Bisection {
         tokens: tokens.len(),
         left: SideFound::new(left, declared[0], &sides.left, reproduced[0]),
@@ -124,7 +128,7 @@ pub fn bisect(
         divergence: Some(divergence),
         same: factor::same(&factors, declared[0]),
         attributions,
-        device: DeviceShare::of(left, right, unexplained),
+        device,
         unexplained,
         verdict,
     })

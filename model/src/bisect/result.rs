@@ -1,6 +1,6 @@
 //! The result of a bisection, which text and JSON are made of.
 
-use super::{Followed, Follows, Run};
+use super::{DeviceShare, Followed, Follows, Run};
 use crate::{
     plain::{Choice, PlainModel},
     trace::Stage,
@@ -89,18 +89,6 @@ pub struct Attribution {
     pub stages: Vec<Part>,
     /// Layer by layer, all stages.
     pub layers: Vec<Part>,
-}
-
-/// The part of the device. It needs no forward of its own: a plain forward with all that was found has a
-/// run's bits, or it has not, and then the rest is the device's.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DeviceShare {
-    /// The left run's device.
-    pub left: String,
-    /// The right run's.
-    pub right: String,
-    /// Share of the divergence that no choice explains.
-    pub explains: f64,
 }
 
 /// What the divergence comes from.
@@ -207,16 +195,6 @@ impl Bisection {
                 advice: String::new(),
             },
         }
-    }
-}
-
-impl DeviceShare {
-    /// The devices' share, if there are two: what is told in brackets is about one.
-    pub(super) fn of(left: Run<'_>, right: Run<'_>, explains: f64) -> Option<Self> {
-        let device = |run: Run<'_>| run.trace.meta.device.clone();
-        let (left, right) = (device(left)?, device(right)?);
-        let kind = |name: &str| name.split(" (").next().unwrap_or(name).to_owned();
-        (kind(&left) != kind(&right)).then_some(Self { left, right, explains })
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a bisection comes to, in a sentence.
 
 use super::{
-    Attribution, Cause, Divergence, Factor, Followed, Follows, Run, Verdict,
+    Attribution, Cause, DeviceShare, Divergence, Factor, Followed, Follows, Run, Verdict,
+    device::kind,
     factor::{self, Site},
     follow::Sides,
 };
@@ -21,6 +22,8 @@ struct Side<'a> {
     name: &'a str,
     followed: &'a Followed,
     declared: Choice,
+    /// Whether the run says what it is computed with.
+    says: bool,
     /// Where the run's device contradicts itself in what was recorded.
     faults: &'a [Fault],
 }
@@ -31,6 +34,7 @@ pub(super) fn of(
     sides: &Sides,
     declared: [Choice; 2],
     attributions: &[Attribution],
+    device: Option<&DeviceShare>,
     runs: [Run<'_>; 2],
 ) -> Verdict {
     let right = Side {
@@ -39,6 +43,7 @@ pub(super) fn of(
         faults: &runs[1].trace.meta.faults,
         followed: &sides.right,
         declared: declared[1],
+        says: runs[1].trace.meta.policy.is_some(),
     };
     let left = Side {
         place: "left",
@@ -46,6 +51,7 @@ pub(super) fn of(
         faults: &runs[0].trace.meta.faults,
         followed: &sides.left,
         declared: declared[0],
+        says: runs[0].trace.meta.policy.is_some(),
     };
     let both = [right, left];
     let first_of = |of: &dyn Fn(Side<'_>) -> Option<Verdict>| both.into_iter().find_map(of);
@@ -54,7 +60,7 @@ pub(super) fn of(
         .or_else(|| first_of(&|side| undeclared(model, side, attributions)))
         .or_else(|| first_of(&|side| contradicted(model, side)))
         .or_else(|| first_of(&|side| inexact(model, side)))
-        .unwrap_or_else(|| choices(divergence, attributions))
+        .unwrap_or_else(|| choices(divergence, attributions, device))
 }
 
 /// A stage that does not follow from its own inputs.
@@ -100,6 +106,9 @@ fn mistake(model: &PlainModel<'_>, side: Side<'_>, attributions: &[Attribution])
 
 /// Another choice than declared.
 fn undeclared(model: &PlainModel<'_>, side: Side<'_>, attributions: &[Attribution]) -> Option<Verdict> {
+    if !side.says {
+        return None;
+    }
     let otherwise = |how: &Follows| !matches!(how, Follows::Declared | Follows::Not { .. });
     let differs = |factor: Factor, choice: &Choice| factor.value(choice) != factor.value(&side.declared);
     let (factor, choice) =
@@ -164,15 +173,22 @@ fn inexact(model: &PlainModel<'_>, side: Side<'_>) -> Option<Verdict> {
 }
 
 /// Nothing but what was asked for.
-fn choices(divergence: &Divergence, attributions: &[Attribution]) -> Verdict {
+fn choices(divergence: &Divergence, attributions: &[Attribution], device: Option<&DeviceShare>) -> Verdict {
     let notable: Vec<&Attribution> = attributions.iter().filter(|a| a.explains.abs() >= NOTABLE).collect();
     let named = if notable.is_empty() { attributions.iter().take(1).collect() } else { notable };
-    let parts: Vec<String> = named
-        .iter()
-        .map(|a| {
-            format!("the {} ({} on the left, {} on the right) {:.0}%", a.factor, a.left, a.right, 100.0 * a.explains)
-        })
-        .collect();
+    let part = |factor: &str, left: &str, right: &str, explains: f64| {
+        format!("the {factor} ({left} on the left, {right} on the right) {:.0}%", 100.0 * explains)
+    };
+    let mut parts: Vec<String> = named.iter().map(|a| part(&a.factor, &a.left, &a.right, a.explains)).collect();
+    // What devices do within a tolerance, which only approximate functions have.
+    let device_differs = device.filter(|d| !d.same_bits() && d.explains.abs() >= NOTABLE);
+    parts.extend(device_differs.map(|d| part("device", kind(&d.left), kind(&d.right), d.explains)));
+    let same_device = match device {
+        Some(d) if d.same_bits() => {
+            "; the device explains nothing, since with the same choices both give the same bits"
+        }
+        _ => "",
+    };
     let where_most = named.first().and_then(|a| {
         let stage = a.stages.iter().max_by(|x, y| x.alone.total_cmp(&y.alone))?;
         Some(format!(", most by itself in {}", stage.name))
@@ -180,12 +196,14 @@ fn choices(divergence: &Divergence, attributions: &[Attribution]) -> Verdict {
     let sentence = match parts.as_slice() {
         [] => format!("the runs differ from {} on, and in no known choice", divergence.first_stage),
         _ => format!(
-            "{} of the divergence{}; every stage of both runs follows from its own inputs, so neither computes wrongly",
+            "{} of the divergence{}; every stage of both runs follows from its own inputs, so neither computes \
+             wrongly{same_device}",
             explains(&parts),
             where_most.unwrap_or_default()
         ),
     };
-    let factors: Vec<String> = named.iter().map(|a| a.factor.clone()).collect();
+    let mut factors: Vec<String> = named.iter().map(|a| a.factor.clone()).collect();
+    factors.extend(device_differs.map(|_| "device".to_owned()));
     // Even one that explains nothing that can be seen changes bits.
     let all: Vec<&str> = attributions.iter().map(|a| a.factor.as_str()).collect();
     let advice = match all.as_slice() {

@@ -127,7 +127,9 @@ impl Pass<'_, '_, '_> {
                 // SAFETY: as above.
                 let (gate, up, out) =
                     unsafe { (b.gate.read(part.clone()), b.up.read(part.clone()), b.inner.write(part)) };
-                model.simd.run(SwiGlu { gate, up, out, acc: PhantomData::<A> });
+                model.simd.run(SwiGlu { gate, up, out: &mut *out, acc: PhantomData::<A> });
+                #[cfg(all(feature = "plants", debug_assertions))]
+                super::plant::keep_inner(layer, out);
             }
         }
     }

@@ -419,7 +419,7 @@ impl Pass<'_, '_, '_> {
         };
         let routed = model.simd.run(Route { router, x, used, logits: &mut scratch.logits });
         #[cfg(all(feature = "plants", debug_assertions))]
-        let routed = super::plant::routed(&model.weights.layers[layer], &scratch.logits, used).unwrap_or(routed);
+        let routed = super::plant::routed(&model.weights.layers[layer], x, &mut scratch.logits, used).unwrap_or(routed);
         if let Some(record) = self.record.as_ref().filter(|_| share.keeps()) {
             // SAFETY: token t is this worker's in this stage; of workers that route the same one, one keeps it.
             unsafe { record.keep_logits(t, &scratch.logits) };

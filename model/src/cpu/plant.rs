@@ -1,20 +1,22 @@
 //! Mistakes planted in the CPU's forward, for tests of bisection: what finds a mistake must be shown to
-//! find it in a run that makes it. Only builds with the feature `plants` and debug assertions have this.
+//! find it in a run that makes it. They are written here and not taken from the code that looks for them.
+//! Only builds with the feature `plants` and debug assertions have this.
 
 use super::{
-    matrix::{Inputs, Matrix},
+    matrix::{Inputs, Lanes, Matrix},
     product::product,
     simd::Simd,
     weights::{InputForms, Layer, Weights},
 };
 use crate::{
-    plain::{Choice, Lane, Mistake, qk_norm_rope, route},
+    plain::{Inner, Lane, Mistake},
     trace::Stage,
 };
+use half::{bf16, f16};
 use ptxgen_dsl::{
     format::TensorType,
-    precision::{Acc, Act, Policy},
-    reference::{NanInRouter, RopeTable, Routed},
+    precision::{Acc, Act},
+    reference::{NanInRouter, RopeTable, Routed, renormalize, router_probabilities},
 };
 use std::{cell::RefCell, ops::Range, str::FromStr};
 
@@ -25,6 +27,10 @@ pub enum Change {
     Act(Act),
     /// Another accumulator.
     Acc(Acc),
+    /// SwiGLU's result kept in another type.
+    Inner(Inner),
+    /// The router in f32.
+    RouterInF32,
     /// A known mistake.
     Mistake(Mistake),
 }
@@ -32,7 +38,8 @@ pub enum Change {
 /// A change of one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plant {
-    /// The stage: a matrix product, `q_post_rope`, `k_post_rope` or `router_experts`.
+    /// The stage: a matrix product, `q_post_rope`, `k_post_rope`, `expert_swiglu`, `router_logits` (and all that
+    /// follows in the router) or `router_experts`.
     pub stage: Stage,
     /// Its layer; None is every layer.
     pub layer: Option<usize>,
@@ -42,8 +49,8 @@ pub struct Plant {
 
 impl FromStr for Plant {
     type Err = String;
-    /// Reads `v@3:q6k-as-q4k` and the like; `act=..`, `acc=..`, `left-out=GROUP`, `ties-to-higher` and
-    /// `rope-interleaved` are the other changes.
+    /// Reads `v@3:q6k-as-q4k` and the like; `act=..`, `acc=..`, `inner=..`, `router=f32`, `left-out=GROUP`,
+    /// `ties-to-higher` and `rope-interleaved` are the other changes.
     fn from_str(s: &str) -> Result<Self, String> {
         let wrong = || format!("`{s}` is no plant: write STAGE[@LAYER]:CHANGE");
         let (place, change) = s.split_once(':').ok_or_else(wrong)?;
@@ -55,6 +62,9 @@ impl FromStr for Plant {
             ("act", act) => Change::Act(act.parse().map_err(|_| wrong())?),
             ("acc", acc) => Change::Acc(acc.parse().map_err(|_| wrong())?),
             ("left-out", group) => Change::Mistake(Mistake::LeftOut(Lane::Group(group.parse().map_err(|_| wrong())?))),
+            ("inner", "f16") => Change::Inner(Inner::F16),
+            ("inner", "bf16") => Change::Inner(Inner::BF16),
+            ("router", "f32") => Change::RouterInF32,
             ("q6k-as-q4k", "") => Change::Mistake(Mistake::Q6kAsQ4k),
             ("ties-to-higher", "") => Change::Mistake(Mistake::TiesToHigher),
             ("rope-interleaved", "") => Change::Mistake(Mistake::RopeInterleaved),
@@ -116,6 +126,12 @@ fn change_layer(layer: &mut Layer<'_>, stage: Stage, change: Change) {
         Stage::QPostRope => layer.planted.interleaved_queries = true,
         Stage::KPostRope => layer.planted.interleaved_keys = true,
         Stage::RouterExperts => layer.planted.ties_to_higher = true,
+        Stage::RouterLogits => layer.planted.router_in_f32 = true,
+        Stage::ExpertSwiglu => {
+            if let Change::Inner(inner) = change {
+                layer.planted.inner = Some(inner);
+            }
+        }
         _ => {}
     }
 }
@@ -133,6 +149,8 @@ pub(super) struct Planted {
     interleaved_queries: bool,
     interleaved_keys: bool,
     ties_to_higher: bool,
+    router_in_f32: bool,
+    inner: Option<Inner>,
 }
 
 /// A product with a changed matrix.
@@ -182,18 +200,97 @@ pub(super) fn norm_rope(
         .iter()
         .any(|l| is(&l.q_norm) && l.planted.interleaved_queries || is(&l.k_norm) && l.planted.interleaved_keys);
     if planted {
-        let choice = choice(acc, Some(Mistake::RopeInterleaved));
-        head.copy_from_slice(&qk_norm_rope(&choice, head, 1, w, eps, table));
+        match acc {
+            Acc::F32 => interleaved_f32(head, (w, eps), table.0.at(table.1)),
+            Acc::F64 => interleaved_f64(head, (w, eps), table.0.at(table.1)),
+        }
     }
     planted
 }
 
-/// The choice of experts where it is planted.
-pub(super) fn routed(layer: &Layer<'_>, logits: &[f64], used: usize) -> Option<Result<Routed, NanInRouter>> {
-    let choice = choice(Acc::F64, Some(Mistake::TiesToHigher));
-    layer.planted.ties_to_higher.then(|| route(&choice, logits, used))
+macro_rules! interleaved {
+    ($name:ident, $ty:ident) => {
+        /// Norm of a head, and RoPE that turns element 2i with 2i + 1.
+        #[allow(clippy::useless_conversion, clippy::unnecessary_cast)] // they are none for f64
+        fn $name(head: &mut [f32], (w, eps): (&[f32], f32), (cos, sin): (&[f32], &[f32])) {
+            // Sums of four squares, each of them a chain, added up pair by pair.
+            let four = |x: &[f32]| x.iter().fold(0.0, |sum: $ty, &x| $ty::from(x).mul_add($ty::from(x), sum));
+            let mut squares: Vec<$ty> = head.chunks(4).map(four).collect();
+            squares.resize(squares.len().next_power_of_two(), 0.0);
+            while squares.len() > 1 {
+                squares = squares.chunks(2).map(|pair| pair[0] + pair[1]).collect();
+            }
+            let r = 1.0 / (squares[0] / head.len() as $ty + $ty::from(eps)).sqrt();
+            for (i, pair) in head.chunks_exact_mut(2).enumerate() {
+                let a = $ty::from(pair[0]) * r * $ty::from(w[2 * i]);
+                let b = $ty::from(pair[1]) * r * $ty::from(w[2 * i + 1]);
+                let (c, s) = ($ty::from(cos[i]), $ty::from(sin[i]));
+                pair[0] = a.mul_add(c, -(b * s)) as f32;
+                pair[1] = b.mul_add(c, a * s) as f32;
+            }
+        }
+    };
+}
+interleaved!(interleaved_f32, f32);
+interleaved!(interleaved_f64, f64);
+
+/// The choice of experts where it is planted; `logits` become what it was made of.
+pub(super) fn routed(
+    layer: &Layer<'_>,
+    x: &[Lanes<f32>],
+    logits: &mut [f64],
+    used: usize,
+) -> Option<Result<Routed, NanInRouter>> {
+    let Planted { router_in_f32, ties_to_higher, .. } = layer.planted;
+    if router_in_f32 {
+        let rows = layer.router.weights.chunks_exact(layer.router.blocks);
+        for (logit, row) in logits.iter_mut().zip(rows) {
+            *logit = f64::from(dot_f32(row, x));
+        }
+        let narrow: Vec<f32> = logits.iter().map(|&l| l as f32).collect();
+        return Some(router_probabilities(&narrow).map(|p| renormalize(&p, &best(&p, used, false))));
+    }
+    ties_to_higher.then(|| router_probabilities(logits).map(|p| renormalize(&p, &best(&p, used, true))))
 }
 
-fn choice(acc: Acc, mistake: Option<Mistake>) -> Choice {
-    Choice { mistake, ..Choice::of(Policy::new(Act::F32, acc), super::KvType::F32) }
+/// The largest of some probabilities one by one; of equal ones the first, or the last.
+fn best<T: Copy + PartialOrd>(p: &[T], used: usize, last: bool) -> Vec<usize> {
+    let mut chosen = Vec::new();
+    while chosen.len() < used {
+        let mut found: Option<usize> = None;
+        for e in (0..p.len()).filter(|e| !chosen.contains(e)) {
+            if found.is_none_or(|f| p[e] > p[f] || last && p[e] == p[f]) {
+                found = Some(e);
+            }
+        }
+        chosen.extend(found);
+    }
+    chosen
+}
+
+/// A row of the router times a vector, every operation in f32.
+fn dot_f32(row: &[Lanes<f32>], x: &[Lanes<f32>]) -> f32 {
+    let block = |w: &Lanes<f32>, x: &Lanes<f32>| {
+        // Sixteen chains, one for each run of 16 weights; then groups at distance 2, 4, 8 and 1.
+        let mut c: [f32; 16] = std::array::from_fn(|g| (0..16).fold(0.0, |sum, i| w[i][g].mul_add(x[i][g], sum)));
+        for distance in [2, 4, 8, 1] {
+            c = std::array::from_fn(|g| c[g] + c[g ^ distance]);
+        }
+        c[0]
+    };
+    let mut terms: Vec<f32> = row.iter().zip(x).map(|(w, x)| block(w, x)).collect();
+    terms.resize(terms.len().next_power_of_two(), 0.0);
+    while terms.len() > 1 {
+        terms = terms.chunks(2).map(|pair| pair[0] + pair[1]).collect();
+    }
+    terms[0]
+}
+
+/// SwiGLU's results as they are kept where that is planted.
+pub(super) fn keep_inner(layer: &Layer<'_>, h: &mut [f32]) {
+    match layer.planted.inner {
+        Some(Inner::F16) => h.iter_mut().for_each(|h| *h = f16::from_f32(*h).to_f32()),
+        Some(Inner::BF16) => h.iter_mut().for_each(|h| *h = bf16::from_f32(*h).to_f32()),
+        Some(Inner::F32) | None => {}
+    }
 }

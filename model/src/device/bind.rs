@@ -36,7 +36,14 @@ pub(super) struct Kernels(Vec<Function>);
 
 impl Kernels {
     pub(super) fn load(device: &Device, plan: &Plan<'_>) -> Result<Kernels, DeviceError> {
-        plan.kernels.values().map(|built| device.load_built(built)).collect::<Result<_, _>>().map(Kernels)
+        let load = |built| {
+            #[cfg(all(feature = "plants", debug_assertions))]
+            if let Some(changed) = super::plant::changed(device, built) {
+                return changed;
+            }
+            device.load_built(built)
+        };
+        plan.kernels.values().map(load).collect::<Result<_, _>>().map(Kernels)
     }
 
     /// The calls of some stages. `moved` adds to where a slot's places begin.

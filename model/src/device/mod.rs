@@ -24,6 +24,8 @@ mod error;
 mod measure;
 mod passes;
 mod plan;
+#[cfg(all(feature = "plants", debug_assertions))]
+mod plant;
 mod record;
 mod session;
 mod slot;
@@ -32,6 +34,8 @@ mod weights;
 
 pub use error::LoadError;
 pub use measure::StageTime;
+#[cfg(all(feature = "plants", debug_assertions))]
+pub use plant::{DevicePlant, with_device_plants};
 pub use session::DeviceSession;
 pub use weights::Progress;
 
@@ -114,6 +118,8 @@ impl DeviceModel {
         let config = Qwen3MoeConfig::from_gguf(gguf)?;
         let types = config.tensors().map(|(role, layer)| Ok(((role, layer), gguf.tensor(&role.name(layer))?.ty)));
         let types = types.collect::<Result<_, LoadError>>()?;
+        #[cfg(all(feature = "plants", debug_assertions))]
+        let types = plant::planted(types);
         let weights = weights::bytes(gguf, &config)?;
         let plan = Model { config, types, policy: options.policy, kv: options.kv, target };
         let session = Plans::new(&plan, capacity, options.pass.clamp(1, 64))?.session_bytes();

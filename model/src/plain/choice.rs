@@ -59,6 +59,8 @@ impl fmt::Display for Inner {
 pub enum Mistake {
     /// A Q6_K matrix's bytes are decoded as Q4_K; its rows start where they start.
     Q6kAsQ4k,
+    /// The same, and each row starts where a row of Q4_K would.
+    Q6kAsPackedQ4k,
     /// Some of the lanes of a matrix product are left out of its sum.
     LeftOut(Lane),
     /// Experts of equal probability are taken from the highest id down.
@@ -72,8 +74,11 @@ pub enum Mistake {
 pub enum Lane {
     /// Weights 16 g to 16 g + 15 of every block: one chain of the contract.
     Group(u8),
-    /// The four chains that a kernel's lane holds, the first of them `g` (0, 1, 8 or 9): g, g + 2, g + 4
-    /// and g + 6.
+    /// The four chains that a lane of a Q4_K kernel holds, the first of them `g` (0, 4, 8 or 12): g to
+    /// g + 3.
+    Run(u8),
+    /// The four that one of a Q6_K kernel holds, the first of them `g` (0, 1, 8 or 9): g, g + 2, g + 4 and
+    /// g + 6.
     Four(u8),
     /// A whole block of 256.
     Block(u32),
@@ -83,9 +88,14 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Q6kAsQ4k => f.write_str("Q6_K bytes decoded as Q4_K"),
+            Self::Q6kAsPackedQ4k => f.write_str("Q6_K bytes decoded as Q4_K, one behind the other"),
             Self::LeftOut(Lane::Group(g)) => {
                 let from = 16 * u32::from(*g);
                 write!(f, "a lane left out of the reduction (weights {from} to {} of every 256)", from + 15)
+            }
+            Self::LeftOut(Lane::Run(g)) => {
+                let from = 16 * u32::from(*g);
+                write!(f, "a lane left out of the reduction (weights {from} to {} of every 256)", from + 63)
             }
             Self::LeftOut(Lane::Four(g)) => {
                 let (g, end) = (u32::from(*g), u32::from(*g) + 6);

@@ -35,16 +35,17 @@ pub fn expert_product(choice: &Choice, w: &TensorView<'_>, chosen: &[u32], x: &[
 
 /// Some rows of a matrix with vectors, each with its place in `out`, [places, rows].
 fn multiply(choice: &Choice, w: &TensorView<'_>, rows: Range<usize>, x: &[(usize, &Activations)], out: &mut [f32]) {
-    let (ty, bytes) = match choice.mistake {
-        Some(Mistake::Q6kAsQ4k) if w.ty == TensorType::Q6_K => {
-            (TensorType::Q4_K, w.row_len() / SUPERBLOCK * Q4K::BYTES)
-        }
-        _ => (w.ty, w.row_bytes()),
+    let packed = w.row_len() / SUPERBLOCK * Q4K::BYTES;
+    // Bytes of a row, and from one row to the next.
+    let (ty, bytes, stride) = match choice.mistake.filter(|_| w.ty == TensorType::Q6_K) {
+        Some(Mistake::Q6kAsQ4k) => (TensorType::Q4_K, packed, w.row_bytes()),
+        Some(Mistake::Q6kAsPackedQ4k) => (TensorType::Q4_K, packed, packed),
+        _ => (w.ty, w.row_bytes(), w.row_bytes()),
     };
     let columns: Vec<Vec<f32>> = with_acc!(choice.acc, |A| rows
         .clone()
         .into_par_iter()
-        .map(|r| dots::<A>(ty, &w.data[r * w.row_bytes()..][..bytes], x))
+        .map(|r| dots::<A>(ty, &w.data[r * stride..][..bytes], x))
         .collect());
     for (r, column) in columns.iter().enumerate() {
         for ((place, _), &y) in x.iter().zip(column) {
@@ -70,6 +71,7 @@ fn activations(choice: &Choice, ty: TensorType, x: &[f32], width: usize) -> Vec<
 fn leave_out(x: &mut Activations, lane: Lane) {
     let hit = |block: usize, group: usize| match lane {
         Lane::Group(g) => usize::from(g) == group,
+        Lane::Run(g) => usize::from(g) == group / 4 * 4,
         Lane::Four(g) => (0..4).any(|i| usize::from(g) + 2 * i == group),
         Lane::Block(b) => b as usize == block,
     };

@@ -7,13 +7,13 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{
     Qwen3MoeConfig, RunSpec, SideSpec,
-    bisect::{Run, bisect},
+    bisect::{Run, Swapped, bisect, swaps},
     gguf::Gguf,
     plain::PlainModel,
     tokenizer::Tokenizer,
     trace::{Collect, Recorder, Selection, TraceData, TraceFile, TraceMeta},
 };
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 /// Find out why two runs of a model differ: which choice, which stage, which layer
 ///
@@ -70,6 +70,9 @@ pub fn run(args: &Args) -> Outcome {
     let right = trace(&args.right, right_file, &gguf, &meta)?;
     let names = [name(&args.left), name(&args.right)];
     let [left, right] = [Run { name: &names[0], trace: &left }, Run { name: &names[1], trace: &right }];
+    let exchanged = exchanged(&gguf, &meta, left, right);
+    let [swapped_left, swapped_right] = exchanged.each_ref().map(|run| run.as_deref());
+    let swapped = Swapped { left: swapped_left, right: swapped_right };
 
     let style = ProgressStyle::with_template("bisecting {wide_bar} {pos}/{len} forwards, {eta} left")?;
     let bar = ProgressBar::new(0).with_style(style);
@@ -77,7 +80,7 @@ pub fn run(args: &Args) -> Outcome {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     };
-    let found = bisect(&gguf, &ids, left, right, &mut progress);
+    let found = bisect(&gguf, &ids, left, right, swapped, &mut progress);
     bar.finish_and_clear();
     let found = found?;
     if args.json {
@@ -126,6 +129,21 @@ fn trace(side: &SideSpec, file: Option<TraceFile>, gguf: &Gguf, meta: &TraceMeta
         (SideSpec::Run(spec), None) => record(gguf, *spec, meta).with_context(|| format!("cannot run {spec}")),
         (SideSpec::File(path), None) => Ok(TraceFile::open(path)?.data()?),
     }
+}
+
+/// Each run's choices on the other run's device, as far as that can be run here.
+fn exchanged<'a>(gguf: &Gguf, meta: &TraceMeta, left: Run<'a>, right: Run<'a>) -> [Option<Cow<'a, TraceData>>; 2] {
+    let Some(specs) = swaps(left, right) else { return [None, None] };
+    if left.trace.meta.policy == right.trace.meta.policy && left.trace.meta.kv == right.trace.meta.kv {
+        return [Some(Cow::Borrowed(right.trace)), Some(Cow::Borrowed(left.trace))];
+    }
+    specs.map(|spec| match record(gguf, spec, meta) {
+        Ok(run) => Some(Cow::Owned(run)),
+        Err(e) => {
+            output::note(format_args!("{spec} cannot be run, which would tell more of the devices: {e:#}"));
+            None
+        }
+    })
 }
 
 fn record(gguf: &Gguf, spec: RunSpec, meta: &TraceMeta) -> anyhow::Result<TraceData> {

@@ -1,7 +1,7 @@
 //! A bisection for people.
 
 use ptxgen_model::{
-    bisect::{Attribution, Bisection, Divergence, Part, SideFound},
+    bisect::{Attribution, Bisection, DeviceShare, Divergence, Part, SideFound},
     trace::Stage,
 };
 use std::fmt::{Result, Write};
@@ -22,7 +22,7 @@ fn write(out: &mut String, found: &Bisection) -> Result {
     if let Some(d) = &found.divergence {
         divergence(out, found, d)?;
     }
-    if !found.attributions.is_empty() {
+    if !found.attributions.is_empty() || found.device.is_some() {
         factors(out, found)?;
     }
     writeln!(out, "verdict    {}", found.verdict.sentence)?;
@@ -79,9 +79,8 @@ fn factors(out: &mut String, found: &Bisection) -> Result {
     for a in &found.attributions {
         attribution(out, a, width)?;
     }
-    if let Some(device) = &found.device {
-        let (share, left, right) = (percent(device.explains, 1), &device.left, &device.right);
-        writeln!(out, "{:width$}  {share:>8}  {:>31}  {left} -> {right}", "device", "")?;
+    if let Some(d) = &found.device {
+        device(out, d, width)?;
     }
     writeln!(out, "{:width$}  {:>8}", "left over", percent(found.unexplained, 1))?;
     for a in &found.attributions {
@@ -104,6 +103,15 @@ fn attribution(out: &mut String, a: &Attribution, width: usize) -> Result {
         a.left,
         a.right
     )
+}
+
+fn device(out: &mut String, d: &DeviceShare, width: usize) -> Result {
+    let share = |share: Option<f64>| share.map_or("-".to_owned(), |share| percent(share, 0));
+    let alone = d.alone.map_or("-".to_owned(), |alone| format!("{alone:.2e}"));
+    let (explains, first, last) = (percent(d.explains, 1), share(d.first), share(d.last));
+    let bits = if d.same_bits() { "; the same bits on both" } else { "" };
+    write!(out, "{:width$}  {explains:>8}  {first:>6}  {last:>6}  {alone:>8}  {:>5}  ", "device", "")?;
+    writeln!(out, "{} -> {}{bits}", d.left, d.right)
 }
 
 /// A share, without the sign of a zero.
