@@ -2,8 +2,12 @@
 
 mod support;
 
-use expect_test::expect;
-use std::{fs, path::PathBuf};
+use expect_test::{Expect, expect};
+use ptxgen::model::gguf::Gguf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use support::{code, fails, ptxgen, synthetic, text};
 
 fn tokens() -> String {
@@ -139,4 +143,284 @@ fn wrong_use_is_told() {
         "{}",
         text(&output.stderr)
     );
+}
+
+/// Runs a command that fails with this message, in which the folder is DIR.
+#[track_caller]
+fn refused(dir: &Path, args: &[&str], status: i32, message: Expect) {
+    let output = ptxgen(args);
+    message.assert_eq(&text(&output.stderr).replace(dir.to_str().unwrap(), "DIR"));
+    assert_eq!((code(&output), text(&output.stdout)), (Some(status), String::new()), "{args:?}");
+}
+
+/// A trace of a model's run on three tokens.
+fn traced(dir: &Path, name: &str, model: &str, more: &[&str]) -> String {
+    let path = dir.join(name).to_str().unwrap().to_owned();
+    let ids = dir.join("ids.i32");
+    fs::write(&ids, [1i32, 2, 3].map(i32::to_le_bytes).concat()).unwrap();
+    let ids = ids.to_str().unwrap();
+    let output = ptxgen(&[&["trace", model, "--device", "cpu", "--tokens", ids, "-o", &path], more].concat());
+    assert_eq!(code(&output), Some(0), "{}", text(&output.stderr));
+    path
+}
+
+#[test]
+fn traces_that_do_not_belong_together_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let model = synthetic(dir, "m.gguf", &[]);
+    let wide = synthetic(dir, "wide.gguf", &["--hidden", "512"]);
+    let trace = traced(dir, "all.safetensors", &model, &[]);
+    let of_wide = traced(dir, "wide.safetensors", &wide, &[]);
+    let some = traced(dir, "some.safetensors", &model, &["--stages", "q,logits", "--positions", "last"]);
+    let other = traced(dir, "other.safetensors", &model, &["--stages", "k", "--positions", "0,1"]);
+    let compare = |args: &[&str], status, message| {
+        refused(dir, &[&["compare"], args].concat(), status, message);
+    };
+    // Different models, by their hash; and by their shapes where one insists.
+    let hash = |model: &str| Gguf::open(model).unwrap().sha256();
+    let output = ptxgen(&["compare", "--left", &trace, "--right", &of_wide]);
+    let message = text(&output.stderr).replace(&hash(&model), "M").replace(&hash(&wide), "WIDE");
+    expect![[r#"
+        error: the sides are of different models: DIR/all.safetensors is of m.gguf, DIR/wide.safetensors of wide.gguf (SHA-256 differs); compare runs of one model, or pass --any-model
+    "#]].assert_eq(&message.replace(dir.to_str().unwrap(), "DIR"));
+    assert_eq!(code(&output), Some(1));
+    let output = ptxgen(&["compare", &wide, "--left", &trace, "--right", "cpu"]);
+    assert!(text(&output.stderr).contains("the sides are of different models"), "{}", text(&output.stderr));
+    compare(
+        &["--left", &trace, "--right", &of_wide, "--any-model"],
+        1,
+        expect![[r#"
+        error: embedding has [256] values a position in DIR/all.safetensors, [512] in DIR/wide.safetensors: they are of different models
+    "#]],
+    );
+    // Stages that are asked for, and none in common.
+    compare(
+        &["--left", &trace, "--right", &some, "--stages", "q,v"],
+        1,
+        expect![[r#"
+        error: DIR/some.safetensors lacks layers.00.v, which is to be compared: it has q, logits
+    "#]],
+    );
+    compare(
+        &["--left", &other, "--right", &some, "--positions", "all"],
+        1,
+        expect![[r#"
+        error: DIR/other.safetensors and DIR/some.safetensors have no stage in common: the one has k, the other q, logits
+    "#]],
+    );
+    compare(
+        &["--left", &trace, "--right", &some, "--positions", "0"],
+        1,
+        expect![[r#"
+        error: DIR/all.safetensors has positions 0 to 2, DIR/some.safetensors has 2: they have none in common
+    "#]],
+    );
+    compare(
+        &["--left", &trace, "--right", &trace, "--positions", "3"],
+        1,
+        expect![[r#"
+        error: position 3 is asked for, but there are 3 tokens, counted from 0
+    "#]],
+    );
+    compare(
+        &["--left", &trace, "--right", &trace, "--layers", "1..3"],
+        1,
+        expect![[r#"
+        error: layers 1..3 are asked for, but the model has 1, counted from 0
+    "#]],
+    );
+    // Other tokens.
+    let one = dir.join("one.i32");
+    fs::write(&one, 7i32.to_le_bytes()).unwrap();
+    compare(
+        &[&model, "--left", &trace, "--right", "cpu", "--tokens", one.to_str().unwrap()],
+        1,
+        expect![[r#"
+        error: the text given and DIR/all.safetensors are of different tokens: position 0 is token 7 and token 1; trace both on the same tokens
+    "#]],
+    );
+}
+
+#[test]
+fn thresholds_and_selections_that_make_no_sense_are_wrong_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let trace = traced(dir, "all.safetensors", &synthetic(dir, "m.gguf", &[]), &[]);
+    let compare = |more: &[&str], message| {
+        refused(dir, &[&["compare", "--left", &trace, "--right", &trace], more].concat(), 2, message);
+    };
+    compare(
+        &["--min-cos", "1.5"],
+        expect![[r#"
+        error: the least cosine is 1.5: expected from -1 to 1
+    "#]],
+    );
+    compare(
+        &["--min-cos", "nan"],
+        expect![[r#"
+        error: the least cosine is NaN: expected from -1 to 1
+    "#]],
+    );
+    compare(
+        &["--max-rel", "-0.1"],
+        expect![[r#"
+        error: the largest relative error is -0.1: expected 0 or more, and finite
+    "#]],
+    );
+    compare(
+        &["--max-rel", "NaN"],
+        expect![[r#"
+        error: the largest relative error is NaN: expected 0 or more, and finite
+    "#]],
+    );
+    compare(
+        &["--max-rel", "x"],
+        expect![[r#"
+        error: invalid value 'x' for '--max-rel <E>': invalid float literal
+
+        For more information, try '--help'.
+    "#]],
+    );
+    compare(
+        &["--stages", ""],
+        expect![[r#"
+        error: invalid value '' for '--stages <all|LIST>': unknown stage ``
+
+        For more information, try '--help'.
+    "#]],
+    );
+    compare(
+        &["--stages", "q,atention"],
+        expect![[r#"
+        error: invalid value 'q,atention' for '--stages <all|LIST>': unknown stage `atention`: did you mean `attention`?
+
+        For more information, try '--help'.
+    "#]],
+    );
+    compare(
+        &["--layers", "2..2"],
+        expect![[r#"
+        error: invalid value '2..2' for '--layers <A..B>': `2..2` is no range of layers: write 2..5 for layers 2, 3 and 4, or 2 for one layer
+
+        For more information, try '--help'.
+    "#]],
+    );
+    compare(
+        &["--positions", ""],
+        expect![[r#"
+        error: invalid value '' for '--positions <last|all|LIST>': `` are no positions: write last, all, or a list like 0,5,10..20
+
+        For more information, try '--help'.
+    "#]],
+    );
+    compare(
+        &["--positions", "5..2"],
+        expect![[r#"
+        error: invalid value '5..2' for '--positions <last|all|LIST>': `5..2` are no positions: write last, all, or a list like 0,5,10..20
+
+        For more information, try '--help'.
+    "#]],
+    );
+}
+
+/// A copy of a trace in which a value of a tensor is another one.
+fn with_value(trace: &str, tensor: &str, index: usize, value: f32) -> String {
+    let mut bytes = fs::read(trace).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let json: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
+    let start = 8 + header + json[tensor]["data_offsets"][0].as_u64().unwrap() as usize + 4 * index;
+    bytes[start..start + 4].copy_from_slice(&value.to_le_bytes());
+    let path = format!("{trace}.changed");
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn nan_in_a_trace_is_counted_and_past_every_threshold() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let model = synthetic(dir, "m.gguf", &[]);
+    let trace = traced(dir, "all.safetensors", &model, &[]);
+    for (value, name) in [(f32::NAN, "NaN"), (f32::INFINITY, "infinity")] {
+        let changed = with_value(&trace, "layers.00.attn_out", 300, value);
+        let sides = ["compare", "--left", &trace, "--right", &changed];
+        let output = ptxgen(&[&sides[..], &["--json"]].concat());
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((code(&output), &found["differing"]), (Some(0), &1.into()), "{name}");
+        let stage = found["stages"].as_array().unwrap().iter().find(|s| s["stage"] == "attn_out").unwrap();
+        assert_eq!(stage["not_finite"], 1, "{name}: {stage}");
+        let output = ptxgen(&[&sides[..], &["--max-rel", "1e30"]].concat());
+        let printed = text(&output.stdout);
+        assert_eq!(code(&output), Some(1), "{name}: {printed}");
+        assert!(printed.contains("1 pair with NaN or infinity"), "{printed}");
+        assert!(
+            printed.contains("past relative error 1000000000000000000000000000000: layers.00.attn_out"),
+            "{printed}"
+        );
+        // Bisection finds where it comes from.
+        let output = ptxgen(&["bisect", &model, "--left", "cpu", "--right", &changed]);
+        let printed = text(&output.stdout);
+        assert_eq!(code(&output), Some(1), "{name}: {printed}{}", text(&output.stderr));
+        assert!(
+            printed.contains("computes attn_out (attn_output.weight, Q4_K) of layer 0 wrongly: 1 of 768"),
+            "{printed}"
+        );
+    }
+    // A router's logits, of which nothing can be chosen.
+    let changed = with_value(&trace, "layers.00.ffn_norm", 0, f32::NAN);
+    let output = ptxgen(&["bisect", &model, "--left", "cpu", "--right", &changed]);
+    let printed = text(&output.stdout);
+    assert!(printed.contains("computes ffn_norm of layer 0 wrongly"), "{printed}{}", text(&output.stderr));
+    // Two files with it in the same place are equal.
+    let output = ptxgen(&["compare", "--left", &changed, "--right", &changed]);
+    assert_eq!(code(&output), Some(0), "{}", text(&output.stdout));
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let model = synthetic(dir, "m.gguf", &[]);
+    let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    fs::create_dir(path("folder.safetensors")).unwrap();
+    fs::write(path("empty.safetensors"), []).unwrap();
+    fs::write(path("short.safetensors"), [9, 0, 0]).unwrap();
+    fs::write(path("odd.i32"), [1, 2, 3, 4, 5]).unwrap();
+    fs::write(path("empty.i32"), []).unwrap();
+    fs::write(path("negative.i32"), (-4i32).to_le_bytes()).unwrap();
+    fs::write(path("beyond.i32"), [5i32, 300].map(i32::to_le_bytes).concat()).unwrap();
+    let is_none = |name: &str, why: &str| {
+        format!("DIR/{name}: is no safetensors file ({why}); expected a trace, as `ptxgen trace` writes it\n")
+    };
+    for command in ["compare", "bisect"] {
+        let fails = |args: &[&str], status, message: &str| {
+            let output = ptxgen(&[&[command, &model, "--left", "cpu"], args].concat());
+            let found = text(&output.stderr).replace(dir.to_str().unwrap(), "DIR");
+            assert!(found.starts_with(&format!("error: {message}")), "{found}");
+            assert_eq!((code(&output), text(&output.stdout)), (Some(status), String::new()), "{found}");
+        };
+        let traces = [
+            ("none.safetensors", "DIR/none.safetensors: cannot open the file\n  caused by: No such file".to_owned()),
+            (
+                "folder.safetensors",
+                "DIR/folder.safetensors: cannot map the file\n  caused by: No such device".to_owned(),
+            ),
+            ("empty.safetensors", is_none("empty.safetensors", "header too small")),
+            ("short.safetensors", is_none("short.safetensors", "header too small")),
+            ("m.gguf", is_none("m.gguf", "header too large")),
+        ];
+        for (name, message) in traces {
+            fails(&["--right", &path(name)], 1, &message);
+        }
+        for (name, status, message) in [
+            ("none.i32", 1, "cannot read DIR/none.i32\n  caused by: No such file"),
+            ("odd.i32", 1, "DIR/odd.i32: 5 bytes are no whole number of little-endian i32 token ids\n"),
+            ("negative.i32", 1, "DIR/negative.i32: token 0 is -4; ids start at 0\n"),
+            ("beyond.i32", 1, "DIR/beyond.i32: token 1 is 300, outside the model's vocabulary of 300\n"),
+            ("empty.i32", 2, "0 tokens are too few: at least 1 are needed\n"),
+        ] {
+            fails(&["--right", "cpu:act=q8k", "--tokens", &path(name)], status, message);
+        }
+    }
 }

@@ -15,7 +15,8 @@ use ptxgen_model::{
     synth::Mix,
     trace::{Recorder, Selection, Stage, TraceFile, TraceMeta, TraceWriter},
 };
-use std::path::Path;
+use safetensors::SafeTensors;
+use std::{collections::BTreeSet, path::Path};
 
 /// Heads of 40 and 3 KV heads, so that nothing divides evenly.
 fn odd() -> Gguf {
@@ -236,4 +237,51 @@ fn the_oracles_trace_is_met_to_a_millionth() {
     // Under Q8_K it is the same file that is far away.
     let found = compared(&gguf, [&oracle, "cpu:act=q8k"], &[], &options).unwrap();
     assert_eq!(found.verdict, Verdict::Past);
+}
+
+/// Two files of another program: what the comparison says is what their bytes say.
+#[test]
+fn two_files_of_others_are_compared() {
+    let [exact, rounded] = ["tiny-64.f64.safetensors", "tiny-64.q8k.safetensors"].map(data);
+    let open = |path: &Path| Source::File(TraceFile::open(path).unwrap());
+    let found = compare(open(&exact), open(&rounded), &[], &CompareOptions::default(), &mut |_| ()).unwrap();
+    assert_eq!((found.positions, found.missing.len()), (64, 0));
+    assert_eq!((found.left.policy.as_ref(), found.left.model_sha256.as_ref()), (None, None));
+
+    let bytes = [exact, rounded].map(|path| std::fs::read(path).unwrap());
+    let files = bytes.each_ref().map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+    let numbers = |name: &str| {
+        files.each_ref().map(|file| {
+            let words = file.tensor(name).unwrap().data().as_chunks().0.iter();
+            words.map(|b| f64::from_le_bytes(*b)).collect::<Vec<f64>>()
+        })
+    };
+    for (name, stage, layer) in [
+        ("logits", Stage::Logits, None),
+        ("l3.moe_ffn_out", Stage::MoeFfnOut, Some(3)),
+        ("l5.out", Stage::LayerOut, Some(5)),
+    ] {
+        let [left, right] = numbers(name);
+        let relative = common::relative_error(right, left);
+        let said = found.stage(stage, layer).unwrap().relative.unwrap();
+        assert!((said / relative - 1.0).abs() < 1e-9, "{name}: {said} and {relative}");
+    }
+    for layer in &found.experts {
+        let sets = files.each_ref().map(|file| {
+            let ids = file.tensor(&format!("l{}.experts", layer.layer)).unwrap();
+            let ids: Vec<i64> = ids.data().as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect();
+            ids.chunks(4).map(|ids| ids.iter().copied().collect::<BTreeSet<_>>()).collect::<Vec<_>>()
+        });
+        let same = sets[0].iter().zip(&sets[1]).filter(|(a, b)| a == b).count();
+        assert_eq!(layer.same, same, "layer {}", layer.layer);
+    }
+    let best = |logits: &[f64]| -> Vec<usize> {
+        let rows = logits.chunks(logits.len() / 64);
+        rows.map(|row| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap()).collect()
+    };
+    let [left, right] = numbers("logits").map(|logits| best(&logits));
+    let same = left.iter().zip(&right).filter(|(a, b)| a == b).count();
+    assert_eq!(found.top.unwrap().same, same as u64);
+    // The oracle's files say which tokens they are of.
+    assert_eq!(format!("{:.4}", found.perplexity.unwrap().left), "4.2356");
 }
