@@ -175,7 +175,7 @@ fn select(
     };
     let named = matches!(selection.stages, Stages::List(_));
     let mut missing = Vec::new();
-    for side in sides {
+    for (side, other) in [(left, right), (right, left)] {
         let Some(file) = side.file() else { continue };
         let has: Vec<_> = file.stages().collect();
         let lacks = |at: &(Stage, Option<usize>)| !has.contains(at);
@@ -183,7 +183,8 @@ fn select(
             let (tensor, has) = (stage.tensor_name(layer), names(has.iter().map(|at| at.0)));
             return Err(CompareError::Missing { side: side.name(), tensor, has });
         }
-        missing.extend(selected.stages.iter().filter(|at| lacks(at)).map(|at| at.0));
+        let other_has = |at: &(Stage, Option<usize>)| other.file().is_none_or(|f| f.stages().any(|s| s == *at));
+        missing.extend(selected.stages.iter().filter(|at| lacks(at) && other_has(at)).map(|at| at.0));
         selected.stages.retain(|at| !lacks(at));
         selected.positions.retain(|p| file.positions().binary_search(p).is_ok());
     }
