@@ -1,10 +1,12 @@
 //! What the devices of two runs have to do with their difference.
 
-use super::{Run, factor::Site, measure};
+use super::{Factor, Run, factor::Site, measure};
 use crate::{
     DeviceName, RunSpec,
+    plain::Choice,
     trace::{Stage, TraceData},
 };
+use ptxgen_dsl::precision::{Math, Policy};
 use serde::Serialize;
 
 /// Runs that tell what devices do: each run's choices on the other run's device. A device's part is
@@ -15,6 +17,9 @@ pub struct Swapped<'a> {
     pub left: Option<&'a TraceData>,
     /// The right run's choices on the left run's device.
     pub right: Option<&'a TraceData>,
+    /// Runs with one choice of the other, each on its own device, for runs with approximate math: what those
+    /// instructions give is the device's own business, within a tolerance, so no plain forward has their bits.
+    pub factors: &'a [(Factor, [Option<&'a TraceData>; 2])],
 }
 
 /// The part of the devices, where the runs are of two. It is measured like a factor's: by the left run on
@@ -41,14 +46,35 @@ pub struct DeviceShare {
 /// How the swapped runs of two runs are run, where these are of two devices that are known: the left
 /// run's choices on the right one's device, and the other way round.
 pub fn swaps(left: Run<'_>, right: Run<'_>) -> Option<[RunSpec; 2]> {
-    let spec = |run: Run<'_>| {
-        let meta = &run.trace.meta;
-        let device = *DeviceName::ALL.iter().find(|d| Some(d.name()) == meta.device.as_deref().map(kind))?;
-        Some(RunSpec { device, policy: meta.policy?, kv: meta.kv?, threads: None })
-    };
     let (left, right) = (spec(left)?, spec(right)?);
     let on = |choices: RunSpec, device: RunSpec| RunSpec { device: device.device, ..choices };
     (left.device != right.device).then(|| [on(left, right), on(right, left)])
+}
+
+/// How the runs of [`Swapped::factors`] are run: the left run with the right one's choice, and the other way
+/// round, where the device has approximate instructions and one of the runs uses them.
+pub fn factor_swaps(left: Run<'_>, right: Run<'_>) -> Vec<(Factor, [Option<RunSpec>; 2])> {
+    let (Some(left), Some(right)) = (spec(left), spec(right)) else { return Vec::new() };
+    let approximate = [left, right].iter().any(|run| run.policy.math == Math::Approx);
+    let with = |factor: Factor, run: RunSpec, other: RunSpec| {
+        let (mut own, other) = (Choice::of(run.policy, run.kv), Choice::of(other.policy, other.kv));
+        factor.take(&mut own, &other);
+        let policy = Policy { act: own.act, acc: own.acc, math: own.math };
+        (run.device != DeviceName::Cpu).then_some(RunSpec { policy, kv: own.kv, ..run })
+    };
+    let differs = |factor: &Factor| {
+        let [l, r] = [left, right].map(|run| factor.value(&Choice::of(run.policy, run.kv)));
+        approximate && l != r
+    };
+    let factors = [Factor::Act, Factor::Acc, Factor::Math, Factor::Kv].into_iter().filter(differs);
+    factors.map(|factor| (factor, [with(factor, left, right), with(factor, right, left)])).collect()
+}
+
+/// How a run says that it was run.
+fn spec(run: Run<'_>) -> Option<RunSpec> {
+    let meta = &run.trace.meta;
+    let device = *DeviceName::ALL.iter().find(|d| Some(d.name()) == meta.device.as_deref().map(kind))?;
+    Some(RunSpec { device, policy: meta.policy?, kv: meta.kv?, threads: None })
 }
 
 /// A device's name without what is told in brackets.

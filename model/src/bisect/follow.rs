@@ -10,6 +10,7 @@ use crate::{
     plain::{Choice, Choices, Lane, Mistake, PlainError, PlainModel},
     trace::{Stage, Tensor, TraceData, Values},
 };
+use ptxgen_dsl::precision::Math;
 use std::collections::BTreeMap;
 
 /// Relative error up to which a stage is nearly what a choice gives.
@@ -70,6 +71,16 @@ impl Followed {
     /// Stages that were computed anew.
     pub fn checked(&self) -> usize {
         self.found.len()
+    }
+
+    /// Stages that follow nearly, where it is not for the hardware's approximate functions.
+    pub(super) fn inexact(&self) -> impl Iterator<Item = (Site, f64)> {
+        self.findings().filter_map(|(site, choice, how)| match how {
+            Follows::Nearly(relative) if !(choice.math == Math::Approx && site.0 == Stage::ExpertSwiglu) => {
+                Some((site, *relative))
+            }
+            _ => None,
+        })
     }
 
     /// Stages that do not follow as declared, in the forward's order.

@@ -13,7 +13,7 @@ mod measure;
 mod result;
 mod verdict;
 
-pub use device::{DeviceShare, Swapped, swaps};
+pub use device::{DeviceShare, Swapped, factor_swaps, swaps};
 pub use factor::Factor;
 pub use follow::{Followed, Follows};
 pub use result::{Attribution, Bisection, Cause, Divergence, Part, SideFound, Verdict};
@@ -26,6 +26,7 @@ use crate::{
 use factor::Site;
 use follow::Sides;
 use ptxgen_dsl::precision::Policy;
+use std::borrow::Cow;
 
 /// One of the two runs: all positions of all stages.
 #[derive(Clone, Copy, Debug)]
@@ -82,8 +83,8 @@ pub enum BisectError {
     },
 }
 
-/// Finds out why two runs on the same tokens differ. `swapped` has the runs that [`swaps`] asks for, as
-/// far as they can be run; `progress` is told how many forwards are done of how many.
+/// Finds out why two runs on the same tokens differ. `swapped` has the runs that [`swaps`] and
+/// [`factor_swaps`] ask for, as far as they can be run; `progress` is told how many forwards are done of how many.
 ///
 /// # Errors
 /// If the runs are of different models or tokens, or lack what is needed.
@@ -110,6 +111,7 @@ pub fn bisect(
         model: &model,
         tokens,
         right,
+        runs: swapped.factors,
         sides: &sides,
         at: (divergence.stage, divergence.layer),
         choices: sides.left.choices(declared[0]),
@@ -175,6 +177,8 @@ struct Attributing<'a, 'p> {
     model: &'a PlainModel<'a>,
     tokens: &'a [u32],
     right: Run<'a>,
+    /// See [`Swapped::factors`].
+    runs: &'a [(Factor, [Option<&'a TraceData>; 2])],
     sides: &'a Sides,
     /// The stage at which divergence is measured.
     at: Site,
@@ -207,12 +211,22 @@ impl Attributing<'_, '_> {
         self.base = Some(base);
         let mut found = Vec::new();
         for (factor, sites) in factors {
-            let first = self.changed(*factor, sites, &self.choices.clone(), &self.sides.right.clone())?;
-            let last = self.changed(*factor, sites, &right_choices, &self.sides.left.clone())?;
+            let runs = self.runs.iter().find(|(of, _)| of == factor);
+            let [run_first, run_last] = runs.map_or([None; 2], |(_, runs)| *runs);
+            let first = match run_first {
+                Some(run) => Cow::Borrowed(run),
+                None => Cow::Owned(self.changed(*factor, sites, &self.choices.clone(), &self.sides.right.clone())?),
+            };
+            let last = match run_last {
+                Some(run) => Cow::Borrowed(run),
+                None => Cow::Owned(self.changed(*factor, sites, &right_choices, &self.sides.left.clone())?),
+            };
             let closes =
                 |run: &TraceData| 1.0 - measure::distance_at(run, self.right.trace, self.at).unwrap_or(0.0) / whole;
-            let (first_share, last_share) = (closes(&first), 1.0 - left_over - closes(&last));
-            let base = self.base.as_ref().expect("it was run above");
+            // A run has the device's bits, so nothing is left over.
+            let all = if run_last.is_some() { 1.0 } else { 1.0 - left_over };
+            let (first_share, last_share) = (closes(&first), all - closes(&last));
+            let base = run_first.map_or_else(|| self.base.as_ref().expect("it was run above"), |_| left.trace);
             let scale = measure::norm_at(left.trace, self.at);
             let mut attribution = Attribution {
                 factor: factor.to_string(),
@@ -241,7 +255,10 @@ impl Attributing<'_, '_> {
             found.push(attribution);
         }
         found.sort_by(|a, b| b.explains.total_cmp(&a.explains));
-        Ok((found, reproduced, left_over))
+        // What hardware's approximations are away from the nearest value belongs to math, and it was run.
+        let of_math = self.runs.iter().any(|(_, runs)| runs.iter().any(Option::is_some))
+            && [&self.sides.left, &self.sides.right].into_iter().all(|side| side.inexact().next().is_none());
+        Ok((found, reproduced, if of_math { 0.0 } else { left_over }))
     }
 
     /// A forward with `choices`, but for one factor at some sites that of another run.

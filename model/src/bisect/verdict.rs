@@ -8,9 +8,8 @@ use super::{
 };
 use crate::{
     plain::{Choice, PlainModel},
-    trace::{Fault, Stage},
+    trace::Fault,
 };
-use ptxgen_dsl::precision::Math;
 
 /// The least share that is worth a word.
 const NOTABLE: f64 = 0.005;
@@ -152,14 +151,7 @@ fn contradicted(model: &PlainModel<'_>, side: Side<'_>) -> Option<Verdict> {
 /// Nearly what was declared, where bits are promised.
 fn inexact(model: &PlainModel<'_>, side: Side<'_>) -> Option<Verdict> {
     let Side { place, name, followed, declared, .. } = side;
-    let near = followed.findings().find_map(|(site, choice, how)| match how {
-        // Approximate functions are the hardware's.
-        Follows::Nearly(relative) if !(choice.math == Math::Approx && site.0 == Stage::ExpertSwiglu) => {
-            Some((site, *relative))
-        }
-        _ => None,
-    });
-    let (site, relative) = near.filter(|_| followed.promises_bits())?;
+    let (site, relative) = followed.inexact().next().filter(|_| followed.promises_bits())?;
     Some(Verdict {
         cause: Cause::Unknown { side: place.into(), stage: site.0, layer: site.1 },
         sentence: format!(

@@ -24,7 +24,8 @@ fn planted_on_device(gguf: &Gguf, policy: Policy, pass: usize, tokens: &[u32], p
     let left = run(gguf, policy, KvType::F32, tokens, &[]);
     let right = on_device(gguf, policy, pass, tokens, plants);
     // With one policy each is the other on its device.
-    let found = swapped(gguf, tokens, &left, &right, Swapped { left: Some(&right), right: Some(&left) });
+    let found =
+        swapped(gguf, tokens, &left, &right, Swapped { left: Some(&right), right: Some(&left), ..Swapped::default() });
     assert!(found.left.reproduced && found.right.reproduced, "{:?}", found.right.findings);
     assert_eq!(found.unexplained, 0.0);
     let device = found.device.as_ref().expect("there are two");
@@ -159,12 +160,51 @@ fn approximate_math_is_named() {
     let left = run(&gguf, exact, KvType::F32, &tokens, &[]);
     let right = on_device(&gguf, approx, 1, &tokens, &[]);
     let of_left = on_device(&gguf, exact, 1, &tokens, &[]);
-    let found = swapped(&gguf, &tokens, &left, &right, Swapped { left: Some(&of_left), right: None });
+    let found = swapped(&gguf, &tokens, &left, &right, Swapped { left: Some(&of_left), ..Swapped::default() });
     assert_eq!(found.verdict.cause, Cause::Choices { factors: vec!["math".into()] });
     let math = &found.attributions[0];
     assert_eq!((math.left.as_str(), math.right.as_str(), math.explains), ("exact", "approx", 1.0));
     assert!(math.sites.iter().all(|site| site.ends_with(".expert_swiglu")), "{:?}", math.sites);
     assert!(found.left.reproduced && found.right.reproduced && found.unexplained == 0.0);
+}
+
+/// Hardware's approximate functions give other bits than the nearest value, within a tolerance. So does a kernel
+/// whose exponential is 1 ulp off.
+#[test]
+fn approximations_of_hardware_are_math() {
+    let (gguf, tokens) = (small(2), some_tokens(3, 300));
+    let exact = Policy::new(Act::F32, Acc::F32);
+    let approx = Policy { math: Math::Approx, ..exact };
+    let change = |text: &str| {
+        let lines = text.lines().map(|line| match line.trim().strip_prefix("ex2.approx.f32") {
+            Some(operands) => {
+                let to = operands.trim().split(',').next().unwrap_or_default();
+                format!("{line}\n    mul.rn.f32 {to}, {to}, 0f3F800001;\n")
+            }
+            None => format!("{line}\n"),
+        });
+        lines.collect()
+    };
+    let plant = DevicePlant::Text { kernel: "norm-gate-up-swiglu", change };
+    let left = on_device(&gguf, exact, 1, &tokens, &[]);
+    let right = on_device(&gguf, approx, 1, &tokens, &[plant]);
+    let factors = [(Factor::Math, [Some(&right), Some(&left)])];
+    let found = swapped(&gguf, &tokens, &left, &right, Swapped { factors: &factors, ..Swapped::default() });
+    assert!(!found.right.reproduced, "the plain forward has other bits");
+    assert_eq!(found.verdict.cause, Cause::Choices { factors: vec!["math".into()] });
+    assert_eq!((found.attributions[0].explains, found.unexplained), (1.0, 0.0));
+    assert!(found.verdict.sentence.contains("explains 100%"), "{}", found.verdict.sentence);
+
+    // Beside another accumulator, the parts of both are all of it.
+    let l = Policy { acc: Acc::F64, ..exact };
+    let [exact_f64, exact_f32, approx_f64] =
+        [(l, &[][..]), (exact, &[]), (Policy { math: Math::Approx, ..l }, &[plant])]
+            .map(|(policy, plants)| on_device(&gguf, policy, 1, &tokens, plants));
+    let factors =
+        [(Factor::Acc, [Some(&exact_f32), Some(&approx_f64)]), (Factor::Math, [Some(&approx_f64), Some(&exact_f32)])];
+    let found = swapped(&gguf, &tokens, &exact_f64, &right, Swapped { factors: &factors, ..Swapped::default() });
+    let shares: f64 = found.attributions.iter().map(|a| a.explains).sum();
+    assert!((shares - 1.0).abs() < 1e-9 && found.unexplained == 0.0, "{:?}", found.attributions);
 }
 
 #[test]
@@ -174,7 +214,8 @@ fn the_device_is_measured_by_runs_on_the_other_one() {
     let (left, right) = (run(&gguf, F64, KvType::F32, &tokens, &[]), on_device(&gguf, other, 4, &tokens, &[]));
     let exchanged = (on_device(&gguf, F64, 4, &tokens, &[]), run(&gguf, other, KvType::F32, &tokens, &[]));
     let of = |left_on, right_on| {
-        let found = swapped(&gguf, &tokens, &left, &right, Swapped { left: left_on, right: right_on });
+        let found =
+            swapped(&gguf, &tokens, &left, &right, Swapped { left: left_on, right: right_on, ..Swapped::default() });
         let device = found.device.clone().expect("there are two");
         (device, found)
     };

@@ -17,7 +17,7 @@ use common::{
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_model::{
     Engine,
-    bisect::{BisectError, Bisection, Cause, Run, Swapped, bisect},
+    bisect::{BisectError, Bisection, Cause, Factor, Run, Swapped, bisect},
     cpu::{Change, CpuModel, CpuOptions, KvType, Plant, with_plants},
     gguf::{Gguf, GgufWriter, TensorType},
     plain::{Choice, Inner, Lane, Mistake, PlainModel},

@@ -7,7 +7,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{
     Qwen3MoeConfig, RunSpec, SideSpec,
-    bisect::{Run, Swapped, bisect, swaps},
+    bisect::{Factor, Run, Swapped, bisect, factor_swaps, swaps},
     gguf::Gguf,
     plain::PlainModel,
     tokenizer::Tokenizer,
@@ -70,9 +70,11 @@ pub fn run(args: &Args) -> Outcome {
     let right = trace(&args.right, right_file, &gguf, &meta)?;
     let names = [name(&args.left), name(&args.right)];
     let [left, right] = [Run { name: &names[0], trace: &left }, Run { name: &names[1], trace: &right }];
-    let exchanged = exchanged(&gguf, &meta, left, right);
-    let [swapped_left, swapped_right] = exchanged.each_ref().map(|run| run.as_deref());
-    let swapped = Swapped { left: swapped_left, right: swapped_right };
+    let devices = exchanged(&gguf, &meta, left, right);
+    let [swapped_left, swapped_right] = devices.each_ref().map(|run| run.as_deref());
+    let factors = exchanged_factors(&gguf, &meta, left, right);
+    let factors: Vec<_> = factors.iter().map(|(f, runs)| (*f, runs.each_ref().map(|run| run.as_deref()))).collect();
+    let swapped = Swapped { left: swapped_left, right: swapped_right, factors: &factors };
 
     let style = ProgressStyle::with_template("bisecting {wide_bar} {pos}/{len} forwards, {eta} left")?;
     let bar = ProgressBar::new(0).with_style(style);
@@ -137,13 +139,32 @@ fn exchanged<'a>(gguf: &Gguf, meta: &TraceMeta, left: Run<'a>, right: Run<'a>) -
     if left.trace.meta.policy == right.trace.meta.policy && left.trace.meta.kv == right.trace.meta.kv {
         return [Some(Cow::Borrowed(right.trace)), Some(Cow::Borrowed(left.trace))];
     }
-    specs.map(|spec| match record(gguf, spec, meta) {
-        Ok(run) => Some(Cow::Owned(run)),
-        Err(e) => {
-            output::note(format_args!("{spec} cannot be run, which would tell more of the devices: {e:#}"));
-            None
-        }
-    })
+    specs.map(|spec| Some(Cow::Owned(try_record(gguf, spec, meta)?)))
+}
+
+/// Each run with one choice of the other run, where plain forwards do not have its bits.
+fn exchanged_factors<'a>(
+    gguf: &Gguf,
+    meta: &TraceMeta,
+    left: Run<'a>,
+    right: Run<'a>,
+) -> Vec<(Factor, [Option<Cow<'a, TraceData>>; 2])> {
+    let is = |spec: RunSpec, own: Run<'_>, other: Run<'_>| {
+        let meta = &other.trace.meta;
+        (meta.policy, meta.kv) == (Some(spec.policy), Some(spec.kv)) && meta.device == own.trace.meta.device
+    };
+    let run = |spec: Option<RunSpec>, own: Run<'a>, other: Run<'a>| match spec? {
+        spec if is(spec, own, other) => Some(Cow::Borrowed(other.trace)),
+        spec => Some(Cow::Owned(try_record(gguf, spec, meta)?)),
+    };
+    let all = factor_swaps(left, right).into_iter();
+    all.map(|(factor, [l, r])| (factor, [run(l, left, right), run(r, right, left)])).collect()
+}
+
+/// A run that is of use, but not needed.
+fn try_record(gguf: &Gguf, spec: RunSpec, meta: &TraceMeta) -> Option<TraceData> {
+    let run = record(gguf, spec, meta);
+    run.map_err(|e| output::note(format_args!("{spec} cannot be run, which would tell more: {e:#}"))).ok()
 }
 
 fn record(gguf: &Gguf, spec: RunSpec, meta: &TraceMeta) -> anyhow::Result<TraceData> {
