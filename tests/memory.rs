@@ -11,8 +11,8 @@ use std::{
 
 /// Layers of the bundled model, and bytes of KV cache that a token takes in each.
 const TINY: (usize, usize) = (6, 2 * 2 * 64 * 4);
-/// What the program takes apart from models, in KiB: its own pages and those of the C library, and
-/// buffers for a batch. A release build takes 4.8 to 6.6 MB, one for tests 9.
+/// What a build for tests takes apart from models, in KiB: its own pages and those of the C library, and
+/// buffers for a batch. Its code is larger than a release build's, which takes 2.2 to 3.2 MB.
 const PROGRAM: usize = 12 << 10;
 
 /// Runs `ptxgen` on the CPU with two threads and gives the most memory that it had resident, in KiB.
@@ -70,6 +70,11 @@ fn needed(file: &Path, (layers, per_token): (usize, usize), tokens: usize) -> us
     (std::fs::metadata(file).unwrap().len() as usize + layers * per_token * tokens) / 1024
 }
 
+/// A fifth more than is needed; in a build for tests what the program takes.
+fn allowed(needed: usize) -> usize {
+    if cfg!(debug_assertions) { needed + PROGRAM } else { needed * 6 / 5 }
+}
+
 /// The bundled model's file, which is part of the program where no model is named.
 fn bundled() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("model/data/tiny-rust-moe-Q4_K_M.gguf")
@@ -87,29 +92,27 @@ fn a_model_takes_its_file_and_cache_and_a_fifth_more() {
     assert!(most > needed * 9 / 10 && most <= needed * 6 / 5, "{most} KiB resident, {needed} needed");
 }
 
-/// The program is more than a fifth of so small a model, unless its cache is long.
+/// The program is most of a fifth of so small a model.
 #[test]
-fn the_bundled_model_takes_no_more_than_the_program_on_top() {
+fn the_bundled_model_takes_its_file_and_cache_and_a_fifth_more() {
     let dir = tempfile::tempdir().unwrap();
     let file = bundled();
     let needed = needed(&file, TINY, 512);
     for model in [&[][..], &[file.to_str().unwrap()]] {
         let most = logits(dir.path(), model, 512);
-        assert!(most > needed * 9 / 10 && most <= needed + PROGRAM, "{model:?}: {most} KiB resident, {needed} needed");
+        assert!(most > needed * 9 / 10 && most <= allowed(needed), "{model:?}: {most} KiB, {needed} needed");
     }
     let perplexity = resident(dir.path(), &["perplexity", "--tokens", "tokens.i32"]);
-    assert!(perplexity > needed * 9 / 10 && perplexity <= needed + PROGRAM, "{perplexity} KiB, {needed} needed");
+    assert!(perplexity > needed * 9 / 10 && perplexity <= allowed(needed), "{perplexity} KiB, {needed} needed");
     // A text may end early, so all that is known is what it takes at most.
     let run = resident(dir.path(), &["run", "-n", "500"]);
-    assert!(run > needed / 2 && run <= needed + PROGRAM, "{run} KiB resident, {needed} needed");
+    assert!(run > needed / 2 && run <= allowed(needed), "{run} KiB resident, {needed} needed");
 }
 
-/// With the context full it is a fifth at most in a release build; one for tests has larger code.
 #[test]
 fn the_bundled_model_with_its_context_full() {
     let dir = tempfile::tempdir().unwrap();
     let needed = needed(&bundled(), TINY, 4096);
-    let allowed = if cfg!(debug_assertions) { needed + PROGRAM } else { needed * 6 / 5 };
     let most = logits(dir.path(), &[], 4096);
-    assert!(most > needed * 9 / 10 && most <= allowed, "{most} KiB resident, {needed} needed");
+    assert!(most > needed * 9 / 10 && most <= allowed(needed), "{most} KiB resident, {needed} needed");
 }

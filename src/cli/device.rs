@@ -59,7 +59,10 @@ enum Device {
 }
 
 /// A model on its device.
-pub struct Model<'g>(LoadedModel<'g>);
+pub struct Model<'g> {
+    gguf: &'g Gguf,
+    loaded: LoadedModel<'g>,
+}
 
 impl<'g> Model<'g> {
     /// Prepares a model for the device that was asked for, and a session of `capacity` positions.
@@ -105,21 +108,21 @@ impl<'g> Model<'g> {
             bar.set_length(p.total);
             bar.set_position(p.done);
         };
-        let model = LoadedModel::load(gguf, run, capacity, &mut progress);
+        let loaded = LoadedModel::load(gguf, run, capacity, &mut progress);
         bar.finish_and_clear();
-        Ok(Self(model?))
+        Ok(Self { gguf, loaded: loaded? })
     }
 
     /// Whether it runs on the CPU.
     pub fn is_on_cpu(&self) -> bool {
-        matches!(self.0, LoadedModel::Cpu(_))
+        matches!(self.loaded, LoadedModel::Cpu(_))
     }
 
     /// An empty sequence with room for `capacity` tokens.
     pub fn session(&self, capacity: usize) -> anyhow::Result<Box<dyn Engine + '_>> {
-        let session = self.0.session(capacity)?;
+        let session = self.loaded.session(capacity)?;
         if self.is_on_cpu() {
-            startup::give_back();
+            startup::give_back(self.gguf.tensor_bytes());
         }
         Ok(session)
     }

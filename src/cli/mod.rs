@@ -82,6 +82,7 @@ enum Status {
 
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
+    startup::begin();
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::List(args) => list::run(&args),

@@ -6,6 +6,7 @@ use super::{
     matrix::{Inputs, Lanes},
     product::{block_term, product},
     simd::{Isa, Kernel, TILE},
+    team::Shared,
     vector::{ExpertsSum, SwiGlu},
     weights::{Layer, Router},
 };
@@ -99,37 +100,50 @@ impl Pass<'_, '_, '_> {
         };
         // SAFETY: the choice is only read in this stage.
         scratch.groups.set(pairs.start, unsafe { chosen.read(pairs) }, c.experts, c.experts_used);
-        self.gate_and_up::<A>(&share.stream.input, layer, &scratch.groups, ff);
+        self.gate_and_up(&share.stream.input, layer, ff, scratch);
         worker.meet_if(!share.by_expert);
         self.prepare_inner(prepared);
         worker.meet_if(!share.by_expert);
         self.down::<A>(layer, &scratch.groups, hidden);
     }
 
-    /// Gate and up projections and SwiGLU, rows `mine` of the experts of `groups`.
-    fn gate_and_up<A: Accumulator>(&self, input: &Inputs, layer: &Layer<'_>, groups: &Groups, mine: Range<usize>) {
+    /// Gate and up projections and SwiGLU, rows `mine` of the experts that are grouped in `scratch`.
+    fn gate_and_up<A: Accumulator>(
+        &self,
+        input: &Inputs,
+        layer: &Layer<'_>,
+        mine: Range<usize>,
+        scratch: &mut Scratch<A>,
+    ) {
         let (b, model) = (self.buffers, self.batch.model);
         let (ff, act) = (model.config.expert_ff, model.policy.act);
+        let Scratch { groups, gate, up, .. } = scratch;
         for (e, pairs, tokens) in groups.iter() {
-            for (w, out) in [(&layer.gate, &b.gate), (&layer.up, &b.up)] {
+            for (w, out) in [(&layer.gate, &mut *gate), (&layer.up, &mut *up)] {
                 let w = w.part(e * ff..(e + 1) * ff);
-                // SAFETY: inputs are read in this stage; these rows of each pair are this worker's.
+                out.resize(out.len().max(pairs.len() * mine.len()), 0.0);
+                let out = Shared::from_mut(out);
+                // SAFETY: inputs are read in this stage; the scratch is this worker's.
                 unsafe {
                     product::<A>(model.simd, act, &w, mine.clone(), input, tokens, |i, rows| {
-                        let at = pairs[i] as usize * ff;
-                        out.write(at + rows.start..at + rows.end)
+                        let at = i * mine.len();
+                        out.write(at + rows.start - mine.start..at + rows.end - mine.start)
                     });
                 }
             }
-            for &pair in pairs {
+            for (i, &pair) in pairs.iter().enumerate() {
                 let at = pair as usize * ff;
-                let part = at + mine.start..at + mine.end;
-                // SAFETY: as above.
-                let (gate, up, out) =
-                    unsafe { (b.gate.read(part.clone()), b.up.read(part.clone()), b.inner.write(part)) };
+                let made = i * mine.len()..(i + 1) * mine.len();
+                let (part, gate, up) = (at + mine.start..at + mine.end, &gate[made.clone()], &up[made]);
+                // SAFETY: these rows of each pair are this worker's.
+                let out = unsafe { b.inner.write(part.clone()) };
                 model.simd.run(SwiGlu { gate, up, out: &mut *out, acc: PhantomData::<A> });
                 #[cfg(all(feature = "plants", debug_assertions))]
                 super::plant::keep_inner(layer, out);
+                if let Some(record) = &self.record {
+                    // SAFETY: as above.
+                    unsafe { record.keep_gate_and_up(part, gate, up) };
+                }
             }
         }
     }

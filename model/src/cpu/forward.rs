@@ -69,8 +69,6 @@ pub(super) struct Buffers {
     /// Attention's part of the residual, [tokens, hidden].
     y: Box<Shared<f32>>,
     /// For each token and rank: the experts' inner vectors, and their outputs.
-    pub(super) gate: Box<Shared<f32>>,
-    pub(super) up: Box<Shared<f32>>,
     pub(super) inner: Box<Shared<f32>>,
     pub(super) inner_input: Inputs,
     pub(super) down: Box<Shared<f32>>,
@@ -83,6 +81,9 @@ pub(super) struct Scratch<A> {
     vector: Vec<f32>,
     pub(super) logits: Vec<f64>,
     pub(super) groups: Groups,
+    /// This worker's rows of an expert's gate and up projections, for each token that goes to it.
+    pub(super) gate: Vec<f32>,
+    pub(super) up: Vec<f32>,
 }
 
 impl Stream {
@@ -115,8 +116,6 @@ impl Buffers {
             v: Shared::new(0.0, tokens * c.kv_width()),
             heads: Shared::new(0.0, tokens * c.query_width()),
             y: Shared::new(0.0, tokens * c.hidden),
-            gate: Shared::new(0.0, slots * c.expert_ff),
-            up: Shared::new(0.0, slots * c.expert_ff),
             inner: Shared::new(0.0, slots * c.expert_ff),
             inner_input: Inputs::new(slots, c.expert_ff, model.weights.forms.down),
             down: Shared::new(0.0, slots * c.hidden),
@@ -263,8 +262,8 @@ impl Pass<'_, '_, '_> {
             worker.meet();
             let (inner, outer) = (c.experts_used * c.expert_ff, c.experts_used * c.hidden);
             let made = [
-                (Stage::ExpertGate, Kept::F32(&b.gate, inner)),
-                (Stage::ExpertUp, Kept::F32(&b.up, inner)),
+                (Stage::ExpertGate, Kept::Gate),
+                (Stage::ExpertUp, Kept::Up),
                 (Stage::ExpertSwiglu, Kept::F32(&b.inner, inner)),
                 (Stage::ExpertOut, Kept::F32(&b.down, outer)),
             ];

@@ -18,6 +18,9 @@ pub(super) struct Record<'t> {
     normed: Box<Shared<f32>>,
     /// The router's logits, [tokens, experts].
     logits: Box<Shared<f64>>,
+    /// The experts' gate and up projections, for each token and rank.
+    gate: Box<Shared<f32>>,
+    up: Box<Shared<f32>>,
 }
 
 impl<'t> Record<'t> {
@@ -27,6 +30,8 @@ impl<'t> Record<'t> {
             tap: Mutex::new(tap),
             normed: Shared::new(0.0, tokens * c.hidden),
             logits: Shared::new(0.0, tokens * c.experts),
+            gate: Shared::new(0.0, tokens * c.experts_used * c.expert_ff),
+            up: Shared::new(0.0, tokens * c.experts_used * c.expert_ff),
         }
     }
 
@@ -47,6 +52,18 @@ impl<'t> Record<'t> {
         // SAFETY: the caller's promise.
         unsafe { self.logits.write(t * values.len()..(t + 1) * values.len()) }.copy_from_slice(values);
     }
+
+    /// Keeps a part of the experts' gate and up projections.
+    ///
+    /// # Safety
+    /// No other worker keeps any of it before the next meeting.
+    pub(super) unsafe fn keep_gate_and_up(&self, part: Range<usize>, gate: &[f32], up: &[f32]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.gate.write(part.clone()).copy_from_slice(gate);
+            self.up.write(part).copy_from_slice(up);
+        }
+    }
 }
 
 /// Values that a tap takes.
@@ -62,6 +79,10 @@ pub(super) enum Kept<'a> {
     Norm,
     /// The router's logits.
     RouterLogits,
+    /// The experts' gate projections.
+    Gate,
+    /// The experts' up projections.
+    Up,
 }
 
 // Safety as in `forward`: no worker writes between the two meetings.
@@ -82,6 +103,7 @@ impl Pass<'_, '_, '_> {
             let mut tap = record.tap.lock().unwrap_or_else(PoisonError::into_inner);
             for &(stage, kept) in values {
                 let part = |width: usize| of.start * width..of.end * width;
+                let inner = c.experts_used * c.expert_ff;
                 // SAFETY: nobody writes before this worker has met the others again.
                 let values = unsafe {
                     match kept {
@@ -89,6 +111,8 @@ impl Pass<'_, '_, '_> {
                         Kept::Rows(values, width) => Slice::F32(values.read(0..of.len() * width)),
                         Kept::U32(values, width) => Slice::U32(values.read(part(width))),
                         Kept::Norm => Slice::F32(record.normed.read(part(c.hidden))),
+                        Kept::Gate => Slice::F32(record.gate.read(part(inner))),
+                        Kept::Up => Slice::F32(record.up.read(part(inner))),
                         Kept::RouterLogits => Slice::F64(record.logits.read(part(c.experts))),
                     }
                 };

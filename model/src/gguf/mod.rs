@@ -127,6 +127,11 @@ impl Gguf {
         self.header.data_start
     }
 
+    /// All that is behind the header: the tensors, and what is between them.
+    pub fn tensor_bytes(&self) -> &[u8] {
+        self.storage.bytes().get(self.header.data_start..).unwrap_or_default()
+    }
+
     /// The key-value pairs.
     pub fn metadata(&self) -> &Metadata {
         &self.header.metadata

@@ -2,7 +2,7 @@
 
 use memmap2::Mmap;
 #[cfg(unix)]
-use memmap2::UncheckedAdvice;
+use memmap2::{Advice, UncheckedAdvice};
 
 /// 64 bytes, aligned, so that a copy of a file keeps the alignment of its tensors.
 #[derive(Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
@@ -23,13 +23,15 @@ impl Storage {
         Self::Owned { lines, len: bytes.len() }
     }
 
-    /// Lets go of the memory of the first `len` bytes where they are a mapped file, which has them still.
+    /// Lets go of the memory of the first `len` bytes where they are a mapped file, which has them still,
+    /// and makes them a mapping of their own, so that they do not come back with what is behind them.
     pub(super) fn forget(&self, len: usize) {
         #[cfg(unix)]
         if let Self::Mapped(map) = self {
             // SAFETY: the map is read-only and of a file, so pages that are dropped come back as they were.
             // Failure leaves them where they are.
             let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, 0, len) };
+            let _ = map.advise_range(Advice::Random, 0, len);
         }
         #[cfg(not(unix))]
         let _ = len;

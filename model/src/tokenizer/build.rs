@@ -4,23 +4,15 @@ use super::{
     Special, Tokenizer, Vocabulary,
     bytes::{CharToByte, byte_to_char},
     error::{Fail, TokenizerError, TokenizerErrorKind as Kind},
+    parts::{Encoder, Qwen2},
     vocabulary::Pieces,
 };
 use crate::gguf::{Gguf, Metadata, Strings};
 use std::collections::{HashMap, hash_map::Entry};
 use tokenizers::{
-    AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior,
-    decoders::byte_level::ByteLevel,
+    AddedToken,
     models::bpe::{BPE, Vocab},
-    pre_tokenizers::{
-        sequence::Sequence,
-        split::{Split, SplitPattern},
-    },
 };
-
-/// The `qwen2` pre-tokenizer (Qwen2's `tokenizer.json`; llama.cpp `LLAMA_VOCAB_PRE_TYPE_QWEN2`).
-const QWEN2: &str =
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// llama.cpp's token types that matter here.
 const CONTROL: i32 = 3;
@@ -68,12 +60,8 @@ pub(super) fn build(gguf: &Gguf) -> Result<Tokenizer, TokenizerError> {
     };
     let vocabulary: Vocab = ids.iter().map(|(t, i)| ((*t).into(), *i)).collect();
     let bpe = BPE::builder().vocab_and_merges(vocabulary, merges);
-    let mut inner = tokenizers::Tokenizer::new(bpe.build().map_err(library)?);
-    let pattern = SplitPattern::Regex(QWEN2.into());
-    let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(library)?;
-    let bytes = ByteLevel::new(false, false, false);
-    let parts: Vec<PreTokenizerWrapper> = vec![split.into(), bytes.into()];
-    inner.with_pre_tokenizer(Some(Sequence::new(parts)));
+    let mut inner = Encoder::new(bpe.build().map_err(library)?);
+    inner.with_pre_tokenizer(Some(Qwen2::new().map_err(library)?));
     let whole = tokens.iter().enumerate();
     let whole: Vec<AddedToken> = whole
         .filter(|(i, t)| is_whole(ty(*i)) && !t.is_empty())

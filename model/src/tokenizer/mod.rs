@@ -5,6 +5,7 @@ mod bytes;
 mod chat;
 mod error;
 mod ids;
+mod parts;
 mod stream;
 mod vocabulary;
 
@@ -23,7 +24,7 @@ use std::ops::Deref;
 /// Text is not normalized, as in llama.cpp: a GGUF file says nothing of normalization.
 pub struct Tokenizer {
     vocabulary: Vocabulary,
-    inner: tokenizers::Tokenizer,
+    inner: parts::Encoder,
 }
 
 /// The tokens with a meaning to a program.
