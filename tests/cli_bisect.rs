@@ -79,7 +79,7 @@ fn approximate_math_is_told_from_the_device() {
     let output = ptxgen(&[&["bisect", &model, "--tokens", &ids, "--json"][..], &sides].concat());
     assert_eq!(code(&output), Some(0), "{}", text(&output.stderr));
     // The CPU has no such instructions.
-    let note = "note: cpu:act=f32,acc=f32,math=approx,kv=f32 cannot be run, which would tell more of the devices: ";
+    let note = "note: cpu:act=f32,acc=f32,math=approx,kv=f32 cannot be run, which would tell more: ";
     assert!(text(&output.stderr).starts_with(note), "{}", text(&output.stderr));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(found["verdict"]["cause"]["factors"], serde_json::json!(["math"]));

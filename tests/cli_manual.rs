@@ -15,7 +15,9 @@ use support::{code, fails, ptxgen, text};
 fn commands() -> BTreeSet<String> {
     let help = text(&ptxgen(&["--help"]).stdout);
     let (_, list) = help.split_once("Commands:\n").unwrap();
-    let names = list.lines().take_while(|line| !line.is_empty()).map(|line| line.split_whitespace().next().unwrap());
+    // Longer summaries go on in lines that begin further to the right.
+    let lines = list.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    let names = lines.map(|line| line.split_whitespace().next().unwrap());
     let commands: BTreeSet<_> = names.filter(|name| *name != "help").map(str::to_owned).collect();
     assert!(commands.len() > 10 && commands.contains("completions"), "{commands:?}");
     commands

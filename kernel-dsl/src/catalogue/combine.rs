@@ -5,7 +5,7 @@ use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
 use super::schedule::{CatalogueError, Launchable, fits};
-use crate::device::{Chunks, DeviceFloat, Q8KAt, most_parts, pass, quantize_lanes_q8k, sum_parts};
+use crate::device::{Chunks, DeviceFloat, Q8KAt, pass, quantize_lanes_q8k, sum_parts};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
@@ -26,6 +26,8 @@ struct Piece {
     /// Threads that have one output each, and how many share its chunks.
     columns: u32,
     parts: u32,
+    /// Chunks whose terms a thread adds at once.
+    run: u32,
 }
 
 /// A thread's output.
@@ -41,8 +43,11 @@ struct Output {
 impl Piece {
     fn new(shape: AttentionShape, width: u32) -> Piece {
         let columns = width.next_multiple_of(32);
-        let parts = (1 << (1024 / columns).ilog2()).min(4).min(most_parts(shape.chunks()));
-        Piece { shape, width, columns, parts }
+        let chunks = shape.chunks().next_power_of_two();
+        // As many loads under way as the registers of so many threads hold.
+        let run = chunks.min(if columns > 128 { 16 } else { 32 });
+        let parts = (1 << (1024 / columns).ilog2()).min(4).min(chunks.div_ceil(run));
+        Piece { shape, width, columns, parts, run }
     }
 
     fn threads(&self) -> u32 {
@@ -78,7 +83,7 @@ impl Piece {
         let piece = k.block_x() * self.width;
         let first_head = piece / head_dim;
         let last = (pass::position(k, state) + token).min(positions - 1);
-        let chunks = Chunks { count: (last >> CHUNK.trailing_zeros()) + 1, most };
+        let chunks = Chunks { count: (last >> CHUNK.trailing_zeros()) + 1, most, run: self.run };
         let body = |k: &mut Body| {
             let (lane, warp) = (thread & 31, thread >> 5);
             let warps = self.threads() / 32;

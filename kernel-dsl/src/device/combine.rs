@@ -4,9 +4,6 @@ use ptxgen_builder::build::{Body, Ptr, ReadSpace, Shared, Val};
 
 use super::{DeviceExp, DeviceFloat, butterfly, row_tree};
 
-/// Chunks whose terms a thread adds at once, at most.
-const RUN: u32 = 32;
-
 /// Chunks whose sums a lane asks for at once, at most.
 const AT_ONCE: u32 = 8;
 
@@ -17,19 +14,16 @@ pub struct Chunks {
     pub count: Val<u32>,
     /// There may be.
     pub most: u32,
-}
-
-/// Chunks whose terms a thread adds at once where there may be `most`: a power of two.
-fn run_of(most: u32) -> u32 {
-    most.next_power_of_two().min(RUN)
-}
-
-/// The most threads among which the terms of an element are shared out.
-pub(crate) fn most_parts(chunks: u32) -> u32 {
-    chunks.next_power_of_two().div_ceil(run_of(chunks))
+    /// A thread adds the terms of so many at once: a power of two.
+    pub run: u32,
 }
 
 impl Chunks {
+    /// Runs of the whole tree, missing terms counted.
+    fn runs(&self) -> u32 {
+        self.most.next_power_of_two().div_ceil(self.run)
+    }
+
     /// Terms of the tree, missing ones counted.
     #[track_caller]
     fn padded(&self) -> Val<u32> {
@@ -89,11 +83,10 @@ impl Chunks {
         (outputs, stride): (Ptr<S, A>, u32),
         run: Val<u32>,
     ) -> Vec<Val<A>> {
-        let terms = run_of(self.most);
-        let chunk = run * terms;
+        let chunk = run * self.run;
         let at = outputs.at(chunk * stride);
         let load = |i: u32| at.plus(i64::from(i * stride)).load_or(k, (chunk + i).lt(self.count), A::constant(0.0));
-        (0..terms).map(load).collect()
+        (0..self.run).map(load).collect()
     }
 
     /// `Tree(o_c * e_c)` of an element at `outputs` (as `run` has
@@ -109,7 +102,7 @@ impl Chunks {
         (part, parts): (Val<u32>, u32),
         factors: impl FnOnce(&mut Body) -> Shared<A>,
     ) -> Val<A> {
-        let (padded, length) = (self.padded(), run_of(self.most));
+        let (padded, length) = (self.padded(), self.run);
         // Runs of the whole tree and of a part, powers of two.
         let runs = (padded >> length.trailing_zeros()).max(1);
         let each = (runs >> parts.trailing_zeros()).max(1);
@@ -134,7 +127,7 @@ impl Chunks {
                     A::product(o.get(), factor).select(here, missing)
                 })
                 .collect();
-            if most_parts(self.most) > parts {
+            if self.runs() > parts {
                 for (ahead, next) in ahead.iter_mut().zip(self.run(k, outputs, run + 1)) {
                     ahead.set(next);
                 }

@@ -34,7 +34,6 @@ pub use activation::{DeviceActivation, F32Vector, MadeAt, Planar, Q8KVector, Thr
 pub use argmax::{argmax_index, argmax_key, block_max};
 pub(crate) use attend::divisor;
 pub use attend::{ChunkAt, ChunkPlan, ChunkShared, PartialAt};
-pub(crate) use combine::most_parts;
 pub use combine::{Chunks, sum_parts};
 pub use dependent::{fresh, inputs_ready};
 pub use exp::DeviceExp;
