@@ -32,7 +32,7 @@ pub fn print(module: &Validated, options: &PrintOptions) -> String {
     text::module(module.module(), options)
 }
 
-/// On which line of what [`print`] writes, from 1, each instruction stands: a list for each kernel,
+/// On which line of what [`print()`] writes, from 1, each instruction stands: a list for each kernel,
 /// in writing order, which is the order of [`InstId`](crate::analysis::InstId)s.
 pub fn lines(module: &Validated, options: &PrintOptions) -> Vec<Vec<u32>> {
     text::lines(module.module(), options)
