@@ -223,10 +223,10 @@ fn a_whole_trace_is_the_same_from_the_cpu_and_the_interpreter() {
     }
 }
 
-/// A device that hands over one value wrongly.
-struct Broken<'s>(&'s mut dyn Engine, Stage);
+/// A device that hands over what `bend` makes of each block.
+struct Bent<'s, F>(&'s mut dyn Engine, F);
 
-impl Engine for Broken<'_> {
+impl<F: Fn(Block<'_>, &mut dyn Tap) + Send + Sync> Engine for Bent<'_, F> {
     fn sequence(&self) -> &Sequence {
         self.0.sequence()
     }
@@ -243,16 +243,28 @@ impl Engine for Broken<'_> {
         tap: Option<&mut dyn Tap>,
     ) -> Result<&[f32], EngineError> {
         let tap = tap.expect("this test traces");
-        let mut bent = |block: Block<'_>| match block.values {
-            Slice::F32(values) if (block.stage, block.layer) == (self.1, Some(1)) => {
-                let mut values = values.to_vec();
-                let second = values.len() / block.tokens + 3;
-                values[second] += 1.0;
-                tap.take(Block { values: Slice::F32(&values), ..block });
-            }
-            _ => tap.take(block),
-        };
+        let mut bent = |block: Block<'_>| (self.1)(block, &mut *tap);
         self.0.forward_traced(tokens, rows, Some(&mut bent))
+    }
+}
+
+/// One value of a stage of layer 1 is wrong.
+fn wrong(stage: Stage) -> impl Fn(Block<'_>, &mut dyn Tap) + Send + Sync {
+    move |block, tap| match block.values {
+        Slice::F32(values) if (block.stage, block.layer) == (stage, Some(1)) => {
+            let mut values = values.to_vec();
+            let second = values.len() / block.tokens + 3;
+            values[second] += 1.0;
+            tap.take(Block { values: Slice::F32(&values), ..block });
+        }
+        _ => tap.take(block),
+    }
+}
+
+/// The final norm is the device's own business.
+fn without_the_final_norm(block: Block<'_>, tap: &mut dyn Tap) {
+    if block.stage != Stage::FinalNorm {
+        tap.take(block);
     }
 }
 
@@ -263,7 +275,7 @@ fn a_device_whose_fused_kernel_is_wrong_is_found_out() {
     for (stage, position, index) in [(Stage::Attention, 1, 3), (Stage::ExpertSwiglu, 1, 3)] {
         let mut session = model.new_session(6).unwrap();
         let (_, _, faults) =
-            record(&mut Broken(&mut session, stage), &gguf, KvType::F32, &tokens, &Selection::default());
+            record(&mut Bent(&mut session, wrong(stage)), &gguf, KvType::F32, &tokens, &Selection::default());
         assert_eq!(faults.len(), 1, "{faults:?}");
         let fault = &faults[0];
         assert_eq!((fault.stage, fault.layer, fault.position, fault.index), (stage, Some(1), position, index));
@@ -271,35 +283,6 @@ fn a_device_whose_fused_kernel_is_wrong_is_found_out() {
         assert_eq!(fault.differing, 2);
         assert_ne!(fault.recorded, fault.expected);
         assert!(fault.to_string().starts_with(&format!("layer 1: {stage} at position 1, value 3, is ")));
-    }
-}
-
-/// A device that keeps its final norm to itself.
-struct Quiet<'s>(&'s mut dyn Engine);
-
-impl Engine for Quiet<'_> {
-    fn sequence(&self) -> &Sequence {
-        self.0.sequence()
-    }
-    fn sequence_mut(&mut self) -> &mut Sequence {
-        self.0.sequence_mut()
-    }
-    fn device(&self) -> String {
-        self.0.device()
-    }
-    fn forward_traced(
-        &mut self,
-        tokens: &[u32],
-        rows: LogitRows,
-        tap: Option<&mut dyn Tap>,
-    ) -> Result<&[f32], EngineError> {
-        let tap = tap.expect("this test traces");
-        let mut less = |block: Block<'_>| {
-            if block.stage != Stage::FinalNorm {
-                tap.take(block);
-            }
-        };
-        self.0.forward_traced(tokens, rows, Some(&mut less))
     }
 }
 
@@ -312,7 +295,8 @@ fn a_final_norm_that_is_not_written_is_computed() {
         let (whole, derived, _) = record(&mut model.new_session(6).unwrap(), &gguf, KvType::F32, &tokens, &selection);
         assert!(!derived.contains(&Stage::FinalNorm));
         let mut session = model.new_session(6).unwrap();
-        let (found, derived, _) = record(&mut Quiet(&mut session), &gguf, KvType::F32, &tokens, &selection);
+        let (found, derived, _) =
+            record(&mut Bent(&mut session, without_the_final_norm), &gguf, KvType::F32, &tokens, &selection);
         assert!(derived.contains(&Stage::FinalNorm));
         assert!(found.tensors == whole.tensors, "{positions}");
     }
