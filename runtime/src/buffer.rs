@@ -67,6 +67,12 @@ impl<T: Scalar> fmt::Debug for View<'_, T> {
     }
 }
 
+impl<T: Scalar> fmt::Debug for ViewMut<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, to be written", self.0)
+    }
+}
+
 impl<T: Element> Buffer<T> {
     pub(crate) fn new(backend: &Arc<dyn Backend>, len: usize, init: Init) -> Result<Self, DeviceError> {
         let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);

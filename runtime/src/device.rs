@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ptxgen_builder::build::{Args, Kernel};
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
-use ptxgen_dsl::catalogue::{Built, Launchable};
+use ptxgen_dsl::catalogue::Built;
 
 use crate::argument::LaunchArgs;
 use crate::backend::{Backend, Init, MemoryInfo};
@@ -130,17 +130,6 @@ impl Device {
     pub fn load<A: Args>(&self, kernel: &Kernel<A>) -> Result<Loaded<A>, DeviceError> {
         let module = self.load_module(kernel.verify(self.target())?)?;
         Ok(Loaded::new(module.function(kernel.name())?.typed(A::INFO)))
-    }
-
-    /// Loads a catalogue kernel with its parameter types and its launch.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn load_launchable<A: Args>(&self, launchable: &Launchable<A>) -> Result<Loaded<A>, DeviceError> {
-        let loaded = self.load(&launchable.kernel)?;
-        let shape = LaunchShape::from((launchable.grid, [launchable.block, 1, 1]));
-        let shape = shape.with_dynamic_shared(launchable.dynamic_shared);
-        Ok(Loaded::new(loaded.function().clone().shaped(shape)))
     }
 
     /// Loads a kernel that the catalogue has generated, optimized and with its

@@ -180,6 +180,7 @@ pub enum DeviceError {
 
 /// Why an argument does not fit its parameter.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
 pub enum ArgumentError {
     /// Another kind of argument.
     #[error("it takes {expected}, and got {got}")]

@@ -115,11 +115,6 @@ impl Function {
         &self.name
     }
 
-    /// The launch that it was made for, if it was made for one.
-    pub fn shape(&self) -> Option<LaunchShape> {
-        self.shape
-    }
-
     /// A call with the launch that the kernel was made for.
     ///
     /// # Errors
@@ -255,11 +250,6 @@ impl<A> Loaded<A> {
         &self.function
     }
 
-    /// The launch that it was made for, if it was made for one.
-    pub fn shape(&self) -> Option<LaunchShape> {
-        self.function.shape
-    }
-
     /// A call: the kernel, its launch, its arguments.
     ///
     /// # Errors
@@ -285,6 +275,7 @@ impl<A> fmt::Debug for Loaded<A> {
 /// A launch, checked and ready to run any number of times, by itself or in a
 /// [`Graph`](crate::Graph). It keeps its buffers' memory and its kernel alive.
 #[derive(Clone)]
+#[must_use = "a call does nothing until a stream or a graph runs it"]
 pub struct Call {
     pub(crate) raw: RawLaunch,
     pub(crate) module: Arc<LoadedModule>,

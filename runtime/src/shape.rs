@@ -17,6 +17,7 @@ pub struct LaunchShape {
 
 impl LaunchShape {
     /// The same with this much dynamic shared memory.
+    #[must_use]
     pub fn with_dynamic_shared(self, bytes: u32) -> LaunchShape {
         LaunchShape { dynamic_shared: bytes, ..self }
     }

@@ -111,6 +111,7 @@ impl fmt::Debug for Stream {
 }
 
 /// Elements on their way to the host.
+#[must_use = "the elements come with `wait`"]
 pub struct Later<T> {
     pending: Box<dyn backend::Pending>,
     len: usize,
@@ -171,6 +172,7 @@ impl fmt::Debug for Event {
 
 /// Launches recorded once, to be run many times as one piece of work. It keeps
 /// its buffers' memory and its kernels alive.
+#[must_use = "a graph does nothing until a stream replays it"]
 pub struct Graph {
     backend: Arc<dyn Backend>,
     handle: Handle,

@@ -39,6 +39,7 @@ impl fmt::Display for CudaVersion {
 
 /// The driver and its GPUs.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DriverInfo {
     /// The CUDA version that it supports.
     pub cuda: CudaVersion,
@@ -50,6 +51,7 @@ pub struct DriverInfo {
 
 /// A GPU.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct GpuInfo {
     /// Its number, from 0.
     pub ordinal: usize,

@@ -2,8 +2,10 @@
 
 mod cache;
 mod context;
+mod download;
 mod driver;
 mod jit;
+mod options;
 mod source;
 mod staging;
 mod submit;
@@ -11,7 +13,6 @@ mod submit;
 mod tests;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,39 +26,11 @@ use crate::backend::{Backend, Handle, Init, MemoryInfo, Pending, RawLaunch};
 use crate::error::DeviceError;
 use cache::Cache;
 use context::Context;
+use download::Download;
 pub use driver::{CudaVersion, DriverInfo, GpuInfo};
+pub use options::{CodeCache, CudaOptions};
 use staging::{Mark, Pinned, Staging};
 use submit::{new_stream, static_shared};
-
-/// How a GPU is used.
-#[derive(Clone, Debug)]
-pub struct CudaOptions {
-    /// Where machine code is kept on disk.
-    pub cache: CodeCache,
-    /// Whether machine code carries the author's lines, for profilers and
-    /// compute-sanitizer.
-    pub line_info: bool,
-    /// Whether every launch is waited for, so that a failure names its kernel.
-    pub wait_each: bool,
-}
-
-/// Where machine code is kept on disk. A folder that cannot be used is no error.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum CodeCache {
-    /// In `PTXGEN_CACHE_DIR`, or in `ptxgen` in the user's cache folder.
-    User,
-    /// In this folder.
-    Folder(PathBuf),
-    /// Nowhere.
-    Off,
-}
-
-impl Default for CudaOptions {
-    /// Code is kept for the user, without lines; nothing is waited for.
-    fn default() -> Self {
-        CudaOptions { cache: CodeCache::User, line_info: false, wait_each: false }
-    }
-}
 
 /// Uploads of at most this size let the driver do the staging.
 const SMALL: usize = 64 << 10;
@@ -251,7 +224,7 @@ impl Backend for Cuda {
             })?;
         }
         let mark = Mark::new(&self.context, raw(stream), false)?;
-        Ok(Box::new(Download { mark, pinned: Some(pinned), bytes, spare: self.spare.clone() }))
+        Ok(Box::new(Download::new(mark, pinned, bytes, self.spare.clone())))
     }
 
     fn load(&self, module: &Arc<Validated>) -> Result<Handle, DeviceError> {
@@ -412,34 +385,5 @@ fn mark(event: Handle) -> CUevent {
 impl Drop for Cuda {
     fn drop(&mut self) {
         self.drop_stream(self.stream);
-    }
-}
-
-/// Bytes on their way to pinned memory.
-struct Download {
-    mark: Mark,
-    pinned: Option<Pinned>,
-    bytes: usize,
-    spare: Arc<Mutex<Vec<Pinned>>>,
-}
-
-impl Pending for Download {
-    fn wait(self: Box<Self>, take: &mut dyn FnMut(&[u8])) -> Result<(), DeviceError> {
-        self.mark.wait()?;
-        if let Some(pinned) = &self.pinned {
-            take(&pinned.bytes()[..self.bytes]);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Download {
-    fn drop(&mut self) {
-        // The copy ends before its memory is used again.
-        if self.mark.wait().is_ok()
-            && let Some(pinned) = self.pinned.take()
-        {
-            locked(&self.spare).push(pinned);
-        }
     }
 }
