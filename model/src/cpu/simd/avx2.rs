@@ -106,66 +106,15 @@ impl Isa for Avx2 {
         x86::transpose(groups)
     }
 
-    #[inline(always)]
-    fn fma<A: Accumulator>(a: [A; 16], b: [A; 16], c: [A; 16]) -> [A; 16] {
-        // SAFETY: only `enter` makes this level's code run; see `x86::cast`.
-        unsafe {
-            if size_of::<A>() == size_of::<f32>() {
-                let (a, b, mut c): ([__m256; 2], [__m256; 2], [__m256; 2]) = (cast(a), cast(b), cast(c));
-                for i in 0..2 {
-                    c[i] = _mm256_fmadd_ps(a[i], b[i], c[i]);
-                }
-                cast(c)
-            } else {
-                let (a, b, mut c): ([__m256d; 4], [__m256d; 4], [__m256d; 4]) = (cast(a), cast(b), cast(c));
-                for i in 0..4 {
-                    c[i] = _mm256_fmadd_pd(a[i], b[i], c[i]);
-                }
-                cast(c)
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn mul<A: Accumulator>(a: [A; 16], b: [A; 16]) -> [A; 16] {
-        // SAFETY: as above.
-        unsafe {
-            if size_of::<A>() == size_of::<f32>() {
-                let (mut a, b): ([__m256; 2], [__m256; 2]) = (cast(a), cast(b));
-                for i in 0..2 {
-                    a[i] = _mm256_mul_ps(a[i], b[i]);
-                }
-                cast(a)
-            } else {
-                let (mut a, b): ([__m256d; 4], [__m256d; 4]) = (cast(a), cast(b));
-                for i in 0..4 {
-                    a[i] = _mm256_mul_pd(a[i], b[i]);
-                }
-                cast(a)
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn widen<A: Accumulator>(x: [f32; 16]) -> [A; 16] {
-        // SAFETY: as above.
-        unsafe {
-            if size_of::<A>() == size_of::<f32>() {
-                cast(x)
-            } else {
-                let x: [__m128; 4] = cast(x);
-                let mut out = [_mm256_setzero_pd(); 4];
-                for i in 0..4 {
-                    out[i] = _mm256_cvtps_pd(x[i]);
-                }
-                cast(out)
-            }
-        }
+    x86::float_lanes! {
+        f32: [__m256; 2], _mm256_fmadd_ps, _mm256_mul_ps;
+        f64: [__m256d; 4], _mm256_fmadd_pd, _mm256_mul_pd;
+        widened: [__m128; 4], _mm256_setzero_pd, _mm256_cvtps_pd;
     }
 
     #[inline(always)]
     fn floats(x: [i8; 16]) -> [f32; 16] {
-        // SAFETY: as above; 16 bytes are a vector.
+        // SAFETY: only `enter` makes this level's code run; 16 bytes are a vector.
         unsafe {
             let x: __m128i = cast(x);
             let (low, high) = (_mm256_cvtepi8_epi32(x), _mm256_cvtepi8_epi32(_mm_srli_si128::<8>(x)));

@@ -235,66 +235,15 @@ impl Isa for Avx512 {
         }
     }
 
-    #[inline(always)]
-    fn fma<A: Accumulator>(a: [A; 16], b: [A; 16], c: [A; 16]) -> [A; 16] {
-        // SAFETY: only `enter` makes this level's code run; see `x86::cast`.
-        unsafe {
-            if size_of::<A>() == size_of::<f32>() {
-                let (a, b, mut c): ([__m512; 1], [__m512; 1], [__m512; 1]) = (cast(a), cast(b), cast(c));
-                for i in 0..1 {
-                    c[i] = _mm512_fmadd_ps(a[i], b[i], c[i]);
-                }
-                cast(c)
-            } else {
-                let (a, b, mut c): ([__m512d; 2], [__m512d; 2], [__m512d; 2]) = (cast(a), cast(b), cast(c));
-                for i in 0..2 {
-                    c[i] = _mm512_fmadd_pd(a[i], b[i], c[i]);
-                }
-                cast(c)
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn mul<A: Accumulator>(a: [A; 16], b: [A; 16]) -> [A; 16] {
-        // SAFETY: as above.
-        unsafe {
-            if size_of::<A>() == size_of::<f32>() {
-                let (mut a, b): ([__m512; 1], [__m512; 1]) = (cast(a), cast(b));
-                for i in 0..1 {
-                    a[i] = _mm512_mul_ps(a[i], b[i]);
-                }
-                cast(a)
-            } else {
-                let (mut a, b): ([__m512d; 2], [__m512d; 2]) = (cast(a), cast(b));
-                for i in 0..2 {
-                    a[i] = _mm512_mul_pd(a[i], b[i]);
-                }
-                cast(a)
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn widen<A: Accumulator>(x: [f32; 16]) -> [A; 16] {
-        // SAFETY: as above.
-        unsafe {
-            if size_of::<A>() == size_of::<f32>() {
-                cast(x)
-            } else {
-                let x: [__m256; 2] = cast(x);
-                let mut out = [_mm512_setzero_pd(); 2];
-                for i in 0..2 {
-                    out[i] = _mm512_cvtps_pd(x[i]);
-                }
-                cast(out)
-            }
-        }
+    x86::float_lanes! {
+        f32: [__m512; 1], _mm512_fmadd_ps, _mm512_mul_ps;
+        f64: [__m512d; 2], _mm512_fmadd_pd, _mm512_mul_pd;
+        widened: [__m256; 2], _mm512_setzero_pd, _mm512_cvtps_pd;
     }
 
     #[inline(always)]
     fn floats(x: [i8; 16]) -> [f32; 16] {
-        // SAFETY: as above; 16 bytes are a vector.
+        // SAFETY: only `enter` makes this level's code run; 16 bytes are a vector.
         unsafe { cast(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(cast(x)))) }
     }
 

@@ -28,6 +28,75 @@ pub(super) unsafe fn cast<A: Copy, B: Copy>(lanes: A) -> B {
     unsafe { std::mem::transmute_copy(&lanes) }
 }
 
+/// [`Isa`](super::Isa)'s operations on sixteen floats, of a level's vectors and instructions.
+macro_rules! float_lanes {
+    (
+        f32: [$single:ty; $singles:literal], $fma_f32:ident, $mul_f32:ident;
+        f64: [$double:ty; $doubles:literal], $fma_f64:ident, $mul_f64:ident;
+        widened: [$half:ty; $halves:literal], $zero:ident, $widen:ident;
+    ) => {
+        #[inline(always)]
+        fn fma<A: Accumulator>(a: [A; 16], b: [A; 16], c: [A; 16]) -> [A; 16] {
+            // SAFETY: only `enter` makes this level's code run; see `x86::cast`.
+            unsafe {
+                if size_of::<A>() == size_of::<f32>() {
+                    let (a, b): ([$single; $singles], [$single; $singles]) = (cast(a), cast(b));
+                    let mut c: [$single; $singles] = cast(c);
+                    for i in 0..$singles {
+                        c[i] = $fma_f32(a[i], b[i], c[i]);
+                    }
+                    cast(c)
+                } else {
+                    let (a, b): ([$double; $doubles], [$double; $doubles]) = (cast(a), cast(b));
+                    let mut c: [$double; $doubles] = cast(c);
+                    for i in 0..$doubles {
+                        c[i] = $fma_f64(a[i], b[i], c[i]);
+                    }
+                    cast(c)
+                }
+            }
+        }
+
+        #[inline(always)]
+        fn mul<A: Accumulator>(a: [A; 16], b: [A; 16]) -> [A; 16] {
+            // SAFETY: as above.
+            unsafe {
+                if size_of::<A>() == size_of::<f32>() {
+                    let (mut a, b): ([$single; $singles], [$single; $singles]) = (cast(a), cast(b));
+                    for i in 0..$singles {
+                        a[i] = $mul_f32(a[i], b[i]);
+                    }
+                    cast(a)
+                } else {
+                    let (mut a, b): ([$double; $doubles], [$double; $doubles]) = (cast(a), cast(b));
+                    for i in 0..$doubles {
+                        a[i] = $mul_f64(a[i], b[i]);
+                    }
+                    cast(a)
+                }
+            }
+        }
+
+        #[inline(always)]
+        fn widen<A: Accumulator>(x: [f32; 16]) -> [A; 16] {
+            // SAFETY: as above.
+            unsafe {
+                if size_of::<A>() == size_of::<f32>() {
+                    cast(x)
+                } else {
+                    let x: [$half; $halves] = cast(x);
+                    let mut out = [$zero(); $halves];
+                    for i in 0..$halves {
+                        out[i] = $widen(x[i]);
+                    }
+                    cast(out)
+                }
+            }
+        }
+    };
+}
+pub(super) use float_lanes;
+
 /// Each of eight bytes twice.
 #[inline(always)]
 pub(super) fn twice(bytes: u64) -> [i8; 16] {
