@@ -2,7 +2,8 @@
 //! reads each expert's weights once.
 
 use super::{
-    forward::{Pass, Scratch, Share, Stream},
+    buffers::{Scratch, Stream},
+    forward::{Pass, Share},
     matrix::{Inputs, Lanes},
     product::{block_term, product},
     simd::{Isa, Kernel, TILE},

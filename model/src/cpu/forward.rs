@@ -8,7 +8,8 @@
 use super::{
     CpuModel,
     attention::KvCache,
-    experts::{Groups, Route},
+    buffers::{Buffers, Scratch, Stream},
+    experts::Route,
     matrix::{Forms, Inputs, Matrix},
     product::product,
     record::{Kept, Record},
@@ -37,96 +38,7 @@ pub(super) struct Batch<'b, 'g> {
     pub(super) rope: &'b RopeTable,
 }
 
-/// The residual stream of some tokens, and what is made of it in one piece.
-pub(super) struct Stream {
-    /// [tokens, hidden].
-    pub(super) x: Box<Shared<f32>>,
-    /// A normed residual stream.
-    pub(super) input: Inputs,
-    /// Attention's output.
-    heads_input: Inputs,
-    /// The chosen experts and their weights, [tokens, experts used].
-    pub(super) chosen: Box<Shared<u32>>,
-    pub(super) weights: Box<Shared<f32>>,
-    /// The experts' sum, [tokens, hidden].
-    pub(super) sum: Box<Shared<f32>>,
-}
-
-/// The buffers between the stages, for a batch of up to `tokens`.
-pub(super) struct Buffers {
-    tokens: usize,
-    /// Slots of `input` in order.
-    slots: Vec<u32>,
-    /// The batch's, each token worked on by one worker.
-    stream: Stream,
-    /// For each worker one of its own, for a single token; none where there is one worker.
-    own: Vec<Stream>,
-    q: Box<Shared<f32>>,
-    k: Box<Shared<f32>>,
-    v: Box<Shared<f32>>,
-    /// Attention's output, [tokens, query width].
-    heads: Box<Shared<f32>>,
-    /// Attention's part of the residual, [tokens, hidden].
-    y: Box<Shared<f32>>,
-    /// For each token and rank: the experts' inner vectors, and their outputs.
-    pub(super) inner: Box<Shared<f32>>,
-    pub(super) inner_input: Inputs,
-    pub(super) down: Box<Shared<f32>>,
-}
-
-/// A worker's own memory.
-#[derive(Default)]
-pub(super) struct Scratch<A> {
-    pub(super) terms: Vec<A>,
-    vector: Vec<f32>,
-    pub(super) logits: Vec<f64>,
-    pub(super) groups: Groups,
-    /// This worker's rows of an expert's gate and up projections, for each token that goes to it.
-    pub(super) gate: Vec<f32>,
-    pub(super) up: Vec<f32>,
-}
-
-impl Stream {
-    fn new(model: &CpuModel<'_>, tokens: usize) -> Self {
-        let (c, forms) = (&model.config, &model.weights.forms);
-        let router = Forms { q8k: false, lanes: true };
-        Self {
-            x: Shared::new(0.0, tokens * c.hidden),
-            input: Inputs::new(tokens, c.hidden, forms.attention | forms.experts | forms.output | router),
-            heads_input: Inputs::new(tokens, c.query_width(), forms.attention_out),
-            chosen: Shared::new(0, tokens * c.experts_used),
-            weights: Shared::new(0.0, tokens * c.experts_used),
-            sum: Shared::new(0.0, tokens * c.hidden),
-        }
-    }
-}
-
 impl Buffers {
-    pub(super) fn new(model: &CpuModel<'_>, tokens: usize) -> Self {
-        let c = &model.config;
-        let slots = tokens * c.experts_used;
-        let workers = model.team.threads();
-        Self {
-            tokens,
-            slots: (0..tokens as u32).collect(),
-            stream: Stream::new(model, tokens),
-            own: (0..if workers > 1 { workers } else { 0 }).map(|_| Stream::new(model, 1)).collect(),
-            q: Shared::new(0.0, tokens * c.query_width()),
-            k: Shared::new(0.0, tokens * c.kv_width()),
-            v: Shared::new(0.0, tokens * c.kv_width()),
-            heads: Shared::new(0.0, tokens * c.query_width()),
-            y: Shared::new(0.0, tokens * c.hidden),
-            inner: Shared::new(0.0, slots * c.expert_ff),
-            inner_input: Inputs::new(slots, c.expert_ff, model.weights.forms.down),
-            down: Shared::new(0.0, slots * c.hidden),
-        }
-    }
-
-    /// Tokens that fit.
-    pub(super) fn tokens(&self) -> usize {
-        self.tokens
-    }
-
     /// Runs the batch through the model: the cache takes its keys and values, `logits` as many of the
     /// first rows that are wanted as it has room for; all of them with a tap.
     pub(super) fn forward<A: Accumulator>(

@@ -2,7 +2,8 @@
 
 use super::{
     CpuModel,
-    forward::{Pass, Stream},
+    buffers::Stream,
+    forward::Pass,
     team::{Shared, Worker},
 };
 use crate::trace::{Block, Slice, Stage, Tap};
