@@ -27,6 +27,13 @@ struct Side<'a> {
     faults: &'a [Fault],
 }
 
+impl<'a> Side<'a> {
+    fn new(place: &'static str, run: Run<'a>, followed: &'a Followed, declared: Choice) -> Self {
+        let meta = &run.trace.meta;
+        Self { place, name: run.name, followed, declared, says: meta.policy.is_some(), faults: &meta.faults }
+    }
+}
+
 pub(super) fn of(
     model: &PlainModel<'_>,
     divergence: &Divergence,
@@ -36,23 +43,8 @@ pub(super) fn of(
     device: Option<&DeviceShare>,
     runs: [Run<'_>; 2],
 ) -> Verdict {
-    let right = Side {
-        place: "right",
-        name: runs[1].name,
-        faults: &runs[1].trace.meta.faults,
-        followed: &sides.right,
-        declared: declared[1],
-        says: runs[1].trace.meta.policy.is_some(),
-    };
-    let left = Side {
-        place: "left",
-        name: runs[0].name,
-        faults: &runs[0].trace.meta.faults,
-        followed: &sides.left,
-        declared: declared[0],
-        says: runs[0].trace.meta.policy.is_some(),
-    };
-    let both = [right, left];
+    let both =
+        [Side::new("right", runs[1], &sides.right, declared[1]), Side::new("left", runs[0], &sides.left, declared[0])];
     let first_of = |of: &dyn Fn(Side<'_>) -> Option<Verdict>| both.into_iter().find_map(of);
     first_of(&|side| unknown(model, side))
         .or_else(|| first_of(&|side| mistake(model, side, attributions)))
