@@ -7,12 +7,9 @@ use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
 use ptxgen_model::{DeviceName, Engine, LoadError, LoadedModel, RunSpec, cpu::KvType, device::Progress, gguf::Gguf};
 use ptxgen_runtime::DeviceError;
 
-/// Options of every command that runs a model.
+/// What a model computes: its numeric policy, and the type of its cache.
 #[derive(clap::Args)]
-pub struct DeviceArgs {
-    /// Where to run
-    #[arg(long, value_enum, default_value = "auto")]
-    device: Device,
+pub struct PolicyArgs {
     /// Activations that enter a product with a Q4_K or Q6_K matrix: f32 or q8k
     #[arg(long, default_value_t)]
     act: Act,
@@ -24,7 +21,24 @@ pub struct DeviceArgs {
     math: Math,
     /// Type of the KV cache: f32 or f16
     #[arg(long, default_value_t)]
-    kv: KvType,
+    pub kv: KvType,
+}
+
+impl PolicyArgs {
+    /// The policy that was asked for.
+    pub fn policy(&self) -> Policy {
+        Policy { act: self.act, acc: self.acc, math: self.math }
+    }
+}
+
+/// Options of every command that runs a model.
+#[derive(clap::Args)]
+pub struct DeviceArgs {
+    /// Where to run
+    #[arg(long, value_enum, default_value = "auto")]
+    device: Device,
+    #[command(flatten)]
+    choices: PolicyArgs,
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -33,16 +47,16 @@ pub struct DeviceArgs {
 impl DeviceArgs {
     /// The policy that was asked for.
     pub fn policy(&self) -> Policy {
-        Policy { act: self.act, acc: self.acc, math: self.math }
+        self.choices.policy()
     }
 
     /// The type of the KV cache that was asked for.
     pub fn kv(&self) -> KvType {
-        self.kv
+        self.choices.kv
     }
 
     fn run(&self, device: DeviceName, policy: Policy) -> RunSpec {
-        RunSpec { device, policy, kv: self.kv, threads: self.threads.map(Into::into) }
+        RunSpec { device, policy, kv: self.kv(), threads: self.threads.map(Into::into) }
     }
 }
 

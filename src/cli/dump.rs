@@ -2,7 +2,7 @@
 
 use super::{
     Outcome, Status, Usage,
-    kernels::{self, Choice, Size, Switch},
+    kernels::{self, Choice, Size, Switch, Variant},
     output,
 };
 use anstream::stdout;
@@ -98,9 +98,8 @@ struct Indexed {
     /// The entry's name in the file.
     entry: String,
     target: String,
-    act: Option<&'static str>,
-    acc: Option<&'static str>,
-    math: Option<&'static str>,
+    #[serde(flatten)]
+    variant: Variant,
     grid: [u32; 3],
     block: u32,
     dynamic_shared: u32,
@@ -133,9 +132,7 @@ impl Indexed {
             kernel: entry.name,
             entry: built.kernel().name().to_owned(),
             target: built.target.to_string(),
-            act: (!entry.acts.is_empty()).then_some(built.policy.act.name()),
-            acc: (!entry.accs.is_empty()).then_some(built.policy.acc.name()),
-            math: (!entry.maths.is_empty()).then_some(built.policy.math.name()),
+            variant: Variant::of(built),
             grid: built.launch.grid,
             block: built.launch.block,
             dynamic_shared: built.launch.dynamic_shared,

@@ -8,6 +8,7 @@ use ptxgen_dsl::{
     catalogue::{Built, CATALOGUE, CatalogueError, Dims, Entry, Request, find},
     precision::{Acc, Act, Math, ParsePolicyError, Policy},
 };
+use serde::Serialize;
 use std::str::FromStr;
 
 /// Which variants of a kernel.
@@ -61,6 +62,26 @@ impl FromStr for Choice {
             acc: named("acc").then_some(policy.acc),
             math: named("math").then_some(policy.math),
         })
+    }
+}
+
+/// The parts of a policy that a kernel has variants of, in JSON.
+#[derive(Serialize)]
+pub struct Variant {
+    pub act: Option<&'static str>,
+    pub acc: Option<&'static str>,
+    pub math: Option<&'static str>,
+}
+
+impl Variant {
+    /// Those of a kernel that was generated.
+    pub fn of(built: &Built) -> Variant {
+        let (entry, policy) = (built.entry, built.policy);
+        Variant {
+            act: (!entry.acts.is_empty()).then_some(policy.act.name()),
+            acc: (!entry.accs.is_empty()).then_some(policy.acc.name()),
+            math: (!entry.maths.is_empty()).then_some(policy.math.name()),
+        }
     }
 }
 

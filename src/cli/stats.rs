@@ -2,7 +2,7 @@
 
 use super::{
     Outcome, Status,
-    kernels::{self, Choice, Size, Switch},
+    kernels::{self, Choice, Size, Switch, Variant},
 };
 use anstream::stdout;
 use ptxgen_builder::{
@@ -43,9 +43,8 @@ pub struct Args {
 #[derive(Serialize)]
 struct Stats {
     kernel: &'static str,
-    act: Option<&'static str>,
-    acc: Option<&'static str>,
-    math: Option<&'static str>,
+    #[serde(flatten)]
+    variant: Variant,
     target: String,
     entry: String,
     /// Weights that the trial multiplied, or elements.
@@ -132,9 +131,7 @@ impl Stats {
         let (entry, executed) = (built.entry, &profile.executed);
         Stats {
             kernel: entry.name,
-            act: (!entry.acts.is_empty()).then_some(built.policy.act.name()),
-            acc: (!entry.accs.is_empty()).then_some(built.policy.acc.name()),
-            math: (!entry.maths.is_empty()).then_some(built.policy.math.name()),
+            variant: Variant::of(built),
             target: built.target.to_string(),
             entry: built.kernel().name().to_owned(),
             weights: profile.weights,
@@ -157,7 +154,7 @@ impl Stats {
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let bold = anstyle::Style::new().bold();
-        let choices = [("act", self.act), ("acc", self.acc), ("math", self.math)];
+        let choices = [("act", self.variant.act), ("acc", self.variant.acc), ("math", self.variant.math)];
         let choices: String = choices.iter().filter_map(|(n, v)| Some(format!(" {n}={}", (*v)?))).collect();
         writeln!(
             out,

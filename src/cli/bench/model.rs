@@ -2,10 +2,8 @@
 
 use super::measure::rate;
 use super::{gpu, stream};
-use crate::cli::{Outcome, Status, output};
+use crate::cli::{Outcome, Status, device::PolicyArgs, output};
 use anyhow::Context;
-use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
-use ptxgen_model::cpu::KvType;
 use ptxgen_model::device::{DeviceModel, DeviceOptions, DeviceSession};
 use ptxgen_model::{Engine, LogitRows, Sampler, Sampling};
 use ptxgen_runtime::DriverInfo;
@@ -19,18 +17,8 @@ use std::time::Instant;
 struct Common {
     /// The model's GGUF file; without it, the bundled model
     model: Option<PathBuf>,
-    /// Activations that enter a product with a Q4_K or Q6_K matrix: f32 or q8k
-    #[arg(long, default_value_t)]
-    act: Act,
-    /// Accumulator: f32 or f64
-    #[arg(long, default_value_t)]
-    acc: Acc,
-    /// SwiGLU's exponential and reciprocal: exact or approx
-    #[arg(long, default_value_t)]
-    math: Math,
-    /// Type of the KV cache: f32 or f16
-    #[arg(long, default_value_t)]
-    kv: KvType,
+    #[command(flatten)]
+    choices: PolicyArgs,
     /// Runs; the median counts
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
@@ -184,10 +172,10 @@ fn measured(
     let info = driver.gpus.get(args.gpu).context("the GPU is gone")?;
     let stream_gb_per_s = stream::bandwidth(&device, info.multiprocessors)?;
 
-    let policy = Policy { act: args.act, acc: args.acc, math: args.math };
+    let (policy, kv) = (args.choices.policy(), args.choices.kv);
     let before = device.memory()?.free;
     let start = Instant::now();
-    let options = DeviceOptions { policy, kv: args.kv, pass };
+    let options = DeviceOptions { policy, kv, pass };
     let model = DeviceModel::load(&device, &gguf, options, capacity, &mut |_| ())?;
     device.synchronize()?;
     let load_gb_per_s = rate(model.weight_bytes(), start.elapsed());
@@ -198,7 +186,7 @@ fn measured(
         gpu: info.name.clone(),
         driver: driver.version.clone(),
         policy: policy.to_string(),
-        kv: args.kv.to_string(),
+        kv: kv.to_string(),
         tokens: 0,
         depth: 0,
         tokens_per_s: 0.0,
