@@ -3,11 +3,11 @@
 use crate::gguf::{Gguf, GgufError};
 
 /// What the bundled model is called in messages.
-pub const BUNDLED_NAME: &str = "tiny-rust-moe-Q4_K_M.gguf (bundled)";
+const NAME: &str = "tiny-rust-moe-Q4_K_M.gguf (bundled)";
 
 /// The bundled model's file, aligned to 64 bytes; `None` in a package from a registry, which does
 /// not carry it (see `model/data/README.md`).
-pub fn bundled_bytes() -> Option<&'static [u8]> {
+fn bundled_bytes() -> Option<&'static [u8]> {
     #[cfg(bundled)]
     {
         #[repr(C, align(64))]
@@ -24,7 +24,7 @@ pub fn bundled_bytes() -> Option<&'static [u8]> {
 /// # Errors
 /// If the file that was built in is damaged.
 pub fn bundled() -> Option<Result<Gguf, GgufError>> {
-    bundled_bytes().map(|bytes| Gguf::from_static(BUNDLED_NAME, bytes))
+    bundled_bytes().map(|bytes| Gguf::from_static(NAME, bytes))
 }
 
 #[cfg(all(test, bundled))]

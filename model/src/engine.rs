@@ -15,6 +15,7 @@ pub enum LogitRows {
 
 /// A forward that could not be done. The session is as it was before the call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EngineError {
     /// No tokens were given.
     #[error("a forward needs at least one token")]
@@ -178,24 +179,13 @@ pub trait Engine {
         sampler: &mut Sampler,
         each: &mut dyn FnMut(u32) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
-        generate(self, first, n, sampler, each)
-    }
-}
-
-/// [`Engine::generate`] by a forward for each token.
-pub(crate) fn generate<E: Engine + ?Sized>(
-    engine: &mut E,
-    first: u32,
-    n: usize,
-    sampler: &mut Sampler,
-    each: &mut dyn FnMut(u32) -> ControlFlow<()>,
-) -> Result<(), EngineError> {
-    let mut next = first;
-    for _ in 0..n.min(engine.capacity() - engine.position()) {
-        next = sampler.next(engine.forward(&[next], LogitRows::Last)?);
-        if each(next).is_break() {
-            break;
+        let mut next = first;
+        for _ in 0..n.min(self.capacity() - self.position()) {
+            next = sampler.next(self.forward(&[next], LogitRows::Last)?);
+            if each(next).is_break() {
+                break;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }

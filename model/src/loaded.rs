@@ -2,12 +2,13 @@
 
 use crate::{
     Engine,
-    cpu::{self, CpuModel, CpuOptions, KvType},
-    device::{self, DeviceModel, DeviceOptions, Progress},
+    cpu::{CpuModel, CpuOptions, KvType},
+    device::{DeviceModel, DeviceOptions, Progress},
     gguf::Gguf,
+    load_error::LoadError,
 };
 use ptxgen_dsl::precision::{ParsePolicyError, Policy};
-use ptxgen_runtime::{Device, DeviceError};
+use ptxgen_runtime::Device;
 use std::{fmt, path::PathBuf, str::FromStr};
 
 /// A device by its name.
@@ -50,6 +51,7 @@ pub struct RunSpec {
 
 /// A text that says no way to run a model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseRunError {
     /// The word before the colon is no device.
     #[error("unknown device `{0}`: expected cpu, cuda or interp, as in `cpu:act=q8k,acc=f32`, or a trace's file")]
@@ -106,20 +108,6 @@ impl FromStr for SideSpec {
     }
 }
 
-/// A model that could not be prepared.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// On the CPU.
-    #[error(transparent)]
-    Cpu(#[from] cpu::LoadError),
-    /// On a device.
-    #[error(transparent)]
-    Device(#[from] device::LoadError),
-    /// There is no such device.
-    #[error(transparent)]
-    NoDevice(#[from] DeviceError),
-}
-
 /// A model on its device.
 #[derive(Debug)]
 pub enum LoadedModel<'g> {
@@ -147,7 +135,7 @@ impl<'g> LoadedModel<'g> {
                 let options = CpuOptions { policy, kv, threads, simd: None };
                 return Ok(Self::Cpu(Box::new(CpuModel::load(gguf, options)?)));
             }
-            DeviceName::Cuda => Device::cuda(0)?,
+            DeviceName::Cuda => Device::cuda(0).map_err(LoadError::NoDevice)?,
             DeviceName::Interp => Device::interp(),
         };
         let options = DeviceOptions { policy, kv, ..DeviceOptions::default() };

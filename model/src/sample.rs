@@ -28,7 +28,7 @@ impl Default for Sampling {
 
 impl Sampling {
     /// What is drawn from; `None` where the most likely token is taken.
-    pub fn distribution(&self) -> Option<Distribution> {
+    fn distribution(&self) -> Option<Distribution> {
         let &Self { temperature, top_p, .. } = self;
         let top_k = u32::try_from(self.top_k).unwrap_or(u32::MAX);
         (temperature > 0.0).then_some(Distribution { temperature, top_k, top_p })
@@ -51,12 +51,12 @@ impl Sampler {
     }
 
     /// The random word of the next token.
-    pub fn word(&mut self) -> u64 {
+    pub(crate) fn word(&mut self) -> u64 {
         self.random.next_u64()
     }
 
     /// What it draws from; `None` where it takes the most likely token.
-    pub fn distribution(&self) -> Option<&Distribution> {
+    pub(crate) fn distribution(&self) -> Option<&Distribution> {
         self.distribution.as_ref()
     }
 

@@ -1,7 +1,7 @@
 //! The name that was probably meant.
 
 /// The name among `names` that is most like `name`, if any is close.
-pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
         .map(|n| (strsim::jaro_winkler(name, n), n))

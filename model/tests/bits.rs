@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::{bits, logits, model, tokens};
+use common::{bits, logits, model, model_with_nan, tokens};
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    Engine, EngineError, LogitRows, Qwen3MoeConfig,
-    cpu::{CpuModel, CpuOptions, KvType, LoadError, SimdLevel},
+    Engine, EngineError, LoadError, LogitRows, Qwen3MoeConfig,
+    cpu::{CpuModel, CpuOptions, KvType, SimdLevel},
     gguf::{Gguf, TensorType},
     synth::{Mix, Preset, Synth, Vocabulary},
 };
@@ -97,14 +97,7 @@ fn a_session_without_memory_is_refused() {
 
 #[test]
 fn nan_in_a_router_names_the_layer() {
-    // The embedding of token 5 becomes NaN: its d is at the row's start.
-    let mut bytes = ptxgen_model::bundled_bytes().unwrap().to_vec();
-    let gguf = model();
-    let embedding = gguf.tensor("token_embd.weight").unwrap();
-    let row = embedding.outer(5).data;
-    let at = row.as_ptr().addr() - ptxgen_model::bundled_bytes().unwrap().as_ptr().addr();
-    bytes[at..at + 2].copy_from_slice(&0x7e00u16.to_le_bytes());
-    let gguf = ptxgen_model::gguf::Gguf::from_bytes("nan.gguf", &bytes).unwrap();
+    let gguf = model_with_nan();
     let model = CpuModel::load(&gguf, CpuOptions::default()).unwrap();
     let mut session = model.new_session(8).unwrap();
     let error = session.forward(&[1, 5, 2], LogitRows::Last).unwrap_err();

@@ -4,9 +4,9 @@ use super::{Outcome, Status, text};
 use anstream::stdout;
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    Qwen3MoeConfig,
+    LoadError, Qwen3MoeConfig,
     cpu::KvType,
-    device::{DeviceModel, DeviceOptions, LoadError},
+    device::{DeviceModel, DeviceOptions},
     gguf::{Array, Gguf, Value},
 };
 use serde::Serialize;

@@ -32,7 +32,7 @@ pub enum Factor {
 
 impl Factor {
     /// The choices that runs may differ in without a mistake.
-    pub const CHOICES: [Self; 6] = [Self::Act, Self::Acc, Self::Math, Self::Router, Self::Inner, Self::Kv];
+    pub(super) const CHOICES: [Self; 6] = [Self::Act, Self::Acc, Self::Math, Self::Router, Self::Inner, Self::Kv];
 
     /// A word for it in JSON.
     pub fn name(self) -> &'static str {

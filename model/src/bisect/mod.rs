@@ -39,6 +39,7 @@ pub struct Run<'a> {
 
 /// Two runs that cannot be bisected.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BisectError {
     /// A stage cannot be computed.
     #[error(transparent)]

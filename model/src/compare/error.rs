@@ -4,6 +4,7 @@ use crate::trace::{Stage, TraceError};
 
 /// Two sides that cannot be compared.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CompareError {
     /// A forward failed, or a trace cannot be read.
     #[error(transparent)]

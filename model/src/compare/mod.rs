@@ -7,7 +7,6 @@ mod run;
 mod source;
 pub(crate) mod sums;
 
-pub use crate::trace::{Histogram, Statistics};
 pub use error::CompareError;
 pub use result::{
     Choice, Comparison, Difference, Distribution, Growth, LayerChoices, OtherToken, Perplexities, Place, Side,

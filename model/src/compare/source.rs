@@ -20,7 +20,19 @@ pub struct RunSide<'m> {
     pub meta: TraceMeta,
 }
 
+impl std::fmt::Debug for RunSide<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunSide")
+            .field("spec", &self.spec)
+            .field("sequence", self.session.sequence())
+            .field("plain", &self.plain)
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A side of a comparison.
+#[derive(Debug)]
 pub enum Source<'m> {
     /// A run.
     Run(RunSide<'m>),

@@ -81,4 +81,4 @@ impl Qwen3MoeConfig {
 }
 
 /// The one architecture that is supported, as `general.architecture` names it.
-pub const ARCHITECTURE: &str = "qwen3moe";
+pub(crate) const ARCHITECTURE: &str = "qwen3moe";

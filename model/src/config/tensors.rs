@@ -41,10 +41,10 @@ pub enum TensorRole {
 
 impl TensorRole {
     /// The tensors that a model has once.
-    pub const WHOLE: [Self; 3] = [Self::TokenEmbd, Self::OutputNorm, Self::Output];
+    pub(crate) const WHOLE: [Self; 3] = [Self::TokenEmbd, Self::OutputNorm, Self::Output];
 
     /// The tensors of each layer.
-    pub const BLOCK: [Self; 12] = [
+    pub(crate) const BLOCK: [Self; 12] = [
         Self::AttnNorm,
         Self::FfnNorm,
         Self::AttnQNorm,
@@ -100,12 +100,12 @@ impl TensorRole {
     }
 
     /// Whether the tensor is a norm's weights.
-    pub fn is_norm(self) -> bool {
+    pub(crate) fn is_norm(self) -> bool {
         matches!(self, Self::OutputNorm | Self::AttnNorm | Self::FfnNorm | Self::AttnQNorm | Self::AttnKNorm)
     }
 
     /// Whether the tensor has to be F32: norms and the router, which are never quantized.
-    pub fn is_f32(self) -> bool {
+    pub(crate) fn is_f32(self) -> bool {
         self.is_norm() || self == Self::FfnGateInp
     }
 }

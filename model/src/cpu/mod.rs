@@ -15,6 +15,7 @@
 #![allow(clippy::needless_range_loop)]
 
 mod attention;
+mod buffers;
 mod experts;
 mod forward;
 mod matrix;
@@ -36,10 +37,7 @@ pub use plant::{Change, Plant, with_plants};
 pub use session::CpuSession;
 pub use simd::SimdLevel;
 
-use crate::{
-    config::{ConfigError, Qwen3MoeConfig},
-    gguf::{Gguf, GgufError},
-};
+use crate::{config::Qwen3MoeConfig, gguf::Gguf, load_error::LoadError};
 use ptxgen_dsl::precision::{Math, Policy};
 use simd::Simd;
 use team::Team;
@@ -56,54 +54,6 @@ pub struct CpuOptions {
     pub simd: Option<SimdLevel>,
     /// Type of the KV cache.
     pub kv: KvType,
-}
-
-/// A model that could not be prepared for the CPU.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file is not a Qwen3-MoE that is supported.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A tensor cannot be read.
-    #[error(transparent)]
-    Gguf(#[from] GgufError),
-    /// The machine lacks the instruction set that was asked for.
-    #[error("this machine has no {asked}; it has up to {best}")]
-    Simd {
-        /// The level asked for.
-        asked: SimdLevel,
-        /// The widest that there is.
-        best: SimdLevel,
-    },
-    /// `math = approx` names GPU instructions.
-    #[error(
-        "math=approx is a GPU's instructions, for --device cuda or --device interp; the CPU computes with math=exact"
-    )]
-    Approximate,
-    /// The threads could not be started.
-    #[error("cannot start {threads} threads: {reason}")]
-    Threads {
-        /// Threads asked for.
-        threads: usize,
-        /// What the system said.
-        reason: String,
-    },
-    /// A session longer than the model's context.
-    #[error("{asked} positions are more than the model's context of {context}")]
-    Context {
-        /// Positions asked for.
-        asked: usize,
-        /// The model's limit.
-        context: usize,
-    },
-    /// A session that there is no memory for.
-    #[error("there is no memory for {asked} positions: their KV cache takes {bytes} bytes; open a shorter session")]
-    Memory {
-        /// Positions asked for.
-        asked: usize,
-        /// What the cache takes, at most `u64::MAX`.
-        bytes: u64,
-    },
 }
 
 /// A model ready to run: its weights stay where the file has them.

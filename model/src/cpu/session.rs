@@ -3,7 +3,8 @@
 use super::{
     CpuModel,
     attention::{KvCache, KvType, LANES},
-    forward::{Batch, Buffers},
+    buffers::Buffers,
+    forward::Batch,
 };
 use crate::{
     config::Qwen3MoeConfig,
@@ -30,6 +31,15 @@ pub struct CpuSession<'m, 'g> {
     rope: RopeTable,
     buffers: Buffers,
     logits: Vec<f32>,
+}
+
+impl std::fmt::Debug for CpuSession<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CpuSession")
+            .field("model", &self.model)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'m, 'g> CpuSession<'m, 'g> {

@@ -20,7 +20,6 @@
 
 mod bind;
 mod choice;
-mod error;
 mod measure;
 mod passes;
 mod plan;
@@ -32,7 +31,6 @@ mod slot;
 mod stages;
 mod weights;
 
-pub use error::LoadError;
 pub use measure::StageTime;
 #[cfg(all(feature = "plants", debug_assertions))]
 pub use plant::{DevicePlant, with_device_plants};
@@ -43,6 +41,7 @@ use crate::{
     config::{Qwen3MoeConfig, TensorRole as T},
     cpu::KvType,
     gguf::Gguf,
+    load_error::LoadError,
 };
 use bind::Buffers;
 use passes::Plans;

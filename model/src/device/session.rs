@@ -58,6 +58,15 @@ struct Traced {
     final_norm: bool,
 }
 
+impl std::fmt::Debug for DeviceSession<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeviceSession")
+            .field("model", &self.model)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'m> DeviceSession<'m> {
     pub(super) fn new(model: &'m DeviceModel, capacity: usize) -> Result<Self, LoadError> {
         let config = &model.plan.config;

@@ -4,7 +4,7 @@ use crate::config::TensorRole;
 
 /// A buffer. Those of a session are as large as the most that a stage needs of them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Slot {
+pub(crate) enum Slot {
     /// A tensor of the file, in a layer or once.
     Weight(TensorRole, Option<usize>),
     /// Cosines and sines, [positions, 2, head_dim / 2].

@@ -52,7 +52,7 @@ impl Metadata {
     }
 
     /// An integer that fits u32.
-    pub fn opt_u32(&self, key: &str) -> Result<Option<u32>, GgufError> {
+    pub(crate) fn opt_u32(&self, key: &str) -> Result<Option<u32>, GgufError> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
@@ -73,7 +73,7 @@ impl Metadata {
     }
 
     /// A float of either width, as f32 (rounded to nearest even).
-    pub fn opt_f32(&self, key: &str) -> Result<Option<f32>, GgufError> {
+    pub(crate) fn opt_f32(&self, key: &str) -> Result<Option<f32>, GgufError> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::F32(v)) => Ok(Some(*v)),
@@ -88,7 +88,7 @@ impl Metadata {
     }
 
     /// A bool.
-    pub fn opt_bool(&self, key: &str) -> Result<Option<bool>, GgufError> {
+    pub(crate) fn opt_bool(&self, key: &str) -> Result<Option<bool>, GgufError> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::Bool(v)) => Ok(Some(*v)),
@@ -97,7 +97,7 @@ impl Metadata {
     }
 
     /// A text.
-    pub fn opt_str(&self, key: &str) -> Result<Option<&str>, GgufError> {
+    pub(crate) fn opt_str(&self, key: &str) -> Result<Option<&str>, GgufError> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::Str(v)) => Ok(Some(v)),
@@ -111,7 +111,7 @@ impl Metadata {
     }
 
     /// A list of texts.
-    pub fn opt_strings(&self, key: &str) -> Result<Option<&Strings>, GgufError> {
+    pub(crate) fn opt_strings(&self, key: &str) -> Result<Option<&Strings>, GgufError> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::Array(Array::Str(v))) => Ok(Some(v)),
@@ -125,7 +125,7 @@ impl Metadata {
     }
 
     /// A list of i32.
-    pub fn opt_i32s(&self, key: &str) -> Result<Option<&[i32]>, GgufError> {
+    pub(crate) fn opt_i32s(&self, key: &str) -> Result<Option<&[i32]>, GgufError> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::Array(Array::I32(v))) => Ok(Some(v)),

@@ -78,7 +78,7 @@ impl Gguf {
     ///
     /// # Errors
     /// As [`open`](Self::open); `name` stands for the file.
-    pub fn from_static(name: &str, bytes: &'static [u8]) -> Result<Self, GgufError> {
+    pub(crate) fn from_static(name: &str, bytes: &'static [u8]) -> Result<Self, GgufError> {
         Self::new(name.into(), Storage::Static(bytes))
     }
 
@@ -120,11 +120,6 @@ impl Gguf {
     /// SHA-256 of the file, in hexadecimal. Reads all of it.
     pub fn sha256(&self) -> String {
         format!("{:x}", sha2::Sha256::digest(self.storage.bytes()))
-    }
-
-    /// Byte offset of the first tensor's place.
-    pub fn data_start(&self) -> usize {
-        self.header.data_start
     }
 
     /// All that is behind the header: the tensors, and what is between them.

@@ -92,12 +92,12 @@ impl ValueType {
     ];
 
     /// The type with this number in a file.
-    pub fn from_id(id: u32) -> Option<Self> {
+    pub(super) fn from_id(id: u32) -> Option<Self> {
         Self::BY_ID.get(id as usize).copied()
     }
 
     /// The number that stands for the type in a file.
-    pub fn id(self) -> u32 {
+    pub(super) fn id(self) -> u32 {
         // BY_ID lists the variants in the order of their declaration.
         self as u32
     }

@@ -237,6 +237,12 @@ pub struct GgufFile {
     body: Body<BufWriter<WholeFile>>,
 }
 
+impl std::fmt::Debug for GgufFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GgufFile").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
 impl GgufFile {
     /// Appends tensor bytes, in the order of the tensors' declaration and without padding.
     ///

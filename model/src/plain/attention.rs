@@ -11,13 +11,13 @@ use rayon::prelude::*;
 
 /// How queries and keys are divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heads {
+pub(super) struct Heads {
     /// Query heads.
-    pub queries: usize,
+    pub(super) queries: usize,
     /// Key and value heads, a divisor of `queries`.
-    pub keys: usize,
+    pub(super) keys: usize,
     /// Width of a head.
-    pub width: usize,
+    pub(super) width: usize,
 }
 
 /// `q_post_rope`, `k_post_rope`: norm and RoPE of each head of `x`, [tokens, heads, width], at positions
@@ -25,7 +25,7 @@ pub struct Heads {
 ///
 /// # Panics
 /// If the table ends before the last position.
-pub fn qk_norm_rope(
+pub(super) fn qk_norm_rope(
     choice: &Choice,
     x: &[f32],
     heads: usize,
@@ -54,7 +54,7 @@ pub fn qk_norm_rope(
 
 /// `attn_scores`: the scaled products of the queries at positions from `first` on with all `keys`,
 /// [queries, heads, keys]; -inf behind the query's position.
-pub fn attention_scores(choice: &Choice, heads: Heads, q: &[f32], keys: &[f32], first: usize) -> Vec<f32> {
+pub(super) fn attention_scores(choice: &Choice, heads: Heads, q: &[f32], keys: &[f32], first: usize) -> Vec<f32> {
     let cache = Cache::new(choice.kv, heads, keys);
     let positions = cache.positions();
     with_acc!(choice.acc, |A| rows(heads, q, first, positions, f32::NEG_INFINITY, |head, q, seen| {
@@ -64,7 +64,7 @@ pub fn attention_scores(choice: &Choice, heads: Heads, q: &[f32], keys: &[f32], 
 
 /// `attn_softmax`: what the values are weighed with, [queries, heads, keys]; 0 behind the query's
 /// position.
-pub fn attention_softmax(choice: &Choice, heads: Heads, q: &[f32], keys: &[f32], first: usize) -> Vec<f32> {
+pub(super) fn attention_softmax(choice: &Choice, heads: Heads, q: &[f32], keys: &[f32], first: usize) -> Vec<f32> {
     let cache = Cache::new(choice.kv, heads, keys);
     let positions = cache.positions();
     with_acc!(choice.acc, |A| rows(heads, q, first, positions, 0.0, |head, q, seen| {
@@ -74,7 +74,14 @@ pub fn attention_softmax(choice: &Choice, heads: Heads, q: &[f32], keys: &[f32],
 }
 
 /// `attention`: each query head's output, [queries, heads, width].
-pub fn attention(choice: &Choice, heads: Heads, q: &[f32], keys: &[f32], values: &[f32], first: usize) -> Vec<f32> {
+pub(super) fn attention(
+    choice: &Choice,
+    heads: Heads,
+    q: &[f32],
+    keys: &[f32],
+    values: &[f32],
+    first: usize,
+) -> Vec<f32> {
     let (keys, values) = (Cache::new(choice.kv, heads, keys), Cache::new(choice.kv, heads, values));
     rows(heads, q, first, heads.width, 0.0, |head, q, seen| {
         let (keys, values) = (keys.of(head, seen), values.of(head, seen));

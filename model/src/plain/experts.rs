@@ -13,7 +13,7 @@ use ptxgen_dsl::{
 ///
 /// # Panics
 /// If `w` is not whole rows.
-pub fn router_logits(choice: &Choice, w: &[f32], x: &[f32], width: usize) -> Vec<f64> {
+pub(super) fn router_logits(choice: &Choice, w: &[f32], x: &[f32], width: usize) -> Vec<f64> {
     let bytes: Vec<u8> = w.iter().flat_map(|w| w.to_le_bytes()).collect();
     let logits = |x| match choice.router {
         Acc::F64 => reference::router_logits(TensorType::F32, &bytes, x),
@@ -27,7 +27,7 @@ pub fn router_logits(choice: &Choice, w: &[f32], x: &[f32], width: usize) -> Vec
 ///
 /// # Errors
 /// If a logit is NaN or infinite.
-pub fn route(choice: &Choice, logits: &[f64], used: usize) -> Result<Routed, NanInRouter> {
+pub(super) fn route(choice: &Choice, logits: &[f64], used: usize) -> Result<Routed, NanInRouter> {
     match (choice.router, choice.mistake) {
         (Acc::F64, Some(Mistake::TiesToHigher)) => ties_to_higher(logits, used),
         (Acc::F64, _) => reference::route(logits, used),
@@ -56,7 +56,7 @@ fn ranked<A: Accumulator>(p: &[A], used: usize, ties: fn(&usize, &usize) -> std:
 }
 
 /// `expert_silu`: rounded to f32, which nothing else reads.
-pub fn silu(choice: &Choice, gate: &[f32]) -> Vec<f32> {
+pub(super) fn silu(choice: &Choice, gate: &[f32]) -> Vec<f32> {
     with_acc!(choice.acc, |A| {
         let silu = |g: &f32| match choice.math {
             Math::Exact => reference::silu::<A>(*g).to_f32(),
@@ -67,7 +67,7 @@ pub fn silu(choice: &Choice, gate: &[f32]) -> Vec<f32> {
 }
 
 /// `expert_swiglu`: `silu(gate) * up`.
-pub fn swiglu(choice: &Choice, gate: &[f32], up: &[f32]) -> Vec<f32> {
+pub(super) fn swiglu(choice: &Choice, gate: &[f32], up: &[f32]) -> Vec<f32> {
     let swiglu = match (choice.acc, choice.math) {
         (Acc::F32, Math::Exact) => reference::swiglu::<f32>,
         (Acc::F64, Math::Exact) => reference::swiglu::<f64>,
@@ -84,7 +84,7 @@ pub fn swiglu(choice: &Choice, gate: &[f32], up: &[f32]) -> Vec<f32> {
 
 /// `moe_ffn_out`: the experts' outputs `y`, [tokens, experts used, hidden], summed with `weights`,
 /// [tokens, experts used].
-pub fn experts_sum(choice: &Choice, weights: &[f32], y: &[f32], used: usize, hidden: usize) -> Vec<f32> {
+pub(super) fn experts_sum(choice: &Choice, weights: &[f32], y: &[f32], used: usize, hidden: usize) -> Vec<f32> {
     let sum = |w: &[f32], y: &[f32], i: usize| {
         let terms = w.iter().zip(y.chunks_exact(hidden)).map(|(&w, y)| (w, y[i]));
         with_acc!(choice.acc, |A| reference::experts_sum::<A>(terms))

@@ -24,6 +24,16 @@ impl<'a> Forward<'a> {
     }
 }
 
+impl std::fmt::Debug for Forward<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Forward")
+            .field("tokens", &self.tokens)
+            .field("layer", &self.layer)
+            .field("start", &self.start.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 impl PlainModel<'_> {
     /// Runs the model, each stage with its choice. Stages that nothing else reads (`attn_scores`,
     /// `attn_softmax`, `expert_silu`) are computed only where they are kept.

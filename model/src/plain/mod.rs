@@ -13,13 +13,13 @@ mod model;
 mod product;
 mod vector;
 
-pub use attention::{Heads, attention, attention_scores, attention_softmax, qk_norm_rope};
+use attention::{Heads, attention, attention_scores, attention_softmax, qk_norm_rope};
 pub use choice::{Choice, Choices, Inner, Lane, Mistake};
-pub use experts::{experts_sum, route, router_logits, silu, swiglu};
+use experts::{experts_sum, route, router_logits, silu, swiglu};
 pub use forward::Forward;
 pub use model::{PlainError, PlainModel};
-pub use product::{expert_product, product};
-pub use vector::{embedding, residual, rms_norm};
+use product::{expert_product, product};
+use vector::{embedding, residual, rms_norm};
 
 /// Evaluates an expression with `$a` as the scalar type of an accumulator.
 macro_rules! with_acc {

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 
 /// A stage that cannot be computed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlainError {
     /// The file is not a Qwen3-MoE that is supported.
     #[error(transparent)]
@@ -46,6 +47,7 @@ pub enum PlainError {
 }
 
 /// A model whose stages can be computed one by one.
+#[derive(Debug)]
 pub struct PlainModel<'g> {
     gguf: &'g Gguf,
     config: Qwen3MoeConfig,
@@ -66,12 +68,12 @@ impl<'g> PlainModel<'g> {
     }
 
     /// How queries and keys are divided.
-    pub fn heads(&self) -> Heads {
+    fn heads(&self) -> Heads {
         Heads { queries: self.config.heads, keys: self.config.kv_heads, width: self.config.head_dim }
     }
 
     /// The matrix that a stage multiplies with, if it is such a stage.
-    pub fn matrix(&self, stage: Stage) -> Option<TensorRole> {
+    pub(crate) fn matrix(&self, stage: Stage) -> Option<TensorRole> {
         Some(match stage {
             Stage::Q => TensorRole::AttnQ,
             Stage::K => TensorRole::AttnK,
@@ -90,7 +92,7 @@ impl<'g> PlainModel<'g> {
     ///
     /// # Errors
     /// Never for the tensors of a model that was checked.
-    pub fn tensor(&self, role: TensorRole, layer: Option<usize>) -> Result<TensorView<'g>, GgufError> {
+    pub(crate) fn tensor(&self, role: TensorRole, layer: Option<usize>) -> Result<TensorView<'g>, GgufError> {
         let layer = layer.filter(|_| !TensorRole::WHOLE.contains(&role));
         self.gguf.tensor(&role.name(layer))
     }
@@ -100,7 +102,7 @@ impl<'g> PlainModel<'g> {
     }
 
     /// The stages whose values a stage is computed from, with their layers; the embedding has none.
-    pub fn inputs(&self, stage: Stage, layer: Option<usize>) -> Vec<(Stage, Option<usize>)> {
+    pub(crate) fn inputs(&self, stage: Stage, layer: Option<usize>) -> Vec<(Stage, Option<usize>)> {
         let own: &[Stage] = match stage {
             Stage::Embedding => return Vec::new(),
             Stage::AttnNorm => return vec![self.stream(layer.unwrap_or(0))],

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// `q`, `k`, `v`, `attn_out`, `logits`: `w x` for each vector of `x`, [vectors, rows].
-pub fn product(choice: &Choice, w: &TensorView<'_>, x: &[f32]) -> Vec<f32> {
+pub(super) fn product(choice: &Choice, w: &TensorView<'_>, x: &[f32]) -> Vec<f32> {
     let x = activations(choice, w.ty, x, w.row_len());
     let mut out = vec![0.0; x.len() * w.rows()];
     let all: Vec<(usize, &Activations)> = x.iter().enumerate().collect();
@@ -21,7 +21,7 @@ pub fn product(choice: &Choice, w: &TensorView<'_>, x: &[f32]) -> Vec<f32> {
 /// `expert_gate`, `expert_up`, `expert_out`: the products of chosen experts' matrices,
 /// [tokens, experts used, rows]. `w` holds the experts one behind the other, `chosen` is
 /// [tokens, experts used], and `x` has a vector for each token or one for each token and expert.
-pub fn expert_product(choice: &Choice, w: &TensorView<'_>, chosen: &[u32], x: &[f32]) -> Vec<f32> {
+pub(super) fn expert_product(choice: &Choice, w: &TensorView<'_>, chosen: &[u32], x: &[f32]) -> Vec<f32> {
     let x = activations(choice, w.ty, x, w.row_len());
     let (rows, share) = (w.dims[1], chosen.len() / x.len().max(1));
     let mut out = vec![0.0; chosen.len() * rows];

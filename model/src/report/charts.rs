@@ -193,7 +193,7 @@ fn axis(area: &Area<'_>, ticks: impl Iterator<Item = (i32, String)>, height: i32
 fn distributions(all: &[Distribution]) -> Result<Chart, ReportError> {
     let sides = |d: &Distribution| [d.left.histogram.clone(), d.right.histogram.clone()];
     // All exponents that occur.
-    let bins = |h: &crate::compare::Histogram| -> BTreeMap<i32, u64> {
+    let bins = |h: &crate::trace::Histogram| -> BTreeMap<i32, u64> {
         let both = h.negative.iter().zip(&h.positive).map(|(n, p)| n + p);
         (h.least..).zip(both).filter(|(_, n)| *n > 0).collect()
     };

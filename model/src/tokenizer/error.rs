@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 
 /// A vocabulary or chat template that cannot be used, with the file's name and the reason.
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenizerError {
     /// A key is missing or of the wrong type.
     #[error(transparent)]

@@ -2,6 +2,7 @@
 
 /// Bytes that are no token ids.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenIdsError {
     /// The last id is cut off.
     #[error("{bytes} bytes are no whole number of little-endian i32 token ids")]

@@ -5,6 +5,7 @@ use super::{TokenizerError, TokenizerErrorKind, Vocabulary};
 /// Turns ids into text one by one, holding back the bytes of an unfinished character.
 ///
 /// The pieces put together are [`Vocabulary::decode`] of all ids, however they were cut.
+#[derive(Debug)]
 pub struct DecodeStream<'a> {
     vocabulary: &'a Vocabulary,
     /// The beginning of a UTF-8 character, at most three bytes.

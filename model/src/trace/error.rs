@@ -6,6 +6,7 @@ use std::{io, path::PathBuf};
 
 /// A trace that cannot be made, written or read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TraceError {
     /// What to keep does not fit the model or the tokens.
     #[error(transparent)]

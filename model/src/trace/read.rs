@@ -25,6 +25,17 @@ pub struct TraceFile {
     unknown: Vec<String>,
 }
 
+impl std::fmt::Debug for TraceFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TraceFile")
+            .field("path", &self.path)
+            .field("meta", &self.meta)
+            .field("positions", &self.positions)
+            .field("tensors", &self.stages.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl TraceFile {
     /// Maps a safetensors file and finds the stages in it. The file must not be changed meanwhile.
     ///

@@ -11,6 +11,7 @@ use crate::{
 const BATCH: usize = 64;
 
 /// Records a run on given tokens, whole or piece by piece.
+#[derive(Debug)]
 pub struct Recorder<'a> {
     model: &'a PlainModel<'a>,
     kv: KvType,

@@ -6,6 +6,7 @@ use std::{fmt, ops::Range, str::FromStr};
 
 /// A selection that a trace cannot be made with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SelectError {
     /// No stage has this name.
     #[error(transparent)]
@@ -98,7 +99,7 @@ impl Selection {
     ///
     /// # Errors
     /// As [`of`](Self::of).
-    pub fn of_layers(&self, blocks: usize, tokens: usize) -> Result<Selected, SelectError> {
+    pub(crate) fn of_layers(&self, blocks: usize, tokens: usize) -> Result<Selected, SelectError> {
         let layers = self.layers.0.clone().unwrap_or(0..blocks);
         if layers.end > blocks || layers.start >= layers.end {
             return Err(SelectError::NoLayer { layers, blocks });

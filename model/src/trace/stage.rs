@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 
 /// Where a stage's values belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// Once in a forward, before the layers.
     Before,
     /// Once in each layer.
@@ -17,7 +17,7 @@ pub enum Scope {
 
 /// What a stage's values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Numbers.
     Float,
     /// Ids, which have no size: they are equal or they are not.
@@ -40,12 +40,12 @@ macro_rules! stages {
             }
 
             /// Where its values belong.
-            pub const fn scope(self) -> Scope {
+            pub(crate) const fn scope(self) -> Scope {
                 match self { $(Self::$variant => Scope::$scope),+ }
             }
 
             /// What its values are.
-            pub const fn kind(self) -> Kind {
+            pub(crate) const fn kind(self) -> Kind {
                 match self { $(Self::$variant => Kind::$kind),+ }
             }
 
@@ -112,18 +112,18 @@ stages! {
 
 impl Stage {
     /// Whether every layer has this stage.
-    pub const fn in_layer(self) -> bool {
+    pub(crate) const fn in_layer(self) -> bool {
         matches!(self.scope(), Scope::Layer)
     }
 
     /// Whether a position's values have a place for every key, of which only those at or before the
     /// position mean something.
-    pub const fn is_causal(self) -> bool {
+    pub(crate) const fn is_causal(self) -> bool {
         matches!(self, Self::AttnScores | Self::AttnSoftmax)
     }
 
     /// What stands at keys behind a position, where a stage has such.
-    pub const fn padding(self) -> f32 {
+    pub(crate) const fn padding(self) -> f32 {
         if matches!(self, Self::AttnScores) { f32::NEG_INFINITY } else { 0.0 }
     }
 

@@ -63,7 +63,7 @@ impl Histogram {
 
 /// Statistics of values that come one by one.
 #[derive(Clone, Debug)]
-pub struct Gather {
+pub(crate) struct Gather {
     so_far: Statistics,
     /// Sum of the squared distances from the mean.
     squares: f64,
@@ -78,7 +78,7 @@ impl Default for Gather {
 
 impl Gather {
     /// Takes a value.
-    pub fn add(&mut self, value: f64) {
+    pub(crate) fn add(&mut self, value: f64) {
         let s = &mut self.so_far;
         s.values += 1;
         if !value.is_finite() {
@@ -95,7 +95,7 @@ impl Gather {
     }
 
     /// What it comes to: all zero where no value is finite.
-    pub fn finish(self) -> Statistics {
+    pub(crate) fn finish(self) -> Statistics {
         let s = self.so_far;
         match s.values - s.nan - s.infinite {
             0 => Statistics { min: 0.0, max: 0.0, ..s },

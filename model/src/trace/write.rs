@@ -14,6 +14,7 @@ const RESERVED: usize = 8192;
 const FAULTS: usize = 16;
 
 /// Writes what is selected of a forward: each block goes to its place as it comes.
+#[derive(Debug)]
 pub struct TraceWriter<'a, W> {
     to: W,
     config: &'a Qwen3MoeConfig,

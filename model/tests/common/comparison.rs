@@ -2,10 +2,10 @@
 
 use ptxgen_model::{
     compare::{
-        Choice, Comparison, Difference, Distribution, Growth, Histogram, LayerChoices, Perplexities, Place, Side,
-        Statistics, Thresholds, TopTokens, Verdict,
+        Choice, Comparison, Difference, Distribution, Growth, LayerChoices, Perplexities, Place, Side, Thresholds,
+        TopTokens, Verdict,
     },
-    trace::{Kind, Stage},
+    trace::{Histogram, Stage, Statistics},
 };
 
 const LAYERS: usize = 3;
@@ -33,7 +33,7 @@ pub fn comparison() -> Comparison {
         differing: stages.iter().map(|d| d.differing).sum(),
         stages,
         missing: vec![Stage::ExpertSilu],
-        distributions: Stage::ALL.iter().filter(|s| s.kind() == Kind::Float).map(|&s| distribution(s)).collect(),
+        distributions: Stage::ALL.iter().filter(|s| is_float(**s)).map(|&s| distribution(s)).collect(),
         experts: (0..LAYERS).map(choices).collect(),
         top: Some(TopTokens { positions: 16, same: 15, prompts: 1, same_at_the_end: 1, first: None }),
         perplexity: Some(Perplexities { tokens: 15, left: 4.2356, right: 4.3012 }),
@@ -45,8 +45,12 @@ pub fn comparison() -> Comparison {
     }
 }
 
+/// Ids have no size.
+fn is_float(stage: Stage) -> bool {
+    stage != Stage::RouterExperts
+}
+
 fn difference(stage: Stage, layer: Option<usize>) -> Difference {
-    let is_float = stage.kind() == Kind::Float;
     // The embedding is equal; a stage with an infinite error is drawn, too.
     let step = (stage as usize as f64 + 1.0) * (layer.map_or(3.0, |l| l as f64 + 1.0));
     let relative = match stage {
@@ -54,7 +58,7 @@ fn difference(stage: Stage, layer: Option<usize>) -> Difference {
         Stage::ExpertGate if layer == Some(2) => f64::INFINITY,
         _ => 1.37e-4 * step,
     };
-    let of_float = |value: f64| is_float.then_some(value);
+    let of_float = |value: f64| is_float(stage).then_some(value);
     Difference {
         stage,
         layer,
@@ -64,7 +68,7 @@ fn difference(stage: Stage, layer: Option<usize>) -> Difference {
         cosine: of_float(1.0 - relative.min(1.0) * relative.min(1.0) / 2.0),
         relative: of_float(relative),
         largest: of_float(if relative == 0.0 { 0.0 } else { 1.25e-3 * step }),
-        largest_ulp: is_float.then_some(if relative == 0.0 { 0 } else { 12_345 }),
+        largest_ulp: is_float(stage).then_some(if relative == 0.0 { 0 } else { 12_345 }),
         first: None,
     }
 }

@@ -28,6 +28,18 @@ pub fn model() -> Gguf {
     bundled().expect("the tests run in the repository").unwrap()
 }
 
+/// The bundled model with a NaN in the embedding of token 5: its d is at the row's start.
+pub fn model_with_nan() -> Gguf {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/tiny-rust-moe-Q4_K_M.gguf");
+    let mut bytes = std::fs::read(path).unwrap();
+    let gguf = Gguf::from_bytes("whole.gguf", &bytes).unwrap();
+    let row = gguf.tensor("token_embd.weight").unwrap().outer(5).data;
+    let header = bytes.len() - gguf.tensor_bytes().len();
+    let at = header + row.as_ptr().addr() - gguf.tensor_bytes().as_ptr().addr();
+    bytes[at..at + 2].copy_from_slice(&0x7e00u16.to_le_bytes());
+    Gguf::from_bytes("nan.gguf", &bytes).unwrap()
+}
+
 /// All logits of `tokens`, fed `batch` at a time.
 pub fn logits(gguf: &Gguf, options: CpuOptions, tokens: &[u32], batch: usize) -> Vec<f32> {
     let model = CpuModel::load(gguf, options).unwrap();

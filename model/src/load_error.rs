@@ -1,11 +1,16 @@
-//! Why a model cannot be put on a device.
+//! Why a model cannot be run.
 
-use crate::{config::ConfigError, gguf::GgufError, gguf::TensorType};
+use crate::{
+    config::ConfigError,
+    cpu::SimdLevel,
+    gguf::{GgufError, TensorType},
+};
 use ptxgen_dsl::catalogue::CatalogueError;
 use ptxgen_runtime::DeviceError;
 
-/// A model that could not be put on a device.
+/// A model that could not be prepared to run, or a session of it that could not be opened.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// The file is not a Qwen3-MoE that is supported.
     #[error(transparent)]
@@ -20,6 +25,35 @@ pub enum LoadError {
         asked: usize,
         /// The model's limit.
         context: usize,
+    },
+    /// A session that the machine has no memory for; what a device lacks is [`Device`](Self::Device).
+    #[error("there is no memory for {asked} positions: their KV cache takes {bytes} bytes; open a shorter session")]
+    Memory {
+        /// Positions asked for.
+        asked: usize,
+        /// What the cache takes, at most `u64::MAX`.
+        bytes: u64,
+    },
+    /// `math = approx` on the CPU: it names GPU instructions.
+    #[error(
+        "math=approx is a GPU's instructions, for --device cuda or --device interp; the CPU computes with math=exact"
+    )]
+    Approximate,
+    /// The machine lacks the instruction set that was asked for.
+    #[error("this machine has no {asked}; it has up to {best}")]
+    Simd {
+        /// The level asked for.
+        asked: SimdLevel,
+        /// The widest that there is.
+        best: SimdLevel,
+    },
+    /// The threads could not be started.
+    #[error("cannot start {threads} threads: {reason}; ask for fewer")]
+    Threads {
+        /// Threads asked for.
+        threads: usize,
+        /// What the system said.
+        reason: String,
     },
     /// A tensor of a type that no kernel takes in its place.
     #[error("no kernel takes tensor '{tensor}' as {ty} here: expected {expected}; --device cpu runs this file")]
@@ -42,6 +76,9 @@ pub enum LoadError {
         /// The parameter.
         param: &'static str,
     },
+    /// There is no such device.
+    #[error(transparent)]
+    NoDevice(DeviceError),
     /// The device has no room, or failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
