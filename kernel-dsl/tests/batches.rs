@@ -4,17 +4,20 @@
 mod support;
 
 use proptest::prelude::*;
+use proptest::{option, sample::select};
 use ptxgen_builder::interp::{Options, WarpOrder};
 use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{CATALOGUE, Dims, Family, Request, Schedule, find};
 use ptxgen_dsl::format::{Q8KPlanar, SUPERBLOCK, TensorType};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
-use ptxgen_dsl::reference;
+use ptxgen_dsl::reference::{self, Routed};
 use support::{Kind, Rng, all_bits, floats, q4k, q6k, to_bytes};
 
-/// Targets, whether to start early, and schedules: none changes a bit.
-const WAYS: [(Target, bool, Schedule); 3] = [
+/// A target, whether to start early, and a schedule: none changes a bit.
+type Way = (Target, bool, Schedule);
+
+const WAYS: [Way; 3] = [
     (Target::SM_75, false, Schedule { rows: 2, split: 4, warps: 3, slots: 2, blocks: None }),
     (Target::SM_80, true, Schedule { rows: 1, split: 32, warps: 1, slots: 3, blocks: Some(1) }),
     (Target::SM_90, true, Schedule { rows: 3, split: 2, warps: 2, slots: 1, blocks: Some(2) }),
@@ -64,17 +67,21 @@ fn swiglu(policy: Policy, gate: &[f32], up: &[f32]) -> Vec<f32> {
     gate.iter().zip(up).map(one).collect()
 }
 
-/// Runs a kernel of the catalogue in every way; the one buffer that it writes,
+/// Runs a kernel of the catalogue in [`WAYS`]; the one buffer that it writes,
 /// which is the same each time.
 fn outputs(name: &str, policy: Policy, dims: Dims, inputs: &[Vec<u8>]) -> Vec<f32> {
+    outputs_in(&WAYS, name, policy, dims, inputs)
+}
+
+fn outputs_in(ways: &[Way], name: &str, policy: Policy, dims: Dims, inputs: &[Vec<u8>]) -> Vec<f32> {
     let entry = find(name).unwrap();
     let mut all = Vec::new();
-    for (target, pdl, schedule) in WAYS {
+    for &(target, pdl, schedule) in ways {
         let request = Request { dims, schedule: Some(schedule), pdl, ..Request::new(policy, target) };
         let built = entry.build(&request).unwrap();
         let module = built.finish().unwrap_or_else(|e| panic!("{name}: {e}"));
         let waits = print(&module, &PrintOptions::default()).contains("griddepcontrol.wait");
-        assert_eq!(waits, target >= Target::SM_90, "{name} {target}");
+        assert_eq!(waits, pdl && target >= Target::SM_90, "{name} {target}");
         let options = Options { order: WarpOrder::Adversarial, ..Options::default() };
         let trial = built.try_out(&module, inputs, &options).unwrap();
         assert!(trial.report.is_clean(), "{name} {policy} {target}: {}", trial.report);
@@ -226,71 +233,72 @@ fn check_experts_of_a_pass((rows, cols): (usize, usize), (experts, used): (u32, 
 
 #[test]
 fn a_tokens_experts_are_added_to_what_is_there() {
-    check_down_added((7, 512), 5, &[3, 0, 4], 24);
+    check_down_added((7, 512), (&[1.0, -1.0, -0.5, 2.0, 0.5], 3), &WAYS, 24);
 }
 
-/// The weighted sum of the experts `ids` of a token.
-fn check_down_added((rows, cols): (usize, usize), experts: u32, ids: &[u32], seed: u64) {
-    let routing: Vec<f32> = (1..=ids.len()).map(|i| 0.5 / i as f32).collect();
-    let (size, used) = (|n: usize| Some(n as u32), ids.len());
-    let dims = Dims { rows: size(rows), cols: size(cols), experts: Some(experts), used: size(used), ..Dims::NONE };
+/// The weighted sum of the `used` experts that the router's logits choose: given to a kernel, and
+/// chosen by a kernel itself. Without a choice there is no result.
+fn check_down_added((rows, cols): (usize, usize), (logits, used): (&[f64], usize), ways: &[Way], seed: u64) {
+    let size = |n: usize| Some(n as u32);
+    let experts = logits.len();
+    let dims = Dims { rows: size(rows), cols: size(cols), experts: size(experts), used: size(used), ..Dims::NONE };
+    let routed = reference::route(logits, used);
     for (ty, _, suffix) in FORMATS {
         let mut rng = Rng::new(seed);
-        let w = weights(ty, &mut rng, experts as usize * rows * cols / SUPERBLOCK);
-        let (h, before) = (rng.vector(ids.len() * cols), rng.vector(rows));
-        let bytes = w.len() / experts as usize;
+        let w = weights(ty, &mut rng, experts * rows * cols / SUPERBLOCK);
+        let (h, before) = (rng.vector(used * cols), rng.vector(rows));
         for policy in Policy::EXACT {
-            let products: Vec<Vec<f32>> = ids
-                .iter()
-                .zip(h.chunks(cols))
-                .map(|(&e, h)| product(policy, ty, &w[e as usize * bytes..][..bytes], h))
-                .collect();
-            let expected: Vec<f32> = (0..rows)
-                .map(|r| {
-                    let terms = routing.iter().copied().zip(products.iter().map(|p| p[r]));
-                    let sum = match policy.acc {
-                        Acc::F32 => reference::experts_sum::<f32>(terms),
-                        Acc::F64 => reference::experts_sum::<f64>(terms),
-                    };
-                    reference::residual(before[r], sum)
-                })
-                .collect();
-            let inputs = [w.clone(), vectors(policy.act, &h, cols), words(ids), to_bytes(&routing), to_bytes(&before)];
-            let got = outputs(&format!("moe-down-add{suffix}"), policy, dims, &inputs);
-            assert_eq!(all_bits(&got), all_bits(&expected), "{ty} {policy}");
+            let run = |name: &str, choice: &[Vec<u8>]| {
+                let inputs = [&[w.clone(), vectors(policy.act, &h, cols)], choice, &[to_bytes(&before)]].concat();
+                outputs_in(ways, &format!("{name}{suffix}"), policy, dims, &inputs)
+            };
+            let chosen = run("routed-down-add", &[doubles(logits)]);
+            let Ok(routed) = &routed else {
+                assert!(chosen.iter().all(|y| y.is_nan()), "{ty} {policy}: {logits:?} give {chosen:?}");
+                continue;
+            };
+            let given = run("moe-down-add", &[words(&routed.experts), to_bytes(&routed.weights)]);
+            let expected = down_added((policy, ty), (&w, experts), &h, routed, &before);
+            assert_eq!(all_bits(&given), all_bits(&expected), "{ty} {policy}");
+            assert_eq!(all_bits(&chosen), all_bits(&expected), "{ty} {policy}: {logits:?}");
         }
     }
 }
 
-/// Kernels that choose the experts themselves, by logits: the bits of those that are given a choice.
+/// `before`, with the weighted sum added to it of the chosen experts' products. `w` has so many matrices, `h` a vector
+/// for each of the chosen.
+fn down_added(
+    (policy, ty): (Policy, TensorType),
+    (w, experts): (&[u8], usize),
+    h: &[f32],
+    routed: &Routed,
+    before: &[f32],
+) -> Vec<f32> {
+    let (bytes, cols) = (w.len() / experts, h.len() / routed.experts.len());
+    let matrices = routed.experts.iter().map(|&e| &w[e as usize * bytes..][..bytes]);
+    let products: Vec<Vec<f32>> = matrices.zip(h.chunks(cols)).map(|(w, h)| product(policy, ty, w, h)).collect();
+    let sum = |row: usize| {
+        let terms = routed.weights.iter().copied().zip(products.iter().map(|p| p[row]));
+        match policy.acc {
+            Acc::F32 => reference::experts_sum::<f32>(terms),
+            Acc::F64 => reference::experts_sum::<f64>(terms),
+        }
+    };
+    before.iter().enumerate().map(|(row, &x)| reference::residual(x, sum(row))).collect()
+}
+
+/// Ties among the chosen and at the edge; no choice.
 #[test]
 fn choices_within_the_down_projections() {
-    let (rows, cols, count, used) = (11, 256, 40, 6);
-    let dims = Dims { rows: Some(rows), cols: Some(cols), experts: Some(count), used: Some(used), ..Dims::NONE };
     let mut rng = Rng::new(31);
-    // Ties among the chosen and at the edge.
-    let mut logits: Vec<f64> = (0..count).map(|_| f64::from(rng.float())).collect();
+    let mut logits: Vec<f64> = (0..40).map(|_| f64::from(rng.float())).collect();
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max) + 1.0;
     for (experts, logit) in [(&[33, 5, 17][..], largest), (&[2, 39, 12, 8], largest - 0.5)] {
         experts.iter().for_each(|&e| logits[e] = logit);
     }
-    let mut none = logits.clone();
-    none[7] = f64::NAN;
-    for (ty, _, suffix) in FORMATS {
-        let w = weights(ty, &mut rng, (count * rows * cols) as usize / SUPERBLOCK);
-        let (h, before) = (rng.vector((used * cols) as usize), rng.vector(rows as usize));
-        for policy in Policy::EXACT {
-            let run = |name: &str, choice: &[Vec<u8>]| {
-                let x = [w.clone(), vectors(policy.act, &h, cols as usize)];
-                outputs(&format!("{name}{suffix}"), policy, dims, &[&x[..], choice, &[to_bytes(&before)]].concat())
-            };
-            let routed = reference::route(&logits, used as usize).unwrap();
-            let given = run("moe-down-add", &[words(&routed.experts), to_bytes(&routed.weights)]);
-            assert_eq!(all_bits(&run("routed-down-add", &[doubles(&logits)])), all_bits(&given), "{ty} {policy}");
-            let given = run("routed-down-add", &[doubles(&none)]);
-            assert!(given.iter().all(|y| y.is_nan()), "without a choice there is no result: {given:?}");
-        }
-    }
+    check_down_added((11, 256), (&logits, 6), &WAYS, 31);
+    logits[7] = f64::NAN;
+    check_down_added((11, 256), (&logits, 6), &WAYS, 31);
 }
 
 // Kernels that norm for themselves: the bits of the norm's kernel and theirs, one behind the other.
@@ -457,17 +465,31 @@ proptest! {
 
     #[test]
     fn any_sum_of_a_tokens_experts(
-        rows in 1usize..20, blocks in 1usize..3, experts in 1u32..7, used in 1usize..6, seed: u64,
+        rows in 1usize..20, blocks in 1usize..3, experts in 1usize..40, used in 1usize..12, levels in 1u64..60,
+        odd in option::weighted(0.25, select(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY])), way in any_way(), seed: u64,
     ) {
-        let ids = some_of(&mut Rng::new(seed ^ 1), experts, used.min(experts as usize));
-        check_down_added((rows, blocks * SUPERBLOCK), experts, &ids, seed);
+        // Few levels are many ties.
+        let mut rng = Rng::new(seed ^ 1);
+        let mut logits: Vec<f64> = (0..experts).map(|_| rng.below(levels) as f64 * 0.125 - 3.0).collect();
+        if let Some(odd) = odd {
+            logits[rng.below(experts as u64) as usize] = odd;
+        }
+        check_down_added((rows, blocks * SUPERBLOCK), (&logits, used.min(experts)), &[way], seed);
     }
 
     #[test]
-    fn any_norm_within_kernels(blocks in 1u32..4, rows in 1u32..20, eighths in 1u32..70, seed: u64) {
+    fn any_norm_within_kernels(
+        blocks in 1u32..4, rows in 1u32..20, eighths in 1u32..70, experts in 1u32..150, used in 1u32..17, seed: u64,
+    ) {
         check_norms_within(blocks * SUPERBLOCK as u32, rows, seed);
-        check_within_the_routers_neighbours(8 * eighths, (6, 3), seed);
+        check_within_the_routers_neighbours(8 * eighths, (experts, used.min(experts)), seed);
     }
+}
+
+fn any_way() -> impl Strategy<Value = Way> {
+    let schedule = (1u32..4, 0u32..6, 1u32..6, 1u32..4, option::of(1u32..4))
+        .prop_map(|(rows, split, warps, slots, blocks)| Schedule { rows, split: 1 << split, warps, slots, blocks });
+    (select(&[Target::SM_75, Target::SM_80, Target::SM_90]), any::<bool>(), schedule)
 }
 
 /// Different experts.

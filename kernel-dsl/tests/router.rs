@@ -9,13 +9,13 @@ use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::ptxas::Ptxas;
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{
-    CATALOGUE, Dims, Experts, Family, PairVector, Request, Shape, plain_experts, plain_gemv, plain_gemv_add, router,
-    router_tiles,
+    CATALOGUE, Dims, Experts, Family, PairVector, Request, Shape, norm_router_logits, plain_experts, plain_gemv,
+    plain_gemv_add, router, router_tiles,
 };
 use ptxgen_dsl::device::DevicePlain;
 use ptxgen_dsl::format::{Q8_0, TensorType};
 use ptxgen_dsl::precision::{AccF32, AccF64, Accumulation, Act};
-use ptxgen_dsl::reference::{self, NanInRouter, Routed};
+use ptxgen_dsl::reference::{self, Accumulator, NanInRouter, Routed};
 use support::{Data, Rng, all_bits, floats, run, to_bytes, word_bytes, words};
 
 const ADVERSARIAL: Options = Options {
@@ -176,6 +176,22 @@ fn ties_zeros_and_values_that_are_not_finite() {
     check_logits(&many, &[1.0], 16);
 }
 
+/// The logits of a norm that the kernel computes itself.
+fn check_norm_logits<F: DevicePlain, C: Accumulation>(cols: u32, experts: u32, target: Target, seed: u64) {
+    let mut rng = Rng::new(seed);
+    let w = plain(&mut rng, F::TYPE, (experts * cols) as usize);
+    let [x, norm] = [0, 1].map(|_| rng.vector(cols as usize));
+    let eps = 1e-6;
+    let normed: Vec<f32> = reference::rms_norm::<C::Scalar>(&x, &norm, eps).into_iter().map(|y| y.to_f32()).collect();
+    let expected = reference::router_logits(F::TYPE, &w, &normed).unwrap();
+    let kernel = norm_router_logits::<F, C>("norm-router-logits", cols, experts, (eps, waits(target))).unwrap();
+    let data = [Data::In(w), Data::In(to_bytes(&x)), Data::In(to_bytes(&norm)), Data::Out(expected.len() * 8)];
+    let options = Options { order: WarpOrder::Seeded(seed), ..ADVERSARIAL };
+    let (out, _) = run(kernel, target, &data, &options);
+    let expected: Vec<u8> = expected.iter().flat_map(|v| v.to_le_bytes()).collect();
+    assert_eq!(out[0], expected, "{} {} {experts}x{cols} {target}", F::TYPE, C::ACC);
+}
+
 /// The shapes that are run are assembled with the catalogue, for one token.
 #[test]
 fn passes_of_many_tokens_assemble_without_spills() {
@@ -312,6 +328,16 @@ proptest! {
         check_random::<f16>(cols, experts, tokens, Target::SM_75, seed);
         check_random::<bf16>(cols, experts, tokens, Target::SM_90, seed);
         check_random::<Q8_0<'static>>(cols.next_multiple_of(32), experts, tokens, Target::SM_90, seed);
+    }
+
+    #[test]
+    fn no_shape_of_a_norms_logits_changes_a_bit(experts in 1u32..280, eighths in 1u32..130, sm_75: bool, seed: u64) {
+        let cols = 8 * eighths;
+        let target = if sm_75 { Target::SM_75 } else { Target::SM_90 };
+        check_norm_logits::<f32, AccF32>(cols, experts, target, seed);
+        check_norm_logits::<f16, AccF64>(cols, experts, target, seed);
+        check_norm_logits::<bf16, AccF32>(cols, experts, target, seed);
+        check_norm_logits::<Q8_0<'static>, AccF64>(cols.next_multiple_of(32), experts, target, seed);
     }
 
     #[test]
