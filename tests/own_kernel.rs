@@ -4,7 +4,7 @@ extern crate self as my_kernels;
 
 #[path = "../docs/transcripts/own-kernel/lib.rs"]
 mod kernels;
-#[path = "../docs/transcripts/own-kernel/variance.rs"]
+#[path = "../docs/transcripts/own-kernel/layer_norm.rs"]
 mod tests;
 
-pub use kernels::variance;
+pub use kernels::layer_norm;

@@ -1,38 +1,59 @@
-//! Kernels of my own.
+//! Layer normalization.
 
 use ptxgen::prelude::*;
 
-/// The sum over the warp's lanes, on every lane.
+/// Warps that share a row.
+const WARPS: u32 = 4;
+
+/// The sum over all threads of the block, on each of them: over lanes, then over warps in their order.
 #[track_caller]
-fn warp_sum(k: &mut Body, mut sum: Val<f64>) -> Val<f64> {
+fn block_sum(k: &mut Body, mut sum: Val<f64>) -> Val<f64> {
     for distance in [1u32, 2, 4, 8, 16] {
         let other = k.shuffle_xor(sum, distance);
         sum = sum + other;
     }
-    sum
+    let sums = k.shared::<f64>(WARPS);
+    let (warp, first) = (k.thread_x() >> 5, k.lane().eq(0));
+    sums.at(warp).store_if(k, first, sum);
+    k.barrier();
+    let mut total = sums.load(k);
+    for warp in 1..i64::from(WARPS) {
+        total = total + sums.plus(warp).load(k);
+    }
+    total
 }
 
-/// v[row] = the variance of the n values of x[row], in f64; a block of one warp for each row.
-pub fn variance() -> Kernel<(u32, In<f32>, Out<f32>)> {
-    let kernel = kernel::<(u32, In<f32>, Out<f32>)>("variance", ["n", "x", "v"], |k, (n, x, v)| {
-        let (lane, row) = (k.lane(), k.block_x());
-        let x = x.at(row * n);
+/// n, eps, x, w, b, y
+pub type LayerNorm = (u32, f32, In<f32>, In<f32>, In<f32>, Out<f32>);
+
+/// y[row][i] = (x[row][i] - mean) / sqrt(variance + eps) * w[i] + b[i] in f64, rounded once; a block for each row of n.
+pub fn layer_norm() -> Kernel<LayerNorm> {
+    let names = ["n", "eps", "x", "w", "b", "y"];
+    let kernel = kernel::<LayerNorm>("layer_norm", names, |k, (n, eps, x, w, b, y)| {
+        let (thread, row) = (k.thread_x(), k.block_x());
+        let (x, y) = (x.at(row * n), y.at(row * n));
         let count = n.to_rn::<f64>();
 
         let mut sum = k.var(0.0f64);
-        k.for_(lane, n, 32, |k, i, _| {
+        k.for_(thread, n, WARPS * 32, |k, i, _| {
             let value = x.at(i).load(k);
             sum.add(value.to::<f64>());
         });
-        let mean = warp_sum(k, sum.get()) / count;
+        let mean = block_sum(k, sum.get()) / count;
 
         let mut squares = k.var(0.0f64);
-        k.for_(lane, n, 32, |k, i, _| {
+        k.for_(thread, n, WARPS * 32, |k, i, _| {
             let off = x.at(i).load(k).to::<f64>() - mean;
             squares.add_product(off, off);
         });
-        let variance = warp_sum(k, squares.get()) / count;
-        v.at(row).store_if(k, lane.eq(0), variance.to_rn::<f32>());
+        let variance = block_sum(k, squares.get()) / count;
+        let deviation = (variance + eps.to::<f64>()).sqrt();
+
+        k.for_(thread, n, WARPS * 32, |k, i, _| {
+            let (value, w, b) = (x.at(i).load(k), w.at(i).load(k), b.at(i).load(k));
+            let normed = (value.to::<f64>() - mean) / deviation;
+            y.at(i).store(k, normed.fma(w.to::<f64>(), b.to::<f64>()).to_rn::<f32>());
+        });
     });
-    kernel.with_block(32)
+    kernel.with_block(WARPS * 32)
 }
