@@ -74,7 +74,8 @@ const MULTIPROCESSORS: u32 = 132;
 
 impl Schedule {
     /// For a matrix of `rows` rows: the model's output projection has so many that a warp takes
-    /// several tiles. f32 activations are staged once for as many rows as possible.
+    /// several tiles. f32 activations are staged once for as many rows as possible, and lanes have half
+    /// of a long row: what is summed across lanes costs more than what is loaded.
     pub(super) fn gemv(rows: u32, act: Act) -> Schedule {
         let usual = Schedule::default();
         match act {
@@ -82,7 +83,8 @@ impl Schedule {
             Act::Q8K => Schedule { rows: 2, warps: 8, slots: 2, ..usual },
             Act::F32 if rows < 1 << 9 => usual,
             Act::F32 if rows < 1 << 14 => {
-                Schedule { rows: 1, warps: 8, slots: 2, blocks: Some(MULTIPROCESSORS), ..usual }
+                let rows = if rows < 1 << 12 { 1 } else { 2 };
+                Schedule { rows, split: 4, slots: 2, blocks: Some(MULTIPROCESSORS), ..usual }
             }
             Act::F32 => Schedule { slots: 1, ..usual },
         }
