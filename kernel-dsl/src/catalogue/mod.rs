@@ -20,6 +20,7 @@ mod profile;
 mod proof;
 mod qk_rope;
 mod qkv;
+mod qkv_join;
 mod quantize;
 mod registry;
 mod request;
@@ -50,6 +51,7 @@ pub use plain_gemv::{
 pub use profile::Profile;
 pub use qk_rope::{QkRopeArgs, qk_norm_rope};
 pub use qkv::{NormQkvArgs, QkvArgs, QkvBatchArgs, QkvShape, norm_qkv, qkv, qkv_batch};
+pub use qkv_join::{QkvJoinArgs, qkv_join};
 pub use quantize::{QuantizeArgs, QuantizePassArgs, quantize_q8k, quantize_q8k_pass};
 pub use registry::{Access, Built, CATALOGUE, Dims, Entry, Family, ParamSpec, Role, Sizes, Words, find};
 pub use request::Request;

@@ -49,7 +49,7 @@ impl<'m> Passes<'m> {
 /// All passes of a session.
 pub(super) struct Plans<'m> {
     pub(super) one: Passes<'m>,
-    /// Where every matrix has a kernel for several tokens.
+    /// Where a session has room for several tokens.
     pub(super) many: Option<Passes<'m>>,
 }
 
@@ -65,7 +65,7 @@ impl<'m> Plans<'m> {
         let positions = u32::try_from(capacity.max(1)).unwrap_or(u32::MAX);
         let one = Passes::new(model, positions, 1)?;
         let tokens = pass.min(capacity) as u32;
-        let many = if tokens > 1 && one.plan.batches() { Some(Passes::new(model, positions, tokens)?) } else { None };
+        let many = if tokens > 1 { Some(Passes::new(model, positions, tokens)?) } else { None };
         Ok(Self { one, many })
     }
 
@@ -114,6 +114,27 @@ mod tests {
             // Beyond the KV cache a session takes less than a twentieth of the model's 18.6 GB.
             let cache = model.config.kv_bytes_per_token(4) as u64 * 4096;
             assert!(plans.session_bytes() - cache < 900 << 20, "{}", plans.session_bytes() - cache);
+        }
+    }
+
+    #[test]
+    fn projections_of_any_types_go_in_passes() {
+        use TensorType::{F16, F32, Q4_K, Q6_K, Q8_0};
+        for [q, k, v] in [[Q4_K, Q4_K, Q6_K], [Q6_K, Q4_K, Q4_K], [Q8_0; 3], [F16, Q4_K, F32]] {
+            for policy in Policy::EXACT {
+                let model = model(Preset::Tiny, policy, |role| match role {
+                    _ if role.is_f32() => F32,
+                    T::AttnQ => q,
+                    T::AttnK => k,
+                    T::AttnV => v,
+                    _ => Q4_K,
+                });
+                let plans = Plans::new(&model, 64, 32).unwrap();
+                let joins = |p: &Plan<'_>| p.kernels.keys().filter(|(name, _)| *name == "qkv-join").count();
+                assert_eq!(joins(&plans.one.plan), 0, "a token's parts lie side by side: {q} {k} {v} {policy}");
+                let expected = usize::from([q, k, v] != [Q4_K, Q4_K, Q6_K]);
+                assert_eq!(joins(&plans.many.unwrap().plan), expected, "{q} {k} {v} {policy}");
+            }
         }
     }
 

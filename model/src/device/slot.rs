@@ -21,6 +21,8 @@ pub(crate) enum Slot {
     NormedQ8K,
     /// What the projections give, [tokens, queries + keys + values].
     Projected,
+    /// What one of them gives, where they are launches of their own in a pass of several tokens.
+    Apart(TensorRole),
     /// Normed and turned queries, [tokens, heads, head_dim].
     Queries,
     /// A layer's keys.

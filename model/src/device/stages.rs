@@ -150,8 +150,14 @@ impl Plan<'_> {
                 let parts = [(query, 0), (kv, query), (kv, query + kv)];
                 for ((role, ty), (rows, first)) in projections.into_iter().zip(types).zip(parts) {
                     let x = self.input(ty, Slot::Normed, Slot::NormedQ8K);
-                    let to = Slot::Projected.at(first as u64 * 4);
+                    let one = Slot::Projected.at(first as u64 * 4);
+                    let to = if self.tokens == 1 { one } else { Slot::Apart(role).into() };
                     self.product(role, (rows, hidden), x, to, false)?;
+                }
+                if self.tokens > 1 {
+                    let [q, k, v] = projections.map(|role| Slot::Apart(role).into());
+                    let places = [("q", q), ("k", k), ("v", v), STATE, ("qkv", Slot::Projected.into())];
+                    self.push("qkv-join", self.heads(), &places)?;
                 }
             }
         }
@@ -390,11 +396,5 @@ impl Plan<'_> {
         ];
         let dims = Dims { rows, positions: Some(ring), ..Dims::NONE };
         self.push("sample-draw", dims, &[&places[..], &NEXT].concat())
-    }
-
-    /// Whether every matrix has a kernel for a pass of several tokens.
-    pub(super) fn batches(&self) -> bool {
-        let types = |layer| [T::AttnQ, T::AttnK, T::AttnV].map(|role| self.model.ty(role, Some(layer)));
-        (0..self.model.config.blocks).all(|layer| choice::merged_projections(types(layer)).is_some())
     }
 }

@@ -6,7 +6,7 @@ use ptxgen_builder::build::Scalar;
 use super::super::request::Resolved;
 use super::super::schedule::{CatalogueError, Schedule};
 use super::super::{
-    AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k, decode_attention,
+    AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k, decode_attention, qkv_join,
 };
 use super::built::vector_bytes;
 use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
@@ -53,6 +53,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         summary: "the chunks' results put together, as f32 and as Q8_K",
         build: combine_quantized,
         ..COMBINE
+    },
+    Entry {
+        name: "qkv-join",
+        summary: "queries, keys and values of a pass, each a matrix, as rows of one",
+        accs: &[],
+        dims: Dims { positions: None, ..HEADS },
+        trial: Dims { positions: None, ..HEADS_TRIAL },
+        reading: Dims { positions: None, ..HEADS_READING },
+        build: join,
+        ..ATTENTION
     },
 ];
 
@@ -196,4 +206,20 @@ fn combine_quantized(entry: &'static Entry, r: &Resolved) -> Result<Built, Catal
         params.push(ParamSpec::written("y_q8k", Role::Activations(Act::Q8K), bytes));
         Ok(Built::new(entry, r, kernel, r.queries(), params))
     })
+}
+
+fn join(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let shape = AttentionShape { positions: 1, ..r.heads() };
+    let kernel = qkv_join(entry.name, shape)?;
+    let [queries, keys] = [shape.heads, shape.kv_heads].map(|heads| heads * shape.head_dim);
+    let vectors = |name, cols| ParamSpec::vectors(name, Act::F32, cols, shape.tokens);
+    let written = u64::from(shape.tokens) * u64::from(queries + 2 * keys);
+    let params = vec![
+        vectors("q", queries),
+        vectors("k", keys),
+        vectors("v", keys),
+        r.full_pass(),
+        ParamSpec::result("qkv", written),
+    ];
+    Ok(Built::new(entry, r, kernel, written, params))
 }
