@@ -9,6 +9,8 @@ mod custom_format;
 mod histogram;
 #[path = "../examples/int8_mma.rs"]
 mod int8_mma;
+#[path = "../examples/on_a_device.rs"]
+mod on_a_device;
 #[path = "../examples/rms_norm.rs"]
 mod rms_norm;
 #[path = "../examples/saxpy.rs"]
