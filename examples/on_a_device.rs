@@ -1,7 +1,7 @@
 //! A kernel on a GPU with its lines of Rust, or in the interpreter where there is none: one interface.
 //!
-//! `ncu --set full --import-source yes -o report target/release/examples/on_a_device` shows this file beside
-//! the machine code.
+//! `ncu --set full --import-source yes -o report target/debug/examples/on_a_device` shows this file beside the
+//! machine code.
 
 use ptxgen::prelude::*;
 use ptxgen::runtime::{CudaOptions, Device, DeviceError};
@@ -9,24 +9,22 @@ use ptxgen::runtime::{CudaOptions, Device, DeviceError};
 /// Threads of a block.
 const THREADS: u32 = 128;
 
+type Args = (u32, u32, f32, In<f32>, Out<f32>);
+
 /// y[i] = x[i] after `rounds` steps of the logistic map r * x * (1 - x), for i below n
-fn logistic() -> Kernel<(u32, u32, f32, In<f32>, Out<f32>)> {
-    kernel::<(u32, u32, f32, In<f32>, Out<f32>)>(
-        "logistic",
-        ["n", "rounds", "r", "x", "y"],
-        |k, (n, rounds, r, x, y)| {
-            let i = k.global_thread_id();
-            k.if_(i.lt(n), |k| {
-                let start = x.at(i).load(k);
-                let mut value = k.var(start);
-                k.for_(0, rounds, 1, |_, _, _| {
-                    let now = value.get();
-                    value.set(r * now * (Val::from(1.0f32) - now));
-                });
-                y.at(i).store(k, value.get());
+fn logistic() -> Kernel<Args> {
+    kernel::<Args>("logistic", ["n", "rounds", "r", "x", "y"], |k, (n, rounds, r, x, y)| {
+        let i = k.global_thread_id();
+        k.if_(i.lt(n), |k| {
+            let start = x.at(i).load(k);
+            let mut value = k.var(start);
+            k.for_(0, rounds, 1, |_, _, _| {
+                let now = value.get();
+                value.set(r * now * (Val::from(1.0f32) - now));
             });
-        },
-    )
+            y.at(i).store(k, value.get());
+        });
+    })
     .with_block(THREADS)
 }
 
