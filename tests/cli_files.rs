@@ -82,10 +82,10 @@ fn synth_then_inspect() {
           KV cache 1.0 MB in f32, 512.0 kB in f16, for 1000 tokens
                    4.2 MB in f32, 2.1 MB in f16, for the whole context of 4096
           on a GPU, for 1000 tokens:
-                   3.6 MB with act=f32,acc=f32
-                   3.6 MB with act=f32,acc=f64
-                   3.6 MB with act=q8k,acc=f32
-                   3.6 MB with act=q8k,acc=f64
+                   4.8 MB with act=f32,acc=f32
+                   5.4 MB with act=f32,acc=f64
+                   4.8 MB with act=q8k,acc=f32
+                   5.4 MB with act=q8k,acc=f64
 
         Runs on
           cpu     everything
