@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ptxgen_builder::table::{Mod, Op, Rounding, RoundingMode, table};
+use ptxgen_builder::table::{Form, Mod, Op, Rounding, table};
 use ptxgen_builder::types::ScalarType::{F32, S32};
 
 /// Every form can be found again by its key and by its spelling.
@@ -28,9 +28,14 @@ fn rows_have_a_section_and_forms() {
 
 #[test]
 fn roundings_are_known() {
-    let rounding = |op, mods: &[Mod]| table().find(op, mods).map(|f| f.get().rounding());
-    assert_eq!(rounding(Op::Add, &[Mod::Ty(F32)]), Some(Rounding::Unwritten));
-    assert_eq!(rounding(Op::Add, &[Mod::Rz, Mod::Ty(F32)]), Some(Rounding::Written(RoundingMode::Zero)));
-    assert_eq!(rounding(Op::Add, &[Mod::Ty(S32)]), Some(Rounding::NotApplicable));
-    assert_eq!(rounding(Op::Neg, &[Mod::Ty(F32)]), Some(Rounding::NotApplicable));
+    let form = |op, mods: &[Mod]| -> &Form { table().find(op, mods).expect("a form of the table").get() };
+    let cases = [
+        (form(Op::Add, &[Mod::Ty(F32)]), None, true),
+        (form(Op::Add, &[Mod::Rz, Mod::Ty(F32)]), Some(Rounding::Zero), false),
+        (form(Op::Add, &[Mod::Ty(S32)]), None, false),
+        (form(Op::Neg, &[Mod::Ty(F32)]), None, false),
+    ];
+    for (form, rounding, open) in cases {
+        assert_eq!((form.rounding(), form.leaves_rounding_open()), (rounding, open), "{}", form.name);
+    }
 }

@@ -8,7 +8,7 @@
 //! value and goes through the chunk in order for its heads; the words are
 //! under way to registers or to shared memory while the scores are computed.
 
-use ptxgen_builder::build::{AsyncBytes, Body, Global, Pred, Ptr, ReadSpace, Rounding, Shared, Val};
+use ptxgen_builder::build::{AsyncBytes, Body, Global, GlobalMemory, Pred, Ptr, ReadSpace, Rounding, Shared, Val};
 
 use super::float::size;
 use super::kv::four_words;
@@ -193,7 +193,7 @@ impl ChunkPlan {
     /// (with the newest position) while keys and values are under way. All
     /// threads of the block take part.
     #[track_caller]
-    pub fn attend<S: ReadSpace, E: DeviceKv, A: DeviceExp>(
+    pub fn attend<S: GlobalMemory, E: DeviceKv, A: DeviceExp>(
         &self,
         k: &mut Body,
         shared: &ChunkShared<A>,
@@ -295,7 +295,7 @@ impl ChunkPlan {
 
     /// Starts copying all values; negative zeros where there is none.
     #[track_caller]
-    fn copy_values<S: ReadSpace, E: DeviceKv, A>(
+    fn copy_values<S: GlobalMemory, E: DeviceKv, A>(
         &self,
         k: &mut Body,
         chunk: &ChunkAt<S, E, A>,

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use super::pointer::{Global, ReadOnly};
+use super::sealed::Sealed;
 use super::state::{compute, with};
 use super::{Scalar, Val};
 use crate::ir::{Address, Base, Operand, Param, Symbol};
@@ -10,12 +11,15 @@ use crate::table::{Mod, Op};
 use crate::types::{ScalarType, Space};
 
 /// A buffer that the kernel reads and nobody writes while it runs.
+#[derive(Debug)]
 pub struct In<T>(PhantomData<T>);
 
 /// A buffer that the kernel writes; what it held does not matter.
+#[derive(Debug)]
 pub struct Out<T>(PhantomData<T>);
 
 /// A buffer that the kernel reads and writes.
+#[derive(Debug)]
 pub struct InOut<T>(PhantomData<T>);
 
 /// What a launch needs to know of a parameter.
@@ -35,7 +39,7 @@ pub enum ArgInfo {
 }
 
 /// A parameter's type: a number, or [`In`], [`Out`], [`InOut`] of elements.
-pub trait Arg {
+pub trait Arg: Sealed {
     /// What the kernel's closure gets for it.
     type Handle: Copy;
     /// What a launch needs to know of it.
@@ -84,6 +88,10 @@ macro_rules! scalar_args {
 }
 scalar_args!(u32, u64, i32, i64, f32, f64);
 
+impl<T> Sealed for In<T> {}
+impl<T> Sealed for Out<T> {}
+impl<T> Sealed for InOut<T> {}
+
 impl<T: Scalar> Arg for In<T> {
     type Handle = ReadOnly<T>;
     const INFO: ArgInfo = ArgInfo::Buffer { ty: T::TY, reads: true, writes: false };
@@ -112,7 +120,7 @@ impl<T: Scalar> Arg for InOut<T> {
 }
 
 /// A parameter list: a tuple of up to sixteen [`Arg`]s.
-pub trait Args {
+pub trait Args: Sealed {
     /// The parameters' names, one each.
     type Names: AsRef<[&'static str]>;
     /// What the kernel's closure gets.
@@ -126,6 +134,7 @@ pub trait Args {
 
 macro_rules! arg_lists {
     ($($n:literal: $($t:ident $i:tt),*;)*) => {$(
+        impl<$($t: Arg),*> Sealed for ($($t,)*) {}
         impl<$($t: Arg),*> Args for ($($t,)*) {
             type Names = [&'static str; $n];
             type Handles = ($($t::Handle,)*);

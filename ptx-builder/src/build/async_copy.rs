@@ -1,11 +1,11 @@
 //! Asynchronous copies from global to shared memory, and mbarriers.
 
-use super::pointer::{Ptr, Shared, SpaceTag};
+use super::pointer::{GlobalMemory, Ptr, Shared};
 use super::state::{compute, emit, emit_guarded, test};
 use super::{Body, Pred, Scalar, Val};
 use crate::ir::Operand;
 use crate::table::{Mod, Op};
-use crate::types::{ScalarType, Space};
+use crate::types::ScalarType;
 
 /// How much one `cp.async` copies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -20,7 +20,7 @@ pub enum AsyncBytes {
 
 /// An mbarrier object in shared memory (PTX ISA 9.7.13.15): 8 bytes that
 /// count arrivals and, from sm_90 on, bytes of bulk copies.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Mbarrier(Shared<u64>);
 
 fn shared_mod() -> [Mod; 2] {
@@ -30,21 +30,15 @@ fn shared_mod() -> [Mod; 2] {
 impl Body {
     /// Copies bytes from global to shared memory while the thread goes on
     /// (sm_80). Both addresses are multiples of the size.
-    ///
-    /// # Panics
-    /// If the source is not global memory.
     #[track_caller]
-    pub fn copy_async<S: SpaceTag, T: Scalar>(&mut self, to: Shared<T>, from: Ptr<S, T>, bytes: AsyncBytes) {
+    pub fn copy_async<S: GlobalMemory, T: Scalar>(&mut self, to: Shared<T>, from: Ptr<S, T>, bytes: AsyncBytes) {
         self.copy_async_filled(to, from, bytes, None, None);
     }
 
     /// As [`copy_async`](Self::copy_async), where `holds`, if given; only the
     /// first `room` bytes are read, if given, and the others become zero.
-    ///
-    /// # Panics
-    /// If the source is not global memory.
     #[track_caller]
-    pub fn copy_async_filled<S: SpaceTag, T: Scalar>(
+    pub fn copy_async_filled<S: GlobalMemory, T: Scalar>(
         &mut self,
         to: Shared<T>,
         from: Ptr<S, T>,
@@ -52,7 +46,6 @@ impl Body {
         holds: Option<Pred>,
         room: Option<Val<u32>>,
     ) {
-        assert!(S::SPACE == Space::Global, "asynchronous copies read global memory, not {}", S::SPACE);
         let (cache, size) = match bytes {
             AsyncBytes::B4 => (Mod::Ca, 4),
             AsyncBytes::B8 => (Mod::Ca, 8),
@@ -83,18 +76,14 @@ impl Body {
 
     /// Copies `bytes`, a multiple of 16, from global to shared memory by the
     /// copy engine; they count toward `done` (sm_90). One thread starts it.
-    ///
-    /// # Panics
-    /// If the source is not global memory.
     #[track_caller]
-    pub fn copy_bulk<S: SpaceTag, T: Scalar>(
+    pub fn copy_bulk<S: GlobalMemory, T: Scalar>(
         &mut self,
         to: Shared<T>,
         from: Ptr<S, T>,
         bytes: impl Into<Val<u32>>,
         done: Mbarrier,
     ) {
-        assert!(S::SPACE == Space::Global, "bulk copies to shared memory read global memory, not {}", S::SPACE);
         let m = [Mod::SharedCluster, Mod::Global, Mod::MbarrierCompleteTx];
         emit(Op::CpAsyncBulk, &m, &[to.operand(), from.operand(), bytes.into().operand(), done.0.operand()]);
     }

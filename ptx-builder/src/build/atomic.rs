@@ -1,6 +1,6 @@
 //! Atomic updates.
 
-use super::pointer::{GlobalSpace, Ptr, SharedSpace, SpaceTag, WriteSpace};
+use super::pointer::{GlobalSpace, Ptr, SharedSpace, ReadSpace, WriteSpace};
 use super::state::{compute, emit};
 use super::{Body, Scalar, Val};
 use crate::table::{Mod, Op};
@@ -31,7 +31,7 @@ fn untyped<T: Scalar>() -> Mod {
     Mod::Ty(if T::TY.bits() == 64 { ScalarType::B64 } else { ScalarType::B32 })
 }
 
-impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
+impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     #[track_caller]
     fn update(self, op: Mod, ty: Mod, value: Val<T>) -> Val<T> {
         compute(Op::Atom, &[S::MOD, op, ty], &[self.operand(), value.operand()])

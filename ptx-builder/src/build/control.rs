@@ -22,7 +22,7 @@ fn jump(guard: Option<Pred>, label: Label) {
 }
 
 /// The ways out of a loop's body.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct LoopControl {
     next: Label,
     end: Label,

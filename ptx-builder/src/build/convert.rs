@@ -2,10 +2,9 @@
 
 use half::{bf16, f16};
 
-use super::float::Rounding;
 use super::state::compute;
 use super::{Bf16x2, F16x2, Scalar, Val};
-use crate::table::{Mod, Op};
+use crate::table::{Mod, Op, Rounding};
 
 /// Conversions to `U` that lose nothing, and those between integers, which
 /// keep the low bits.
@@ -67,6 +66,7 @@ impl<T: Scalar> Val<T> {
     }
 
     /// The same value in a type that can hold it; between integers, the low bits.
+    #[must_use]
     #[track_caller]
     pub fn to<U: Scalar>(self) -> Val<U>
     where
@@ -76,6 +76,7 @@ impl<T: Scalar> Val<T> {
     }
 
     /// The nearest value of `U`, ties to even.
+    #[must_use]
     #[track_caller]
     pub fn to_rn<U: Scalar>(self) -> Val<U>
     where
@@ -85,6 +86,7 @@ impl<T: Scalar> Val<T> {
     }
 
     /// The value in `U`, rounded as told.
+    #[must_use]
     #[track_caller]
     pub fn to_rounded<U: Scalar>(self, rounding: Rounding) -> Val<U>
     where
@@ -94,6 +96,7 @@ impl<T: Scalar> Val<T> {
     }
 
     /// The value as an integer, rounded as told.
+    #[must_use]
     #[track_caller]
     pub fn to_int<U: Scalar>(self, rounding: Rounding) -> Val<U>
     where
@@ -107,6 +110,7 @@ macro_rules! integral {
     ($($t:ty),*) => {$(
         impl Val<$t> {
             /// The integral value that the rounding gives, still a float.
+            #[must_use]
             #[track_caller]
             pub fn round(self, rounding: Rounding) -> Self {
                 self.cvt(Some(rounding.integral_modifier()))
@@ -118,12 +122,14 @@ integral!(f32, f64);
 
 impl Val<f32> {
     /// `self` (low) and `high`, each rounded to nearest even, as a pair of f16. From sm_80 on.
+    #[must_use]
     #[track_caller]
     pub fn to_f16x2(self, high: impl Into<Val<f32>>) -> Val<F16x2> {
         compute(Op::CvtPack, &[Mod::Rn, Mod::Ty(F16x2::TY), Mod::Ty(f32::TY)], &[high.into().operand(), self.operand()])
     }
 
     /// `self` (low) and `high`, each rounded to nearest even, as a pair of bf16. From sm_80 on.
+    #[must_use]
     #[track_caller]
     pub fn to_bf16x2(self, high: impl Into<Val<f32>>) -> Val<Bf16x2> {
         compute(

@@ -18,6 +18,7 @@ impl<A> Kernel<A> {
     /// not wait anywhere, it waits first and then lets the next kernel start.
     /// What it reads may have been written after it started, so that it is not
     /// read as data that does not change.
+    #[must_use]
     pub fn waiting(mut self) -> Self {
         if !self.waits() {
             wait_first(&mut self.kernel);
@@ -27,6 +28,7 @@ impl<A> Kernel<A> {
 
     /// The same kernel, which lets the next one start before it waits itself. The next can then count
     /// only on what was complete when this one could start.
+    #[must_use]
     pub fn eager(mut self) -> Self {
         let launches = |i: &Inst| i.form().op == Op::Griddepcontrol && i.form().mods.contains(&Mod::LaunchDependents);
         let loc = self.kernel.loc.clone();
@@ -42,11 +44,13 @@ impl<A> Kernel<A> {
 
 impl AnyKernel {
     /// As [`Kernel::eager`].
+    #[must_use]
     pub fn eager(self) -> Self {
         AnyKernel { kernel: self.kernel.eager(), ..self }
     }
 
     /// As [`Kernel::waiting`].
+    #[must_use]
     pub fn waiting(self) -> Self {
         AnyKernel { kernel: self.kernel.waiting(), ..self }
     }

@@ -5,48 +5,13 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use super::integer::operator;
 use super::state::{compute, ty};
 use super::{Scalar, Val};
-use crate::table::{Mod, Op};
+use crate::table::{Mod, Op, Rounding};
 
 /// f32 and f64.
 pub trait Float: Scalar {}
 
 impl Float for f32 {}
 impl Float for f64 {}
-
-/// A rounding mode (PTX ISA 9.7.3).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Rounding {
-    /// To nearest, ties to even.
-    NearestEven,
-    /// Toward zero.
-    Zero,
-    /// Toward negative infinity.
-    Down,
-    /// Toward positive infinity.
-    Up,
-}
-
-impl Rounding {
-    /// The modifier of arithmetic instructions.
-    pub(super) fn modifier(self) -> Mod {
-        match self {
-            Rounding::NearestEven => Mod::Rn,
-            Rounding::Zero => Mod::Rz,
-            Rounding::Down => Mod::Rm,
-            Rounding::Up => Mod::Rp,
-        }
-    }
-
-    /// The modifier of conversions to an integral value.
-    pub(super) fn integral_modifier(self) -> Mod {
-        match self {
-            Rounding::NearestEven => Mod::Rni,
-            Rounding::Zero => Mod::Rzi,
-            Rounding::Down => Mod::Rmi,
-            Rounding::Up => Mod::Rpi,
-        }
-    }
-}
 
 macro_rules! floats {
     ($($t:ty),*) => {$(
@@ -63,24 +28,28 @@ macro_rules! floats {
         }
         impl Val<$t> {
             /// Magnitude.
+            #[must_use]
             #[track_caller]
             pub fn abs(self) -> Self {
                 self.unary(Op::Abs, &[])
             }
 
             /// The lesser; the other one where one is NaN.
+            #[must_use]
             #[track_caller]
             pub fn min(self, b: impl Into<Val<$t>>) -> Self {
                 self.binary(Op::Min, &[], b)
             }
 
             /// The greater; the other one where one is NaN.
+            #[must_use]
             #[track_caller]
             pub fn max(self, b: impl Into<Val<$t>>) -> Self {
                 self.binary(Op::Max, &[], b)
             }
 
             /// `self * b + c` with one rounding, to nearest even.
+            #[must_use]
             #[track_caller]
             pub fn fma(self, b: impl Into<Val<$t>>, c: impl Into<Val<$t>>) -> Self {
                 self.fma_rounded(b, c, Rounding::NearestEven)
@@ -92,30 +61,35 @@ floats!(f32, f64);
 
 impl<T: Float> Val<T> {
     /// `self * b + c` with one rounding.
+    #[must_use]
     #[track_caller]
     pub fn fma_rounded(self, b: impl Into<Val<T>>, c: impl Into<Val<T>>, rounding: Rounding) -> Self {
         compute(Op::Fma, &[rounding.modifier(), ty::<T>()], &[self.operand(), b.into().operand(), c.into().operand()])
     }
 
     /// The sum in a rounding.
+    #[must_use]
     #[track_caller]
     pub fn add_rounded(self, b: impl Into<Val<T>>, rounding: Rounding) -> Self {
         self.binary(Op::Add, &[rounding.modifier()], b)
     }
 
     /// The product in a rounding.
+    #[must_use]
     #[track_caller]
     pub fn mul_rounded(self, b: impl Into<Val<T>>, rounding: Rounding) -> Self {
         self.binary(Op::Mul, &[rounding.modifier()], b)
     }
 
     /// Square root, correctly rounded.
+    #[must_use]
     #[track_caller]
     pub fn sqrt(self) -> Self {
         self.unary(Op::Sqrt, &[Mod::Rn])
     }
 
     /// `1 / self`, correctly rounded.
+    #[must_use]
     #[track_caller]
     pub fn recip(self) -> Self {
         self.unary(Op::Rcp, &[Mod::Rn])
@@ -126,42 +100,49 @@ impl<T: Float> Val<T> {
 /// uses one is outside of the bit contract.
 impl Val<f32> {
     /// About 2 to the power of `self`, within 2 ulp.
+    #[must_use]
     #[track_caller]
     pub fn ex2_approx(self) -> Self {
         self.unary(Op::Ex2, &[Mod::Approx])
     }
 
     /// About the binary logarithm.
+    #[must_use]
     #[track_caller]
     pub fn lg2_approx(self) -> Self {
         self.unary(Op::Lg2, &[Mod::Approx])
     }
 
     /// About `1 / self`, within 1 ulp.
+    #[must_use]
     #[track_caller]
     pub fn recip_approx(self) -> Self {
         self.unary(Op::Rcp, &[Mod::Approx])
     }
 
     /// About `1 / sqrt(self)`.
+    #[must_use]
     #[track_caller]
     pub fn rsqrt_approx(self) -> Self {
         self.unary(Op::Rsqrt, &[Mod::Approx])
     }
 
     /// About the square root.
+    #[must_use]
     #[track_caller]
     pub fn sqrt_approx(self) -> Self {
         self.unary(Op::Sqrt, &[Mod::Approx])
     }
 
     /// About the sine, of radians.
+    #[must_use]
     #[track_caller]
     pub fn sin_approx(self) -> Self {
         self.unary(Op::Sin, &[Mod::Approx])
     }
 
     /// About the cosine, of radians.
+    #[must_use]
     #[track_caller]
     pub fn cos_approx(self) -> Self {
         self.unary(Op::Cos, &[Mod::Approx])

@@ -11,18 +11,21 @@ macro_rules! halves {
     ($($t:ty),*) => {$(
         impl Val<$t> {
             /// The sum (or sums, in a pair), to nearest even. For bf16 from sm_90 on.
+            #[must_use]
             #[track_caller]
             pub fn add_rn(self, b: impl Into<Val<$t>>) -> Self {
                 self.binary(Op::Add, &[Mod::Rn], b)
             }
 
             /// The product, to nearest even. For bf16 from sm_90 on.
+            #[must_use]
             #[track_caller]
             pub fn mul_rn(self, b: impl Into<Val<$t>>) -> Self {
                 self.binary(Op::Mul, &[Mod::Rn], b)
             }
 
             /// `self * b + c` with one rounding, to nearest even. For bf16 from sm_80 on.
+            #[must_use]
             #[track_caller]
             pub fn fma(self, b: impl Into<Val<$t>>, c: impl Into<Val<$t>>) -> Self {
                 let m = Mod::Ty(<$t as super::Scalar>::TY);
@@ -37,6 +40,7 @@ macro_rules! pairs {
     ($($half:ty => $pair:ty),*) => {$(
         impl Val<$half> {
             /// A pair of `self` (low) and `high`.
+            #[must_use]
             #[track_caller]
             pub fn pair(self, high: impl Into<Val<$half>>) -> Val<$pair> {
                 compute(Op::Pack, &[Mod::Ty(ScalarType::B32)], &[self.operand(), high.into().operand()])
@@ -45,6 +49,7 @@ macro_rules! pairs {
 
         impl Val<$pair> {
             /// The low and the high half.
+            #[must_use]
             #[track_caller]
             pub fn split(self) -> (Val<$half>, Val<$half>) {
                 let (lo, hi) = (Val::<$half>::fresh(), Val::<$half>::fresh());

@@ -102,6 +102,7 @@ macro_rules! signed {
         }
         impl Val<$t> {
             /// Magnitude; the least value stays itself.
+            #[must_use]
             #[track_caller]
             pub fn abs(self) -> Self {
                 self.unary(Op::Abs, &[])
@@ -123,24 +124,28 @@ counts!(u32, u64, i32, i64);
 
 impl<T: Integer> Val<T> {
     /// The low half of `self * b + c`.
+    #[must_use]
     #[track_caller]
     pub fn mad(self, b: impl Into<Val<T>>, c: impl Into<Val<T>>) -> Self {
         compute(Op::Mad, &[Mod::Lo, ty::<T>()], &[self.operand(), b.into().operand(), c.into().operand()])
     }
 
     /// The high half of `self * b`.
+    #[must_use]
     #[track_caller]
     pub fn mul_hi(self, b: impl Into<Val<T>>) -> Self {
         self.binary(Op::Mul, &[Mod::Hi], b)
     }
 
     /// The lesser.
+    #[must_use]
     #[track_caller]
     pub fn min(self, b: impl Into<Val<T>>) -> Self {
         self.binary(Op::Min, &[], b)
     }
 
     /// The greater.
+    #[must_use]
     #[track_caller]
     pub fn max(self, b: impl Into<Val<T>>) -> Self {
         self.binary(Op::Max, &[], b)
@@ -149,12 +154,14 @@ impl<T: Integer> Val<T> {
 
 impl<T: MulWide> Val<T> {
     /// The whole product.
+    #[must_use]
     #[track_caller]
     pub fn mul_wide(self, b: impl Into<Val<T>>) -> Val<T::Wide> {
         compute(Op::Mul, &[Mod::Wide, ty::<T>()], &[self.operand(), b.into().operand()])
     }
 
     /// The whole product plus `c`.
+    #[must_use]
     #[track_caller]
     pub fn mad_wide(self, b: impl Into<Val<T>>, c: impl Into<Val<T::Wide>>) -> Val<T::Wide> {
         compute(Op::Mad, &[Mod::Wide, ty::<T>()], &[self.operand(), b.into().operand(), c.into().operand()])
@@ -163,30 +170,35 @@ impl<T: MulWide> Val<T> {
 
 impl<T: Bits> Val<T> {
     /// Ones among the bits.
+    #[must_use]
     #[track_caller]
     pub fn popc(self) -> Val<u32> {
         compute(Op::Popc, &[bits::<T>()], &[self.operand()])
     }
 
     /// Leading zeros.
+    #[must_use]
     #[track_caller]
     pub fn clz(self) -> Val<u32> {
         compute(Op::Clz, &[bits::<T>()], &[self.operand()])
     }
 
     /// The bits in reverse order.
+    #[must_use]
     #[track_caller]
     pub fn brev(self) -> Self {
         compute(Op::Brev, &[bits::<T>()], &[self.operand()])
     }
 
     /// `len` bits from bit `start` on, extended by `T`'s sign.
+    #[must_use]
     #[track_caller]
     pub fn bfe(self, start: impl Into<Val<u32>>, len: impl Into<Val<u32>>) -> Self {
         compute(Op::Bfe, &[ty::<T>()], &[self.operand(), start.into().operand(), len.into().operand()])
     }
 
     /// `self` with `len` bits from bit `start` on taken from `field`'s low bits.
+    #[must_use]
     #[track_caller]
     pub fn bfi(self, field: impl Into<Val<T>>, start: impl Into<Val<u32>>, len: impl Into<Val<u32>>) -> Self {
         compute(
@@ -201,6 +213,7 @@ impl Val<u32> {
     /// Four bytes chosen from the eight of `self` (bytes 0 to 3) and `b` (4 to
     /// 7): nibble i of `selector` picks byte i; its top bit replicates the
     /// byte's sign instead (PTX `prmt`).
+    #[must_use]
     #[track_caller]
     pub fn prmt(self, b: impl Into<Val<u32>>, selector: impl Into<Val<u32>>) -> Self {
         let m = Mod::Ty(ScalarType::B32);
@@ -209,6 +222,7 @@ impl Val<u32> {
 
     /// The bitwise function of three inputs with truth table `lut`:
     /// bit `4a + 2b + c` of it is the result.
+    #[must_use]
     #[track_caller]
     pub fn lop3(self, b: impl Into<Val<u32>>, c: impl Into<Val<u32>>, lut: u8) -> Self {
         let m = Mod::Ty(ScalarType::B32);
@@ -217,12 +231,14 @@ impl Val<u32> {
     }
 
     /// The high 32 bits of `(high:self) << (amount & 31)`.
+    #[must_use]
     #[track_caller]
     pub fn funnel_left(self, high: impl Into<Val<u32>>, amount: impl Into<Val<u32>>) -> Self {
         self.funnel(Mod::L, high, amount)
     }
 
     /// The low 32 bits of `(high:self) >> (amount & 31)`.
+    #[must_use]
     #[track_caller]
     pub fn funnel_right(self, high: impl Into<Val<u32>>, amount: impl Into<Val<u32>>) -> Self {
         self.funnel(Mod::R, high, amount)
@@ -238,6 +254,7 @@ impl Val<u32> {
     }
 
     /// `c` plus the four products of `self`'s unsigned bytes with `b`'s.
+    #[must_use]
     #[track_caller]
     pub fn dp4a(self, b: impl Into<Val<u32>>, c: impl Into<Val<u32>>) -> Val<u32> {
         let m = Mod::Ty(ScalarType::U32);
@@ -245,6 +262,7 @@ impl Val<u32> {
     }
 
     /// `c` plus the four products of `self`'s unsigned bytes with `b`'s signed ones.
+    #[must_use]
     #[track_caller]
     pub fn dp4a_signed(self, b: impl Into<Val<i32>>, c: impl Into<Val<i32>>) -> Val<i32> {
         let m = [Mod::Ty(ScalarType::U32), Mod::Ty(ScalarType::S32)];
@@ -252,6 +270,7 @@ impl Val<u32> {
     }
 
     /// The two halves of a 64-bit value as one, `self` low.
+    #[must_use]
     #[track_caller]
     pub fn pack(self, high: impl Into<Val<u32>>) -> Val<u64> {
         compute(Op::Pack, &[Mod::Ty(ScalarType::B64)], &[self.operand(), high.into().operand()])
@@ -260,6 +279,7 @@ impl Val<u32> {
 
 impl Val<i32> {
     /// `c` plus the four products of `self`'s signed bytes with `b`'s.
+    #[must_use]
     #[track_caller]
     pub fn dp4a(self, b: impl Into<Val<i32>>, c: impl Into<Val<i32>>) -> Val<i32> {
         let m = Mod::Ty(ScalarType::S32);
@@ -268,6 +288,7 @@ impl Val<i32> {
 
     /// `c` plus two products: `self`'s signed 16-bit halves with bytes 0 and 1
     /// (or 2 and 3, where `high`) of `b`.
+    #[must_use]
     #[track_caller]
     pub fn dp2a(self, b: impl Into<Val<i32>>, c: impl Into<Val<i32>>, high: bool) -> Val<i32> {
         let m = Mod::Ty(ScalarType::S32);
@@ -278,6 +299,7 @@ impl Val<i32> {
 
 impl Val<u64> {
     /// The low and high halves.
+    #[must_use]
     #[track_caller]
     pub fn unpack(self) -> (Val<u32>, Val<u32>) {
         let (lo, hi) = (Val::<u32>::fresh(), Val::<u32>::fresh());

@@ -67,6 +67,7 @@ impl std::ops::Deref for AnyKernel {
 
 impl<A: Args> Kernel<A> {
     /// Forgets the parameter types.
+    #[must_use]
     pub fn erase(self) -> AnyKernel {
         let kernel = Kernel { kernel: self.kernel, variables: self.variables, args: PhantomData };
         AnyKernel { kernel, args: A::INFO }
@@ -96,12 +97,14 @@ impl<A> Kernel<A> {
     }
 
     /// The same kernel with other promises about launches.
+    #[must_use]
     pub fn with_bounds(mut self, bounds: LaunchBounds) -> Self {
         self.kernel.bounds = bounds;
         self
     }
 
     /// The same kernel, promising blocks of exactly `threads` in a row.
+    #[must_use]
     pub fn with_block(mut self, threads: u32) -> Self {
         self.kernel.bounds.required = Some([threads, 1, 1]);
         self

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::pointer::{GlobalSpace, Ptr, ReadSpace, SpaceTag, WriteSpace};
+use super::pointer::{GlobalSpace, Ptr, ReadSpace, WriteSpace};
 use super::state::emit_guarded;
 use super::{Body, Pred, Scalar, Val};
 use crate::ir::Operand;
@@ -159,7 +159,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     }
 }
 
-impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
+impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     #[track_caller]
     fn store_guarded(self, guard: Option<Pred>, hint: StoreHint, values: &[Val<T>]) {
         let hinted = hint != StoreHint::None && S::MOD == Mod::Global;

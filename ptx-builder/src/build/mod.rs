@@ -43,6 +43,7 @@ mod memory;
 mod pointer;
 mod pred;
 mod scalar;
+mod sealed;
 mod special;
 mod state;
 mod sync;
@@ -56,13 +57,13 @@ pub use async_copy::{AsyncBytes, Mbarrier};
 pub use atomic::{AtomicScalar, AtomicSpace};
 pub use control::LoopControl;
 pub use convert::{ConvertExact, ConvertInt, ConvertRounded};
-pub use float::{Float, Rounding};
+pub use float::Float;
 pub use integer::{Bits, Integer, MulWide};
 pub use kernel::{AnyKernel, Kernel, kernel};
 pub use memory::{LoadHint, Narrow, StoreHint};
 pub use pointer::{
-    Const, ConstSpace, Global, GlobalSpace, Local, LocalSpace, Ptr, ReadOnly, ReadOnlySpace, ReadSpace, Shared,
-    SharedSpace, SpaceTag, WriteSpace,
+    Const, ConstSpace, Global, GlobalMemory, GlobalSpace, Local, LocalSpace, Ptr, ReadOnly, ReadOnlySpace, ReadSpace,
+    Shared, SharedSpace, WriteSpace,
 };
 pub use pred::{Ordered, Pred};
 pub use scalar::{Bf16x2, F16x2, SameSize, Scalar};
@@ -70,3 +71,5 @@ pub use state::Body;
 pub use val::Val;
 pub use var::Var;
 pub use warp::Shuffled;
+
+pub use crate::table::Rounding;

@@ -1,27 +1,16 @@
 //! Typed pointers.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use super::state::with;
-use super::{Scalar, Val};
+use super::{Scalar, Val, sealed};
 use crate::ir::{Address, Base, Operand, Reg, Symbol};
 use crate::table::{Mod, Op};
 use crate::types::{ScalarType, Space};
 
-/// A state space as a type.
-pub trait SpaceTag: Copy + 'static {
-    /// The space.
-    const SPACE: Space;
-    /// The modifier of its loads and stores.
-    const MOD: Mod;
-    /// Whether its addresses are 64 bits wide; else 32.
-    const WIDE: bool;
-    /// Whether loads take the read-only path (`.nc`).
-    const READ_ONLY: bool = false;
-}
-
-/// A space that can be read.
-pub trait ReadSpace: SpaceTag {}
+/// A state space as a type; all of them can be read.
+pub trait ReadSpace: sealed::Space + Copy + 'static {}
 
 /// A space that can be written.
 #[diagnostic::on_unimplemented(
@@ -30,12 +19,19 @@ pub trait ReadSpace: SpaceTag {}
 )]
 pub trait WriteSpace: ReadSpace {}
 
+/// Global memory, whether it changes while the kernel runs or not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not global memory",
+    note = "asynchronous and bulk copies read global memory: an `In`, `Out` or `InOut` buffer"
+)]
+pub trait GlobalMemory: ReadSpace {}
+
 macro_rules! spaces {
     ($($(#[$doc:meta])* $name:ident = $space:ident $m:ident wide $wide:literal read_only $ro:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub enum $name {}
-        impl SpaceTag for $name {
+        impl sealed::Space for $name {
             const SPACE: Space = Space::$space;
             const MOD: Mod = Mod::$m;
             const WIDE: bool = $wide;
@@ -59,6 +55,8 @@ spaces! {
 impl WriteSpace for GlobalSpace {}
 impl WriteSpace for SharedSpace {}
 impl WriteSpace for LocalSpace {}
+impl GlobalMemory for GlobalSpace {}
+impl GlobalMemory for ReadOnlySpace {}
 
 /// A pointer to elements `T` in space `S`.
 pub struct Ptr<S, T> {
@@ -88,7 +86,13 @@ impl<S, T> Clone for Ptr<S, T> {
 
 impl<S, T> Copy for Ptr<S, T> {}
 
-impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
+impl<S, T> fmt::Debug for Ptr<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ptr").field("base", &self.base).field("offset", &self.offset).finish()
+    }
+}
+
+impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     #[track_caller]
     pub(super) fn new(base: Base) -> Self {
         Ptr { base, offset: 0, serial: with(|s| s.serial), ty: PhantomData }
@@ -102,14 +106,20 @@ impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
         }
     }
 
+    #[track_caller]
+    fn check(self) {
+        let current = with(|s| s.serial);
+        assert!(self.serial == current, "a pointer of one kernel was used in another");
+    }
+
     /// The memory operand, for [`Body::emit`](super::Body::emit).
     ///
     /// # Panics
     /// If the pointer belongs to another kernel than the one being written.
+    #[must_use]
     #[track_caller]
     pub fn operand(self) -> Operand {
-        let current = with(|s| s.serial);
-        assert!(self.serial == current, "a pointer of one kernel was used in another");
+        self.check();
         Operand::Address(Address { base: self.base, offset: self.offset })
     }
 
@@ -117,7 +127,7 @@ impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
     /// variable's address is loaded into one.
     #[track_caller]
     fn base_reg(self) -> Reg {
-        self.operand();
+        self.check();
         match self.base {
             Base::Reg(reg) => reg,
             Base::Symbol(symbol) => match Self::address_of(symbol) {
@@ -138,6 +148,7 @@ impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
     }
 
     /// The element at `index`: this address plus `index` times the size of `T`.
+    #[must_use]
     #[track_caller]
     pub fn at(self, index: impl Into<Val<u32>>) -> Self {
         let index = index.into();
@@ -163,6 +174,7 @@ impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
     }
 
     /// The address plus `index` bytes.
+    #[must_use]
     #[track_caller]
     pub fn byte_at(self, index: impl Into<Val<u32>>) -> Self {
         let index = index.into();
@@ -176,6 +188,7 @@ impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
     ///
     /// # Panics
     /// If the offset does not fit 31 bits.
+    #[must_use]
     #[track_caller]
     pub fn plus(self, n: i64) -> Self {
         self.plus_bytes(n * i64::from(T::TY.bytes()))
@@ -185,6 +198,7 @@ impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
     ///
     /// # Panics
     /// If the offset does not fit 31 bits.
+    #[must_use]
     #[track_caller]
     pub fn plus_bytes(self, bytes: i64) -> Self {
         let offset = i64::from(self.offset) + bytes;
@@ -195,6 +209,7 @@ impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
     }
 
     /// The same address as a pointer to `U`.
+    #[must_use]
     pub fn cast<U: Scalar>(self) -> Ptr<S, U> {
         Ptr { base: self.base, offset: self.offset, serial: self.serial, ty: PhantomData }
     }
@@ -202,6 +217,7 @@ impl<S: SpaceTag, T: Scalar> Ptr<S, T> {
 
 impl<T: Scalar> Ptr<SharedSpace, T> {
     /// The address in the block's shared window.
+    #[must_use]
     #[track_caller]
     pub fn address(self) -> Val<u32> {
         let base = Val::<u32>::of_reg(self.base_reg());
@@ -217,6 +233,7 @@ impl<T: Scalar> Ptr<SharedSpace, T> {
 
 impl<T: Scalar> Ptr<GlobalSpace, T> {
     /// The address.
+    #[must_use]
     #[track_caller]
     pub fn address(self) -> Val<u64> {
         global_address(self)
@@ -231,6 +248,7 @@ impl<T: Scalar> Ptr<GlobalSpace, T> {
 
 impl<T: Scalar> Ptr<GlobalSpace, T> {
     /// The same memory, as data that does not change while the kernel runs.
+    #[must_use]
     pub fn read_only(self) -> ReadOnly<T> {
         Ptr { base: self.base, offset: self.offset, serial: self.serial, ty: PhantomData }
     }
@@ -245,6 +263,7 @@ impl<T: Scalar> Ptr<ReadOnlySpace, T> {
     }
 
     /// The address.
+    #[must_use]
     #[track_caller]
     pub fn address(self) -> Val<u64> {
         global_address(self)
@@ -252,7 +271,7 @@ impl<T: Scalar> Ptr<ReadOnlySpace, T> {
 }
 
 #[track_caller]
-fn global_address<S: SpaceTag, T: Scalar>(ptr: Ptr<S, T>) -> Val<u64> {
+fn global_address<S: ReadSpace, T: Scalar>(ptr: Ptr<S, T>) -> Val<u64> {
     let base = Val::<u64>::of_reg(ptr.base_reg());
     if ptr.offset == 0 { base } else { base + i64::from(ptr.offset) as u64 }
 }

@@ -9,7 +9,7 @@ use crate::table::{Mod, Op};
 use crate::types::{Kind, RegClass, ScalarType};
 
 /// A truth value on each lane. Negation is free: it is kept in the handle.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Pred {
     reg: Reg,
     negated: bool,
@@ -44,6 +44,7 @@ impl Pred {
     }
 
     /// The predicate as a source operand, negation written (`!%p`).
+    #[must_use]
     #[track_caller]
     pub fn operand(self) -> Operand {
         self.check();
@@ -68,6 +69,7 @@ impl Pred {
     }
 
     /// 1 where it holds, else 0.
+    #[must_use]
     #[track_caller]
     pub fn to_u32(self) -> Val<u32> {
         Val::from(1).select(self, 0)
@@ -110,12 +112,14 @@ impl<T: Ordered> Val<T> {
     }
 
     /// `self == other`.
+    #[must_use]
     #[track_caller]
     pub fn eq(self, other: impl Into<Val<T>>) -> Pred {
         self.compare(Mod::Eq, other)
     }
 
     /// `self != other`; true where either is NaN.
+    #[must_use]
     #[track_caller]
     pub fn ne(self, other: impl Into<Val<T>>) -> Pred {
         let cmp = if T::TY.kind() == Kind::Float { Mod::Neu } else { Mod::Ne };
@@ -123,24 +127,28 @@ impl<T: Ordered> Val<T> {
     }
 
     /// `self < other`.
+    #[must_use]
     #[track_caller]
     pub fn lt(self, other: impl Into<Val<T>>) -> Pred {
         self.compare(Mod::Lt, other)
     }
 
     /// `self <= other`.
+    #[must_use]
     #[track_caller]
     pub fn le(self, other: impl Into<Val<T>>) -> Pred {
         self.compare(Mod::Le, other)
     }
 
     /// `self > other`.
+    #[must_use]
     #[track_caller]
     pub fn gt(self, other: impl Into<Val<T>>) -> Pred {
         self.compare(Mod::Gt, other)
     }
 
     /// `self >= other`.
+    #[must_use]
     #[track_caller]
     pub fn ge(self, other: impl Into<Val<T>>) -> Pred {
         self.compare(Mod::Ge, other)

@@ -2,6 +2,7 @@
 
 use half::{bf16, f16};
 
+use super::sealed::Sealed;
 use crate::types::ScalarType;
 
 /// A pair of f16 in 32 bits; the first is in the low half.
@@ -13,7 +14,7 @@ pub struct F16x2(pub f16, pub f16);
 pub struct Bf16x2(pub bf16, pub bf16);
 
 /// A Rust type that a register can hold.
-pub trait Scalar: Copy + 'static {
+pub trait Scalar: Sealed + Copy + 'static {
     /// The PTX type.
     const TY: ScalarType;
     /// The value's bits, zero-extended.
@@ -22,6 +23,7 @@ pub trait Scalar: Copy + 'static {
 
 macro_rules! scalars {
     ($($t:ty = $ty:ident |$v:ident| $bits:expr;)*) => {$(
+        impl Sealed for $t {}
         impl Scalar for $t {
             const TY: ScalarType = ScalarType::$ty;
             fn bits(self) -> u64 { let $v = self; $bits }

@@ -244,6 +244,7 @@ pub(super) fn test(op: Op, mods: &[Mod], sources: &[Operand]) -> Pred {
 }
 
 /// The place in a kernel where instructions are being written.
+#[derive(Debug)]
 pub struct Body {
     /// Handles belong to a thread, so the body does not leave it.
     here: PhantomData<*const ()>,

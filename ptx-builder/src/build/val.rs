@@ -1,12 +1,13 @@
 //! Typed values.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use super::state::{compute, emit, new_reg, ty, with};
 use super::{Pred, SameSize, Scalar};
 use crate::ir::{Operand, Reg};
 use crate::table::{Mod, Op};
-use crate::types::{Kind, RegClass, ScalarType};
+use crate::types::{RegClass, ScalarType};
 
 /// A value of type `T` on each lane: a register or a constant. It never
 /// changes; what changes is a [`Var`](super::Var).
@@ -25,6 +26,12 @@ impl<T> Clone for Val<T> {
 
 impl<T> Copy for Val<T> {}
 
+impl<T> fmt::Debug for Val<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Val").field(&self.operand).finish()
+    }
+}
+
 impl<T: Scalar> From<T> for Val<T> {
     fn from(value: T) -> Self {
         Val { operand: Operand::Imm(value.bits()), serial: 0, ty: PhantomData }
@@ -39,6 +46,11 @@ pub(super) fn bits_type(ty: ScalarType) -> ScalarType {
         64 => ScalarType::B64,
         _ => ScalarType::B32,
     }
+}
+
+/// The type of the register that holds a `T`, for `mov` and `selp`.
+pub(super) fn held<T: Scalar>() -> Mod {
+    Mod::Ty(Val::<T>::class().declared())
 }
 
 impl<T: Scalar> Val<T> {
@@ -63,6 +75,7 @@ impl<T: Scalar> Val<T> {
     ///
     /// # Panics
     /// If it belongs to another kernel than the one being written.
+    #[must_use]
     #[track_caller]
     pub fn operand(self) -> Operand {
         if self.serial != 0 {
@@ -81,6 +94,7 @@ impl<T: Scalar> Val<T> {
     }
 
     /// Names the register in the printed comments.
+    #[must_use]
     #[track_caller]
     pub fn named(self, name: &str) -> Self {
         if let Operand::Reg(reg) = self.operand() {
@@ -90,31 +104,24 @@ impl<T: Scalar> Val<T> {
     }
 
     /// The value in a register of its own.
+    #[must_use]
     #[track_caller]
     pub fn copied(self) -> Self {
-        let m = match T::TY.kind() {
-            Kind::Float if matches!(T::TY, ScalarType::F32 | ScalarType::F64) => T::TY,
-            _ if T::TY.bits() == 8 => ScalarType::B16,
-            _ => bits_type(T::TY),
-        };
-        compute(Op::Mov, &[Mod::Ty(m)], &[self.operand()])
+        compute(Op::Mov, &[held::<T>()], &[self.operand()])
     }
 
     /// `self` where the predicate holds, else `other`.
+    #[must_use]
     #[track_caller]
     pub fn select(self, holds: Pred, other: impl Into<Val<T>>) -> Self {
         let other = other.into();
         let (holds, yes, no) = if holds.is_negated() { (!holds, other, self) } else { (holds, self, other) };
-        let m = match T::TY {
-            ScalarType::F32 | ScalarType::F64 => T::TY,
-            _ if T::TY.bits() == 8 => ScalarType::B16,
-            t => bits_type(t),
-        };
-        compute(Op::Selp, &[Mod::Ty(m)], &[yes.operand(), no.operand(), holds.operand()])
+        compute(Op::Selp, &[held::<T>()], &[yes.operand(), no.operand(), holds.operand()])
     }
 
     /// The same bits as another type of the same size. Costs a `mov` only
     /// where a float becomes an integer.
+    #[must_use]
     #[track_caller]
     pub fn bitcast<U: Scalar>(self) -> Val<U>
     where

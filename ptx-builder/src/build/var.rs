@@ -1,6 +1,7 @@
 //! Variables: values that change.
 
 use super::state::{emit, ty};
+use super::val::held;
 use super::{Body, Float, Integer, Scalar, Val};
 use crate::ir::Operand;
 use crate::table::{Mod, Op};
@@ -8,6 +9,7 @@ use crate::types::ScalarType;
 
 /// A register that can be assigned, for values carried round a loop or out of
 /// a branch. Not `Copy`: it is a place, not a value.
+#[derive(Debug)]
 pub struct Var<T> {
     register: Val<T>,
 }
@@ -36,12 +38,7 @@ impl<T: Scalar> Var<T> {
     /// Assigns a value.
     #[track_caller]
     pub fn set(&mut self, value: impl Into<Val<T>>) {
-        let m = match T::TY {
-            ScalarType::F32 | ScalarType::F64 => T::TY,
-            t if t.bits() == 8 => ScalarType::B16,
-            t => super::val::bits_type(t),
-        };
-        emit(Op::Mov, &[Mod::Ty(m)], &[self.register.operand(), value.into().operand()]);
+        emit(Op::Mov, &[held::<T>()], &[self.register.operand(), value.into().operand()]);
     }
 
     /// An instruction whose result and one source are the variable.

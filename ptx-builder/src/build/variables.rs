@@ -1,6 +1,6 @@
 //! Arrays that a kernel declares.
 
-use super::pointer::{Const, Local, Ptr, Shared, SpaceTag};
+use super::pointer::{Const, Local, Ptr, Shared, ReadSpace};
 use super::state::with;
 use super::{Body, Scalar};
 use crate::ir::{Base, Symbol, Variable};
@@ -12,7 +12,7 @@ fn element<T: Scalar>() -> ScalarType {
 }
 
 #[track_caller]
-fn declare<S: SpaceTag, T: Scalar>(prefix: &str, align: u32, len: u64) -> Ptr<S, T> {
+fn declare<S: ReadSpace, T: Scalar>(prefix: &str, align: u32, len: u64) -> Ptr<S, T> {
     let symbol = with(|s| {
         let index = s.kernel.variables.len() as u32;
         s.kernel.variables.push(Variable {

@@ -174,22 +174,22 @@ macro_rules! with_half {
 /// each rounding gets its own code.
 macro_rules! with_mode {
     ($mode:expr, $M:ident, $e:expr) => {{
-        use $crate::table::RoundingMode;
+        use $crate::table::Rounding;
         match $mode {
-            RoundingMode::Nearest => {
-                const $M: RoundingMode = RoundingMode::Nearest;
+            Rounding::NearestEven => {
+                const $M: Rounding = Rounding::NearestEven;
                 $e
             }
-            RoundingMode::Zero => {
-                const $M: RoundingMode = RoundingMode::Zero;
+            Rounding::Zero => {
+                const $M: Rounding = Rounding::Zero;
                 $e
             }
-            RoundingMode::Down => {
-                const $M: RoundingMode = RoundingMode::Down;
+            Rounding::Down => {
+                const $M: Rounding = Rounding::Down;
                 $e
             }
-            RoundingMode::Up => {
-                const $M: RoundingMode = RoundingMode::Up;
+            Rounding::Up => {
+                const $M: Rounding = Rounding::Up;
                 $e
             }
         }

@@ -32,7 +32,7 @@ pub use meaning::{
 };
 pub use modifier::{Mod, Mods};
 pub use op::Op;
-pub use rounding::{Rounding, RoundingMode};
+pub use rounding::Rounding;
 pub use slot::{Access, Shape, Slot};
 pub use special::SpecialReg;
 

@@ -5,53 +5,61 @@ use crate::types::Kind;
 
 /// A rounding direction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum RoundingMode {
+pub enum Rounding {
     /// To nearest, ties to even: `.rn`, `.rni`.
-    Nearest,
-    /// Towards zero: `.rz`, `.rzi`.
+    NearestEven,
+    /// Toward zero: `.rz`, `.rzi`.
     Zero,
-    /// Towards minus infinity: `.rm`, `.rmi`.
+    /// Toward negative infinity: `.rm`, `.rmi`.
     Down,
-    /// Towards plus infinity: `.rp`, `.rpi`.
+    /// Toward positive infinity: `.rp`, `.rpi`.
     Up,
 }
 
-impl RoundingMode {
-    /// The direction that a modifier names, of a float (`.rn`) or an integer
+impl Rounding {
+    /// The direction that a modifier names, of a float (`.rn`) or an integral
     /// (`.rni`) rounding.
-    pub const fn of(m: Mod) -> Option<RoundingMode> {
+    pub const fn of(m: Mod) -> Option<Rounding> {
         Some(match m {
-            Mod::Rn | Mod::Rni => Self::Nearest,
+            Mod::Rn | Mod::Rni => Self::NearestEven,
             Mod::Rz | Mod::Rzi => Self::Zero,
             Mod::Rm | Mod::Rmi => Self::Down,
             Mod::Rp | Mod::Rpi => Self::Up,
             _ => return None,
         })
     }
-}
 
-/// What a form says of its rounding.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Rounding {
-    /// It stands in the form, so the result's bits are fixed.
-    Written(RoundingMode),
-    /// A float `add`, `sub` or `mul` without one: to nearest, but an assembler
-    /// may contract a product and a sum into an fma.
-    Unwritten,
-    /// The form does not round, or says so in another way (`.approx`).
-    NotApplicable,
+    /// The modifier of arithmetic instructions.
+    pub(crate) const fn modifier(self) -> Mod {
+        match self {
+            Self::NearestEven => Mod::Rn,
+            Self::Zero => Mod::Rz,
+            Self::Down => Mod::Rm,
+            Self::Up => Mod::Rp,
+        }
+    }
+
+    /// The modifier of conversions to an integral value.
+    pub(crate) const fn integral_modifier(self) -> Mod {
+        match self {
+            Self::NearestEven => Mod::Rni,
+            Self::Zero => Mod::Rzi,
+            Self::Down => Mod::Rmi,
+            Self::Up => Mod::Rpi,
+        }
+    }
 }
 
 impl Form {
-    /// What this form says of its rounding.
-    pub fn rounding(&self) -> Rounding {
+    /// The rounding that is written in this form, so that the result's bits are fixed.
+    pub fn rounding(&self) -> Option<Rounding> {
+        self.mods.iter().find_map(|&m| Rounding::of(m))
+    }
+
+    /// Whether this is a float `add`, `sub` or `mul` with no rounding written: to nearest, but an
+    /// assembler may contract a product and a sum into an fma.
+    pub fn leaves_rounding_open(&self) -> bool {
         let float = |m: &Mod| matches!(m, Mod::Ty(t) if t.kind() == Kind::Float);
-        match self.mods.iter().find_map(|&m| RoundingMode::of(m)) {
-            Some(mode) => Rounding::Written(mode),
-            None if matches!(self.op, Op::Add | Op::Sub | Op::Mul) && self.mods.iter().any(float) => {
-                Rounding::Unwritten
-            }
-            None => Rounding::NotApplicable,
-        }
+        matches!(self.op, Op::Add | Op::Sub | Op::Mul) && self.rounding().is_none() && self.mods.iter().any(float)
     }
 }

@@ -108,6 +108,7 @@ impl fmt::Debug for HarnessError {
 /// whether it writes them; a kernel does, so rather pass that. Slices of `u8`
 /// are bytes, which fit buffers of any type.
 #[derive(Clone, Debug)]
+#[must_use = "nothing runs before `run`"]
 pub struct Harness {
     module: Result<Validated, VerifyErrors>,
     args: Option<&'static [ArgInfo]>,

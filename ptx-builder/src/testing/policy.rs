@@ -51,6 +51,7 @@ pub enum PolicyError {
 /// The rest is what the methods ask for. [`assert_policy!`](crate::assert_policy)
 /// writes the calls.
 #[derive(Debug)]
+#[must_use = "nothing is proved before `check` or `assert`"]
 pub struct Proof {
     module: Result<Validated, VerifyErrors>,
     kernel: Option<String>,

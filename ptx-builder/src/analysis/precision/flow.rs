@@ -294,8 +294,7 @@ impl<'k> Flow<'k> {
         if matches!(form.meaning, Meaning::Approx(..)) {
             facts.approximate.push(id);
         }
-        let rounded = form.mods.iter().any(|m| matches!(m, Mod::Rn | Mod::Rz | Mod::Rm | Mod::Rp));
-        if matches!(form.op, Op::Add | Op::Sub | Op::Mul) && float_arithmetic(form).is_some() && !rounded {
+        if form.leaves_rounding_open() {
             facts.unwritten_roundings.push(id);
         }
         if form.mods.contains(&Mod::Ftz) {

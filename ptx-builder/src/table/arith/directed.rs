@@ -11,7 +11,7 @@ use rustc_apfloat::ieee::Double;
 use rustc_apfloat::{Float, Round};
 
 use super::Convert;
-use crate::table::RoundingMode as Mode;
+use crate::table::Rounding as Mode;
 
 /// Arithmetic with a written rounding.
 pub(in crate::table) trait Arith: Copy + std::ops::Neg<Output = Self> {
@@ -69,25 +69,25 @@ macro_rules! through_f64 {
     ($t:ty, $nearest:expr, |$x:ident| $($native:tt)*) => {
         impl Arith for $t {
             fn add_in(self, b: Self, mode: Mode) -> Self {
-                if $nearest && mode == Mode::Nearest {
+                if $nearest && mode == Mode::NearestEven {
                     return self + b;
                 }
                 Self::narrow(add_odd(self.widen(), b.widen(), mode), mode)
             }
             fn mul_in(self, b: Self, mode: Mode) -> Self {
-                if $nearest && mode == Mode::Nearest {
+                if $nearest && mode == Mode::NearestEven {
                     return self * b;
                 }
                 Self::narrow(self.widen() * b.widen(), mode)
             }
             fn fma_in(self, b: Self, c: Self, mode: Mode) -> Self {
-                $(if mode == Mode::Nearest {
+                $(if mode == Mode::NearestEven {
                     return self.$native(b, c);
                 })*
                 Self::narrow(add_odd(self.widen() * b.widen(), c.widen(), mode), mode)
             }
             fn div_in(self, b: Self, mode: Mode) -> Self {
-                if $nearest && mode == Mode::Nearest {
+                if $nearest && mode == Mode::NearestEven {
                     return self / b;
                 }
                 Self::narrow(div_odd(self.widen(), b.widen()), mode)
@@ -104,7 +104,7 @@ through_f64!(bf16, false, |x|);
 
 fn direction(mode: Mode) -> Round {
     match mode {
-        Mode::Nearest => Round::NearestTiesToEven,
+        Mode::NearestEven => Round::NearestTiesToEven,
         Mode::Zero => Round::TowardZero,
         Mode::Down => Round::TowardNegative,
         Mode::Up => Round::TowardPositive,
@@ -121,25 +121,25 @@ fn hard(x: Double) -> f64 {
 
 impl Arith for f64 {
     fn add_in(self, b: Self, mode: Mode) -> Self {
-        if mode == Mode::Nearest {
+        if mode == Mode::NearestEven {
             return self + b;
         }
         hard(soft(self).add_r(soft(b), direction(mode)).value)
     }
     fn mul_in(self, b: Self, mode: Mode) -> Self {
-        if mode == Mode::Nearest {
+        if mode == Mode::NearestEven {
             return self * b;
         }
         hard(soft(self).mul_r(soft(b), direction(mode)).value)
     }
     fn fma_in(self, b: Self, c: Self, mode: Mode) -> Self {
-        if mode == Mode::Nearest {
+        if mode == Mode::NearestEven {
             return self.mul_add(b, c);
         }
         hard(soft(self).mul_add_r(soft(b), soft(c), direction(mode)).value)
     }
     fn div_in(self, b: Self, mode: Mode) -> Self {
-        if mode == Mode::Nearest {
+        if mode == Mode::NearestEven {
             return self / b;
         }
         hard(soft(self).div_r(soft(b), direction(mode)).value)

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use crate::table::RoundingMode as Mode;
+use crate::table::Rounding as Mode;
 
 /// A binary interchange format (or bf16).
 #[derive(Clone, Copy)]
@@ -48,7 +48,7 @@ impl Format {
                 (kept, significand - (kept << shift), 1 << (shift - 1))
             };
             let up = match mode {
-                Mode::Nearest => rest > half || (rest == half && kept & 1 == 1),
+                Mode::NearestEven => rest > half || (rest == half && kept & 1 == 1),
                 Mode::Zero => false,
                 Mode::Down => negative && rest != 0,
                 Mode::Up => !negative && rest != 0,
@@ -58,7 +58,7 @@ impl Format {
         // The hidden bit, and a carry out of the significand, add themselves to the exponent.
         let magnitude = (((normal - self.least) as u64) << (self.precision - 1)) + kept as u64;
         let overflow = match mode {
-            Mode::Nearest => self.infinity(),
+            Mode::NearestEven => self.infinity(),
             Mode::Zero => self.infinity() - 1,
             Mode::Down => self.infinity() - u64::from(!negative),
             Mode::Up => self.infinity() - u64::from(negative),
@@ -103,7 +103,7 @@ macro_rules! convert {
         impl Convert for $t {
             fn narrow($x: f64, mode: Mode) -> Self {
                 let x = $x;
-                $(if mode == Mode::Nearest {
+                $(if mode == Mode::NearestEven {
                     return $nearest;
                 })?
                 Self::from_bits(Format::$format.round_f64(x, mode) as $bits)
@@ -128,7 +128,7 @@ convert! {
 /// The integral value next to `x` in a direction.
 pub(in crate::table) fn round_to_integral(x: f64, mode: Mode) -> f64 {
     match mode {
-        Mode::Nearest => x.round_ties_even(),
+        Mode::NearestEven => x.round_ties_even(),
         Mode::Zero => x.trunc(),
         Mode::Down => x.floor(),
         Mode::Up => x.ceil(),

@@ -8,7 +8,7 @@ use super::{Builder, Spec, any, one, opt, spec, ty, types};
 use crate::table::arith::{Convert, round_to_integral};
 use crate::table::lanes::{lane, with_bool, with_int, with_mode};
 use crate::table::slot::{dst, dst_wide, src, src_wide};
-use crate::table::{LaneFn, Meaning, Mod, Op, RoundingMode};
+use crate::table::{LaneFn, Meaning, Mod, Op, Rounding};
 use crate::types::Kind;
 use crate::types::ScalarType::{self, Bf16, Bf16x2, F16, F16x2, F32, F64, S8, S16, S32, S64, U8, U16, U32, U64};
 
@@ -56,8 +56,8 @@ fn conversion(d: ScalarType, a: ScalarType, eval: LaneFn) -> Spec {
     }
 }
 
-fn mode(m: &[Mod]) -> RoundingMode {
-    m.iter().find_map(|&m| RoundingMode::of(m)).unwrap_or(RoundingMode::Nearest)
+fn mode(m: &[Mod]) -> Rounding {
+    m.iter().find_map(|&m| Rounding::of(m)).unwrap_or(Rounding::NearestEven)
 }
 
 /// `x` flushed as an f32 under `.ftz`.
@@ -114,8 +114,8 @@ fn from_int(t: &mut Builder) {
     t.row(Op::Cvt, "9.7.9.21", doc, &[any(FRACTIONAL), types(FLOATS), types(INTS)], |m| {
         let (d, a) = (ty(m, 0), ty(m, 1));
         let eval = match (d, mode(m)) {
-            (F32, RoundingMode::Nearest) => with_int!(a, A, lane!(|a: A| -> f32 { a as f32 })),
-            (F64, RoundingMode::Nearest) => with_int!(a, A, lane!(|a: A| -> f64 { a as f64 })),
+            (F32, Rounding::NearestEven) => with_int!(a, A, lane!(|a: A| -> f32 { a as f32 })),
+            (F64, Rounding::NearestEven) => with_int!(a, A, lane!(|a: A| -> f64 { a as f64 })),
             (_, mode) => with_format!(d, D, {
                 with_mode!(mode, M, with_int!(a, A, lane!(|a: A| -> D { D::from_int(i128::from(a), M) })))
             }),
@@ -166,7 +166,7 @@ fn widens(d: ScalarType, a: ScalarType) -> bool {
 
 /// Converts under a rounding, `.ftz` and `.sat`.
 #[inline(always)]
-fn float<A: Convert, D: Convert>(a: A, mode: RoundingMode, ftz: bool, sat: bool) -> D {
+fn float<A: Convert, D: Convert>(a: A, mode: Rounding, ftz: bool, sat: bool) -> D {
     let x = a.widen();
     let x = if ftz && size_of::<A>() == 4 { flush(x) } else { x };
     let x = if ftz && size_of::<D>() == 4 && is_tiny(x, mode) { 0f64.copysign(x) } else { x };
@@ -183,9 +183,9 @@ fn between_floats(t: &mut Builder) {
         |m| {
             let (d, a) = (ty(m, 0), ty(m, 1));
             let (ftz, sat) = (m.contains(&Mod::Ftz), m.contains(&Mod::Sat));
-            let written = m.iter().any(|&m| RoundingMode::of(m).is_some());
+            let written = m.iter().any(|&m| Rounding::of(m).is_some());
             // ptxas accepts these, but does not flush.
-            let unflushed = d == F16 && matches!(mode(m), RoundingMode::Down | RoundingMode::Up);
+            let unflushed = d == F16 && matches!(mode(m), Rounding::Down | Rounding::Up);
             if ftz && unflushed {
                 return None;
             }
@@ -233,12 +233,12 @@ fn integral(t: &mut Builder) {
             if d != a || (ftz && a != F32) || (sat && a == Bf16) {
                 return None;
             }
-            let eval = match m.iter().find_map(|&m| RoundingMode::of(m)) {
+            let eval = match m.iter().find_map(|&m| Rounding::of(m)) {
                 None => with_format!(a, A, {
                     with_bool!(
                         ftz,
                         FTZ,
-                        with_bool!(sat, SAT, lane!(|a: A| -> A { float(a, RoundingMode::Nearest, FTZ, SAT) }))
+                        with_bool!(sat, SAT, lane!(|a: A| -> A { float(a, Rounding::NearestEven, FTZ, SAT) }))
                     )
                 }),
                 Some(mode) => with_mode!(
@@ -252,7 +252,7 @@ fn integral(t: &mut Builder) {
                                 lane!(|a: A| -> A {
                                     let x = if FTZ { flush(a.widen()) } else { a.widen() };
                                     let x = round_to_integral(x, M);
-                                    A::narrow(if SAT { saturate(x) } else { x }, RoundingMode::Nearest)
+                                    A::narrow(if SAT { saturate(x) } else { x }, Rounding::NearestEven)
                                 })
                             })
                         )

@@ -3,7 +3,7 @@
 use super::{Alternatives, Builder, any, binary, exact, one, opt, ternary, ty, types, unary};
 use crate::table::arith::{Arith, Convert, add_odd};
 use crate::table::lanes::{lane, with_bool, with_float, with_mode};
-use crate::table::{Mod, Op, RoundingMode};
+use crate::table::{Mod, Op, Rounding};
 use crate::types::ScalarType::{F32, F64, Pred};
 
 /// `x`, or a zero of its sign where `FTZ` and `x` is subnormal.
@@ -26,14 +26,14 @@ pub(super) fn finish(ftz: bool, sat: bool, x: f32) -> f32 {
 /// Whether an exact value (or one rounded to odd) is below the normal numbers
 /// once it is rounded as if there were none below. Hardware then flushes it,
 /// also where rounding to a subnormal would have carried it to a normal number.
-pub(super) fn is_tiny(exact: f64, mode: RoundingMode) -> bool {
+pub(super) fn is_tiny(exact: f64, mode: Rounding) -> bool {
     const SCALE: f64 = (1u128 << 64) as f64;
     f64::from(f32::narrow(exact * SCALE, mode)).abs() < f64::from(f32::MIN_POSITIVE) * SCALE
 }
 
 /// The rounding that a form computes with; none written is to nearest.
-pub(super) fn mode(m: &[Mod]) -> RoundingMode {
-    m.iter().find_map(|&m| RoundingMode::of(m)).unwrap_or(RoundingMode::Nearest)
+pub(super) fn mode(m: &[Mod]) -> Rounding {
+    m.iter().find_map(|&m| Rounding::of(m)).unwrap_or(Rounding::NearestEven)
 }
 
 /// The lane function of an f32 or f64 operation with a rounding, `.ftz` and
@@ -92,7 +92,7 @@ fn roundings() -> Alternatives {
 
 /// Only f32 has `.ftz`, `.sat` and the like.
 fn has(m: &[Mod]) -> bool {
-    ty(m, 0) == F32 || m.iter().all(|&m| matches!(m, Mod::Ty(_)) || RoundingMode::of(m).is_some())
+    ty(m, 0) == F32 || m.iter().all(|&m| matches!(m, Mod::Ty(_)) || Rounding::of(m).is_some())
 }
 
 pub(super) fn rows(t: &mut Builder) {

@@ -4,11 +4,11 @@ use super::float::extreme;
 use super::{Alternatives, Builder, Spec, binary, one, opt, ternary, ty, types, unary};
 use crate::table::arith::Arith;
 use crate::table::lanes::{lane, lane_pair, with_bool, with_half};
-use crate::table::{Mod, Op, RoundingMode};
+use crate::table::{Mod, Op, Rounding};
 use crate::types::ScalarType::{self, Bf16, Bf16x2, F16, F16x2};
 
 const HALVES: &[ScalarType] = &[F16, F16x2, Bf16, Bf16x2];
-const NEAREST: RoundingMode = RoundingMode::Nearest;
+const NEAREST: Rounding = Rounding::NearestEven;
 
 fn is_bf16(t: ScalarType) -> bool {
     matches!(t, Bf16 | Bf16x2)

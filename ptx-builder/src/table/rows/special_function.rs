@@ -7,7 +7,7 @@ use super::{Alternatives, Builder, Spec, one, opt, spec, ty, types};
 use crate::table::arith::Convert;
 use crate::table::lanes::{lane, lane_pair, with_bool};
 use crate::table::slot::{dst, src};
-use crate::table::{LaneFn, Meaning, Mod, Op, RoundingMode, Tolerance};
+use crate::table::{LaneFn, Meaning, Mod, Op, Rounding, Tolerance};
 use crate::types::ScalarType::{self, Bf16, Bf16x2, F16, F16x2, F32, F64};
 
 /// At most this many units in the last place, as documented.
@@ -105,12 +105,12 @@ fn halves(t: &mut Builder) {
             if $pair {
                 lane_pair!(|a: $t| -> $t {
                     let $x = a.widen();
-                    <$t>::narrow($e, RoundingMode::Nearest)
+                    <$t>::narrow($e, Rounding::NearestEven)
                 })
             } else {
                 lane!(|a: $t| -> $t {
                     let $x = a.widen();
-                    <$t>::narrow($e, RoundingMode::Nearest)
+                    <$t>::narrow($e, Rounding::NearestEven)
                 })
             }
         };
