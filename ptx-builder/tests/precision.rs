@@ -40,7 +40,7 @@ fn load(text: &str) -> Validated {
 
 fn hold(text: &str, wanted: &Requirements) -> Result<Facts, Vec<PolicyViolation>> {
     let v = load(text);
-    check(v.module(), &v.module().kernels[0], v.info(0), wanted)
+    check(&v, 0, wanted)
 }
 
 /// The text with the line `from` replaced by `to`, lines apart by semicolons.
@@ -289,6 +289,6 @@ fn nothing_stored() {
 #[test]
 fn without_roles_every_global_store_is_an_output() {
     let v = load(Q8K_F64);
-    let facts = facts(v.module(), &v.module().kernels[0], v.info(0), &[]);
+    let facts = facts(&v, 0, &[]);
     assert_eq!((facts.outputs.len(), facts.stages, facts.accumulations.len()), (1, 1, 3));
 }

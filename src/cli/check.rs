@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use ptxgen_builder::{
     analysis::precision::{
-        self, Accumulation, Accumulator, ActivationFormat, Facts, PolicyViolation, Reduction, Requirements,
+        self, FloatSum, Accumulator, ActivationFormat, Facts, PolicyViolation, Reduction, Requirements,
     },
     parse::parse,
     types::ScalarType,
@@ -205,7 +205,7 @@ fn approximations(facts: &Facts) -> String {
 }
 
 /// `584 sums in f64 (28 across lanes)`.
-fn sums(all: &[Accumulation]) -> String {
+fn sums(all: &[FloatSum]) -> String {
     let of = |ty| {
         let these: Vec<_> = all.iter().filter(|a| a.ty == ty).collect();
         let count = |r: Reduction| these.iter().filter(|a| a.reduction == r).count();
@@ -251,7 +251,7 @@ fn check_file(args: &Args, file: &str, out: &mut impl Write) -> Outcome {
 
 /// Holds a file's kernel against the policy, and tells what was left out.
 fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut impl Write) -> anyhow::Result<bool> {
-    let (kernel, info) = (&module.module().kernels[i], module.info(i));
+    let kernel = &module.module().kernels[i];
     let title = format!("{file}: {}", kernel.name);
     let roles: Vec<precision::Role> = args.roles.iter().map(|&r| r.into()).collect();
     if roles.len() > kernel.params.len() {
@@ -264,7 +264,7 @@ fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut
         .into());
     }
     let Some(policy) = args.policy else {
-        let facts = precision::facts(module.module(), kernel, info, &roles);
+        let facts = precision::facts(module, i, &roles);
         let text = format!("verified; {}; {}", sums(&facts.accumulations), approximations(&facts));
         pass(out, &title, &text)?;
         return Ok(true);
@@ -284,7 +284,7 @@ fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut
         stages: None,
         roles,
     };
-    let held = match precision::check(module.module(), kernel, info, &requirements) {
+    let held = match precision::check(module, i, &requirements) {
         Ok(facts) => {
             pass(out, &title, &format!("verified; {}", sentence(&facts, &requirements)))?;
             true

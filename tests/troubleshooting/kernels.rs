@@ -186,7 +186,7 @@ fn violations(
         stages: None,
         roles: vec![Role::Weights, Role::Activations, Role::Output],
     };
-    let found = precision::check(module.module(), &module.module().kernels[0], module.info(0), &wanted);
+    let found = precision::check(&module, 0, &wanted);
     found.expect_err("the policy does not hold").iter().map(ToString::to_string).collect()
 }
 

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ptxgen_builder::analysis::Pressure;
-use ptxgen_builder::analysis::counts::{Counts as Written, InstClass, class_of};
+use ptxgen_builder::analysis::{InstClass, InstCounts, Pressure};
 use ptxgen_builder::interp::{Counts, Options};
 use ptxgen_builder::opt::{OptOptions, optimize};
 use ptxgen_builder::verify::{Validated, VerifyErrors, verify};
@@ -14,7 +13,7 @@ use super::{Built, TrialError};
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// Instructions as written, loops once.
-    pub written: Written,
+    pub written: InstCounts,
     /// The most registers live at once.
     pub pressure: Pressure,
     /// Weights that the trial multiplied (elements, for elementwise kernels).
@@ -83,12 +82,12 @@ impl Built {
         let mut by_class: BTreeMap<InstClass, Counts> = BTreeMap::new();
         for site in &report.counters.sites {
             if site.counts.warps > 0 {
-                *by_class.entry(class_of(site.form.get())).or_default() += site.counts;
+                *by_class.entry(InstClass::of(site.form.get())).or_default() += site.counts;
             }
         }
         Ok(Profile {
-            written: Written::new(&module.module().kernels[0]),
-            pressure: module.info(0).liveness.peak(),
+            written: InstCounts::new(&module.module().kernels[0]),
+            pressure: module.pressure(0),
             weights: self.weights,
             by_class,
             executed: report.counters.total,

@@ -60,6 +60,6 @@ impl Built {
     /// # Panics
     /// If the module has no kernel.
     pub fn prove(&self, module: &Validated, policy: Policy) -> Result<Facts, Vec<PolicyViolation>> {
-        check(module.module(), &module.module().kernels[0], module.info(0), &self.requirements(policy))
+        check(module, 0, &self.requirements(policy))
     }
 }

@@ -80,11 +80,6 @@ impl Cfg {
         self.succs.len()
     }
 
-    /// Whether there are no blocks.
-    pub fn is_empty(&self) -> bool {
-        self.succs.is_empty()
-    }
-
     /// Where control can go from a block: the branch's target first, then the
     /// next block. None means that all threads end here.
     pub fn successors(&self, b: BlockId) -> impl Iterator<Item = BlockId> {
@@ -119,35 +114,6 @@ impl Cfg {
     pub fn immediate_post_dominator(&self, b: BlockId) -> Option<BlockId> {
         let d = self.ipdom[b.0 as usize];
         (d != NONE && (d as usize) < self.len()).then_some(BlockId(d))
-    }
-
-    /// Whether every path from the entry to `b` passes `a` (`a` itself included).
-    pub fn dominates(&self, a: BlockId, b: BlockId) -> bool {
-        if !self.is_reachable(a) || !self.is_reachable(b) {
-            return false;
-        }
-        let mut at = b;
-        loop {
-            if at == a {
-                return true;
-            }
-            match self.immediate_dominator(at) {
-                Some(up) => at = up,
-                None => return false,
-            }
-        }
-    }
-
-    /// Whether every path from `b` to the end of the thread passes `a` (`a` itself included).
-    pub fn post_dominates(&self, a: BlockId, b: BlockId) -> bool {
-        let mut at = Some(b);
-        while let Some(now) = at {
-            if now == a {
-                return true;
-            }
-            at = self.immediate_post_dominator(now);
-        }
-        false
     }
 
     /// Blocks with more than one successor whose choice decides whether each

@@ -82,79 +82,56 @@ impl fmt::Display for InstClass {
     }
 }
 
-/// The class of an instruction.
-pub fn class_of(form: &Form) -> InstClass {
-    match &form.meaning {
-        Meaning::Load(m) => match m.space {
-            Space::Param => InstClass::LoadParam,
-            Space::Global | Space::Generic => InstClass::LoadGlobal,
-            Space::Shared => InstClass::LoadShared,
-            Space::Local | Space::Const => InstClass::LoadOther,
-        },
-        Meaning::Store(m) => match m.space {
-            Space::Shared => InstClass::StoreShared,
-            Space::Local => InstClass::StoreLocal,
-            _ => InstClass::StoreGlobal,
-        },
-        Meaning::Atomic(..) => InstClass::Atomic,
-        Meaning::Approx(..) => InstClass::Approximate,
-        Meaning::Prefetch(_) | Meaning::Async(_) => InstClass::Async,
-        Meaning::Shuffle(_) | Meaning::Vote(_) | Meaning::ActiveMask => InstClass::Warp,
-        Meaning::Barrier(_) | Meaning::Fence(_) => InstClass::Barrier,
-        Meaning::Matrix(_) => InstClass::Matrix,
-        Meaning::Branch | Meaning::Exit | Meaning::Trap | Meaning::Pause => InstClass::Control,
-        Meaning::Lane(_) => match form.op {
-            Op::Mov | Op::Pack | Op::Unpack | Op::Cvta => InstClass::Move,
-            Op::Cvt | Op::CvtPack => InstClass::Convert,
-            Op::Set | Op::Setp | Op::SetpBool | Op::Selp | Op::Slct | Op::Testp => InstClass::Compare,
-            _ => match super::precision::type_of(form) {
-                Some(ScalarType::F64) => InstClass::F64,
-                Some(ScalarType::F32) => InstClass::F32,
-                Some(ty) if ty.kind() == Kind::Float => InstClass::Half,
-                _ => InstClass::Integer,
+impl InstClass {
+    /// The class of an instruction.
+    pub fn of(form: &Form) -> InstClass {
+        match &form.meaning {
+            Meaning::Load(m) => match m.space {
+                Space::Param => InstClass::LoadParam,
+                Space::Global | Space::Generic => InstClass::LoadGlobal,
+                Space::Shared => InstClass::LoadShared,
+                Space::Local | Space::Const => InstClass::LoadOther,
             },
-        },
+            Meaning::Store(m) => match m.space {
+                Space::Shared => InstClass::StoreShared,
+                Space::Local => InstClass::StoreLocal,
+                _ => InstClass::StoreGlobal,
+            },
+            Meaning::Atomic(..) => InstClass::Atomic,
+            Meaning::Approx(..) => InstClass::Approximate,
+            Meaning::Prefetch(_) | Meaning::Async(_) => InstClass::Async,
+            Meaning::Shuffle(_) | Meaning::Vote(_) | Meaning::ActiveMask => InstClass::Warp,
+            Meaning::Barrier(_) | Meaning::Fence(_) => InstClass::Barrier,
+            Meaning::Matrix(_) => InstClass::Matrix,
+            Meaning::Branch | Meaning::Exit | Meaning::Trap | Meaning::Pause => InstClass::Control,
+            Meaning::Lane(_) => match form.op {
+                Op::Mov | Op::Pack | Op::Unpack | Op::Cvta => InstClass::Move,
+                Op::Cvt | Op::CvtPack => InstClass::Convert,
+                Op::Set | Op::Setp | Op::SetpBool | Op::Selp | Op::Slct | Op::Testp => InstClass::Compare,
+                _ => match super::precision::type_of(form) {
+                    Some(ScalarType::F64) => InstClass::F64,
+                    Some(ScalarType::F32) => InstClass::F32,
+                    Some(ty) if ty.kind() == Kind::Float => InstClass::Half,
+                    _ => InstClass::Integer,
+                },
+            },
+        }
     }
 }
 
 /// Counts of a kernel's instructions as written; loops count once.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Counts {
+pub struct InstCounts {
     /// Instructions by class; classes that do not occur are absent.
     pub by_class: BTreeMap<InstClass, u32>,
-    /// Bytes that a lane reads from global and generic memory, if each load ran once.
-    pub global_bytes_read: u64,
-    /// Bytes that a lane writes there, if each store ran once.
-    pub global_bytes_written: u64,
-    /// Bytes of static shared memory.
-    pub shared_bytes: u64,
-    /// Bytes of local memory of a thread.
-    pub local_bytes: u64,
 }
 
-impl Counts {
+impl InstCounts {
     /// Counts a kernel.
-    pub fn new(kernel: &Kernel) -> Counts {
-        let mut counts = Counts::default();
+    pub fn new(kernel: &Kernel) -> InstCounts {
+        let mut counts = InstCounts::default();
         for (_, _, inst) in kernel.insts() {
-            *counts.by_class.entry(class_of(inst.form())).or_default() += 1;
-            match &inst.form().meaning {
-                Meaning::Load(m) if matches!(m.space, Space::Global | Space::Generic) => {
-                    counts.global_bytes_read += u64::from(m.bytes());
-                }
-                Meaning::Store(m) if matches!(m.space, Space::Global | Space::Generic) => {
-                    counts.global_bytes_written += u64::from(m.bytes());
-                }
-                _ => {}
-            }
-        }
-        for v in &kernel.variables {
-            let bytes = v.bytes().unwrap_or(0);
-            match v.space {
-                Space::Shared => counts.shared_bytes += bytes,
-                Space::Local => counts.local_bytes += bytes,
-                _ => {}
-            }
+            *counts.by_class.entry(InstClass::of(inst.form())).or_default() += 1;
         }
         counts
     }

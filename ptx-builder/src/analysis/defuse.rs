@@ -46,8 +46,6 @@ pub struct DefUse {
     uses: Vec<Use>,
     use_start: Vec<u32>,
     reaching: Vec<DefId>,
-    users: Vec<InstId>,
-    user_start: Vec<u32>,
     by_reg: Vec<DefId>,
     reg_start: Vec<u32>,
 }
@@ -64,8 +62,6 @@ impl DefUse {
             uses: Vec::with_capacity(2 * count),
             use_start: Vec::with_capacity(count + 1),
             reaching: Vec::with_capacity(2 * count),
-            users: Vec::new(),
-            user_start: Vec::new(),
             by_reg: Vec::new(),
             reg_start: Vec::new(),
         };
@@ -83,19 +79,7 @@ impl DefUse {
         du.use_start.push(du.uses.len() as u32);
         (du.reg_start, du.by_reg) = group(du.regs.len(), du.defs.iter().map(|d| d.reg), DefId);
         du.chain(cfg);
-        let pairs = du
-            .uses_with_inst()
-            .flat_map(|(inst, u)| du.reaching[u.start as usize..][..u.len as usize].iter().map(move |d| (d.0, inst)));
-        let pairs: Vec<(u32, InstId)> = pairs.collect();
-        let (starts, order) = group(du.defs.len(), pairs.iter().map(|p| p.0), |i| i);
-        du.users = order.into_iter().map(|i| pairs[i as usize].1).collect();
-        du.user_start = starts;
         du
-    }
-
-    fn uses_with_inst(&self) -> impl Iterator<Item = (InstId, Use)> {
-        (0..self.use_start.len() as u32 - 1)
-            .flat_map(move |i| self.use_range(InstId(i)).map(move |u| (InstId(i), self.uses[u])))
     }
 
     fn use_range(&self, inst: InstId) -> std::ops::Range<usize> {
@@ -204,11 +188,6 @@ impl DefUse {
         self.defs[def.index()].inst
     }
 
-    /// The register that a definition writes.
-    pub fn reg(&self, def: DefId) -> Reg {
-        self.regs.reg(self.defs[def.index()].reg as usize)
-    }
-
     /// Whether a definition's instruction is guarded, so that it adds to the
     /// definitions before it.
     pub fn is_guarded(&self, def: DefId) -> bool {
@@ -227,12 +206,6 @@ impl DefUse {
     /// where it does not use it.
     pub fn reaching(&self, inst: InstId, reg: Reg) -> &[DefId] {
         self.uses(inst).find(|(r, _)| *r == reg).map_or(&[], |(_, defs)| defs)
-    }
-
-    /// The instructions that can see a definition, in writing order; one that
-    /// uses the register twice stands there twice.
-    pub fn users(&self, def: DefId) -> &[InstId] {
-        &self.users[self.user_start[def.index()] as usize..self.user_start[def.index() + 1] as usize]
     }
 
     /// Every definition of a register.

@@ -3,13 +3,13 @@
 use super::bits::{self, BitMatrix};
 use super::defuse::block_insts;
 use super::{Cfg, DefUse, InstId};
+#[cfg(test)]
 use crate::ir::{BlockId, Reg};
 use crate::types::RegClass;
 
-/// Live registers at the borders of blocks, and the peak register pressure.
+/// Live registers at the ends of blocks, and the peak register pressure.
 #[derive(Clone, Debug)]
 pub struct Liveness {
-    live_in: BitMatrix,
     live_out: BitMatrix,
     peak: Pressure,
 }
@@ -59,7 +59,7 @@ impl Liveness {
                 }
             }
         }
-        let mut liveness = Liveness { live_in, live_out, peak: Pressure::default() };
+        let mut liveness = Liveness { live_out, peak: Pressure::default() };
         liveness.find_peak(cfg, defuse);
         liveness
     }
@@ -98,12 +98,8 @@ impl Liveness {
         }
     }
 
-    /// Registers whose value on entry to a block is still needed.
-    pub fn live_in(&self, b: BlockId, defuse: &DefUse) -> Vec<Reg> {
-        bits::ones(self.live_in.row(b.0 as usize)).map(|r| defuse.regs().reg(r)).collect()
-    }
-
-    /// Registers whose value at the end of a block is still needed.
+    /// For tests: registers whose value at the end of a block is still needed.
+    #[cfg(test)]
     pub fn live_out(&self, b: BlockId, defuse: &DefUse) -> Vec<Reg> {
         bits::ones(self.live_out.row(b.0 as usize)).map(|r| defuse.regs().reg(r)).collect()
     }

@@ -1,36 +1,40 @@
-//! Analyses of a kernel, as values.
+//! What is known of a kernel: [precision], counts of instructions, register
+//! [pressure](crate::verify::Validated::pressure).
 //!
-//! They work on kernels whose structure is sound (operands as the table says,
-//! registers and labels declared); the verifier checks that first and keeps
-//! the results as [`KernelInfo`].
+//! The analyses behind these (control flow, definitions and uses, uniformity,
+//! liveness) work on kernels whose structure is sound: operands as the table
+//! says, registers and labels declared. The verifier checks that first.
 
 pub(crate) mod bits;
-pub mod cfg;
-pub mod counts;
-pub mod defuse;
-pub mod lanes;
-pub mod liveness;
+mod cfg;
+mod counts;
+mod defuse;
+pub(crate) mod lanes;
+mod liveness;
 pub mod precision;
 mod regs;
 mod transfer;
-pub mod uniformity;
+mod uniformity;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use cfg::{Cfg, InstId};
-pub use defuse::{DefId, DefUse};
-pub use liveness::{Liveness, Pressure};
-pub use regs::RegNumbers;
-pub use uniformity::Divergence;
-pub use value::{Origin, Uniformity, Value};
+pub(crate) use cfg::Cfg;
+pub use cfg::InstId;
+pub use counts::{InstClass, InstCounts};
+pub(crate) use defuse::{DefId, DefUse};
+pub(crate) use liveness::Liveness;
+pub use liveness::Pressure;
+pub(crate) use regs::RegNumbers;
+pub(crate) use uniformity::Divergence;
+pub(crate) use value::{Origin, Uniformity, Value};
 
 use crate::ir::{Inst, Kernel, Module, Operand};
 
 /// What is known of a kernel.
 #[derive(Clone, Debug)]
-pub struct KernelInfo {
+pub(crate) struct KernelInfo {
     /// Blocks and their edges.
     pub cfg: Cfg,
     /// Which definitions reach which uses.

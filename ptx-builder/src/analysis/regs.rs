@@ -40,11 +40,6 @@ impl RegNumbers {
         self.regs.len()
     }
 
-    /// Whether none appears.
-    pub fn is_empty(&self) -> bool {
-        self.regs.is_empty()
-    }
-
     /// The number of a register; none where it does not appear.
     pub fn get(&self, reg: Reg) -> Option<usize> {
         self.number[reg.class as usize].get(reg.index as usize).filter(|&&n| n != NONE).map(|&n| n as usize)

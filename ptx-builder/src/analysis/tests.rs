@@ -52,8 +52,6 @@ fn graph_of_a_loop_with_a_diamond() {
     assert_eq!(idoms, [None, Some(0), Some(1), Some(1), Some(1), Some(4)]);
     let ipdoms: Vec<_> = (0..6).map(|i| cfg.immediate_post_dominator(b(i)).map(|d| d.0)).collect();
     assert_eq!(ipdoms, [Some(1), Some(4), Some(4), Some(4), Some(5), None]);
-    assert!(cfg.dominates(b(1), b(5)) && !cfg.dominates(b(2), b(4)));
-    assert!(cfg.post_dominates(b(4), b(1)) && !cfg.post_dominates(b(3), b(1)));
 }
 
 #[test]
@@ -93,8 +91,6 @@ fn chains_of_a_loop_variable() {
     assert_eq!(lines(defuse.defs_of(r2)), [2, 5, 7]);
     assert_eq!(lines(defuse.reaching(InstId(5), r2)), [2, 5, 7]);
     assert_eq!(lines(defuse.reaching(InstId(11), r2)), [5, 7]);
-    let users = defuse.users(defuse.defs_of(r2)[0]);
-    assert_eq!(users, [InstId(5), InstId(7)]);
 }
 
 #[test]
@@ -135,11 +131,10 @@ fn peak_pressure() {
 fn live_around_a_loop() {
     let v = kernel(DIAMOND_IN_LOOP);
     let info = v.info(0);
-    let mut live = info.liveness.live_in(BlockId(1), &info.defuse);
+    let mut live = info.liveness.live_out(BlockId(0), &info.defuse);
     live.sort();
     assert_eq!(live, [0, 1, 2].map(|i| reg(RegClass::B32, i)));
     assert!(info.liveness.live_out(BlockId(5), &info.defuse).is_empty());
-    assert!(info.liveness.live_in(BlockId(0), &info.defuse).is_empty());
 }
 
 /// How far the result of each line's instruction is the same.

@@ -78,7 +78,8 @@ impl Divergence {
         d
     }
 
-    /// What is known of a definition's value; of code that never runs, nothing.
+    /// For tests: what is known of a definition's value; of code that never runs, nothing.
+    #[cfg(test)]
     pub fn of(&self, def: DefId) -> Value {
         self.values[def.index()].unwrap_or(Value::unknown(Uniformity::Divergent))
     }

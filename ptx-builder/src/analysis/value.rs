@@ -104,7 +104,8 @@ impl Value {
         (self.known == 64 && self.origin.is_none()).then_some(self.residue)
     }
 
-    /// The value modulo a power of two, where that is known.
+    /// For tests: the value modulo a power of two, where that is known.
+    #[cfg(test)]
     pub fn modulo(&self, size: u64) -> Option<u64> {
         let bits = size.trailing_zeros() as u8;
         let number = self.number();

@@ -145,7 +145,7 @@ impl Proof {
             .map_err(|known| BindError::Kernel { name: self.kernel, known })?;
         let kernel = &module.module().kernels[index];
         let wanted = Requirements { roles: roles(kernel, &self.roles)?, ..self.wanted };
-        check(module.module(), kernel, module.info(index), &wanted).map_err(|violations| {
+        check(&module, index, &wanted).map_err(|violations| {
             let lines = &lines(&module, &PrintOptions::default())[index];
             let with_line = |violation: PolicyViolation| {
                 let ptx_line = violation.inst.and_then(|inst| lines.get(inst.0 as usize).copied());

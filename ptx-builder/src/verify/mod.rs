@@ -77,7 +77,7 @@ pub(crate) mod testing;
 pub use error::{VerifyError, VerifyErrors};
 pub use rule::Rule;
 
-use crate::analysis::KernelInfo;
+use crate::analysis::{KernelInfo, Pressure};
 use crate::ir::Module;
 use error::Errors;
 
@@ -95,11 +95,16 @@ impl Validated {
     }
 
     /// What the verifier learned of the kernel with this index.
+    pub(crate) fn info(&self, kernel: usize) -> &KernelInfo {
+        &self.info[kernel]
+    }
+
+    /// The most registers that are live at once in the kernel with this index.
     ///
     /// # Panics
-    /// Where the module has no such kernel.
-    pub fn info(&self, kernel: usize) -> &KernelInfo {
-        &self.info[kernel]
+    /// If the module has no such kernel.
+    pub fn pressure(&self, kernel: usize) -> Pressure {
+        self.info[kernel].liveness.peak()
     }
 
     /// The module, to be changed; it has to be verified again.

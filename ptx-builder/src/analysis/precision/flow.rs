@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::loaded::Loaded;
 use super::tags::{self, Tags, conversion, float_arithmetic, float_sum, integer_product, is_factor, is_float, type_of};
-use super::{Accumulation, Facts, Reduction, Role};
+use super::{Facts, FloatSum, Reduction, Role};
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Inst, Kernel, Module, Operand};
 use crate::table::{Access, Async, Matrix, Meaning, Memory, Mod, Op, Shape};
@@ -342,7 +342,7 @@ impl<'k> Flow<'k> {
         if let Some(ty) = float_arithmetic(form) {
             if float_sum(form) {
                 let reduction = self.reduction(id, components.cyclic(id));
-                facts.accumulations.push(Accumulation { inst: id, ty, reduction });
+                facts.accumulations.push(FloatSum { inst: id, ty, reduction });
             } else if !(form.op == Op::Mul && tags[id.0 as usize].only(Tags::W))
                 || type_of(form) == Some(ScalarType::F64)
             {

@@ -22,9 +22,10 @@ use std::fmt;
 
 pub(super) use tags::type_of;
 
-use super::{InstId, KernelInfo};
-use crate::ir::{Kernel, Loc, Module};
+use super::InstId;
+use crate::ir::Loc;
 use crate::types::ScalarType;
+use crate::verify::Validated;
 
 /// What a parameter is to the numerics.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -98,7 +99,7 @@ pub enum Reduction {
 
 /// A float addition (or fused multiply-add) on the way to an output.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Accumulation {
+pub struct FloatSum {
     /// The instruction.
     pub inst: InstId,
     /// The type it rounds to.
@@ -113,7 +114,7 @@ pub struct Facts {
     /// Stores to outputs.
     pub outputs: Vec<InstId>,
     /// Float sums on the way to an output.
-    pub accumulations: Vec<Accumulation>,
+    pub accumulations: Vec<FloatSum>,
     /// Other float arithmetic (products, quotients, roots) on the way to an output, with its type.
     pub arithmetic: Vec<(InstId, ScalarType)>,
     /// Conversions that narrow f64 to f32 on the way to an output.
@@ -237,23 +238,28 @@ impl fmt::Display for PolicyViolation {
 
 impl std::error::Error for PolicyViolation {}
 
-/// What a kernel does to the numbers it stores. `kernel` and `info` must
-/// belong together: take both from a [`Validated`](crate::verify::Validated).
-pub fn facts(module: &Module, kernel: &Kernel, info: &KernelInfo, roles: &[Role]) -> Facts {
-    flow::Flow::new(module, kernel, info, roles).facts()
+/// What a module's kernel does to the numbers it stores; `kernel` is its place in the module.
+///
+/// # Panics
+/// If the module has no such kernel.
+pub fn facts(module: &Validated, kernel: usize, roles: &[Role]) -> Facts {
+    flow::Flow::new(module.module(), &module.module().kernels[kernel], module.info(kernel), roles).facts()
 }
 
-/// Holds a kernel against a policy.
+/// Holds a module's kernel against a policy; `kernel` is its place in the module.
 ///
 /// # Errors
 /// Every violation: the rule, the instruction and the author's line.
+///
+/// # Panics
+/// If the module has no such kernel.
 pub fn check(
-    module: &Module,
-    kernel: &Kernel,
-    info: &KernelInfo,
+    module: &Validated,
+    kernel: usize,
     requirements: &Requirements,
 ) -> Result<Facts, Vec<PolicyViolation>> {
-    let facts = facts(module, kernel, info, &requirements.roles);
-    let violations = rules::violations(module, kernel, info, requirements, &facts);
+    let facts = facts(module, kernel, &requirements.roles);
+    let (info, module) = (module.info(kernel), module.module());
+    let violations = rules::violations(module, &module.kernels[kernel], info, requirements, &facts);
     if violations.is_empty() { Ok(facts) } else { Err(violations) }
 }
