@@ -62,6 +62,7 @@ impl Accumulation for AccF64 {
 /// A word on the command line that names no value of a policy's part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {part} `{found}`: expected {expected}")]
+#[non_exhaustive]
 pub struct ParsePolicyError {
     /// The part of the policy that was being read: `act`, `acc`, `math` or `policy`.
     pub part: &'static str,

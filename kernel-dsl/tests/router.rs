@@ -116,7 +116,7 @@ fn check_router<F: DevicePlain>(
                 assert_eq!(ids, experts, "token {token}: {logits:?}");
                 assert_eq!(all_bits(weights), all_bits(&expected), "token {token}");
             }
-            Err(NanInRouter { expert }) => {
+            Err(NanInRouter { expert, .. }) => {
                 status = status.min((token as u64) << 32 | expert as u64);
                 assert_eq!(ids, (0..used as u32).collect::<Vec<_>>());
                 assert!(weights.iter().all(|w| w.is_nan()));

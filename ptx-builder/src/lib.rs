@@ -5,6 +5,7 @@
 //! operands. Everything this crate does with it derives from that table.
 pub mod analysis;
 pub mod build;
+#[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod interp;
 pub mod ir;
@@ -18,6 +19,5 @@ pub mod table;
 pub mod target;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod tools;
 pub mod types;
 pub mod verify;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use ptxgen_builder::{
     analysis::precision::{
-        self, FloatSum, Accumulator, ActivationFormat, Facts, PolicyViolation, Reduction, Requirements,
+        self, Accumulator, ActivationFormat, Facts, FloatSum, PolicyViolation, Reduction, Requirements,
     },
     parse::parse,
     types::ScalarType,

@@ -11,6 +11,7 @@ use super::{Built, TrialError};
 
 /// What a kernel costs.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Profile {
     /// Instructions as written, loops once.
     pub written: InstCounts,

@@ -148,6 +148,7 @@ impl Schedule {
 
 /// A request that the catalogue cannot serve.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CatalogueError {
     /// No kernel of that name.
     #[error("unknown kernel '{name}'{}; known kernels: {known}", suggestion.as_ref().map_or(String::new(), |s| format!(", did you mean '{s}'?")))]

@@ -7,6 +7,7 @@ use super::{Access, Built};
 
 /// A trial that did not run.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrialError {
     /// The kernel does not verify.
     #[error("the kernel does not verify")]
@@ -27,6 +28,7 @@ const ALIGNMENT: u64 = 256;
 
 /// What a trial gave.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Trial {
     /// The bytes of what the kernel writes, in parameter order.
     pub outputs: Vec<Vec<u8>>,

@@ -24,6 +24,7 @@ pub enum TensorType {
 /// The bytes given to a decoder are not what its type and shape need.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{ty}: {elements} weights need {expected}, found {found} bytes")]
+#[non_exhaustive]
 pub struct DecodeError {
     /// The type that was decoded.
     pub ty: TensorType,

@@ -9,6 +9,7 @@ use crate::{
 /// A router logit is no number of finite distance to the largest, so there are no probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the router logit of expert {expert} is NaN or infinite")]
+#[non_exhaustive]
 pub struct NanInRouter {
     /// The first expert whose distance to the largest logit is NaN.
     pub expert: usize,

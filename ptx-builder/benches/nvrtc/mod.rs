@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::ptr;
 
 use libloading::Library;
-use ptxgen_builder::tools::wheel_toolkits;
+use ptxgen_builder::ptxas::wheel_toolkits;
 
 type Program = *mut std::ffi::c_void;
 type Status = c_int;

@@ -9,6 +9,7 @@ use crate::types::{Kind, ScalarType, Space};
 
 /// A class of instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
 pub enum InstClass {
     /// Integer arithmetic, logic and shifts.
     Integer,
@@ -121,6 +122,7 @@ impl InstClass {
 
 /// Counts of a kernel's instructions as written; loops count once.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub struct InstCounts {
     /// Instructions by class; classes that do not occur are absent.
     pub by_class: BTreeMap<InstClass, u32>,

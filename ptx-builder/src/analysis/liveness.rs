@@ -16,6 +16,7 @@ pub struct Liveness {
 
 /// The largest number of registers that are live at once.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub struct Pressure {
     /// 32-bit registers: 64-bit values count twice, 16-bit values as one,
     /// predicates (a register file of their own) not at all.

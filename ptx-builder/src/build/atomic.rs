@@ -1,6 +1,6 @@
 //! Atomic updates.
 
-use super::pointer::{GlobalSpace, Ptr, SharedSpace, ReadSpace, WriteSpace};
+use super::pointer::{GlobalSpace, Ptr, ReadSpace, SharedSpace, WriteSpace};
 use super::state::{compute, emit};
 use super::{Body, Scalar, Val};
 use crate::table::{Mod, Op};

@@ -1,6 +1,6 @@
 //! Arrays that a kernel declares.
 
-use super::pointer::{Const, Local, Ptr, Shared, ReadSpace};
+use super::pointer::{Const, Local, Ptr, ReadSpace, Shared};
 use super::state::with;
 use super::{Body, Scalar};
 use crate::ir::{Base, Symbol, Variable};

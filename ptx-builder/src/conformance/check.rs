@@ -10,6 +10,7 @@ use crate::types::ScalarType;
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("{buffer}[{index}] ({ty}) is {got}, and should be {expected}{}",
     if *.more > 0 { format!(" ({more} more elements differ)") } else { String::new() })]
+#[non_exhaustive]
 pub struct Mismatch {
     /// The buffer.
     pub buffer: String,
@@ -27,6 +28,7 @@ pub struct Mismatch {
 
 /// How far a device's results are from the expected ones.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
+#[non_exhaustive]
 pub struct Deviation {
     /// The largest error in units in the last place of the expected value.
     pub ulp: f64,

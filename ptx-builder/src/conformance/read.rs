@@ -8,6 +8,7 @@ use crate::types::ScalarType;
 /// A line of a case that cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("{file}:{line}: {message}")]
+#[non_exhaustive]
 pub struct CaseError {
     /// The file.
     pub file: String,

@@ -7,6 +7,7 @@ use crate::table::FormId;
 
 /// What one instruction, or a set of them, did in a launch.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub struct Counts {
     /// Executions by a warp, however many of its lanes were active. One
     /// whose guard held in no lane counts too, as on hardware.
@@ -39,6 +40,7 @@ impl AddAssign for Counts {
 
 /// Counts for one instruction of the kernel.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct SiteCounts {
     /// The instruction.
     pub site: Site,
@@ -50,6 +52,7 @@ pub struct SiteCounts {
 
 /// The counts of a launch.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub struct Counters {
     /// Instructions in writing order.
     pub sites: Vec<SiteCounts>,

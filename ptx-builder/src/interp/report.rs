@@ -56,6 +56,7 @@ impl FindingKind {
 
 /// An instruction of the kernel.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Site {
     /// The author's source line.
     pub loc: Option<Loc>,
@@ -79,6 +80,7 @@ impl fmt::Display for Site {
 
 /// The other access of a race.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Other {
     /// Its instruction.
     pub site: Site,
@@ -92,6 +94,7 @@ pub struct Other {
 
 /// One mistake, at one place. Repetitions are counted, not listed.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Finding {
     /// What it is.
     pub kind: FindingKind,
@@ -134,6 +137,7 @@ impl fmt::Display for Finding {
 
 /// The result of a launch.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub struct Report {
     /// What was found, by instruction and kind.
     pub findings: Vec<Finding>,

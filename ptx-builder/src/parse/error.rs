@@ -28,6 +28,7 @@ impl fmt::Display for ParseErrors {
 /// An error in PTX text.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[error("{at}: {kind}")]
+#[non_exhaustive]
 pub struct ParseError {
     /// Where: the file as the caller named it, line and column from 1.
     pub at: Loc,
@@ -37,6 +38,7 @@ pub struct ParseError {
 
 /// The ways in which PTX text can be wrong.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseErrorKind {
     /// Something else should stand here.
     #[error("expected {expected}, found {found}")]

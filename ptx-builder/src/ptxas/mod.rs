@@ -5,8 +5,10 @@
 //! code uses. A rejection carries the line and its text, so that it points at the instruction.
 
 mod output;
+mod toolkits;
 
 pub use output::diagnostics;
+pub use toolkits::wheel_toolkits;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -15,7 +17,6 @@ use std::process::Command;
 use std::{env, fmt, fs, io};
 
 use crate::target::Target;
-use crate::tools::wheel_toolkits;
 
 /// An installed `ptxas`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub struct Ptxas {
 
 /// What the machine code of a module uses, as `ptxas -v` tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AssemblyReport {
     /// One for each kernel, in the order of `ptxas`'s output (not that of the source).
     pub kernels: Vec<KernelUsage>,
@@ -41,6 +43,7 @@ impl AssemblyReport {
 
 /// The resources of one kernel's machine code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KernelUsage {
     /// The entry's name.
     pub name: String,
@@ -60,6 +63,7 @@ pub struct KernelUsage {
 
 /// How bad a [`Diagnostic`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Severity {
     /// The module is assembled all the same.
     Warning,
@@ -71,6 +75,7 @@ pub enum Severity {
 
 /// One line of complaint from `ptxas`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
@@ -97,6 +102,7 @@ impl fmt::Display for Diagnostic {
 
 /// Why a module could not be assembled.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PtxasError {
     /// There is no `ptxas`.
     #[error("no ptxas in {looked_in}; run .ci/install-tools in a checkout, or set PTXAS to the path of one of CUDA 13")]

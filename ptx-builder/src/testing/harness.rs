@@ -17,23 +17,23 @@ const ALIGNMENT: u64 = 256;
 
 /// The size of a grid or a block: a number for x, or an array of up to three.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Shape(pub [u32; 3]);
+pub struct Dim3(pub [u32; 3]);
 
-impl From<u32> for Shape {
-    fn from(x: u32) -> Shape {
-        Shape([x, 1, 1])
+impl From<u32> for Dim3 {
+    fn from(x: u32) -> Dim3 {
+        Dim3([x, 1, 1])
     }
 }
 
-impl From<[u32; 2]> for Shape {
-    fn from([x, y]: [u32; 2]) -> Shape {
-        Shape([x, y, 1])
+impl From<[u32; 2]> for Dim3 {
+    fn from([x, y]: [u32; 2]) -> Dim3 {
+        Dim3([x, y, 1])
     }
 }
 
-impl From<[u32; 3]> for Shape {
-    fn from(shape: [u32; 3]) -> Shape {
-        Shape(shape)
+impl From<[u32; 3]> for Dim3 {
+    fn from(shape: [u32; 3]) -> Dim3 {
+        Dim3(shape)
     }
 }
 
@@ -170,13 +170,13 @@ impl Harness {
     }
 
     /// Blocks of the grid; one if not given.
-    pub fn grid(mut self, grid: impl Into<Shape>) -> Self {
+    pub fn grid(mut self, grid: impl Into<Dim3>) -> Self {
         self.grid = grid.into().0;
         self
     }
 
     /// Threads of a block; what the kernel promises if not given.
-    pub fn block(mut self, block: impl Into<Shape>) -> Self {
+    pub fn block(mut self, block: impl Into<Dim3>) -> Self {
         self.block = Some(block.into().0);
         self
     }

@@ -13,6 +13,7 @@ use crate::verify::{Validated, VerifyErrors};
 
 /// An instruction that breaks the policy, with its line in the PTX.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Violation {
     /// The rule, the instruction, the author's line and what to do.
     pub violation: PolicyViolation,

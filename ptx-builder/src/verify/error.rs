@@ -7,6 +7,7 @@ use crate::ir::{Inst, Kernel, Loc, Module};
 
 /// One violation of a rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct VerifyError {
     /// The rule.
     pub rule: Rule,

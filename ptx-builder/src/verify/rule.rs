@@ -7,6 +7,7 @@ macro_rules! rules {
         /// What a module can violate. Its `Display` is a fixed, short name,
         /// such as `use-before-definition`.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        #[non_exhaustive]
         pub enum Rule { $($(#[doc = $doc])+ $name),* }
 
         impl Rule {

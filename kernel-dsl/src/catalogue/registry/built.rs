@@ -70,6 +70,7 @@ impl Access {
 
 /// A parameter of a generated kernel: a buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ParamSpec {
     /// Its name.
     pub name: &'static str,
@@ -122,6 +123,7 @@ pub(in crate::catalogue) fn vector_bytes(act: Act, cols: u32) -> u64 {
 
 /// A generated kernel with all that is needed to run it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Built {
     /// The entry that it is of.
     pub entry: &'static Entry,

@@ -7,6 +7,7 @@ use crate::precision::{Acc, Act, Math, Policy};
 
 /// What kind of kernel an entry is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Family {
     /// Products of matrices and vectors.
     Matrix,

@@ -99,6 +99,7 @@ pub enum Reduction {
 
 /// A float addition (or fused multiply-add) on the way to an output.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub struct FloatSum {
     /// The instruction.
     pub inst: InstId,
@@ -110,6 +111,7 @@ pub struct FloatSum {
 
 /// What a kernel does to the numbers it stores. Instructions in writing order.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub struct Facts {
     /// Stores to outputs.
     pub outputs: Vec<InstId>,
@@ -153,6 +155,7 @@ macro_rules! policy_rules {
     ($($(#[doc = $doc:literal])+ $name:ident = $id:literal),* $(,)?) => {
         /// What a policy forbids.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        #[non_exhaustive]
         pub enum PolicyRule { $($(#[doc = $doc])+ $name),* }
 
         impl PolicyRule {
@@ -208,6 +211,7 @@ impl fmt::Display for PolicyRule {
 
 /// An instruction that breaks a policy.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct PolicyViolation {
     /// The rule.
     pub rule: PolicyRule,
@@ -253,11 +257,7 @@ pub fn facts(module: &Validated, kernel: usize, roles: &[Role]) -> Facts {
 ///
 /// # Panics
 /// If the module has no such kernel.
-pub fn check(
-    module: &Validated,
-    kernel: usize,
-    requirements: &Requirements,
-) -> Result<Facts, Vec<PolicyViolation>> {
+pub fn check(module: &Validated, kernel: usize, requirements: &Requirements) -> Result<Facts, Vec<PolicyViolation>> {
     let facts = facts(module, kernel, &requirements.roles);
     let (info, module) = (module.info(kernel), module.module());
     let violations = rules::violations(module, &module.kernels[kernel], info, requirements, &facts);
