@@ -55,7 +55,7 @@ fn main() -> Result<(), HarnessError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ptxgen::dsl::reference::exp::exp_f32;
+    use ptxgen::dsl::reference::exp_f32;
     use ptxgen::testing::{Accumulator, Random, assert_policy};
 
     /// The same on the host, in the same order: the kernel's exponential is made of IEEE operations

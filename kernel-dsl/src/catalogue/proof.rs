@@ -10,7 +10,7 @@ use crate::precision::{Acc, Act, Math, Policy};
 
 impl ParamSpec {
     /// What the parameter is to the flow of numbers.
-    pub fn in_flow(&self) -> FlowRole {
+    pub(crate) fn in_flow(&self) -> FlowRole {
         match self.role {
             // Its quantization is in f32 under every accumulator, by the contract. What
             // goes into it is proved where the same kernel writes it as f32.

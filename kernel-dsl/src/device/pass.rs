@@ -8,20 +8,20 @@ pub const POSITION: u32 = 0;
 /// The word with the number of tokens in the pass.
 pub const TOKENS: u32 = 1;
 /// The word that counts the tokens chosen so far.
-pub const CHOSEN: u32 = 2;
+pub(crate) const CHOSEN: u32 = 2;
 /// Words of a state; the last one is not used.
 pub const STATE_WORDS: u32 = 4;
 
 /// The position of the pass's first token.
 #[track_caller]
-pub fn position<S: ReadSpace>(k: &mut Body, state: Ptr<S, u32>) -> Val<u32> {
+pub(crate) fn position<S: ReadSpace>(k: &mut Body, state: Ptr<S, u32>) -> Val<u32> {
     state.plus(i64::from(POSITION)).load(k)
 }
 
 /// Tokens of the pass, in a kernel made for at most `most`. One made for a single token does not
 /// ask: it always has that one.
 #[track_caller]
-pub fn tokens<S: ReadSpace>(k: &mut Body, state: Ptr<S, u32>, most: u32) -> Val<u32> {
+pub(crate) fn tokens<S: ReadSpace>(k: &mut Body, state: Ptr<S, u32>, most: u32) -> Val<u32> {
     match most {
         1 => Val::from(1).copied(),
         _ => state.plus(i64::from(TOKENS)).load(k).min(most),
@@ -30,7 +30,7 @@ pub fn tokens<S: ReadSpace>(k: &mut Body, state: Ptr<S, u32>, most: u32) -> Val<
 
 /// The last token's row of a matrix of `cols` columns, in a kernel made for at most `most` tokens.
 #[track_caller]
-pub fn last_row<S: ReadSpace>(
+pub(crate) fn last_row<S: ReadSpace>(
     k: &mut Body,
     state: Ptr<S, u32>,
     most: u32,

@@ -63,13 +63,13 @@ impl Q8KPlanar {
     }
 
     /// The place of group `g` < 16 among a superblock's quants, in groups.
-    pub const fn quant_place(g: usize) -> usize {
+    pub(crate) const fn quant_place(g: usize) -> usize {
         let k = g >> 2;
         (g & 3) << 2 | (k & 1) << 1 | k >> 1
     }
 
     /// The place of group `g`'s sum among the sums.
-    pub const fn sum_index(g: usize) -> usize {
+    pub(crate) const fn sum_index(g: usize) -> usize {
         g & !3 | (g & 1) << 1 | g >> 1 & 1
     }
 

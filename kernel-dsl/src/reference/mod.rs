@@ -4,7 +4,7 @@
 
 mod accumulator;
 mod attention;
-pub mod exp;
+pub(crate) mod exp;
 mod gemv;
 mod norm;
 mod quantize;
@@ -16,14 +16,17 @@ mod tree;
 
 pub use accumulator::Accumulator;
 pub use attention::{CHUNK, attention, attention_scores, attention_weights};
-pub use gemv::{Activations, Row, gemv, term_f32, term_q4k_q8k, term_q6k_q8k};
+pub use exp::{exp_f32, exp_f64};
+pub use gemv::{Activations, Row, gemv, term_q4k_q8k};
 pub use norm::{dot4, rms_norm};
 pub use quantize::quantize_q8k;
 pub use rope::{RopeTable, qk_norm_rope, rope};
 pub use router::{NanInRouter, Routed, renormalize, route, router_logits, router_probabilities};
-pub use sample::{Distribution, SAMPLE_LEAST, SAMPLE_ONE, sample};
+pub use sample::{Distribution, sample};
+pub(crate) use sample::{SAMPLE_LEAST, SAMPLE_ONE};
 pub use swiglu::{experts_sum, residual, silu, silu_approx, swiglu, swiglu_approx};
-pub use tree::{TreeSum, chain, tree, tree_by};
+pub(crate) use tree::tree_by;
+pub use tree::{TreeSum, chain, tree};
 
 /// The index of the largest value, ties to the lower index (the contract's "Argmax"). NaN is never
 /// larger than anything; an empty or all-NaN slice gives 0.

@@ -180,7 +180,12 @@ impl Built {
 
     /// The launch of `module`, this kernel verified (and perhaps optimized), in
     /// the interpreter, with an argument for each parameter.
-    pub fn in_interpreter<'a>(&'a self, module: &'a Validated, args: &'a [Arg], options: &'a Options) -> Launch<'a> {
+    pub(in crate::catalogue) fn in_interpreter<'a>(
+        &'a self,
+        module: &'a Validated,
+        args: &'a [Arg],
+        options: &'a Options,
+    ) -> Launch<'a> {
         Launch {
             module,
             kernel: self.kernel().name(),

@@ -106,7 +106,7 @@ impl Entry {
     /// launch: short kernels in front of one with many weights, which are so requested while the
     /// kernel before this one is still at work. What follows these in a forward reads early, beyond
     /// weights, only what was complete when the kernel before the eager one had passed its wait.
-    pub fn is_eager(&self) -> bool {
+    pub(crate) fn is_eager(&self) -> bool {
         matches!(self.name, "quantize-q8k" | "attention-combine" | "attention-combine-q8k")
     }
 
