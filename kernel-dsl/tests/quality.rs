@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use ptxgen_builder::target::Target;
 use ptxgen_builder::testing::assert_golden;
-use ptxgen_dsl::catalogue::{Built, CATALOGUE, Dims, Family, Profile, Request, Role};
+use ptxgen_dsl::catalogue::{Built, CATALOGUE, Contents, Dims, Family, Profile, Request};
 use ptxgen_dsl::format::TensorType;
 use ptxgen_dsl::precision::{Acc, Act};
 
@@ -16,7 +16,7 @@ fn profile(built: &Built) -> Profile {
 
 /// Executed lane-instructions a weight, at most: the aim, and where it is not reached the best so far.
 fn instructions(built: &Built) -> (f64, f64) {
-    let q4k = built.params[0].role == Role::Weights(TensorType::Q4_K);
+    let q4k = built.params[0].contents == Contents::Weights(TensorType::Q4_K);
     let aim = match (built.policy.act, q4k) {
         (Act::Q8K, true) => 3.0,
         (Act::Q8K, false) => 4.5,

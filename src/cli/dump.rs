@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use ptxgen_builder::print::{self, PrintOptions};
 use ptxgen_dsl::{
-    catalogue::{Access, Built, CATALOGUE, Entry, ParamSpec, Request, Role, Words},
+    catalogue::{Access, Built, CATALOGUE, Contents, Entry, ParamSpec, Request, Words},
     precision::Policy,
 };
 use serde::Serialize;
@@ -121,7 +121,7 @@ impl Param {
             Access::Out => "out",
             Access::InOut => "inout",
         };
-        Param { name: p.name, access, holds: holds(p.role), bytes: p.bytes }
+        Param { name: p.name, access, holds: holds(p.contents), bytes: p.bytes }
     }
 }
 
@@ -141,18 +141,18 @@ impl Indexed {
     }
 }
 
-fn holds(role: Role) -> String {
-    match role {
-        Role::Weights(ty) => format!("weights {}", ty.name()),
-        Role::Activations(act) => format!("activations {act}"),
-        Role::F32 => "f32".into(),
-        Role::F16 => "f16".into(),
-        Role::F64 => "f64".into(),
-        Role::Logits => "f64 logits".into(),
-        Role::Words(Words::Distinct { below }) => format!("different u32 below {below}"),
-        Role::Words(Words::Below(below)) => format!("u32 below {below}"),
-        Role::Words(Words::Is(_)) => "u32".into(),
-        Role::Words(Words::Offsets { total }) => format!("u32 rising from 0 to {total}"),
+fn holds(contents: Contents) -> String {
+    match contents {
+        Contents::Weights(ty) => format!("weights {}", ty.name()),
+        Contents::Activations(act) => format!("activations {act}"),
+        Contents::F32 => "f32".into(),
+        Contents::F16 => "f16".into(),
+        Contents::F64 => "f64".into(),
+        Contents::Logits => "f64 logits".into(),
+        Contents::Words(Words::Distinct { below }) => format!("different u32 below {below}"),
+        Contents::Words(Words::Below(below)) => format!("u32 below {below}"),
+        Contents::Words(Words::Is(_)) => "u32".into(),
+        Contents::Words(Words::Offsets { total }) => format!("u32 rising from 0 to {total}"),
     }
 }
 

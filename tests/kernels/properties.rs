@@ -4,7 +4,7 @@ use crate::cases::{self, Case};
 use ptxgen::{
     builder::target::Target,
     dsl::{
-        catalogue::{Family, Role},
+        catalogue::{Contents, Family},
         precision::{Acc, Act, Math},
     },
     testing::check_patterns,
@@ -29,14 +29,14 @@ impl Case {
 
     /// Whether it rounds a result, or its own norm, to Q8_K, which is in f32 under every accumulator.
     fn quantizes(&self) -> bool {
-        let q8k = Role::Activations(Act::Q8K);
+        let q8k = Contents::Activations(Act::Q8K);
         let norms = self.is(Some(Act::Q8K), None, None) && self.built.params.iter().any(|p| p.name == "norm");
-        norms || self.built.params.iter().any(|p| p.role == q8k && p.access.writes())
+        norms || self.built.params.iter().any(|p| p.contents == q8k && p.access.writes())
     }
 
     /// Whether it chooses experts by their logits.
     fn chooses(&self) -> bool {
-        self.built.params.iter().any(|p| p.role == Role::Logits && !p.access.writes())
+        self.built.params.iter().any(|p| p.contents == Contents::Logits && !p.access.writes())
     }
 
     /// Whether it multiplies a matrix.

@@ -2,6 +2,7 @@
 
 use ptxgen_builder::build::{Body, Global, In, InOut, Out, Val, kernel};
 
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable};
 use crate::device::{argmax_index, argmax_key, block_max, pass};
 
@@ -32,18 +33,9 @@ pub fn argmax(
     tokens: u32,
     ring: u32,
 ) -> Result<Launchable<ArgmaxArgs>, CatalogueError> {
-    let wrong = |dimension, found: u32, expected| {
-        Err(CatalogueError::Shape { kernel: name, dimension, found: u64::from(found), expected })
-    };
-    if vocabulary == 0 || vocabulary > 1 << 24 {
-        return wrong("vocabulary", vocabulary, "1 to 16,777,216");
-    }
-    if tokens == 0 || tokens > 1 << 12 {
-        return wrong("tokens", tokens, "1 to 4,096");
-    }
-    if ring == 0 {
-        return wrong("ring", ring, "at least 1");
-    }
+    refuse_if(vocabulary == 0 || vocabulary > 1 << 24, name, "vocabulary", vocabulary, "1 to 16,777,216")?;
+    refuse_if(tokens == 0 || tokens > 1 << 12, name, "tokens", tokens, "1 to 4,096")?;
+    refuse_if(ring == 0, name, "ring", ring, "at least 1")?;
     let blocks = vocabulary.div_ceil(SHARE);
     let names = ["logits", "best", "state", "next", "ring"];
     let kernel = kernel::<ArgmaxArgs>(
@@ -59,7 +51,7 @@ pub fn argmax(
                 let value = row.at(index).load_or(k, index.lt(vocabulary), f32::NAN);
                 most = most.max(argmax_key(value, index));
             }
-            let most = block_max(k, thread, THREADS, most);
+            let most = block_max(k, most, thread, THREADS);
             k.if_(thread.eq(0), |k| {
                 best.atomic_max(k, most);
                 let before = best.plus(1).cast::<u32>().atomic_add_acq_rel(k, 1);

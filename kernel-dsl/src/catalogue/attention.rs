@@ -3,6 +3,7 @@
 use ptxgen_builder::build::{Body, In, Kernel, Out, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable, fits};
 use crate::device::{ChunkAt, ChunkPlan, DeviceFloat, DeviceKv, PartialAt, divisor, pass};
 use crate::precision::Accumulation;
@@ -41,37 +42,30 @@ impl AttentionShape {
     }
 
     pub(super) fn check(&self, kernel: &'static str) -> Result<(), CatalogueError> {
-        let wrong = |dimension, found: u64, expected| Err(CatalogueError::Shape { kernel, dimension, found, expected });
         let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = *self;
-        if kv_heads == 0 || kv_heads > 4096 {
-            return wrong("kv-heads", kv_heads.into(), "1 to 4,096");
-        }
-        if heads == 0 || !heads.is_multiple_of(kv_heads) || heads > 4096 {
-            return wrong("heads", heads.into(), "a multiple of kv-heads, up to 4,096");
-        }
-        if head_dim == 0 || !head_dim.is_multiple_of(8) || head_dim > 256 {
-            return wrong("head-dim", head_dim.into(), "a multiple of 8, up to 256");
-        }
-        if positions == 0 || positions > 1 << 20 {
-            return wrong("positions", positions.into(), "1 to 1,048,576");
-        }
-        if tokens == 0 || tokens > 65_535 {
-            return wrong("tokens", tokens.into(), "1 to 65,535");
-        }
+        refuse_if(kv_heads == 0 || kv_heads > 4096, kernel, "kv-heads", kv_heads, "1 to 4,096")?;
+        refuse_if(
+            heads == 0 || !heads.is_multiple_of(kv_heads) || heads > 4096,
+            kernel,
+            "heads",
+            heads,
+            "a multiple of kv-heads, up to 4,096",
+        )?;
+        refuse_if(
+            head_dim == 0 || !head_dim.is_multiple_of(8) || head_dim > 256,
+            kernel,
+            "head-dim",
+            head_dim,
+            "a multiple of 8, up to 256",
+        )?;
+        refuse_if(positions == 0 || positions > 1 << 20, kernel, "positions", positions, "1 to 1,048,576")?;
+        refuse_if(tokens == 0 || tokens > 65_535, kernel, "tokens", tokens, "1 to 65,535")?;
         // Indices are 32 bits wide.
         let cache = u64::from(kv_heads) * u64::from(positions.next_multiple_of(CHUNK as u32)) * u64::from(head_dim);
-        if cache > u64::from(u32::MAX) {
-            return wrong("kv-heads * positions * head-dim", cache, "below 2^32");
-        }
+        refuse_if(cache > u64::from(u32::MAX), kernel, "kv-heads * positions * head-dim", cache, "below 2^32")?;
         let partials = self.partials() * u64::from(head_dim);
-        if partials > u64::from(u32::MAX) {
-            return wrong(
-                "tokens * heads * chunks * head-dim",
-                partials,
-                "below 2^32: fewer tokens a pass or positions",
-            );
-        }
-        Ok(())
+        let expected = "below 2^32: fewer tokens a pass or positions";
+        refuse_if(partials > u64::from(u32::MAX), kernel, "tokens * heads * chunks * head-dim", partials, expected)
     }
 }
 
@@ -106,9 +100,7 @@ impl AttentionSchedule {
             ("splits", self.splits, 1 << 20, "1 to 1,048,576"),
             ("tokens a block", self.tokens, 65_535, "1 to 65,535"),
         ] {
-            if found == 0 || found > most {
-                return Err(CatalogueError::Shape { kernel, dimension, found: found.into(), expected });
-            }
+            refuse_if(found == 0 || found > most, kernel, dimension, found, expected)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable, fits};
 use crate::device::{Chunks, DeviceFloat, Q8KAt, pass, quantize_lanes_q8k, sum_parts};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
@@ -162,10 +163,7 @@ pub fn attention_combine_q8k<C: Accumulation>(
 ) -> Result<Launchable<CombineQ8KArgs<C::Scalar>>, CatalogueError> {
     shape.check(name)?;
     let cols = shape.heads * shape.head_dim;
-    if !cols.is_multiple_of(SUPERBLOCK as u32) {
-        let (dimension, expected) = ("heads * head-dim", "a multiple of 256");
-        return Err(CatalogueError::Shape { kernel: name, dimension, found: cols.into(), expected });
-    }
+    refuse_if(!cols.is_multiple_of(SUPERBLOCK as u32), name, "heads * head-dim", cols, "a multiple of 256")?;
     let piece = Piece::new(shape, SUPERBLOCK as u32);
     let layout = Q8KPlanar::new(cols as usize);
     let entry = format!("attention_combine_q8k_{}_{}", C::ACC, shape.text());

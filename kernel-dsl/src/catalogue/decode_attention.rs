@@ -4,6 +4,7 @@
 use ptxgen_builder::build::{In, InOut, Out, kernel};
 
 use super::attention::{AttentionSchedule, AttentionShape, unhurried};
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable, fits};
 use crate::device::{ChunkAt, DeviceKv, Newest, PartialAt, QkvAt, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
@@ -33,10 +34,7 @@ pub fn decode_attention<E: DeviceKv, C: Accumulation>(
     shape.check(name)?;
     schedule.check(name)?;
     let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
-    if tokens != 1 {
-        let (dimension, found) = ("tokens", tokens.into());
-        return Err(CatalogueError::Shape { kernel: name, dimension, found, expected: "1" });
-    }
+    refuse_if(tokens != 1, name, "tokens", tokens, "1")?;
     let (sharing, chunks) = (heads / kv_heads, shape.chunks());
     let plan = schedule.plan::<E, C::Scalar>(sharing, head_dim);
     let splits = schedule.splits.min(chunks);

@@ -3,6 +3,7 @@
 use half::f16;
 use ptxgen_builder::build::{Body, In, Out, ReadOnly, Val, kernel};
 
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable};
 use crate::format::{Q4K, Q6K};
 
@@ -92,15 +93,7 @@ pub fn dequantize<F: Dequantize>(
     name: &'static str,
     blocks: u32,
 ) -> Result<Launchable<DequantizeArgs>, CatalogueError> {
-    if blocks == 0 || blocks > 1 << 22 {
-        let expected = "1 to 4,194,304 superblocks";
-        return Err(CatalogueError::Shape {
-            kernel: name,
-            dimension: "superblocks",
-            found: u64::from(blocks),
-            expected,
-        });
-    }
+    refuse_if(blocks == 0 || blocks > 1 << 22, name, "superblocks", blocks, "1 to 4,194,304 superblocks")?;
     let warps = 8;
     let kernel = kernel::<DequantizeArgs>(&format!("{}_{blocks}", name.replace('-', "_")), ["w", "y"], |k, (w, y)| {
         let thread = k.thread_x();

@@ -63,7 +63,7 @@ pub fn routed_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epi
     let names = ["down", "x", "logits", "y"];
     let kernel = kernel::<RoutedDownArgs<X, E>>(&down.entry::<X, C>(), names, |k, (matrices, x, logits, y)| {
         let (thread, room) = (k.thread_x(), choice.shared(k));
-        let chosen = choice.choose(k, thread, fresh(logits), &room);
+        let chosen = choice.choose(k, fresh(logits), &room, thread);
         let routing = Routing {
             expert: |k: &mut Body, rank: Val<u32>| chosen.id(k, rank),
             weights: |k: &mut Body| {
@@ -105,10 +105,7 @@ impl Down {
         experts: Experts,
         how: How,
     ) -> Result<Down, CatalogueError> {
-        if !(1..=32).contains(&experts.used) {
-            let (found, expected) = (experts.used.into(), "1 to 32");
-            return Err(CatalogueError::Shape { kernel: name, dimension: "used", found, expected });
-        }
+        experts.check_used(name)?;
         let plan = share_ranks(Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?, how, experts.used);
         Ok(Down { name, shape, experts, how, plan })
     }

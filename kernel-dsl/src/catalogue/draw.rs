@@ -3,6 +3,7 @@
 use ptxgen_builder::build::{Body, In, InOut, Out, ReadOnly, Rounding, Val, kernel};
 
 use super::argmax::chosen;
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable};
 use crate::device::{
     Lists, Measure, argmax_index, argmax_key, block_max, block_sums, key_logit, last_block, pass, sample_weight,
@@ -45,11 +46,7 @@ pub fn sample_keys(vocabulary: u32) -> u32 {
 }
 
 fn check(kernel: &'static str, vocabulary: u32) -> Result<(), CatalogueError> {
-    if vocabulary == 0 || vocabulary > MOST {
-        let expected = "1 to 524,288";
-        return Err(CatalogueError::Shape { kernel, dimension: "rows", found: u64::from(vocabulary), expected });
-    }
-    Ok(())
+    refuse_if(vocabulary == 0 || vocabulary > MOST, kernel, "rows", vocabulary, "1 to 524,288")
 }
 
 /// Sorts the logits of the last of up to `tokens` tokens, in lists.
@@ -58,10 +55,7 @@ fn check(kernel: &'static str, vocabulary: u32) -> Result<(), CatalogueError> {
 /// For sizes that the kernel is not made for.
 pub fn sample_sort(name: &'static str, vocabulary: u32, tokens: u32) -> Result<Launchable<SortArgs>, CatalogueError> {
     check(name, vocabulary)?;
-    if tokens == 0 || tokens > 1 << 12 {
-        let expected = "1 to 4,096";
-        return Err(CatalogueError::Shape { kernel: name, dimension: "tokens", found: u64::from(tokens), expected });
-    }
+    refuse_if(tokens == 0 || tokens > 1 << 12, name, "tokens", tokens, "1 to 4,096")?;
     let entry = format!("sample_sort_{vocabulary}_{tokens}");
     let kernel = kernel::<SortArgs>(&entry, ["logits", "state", "keys"], |k, (logits, state, keys)| {
         let thread = k.thread_x();
@@ -77,7 +71,7 @@ pub fn sample_sort(name: &'static str, vocabulary: u32, tokens: u32) -> Result<L
             sorted.at(place).store(k, key.select(inside, 0));
         }
         k.barrier();
-        sort_keys(k, thread, THREADS, sorted, SAMPLE_LIST);
+        sort_keys(k, sorted, SAMPLE_LIST, thread, THREADS);
         for i in 0..SAMPLE_LIST / THREADS {
             let place = thread + i * THREADS;
             let key = sorted.at(place).load(k);
@@ -95,9 +89,7 @@ pub fn sample_sort(name: &'static str, vocabulary: u32, tokens: u32) -> Result<L
 /// For sizes that the kernel is not made for.
 pub fn sample_draw(name: &'static str, vocabulary: u32, ring: u32) -> Result<Launchable<DrawArgs>, CatalogueError> {
     check(name, vocabulary)?;
-    if ring == 0 {
-        return Err(CatalogueError::Shape { kernel: name, dimension: "positions", found: 0, expected: "at least 1" });
-    }
+    refuse_if(ring == 0, name, "positions", ring, "at least 1")?;
     let blocks = lists(vocabulary);
     let names = ["keys", "from", "random", "sums", "counter", "state", "next", "ring"];
     let kernel = kernel::<DrawArgs>(
@@ -108,7 +100,7 @@ pub fn sample_draw(name: &'static str, vocabulary: u32, ring: u32) -> Result<Lau
             let own = keys.at(thread * SAMPLE_LIST);
             // The most likely token of all is the first of some list.
             let head = own.load_or(k, thread.lt(blocks), 0);
-            let most = key_logit(block_max(k, thread, THREADS, head));
+            let most = key_logit(block_max(k, head, thread, THREADS));
             let scale = Val::from(1.0f64) / from.load(k);
             let place = k.block_x() * SAMPLE_LIST + thread * (SAMPLE_LIST / THREADS);
             let mut sum = Val::from(0u64).copied();
@@ -120,12 +112,12 @@ pub fn sample_draw(name: &'static str, vocabulary: u32, ring: u32) -> Result<Lau
                     within.push(sum);
                 }
             }
-            let before = block_sums(k, thread, THREADS, sum) - sum;
+            let before = block_sums(k, sum, thread, THREADS) - sum;
             for (pair, both) in within.chunks_exact(2).enumerate() {
                 let both = [before + both[0], before + both[1]];
                 sums.at(place).plus(2 * pair as i64).store_vec(k, both);
             }
-            let last = last_block(k, thread, counter, blocks);
+            let last = last_block(k, counter, blocks, thread);
             k.if_(last, |k| {
                 let lists = Lists {
                     keys: own,

@@ -4,6 +4,7 @@ use half::{bf16, f16};
 use ptxgen_builder::build::{Body, F16x2, In, Out, ReadOnly, Val, kernel};
 
 use super::dequantize::Dequantize;
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable, Shape};
 use crate::format::{Q4K, Q6K, Q8_0, TensorType};
 
@@ -100,19 +101,22 @@ pub fn embedding<F: EmbeddingRow>(
     tokens: u32,
 ) -> Result<Launchable<EmbeddingArgs>, CatalogueError> {
     let Shape { rows, cols } = table;
-    let wrong = |dimension, found: u32, expected| {
-        Err(CatalogueError::Shape { kernel: name, dimension, found: found.into(), expected })
-    };
     let multiple = (F::TYPE.block_len() as u32).max(8);
-    if cols == 0 || !cols.is_multiple_of(multiple) || cols > 1 << 20 {
-        return wrong("cols", cols, "whole blocks of the format, a multiple of 8, up to 1,048,576");
-    }
-    if rows == 0 {
-        return wrong("rows", rows, "at least 1");
-    }
-    if tokens == 0 || tokens > 65_535 || u64::from(tokens) * u64::from(cols) > u64::from(u32::MAX) {
-        return wrong("tokens", tokens, "1 to 65,535, and tokens * cols below 2^32");
-    }
+    refuse_if(
+        cols == 0 || !cols.is_multiple_of(multiple) || cols > 1 << 20,
+        name,
+        "cols",
+        cols,
+        "whole blocks of the format, a multiple of 8, up to 1,048,576",
+    )?;
+    refuse_if(rows == 0, name, "rows", rows, "at least 1")?;
+    refuse_if(
+        tokens == 0 || tokens > 65_535 || u64::from(tokens) * u64::from(cols) > u64::from(u32::MAX),
+        name,
+        "tokens",
+        tokens,
+        "1 to 65,535, and tokens * cols below 2^32",
+    )?;
     let row_bytes = cols / F::TYPE.block_len() as u32 * F::TYPE.block_bytes() as u32;
     let threads = 128;
     let entry = format!("embedding_{}_{tokens}x{cols}", F::TYPE.name().to_lowercase());

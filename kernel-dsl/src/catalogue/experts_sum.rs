@@ -2,6 +2,8 @@
 
 use ptxgen_builder::build::{Body, Global, In, InOut, ReadOnly, Rounding, Val, kernel};
 
+use super::Experts;
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable};
 use crate::device::{DeviceFloat, pass, residual};
 use crate::precision::Accumulation;
@@ -25,18 +27,9 @@ pub fn experts_sum<C: Accumulation>(
     used: u32,
     tokens: u32,
 ) -> Result<Launchable<ExpertsSumArgs>, CatalogueError> {
-    let wrong = |dimension, found: u32, expected| {
-        Err(CatalogueError::Shape { kernel: name, dimension, found: u64::from(found), expected })
-    };
-    if cols == 0 || cols > 1 << 15 {
-        return wrong("cols", cols, "1 to 32,768");
-    }
-    if used == 0 || used > 32 {
-        return wrong("experts used", used, "1 to 32");
-    }
-    if tokens == 0 || tokens > 1 << 12 {
-        return wrong("tokens", tokens, "1 to 4,096");
-    }
+    refuse_if(cols == 0 || cols > 1 << 15, name, "cols", cols, "1 to 32,768")?;
+    Experts { count: used, used }.check_used(name)?;
+    refuse_if(tokens == 0 || tokens > 1 << 12, name, "tokens", tokens, "1 to 4,096")?;
     // Four neighbours where that keeps accesses aligned.
     let share = if cols.is_multiple_of(4) { 4 } else { 1 };
     let entry = format!("experts_sum_{}_{cols}_{used}_{tokens}", C::ACC);

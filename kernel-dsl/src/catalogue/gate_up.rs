@@ -2,6 +2,7 @@
 
 use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
 
+use super::limits::refuse_if;
 use super::matrix::{Here, Input, Memory, Room, Tiles, Work, streamed};
 use super::router::ChosenAt;
 use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits_with};
@@ -43,6 +44,7 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     math: Math,
     how: How,
 ) -> Result<Launchable<GateUpArgs<X>>, CatalogueError> {
+    experts.check_used(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.of_sets(experts.used);
     let plan = Plan { may_add_shared: true, ..plan };
     let entry = expert_entry_name::<X, C>(name, Some(math), shape, experts);
@@ -85,7 +87,7 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
         let x = part.work.hold::<F, X>(k, Input::From(source));
         inputs_ready(k, plan.pdl);
         let (thread, room) = (part.work.here.threads.this, choice.shared(k));
-        let chosen = choice.choose(k, thread, fresh(logits), &room);
+        let chosen = choice.choose(k, fresh(logits), &room, thread);
         // The first block tells the choice, while its matrices are under way.
         let tell = |k: &mut Body| {
             let first = k.block_x().eq(0);
@@ -100,18 +102,20 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
 }
 
 impl Experts {
+    /// Most experts of a token.
+    pub const MOST_USED: u32 = Choice::MOST_USED;
+
+    /// Refuses a number of experts of a token that the kernels are not made for.
+    pub(super) fn check_used(self, kernel: &'static str) -> Result<(), CatalogueError> {
+        let impossible = self.used == 0 || self.used > self.count.min(Experts::MOST_USED);
+        refuse_if(impossible, kernel, "experts used", self.used, "1 to 16, and no more than there are")
+    }
+
     /// Their choice by a block of threads.
     pub(super) fn choice(self, kernel: &'static str, threads: u32) -> Result<Choice, CatalogueError> {
         let Experts { count, used } = self;
-        let wrong = |dimension, found: u32, expected| {
-            Err(CatalogueError::Shape { kernel, dimension, found: u64::from(found), expected })
-        };
-        if !(1..=1024).contains(&count) {
-            return wrong("experts", count, "1 to 1,024");
-        }
-        if used == 0 || used > count.min(16) {
-            return wrong("experts used", used, "1 to 16, and no more than there are");
-        }
+        refuse_if(!(1..=1024).contains(&count), kernel, "experts", count, "1 to 1,024")?;
+        self.check_used(kernel)?;
         Ok(Choice { experts: count, used, threads })
     }
 }

@@ -3,6 +3,7 @@
 use ptxgen_builder::build::{In, Out, kernel};
 
 use super::Experts;
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable};
 use crate::device::{expert_pairs, pass};
 
@@ -21,18 +22,9 @@ const WARPS: u32 = 4;
 /// For sizes that the kernel is not made for.
 pub fn moe_group(name: &'static str, experts: Experts, tokens: u32) -> Result<Launchable<GroupArgs>, CatalogueError> {
     let Experts { count, used } = experts;
-    let wrong = |dimension, found: u32, expected| {
-        Err(CatalogueError::Shape { kernel: name, dimension, found: u64::from(found), expected })
-    };
-    if count == 0 || count > 1 << 16 {
-        return wrong("experts", count, "1 to 65,536");
-    }
-    if used == 0 || used > count {
-        return wrong("experts used", used, "1 or more, and no more than there are");
-    }
-    if tokens == 0 || tokens > 1 << 16 {
-        return wrong("tokens", tokens, "1 to 65,536");
-    }
+    refuse_if(count == 0 || count > 1 << 16, name, "experts", count, "1 to 65,536")?;
+    experts.check_used(name)?;
+    refuse_if(tokens == 0 || tokens > 1 << 16, name, "tokens", tokens, "1 to 65,536")?;
     let entry = format!("moe_group_{count}_{used}_{tokens}");
     let kernel =
         kernel::<GroupArgs>(&entry, ["ids", "state", "offsets", "pairs"], |k, (ids, state, offsets, pairs)| {
@@ -41,7 +33,7 @@ pub fn moe_group(name: &'static str, experts: Experts, tokens: u32) -> Result<La
             let expert = k.block_x() * WARPS + (thread >> 5);
             let all = pass::tokens(k, state, tokens) * used;
             k.if_(expert.lt(count), |k| {
-                let start = expert_pairs(k, lane, (ids, all), expert, pairs);
+                let start = expert_pairs(k, (ids, all), expert, pairs, lane);
                 offsets.at(expert).store_if(k, lane.eq(0), start);
                 offsets.plus(i64::from(count)).store_if(k, thread.eq(0) & expert.eq(0), all);
             });

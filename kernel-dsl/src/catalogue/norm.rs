@@ -2,6 +2,7 @@
 
 use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable};
 use crate::device::{Eights, Q8KAt, fresh, inputs_ready, quantize_lanes_q8k};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
@@ -29,18 +30,10 @@ pub struct Norm {
 
 impl Norm {
     fn check(&self, kernel: &'static str, multiple: u32) -> Result<(), CatalogueError> {
-        let wrong = |dimension, found: u32, expected| {
-            Err(CatalogueError::Shape { kernel, dimension, found: u64::from(found), expected })
-        };
-        if self.cols == 0 || !self.cols.is_multiple_of(multiple) || self.cols > 1 << 15 {
-            let expected =
-                if multiple == 8 { "a multiple of 8, up to 32,768" } else { "a multiple of 256, up to 32,768" };
-            return wrong("cols", self.cols, expected);
-        }
-        if self.tokens == 0 || self.tokens > 65_535 {
-            return wrong("tokens", self.tokens, "1 to 65,535");
-        }
-        Ok(())
+        let expected = if multiple == 8 { "a multiple of 8, up to 32,768" } else { "a multiple of 256, up to 32,768" };
+        let impossible = self.cols == 0 || !self.cols.is_multiple_of(multiple) || self.cols > 1 << 15;
+        refuse_if(impossible, kernel, "cols", self.cols, expected)?;
+        refuse_if(self.tokens == 0 || self.tokens > 65_535, kernel, "tokens", self.tokens, "1 to 65,535")
     }
 
     /// Writes the norm of the block's token to `y`; gives each round's eight

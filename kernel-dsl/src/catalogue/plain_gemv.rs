@@ -4,6 +4,7 @@
 use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
 
 use super::Experts;
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable, Shape, fits};
 use crate::device::{DeviceFloat, DevicePlain, PlainTile, fresh, inputs_ready, pass, residual};
 use crate::precision::Accumulation;
@@ -20,21 +21,12 @@ const THREADS: u32 = 128;
 
 /// Checks a plain matrix and the number of vectors.
 pub(super) fn check<F: DevicePlain>(kernel: &'static str, shape: Shape, tokens: u32) -> Result<(), CatalogueError> {
-    let wrong = |dimension, found: u32, expected| {
-        Err(CatalogueError::Shape { kernel, dimension, found: u64::from(found), expected })
-    };
-    if shape.rows == 0 || shape.rows > 1 << 24 {
-        return wrong("rows", shape.rows, "1 to 16,777,216");
-    }
+    refuse_if(shape.rows == 0 || shape.rows > 1 << 24, kernel, "rows", shape.rows, "1 to 16,777,216")?;
     let block = F::TYPE.block_len() as u32;
-    if shape.cols == 0 || !shape.cols.is_multiple_of(block) || shape.cols > 1 << 15 {
-        let expected = if block == 1 { "1 to 32,768" } else { "a multiple of 32, from 32 to 32,768" };
-        return wrong("cols", shape.cols, expected);
-    }
-    if tokens == 0 || tokens > 64 {
-        return wrong("tokens", tokens, "1 to 64");
-    }
-    Ok(())
+    let expected = if block == 1 { "1 to 32,768" } else { "a multiple of 32, from 32 to 32,768" };
+    let impossible = shape.cols == 0 || !shape.cols.is_multiple_of(block) || shape.cols > 1 << 15;
+    refuse_if(impossible, kernel, "cols", shape.cols, expected)?;
+    refuse_if(tokens == 0 || tokens > 64, kernel, "tokens", tokens, "1 to 64")
 }
 
 /// `y[t] = W x[t]` for the tokens of a pass: the contract's "Other tensor types".
@@ -121,14 +113,9 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
 ) -> Result<Launchable<PlainExpertsArgs>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
     let Experts { count, used } = experts;
-    if count == 0 || u64::from(count) * u64::from(shape.rows) > 1 << 31 {
-        let (found, expected) = (u64::from(count), "1 or more, and at most 2^31 rows in all");
-        return Err(CatalogueError::Shape { kernel: name, dimension: "experts", found, expected });
-    }
-    if used == 0 || used > count.min(64) {
-        let (found, expected) = (u64::from(used), "1 to 64, and no more than there are");
-        return Err(CatalogueError::Shape { kernel: name, dimension: "experts used", found, expected });
-    }
+    let impossible = count == 0 || u64::from(count) * u64::from(shape.rows) > 1 << 31;
+    refuse_if(impossible, name, "experts", count, "1 or more, and at most 2^31 rows in all")?;
+    experts.check_used(name)?;
     let tile = PlainTile::new(shape.cols, 1, THREADS);
     let entry = format!("{}_{used}of{count}", entry::<C>(name, shape, tokens));
     let kernel = kernel::<PlainExpertsArgs>(&entry, ["w", "x", "ids", "state", "y"], |k, (w, x, ids, state, y)| {

@@ -1,25 +1,25 @@
 //! Proofs that a generated kernel computes as its policy says.
 
 use ptxgen_builder::analysis::precision::{
-    Accumulator, ActivationFormat, Facts, PolicyViolation, Requirements, Role as FlowRole, check,
+    Accumulator, ActivationFormat, Facts, PolicyViolation, Requirements, Role, check,
 };
 use ptxgen_builder::verify::Validated;
 
-use super::{Built, ParamSpec, Role};
+use super::{Built, Contents, ParamSpec};
 use crate::precision::{Acc, Act, Math, Policy};
 
 impl ParamSpec {
     /// What the parameter is to the flow of numbers.
-    pub(crate) fn in_flow(&self) -> FlowRole {
-        match self.role {
+    pub(crate) fn in_flow(&self) -> Role {
+        match self.contents {
             // Its quantization is in f32 under every accumulator, by the contract. What
             // goes into it is proved where the same kernel writes it as f32.
-            Role::Activations(Act::Q8K) if self.access.writes() => FlowRole::Other,
-            _ if self.access.writes() => FlowRole::Output,
-            Role::Weights(_) => FlowRole::Weights,
-            Role::Activations(_) => FlowRole::Activations,
-            Role::Logits => FlowRole::Logits,
-            Role::F32 | Role::F16 | Role::F64 | Role::Words(_) => FlowRole::Other,
+            Contents::Activations(Act::Q8K) if self.access.writes() => Role::Other,
+            _ if self.access.writes() => Role::Output,
+            Contents::Weights(_) => Role::Weights,
+            Contents::Activations(_) => Role::Activations,
+            Contents::Logits => Role::Logits,
+            Contents::F32 | Contents::F16 | Contents::F64 | Contents::Words(_) => Role::Other,
         }
     }
 }

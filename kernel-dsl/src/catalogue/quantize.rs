@@ -2,6 +2,7 @@
 
 use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable};
 use crate::device::{self, pass};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
@@ -24,15 +25,14 @@ struct Vectors {
 
 impl Vectors {
     fn new(kernel: &'static str, cols: u32, count: u32) -> Result<Vectors, CatalogueError> {
-        let wrong = |dimension, found: u32, expected| {
-            Err(CatalogueError::Shape { kernel, dimension, found: u64::from(found), expected })
-        };
-        if cols == 0 || !cols.is_multiple_of(SUPERBLOCK as u32) || cols > 1 << 24 {
-            return wrong("cols", cols, "a multiple of 256, up to 16,777,216");
-        }
-        if count == 0 || count > 65_535 {
-            return wrong("tokens * used", count, "1 to 65,535");
-        }
+        refuse_if(
+            cols == 0 || !cols.is_multiple_of(SUPERBLOCK as u32) || cols > 1 << 24,
+            kernel,
+            "cols",
+            cols,
+            "a multiple of 256, up to 16,777,216",
+        )?;
+        refuse_if(count == 0 || count > 65_535, kernel, "tokens * used", count, "1 to 65,535")?;
         Ok(Vectors { cols, count })
     }
 

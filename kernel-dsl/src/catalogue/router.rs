@@ -4,6 +4,7 @@ use ptxgen_builder::build::{Body, Global, In, InOut, Kernel, Out, Ptr, ReadOnly,
 use ptxgen_builder::ir::LaunchBounds;
 
 use super::Experts;
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable, Shape, fits};
 use crate::device::{
     Choice, Chosen, DevicePlain, Normed, PlainTile, Source, Threads, fresh, inputs_ready, last_block, pass,
@@ -69,7 +70,7 @@ pub fn router<F: DevicePlain>(
         let to = Results { logits, counter, chosen: ChosenAt { status, ids, weights } };
         k.if_(here.gt(0), |k| {
             router.logits::<F, _>(k, thread, w, (first, here), (ready, |token| x.at((first + token) * cols)), logits);
-            router.choose(k, thread, (first, here), &to);
+            router.choose(k, (first, here), &to, thread);
         });
     });
     router.launch(name, kernel)
@@ -87,10 +88,7 @@ pub fn norm_router_logits<F: DevicePlain, C: Accumulation>(
     (eps, pdl): (f32, bool),
 ) -> Result<Launchable<NormLogitsArgs>, CatalogueError> {
     let router = Router::new::<F>(name, cols, Experts { count: experts, used: 1 }, 1)?;
-    if !cols.is_multiple_of(8) {
-        let (found, expected) = (cols.into(), "a multiple of 8");
-        return Err(CatalogueError::Shape { kernel: name, dimension: "cols", found, expected });
-    }
+    refuse_if(!cols.is_multiple_of(8), name, "cols", cols, "a multiple of 8")?;
     let entry = format!("norm_router_logits_{}_{}_{}x{cols}", F::TYPE.name().to_lowercase(), C::ACC, experts);
     let names = ["w", "x", "norm", "logits"];
     let kernel = kernel::<NormLogitsArgs>(&entry, names, |k, (w, x, norm, logits)| {
@@ -194,17 +192,17 @@ impl Router {
 
     /// The experts of `here` tokens from `first` on, by the last block to have written its logits.
     #[track_caller]
-    fn choose(&self, k: &mut Body, thread: Val<u32>, (first, here): (Val<u32>, Val<u32>), to: &Results) {
+    fn choose(&self, k: &mut Body, (first, here): (Val<u32>, Val<u32>), to: &Results, thread: Val<u32>) {
         let Choice { experts: count, used, .. } = self.choice;
         let counter = to.counter.at(k.block_y());
-        let last = last_block(k, thread, counter, self.grid[0]);
+        let last = last_block(k, counter, self.grid[0], thread);
         k.if_(last, |k| {
             let room = self.choice.shared(k);
             self.tile.each_token(k, here, |k, token| {
                 let token = first + token;
                 // What the token before left there has been read.
                 k.barrier();
-                let chosen = self.choice.choose(k, thread, to.logits.at(token * count), &room);
+                let chosen = self.choice.choose(k, to.logits.at(token * count), &room, thread);
                 to.chosen.write(k, thread, token, used, &chosen);
             });
         });

@@ -4,7 +4,7 @@ use half::f16;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Access, Built, ParamSpec, Role, Words};
+use super::{Access, Built, Contents, ParamSpec, Words};
 use crate::format::{Q4K, Q6K, Q8_0, Q8KPlanar, SUPERBLOCK, TensorType};
 use crate::precision::Act;
 use crate::reference;
@@ -22,16 +22,16 @@ fn sample(rng: &mut ChaCha8Rng, p: &ParamSpec) -> Vec<u8> {
     if p.access == Access::Out {
         return vec![0; bytes];
     }
-    match p.role {
-        Role::Weights(ty) => weights(rng, ty, bytes),
-        Role::Activations(Act::Q8K) => {
+    match p.contents {
+        Contents::Weights(ty) => weights(rng, ty, bytes),
+        Contents::Activations(Act::Q8K) => {
             let count = p.vectors.max(1) as usize;
             (0..count).flat_map(|_| q8k(rng, bytes / count)).collect()
         }
-        Role::Activations(Act::F32) | Role::F32 => floats(rng, bytes / 4),
-        Role::F16 => (0..bytes / 2).flat_map(|_| f16::from_f32(unit(rng)).to_le_bytes()).collect(),
-        Role::F64 | Role::Logits => (0..bytes / 8).flat_map(|_| f64::from(unit(rng)).to_le_bytes()).collect(),
-        Role::Words(words) => integers(rng, words, bytes / 4).into_iter().flat_map(u32::to_le_bytes).collect(),
+        Contents::Activations(Act::F32) | Contents::F32 => floats(rng, bytes / 4),
+        Contents::F16 => (0..bytes / 2).flat_map(|_| f16::from_f32(unit(rng)).to_le_bytes()).collect(),
+        Contents::F64 | Contents::Logits => (0..bytes / 8).flat_map(|_| f64::from(unit(rng)).to_le_bytes()).collect(),
+        Contents::Words(words) => integers(rng, words, bytes / 4).into_iter().flat_map(u32::to_le_bytes).collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use ptxgen_builder::build::{In, Out, kernel};
 
+use super::limits::refuse_if;
 use super::schedule::{CatalogueError, Launchable};
 use crate::device::{swiglu_approx, swiglu_exact};
 use crate::precision::{Accumulation, Math};
@@ -20,9 +21,7 @@ pub fn swiglu<C: Accumulation>(
     len: u32,
     math: Math,
 ) -> Result<Launchable<SwigluArgs>, CatalogueError> {
-    if len == 0 {
-        return Err(CatalogueError::Shape { kernel: name, dimension: "rows", found: 0, expected: "at least 1" });
-    }
+    refuse_if(len == 0, name, "rows", len, "at least 1")?;
     let threads = 256;
     let entry = format!("swiglu_{}_{math}_{len}", C::ACC);
     let kernel = kernel::<SwigluArgs>(&entry, ["gate", "up", "h"], |k, (gate, up, h)| {

@@ -8,10 +8,10 @@ use ptxgen_builder::build::{Body, Global, ReadOnly, Val};
 #[track_caller]
 pub fn expert_pairs(
     k: &mut Body,
-    lane: Val<u32>,
     (ids, pairs): (ReadOnly<u32>, Val<u32>),
     expert: Val<u32>,
     list: Global<u32>,
+    lane: Val<u32>,
 ) -> Val<u32> {
     let read = |k: &mut Body, first: Val<u32>| {
         let pair = first + lane;

@@ -9,7 +9,7 @@ use super::{DeviceExp, DeviceFloat, butterfly, row_tree};
 pub struct Choice {
     /// Experts to choose from.
     pub experts: u32,
-    /// Experts chosen, at most 16.
+    /// Experts chosen, at most [`MOST_USED`](Choice::MOST_USED).
     pub used: u32,
     /// Threads of the block: whole warps.
     pub threads: u32,
@@ -67,6 +67,9 @@ impl Chosen {
 }
 
 impl Choice {
+    /// Most experts that can be chosen: which places are taken is told by half a word's bits.
+    pub const MOST_USED: u32 = 16;
+
     /// Experts that a thread has.
     fn slots(&self) -> u32 {
         self.experts.div_ceil(self.threads)
@@ -100,20 +103,20 @@ impl Choice {
     /// Chooses the experts of one token. The whole block takes part, and may read what was chosen
     /// when this ends; other threads may have written the logits, before a barrier.
     #[track_caller]
-    pub fn choose(&self, k: &mut Body, thread: Val<u32>, logits: Global<f64>, room: &ChoiceRoom) -> Chosen {
-        self.probabilities(k, thread, logits, room);
+    pub fn choose(&self, k: &mut Body, logits: Global<f64>, room: &ChoiceRoom, thread: Val<u32>) -> Chosen {
+        self.probabilities(k, logits, room, thread);
         k.barrier();
         let lacking = room.lacking.load(k);
         let possible = lacking.eq(self.experts);
         k.if_else(
             possible,
             |k| {
-                self.rank(k, thread, room, Ties::Ignored);
+                self.rank(k, room, Ties::Ignored, thread);
                 k.barrier();
                 // All places are taken, each by one expert, unless two have the same probability.
                 let found = room.found.load(k);
                 k.if_(found.ne(self.used << 16 | ((1 << self.used) - 1)), |k| {
-                    self.rank(k, thread, room, Ties::LowerFirst);
+                    self.rank(k, room, Ties::LowerFirst, thread);
                     k.barrier();
                 });
             },
@@ -133,7 +136,7 @@ impl Choice {
 
     /// The probabilities, in `room` after the next barrier.
     #[track_caller]
-    fn probabilities(&self, k: &mut Body, thread: Val<u32>, logits: Global<f64>, room: &ChoiceRoom) {
+    fn probabilities(&self, k: &mut Body, logits: Global<f64>, room: &ChoiceRoom, thread: Val<u32>) {
         let experts = self.experts_of(thread);
         let (lane, warp) = (thread & 31, thread >> 5);
         let whole = self.experts == self.threads * self.slots();
@@ -194,7 +197,7 @@ impl Choice {
 
     /// Gives each of the chosen its place: an expert's rank is the number of those before it.
     #[track_caller]
-    fn rank(&self, k: &mut Body, thread: Val<u32>, room: &ChoiceRoom, ties: Ties) {
+    fn rank(&self, k: &mut Body, room: &ChoiceRoom, ties: Ties, thread: Val<u32>) {
         let parts = self.parts();
         let (part, experts) = match parts {
             1 => (Val::from(0u32), self.experts_of(thread)),

@@ -8,7 +8,7 @@ use crate::reference::{SAMPLE_LEAST, SAMPLE_ONE};
 /// Sorts `len` keys in shared memory, a power of two, from the largest on; `threads` threads, half
 /// of `len` at most, take part. They have met since the keys were written, and meet again.
 #[track_caller]
-pub fn sort_keys(k: &mut Body, thread: Val<u32>, threads: u32, keys: Shared<u64>, len: u32) {
+pub fn sort_keys(k: &mut Body, keys: Shared<u64>, len: u32, thread: Val<u32>, threads: u32) {
     let mut size = k.var::<u32>(2u32);
     k.loop_(|k, sizes| {
         let whole = size.get();
@@ -52,7 +52,7 @@ pub fn sample_weight(logit: Val<f32>, most: Val<f32>, scale: Val<f64>) -> Val<u6
 
 /// The sums of each thread's value and those of the threads before it, in a block of `threads`.
 #[track_caller]
-pub fn block_sums(k: &mut Body, thread: Val<u32>, threads: u32, value: Val<u64>) -> Val<u64> {
+pub fn block_sums(k: &mut Body, value: Val<u64>, thread: Val<u32>, threads: u32) -> Val<u64> {
     let room: Shared<u64> = k.shared(threads / 32);
     let (lane, warp) = (thread & 31, thread >> 5);
     let mut sum = value;

@@ -11,7 +11,7 @@ use crate::{
 use indexmap::IndexMap;
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::{
-    catalogue::{self, Built, CatalogueError, Dims, Request, Role},
+    catalogue::{self, Built, CatalogueError, Contents, Dims, Request},
     precision::{Act, Policy},
 };
 use std::collections::HashMap;
@@ -171,7 +171,7 @@ impl<'m> Plan<'m> {
                 param.bytes / c.experts as u64 * c.experts_used as u64
             }
             Slot::Weight(TensorRole::TokenEmbd, _) if looks_up => 0,
-            Slot::Weight(..) if matches!(param.role, Role::Weights(_)) => param.bytes,
+            Slot::Weight(..) if matches!(param.contents, Contents::Weights(_)) => param.bytes,
             Slot::Keys(_) | Slot::Values(_) => (positions * c.kv_width() * self.model.kv.bytes()) as u64,
             _ => 0,
         });

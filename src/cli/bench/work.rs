@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use ptxgen_builder::build::ArgInfo;
-use ptxgen_dsl::catalogue::{Built, Role, Words};
+use ptxgen_dsl::catalogue::{Built, Contents, Words};
 use ptxgen_runtime::{Argument, Buffer, Call, Device, Function};
 
 /// Weights that a graph goes through: much more than any L2 holds.
@@ -36,15 +36,15 @@ struct Param {
 
 /// Elements of the weights in a kernel's parameters, whether it reads them all or not.
 fn elements(built: &Built) -> u64 {
-    let of = |role: Role, bytes: u64| match role {
-        Role::Weights(ty) => bytes / ty.block_bytes() as u64 * ty.block_len() as u64,
+    let of = |contents: Contents, bytes: u64| match contents {
+        Contents::Weights(ty) => bytes / ty.block_bytes() as u64 * ty.block_len() as u64,
         _ => 0,
     };
-    built.params.iter().map(|p| of(p.role, p.bytes)).sum()
+    built.params.iter().map(|p| of(p.contents, p.bytes)).sum()
 }
 
 fn weight_bytes(built: &Built) -> u64 {
-    built.params.iter().filter(|p| matches!(p.role, Role::Weights(_))).map(|p| p.bytes).sum()
+    built.params.iter().filter(|p| matches!(p.contents, Contents::Weights(_))).map(|p| p.bytes).sum()
 }
 
 /// Bytes of weights that a launch reads: of a layer's experts those that a
@@ -62,8 +62,8 @@ impl Work {
     pub fn new(device: &Device, built: &Built, rotation: u64) -> anyhow::Result<Work> {
         let weights = weight_bytes(built);
         let copies = if weights == 0 { 1 } else { rotation.div_ceil(weights).min(LAUNCHES.1 as u64) as usize };
-        let distinct = built.params.iter().find_map(|p| match p.role {
-            Role::Words(Words::Distinct { below }) => Some((below, (p.bytes / 4) as u32)),
+        let distinct = built.params.iter().find_map(|p| match p.contents {
+            Contents::Words(Words::Distinct { below }) => Some((below, (p.bytes / 4) as u32)),
             _ => None,
         });
         let choices = distinct.map_or(1, |(below, used)| (below / used.max(1)).max(1)) as usize;
@@ -78,8 +78,8 @@ impl Work {
             let info = *built.kernel().args().get(index).context("a parameter without a type")?;
             let (bytes, padded) = (param.bytes, param.bytes.next_multiple_of(ALIGN));
             let mut param_of = Param { info, bytes, step: 0, choice: 0 };
-            let buffer = match param.role {
-                Role::Weights(_) => {
+            let buffer = match param.contents {
+                Contents::Weights(_) => {
                     param_of.step = padded;
                     let mut buffer = device.alloc::<u8>(padded as usize * copies)?;
                     for copy in 0..copies {
@@ -87,7 +87,7 @@ impl Work {
                     }
                     buffer
                 }
-                Role::Words(Words::Distinct { below }) => {
+                Contents::Words(Words::Distinct { below }) => {
                     param_of.choice = padded;
                     let ids = |choice: usize| {
                         let count = (bytes / 4) as u32;

@@ -9,7 +9,7 @@ use super::super::{
     AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k, decode_attention, qkv_join,
 };
 use super::built::vector_bytes;
-use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
+use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words, with_acc};
 use crate::device::{DeviceKv, pass};
 use crate::precision::{Acc, Act};
 
@@ -67,19 +67,13 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 const ATTENTION: Entry = Entry {
-    name: "",
-    summary: "",
     family: Family::Attention,
-    acts: &[],
     accs: ACCS,
-    maths: &[],
-    sums: None,
     dims: HEADS,
     trial: HEADS_TRIAL,
     reading: HEADS_READING,
-    stages: 0,
-    usual: super::usual,
     build: chunks::<f32>,
+    ..Entry::BASE
 };
 
 const DECODE: Entry =
@@ -97,9 +91,9 @@ impl Resolved {
     /// The keys or the values of a layer.
     pub(super) fn cache<E: DeviceKv>(&self, access: Access) -> ParamSpec {
         let s = self.heads();
-        let role = if E::TY == f16::TY { Role::F16 } else { Role::F32 };
+        let contents = if E::TY == f16::TY { Contents::F16 } else { Contents::F32 };
         let elements = u64::from(s.kv_heads) * u64::from(s.positions) * u64::from(s.head_dim);
-        ParamSpec { access, ..ParamSpec::read("", role, elements * u64::from(E::TY.bytes())) }
+        ParamSpec { access, ..ParamSpec::read("", contents, elements * u64::from(E::TY.bytes())) }
     }
 
     /// The state of a pass; for trials, of one that fills the cache.
@@ -110,15 +104,15 @@ impl Resolved {
 
     /// The sums and the outputs of chunks.
     fn partials(&self, access: Access) -> [ParamSpec; 2] {
-        let (role, size) = match self.policy.acc {
-            Acc::F32 => (Role::F32, 4),
-            Acc::F64 => (Role::F64, 8),
+        let (contents, size) = match self.policy.acc {
+            Acc::F32 => (Contents::F32, 4),
+            Acc::F64 => (Contents::F64, 8),
         };
         let s = self.heads();
         let partials = s.partials();
         [("sums", 2), ("outputs", s.head_dim)].map(|(name, n)| {
             let bytes = partials * u64::from(n) * size;
-            ParamSpec { access, ..ParamSpec::read(name, role, bytes) }
+            ParamSpec { access, ..ParamSpec::read(name, contents, bytes) }
         })
     }
 
@@ -135,10 +129,10 @@ impl Resolved {
         let row = u64::from(s.head_dim) * 4;
         let all = u64::from(s.tokens) * u64::from(s.heads + 2 * s.kv_heads);
         vec![
-            ParamSpec::read("qkv", Role::Activations(Act::F32), all * row),
-            ParamSpec::read("q_norm", Role::F32, row),
-            ParamSpec::read("k_norm", Role::F32, row),
-            ParamSpec::read("rope", Role::F32, row * u64::from(s.positions)),
+            ParamSpec::read("qkv", Contents::Activations(Act::F32), all * row),
+            ParamSpec::read("q_norm", Contents::F32, row),
+            ParamSpec::read("k_norm", Contents::F32, row),
+            ParamSpec::read("rope", Contents::F32, row * u64::from(s.positions)),
             self.last_pass(),
         ]
     }
@@ -156,7 +150,7 @@ fn chunks<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
         let cache = r.cache::<E>(Access::In);
         let [sums, outputs] = r.partials(Access::Out);
         let params = vec![
-            ParamSpec::read("q", Role::Activations(Act::F32), r.queries() * 4),
+            ParamSpec::read("q", Contents::Activations(Act::F32), r.queries() * 4),
             ParamSpec { name: "keys", ..cache },
             ParamSpec { name: "values", ..cache },
             r.last_pass(),
@@ -203,7 +197,7 @@ fn combine_quantized(entry: &'static Entry, r: &Resolved) -> Result<Built, Catal
         let kernel = attention_combine_q8k::<C>(entry.name, shape)?;
         let mut params = r.combine_params();
         let bytes = vector_bytes(Act::Q8K, shape.heads * shape.head_dim) * u64::from(shape.tokens);
-        params.push(ParamSpec::written("y_q8k", Role::Activations(Act::Q8K), bytes));
+        params.push(ParamSpec::written("y_q8k", Contents::Activations(Act::Q8K), bytes));
         Ok(Built::new(entry, r, kernel, r.queries(), params))
     })
 }

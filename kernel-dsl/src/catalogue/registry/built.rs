@@ -13,7 +13,7 @@ use crate::precision::{Act, Policy};
 
 /// What a buffer holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
+pub enum Contents {
     /// Blocks of a quantized tensor, or the rows of a plain one.
     Weights(TensorType),
     /// Activations in a format: f32, or a [`Q8KPlanar`] vector (several, one
@@ -77,7 +77,7 @@ pub struct ParamSpec {
     /// What the kernel does with it.
     pub access: Access,
     /// What it holds.
-    pub role: Role,
+    pub contents: Contents,
     /// Bytes of its buffer.
     pub bytes: u64,
     /// Vectors that it holds one behind the other, all of the same bytes; 1
@@ -87,29 +87,29 @@ pub struct ParamSpec {
 
 impl ParamSpec {
     /// A buffer that the kernel reads.
-    pub(in crate::catalogue) fn read(name: &'static str, role: Role, bytes: u64) -> ParamSpec {
-        ParamSpec { name, access: Access::In, role, bytes, vectors: 1 }
+    pub(in crate::catalogue) fn read(name: &'static str, contents: Contents, bytes: u64) -> ParamSpec {
+        ParamSpec { name, access: Access::In, contents, bytes, vectors: 1 }
     }
 
     /// A buffer that the kernel writes.
-    pub(in crate::catalogue) fn written(name: &'static str, role: Role, bytes: u64) -> ParamSpec {
-        ParamSpec { name, access: Access::Out, role, bytes, vectors: 1 }
+    pub(in crate::catalogue) fn written(name: &'static str, contents: Contents, bytes: u64) -> ParamSpec {
+        ParamSpec { name, access: Access::Out, contents, bytes, vectors: 1 }
     }
 
     /// `count` vectors of `cols` activations that the kernel reads.
     pub(in crate::catalogue) fn vectors(name: &'static str, act: Act, cols: u32, count: u32) -> ParamSpec {
         let bytes = vector_bytes(act, cols) * u64::from(count);
-        ParamSpec { vectors: count, ..ParamSpec::read(name, Role::Activations(act), bytes) }
+        ParamSpec { vectors: count, ..ParamSpec::read(name, Contents::Activations(act), bytes) }
     }
 
     /// `n` f32 that the kernel writes.
     pub(in crate::catalogue) fn result(name: &'static str, n: u64) -> ParamSpec {
-        ParamSpec::written(name, Role::Activations(Act::F32), n * 4)
+        ParamSpec::written(name, Contents::Activations(Act::F32), n * 4)
     }
 
     /// `n` u32 that the kernel reads.
     pub(in crate::catalogue) fn words(name: &'static str, words: Words, n: u32) -> ParamSpec {
-        ParamSpec::read(name, Role::Words(words), u64::from(n) * 4)
+        ParamSpec::read(name, Contents::Words(words), u64::from(n) * 4)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::request::Resolved;
 use super::super::schedule::CatalogueError;
 use super::super::{Dequantize, dequantize};
-use super::{Built, Dims, Entry, Family, ParamSpec, Role};
+use super::{Built, Contents, Dims, Entry, Family, ParamSpec};
 use crate::format::{Q4K, Q6K, TensorType};
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -17,19 +17,11 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 const DEQUANTIZE: Entry = Entry {
-    name: "",
-    summary: "",
     family: Family::Dequantize,
-    acts: &[],
-    accs: &[],
-    maths: &[],
-    sums: None,
     dims: Dims { rows: Some(8), cols: Some(2048), ..Dims::NONE },
-    trial: Dims::NONE,
     reading: Dims { cols: Some(512), ..Dims::NONE },
-    stages: 0,
-    usual: super::usual,
     build: |entry, r| unpack::<Q4K<'static>>(entry, r, TensorType::Q4_K),
+    ..Entry::BASE
 };
 
 fn unpack<F: Dequantize>(entry: &'static Entry, r: &Resolved, ty: TensorType) -> Result<Built, CatalogueError> {
@@ -42,6 +34,6 @@ fn unpack<F: Dequantize>(entry: &'static Entry, r: &Resolved, ty: TensorType) ->
     let blocks = u32::try_from(found / 256).map_err(|_| wrong)?;
     let kernel = dequantize::<F>(entry.name, blocks)?;
     let bytes = u64::from(blocks) * u64::from(F::BLOCK_BYTES);
-    let params = vec![ParamSpec::read("w", Role::Weights(ty), bytes), ParamSpec::result("y", found)];
+    let params = vec![ParamSpec::read("w", Contents::Weights(ty), bytes), ParamSpec::result("y", found)];
     Ok(Built::new(entry, r, kernel, found, params))
 }

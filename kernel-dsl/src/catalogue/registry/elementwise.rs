@@ -4,7 +4,7 @@ use super::super::request::Resolved;
 use super::super::schedule::CatalogueError;
 use super::super::{quantize_q8k, quantize_q8k_pass, swiglu};
 use super::built::vector_bytes;
-use super::{ACCS, Access, Built, Dims, Entry, Family, MATHS, ParamSpec, Role, with_acc};
+use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, MATHS, ParamSpec, with_acc};
 use crate::precision::Act;
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -12,31 +12,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "quantize-q8k",
         summary: "f32 activations to Q8_K superblocks, used vectors for each token",
         family: Family::Elementwise,
-        acts: &[],
-        accs: &[],
-        maths: &[],
-        sums: None,
         dims: Dims { cols: Some(2048), used: Some(1), tokens: Some(1), ..Dims::NONE },
-        trial: Dims::NONE,
         reading: Dims { cols: Some(512), ..Dims::NONE },
-        stages: 0,
-        usual: super::usual,
         build: quantize,
+        ..Entry::BASE
     },
     Entry {
         name: "swiglu",
         summary: "silu(gate) * up, elementwise over rows",
         family: Family::Elementwise,
-        acts: &[],
         accs: ACCS,
         maths: MATHS,
-        sums: None,
         dims: Dims { rows: Some(768), ..Dims::NONE },
-        trial: Dims::NONE,
-        reading: Dims::NONE,
         stages: 1,
-        usual: super::usual,
         build: elementwise_swiglu,
+        ..Entry::BASE
     },
 ];
 
@@ -45,7 +35,7 @@ fn quantize(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError
     let count = s.tokens.saturating_mul(s.used);
     let elements = u64::from(s.cols) * u64::from(count);
     let mut params = vec![ParamSpec::vectors("x", Act::F32, s.cols, count)];
-    let y = ParamSpec::written("y", Role::Activations(Act::Q8K), vector_bytes(Act::Q8K, s.cols) * u64::from(count));
+    let y = ParamSpec::written("y", Contents::Activations(Act::Q8K), vector_bytes(Act::Q8K, s.cols) * u64::from(count));
     if s.tokens == 1 {
         params.push(y);
         return Ok(Built::new(entry, r, quantize_q8k(entry.name, s.cols, count)?, elements, params));

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use super::super::request::Resolved;
 use super::super::schedule::CatalogueError;
 use super::super::{EmbeddingRow, embedding};
-use super::{Built, Dims, Entry, Family, ParamSpec, Role, Words};
+use super::{Built, Contents, Dims, Entry, Family, ParamSpec, Words};
 use crate::format::{Q4K, Q6K, Q8_0};
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -28,19 +28,12 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 const EMBEDDING: Entry = Entry {
-    name: "",
-    summary: "",
     family: Family::Dequantize,
-    acts: &[],
-    accs: &[],
-    maths: &[],
-    sums: None,
     dims: Dims { rows: Some(151_936), cols: Some(2048), tokens: Some(1), ..Dims::NONE },
     trial: Dims { rows: Some(16), ..Dims::NONE },
     reading: Dims { cols: Some(512), tokens: Some(2), ..Dims::NONE },
-    stages: 0,
-    usual: super::usual,
     build: rows_of::<Q4K<'static>>,
+    ..Entry::BASE
 };
 
 fn rows_of<F: EmbeddingRow>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
@@ -49,7 +42,7 @@ fn rows_of<F: EmbeddingRow>(entry: &'static Entry, r: &Resolved) -> Result<Built
     let rows = r.elements() / F::TYPE.block_len() as u64 * F::TYPE.block_bytes() as u64;
     let written = u64::from(tokens) * u64::from(r.sizes.cols);
     let params = vec![
-        ParamSpec::read("table", Role::Weights(F::TYPE), rows),
+        ParamSpec::read("table", Contents::Weights(F::TYPE), rows),
         ParamSpec::words("tokens", Words::Below(r.sizes.rows), tokens),
         ParamSpec::result("x", written),
     ];

@@ -84,6 +84,23 @@ pub(super) fn usual(_: &Sizes, _: Policy) -> Schedule {
 }
 
 impl Entry {
+    /// What families begin with: no choices, no sizes, nothing rounded.
+    pub(super) const BASE: Entry = Entry {
+        name: "",
+        summary: "",
+        family: Family::Elementwise,
+        acts: &[],
+        accs: &[],
+        maths: &[],
+        sums: None,
+        dims: Dims::NONE,
+        trial: Dims::NONE,
+        reading: Dims::NONE,
+        stages: 0,
+        usual,
+        build: |entry, _| unreachable!("the kernel {} is not written", entry.name),
+    };
+
     /// Every policy that it has a variant for, in the order of its options.
     pub fn policies(&self) -> Vec<Policy> {
         let or_default = |n: usize| n.max(1);

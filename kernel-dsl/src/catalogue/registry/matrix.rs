@@ -6,7 +6,7 @@ use super::super::{
     Add, Epilogue, Experts, QkvShape, Store, experts_down, experts_gate_up, gate_up_swiglu, gemv, gemv_batch, moe_down,
     norm_gate_up_swiglu, norm_qkv, qkv, qkv_batch, routed_down,
 };
-use super::{ACCS, ACTS, Access, Built, Dims, Entry, Family, MATHS, ParamSpec, Role, Words, with_policy};
+use super::{ACCS, ACTS, Access, Built, Contents, Dims, Entry, Family, MATHS, ParamSpec, Words, with_policy};
 use crate::device::{DeviceActivation, DeviceFormat};
 use crate::format::{Q4K, Q6K, TensorType};
 use crate::precision::{Accumulation, Act};
@@ -142,19 +142,16 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 const GEMV: Entry = Entry {
-    name: "",
-    summary: "",
     family: Family::Matrix,
     acts: ACTS,
     accs: ACCS,
-    maths: &[],
-    sums: None,
     dims: Dims { rows: Some(768), cols: Some(2048), tokens: Some(1), ..Dims::NONE },
     trial: Dims { rows: Some(64), ..Dims::NONE },
     reading: Dims { rows: Some(32), cols: Some(512), ..Dims::NONE },
     stages: 1,
     usual: |s, p| Schedule::gemv(s.rows, p.act),
     build: matrix_vector::<Q4, Store>,
+    ..Entry::BASE
 };
 
 /// What is rounded is added, and rounded again.
@@ -228,7 +225,7 @@ impl Resolved {
 
     /// The state of a pass of as many tokens as there may be.
     pub(super) fn full_pass(&self) -> ParamSpec {
-        ParamSpec { role: Role::Words(Words::Is(self.sizes.tokens)), ..ParamSpec::state(Access::In) }
+        ParamSpec { contents: Contents::Words(Words::Is(self.sizes.tokens)), ..ParamSpec::state(Access::In) }
     }
 
     /// The lists of pairs of token and rank, by expert.
@@ -254,7 +251,7 @@ impl Resolved {
     /// A vector that is not normed yet, and the norm's weights.
     pub(super) fn unnormed(&self) -> [ParamSpec; 2] {
         let cols = self.sizes.cols;
-        [ParamSpec::vectors("x", Act::F32, cols, 1), ParamSpec::read("norm", Role::F32, u64::from(cols) * 4)]
+        [ParamSpec::vectors("x", Act::F32, cols, 1), ParamSpec::read("norm", Contents::F32, u64::from(cols) * 4)]
     }
 
     /// Rows of each of `n` vectors of results.
@@ -266,7 +263,7 @@ impl Resolved {
 
 fn weights<F: DeviceFormat>(name: &'static str, elements: u64) -> ParamSpec {
     let bytes = elements / 256 * u64::from(F::BLOCK_BYTES);
-    ParamSpec::read(name, Role::Weights(tensor_type::<F>()), bytes)
+    ParamSpec::read(name, Contents::Weights(tensor_type::<F>()), bytes)
 }
 
 /// The matrices of queries, keys and values.
@@ -390,7 +387,7 @@ fn down<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> Re
             r.matrices::<F>("down", count),
             ParamSpec::vectors("x", X::ACT, r.sizes.cols, used),
             ParamSpec::words("ids", Words::Distinct { below: count }, used),
-            ParamSpec::read("weights", Role::F32, u64::from(used) * 4),
+            ParamSpec::read("weights", Contents::F32, u64::from(used) * 4),
             r.results::<E>("y", 1),
         ];
         Ok(Built::new(entry, r, kernel, r.elements() * u64::from(used), params))

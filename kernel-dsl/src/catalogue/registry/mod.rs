@@ -14,7 +14,7 @@ mod plain;
 mod router;
 mod token;
 
-pub use built::{Access, Built, ParamSpec, Role, Words};
+pub use built::{Access, Built, Contents, ParamSpec, Words};
 pub use dims::{Dims, Sizes};
 pub use entry::{Entry, Family};
 

@@ -7,7 +7,7 @@ use super::super::schedule::CatalogueError;
 use super::super::{Norm, qk_norm_rope, rms_norm, rms_norm_q8k};
 use super::attention::{HEADS, HEADS_READING, HEADS_TRIAL};
 use super::built::vector_bytes;
-use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, with_acc};
+use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, with_acc};
 use crate::device::DeviceKv;
 use crate::precision::Act;
 
@@ -33,19 +33,13 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 const NORM: Entry = Entry {
-    name: "",
-    summary: "",
     family: Family::Norm,
-    acts: &[],
     accs: ACCS,
-    maths: &[],
-    sums: None,
     dims: Dims { cols: Some(2048), tokens: Some(1), ..Dims::NONE },
-    trial: Dims::NONE,
     reading: Dims { cols: Some(512), ..Dims::NONE },
     stages: 1,
-    usual: super::usual,
     build: norm,
+    ..Entry::BASE
 };
 
 const HEADS_NORM: Entry =
@@ -60,7 +54,7 @@ impl Resolved {
         let Norm { cols, tokens, .. } = self.norm();
         vec![
             ParamSpec::vectors("x", Act::F32, cols, tokens),
-            ParamSpec::read("w", Role::F32, u64::from(cols) * 4),
+            ParamSpec::read("w", Contents::F32, u64::from(cols) * 4),
             ParamSpec::result("y", u64::from(cols) * u64::from(tokens)),
         ]
     }
@@ -77,7 +71,7 @@ fn quantized_norm(entry: &'static Entry, r: &Resolved) -> Result<Built, Catalogu
     let kernel = with_acc!(r.policy, |C| rms_norm_q8k::<C>(entry.name, r.norm()))?;
     let mut params = r.norm_params();
     let bytes = vector_bytes(Act::Q8K, cols) * u64::from(tokens);
-    params.push(ParamSpec::written("y_q8k", Role::Activations(Act::Q8K), bytes));
+    params.push(ParamSpec::written("y_q8k", Contents::Activations(Act::Q8K), bytes));
     Ok(Built::new(entry, r, kernel, u64::from(cols) * u64::from(tokens), params))
 }
 

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use super::super::request::Resolved;
 use super::super::schedule::CatalogueError;
 use super::super::{PairVector, plain_experts, plain_gemv, plain_gemv_add};
-use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
+use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words, with_acc};
 use crate::device::DevicePlain;
 use crate::format::Q8_0;
 use crate::precision::Act;
@@ -51,19 +51,14 @@ pub(super) const OF_EXPERTS: &[Entry] = experts! {
 
 /// Activations are f32 whatever the policy, so there is no choice of them.
 const GEMV: Entry = Entry {
-    name: "",
-    summary: "",
     family: Family::Plain,
-    acts: &[],
     accs: ACCS,
-    maths: &[],
-    sums: None,
     dims: Dims { rows: Some(2048), cols: Some(2048), tokens: Some(1), ..Dims::NONE },
     trial: Dims { rows: Some(16), ..Dims::NONE },
     reading: Dims { rows: Some(8), cols: Some(256), ..Dims::NONE },
     stages: 1,
-    usual: super::usual,
     build: product::<f32>,
+    ..Entry::BASE
 };
 
 /// The product, and the residual.
@@ -79,7 +74,7 @@ const EXPERTS: Entry = Entry {
 fn params<F: DevicePlain>(r: &Resolved) -> Vec<ParamSpec> {
     let bytes = u64::from(r.sizes.rows) * u64::from(F::row_bytes(r.sizes.cols));
     vec![
-        ParamSpec::read("w", Role::Weights(F::TYPE), bytes),
+        ParamSpec::read("w", Contents::Weights(F::TYPE), bytes),
         ParamSpec::vectors("x", Act::F32, r.sizes.cols, r.sizes.tokens),
         r.full_pass(),
     ]
@@ -111,7 +106,7 @@ fn of_experts<F: DevicePlain>(
     let pairs = tokens * experts.used;
     let vectors = if vector == PairVector::Token { tokens } else { pairs };
     let params = vec![
-        ParamSpec::read("w", Role::Weights(F::TYPE), bytes),
+        ParamSpec::read("w", Contents::Weights(F::TYPE), bytes),
         ParamSpec::vectors("x", Act::F32, r.sizes.cols, vectors),
         ParamSpec::words("ids", Words::Below(experts.count), pairs),
         r.full_pass(),

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use super::super::request::Resolved;
 use super::super::schedule::CatalogueError;
 use super::super::{Experts, experts_sum, moe_group, norm_router_logits, router, router_tiles};
-use super::{ACCS, Access, Built, Dims, Entry, Family, ParamSpec, Role, Words, with_acc};
+use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words, with_acc};
 use crate::device::{DevicePlain, pass};
 use crate::format::{Q8_0, TensorType};
 use crate::precision::{Acc, Act};
@@ -29,61 +29,47 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "moe-group",
         summary: "which tokens of a pass each expert has",
         family: Family::Router,
-        acts: &[],
-        accs: &[],
-        maths: &[],
-        sums: None,
         dims: Dims { experts: Some(128), used: Some(8), tokens: Some(32), ..Dims::NONE },
-        trial: Dims::NONE,
         reading: Dims { experts: Some(8), used: Some(2), ..Dims::NONE },
-        stages: 0,
-        usual: super::usual,
         build: group,
+        ..Entry::BASE
     },
     Entry {
         name: "experts-sum",
         summary: "the experts' results, weighted, onto the residual stream",
         family: Family::Router,
-        acts: &[],
         accs: ACCS,
-        maths: &[],
-        sums: None,
         dims: Dims { cols: Some(2048), used: Some(8), tokens: Some(32), ..Dims::NONE },
         trial: Dims { tokens: Some(1), ..Dims::NONE },
         reading: Dims { cols: Some(512), used: Some(2), ..Dims::NONE },
         // The sum, and the residual.
         stages: 2,
-        usual: super::usual,
         build: sum,
+        ..Entry::BASE
     },
 ];
 
 const ROUTER: Entry = Entry {
-    name: "",
     summary: "logits of the experts in f64, softmax, the first by probability and their weights",
     family: Family::Router,
-    acts: &[],
-    accs: &[],
-    maths: &[],
     sums: Some(Acc::F64),
     dims: Dims { cols: Some(2048), experts: Some(128), used: Some(8), tokens: Some(1), ..Dims::NONE },
-    trial: Dims::NONE,
     reading: Dims { cols: Some(256), experts: Some(8), used: Some(2), ..Dims::NONE },
     stages: 1,
-    usual: super::usual,
     build: choose::<f32>,
+    ..Entry::BASE
 };
 
 impl ParamSpec {
     /// The state of a pass, of one token.
     pub(in crate::catalogue) fn state(access: Access) -> ParamSpec {
         let bytes = u64::from(pass::STATE_WORDS) * 4;
-        ParamSpec { access, ..ParamSpec::read("state", Role::Words(Words::Is(1)), bytes) }
+        ParamSpec { access, ..ParamSpec::read("state", Contents::Words(Words::Is(1)), bytes) }
     }
 
     /// Words that the kernel finds and leaves the same, or updates.
     pub(in crate::catalogue) fn kept(name: &'static str, word: u32, bytes: u64) -> ParamSpec {
-        ParamSpec { access: Access::InOut, ..ParamSpec::read(name, Role::Words(Words::Is(word)), bytes) }
+        ParamSpec { access: Access::InOut, ..ParamSpec::read(name, Contents::Words(Words::Is(word)), bytes) }
     }
 }
 
@@ -91,7 +77,7 @@ fn choose<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, 
     let (cols, tokens, experts) = (r.sizes.cols, r.sizes.tokens, r.experts());
     let kernel = router::<F>(entry.name, cols, experts, tokens, r.how.waits())?;
     let mut params = vec![
-        ParamSpec::read("w", Role::Weights(F::TYPE), u64::from(experts.count) * u64::from(F::row_bytes(cols))),
+        ParamSpec::read("w", Contents::Weights(F::TYPE), u64::from(experts.count) * u64::from(F::row_bytes(cols))),
         ParamSpec::vectors("x", Act::F32, cols, tokens),
         r.full_pass(),
     ];
@@ -104,7 +90,7 @@ fn choose<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, 
 fn norm_logits(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let (cols, experts, how) = (r.sizes.cols, r.sizes.experts, (r.eps, r.how.waits()));
     let kernel = with_acc!(r.policy, |C| norm_router_logits::<f32, C>(entry.name, cols, experts, how))?;
-    let mut params = vec![ParamSpec::read("w", Role::Weights(TensorType::F32), r.router_weights() * 4)];
+    let mut params = vec![ParamSpec::read("w", Contents::Weights(TensorType::F32), r.router_weights() * 4)];
     params.extend(r.unnormed());
     params.push(ParamSpec { access: Access::Out, ..r.logits() });
     Ok(Built::new(entry, r, kernel, r.router_weights(), params))
@@ -119,7 +105,7 @@ impl Resolved {
     /// The router's logits.
     pub(super) fn logits(&self) -> ParamSpec {
         let tokens = u64::from(self.sizes.tokens.max(1));
-        ParamSpec::read("logits", Role::Logits, tokens * u64::from(self.sizes.experts) * 8)
+        ParamSpec::read("logits", Contents::Logits, tokens * u64::from(self.sizes.experts) * 8)
     }
 
     /// The choice of experts that a kernel leaves behind.
@@ -128,8 +114,8 @@ impl Resolved {
         let chosen = u64::from(tokens) * u64::from(used) * 4;
         [
             ParamSpec::kept("status", u32::MAX, 8),
-            ParamSpec::written("ids", Role::Words(Words::Distinct { below: count }), chosen),
-            ParamSpec::written("weights", Role::F32, chosen),
+            ParamSpec::written("ids", Contents::Words(Words::Distinct { below: count }), chosen),
+            ParamSpec::written("weights", Contents::F32, chosen),
         ]
     }
 }
@@ -141,8 +127,12 @@ fn group(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let params = vec![
         ParamSpec::words("ids", Words::Below(experts.count), pairs),
         r.full_pass(),
-        ParamSpec::written("offsets", Role::Words(Words::Offsets { total: pairs }), u64::from(experts.count + 1) * 4),
-        ParamSpec::written("pairs", Role::Words(Words::Distinct { below: pairs }), u64::from(pairs) * 4),
+        ParamSpec::written(
+            "offsets",
+            Contents::Words(Words::Offsets { total: pairs }),
+            u64::from(experts.count + 1) * 4,
+        ),
+        ParamSpec::written("pairs", Contents::Words(Words::Distinct { below: pairs }), u64::from(pairs) * 4),
     ];
     Ok(Built::new(entry, r, kernel, u64::from(pairs), params))
 }
@@ -152,7 +142,7 @@ fn sum(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let kernel = with_acc!(r.policy, |C| experts_sum::<C>(entry.name, cols, used, tokens))?;
     let params = vec![
         ParamSpec::vectors("y", Act::F32, cols, tokens * used),
-        ParamSpec::read("weights", Role::F32, u64::from(tokens) * u64::from(used) * 4),
+        ParamSpec::read("weights", Contents::F32, u64::from(tokens) * u64::from(used) * 4),
         r.full_pass(),
         ParamSpec { access: Access::InOut, ..ParamSpec::vectors("x", Act::F32, cols, tokens) },
     ];

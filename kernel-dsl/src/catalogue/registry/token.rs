@@ -3,7 +3,7 @@
 use super::super::request::Resolved;
 use super::super::schedule::CatalogueError;
 use super::super::{argmax, sample_draw, sample_keys, sample_sort};
-use super::{Access, Built, Dims, Entry, Family, ParamSpec, Role, Words};
+use super::{Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words};
 use crate::precision::Act;
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -28,24 +28,19 @@ const ARGMAX: Entry = Entry {
     name: "argmax",
     summary: "the most likely of rows tokens, which becomes the next pass; a ring of positions tokens",
     family: Family::Token,
-    acts: &[],
-    accs: &[],
-    maths: &[],
-    sums: None,
     dims: Dims { rows: Some(151_936), tokens: Some(1), positions: Some(4096), ..Dims::NONE },
     trial: Dims { rows: Some(5000), ..Dims::NONE },
     reading: Dims { rows: Some(4096), ..Dims::NONE },
-    stages: 0,
-    usual: super::usual,
     build: most_likely,
+    ..Entry::BASE
 };
 
 /// Pairs of words with any bits.
-const KEYS: Role = Role::Words(Words::Below(u32::MAX));
+const KEYS: Contents = Contents::Words(Words::Below(u32::MAX));
 
 /// The parameters of a token that becomes the next pass.
 fn next_pass(vocabulary: u32, ring: u32) -> [ParamSpec; 3] {
-    let token = Role::Words(Words::Below(vocabulary));
+    let token = Contents::Words(Words::Below(vocabulary));
     [
         ParamSpec::state(Access::InOut),
         ParamSpec::written("next", token, 4),
@@ -79,7 +74,7 @@ fn draw(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let keys = u64::from(sample_keys(vocabulary)) * 8;
     let mut params = vec![
         ParamSpec::read("keys", KEYS, keys),
-        ParamSpec::read("from", Role::F64, 24),
+        ParamSpec::read("from", Contents::F64, 24),
         ParamSpec::read("random", KEYS, u64::from(ring) * 8),
         ParamSpec::written("sums", KEYS, keys),
         ParamSpec::kept("counter", 0, 4),

@@ -1,0 +1,15 @@
+//! Sizes that a kernel is made for.
+
+use super::schedule::CatalogueError;
+
+/// Refuses a size of a kernel where it is not possible, with what is.
+pub(super) fn refuse_if(
+    impossible: bool,
+    kernel: &'static str,
+    dimension: &'static str,
+    found: impl Into<u64>,
+    expected: &'static str,
+) -> Result<(), CatalogueError> {
+    let found = found.into();
+    if impossible { Err(CatalogueError::Shape { kernel, dimension, found, expected }) } else { Ok(()) }
+}
