@@ -27,9 +27,9 @@ fn at_planted(loc: Option<&Loc>, name: &str, report: &str) {
 #[track_caller]
 fn refused_on<A: Args>(target: Target, kernel: &Kernel<A>, rule: Rule, name: &str) {
     let errors = kernel.verify(target).err().unwrap_or_else(|| panic!("{name} is not found"));
-    let found: Vec<Rule> = errors.0.iter().map(|e| e.rule).collect();
+    let found: Vec<Rule> = errors.iter().map(|e| e.rule).collect();
     assert_eq!(found, [rule], "{errors}");
-    at_planted(errors.0[0].loc.as_ref(), name, &errors.to_string());
+    at_planted(errors[0].loc.as_ref(), name, &errors.to_string());
 }
 
 #[track_caller]

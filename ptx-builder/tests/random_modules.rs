@@ -53,9 +53,9 @@ proptest! {
         }
         let text = String::from_utf8_lossy(&bytes);
         if let Err(errors) = parse("mutated.ptx", &text) {
-            prop_assert!(!errors.0.is_empty());
+            prop_assert!(!errors.is_empty());
             let lines = text.lines().count() as u32 + 1;
-            for error in errors.0 {
+            for error in errors.iter() {
                 prop_assert!((1..=lines).contains(&error.at.line) && error.at.column >= 1, "{}", error);
                 prop_assert!(error.to_string().starts_with("mutated.ptx:"), "{}", error);
             }

@@ -25,7 +25,7 @@ fn printed(m: Module, options: &PrintOptions) -> String {
 
 /// The errors' text for a kernel's body, which starts on line 6.
 fn errors(body: &str) -> Vec<String> {
-    parse("t.ptx", &kernel(body)).expect_err("is faulty").0.iter().map(ToString::to_string).collect()
+    parse("t.ptx", &kernel(body)).expect_err("is faulty").iter().map(ToString::to_string).collect()
 }
 
 const SAXPY: &str = r#".version 6.3
@@ -91,12 +91,12 @@ fn printing_what_was_parsed_gives_the_same_bytes() {
 #[test]
 fn formatting_does_not_matter() {
     let loose = "/* c */ .version 8.5 .target sm_75, debug .address_size 64\n\
-        .extern .shared .align 16 .b8 dyn[4]; .global .align 8 .v2 .f32 g[2]={{1.5,-2.0},{0f3F800000}};\n\
+        .extern .shared .align 16 .b8 dyn[4]; .visible .global .align 8 .v2 .f32 g[2]={{1.5,-2.0},{0f3F800000}};\n\
         .visible .entry k ( ) .pragma \"nounroll\" ,\"nounroll\"; .maxntid 32\n{ .reg.b32 a,b , %r<3> ;.reg .pred p;// c\nmov.pred p, 1;\
         top : { .reg .b32 a; mov .u32 a,dyn+16;@!p bra out;bra top;\nout:mov.b32 a,0x10U;}mov.s32 b , - 010 ;\n\
         mov.u32 %r2,WARP_SZ;unused:exit;}";
     let tidy = ".version 6.3\n.target sm_75\n.address_size 64\n\n.extern .shared .align 16 .b8 dyn[];\n\
-        .global .align 8 .f32 g[4] = {0f3FC00000, 0fC0000000, 0f3F800000, 0f00000000};\n\n.visible .entry k()\n\
+        .visible .global .align 8 .f32 g[4] = {0f3FC00000, 0fC0000000, 0f3F800000, 0f00000000};\n\n.visible .entry k()\n\
         .maxntid 32, 1, 1\n{\n    .reg .pred %p<1>;\n    .reg .b32 %r<6>;\n    mov.pred            %p0, 1;\n$L1:\n    mov.u32             %r5, dyn+16;\n    \
         @!%p0 bra           $L3;\n    bra                 $L1;\n$L3:\n    mov.b32             %r5, 16;\n    \
         mov.s32             %r1, -8;\n    mov.u32             %r4, 32;\n    exit;\n}\n";
@@ -229,7 +229,7 @@ fn reading_goes_on_after_an_error() {
     let all = errors(".reg .b32 %r<2>;\nfoo.bar %r0;\nadd.s32 %r0, %r1, ];\n{ mov.u32 %r9, 1; }\nadd.s32 %r0, %r1, 1;");
     assert_eq!(all.len(), 3, "{all:?}");
     let text = format!("{HEADER}.entry a(.param .u32) {{ ret; }}\n.entry b() {{ nop; }}\n.func f() {{ ret; }}\n");
-    let all: Vec<String> = parse("t", &text).expect_err("is faulty").0.iter().map(ToString::to_string).collect();
+    let all: Vec<String> = parse("t", &text).expect_err("is faulty").iter().map(ToString::to_string).collect();
     assert_eq!(all.len(), 3, "{all:?}");
     assert!(all[2].starts_with("t:6:1: a device function is not supported"), "{all:?}");
 }
@@ -270,7 +270,7 @@ fn headers_are_checked() {
             "t:1:28: an initialiser for more than 16777216 bytes or an unknown length is not supported; copy the data at run time",
         ),
     ] {
-        let all: Vec<String> = parse("t", text).expect_err("is faulty").0.iter().map(ToString::to_string).collect();
+        let all: Vec<String> = parse("t", text).expect_err("is faulty").iter().map(ToString::to_string).collect();
         assert_eq!(all, [error], "{text}");
     }
 }

@@ -34,7 +34,8 @@ fn offending_lines() {
             .filter_map(|(line, n)| line.split_once("//~").map(|(_, rules)| (n, rules)))
             .flat_map(|(n, rules)| rules.split_whitespace().map(move |rule| (n, rule)))
             .collect();
-        let errors = verify(module).err().map(|e| e.0).unwrap_or_default();
+        let errors = verify(module).err();
+        let errors = errors.as_deref().unwrap_or_default();
         let found: BTreeSet<(u32, &str)> =
             errors.iter().map(|e| (e.loc.as_ref().map_or(0, |l| l.line), e.rule.id())).collect();
         for (line, rule) in expected.difference(&found) {

@@ -225,6 +225,7 @@ const MUTATIONS: &[Mutation] = &[
                 ty: ScalarType::B32,
                 len: Some(1),
                 init: Vec::new(),
+                visible: false,
             };
             let at = Address { base: Base::Symbol(Symbol::Kernel(k.variables.len() as u32)), offset: 0 };
             k.variables.push(spilled);

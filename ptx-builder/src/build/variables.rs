@@ -22,6 +22,7 @@ fn declare<S: ReadSpace, T: Scalar>(prefix: &str, align: u32, len: u64) -> Ptr<S
             ty: element::<T>(),
             len: Some(len),
             init: Vec::new(),
+            visible: false,
         });
         Symbol::Kernel(index)
     });
@@ -55,7 +56,15 @@ impl Body {
             let index = known.unwrap_or_else(|| {
                 let name = format!("{}_dynamic_shared", s.kernel.name);
                 let space = Space::Shared;
-                s.globals.push(Variable { name, space, align: 16, ty: ScalarType::B8, len: None, init: Vec::new() });
+                s.globals.push(Variable {
+                    name,
+                    space,
+                    align: 16,
+                    ty: ScalarType::B8,
+                    len: None,
+                    init: Vec::new(),
+                    visible: false,
+                });
                 s.globals.len() - 1
             });
             Symbol::Module(index as u32)
@@ -79,7 +88,7 @@ impl Body {
             let index = s.globals.len() as u32;
             let (name, len) = (format!("{}_const{index}", s.kernel.name), Some(values.len() as u64));
             let space = Space::Const;
-            s.globals.push(Variable { name, space, align: 16, ty: element::<T>(), len, init });
+            s.globals.push(Variable { name, space, align: 16, ty: element::<T>(), len, init, visible: false });
             Symbol::Module(index)
         });
         Ptr::new(Base::Symbol(symbol))

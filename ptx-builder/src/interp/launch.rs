@@ -139,10 +139,8 @@ impl Globals {
                 continue;
             }
             let len = v.bytes().ok_or(MemoryError::Full(u64::MAX))?;
-            let mut bytes = vec![0; usize::try_from(len).map_err(|_| MemoryError::Full(len))?];
-            let n = v.init.len().min(bytes.len());
-            bytes[..n].copy_from_slice(&v.init[..n]);
-            let buffer = memory.alloc(&bytes, u64::from(v.align.max(1)))?;
+            let buffer = memory.alloc_zeroed(len, u64::from(v.align.max(1)))?;
+            memory.write(buffer, 0, &v.init)?;
             *address = buffer.address;
             globals.buffers.push((v.name.clone(), buffer));
         }

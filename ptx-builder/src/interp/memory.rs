@@ -31,6 +31,9 @@ pub enum MemoryError {
     /// The address space is used up.
     #[error("no room for {0} bytes in the interpreter's address space; free buffers that are no longer used")]
     Full(u64),
+    /// The machine has no room for the buffer.
+    #[error("this machine gives no {0} bytes for a buffer; make it smaller")]
+    Host(u64),
     /// The buffer was freed, or is another memory's.
     #[error("{0:?} is not a buffer of this memory (any more)")]
     Unknown(Buffer),
@@ -74,6 +77,14 @@ impl Default for Memory {
     }
 }
 
+/// So many words; none where the machine has no room for them.
+fn filled(words: usize, fill: u32) -> Option<Box<[AtomicU32]>> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(words).ok()?;
+    all.extend((0..words).map(|_| AtomicU32::new(fill)));
+    Some(all.into_boxed_slice())
+}
+
 const NO_ALLOC: u32 = u32::MAX;
 
 impl Memory {
@@ -87,7 +98,8 @@ impl Memory {
     /// of no larger power of two).
     ///
     /// # Errors
-    /// If the alignment is no power of two up to 1 MiB, or there is no room.
+    /// If the alignment is no power of two up to 1 MiB, or there is no room, in the address space or
+    /// in this machine.
     pub fn alloc(&mut self, bytes: &[u8], align: u64) -> Result<Buffer, MemoryError> {
         let buffer = self.reserve(bytes.len() as u64, align, false)?;
         self.write(buffer, 0, bytes)?;
@@ -101,6 +113,14 @@ impl Memory {
     /// As [`Memory::alloc`].
     pub fn alloc_uninit(&mut self, len: u64, align: u64) -> Result<Buffer, MemoryError> {
         self.reserve(len, align, true)
+    }
+
+    /// A buffer of `len` zeros.
+    ///
+    /// # Errors
+    /// As [`Memory::alloc`].
+    pub(super) fn alloc_zeroed(&mut self, len: u64, align: u64) -> Result<Buffer, MemoryError> {
+        self.reserve(len, align, false)
     }
 
     fn reserve(&mut self, len: u64, align: u64, uninit: bool) -> Result<Buffer, MemoryError> {
@@ -118,8 +138,11 @@ impl Memory {
         let alloc = Alloc {
             buffer,
             first: address & !3,
-            words: (0..words).map(|_| AtomicU32::new(fill)).collect(),
-            init: uninit.then(|| (0..words.div_ceil(8)).map(|_| AtomicU32::new(0)).collect()),
+            words: filled(words, fill).ok_or(MemoryError::Host(len))?,
+            init: match uninit {
+                true => Some(filled(words.div_ceil(8), 0).ok_or(MemoryError::Host(len))?),
+                false => None,
+            },
         };
         let end = (at + span) as usize;
         if self.regions.len() < end {
@@ -349,5 +372,17 @@ impl Alloc {
             None => true,
             Some(init) => self.init_parts(address, bytes).all(|(i, mask)| init[i].load(Relaxed) & mask == mask),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a machine has so much is its own; none has half of all addresses.
+    #[test]
+    fn more_than_a_machine_has_is_an_error() {
+        assert!(filled(usize::MAX / 8, 0).is_none());
+        assert!(filled(2, 7).is_some_and(|words| words.iter().all(|w| w.load(Relaxed) == 7)));
     }
 }

@@ -33,6 +33,9 @@ pub struct Variable {
     pub len: Option<u64>,
     /// Initial bytes (const and global only); empty means zeros.
     pub init: Vec<u8>,
+    /// Whether hosts and other modules find it by its name, `.visible` (const and global of a
+    /// module only).
+    pub visible: bool,
 }
 
 impl Variable {

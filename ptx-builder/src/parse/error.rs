@@ -7,7 +7,7 @@ use crate::target::UnknownTarget;
 
 /// Everything that is wrong with a text, in its order. Never empty.
 #[derive(Clone, PartialEq, Debug)]
-pub struct ParseErrors(pub Vec<ParseError>);
+pub struct ParseErrors(pub(super) Vec<ParseError>);
 
 impl ParseErrors {
     /// The parser gives up after this many errors.
@@ -15,6 +15,13 @@ impl ParseErrors {
 }
 
 impl std::error::Error for ParseErrors {}
+
+impl std::ops::Deref for ParseErrors {
+    type Target = [ParseError];
+    fn deref(&self) -> &[ParseError] {
+        &self.0
+    }
+}
 
 impl fmt::Display for ParseErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -225,15 +225,15 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// An entry or variable. A module is not linked with others, so whether they would see it is not kept;
-    /// linkage that would let another module's definition take its place is refused.
+    /// An entry, which is visible in any case, or a variable. Linkage that would let another module's
+    /// definition take its place is refused.
     fn declaration(&mut self) -> Result<(), Fault> {
-        let mut external = None;
+        let (mut external, mut visible) = (None, false);
         loop {
             let token = self.cursor.take();
             match token.text {
                 ".extern" => external = Some(token.at),
-                ".visible" => {}
+                ".visible" => visible = true,
                 ".weak" | ".common" => {
                     let what = format!("'{}' linkage", token.text);
                     return Err((token.at, ParseErrorKind::Unsupported { what, instead: "write .visible" }));
@@ -246,16 +246,17 @@ impl<'a> Parser<'a> {
                         ParseErrorKind::Unsupported { what, instead: "inline it into its callers" },
                     ));
                 }
-                ".global" => return self.module_variable(Space::Global, external),
-                ".const" => return self.module_variable(Space::Const, external),
-                ".shared" => return self.module_variable(Space::Shared, external),
+                ".global" => return self.module_variable(Space::Global, external, visible),
+                ".const" => return self.module_variable(Space::Const, external, visible),
+                ".shared" => return self.module_variable(Space::Shared, external, visible),
                 _ => return Err((token.at, self.unknown(&token, ".entry, .global, .const or .shared"))),
             }
         }
     }
 
-    fn module_variable(&mut self, space: Space, external: Option<Pos>) -> Result<(), Fault> {
+    fn module_variable(&mut self, space: Space, external: Option<Pos>, visible: bool) -> Result<(), Fault> {
         let (at, name, mut variable) = self.variable(space)?;
+        variable.visible = visible && external.is_none();
         match external {
             // The launch sets its size, whatever the text says of it.
             Some(_) if space == Space::Shared => variable.len = None,

@@ -45,7 +45,7 @@ impl<'a> Parser<'a> {
         }
         let align = align.unwrap_or(ty.bytes() * vector);
         let len = if open { None } else { elements };
-        Ok((name.at, name.text, Variable { name: name.text.to_owned(), space, align, ty, len, init }))
+        Ok((name.at, name.text, Variable { name: name.text.to_owned(), space, align, ty, len, init, visible: false }))
     }
 
     /// `[4][8]`, or nothing for a scalar; `[]` has no extent.

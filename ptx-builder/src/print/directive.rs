@@ -19,8 +19,12 @@ pub fn least_version(module: &Module) -> PtxVersion {
 
 /// `.shared .align 16 .b8 tile[4096];` without indentation.
 pub(super) fn variable(out: &mut String, v: &Variable) {
-    let external = if v.len.is_none() { ".extern " } else { "" };
-    let _ = write!(out, "{external}.{} .align {} .{} {}[", v.space, v.align, v.ty, v.name);
+    let linkage = match (v.len, v.visible) {
+        (None, _) => ".extern ",
+        (Some(_), true) => ".visible ",
+        (Some(_), false) => "",
+    };
+    let _ = write!(out, "{linkage}.{} .align {} .{} {}[", v.space, v.align, v.ty, v.name);
     if let Some(len) = v.len {
         let _ = write!(out, "{len}");
     }

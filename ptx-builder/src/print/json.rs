@@ -23,6 +23,8 @@ struct JsonVariable<'a> {
     len: Option<u64>,
     #[serde(skip_serializing_if = "<[u8]>::is_empty")]
     init: &'a [u8],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    visible: bool,
 }
 
 #[derive(Serialize)]
@@ -106,7 +108,8 @@ pub fn json(module: &Module) -> String {
 
 fn variable(v: &Variable) -> JsonVariable<'_> {
     let space = v.space.to_string();
-    JsonVariable { name: &v.name, space, align: v.align, r#type: v.ty.name(), len: v.len, init: &v.init }
+    let (r#type, len, init, visible) = (v.ty.name(), v.len, &v.init, v.visible);
+    JsonVariable { name: &v.name, space, align: v.align, r#type, len, init, visible }
 }
 
 fn param(p: &Param) -> JsonParam<'_> {

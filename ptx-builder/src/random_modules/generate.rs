@@ -115,6 +115,7 @@ pub(super) fn module(plan: &Plan) -> Module {
         ty: ScalarType::B8,
         len: Some(len.into()),
         init: Vec::new(),
+        visible: false,
     };
     kernel.variables = vec![
         array("cells", Space::Shared, CELL * Shape::BLOCK),
@@ -144,7 +145,7 @@ pub(super) fn module(plan: &Plan) -> Module {
 fn variables() -> Vec<Variable> {
     let init = (0..CELL * 2).map(|i| (i * 37 + 11) as u8).collect();
     let (align, ty, len) = (16, ScalarType::B32, Some(u64::from(CELL) / 2));
-    vec![Variable { name: "constants".to_owned(), space: Space::Const, align, ty, len, init }]
+    vec![Variable { name: "constants".to_owned(), space: Space::Const, align, ty, len, init, visible: true }]
 }
 
 impl Gen {

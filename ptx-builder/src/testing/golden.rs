@@ -114,9 +114,16 @@ pub struct GoldenFolder {
 
 /// Everything that is wrong in a [`GoldenFolder`].
 #[derive(Debug)]
-pub struct GoldenErrors(pub Vec<GoldenError>);
+pub struct GoldenErrors(Vec<GoldenError>);
 
 impl std::error::Error for GoldenErrors {}
+
+impl std::ops::Deref for GoldenErrors {
+    type Target = [GoldenError];
+    fn deref(&self) -> &[GoldenError] {
+        &self.0
+    }
+}
 
 impl fmt::Display for GoldenErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -144,6 +144,9 @@ fn array(v: &Variable, spaces: &[Space], module_scope: bool) -> Result<(), Strin
         }
         _ => {}
     }
+    if v.visible && !(module_scope && matches!(v.space, Space::Const | Space::Global)) {
+        return Err("is visible; only constants and global variables of a module can be".to_owned());
+    }
     let Some(bytes) = v.bytes() else { return Err("is larger than memory can be".to_owned()) };
     if v.init.len() as u64 > bytes {
         return Err(format!("has {} initial bytes and a size of {bytes}", v.init.len()));
@@ -255,7 +258,8 @@ mod tests {
     }
 
     fn constant(name: &str, len: u64) -> Variable {
-        Variable { name: name.into(), space: Space::Const, align: 4, ty: ScalarType::B32, len: Some(len), init: vec![] }
+        let (name, space, ty) = (name.into(), Space::Const, ScalarType::B32);
+        Variable { name, space, align: 4, ty, len: Some(len), init: vec![], visible: true }
     }
 
     #[test]
@@ -293,6 +297,7 @@ mod tests {
         shared(|v| v.len = Some(0)).reject(Rule::Variable, 0);
         shared(|v| v.ty = ScalarType::Pred).reject(Rule::Variable, 0);
         shared(|v| v.init = vec![1]).reject(Rule::Variable, 0);
+        shared(|v| v.visible = true).reject(Rule::Variable, 0);
         let unaligned = shared(|v| {
             v.ty = ScalarType::B64;
             v.align = 4;

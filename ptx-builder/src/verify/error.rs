@@ -40,9 +40,16 @@ impl fmt::Display for VerifyError {
 
 /// Everything that is wrong with a module, in writing order; never empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct VerifyErrors(pub Vec<VerifyError>);
+pub struct VerifyErrors(pub(super) Vec<VerifyError>);
 
 impl std::error::Error for VerifyErrors {}
+
+impl std::ops::Deref for VerifyErrors {
+    type Target = [VerifyError];
+    fn deref(&self) -> &[VerifyError] {
+        &self.0
+    }
+}
 
 impl fmt::Display for VerifyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

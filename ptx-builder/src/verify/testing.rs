@@ -82,6 +82,7 @@ impl K {
             ty: ScalarType::B8,
             len: Some(bytes),
             init: Vec::new(),
+            visible: false,
         });
         Symbol::Kernel(self.kernel.variables.len() as u32 - 1)
     }

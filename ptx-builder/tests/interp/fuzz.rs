@@ -106,6 +106,7 @@ fn kernel(body: Vec<Inst>) -> Module {
         ty: ScalarType::B8,
         len: Some(len),
         init: vec![],
+        visible: false,
     };
     k.variables = vec![array("s", Space::Shared, 512), array("l", Space::Local, 64)];
     let mut first = Vec::new();

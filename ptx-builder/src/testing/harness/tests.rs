@@ -102,6 +102,12 @@ fn the_block_is_known_or_asked_for() {
 }
 
 #[test]
+fn a_result_that_no_memory_holds() {
+    let error = Harness::new(&ids(0)).output::<u32>("y", usize::MAX).run().unwrap_err();
+    assert!(matches!(error, HarnessError::Memory(MemoryError::Full(_))), "{error}");
+}
+
+#[test]
 fn results_are_checked() {
     let run = full().run().unwrap();
     let error = run.read::<f32>("x_in").unwrap_err();
