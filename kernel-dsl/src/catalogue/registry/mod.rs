@@ -8,6 +8,7 @@ mod dims;
 mod elementwise;
 mod embedding;
 mod entry;
+mod experts;
 mod matrix;
 mod norm;
 mod plain;
@@ -24,6 +25,7 @@ use crate::precision::{Acc, Act, Math};
 /// The families, in the order of the catalogue.
 const FAMILIES: &[&[Entry]] = &[
     matrix::ENTRIES,
+    experts::ENTRIES,
     plain::ENTRIES,
     plain::OF_EXPERTS,
     elementwise::ENTRIES,

@@ -1,7 +1,8 @@
 //! Which parameters a result is computed of.
 
 use super::Role;
-use super::flow::{Components, Flow, memory};
+use super::components::Components;
+use super::flow::{Flow, memory};
 use crate::analysis::InstId;
 use crate::types::Space;
 

@@ -13,6 +13,8 @@
 //! Shared memory is followed by variable and element size: a load sees every
 //! store of that size to the same variable.
 
+mod components;
+mod facts;
 mod flow;
 mod loaded;
 mod rules;

@@ -1,0 +1,267 @@
+//! Entries: products of the experts' quantized matrices.
+
+use super::super::request::Resolved;
+use super::super::schedule::{CatalogueError, Schedule};
+use super::super::{
+    Add, Epilogue, Experts, Store, experts_down, experts_gate_up, gate_up_swiglu, moe_down, norm_gate_up_swiglu,
+    routed_down,
+};
+use super::matrix::{GEMV, Q4, Q6};
+use super::{Built, Contents, Dims, Entry, Family, MATHS, ParamSpec, Words, with_policy};
+use crate::device::{DeviceActivation, DeviceFormat};
+use crate::precision::Accumulation;
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        name: "fused-gate-up-swiglu",
+        summary: "both Q4_K projections and SwiGLU of all experts of a token",
+        build: gate_up::<Q4>,
+        ..GATE_UP
+    },
+    Entry {
+        name: "fused-gate-up-swiglu-q6k",
+        summary: "both Q6_K projections and SwiGLU of all experts of a token",
+        build: gate_up::<Q6>,
+        ..GATE_UP
+    },
+    Entry {
+        name: "norm-gate-up-swiglu",
+        summary: "RMSNorm and the choice of experts, then both Q4_K projections and SwiGLU of all of them",
+        build: norm_gate_up::<Q4>,
+        ..NORM_GATE_UP
+    },
+    Entry {
+        name: "norm-gate-up-swiglu-q6k",
+        summary: "the same of Q6_K matrices",
+        build: norm_gate_up::<Q6>,
+        ..NORM_GATE_UP
+    },
+    Entry {
+        name: "moe-down",
+        summary: "Q4_K down projections of a token's experts and their weighted sum",
+        build: down::<Q4, Store>,
+        ..DOWN
+    },
+    Entry {
+        name: "moe-down-q6k",
+        summary: "Q6_K down projections of a token's experts and their weighted sum",
+        build: down::<Q6, Store>,
+        ..DOWN
+    },
+    Entry {
+        name: "moe-down-add",
+        summary: "the same of Q4_K, added to the residual stream",
+        build: down::<Q4, Add>,
+        ..DOWN_ADD
+    },
+    Entry {
+        name: "moe-down-add-q6k",
+        summary: "the same of Q6_K, added to the residual stream",
+        build: down::<Q6, Add>,
+        ..DOWN_ADD
+    },
+    Entry {
+        name: "routed-down-add",
+        summary: "the choice of a token's experts, then their Q4_K down projections, added to the residual stream",
+        build: routed::<Q4, Add>,
+        ..ROUTED_DOWN_ADD
+    },
+    Entry {
+        name: "routed-down-add-q6k",
+        summary: "the same of Q6_K matrices",
+        build: routed::<Q6, Add>,
+        ..ROUTED_DOWN_ADD
+    },
+    Entry {
+        name: "experts-gate-up",
+        summary: "both Q4_K projections and SwiGLU of a pass, by expert",
+        build: grouped_gate_up::<Q4>,
+        ..GROUPED_GATE_UP
+    },
+    Entry {
+        name: "experts-gate-up-q6k",
+        summary: "both Q6_K projections and SwiGLU of a pass, by expert",
+        build: grouped_gate_up::<Q6>,
+        ..GROUPED_GATE_UP
+    },
+    Entry {
+        name: "experts-down",
+        summary: "Q4_K down projections of a pass, by expert",
+        build: grouped_down::<Q4>,
+        ..GROUPED_DOWN
+    },
+    Entry {
+        name: "experts-down-q6k",
+        summary: "Q6_K down projections of a pass, by expert",
+        build: grouped_down::<Q6>,
+        ..GROUPED_DOWN
+    },
+];
+
+const GATE_UP: Entry = Entry {
+    maths: MATHS,
+    dims: Dims { experts: Some(128), used: Some(8), tokens: None, ..GEMV.dims },
+    trial: Dims { experts: Some(4), used: Some(2), ..GEMV.trial },
+    stages: 2,
+    usual: |s, p| Schedule::gate_up(s.rows, p.act),
+    ..GEMV
+};
+
+const DOWN: Entry = Entry {
+    maths: &[],
+    dims: Dims { rows: Some(2048), cols: Some(768), ..GATE_UP.dims },
+    usual: |s, p| Schedule::experts_at_once(s.cols, p),
+    ..GATE_UP
+};
+
+const DOWN_ADD: Entry = Entry { stages: 3, ..DOWN };
+
+const ROUTED_DOWN_ADD: Entry = Entry { family: Family::Router, ..DOWN_ADD };
+
+const GROUPED_GATE_UP: Entry = Entry {
+    dims: Dims { tokens: Some(32), ..GATE_UP.dims },
+    trial: Dims { tokens: Some(4), ..GATE_UP.trial },
+    usual: super::usual,
+    ..GATE_UP
+};
+
+const GROUPED_DOWN: Entry = Entry {
+    maths: &[],
+    dims: Dims { tokens: Some(32), ..DOWN.dims },
+    trial: GROUPED_GATE_UP.trial,
+    stages: 1,
+    usual: super::usual,
+    ..GATE_UP
+};
+
+const NORM_GATE_UP: Entry = Entry { family: Family::Norm, stages: 3, ..GATE_UP };
+
+impl Resolved {
+    /// The lists of pairs of token and rank, by expert.
+    fn lists(&self) -> [ParamSpec; 2] {
+        let pairs = self.pairs();
+        [
+            ParamSpec::words("offsets", Words::Offsets { total: pairs }, self.sizes.experts + 1),
+            ParamSpec::words("pairs", Words::Distinct { below: pairs }, pairs),
+        ]
+    }
+
+    /// Pairs of token and rank in a pass.
+    fn pairs(&self) -> u32 {
+        self.sizes.tokens.saturating_mul(self.sizes.used)
+    }
+}
+
+fn gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+        entry: &'static Entry,
+        r: &Resolved,
+    ) -> Result<Built, CatalogueError> {
+        let experts @ Experts { count, used } = r.experts();
+        let kernel = gate_up_swiglu::<F, X, C>(entry.name, r.shape(), experts, r.policy.math, r.how)?;
+        let params = vec![
+            r.matrices::<F>("gate", count),
+            r.matrices::<F>("up", count),
+            ParamSpec::vectors("x", X::ACT, r.sizes.cols, 1),
+            ParamSpec::words("ids", Words::Distinct { below: count }, used),
+            r.results::<Store>("h", used),
+        ];
+        Ok(Built::new(entry, r, kernel, 2 * r.elements() * u64::from(used), params))
+    }
+    with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
+}
+
+fn norm_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+        entry: &'static Entry,
+        r: &Resolved,
+    ) -> Result<Built, CatalogueError> {
+        let experts @ Experts { count, used } = r.experts();
+        let (math, eps) = (r.policy.math, r.eps);
+        let kernel = norm_gate_up_swiglu::<F, X, C>(entry.name, r.shape(), experts, (math, eps), r.how)?;
+        let mut params = vec![r.matrices::<F>("gate", count), r.matrices::<F>("up", count)];
+        params.extend(r.unnormed());
+        params.extend([r.logits(), r.results::<Store>("h", used)]);
+        params.extend(r.chosen());
+        Ok(Built::new(entry, r, kernel, 2 * r.elements() * u64::from(used), params))
+    }
+    with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
+}
+
+fn down<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
+        entry: &'static Entry,
+        r: &Resolved,
+    ) -> Result<Built, CatalogueError> {
+        let experts @ Experts { count, used } = r.experts();
+        let kernel = moe_down::<F, X, C, E>(entry.name, r.shape(), experts, r.how)?;
+        let params = vec![
+            r.matrices::<F>("down", count),
+            ParamSpec::vectors("x", X::ACT, r.sizes.cols, used),
+            ParamSpec::words("ids", Words::Distinct { below: count }, used),
+            ParamSpec::read("weights", Contents::F32, u64::from(used) * 4),
+            r.results::<E>("y", 1),
+        ];
+        Ok(Built::new(entry, r, kernel, r.elements() * u64::from(used), params))
+    }
+    with_policy!(r.policy, |X, C| typed::<F, X, C, E>(entry, r))
+}
+
+fn routed<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
+        entry: &'static Entry,
+        r: &Resolved,
+    ) -> Result<Built, CatalogueError> {
+        let experts @ Experts { count, used } = r.experts();
+        let kernel = routed_down::<F, X, C, E>(entry.name, r.shape(), experts, r.how)?;
+        let params = vec![
+            r.matrices::<F>("down", count),
+            ParamSpec::vectors("x", X::ACT, r.sizes.cols, used),
+            r.logits(),
+            r.results::<E>("y", 1),
+        ];
+        Ok(Built::new(entry, r, kernel, r.elements() * u64::from(used), params))
+    }
+    with_policy!(r.policy, |X, C| typed::<F, X, C, E>(entry, r))
+}
+
+fn grouped_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+        entry: &'static Entry,
+        r: &Resolved,
+    ) -> Result<Built, CatalogueError> {
+        let (experts, tokens) = (r.experts(), r.sizes.tokens);
+        let kernel = experts_gate_up::<F, X, C>(entry.name, r.shape(), (experts, tokens), r.policy.math, r.how)?;
+        let [offsets, pairs] = r.lists();
+        let params = vec![
+            r.matrices::<F>("gate", experts.count),
+            r.matrices::<F>("up", experts.count),
+            ParamSpec::vectors("x", X::ACT, r.sizes.cols, tokens),
+            offsets,
+            pairs,
+            r.results::<Store>("h", r.pairs()),
+        ];
+        Ok(Built::new(entry, r, kernel, 2 * r.elements() * u64::from(r.pairs()), params))
+    }
+    with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
+}
+
+fn grouped_down<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+        entry: &'static Entry,
+        r: &Resolved,
+    ) -> Result<Built, CatalogueError> {
+        let (experts, tokens) = (r.experts(), r.sizes.tokens);
+        let kernel = experts_down::<F, X, C>(entry.name, r.shape(), (experts, tokens), r.how)?;
+        let [offsets, pairs] = r.lists();
+        let params = vec![
+            r.matrices::<F>("down", experts.count),
+            ParamSpec::vectors("x", X::ACT, r.sizes.cols, r.pairs()),
+            offsets,
+            pairs,
+            r.results::<Store>("y", r.pairs()),
+        ];
+        Ok(Built::new(entry, r, kernel, r.elements() * u64::from(r.pairs()), params))
+    }
+    with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
+}

@@ -1,0 +1,175 @@
+//! What a kernel does to its numbers, from their flow.
+
+use smallvec::SmallVec;
+
+use super::components::Components;
+use super::flow::{Flow, Node};
+use super::loaded::Loaded;
+use super::tags::{self, Tags, conversion, float_arithmetic, float_sum, integer_product, is_float, type_of};
+use super::{Facts, FloatSum, Reduction};
+use crate::analysis::InstId;
+use crate::ir::Inst;
+use crate::table::{Matrix, Meaning, Mod, Op};
+use crate::types::{ScalarType, Space};
+
+impl Flow<'_> {
+    pub(super) fn facts(&self) -> Facts {
+        let outputs = self.outputs();
+        let behind = self.behind(&outputs);
+        let tags = self.tags();
+        let components = Components::new(&self.nodes);
+        let Loaded { choosing, weighted } = self.loaded(&components);
+        let mut facts = Facts { outputs, choosing, weighted, ..Facts::default() };
+        for (id, node) in self.numbered() {
+            if self.info.cfg.is_reachable(self.info.cfg.site(id).0) {
+                self.anywhere(id, node, &mut facts);
+                self.meetings(id, node, &tags, &mut facts);
+                if behind[id.0 as usize] {
+                    self.on_the_way(id, node, &tags, &components, &mut facts);
+                }
+            }
+        }
+        facts.quantizing = self.quantizing(&facts.quantizations);
+        let argument = self.only_approximated();
+        let rounds = |n: usize| is_narrowing(self.nodes[n].inst) && !argument[n];
+        facts.stages = components.most(&self.nodes, &facts.outputs, rounds);
+        facts
+    }
+
+    /// See [`Facts::quantizing`].
+    fn quantizing(&self, quantizations: &[InstId]) -> Vec<InstId> {
+        let mut seen = vec![false; self.nodes.len()];
+        let mut work: Vec<u32> = quantizations.iter().map(|i| i.0).collect();
+        while let Some(i) = work.pop() {
+            let node = &self.nodes[i as usize];
+            if !is_narrowing(node.inst) && !std::mem::replace(&mut seen[i as usize], true) {
+                work.extend(&node.sources);
+            }
+        }
+        let of_these = |n: &Node<'_>| {
+            n.inst.form().op == Op::Div && !n.sources.is_empty() && n.sources.iter().all(|&s| seen[s as usize])
+        };
+        self.numbered()
+            .filter(|(id, n)| {
+                let form = n.inst.form();
+                let scaling = float_arithmetic(form).is_some() && !float_sum(form);
+                scaling && (seen[id.0 as usize] || of_these(n))
+            })
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    /// Which results are arguments of approximate instructions and nothing else.
+    fn only_approximated(&self) -> Vec<bool> {
+        let mut only = vec![false; self.nodes.len()];
+        let mut otherwise = vec![false; self.nodes.len()];
+        for node in &self.nodes {
+            let approximate = matches!(node.inst.form().meaning, Meaning::Approx(..));
+            let uses = if approximate { &mut only } else { &mut otherwise };
+            node.sources.iter().for_each(|&s| uses[s as usize] = true);
+        }
+        only.iter_mut().zip(otherwise).for_each(|(only, otherwise)| *only &= !otherwise);
+        only
+    }
+
+    fn anywhere(&self, id: InstId, node: &Node<'_>, facts: &mut Facts) {
+        let form = node.inst.form();
+        if matches!(form.meaning, Meaning::Approx(..)) {
+            facts.approximate.push(id);
+        }
+        if form.leaves_rounding_open() {
+            facts.unwritten_roundings.push(id);
+        }
+        if form.mods.contains(&Mod::Ftz) {
+            facts.flushing.push(id);
+        }
+        if matches!(form.meaning, Meaning::Atomic(m, _) if is_float(m.ty)) && form.mods.contains(&Mod::AtomAdd) {
+            facts.float_atomics.push(id);
+        }
+        if matches!(form.meaning, Meaning::Matrix(Matrix::FloatMma { .. })) {
+            facts.float_matrices.push(id);
+        }
+    }
+
+    /// Where weights and activations meet, and in which shape.
+    fn meetings(&self, id: InstId, node: &Node<'_>, tags: &[Tags], facts: &mut Facts) {
+        let form = node.inst.form();
+        let (a, b) = self.factors(id, tags);
+        if integer_product(form) && tags::meets(a, b) {
+            facts.integer_products.push(id);
+        }
+        let multiplies = matches!(form.op, Op::Mul | Op::Fma | Op::Mad) && float_arithmetic(form).is_some();
+        let matrix = matches!(form.meaning, Meaning::Matrix(Matrix::FloatMma { .. }));
+        if (multiplies || matrix) && a.or(b).has(Tags::W_FLOAT.or(Tags::A_DECODED)) && !a.or(b).has(Tags::TERM) {
+            facts.decoded_products.push(id);
+        }
+        if let Some((to, from)) = conversion(form)
+            && !is_float(to)
+            && is_float(from)
+        {
+            let of = node.sources.iter().fold(Tags::NONE, |t, &s| t.or(tags[s as usize]));
+            if of.only(Tags::A) {
+                facts.quantizations.push(id);
+            }
+        }
+    }
+
+    fn on_the_way(&self, id: InstId, node: &Node<'_>, tags: &[Tags], components: &Components, facts: &mut Facts) {
+        let form = node.inst.form();
+        if is_narrowing(node.inst) {
+            facts.narrowings.push(id);
+            if components.cyclic(id) {
+                facts.looped_narrowings.push(id);
+            }
+        }
+        if let Some(ty) = float_arithmetic(form) {
+            if float_sum(form) {
+                let reduction = self.reduction(id, components.cyclic(id));
+                facts.accumulations.push(FloatSum { inst: id, ty, reduction });
+            } else if !(form.op == Op::Mul && tags[id.0 as usize].only(Tags::W))
+                || type_of(form) == Some(ScalarType::F64)
+            {
+                facts.arithmetic.push((id, ty));
+            }
+        }
+        // An integer dot product that is rounded to a float.
+        if let Some((to, from)) = conversion(form)
+            && is_float(to)
+            && !is_float(from)
+            && tags[id.0 as usize].has(Tags::DOT)
+        {
+            facts.arithmetic.push((id, to));
+        }
+        if conversion(form).is_some_and(|(to, from)| to == ScalarType::F64 && is_float(from)) {
+            facts.arithmetic.push((id, ScalarType::F64));
+        }
+    }
+
+    /// Where the terms of a sum come from.
+    fn reduction(&self, sum: InstId, in_loop: bool) -> Reduction {
+        let mut work: SmallVec<[u32; 8]> = self.nodes[sum.0 as usize].sources.clone().into_iter().collect();
+        let mut seen: SmallVec<[u32; 16]> = SmallVec::new();
+        let mut found = if in_loop { Reduction::Loop } else { Reduction::Straight };
+        while let Some(i) = work.pop() {
+            if seen.contains(&i) {
+                continue;
+            }
+            seen.push(i);
+            let node = &self.nodes[i as usize];
+            match node.inst.form().meaning {
+                Meaning::Shuffle(_) => return Reduction::Lanes,
+                Meaning::Load(m) if m.space == Space::Shared => found = Reduction::Shared,
+                Meaning::Lane(_) if matches!(node.inst.form().op, Op::Mov | Op::Pack | Op::Unpack | Op::Selp) => {
+                    work.extend(node.sources.iter().copied());
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// Whether an instruction rounds an f64 to f32 (or less).
+fn is_narrowing(inst: &Inst) -> bool {
+    conversion(inst.form()).is_some_and(|(to, from)| from == ScalarType::F64 && is_float(to) && to != ScalarType::F64)
+}
