@@ -3,6 +3,14 @@
 //! A [`Module`](ir::Module) is plain data: kernels made of basic blocks made of
 //! instructions, each an entry of the one [instruction table](table) with its
 //! operands. Everything this crate does with it derives from that table.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `testing` | golden files, patterns, proofs of precision and the interpreter with inputs by name, for kernels' tests |
+//! | `conformance` | what each form of the table must do, as files that run on any device, for tests of this library |
+//! | `random-modules` | random well-typed kernels, for tests of this library |
 pub mod analysis;
 pub mod build;
 #[cfg(feature = "conformance")]

@@ -3,6 +3,11 @@
 //! Each writes one step of the numerics contract; kernels of the
 //! [catalogue](crate::catalogue) compose them, and fused kernels compose
 //! several. Nothing is written twice to be fused.
+//!
+//! Public are those that stand alone, for kernels of one's own, and the traits
+//! that the catalogue's kernels are generic over. These are implemented by this
+//! crate's formats and types, not by others. Arguments are the body, what is
+//! worked on, then the place of the thread or lane.
 
 mod activation;
 mod argmax;
