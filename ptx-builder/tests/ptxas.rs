@@ -1,10 +1,14 @@
 //! The wrapper around `ptxas` with the real one, and nvcc's PTX through it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use ptxgen_builder::parse::parse;
 use ptxgen_builder::ptxas::{Ptxas, PtxasError, Severity};
+use ptxgen_builder::table::table;
 use ptxgen_builder::target::Target;
+use ptxgen_builder::verify::{Rule, verify};
 
 fn nvcc_module(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nvcc").join(name).with_extension("ptx");
@@ -51,6 +55,26 @@ fn points_at_the_offending_lines() {
     assert_eq!(diagnostics[0].source.as_deref(), Some("add.s32 %r1, %r2, 0f3F800000;"));
     let shown = PtxasError::Rejected { target, diagnostics }.to_string();
     assert!(shown.starts_with("ptxas rejects the module for sm_90\n  line 7: "), "{shown}");
+}
+
+/// PTX ISA 4.3 reserves the opcodes; assemblers take them as names, and the verifier does. `WARP_SZ` is a number to both.
+#[test]
+fn only_one_word_is_no_name() {
+    let Some(ptxas) = Ptxas::for_tests() else { return };
+    let text = |names: &BTreeSet<&str>| {
+        let variables: String = names.iter().map(|n| format!(".global .u32 {n};\n")).collect();
+        format!(".version 7.8\n.target sm_90\n.address_size 64\n{variables}.visible .entry k()\n{{\n    ret;\n}}\n")
+    };
+    let opcodes = text(&table().rows().iter().filter_map(|row| row.op.text().split('.').next()).collect());
+    assert!(opcodes.contains(".u32 add;\n"), "{opcodes}");
+    let module = parse("names.ptx", &opcodes).unwrap_or_else(|e| panic!("{e}"));
+    verify(module).unwrap_or_else(|e| panic!("{e}"));
+    ptxas.assemble(&opcodes, Target::SM_90).unwrap_or_else(|e| panic!("{e}"));
+
+    let number = text(&BTreeSet::from(["WARP_SZ"]));
+    assert!(ptxas.assemble(&number, Target::SM_90).is_err());
+    let module = parse("names.ptx", &number).unwrap_or_else(|e| panic!("{e}"));
+    assert!(verify(module).is_err_and(|errors| errors.iter().any(|e| e.rule == Rule::Name)));
 }
 
 #[test]
