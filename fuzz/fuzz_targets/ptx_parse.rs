@@ -13,9 +13,9 @@ fuzz_target!(|data: &[u8]| {
     let module = match parse("fuzz.ptx", text) {
         Ok(module) => module,
         Err(errors) => {
-            assert!(!errors.0.is_empty());
+            assert!(!errors.is_empty());
             let lines = text.matches('\n').count() as u32 + 1;
-            assert!(errors.0.iter().all(|e| (1..=lines).contains(&e.at.line) && e.at.column >= 1), "{errors}");
+            assert!(errors.iter().all(|e| (1..=lines).contains(&e.at.line) && e.at.column >= 1), "{errors}");
             return;
         }
     };
