@@ -72,6 +72,22 @@ fn one_expert_and_a_wide_stream() {
     everything(&gguf, &some_tokens(40, 512));
 }
 
+/// Queries, keys and values have products of their own, which passes of many tokens put together.
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn plain_types_throughout() {
+    for (i, ty) in [TensorType::F16, TensorType::BF16, TensorType::Q8_0, TensorType::F32].into_iter().enumerate() {
+        let gguf = synth(Mix::One(ty), 26, |c| {
+            (c.blocks, c.vocab, c.experts, c.experts_used) = (2, 1000, 12, 5);
+            (c.hidden, c.heads, c.kv_heads, c.head_dim, c.expert_ff) = (288, 6, 2, 24, 160);
+        });
+        for kv in [KvType::F32, KvType::F16] {
+            let options = DeviceOptions { policy: Policy::EXACT[i], kv, pass: 32 };
+            same_as_the_cpu(&gpu(), &gguf, options, &some_tokens(70, 1000), 8);
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs an NVIDIA GPU"]
 fn a_cache_4096_positions_deep() {
