@@ -250,6 +250,11 @@ fn check_of_files() {
     assert!(wrong.contains("unknown instruction 'add.rn.f63'"), "{wrong}");
     let missing = ptxgen_in(dir.path(), &["check", "nothing.ptx"]);
     assert!(String::from_utf8_lossy(&missing.stderr).starts_with("error: cannot read nothing.ptx\n"));
+    fs::write(dir.path().join("k.txt"), "").unwrap();
+    let other = ptxgen_in(dir.path(), &["check", "k.txt"]);
+    assert_eq!(other.status.code(), Some(2));
+    let message = "error: k.txt is there, but a file of PTX to check is named *.ptx, and no kernel is named so\n";
+    assert_eq!(String::from_utf8_lossy(&other.stderr), message);
     assert_eq!(missing.status.code(), Some(1));
     let many = ptxgen_in(dir.path(), &["check", "k.ptx", "--roles", "weights,activations,output,other"]);
     assert_eq!(many.status.code(), Some(2));

@@ -86,7 +86,7 @@ fn wrong_use_is_told() {
         &["man", "/dev/null/man1"],
         1,
         expect![[r#"
-        error: cannot make /dev/null/man1
+        error: cannot make the folder /dev/null/man1
           caused by: Not a directory (os error 20)
     "#]],
     );

@@ -48,16 +48,10 @@ impl WholeFile {
         // Behind a symbolic link it is the file that is replaced, not the link.
         let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let folder = place.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".ptxgen-");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // As for any new file; the process's mask still applies.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
         let mut list = unfinished();
-        let temporary = builder.tempfile_in(folder)?;
+        // Opened and written here: errors of `tempfile` would show a name that says nothing to those who read it.
+        let new = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
+        let temporary = tempfile::Builder::new().prefix(".ptxgen-").make_in(folder, new)?;
         list.push(temporary.path().to_owned());
         let listed = Listed(temporary.path().to_owned());
         Ok(Self { temporary, _listed: listed, place })
@@ -80,11 +74,11 @@ impl WholeFile {
 
 impl io::Write for WholeFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.temporary.write(bytes)
+        self.file().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.temporary.flush()
+        self.file().flush()
     }
 }
 

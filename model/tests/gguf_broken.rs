@@ -53,7 +53,7 @@ fn the_good_file_is_good() {
 
 #[test]
 fn header() {
-    refused(b"", expect![[r#"m.gguf: is not a GGUF file: it starts with "", expected "GGUF""#]]);
+    refused(b"", expect!["m.gguf: is empty; expected a GGUF file: fetch it again"]);
     refused(b"GG", expect![[r#"m.gguf: is not a GGUF file: it starts with "GG", expected "GGUF""#]]);
     refused(
         b"PK\x03\x04 a zip file",
@@ -357,7 +357,7 @@ fn files() {
     #[cfg(unix)]
     open("none.gguf", expect!["none.gguf: cannot open the file <- No such file or directory (os error 2)"]);
     open("folder.gguf", expect!["folder.gguf: is not a regular file; expected a .gguf file"]);
-    open("empty.gguf", expect![[r#"empty.gguf: is not a GGUF file: it starts with "", expected "GGUF""#]]);
+    open("empty.gguf", expect!["empty.gguf: is empty; expected a GGUF file: fetch it again"]);
 }
 
 #[test]

@@ -23,6 +23,10 @@ fn a_file_that_was_abandoned_leaves_nothing_and_cannot_be_finished() {
     assert_eq!(count(), 1);
     assert_eq!(read(&old).unwrap(), b"old");
 
+    // What the system says is not about the name in the making.
+    let nowhere = WholeFile::create(&folder.path().join("nowhere/x")).unwrap_err();
+    assert_eq!(nowhere.to_string(), "No such file or directory (os error 2)");
+
     // Others may follow, where the process goes on after all.
     let mut file = WholeFile::create(&new).unwrap();
     file.write_all(b"new").unwrap();

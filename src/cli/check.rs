@@ -16,7 +16,7 @@ use ptxgen_builder::{
     verify::{Validated, verify},
 };
 use ptxgen_dsl::{
-    catalogue::{CATALOGUE, Entry, Request},
+    catalogue::{CATALOGUE, Entry, Request, find},
     precision::{Acc, Act, Math, Policy},
 };
 use std::{
@@ -84,6 +84,10 @@ pub fn run(args: &Args) -> Outcome {
     let choice = args.choice.or(wanted);
     match &args.subject {
         Some(file) if Path::new(file).extension().is_some_and(|e| e == "ptx") => check_file(args, file, &mut out),
+        Some(name) if find(name).is_err() && Path::new(name).exists() => {
+            Err(Usage(format!("{name} is there, but a file of PTX to check is named *.ptx, and no kernel is named so"))
+                .into())
+        }
         Some(name) => {
             let entry = kernels::entry(name)?;
             let policies = kernels::variants(entry, choice, false, args.size.sm)?;

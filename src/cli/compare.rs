@@ -3,7 +3,8 @@
 use super::{
     Outcome, Status, Usage,
     device::Model,
-    output, tokens,
+    output,
+    tokens::Text,
     trace::{SelectionArgs, model_name},
 };
 use anstream::stdout;
@@ -118,9 +119,10 @@ fn found(args: &Args) -> anyhow::Result<Comparison> {
     if prompts.is_empty() && files.iter().all(Option::is_none) {
         return Err(Usage("name a text with --tokens, --prompt or --prompts: both sides are runs".into()).into());
     }
-    let of_files = files.iter().flatten().filter_map(|f| f.meta().tokens.as_ref());
-    let capacity = prompts.iter().chain(of_files).map(Vec::len).max().unwrap_or(1);
-    tokens::check_window(capacity, 1, plain.config())?;
+    let of_file = |f: &TraceFile| Some(Text::new(f.path().display(), f.meta().tokens.clone()?));
+    let of_files = files.iter().flatten().filter_map(of_file).map(|text| text.checked(None, 1, plain.config()));
+    let of_files = of_files.collect::<Result<Vec<_>, _>>()?;
+    let capacity = prompts.iter().chain(&of_files).map(Vec::len).max().unwrap_or(1);
     let meta = TraceMeta { model: Some(model_name(&gguf)), model_sha256: Some(gguf.sha256()), ..TraceMeta::default() };
 
     let models = sides.map(|side| match side {
@@ -154,28 +156,24 @@ fn found(args: &Args) -> anyhow::Result<Comparison> {
 
 /// The texts that were named, as tokens.
 fn prompts(args: &Args, gguf: &Gguf, plain: &PlainModel<'_>) -> anyhow::Result<Vec<Vec<u32>>> {
-    let mut all = match (&args.tokens, &args.prompt, &args.prompts) {
-        (Some(path), ..) => {
-            let ids = tokens::read(path)?;
-            tokens::check_ids(path, &ids, plain.config())?;
-            vec![ids]
-        }
-        (_, Some(text), _) => vec![Tokenizer::from_gguf(gguf)?.encode(text)?],
+    let all = match (&args.tokens, &args.prompt, &args.prompts) {
+        (Some(path), ..) => vec![Text::read(path)?],
+        (_, Some(text), _) => vec![Text::prompt(gguf, text)?],
         (.., Some(path)) => {
             let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             let tokenizer = Tokenizer::from_gguf(gguf)?;
-            let lines = text.lines().filter(|line| !line.is_empty());
-            let prompts = lines.map(|line| tokenizer.encode(line)).collect::<Result<Vec<_>, _>>()?;
+            let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
+            let prompt = |(i, line): (usize, &str)| {
+                let name = format_args!("line {} of {}", i + 1, path.display());
+                Ok::<_, anyhow::Error>(Text::new(name, tokenizer.encode(line)?))
+            };
+            let prompts = lines.map(prompt).collect::<Result<Vec<_>, _>>()?;
             anyhow::ensure!(!prompts.is_empty(), "{}: no line of it is a text", path.display());
             prompts
         }
         _ => Vec::new(),
     };
-    for ids in &mut all {
-        ids.truncate(args.first.unwrap_or(usize::MAX));
-        tokens::check_window(ids.len(), 1, plain.config())?;
-    }
-    Ok(all)
+    all.into_iter().map(|text| text.checked(args.first, 1, plain.config())).collect()
 }
 
 fn print(c: &Comparison, out: &mut impl Write) -> io::Result<()> {

@@ -1,10 +1,10 @@
 //! Where a model runs: the one place that knows the devices.
 
-use super::{output, startup};
+use super::{Usage, output, startup};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
-use ptxgen_model::{DeviceName, Engine, LoadError, LoadedModel, RunSpec, cpu::KvType, device::Progress, gguf::Gguf};
+use ptxgen_model::{DeviceName, Engine, KvType, LoadError, LoadedModel, RunSpec, device::Progress, gguf::Gguf};
 use ptxgen_runtime::DeviceError;
 
 /// What a model computes: its numeric policy, and the type of its cache.
@@ -134,7 +134,11 @@ impl<'g> Model<'g> {
 
     /// An empty sequence with room for `capacity` tokens.
     pub fn session(&self, capacity: usize) -> anyhow::Result<Box<dyn Engine + '_>> {
-        let session = self.loaded.session(capacity)?;
+        let session = self.loaded.session(capacity).map_err(|e| match e {
+            // That a file's context is beyond all memory is no fault of the file.
+            LoadError::Memory { .. } => Usage(e.to_string()).into(),
+            e => anyhow::Error::from(e),
+        })?;
         if self.is_on_cpu() {
             startup::give_back(self.gguf.tensor_bytes());
         }

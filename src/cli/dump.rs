@@ -158,7 +158,7 @@ fn holds(contents: Contents) -> String {
 
 fn all(args: &Args) -> Outcome {
     let Some(folder) = &args.output else { return Err(Usage("dump --all needs a folder: -o DIR".into()).into()) };
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut index = Vec::new();
     for entry in CATALOGUE {
         for policy in args.choice.variants(entry) {

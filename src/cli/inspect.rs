@@ -4,8 +4,7 @@ use super::{Outcome, Status, text};
 use anstream::stdout;
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    LoadError, Qwen3MoeConfig,
-    cpu::KvType,
+    KvType, LoadError, Qwen3MoeConfig,
     device::{DeviceModel, DeviceOptions},
     gguf::{Array, Gguf, Value},
 };

@@ -3,7 +3,8 @@
 use super::{
     Outcome, Status,
     device::{DeviceArgs, Model},
-    output, tokens,
+    output,
+    tokens::Text,
 };
 use ptxgen_model::Qwen3MoeConfig;
 use std::path::PathBuf;
@@ -30,11 +31,10 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let ids = tokens::read(&args.tokens)?;
+    let text = Text::read(&args.tokens)?;
     let gguf = super::open_model(args.model.as_deref())?;
     let config = Qwen3MoeConfig::from_gguf(&gguf)?;
-    tokens::check_window(ids.len(), 1, &config)?;
-    tokens::check_ids(&args.tokens, &ids, &config)?;
+    let ids = text.checked(None, 1, &config)?;
     let model = Model::load(&gguf, &args.device, ids.len())?;
     let mut session = model.session(ids.len())?;
     output::write_file(&args.out, |out| {

@@ -3,7 +3,8 @@
 use super::{
     Outcome, Status, Usage,
     device::{DeviceArgs, Model},
-    output, tokens,
+    output,
+    tokens::Text,
 };
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -35,20 +36,16 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let gguf = super::open_model(args.model.as_deref())?;
-    let mut ids = match (&args.tokens, &args.text) {
-        (Some(path), _) => tokens::read(path)?,
+    let text = match (&args.tokens, &args.text) {
+        (Some(path), _) => Text::read(path)?,
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Tokenizer::from_gguf(&gguf)?.encode(&text)?
+            let words = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Text::new(path.display(), Tokenizer::from_gguf(&gguf)?.encode(&words)?)
         }
         (None, None) => return Err(Usage("name a text with --tokens or --text".into()).into()),
     };
-    ids.truncate(args.first.unwrap_or(usize::MAX));
     let config = Qwen3MoeConfig::from_gguf(&gguf)?;
-    tokens::check_window(ids.len(), 2, &config)?;
-    if let Some(path) = &args.tokens {
-        tokens::check_ids(path, &ids, &config)?;
-    }
+    let ids = text.checked(args.first, 2, &config)?;
     let model = Model::load(&gguf, &args.device, ids.len())?;
     let mut session = model.session(ids.len())?;
 

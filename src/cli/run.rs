@@ -3,7 +3,8 @@
 use super::{
     Outcome, Status, Usage,
     device::{DeviceArgs, Model},
-    output, tokens,
+    output,
+    tokens::Text,
 };
 use anstream::{stderr, stdout};
 use anyhow::Context;
@@ -39,10 +40,10 @@ pub struct Args {
     #[arg(short, value_name = "N", default_value = "128")]
     n: usize,
     /// Temperature; 0 is greedy
-    #[arg(long, value_name = "T", default_value = "0", value_parser = temperature)]
+    #[arg(long, value_name = "T", default_value = "0", value_parser = temperature, allow_negative_numbers = true)]
     temp: f64,
     /// Draw among the fewest tokens whose probability reaches P
-    #[arg(long, value_name = "P", default_value = "1", value_parser = share)]
+    #[arg(long, value_name = "P", default_value = "1", value_parser = share, allow_negative_numbers = true)]
     top_p: f64,
     /// Draw among the K most likely tokens; 0 is all
     #[arg(long, value_name = "K", default_value = "0")]
@@ -70,18 +71,11 @@ pub fn run(args: &Args) -> Outcome {
     };
     let config = Qwen3MoeConfig::from_gguf(&gguf)?;
     let sampling = Sampling { temperature: args.temp, top_k: args.top_k, top_p: args.top_p, seed: args.seed };
-    let encode = |text: &str| -> anyhow::Result<Vec<u32>> {
-        let ids = tokenizer.encode(text)?;
-        if ids.is_empty() {
-            return Err(Usage("the prompt is empty: a model needs at least one token".into()).into());
-        }
-        tokens::check_window(ids.len(), 1, &config)?;
-        Ok(ids)
-    };
+    let what = if args.chat { "the conversation" } else { "the prompt" };
+    let encode = |text: &str| Text::new(what, tokenizer.encode(text)?).checked(None, 1, &config);
     let thinking = args.no_thinking.then_some(false);
     match (template, prompt) {
         (Some(template), None) => {
-            tokens::check_memory(config.context, &config)?;
             let model = Model::load(&gguf, &args.device, config.context)?;
             let mut session = model.session(config.context)?;
             let mut writer = Writer::new(&tokenizer, Sampler::new(sampling), args.n);
@@ -104,7 +98,6 @@ pub fn run(args: &Args) -> Outcome {
             };
             let vocabulary = tokenizer.into_vocabulary();
             let capacity = ids.len().saturating_add(args.n).min(config.context);
-            tokens::check_memory(capacity, &config)?;
             let model = Model::load(&gguf, &args.device, capacity)?;
             let mut session = model.session(capacity)?;
             let mut writer = Writer::new(&vocabulary, Sampler::new(sampling), args.n);

@@ -1,49 +1,53 @@
-//! Files of token ids.
+//! Texts as tokens.
 
-use super::{Usage, text};
+use super::Usage;
 use anyhow::Context;
-use ptxgen_model::{Qwen3MoeConfig, tokenizer::token_ids};
-use std::{fs, path::Path};
+use ptxgen_model::{
+    Qwen3MoeConfig,
+    gguf::Gguf,
+    tokenizer::{Tokenizer, token_ids},
+};
+use std::{fmt::Display, fs, path::Path};
 
-/// Reads little-endian i32 token ids.
-pub fn read(path: &Path) -> anyhow::Result<Vec<u32>> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    token_ids(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
+/// A text's tokens, and how messages call it.
+pub struct Text {
+    name: String,
+    ids: Vec<u32>,
 }
 
-/// Checks that a whole text fits one window of the model.
-pub fn check_window(tokens: usize, least: usize, config: &Qwen3MoeConfig) -> anyhow::Result<()> {
-    if tokens < least {
-        return Err(Usage(format!("{tokens} tokens are too few: at least {least} are needed")).into());
+impl Text {
+    /// Reads little-endian i32 token ids.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let ids = token_ids(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+        Ok(Self::new(path.display(), ids))
     }
-    if tokens > config.context {
-        let context = config.context;
-        return Err(Usage(format!("{tokens} tokens do not fit the model's context of {context}")).into());
-    }
-    Ok(())
-}
 
-/// Checks that the ids of a file are tokens of the model.
-pub fn check_ids(path: &Path, ids: &[u32], config: &Qwen3MoeConfig) -> anyhow::Result<()> {
-    let vocab = config.vocab;
-    match ids.iter().enumerate().find(|(_, id)| **id as usize >= vocab) {
-        None => Ok(()),
-        Some((i, id)) => {
-            let path = path.display();
-            anyhow::bail!("{path}: token {i} is {id}, outside the model's vocabulary of {vocab}")
+    /// A prompt in words.
+    pub fn prompt(gguf: &Gguf, words: &str) -> anyhow::Result<Self> {
+        Ok(Self::new("the prompt", Tokenizer::from_gguf(gguf)?.encode(words)?))
+    }
+
+    /// Tokens that are known.
+    pub fn new(name: impl Display, ids: Vec<u32>) -> Self {
+        Self { name: name.to_string(), ids }
+    }
+
+    /// The first tokens of it, once they are what the model takes: at least so many, all of its vocabulary, and
+    /// no more than one window.
+    pub fn checked(mut self, first: Option<usize>, least: usize, config: &Qwen3MoeConfig) -> anyhow::Result<Vec<u32>> {
+        self.ids.truncate(first.unwrap_or(usize::MAX));
+        let (name, tokens, context, vocab) = (&self.name, self.ids.len(), config.context, config.vocab);
+        let has = format!("{name} has {tokens} {}", if tokens == 1 { "token" } else { "tokens" });
+        if tokens < least {
+            return Err(Usage(format!("{has}; at least {least} are needed")).into());
+        }
+        if tokens > context {
+            return Err(Usage(format!("{has}, which do not fit the model's context of {context}")).into());
+        }
+        match self.ids.iter().enumerate().find(|(_, id)| **id as usize >= vocab) {
+            None => Ok(self.ids),
+            Some((i, id)) => anyhow::bail!("{name}: token {i} is {id}, outside the model's vocabulary of {vocab}"),
         }
     }
-}
-
-/// Checks that there can be memory for a sequence of `capacity` tokens: a file may claim any context,
-/// and an allocation that fails would end the process without a word.
-pub fn check_memory(capacity: usize, config: &Qwen3MoeConfig) -> anyhow::Result<()> {
-    // As the CPU keeps them: values of each head are padded to 16.
-    let head = config.head_dim + config.head_dim.next_multiple_of(16);
-    let bytes = (config.blocks * config.kv_heads * head * size_of::<f32>()).saturating_mul(capacity);
-    if Vec::<u8>::new().try_reserve_exact(bytes).is_ok() {
-        return Ok(());
-    }
-    let bytes = text::bytes(bytes as u64);
-    Err(Usage(format!("a KV cache for {capacity} tokens takes {bytes}, for which there is no memory")).into())
 }

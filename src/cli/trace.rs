@@ -3,7 +3,8 @@
 use super::{
     Outcome, Status, Usage,
     device::{DeviceArgs, Model},
-    output, text, tokens,
+    output, text,
+    tokens::Text,
 };
 use anstream::stdout;
 use anyhow::Context;
@@ -12,7 +13,6 @@ use ptxgen_model::{
     Engine,
     gguf::Gguf,
     plain::PlainModel,
-    tokenizer::Tokenizer,
     trace::{
         Block, Fault, GatherStages, Layers, Positions, Recorder, Selected, Selection, Stage, Stages, Statistics, Tap,
         TraceMeta, TraceWriter,
@@ -93,16 +93,12 @@ pub fn run(args: &Args) -> Outcome {
     let gguf = super::open_model(args.model.as_deref())?;
     let plain = PlainModel::new(&gguf)?;
     let config = plain.config();
-    let mut ids = match (&args.tokens, &args.prompt) {
-        (Some(path), _) => tokens::read(path)?,
-        (None, Some(prompt)) => Tokenizer::from_gguf(&gguf)?.encode(prompt)?,
+    let text = match (&args.tokens, &args.prompt) {
+        (Some(path), _) => Text::read(path)?,
+        (None, Some(prompt)) => Text::prompt(&gguf, prompt)?,
         (None, None) => return Err(Usage("name a text with --tokens or --prompt".into()).into()),
     };
-    ids.truncate(args.first.unwrap_or(usize::MAX));
-    tokens::check_window(ids.len(), 1, config)?;
-    if let Some(path) = &args.tokens {
-        tokens::check_ids(path, &ids, config)?;
-    }
+    let ids = text.checked(args.first, 1, config)?;
     let selected = args.selection.selection().of(config, ids.len()).map_err(|e| Usage(e.to_string()))?;
     let model = Model::load(&gguf, &args.device, ids.len())?;
     let mut session = model.session(ids.len())?;

@@ -227,17 +227,14 @@ fn the_context_is_a_limit_that_is_told() {
         &["run", &model, "--prompt", "123456789", "--device", "cpu"],
         2,
         expect![[r#"
-            error: 9 tokens do not fit the model's context of 8
+            error: the prompt has 9 tokens, which do not fit the model's context of 8
         "#]],
     );
     let ids = tokens(&[1; 9]);
-    fails(
-        &["perplexity", &model, "--tokens", ids.path().to_str().unwrap(), "--device", "cpu"],
-        2,
-        expect![[r#"
-            error: 9 tokens do not fit the model's context of 8
-        "#]],
-    );
+    let ids = ids.path().to_str().unwrap();
+    let output = ptxgen(&["perplexity", &model, "--tokens", ids, "--device", "cpu"]);
+    let message = format!("error: {ids} has 9 tokens, which do not fit the model's context of 8\n");
+    assert_eq!((code(&output), text(&output.stderr)), (Some(2), message));
 }
 
 /// A file may claim any context; what it takes is asked for before it is taken.
@@ -251,7 +248,7 @@ fn a_context_beyond_all_memory() {
         &["run", &model, "--prompt", "x", "-n", "4000000000", "--device", "cpu"],
         2,
         expect![[r#"
-            error: a KV cache for 1073741824 tokens takes 281475.0 GB, for which there is no memory
+            error: there is no memory for 1073741824 positions: their KV cache takes 282024732524544 bytes; open a shorter session
         "#]],
     );
     let chat = support::with_template(&model, "x");
@@ -291,6 +288,6 @@ fn a_chat() {
     let long = talk(&[], &format!("{}\n", "x".repeat(300)));
     assert_eq!(
         (code(&long), text(&long.stderr)),
-        (Some(2), "> error: 305 tokens do not fit the model's context of 256\n".into())
+        (Some(2), "> error: the conversation has 305 tokens, which do not fit the model's context of 256\n".into())
     );
 }

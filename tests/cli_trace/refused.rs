@@ -207,7 +207,7 @@ fn thresholds_and_selections_that_make_no_sense_are_wrong_use() {
     compare(
         &["--stages", ""],
         expect![[r#"
-        error: invalid value '' for '--stages <all|LIST>': unknown stage ``
+        error: invalid value '' for '--stages <all|LIST>': unknown stage ``; stages are embedding, attn_norm, q, k, v, q_post_rope, k_post_rope, attn_scores, attn_softmax, attention, attn_out, post_attn_residual, ffn_norm, router_logits, router_weights, router_experts, expert_gate, expert_up, expert_silu, expert_swiglu, expert_out, moe_ffn_out, layer_out, final_norm, logits
 
         For more information, try '--help'.
     "#]],
@@ -273,7 +273,8 @@ fn files_that_cannot_be_read_are_named() {
             ("none.safetensors", "DIR/none.safetensors: cannot open the file\n  caused by: No such file".to_owned()),
             (
                 "folder.safetensors",
-                "DIR/folder.safetensors: cannot map the file\n  caused by: No such device".to_owned(),
+                "DIR/folder.safetensors: is not a regular file; expected a trace, as `ptxgen trace` writes it\n"
+                    .to_owned(),
             ),
             ("empty.safetensors", is_none("empty.safetensors", "header too small")),
             ("short.safetensors", is_none("short.safetensors", "header too small")),
@@ -287,7 +288,7 @@ fn files_that_cannot_be_read_are_named() {
             ("odd.i32", 1, "DIR/odd.i32: 5 bytes are no whole number of little-endian i32 token ids\n"),
             ("negative.i32", 1, "DIR/negative.i32: token 0 is -4; ids start at 0\n"),
             ("beyond.i32", 1, "DIR/beyond.i32: token 1 is 300, outside the model's vocabulary of 300\n"),
-            ("empty.i32", 2, "0 tokens are too few: at least 1 are needed\n"),
+            ("empty.i32", 2, "DIR/empty.i32 has 0 tokens; at least 1 are needed\n"),
         ] {
             fails(&["--right", "cpu:act=q8k", "--tokens", &path(name)], status, message);
         }

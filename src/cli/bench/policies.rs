@@ -3,7 +3,8 @@
 use crate::cli::{
     Outcome, Status, Usage,
     device::{DeviceArgs, Model},
-    output, tokens,
+    output,
+    tokens::Text,
 };
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
 use ptxgen_model::{
@@ -86,10 +87,7 @@ pub fn run(args: &Args) -> Outcome {
     }
     let gguf = crate::cli::open_model(args.model.as_deref())?;
     let config = Qwen3MoeConfig::from_gguf(&gguf)?;
-    let mut ids = tokens::read(&args.tokens)?;
-    ids.truncate(args.first.unwrap_or(usize::MAX));
-    tokens::check_window(ids.len(), 2, &config)?;
-    tokens::check_ids(&args.tokens, &ids, &config)?;
+    let ids = Text::read(&args.tokens)?.checked(args.first, 2, &config)?;
 
     let capacity = ids.len().max(usize::from(args.n) + 1).min(config.context);
     let exact = Model::on_cpu(&gguf, &args.device, Policy::new(Act::F32, Acc::F64))?;

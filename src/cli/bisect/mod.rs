@@ -2,7 +2,7 @@
 
 mod text;
 
-use super::{Outcome, Status, Usage, device::Model, output, tokens, trace::model_name};
+use super::{Outcome, Status, Usage, device::Model, output, tokens::Text, trace::model_name};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{
@@ -10,7 +10,6 @@ use ptxgen_model::{
     bisect::{Factor, Run, Swapped, bisect, factor_swaps, swaps},
     gguf::Gguf,
     plain::PlainModel,
-    tokenizer::Tokenizer,
     trace::{Collect, Recorder, Selection, TraceData, TraceFile, TraceMeta},
 };
 use std::{borrow::Cow, path::PathBuf};
@@ -110,18 +109,15 @@ fn open(side: &SideSpec) -> anyhow::Result<Option<TraceFile>> {
 /// The tokens to run on: those asked for, or a trace's.
 fn ids(args: &Args, gguf: &Gguf, config: &Qwen3MoeConfig, files: &[Option<TraceFile>]) -> anyhow::Result<Vec<u32>> {
     let known = || files.iter().flatten().find_map(|f| f.meta().tokens.clone());
-    let mut ids = match (&args.tokens, &args.prompt) {
-        (Some(path), _) => {
-            let ids = tokens::read(path)?;
-            tokens::check_ids(path, &ids, config)?;
-            ids
+    let text = match (&args.tokens, &args.prompt) {
+        (Some(path), _) => Text::read(path)?,
+        (None, Some(prompt)) => Text::prompt(gguf, prompt)?,
+        (None, None) => {
+            let ids = known().ok_or_else(|| Usage("name a text with --tokens or --prompt".into()))?;
+            Text::new("the trace", ids)
         }
-        (None, Some(prompt)) => Tokenizer::from_gguf(gguf)?.encode(prompt)?,
-        (None, None) => known().ok_or_else(|| Usage("name a text with --tokens or --prompt".into()))?,
     };
-    ids.truncate(args.first.unwrap_or(usize::MAX));
-    tokens::check_window(ids.len(), 1, config)?;
-    Ok(ids)
+    text.checked(args.first, 1, config)
 }
 
 /// A side's values: read, or recorded now.
