@@ -7,8 +7,7 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 use ptxgen_model::{
-    RunSpec, SideSpec, bundled,
-    cpu::KvType,
+    KvType, RunSpec, SideSpec, bundled,
     tokenizer::{TokenIdsError, Tokenizer, Vocabulary, token_ids},
     trace::{Layers, Positions, Selection, Stages},
 };

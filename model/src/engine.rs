@@ -103,6 +103,11 @@ impl Sequence {
     pub fn check(&self, tokens: &[u32]) -> Result<(), EngineError> {
         check_tokens(tokens, self.position, self.capacity, self.vocab)
     }
+
+    /// Forgets all tokens but the first `position`; nothing if it has not taken as many.
+    pub fn rewind(&mut self, position: usize) {
+        self.position = self.position.min(position);
+    }
 }
 
 /// A sequence on a device: the KV cache, and the forward that extends it.
@@ -111,8 +116,6 @@ impl Sequence {
 pub trait Engine {
     /// What is known of the sequence.
     fn sequence(&self) -> &Sequence;
-    /// The same, to be changed by the engine's own methods.
-    fn sequence_mut(&mut self) -> &mut Sequence;
     /// The device, in a few words for people.
     fn device(&self) -> String;
     /// As [`forward`](Self::forward), with the same bits, handing intermediate results to `tap` if
@@ -144,10 +147,7 @@ pub trait Engine {
         self.sequence().policy
     }
     /// Forgets all tokens but the first `position`; nothing if it has not taken as many.
-    fn rewind(&mut self, position: usize) {
-        let sequence = self.sequence_mut();
-        sequence.position = sequence.position.min(position);
-    }
+    fn rewind(&mut self, position: usize);
     /// Takes the next tokens and returns logits, [1 or tokens.len(), vocab].
     ///
     /// # Errors

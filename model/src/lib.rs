@@ -1,4 +1,12 @@
-//! Quantized Qwen3-MoE from GGUF files.
+//! Quantized Qwen3-MoE from GGUF files: on the CPU, on NVIDIA GPUs and in the interpreter, with the same bits.
+//!
+//! - To run one: [`gguf::Gguf`] opens a file, [`LoadedModel`] prepares it for a device by its name ([`cpu`] and
+//!   [`device`] do with more choice), an [`Engine`] is a sequence, a [`Sampler`] chooses tokens, and
+//!   [`tokenizer`] turns them into text.
+//! - To see what it computes: [`trace`] records a forward stage by stage, [`compare`] holds two runs against each
+//!   other, [`bisect`] names what they differ in, [`plain`] computes any stage under any choice, [`policies`]
+//!   measures what a policy costs and buys.
+//! - Without a model at hand: [`bundled()`] is a small one, [`synth`] makes up one of any shape.
 
 pub mod bisect;
 mod bundled;
@@ -8,9 +16,11 @@ pub mod cpu;
 pub mod device;
 mod engine;
 pub mod gguf;
+mod kv;
 mod likelihood;
 mod load_error;
 mod loaded;
+mod mapped;
 pub mod plain;
 pub mod policies;
 pub mod report;
@@ -24,6 +34,7 @@ mod whole_file;
 pub use bundled::bundled;
 pub use config::{ConfigError, Qwen3MoeConfig, TensorRole};
 pub use engine::{Engine, EngineError, LogitRows, Sequence};
+pub use kv::{KvType, ParseKvError};
 pub use likelihood::negative_log_likelihood;
 pub use load_error::LoadError;
 pub use loaded::{DeviceName, LoadedModel, ParseRunError, RunSpec, SideSpec};

@@ -2,9 +2,10 @@
 
 use crate::{
     Engine,
-    cpu::{CpuModel, CpuOptions, KvType},
+    cpu::{CpuModel, CpuOptions},
     device::{DeviceModel, DeviceOptions, Progress},
     gguf::Gguf,
+    kv::{KvType, ParseKvError},
     load_error::LoadError,
 };
 use ptxgen_dsl::precision::{ParsePolicyError, Policy};
@@ -60,8 +61,8 @@ pub enum ParseRunError {
     #[error(transparent)]
     Policy(#[from] ParsePolicyError),
     /// The cache's type.
-    #[error("{0}")]
-    Kv(String),
+    #[error(transparent)]
+    Kv(#[from] ParseKvError),
 }
 
 impl FromStr for RunSpec {
@@ -74,7 +75,7 @@ impl FromStr for RunSpec {
         let mut policy = Vec::new();
         for part in rest.split(',') {
             match part.strip_prefix("kv=") {
-                Some(ty) => kv = ty.parse().map_err(ParseRunError::Kv)?,
+                Some(ty) => kv = ty.parse()?,
                 None => policy.push(part),
             }
         }

@@ -5,8 +5,8 @@ mod common;
 use common::{bits, logits, model, model_with_nan, tokens};
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    Engine, EngineError, LoadError, LogitRows, Qwen3MoeConfig,
-    cpu::{CpuModel, CpuOptions, KvType, SimdLevel},
+    Engine, EngineError, KvType, LoadError, LogitRows, Qwen3MoeConfig,
+    cpu::{CpuModel, CpuOptions, SimdLevel},
     gguf::{Gguf, TensorType},
     synth::{Mix, Preset, Synth, Vocabulary},
 };

@@ -8,9 +8,9 @@ use common::{
 };
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    Engine, LoadedModel, LogitRows, RunSpec,
+    Engine, KvType, LoadedModel, LogitRows, RunSpec,
     compare::{CompareOptions, RunSide, Source, Verdict, compare},
-    cpu::{CpuModel, CpuOptions, KvType},
+    cpu::{CpuModel, CpuOptions},
     device::{DeviceModel, DeviceOptions},
     gguf::{Gguf, TensorType},
     plain::PlainModel,

@@ -8,8 +8,8 @@ use common::{
 };
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
 use ptxgen_model::{
-    Engine, EngineError, LoadError, LogitRows, bundled,
-    cpu::{CpuModel, CpuOptions, KvType},
+    Engine, EngineError, KvType, LoadError, LogitRows, bundled,
+    cpu::{CpuModel, CpuOptions},
     device::{DeviceModel, DeviceOptions},
     gguf::{Gguf, TensorType},
     synth::Mix,

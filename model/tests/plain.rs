@@ -5,8 +5,8 @@ mod common;
 use common::{device::synth, model, tokens};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_model::{
-    Engine, LogitRows,
-    cpu::{CpuModel, CpuOptions, KvType},
+    Engine, KvType, LogitRows,
+    cpu::{CpuModel, CpuOptions},
     gguf::{Gguf, TensorType},
     plain::{Choice, Choices, Forward, PlainError, PlainModel},
     synth::Mix,

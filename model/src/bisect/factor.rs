@@ -103,7 +103,7 @@ impl Factor {
 
     /// Every value of it but a choice's own, given to that choice. No mistakes.
     pub(super) fn others(self, choice: Choice) -> Vec<Choice> {
-        use crate::{cpu::KvType, plain::Inner};
+        use crate::{kv::KvType, plain::Inner};
         let all: Vec<Choice> = match self {
             Self::Act => Act::ALL.iter().map(|&act| Choice { act, ..choice }).collect(),
             Self::Acc => Acc::ALL.iter().map(|&acc| Choice { acc, ..choice }).collect(),

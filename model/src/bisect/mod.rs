@@ -162,7 +162,7 @@ fn check(tokens: &[u32], left: Run<'_>, right: Run<'_>) -> Result<(), BisectErro
 fn declared(left: Run<'_>, right: Run<'_>) -> [Choice; 2] {
     let own = |run: Run<'_>| run.trace.meta.policy.map(|p| Choice::of(p, run.trace.meta.kv.unwrap_or_default()));
     let (l, r) = (own(left), own(right));
-    let known = l.or(r).unwrap_or(Choice::of(Policy::default(), crate::cpu::KvType::default()));
+    let known = l.or(r).unwrap_or(Choice::of(Policy::default(), crate::kv::KvType::default()));
     [l.unwrap_or(known), r.unwrap_or(known)]
 }
 

@@ -5,50 +5,11 @@ use super::{
     team::Shared,
     vector::tree_in_place,
 };
+use crate::kv::KvType;
 use ptxgen_dsl::reference::{Accumulator, CHUNK, TreeSum};
 
 /// Positions side by side in the key cache.
 pub(super) const LANES: usize = 16;
-
-/// How the values of the KV cache are stored (`--kv`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum KvType {
-    /// f32, 4 bytes a value.
-    #[default]
-    F32,
-    /// f16, 2 bytes a value: rounded to nearest even when stored, widened when read.
-    F16,
-}
-
-impl KvType {
-    /// Bytes of a value.
-    pub const fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 => 2,
-        }
-    }
-}
-
-impl std::fmt::Display for KvType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-        })
-    }
-}
-
-impl std::str::FromStr for KvType {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
-        match s {
-            "f32" => Ok(Self::F32),
-            "f16" => Ok(Self::F16),
-            _ => Err(format!("unknown KV cache type `{s}`: expected f32 or f16")),
-        }
-    }
-}
 
 /// Keys and values of all layers.
 ///

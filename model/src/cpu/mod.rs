@@ -31,13 +31,12 @@ mod tests;
 mod vector;
 mod weights;
 
-pub use attention::KvType;
 #[cfg(all(feature = "plants", debug_assertions))]
 pub use plant::{Change, Plant, with_plants};
 pub use session::CpuSession;
 pub use simd::SimdLevel;
 
-use crate::{config::Qwen3MoeConfig, gguf::Gguf, load_error::LoadError};
+use crate::{config::Qwen3MoeConfig, gguf::Gguf, kv::KvType, load_error::LoadError};
 use ptxgen_dsl::precision::{Math, Policy};
 use simd::Simd;
 use team::Team;

@@ -2,13 +2,14 @@
 
 use super::{
     CpuModel,
-    attention::{KvCache, KvType, LANES},
+    attention::{KvCache, LANES},
     buffers::Buffers,
     forward::Batch,
 };
 use crate::{
     config::Qwen3MoeConfig,
     engine::{Engine, EngineError, LogitRows, Sequence},
+    kv::KvType,
     trace::Tap,
 };
 use ptxgen_dsl::{
@@ -106,8 +107,8 @@ impl Engine for CpuSession<'_, '_> {
         &self.sequence
     }
 
-    fn sequence_mut(&mut self) -> &mut Sequence {
-        &mut self.sequence
+    fn rewind(&mut self, position: usize) {
+        self.sequence.rewind(position);
     }
 
     fn device(&self) -> String {

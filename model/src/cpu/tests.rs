@@ -1,7 +1,8 @@
 //! Every stage at every level against the scalar reference, bit for bit.
 
 use super::{
-    attention::{KvCache, KvType},
+    KvType,
+    attention::KvCache,
     matrix::{Forms, Inputs, Matrix},
     product::product,
     simd::{Simd, SimdLevel},

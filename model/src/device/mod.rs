@@ -39,8 +39,8 @@ pub use weights::Progress;
 
 use crate::{
     config::{Qwen3MoeConfig, TensorRole as T},
-    cpu::KvType,
     gguf::Gguf,
+    kv::KvType,
     load_error::LoadError,
 };
 use bind::Buffers;

@@ -89,7 +89,7 @@ impl<'m> Plans<'m> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::TensorRole as T, cpu::KvType, gguf::TensorType, synth::Preset};
+    use crate::{config::TensorRole as T, gguf::TensorType, kv::KvType, synth::Preset};
     use ptxgen_builder::target::Target;
     use ptxgen_dsl::precision::{Act, Policy};
 

@@ -5,8 +5,8 @@
 use super::{LoadError, slot::Slot};
 use crate::{
     config::{Qwen3MoeConfig, TensorRole},
-    cpu::KvType,
     gguf::TensorType,
+    kv::KvType,
 };
 use indexmap::IndexMap;
 use ptxgen_builder::target::Target;

@@ -6,7 +6,7 @@ use super::{
     slot::Slot,
 };
 use crate::{
-    cpu::KvType,
+    kv::KvType,
     trace::{Block, Slice, Stage, Tap},
 };
 use half::f16;

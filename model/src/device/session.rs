@@ -286,8 +286,8 @@ impl Engine for DeviceSession<'_> {
         &self.sequence
     }
 
-    fn sequence_mut(&mut self) -> &mut Sequence {
-        &mut self.sequence
+    fn rewind(&mut self, position: usize) {
+        self.sequence.rewind(position);
     }
 
     fn device(&self) -> String {

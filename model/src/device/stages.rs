@@ -6,7 +6,7 @@ use super::{
     plan::{Place, Plan, place},
     slot::Slot,
 };
-use crate::{config::TensorRole as T, cpu::KvType, gguf::TensorType};
+use crate::{config::TensorRole as T, gguf::TensorType, kv::KvType};
 use ptxgen_dsl::catalogue::Dims;
 
 /// Bytes between the layers' words of [`Slot::RouterStatus`].

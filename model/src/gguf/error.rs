@@ -3,7 +3,8 @@
 use super::types::{TensorType, type_name};
 use std::{error::Error, fmt, io, sync::Arc};
 
-/// A GGUF file that cannot be read, written or used, with the file's name and the reason.
+/// A GGUF file that cannot be read, written or used, with the file's name and the reason. Where the system
+/// refused, its answer is the [source](Error::source).
 #[derive(Debug, Clone)]
 pub struct GgufError {
     file: Arc<str>,
@@ -18,11 +19,6 @@ impl GgufError {
     /// The file, as it was named when opened.
     pub fn file(&self) -> &str {
         &self.file
-    }
-
-    /// The reason.
-    pub fn kind(&self) -> &GgufErrorKind {
-        &self.kind
     }
 }
 
@@ -40,8 +36,7 @@ impl Error for GgufError {
 
 /// The reason of a [`GgufError`].
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum GgufErrorKind {
+pub(crate) enum GgufErrorKind {
     /// The system refused to open, map or write the file.
     #[error("cannot {action} the file")]
     Io {
@@ -53,6 +48,9 @@ pub enum GgufErrorKind {
     /// The path is a directory or a device.
     #[error("is not a regular file; expected a .gguf file")]
     NotAFile,
+    /// There are no bytes.
+    #[error("is empty; expected a GGUF file: fetch it again")]
+    Empty,
     /// The first four bytes are not `GGUF`.
     #[error(
         "is not a GGUF file: it starts with \"{}\", expected \"GGUF\"",

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// The key-value pairs of a file, in its order.
 ///
 /// The typed getters fail with an error that names the file and the key when the key is missing or
-/// of another type; the `opt_` ones give `None` for a missing key. An integer may be stored in any
+/// of another type; [`get`](Self::get) gives a value of any type. An integer may be stored in any
 /// integer type that holds its value, a float in either float type.
 #[derive(Debug, Clone)]
 pub struct Metadata {

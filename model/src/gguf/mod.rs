@@ -28,16 +28,18 @@ mod types;
 mod value;
 mod writer;
 
-pub use error::{GgufError, GgufErrorKind};
+pub use error::GgufError;
+use error::GgufErrorKind;
 pub use metadata::Metadata;
 pub use tensor::TensorView;
 pub use types::{TensorType, ValueType};
 pub use value::{Array, Strings, Value};
 pub use writer::{GgufFile, GgufWriter};
 
+use crate::mapped::{MapError, map};
 use parse::Header;
 use sha2::Digest;
-use std::{fs::File, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 use storage::Storage;
 use tensor::TensorInfo;
 
@@ -55,21 +57,17 @@ impl Gguf {
     /// and a file cut short under it ends the process.
     ///
     /// # Errors
-    /// If the file cannot be mapped, or breaks any rule of [`GgufErrorKind`].
+    /// If the file cannot be mapped, or breaks any rule of the format.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, GgufError> {
         let path = path.as_ref();
         let file: Arc<str> = path.to_string_lossy().into();
-        let io = |action| {
-            let file = file.clone();
-            move |source| GgufError::new(&file, GgufErrorKind::Io { action, source })
-        };
-        let opened = File::open(path).map_err(io("open"))?;
-        if !opened.metadata().map_err(io("examine"))?.is_file() {
-            return Err(GgufError::new(&file, GgufErrorKind::NotAFile));
-        }
-        // SAFETY: the map is read-only and the documentation above asks that the file is not
-        // changed meanwhile, which no process can prevent.
-        let map = unsafe { memmap2::Mmap::map(&opened) }.map_err(io("map"))?;
+        let map = map(path).map_err(|e| {
+            let kind = match e {
+                MapError::NotAFile => GgufErrorKind::NotAFile,
+                MapError::Io(action, source) => GgufErrorKind::Io { action, source },
+            };
+            GgufError::new(&file, kind)
+        })?;
         Self::new(file, Storage::Mapped(map))
     }
 

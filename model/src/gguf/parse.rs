@@ -36,6 +36,9 @@ impl Header {
     /// Reads and validates; allocates in proportion to the bytes read.
     pub(super) fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Self, GgufError> {
         let mut c = Cursor::new(file, bytes);
+        if bytes.is_empty() {
+            return Err(c.error(GgufErrorKind::Empty));
+        }
         if bytes.get(..4) != Some(MAGIC) {
             let found = bytes[..bytes.len().min(4)].to_vec();
             return Err(c.error(GgufErrorKind::Magic { found }));

@@ -1,7 +1,7 @@
 //! The stages of attention.
 
 use super::{Choice, Mistake, with_acc};
-use crate::cpu::KvType;
+use crate::kv::KvType;
 use half::f16;
 use ptxgen_dsl::{
     precision::Acc,

@@ -1,6 +1,6 @@
 //! What a stage is computed with.
 
-use crate::{cpu::KvType, trace::Stage};
+use crate::{kv::KvType, trace::Stage};
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
 use std::{collections::HashMap, fmt};
 

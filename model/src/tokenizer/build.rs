@@ -3,7 +3,7 @@
 use super::{
     Special, Tokenizer, Vocabulary,
     bytes::{CharToByte, byte_to_char},
-    error::{Fail, TokenizerError, TokenizerErrorKind as Kind},
+    error::{Fail, Kind, TokenizerError},
     parts::{Encoder, Qwen2},
     vocabulary::Pieces,
 };

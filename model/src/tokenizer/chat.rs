@@ -2,7 +2,7 @@
 
 use super::{
     Tokenizer,
-    error::{Fail, TokenizerError, TokenizerErrorKind as Kind},
+    error::{Fail, Kind, TokenizerError},
 };
 use crate::gguf::Gguf;
 use minijinja::{Environment, Error, ErrorKind, Value, context};

@@ -5,25 +5,28 @@ use std::{fmt, sync::Arc};
 
 /// A vocabulary or chat template that cannot be used, with the file's name and the reason.
 #[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenizerError {
-    /// A key is missing or of the wrong type.
-    #[error(transparent)]
-    Gguf(#[from] GgufError),
-    /// The values do not make a tokenizer.
-    #[error("{file}: {kind}")]
-    Tokenizer {
-        /// The file.
-        file: Arc<str>,
-        /// The reason.
-        kind: TokenizerErrorKind,
-    },
+#[error(transparent)]
+pub struct TokenizerError(Reason);
+
+impl From<GgufError> for TokenizerError {
+    fn from(error: GgufError) -> Self {
+        Self(Reason::Gguf(error))
+    }
 }
 
-/// The reason of a [`TokenizerError`].
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Reason {
+    /// A key is missing or of the wrong type.
+    #[error(transparent)]
+    Gguf(GgufError),
+    /// The values do not make a tokenizer.
+    #[error("{file}: {kind}")]
+    Tokenizer { file: Arc<str>, kind: Kind },
+}
+
+/// What is wrong with the values.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenizerErrorKind {
+pub(super) enum Kind {
     /// The file has no tokenizer.
     #[error(
         "has no vocabulary (tokenizer.ggml.model {}), so it takes token ids, not text: use --tokens",
@@ -149,9 +152,9 @@ pub enum TokenizerErrorKind {
 pub(super) struct Fail(pub(super) Arc<str>);
 
 impl Fail {
-    pub(super) fn with(&self, kind: TokenizerErrorKind) -> TokenizerError {
+    pub(super) fn with(&self, kind: Kind) -> TokenizerError {
         let file = self.0.clone();
-        TokenizerError::Tokenizer { file, kind }
+        TokenizerError(Reason::Tokenizer { file, kind })
     }
 }
 

@@ -11,7 +11,8 @@ mod vocabulary;
 
 pub use bytes::byte_to_char;
 pub use chat::{ChatTemplate, Message};
-pub use error::{TokenizerError, TokenizerErrorKind};
+use error::Kind;
+pub use error::TokenizerError;
 pub use ids::{TokenIdsError, token_ids};
 pub use stream::DecodeStream;
 pub use vocabulary::Vocabulary;
@@ -65,12 +66,12 @@ impl Tokenizer {
             run = if c.is_whitespace() { run + 1 } else { 0 };
             if run > LONGEST_SPACE {
                 let most = LONGEST_SPACE;
-                return Err(self.fail.with(TokenizerErrorKind::WhiteSpace { most }));
+                return Err(self.fail.with(Kind::WhiteSpace { most }));
             }
         }
         let encoding = self.inner.encode_fast(text, false).map_err(|e| {
             let reason = e.to_string();
-            self.fail.with(TokenizerErrorKind::Encode { reason })
+            self.fail.with(Kind::Encode { reason })
         })?;
         let mut ids: Vec<u32> = self.special.bos.into_iter().collect();
         ids.extend_from_slice(encoding.get_ids());

@@ -1,6 +1,6 @@
 //! Decoding while tokens come.
 
-use super::{TokenizerError, TokenizerErrorKind, Vocabulary};
+use super::{Kind, TokenizerError, Vocabulary};
 
 /// Turns ids into text one by one, holding back the bytes of an unfinished character.
 ///
@@ -24,7 +24,7 @@ impl<'a> DecodeStream<'a> {
     pub fn push(&mut self, id: u32) -> Result<String, TokenizerError> {
         let Some(piece) = self.vocabulary.piece(id) else {
             let tokens = self.vocabulary.len();
-            let kind = TokenizerErrorKind::Id { id, tokens };
+            let kind = Kind::Id { id, tokens };
             return Err(self.vocabulary.fail.with(kind));
         };
         self.held.extend_from_slice(piece);

@@ -1,7 +1,7 @@
 //! A trace in memory.
 
 use super::Stage;
-use crate::cpu::KvType;
+use crate::kv::KvType;
 use indexmap::IndexMap;
 use ptxgen_dsl::precision::Policy;
 use serde::Serialize;

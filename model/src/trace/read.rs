@@ -1,6 +1,7 @@
 //! Traces from files: ours, and others' that have the values of a stage under a name that is known.
 
 use super::{Fault, Positions, Stage, Tensor, TraceData, TraceError, TraceMeta, Values, names::stage_of};
+use crate::mapped::{MapError, map};
 use half::{bf16, f16};
 use indexmap::IndexMap;
 use memmap2::Mmap;
@@ -8,7 +9,6 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorInfo};
 use serde_json::Value;
 use std::{
     collections::HashMap,
-    fs::File,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -44,15 +44,11 @@ impl TraceFile {
     /// positions.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, TraceError> {
         let path = path.as_ref().to_owned();
-        let io = |action| {
-            let path = path.clone();
-            move |source| TraceError::Open { path, action, source }
-        };
-        let file = File::open(&path).map_err(io("open"))?;
-        // SAFETY: the map is read-only and the documentation above asks that the file is not changed
-        // meanwhile, which no process can prevent.
-        let map = unsafe { Mmap::map(&file) }.map_err(io("map"))?;
         let wrong = |reason: String| TraceError::Format { path: path.clone(), reason };
+        let map = map(&path).map_err(|e| match e {
+            MapError::NotAFile => wrong("is not a regular file; expected a trace, as `ptxgen trace` writes it".into()),
+            MapError::Io(action, source) => TraceError::Open { path: path.clone(), action, source },
+        })?;
         let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| {
             wrong(format!("is no safetensors file ({e}); expected a trace, as `ptxgen trace` writes it"))
         })?;

@@ -2,8 +2,8 @@
 
 use super::{Fault, Selected, Stage, Tap, TraceError, complete::Complete, complete::State};
 use crate::{
-    cpu::KvType,
     engine::{Engine, LogitRows},
+    kv::KvType,
     plain::{Choice, PlainModel},
 };
 

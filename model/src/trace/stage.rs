@@ -174,12 +174,18 @@ impl Serialize for Stage {
 
 /// A name that no stage has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown stage `{name}`{}", .nearest.map_or(String::new(), |n| format!(": did you mean `{n}`?")))]
+#[error("unknown stage `{name}`{}", .nearest.map_or_else(all_names, |n| format!(": did you mean `{n}`?")))]
 pub struct UnknownStage {
     /// The name.
     pub name: String,
     /// The stage that was probably meant.
     pub nearest: Option<Stage>,
+}
+
+/// `; stages are ...`, for those whose name is like none.
+fn all_names() -> String {
+    let names: Vec<_> = Stage::ALL.iter().map(|s| s.name()).collect();
+    format!("; stages are {}", names.join(", "))
 }
 
 impl FromStr for Stage {
@@ -205,7 +211,11 @@ mod tests {
         }
         let error = "atn_scores".parse::<Stage>().unwrap_err();
         assert_eq!(error.to_string(), "unknown stage `atn_scores`: did you mean `attn_scores`?");
-        assert_eq!("x".parse::<Stage>().unwrap_err().to_string(), "unknown stage `x`");
+        let error = "x".parse::<Stage>().unwrap_err().to_string();
+        assert!(
+            error.starts_with("unknown stage `x`; stages are embedding, ") && error.ends_with(", logits"),
+            "{error}"
+        );
     }
 
     #[test]

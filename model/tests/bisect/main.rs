@@ -16,9 +16,9 @@ use common::{
 };
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_model::{
-    Engine,
+    Engine, KvType,
     bisect::{BisectError, Bisection, Cause, Factor, Run, Swapped, bisect},
-    cpu::{Change, CpuModel, CpuOptions, KvType, Plant, with_plants},
+    cpu::{Change, CpuModel, CpuOptions, Plant, with_plants},
     gguf::{Gguf, GgufWriter, TensorType},
     plain::{Choice, Inner, Lane, Mistake, PlainModel},
     synth::Mix,

@@ -4,7 +4,8 @@ use super::{record, small};
 use crate::common::{self, device::some_tokens};
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    cpu::{CpuModel, CpuOptions, KvType},
+    KvType,
+    cpu::{CpuModel, CpuOptions},
     plain::PlainModel,
     trace::{Fault, Recorder, Selection, Stage, TraceFile, TraceMeta, TraceWriter},
 };

@@ -10,8 +10,8 @@ use common::{
 };
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    Engine, EngineError, LogitRows, Sequence,
-    cpu::{CpuModel, CpuOptions, KvType},
+    Engine, EngineError, KvType, LogitRows, Sequence,
+    cpu::{CpuModel, CpuOptions},
     device::{DeviceModel, DeviceOptions},
     gguf::Gguf,
     plain::PlainModel,
@@ -229,8 +229,8 @@ impl<F: Fn(Block<'_>, &mut dyn Tap) + Send + Sync> Engine for Bent<'_, F> {
     fn sequence(&self) -> &Sequence {
         self.0.sequence()
     }
-    fn sequence_mut(&mut self) -> &mut Sequence {
-        self.0.sequence_mut()
+    fn rewind(&mut self, position: usize) {
+        self.0.rewind(position);
     }
     fn device(&self) -> String {
         self.0.device()
