@@ -40,16 +40,21 @@ __global__ void __launch_bounds__(SUPERBLOCKS *PARTS * 32, 2)
     const int superblock = warp % SUPERBLOCKS, part = warp / SUPERBLOCKS;
 
     const size_t first = size_t(blockIdx.x) * CHUNKS, end = size_t(rows) * SUPERBLOCKS * BLOCK_BYTES / 16;
-    for (int chunk = thread; chunk < CHUNKS; chunk += THREADS)
-        if (first + chunk < end) copy_async(tile + chunk * 16, w + (first + chunk) * 16);
+#pragma unroll
+    for (int i = 0; i < (CHUNKS + THREADS - 1) / THREADS; i++) {
+        const int chunk = thread + i * THREADS;
+        if (chunk < CHUNKS && first + chunk < end) copy_async(tile + chunk * 16, w + (first + chunk) * 16);
+    }
     asm volatile("cp.async.commit_group;" ::: "memory");
     asm volatile("griddepcontrol.wait;" ::: "memory");
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 
     float values[16];
     if (VECTOR)
-        for (int quad = thread; quad < QUADS; quad += THREADS) {
-            const int at = quad * 4;
+#pragma unroll
+        for (int i = 0; i < (QUADS + THREADS - 1) / THREADS; i++) {
+            const int quad = thread + i * THREADS, at = quad * 4;
+            if (QUADS % THREADS != 0 && quad >= QUADS) break;
             float4 v;
             asm volatile("ld.global.v4.f32 {%0, %1, %2, %3}, [%4];"
                          : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "l"(x + at));
