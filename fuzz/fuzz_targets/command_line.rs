@@ -41,6 +41,7 @@ fuzz_target!(|input: Input| {
             assert!(id < 0);
             assert_eq!(input.file[4 * index..4 * index + 4], id.to_le_bytes());
         }
+        Err(other) => panic!("an error of a kind that is not checked here: {other}"),
     }
     if let Ok(run) = input.run.parse::<RunSpec>() {
         assert_eq!(run.to_string().parse::<RunSpec>().ok(), Some(run));
