@@ -111,8 +111,8 @@ stages! {
 }
 
 impl Stage {
-    /// Whether every layer has this stage.
-    pub(crate) const fn in_layer(self) -> bool {
+    /// Whether every layer has this stage: its [name](Self::tensor_name) then takes one.
+    pub const fn in_layer(self) -> bool {
         matches!(self.scope(), Scope::Layer)
     }
 
