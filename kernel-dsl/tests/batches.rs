@@ -8,7 +8,7 @@ use proptest::{option, sample::select};
 use ptxgen_builder::interp::{Options, WarpOrder};
 use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::catalogue::{CATALOGUE, Dims, Family, Request, Schedule, find};
+use ptxgen_dsl::catalogue::{CATALOGUE, CatalogueError, Dims, Family, Request, Schedule, find};
 use ptxgen_dsl::format::{Q8KPlanar, SUPERBLOCK, TensorType};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_dsl::reference::{self, Routed};
@@ -77,8 +77,14 @@ fn outputs_in(ways: &[Way], name: &str, policy: Policy, dims: Dims, inputs: &[Ve
     let entry = find(name).unwrap();
     let mut all = Vec::new();
     for &(target, pdl, schedule) in ways {
-        let request = Request { dims, schedule: Some(schedule), pdl, ..Request::new(policy, target) };
-        let built = entry.build(&request).unwrap();
+        let build = |schedule| {
+            let request = Request { dims, schedule: Some(schedule), pdl, ..Request::new(policy, target) };
+            entry.build(&request)
+        };
+        // The first of this and smaller schedules that fits the shared memory.
+        let mut smaller = std::iter::successors(Some(schedule), |s| s.smaller()).map(build);
+        let built = smaller.find(|b| !matches!(b, Err(CatalogueError::SharedMemory { .. })));
+        let built = built.unwrap_or_else(|| panic!("{name}: no schedule fits {target}")).unwrap();
         let module = built.finish().unwrap_or_else(|e| panic!("{name}: {e}"));
         let waits = print(&module, &PrintOptions::default()).contains("griddepcontrol.wait");
         assert_eq!(waits, pdl && target >= Target::SM_90, "{name} {target}");
