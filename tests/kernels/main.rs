@@ -2,6 +2,7 @@
 
 mod assembled;
 mod cases;
+mod edit;
 mod golden;
 mod mutations;
 mod properties;

@@ -2,8 +2,9 @@
 
 use ptxgen_builder::build::{Body, Global, In, InOut, Out, Val, kernel};
 
+use super::error::CatalogueError;
+use super::launchable::Launchable;
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable};
 use crate::device::{argmax_index, argmax_key, block_max, pass};
 
 /// The parameters:

@@ -3,8 +3,9 @@
 use ptxgen_builder::build::{Body, In, Kernel, Out, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 
+use super::error::CatalogueError;
+use super::launchable::{Launchable, fits};
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable, fits};
 use crate::device::{ChunkAt, ChunkPlan, DeviceFloat, DeviceKv, PartialAt, divisor, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;

@@ -4,8 +4,9 @@
 use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
+use super::error::CatalogueError;
+use super::launchable::{Launchable, fits};
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable, fits};
 use crate::device::{Chunks, DeviceFloat, Q8KAt, pass, quantize_lanes_q8k, sum_parts};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::Accumulation;

@@ -4,8 +4,9 @@
 use ptxgen_builder::build::{In, InOut, Out, kernel};
 
 use super::attention::{AttentionSchedule, AttentionShape, unhurried};
+use super::error::CatalogueError;
+use super::launchable::{Launchable, fits};
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable, fits};
 use crate::device::{ChunkAt, DeviceKv, Newest, PartialAt, QkvAt, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;

@@ -3,8 +3,9 @@
 use half::f16;
 use ptxgen_builder::build::{Body, In, Out, ReadOnly, Val, kernel};
 
+use super::error::CatalogueError;
+use super::launchable::Launchable;
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable};
 use crate::format::{Q4K, Q6K};
 
 /// A format whose blocks a kernel can write out as f32.

@@ -3,10 +3,14 @@
 use ptxgen_builder::build::{Body, Global, In, Kernel, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 
+use super::error::CatalogueError;
 use super::gate_up::{Experts, expert_entry_name};
 use super::gemv::nth_vector;
-use super::matrix::{Epilogue, Here, Input, Memory, Room, Target, Tiles, Work};
-use super::schedule::{CatalogueError, How, Launchable, Plan, Schedule, Shape, fits_with};
+use super::launchable::Launchable;
+use super::matrix::{Epilogue, Here, Input, Target, Tiles, Work};
+use super::memory::{Memory, launch};
+use super::plan::Plan;
+use super::schedule::{How, Schedule, Shape};
 use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, RowVector, fresh, inputs_ready};
 use crate::precision::{Acc, Accumulation};
 
@@ -188,8 +192,7 @@ impl Down {
     fn launch<C: Accumulation, A>(&self, kernel: Kernel<A>) -> Result<Launchable<A>, CatalogueError> {
         // f64 sums need many registers; without saying so, ptxas spills to make room for more blocks.
         let bounds = LaunchBounds { min_blocks: (C::ACC == Acc::F64).then_some(1), ..kernel.bounds() };
-        let launchable = Launchable::new(kernel.with_bounds(bounds), [self.plan.tiles, 1, 1], self.plan.threads());
-        fits_with(self.name, launchable, Room::of(&[&self.plan]).dynamic(), self.how.target)
+        launch(self.name, kernel.with_bounds(bounds), [self.plan.tiles, 1, 1], &[&self.plan], self.how.target)
     }
 }
 

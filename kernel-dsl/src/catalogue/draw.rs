@@ -3,8 +3,9 @@
 use ptxgen_builder::build::{Body, In, InOut, Out, ReadOnly, Rounding, Val, kernel};
 
 use super::argmax::chosen;
+use super::error::CatalogueError;
+use super::launchable::Launchable;
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable};
 use crate::device::{
     Lists, Measure, argmax_index, argmax_key, block_max, block_sums, key_logit, last_block, pass, sample_weight,
     sort_keys,

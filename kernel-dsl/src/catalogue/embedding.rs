@@ -4,8 +4,10 @@ use half::{bf16, f16};
 use ptxgen_builder::build::{Body, F16x2, In, Out, ReadOnly, Val, kernel};
 
 use super::dequantize::Dequantize;
+use super::error::CatalogueError;
+use super::launchable::Launchable;
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable, Shape};
+use super::schedule::Shape;
 use crate::format::{Q4K, Q6K, Q8_0, TensorType};
 
 /// The parameters: the table, row by row in its format; a token's number for

@@ -3,8 +3,9 @@
 use ptxgen_builder::build::{Body, Global, In, InOut, ReadOnly, Rounding, Val, kernel};
 
 use super::Experts;
+use super::error::CatalogueError;
+use super::launchable::Launchable;
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable};
 use crate::device::{DeviceFloat, pass, residual};
 use crate::precision::Accumulation;
 

@@ -2,10 +2,14 @@
 
 use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
 
+use super::error::CatalogueError;
+use super::launchable::Launchable;
 use super::limits::refuse_if;
-use super::matrix::{Here, Input, Memory, Room, Tiles, Work, streamed};
+use super::matrix::{Here, Input, Tiles, Work, streamed};
+use super::memory::{Memory, launch};
+use super::plan::Plan;
 use super::router::ChosenAt;
-use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits_with};
+use super::schedule::{How, Shape};
 use crate::device::{
     Choice, DeviceActivation, DeviceExp, DeviceFormat, Normed, RowVector, Source, fresh, inputs_ready, swiglu_approx,
     swiglu_exact,
@@ -56,8 +60,7 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         let expert = |k: &mut Body, rank: Val<u32>| fresh(ids).at(rank).load(k);
         part.write::<F, X>(k, [gate, up], expert, |k| part.work.hold::<F, X>(k, Input::Ready(fresh(x))), h);
     });
-    let launchable = Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads());
-    fits_with(name, launchable, Room::of(&[&plan]).dynamic(), how.target)
+    launch(name, kernel, [plan.grid(), 1, 1], &[&plan], how.target)
 }
 
 /// [`gate_up_swiglu`] of the norm of a vector, with the contract's "RMSNorm", and of the experts that
@@ -97,8 +100,7 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
         };
         part.write::<F, X>(k, [gate, up], |k, rank| chosen.id(k, rank), tell, h);
     });
-    let launchable = Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads());
-    fits_with(name, launchable, Room::of(&[&plan]).dynamic(), how.target)
+    launch(name, kernel, [plan.grid(), 1, 1], &[&plan], how.target)
 }
 
 impl Experts {

@@ -3,8 +3,12 @@
 use ptxgen_builder::build::{Body, Global, In, Val, kernel};
 use std::cell::Cell;
 
-use super::matrix::{Epilogue, Here, Input, Memory, Room, Target, Tiles, Work, finish, resident, streamed};
-use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits, fits_with};
+use super::error::CatalogueError;
+use super::launchable::Launchable;
+use super::matrix::{Epilogue, Here, Input, Target, Tiles, Work, finish, resident, streamed};
+use super::memory::{Memory, launch};
+use super::plan::Plan;
+use super::schedule::{How, Shape};
 use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready, pass};
 use crate::format::Q8KPlanar;
 use crate::precision::{Accumulation, Act};
@@ -60,8 +64,7 @@ pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
             },
         );
     });
-    let launchable = Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads());
-    fits_with(name, launchable, Room::of(&[&plan]).dynamic(), how.target)
+    launch(name, kernel, [plan.grid(), 1, 1], &[&plan], how.target)
 }
 
 /// The same for up to `tokens` vectors, each weight read once: a warp keeps its
@@ -94,7 +97,7 @@ pub fn gemv_batch<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epil
             }
         });
     });
-    fits(name, Launchable::new(kernel, [plan.grid(), 1, 1], plan.threads()))
+    launch(name, kernel, [plan.grid(), 1, 1], &[&plan], how.target)
 }
 
 fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape: Shape) -> String {

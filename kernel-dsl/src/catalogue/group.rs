@@ -3,8 +3,9 @@
 use ptxgen_builder::build::{In, Out, kernel};
 
 use super::Experts;
+use super::error::CatalogueError;
+use super::launchable::Launchable;
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable};
 use crate::device::{expert_pairs, pass};
 
 /// The parameters: the ids of the tokens' experts, [tokens, used], the

@@ -3,10 +3,14 @@
 
 use ptxgen_builder::build::{Body, In, Out, ReadOnly, Val, kernel};
 
+use super::error::CatalogueError;
 use super::gate_up::{Experts, expert_entry_name, swiglu};
 use super::gemv::{check_tokens, nth_vector};
-use super::matrix::{Here, Memory, Store, Tiles, Work, finish, resident};
-use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits};
+use super::launchable::Launchable;
+use super::matrix::{Here, Store, Tiles, Work, finish, resident};
+use super::memory::{Memory, launch};
+use super::plan::Plan;
+use super::schedule::{How, Shape};
 use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready};
 use crate::precision::{Accumulation, Math};
 
@@ -82,7 +86,7 @@ pub fn experts_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
             }
         });
     });
-    fits(name, Launchable::new(kernel, [plan.grid(), experts.count, 1], plan.threads()))
+    launch(name, kernel, [plan.grid(), experts.count, 1], &[&plan], how.target)
 }
 
 /// `y = D_e h` for every pair of token and expert: the contract's "Matrix times
@@ -120,5 +124,5 @@ pub fn experts_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
             }
         });
     });
-    fits(name, Launchable::new(kernel, [plan.grid(), experts.count, 1], plan.threads()))
+    launch(name, kernel, [plan.grid(), experts.count, 1], &[&plan], how.target)
 }

@@ -1,6 +1,6 @@
 //! Sizes that a kernel is made for.
 
-use super::schedule::CatalogueError;
+use super::error::CatalogueError;
 
 /// Refuses a size of a kernel where it is not possible, with what is.
 pub(super) fn refuse_if(

@@ -3,7 +3,8 @@
 
 use ptxgen_builder::build::{Arg, Body, Global, InOut, Out, Pred, ReadOnly, Shared, Val};
 
-use super::schedule::{Plan, SHARED_LIMIT};
+use super::memory::Memory;
+use super::plan::Plan;
 use crate::device::{
     DeviceActivation, DeviceFloat, DeviceFormat, Group, MadeAt, RowVector, Source, Threads, TileSource, TileStream,
     residual, row_sums,
@@ -75,65 +76,6 @@ impl Plan {
     /// Whether the last tile has fewer rows.
     fn is_ragged(&self) -> bool {
         !self.shape.rows.is_multiple_of(self.rows_per_tile)
-    }
-}
-
-/// Shared memory of a block, for one product after the other.
-#[derive(Clone, Copy)]
-pub(super) struct Memory<A> {
-    rings: Shared<u8>,
-    staging: Option<Shared<A>>,
-    scales: Option<Shared<f32>>,
-}
-
-/// Bytes of a block's shared memory.
-#[derive(Clone, Copy)]
-pub(super) struct Room {
-    rings: u32,
-    staging: u32,
-    may_be_dynamic: bool,
-}
-
-impl Room {
-    /// Enough for each of these products.
-    pub(super) fn of(plans: &[&Plan]) -> Room {
-        let most = |f: fn(&Plan) -> u32| plans.iter().map(|p| f(p)).max().unwrap_or(0);
-        Room {
-            rings: most(|p| p.schedule.warps * p.ring_bytes()).next_multiple_of(16),
-            staging: most(Plan::staged_bytes),
-            may_be_dynamic: plans.iter().all(|p| p.may_add_shared),
-        }
-    }
-
-    /// Whether staging is an array of the kernel's own, if rings are not.
-    fn stages_apart(&self) -> bool {
-        u64::from(self.staging) <= SHARED_LIMIT / 4 * 3
-    }
-
-    /// Those that the launch adds to the kernel's own, where there are more than those may be.
-    pub(super) fn dynamic(&self) -> u32 {
-        let all = self.rings + self.staging;
-        match self.may_be_dynamic && u64::from(all) > SHARED_LIMIT / 32 * 31 {
-            false => 0,
-            true if self.stages_apart() => self.rings,
-            true => all,
-        }
-    }
-}
-
-impl<A: DeviceFloat> Memory<A> {
-    /// Enough for each of these products.
-    #[track_caller]
-    pub(super) fn new(k: &mut Body, plans: &[&Plan]) -> Memory<A> {
-        let room = Room::of(plans);
-        let dynamic = (room.dynamic() > 0).then(|| k.dynamic_shared::<u8>());
-        let rings = dynamic.unwrap_or_else(|| k.shared(room.rings));
-        let staging = (room.staging > 0).then(|| match dynamic {
-            Some(rings) if !room.stages_apart() => rings.plus_bytes(i64::from(room.rings)).cast(),
-            _ => k.shared(room.staging / A::TY.bytes()),
-        });
-        let scales = plans.iter().map(|p| p.made_scales()).max().filter(|&n| n > 0).map(|n| k.shared(n));
-        Memory { rings, staging, scales }
     }
 }
 

@@ -4,8 +4,10 @@
 use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
 
 use super::Experts;
+use super::error::CatalogueError;
+use super::launchable::{Launchable, fits};
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable, Shape, fits};
+use super::schedule::Shape;
 use crate::device::{DeviceFloat, DevicePlain, PlainTile, fresh, inputs_ready, pass, residual};
 use crate::precision::Accumulation;
 

@@ -4,7 +4,8 @@
 use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
-use super::schedule::{CatalogueError, Launchable};
+use super::error::CatalogueError;
+use super::launchable::Launchable;
 use crate::device::{DeviceFloat, DeviceKv, HeadLanes, Turn, pass};
 use crate::precision::Accumulation;
 

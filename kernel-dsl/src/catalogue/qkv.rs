@@ -1,10 +1,15 @@
 //! `qkv`: the three projections of attention in one launch.
 
-use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Kernel, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::target::Target;
 
+use super::error::CatalogueError;
 use super::gemv::{check_tokens, nth_vector};
-use super::matrix::{Here, Input, Memory, Room, Store, Tiles, Work, finish, resident, streamed};
-use super::schedule::{CatalogueError, How, Launchable, Plan, Shape, fits, fits_with};
+use super::launchable::Launchable;
+use super::matrix::{Here, Input, Store, Tiles, Work, finish, resident, streamed};
+use super::memory::{self, Memory};
+use super::plan::Plan;
+use super::schedule::{How, Shape};
 use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, Normed, Source, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
 
@@ -82,6 +87,15 @@ impl Products {
 
     fn grid(&self) -> [u32; 3] {
         [self.plans.iter().map(Plan::grid).sum(), 1, 1]
+    }
+
+    fn launch<A>(
+        &self,
+        name: &'static str,
+        kernel: Kernel<A>,
+        target: Target,
+    ) -> Result<Launchable<A>, CatalogueError> {
+        memory::launch(name, kernel, self.grid(), &self.plans.each_ref(), target)
     }
 
     fn rows(&self) -> u32 {
@@ -183,7 +197,7 @@ pub fn qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulatio
         let pointers = Pointers::<X> { matrices: [wq, wk, wv], vectors: Vectors::One(fresh(x)), y };
         products.write::<F, V, X, C::Scalar>(k, &pointers);
     });
-    fits(name, Launchable::new(kernel, products.grid(), products.plans[0].threads()))
+    products.launch(name, kernel, how.target)
 }
 
 /// [`qkv`] of the norm of a vector, with the contract's "RMSNorm".
@@ -205,9 +219,7 @@ pub fn norm_qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumu
         let vectors = Vectors::Normed(Normed { x, weights, eps });
         products.write::<F, V, X, C::Scalar>(k, &Pointers::<X> { matrices: [wq, wk, wv], vectors, y });
     });
-    let [q, key, value] = &products.plans;
-    let dynamic = Room::of(&[q, key, value]).dynamic();
-    fits_with(name, Launchable::new(kernel, products.grid(), q.threads()), dynamic, how.target)
+    products.launch(name, kernel, how.target)
 }
 
 /// The same for up to `tokens` vectors, each weight read once.
@@ -227,5 +239,5 @@ pub fn qkv_batch<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accum
         let pointers = Pointers::<X> { matrices: [wq, wk, wv], vectors: Vectors::Pass(fresh(x), state), y };
         products.write::<F, V, X, C::Scalar>(k, &pointers);
     });
-    fits(name, Launchable::new(kernel, products.grid(), products.plans[0].threads()))
+    products.launch(name, kernel, how.target)
 }

@@ -3,7 +3,8 @@
 use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
-use super::schedule::{CatalogueError, Launchable};
+use super::error::CatalogueError;
+use super::launchable::Launchable;
 use crate::device::pass;
 
 /// The parameters: queries, [tokens, heads, head_dim]; keys and values, [tokens, kv_heads, head_dim];

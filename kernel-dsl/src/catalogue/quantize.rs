@@ -2,8 +2,9 @@
 
 use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
+use super::error::CatalogueError;
+use super::launchable::Launchable;
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable};
 use crate::device::{self, pass};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 

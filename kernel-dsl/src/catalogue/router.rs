@@ -4,8 +4,10 @@ use ptxgen_builder::build::{Body, Global, In, InOut, Kernel, Out, Ptr, ReadOnly,
 use ptxgen_builder::ir::LaunchBounds;
 
 use super::Experts;
+use super::error::CatalogueError;
+use super::launchable::{Launchable, fits};
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable, Shape, fits};
+use super::schedule::Shape;
 use crate::device::{
     Choice, Chosen, DevicePlain, Normed, PlainTile, Source, Threads, fresh, inputs_ready, last_block, pass,
 };

@@ -2,8 +2,9 @@
 
 use ptxgen_builder::build::{In, Out, kernel};
 
+use super::error::CatalogueError;
+use super::launchable::Launchable;
 use super::limits::refuse_if;
-use super::schedule::{CatalogueError, Launchable};
 use crate::device::{swiglu_approx, swiglu_exact};
 use crate::precision::{Accumulation, Math};
 

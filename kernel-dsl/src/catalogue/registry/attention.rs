@@ -3,8 +3,9 @@
 use half::f16;
 use ptxgen_builder::build::Scalar;
 
+use super::super::error::CatalogueError;
 use super::super::request::Resolved;
-use super::super::schedule::{CatalogueError, Schedule};
+use super::super::schedule::Schedule;
 use super::super::{
     AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k, decode_attention, qkv_join,
 };

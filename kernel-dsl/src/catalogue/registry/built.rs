@@ -5,8 +5,8 @@ use ptxgen_builder::interp::{Arg, Launch, Options};
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 
+use super::super::launchable::{AnyLaunchable, Launchable};
 use super::super::request::Resolved;
-use super::super::schedule::{AnyLaunchable, Launchable};
 use super::Entry;
 use crate::format::{Q8KPlanar, TensorType};
 use crate::precision::{Act, Policy};

@@ -1,7 +1,7 @@
 //! Entries: weights as f32.
 
+use super::super::error::CatalogueError;
 use super::super::request::Resolved;
-use super::super::schedule::CatalogueError;
 use super::super::{Dequantize, dequantize};
 use super::{Built, Contents, Dims, Entry, Family, ParamSpec};
 use crate::format::{Q4K, Q6K, TensorType};

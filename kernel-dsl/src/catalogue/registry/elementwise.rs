@@ -1,7 +1,7 @@
 //! Entries: kernels whose elements, or superblocks, are each on their own.
 
+use super::super::error::CatalogueError;
 use super::super::request::Resolved;
-use super::super::schedule::CatalogueError;
 use super::super::{quantize_q8k, quantize_q8k_pass, swiglu};
 use super::built::vector_bytes;
 use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, MATHS, ParamSpec, with_acc};

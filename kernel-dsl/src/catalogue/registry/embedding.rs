@@ -2,8 +2,8 @@
 
 use half::{bf16, f16};
 
+use super::super::error::CatalogueError;
 use super::super::request::Resolved;
-use super::super::schedule::CatalogueError;
 use super::super::{EmbeddingRow, embedding};
 use super::{Built, Contents, Dims, Entry, Family, ParamSpec, Words};
 use crate::format::{Q4K, Q6K, Q8_0};

@@ -1,7 +1,8 @@
 //! A kernel of the catalogue: its name, choices and sizes.
 
+use super::super::error::CatalogueError;
 use super::super::request::{Request, Resolved};
-use super::super::schedule::{CatalogueError, How, Schedule};
+use super::super::schedule::{How, Schedule};
 use super::{Built, Dims, Sizes};
 use crate::precision::{Acc, Act, Math, Policy};
 

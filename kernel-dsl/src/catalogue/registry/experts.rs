@@ -1,7 +1,8 @@
 //! Entries: products of the experts' quantized matrices.
 
+use super::super::error::CatalogueError;
 use super::super::request::Resolved;
-use super::super::schedule::{CatalogueError, Schedule};
+use super::super::schedule::Schedule;
 use super::super::{
     Add, Epilogue, Experts, Store, experts_down, experts_gate_up, gate_up_swiglu, moe_down, norm_gate_up_swiglu,
     routed_down,

@@ -1,7 +1,8 @@
 //! Entries: products of quantized matrices and vectors.
 
+use super::super::error::CatalogueError;
 use super::super::request::Resolved;
-use super::super::schedule::{CatalogueError, Schedule};
+use super::super::schedule::Schedule;
 use super::super::{Add, Epilogue, QkvShape, Store, gemv, gemv_batch, norm_qkv, qkv, qkv_batch};
 use super::{ACCS, ACTS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words, with_policy};
 use crate::device::{DeviceActivation, DeviceFormat};

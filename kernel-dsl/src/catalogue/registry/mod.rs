@@ -19,7 +19,7 @@ pub use built::{Access, Built, Contents, ParamSpec, Words};
 pub use dims::{Dims, Sizes};
 pub use entry::{Entry, Family};
 
-use super::schedule::CatalogueError;
+use super::error::CatalogueError;
 use crate::precision::{Acc, Act, Math};
 
 /// The families, in the order of the catalogue.

@@ -2,8 +2,8 @@
 
 use half::f16;
 
+use super::super::error::CatalogueError;
 use super::super::request::Resolved;
-use super::super::schedule::CatalogueError;
 use super::super::{Norm, qk_norm_rope, rms_norm, rms_norm_q8k};
 use super::attention::{HEADS, HEADS_READING, HEADS_TRIAL};
 use super::built::vector_bytes;

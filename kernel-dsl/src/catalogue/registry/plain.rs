@@ -2,8 +2,8 @@
 
 use half::{bf16, f16};
 
+use super::super::error::CatalogueError;
 use super::super::request::Resolved;
-use super::super::schedule::CatalogueError;
 use super::super::{PairVector, plain_experts, plain_gemv, plain_gemv_add};
 use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words, with_acc};
 use crate::device::DevicePlain;

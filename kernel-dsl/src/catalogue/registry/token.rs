@@ -1,7 +1,7 @@
 //! Entries: from logits to a token.
 
+use super::super::error::CatalogueError;
 use super::super::request::Resolved;
-use super::super::schedule::CatalogueError;
 use super::super::{argmax, sample_draw, sample_keys, sample_sort};
 use super::{Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words};
 use crate::precision::Act;
