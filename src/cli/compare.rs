@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Outcome {
 /// The comparison that was asked for.
 fn found(args: &Args) -> anyhow::Result<Comparison> {
     let thresholds = Thresholds { min_cos: args.min_cos, max_rel: args.max_rel };
-    thresholds.check().map_err(|e| Usage(e.to_string()))?;
+    thresholds.check()?;
     let sides = [&args.left, &args.right];
     let files = sides.map(|side| match side {
         SideSpec::File(path) => Some(TraceFile::open(path)),

@@ -1,6 +1,6 @@
 //! Where a model runs: the one place that knows the devices.
 
-use super::{Usage, output, startup};
+use super::{output, startup};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
@@ -134,11 +134,7 @@ impl<'g> Model<'g> {
 
     /// An empty sequence with room for `capacity` tokens.
     pub fn session(&self, capacity: usize) -> anyhow::Result<Box<dyn Engine + '_>> {
-        let session = self.loaded.session(capacity).map_err(|e| match e {
-            // That a file's context is beyond all memory is no fault of the file.
-            LoadError::Memory { .. } => Usage(e.to_string()).into(),
-            e => anyhow::Error::from(e),
-        })?;
+        let session = self.loaded.session(capacity)?;
         if self.is_on_cpu() {
             startup::give_back(self.gguf.tensor_bytes());
         }

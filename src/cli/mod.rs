@@ -1,7 +1,7 @@
 //! The command line: one file for each command.
 //!
-//! Exit codes: 0 all is well, 1 a fault was found (a broken file, a failed run or check), 2 wrong
-//! use (an unknown option or name, a device that this machine does not have).
+//! Exit codes: 0 all is well, 1 a fault was found (a broken file, a missing device, a failed run or
+//! check), 2 wrong use ([`usage`]).
 
 mod bench;
 mod bisect;
@@ -27,17 +27,18 @@ mod synth;
 mod text;
 mod tokens;
 mod trace;
+mod usage;
 
 use anstream::stderr;
 use anyhow::Error;
 use clap::{CommandFactory, Parser, Subcommand};
 use ptxgen_model::gguf::Gguf;
 use std::{
-    fmt,
     io::{self, Write},
     path::Path,
     process::ExitCode,
 };
+use usage::Usage;
 
 /// PTX kernels with proven precision, and a quantized mixture-of-experts model that runs on them
 #[derive(Parser)]
@@ -121,7 +122,7 @@ fn fail(e: &Error) -> ExitCode {
     for cause in e.chain().skip(1) {
         let _ = writeln!(err, "  caused by: {cause}");
     }
-    ExitCode::from(if e.is::<Usage>() { 2 } else { 1 })
+    ExitCode::from(if usage::is_wrong_use(e) { 2 } else { 1 })
 }
 
 /// Opens the model that a command names, or the bundled one.
@@ -146,15 +147,3 @@ fn is_broken_pipe(e: &Error) -> bool {
         kind == Some(io::ErrorKind::BrokenPipe)
     })
 }
-
-/// A mistake in how the command was called; it ends with exit code 2.
-#[derive(Debug)]
-struct Usage(String);
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Usage {}

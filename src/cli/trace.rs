@@ -15,7 +15,7 @@ use ptxgen_model::{
     plain::PlainModel,
     trace::{
         Block, Fault, GatherStages, Layers, Positions, Recorder, Selected, Selection, Stage, Stages, Statistics, Tap,
-        TraceMeta, TraceWriter,
+        TraceError, TraceMeta, TraceWriter,
     },
 };
 use std::{
@@ -99,7 +99,7 @@ pub fn run(args: &Args) -> Outcome {
         (None, None) => return Err(Usage("name a text with --tokens or --prompt".into()).into()),
     };
     let ids = text.checked(args.first, 1, config)?;
-    let selected = args.selection.selection().of(config, ids.len()).map_err(|e| Usage(e.to_string()))?;
+    let selected = args.selection.selection().of(config, ids.len()).map_err(TraceError::from)?;
     let model = Model::load(&gguf, &args.device, ids.len())?;
     let mut session = model.session(ids.len())?;
 

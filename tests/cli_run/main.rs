@@ -144,7 +144,7 @@ fn approximate_math_is_for_devices_with_generated_kernels() {
     assert_eq!(out, runs(&[&*model, "--prompt", "ab", "-n", "1", "--device", "interp"]));
     fails(
         &[&["perplexity", "--tokens", ids.path().to_str().unwrap()], &approx("cpu")[..]].concat(),
-        1,
+        2,
         expect![[r#"
             error: math=approx is a GPU's instructions, for --device cuda or --device interp; the CPU computes with math=exact
         "#]],

@@ -59,6 +59,21 @@ fn wrong_use_is_told() {
         error: the least cosine is -2: expected from -1 to 1
     "#]],
     );
+    // The same mistake ends with the same code in both commands.
+    compare(
+        &["--left", "cpu", "--right", "cpu", "--tokens", &tokens, "--layers", "9"],
+        2,
+        expect![[r#"
+        error: layers 9..10 are asked for, but the model has 6, counted from 0
+    "#]],
+    );
+    compare(
+        &["--left", "cpu", "--right", "cpu:math=approx", "--tokens", &tokens],
+        2,
+        expect![[r#"
+        error: math=approx is a GPU's instructions, for --device cuda or --device interp; the CPU computes with math=exact
+    "#]],
+    );
     compare(
         &["--left", "cpu", "--right", "gpu:act=f32", "--tokens", &tokens],
         2,
@@ -119,7 +134,7 @@ fn traces_that_do_not_belong_together_are_refused() {
     // Stages that are asked for, and none in common.
     compare(
         &["--left", &trace, "--right", &some, "--stages", "q,v"],
-        1,
+        2,
         expect![[r#"
         error: DIR/some.safetensors lacks layers.00.v, which is to be compared: it has q, logits
     "#]],
@@ -140,14 +155,14 @@ fn traces_that_do_not_belong_together_are_refused() {
     );
     compare(
         &["--left", &trace, "--right", &trace, "--positions", "3"],
-        1,
+        2,
         expect![[r#"
         error: position 3 is asked for, but there are 3 tokens, counted from 0
     "#]],
     );
     compare(
         &["--left", &trace, "--right", &trace, "--layers", "1..3"],
-        1,
+        2,
         expect![[r#"
         error: layers 1..3 are asked for, but the model has 1, counted from 0
     "#]],

@@ -1,8 +1,8 @@
 //! `ptxgen bench kernels`: the catalogue's kernels, each by itself.
 
 use super::measure::{launch_time, rate};
+use super::stream;
 use super::work::{ROTATION, Work, bytes_read};
-use super::{gpu, stream};
 use crate::cli::{Outcome, Status};
 use crate::cli::{
     kernels::{self, Choice, Size},
@@ -81,7 +81,7 @@ struct Row {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let device = gpu(args.gpu)?;
+    let device = Device::cuda(args.gpu)?;
     let driver = DriverInfo::query()?;
     let info = driver.gpus.get(args.gpu).context("the GPU is gone")?;
     let bandwidth = stream::bandwidth(&device, info.multiprocessors)?;

@@ -7,9 +7,8 @@ mod policies;
 mod stream;
 mod work;
 
-use super::{Outcome, Usage};
+use super::Outcome;
 use clap::Subcommand;
-use ptxgen_runtime::{Device, DeviceError};
 
 /// Measure kernels, or a whole model, on a GPU; or every policy on any device
 #[derive(clap::Args)]
@@ -34,14 +33,4 @@ pub fn run(args: &Args) -> Outcome {
         What::Prefill(args) => model::prefill(args),
         What::Policies(args) => policies::run(args),
     }
-}
-
-/// The GPU; that there is none is wrong use.
-fn gpu(ordinal: usize) -> anyhow::Result<Device> {
-    Device::cuda(ordinal).map_err(|e| match e {
-        DeviceError::NoDriver | DeviceError::NoGpu { .. } | DeviceError::NoSuchGpu { .. } => {
-            Usage(format!("nothing to measure on: {e}")).into()
-        }
-        other => other.into(),
-    })
 }

@@ -1,12 +1,12 @@
 //! `ptxgen bench decode` and `ptxgen bench prefill`: a whole model.
 
 use super::measure::rate;
-use super::{gpu, stream};
+use super::stream;
 use crate::cli::{Outcome, Status, device::PolicyArgs, output};
 use anyhow::Context;
 use ptxgen_model::device::{DeviceModel, DeviceOptions, DeviceSession};
 use ptxgen_model::{Engine, LogitRows, Sampler, Sampling};
-use ptxgen_runtime::DriverInfo;
+use ptxgen_runtime::{Device, DriverInfo};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -167,7 +167,7 @@ fn measured(
     measure: impl FnOnce(&mut DeviceSession<'_>, &mut Report) -> anyhow::Result<()>,
 ) -> Outcome {
     let gguf = crate::cli::open_model(args.model.as_deref())?;
-    let device = gpu(args.gpu)?;
+    let device = Device::cuda(args.gpu)?;
     let driver = DriverInfo::query()?;
     let info = driver.gpus.get(args.gpu).context("the GPU is gone")?;
     let stream_gb_per_s = stream::bandwidth(&device, info.multiprocessors)?;
