@@ -12,7 +12,7 @@ const WEIGHTS: u32 = 32;
 const WORDS: u32 = 5;
 
 /// The weights of a block, exact.
-fn decode(k: &mut Body, block: ReadOnly<u32>) -> [Val<f64>; 32] {
+fn decode(k: &Body, block: ReadOnly<u32>) -> [Val<f64>; 32] {
     let scale = block.load(k).bitcast::<f32>().to::<f64>();
     let words = [1, 2, 3, 4].map(|w| block.plus(w).load(k));
     std::array::from_fn(|i| {

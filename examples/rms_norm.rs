@@ -9,7 +9,7 @@ const THREADS: u32 = 128;
 type Args = (u32, f32, In<f32>, In<f32>, Out<f32>);
 
 /// The sum of the block's values: shuffles within warps, shared memory between them. Every thread gets it.
-fn block_sum(k: &mut Body, value: Val<f64>) -> Val<f64> {
+fn block_sum(k: &Body, value: Val<f64>) -> Val<f64> {
     let thread = k.thread_x();
     let partial = k.shared::<f64>(THREADS / 32);
     let mut sum = value;

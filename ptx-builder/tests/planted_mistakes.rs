@@ -37,7 +37,7 @@ fn refused<A: Args>(kernel: &Kernel<A>, rule: Rule, name: &str) {
     refused_on(Target::SM_90, kernel, rule, name);
 }
 
-fn input_output(write: impl FnOnce(&mut Body, ReadOnly<f32>, Global<f32>)) -> Kernel<(In<f32>, InOut<f32>)> {
+fn input_output(write: impl FnOnce(&Body, ReadOnly<f32>, Global<f32>)) -> Kernel<(In<f32>, InOut<f32>)> {
     kernel("k", ["x", "y"], |k, (x, y)| write(k, x, y)).with_block(64)
 }
 

@@ -67,7 +67,7 @@ fn refused<A: Args>(target: Target, kernel: &Kernel<A>) -> String {
     kernel.verify(target).err().unwrap_or_else(|| panic!("{} is not refused", kernel.name())).to_string()
 }
 
-fn copying(write: impl FnOnce(&mut Body, ReadOnly<f32>, Global<f32>)) -> String {
+fn copying(write: impl FnOnce(&Body, ReadOnly<f32>, Global<f32>)) -> String {
     refused(Target::SM_90, &kernel::<(In<f32>, InOut<f32>)>("k", ["x", "y"], |k, (x, y)| write(k, x, y)).with_block(64))
 }
 
@@ -171,7 +171,7 @@ type Product = (In<f32>, In<f32>, Out<f32>);
 fn violations(
     accumulator: Accumulator,
     activations: Option<ActivationFormat>,
-    write: impl FnOnce(&mut Body, Val<f32>, Val<f32>, Global<f32>),
+    write: impl FnOnce(&Body, Val<f32>, Val<f32>, Global<f32>),
 ) -> Vec<String> {
     let kernel = kernel::<Product>("k", ["w", "x", "y"], |k, (w, x, y)| {
         let (w, x) = (w.load(k), x.load(k));

@@ -10,7 +10,7 @@ pub fn messages() -> Vec<String> {
 }
 
 /// What one block of 64 threads over 64 floats each says.
-fn found(write: impl FnOnce(&mut Body, ReadOnly<f32>, Global<f32>)) -> String {
+fn found(write: impl FnOnce(&Body, ReadOnly<f32>, Global<f32>)) -> String {
     let bad = kernel::<(In<f32>, InOut<f32>)>("bad", ["x", "y"], |k, (x, y)| write(k, x, y)).with_block(64);
     let run = || -> Result<(), DeviceError> {
         let device = Device::interp();

@@ -7,7 +7,7 @@ const WARPS: u32 = 4;
 
 /// The sum over all threads of the block, on each of them: over lanes, then over warps in their order.
 #[track_caller]
-fn block_sum(k: &mut Body, mut sum: Val<f64>) -> Val<f64> {
+fn block_sum(k: &Body, mut sum: Val<f64>) -> Val<f64> {
     for distance in [1u32, 2, 4, 8, 16] {
         let other = k.shuffle_xor(sum, distance);
         sum = sum + other;

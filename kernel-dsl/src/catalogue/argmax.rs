@@ -70,7 +70,7 @@ pub fn argmax(
 /// Makes a token the next pass.
 #[track_caller]
 pub(super) fn chosen(
-    k: &mut Body,
+    k: &Body,
     token: Val<u32>,
     state: Global<u32>,
     (next, ring, len): (Global<u32>, Global<u32>, u32),

@@ -146,7 +146,7 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
         let shared = plan.shared::<C::Scalar>(k);
         // The activations are read from here on.
         let first = pass::position(k, state);
-        let one = |k: &mut Body, token: Val<u32>, chunk: Val<u32>| {
+        let one = |k: &Body, token: Val<u32>, chunk: Val<u32>| {
             // Positions of the chunk that the token sees.
             let seen = (first + token + 1).min(positions);
             let start = chunk * CHUNK as u32;

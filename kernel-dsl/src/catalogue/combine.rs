@@ -71,9 +71,9 @@ impl Piece {
     #[track_caller]
     fn combine<C: Accumulation>(
         &self,
-        k: &mut Body,
+        k: &Body,
         (sums, outputs, state): (ReadOnly<C::Scalar>, ReadOnly<C::Scalar>, ReadOnly<u32>),
-        then: impl FnOnce(&mut Body, Output),
+        then: impl FnOnce(&Body, Output),
     ) {
         let AttentionShape { heads, head_dim, positions, tokens, .. } = self.shape;
         let most = self.shape.chunks();
@@ -86,7 +86,7 @@ impl Piece {
         let first_head = piece / head_dim;
         let last = (pass::position(k, state) + token).min(positions - 1);
         let chunks = Chunks { count: (last >> CHUNK.trailing_zeros()) + 1, most, run: self.run };
-        let body = |k: &mut Body| {
+        let body = |k: &Body| {
             let (lane, warp) = (thread & 31, thread >> 5);
             let warps = self.threads() / 32;
             let (column, part) = match self.parts {
@@ -103,7 +103,7 @@ impl Piece {
             let sum = chunks.weighted(k, (at, head_dim), parts, |k| {
                 for first in (0..self.heads()).step_by(warps as usize) {
                     let local = warp + first;
-                    let one = |k: &mut Body| {
+                    let one = |k: &Body| {
                         // Behind the last head there is nothing to use.
                         let head = (first_head + local).min(heads - 1);
                         let row = (token * heads + head) * most;
@@ -192,7 +192,7 @@ pub fn attention_combine_q8k<C: Accumulation>(
 
 /// Stores an output, from the thread that has it.
 #[track_caller]
-fn store(k: &mut Body, piece: &Piece, at: Global<f32>, output: Output) {
+fn store(k: &Body, piece: &Piece, at: Global<f32>, output: Output) {
     let owns = output.part.eq(0) & output.column.lt(piece.width);
     at.at(output.column).store_if(k, owns, output.value);
 }

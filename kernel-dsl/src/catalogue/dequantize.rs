@@ -14,17 +14,17 @@ pub trait Dequantize {
     const BLOCK_BYTES: u32;
 
     /// Eight consecutive weights of a block, from `8 * part` on.
-    fn eight(k: &mut Body, block: ReadOnly<u8>, part: Val<u32>) -> [Val<f32>; 8];
+    fn eight(k: &Body, block: ReadOnly<u8>, part: Val<u32>) -> [Val<f32>; 8];
 }
 
 /// A byte as an integer.
 #[track_caller]
-fn byte(k: &mut Body, at: ReadOnly<u8>) -> Val<u32> {
+fn byte(k: &Body, at: ReadOnly<u8>) -> Val<u32> {
     at.load_extended(k).bitcast()
 }
 
 #[track_caller]
-fn half(k: &mut Body, at: ReadOnly<u8>) -> Val<f32> {
+fn half(k: &Body, at: ReadOnly<u8>) -> Val<f32> {
     at.cast::<f16>().load(k).to()
 }
 
@@ -37,7 +37,7 @@ impl Dequantize for Q4K<'static> {
     const BLOCK_BYTES: u32 = Q4K::BYTES as u32;
 
     #[track_caller]
-    fn eight(k: &mut Body, block: ReadOnly<u8>, part: Val<u32>) -> [Val<f32>; 8] {
+    fn eight(k: &Body, block: ReadOnly<u8>, part: Val<u32>) -> [Val<f32>; 8] {
         let (d, dmin) = (half(k, block), half(k, block.plus(2)));
         let j = part >> 2;
         let scales = block.plus(Q4K::SCALES as i64).byte_at(j & 3);
@@ -62,7 +62,7 @@ impl Dequantize for Q6K<'static> {
     const BLOCK_BYTES: u32 = Q6K::BYTES as u32;
 
     #[track_caller]
-    fn eight(k: &mut Body, block: ReadOnly<u8>, part: Val<u32>) -> [Val<f32>; 8] {
+    fn eight(k: &Body, block: ReadOnly<u8>, part: Val<u32>) -> [Val<f32>; 8] {
         let d = half(k, block.plus(Q6K::D as i64));
         let scale = block.plus(Q6K::SCALES as i64).byte_at(part >> 1).cast::<i8>().load_extended(k);
         let scale: Val<f32> = d * scale.to_rn::<f32>();

@@ -41,8 +41,7 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilog
     let down = Down::new::<F, X, C>(name, shape, experts, how)?;
     let names = ["down", "x", "ids", "weights", "y"];
     let kernel = kernel::<DownArgs<X, E>>(&down.entry::<X, C>(), names, |k, (matrices, x, ids, weights, y)| {
-        let routing =
-            Routing { expert: |k: &mut Body, rank: Val<u32>| ids.at(rank).load(k), weights: |_: &mut Body| weights };
+        let routing = Routing { expert: |k: &Body, rank: Val<u32>| ids.at(rank).load(k), weights: |_: &Body| weights };
         down.write::<F, X, C, E, _>(k, matrices, fresh(x), routing, y);
     });
     down.launch::<C, _>(kernel)
@@ -69,8 +68,8 @@ pub fn routed_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epi
         let (thread, room) = (k.thread_x(), choice.shared(k));
         let chosen = choice.choose(k, fresh(logits), &room, thread);
         let routing = Routing {
-            expert: |k: &mut Body, rank: Val<u32>| chosen.id(k, rank),
-            weights: |k: &mut Body| {
+            expert: |k: &Body, rank: Val<u32>| chosen.id(k, rank),
+            weights: |k: &Body| {
                 let weights: Shared<f32> = k.shared(experts.used);
                 k.if_(thread.lt(experts.used), |k| {
                     let weight = chosen.weight(k, thread);
@@ -121,13 +120,10 @@ impl Down {
     #[track_caller]
     fn write<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue, S: ReadSpace>(
         &self,
-        k: &mut Body,
+        k: &Body,
         down: ReadOnly<u8>,
         x: Global<X::Element>,
-        Routing { expert, weights }: Routing<
-            impl Fn(&mut Body, Val<u32>) -> Val<u32>,
-            impl FnOnce(&mut Body) -> Ptr<S, f32>,
-        >,
+        Routing { expert, weights }: Routing<impl Fn(&Body, Val<u32>) -> Val<u32>, impl FnOnce(&Body) -> Ptr<S, f32>>,
         y: Global<f32>,
     ) {
         let Down { shape, experts, plan, .. } = self;
@@ -136,12 +132,12 @@ impl Down {
         let products: Shared<C::Scalar> = k.shared(experts.used * rows);
         let tile = k.block_x();
         let work = Work::new(plan, Here::new(k, plan), memory, tile);
-        let matrix = |k: &mut Body, rank: Val<u32>| {
+        let matrix = |k: &Body, rank: Val<u32>| {
             let expert = expert(k, rank);
             [Tiles::one_of(plan, down, expert, experts.count)]
         };
         let stream = work.stream((work.here.warp, experts.used.into(), ranks.into()));
-        let mut issue = |k: &mut Body, rank: Val<u32>, slot: Shared<u8>| {
+        let mut issue = |k: &Body, rank: Val<u32>, slot: Shared<u8>| {
             let matrix = matrix(k, rank);
             work.copy(k, &matrix, tile, slot);
         };
@@ -149,7 +145,7 @@ impl Down {
         let weights = weights(k);
         inputs_ready(k, plan.pdl);
         let this = work.here.threads.this;
-        let prepare = |k: &mut Body, row: Val<u32>| {
+        let prepare = |k: &Body, row: Val<u32>| {
             let to = tile * rows + row;
             let here = row.lt(rows) & to.lt(shape.rows);
             let weights = (0..experts.used).map(|rank| weights.plus(i64::from(rank)).load(k)).collect();
@@ -169,7 +165,7 @@ impl Down {
             }
         });
         k.barrier();
-        let sum = |k: &mut Body, row: &Row| {
+        let sum = |k: &Body, row: &Row| {
             let first = products.at(row.row);
             k.if_(row.here, |k| {
                 let mut sum = C::Scalar::constant(0.0);

@@ -138,7 +138,7 @@ pub fn sample_draw(name: &'static str, vocabulary: u32, ring: u32) -> Result<Lau
 
 /// The token that the word at `word` draws; all threads of the block have it.
 #[track_caller]
-fn draw(k: &mut Body, lists: &Lists, vocabulary: u32, (from, word): (ReadOnly<f64>, ReadOnly<u64>)) -> Val<u32> {
+fn draw(k: &Body, lists: &Lists, vocabulary: u32, (from, word): (ReadOnly<f64>, ReadOnly<u64>)) -> Val<u32> {
     let low = 32 - (vocabulary - 1).leading_zeros();
     let (top_p, top_k) = (from.plus(1).load(k), from.plus(2).load(k).to_int::<u32>(Rounding::NearestEven));
     let mut least = k.var::<u64>(0u64);

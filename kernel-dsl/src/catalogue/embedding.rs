@@ -21,19 +21,19 @@ pub trait EmbeddingRow {
 
     /// Eight consecutive weights of a row, from `8 * index` on: the contract's
     /// "Dequantization".
-    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8];
+    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8];
 }
 
 /// The same for blocks of 256.
 #[track_caller]
-fn of_superblock<F: Dequantize>(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+fn of_superblock<F: Dequantize>(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
     F::eight(k, row.byte_at((index >> 5) * F::BLOCK_BYTES), index & 31)
 }
 
 impl EmbeddingRow for Q4K<'static> {
     const TYPE: TensorType = TensorType::Q4_K;
     #[track_caller]
-    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
         of_superblock::<Self>(k, row, index)
     }
 }
@@ -41,7 +41,7 @@ impl EmbeddingRow for Q4K<'static> {
 impl EmbeddingRow for Q6K<'static> {
     const TYPE: TensorType = TensorType::Q6_K;
     #[track_caller]
-    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
         of_superblock::<Self>(k, row, index)
     }
 }
@@ -49,7 +49,7 @@ impl EmbeddingRow for Q6K<'static> {
 impl EmbeddingRow for Q8_0<'static> {
     const TYPE: TensorType = TensorType::Q8_0;
     #[track_caller]
-    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
         let block = row.byte_at((index >> 2) * Q8_0::BYTES as u32);
         let d: Val<f32> = block.cast::<f16>().load(k).to();
         // Blocks are 2-byte aligned.
@@ -62,7 +62,7 @@ impl EmbeddingRow for Q8_0<'static> {
 impl EmbeddingRow for f32 {
     const TYPE: TensorType = TensorType::F32;
     #[track_caller]
-    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
         let at = row.cast::<f32>().at(index * 8);
         let (a, b): ([_; 4], [_; 4]) = (at.load_vec(k), at.plus(4).load_vec(k));
         std::array::from_fn(|i| if i < 4 { a[i] } else { b[i - 4] })
@@ -72,7 +72,7 @@ impl EmbeddingRow for f32 {
 impl EmbeddingRow for f16 {
     const TYPE: TensorType = TensorType::F16;
     #[track_caller]
-    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
         let words: [Val<u32>; 4] = row.cast::<u32>().at(index * 4).load_vec(k);
         let pairs = words.map(|w| w.bitcast::<F16x2>().split());
         std::array::from_fn(|i| if i % 2 == 0 { pairs[i / 2].0.to() } else { pairs[i / 2].1.to() })
@@ -82,7 +82,7 @@ impl EmbeddingRow for f16 {
 impl EmbeddingRow for bf16 {
     const TYPE: TensorType = TensorType::BF16;
     #[track_caller]
-    fn eight(k: &mut Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
         let words: [Val<u32>; 4] = row.cast::<u32>().at(index * 4).load_vec(k);
         // A bf16 is the upper half of an f32.
         std::array::from_fn(|i| match i % 2 {

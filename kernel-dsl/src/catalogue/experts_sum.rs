@@ -54,7 +54,7 @@ pub fn experts_sum<C: Accumulation>(
 /// Adds the weighted sums of `N` neighbours to the residual stream at `x`.
 #[track_caller]
 fn add<C: Accumulation, const N: usize>(
-    k: &mut Body,
+    k: &Body,
     (y, weights): (ReadOnly<f32>, ReadOnly<f32>),
     (used, cols): (u32, u32),
     x: Global<f32>,

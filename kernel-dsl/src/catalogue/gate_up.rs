@@ -57,7 +57,7 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         let part = Part::<C>::new(k, &plan, experts, math);
         // The router before this kernel chooses the weights.
         inputs_ready(k, plan.pdl);
-        let expert = |k: &mut Body, rank: Val<u32>| fresh(ids).at(rank).load(k);
+        let expert = |k: &Body, rank: Val<u32>| fresh(ids).at(rank).load(k);
         part.write::<F, X>(k, [gate, up], expert, |k| part.work.hold::<F, X>(k, Input::Ready(fresh(x))), h);
     });
     launch(name, kernel, [plan.grid(), 1, 1], &[&plan], how.target)
@@ -92,7 +92,7 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
         let (thread, room) = (part.work.here.threads.this, choice.shared(k));
         let chosen = choice.choose(k, fresh(logits), &room, thread);
         // The first block tells the choice, while its matrices are under way.
-        let tell = |k: &mut Body| {
+        let tell = |k: &Body| {
             let first = k.block_x().eq(0);
             let to = ChosenAt { status, ids, weights: chosen_weights };
             k.if_(first, |k| to.write(k, thread, Val::from(0).copied(), experts.used, &chosen));
@@ -131,7 +131,7 @@ struct Part<'p, C: Accumulation> {
 
 impl<'p, C: Accumulation> Part<'p, C> {
     #[track_caller]
-    fn new(k: &mut Body, plan: &'p Plan, experts: Experts, math: Math) -> Self {
+    fn new(k: &Body, plan: &'p Plan, experts: Experts, math: Math) -> Self {
         let memory = Memory::<C::Scalar>::new(k, &[plan]);
         let block = k.block_x();
         Part { work: Work::new(plan, Here::new(k, plan), memory, block), experts, math }
@@ -141,15 +141,15 @@ impl<'p, C: Accumulation> Part<'p, C> {
     #[track_caller]
     fn write<F: DeviceFormat, X: DeviceActivation>(
         &self,
-        k: &mut Body,
+        k: &Body,
         matrices: [ReadOnly<u8>; 2],
-        expert: impl Fn(&mut Body, Val<u32>) -> Val<u32>,
-        x: impl FnOnce(&mut Body) -> RowVector<X, C::Scalar>,
+        expert: impl Fn(&Body, Val<u32>) -> Val<u32>,
+        x: impl FnOnce(&Body) -> RowVector<X, C::Scalar>,
         h: Global<f32>,
     ) {
         let Part { work, experts, math } = self;
         let (tiles, rows) = (work.plan.tiles, work.plan.shape.rows);
-        let locate = |k: &mut Body, tile: Val<u32>| {
+        let locate = |k: &Body, tile: Val<u32>| {
             let expert = expert(k, tile / tiles);
             let matrices = matrices.map(|w| Tiles::one_of(work.plan, w, expert, experts.count));
             (matrices.to_vec(), tile % tiles)

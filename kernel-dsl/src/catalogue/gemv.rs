@@ -37,13 +37,13 @@ pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
         let memory = Memory::<C::Scalar>::new(k, &[&plan]);
         let block = k.block_x();
         let work = Work::new(&plan, Here::new(k, &plan), memory, block);
-        let targets = |k: &mut Body, tile| -> Vec<Target> {
+        let targets = |k: &Body, tile| -> Vec<Target> {
             let rows = work.rows(tile).into_iter();
             rows.map(|(row, writes)| Target::new::<E>(k, y.at(row), writes & tile.lt(plan.tiles))).collect()
         };
         // Where a warp has one tile, what is added to is asked for before the sums.
         let only = Cell::new(None);
-        let ready = |k: &mut Body| {
+        let ready = |k: &Body| {
             inputs_ready(k, plan.pdl);
             if E::ADDS && plan.one_tile_each() {
                 only.set(Some(targets(k, work.first_tile())));
@@ -85,11 +85,11 @@ pub fn gemv_batch<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epil
         let memory = Memory::<C::Scalar>::new(k, &[&plan]);
         let block = k.block_x();
         let work = Work::new(&plan, Here::new(k, &plan), memory, block);
-        let ready = |k: &mut Body| {
+        let ready = |k: &Body| {
             inputs_ready(k, plan.pdl);
             (Val::from(0u32).copied(), pass::tokens(k, fresh(state), tokens))
         };
-        let vector = |_: &mut Body, token| (token, nth_vector::<X>(fresh(x), token, shape.cols));
+        let vector = |_: &Body, token| (token, nth_vector::<X>(fresh(x), token, shape.cols));
         resident::<F, X, C::Scalar>(k, &work, &[Tiles::whole(&plan, w)], ready, vector, |k, token, rows, sums| {
             let y = y.at(token * shape.rows);
             for ((row, writes), sum) in rows.into_iter().zip(work.own(&sums[0])) {

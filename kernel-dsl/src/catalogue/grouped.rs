@@ -33,7 +33,7 @@ struct List {
 impl List {
     /// The list of the expert `blockIdx.y`, written by the kernels before.
     #[track_caller]
-    fn new(k: &mut Body, plan: &Plan, offsets: ReadOnly<u32>, pairs: ReadOnly<u32>) -> (Val<u32>, List) {
+    fn new(k: &Body, plan: &Plan, offsets: ReadOnly<u32>, pairs: ReadOnly<u32>) -> (Val<u32>, List) {
         inputs_ready(k, plan.pdl);
         let expert = k.block_y();
         let bounds = fresh(offsets).at(expert);
@@ -43,7 +43,7 @@ impl List {
 
     /// `token * used + rank` of a place in the list.
     #[track_caller]
-    fn pair(&self, k: &mut Body, place: Val<u32>) -> Val<u32> {
+    fn pair(&self, k: &Body, place: Val<u32>) -> Val<u32> {
         fresh(self.pairs).at(place).load(k)
     }
 }
@@ -73,11 +73,11 @@ pub fn experts_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         let (expert, list) = List::new(k, &plan, offsets, pairs);
         k.return_if(list.first.ge(list.end));
         let matrices = [gate, up].map(|w| Tiles::one_of(&plan, w, expert, experts.count));
-        let vector = |k: &mut Body, place| {
+        let vector = |k: &Body, place| {
             let pair = list.pair(k, place);
             (pair, nth_vector::<X>(fresh(x), pair / experts.used, shape.cols))
         };
-        let range = |_: &mut Body| (list.first, list.end);
+        let range = |_: &Body| (list.first, list.end);
         resident::<F, X, C::Scalar>(k, &work, &matrices, range, vector, |k, pair, rows, sums| {
             let h = h.at(pair * shape.rows);
             let values = swiglu::<C::Scalar>(math, &work.own(&sums[0]), &work.own(&sums[1]));
@@ -112,11 +112,11 @@ pub fn experts_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         let (expert, list) = List::new(k, &plan, offsets, pairs);
         k.return_if(list.first.ge(list.end));
         let matrices = [Tiles::one_of(&plan, down, expert, experts.count)];
-        let vector = |k: &mut Body, place| {
+        let vector = |k: &Body, place| {
             let pair = list.pair(k, place);
             (pair, nth_vector::<X>(fresh(x), pair, shape.cols))
         };
-        let range = |_: &mut Body| (list.first, list.end);
+        let range = |_: &Body| (list.first, list.end);
         resident::<F, X, C::Scalar>(k, &work, &matrices, range, vector, |k, pair, rows, sums| {
             let y = y.at(pair * shape.rows);
             for ((row, writes), sum) in rows.into_iter().zip(work.own(&sums[0])) {

@@ -20,7 +20,7 @@ pub(super) struct Here {
 
 impl Here {
     #[track_caller]
-    pub(super) fn new(k: &mut Body, plan: &Plan) -> Here {
+    pub(super) fn new(k: &Body, plan: &Plan) -> Here {
         let this = k.thread_x().named("thread");
         Here {
             lane: (this & 31).named("lane"),
@@ -131,7 +131,7 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
 
     /// Starts copying a tile of each matrix to a slot.
     #[track_caller]
-    pub(super) fn copy(&self, k: &mut Body, matrices: &[Tiles], tile: Val<u32>, slot: Shared<u8>) {
+    pub(super) fn copy(&self, k: &Body, matrices: &[Tiles], tile: Val<u32>, slot: Shared<u8>) {
         let staged = self.plan.tile;
         for (i, m) in matrices.iter().enumerate() {
             let slot = slot.plus_bytes(i as i64 * i64::from(staged.slot_bytes()));
@@ -141,7 +141,7 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
 
     /// Waits until all that stage a vector together have read the one before.
     #[track_caller]
-    pub(super) fn vector_read(&self, k: &mut Body) {
+    pub(super) fn vector_read(&self, k: &Body) {
         if self.staging.is_some() {
             self.stagers.sync(k);
         }
@@ -150,7 +150,7 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
     /// Makes a vector of activations ready, with the whole block, or the whole warp where each has
     /// its own.
     #[track_caller]
-    pub(super) fn prepare<F: DeviceFormat, X: DeviceActivation>(&self, k: &mut Body, x: Input<X>) -> X::Vector<A> {
+    pub(super) fn prepare<F: DeviceFormat, X: DeviceActivation>(&self, k: &Body, x: Input<X>) -> X::Vector<A> {
         let (cols, lane) = (self.plan.shape.cols, self.place.lane);
         match (x, self.staging.zip(self.scales)) {
             (Input::Ready(x), _) => X::prepare::<F, A>(k, x, self.staging, cols, self.stagers, lane),
@@ -163,7 +163,7 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
 
     /// The same for a warp that streams tiles: the lane's share in registers, if it is small.
     #[track_caller]
-    pub(super) fn hold<F: DeviceFormat, X: DeviceActivation>(&self, k: &mut Body, x: Input<X>) -> RowVector<X, A> {
+    pub(super) fn hold<F: DeviceFormat, X: DeviceActivation>(&self, k: &Body, x: Input<X>) -> RowVector<X, A> {
         let x = self.prepare::<F, X>(k, x);
         self.plan.groups.hold::<F, X, A>(k, x, &self.place)
     }
@@ -172,7 +172,7 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
     #[track_caller]
     pub(super) fn sums<F: DeviceFormat, X: DeviceActivation>(
         &self,
-        k: &mut Body,
+        k: &Body,
         matrices: &[Tiles],
         (tile, slot): (Val<u32>, Shared<u8>),
         x: &RowVector<X, A>,
@@ -226,15 +226,15 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
 /// `locate` tells the matrices of a tile of all, and which of theirs it is.
 #[track_caller]
 pub(super) fn streamed<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
-    k: &mut Body,
+    k: &Body,
     w: &Work<'_, A>,
-    locate: impl Fn(&mut Body, Val<u32>) -> (Vec<Tiles>, Val<u32>),
-    vector: impl FnOnce(&mut Body) -> RowVector<X, A>,
-    write: impl FnOnce(&mut Body, Val<u32>, Vec<Vec<Val<A>>>),
+    locate: impl Fn(&Body, Val<u32>) -> (Vec<Tiles>, Val<u32>),
+    vector: impl FnOnce(&Body) -> RowVector<X, A>,
+    write: impl FnOnce(&Body, Val<u32>, Vec<Vec<Val<A>>>),
 ) {
     let plan = w.plan;
     let stream = w.stream((w.first_tile(), plan.all_tiles().into(), (plan.grid() * plan.schedule.warps).into()));
-    let mut issue = |k: &mut Body, tile: Val<u32>, slot: Shared<u8>| {
+    let mut issue = |k: &Body, tile: Val<u32>, slot: Shared<u8>| {
         let (matrices, tile) = locate(k, tile);
         w.copy(k, &matrices, tile, slot);
     };
@@ -253,18 +253,18 @@ pub(super) fn streamed<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
 /// vector; `write` gets that number, the lane's rows and the sums.
 #[track_caller]
 pub(super) fn resident<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
-    k: &mut Body,
+    k: &Body,
     w: &Work<'_, A>,
     matrices: &[Tiles],
-    ready: impl FnOnce(&mut Body) -> (Val<u32>, Val<u32>),
-    pick: impl FnOnce(&mut Body, Val<u32>) -> (Val<u32>, Global<X::Element>),
-    write: impl FnOnce(&mut Body, Val<u32>, Vec<(Val<u32>, Pred)>, Vec<Vec<Val<A>>>),
+    ready: impl FnOnce(&Body) -> (Val<u32>, Val<u32>),
+    pick: impl FnOnce(&Body, Val<u32>) -> (Val<u32>, Global<X::Element>),
+    write: impl FnOnce(&Body, Val<u32>, Vec<(Val<u32>, Pred)>, Vec<Vec<Val<A>>>),
 ) {
     // Warps beyond the last tile take part in the barriers with it.
     let own = w.first_tile();
     let tile = own.min(w.plan.tiles - 1);
     let stream = w.stream((Val::from(0u32).copied(), 1.into(), 1.into()));
-    let mut issue = |k: &mut Body, _: Val<u32>, slot: Shared<u8>| w.copy(k, matrices, tile, slot);
+    let mut issue = |k: &Body, _: Val<u32>, slot: Shared<u8>| w.copy(k, matrices, tile, slot);
     stream.start(k, &mut issue);
     let (first, end) = ready(k);
     stream.run(k, &mut |_, _, _| (), |k, _, slot| {
@@ -319,13 +319,13 @@ pub(super) struct Target {
 impl Target {
     /// Asks for what it holds, if that is needed.
     #[track_caller]
-    pub(super) fn new<E: Epilogue>(k: &mut Body, at: Global<f32>, writes: Pred) -> Target {
+    pub(super) fn new<E: Epilogue>(k: &Body, at: Global<f32>, writes: Pred) -> Target {
         Target { at, writes, before: E::ADDS.then(|| at.load_or(k, writes, 0.0)) }
     }
 
     /// Ends a result's stage.
     #[track_caller]
-    pub(super) fn finish<A: DeviceFloat>(&self, k: &mut Body, result: Val<A>) {
+    pub(super) fn finish<A: DeviceFloat>(&self, k: &Body, result: Val<A>) {
         let value = A::narrow(result);
         let value = self.before.map_or(value, |before| residual::<A>(before, value));
         self.at.store_if(k, self.writes, value);
@@ -334,6 +334,6 @@ impl Target {
 
 /// Ends a result's stage where `writes`.
 #[track_caller]
-pub(super) fn finish<E: Epilogue, A: DeviceFloat>(k: &mut Body, at: Global<f32>, writes: Pred, result: Val<A>) {
+pub(super) fn finish<E: Epilogue, A: DeviceFloat>(k: &Body, at: Global<f32>, writes: Pred, result: Val<A>) {
     Target::new::<E>(k, at, writes).finish(k, result);
 }

@@ -54,7 +54,7 @@ impl Room {
 impl<A: DeviceFloat> Memory<A> {
     /// Enough for each of these products.
     #[track_caller]
-    pub(super) fn new(k: &mut Body, plans: &[&Plan]) -> Memory<A> {
+    pub(super) fn new(k: &Body, plans: &[&Plan]) -> Memory<A> {
         let room = Room::of(plans);
         let dynamic = (room.dynamic() > 0).then(|| k.dynamic_shared::<u8>());
         let rings = dynamic.unwrap_or_else(|| k.shared(room.rings));

@@ -42,7 +42,7 @@ impl Norm {
     #[track_caller]
     fn write<C: Accumulation>(
         &self,
-        k: &mut Body,
+        k: &Body,
         (x, w, y): (ReadOnly<f32>, ReadOnly<f32>, Global<f32>),
         (thread, token): (Val<u32>, Val<u32>),
     ) -> Vec<[Val<f32>; 8]> {
@@ -56,7 +56,7 @@ impl Norm {
         for (round, v) in (0..).zip(&results) {
             let (first, holds) = eights.place(thread, round);
             let at = y.at(first);
-            let store = |k: &mut Body| {
+            let store = |k: &Body| {
                 at.store_vec(k, [v[0], v[1], v[2], v[3]]);
                 at.plus(4).store_vec(k, [v[4], v[5], v[6], v[7]]);
             };
@@ -103,7 +103,7 @@ pub fn rms_norm_q8k<C: Accumulation>(
         let warps = eights.threads / 32;
         for (round, v) in (0..).zip(results) {
             let block = (thread >> 5) + round * warps;
-            let quantize = |k: &mut Body| quantize_lanes_q8k(k, v, &q, block, thread & 31);
+            let quantize = |k: &Body| quantize_lanes_q8k(k, v, &q, block, thread & 31);
             // A warp has a superblock, or nothing.
             match eights.place(thread, round).1 {
                 None => quantize(k),

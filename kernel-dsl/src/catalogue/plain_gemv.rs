@@ -50,7 +50,7 @@ pub fn plain_gemv<F: DevicePlain, C: Accumulation>(
         let early = tokens > 1;
         inputs_ready(k, pdl && early);
         let here = pass::tokens(k, fresh(state), tokens);
-        let rest = (here, |k: &mut Body| inputs_ready(k, pdl && !early));
+        let rest = (here, |k: &Body| inputs_ready(k, pdl && !early));
         multiply::<F, C>(k, (&tile, shape), (w, fresh(x)), rest, |k, at, product| y.at(at).store(k, product));
     });
     let grid = [shape.rows.div_ceil(tile.rows), 1, 1];
@@ -77,7 +77,7 @@ pub fn plain_gemv_add<F: DevicePlain, C: Accumulation>(
         let early = tokens > 1;
         inputs_ready(k, pdl && early);
         let here = pass::tokens(k, fresh(state), tokens);
-        let rest = (here, |k: &mut Body| inputs_ready(k, pdl && !early));
+        let rest = (here, |k: &Body| inputs_ready(k, pdl && !early));
         multiply::<F, C>(k, (&tile, shape), (w, fresh(x)), rest, |k, at, product| {
             let stream = stream.at(at);
             let before = stream.load(k);
@@ -131,7 +131,7 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
                 PairVector::Pair => pair,
             };
             let vector = fresh(x).at(which * shape.cols);
-            let one = (Val::from(1).copied(), |_: &mut Body| {});
+            let one = (Val::from(1).copied(), |_: &Body| {});
             multiply::<F, C>(k, (&tile, shape), (matrix, vector), one, |k, row, product| {
                 y.at(pair * shape.rows + row).store(k, product);
             });
@@ -149,11 +149,11 @@ fn entry<C: Accumulation>(name: &str, shape: Shape, tokens: u32) -> String {
 /// product, rounded.
 #[track_caller]
 fn multiply<F: DevicePlain, C: Accumulation>(
-    k: &mut Body,
+    k: &Body,
     (tile, shape): (&PlainTile, Shape),
     (w, x): (ReadOnly<u8>, Global<f32>),
-    tokens: (Val<u32>, impl FnOnce(&mut Body)),
-    store: impl FnOnce(&mut Body, Val<u32>, Val<f32>),
+    tokens: (Val<u32>, impl FnOnce(&Body)),
+    store: impl FnOnce(&Body, Val<u32>, Val<f32>),
 ) {
     let thread = k.thread_x();
     let first = k.block_x() * tile.rows;

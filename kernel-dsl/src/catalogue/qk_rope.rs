@@ -53,7 +53,7 @@ pub fn qk_norm_rope<E: DeviceKv, C: Accumulation>(
             let x = qkv.at((token * all + head) * head_dim);
             let lanes = HeadLanes { head_dim };
             let place = |kv_head: Val<u32>| (kv_head * positions + position) * head_dim;
-            let turned = |k: &mut Body, weights: ReadOnly<f32>| {
+            let turned = |k: &Body, weights: ReadOnly<f32>| {
                 let turn = Turn { weights, table: rope.at(position * head_dim), eps };
                 let y = lanes.norm_rope::<_, C::Scalar>(k, x, &turn, lane);
                 y.into_iter().map(|v| v.map(C::Scalar::narrow)).collect::<Vec<_>>()
@@ -85,7 +85,7 @@ pub fn qk_norm_rope<E: DeviceKv, C: Accumulation>(
 
 /// Stores the lane's groups of a head.
 #[track_caller]
-fn store<E: DeviceKv>(k: &mut Body, lanes: &HeadLanes, lane: Val<u32>, to: Global<E>, v: Vec<[Val<f32>; 4]>) {
+fn store<E: DeviceKv>(k: &Body, lanes: &HeadLanes, lane: Val<u32>, to: Global<E>, v: Vec<[Val<f32>; 4]>) {
     for (place, v) in lanes.place(lane).into_iter().zip(v) {
         let to = to.at(place.element);
         match place.holds {

@@ -106,7 +106,7 @@ impl Products {
     #[track_caller]
     fn write<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         pointers: &Pointers<X>,
     ) {
         let [q, key, value] = &self.plans;
@@ -131,7 +131,7 @@ impl Products {
     #[track_caller]
     fn one<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         which: usize,
         work: Work<'_, A>,
         pointers: &Pointers<X>,
@@ -139,14 +139,14 @@ impl Products {
         let tiles = [Tiles::whole(work.plan, pointers.matrices[which])];
         let before = [0, self.shape.q, self.shape.q + self.shape.kv][which];
         let y = pointers.y.plus(before.into());
-        let each = |k: &mut Body, tile, sums: Vec<Vec<Val<A>>>| {
+        let each = |k: &Body, tile, sums: Vec<Vec<Val<A>>>| {
             for ((row, writes), sum) in work.rows(tile).into_iter().zip(work.own(&sums[0])) {
                 finish::<Store, _>(k, y.at(row), writes, sum);
             }
         };
         match &pointers.vectors {
             &Vectors::One(x) => {
-                let ready = |k: &mut Body| {
+                let ready = |k: &Body| {
                     inputs_ready(k, work.plan.pdl);
                     work.hold::<F, X>(k, Input::Ready(x))
                 };
@@ -154,18 +154,18 @@ impl Products {
             }
             Vectors::Normed(normed) => {
                 let (cols, pdl) = (self.shape.cols, work.plan.pdl);
-                let ready = |k: &mut Body| {
+                let ready = |k: &Body| {
                     let source = Source::normed(k, normed, cols, work.stagers, pdl);
                     work.hold::<F, X>(k, Input::From(source))
                 };
                 streamed::<F, X, A>(k, &work, |_, tile| (tiles.to_vec(), tile), ready, each);
             }
             &Vectors::Pass(x, state) => {
-                let ready = |k: &mut Body| {
+                let ready = |k: &Body| {
                     inputs_ready(k, work.plan.pdl);
                     (Val::from(0u32).copied(), pass::tokens(k, fresh(state), self.tokens))
                 };
-                let vector = |_: &mut Body, token| (token, nth_vector::<X>(x, token, self.shape.cols));
+                let vector = |_: &Body, token| (token, nth_vector::<X>(x, token, self.shape.cols));
                 resident::<F, X, A>(k, &work, &tiles, ready, vector, |k, token, rows, sums| {
                     let y = y.at(token * self.rows());
                     for ((row, writes), sum) in rows.into_iter().zip(work.own(&sums[0])) {

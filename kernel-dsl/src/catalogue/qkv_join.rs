@@ -52,7 +52,7 @@ pub fn qkv_join(name: &'static str, shape: AttentionShape) -> Result<Launchable<
 }
 
 #[track_caller]
-fn copy(k: &mut Body, from: ReadOnly<f32>, to: Global<f32>) {
+fn copy(k: &Body, from: ReadOnly<f32>, to: Global<f32>) {
     let values: [Val<f32>; SHARE as usize] = from.load_vec(k);
     to.store_vec(k, values);
 }

@@ -48,7 +48,7 @@ impl Vectors {
 
     /// Quantizes the vector `blockIdx.y`.
     #[track_caller]
-    fn write(&self, k: &mut Body, x: ReadOnly<f32>, y: Global<u8>) {
+    fn write(&self, k: &Body, x: ReadOnly<f32>, y: Global<u8>) {
         let layout = Q8KPlanar::new(self.cols as usize);
         let thread = k.thread_x();
         let block = k.block_x() * WARPS + (thread >> 5);

@@ -68,7 +68,7 @@ pub fn router<F: DevicePlain>(
         let first = if tokens == 1 { Val::from(0).copied() } else { k.block_y() * router.tile.tokens };
         let all = pass::tokens(k, fresh(state), tokens).max(first);
         let here = (all - first).min(router.tile.tokens);
-        let ready = |k: &mut Body| inputs_ready(k, pdl && !early);
+        let ready = |k: &Body| inputs_ready(k, pdl && !early);
         let to = Results { logits, counter, chosen: ChosenAt { status, ids, weights } };
         k.if_(here.gt(0), |k| {
             router.logits::<F, _>(k, thread, w, (first, here), (ready, |token| x.at((first + token) * cols)), logits);
@@ -96,7 +96,7 @@ pub fn norm_router_logits<F: DevicePlain, C: Accumulation>(
     let kernel = kernel::<NormLogitsArgs>(&entry, names, |k, (w, x, norm, logits)| {
         let thread = k.thread_x();
         let vector: Shared<f32> = k.shared(cols);
-        let ready = |k: &mut Body| {
+        let ready = |k: &Body| {
             let threads = Threads { this: thread, count: THREADS };
             let source = Source::normed(k, &Normed { x, weights: norm, eps }, cols, threads, pdl);
             source.each::<C::Scalar>(k, |k, first, v| {
@@ -137,7 +137,7 @@ pub(super) struct ChosenAt {
 impl ChosenAt {
     /// Writes the choice of a token, with the whole block.
     #[track_caller]
-    pub(super) fn write(&self, k: &mut Body, thread: Val<u32>, token: Val<u32>, used: u32, chosen: &Chosen) {
+    pub(super) fn write(&self, k: &Body, thread: Val<u32>, token: Val<u32>, used: u32, chosen: &Chosen) {
         k.if_(thread.lt(used), |k| {
             let place = token * used + thread;
             let (id, weight) = (chosen.id(k, thread), chosen.weight(k, thread));
@@ -170,11 +170,11 @@ impl Router {
     #[track_caller]
     fn logits<F: DevicePlain, S: ReadSpace>(
         &self,
-        k: &mut Body,
+        k: &Body,
         thread: Val<u32>,
         w: ReadOnly<u8>,
         (first, here): (Val<u32>, Val<u32>),
-        (ready, vector): (impl FnOnce(&mut Body), impl Fn(Val<u32>) -> Ptr<S, f32>),
+        (ready, vector): (impl FnOnce(&Body), impl Fn(Val<u32>) -> Ptr<S, f32>),
         to: Global<f64>,
     ) {
         let count = self.choice.experts;
@@ -194,7 +194,7 @@ impl Router {
 
     /// The experts of `here` tokens from `first` on, by the last block to have written its logits.
     #[track_caller]
-    fn choose(&self, k: &mut Body, (first, here): (Val<u32>, Val<u32>), to: &Results, thread: Val<u32>) {
+    fn choose(&self, k: &Body, (first, here): (Val<u32>, Val<u32>), to: &Results, thread: Val<u32>) {
         let Choice { experts: count, used, .. } = self.choice;
         let counter = to.counter.at(k.block_y());
         let last = last_block(k, counter, self.grid[0], thread);

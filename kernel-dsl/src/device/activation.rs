@@ -21,7 +21,7 @@ pub struct Threads {
 impl Threads {
     /// Waits for all of them, and for what they wrote to shared memory.
     #[track_caller]
-    pub fn sync(&self, k: &mut Body) {
+    pub fn sync(&self, k: &Body) {
         if self.count == 32 { k.sync_warp(0xffff_ffff) } else { k.barrier() }
     }
 }
@@ -57,7 +57,7 @@ pub trait DeviceActivation: Activation {
     /// it is read where it lies. Reads through L1 but not as read-only data:
     /// the kernel before may have written it after this one started.
     fn prepare<F: DeviceFormat, A: DeviceFloat>(
-        k: &mut Body,
+        k: &Body,
         x: Global<Self::Element>,
         storage: Option<Shared<A>>,
         cols: u32,
@@ -70,7 +70,7 @@ pub trait DeviceActivation: Activation {
 
     /// Brings f32 activations into the format; all of `threads` take part.
     fn make<F: DeviceFormat, A: DeviceFloat>(
-        k: &mut Body,
+        k: &Body,
         source: &Source,
         at: MadeAt<A>,
         cols: u32,
@@ -80,14 +80,14 @@ pub trait DeviceActivation: Activation {
 
     /// The lane's share of block `block + ahead`.
     fn load<F: DeviceFormat, A: DeviceFloat>(
-        k: &mut Body,
+        k: &Body,
         x: &Self::Vector<A>,
         block: Val<u32>,
         ahead: u32,
     ) -> Self::Share<A>;
 
     /// The term of a block, on all of its lanes.
-    fn term<F: DeviceFormat, A: DeviceFloat>(k: &mut Body, block: BlockAt<F::Base>, x: &Self::Share<A>) -> Val<A>;
+    fn term<F: DeviceFormat, A: DeviceFloat>(k: &Body, block: BlockAt<F::Base>, x: &Self::Share<A>) -> Val<A>;
 }
 
 /// A planar Q8_K vector in memory.
@@ -121,7 +121,7 @@ impl<S: ReadSpace> Planar<S> {
     }
 
     #[track_caller]
-    fn load<F: DeviceFormat>(&self, k: &mut Body, block: Val<u32>, ahead: u32) -> Q8KShare {
+    fn load<F: DeviceFormat>(&self, k: &Body, block: Val<u32>, ahead: u32) -> Q8KShare {
         let ahead = i64::from(ahead);
         let quants = self.quants.at(block * 64);
         let sums = self.sums.at(block * 8);
@@ -157,7 +157,7 @@ impl DeviceActivation for ActQ8K {
 
     #[track_caller]
     fn prepare<F: DeviceFormat, A: DeviceFloat>(
-        _k: &mut Body,
+        _k: &Body,
         x: Global<u8>,
         _storage: Option<Shared<A>>,
         cols: u32,
@@ -174,7 +174,7 @@ impl DeviceActivation for ActQ8K {
 
     #[track_caller]
     fn make<F: DeviceFormat, A: DeviceFloat>(
-        k: &mut Body,
+        k: &Body,
         source: &Source,
         at: MadeAt<A>,
         cols: u32,
@@ -189,7 +189,7 @@ impl DeviceActivation for ActQ8K {
     }
 
     #[track_caller]
-    fn load<F: DeviceFormat, A: DeviceFloat>(k: &mut Body, x: &Q8KVector, block: Val<u32>, ahead: u32) -> Q8KShare {
+    fn load<F: DeviceFormat, A: DeviceFloat>(k: &Body, x: &Q8KVector, block: Val<u32>, ahead: u32) -> Q8KShare {
         match x {
             Q8KVector::Global(x) => x.load::<F>(k, block, ahead),
             Q8KVector::Shared(x) => x.load::<F>(k, block, ahead),
@@ -197,7 +197,7 @@ impl DeviceActivation for ActQ8K {
     }
 
     #[track_caller]
-    fn term<F: DeviceFormat, A: DeviceFloat>(k: &mut Body, block: BlockAt<F::Base>, x: &Q8KShare) -> Val<A> {
+    fn term<F: DeviceFormat, A: DeviceFloat>(k: &Body, block: BlockAt<F::Base>, x: &Q8KShare) -> Val<A> {
         let mut sums = F::integer_sums(k, block, x);
         let distances = || (0..F::LANES.trailing_zeros()).map(|level| 1 << level);
         sums.a = butterfly_int(k, sums.a, distances());
@@ -252,7 +252,7 @@ impl DeviceActivation for ActF32 {
 
     #[track_caller]
     fn prepare<F: DeviceFormat, A: DeviceFloat>(
-        k: &mut Body,
+        k: &Body,
         x: Global<f32>,
         storage: Option<Shared<A>>,
         cols: u32,
@@ -276,7 +276,7 @@ impl DeviceActivation for ActF32 {
             } else {
                 staged.byte_at(place(threads.this + first))
             };
-            let copy = |k: &mut Body| {
+            let copy = |k: &Body| {
                 let v: [Val<f32>; 4] = from.plus(4 * i64::from(first)).load_vec(k);
                 A::store4(k, to, v.map(A::widen));
             };
@@ -296,7 +296,7 @@ impl DeviceActivation for ActF32 {
 
     #[track_caller]
     fn make<F: DeviceFormat, A: DeviceFloat>(
-        k: &mut Body,
+        k: &Body,
         source: &Source,
         at: MadeAt<A>,
         _cols: u32,
@@ -315,7 +315,7 @@ impl DeviceActivation for ActF32 {
 
     #[track_caller]
     fn load<F: DeviceFormat, A: DeviceFloat>(
-        k: &mut Body,
+        k: &Body,
         x: &F32Vector<A>,
         block: Val<u32>,
         ahead: u32,
@@ -325,7 +325,7 @@ impl DeviceActivation for ActF32 {
             F32Vector::Staged(x) => F32Vector::Staged(x.byte_at(block * stride).plus_bytes((ahead * stride).into())),
             F32Vector::InPlace(x) => F32Vector::InPlace(x.at(block * superblock).plus((ahead * superblock).into())),
         };
-        let quad = |k: &mut Body, g: u32, q: u32| -> [Val<A>; 4] {
+        let quad = |k: &Body, g: u32, q: u32| -> [Val<A>; 4] {
             match share {
                 F32Vector::Staged(x) => {
                     A::load4(k, x.plus_bytes((g * group_stride::<A>()).into()).plus((4 * q).into()))
@@ -343,7 +343,7 @@ impl DeviceActivation for ActF32 {
     }
 
     #[track_caller]
-    fn term<F: DeviceFormat, A: DeviceFloat>(k: &mut Body, block: BlockAt<F::Base>, x: &Vec<[Val<A>; 16]>) -> Val<A> {
+    fn term<F: DeviceFormat, A: DeviceFloat>(k: &Body, block: BlockAt<F::Base>, x: &Vec<[Val<A>; 16]>) -> Val<A> {
         let sums = F::group_sums(k, block, x);
         let whole = sums.into_iter().map(|s| butterfly(k, s, F::TREE.iter().copied())).collect::<Vec<_>>();
         row_tree(&whole, whole.len())

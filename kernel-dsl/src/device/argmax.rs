@@ -22,7 +22,7 @@ pub fn argmax_index(key: Val<u64>) -> Val<u32> {
 
 /// The largest key of a block of `threads`, in its first thread.
 #[track_caller]
-pub fn block_max(k: &mut Body, key: Val<u64>, thread: Val<u32>, threads: u32) -> Val<u64> {
+pub fn block_max(k: &Body, key: Val<u64>, thread: Val<u32>, threads: u32) -> Val<u64> {
     let room: Shared<u64> = k.shared(threads / 32);
     let mut most = key;
     for distance in [16u32, 8, 4, 2, 1] {

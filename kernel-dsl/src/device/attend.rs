@@ -146,7 +146,7 @@ impl ChunkPlan {
 
     /// The shared arrays.
     #[track_caller]
-    pub fn shared<A: DeviceFloat>(&self, k: &mut Body) -> ChunkShared<A> {
+    pub fn shared<A: DeviceFloat>(&self, k: &Body) -> ChunkShared<A> {
         ChunkShared {
             queries: k.shared(self.heads * self.padded_dim()),
             scores: k.shared(self.heads * POSITIONS),
@@ -158,7 +158,7 @@ impl ChunkPlan {
     /// Before a block of threads goes on to its next chunk or token, if it `does`: nobody needs the
     /// values before any more.
     #[track_caller]
-    pub fn reuse(&self, k: &mut Body, does: bool) {
+    pub fn reuse(&self, k: &Body, does: bool) {
         if self.staged && does {
             k.barrier();
         }
@@ -170,12 +170,12 @@ impl ChunkPlan {
     #[track_caller]
     pub fn attend<S: GlobalMemory, E: DeviceKv, A: DeviceExp>(
         &self,
-        k: &mut Body,
+        k: &Body,
         shared: &ChunkShared<A>,
         chunk: &ChunkAt<S, E, A>,
         to: &PartialAt<A>,
         thread: Val<u32>,
-        stage: impl FnOnce(&mut Body),
+        stage: impl FnOnce(&Body),
     ) {
         let (lane, warp) = (thread & 31, thread >> 5);
         let keys = self.load_keys(k, chunk, lane, warp);

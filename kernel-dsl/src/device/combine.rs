@@ -35,7 +35,7 @@ impl Chunks {
     #[track_caller]
     pub fn factors_and_sum<S: ReadSpace, A: DeviceExp>(
         &self,
-        k: &mut Body,
+        k: &Body,
         sums: Ptr<S, A>,
         (e, terms): (Shared<A>, Shared<A>),
         lane: Val<u32>,
@@ -79,7 +79,7 @@ impl Chunks {
     #[track_caller]
     fn run<S: ReadSpace, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         (outputs, stride): (Ptr<S, A>, u32),
         run: Val<u32>,
     ) -> Vec<Val<A>> {
@@ -97,10 +97,10 @@ impl Chunks {
     #[track_caller]
     pub fn weighted<S: ReadSpace, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         outputs: (Ptr<S, A>, u32),
         (part, parts): (Val<u32>, u32),
-        factors: impl FnOnce(&mut Body) -> Shared<A>,
+        factors: impl FnOnce(&Body) -> Shared<A>,
     ) -> Val<A> {
         let (padded, length) = (self.padded(), self.run);
         // Runs of the whole tree and of a part, powers of two.
@@ -154,7 +154,7 @@ impl Chunks {
 /// is more than one part.
 #[track_caller]
 pub fn sum_parts<A: DeviceFloat>(
-    k: &mut Body,
+    k: &Body,
     own: Val<A>,
     room: Shared<A>,
     (part, parts): (Val<u32>, u32),

@@ -10,7 +10,7 @@ use ptxgen_builder::build::{Body, Global, ReadOnly, Scalar};
 /// may read what kernels before this one wrote without waiting. Does nothing
 /// where the launch is an ordinary one.
 #[track_caller]
-pub fn inputs_ready(k: &mut Body, pdl: bool) {
+pub fn inputs_ready(k: &Body, pdl: bool) {
     if pdl {
         k.grid_dependency_wait();
         k.launch_dependents();

@@ -40,9 +40,9 @@ pub trait DeviceFloat: Accumulator + Float + Ordered + Shuffled + SameSize<Self>
     /// The map of [`quant6`](Self::quant6): it gives `2 + q / SCALE6`.
     const SCALE6: f32;
     /// Stores four values at a 16-byte boundary of shared memory.
-    fn store4(k: &mut Body, at: Shared<Self>, v: [Val<Self>; 4]);
+    fn store4(k: &Body, at: Shared<Self>, v: [Val<Self>; 4]);
     /// Loads four values from a 16-byte boundary of shared memory.
-    fn load4(k: &mut Body, at: Shared<Self>) -> [Val<Self>; 4];
+    fn load4(k: &Body, at: Shared<Self>) -> [Val<Self>; 4];
 }
 
 /// The word `0x40 00 00 00`: bytes 4 to 6 of a `prmt` with it are zero, byte 7
@@ -106,11 +106,11 @@ impl DeviceFloat for f32 {
     }
     const SCALE6: f32 = 64.0;
     #[track_caller]
-    fn store4(k: &mut Body, at: Shared<f32>, v: [Val<f32>; 4]) {
+    fn store4(k: &Body, at: Shared<f32>, v: [Val<f32>; 4]) {
         at.store_vec(k, v);
     }
     #[track_caller]
-    fn load4(k: &mut Body, at: Shared<f32>) -> [Val<f32>; 4] {
+    fn load4(k: &Body, at: Shared<f32>) -> [Val<f32>; 4] {
         at.load_vec(k)
     }
 }
@@ -179,12 +179,12 @@ impl DeviceFloat for f64 {
     }
     const SCALE6: f32 = 2048.0;
     #[track_caller]
-    fn store4(k: &mut Body, at: Shared<f64>, [a, b, c, d]: [Val<f64>; 4]) {
+    fn store4(k: &Body, at: Shared<f64>, [a, b, c, d]: [Val<f64>; 4]) {
         at.store_vec(k, [a, b]);
         at.plus(2).store_vec(k, [c, d]);
     }
     #[track_caller]
-    fn load4(k: &mut Body, at: Shared<f64>) -> [Val<f64>; 4] {
+    fn load4(k: &Body, at: Shared<f64>) -> [Val<f64>; 4] {
         let ([a, b], [c, d]) = (at.load_vec(k), at.plus(2).load_vec(k));
         [a, b, c, d]
     }

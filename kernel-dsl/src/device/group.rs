@@ -7,13 +7,13 @@ use ptxgen_builder::build::{Body, Global, ReadOnly, Val};
 /// which is where its list begins.
 #[track_caller]
 pub fn expert_pairs(
-    k: &mut Body,
+    k: &Body,
     (ids, pairs): (ReadOnly<u32>, Val<u32>),
     expert: Val<u32>,
     list: Global<u32>,
     lane: Val<u32>,
 ) -> Val<u32> {
-    let read = |k: &mut Body, first: Val<u32>| {
+    let read = |k: &Body, first: Val<u32>| {
         let pair = first + lane;
         (pair, ids.at(pair).load_or(k, pair.lt(pairs), u32::MAX))
     };
@@ -21,7 +21,7 @@ pub fn expert_pairs(
     k.for_(0, pairs, 32, |k, first, _| {
         let (_, id) = read(k, first);
         let found = k.ballot(id.lt(expert));
-        lower.add_int(found.popc());
+        lower.add(found.popc());
     });
     let start = lower.get();
     let before_lane = (Val::from(1u32) << lane) - 1;
@@ -32,7 +32,7 @@ pub fn expert_pairs(
         let found = k.ballot(mine);
         let place = end.get() + (found & before_lane).popc();
         list.at(place).store_if(k, mine, pair);
-        end.add_int(found.popc());
+        end.add(found.popc());
     });
     start
 }

@@ -55,7 +55,7 @@ impl HeadLanes {
 
     /// The head at `x` as it is: the lane's groups.
     #[track_caller]
-    pub fn load<S: ReadSpace>(&self, k: &mut Body, x: Ptr<S, f32>, lane: Val<u32>) -> Vec<[Val<f32>; 4]> {
+    pub fn load<S: ReadSpace>(&self, k: &Body, x: Ptr<S, f32>, lane: Val<u32>) -> Vec<[Val<f32>; 4]> {
         self.place(lane).into_iter().map(|p| four(k, x.at(p.element), p.holds)).collect()
     }
 
@@ -64,7 +64,7 @@ impl HeadLanes {
     #[track_caller]
     pub fn norm_rope<S: ReadSpace, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         x: Ptr<S, f32>,
         turn: &Turn,
         lane: Val<u32>,
@@ -78,7 +78,7 @@ impl HeadLanes {
                 let lower = p.element.lt(half);
                 let partner = (p.element + half).select(lower, p.element - half);
                 let angle = p.element.select(lower, partner);
-                let mut load = |ptr: ReadOnly<f32>, at: Val<u32>| four(k, ptr.at(at), p.holds).map(A::widen);
+                let load = |ptr: ReadOnly<f32>, at: Val<u32>| four(k, ptr.at(at), p.holds).map(A::widen);
                 let weights = [p.element, partner].map(|at| load(turn.weights, at));
                 let (cos, sin) = (load(turn.table, angle), load(turn.table.plus(i64::from(half)), angle));
                 let own = [p.element, partner].map(|at| four(k, x.at(at), p.holds).map(A::widen));

@@ -15,7 +15,7 @@ pub trait DeviceKv: Scalar {
     const NEGATIVE_ZEROS: u32;
 
     /// Stores four f32 at a multiple of four elements.
-    fn store4(k: &mut Body, at: Global<Self>, v: [Val<f32>; 4]);
+    fn store4(k: &Body, at: Global<Self>, v: [Val<f32>; 4]);
 
     /// What the cache gives back of an f32.
     fn kept(v: Val<f32>) -> Val<f32>;
@@ -30,7 +30,7 @@ impl DeviceKv for f32 {
     const NEGATIVE_ZEROS: u32 = 0x8000_0000;
 
     #[track_caller]
-    fn store4(k: &mut Body, at: Global<f32>, v: [Val<f32>; 4]) {
+    fn store4(k: &Body, at: Global<f32>, v: [Val<f32>; 4]) {
         at.store_vec(k, v);
     }
 
@@ -51,7 +51,7 @@ impl DeviceKv for f16 {
     const NEGATIVE_ZEROS: u32 = 0x8000_8000;
 
     #[track_caller]
-    fn store4(k: &mut Body, at: Global<f16>, v: [Val<f32>; 4]) {
+    fn store4(k: &Body, at: Global<f16>, v: [Val<f32>; 4]) {
         let [a, b, c, d] = v.map(|v| v.to_rn::<f16>());
         at.cast::<F16x2>().store_vec(k, [a.pair(b), c.pair(d)]);
     }
@@ -70,6 +70,6 @@ impl DeviceKv for f16 {
 
 /// Four words from a multiple of 16 bytes, zeros where not `holds`.
 #[track_caller]
-pub(super) fn four_words<S: ReadSpace, E: DeviceKv>(k: &mut Body, at: Ptr<S, E>, holds: Pred) -> [Val<u32>; 4] {
+pub(super) fn four_words<S: ReadSpace, E: DeviceKv>(k: &Body, at: Ptr<S, E>, holds: Pred) -> [Val<u32>; 4] {
     at.cast::<u32>().load_vec_or(k, holds, 0u32)
 }

@@ -6,7 +6,7 @@ use ptxgen_builder::build::{Body, Global, Pred, Shared, Val};
 /// all take part. What any of the blocks wrote before is visible to the last one after. `counter`
 /// is 0 before the launch, and again after it.
 #[track_caller]
-pub fn last_block(k: &mut Body, counter: Global<u32>, blocks: u32, thread: Val<u32>) -> Pred {
+pub fn last_block(k: &Body, counter: Global<u32>, blocks: u32, thread: Val<u32>) -> Pred {
     let flag: Shared<u32> = k.shared(1);
     k.barrier();
     k.if_(thread.eq(0), |k| {

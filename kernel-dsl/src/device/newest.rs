@@ -42,7 +42,7 @@ pub struct QkvAt {
 impl ChunkPlan {
     /// Shared memory for the newest key and value.
     #[track_caller]
-    pub fn newest_room<A: DeviceFloat>(&self, k: &mut Body) -> (Shared<A>, Shared<A>) {
+    pub fn newest_room<A: DeviceFloat>(&self, k: &Body) -> (Shared<A>, Shared<A>) {
         (k.shared(self.padded_dim()), k.shared(self.head_dim))
     }
 
@@ -52,9 +52,9 @@ impl ChunkPlan {
 
     /// A head's groups to shared memory, with zeros behind them.
     #[track_caller]
-    fn pad<A: DeviceFloat>(&self, k: &mut Body, v: Vec<[Val<f32>; 4]>, to: Shared<A>, lane: Val<u32>) {
+    fn pad<A: DeviceFloat>(&self, k: &Body, v: Vec<[Val<f32>; 4]>, to: Shared<A>, lane: Val<u32>) {
         for (place, v) in self.lanes().place(lane).into_iter().zip(v) {
-            let store = |k: &mut Body| {
+            let store = |k: &Body| {
                 let v = match place.holds {
                     None => v,
                     Some(holds) => v.map(|v| v.select(holds, 0.0)),
@@ -70,12 +70,12 @@ impl ChunkPlan {
 
     /// The queries of the block's heads, normed and turned, to shared memory.
     #[track_caller]
-    pub fn turn_queries<A: DeviceFloat>(&self, k: &mut Body, qkv: &QkvAt, to: Shared<A>, thread: Val<u32>) {
+    pub fn turn_queries<A: DeviceFloat>(&self, k: &Body, qkv: &QkvAt, to: Shared<A>, thread: Val<u32>) {
         let (lane, warp) = (thread & 31, thread >> 5);
         let turn = Turn { weights: qkv.q_norm, table: qkv.table, eps: qkv.eps };
         for first in (0..self.heads).step_by(self.warps as usize) {
             let head = warp + first;
-            let one = |k: &mut Body| {
+            let one = |k: &Body| {
                 let v = self.lanes().norm_rope::<_, A>(k, qkv.queries.at(head * self.head_dim), &turn, lane);
                 let v = v.into_iter().map(|v| v.map(A::narrow)).collect();
                 self.pad(k, v, to.at(head * self.padded_dim()), lane);
@@ -89,7 +89,7 @@ impl ChunkPlan {
     #[track_caller]
     pub fn append<E: DeviceKv, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         qkv: &QkvAt,
         newest: &Newest<A>,
         (key, value): (Global<E>, Global<E>),
@@ -119,7 +119,7 @@ impl ChunkPlan {
     #[track_caller]
     pub(super) fn newest_scores<A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         shared: &ChunkShared<A>,
         newest: &Newest<A>,
         count: Val<u32>,
@@ -132,7 +132,7 @@ impl ChunkPlan {
         let at = (lane.min(groups - 1)) * 4;
         for first in (0..self.heads).step_by(self.warps as usize) {
             let head = warp + first;
-            let one = |k: &mut Body| {
+            let one = |k: &Body| {
                 let query = shared.queries.at(head * self.padded_dim() + at);
                 let key = newest.key.at(at);
                 let sums: Vec<Val<A>> = (0..groups.div_ceil(32))

@@ -19,7 +19,7 @@ pub fn inverse_rms<A: DeviceFloat>(ss: Val<A>, n: u32, eps: f32) -> Val<A> {
 
 /// Four elements from a multiple of 4, or zeros where not `holds`.
 #[track_caller]
-pub(super) fn four<S: ReadSpace>(k: &mut Body, at: Ptr<S, f32>, holds: Option<Pred>) -> [Val<f32>; 4] {
+pub(super) fn four<S: ReadSpace>(k: &Body, at: Ptr<S, f32>, holds: Option<Pred>) -> [Val<f32>; 4] {
     match holds {
         None => at.load_vec(k),
         Some(holds) => at.load_vec_or(k, holds, 0.0),
@@ -58,7 +58,7 @@ impl Eights {
 
     /// The thread's eight of every round, zeros for those that are missing.
     #[track_caller]
-    pub fn load<S: ReadSpace>(&self, k: &mut Body, at: Ptr<S, f32>, thread: Val<u32>) -> Vec<[Val<f32>; 8]> {
+    pub fn load<S: ReadSpace>(&self, k: &Body, at: Ptr<S, f32>, thread: Val<u32>) -> Vec<[Val<f32>; 8]> {
         // Two lanes read both halves of one's sector, then of the other's, and exchange what is not
         // theirs: so every load uses all of its sectors.
         let odd = (thread & 1).ne(0);
@@ -82,7 +82,7 @@ impl Eights {
     #[track_caller]
     pub fn normed<A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         x: &[[Val<f32>; 8]],
         weights: &[[Val<f32>; 8]],
         eps: f32,
@@ -100,7 +100,7 @@ impl Eights {
     /// each round, zeros for those that are missing: a sum of squares is never
     /// -0, so zeros change nothing.
     #[track_caller]
-    pub fn sum_of_squares<A: DeviceFloat>(&self, k: &mut Body, x: &[[Val<A>; 8]], thread: Val<u32>) -> Val<A> {
+    pub fn sum_of_squares<A: DeviceFloat>(&self, k: &Body, x: &[[Val<A>; 8]], thread: Val<u32>) -> Val<A> {
         let warps = self.threads / 32;
         let of_warp: Vec<Val<A>> = x
             .iter()

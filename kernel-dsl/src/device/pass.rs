@@ -14,14 +14,14 @@ pub const STATE_WORDS: u32 = 4;
 
 /// The position of the pass's first token.
 #[track_caller]
-pub(crate) fn position<S: ReadSpace>(k: &mut Body, state: Ptr<S, u32>) -> Val<u32> {
+pub(crate) fn position<S: ReadSpace>(k: &Body, state: Ptr<S, u32>) -> Val<u32> {
     state.plus(i64::from(POSITION)).load(k)
 }
 
 /// Tokens of the pass, in a kernel made for at most `most`. One made for a single token does not
 /// ask: it always has that one.
 #[track_caller]
-pub(crate) fn tokens<S: ReadSpace>(k: &mut Body, state: Ptr<S, u32>, most: u32) -> Val<u32> {
+pub(crate) fn tokens<S: ReadSpace>(k: &Body, state: Ptr<S, u32>, most: u32) -> Val<u32> {
     match most {
         1 => Val::from(1).copied(),
         _ => state.plus(i64::from(TOKENS)).load(k).min(most),
@@ -31,7 +31,7 @@ pub(crate) fn tokens<S: ReadSpace>(k: &mut Body, state: Ptr<S, u32>, most: u32) 
 /// The last token's row of a matrix of `cols` columns, in a kernel made for at most `most` tokens.
 #[track_caller]
 pub(crate) fn last_row<S: ReadSpace>(
-    k: &mut Body,
+    k: &Body,
     state: Ptr<S, u32>,
     most: u32,
     first: ReadOnly<f32>,

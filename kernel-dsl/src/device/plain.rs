@@ -35,7 +35,7 @@ pub trait DevicePlain: Copy + Send + Sync + 'static {
     const TYPE: TensorType;
 
     /// The weights of a group, widened to `A`; zeros beyond the end of the row.
-    fn group<S: ReadSpace, A: DeviceFloat>(k: &mut Body, at: &GroupAt<S>) -> [Val<A>; 16];
+    fn group<S: ReadSpace, A: DeviceFloat>(k: &Body, at: &GroupAt<S>) -> [Val<A>; 16];
 
     /// Bytes of a row of `cols` weights.
     ///
@@ -97,19 +97,19 @@ impl PlainTile {
     #[track_caller]
     pub fn products<F: DevicePlain, A: DeviceFloat, S: ReadSpace>(
         &self,
-        k: &mut Body,
+        k: &Body,
         thread: Val<u32>,
         row: impl Fn(Val<u32>) -> ReadOnly<u8>,
         vector: impl Fn(Val<u32>) -> Ptr<S, f32>,
-        (tokens, ready): (Val<u32>, impl FnOnce(&mut Body)),
-        finish: impl FnOnce(&mut Body, Val<u32>, Val<u32>, Val<A>),
+        (tokens, ready): (Val<u32>, impl FnOnce(&Body)),
+        finish: impl FnOnce(&Body, Val<u32>, Val<u32>, Val<A>),
     ) {
         let terms: Shared<A> = k.shared(self.tokens * self.rows * self.runs());
         let rounds = (self.rows * self.runs()).div_ceil(self.teams());
-        let hold = |k: &mut Body, first: Val<u32>, count: u32| -> Vec<Held<A>> {
+        let hold = |k: &Body, first: Val<u32>, count: u32| -> Vec<Held<A>> {
             (0..count).map(|i| self.hold::<F, A>(k, thread, first + i * self.teams(), &row)).collect()
         };
-        let multiply = |k: &mut Body, held: &[Held<A>]| {
+        let multiply = |k: &Body, held: &[Held<A>]| {
             self.each_token(k, tokens, |k, token| self.terms(k, thread, held, vector(token), token, terms));
         };
         if rounds <= HELD {
@@ -137,7 +137,7 @@ impl PlainTile {
 
     /// Calls `f` with every vector below `tokens`, without a loop where there is but one.
     #[track_caller]
-    pub fn each_token(&self, k: &mut Body, tokens: Val<u32>, f: impl FnOnce(&mut Body, Val<u32>)) {
+    pub fn each_token(&self, k: &Body, tokens: Val<u32>, f: impl FnOnce(&Body, Val<u32>)) {
         match self.tokens {
             1 => f(k, Val::from(0).copied()),
             _ => k.for_(0, tokens, 1, |k, token, _| f(k, token)),
@@ -147,7 +147,7 @@ impl PlainTile {
     #[track_caller]
     fn hold<F: DevicePlain, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         thread: Val<u32>,
         run: Val<u32>,
         row: impl Fn(Val<u32>) -> ReadOnly<u8>,
@@ -168,7 +168,7 @@ impl PlainTile {
     #[track_caller]
     fn terms<A: DeviceFloat, S: ReadSpace>(
         &self,
-        k: &mut Body,
+        k: &Body,
         thread: Val<u32>,
         held: &[Held<A>],
         vector: Ptr<S, f32>,
@@ -199,13 +199,13 @@ impl PlainTile {
     #[track_caller]
     fn finish<A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         thread: Val<u32>,
         tokens: Val<u32>,
         terms: Shared<A>,
-        finish: impl FnOnce(&mut Body, Val<u32>, Val<u32>, Val<A>),
+        finish: impl FnOnce(&Body, Val<u32>, Val<u32>, Val<A>),
     ) {
-        let one = |k: &mut Body, i: Val<u32>| {
+        let one = |k: &Body, i: Val<u32>| {
             let (row, token) = (i % self.rows, i / self.rows);
             let first = terms.at(i * self.runs());
             let all: Vec<Val<A>> = (0..self.runs()).map(|run| first.plus(i64::from(run)).load(k)).collect();

@@ -44,14 +44,7 @@ const SHARE: usize = 8;
 /// Quantizes block `block` of `x` into the planar vector `y`; the whole warp
 /// works on it.
 #[track_caller]
-pub fn quantize_q8k(
-    k: &mut Body,
-    layout: &Q8KPlanar,
-    x: ReadOnly<f32>,
-    y: Global<u8>,
-    block: Val<u32>,
-    lane: Val<u32>,
-) {
+pub fn quantize_q8k(k: &Body, layout: &Q8KPlanar, x: ReadOnly<f32>, y: Global<u8>, block: Val<u32>, lane: Val<u32>) {
     let first = block * 256 + lane * SHARE as u32;
     let at = x.at(first);
     let (low, high): ([Val<f32>; 4], [Val<f32>; 4]) = (at.load_vec(k), at.plus(4).load_vec(k));
@@ -62,7 +55,7 @@ pub fn quantize_q8k(
 /// The same with the activations at hand: lane i has 8i to 8i + 7 of the block.
 #[track_caller]
 pub fn quantize_lanes_q8k<S: WriteSpace>(
-    k: &mut Body,
+    k: &Body,
     v: [Val<f32>; SHARE],
     y: &Q8KAt<S>,
     block: Val<u32>,
@@ -102,7 +95,7 @@ pub fn quantize_lanes_q8k<S: WriteSpace>(
 /// The value of largest magnitude in the warp, the first of equals; a NaN is
 /// never chosen. +0 where there is none.
 #[track_caller]
-fn first_of_largest_magnitude(k: &mut Body, v: &[Val<f32>]) -> Val<f32> {
+fn first_of_largest_magnitude(k: &Body, v: &[Val<f32>]) -> Val<f32> {
     let mut magnitude = Val::from(0.0f32).copied();
     let mut value = Val::from(0.0f32).copied();
     for &v in v {

@@ -50,13 +50,13 @@ pub struct Chosen {
 impl Chosen {
     /// The expert of a rank.
     #[track_caller]
-    pub fn id(&self, k: &mut Body, rank: Val<u32>) -> Val<u32> {
+    pub fn id(&self, k: &Body, rank: Val<u32>) -> Val<u32> {
         self.room.ids.at(rank).load(k)
     }
 
     /// The weight of the expert of a rank: its probability over the sum of the chosen's.
     #[track_caller]
-    pub fn weight(&self, k: &mut Body, rank: Val<u32>) -> Val<f32> {
+    pub fn weight(&self, k: &Body, rank: Val<u32>) -> Val<f32> {
         let ids: Vec<Val<u32>> = (0..self.used).map(|r| self.room.ids.plus(i64::from(r)).load(k)).collect();
         let chosen: Vec<Val<f64>> = ids.iter().map(|&id| self.room.p.at(id).load(k)).collect();
         let sum = row_tree(&chosen, chosen.len().next_power_of_two());
@@ -89,7 +89,7 @@ impl Choice {
 
     /// The shared arrays.
     #[track_caller]
-    pub fn shared(&self, k: &mut Body) -> ChoiceRoom {
+    pub fn shared(&self, k: &Body) -> ChoiceRoom {
         ChoiceRoom {
             p: k.shared(self.threads * self.slots()),
             most: k.shared(self.warps()),
@@ -103,7 +103,7 @@ impl Choice {
     /// Chooses the experts of one token. The whole block takes part, and may read what was chosen
     /// when this ends; other threads may have written the logits, before a barrier.
     #[track_caller]
-    pub fn choose(&self, k: &mut Body, logits: Global<f64>, room: &ChoiceRoom, thread: Val<u32>) -> Chosen {
+    pub fn choose(&self, k: &Body, logits: Global<f64>, room: &ChoiceRoom, thread: Val<u32>) -> Chosen {
         self.probabilities(k, logits, room, thread);
         k.barrier();
         let lacking = room.lacking.load(k);
@@ -136,7 +136,7 @@ impl Choice {
 
     /// The probabilities, in `room` after the next barrier.
     #[track_caller]
-    fn probabilities(&self, k: &mut Body, logits: Global<f64>, room: &ChoiceRoom, thread: Val<u32>) {
+    fn probabilities(&self, k: &Body, logits: Global<f64>, room: &ChoiceRoom, thread: Val<u32>) {
         let experts = self.experts_of(thread);
         let (lane, warp) = (thread & 31, thread >> 5);
         let whole = self.experts == self.threads * self.slots();
@@ -197,7 +197,7 @@ impl Choice {
 
     /// Gives each of the chosen its place: an expert's rank is the number of those before it.
     #[track_caller]
-    fn rank(&self, k: &mut Body, room: &ChoiceRoom, ties: Ties, thread: Val<u32>) {
+    fn rank(&self, k: &Body, room: &ChoiceRoom, ties: Ties, thread: Val<u32>) {
         let parts = self.parts();
         let (part, experts) = match parts {
             1 => (Val::from(0u32), self.experts_of(thread)),
@@ -220,7 +220,7 @@ impl Choice {
                             Ties::Ignored => other.gt(p),
                             Ties::LowerFirst => other.gt(p) | (other.eq(p) & (number + (ahead + i as u32)).lt(e)),
                         };
-                        rank.add_int(before.to_u32());
+                        rank.add(before.to_u32());
                     }
                 }
             }

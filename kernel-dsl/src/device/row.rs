@@ -45,26 +45,21 @@ pub trait DeviceFormat: Copy + Send + Sync + 'static {
     fn first_group(lane: Val<u32>) -> Val<u32>;
 
     /// The lane's share of the block at an address in shared memory.
-    fn base(k: &mut Body, address: Val<u32>, lane: Val<u32>) -> Self::Base;
+    fn base(k: &Body, address: Val<u32>, lane: Val<u32>) -> Self::Base;
 
     /// The words with the sums of the lane's groups, g and g + 2 in each, of the
     /// block whose eight words begin at `at`. Lanes together read whole sectors.
-    fn sum_words<S: ReadSpace>(k: &mut Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>>;
+    fn sum_words<S: ReadSpace>(k: &Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>>;
 
     /// The lane's part of the integer sums.
-    fn integer_sums(k: &mut Body, block: BlockAt<Self::Base>, x: &Q8KShare) -> IntegerSums;
+    fn integer_sums(k: &Body, block: BlockAt<Self::Base>, x: &Q8KShare) -> IntegerSums;
 
     /// The block's term from its whole sums and the activations' scale.
-    fn integer_term<A: DeviceFloat>(
-        k: &mut Body,
-        block: BlockAt<Self::Base>,
-        sums: IntegerSums,
-        d_x: Val<f32>,
-    ) -> Val<A>;
+    fn integer_term<A: DeviceFloat>(k: &Body, block: BlockAt<Self::Base>, sums: IntegerSums, d_x: Val<f32>) -> Val<A>;
 
     /// The lane's part of the tree over chains, with f32 activations: `x` has
     /// 16 values for each of [`GROUPS`](Self::GROUPS). One or two sums.
-    fn group_sums<A: DeviceFloat>(k: &mut Body, block: BlockAt<Self::Base>, x: &[[Val<A>; 16]]) -> Vec<Val<A>>;
+    fn group_sums<A: DeviceFloat>(k: &Body, block: BlockAt<Self::Base>, x: &[[Val<A>; 16]]) -> Vec<Val<A>>;
 }
 
 /// How a warp's lanes are shared out: some on a block, some such groups on a
@@ -144,7 +139,7 @@ impl LaneGroups {
     #[track_caller]
     fn share<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         x: &X::Vector<A>,
         place: &Group,
         step: u32,
@@ -165,7 +160,7 @@ impl LaneGroups {
     #[track_caller]
     pub fn hold<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         x: X::Vector<A>,
         place: &Group,
     ) -> RowVector<X, A> {
@@ -181,7 +176,7 @@ impl LaneGroups {
 /// rounding.
 #[track_caller]
 pub fn row_sums<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
-    k: &mut Body,
+    k: &Body,
     groups: &LaneGroups,
     place: &Group,
     x: &RowVector<X, A>,

@@ -8,7 +8,7 @@ use crate::reference::{SAMPLE_LEAST, SAMPLE_ONE};
 /// Sorts `len` keys in shared memory, a power of two, from the largest on; `threads` threads, half
 /// of `len` at most, take part. They have met since the keys were written, and meet again.
 #[track_caller]
-pub fn sort_keys(k: &mut Body, keys: Shared<u64>, len: u32, thread: Val<u32>, threads: u32) {
+pub fn sort_keys(k: &Body, keys: Shared<u64>, len: u32, thread: Val<u32>, threads: u32) {
     let mut size = k.var::<u32>(2u32);
     k.loop_(|k, sizes| {
         let whole = size.get();
@@ -52,7 +52,7 @@ pub fn sample_weight(logit: Val<f32>, most: Val<f32>, scale: Val<f64>) -> Val<u6
 
 /// The sums of each thread's value and those of the threads before it, in a block of `threads`.
 #[track_caller]
-pub fn block_sums(k: &mut Body, value: Val<u64>, thread: Val<u32>, threads: u32) -> Val<u64> {
+pub fn block_sums(k: &Body, value: Val<u64>, thread: Val<u32>, threads: u32) -> Val<u64> {
     let room: Shared<u64> = k.shared(threads / 32);
     let (lane, warp) = (thread & 31, thread >> 5);
     let mut sum = value;
@@ -96,7 +96,7 @@ pub enum Measure {
 impl Lists {
     /// The measure of the thread's first `n` keys.
     #[track_caller]
-    fn of_first(&self, k: &mut Body, measure: Measure, n: Val<u32>) -> Val<u64> {
+    fn of_first(&self, k: &Body, measure: Measure, n: Val<u32>) -> Val<u64> {
         match measure {
             Measure::Count => n.to(),
             Measure::Weight => self.sums.at(n.max(1) - 1).load_or(k, n.gt(0), 0),
@@ -105,7 +105,7 @@ impl Lists {
 
     /// The sum of all threads' values, one of two rooms by turns.
     #[track_caller]
-    fn total(&self, k: &mut Body, turn: Val<u32>, value: Val<u64>) -> Val<u64> {
+    fn total(&self, k: &Body, turn: Val<u32>, value: Val<u64>) -> Val<u64> {
         let thread = k.thread_x();
         let mut sum = value;
         for distance in [1u32, 2, 4, 8, 16] {
@@ -121,7 +121,7 @@ impl Lists {
 
     /// How many of the thread's keys between places `low` and `high` and before are `key` or larger.
     #[track_caller]
-    fn count(&self, k: &mut Body, (low, high): (Val<u32>, Val<u32>), key: Val<u64>) -> Val<u32> {
+    fn count(&self, k: &Body, (low, high): (Val<u32>, Val<u32>), key: Val<u64>) -> Val<u32> {
         let (mut low, mut high) = (k.var::<u32>(low), k.var::<u32>(high));
         k.loop_(|k, control| {
             let (first, last) = (low.get(), high.get());
@@ -139,7 +139,7 @@ impl Lists {
 
     /// The weights of all keys that are `key` or larger, in all lists.
     #[track_caller]
-    pub fn weight_from(&self, k: &mut Body, key: Val<u64>) -> Val<u64> {
+    pub fn weight_from(&self, k: &Body, key: Val<u64>) -> Val<u64> {
         let n = self.count(k, (Val::from(0), self.len), key);
         let own = self.of_first(k, Measure::Weight, n);
         k.barrier();
@@ -149,7 +149,7 @@ impl Lists {
     /// The key, from the largest on, with which the measure of all lists reaches `target`, above 0
     /// and no more than all of them have. Keys have `low` bits that differ in their lower word.
     #[track_caller]
-    pub fn reach(&self, k: &mut Body, measure: Measure, target: Val<u64>, low: u32) -> Val<u64> {
+    pub fn reach(&self, k: &Body, measure: Measure, target: Val<u64>, low: u32) -> Val<u64> {
         let (mut first, mut last) = (k.var::<u32>(0u32), k.var::<u32>(self.len));
         let mut key = k.var::<u64>(0u64);
         k.barrier();

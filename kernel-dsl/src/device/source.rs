@@ -28,7 +28,7 @@ pub struct Normed {
 impl Source {
     /// The `cols` activations at `x`.
     #[track_caller]
-    pub fn plain(k: &mut Body, x: Global<f32>, cols: u32, threads: Threads) -> Source {
+    pub fn plain(k: &Body, x: Global<f32>, cols: u32, threads: Threads) -> Source {
         let eights = Eights { n: cols, threads: threads.count };
         Source { eights, thread: threads.this, x: eights.load(k, x, threads.this), norm: None }
     }
@@ -36,7 +36,7 @@ impl Source {
     /// The norm of `cols` activations. The norm's weights are asked for before
     /// the kernel before is waited for, with `pdl`.
     #[track_caller]
-    pub fn normed(k: &mut Body, normed: &Normed, cols: u32, threads: Threads, pdl: bool) -> Source {
+    pub fn normed(k: &Body, normed: &Normed, cols: u32, threads: Threads, pdl: bool) -> Source {
         let eights = Eights { n: cols, threads: threads.count };
         let weights = eights.load(k, normed.weights, threads.this);
         inputs_ready(k, pdl);
@@ -47,7 +47,7 @@ impl Source {
     /// Calls `f` with the first and the values of each eight of the thread. A warp is called with
     /// 256 consecutive values, or not at all.
     #[track_caller]
-    pub fn each<A: DeviceFloat>(&self, k: &mut Body, f: impl Fn(&mut Body, Val<u32>, [Val<f32>; 8])) {
+    pub fn each<A: DeviceFloat>(&self, k: &Body, f: impl Fn(&Body, Val<u32>, [Val<f32>; 8])) {
         let normed;
         let values = match &self.norm {
             None => &self.x,

@@ -76,7 +76,7 @@ impl StagedTile {
 
     /// Starts copying a tile to `slot`; the whole warp together.
     #[track_caller]
-    pub fn copy(&self, k: &mut Body, mode: CopyMode, source: TileSource, slot: Shared<u8>, lane: Val<u32>) {
+    pub fn copy(&self, k: &Body, mode: CopyMode, source: TileSource, slot: Shared<u8>, lane: Val<u32>) {
         let address = source.address();
         let start = if self.aligned { address } else { address & !15u64 };
         let available = source.available.map(|a| if self.aligned { a } else { a + source.skew() });
@@ -101,7 +101,7 @@ impl StagedTile {
 /// Copies 16 bytes where `here`; the bytes beyond `room` become zero.
 #[track_caller]
 fn copy_chunk(
-    k: &mut Body,
+    k: &Body,
     mode: CopyMode,
     from: ReadOnly<u8>,
     to: Shared<u8>,
@@ -111,7 +111,7 @@ fn copy_chunk(
     match mode {
         CopyMode::Async => k.copy_async_filled(to, from, AsyncBytes::B16, here, room),
         CopyMode::Registers => {
-            let copy = |k: &mut Body| match room {
+            let copy = |k: &Body| match room {
                 None => {
                     let v = from.cast::<u32>().load_vec::<4>(k);
                     to.cast::<u32>().store_vec(k, v);

@@ -28,7 +28,7 @@ pub struct TileStream {
 impl TileStream {
     /// Starts the first tiles' copies. `issue` starts a tile's copy into a slot.
     #[track_caller]
-    pub fn start(&self, k: &mut Body, issue: &mut impl FnMut(&mut Body, Val<u32>, Shared<u8>)) {
+    pub fn start(&self, k: &Body, issue: &mut impl FnMut(&Body, Val<u32>, Shared<u8>)) {
         // A group a slot, empty where the tiles run out, so that the number of
         // groups under way tells which tile has arrived.
         for slot in 0..self.slots {
@@ -43,9 +43,9 @@ impl TileStream {
     #[track_caller]
     pub fn run(
         &self,
-        k: &mut Body,
-        issue: &mut impl FnMut(&mut Body, Val<u32>, Shared<u8>),
-        compute: impl FnOnce(&mut Body, Val<u32>, Shared<u8>),
+        k: &Body,
+        issue: &mut impl FnMut(&Body, Val<u32>, Shared<u8>),
+        compute: impl FnOnce(&Body, Val<u32>, Shared<u8>),
     ) {
         // An offset, so that the address stays one of the ring's: analyses tell arrays apart.
         let mut slot = k.var::<u32>(0u32);
@@ -70,7 +70,7 @@ impl TileStream {
     }
 
     #[track_caller]
-    fn commit(&self, k: &mut Body) {
+    fn commit(&self, k: &Body) {
         if self.mode == CopyMode::Async {
             k.copy_async_commit();
         }

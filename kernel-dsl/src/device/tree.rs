@@ -7,7 +7,7 @@ use super::DeviceFloat;
 /// Sums over lanes at each of the given distances, in that order: every lane
 /// ends with the same bits, since addition commutes.
 #[track_caller]
-pub fn butterfly<A: DeviceFloat>(k: &mut Body, mut v: Val<A>, distances: impl IntoIterator<Item = u32>) -> Val<A> {
+pub fn butterfly<A: DeviceFloat>(k: &Body, mut v: Val<A>, distances: impl IntoIterator<Item = u32>) -> Val<A> {
     for d in distances {
         let other = k.shuffle_xor(v, d);
         v = A::sum(v, other);
@@ -20,7 +20,7 @@ pub fn butterfly<A: DeviceFloat>(k: &mut Body, mut v: Val<A>, distances: impl In
 /// place `i`, if there is one. Every step halves what a lane holds, so a sum
 /// costs about one shuffle and not one a distance.
 #[track_caller]
-pub fn butterfly_many<A: DeviceFloat>(k: &mut Body, mut v: Vec<Val<A>>, lanes: u32, lane: Val<u32>) -> Vec<Val<A>> {
+pub fn butterfly_many<A: DeviceFloat>(k: &Body, mut v: Vec<Val<A>>, lanes: u32, lane: Val<u32>) -> Vec<Val<A>> {
     for d in (0..lanes.trailing_zeros()).map(|level| 1 << level) {
         let upper = (lane & d).ne(0);
         v = v
@@ -40,7 +40,7 @@ pub fn butterfly_many<A: DeviceFloat>(k: &mut Body, mut v: Vec<Val<A>>, lanes: u
 
 /// The same for integers, where any order gives the same sum.
 #[track_caller]
-pub fn butterfly_int(k: &mut Body, mut v: Val<i32>, distances: impl IntoIterator<Item = u32>) -> Val<i32> {
+pub fn butterfly_int(k: &Body, mut v: Val<i32>, distances: impl IntoIterator<Item = u32>) -> Val<i32> {
     for d in distances {
         let other = k.shuffle_xor(v, d);
         v = v + other;

@@ -31,7 +31,7 @@ impl Body {
     /// Copies bytes from global to shared memory while the thread goes on
     /// (sm_80). Both addresses are multiples of the size.
     #[track_caller]
-    pub fn copy_async<S: GlobalMemory, T: Scalar>(&mut self, to: Shared<T>, from: Ptr<S, T>, bytes: AsyncBytes) {
+    pub fn copy_async<S: GlobalMemory, T: Scalar>(&self, to: Shared<T>, from: Ptr<S, T>, bytes: AsyncBytes) {
         self.copy_async_filled(to, from, bytes, None, None);
     }
 
@@ -39,7 +39,7 @@ impl Body {
     /// first `room` bytes are read, if given, and the others become zero.
     #[track_caller]
     pub fn copy_async_filled<S: GlobalMemory, T: Scalar>(
-        &mut self,
+        &self,
         to: Shared<T>,
         from: Ptr<S, T>,
         bytes: AsyncBytes,
@@ -58,19 +58,19 @@ impl Body {
 
     /// Closes the group of copies started since the last.
     #[track_caller]
-    pub fn copy_async_commit(&mut self) {
+    pub fn copy_async_commit(&self) {
         emit(Op::CpAsyncCommitGroup, &[], &[]);
     }
 
     /// Waits until at most `pending` groups of this thread are under way.
     #[track_caller]
-    pub fn copy_async_wait(&mut self, pending: u32) {
+    pub fn copy_async_wait(&self, pending: u32) {
         emit(Op::CpAsyncWaitGroup, &[], &[Operand::Imm(u64::from(pending))]);
     }
 
     /// Declares an mbarrier in shared memory.
     #[track_caller]
-    pub fn mbarrier(&mut self) -> Mbarrier {
+    pub fn mbarrier(&self) -> Mbarrier {
         Mbarrier(self.shared_aligned(1, 8))
     }
 
@@ -78,7 +78,7 @@ impl Body {
     /// copy engine; they count toward `done` (sm_90). One thread starts it.
     #[track_caller]
     pub fn copy_bulk<S: GlobalMemory, T: Scalar>(
-        &mut self,
+        &self,
         to: Shared<T>,
         from: Ptr<S, T>,
         bytes: impl Into<Val<u32>>,
@@ -92,32 +92,32 @@ impl Body {
 impl Mbarrier {
     /// Sets it up for `arrivals` a phase. One thread does, then a barrier.
     #[track_caller]
-    pub fn init(self, _k: &mut Body, arrivals: impl Into<Val<u32>>) {
+    pub fn init(self, _k: &Body, arrivals: impl Into<Val<u32>>) {
         emit(Op::MbarrierInit, &shared_mod(), &[self.0.operand(), arrivals.into().operand()]);
     }
 
     /// Arrives.
     #[track_caller]
-    pub fn arrive(self, _k: &mut Body) -> Val<u64> {
+    pub fn arrive(self, _k: &Body) -> Val<u64> {
         compute(Op::MbarrierArrive, &shared_mod(), &[self.0.operand()])
     }
 
     /// Arrives, and makes the phase wait for `bytes` more of bulk copies (sm_90).
     #[track_caller]
-    pub fn arrive_expecting(self, _k: &mut Body, bytes: impl Into<Val<u32>>) -> Val<u64> {
+    pub fn arrive_expecting(self, _k: &Body, bytes: impl Into<Val<u32>>) -> Val<u64> {
         compute(Op::MbarrierArriveExpectTx, &shared_mod(), &[self.0.operand(), bytes.into().operand()])
     }
 
     /// Whether the phase of this parity (0 for the first) has completed; may
     /// suspend the thread for a while (sm_90).
     #[track_caller]
-    pub fn try_wait(self, _k: &mut Body, parity: impl Into<Val<u32>>) -> Pred {
+    pub fn try_wait(self, _k: &Body, parity: impl Into<Val<u32>>) -> Pred {
         test(Op::MbarrierTryWaitParity, &shared_mod(), &[self.0.operand(), parity.into().operand(), Operand::None])
     }
 
     /// Waits until the phase of this parity has completed (sm_90).
     #[track_caller]
-    pub fn wait(self, k: &mut Body, parity: impl Into<Val<u32>>) {
+    pub fn wait(self, k: &Body, parity: impl Into<Val<u32>>) {
         let parity = parity.into();
         k.while_(|k| !self.try_wait(k, parity), |_, _| {});
     }

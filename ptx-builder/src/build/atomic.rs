@@ -39,7 +39,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Adds and gives the old value, without ordering.
     #[track_caller]
-    pub fn atomic_add(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T>
+    pub fn atomic_add(self, _k: &Body, value: impl Into<Val<T>>) -> Val<T>
     where
         S: AtomicSpace,
         T: AtomicScalar,
@@ -49,7 +49,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Keeps the greater and gives the old value, without ordering.
     #[track_caller]
-    pub fn atomic_max(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T>
+    pub fn atomic_max(self, _k: &Body, value: impl Into<Val<T>>) -> Val<T>
     where
         S: AtomicSpace,
         T: AtomicScalar,
@@ -59,7 +59,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Keeps the lesser and gives the old value, without ordering.
     #[track_caller]
-    pub fn atomic_min(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T>
+    pub fn atomic_min(self, _k: &Body, value: impl Into<Val<T>>) -> Val<T>
     where
         S: AtomicSpace,
         T: AtomicScalar,
@@ -69,7 +69,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Writes and gives the old value, without ordering.
     #[track_caller]
-    pub fn atomic_exchange(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T>
+    pub fn atomic_exchange(self, _k: &Body, value: impl Into<Val<T>>) -> Val<T>
     where
         S: AtomicSpace,
         T: AtomicScalar,
@@ -79,7 +79,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Writes `new` where the old value is `expected`; gives the old value.
     #[track_caller]
-    pub fn atomic_compare_exchange(self, _k: &mut Body, expected: impl Into<Val<T>>, new: impl Into<Val<T>>) -> Val<T>
+    pub fn atomic_compare_exchange(self, _k: &Body, expected: impl Into<Val<T>>, new: impl Into<Val<T>>) -> Val<T>
     where
         S: AtomicSpace,
         T: AtomicScalar,
@@ -90,7 +90,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Adds without a result.
     #[track_caller]
-    pub fn reduce_add(self, _k: &mut Body, value: impl Into<Val<T>>)
+    pub fn reduce_add(self, _k: &Body, value: impl Into<Val<T>>)
     where
         S: AtomicSpace,
         T: AtomicScalar,
@@ -103,7 +103,7 @@ impl<T: AtomicScalar> Ptr<GlobalSpace, T> {
     /// Adds, after everything this thread wrote and before everything it reads
     /// later, as the GPU sees it; gives the old value.
     #[track_caller]
-    pub fn atomic_add_acq_rel(self, _k: &mut Body, value: impl Into<Val<T>>) -> Val<T> {
+    pub fn atomic_add_acq_rel(self, _k: &Body, value: impl Into<Val<T>>) -> Val<T> {
         let m = [Mod::AcqRel, Mod::ScopeGpu, Mod::Global, Mod::AtomAdd, Mod::Ty(T::TY)];
         compute(Op::Atom, &m, &[self.operand(), value.into().operand()])
     }

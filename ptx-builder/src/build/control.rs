@@ -31,13 +31,13 @@ pub struct LoopControl {
 impl LoopControl {
     /// Leaves the loop where `holds`.
     #[track_caller]
-    pub fn break_if(&self, _k: &mut Body, holds: Pred) {
+    pub fn break_if(&self, _k: &Body, holds: Pred) {
         jump(Some(holds), self.end);
     }
 
     /// Goes on with the next round where `holds`.
     #[track_caller]
-    pub fn continue_if(&self, _k: &mut Body, holds: Pred) {
+    pub fn continue_if(&self, _k: &Body, holds: Pred) {
         jump(Some(holds), self.next);
     }
 }
@@ -45,7 +45,7 @@ impl LoopControl {
 impl Body {
     /// Runs `then` on the lanes where `holds`.
     #[track_caller]
-    pub fn if_(&mut self, holds: Pred, then: impl FnOnce(&mut Body)) {
+    pub fn if_(&self, holds: Pred, then: impl FnOnce(&Body)) {
         let end = new_label();
         jump(Some(!holds), end);
         then(self);
@@ -54,7 +54,7 @@ impl Body {
 
     /// Runs `then` where `holds` and `otherwise` on the other lanes.
     #[track_caller]
-    pub fn if_else(&mut self, holds: Pred, then: impl FnOnce(&mut Body), otherwise: impl FnOnce(&mut Body)) {
+    pub fn if_else(&self, holds: Pred, then: impl FnOnce(&Body), otherwise: impl FnOnce(&Body)) {
         let (other, end) = (new_label(), new_label());
         jump(Some(!holds), other);
         then(self);
@@ -66,7 +66,7 @@ impl Body {
 
     /// Runs the body as long as the condition, computed before each round, holds.
     #[track_caller]
-    pub fn while_(&mut self, condition: impl FnOnce(&mut Body) -> Pred, body: impl FnOnce(&mut Body, LoopControl)) {
+    pub fn while_(&self, condition: impl FnOnce(&Body) -> Pred, body: impl FnOnce(&Body, LoopControl)) {
         let (next, end) = (new_label(), new_label());
         place(next);
         let holds = condition(self);
@@ -80,11 +80,11 @@ impl Body {
     /// steps of `step`. Bounds are read once. `end + step` must not wrap.
     #[track_caller]
     pub fn for_(
-        &mut self,
+        &self,
         first: impl Into<Val<u32>>,
         end: impl Into<Val<u32>>,
         step: impl Into<Val<u32>>,
-        body: impl FnOnce(&mut Body, Val<u32>, LoopControl),
+        body: impl FnOnce(&Body, Val<u32>, LoopControl),
     ) {
         let (end_value, step) = (end.into(), step.into());
         let (top, next, end) = (new_label(), new_label(), new_label());
@@ -94,14 +94,14 @@ impl Body {
         place(top);
         body(self, i.place(), LoopControl { next, end });
         place(next);
-        i.add_int(step);
+        i.add(step);
         jump(Some(i.place().lt(end_value)), top);
         place(end);
     }
 
     /// Runs the body until a lane breaks out.
     #[track_caller]
-    pub fn loop_(&mut self, body: impl FnOnce(&mut Body, LoopControl)) {
+    pub fn loop_(&self, body: impl FnOnce(&Body, LoopControl)) {
         let (next, end) = (new_label(), new_label());
         place(next);
         body(self, LoopControl { next, end });
@@ -111,19 +111,19 @@ impl Body {
 
     /// Ends the thread where `holds`.
     #[track_caller]
-    pub fn return_if(&mut self, holds: Pred) {
+    pub fn return_if(&self, holds: Pred) {
         emit_guarded(Some(holds), Op::Ret, &[], &[]);
     }
 
     /// Ends the thread.
     #[track_caller]
-    pub fn return_(&mut self) {
+    pub fn return_(&self) {
         emit(Op::Ret, &[], &[]);
     }
 
     /// Ends the grid with an error where `holds`.
     #[track_caller]
-    pub fn trap_if(&mut self, holds: Pred) {
+    pub fn trap_if(&self, holds: Pred) {
         emit_guarded(Some(holds), Op::Trap, &[], &[]);
     }
 }

@@ -33,7 +33,7 @@ impl<A> fmt::Debug for Kernel<A> {
 /// Writes a kernel: `name` is its entry, `names` its parameters' (the entry's
 /// name goes before them), and `write` its body, given the typed parameters.
 #[track_caller]
-pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&mut Body, A::Handles)) -> Kernel<A> {
+pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&Body, A::Handles)) -> Kernel<A> {
     let at = Location::caller();
     let (kernel, variables) = record(name, at, |body| {
         let handles = A::declare(&names);

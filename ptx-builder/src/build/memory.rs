@@ -91,7 +91,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Loads the element.
     #[track_caller]
-    pub fn load(self, _k: &mut Body) -> Val<T> {
+    pub fn load(self, _k: &Body) -> Val<T> {
         let [d] = Self::fresh();
         self.load_guarded(None, LoadHint::None, [d]);
         d
@@ -99,7 +99,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Loads the element, with a cache hint.
     #[track_caller]
-    pub fn load_hinted(self, _k: &mut Body, hint: LoadHint) -> Val<T> {
+    pub fn load_hinted(self, _k: &Body, hint: LoadHint) -> Val<T> {
         let [d] = Self::fresh();
         self.load_guarded(None, hint, [d]);
         d
@@ -107,7 +107,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Loads the element, extended to 32 bits by its sign, in one instruction.
     #[track_caller]
-    pub fn load_extended(self, k: &mut Body) -> Val<i32>
+    pub fn load_extended(self, k: &Body) -> Val<i32>
     where
         T: Narrow,
     {
@@ -116,7 +116,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Loads the element where `holds`, else gives `default`; without a branch.
     #[track_caller]
-    pub fn load_or(self, _k: &mut Body, holds: Pred, default: impl Into<Val<T>>) -> Val<T> {
+    pub fn load_or(self, _k: &Body, holds: Pred, default: impl Into<Val<T>>) -> Val<T> {
         let d = default.into().copied();
         self.load_guarded(Some(holds), LoadHint::None, [d]);
         d
@@ -128,7 +128,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     /// # Panics
     /// If `N` is not 1, 2 or 4, or the access is wider than 16 bytes.
     #[track_caller]
-    pub fn load_vec<const N: usize>(self, k: &mut Body) -> [Val<T>; N] {
+    pub fn load_vec<const N: usize>(self, k: &Body) -> [Val<T>; N] {
         self.load_vec_hinted(k, LoadHint::None)
     }
 
@@ -137,7 +137,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     /// # Panics
     /// If `N` is not 1, 2 or 4, or the access is wider than 16 bytes.
     #[track_caller]
-    pub fn load_vec_hinted<const N: usize>(self, _k: &mut Body, hint: LoadHint) -> [Val<T>; N] {
+    pub fn load_vec_hinted<const N: usize>(self, _k: &Body, hint: LoadHint) -> [Val<T>; N] {
         let d = Self::fresh();
         self.load_guarded(None, hint, d);
         d
@@ -148,7 +148,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     /// # Panics
     /// If `N` is not 1, 2 or 4, or the access is wider than 16 bytes.
     #[track_caller]
-    pub fn load_vec_or<const N: usize>(self, _k: &mut Body, holds: Pred, default: impl Into<Val<T>>) -> [Val<T>; N] {
+    pub fn load_vec_or<const N: usize>(self, _k: &Body, holds: Pred, default: impl Into<Val<T>>) -> [Val<T>; N] {
         let default = default.into();
         let mut d = Self::fresh();
         for v in &mut d {
@@ -178,7 +178,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Stores the element.
     #[track_caller]
-    pub fn store(self, _k: &mut Body, value: impl Into<Val<T>>)
+    pub fn store(self, _k: &Body, value: impl Into<Val<T>>)
     where
         S: WriteSpace,
     {
@@ -187,7 +187,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Stores the element where `holds`, without a branch.
     #[track_caller]
-    pub fn store_if(self, _k: &mut Body, holds: Pred, value: impl Into<Val<T>>)
+    pub fn store_if(self, _k: &Body, holds: Pred, value: impl Into<Val<T>>)
     where
         S: WriteSpace,
     {
@@ -196,7 +196,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     /// Stores the element, with a cache hint.
     #[track_caller]
-    pub fn store_hinted(self, _k: &mut Body, value: impl Into<Val<T>>, hint: StoreHint)
+    pub fn store_hinted(self, _k: &Body, value: impl Into<Val<T>>, hint: StoreHint)
     where
         S: WriteSpace,
     {
@@ -209,7 +209,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     /// # Panics
     /// If there are not 1, 2 or 4, or the access is wider than 16 bytes.
     #[track_caller]
-    pub fn store_vec<const N: usize>(self, _k: &mut Body, values: [Val<T>; N])
+    pub fn store_vec<const N: usize>(self, _k: &Body, values: [Val<T>; N])
     where
         S: WriteSpace,
     {
@@ -221,27 +221,27 @@ impl<T: Scalar> Ptr<GlobalSpace, T> {
     /// Loads the element so that what other threads wrote before a release
     /// that this load observes is visible (`ld.acquire.gpu`).
     #[track_caller]
-    pub fn load_acquire(self, k: &mut Body) -> Val<T> {
+    pub fn load_acquire(self, k: &Body) -> Val<T> {
         let m = [Mod::Acquire, Mod::ScopeGpu, Mod::Global, moved::<T>()];
         k.compute(Op::Ld, &m, &[self.operand()])
     }
 
     /// Stores the element after everything this thread wrote (`st.release.gpu`).
     #[track_caller]
-    pub fn store_release(self, k: &mut Body, value: impl Into<Val<T>>) {
+    pub fn store_release(self, k: &Body, value: impl Into<Val<T>>) {
         let m = [Mod::Release, Mod::ScopeGpu, Mod::Global, moved::<T>()];
         k.emit(Op::St, &m, &[self.operand(), value.into().operand()]);
     }
 
     /// Loads the element, every time it is written (`ld.volatile`).
     #[track_caller]
-    pub fn load_volatile(self, k: &mut Body) -> Val<T> {
+    pub fn load_volatile(self, k: &Body) -> Val<T> {
         k.compute(Op::Ld, &[Mod::Volatile, Mod::Global, moved::<T>()], &[self.operand()])
     }
 
     /// Asks for the element's line in the L2 cache.
     #[track_caller]
-    pub fn prefetch_l2(self, k: &mut Body) {
+    pub fn prefetch_l2(self, k: &Body) {
         k.emit(Op::Prefetch, &[Mod::Global, Mod::L2], &[self.operand()]);
     }
 }

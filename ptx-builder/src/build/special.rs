@@ -21,7 +21,7 @@ macro_rules! specials {
             $(
                 $(#[$doc])*
                 #[track_caller]
-                pub fn $name(&mut self) -> Val<$t> {
+                pub fn $name(&self) -> Val<$t> {
                     $read(SpecialReg::$reg)
                 }
             )*
@@ -69,7 +69,7 @@ specials! {
 impl Body {
     /// The thread's number in the grid, x: block times block size plus thread.
     #[track_caller]
-    pub fn global_thread_id(&mut self) -> Val<u32> {
+    pub fn global_thread_id(&self) -> Val<u32> {
         let (block, dim, thread) = (self.block_x(), self.block_dim_x(), self.thread_x());
         block.mad(dim, thread)
     }

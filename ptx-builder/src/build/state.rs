@@ -143,14 +143,14 @@ impl State {
 pub(super) fn record(
     name: &str,
     at: &'static Location<'static>,
-    write: impl FnOnce(&mut Body),
+    write: impl FnOnce(&Body),
 ) -> (ir::Kernel, Vec<Variable>) {
     let mut state = State::new(name);
     state.kernel.loc = Some(state.loc(at));
     // A kernel may be generated while another is being written.
     let outer = CURRENT.with_borrow_mut(|current| current.replace(state));
     let restore = Restore(outer);
-    write(&mut Body { here: PhantomData });
+    write(&Body { here: PhantomData });
     let ret = form(Op::Ret, &[]);
     with(|s| {
         let loc = s.loc(at);
@@ -243,7 +243,8 @@ pub(super) fn test(op: Op, mods: &[Mod], sources: &[Operand]) -> Pred {
     p
 }
 
-/// The place in a kernel where instructions are being written.
+/// The place in a kernel where instructions are being written. Shared references are enough to write with, so that a
+/// call can stand in the arguments of another: what is inside is written first.
 #[derive(Debug)]
 pub struct Body {
     /// Handles belong to a thread, so the body does not leave it.
@@ -258,7 +259,7 @@ impl Body {
     /// # Panics
     /// If the table has no such form.
     #[track_caller]
-    pub fn emit(&mut self, op: Op, mods: &[Mod], operands: &[Operand]) {
+    pub fn emit(&self, op: Op, mods: &[Mod], operands: &[Operand]) {
         emit(op, mods, operands);
     }
 
@@ -267,7 +268,7 @@ impl Body {
     /// # Panics
     /// If the table has no such form.
     #[track_caller]
-    pub fn compute<T: Scalar>(&mut self, op: Op, mods: &[Mod], sources: &[Operand]) -> Val<T> {
+    pub fn compute<T: Scalar>(&self, op: Op, mods: &[Mod], sources: &[Operand]) -> Val<T> {
         compute(op, mods, sources)
     }
 }

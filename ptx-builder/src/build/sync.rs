@@ -9,62 +9,62 @@ impl Body {
     /// Waits until all threads of the block are here; what they wrote before
     /// is visible after. All threads of the block must reach it.
     #[track_caller]
-    pub fn barrier(&mut self) {
+    pub fn barrier(&self) {
         emit(Op::BarSync, &[], &[Operand::Imm(0), Operand::None]);
     }
 
     /// Waits at barrier `id` (0 to 15) for `threads` threads, a multiple of 32.
     #[track_caller]
-    pub fn barrier_among(&mut self, id: impl Into<Val<u32>>, threads: impl Into<Val<u32>>) {
+    pub fn barrier_among(&self, id: impl Into<Val<u32>>, threads: impl Into<Val<u32>>) {
         emit(Op::BarSync, &[], &[id.into().operand(), threads.into().operand()]);
     }
 
     /// Arrives at barrier `id` without waiting.
     #[track_caller]
-    pub fn barrier_arrive(&mut self, id: impl Into<Val<u32>>, threads: impl Into<Val<u32>>) {
+    pub fn barrier_arrive(&self, id: impl Into<Val<u32>>, threads: impl Into<Val<u32>>) {
         emit(Op::BarArrive, &[], &[id.into().operand(), threads.into().operand()]);
     }
 
     /// Waits for the lanes of `mask`; orders their memory accesses.
     #[track_caller]
-    pub fn sync_warp(&mut self, mask: impl Into<Val<u32>>) {
+    pub fn sync_warp(&self, mask: impl Into<Val<u32>>) {
         emit(Op::BarWarpSync, &[], &[mask.into().operand()]);
     }
 
     /// Orders this thread's accesses before and after, as the block sees them.
     #[track_caller]
-    pub fn fence_block(&mut self) {
+    pub fn fence_block(&self) {
         emit(Op::Fence, &[Mod::AcqRel, Mod::ScopeCta], &[]);
     }
 
     /// Orders this thread's accesses before and after, as the GPU sees them.
     #[track_caller]
-    pub fn fence_gpu(&mut self) {
+    pub fn fence_gpu(&self) {
         emit(Op::Fence, &[Mod::AcqRel, Mod::ScopeGpu], &[]);
     }
 
     /// Orders shared-memory writes before later asynchronous copies (sm_90).
     #[track_caller]
-    pub fn fence_async_shared(&mut self) {
+    pub fn fence_async_shared(&self) {
         emit(Op::Fence, &[Mod::Proxy, Mod::Async, Mod::SharedCta], &[]);
     }
 
     /// Suspends the thread for about that many nanoseconds.
     #[track_caller]
-    pub fn nanosleep(&mut self, nanoseconds: impl Into<Val<u32>>) {
+    pub fn nanosleep(&self, nanoseconds: impl Into<Val<u32>>) {
         emit(Op::Nanosleep, &[Mod::Ty(crate::types::ScalarType::U32)], &[nanoseconds.into().operand()]);
     }
 
     /// Waits for the kernels that this one depends on, where it was launched
     /// early by programmatic dependent launch (sm_90).
     #[track_caller]
-    pub fn grid_dependency_wait(&mut self) {
+    pub fn grid_dependency_wait(&self) {
         emit(Op::Griddepcontrol, &[Mod::Wait], &[]);
     }
 
     /// Lets the dependent kernels start (sm_90).
     #[track_caller]
-    pub fn launch_dependents(&mut self) {
+    pub fn launch_dependents(&self) {
         emit(Op::Griddepcontrol, &[Mod::LaunchDependents], &[]);
     }
 }

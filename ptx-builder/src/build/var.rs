@@ -1,11 +1,13 @@
 //! Variables: values that change.
 
+use std::ops::Add;
+
 use super::state::{emit, ty};
 use super::val::held;
-use super::{Body, Float, Integer, Scalar, Val};
+use super::{Body, Float, Scalar, Val};
 use crate::ir::Operand;
 use crate::table::{Mod, Op};
-use crate::types::ScalarType;
+use crate::types::{Kind, ScalarType};
 
 /// A register that can be assigned, for values carried round a loop or out of
 /// a branch. Not `Copy`: it is a place, not a value.
@@ -17,7 +19,7 @@ pub struct Var<T> {
 impl Body {
     /// A variable with a first value.
     #[track_caller]
-    pub fn var<T: Scalar>(&mut self, first: impl Into<Val<T>>) -> Var<T> {
+    pub fn var<T: Scalar>(&self, first: impl Into<Val<T>>) -> Var<T> {
         Var { register: first.into().copied() }
     }
 }
@@ -58,21 +60,19 @@ impl<T: Float> Var<T> {
         let sources = [a.into().operand(), b.into().operand(), self.register.operand()];
         self.in_place(Op::Fma, &[Mod::Rn, ty::<T>()], &sources);
     }
+}
 
-    /// `self = self + a`, to nearest even.
+impl<T: Scalar> Var<T>
+where
+    Val<T>: Add,
+{
+    /// `self = self + a`: of floats to nearest even, of integers wrapping.
     #[track_caller]
     pub fn add(&mut self, a: impl Into<Val<T>>) {
         let sources = [self.register.operand(), a.into().operand()];
-        self.in_place(Op::Add, &[Mod::Rn, ty::<T>()], &sources);
-    }
-}
-
-impl<T: Integer> Var<T> {
-    /// `self = self + a`, wrapping.
-    #[track_caller]
-    pub fn add_int(&mut self, a: impl Into<Val<T>>) {
-        let sources = [self.register.operand(), a.into().operand()];
-        self.in_place(Op::Add, &[ty::<T>()], &sources);
+        let rounding = (T::TY.kind() == Kind::Float).then_some(Mod::Rn);
+        let mods: smallvec::SmallVec<[Mod; 2]> = rounding.into_iter().chain([ty::<T>()]).collect();
+        self.in_place(Op::Add, &mods, &sources);
     }
 }
 

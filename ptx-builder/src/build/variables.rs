@@ -33,7 +33,7 @@ impl Body {
     /// An array of `len` elements in the block's shared memory, aligned for
     /// 16-byte accesses.
     #[track_caller]
-    pub fn shared<T: Scalar>(&mut self, len: u32) -> Shared<T> {
+    pub fn shared<T: Scalar>(&self, len: u32) -> Shared<T> {
         declare("shared", 16, u64::from(len))
     }
 
@@ -42,7 +42,7 @@ impl Body {
     /// # Panics
     /// If `align` is not a power of two.
     #[track_caller]
-    pub fn shared_aligned<T: Scalar>(&mut self, len: u32, align: u32) -> Shared<T> {
+    pub fn shared_aligned<T: Scalar>(&self, len: u32, align: u32) -> Shared<T> {
         assert!(align.is_power_of_two(), "alignment {align} is not a power of two");
         declare("shared", align, u64::from(len))
     }
@@ -50,7 +50,7 @@ impl Body {
     /// The shared memory whose size the launch sets. All calls give the same
     /// address.
     #[track_caller]
-    pub fn dynamic_shared<T: Scalar>(&mut self) -> Shared<T> {
+    pub fn dynamic_shared<T: Scalar>(&self) -> Shared<T> {
         let symbol = with(|s| {
             let known = s.globals.iter().position(|v| v.space == Space::Shared && v.len.is_none());
             let index = known.unwrap_or_else(|| {
@@ -75,13 +75,13 @@ impl Body {
     /// An array of `len` elements of the thread's own. Indexing it at run time
     /// is slow; prefer registers.
     #[track_caller]
-    pub fn local<T: Scalar>(&mut self, len: u32) -> Local<T> {
+    pub fn local<T: Scalar>(&self, len: u32) -> Local<T> {
         declare("local", T::TY.bytes().max(8), u64::from(len))
     }
 
     /// An array of constants.
     #[track_caller]
-    pub fn constants<T: Scalar>(&mut self, values: &[T]) -> Const<T> {
+    pub fn constants<T: Scalar>(&self, values: &[T]) -> Const<T> {
         let size = T::TY.bytes() as usize;
         let init = values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size)).collect();
         let symbol = with(|s| {

@@ -58,32 +58,32 @@ fn shuffle<T: Shuffled>(mode: Mod, a: Val<T>, lane: Val<u32>, mask: Val<u32>) ->
 impl Body {
     /// The value of the lane at distance xor `lanes`, over the whole warp.
     #[track_caller]
-    pub fn shuffle_xor<T: Shuffled>(&mut self, value: Val<T>, lanes: impl Into<Val<u32>>) -> Val<T> {
+    pub fn shuffle_xor<T: Shuffled>(&self, value: Val<T>, lanes: impl Into<Val<u32>>) -> Val<T> {
         shuffle(Mod::Bfly, value, lanes.into(), FULL.into())
     }
 
     /// The value of lane `lane`, over the whole warp.
     #[track_caller]
-    pub fn shuffle_idx<T: Shuffled>(&mut self, value: Val<T>, lane: impl Into<Val<u32>>) -> Val<T> {
+    pub fn shuffle_idx<T: Shuffled>(&self, value: Val<T>, lane: impl Into<Val<u32>>) -> Val<T> {
         shuffle(Mod::Idx, value, lane.into(), FULL.into())
     }
 
     /// The value of the lane `lanes` above; the top lanes keep theirs.
     #[track_caller]
-    pub fn shuffle_down<T: Shuffled>(&mut self, value: Val<T>, lanes: impl Into<Val<u32>>) -> Val<T> {
+    pub fn shuffle_down<T: Shuffled>(&self, value: Val<T>, lanes: impl Into<Val<u32>>) -> Val<T> {
         shuffle(Mod::Down, value, lanes.into(), FULL.into())
     }
 
     /// The value of the lane `lanes` below; the bottom lanes keep theirs.
     #[track_caller]
-    pub fn shuffle_up<T: Shuffled>(&mut self, value: Val<T>, lanes: impl Into<Val<u32>>) -> Val<T> {
+    pub fn shuffle_up<T: Shuffled>(&self, value: Val<T>, lanes: impl Into<Val<u32>>) -> Val<T> {
         shuffle(Mod::Up, value, lanes.into(), FULL.into())
     }
 
     /// The value of the lane at distance xor `lanes`, among the lanes of `mask`.
     #[track_caller]
     pub fn shuffle_xor_masked<T: Shuffled>(
-        &mut self,
+        &self,
         value: Val<T>,
         lanes: impl Into<Val<u32>>,
         mask: impl Into<Val<u32>>,
@@ -93,47 +93,47 @@ impl Body {
 
     /// Whether the predicate holds on every lane of the warp.
     #[track_caller]
-    pub fn all(&mut self, holds: Pred) -> Pred {
+    pub fn all(&self, holds: Pred) -> Pred {
         test(Op::VoteSync, &[Mod::All, Mod::Ty(ScalarType::Pred)], &[holds.operand(), Operand::Imm(u64::from(FULL))])
     }
 
     /// Whether the predicate holds on any lane of the warp.
     #[track_caller]
-    pub fn any(&mut self, holds: Pred) -> Pred {
+    pub fn any(&self, holds: Pred) -> Pred {
         test(Op::VoteSync, &[Mod::Any, Mod::Ty(ScalarType::Pred)], &[holds.operand(), Operand::Imm(u64::from(FULL))])
     }
 
     /// The mask of lanes where the predicate holds.
     #[track_caller]
-    pub fn ballot(&mut self, holds: Pred) -> Val<u32> {
+    pub fn ballot(&self, holds: Pred) -> Val<u32> {
         let sources = [holds.operand(), Operand::Imm(u64::from(FULL))];
         compute(Op::VoteSync, &[Mod::Ballot, Mod::Ty(ScalarType::B32)], &sources)
     }
 
     /// The mask of lanes that hold the same value as this one.
     #[track_caller]
-    pub fn match_any(&mut self, value: Val<u32>) -> Val<u32> {
+    pub fn match_any(&self, value: Val<u32>) -> Val<u32> {
         let m = [Mod::Any, Mod::Sync, Mod::Ty(ScalarType::B32)];
         compute(Op::MatchSync, &m, &[value.operand(), Operand::Imm(u64::from(FULL))])
     }
 
     /// The sum over the warp, wrapping (sm_80).
     #[track_caller]
-    pub fn redux_add(&mut self, value: Val<u32>) -> Val<u32> {
+    pub fn redux_add(&self, value: Val<u32>) -> Val<u32> {
         let m = [Mod::AtomAdd, Mod::Ty(ScalarType::U32)];
         compute(Op::ReduxSync, &m, &[value.operand(), Operand::Imm(u64::from(FULL))])
     }
 
     /// The largest value in the warp (sm_80).
     #[track_caller]
-    pub fn redux_max(&mut self, value: Val<u32>) -> Val<u32> {
+    pub fn redux_max(&self, value: Val<u32>) -> Val<u32> {
         let m = [Mod::AtomMax, Mod::Ty(ScalarType::U32)];
         compute(Op::ReduxSync, &m, &[value.operand(), Operand::Imm(u64::from(FULL))])
     }
 
     /// The mask of lanes that run this instruction together, at this moment.
     #[track_caller]
-    pub fn active_mask(&mut self) -> Val<u32> {
+    pub fn active_mask(&self) -> Val<u32> {
         compute(Op::Activemask, &[Mod::Ty(ScalarType::B32)], &[])
     }
 }

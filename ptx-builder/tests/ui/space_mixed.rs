@@ -3,7 +3,7 @@
 use ptxgen_builder::build::*;
 
 fn main() {
-    fn reads_global(k: &mut Body, p: Global<f32>) -> Val<f32> {
+    fn reads_global(k: &Body, p: Global<f32>) -> Val<f32> {
         p.load(k)
     }
     kernel::<(Out<f32>,)>("k", ["y"], |k, (y,)| {

@@ -16,7 +16,7 @@ impl ChunkPlan {
     #[track_caller]
     pub(super) fn scores<E: DeviceKv, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         shared: &ChunkShared<A>,
         keys: &[Vec<Val<u32>>],
         count: Val<u32>,
@@ -57,7 +57,7 @@ impl ChunkPlan {
     #[track_caller]
     pub(super) fn softmax<A: DeviceExp>(
         &self,
-        k: &mut Body,
+        k: &Body,
         shared: &ChunkShared<A>,
         count: Val<u32>,
         to: &PartialAt<A>,
@@ -66,7 +66,7 @@ impl ChunkPlan {
     ) {
         for first in (0..self.heads).step_by(self.warps as usize) {
             let head = warp + first;
-            let one = |k: &mut Body| {
+            let one = |k: &Body| {
                 let at = shared.scores.at(head * POSITIONS + lane);
                 let here = [0, 32].map(|i| (lane + i).lt(count));
                 let lowest = Val::from(A::from_f32(f32::NEG_INFINITY));
@@ -100,7 +100,7 @@ impl ChunkPlan {
     #[track_caller]
     pub(super) fn outputs<S: ReadSpace, E: DeviceKv, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         shared: &ChunkShared<A>,
         chunk: &ChunkAt<S, E, A>,
         values: &Values,
@@ -111,7 +111,7 @@ impl ChunkPlan {
         let heads = self.thread_heads();
         let weights = shared.weights.at(group * (POSITIONS * self.weight_stride()));
         let mut chains = vec![A::constant(0.0); (heads * E::PER_WORD) as usize];
-        let mut next = |k: &mut Body, weights: Shared<A>, value: &[Val<A>]| {
+        let mut next = |k: &Body, weights: Shared<A>, value: &[Val<A>]| {
             let p = some(k, weights, heads);
             for (j, chain) in chains.iter_mut().enumerate() {
                 let (head, element) = (j / value.len(), j % value.len());
@@ -137,7 +137,7 @@ impl ChunkPlan {
             next(k, weights.at(last * self.weight_stride()), &value);
         }
         let output = to.output.at(group * (heads * to.stride * self.head_dim) + word * E::PER_WORD);
-        let store = |k: &mut Body| {
+        let store = |k: &Body| {
             for (head, chains) in (0..).zip(chains.chunks(E::PER_WORD as usize)) {
                 let at = output.plus(head * i64::from(to.stride) * i64::from(self.head_dim));
                 match *chains {
@@ -154,7 +154,7 @@ impl ChunkPlan {
 /// `n` neighbours in shared memory, in wide loads; aligned as
 /// [`weight_stride`](ChunkPlan::weight_stride) aligns them.
 #[track_caller]
-fn some<A: DeviceFloat>(k: &mut Body, at: Shared<A>, n: u32) -> Vec<Val<A>> {
+fn some<A: DeviceFloat>(k: &Body, at: Shared<A>, n: u32) -> Vec<Val<A>> {
     let mut all = Vec::with_capacity(n as usize);
     while (all.len() as u32) < n {
         let at = at.plus(all.len() as i64);

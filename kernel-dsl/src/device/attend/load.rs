@@ -12,7 +12,7 @@ impl ChunkPlan {
     #[track_caller]
     pub fn stage_queries<S: ReadSpace, A: DeviceFloat>(
         &self,
-        k: &mut Body,
+        k: &Body,
         from: Ptr<S, f32>,
         to: Shared<A>,
         thread: Val<u32>,
@@ -20,7 +20,7 @@ impl ChunkPlan {
         let quads = self.heads * self.groups;
         for first in (0..quads).step_by(self.threads() as usize) {
             let quad = thread + first;
-            let copy = |k: &mut Body| {
+            let copy = |k: &Body| {
                 let group = quad & (self.groups - 1);
                 let element = (quad >> self.groups.trailing_zeros()) * self.head_dim + group * 4;
                 let v = match 4 * self.groups == self.head_dim {
@@ -48,7 +48,7 @@ impl ChunkPlan {
     #[track_caller]
     pub(super) fn load_keys<S: ReadSpace, E: DeviceKv, A>(
         &self,
-        k: &mut Body,
+        k: &Body,
         chunk: &ChunkAt<S, E, A>,
         lane: Val<u32>,
         warp: Val<u32>,
@@ -83,7 +83,7 @@ impl ChunkPlan {
     #[track_caller]
     pub(super) fn load_values<S: ReadSpace, E: DeviceKv, A>(
         &self,
-        k: &mut Body,
+        k: &Body,
         chunk: &ChunkAt<S, E, A>,
         thread: Val<u32>,
     ) -> Vec<Val<u32>> {
@@ -100,7 +100,7 @@ impl ChunkPlan {
     #[track_caller]
     pub(super) fn copy_values<S: GlobalMemory, E: DeviceKv, A>(
         &self,
-        k: &mut Body,
+        k: &Body,
         chunk: &ChunkAt<S, E, A>,
         to: Shared<u32>,
         thread: Val<u32>,
@@ -111,7 +111,7 @@ impl ChunkPlan {
             let quad = thread + first;
             let (from, to) = (from.at(quad * 4), to.at(quad * 4));
             let holds = (quad / (self.words / 4)).lt(chunk.count);
-            let copy = |k: &mut Body| {
+            let copy = |k: &Body| {
                 k.copy_async_filled(to, from, AsyncBytes::B16, Some(holds), None);
                 k.if_(!holds, |k| to.store_vec(k, [Val::from(E::NEGATIVE_ZEROS); 4]));
             };

@@ -10,12 +10,7 @@ use crate::format::TensorType;
 /// Sixteen elements of a row, as 32-bit words of bits where they lie side by side and are aligned,
 /// else one by one.
 #[track_caller]
-fn elements<S: ReadSpace, T: Scalar>(
-    k: &mut Body,
-    at: &GroupAt<S>,
-    zero: T,
-    mut take: impl FnMut(&mut Body, usize, Val<T>),
-) {
+fn elements<S: ReadSpace, T: Scalar>(k: &Body, at: &GroupAt<S>, zero: T, mut take: impl FnMut(&Body, usize, Val<T>)) {
     let row = at.row.cast::<T>().at(at.group * 16);
     for i in 0..16 {
         let inside = (at.group * 16 + i as u32).lt(at.cols);
@@ -26,9 +21,9 @@ fn elements<S: ReadSpace, T: Scalar>(
 
 /// The 16-byte words of a whole group of elements of `bytes` bytes.
 #[track_caller]
-fn words<S: ReadSpace>(k: &mut Body, at: &GroupAt<S>, bytes: u32) -> Vec<Val<u32>> {
+fn words<S: ReadSpace>(k: &Body, at: &GroupAt<S>, bytes: u32) -> Vec<Val<u32>> {
     let group = at.row.cast::<u32>().at(at.group * (4 * bytes));
-    let load = |k: &mut Body, i: u32| -> [Val<u32>; 4] {
+    let load = |k: &Body, i: u32| -> [Val<u32>; 4] {
         let word = group.plus(4 * i64::from(i));
         match at.here {
             None => word.load_vec(k),
@@ -42,7 +37,7 @@ impl DevicePlain for f32 {
     const TYPE: TensorType = TensorType::F32;
 
     #[track_caller]
-    fn group<S: ReadSpace, A: DeviceFloat>(k: &mut Body, at: &GroupAt<S>) -> [Val<A>; 16] {
+    fn group<S: ReadSpace, A: DeviceFloat>(k: &Body, at: &GroupAt<S>) -> [Val<A>; 16] {
         if at.is_whole() {
             let words = words(k, at, 4);
             return std::array::from_fn(|i| A::widen(words[i].bitcast()));
@@ -63,7 +58,7 @@ impl DevicePlain for f16 {
     const TYPE: TensorType = TensorType::F16;
 
     #[track_caller]
-    fn group<S: ReadSpace, A: DeviceFloat>(k: &mut Body, at: &GroupAt<S>) -> [Val<A>; 16] {
+    fn group<S: ReadSpace, A: DeviceFloat>(k: &Body, at: &GroupAt<S>) -> [Val<A>; 16] {
         if at.is_whole() {
             let halves: Vec<Val<u16>> = words(k, at, 2).into_iter().flat_map(halves).collect();
             return std::array::from_fn(|i| A::of_half(halves[i].bitcast()));
@@ -78,7 +73,7 @@ impl DevicePlain for bf16 {
     const TYPE: TensorType = TensorType::BF16;
 
     #[track_caller]
-    fn group<S: ReadSpace, A: DeviceFloat>(k: &mut Body, at: &GroupAt<S>) -> [Val<A>; 16] {
+    fn group<S: ReadSpace, A: DeviceFloat>(k: &Body, at: &GroupAt<S>) -> [Val<A>; 16] {
         if at.is_whole() {
             let words = words(k, at, 2);
             return std::array::from_fn(|i| {
@@ -98,11 +93,11 @@ impl DevicePlain for Q8_0<'static> {
 
     /// `d * q`, which is exact.
     #[track_caller]
-    fn group<S: ReadSpace, A: DeviceFloat>(k: &mut Body, at: &GroupAt<S>) -> [Val<A>; 16] {
+    fn group<S: ReadSpace, A: DeviceFloat>(k: &Body, at: &GroupAt<S>) -> [Val<A>; 16] {
         // A group is half a block. A row is whole blocks, so a group is there or is not.
         let block = at.row.byte_at((at.group >> 1) * Q8_0::BYTES as u32).cast::<u16>();
         let quants = block.plus(1).byte_at((at.group & 1) * 16);
-        let load = |k: &mut Body, word: Ptr<S, u16>, here: Option<Pred>| match here {
+        let load = |k: &Body, word: Ptr<S, u16>, here: Option<Pred>| match here {
             None => word.load(k),
             Some(here) => word.load_or(k, here, 0u16),
         };

@@ -26,7 +26,7 @@ pub struct Base {
 impl Base {
     /// Sixteen of the lane's bytes of quants.
     #[track_caller]
-    fn half(&self, k: &mut Body, offset: u32, half: usize) -> [Val<u32>; 4] {
+    fn half(&self, k: &Body, offset: u32, half: usize) -> [Val<u32>; 4] {
         self.quants.plus_bytes(i64::from(offset) + 16 * half as i64).load_vec(k)
     }
 }
@@ -65,7 +65,7 @@ impl DeviceFormat for Q4K<'static> {
     }
 
     #[track_caller]
-    fn base(_k: &mut Body, address: Val<u32>, lane: Val<u32>) -> Base {
+    fn base(_k: &Body, address: Val<u32>, lane: Val<u32>) -> Base {
         let header = Shared::<u32>::from_address(address);
         let odd_pair = (lane & 1).ne(0);
         // Sub-blocks 4 to 7 keep 4 bits of a scale here and 2 bits there.
@@ -81,12 +81,12 @@ impl DeviceFormat for Q4K<'static> {
     }
 
     #[track_caller]
-    fn sum_words<S: ReadSpace>(k: &mut Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>> {
+    fn sum_words<S: ReadSpace>(k: &Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>> {
         at.at(lane * 2).load_vec::<2>(k).to_vec()
     }
 
     #[track_caller]
-    fn integer_sums(k: &mut Body, BlockAt { base, offset }: BlockAt<Base>, x: &Q8KShare) -> IntegerSums {
+    fn integer_sums(k: &Body, BlockAt { base, offset }: BlockAt<Base>, x: &Q8KShare) -> IntegerSums {
         let [_, s0, s1, s2] = base.header.plus_bytes(i64::from(offset)).load_vec(k);
         let scales: Val<i32> = Self::lane_scales(&base, [s0, s1, s2]).bitcast();
         let (mut a, mut b) = (Val::from(0), Val::from(0));
@@ -106,7 +106,7 @@ impl DeviceFormat for Q4K<'static> {
 
     #[track_caller]
     fn integer_term<A: DeviceFloat>(
-        k: &mut Body,
+        k: &Body,
         BlockAt { base, offset }: BlockAt<Base>,
         sums: IntegerSums,
         d_x: Val<f32>,
@@ -126,7 +126,7 @@ impl DeviceFormat for Q4K<'static> {
 
     #[track_caller]
     fn group_sums<A: DeviceFloat>(
-        k: &mut Body,
+        k: &Body,
         BlockAt { base, offset }: BlockAt<Base>,
         x: &[[Val<A>; 16]],
     ) -> Vec<Val<A>> {

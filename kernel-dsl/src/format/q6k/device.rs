@@ -36,7 +36,7 @@ impl Base {
     /// Sixteen bytes from `16h` on of the low nibbles (`plane` 0 or 1) or the
     /// upper bits (2).
     #[track_caller]
-    fn words(&self, k: &mut Body, offset: u32, plane: usize) -> [Val<u32>; 4] {
+    fn words(&self, k: &Body, offset: u32, plane: usize) -> [Val<u32>; 4] {
         let aligned = &self.parity[usize::from(!offset.is_multiple_of(4))];
         let offset = i64::from(offset & !3);
         let at = match plane {
@@ -49,7 +49,7 @@ impl Base {
 
     /// The quants, 0 to 63, four to a word: `[group][word]`.
     #[track_caller]
-    fn quants(&self, k: &mut Body, offset: u32) -> [[Val<u32>; 4]; 4] {
+    fn quants(&self, k: &Body, offset: u32) -> [[Val<u32>; 4]; 4] {
         let [a, b, h] = [0, 1, 2].map(|plane| self.words(k, offset, plane));
         let mut q = [a; 4];
         for i in 0..4 {
@@ -65,12 +65,12 @@ impl Base {
 
     /// The scales of the lane's four groups.
     #[track_caller]
-    fn scales(&self, k: &mut Body, offset: u32) -> [Val<i32>; 4] {
+    fn scales(&self, k: &Body, offset: u32) -> [Val<i32>; 4] {
         std::array::from_fn(|g| self.scales.plus_bytes(i64::from(offset) + 2 * g as i64).load_extended(k))
     }
 
     #[track_caller]
-    fn d(&self, k: &mut Body, offset: u32) -> Val<f16> {
+    fn d(&self, k: &Body, offset: u32) -> Val<f16> {
         self.d.plus_bytes(i64::from(offset)).load(k)
     }
 }
@@ -89,7 +89,7 @@ impl DeviceFormat for Q6K<'static> {
     }
 
     #[track_caller]
-    fn base(_k: &mut Body, address: Val<u32>, lane: Val<u32>) -> Base {
+    fn base(_k: &Body, address: Val<u32>, lane: Val<u32>) -> Base {
         let (half, part) = (lane >> 1, (lane & 1) * 16);
         let aligned = |address: Val<u32>| {
             let word = address & !3u32;
@@ -108,7 +108,7 @@ impl DeviceFormat for Q6K<'static> {
     }
 
     #[track_caller]
-    fn sum_words<S: ReadSpace>(k: &mut Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>> {
+    fn sum_words<S: ReadSpace>(k: &Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>> {
         // Both lanes of a half block read its four words and take every other one.
         let [a, b, c, d] = at.at((lane >> 1) * 4).load_vec(k);
         let odd = (lane & 1).ne(0);
@@ -116,7 +116,7 @@ impl DeviceFormat for Q6K<'static> {
     }
 
     #[track_caller]
-    fn integer_sums(k: &mut Body, BlockAt { base, offset }: BlockAt<Base>, x: &Q8KShare) -> IntegerSums {
+    fn integer_sums(k: &Body, BlockAt { base, offset }: BlockAt<Base>, x: &Q8KShare) -> IntegerSums {
         let q = base.quants(k, offset);
         let scales = base.scales(k, offset);
         let mut a = Val::from(0i32);
@@ -135,7 +135,7 @@ impl DeviceFormat for Q6K<'static> {
 
     #[track_caller]
     fn integer_term<A: DeviceFloat>(
-        k: &mut Body,
+        k: &Body,
         BlockAt { base, offset }: BlockAt<Base>,
         sums: IntegerSums,
         d_x: Val<f32>,
@@ -146,7 +146,7 @@ impl DeviceFormat for Q6K<'static> {
 
     #[track_caller]
     fn group_sums<A: DeviceFloat>(
-        k: &mut Body,
+        k: &Body,
         BlockAt { base, offset }: BlockAt<Base>,
         x: &[[Val<A>; 16]],
     ) -> Vec<Val<A>> {
