@@ -1,5 +1,6 @@
 //! Any two files as traces: each is refused with its name, or has the values that it says; and what
-//! two traces differ in is told, or why they cannot be compared. A trace is equal to itself.
+//! two traces differ in is told, or why they cannot be compared; likewise why they do, with a model. A trace is
+//! equal to itself.
 #![no_main]
 
 use libfuzzer_sys::{
@@ -7,9 +8,13 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 use ptxgen_model::{
+    bisect::{Run, Swapped, bisect},
     compare::{CompareOptions, Source, compare},
+    config::Qwen3MoeConfig,
+    gguf::{Gguf, TensorType},
     report,
-    trace::{Stage, TraceFile},
+    synth::{Mix, Preset, Synth, Vocabulary},
+    trace::{Stage, TraceData, TraceFile},
 };
 use std::{fmt::Write, path::PathBuf, sync::OnceLock};
 
@@ -132,11 +137,44 @@ fn read(name: &str, file: &File<'_>) -> Option<TraceFile> {
     Some(trace)
 }
 
+/// A model whose forward takes no time, for traces of 8 positions at most.
+fn model() -> &'static Gguf {
+    static MODEL: OnceLock<Gguf> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        let config = Qwen3MoeConfig {
+            blocks: 1,
+            hidden: 4,
+            heads: 2,
+            kv_heads: 1,
+            head_dim: 2,
+            experts: 3,
+            experts_used: 2,
+            expert_ff: 4,
+            vocab: 5,
+            ..Preset::Tiny.config()
+        };
+        let synth = Synth { config, mix: Mix::One(TensorType::F32), vocabulary: Vocabulary::None, seed: 1 };
+        Gguf::from_bytes("model", &synth.to_bytes().expect("a small model")).expect("a model")
+    })
+}
+
+fn bisected(left: &TraceData, right: &TraceData) {
+    let tokens: Vec<u32> = (0..left.positions.len().min(8) as u32).map(|t| t % 5).collect();
+    let (left, right) = (Run { name: "left", trace: left }, Run { name: "right", trace: right });
+    match bisect(model(), &tokens, left, right, Swapped::default(), &mut |_, _| ()) {
+        Ok(found) => assert!(serde_json::to_string(&found).is_ok()),
+        Err(e) => assert!(write!(String::new(), "{e}").is_ok()),
+    }
+}
+
 fuzz_target!(|files: [File; 2]| {
     let [Some(left), Some(right)] = [("left", &files[0]), ("right", &files[1])].map(|(name, file)| read(name, file))
     else {
         return;
     };
+    if let (Ok(left), Ok(right)) = (left.data(), right.data()) {
+        bisected(&left, &right);
+    }
     let options = CompareOptions { any_model: true, ..CompareOptions::default() };
     let compared = |left, right| compare(Source::File(left), Source::File(right), &[], &options, &mut |_| ());
     match compared(left, right) {

@@ -9,6 +9,7 @@ use crate::{
     likelihood::negative_log_likelihood,
     trace::{Block, Slice, Stage},
 };
+use ptxgen_dsl::reference::argmax;
 use serde::Serialize;
 
 /// Tokens of one call of the forward.
@@ -76,7 +77,7 @@ impl Reading {
                 }
             }
             least_cosine = least_cosine.min(here.finish(Stage::Logits, None).cosine.unwrap_or(f64::NAN));
-            other_tokens += usize::from(most_likely(row) != most_likely(expected));
+            other_tokens += usize::from(argmax(row) != argmax(expected));
             positions += 1;
         }
         let sets = || self.experts.iter().flatten().zip(reference.experts.iter().flatten());
@@ -99,11 +100,6 @@ fn sorted(ids: &[u32]) -> Vec<u32> {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids
-}
-
-/// The place of the largest logit, the first of equals.
-fn most_likely(row: &[f32]) -> usize {
-    (0..row.len()).reduce(|best, i| if row[i] > row[best] { i } else { best }).unwrap_or(0)
 }
 
 /// How one reading differs from another.

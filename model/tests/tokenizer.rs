@@ -214,7 +214,9 @@ fn vocabularies_that_are_refused() {
     refused(
         &key("tokens"),
         tokens(66, "BB"),
-        expect!["m.gguf: no token stands for byte 0x42 alone, so some texts cannot be encoded; the file is corrupt"],
+        expect![
+            "m.gguf: no normal token stands for byte 0x42 alone, so some texts cannot be encoded; the file is corrupt"
+        ],
     );
     refused(
         &key("token_type"),
@@ -227,7 +229,9 @@ fn vocabularies_that_are_refused() {
     refused(
         &key("token_type"),
         Some(Array::I32(vec![3; 260]).into()),
-        expect!["m.gguf: no token stands for byte 0x00 alone, so some texts cannot be encoded; the file is corrupt"],
+        expect![
+            "m.gguf: no normal token stands for byte 0x00 alone, so some texts cannot be encoded; the file is corrupt"
+        ],
     );
     refused(
         &key("token_type"),
@@ -243,28 +247,28 @@ fn vocabularies_that_are_refused() {
         &key("merges"),
         merges(&["A"]),
         expect![[
-            r#"m.gguf: merge 0, "A", is not two tokens with a space between whose union is a token too; the file is corrupt"#
+            r#"m.gguf: merge 0, "A", is not two normal tokens with a space between whose union is one too; the file is corrupt"#
         ]],
     );
     refused(
         &key("merges"),
         merges(&["A B"]),
         expect![[
-            r#"m.gguf: merge 0, "A B", is not two tokens with a space between whose union is a token too; the file is corrupt"#
+            r#"m.gguf: merge 0, "A B", is not two normal tokens with a space between whose union is one too; the file is corrupt"#
         ]],
     );
     refused(
         &key("merges"),
         merges(&[""]),
         expect![[
-            r#"m.gguf: merge 0, "", is not two tokens with a space between whose union is a token too; the file is corrupt"#
+            r#"m.gguf: merge 0, "", is not two normal tokens with a space between whose union is one too; the file is corrupt"#
         ]],
     );
     refused(
         &key("merges"),
         merges(&["é "]),
         expect![[
-            r#"m.gguf: merge 0, "é ", is not two tokens with a space between whose union is a token too; the file is corrupt"#
+            r#"m.gguf: merge 0, "é ", is not two normal tokens with a space between whose union is one too; the file is corrupt"#
         ]],
     );
     refused(
@@ -286,6 +290,31 @@ fn vocabularies_that_are_refused() {
             r#"m.gguf: key "tokenizer.ggml.add_eos_token" is true, expected false: a token behind every text is not supported"#
         ]],
     );
+}
+
+/// What text is encoded to is decoded to the same text only where it is made of normal tokens.
+#[test]
+fn text_is_made_of_normal_tokens() {
+    let file = |merge: &str, id: usize, ty: i32| {
+        let types = (0..260).map(|i| if i == id { ty } else { 1 }).collect();
+        let changes = [
+            ("tokens", tokens(257, "AB")),
+            ("merges", merges(&[merge])),
+            ("token_type", Some(Array::I32(types).into())),
+        ];
+        let changes = changes.map(|(key, value)| (format!("tokenizer.ggml.{key}"), value));
+        let changes = changes.each_ref().map(|(key, value)| (key.as_str(), value.clone()));
+        Tokenizer::from_gguf(&synthetic(&changes)).map_err(|e| e.to_string())
+    };
+    let tokenizer = file("A B", 258, 4).unwrap();
+    assert_eq!(tokenizer.decode(&tokenizer.encode("xAB").unwrap()).unwrap(), "xAB");
+    for ty in [2, 3, 4, 5, 6] {
+        let expected = "m.gguf: merge 0, \"A B\", is not two normal tokens with a space between whose union is one too; the file is corrupt";
+        assert_eq!(file("A B", 257, ty).err().as_deref(), Some(expected));
+        let expected =
+            "m.gguf: no normal token stands for byte 0x00 alone, so some texts cannot be encoded; the file is corrupt";
+        assert_eq!(file("A B", 0, ty).err().as_deref(), Some(expected));
+    }
 }
 
 fn template(source: &str) -> Result<ChatTemplate, String> {

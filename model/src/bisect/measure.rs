@@ -74,7 +74,7 @@ pub(super) fn flips(a: &TraceData, b: &TraceData) -> usize {
             ids.sort_unstable();
             ids
         };
-        ids.chunks_exact(t.width()).map(sorted).collect()
+        ids.chunks_exact(t.width().max(1)).map(sorted).collect()
     };
     let layers = a.tensors.iter().filter(|((stage, _), _)| *stage == Stage::RouterExperts);
     layers

@@ -74,6 +74,14 @@ pub enum BisectError {
         /// Tokens of the text.
         tokens: usize,
     },
+    /// A run's stages cannot be computed anew.
+    #[error("{run}: {error}")]
+    Run {
+        /// The run.
+        run: String,
+        /// Why.
+        error: Box<PlainError>,
+    },
     /// No stage is in both runs.
     #[error("{left} and {right} have no stage in common that can be measured: record all stages of both")]
     NothingCommon {
@@ -103,10 +111,11 @@ pub fn bisect(
     let Some(divergence) = measure::divergence(&model, left, right)? else {
         return Ok(Bisection::equal(&model, tokens.len(), [left, right], declared));
     };
-    let sides = Sides {
-        left: follow::follow(&model, tokens, left.trace, declared[0])?,
-        right: follow::follow(&model, tokens, right.trace, declared[1])?,
+    let follow = |run: Run<'_>, declared| {
+        let named = |error| BisectError::Run { run: run.name.to_owned(), error: Box::new(error) };
+        follow::follow(&model, tokens, run.trace, declared).map_err(named)
     };
+    let sides = Sides { left: follow(left, declared[0])?, right: follow(right, declared[1])? };
     let factors = factor::differences(&model, &sides);
     let mut attribution = Attributing {
         model: &model,

@@ -5,31 +5,12 @@ use super::{
     plan::{Plan, Stage},
     slot::Slot,
 };
-use half::f16;
-use ptxgen_builder::{build::ArgInfo, types::ScalarType};
-use ptxgen_runtime::{Argument, Buffer, Call, Device, DeviceError, Function, View, ViewMut};
+use ptxgen_builder::build::ArgInfo;
+use ptxgen_runtime::{Argument, Buffer, Call, Device, DeviceError, Function};
 use std::collections::HashMap;
 
 /// Buffers by what they are for.
 pub(super) type Buffers = HashMap<Slot, Buffer<u8>>;
-
-macro_rules! argument_of {
-    ($name:ident, $view:ident) => {
-        /// Bytes as the elements that a kernel takes; binding refuses what it does not take.
-        fn $name<'a>(bytes: $view<'a, u8>, ty: ScalarType) -> Result<Argument<'a>, DeviceError> {
-            Ok(match ty {
-                ScalarType::F16 => bytes.cast::<f16>()?.into(),
-                ScalarType::F32 => bytes.cast::<f32>()?.into(),
-                ScalarType::F64 => bytes.cast::<f64>()?.into(),
-                ScalarType::U32 => bytes.cast::<u32>()?.into(),
-                ScalarType::U64 => bytes.cast::<u64>()?.into(),
-                _ => bytes.into(),
-            })
-        }
-    };
-}
-argument_of!(argument, View);
-argument_of!(argument_mut, ViewMut);
 
 /// A plan's kernels on a device.
 pub(super) struct Kernels(Vec<Function>);
@@ -80,16 +61,16 @@ impl Kernels {
         let mut arguments: Vec<Option<Argument<'_>>> = vec![None; params.len()];
         for (argument_at, (slot, range, ty, _)) in arguments.iter_mut().zip(&params) {
             if let Some(buffer) = weights.get(slot) {
-                *argument_at = Some(argument(buffer.slice(range.clone())?, *ty)?);
+                *argument_at = Some(Argument::read_as(*ty, buffer.slice(range.clone())?));
             }
         }
         for (own, buffer) in buffers.iter_mut() {
             let Some(first) = params.iter().position(|(slot, ..)| slot == own) else { continue };
             let (_, range, ty, writes) = &params[first];
             arguments[first] = Some(if *writes {
-                argument_mut(buffer.slice_mut(range.clone())?, *ty)?
+                Argument::write_as(*ty, buffer.slice_mut(range.clone())?)
             } else {
-                argument(buffer.slice(range.clone())?, *ty)?
+                Argument::read_as(*ty, buffer.slice(range.clone())?)
             });
         }
         let lacking = |i: usize| LoadError::Parameter { kernel: built.entry.name, param: built.params[i].name };

@@ -35,7 +35,7 @@ pub enum PlainError {
         needed: String,
     },
     /// A tensor is not of this model, or not of whole positions from 0 on.
-    #[error("{tensor} of the trace is {found}, but {expected} is needed")]
+    #[error("{tensor} is {found}, but {expected} is needed")]
     Shape {
         /// The tensor.
         tensor: String,

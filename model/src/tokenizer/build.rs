@@ -14,7 +14,8 @@ use tokenizers::{
     models::bpe::{BPE, Vocab},
 };
 
-/// llama.cpp's token types that matter here.
+/// llama.cpp's token types that matter here. Normal tokens are spelled in byte characters, all others as they stand.
+const NORMAL: i32 = 1;
 const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
 
@@ -47,11 +48,11 @@ pub(super) fn build(gguf: &Gguf) -> Result<Tokenizer, TokenizerError> {
         let (found, expected) = (t.len(), tokens.len());
         return Err(fail.with(Kind::TokenTypes { found, expected }));
     }
-    let ty = |id: usize| types.map_or(1, |t| t[id]);
+    let ty = |id: usize| types.map_or(NORMAL, |t| t[id]);
 
     let ids = ids(&fail, tokens)?;
     let pieces = pieces(&fail, tokens, &ids, ty)?;
-    let merges = merges(&fail, m.strings("tokenizer.ggml.merges")?, &ids)?;
+    let merges = merges(&fail, m.strings("tokenizer.ggml.merges")?, &ids, ty)?;
     let special = special(&fail, m, tokens, ty)?;
 
     let library = |e: tokenizers::Error| {
@@ -90,8 +91,8 @@ fn ids<'a>(fail: &Fail, tokens: &'a Strings) -> Result<HashMap<&'a str, u32>, To
     Ok(ids)
 }
 
-/// The bytes of each token: those that its characters stand for, or its own if it is found whole
-/// or is padding, which is not spelled in byte characters.
+/// The bytes of each token: those that its characters stand for, or its own if it is none of the normal ones, such as
+/// those found whole and padding.
 fn pieces(
     fail: &Fail,
     tokens: &Strings,
@@ -102,13 +103,13 @@ fn pieces(
     for byte in 0..=255 {
         let single = byte_to_char(byte).to_string();
         match ids.get(single.as_str()) {
-            Some(id) if !is_whole(ty(*id as usize)) => {}
+            Some(id) if ty(*id as usize) == NORMAL => {}
             _ => return Err(fail.with(Kind::NoByte { byte })),
         }
     }
     let mut pieces = Pieces::default();
     for (token, id) in tokens.iter().zip(0..) {
-        if ty(id as usize) != 1 {
+        if ty(id as usize) != NORMAL {
             pieces.push(token.as_bytes());
             continue;
         }
@@ -121,8 +122,15 @@ fn pieces(
     Ok(pieces)
 }
 
-fn merges(fail: &Fail, merges: &Strings, ids: &HashMap<&str, u32>) -> Result<Vec<(String, String)>, TokenizerError> {
+fn merges(
+    fail: &Fail,
+    merges: &Strings,
+    ids: &HashMap<&str, u32>,
+    ty: impl Fn(usize) -> i32,
+) -> Result<Vec<(String, String)>, TokenizerError> {
     let mut joined = String::new();
+    // Another token would not be decoded to the bytes that it was encoded from.
+    let is_normal = |token: &str| ids.get(token).is_some_and(|id| ty(*id as usize) == NORMAL);
     let mut one = |(index, merge): (usize, &str)| {
         // As in llama.cpp, the space is looked for behind the first character.
         let first = merge.chars().next().map_or(0, char::len_utf8);
@@ -134,7 +142,7 @@ fn merges(fail: &Fail, merges: &Strings, ids: &HashMap<&str, u32>) -> Result<Vec
             joined.clear();
             joined.push_str(a);
             joined.push_str(b);
-            if [a, b, &joined].iter().all(|t| ids.contains_key(t)) {
+            if [a, b, &joined].into_iter().all(is_normal) {
                 return Ok((a.into(), b.into()));
             }
         }

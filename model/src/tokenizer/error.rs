@@ -60,8 +60,8 @@ pub(super) enum Kind {
         /// The token.
         token: String,
     },
-    /// A byte that no token stands for.
-    #[error("no token stands for byte {byte:#04x} alone, so some texts cannot be encoded; the file is corrupt")]
+    /// A byte that no normal token stands for.
+    #[error("no normal token stands for byte {byte:#04x} alone, so some texts cannot be encoded; the file is corrupt")]
     NoByte {
         /// The byte.
         byte: u8,
@@ -82,9 +82,9 @@ pub(super) enum Kind {
         /// The number of tokens.
         expected: usize,
     },
-    /// A merge that is not two tokens.
+    /// A merge that is not two normal tokens.
     #[error(
-        "merge {index}, \"{merge}\", is not two tokens with a space between whose union is a token too; the file is corrupt"
+        "merge {index}, \"{merge}\", is not two normal tokens with a space between whose union is one too; the file is corrupt"
     )]
     Merge {
         /// Its place in the list.

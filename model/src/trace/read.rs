@@ -179,9 +179,11 @@ impl TraceFile {
         if last >= Positions::MOST {
             return Err(self.wrong(format!("has position {last}; positions are below {}", Positions::MOST)));
         }
-        if !ascending || tokens.is_some_and(|t| last >= t.len()) {
-            let tokens = tokens.map_or(0, <[u32]>::len);
-            return Err(self.wrong(format!("positions up to {last}, which must ascend and have {tokens} tokens")));
+        if !ascending {
+            return Err(self.wrong("has positions that do not ascend".into()));
+        }
+        if let Some(tokens) = tokens.filter(|t| last >= t.len()) {
+            return Err(self.wrong(format!("has position {last}, but {} tokens, counted from 0", tokens.len())));
         }
         Ok(())
     }

@@ -31,3 +31,35 @@ fn runs_that_cannot_be_bisected() {
     let error = bisect(&gguf, &text(), left, right, Swapped::default(), &mut |_, _| ()).unwrap_err();
     assert!(matches!(error, BisectError::Models { .. }), "{error}");
 }
+
+/// Traces are files of others: their tensors may have any shape.
+#[test]
+fn stages_without_values_are_refused() {
+    let gguf = model();
+    let whole = run(&gguf, F64, KvType::F32, &text(), &[]);
+    let config = PlainModel::new(&gguf).unwrap().config().clone();
+    for stage in Stage::ALL {
+        let layers: Vec<_> = if stage.in_layer() { (0..config.blocks).map(Some).collect() } else { vec![None] };
+        let [mut left, mut right] = [&whole, &whole].map(TraceData::clone);
+        for trace in [&mut left, &mut right] {
+            for layer in &layers {
+                if let Some(tensor) = trace.tensors.get_mut(&(*stage, *layer)) {
+                    tensor.shape = vec![tensor.shape[0], 0];
+                    tensor.values = match tensor.values {
+                        Values::U32(_) => Values::U32(vec![]),
+                        _ => Values::F32(vec![]),
+                    };
+                }
+            }
+        }
+        // Of a run that differs, so that stages are computed anew.
+        let Some(Tensor { values: Values::F32(values), .. }) = right.tensors.get_mut(&(Stage::Embedding, None)) else {
+            panic!("embeddings are f32");
+        };
+        values.iter_mut().for_each(|v| *v += 1.0);
+        let (a, b) = (Run { name: "a", trace: &left }, Run { name: "b", trace: &right });
+        let found = bisect(&gguf, &text(), a, b, Swapped::default(), &mut |_, _| ());
+        let error = found.err().map(|e| e.to_string());
+        assert!(error.is_none_or(|e| e.contains("a: ") || e.contains("a and b")), "{stage:?}");
+    }
+}
