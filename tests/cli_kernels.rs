@@ -101,6 +101,40 @@ fn wrong_use() {
         For more information, try '--help'.
     "#]],
     );
+    // Options that would change nothing.
+    refuses(
+        &["dump", "q4k-gemv", "--pdl"],
+        expect![[r#"
+        error: --pdl needs --sm 90 or later, and the target is sm_75
+    "#]],
+    );
+    refuses(
+        &["check", "q4k-gemv", "--roles", "weights"],
+        expect![[r#"
+        error: --roles says what a file's parameters are; the catalogue's kernels say it themselves
+    "#]],
+    );
+    for option in [&["--rows", "5"][..], &["--sm", "90"], &["--pdl"], &["--optimize", "off"]] {
+        refuses(
+            &[&["check", "k.ptx"], option].concat(),
+            expect![[r#"
+            error: sizes, --sm, --pdl and --optimize are for kernels of the catalogue; a file is checked as it stands
+        "#]],
+        );
+    }
+    // Sizes whose bytes do not fit a number.
+    refuses(
+        &["dump", "q4k-gemv", "--cols", "4294967040", "--tokens", "4294967295"],
+        expect![[r#"
+            error: q4k-gemv: tokens is 4294967295, expected 1 to 65,536
+        "#]],
+    );
+    refuses(
+        &["dump", "norm-gate-up-swiglu", "--used", "0"],
+        expect![[r#"
+            error: norm-gate-up-swiglu: used is 0, expected 1 to 16, and no more than there are experts
+        "#]],
+    );
     refuses(
         &["dump", "q4k-gemv", "--acc", "f16"],
         expect![[r#"

@@ -2,7 +2,7 @@
 
 use super::{
     Outcome, Status, Usage,
-    kernels::{self, Choice, Size, Switch},
+    kernels::{self, Choice, Size, Switch, Variant},
 };
 use anstream::stdout;
 use anyhow::Context;
@@ -82,15 +82,20 @@ pub fn run(args: &Args) -> Outcome {
     let mut out = stdout().lock();
     let wanted = args.policy.unwrap_or_default();
     let choice = args.choice.or(wanted);
+    let is_file = |name: &String| Path::new(name).extension().is_some_and(|e| e == "ptx");
+    if !args.roles.is_empty() && !args.subject.as_ref().is_some_and(is_file) {
+        let message = "--roles says what a file's parameters are; the catalogue's kernels say it themselves";
+        return Err(Usage(message.into()).into());
+    }
     match &args.subject {
-        Some(file) if Path::new(file).extension().is_some_and(|e| e == "ptx") => check_file(args, file, &mut out),
+        Some(file) if is_file(file) => check_file(args, file, &mut out),
         Some(name) if find(name).is_err() && Path::new(name).exists() => {
             Err(Usage(format!("{name} is there, but a file of PTX to check is named *.ptx, and no kernel is named so"))
                 .into())
         }
         Some(name) => {
             let entry = kernels::entry(name)?;
-            let policies = kernels::variants(entry, choice, false, args.size.sm)?;
+            let policies = kernels::variants(entry, choice, false, args.size.target())?;
             check_all(args, policies.into_iter().map(|p| (entry, p)), wanted, &mut out)
         }
         None => {
@@ -109,9 +114,9 @@ fn check_all(
     let (mut count, mut faults) = (0, 0);
     for (entry, policy) in kernels {
         count += 1;
-        let request = args.size.over(entry, args.all, Request::new(policy, args.size.sm));
+        let request = args.size.over(entry, args.all, Request::new(policy, args.size.target()))?;
         let built = kernels::build(entry, &request)?;
-        let title = format!("{}{}", entry.name, variant(entry, policy));
+        let title = format!("{}{}", entry.name, Variant::of_policy(entry, policy));
         let module = match built.finish_with(&args.optimize.passes()) {
             Ok(module) => module,
             Err(errors) => {
@@ -124,7 +129,7 @@ fn check_all(
             Ok(facts) => pass(out, &title, &format!("verified; {}", sentence(&facts, &built.requirements(policy))))?,
             Err(violations) => {
                 faults += 1;
-                let title_of_policy = variant(entry, wanted.over(policy));
+                let title_of_policy = Variant::of_policy(entry, wanted.over(policy));
                 fault(out, &title, &format!("does not hold{title_of_policy}"), &first_of_each(&violations))?;
             }
         }
@@ -133,16 +138,6 @@ fn check_all(
         writeln!(out, "{} of {count} kernels hold", count - faults)?;
     }
     Ok(if faults == 0 { Status::Well } else { Status::Fault })
-}
-
-/// ` act=q8k acc=f64`, of what the kernel has a choice of.
-fn variant(entry: &Entry, policy: Policy) -> String {
-    let parts = [
-        (!entry.acts.is_empty(), "act", policy.act.name()),
-        (!entry.accs.is_empty(), "acc", policy.acc.name()),
-        (!entry.maths.is_empty(), "math", policy.math.name()),
-    ];
-    parts.iter().filter(|p| p.0).map(|(_, name, value)| format!(" {name}={value}")).collect()
 }
 
 fn pass(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
@@ -234,6 +229,11 @@ fn check_file(args: &Args, file: &str, out: &mut impl Write) -> Outcome {
             "--act, --acc and --math choose variants of catalogue kernels; a file takes --policy".into(),
         )
         .into());
+    }
+    if args.size.is_given() || args.optimize == Switch::Off {
+        let message =
+            "sizes, --sm, --pdl and --optimize are for kernels of the catalogue; a file is checked as it stands";
+        return Err(Usage(message.into()).into());
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let parsed = parse(file, &text).map_err(|e| e.to_string());

@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> Outcome {
         serde_json::to_writer_pretty(&mut out, &found)?;
         writeln!(out)?;
     } else {
-        print(&found, &mut out).context("cannot write to standard output")?;
+        print(&found, &mut out)?;
     }
     let faults = found.left.faults.len() + found.right.faults.len();
     Ok(if found.verdict == Verdict::Past || faults > 0 { Status::Fault } else { Status::Well })
@@ -107,6 +107,9 @@ fn found(args: &Args) -> anyhow::Result<Comparison> {
     let options = CompareOptions { selection: args.selection.selection(), thresholds, any_model: args.any_model };
     let given = args.tokens.is_some() || args.prompt.is_some() || args.prompts.is_some();
     if let ([Some(_), Some(_)], false) = (&files, given) {
+        if args.first.is_some() || args.threads.is_some() {
+            return Err(Usage("two traces are compared as they are: leave out --first and --threads".into()).into());
+        }
         // No model is needed.
         let [left, right] = files.map(|file| file.map(Source::File));
         let (Some(left), Some(right)) = (left, right) else { unreachable!("both are traces") };

@@ -33,7 +33,7 @@ pub struct Args {
     size: Size,
     /// Lines shown around a change
     #[arg(long, value_name = "LINES", default_value_t = 3)]
-    context: usize,
+    context: u16,
     /// Compare what `dump` writes with this option
     #[arg(long, value_enum, default_value = "on")]
     optimize: Switch,
@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Outcome {
     let (mut removed, mut added) = (0, 0);
     writeln!(out, "--- {} {}", entry.name, args.left)?;
     writeln!(out, "+++ {} {}", entry.name, args.right)?;
-    for group in group_diff_ops(ops, args.context) {
+    for group in group_diff_ops(ops, args.context.into()) {
         hunk(&mut out, &left, &right, &group, (&mut removed, &mut added))?;
     }
     writeln!(out, "{removed} lines removed, {added} added; {} and {} lines in all", left.keys.len(), right.keys.len())?;
@@ -64,7 +64,7 @@ struct Side {
 
 impl Side {
     fn new(args: &Args, entry: &'static Entry, policy: Policy) -> anyhow::Result<Side> {
-        let request = args.size.over(entry, false, Request::for_reading(entry, policy, args.size.sm));
+        let request = args.size.over(entry, false, Request::for_reading(entry, policy, args.size.target()))?;
         let built = kernels::build(entry, &request)?;
         let module = built.finish_with(&args.optimize.passes())?;
         let text = print::print(&module, &PrintOptions::default());

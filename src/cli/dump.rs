@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> Outcome {
 }
 
 fn generate(args: &Args, entry: &'static Entry, policy: Policy) -> anyhow::Result<(Built, String)> {
-    let request = args.size.over(entry, args.all, Request::new(policy, args.size.sm));
+    let request = args.size.over(entry, args.all, Request::new(policy, args.size.target()))?;
     let built = kernels::build(entry, &request)?;
     let module = built.finish_with(&args.optimize.passes())?;
     let text = match args.format {

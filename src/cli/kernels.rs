@@ -9,7 +9,7 @@ use ptxgen_dsl::{
     precision::{Acc, Act, Math, ParsePolicyError, Policy},
 };
 use serde::Serialize;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 /// Which variants of a kernel.
 #[derive(clap::Args, Clone, Copy, Default)]
@@ -77,6 +77,11 @@ impl Variant {
     /// Those of a kernel that was generated.
     pub fn of(built: &Built) -> Variant {
         let (entry, policy) = (built.entry, built.policy);
+        Variant::of_policy(entry, policy)
+    }
+
+    /// Those of a policy that the kernel has a choice of.
+    pub fn of_policy(entry: &Entry, policy: Policy) -> Variant {
         Variant {
             act: (!entry.acts.is_empty()).then_some(policy.act.name()),
             acc: (!entry.accs.is_empty()).then_some(policy.acc.name()),
@@ -85,9 +90,17 @@ impl Variant {
     }
 }
 
-/// The shape that a kernel is specialized to, and its target.
+/// ` act=q8k acc=f64`.
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [("act", self.act), ("acc", self.acc), ("math", self.math)];
+        parts.into_iter().filter_map(|(name, value)| Some((name, value?))).try_for_each(|(n, v)| write!(f, " {n}={v}"))
+    }
+}
+
+/// The shape that a kernel is specialized to.
 #[derive(clap::Args, Clone, Copy)]
-pub struct Size {
+pub struct Sizes {
     /// Rows, or elements of an elementwise kernel
     #[arg(long, value_name = "N")]
     rows: Option<u32>,
@@ -115,23 +128,53 @@ pub struct Size {
     /// Positions that a KV cache or a table has room for
     #[arg(long, value_name = "N")]
     positions: Option<u32>,
+}
+
+/// The shape that a kernel is specialized to, and its target.
+#[derive(clap::Args, Clone, Copy)]
+pub struct Size {
+    #[command(flatten)]
+    sizes: Sizes,
     /// Write for programmatic dependent launch, from sm_90 on: request weights, then wait for the
     /// kernel before
     #[arg(long)]
     pdl: bool,
-    /// Architecture to write for: 75, 80, 90 ..
-    #[arg(long, value_name = "SM", default_value = "75")]
-    pub sm: Target,
+    /// Architecture to write for: 75, 80, 90 .. [default: 75]
+    #[arg(long, value_name = "SM")]
+    sm: Option<Target>,
 }
 
-impl Size {
+impl Sizes {
+    fn dims(&self) -> Dims {
+        let &Sizes { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions } = self;
+        Dims { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions }
+    }
+
     /// A request with what was asked for in place of its own sizes. Where all
     /// kernels are meant, those that have no such size ignore it.
     pub fn over(&self, entry: &Entry, all: bool, request: Request) -> Request {
-        let &Size { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions, .. } = self;
-        let asked = Dims { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions };
-        let asked = if all { asked.within(entry.dims) } else { asked };
-        Request { dims: asked.or(request.dims), pdl: self.pdl, ..request }
+        let asked = if all { self.dims().within(entry.dims) } else { self.dims() };
+        Request { dims: asked.or(request.dims), ..request }
+    }
+}
+
+impl Size {
+    /// The architecture to write for.
+    pub fn target(&self) -> Target {
+        self.sm.unwrap_or(Target::SM_75)
+    }
+
+    /// Whether any of it was asked for.
+    pub fn is_given(&self) -> bool {
+        self.sizes.dims() != Dims::NONE || self.pdl || self.sm.is_some()
+    }
+
+    /// As [`Sizes::over`]. Dependent launch for a target that has none is wrong use.
+    pub fn over(&self, entry: &Entry, all: bool, request: Request) -> Result<Request, Usage> {
+        if self.pdl && self.target() < Target::SM_90 {
+            return Err(Usage(format!("--pdl needs --sm 90 or later, and the target is {}", self.target())));
+        }
+        Ok(Request { pdl: self.pdl, ..self.sizes.over(entry, all, request) })
     }
 }
 

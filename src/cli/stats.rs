@@ -94,8 +94,8 @@ pub fn run(args: &Args) -> Outcome {
     let mut all = Vec::new();
     let mut out = stdout().lock();
     for entry in kernels::entries(&args.kernels, args.all)? {
-        for policy in kernels::variants(entry, args.choice, args.all, args.size.sm)? {
-            let request = args.size.over(entry, args.all, Request::for_trial(entry, policy, args.size.sm));
+        for policy in kernels::variants(entry, args.choice, args.all, args.size.target())? {
+            let request = args.size.over(entry, args.all, Request::for_trial(entry, policy, args.size.target()))?;
             let built = kernels::build(entry, &request)?;
             let stats = measure(&built, args.optimize, ptxas.as_ref().ok())?;
             if args.json {
@@ -154,12 +154,10 @@ impl Stats {
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let bold = anstyle::Style::new().bold();
-        let choices = [("act", self.variant.act), ("acc", self.variant.acc), ("math", self.variant.math)];
-        let choices: String = choices.iter().filter_map(|(n, v)| Some(format!(" {n}={}", (*v)?))).collect();
         writeln!(
             out,
-            "{bold}{}{choices}{bold:#} ({}, {}, {} weights)",
-            self.kernel, self.entry, self.target, self.weights
+            "{bold}{}{}{bold:#} ({}, {}, {} weights)",
+            self.kernel, self.variant, self.entry, self.target, self.weights
         )?;
         let mut executed: Vec<_> = self.executed_per_weight.iter().collect();
         executed.sort_by(|a, b| b.1.total_cmp(a.1));

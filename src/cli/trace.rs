@@ -7,7 +7,6 @@ use super::{
     tokens::Text,
 };
 use anstream::stdout;
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{
     Engine,
@@ -128,7 +127,7 @@ pub fn run(args: &Args) -> Outcome {
         output::note(format_args!("the device contradicts itself: {fault}"));
     }
     if let Some(stats) = stats {
-        print(&stats.finish(), &run.recorder.derived()).context("cannot write to standard output")?;
+        print(&stats.finish(), &run.recorder.derived())?;
     }
     Ok(if faults.is_empty() { Status::Well } else { Status::Fault })
 }

@@ -167,6 +167,16 @@ fn traces_that_do_not_belong_together_are_refused() {
         error: layers 1..3 are asked for, but the model has 1, counted from 0
     "#]],
     );
+    // What two traces have no use for.
+    for option in ["--first", "--threads"] {
+        compare(
+            &["--left", &trace, "--right", &trace, option, "1"],
+            2,
+            expect![[r#"
+            error: two traces are compared as they are: leave out --first and --threads
+        "#]],
+        );
+    }
     // Other tokens.
     let one = dir.join("one.i32");
     fs::write(&one, 7i32.to_le_bytes()).unwrap();

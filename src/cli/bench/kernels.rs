@@ -5,7 +5,7 @@ use super::stream;
 use super::work::{ROTATION, Work, bytes_read};
 use crate::cli::{Outcome, Status};
 use crate::cli::{
-    kernels::{self, Choice, Size},
+    kernels::{self, Choice, Sizes},
     output,
 };
 use anstream::{stderr, stdout};
@@ -30,7 +30,7 @@ pub struct Args {
     #[command(flatten)]
     choice: Choice,
     #[command(flatten)]
-    size: Size,
+    size: Sizes,
     /// Try schedules and show the best
     #[arg(long)]
     tune: bool,

@@ -108,13 +108,13 @@ fn open(side: &SideSpec) -> anyhow::Result<Option<TraceFile>> {
 
 /// The tokens to run on: those asked for, or a trace's.
 fn ids(args: &Args, gguf: &Gguf, config: &Qwen3MoeConfig, files: &[Option<TraceFile>]) -> anyhow::Result<Vec<u32>> {
-    let known = || files.iter().flatten().find_map(|f| f.meta().tokens.clone());
+    let known = || files.iter().flatten().find_map(|f| Some((f.path(), f.meta().tokens.clone()?)));
     let text = match (&args.tokens, &args.prompt) {
         (Some(path), _) => Text::read(path)?,
         (None, Some(prompt)) => Text::prompt(gguf, prompt)?,
         (None, None) => {
-            let ids = known().ok_or_else(|| Usage("name a text with --tokens or --prompt".into()))?;
-            Text::new("the trace", ids)
+            let (path, ids) = known().ok_or_else(|| Usage("name a text with --tokens or --prompt".into()))?;
+            Text::new(path.display(), ids)
         }
     };
     text.checked(args.first, 1, config)
