@@ -17,8 +17,7 @@ fn block_sum(with_barrier: bool) -> Kernel<Args> {
 
         let mut sum: Val<f64> = x.at(thread).load(k).to();
         for distance in [1u32, 2, 4, 8, 16] {
-            let other = k.shuffle_xor(sum, distance);
-            sum = sum + other;
+            sum = sum + k.shuffle_xor(sum, distance);
         }
         partial.at(warp).store_if(k, lane.eq(0), sum);
         if with_barrier {

@@ -57,8 +57,7 @@ fn gemv() -> Kernel<Gemv> {
         });
         let mut total = sum.get();
         for distance in [1u32, 2, 4, 8, 16] {
-            let other = k.shuffle_xor(total, distance);
-            total = total + other;
+            total = total + k.shuffle_xor(total, distance);
         }
         y.at(row).store_if(k, lane.eq(0), total.to_rn::<f32>());
     });

@@ -20,12 +20,12 @@ fn histogram() -> Kernel<Args> {
         let (first, threads) = (k.global_thread_id(), k.grid_dim_x() * BINS);
         k.for_(first, n, threads, |k, i, _| {
             let byte = bytes.at(i).load(k).to::<u32>();
-            counts.at(byte).reduce_add(k, 1u32);
+            counts.at(byte).atomic_add_unread(k, 1u32);
         });
         k.barrier();
 
         let count = counts.at(thread).load(k);
-        k.if_(count.ne(0), |k| bins.at(thread).reduce_add(k, count));
+        k.if_(count.ne(0), |k| bins.at(thread).atomic_add_unread(k, count));
     });
     kernel.with_block(BINS)
 }

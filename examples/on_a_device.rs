@@ -31,7 +31,7 @@ fn logistic() -> Kernel<Args> {
 /// The first GPU, or the interpreter, and why.
 fn device() -> Device {
     // Code with lines is the same code; profilers read them.
-    match Device::cuda_with(0, CudaOptions { line_info: true, ..CudaOptions::default() }) {
+    match Device::cuda_with(0, CudaOptions { lineinfo: true, ..CudaOptions::default() }) {
         Ok(device) => device,
         Err(reason) => {
             println!("in the interpreter: {reason}");

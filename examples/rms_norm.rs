@@ -14,13 +14,12 @@ fn block_sum(k: &Body, value: Val<f64>) -> Val<f64> {
     let partial = k.shared::<f64>(THREADS / 32);
     let mut sum = value;
     for distance in [1u32, 2, 4, 8, 16] {
-        let other = k.shuffle_xor(sum, distance);
-        sum = sum + other;
+        sum = sum + k.shuffle_xor(sum, distance);
     }
     partial.at(thread >> 5).store_if(k, (thread & 31).eq(0), sum);
     k.barrier();
     let first = partial.load(k);
-    (1..i64::from(THREADS / 32)).fold(first, |total, warp| total + partial.plus(warp).load(k))
+    (1..THREADS / 32).fold(first, |total, warp| total + partial.plus(warp).load(k))
 }
 
 /// y = x / sqrt(mean of x^2 + eps) * w, for each row of `n` values.

@@ -8,10 +8,7 @@ type Args = (u32, In<f32>, Out<f32>);
 
 /// Combines the values of the warp's lanes, two at a time; every lane gets the result.
 fn reduce(k: &Body, value: Val<f32>, combine: impl Fn(Val<f32>, Val<f32>) -> Val<f32>) -> Val<f32> {
-    [16u32, 8, 4, 2, 1].into_iter().fold(value, |value, distance| {
-        let other = k.shuffle_xor(value, distance);
-        combine(value, other)
-    })
+    [16u32, 8, 4, 2, 1].into_iter().fold(value, |value, distance| combine(value, k.shuffle_xor(value, distance)))
 }
 
 /// The softmax of each row of `n` values, a block of one warp a row.

@@ -33,11 +33,12 @@ fn transpose(padding: u32) -> Kernel<Args> {
             y.at((left + row).mad(rows, top + column)).store(k, value);
         }
     })
+    .with_block([TILE, ROWS])
 }
 
 fn run(padding: u32, rows: u32, cols: u32, x: &[f32]) -> Result<Outcome, HarnessError> {
     let harness = Harness::new(&transpose(padding)).scalar("rows", rows).scalar("cols", cols);
-    harness.input("x", x).output::<f32>("y", x.len()).grid([cols / TILE, rows / TILE]).block([TILE, ROWS]).run()
+    harness.input("x", x).output::<f32>("y", x.len()).grid([cols / TILE, rows / TILE]).run()
 }
 
 fn main() -> Result<(), HarnessError> {

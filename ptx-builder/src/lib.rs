@@ -29,3 +29,6 @@ pub mod target;
 pub mod testing;
 pub mod types;
 pub mod verify;
+
+/// The crate of 16-bit floats, [`f16`](half::f16) and [`bf16`](half::bf16), in the version that kernels take.
+pub use half;

@@ -90,7 +90,7 @@ fn printing_what_was_parsed_gives_the_same_bytes() {
 
 #[test]
 fn formatting_does_not_matter() {
-    let loose = "/* c */ .version 8.5 .target sm_75, debug .address_size 64\n\
+    let loose = "/*/ c */ /**/ /* c **/ .version 8.5 .target sm_75, debug .address_size 64\n\
         .extern .shared .align 16 .b8 dyn[4]; .visible .global .align 8 .v2 .f32 g[2]={{1.5,-2.0},{0f3F800000}};\n\
         .visible .entry k ( ) .pragma \"nounroll\" ,\"nounroll\"; .maxntid 32\n{ .reg.b32 a,b , %r<3> ;.reg .pred p;// c\nmov.pred p, 1;\
         top : { .reg .b32 a; mov .u32 a,dyn+16;@!p bra out;bra top;\nout:mov.b32 a,0x10U;}mov.s32 b , - 010 ;\n\
@@ -266,8 +266,12 @@ fn headers_are_checked() {
         ),
         (".target sm_90 .global .b32 x[2] = {1, 2, 3};", "t:1:42: expected '}', because the array is full, found '3'"),
         (
+            ".target sm_90 .global .b32 x[0][1099511627776][1099511627776] = {{1}};",
+            "t:1:28: an initialiser for no bytes, more than 16777216, or an unknown length is not supported; copy the data at run time",
+        ),
+        (
             ".target sm_90 .global .b32 x[99999999999] = {1};",
-            "t:1:28: an initialiser for more than 16777216 bytes or an unknown length is not supported; copy the data at run time",
+            "t:1:28: an initialiser for no bytes, more than 16777216, or an unknown length is not supported; copy the data at run time",
         ),
     ] {
         let all: Vec<String> = parse("t", text).expect_err("is faulty").iter().map(ToString::to_string).collect();

@@ -2,7 +2,7 @@
 
 /// Blocks, threads and dynamic shared memory of a launch.
 ///
-/// Made from a number of blocks (`4`), blocks in x, y, z (`[4, 2, 1]`), or
+/// Made from a number of blocks (`4`), blocks in x and y or x, y, z (`[4, 2]`, `[4, 2, 1]`), or
 /// blocks and threads of a block (`(4, 128)`). A block shape can be left out
 /// for kernels that require one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -26,6 +26,12 @@ impl LaunchShape {
 impl From<u32> for LaunchShape {
     fn from(blocks: u32) -> Self {
         [blocks, 1, 1].into()
+    }
+}
+
+impl From<[u32; 2]> for LaunchShape {
+    fn from([x, y]: [u32; 2]) -> Self {
+        [x, y, 1].into()
     }
 }
 

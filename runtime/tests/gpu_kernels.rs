@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 }
 
 fn variant(gpu: &Gpu, entry: &'static Entry, policy: Policy, totals: &Mutex<Totals>) -> Result<(), Failed> {
-    let open = || Device::cuda_with(0, CudaOptions { line_info: true, ..CudaOptions::default() });
+    let open = || Device::cuda_with(0, CudaOptions { lineinfo: true, ..CudaOptions::default() });
     let gpu = gpu.get_or_init(|| open().map_err(|e: DeviceError| e.to_string()));
     let gpu = gpu.as_ref().map_err(|why| Failed::from(why.clone()))?;
     let most = env::var("PTXGEN_SCHEDULES").ok().map_or(Ok(usize::MAX), |n| n.parse())?;

@@ -43,7 +43,7 @@ fn builder() -> Vec<String> {
             let _ = kept.expect("the kernel ran") + 1;
         },
         || {
-            kernel::<(Out<u32>,)>("far", ["y"], |k, (y,)| y.plus(1 << 40).store(k, 0));
+            kernel::<(Out<u32>,)>("far", ["y"], |k, (y,)| y.plus(1i64 << 40).store(k, 0));
         },
         || {
             kernel::<(Out<u32>,)>("odd", ["y"], |k, (y,)| {

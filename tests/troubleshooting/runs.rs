@@ -1,6 +1,7 @@
 //! What the interpreter finds in a kernel that runs, and what it says about a launch that does not start.
 
 use ptxgen::{
+    builder::interp::{Arg, Launch, Memory},
     prelude::*,
     runtime::{Argument, Device, DeviceError},
 };

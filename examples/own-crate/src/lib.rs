@@ -20,8 +20,7 @@ pub fn distances() -> Kernel<Distances> {
         });
         let mut total = sum.get();
         for distance in [1u32, 2, 4, 8, 16] {
-            let other = k.shuffle_xor(total, distance);
-            total = total + other;
+            total = total + k.shuffle_xor(total, distance);
         }
         d.at(row).store_if(k, lane.eq(0), total.sqrt().to_rn::<f32>());
     });

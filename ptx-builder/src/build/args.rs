@@ -39,6 +39,10 @@ pub enum ArgInfo {
 }
 
 /// A parameter's type: a number, or [`In`], [`Out`], [`InOut`] of elements.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no kernel parameter",
+    note = "numbers are `u32`, `u64`, `i32`, `i64`, `f32` and `f64`; buffers are `In<T>`, `Out<T>` and `InOut<T>`"
+)]
 pub trait Arg: Sealed {
     /// What the kernel's closure gets for it.
     type Handle: Copy;
@@ -119,7 +123,7 @@ impl<T: Scalar> Arg for InOut<T> {
     }
 }
 
-/// A parameter list: a tuple of up to sixteen [`Arg`]s.
+/// A parameter list: a tuple of one to sixteen [`Arg`]s.
 pub trait Args: Sealed {
     /// The parameters' names, one each.
     type Names: AsRef<[&'static str]>;

@@ -9,7 +9,7 @@ use crate::types::ScalarType;
 /// Integers that memory can update in one step.
 #[diagnostic::on_unimplemented(
     message = "no atomic update of `{Self}`",
-    note = "floats have none on purpose: the order of a sum must not be an accident; reduce in a written order instead"
+    note = "atomics are for `u32`, `i32` and `u64`; floats have none on purpose: the order of a sum must not be an accident, reduce in a written order instead"
 )]
 pub trait AtomicScalar: Scalar {}
 
@@ -88,9 +88,9 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         compute(Op::Atom, &[S::MOD, Mod::Cas, untyped::<T>()], &sources)
     }
 
-    /// Adds without a result.
+    /// As [`atomic_add`](Self::atomic_add), for those that need no old value (`red`).
     #[track_caller]
-    pub fn reduce_add(self, _k: &Body, value: impl Into<Val<T>>)
+    pub fn atomic_add_unread(self, _k: &Body, value: impl Into<Val<T>>)
     where
         S: AtomicSpace,
         T: AtomicScalar,

@@ -9,17 +9,18 @@ use crate::table::{Mod, Op, Rounding};
 /// Conversions to `U` that lose nothing, and those between integers, which
 /// keep the low bits.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not convert to `{U}` exactly",
-    note = "write the rounding: `to_rn`, `to_rounded`, or `to_int` for integers"
+    message = "`to` does not convert `{Self}` to `{U}`",
+    note = "what rounds says how: integers to floats and floats to narrower ones take `to_rn` or `to_rounded`, floats to integers `to_int`"
 )]
 pub trait ConvertExact<U: Scalar>: Scalar {}
 
-/// Conversions to `U` that round: integers to floats, floats to narrower ones.
+/// Conversions to `U` that round: integers to floats, floats to narrower ones. Between bytes and bf16 there is no
+/// instruction.
 pub trait ConvertRounded<U: Scalar>: Scalar {}
 
 /// Conversions of a float to an integer `U`: rounded to an integral value,
-/// then clamped to `U`'s range; NaN gives 0 (the top bit alone for a 64-bit
-/// result of f64 on some GPUs, see the table).
+/// then clamped to `U`'s range. NaN gives 0, but the top bit alone where source or
+/// result has 64 bits: `i32::MIN` for an f64 as an i32.
 pub trait ConvertInt<U: Scalar>: Scalar {}
 
 macro_rules! pairs {
@@ -39,11 +40,11 @@ pairs! { ConvertExact:
     f32 => [f64];
 }
 pairs! { ConvertRounded:
-    u8 => [f16, bf16, f32, f64];
+    u8 => [f16, f32, f64];
     u16 => [f16, bf16, f32, f64];
     u32 => [f16, bf16, f32, f64];
     u64 => [f16, bf16, f32, f64];
-    i8 => [f16, bf16, f32, f64];
+    i8 => [f16, f32, f64];
     i16 => [f16, bf16, f32, f64];
     i32 => [f16, bf16, f32, f64];
     i64 => [f16, bf16, f32, f64];
@@ -52,7 +53,7 @@ pairs! { ConvertRounded:
 }
 pairs! { ConvertInt:
     f16 => [u8, u16, u32, u64, i8, i16, i32, i64];
-    bf16 => [u8, u16, u32, u64, i8, i16, i32, i64];
+    bf16 => [u16, u32, u64, i16, i32, i64];
     f32 => [u8, u16, u32, u64, i8, i16, i32, i64];
     f64 => [u8, u16, u32, u64, i8, i16, i32, i64];
 }
@@ -95,7 +96,8 @@ impl<T: Scalar> Val<T> {
         self.cvt(Some(rounding.modifier()))
     }
 
-    /// The value as an integer, rounded as told.
+    /// The value as an integer: rounded as told, then clamped to `U`'s range. NaN gives 0, but the top bit
+    /// alone where source or result has 64 bits.
     #[must_use]
     #[track_caller]
     pub fn to_int<U: Scalar>(self, rounding: Rounding) -> Val<U>

@@ -272,7 +272,7 @@ impl Val<u32> {
     /// The two halves of a 64-bit value as one, `self` low.
     #[must_use]
     #[track_caller]
-    pub fn pack(self, high: impl Into<Val<u32>>) -> Val<u64> {
+    pub fn pair(self, high: impl Into<Val<u32>>) -> Val<u64> {
         compute(Op::Pack, &[Mod::Ty(ScalarType::B64)], &[self.operand(), high.into().operand()])
     }
 }
@@ -301,7 +301,7 @@ impl Val<u64> {
     /// The low and high halves.
     #[must_use]
     #[track_caller]
-    pub fn unpack(self) -> (Val<u32>, Val<u32>) {
+    pub fn split(self) -> (Val<u32>, Val<u32>) {
         let (lo, hi) = (Val::<u32>::fresh(), Val::<u32>::fresh());
         super::state::emit(Op::Unpack, &[Mod::Ty(ScalarType::B64)], &[lo.operand(), hi.operand(), self.operand()]);
         (lo, hi)

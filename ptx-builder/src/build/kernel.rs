@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 
+use super::Dim3;
 use super::args::{ArgInfo, Args};
 use super::state::{Body, record, with};
 use crate::ir::{self, LaunchBounds, Module, Variable};
@@ -103,10 +104,10 @@ impl<A> Kernel<A> {
         self
     }
 
-    /// The same kernel, promising blocks of exactly `threads` in a row.
+    /// The same kernel, promising blocks of exactly this shape: `256` threads in a row, or `[32, 8]`.
     #[must_use]
-    pub fn with_block(mut self, threads: u32) -> Self {
-        self.kernel.bounds.required = Some([threads, 1, 1]);
+    pub fn with_block(mut self, threads: impl Into<Dim3>) -> Self {
+        self.kernel.bounds.required = Some(threads.into().0);
         self
     }
 

@@ -57,6 +57,14 @@ fn vector_mod(len: usize) -> Option<Mod> {
     }
 }
 
+/// Refuses, when it compiles, what one access does not move.
+const fn one_access<T: Scalar, const N: usize>() {
+    assert!(
+        matches!(N, 1 | 2 | 4) && N as u32 * T::TY.bytes() <= 16,
+        "one access moves 1, 2 or 4 elements, at most 16 bytes"
+    );
+}
+
 impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     #[track_caller]
     fn load_guarded<const N: usize>(self, guard: Option<Pred>, hint: LoadHint, d: [Val<T>; N]) {
@@ -105,7 +113,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         d
     }
 
-    /// Loads the element, extended to 32 bits by its sign, in one instruction.
+    /// Loads the element, extended to 32 bits (by its sign, if it has one), in one instruction.
     #[track_caller]
     pub fn load_extended(self, k: &Body) -> Val<i32>
     where
@@ -122,33 +130,26 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         d
     }
 
-    /// Loads `N` elements, 2 or 4, with one access. The address must be a
+    /// Loads `N` elements, 1, 2 or 4 and at most 16 bytes, with one access. The address must be a
     /// multiple of its size.
-    ///
-    /// # Panics
-    /// If `N` is not 1, 2 or 4, or the access is wider than 16 bytes.
     #[track_caller]
     pub fn load_vec<const N: usize>(self, k: &Body) -> [Val<T>; N] {
         self.load_vec_hinted(k, LoadHint::None)
     }
 
     /// As [`load_vec`](Self::load_vec), with a cache hint.
-    ///
-    /// # Panics
-    /// If `N` is not 1, 2 or 4, or the access is wider than 16 bytes.
     #[track_caller]
     pub fn load_vec_hinted<const N: usize>(self, _k: &Body, hint: LoadHint) -> [Val<T>; N] {
+        const { one_access::<T, N>() };
         let d = Self::fresh();
         self.load_guarded(None, hint, d);
         d
     }
 
-    /// Loads `N` elements where `holds`, else gives `default` in each.
-    ///
-    /// # Panics
-    /// If `N` is not 1, 2 or 4, or the access is wider than 16 bytes.
+    /// Loads `N` elements, as [`load_vec`](Self::load_vec), where `holds`, else gives `default` in each.
     #[track_caller]
     pub fn load_vec_or<const N: usize>(self, _k: &Body, holds: Pred, default: impl Into<Val<T>>) -> [Val<T>; N] {
+        const { one_access::<T, N>() };
         let default = default.into();
         let mut d = Self::fresh();
         for v in &mut d {
@@ -203,16 +204,14 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         self.store_guarded(None, hint, &[value.into()]);
     }
 
-    /// Stores 2 or 4 elements with one access. The address must be a multiple
+    /// Stores 1, 2 or 4 elements, at most 16 bytes, with one access. The address must be a multiple
     /// of its size.
-    ///
-    /// # Panics
-    /// If there are not 1, 2 or 4, or the access is wider than 16 bytes.
     #[track_caller]
     pub fn store_vec<const N: usize>(self, _k: &Body, values: [Val<T>; N])
     where
         S: WriteSpace,
     {
+        const { one_access::<T, N>() };
         self.store_guarded(None, StoreHint::None, &values);
     }
 }
@@ -222,14 +221,14 @@ impl<T: Scalar> Ptr<GlobalSpace, T> {
     /// that this load observes is visible (`ld.acquire.gpu`).
     #[track_caller]
     pub fn load_acquire(self, k: &Body) -> Val<T> {
-        let m = [Mod::Acquire, Mod::ScopeGpu, Mod::Global, moved::<T>()];
+        let m = [Mod::Acquire, Mod::ScopeGpu, Mod::Global, Mod::Ty(super::val::bits_type(T::TY))];
         k.compute(Op::Ld, &m, &[self.operand()])
     }
 
     /// Stores the element after everything this thread wrote (`st.release.gpu`).
     #[track_caller]
     pub fn store_release(self, k: &Body, value: impl Into<Val<T>>) {
-        let m = [Mod::Release, Mod::ScopeGpu, Mod::Global, moved::<T>()];
+        let m = [Mod::Release, Mod::ScopeGpu, Mod::Global, Mod::Ty(super::val::bits_type(T::TY))];
         k.emit(Op::St, &m, &[self.operand(), value.into().operand()]);
     }
 

@@ -151,12 +151,17 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     #[must_use]
     #[track_caller]
     pub fn at(self, index: impl Into<Val<u32>>) -> Self {
-        let index = index.into();
-        let size = T::TY.bytes();
-        if let Some(constant) = index.constant() {
-            return self.plus(constant as i64);
+        self.index(index.into(), T::TY.bytes())
+    }
+
+    /// This address plus `index` times `scale` bytes; a constant that fits becomes a part of the address.
+    #[track_caller]
+    fn index(self, index: Val<u32>, scale: u32) -> Self {
+        let offset = |index: u64| i32::try_from(i64::from(self.offset) + index as i64 * i64::from(scale)).ok();
+        match index.constant().and_then(offset) {
+            Some(offset) => Ptr { offset, ..self },
+            None => self.byte_index(index.copied_if_constant(), scale),
         }
-        self.byte_index(index, size)
     }
 
     /// This address plus `index` times `scale` bytes.
@@ -177,11 +182,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     #[must_use]
     #[track_caller]
     pub fn byte_at(self, index: impl Into<Val<u32>>) -> Self {
-        let index = index.into();
-        match index.constant() {
-            Some(constant) => self.plus_bytes(constant as i64),
-            None => self.byte_index(index, 1),
-        }
+        self.index(index.into(), 1)
     }
 
     /// The element `n` after this one, by a constant offset that costs nothing.
@@ -190,8 +191,8 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     /// If the offset does not fit 31 bits.
     #[must_use]
     #[track_caller]
-    pub fn plus(self, n: i64) -> Self {
-        self.plus_bytes(n * i64::from(T::TY.bytes()))
+    pub fn plus(self, n: impl Into<i64>) -> Self {
+        self.plus_bytes(n.into() * i64::from(T::TY.bytes()))
     }
 
     /// This address plus a constant number of bytes.
@@ -200,8 +201,8 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     /// If the offset does not fit 31 bits.
     #[must_use]
     #[track_caller]
-    pub fn plus_bytes(self, bytes: i64) -> Self {
-        let offset = i64::from(self.offset) + bytes;
+    pub fn plus_bytes(self, bytes: impl Into<i64>) -> Self {
+        let offset = i64::from(self.offset) + bytes.into();
         match i32::try_from(offset) {
             Ok(offset) => Ptr { offset, ..self },
             Err(_) => panic!("a constant offset of {offset} bytes does not fit an address; add it with at()"),

@@ -189,7 +189,10 @@ pub(super) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
 pub(super) fn form(op: Op, mods: &[Mod]) -> FormId {
     table().find(op, mods).unwrap_or_else(|| {
         let mods: Vec<_> = Mods::from_slice(mods).iter().map(|m| m.text()).collect();
-        panic!("the instruction table has no {op}.{}", mods.join("."))
+        panic!(
+            "the instruction table has no {op}.{}; docs/instructions.md lists {op}'s modifiers in their order",
+            mods.join(".")
+        )
     })
 }
 
@@ -270,6 +273,16 @@ impl Body {
     #[track_caller]
     pub fn compute<T: Scalar>(&self, op: Op, mods: &[Mod], sources: &[Operand]) -> Val<T> {
         compute(op, mods, sources)
+    }
+
+    /// Emits an instruction of the table whose first operand is its result, a predicate. Where the table has an
+    /// optional second result, it is left out.
+    ///
+    /// # Panics
+    /// If the table has no such form.
+    #[track_caller]
+    pub fn test(&self, op: Op, mods: &[Mod], sources: &[Operand]) -> Pred {
+        test(op, mods, sources)
     }
 }
 

@@ -31,6 +31,16 @@ impl Shuffled for f64 {}
 impl Shuffled for super::F16x2 {}
 impl Shuffled for super::Bf16x2 {}
 
+/// What [`Body::redux_add`] and [`Body::redux_max`] take: u32 and i32.
+#[diagnostic::on_unimplemented(
+    message = "no reduction over a warp of `{Self}`",
+    note = "redux takes `u32` and `i32`; sum others over `shuffle_xor`, in a written order"
+)]
+pub trait Reduced: Scalar {}
+
+impl Reduced for u32 {}
+impl Reduced for i32 {}
+
 #[track_caller]
 fn shuffle32(mode: Mod, a: Operand, lane: Operand, mask: Operand) -> Val<u32> {
     let c = Operand::Imm(u64::from(clamp(mode)));
@@ -119,15 +129,15 @@ impl Body {
 
     /// The sum over the warp, wrapping (sm_80).
     #[track_caller]
-    pub fn redux_add(&self, value: Val<u32>) -> Val<u32> {
-        let m = [Mod::AtomAdd, Mod::Ty(ScalarType::U32)];
+    pub fn redux_add<T: Reduced>(&self, value: Val<T>) -> Val<T> {
+        let m = [Mod::AtomAdd, Mod::Ty(T::TY)];
         compute(Op::ReduxSync, &m, &[value.operand(), Operand::Imm(u64::from(FULL))])
     }
 
     /// The largest value in the warp (sm_80).
     #[track_caller]
-    pub fn redux_max(&self, value: Val<u32>) -> Val<u32> {
-        let m = [Mod::AtomMax, Mod::Ty(ScalarType::U32)];
+    pub fn redux_max<T: Reduced>(&self, value: Val<T>) -> Val<T> {
+        let m = [Mod::AtomMax, Mod::Ty(T::TY)];
         compute(Op::ReduxSync, &m, &[value.operand(), Operand::Imm(u64::from(FULL))])
     }
 

@@ -147,16 +147,16 @@ impl<'a> Lexer<'a> {
             self.bump_while(char::is_whitespace);
             if self.rest().starts_with("//") {
                 self.bump_while(|c| c != '\n');
-            } else if self.rest().starts_with("/*") {
+            } else if let Some(inside) = self.rest().strip_prefix("/*") {
                 let at = self.at;
-                while !self.rest().starts_with("*/") {
-                    self.bump()?;
-                    if self.rest().is_empty() {
-                        return Some(at);
-                    }
+                let Some(len) = inside.find("*/") else {
+                    self.bump_while(|_| true);
+                    return Some(at);
+                };
+                let end = self.offset + len + "/**/".len();
+                while self.offset < end {
+                    self.bump();
                 }
-                self.bump();
-                self.bump();
             } else {
                 return None;
             }

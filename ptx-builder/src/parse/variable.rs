@@ -75,8 +75,8 @@ impl<'a> Parser<'a> {
         at: Pos,
     ) -> Result<Vec<u8>, Fault> {
         let size = elements.and_then(|n| n.checked_mul(ty.bytes().into()));
-        let Some(size) = size.filter(|s| *s <= MOST_INITIALISED) else {
-            let what = format!("an initialiser for more than {MOST_INITIALISED} bytes or an unknown length");
+        let Some(size) = size.filter(|s| (1..=MOST_INITIALISED).contains(s)) else {
+            let what = format!("an initialiser for no bytes, more than {MOST_INITIALISED}, or an unknown length");
             return Err((at, ParseErrorKind::Unsupported { what, instead: "copy the data at run time" }));
         };
         let mut init = Vec::new();

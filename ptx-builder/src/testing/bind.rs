@@ -167,7 +167,7 @@ fn same_number(declared: ScalarType, given: ScalarType) -> bool {
     declared == given || declared.kind() == Kind::Bits && declared.bits() == given.bits()
 }
 
-fn rust_name(ty: ScalarType) -> String {
+pub(super) fn rust_name(ty: ScalarType) -> String {
     match ty.kind() {
         Kind::Signed => format!("i{}", ty.bits()),
         _ => ty.to_string(),

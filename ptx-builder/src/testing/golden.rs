@@ -37,7 +37,7 @@ pub enum GoldenError {
         path: PathBuf,
     },
     /// The file cannot be read or written.
-    #[error("the golden file {}", .path.display())]
+    #[error("cannot read or write the golden file {}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -128,7 +128,11 @@ impl std::ops::Deref for GoldenErrors {
 impl fmt::Display for GoldenErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} golden files are wrong", self.0.len())?;
-        self.0.iter().try_for_each(|e| write!(f, "\n\n{e}"))
+        self.0.iter().try_for_each(|e| {
+            write!(f, "\n\n{e}")?;
+            let reason = std::error::Error::source(e);
+            reason.map_or(Ok(()), |reason| write!(f, ": {reason}"))
+        })
     }
 }
 

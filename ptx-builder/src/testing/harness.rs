@@ -4,38 +4,16 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::bind::{BindError, Given, Value, bind};
+use super::bind::{BindError, Given, Value, bind, rust_name};
 use super::element::{self, Element};
 use super::subject::{Subject, find_kernel, short_name};
-use crate::build::ArgInfo;
+use crate::build::{ArgInfo, Dim3};
 use crate::interp::{Arg, Buffer, Counts, Launch, LaunchError, Memory, MemoryError, Options, Report};
 use crate::types::ScalarType;
 use crate::verify::{Validated, VerifyErrors};
 
 /// Buffers start where CUDA allocations do.
 const ALIGNMENT: u64 = 256;
-
-/// The size of a grid or a block: a number for x, or an array of up to three.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Dim3(pub [u32; 3]);
-
-impl From<u32> for Dim3 {
-    fn from(x: u32) -> Dim3 {
-        Dim3([x, 1, 1])
-    }
-}
-
-impl From<[u32; 2]> for Dim3 {
-    fn from([x, y]: [u32; 2]) -> Dim3 {
-        Dim3([x, y, 1])
-    }
-}
-
-impl From<[u32; 3]> for Dim3 {
-    fn from(shape: [u32; 3]) -> Dim3 {
-        Dim3(shape)
-    }
-}
 
 /// Why a run gave no result. Its `Debug` text is its message, because that is
 /// what a failing test shows.
@@ -69,7 +47,7 @@ pub enum HarnessError {
         known: Vec<String>,
     },
     /// A result read as another type.
-    #[error("`{name}` was given as elements of {given}, and is read as {read}")]
+    #[error("`{name}` was given as elements of {}, and is read as {}", rust_name(*.given), rust_name(*.read))]
     ReadType {
         /// The parameter.
         name: String,
@@ -187,10 +165,9 @@ impl Harness {
         self
     }
 
-    /// How the interpreter runs it: the order of warps, what to look for, and
-    /// whether to count, which it does if this is not called.
+    /// How the interpreter runs it: the order of warps, what to look for. It counts in any case.
     pub fn options(mut self, options: Options) -> Self {
-        self.options = options;
+        self.options = Options { count: true, ..options };
         self
     }
 

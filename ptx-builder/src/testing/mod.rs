@@ -44,11 +44,12 @@ mod random;
 mod subject;
 
 pub use crate::analysis::precision::{Accumulator, ActivationFormat};
+pub use crate::build::Dim3;
 pub use crate::{assert_golden, assert_policy};
 pub use bind::BindError;
 pub use element::Element;
 pub use golden::{GoldenError, GoldenErrors, GoldenFolder, assert_golden, blessing, check_golden};
-pub use harness::{Dim3, Harness, HarnessError, Outcome};
+pub use harness::{Harness, HarnessError, Outcome};
 pub use patterns::{PatternError, assert_patterns, check_patterns};
 pub use policy::{PolicyError, Proof, Violation};
 pub use random::Random;

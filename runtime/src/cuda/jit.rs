@@ -16,12 +16,12 @@ const LOG: usize = 16 << 10;
 struct Options {
     error: Vec<u8>,
     info: Vec<u8>,
-    line_info: bool,
+    lineinfo: bool,
 }
 
 impl Options {
-    fn new(line_info: bool) -> Self {
-        Options { error: vec![0; LOG], info: vec![0; LOG], line_info }
+    fn new(lineinfo: bool) -> Self {
+        Options { error: vec![0; LOG], info: vec![0; LOG], lineinfo }
     }
 
     /// Names and values as the driver takes them: integers in place of pointers.
@@ -40,7 +40,7 @@ impl Options {
                 size(LOG),
                 self.info.as_mut_ptr().cast(),
                 size(LOG),
-                size(usize::from(self.line_info)),
+                size(usize::from(self.lineinfo)),
             ],
         )
     }
@@ -73,8 +73,8 @@ impl Drop for Link {
 }
 
 /// Compiles PTX for the context's GPU. The context has been entered.
-pub(super) fn compile(ptx: &str, line_info: bool) -> Result<Vec<u8>, Rejected> {
-    let mut options = Options::new(line_info);
+pub(super) fn compile(ptx: &str, lineinfo: bool) -> Result<Vec<u8>, Rejected> {
+    let mut options = Options::new(lineinfo);
     let (mut names, mut values) = options.lists();
     let mut state = ptr::null_mut();
     // SAFETY: both lists have the length given; they and the buffers outlive the link.

@@ -105,7 +105,7 @@ impl Cuda {
     /// The machine code of a module: from memory, from disk, or compiled now.
     fn code(&self, module: &Validated, ptx: &str) -> Result<(cache::Key, Arc<[u8]>), DeviceError> {
         let (gpu, cuda) = (self.context.gpu.sm.to_string(), self.cuda.to_string());
-        let lines = if self.options.line_info { "lines" } else { "" };
+        let lines = if self.options.lineinfo { "lines" } else { "" };
         let key = cache::key(&[ptx, &gpu, &cuda, self.version.as_deref().unwrap_or(""), lines]);
         if let Some(code) = locked(&self.code).get(&key) {
             return Ok((key, code.clone()));
@@ -117,7 +117,7 @@ impl Cuda {
     }
 
     fn compile(&self, module: &Validated, ptx: &str, key: cache::Key) -> Result<(cache::Key, Arc<[u8]>), DeviceError> {
-        let code = jit::compile(ptx, self.options.line_info).map_err(|rejected| {
+        let code = jit::compile(ptx, self.options.lineinfo).map_err(|rejected| {
             let error = source::explain(module, ptx, self.target, rejected);
             DeviceError::Jit(Box::new(error))
         })?;
@@ -237,7 +237,7 @@ impl Backend for Cuda {
         if needed > known {
             return Err(DeviceError::PtxVersion { needed, device: device(), known });
         }
-        let options = PrintOptions { lineinfo: self.options.line_info, ..PrintOptions::default() };
+        let options = PrintOptions { lineinfo: self.options.lineinfo, ..PrintOptions::default() };
         let ptx = print(module, &options);
         self.context.enter()?;
         let (key, mut code) = self.code(module, &ptx)?;

@@ -9,7 +9,7 @@ pub struct CudaOptions {
     pub cache: CodeCache,
     /// Whether machine code carries the author's lines, for profilers and
     /// compute-sanitizer.
-    pub line_info: bool,
+    pub lineinfo: bool,
     /// Whether every launch is waited for, so that a failure names its kernel.
     pub wait_each: bool,
 }
@@ -28,6 +28,6 @@ pub enum CodeCache {
 impl Default for CudaOptions {
     /// Code is kept for the user, without lines; nothing is waited for.
     fn default() -> Self {
-        CudaOptions { cache: CodeCache::User, line_info: false, wait_each: false }
+        CudaOptions { cache: CodeCache::User, lineinfo: false, wait_each: false }
     }
 }
