@@ -34,9 +34,9 @@ pub fn argmax(
     tokens: u32,
     ring: u32,
 ) -> Result<Launchable<ArgmaxArgs>, CatalogueError> {
-    refuse_if(vocabulary == 0 || vocabulary > 1 << 24, name, "vocabulary", vocabulary, "1 to 16,777,216")?;
+    refuse_if(vocabulary == 0 || vocabulary > 1 << 24, name, "rows", vocabulary, "1 to 16,777,216")?;
     refuse_if(tokens == 0 || tokens > 1 << 12, name, "tokens", tokens, "1 to 4,096")?;
-    refuse_if(ring == 0, name, "ring", ring, "at least 1")?;
+    refuse_if(ring == 0, name, "positions", ring, "at least 1")?;
     let blocks = vocabulary.div_ceil(SHARE);
     let names = ["logits", "best", "state", "next", "ring"];
     let kernel = kernel::<ArgmaxArgs>(

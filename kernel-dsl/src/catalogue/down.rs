@@ -108,7 +108,7 @@ impl Down {
         experts: Experts,
         how: How,
     ) -> Result<Down, CatalogueError> {
-        experts.check_used(name)?;
+        experts.check(name)?;
         let plan = share_ranks(Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?, how, experts.used);
         Ok(Down { name, shape, experts, how, plan })
     }
@@ -148,7 +148,7 @@ impl Down {
         let prepare = |k: &Body, row: Val<u32>| {
             let to = tile * rows + row;
             let here = row.lt(rows) & to.lt(shape.rows);
-            let weights = (0..experts.used).map(|rank| weights.plus(i64::from(rank)).load(k)).collect();
+            let weights = (0..experts.used).map(|rank| weights.plus(rank).load(k)).collect();
             Row { row, here, weights, to: Target::new::<E>(k, y.at(to), here) }
         };
         // Asked for before the products that they wait for.
@@ -170,7 +170,7 @@ impl Down {
             k.if_(row.here, |k| {
                 let mut sum = C::Scalar::constant(0.0);
                 for (rank, &weight) in (0..).zip(&row.weights) {
-                    let product = first.plus(i64::from(rank * rows)).load(k);
+                    let product = first.plus(rank * rows).load(k);
                     sum = C::Scalar::widen(weight).fma_rounded(product, sum, Rounding::NearestEven);
                 }
                 row.to.finish(k, sum);

@@ -7,7 +7,7 @@ use super::error::CatalogueError;
 use super::launchable::Launchable;
 use super::limits::refuse_if;
 use crate::device::{
-    Lists, Measure, argmax_index, argmax_key, block_max, block_sums, key_logit, last_block, pass, sample_weight,
+    Lists, Measure, argmax_index, argmax_key, block_max, block_prefix_sums, key_logit, last_block, pass, sample_weight,
     sort_keys,
 };
 
@@ -113,7 +113,7 @@ pub fn sample_draw(name: &'static str, vocabulary: u32, ring: u32) -> Result<Lau
                     within.push(sum);
                 }
             }
-            let before = block_sums(k, sum, thread, THREADS) - sum;
+            let before = block_prefix_sums(k, sum, thread, THREADS) - sum;
             for (pair, both) in within.chunks_exact(2).enumerate() {
                 let both = [before + both[0], before + both[1]];
                 sums.at(place).plus(2 * pair as i64).store_vec(k, both);
@@ -127,7 +127,7 @@ pub fn sample_draw(name: &'static str, vocabulary: u32, ring: u32) -> Result<Lau
                     threads: THREADS,
                     room: k.shared(2 * THREADS / 32),
                 };
-                let number = state.plus(i64::from(pass::CHOSEN)).load(k) % ring;
+                let number = state.plus(pass::CHOSEN).load(k) % ring;
                 let token = draw(k, &lists, vocabulary, (from, random.at(number)));
                 k.if_(thread.eq(0), |k| chosen(k, token, state, (next, all, ring)));
             });

@@ -29,7 +29,7 @@ pub fn experts_sum<C: Accumulation>(
     tokens: u32,
 ) -> Result<Launchable<ExpertsSumArgs>, CatalogueError> {
     refuse_if(cols == 0 || cols > 1 << 15, name, "cols", cols, "1 to 32,768")?;
-    Experts { count: used, used }.check_used(name)?;
+    Experts { count: used, used }.check(name)?;
     refuse_if(tokens == 0 || tokens > 1 << 12, name, "tokens", tokens, "1 to 4,096")?;
     // Four neighbours where that keeps accesses aligned.
     let share = if cols.is_multiple_of(4) { 4 } else { 1 };
@@ -61,8 +61,8 @@ fn add<C: Accumulation, const N: usize>(
 ) {
     let mut sums = [C::Scalar::constant(0.0); N];
     for rank in 0..used {
-        let weight = C::Scalar::widen(weights.plus(i64::from(rank)).load(k));
-        let values: [Val<f32>; N] = y.plus(i64::from(rank * cols)).load_vec(k);
+        let weight = C::Scalar::widen(weights.plus(rank).load(k));
+        let values: [Val<f32>; N] = y.plus(rank * cols).load_vec(k);
         for (sum, value) in sums.iter_mut().zip(values) {
             *sum = weight.fma_rounded(C::Scalar::widen(value), *sum, Rounding::NearestEven);
         }

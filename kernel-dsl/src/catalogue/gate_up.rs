@@ -48,7 +48,7 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     math: Math,
     how: How,
 ) -> Result<Launchable<GateUpArgs<X>>, CatalogueError> {
-    experts.check_used(name)?;
+    experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.of_sets(experts.used);
     let plan = Plan { may_add_shared: true, ..plan };
     let entry = expert_entry_name::<X, C>(name, Some(math), shape, experts);
@@ -78,6 +78,7 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
     (math, eps): (Math, f32),
     how: How,
 ) -> Result<Launchable<NormGateUpArgs>, CatalogueError> {
+    experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.of_sets(experts.used).making::<F, X, C::Scalar>();
     let choice = experts.choice(name, plan.threads())?;
     let entry = expert_entry_name::<X, C>(name, Some(math), shape, experts);
@@ -107,17 +108,18 @@ impl Experts {
     /// Most experts of a token.
     pub const MOST_USED: u32 = Choice::MOST_USED;
 
-    /// Refuses a number of experts of a token that the kernels are not made for.
-    pub(super) fn check_used(self, kernel: &'static str) -> Result<(), CatalogueError> {
+    /// Refuses numbers of experts that the kernels are not made for; a layer's are blocks of a grid in y.
+    pub(super) fn check(self, kernel: &'static str) -> Result<(), CatalogueError> {
+        refuse_if(!(1..1 << 16).contains(&self.count), kernel, "experts", self.count, "1 to 65,535")?;
         let impossible = self.used == 0 || self.used > self.count.min(Experts::MOST_USED);
-        refuse_if(impossible, kernel, "experts used", self.used, "1 to 16, and no more than there are")
+        refuse_if(impossible, kernel, "used", self.used, "1 to 16, and no more than there are experts")
     }
 
     /// Their choice by a block of threads.
     pub(super) fn choice(self, kernel: &'static str, threads: u32) -> Result<Choice, CatalogueError> {
         let Experts { count, used } = self;
         refuse_if(!(1..=1024).contains(&count), kernel, "experts", count, "1 to 1,024")?;
-        self.check_used(kernel)?;
+        self.check(kernel)?;
         Ok(Choice { experts: count, used, threads })
     }
 }

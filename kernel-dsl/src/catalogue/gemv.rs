@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use super::error::CatalogueError;
 use super::launchable::Launchable;
+use super::limits::refuse_if;
 use super::matrix::{Epilogue, Here, Input, Target, Tiles, Work, finish, resident, streamed};
 use super::memory::{Memory, launch};
 use super::plan::Plan;
@@ -106,11 +107,7 @@ fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape: Shape) ->
 
 /// The most tokens of a pass.
 pub(super) fn check_tokens(kernel: &'static str, tokens: u32) -> Result<(), CatalogueError> {
-    if !(1..=1 << 16).contains(&tokens) {
-        let (found, expected) = (tokens.into(), "1 to 65,536");
-        return Err(CatalogueError::Shape { kernel, dimension: "tokens", found, expected });
-    }
-    Ok(())
+    refuse_if(!(1..=1 << 16).contains(&tokens), kernel, "tokens", tokens, "1 to 65,536")
 }
 
 /// One of several vectors that lie one behind the other.

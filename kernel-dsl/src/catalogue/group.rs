@@ -4,8 +4,8 @@ use ptxgen_builder::build::{In, Out, kernel};
 
 use super::Experts;
 use super::error::CatalogueError;
+use super::gemv::check_tokens;
 use super::launchable::Launchable;
-use super::limits::refuse_if;
 use crate::device::{expert_pairs, pass};
 
 /// The parameters: the ids of the tokens' experts, [tokens, used], the
@@ -23,9 +23,8 @@ const WARPS: u32 = 4;
 /// For sizes that the kernel is not made for.
 pub fn moe_group(name: &'static str, experts: Experts, tokens: u32) -> Result<Launchable<GroupArgs>, CatalogueError> {
     let Experts { count, used } = experts;
-    refuse_if(count == 0 || count > 1 << 16, name, "experts", count, "1 to 65,536")?;
-    experts.check_used(name)?;
-    refuse_if(tokens == 0 || tokens > 1 << 16, name, "tokens", tokens, "1 to 65,536")?;
+    experts.check(name)?;
+    check_tokens(name, tokens)?;
     let entry = format!("moe_group_{count}_{used}_{tokens}");
     let kernel =
         kernel::<GroupArgs>(&entry, ["ids", "state", "offsets", "pairs"], |k, (ids, state, offsets, pairs)| {
@@ -36,7 +35,7 @@ pub fn moe_group(name: &'static str, experts: Experts, tokens: u32) -> Result<La
             k.if_(expert.lt(count), |k| {
                 let start = expert_pairs(k, (ids, all), expert, pairs, lane);
                 offsets.at(expert).store_if(k, lane.eq(0), start);
-                offsets.plus(i64::from(count)).store_if(k, thread.eq(0) & expert.eq(0), all);
+                offsets.plus(count).store_if(k, thread.eq(0) & expert.eq(0), all);
             });
         });
     Ok(Launchable::new(kernel, [count.div_ceil(WARPS), 1, 1], WARPS * 32))

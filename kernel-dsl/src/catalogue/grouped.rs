@@ -62,7 +62,7 @@ pub fn experts_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     how: How,
 ) -> Result<Launchable<ExpertsGateUpArgs<X>>, CatalogueError> {
     check_tokens(name, tokens)?;
-    experts.check_used(name)?;
+    experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.resident();
     let entry = format!("{}_t{tokens}", expert_entry_name::<X, C>(name, Some(math), shape, experts));
     let names = ["gate", "up", "x", "offsets", "pairs", "h"];
@@ -101,7 +101,7 @@ pub fn experts_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     how: How,
 ) -> Result<Launchable<ExpertsDownArgs<X>>, CatalogueError> {
     check_tokens(name, tokens)?;
-    experts.check_used(name)?;
+    experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?.resident();
     let entry = format!("{}_t{tokens}", expert_entry_name::<X, C>(name, None, shape, experts));
     let names = ["down", "x", "offsets", "pairs", "y"];

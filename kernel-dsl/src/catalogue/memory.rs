@@ -59,7 +59,7 @@ impl<A: DeviceFloat> Memory<A> {
         let dynamic = (room.dynamic() > 0).then(|| k.dynamic_shared::<u8>());
         let rings = dynamic.unwrap_or_else(|| k.shared(room.rings));
         let staging = (room.staging > 0).then(|| match dynamic {
-            Some(rings) if !room.stages_apart() => rings.plus_bytes(i64::from(room.rings)).cast(),
+            Some(rings) if !room.stages_apart() => rings.plus_bytes(room.rings).cast(),
             _ => k.shared(room.staging / A::TY.bytes()),
         });
         let scales = plans.iter().map(|p| p.made_scales()).max().filter(|&n| n > 0).map(|n| k.shared(n));

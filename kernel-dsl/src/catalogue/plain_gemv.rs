@@ -117,7 +117,7 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
     let Experts { count, used } = experts;
     let impossible = count == 0 || u64::from(count) * u64::from(shape.rows) > 1 << 31;
     refuse_if(impossible, name, "experts", count, "1 or more, and at most 2^31 rows in all")?;
-    experts.check_used(name)?;
+    experts.check(name)?;
     let tile = PlainTile::new(shape.cols, 1, THREADS);
     let entry = format!("{}_{used}of{count}", entry::<C>(name, shape, tokens));
     let kernel = kernel::<PlainExpertsArgs>(&entry, ["w", "x", "ids", "state", "y"], |k, (w, x, ids, state, y)| {

@@ -2,6 +2,7 @@
 
 use super::error::CatalogueError;
 use super::launchable::SHARED_LIMIT;
+use super::limits::refuse_if;
 use super::schedule::{How, Schedule, Shape};
 use crate::device::{CopyMode, DeviceActivation, DeviceFloat, DeviceFormat, LaneGroups, StagedTile};
 use crate::format::SUPERBLOCK;
@@ -44,27 +45,18 @@ impl Plan {
         how: How,
     ) -> Result<Plan, CatalogueError> {
         let How { schedule, target, .. } = how;
-        let wrong = |dimension, found: u32, expected| {
-            Err(CatalogueError::Shape { kernel, dimension, found: u64::from(found), expected })
-        };
-        if shape.rows == 0 || shape.rows > 1 << 24 {
-            return wrong("rows", shape.rows, "1 to 16,777,216");
-        }
-        if shape.cols == 0 || !shape.cols.is_multiple_of(SUPERBLOCK as u32) || shape.cols > 1 << 15 {
-            return wrong("cols", shape.cols, "a multiple of 256, from 256 to 32,768");
-        }
-        if !(1..=32).contains(&schedule.warps) {
-            return wrong("warps", schedule.warps, "1 to 32");
-        }
-        if !(1..=16).contains(&schedule.rows) {
-            return wrong("rows a lane group", schedule.rows, "1 to 16");
-        }
-        if !(1..=8).contains(&schedule.slots) {
-            return wrong("slots", schedule.slots, "1 to 8");
-        }
-        if !schedule.split.is_power_of_two() {
-            return wrong("split", schedule.split, "a power of two");
-        }
+        refuse_if(shape.rows == 0 || shape.rows > 1 << 24, kernel, "rows", shape.rows, "1 to 16,777,216")?;
+        refuse_if(
+            shape.cols == 0 || !shape.cols.is_multiple_of(SUPERBLOCK as u32) || shape.cols > 1 << 15,
+            kernel,
+            "cols",
+            shape.cols,
+            "a multiple of 256, from 256 to 32,768",
+        )?;
+        refuse_if(!(1..=32).contains(&schedule.warps), kernel, "warps", schedule.warps, "1 to 32")?;
+        refuse_if(!(1..=16).contains(&schedule.rows), kernel, "rows a lane group", schedule.rows, "1 to 16")?;
+        refuse_if(!(1..=8).contains(&schedule.slots), kernel, "slots", schedule.slots, "1 to 8")?;
+        refuse_if(!schedule.split.is_power_of_two(), kernel, "split", schedule.split, "a power of two")?;
         let blocks = shape.cols / SUPERBLOCK as u32;
         let per_row = schedule.split.min(32 / F::LANES).min(blocks.next_power_of_two());
         let groups = LaneGroups { per_block: F::LANES, per_row, blocks };

@@ -138,7 +138,7 @@ impl Products {
     ) {
         let tiles = [Tiles::whole(work.plan, pointers.matrices[which])];
         let before = [0, self.shape.q, self.shape.q + self.shape.kv][which];
-        let y = pointers.y.plus(before.into());
+        let y = pointers.y.plus(before);
         let each = |k: &Body, tile, sums: Vec<Vec<Val<A>>>| {
             for ((row, writes), sum) in work.rows(tile).into_iter().zip(work.own(&sums[0])) {
                 finish::<Store, _>(k, y.at(row), writes, sum);

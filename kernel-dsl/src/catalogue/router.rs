@@ -145,7 +145,7 @@ impl ChosenAt {
             self.weights.at(place).store(k, weight);
         });
         k.if_(!chosen.possible & thread.eq(0), |k| {
-            self.status.atomic_min(k, chosen.lacking.pack(token));
+            self.status.atomic_min(k, chosen.lacking.pair(token));
         });
     }
 }

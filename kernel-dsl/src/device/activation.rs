@@ -272,12 +272,12 @@ impl DeviceActivation for ActF32 {
             let first = round * threads.count;
             let to = if constant {
                 let blocks = (first - round % run * threads.count) / 64;
-                starts[(round % run) as usize].plus_bytes(i64::from(blocks * block_stride::<F, A>()))
+                starts[(round % run) as usize].plus_bytes(blocks * block_stride::<F, A>())
             } else {
                 staged.byte_at(place(threads.this + first))
             };
             let copy = |k: &Body| {
-                let v: [Val<f32>; 4] = from.plus(4 * i64::from(first)).load_vec(k);
+                let v: [Val<f32>; 4] = from.plus(4 * first).load_vec(k);
                 A::store4(k, to, v.map(A::widen));
             };
             if quads - first < threads.count {
@@ -322,15 +322,13 @@ impl DeviceActivation for ActF32 {
     ) -> Vec<[Val<A>; 16]> {
         let (stride, superblock) = (block_stride::<F, A>(), SUPERBLOCK as u32);
         let share = match x {
-            F32Vector::Staged(x) => F32Vector::Staged(x.byte_at(block * stride).plus_bytes((ahead * stride).into())),
-            F32Vector::InPlace(x) => F32Vector::InPlace(x.at(block * superblock).plus((ahead * superblock).into())),
+            F32Vector::Staged(x) => F32Vector::Staged(x.byte_at(block * stride).plus_bytes(ahead * stride)),
+            F32Vector::InPlace(x) => F32Vector::InPlace(x.at(block * superblock).plus(ahead * superblock)),
         };
         let quad = |k: &Body, g: u32, q: u32| -> [Val<A>; 4] {
             match share {
-                F32Vector::Staged(x) => {
-                    A::load4(k, x.plus_bytes((g * group_stride::<A>()).into()).plus((4 * q).into()))
-                }
-                F32Vector::InPlace(x) => x.plus((16 * g + 4 * q).into()).load_vec(k).map(A::widen),
+                F32Vector::Staged(x) => A::load4(k, x.plus_bytes(g * group_stride::<A>()).plus(4 * q)),
+                F32Vector::InPlace(x) => x.plus(16 * g + 4 * q).load_vec(k).map(A::widen),
             }
         };
         F::GROUPS

@@ -10,17 +10,17 @@ pub fn argmax_key(value: Val<f32>, index: Val<u32>) -> Val<u64> {
     let bits: Val<i32> = (value + 0.0).bitcast();
     let ordered: Val<u32> = (bits ^ ((bits >> 31) | i32::MIN)).bitcast();
     let ordered = Val::from(0u32).select(value.ne(value), ordered);
-    (!index).pack(ordered)
+    (!index).pair(ordered)
 }
 
 /// The index in a key.
 #[track_caller]
 pub fn argmax_index(key: Val<u64>) -> Val<u32> {
-    let (index, _) = key.unpack();
+    let (index, _) = key.split();
     !index
 }
 
-/// The largest key of a block of `threads`, in its first thread.
+/// The largest key of a block of `threads` (a multiple of 32), on every thread.
 #[track_caller]
 pub fn block_max(k: &Body, key: Val<u64>, thread: Val<u32>, threads: u32) -> Val<u64> {
     let room: Shared<u64> = k.shared(threads / 32);
@@ -31,5 +31,5 @@ pub fn block_max(k: &Body, key: Val<u64>, thread: Val<u32>, threads: u32) -> Val
     }
     room.at(thread >> 5).store_if(k, (thread & 31).eq(0), most);
     k.barrier();
-    (0..threads / 32).map(|w| room.plus(i64::from(w)).load(k)).reduce(Val::<u64>::max).unwrap_or(most)
+    (0..threads / 32).map(|w| room.plus(w).load(k)).reduce(Val::<u64>::max).unwrap_or(most)
 }

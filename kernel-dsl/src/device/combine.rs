@@ -69,7 +69,7 @@ impl Chunks {
         let each = self.most.div_ceil(32).next_power_of_two();
         let first = lane * each;
         let own: Vec<Val<A>> = (0..each)
-            .map(|i| terms.at(first).plus(i64::from(i)).load_or(k, (first + i).lt(self.count), A::constant(0.0)))
+            .map(|i| terms.at(first).plus(i).load_or(k, (first + i).lt(self.count), A::constant(0.0)))
             .collect();
         butterfly(k, row_tree(&own, own.len()), [1, 2, 4, 8, 16])
     }
@@ -85,7 +85,7 @@ impl Chunks {
     ) -> Vec<Val<A>> {
         let chunk = run * self.run;
         let at = outputs.at(chunk * stride);
-        let load = |i: u32| at.plus(i64::from(i * stride)).load_or(k, (chunk + i).lt(self.count), A::constant(0.0));
+        let load = |i: u32| at.plus(i * stride).load_or(k, (chunk + i).lt(self.count), A::constant(0.0));
         (0..self.run).map(load).collect()
     }
 
@@ -122,7 +122,7 @@ impl Chunks {
                 .zip(&ahead)
                 .map(|(i, o)| {
                     let here = (chunk + i).lt(self.count);
-                    let factor = factors.plus(i64::from(i)).load_or(k, here, A::constant(0.0));
+                    let factor = factors.plus(i).load_or(k, here, A::constant(0.0));
                     let missing = Val::from(A::ZERO).select((chunk + i).lt(padded), minus_zero);
                     A::product(o.get(), factor).select(here, missing)
                 })
@@ -165,6 +165,6 @@ pub fn sum_parts<A: DeviceFloat>(
     }
     room.at(part * width + column).store(k, own);
     k.barrier();
-    let all: Vec<Val<A>> = (0..parts).map(|p| room.at(column).plus(i64::from(p * width)).load(k)).collect();
+    let all: Vec<Val<A>> = (0..parts).map(|p| room.at(column).plus(p * width).load(k)).collect();
     row_tree(&all, all.len())
 }

@@ -64,5 +64,5 @@ exponential!(f64, f64_constants, |n| power_of_two(n), |x| {
 #[track_caller]
 fn power_of_two(n: Val<i32>) -> Val<f64> {
     let high: Val<u32> = ((n + 1023) << 20).bitcast();
-    Val::from(0u32).pack(high).bitcast()
+    Val::from(0u32).pair(high).bitcast()
 }

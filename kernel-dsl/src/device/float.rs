@@ -118,7 +118,7 @@ impl DeviceFloat for f32 {
 /// An f64 with these upper 32 bits and zeros below.
 #[track_caller]
 fn from_high(high: Val<u32>) -> Val<f64> {
-    Val::from(0u32).pack(high).bitcast()
+    Val::from(0u32).pair(high).bitcast()
 }
 
 impl DeviceFloat for f64 {

@@ -80,7 +80,7 @@ impl HeadLanes {
                 let angle = p.element.select(lower, partner);
                 let load = |ptr: ReadOnly<f32>, at: Val<u32>| four(k, ptr.at(at), p.holds).map(A::widen);
                 let weights = [p.element, partner].map(|at| load(turn.weights, at));
-                let (cos, sin) = (load(turn.table, angle), load(turn.table.plus(i64::from(half)), angle));
+                let (cos, sin) = (load(turn.table, angle), load(turn.table.plus(half), angle));
                 let own = [p.element, partner].map(|at| four(k, x.at(at), p.holds).map(A::widen));
                 (lower, own, weights, cos, sin)
             })

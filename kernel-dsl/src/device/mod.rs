@@ -58,7 +58,7 @@ pub(crate) use route::{Choice, Chosen};
 pub use row::DeviceFormat;
 pub(crate) use row::{BlockAt, Group, IntegerSums, LaneGroups, RowVector, row_sums};
 pub(crate) use sample::{Lists, Measure, key_logit, sample_weight};
-pub use sample::{block_sums, sort_keys};
+pub use sample::{block_prefix_sums, sort_keys};
 pub use silu::{swiglu_approx, swiglu_exact};
 pub(crate) use source::{Normed, Source};
 pub(crate) use stage::{CopyMode, StagedTile, TileSource};

@@ -67,7 +67,7 @@ impl Eights {
             let (pair, half) = (first & !15u32, (thread & 1) * 4);
             let [even, other] = [0u32, 8].map(|of| {
                 let holds = holds.map(|_| (pair + of).lt(self.n));
-                four(k, at.at(pair + half).plus(of.into()), holds)
+                four(k, at.at(pair + half).plus(of), holds)
             });
             let given: [Val<f32>; 4] = std::array::from_fn(|i| k.shuffle_xor(even[i].select(odd, other[i]), 1));
             std::array::from_fn(|i| match i {
@@ -117,7 +117,7 @@ impl Eights {
         let shared = k.shared::<A>(self.rounds() * warps);
         let first = (thread & 31).eq(0);
         for (round, &sum) in (0..).zip(&of_warp) {
-            shared.at(thread >> 5).plus(i64::from(round * warps)).store_if(k, first, sum);
+            shared.at(thread >> 5).plus(round * warps).store_if(k, first, sum);
         }
         k.barrier();
         let mut all = Vec::with_capacity(terms as usize);

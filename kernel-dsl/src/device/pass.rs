@@ -15,7 +15,7 @@ pub const STATE_WORDS: u32 = 4;
 /// The position of the pass's first token.
 #[track_caller]
 pub(crate) fn position<S: ReadSpace>(k: &Body, state: Ptr<S, u32>) -> Val<u32> {
-    state.plus(i64::from(POSITION)).load(k)
+    state.plus(POSITION).load(k)
 }
 
 /// Tokens of the pass, in a kernel made for at most `most`. One made for a single token does not
@@ -24,7 +24,7 @@ pub(crate) fn position<S: ReadSpace>(k: &Body, state: Ptr<S, u32>) -> Val<u32> {
 pub(crate) fn tokens<S: ReadSpace>(k: &Body, state: Ptr<S, u32>, most: u32) -> Val<u32> {
     match most {
         1 => Val::from(1).copied(),
-        _ => state.plus(i64::from(TOKENS)).load(k).min(most),
+        _ => state.plus(TOKENS).load(k).min(most),
     }
 }
 

@@ -208,7 +208,7 @@ impl PlainTile {
         let one = |k: &Body, i: Val<u32>| {
             let (row, token) = (i % self.rows, i / self.rows);
             let first = terms.at(i * self.runs());
-            let all: Vec<Val<A>> = (0..self.runs()).map(|run| first.plus(i64::from(run)).load(k)).collect();
+            let all: Vec<Val<A>> = (0..self.runs()).map(|run| first.plus(run).load(k)).collect();
             finish(k, row, token, row_tree(&all, all.len().next_power_of_two()));
         };
         let products = tokens * self.rows;

@@ -57,7 +57,7 @@ impl Chosen {
     /// The weight of the expert of a rank: its probability over the sum of the chosen's.
     #[track_caller]
     pub fn weight(&self, k: &Body, rank: Val<u32>) -> Val<f32> {
-        let ids: Vec<Val<u32>> = (0..self.used).map(|r| self.room.ids.plus(i64::from(r)).load(k)).collect();
+        let ids: Vec<Val<u32>> = (0..self.used).map(|r| self.room.ids.plus(r).load(k)).collect();
         let chosen: Vec<Val<f64>> = ids.iter().map(|&id| self.room.p.at(id).load(k)).collect();
         let sum = row_tree(&chosen, chosen.len().next_power_of_two());
         let id = self.id(k, rank);
@@ -160,7 +160,7 @@ impl Choice {
             room.found.store(k, 0);
         });
         k.barrier();
-        let mut all: Vec<Val<f64>> = (0..self.warps()).map(|w| room.most.plus(i64::from(w)).load(k)).collect();
+        let mut all: Vec<Val<f64>> = (0..self.warps()).map(|w| room.most.plus(w).load(k)).collect();
         while all.len() > 1 {
             all = all.chunks(2).map(|pair| pair.iter().copied().reduce(Val::<f64>::max).unwrap_or(most)).collect();
         }
@@ -183,11 +183,10 @@ impl Choice {
         }
         for (slot, &power) in powers.iter().enumerate() {
             let sum = butterfly(k, power, [1, 2, 4, 8, 16]);
-            room.sums.at(warp).plus(i64::from(slot as u32 * self.warps())).store_if(k, lane.eq(0), sum);
+            room.sums.at(warp).plus(slot as u32 * self.warps()).store_if(k, lane.eq(0), sum);
         }
         k.barrier();
-        let sums: Vec<Val<f64>> =
-            (0..self.warps() * self.slots()).map(|i| room.sums.plus(i64::from(i)).load(k)).collect();
+        let sums: Vec<Val<f64>> = (0..self.warps() * self.slots()).map(|i| room.sums.plus(i).load(k)).collect();
         let total = row_tree(&sums, sums.len().next_power_of_two());
         for (&e, &power) in experts.iter().zip(&powers) {
             let p = power / total;
@@ -213,7 +212,7 @@ impl Choice {
             let (others, number) = (p_mine.at(first), mine + first);
             for pair in 0..ROUND / 2 {
                 let ahead = 2 * pair * parts;
-                let both: [Val<f64>; 2] = others.plus(i64::from(ahead)).load_vec(k);
+                let both: [Val<f64>; 2] = others.plus(ahead).load_vec(k);
                 for (i, other) in both.into_iter().enumerate() {
                     for ((&e, &p), rank) in experts.iter().zip(&p).zip(&mut ranks) {
                         let before = match ties {

@@ -3,6 +3,7 @@
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
 use super::{DeviceActivation, DeviceFloat, Q8KShare, butterfly, row_tree};
+use crate::format::TensorType;
 
 /// A block in shared memory as a lane sees it: its share's place in the first
 /// block of the row, and the constant bytes from there to this block.
@@ -25,6 +26,8 @@ pub struct IntegerSums {
 
 /// A block format as kernels decode it: a block is shared out over a few lanes.
 pub trait DeviceFormat: Copy + Send + Sync + 'static {
+    /// The tensor type.
+    const TYPE: TensorType;
     /// Bytes of a block.
     const BLOCK_BYTES: u32;
     /// Lanes that share a block.

@@ -5,10 +5,15 @@ use ptxgen_builder::build::{Body, Global, ReadOnly, Rounding, Shared, Val};
 use super::DeviceExp;
 use crate::reference::{SAMPLE_LEAST, SAMPLE_ONE};
 
-/// Sorts `len` keys in shared memory, a power of two, from the largest on; `threads` threads, half
-/// of `len` at most, take part. They have met since the keys were written, and meet again.
+/// Sorts `len` keys in shared memory, a power of two, from the largest on; `threads` threads (a power of
+/// two, half of `len` at most) take part. They have met since the keys were written, and meet again.
+///
+/// # Panics
+/// If `threads` does not divide half of `len`.
 #[track_caller]
 pub fn sort_keys(k: &Body, keys: Shared<u64>, len: u32, thread: Val<u32>, threads: u32) {
+    let divides = threads != 0 && len != 0 && (len / 2).is_multiple_of(threads);
+    assert!(divides, "{threads} threads cannot sort {len} keys: expected a power of two, at most half as many");
     let mut size = k.var::<u32>(2u32);
     k.loop_(|k, sizes| {
         let whole = size.get();
@@ -36,7 +41,7 @@ pub fn sort_keys(k: &Body, keys: Shared<u64>, len: u32, thread: Val<u32>, thread
 /// The logit of a key.
 #[track_caller]
 pub fn key_logit(key: Val<u64>) -> Val<f32> {
-    let (_, ordered) = key.unpack();
+    let (_, ordered) = key.split();
     let ordered: Val<i32> = ordered.bitcast();
     (ordered ^ ((!ordered >> 31) | i32::MIN)).bitcast()
 }
@@ -50,9 +55,10 @@ pub fn sample_weight(logit: Val<f32>, most: Val<f32>, scale: Val<f64>) -> Val<u6
     weight.select(x.ge(SAMPLE_LEAST), 0)
 }
 
-/// The sums of each thread's value and those of the threads before it, in a block of `threads`.
+/// The sums of each thread's value and those of the threads before it, in a block of `threads` (a
+/// multiple of 32).
 #[track_caller]
-pub fn block_sums(k: &Body, value: Val<u64>, thread: Val<u32>, threads: u32) -> Val<u64> {
+pub fn block_prefix_sums(k: &Body, value: Val<u64>, thread: Val<u32>, threads: u32) -> Val<u64> {
     let room: Shared<u64> = k.shared(threads / 32);
     let (lane, warp) = (thread & 31, thread >> 5);
     let mut sum = value;
@@ -63,7 +69,7 @@ pub fn block_sums(k: &Body, value: Val<u64>, thread: Val<u32>, threads: u32) -> 
     room.at(warp).store_if(k, lane.eq(31), sum);
     k.barrier();
     for w in 0..threads / 32 - 1 {
-        let all = room.plus(i64::from(w)).load(k);
+        let all = room.plus(w).load(k);
         sum = (sum + all).select(warp.gt(w), sum);
     }
     sum
@@ -116,7 +122,7 @@ impl Lists {
         let room = self.room.at((turn & 1) * warps);
         room.at(thread >> 5).store_if(k, (thread & 31).eq(0), sum);
         k.barrier();
-        (0..warps).map(|w| room.plus(i64::from(w)).load(k)).reduce(|a, b| a + b).unwrap_or(sum)
+        (0..warps).map(|w| room.plus(w).load(k)).reduce(|a, b| a + b).unwrap_or(sum)
     }
 
     /// How many of the thread's keys between places `low` and `high` and before are `key` or larger.

@@ -128,8 +128,8 @@ fn copy_chunk(
                         |k| {
                             for half in 0..CHUNK / 2 {
                                 let inside = room.gt(2 * half);
-                                let v = from.cast::<u16>().plus(i64::from(half)).load_or(k, inside, 0u16);
-                                to.cast::<u16>().plus(i64::from(half)).store(k, v);
+                                let v = from.cast::<u16>().plus(half).load_or(k, inside, 0u16);
+                                to.cast::<u16>().plus(half).store(k, v);
                             }
                         },
                     );

@@ -34,15 +34,16 @@ fn quantize(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError
     let s = &r.sizes;
     let count = s.tokens.saturating_mul(s.used);
     let elements = u64::from(s.cols) * u64::from(count);
-    let mut params = vec![ParamSpec::vectors("x", Act::F32, s.cols, count)];
-    let y = ParamSpec::written("y", Contents::Activations(Act::Q8K), vector_bytes(Act::Q8K, s.cols) * u64::from(count));
+    let x = || ParamSpec::vectors("x", Act::F32, s.cols, count);
+    let bytes = || vector_bytes(Act::Q8K, s.cols) * u64::from(count);
+    let y = || ParamSpec::written("y", Contents::Activations(Act::Q8K), bytes());
+    // The kernel first: it refuses sizes whose bytes do not fit a number.
     if s.tokens == 1 {
-        params.push(y);
-        return Ok(Built::new(entry, r, quantize_q8k(entry.name, s.cols, count)?, elements, params));
+        let kernel = quantize_q8k(entry.name, s.cols, count)?;
+        return Ok(Built::new(entry, r, kernel, elements, vec![x(), y()]));
     }
-    params.extend([ParamSpec::state(Access::In), y]);
     let kernel = quantize_q8k_pass(entry.name, s.cols, (s.tokens, s.used))?;
-    Ok(Built::new(entry, r, kernel, elements, params))
+    Ok(Built::new(entry, r, kernel, elements, vec![x(), ParamSpec::state(Access::In), y()]))
 }
 
 fn elementwise_swiglu(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {

@@ -6,7 +6,7 @@ use super::super::schedule::Schedule;
 use super::super::{Add, Epilogue, QkvShape, Store, gemv, gemv_batch, norm_qkv, qkv, qkv_batch};
 use super::{ACCS, ACTS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words, with_policy};
 use crate::device::{DeviceActivation, DeviceFormat};
-use crate::format::{Q4K, Q6K, TensorType};
+use crate::format::{Q4K, Q6K};
 use crate::precision::{Accumulation, Act};
 
 pub(super) type Q4 = Q4K<'static>;
@@ -125,7 +125,7 @@ impl Resolved {
 
 fn weights<F: DeviceFormat>(name: &'static str, elements: u64) -> ParamSpec {
     let bytes = elements / 256 * u64::from(F::BLOCK_BYTES);
-    ParamSpec::read(name, Contents::Weights(tensor_type::<F>()), bytes)
+    ParamSpec::read(name, Contents::Weights(F::TYPE), bytes)
 }
 
 /// The matrices of queries, keys and values.
@@ -138,26 +138,23 @@ fn projection_matrices<F: DeviceFormat, V: DeviceFormat>(shape: QkvShape) -> Vec
     ]
 }
 
-/// The tensor type of a device format.
-fn tensor_type<F: DeviceFormat>() -> TensorType {
-    if F::BLOCK_BYTES as usize == Q4K::BYTES { TensorType::Q4_K } else { TensorType::Q6_K }
-}
-
 fn matrix_vector<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
         entry: &'static Entry,
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
         let tokens = r.sizes.tokens;
-        let mut params = vec![r.matrices::<F>("w", 1), ParamSpec::vectors("x", X::ACT, r.sizes.cols, tokens)];
-        let weights = r.elements() * u64::from(tokens);
+        // The kernel first, here and below: it refuses sizes whose bytes do not fit a number.
+        let inputs = || vec![r.matrices::<F>("w", 1), ParamSpec::vectors("x", X::ACT, r.sizes.cols, tokens)];
+        let weights = || r.elements() * u64::from(tokens);
         if tokens == 1 {
-            params.push(r.results::<E>("y", 1));
-            return Ok(Built::new(entry, r, gemv::<F, X, C, E>(entry.name, r.shape(), r.how)?, weights, params));
+            let kernel = gemv::<F, X, C, E>(entry.name, r.shape(), r.how)?;
+            let params = [inputs(), vec![r.results::<E>("y", 1)]].concat();
+            return Ok(Built::new(entry, r, kernel, weights(), params));
         }
-        params.extend([r.full_pass(), r.results::<E>("y", tokens)]);
         let kernel = gemv_batch::<F, X, C, E>(entry.name, r.shape(), tokens, r.how)?;
-        Ok(Built::new(entry, r, kernel, weights, params))
+        let params = [inputs(), vec![r.full_pass(), r.results::<E>("y", tokens)]].concat();
+        Ok(Built::new(entry, r, kernel, weights(), params))
     }
     with_policy!(r.policy, |X, C| typed::<F, X, C, E>(entry, r))
 }
@@ -168,17 +165,21 @@ fn projections<F: DeviceFormat, V: DeviceFormat>(entry: &'static Entry, r: &Reso
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
         let (shape, tokens) = (r.projections(), r.sizes.tokens);
-        let rows = shape.rows();
-        let mut params = projection_matrices::<F, V>(shape);
-        params.push(ParamSpec::vectors("x", X::ACT, shape.cols, tokens));
-        let multiplied = rows * u64::from(shape.cols) * u64::from(tokens);
+        let inputs = || {
+            let mut params = projection_matrices::<F, V>(shape);
+            params.push(ParamSpec::vectors("x", X::ACT, shape.cols, tokens));
+            params
+        };
+        let results = || shape.rows() * u64::from(tokens);
+        let multiplied = || results() * u64::from(shape.cols);
         if tokens == 1 {
-            params.push(ParamSpec::result("y", rows));
-            return Ok(Built::new(entry, r, qkv::<F, V, X, C>(entry.name, shape, r.how)?, multiplied, params));
+            let kernel = qkv::<F, V, X, C>(entry.name, shape, r.how)?;
+            let params = [inputs(), vec![ParamSpec::result("y", results())]].concat();
+            return Ok(Built::new(entry, r, kernel, multiplied(), params));
         }
-        params.extend([r.full_pass(), ParamSpec::result("y", rows * u64::from(tokens))]);
         let kernel = qkv_batch::<F, V, X, C>(entry.name, shape, tokens, r.how)?;
-        Ok(Built::new(entry, r, kernel, multiplied, params))
+        let params = [inputs(), vec![r.full_pass(), ParamSpec::result("y", results())]].concat();
+        Ok(Built::new(entry, r, kernel, multiplied(), params))
     }
     with_policy!(r.policy, |X, C| typed::<F, V, X, C>(entry, r))
 }
@@ -192,11 +193,11 @@ fn norm_projections<F: DeviceFormat, V: DeviceFormat>(
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
         let shape = r.projections();
+        let kernel = norm_qkv::<F, V, X, C>(entry.name, shape, r.eps, r.how)?;
         let mut params = projection_matrices::<F, V>(shape);
         params.extend(r.unnormed());
         params.push(ParamSpec::result("y", shape.rows()));
         let multiplied = shape.rows() * u64::from(shape.cols);
-        let kernel = norm_qkv::<F, V, X, C>(entry.name, shape, r.eps, r.how)?;
         Ok(Built::new(entry, r, kernel, multiplied, params))
     }
     with_policy!(r.policy, |X, C| typed::<F, V, X, C>(entry, r))

@@ -32,7 +32,7 @@ impl ChunkPlan {
                 batch.iter().map(|words| words.iter().flat_map(|&w| E::widen(w)).collect()).collect();
             let mut scores = Vec::with_capacity((self.heads * self.batch) as usize);
             for head in 0..self.heads {
-                let at = |g: u32| query.plus(i64::from(head * self.padded_dim() + 4 * g));
+                let at = |g: u32| query.plus(head * self.padded_dim() + 4 * g);
                 let query: Vec<[Val<A>; 4]> = (0..self.lane_groups).map(|g| A::load4(k, at(g))).collect();
                 for key in &keys {
                     let groups: Vec<Val<A>> =
@@ -88,7 +88,7 @@ impl ChunkPlan {
                 let place = (group * POSITIONS + lane) * self.weight_stride() + (head - group * n);
                 let at = shared.weights.at(place);
                 at.store(k, p[0]);
-                at.plus(i64::from(32 * self.weight_stride())).store(k, p[1]);
+                at.plus(32 * self.weight_stride()).store(k, p[1]);
                 let sums = to.sums.at(head * (2 * to.stride));
                 k.if_(lane.eq(0), |k| sums.store_vec(k, [m, l]));
             };
@@ -123,16 +123,15 @@ impl ChunkPlan {
         for i in 0..POSITIONS {
             let value = match values {
                 Values::Held(values) => values[i as usize],
-                Values::Staged(from) => from.at(own).plus(i64::from(i * self.words)).load(k),
+                Values::Staged(from) => from.at(own).plus(i * self.words).load(k),
             };
-            next(k, weights.plus(i64::from(i * self.weight_stride())), &E::widen::<A>(value));
+            next(k, weights.plus(i * self.weight_stride()), &E::widen::<A>(value));
         }
         if let Some(newest) = &chunk.newest {
             // The last in order. Without it, a negative zero meets some weight.
             let at = newest.value.at(word.min(self.words - 1) * E::PER_WORD);
             let zero = Val::from(A::from_f32(-0.0));
-            let value: Vec<Val<A>> =
-                (0..E::PER_WORD).map(|i| at.plus(i64::from(i)).load_or(k, newest.holds, zero)).collect();
+            let value: Vec<Val<A>> = (0..E::PER_WORD).map(|i| at.plus(i).load_or(k, newest.holds, zero)).collect();
             let last = chunk.count.min(POSITIONS - 1);
             next(k, weights.at(last * self.weight_stride()), &value);
         }

@@ -62,7 +62,7 @@ impl ChunkPlan {
                 let key = first + step * self.keys;
                 let holds = key.lt(chunk.count);
                 let holds = inside.map_or(holds, |inside| holds & inside);
-                let at = at.plus(i64::from(step * self.keys * self.head_dim));
+                let at = at.plus(step * self.keys * self.head_dim);
                 let loads = 0..self.lane_groups / E::PER_WORD;
                 loads.flat_map(|i| four_words(k, at.plus_bytes(16 * i64::from(i)), holds)).collect()
             })
@@ -91,9 +91,7 @@ impl ChunkPlan {
         // Threads without a word read the last one.
         let word = if self.words.is_multiple_of(32) { word } else { word.min(self.words - 1) };
         let at = chunk.values.cast::<u32>().at(word);
-        (0..POSITIONS)
-            .map(|i| at.plus(i64::from(i * self.words)).load_or(k, chunk.count.gt(i), E::NEGATIVE_ZEROS))
-            .collect()
+        (0..POSITIONS).map(|i| at.plus(i * self.words).load_or(k, chunk.count.gt(i), E::NEGATIVE_ZEROS)).collect()
     }
 
     /// Starts copying all values; negative zeros where there is none.

@@ -24,7 +24,7 @@ fn elements<S: ReadSpace, T: Scalar>(k: &Body, at: &GroupAt<S>, zero: T, mut tak
 fn words<S: ReadSpace>(k: &Body, at: &GroupAt<S>, bytes: u32) -> Vec<Val<u32>> {
     let group = at.row.cast::<u32>().at(at.group * (4 * bytes));
     let load = |k: &Body, i: u32| -> [Val<u32>; 4] {
-        let word = group.plus(4 * i64::from(i));
+        let word = group.plus(4 * i);
         match at.here {
             None => word.load_vec(k),
             Some(here) => word.load_vec_or(k, here, 0),

@@ -9,6 +9,7 @@ use ptxgen_builder::build::{Body, F16x2, Ptr, ReadSpace, Rounding, Shared, Val};
 
 use super::Q4K;
 use crate::device::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, Q8KShare};
+use crate::format::TensorType;
 
 /// A lane's share of a block, and how it finds its two scales.
 #[derive(Clone, Copy)]
@@ -52,6 +53,7 @@ impl Q4K<'_> {
 }
 
 impl DeviceFormat for Q4K<'static> {
+    const TYPE: TensorType = TensorType::Q4_K;
     const BLOCK_BYTES: u32 = Q4K::BYTES as u32;
     const LANES: u32 = 4;
     const GROUPS: &'static [u32] = &[0, 1, 2, 3];
@@ -87,7 +89,7 @@ impl DeviceFormat for Q4K<'static> {
 
     #[track_caller]
     fn integer_sums(k: &Body, BlockAt { base, offset }: BlockAt<Base>, x: &Q8KShare) -> IntegerSums {
-        let [_, s0, s1, s2] = base.header.plus_bytes(i64::from(offset)).load_vec(k);
+        let [_, s0, s1, s2] = base.header.plus_bytes(offset).load_vec(k);
         let scales: Val<i32> = Self::lane_scales(&base, [s0, s1, s2]).bitcast();
         let (mut a, mut b) = (Val::from(0), Val::from(0));
         for half in 0..2 {
@@ -111,7 +113,7 @@ impl DeviceFormat for Q4K<'static> {
         sums: IntegerSums,
         d_x: Val<f32>,
     ) -> Val<A> {
-        let (d, dmin) = Self::lane_factors(base.header.plus_bytes(i64::from(offset)).load(k));
+        let (d, dmin) = Self::lane_factors(base.header.plus_bytes(offset).load(k));
         let d_x = A::widen(d_x);
         let scaled = A::product(A::of_half(d), d_x);
         let term = |rest: Val<A>| scaled.fma_rounded(A::of_int(sums.a), rest, Rounding::NearestEven);
@@ -130,7 +132,7 @@ impl DeviceFormat for Q4K<'static> {
         BlockAt { base, offset }: BlockAt<Base>,
         x: &[[Val<A>; 16]],
     ) -> Vec<Val<A>> {
-        let [factors, s0, s1, s2] = base.header.plus_bytes(i64::from(offset)).load_vec(k);
+        let [factors, s0, s1, s2] = base.header.plus_bytes(offset).load_vec(k);
         let scales = Self::lane_scales(&base, [s0, s1, s2]);
         let (d, dmin) = Self::lane_factors(factors);
         // 8 d and -dmin instead of d and dmin: scaling by powers of two and

@@ -10,6 +10,7 @@ use ptxgen_builder::build::{Body, Ptr, ReadSpace, Rounding, Shared, Val};
 
 use super::Q6K;
 use crate::device::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, Q8KShare};
+use crate::format::TensorType;
 
 /// A lane's share of a block.
 #[derive(Clone, Copy)]
@@ -71,11 +72,12 @@ impl Base {
 
     #[track_caller]
     fn d(&self, k: &Body, offset: u32) -> Val<f16> {
-        self.d.plus_bytes(i64::from(offset)).load(k)
+        self.d.plus_bytes(offset).load(k)
     }
 }
 
 impl DeviceFormat for Q6K<'static> {
+    const TYPE: TensorType = TensorType::Q6_K;
     const BLOCK_BYTES: u32 = Q6K::BYTES as u32;
     const LANES: u32 = 4;
     const GROUPS: &'static [u32] = &[0, 2, 4, 6];
