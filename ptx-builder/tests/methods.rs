@@ -53,62 +53,6 @@ fn ordered_and_volatile_accesses_of_every_type() {
     all!(u8, u16, u32, u64, i8, i16, i32, i64, f16, bf16, F16x2, Bf16x2, f32, f64);
 }
 
-macro_rules! convert {
-    ($method:ident $argument:tt: $($from:ty => [$($to:ty),*];)*) => {$($({
-        let k = kernel::<(InOut<u8>,)>("convert", ["x"], |k, (x,)| {
-            let from: Global<$from> = x.cast();
-            let to: Val<$to> = from.load(k).$method $argument;
-            x.plus_bytes(8).cast().store(k, to);
-        });
-        verifies(&k);
-    })*)*};
-}
-
-#[test]
-fn every_exact_conversion() {
-    convert! { to():
-        u8 => [u16, u32, u64, i8, i16, i32, i64];
-        u16 => [u8, u32, u64, i8, i16, i32, i64];
-        u32 => [u8, u16, u64, i8, i16, i32, i64];
-        u64 => [u8, u16, u32, i8, i16, i32, i64];
-        i8 => [u8, u16, u32, u64, i16, i32, i64];
-        i16 => [u8, u16, u32, u64, i8, i32, i64];
-        i32 => [u8, u16, u32, u64, i8, i16, i64];
-        i64 => [u8, u16, u32, u64, i8, i16, i32];
-        f16 => [f32, f64];
-        bf16 => [f32, f64];
-        f32 => [f64];
-    }
-}
-
-#[test]
-fn every_conversion_that_rounds() {
-    convert! { to_rn():
-        u8 => [f16, f32, f64];
-        u16 => [f16, bf16, f32, f64];
-        u32 => [f16, bf16, f32, f64];
-        u64 => [f16, bf16, f32, f64];
-        i8 => [f16, f32, f64];
-        i16 => [f16, bf16, f32, f64];
-        i32 => [f16, bf16, f32, f64];
-        i64 => [f16, bf16, f32, f64];
-        f32 => [f16, bf16];
-        f64 => [f16, bf16, f32];
-    }
-}
-
-#[test]
-fn every_conversion_to_an_integer() {
-    for rounding in ROUNDINGS {
-        convert! { to_int(rounding):
-            f16 => [u8, u16, u32, u64, i8, i16, i32, i64];
-            bf16 => [u16, u32, u64, i16, i32, i64];
-            f32 => [u8, u16, u32, u64, i8, i16, i32, i64];
-            f64 => [u8, u16, u32, u64, i8, i16, i32, i64];
-        }
-    }
-}
-
 #[test]
 fn nan_as_an_integer() {
     let narrow = |k: &Body| -> Val<i32> { k.var(f32::NAN).get().to_int(Rounding::Zero) };

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use super::error::CatalogueError;
 use super::launchable::Launchable;
-use super::limits::refuse_if;
+use super::limits::check_tokens;
 use super::matrix::{Epilogue, Here, Input, Target, Tiles, Work, finish, resident, streamed};
 use super::memory::{Memory, launch};
 use super::plan::Plan;
@@ -103,11 +103,6 @@ pub fn gemv_batch<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epil
 
 fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape: Shape) -> String {
     format!("{}_{}_{}_{}x{}", name.replace('-', "_"), X::ACT, C::ACC, shape.rows, shape.cols)
-}
-
-/// The most tokens of a pass.
-pub(super) fn check_tokens(kernel: &'static str, tokens: u32) -> Result<(), CatalogueError> {
-    refuse_if(!(1..=1 << 16).contains(&tokens), kernel, "tokens", tokens, "1 to 65,536")
 }
 
 /// One of several vectors that lie one behind the other.

@@ -4,8 +4,8 @@ use ptxgen_builder::build::{In, Out, kernel};
 
 use super::Experts;
 use super::error::CatalogueError;
-use super::gemv::check_tokens;
 use super::launchable::Launchable;
+use super::limits::check_tokens;
 use crate::device::{expert_pairs, pass};
 
 /// The parameters: the ids of the tokens' experts, [tokens, used], the

@@ -5,8 +5,9 @@ use ptxgen_builder::build::{Body, In, Out, ReadOnly, Val, kernel};
 
 use super::error::CatalogueError;
 use super::gate_up::{Experts, expert_entry_name, swiglu};
-use super::gemv::{check_tokens, nth_vector};
+use super::gemv::nth_vector;
 use super::launchable::Launchable;
+use super::limits::check_tokens;
 use super::matrix::{Here, Store, Tiles, Work, finish, resident};
 use super::memory::{Memory, launch};
 use super::plan::Plan;

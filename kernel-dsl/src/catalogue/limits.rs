@@ -13,3 +13,8 @@ pub(super) fn refuse_if(
     let found = found.into();
     if impossible { Err(CatalogueError::Shape { kernel, dimension, found, expected }) } else { Ok(()) }
 }
+
+/// The most tokens of a pass.
+pub(super) fn check_tokens(kernel: &'static str, tokens: u32) -> Result<(), CatalogueError> {
+    refuse_if(!(1..=1 << 16).contains(&tokens), kernel, "tokens", tokens, "1 to 65,536")
+}

@@ -4,8 +4,9 @@ use ptxgen_builder::build::{Body, Global, In, Kernel, Out, ReadOnly, Val, kernel
 use ptxgen_builder::target::Target;
 
 use super::error::CatalogueError;
-use super::gemv::{check_tokens, nth_vector};
+use super::gemv::nth_vector;
 use super::launchable::Launchable;
+use super::limits::check_tokens;
 use super::matrix::{Here, Input, Store, Tiles, Work, finish, resident, streamed};
 use super::memory::{self, Memory};
 use super::plan::Plan;

@@ -23,10 +23,31 @@ pub trait ConvertRounded<U: Scalar>: Scalar {}
 /// result has 64 bits: `i32::MIN` for an f64 as an i32.
 pub trait ConvertInt<U: Scalar>: Scalar {}
 
+/// Conversions from a type to others, and a test that each gives an instruction that verifies.
 macro_rules! pairs {
-    ($trait:ident: $($from:ty => [$($to:ty),*];)*) => { $($(impl $trait<$to> for $from {})*)* };
+    ($trait:ident, $test:ident: |$value:ident, $rounding:ident| $convert:expr; $($from:ty => [$($to:ty),*];)*) => {
+        $($(impl $trait<$to> for $from {})*)*
+
+        #[cfg(test)]
+        #[test]
+        fn $test() {
+            use super::{Global, InOut, kernel};
+            for $rounding in [Rounding::NearestEven, Rounding::Zero, Rounding::Down, Rounding::Up] {
+                $($({
+                    let k = kernel::<(InOut<u8>,)>("convert", ["x"], |k, (x,)| {
+                        let from: Global<$from> = x.cast();
+                        let $value = from.load(k);
+                        let to: Val<$to> = $convert;
+                        x.plus_bytes(8).cast().store(k, to);
+                    });
+                    let verified = k.verify(crate::target::Target::SM_90);
+                    assert!(verified.is_ok(), "{} to {}: {}", <$from>::TY, <$to>::TY, verified.unwrap_err());
+                })*)*
+            }
+        }
+    };
 }
-pairs! { ConvertExact:
+pairs! { ConvertExact, every_exact_conversion: |value, _rounding| value.to();
     u8 => [u16, u32, u64, i8, i16, i32, i64];
     u16 => [u8, u32, u64, i8, i16, i32, i64];
     u32 => [u8, u16, u64, i8, i16, i32, i64];
@@ -39,7 +60,7 @@ pairs! { ConvertExact:
     bf16 => [f32, f64];
     f32 => [f64];
 }
-pairs! { ConvertRounded:
+pairs! { ConvertRounded, every_conversion_that_rounds: |value, _rounding| value.to_rn();
     u8 => [f16, f32, f64];
     u16 => [f16, bf16, f32, f64];
     u32 => [f16, bf16, f32, f64];
@@ -51,7 +72,7 @@ pairs! { ConvertRounded:
     f32 => [f16, bf16];
     f64 => [f16, bf16, f32];
 }
-pairs! { ConvertInt:
+pairs! { ConvertInt, every_conversion_to_an_integer: |value, rounding| value.to_int(rounding);
     f16 => [u8, u16, u32, u64, i8, i16, i32, i64];
     bf16 => [u16, u32, u64, i16, i32, i64];
     f32 => [u8, u16, u32, u64, i8, i16, i32, i64];
