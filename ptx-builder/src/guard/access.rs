@@ -1,0 +1,140 @@
+//! What memory an instruction touches, as a guard needs to know it.
+
+use smallvec::SmallVec;
+
+use crate::ir::{Inst, Operand};
+use crate::table::{Async, Matrix, Meaning, Shape};
+use crate::types::Space;
+
+/// How many bytes an access touches.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Size {
+    /// Always as many.
+    Fixed(u32),
+    /// As many as an operand says, at most these: `cp.async` with fewer bytes to read.
+    UpTo(u32, Operand),
+    /// As many as an operand says, which must be a multiple of 16: bulk copies.
+    Bulk(Operand),
+}
+
+/// One access of an instruction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access {
+    /// Which of the instruction's operands is its address.
+    pub operand: usize,
+    pub space: Space,
+    pub size: Size,
+    /// What the address must be a multiple of.
+    pub align: u32,
+    pub reads: bool,
+    pub writes: bool,
+}
+
+/// What becomes of an instruction whose access is outside.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Way {
+    /// It is left out, its results are 0, and the violation is told when the thread ends.
+    Skip,
+    /// As `Skip`, and the violation is told at once: other threads may wait for what it would have done.
+    SkipAndTell,
+    /// It reads the start of its array: all lanes must execute it.
+    Redirect,
+    /// It is left out, which is no violation: a hint.
+    Hint,
+}
+
+/// The accesses of an instruction that may be outside of what they are meant for.
+pub(super) fn accesses(inst: &Inst) -> (Way, SmallVec<[Access; 3]>) {
+    let mut list = SmallVec::new();
+    let one = |space, bytes, reads, writes| {
+        let all = addresses(inst).filter(|(_, _, s)| *s == space);
+        all.map(|(operand, _, space)| Access { operand, space, size: Size::Fixed(bytes), align: bytes, reads, writes })
+            .collect()
+    };
+    match inst.form().meaning {
+        Meaning::Load(m) => list = one(m.space, m.bytes(), true, false),
+        Meaning::Store(m) => list = one(m.space, m.bytes(), false, true),
+        Meaning::Atomic(m, _) => list = one(m.space, m.bytes(), true, true),
+        Meaning::Prefetch(space) => return (Way::Hint, one(space, 1, true, false)),
+        Meaning::Matrix(Matrix::Load { .. }) => {
+            let rows = addresses(inst).map(|(operand, _, space)| {
+                let size = Size::Fixed(16);
+                Access { operand, space, size, align: 16, reads: true, writes: false }
+            });
+            return (Way::Redirect, rows.collect());
+        }
+        Meaning::Async(kind) => return asynchronous(inst, kind),
+        Meaning::Lane(_)
+        | Meaning::Approx(..)
+        | Meaning::Shuffle(_)
+        | Meaning::Vote(_)
+        | Meaning::ActiveMask
+        | Meaning::Barrier(_)
+        | Meaning::Fence(_)
+        | Meaning::Matrix(Matrix::FloatMma { .. } | Matrix::IntMma { .. })
+        | Meaning::Branch
+        | Meaning::Exit
+        | Meaning::Trap
+        | Meaning::Pause => {}
+    }
+    (Way::Skip, list)
+}
+
+fn asynchronous(inst: &Inst, kind: Async) -> (Way, SmallVec<[Access; 3]>) {
+    let operand = |name: &str| {
+        let mut at = 0;
+        inst.slots().find_map(|(slot, ops)| {
+            at += ops.len();
+            (slot.name == name).then_some(*ops.first()?)
+        })
+    };
+    let access = |name: &str, size: Size, align: u32, reads: bool, writes: bool| {
+        let found = addresses(inst).find(|(_, n, _)| *n == name);
+        found.map(|(operand, _, space)| Access { operand, space, size, align, reads, writes })
+    };
+    let barrier = |name| access(name, Size::Fixed(8), 8, true, true);
+    match kind {
+        Async::Copy => {
+            let bytes = match operand("cp-size") {
+                Some(Operand::Imm(n)) => n as u32,
+                _ => 16,
+            };
+            let read = match operand("src-size") {
+                None | Some(Operand::None) => Size::Fixed(bytes),
+                Some(n) => Size::UpTo(bytes, n),
+            };
+            let both = [access("dst", Size::Fixed(bytes), bytes, false, true), access("src", read, bytes, true, false)];
+            (Way::Skip, both.into_iter().flatten().collect())
+        }
+        Async::BulkLoad | Async::BulkStore => {
+            let size = Size::Bulk(operand("size").unwrap_or(Operand::None));
+            let all = [access("dst", size, 16, false, true), access("src", size, 16, true, false), barrier("mbar")];
+            (Way::SkipAndTell, all.into_iter().flatten().collect())
+        }
+        Async::BulkPrefetch => {
+            let size = Size::Bulk(operand("size").unwrap_or(Operand::None));
+            (Way::Hint, access("src", size, 16, true, false).into_iter().collect())
+        }
+        Async::CopyArrive { .. }
+        | Async::MbarrierInit
+        | Async::MbarrierInval
+        | Async::MbarrierArrive { .. }
+        | Async::MbarrierExpectTx
+        | Async::MbarrierWait { .. } => (Way::SkipAndTell, barrier("addr").into_iter().collect()),
+        Async::Commit | Async::WaitGroup | Async::WaitAll | Async::BulkCommit | Async::BulkWait { .. } => {
+            (Way::Skip, SmallVec::new())
+        }
+    }
+}
+
+/// The memory operands: their places, their names, and the spaces that they are in.
+fn addresses(inst: &Inst) -> impl Iterator<Item = (usize, &'static str, Space)> {
+    let mut at = 0;
+    inst.slots().filter_map(move |(slot, ops)| {
+        at += ops.len();
+        match slot.shape {
+            Shape::Address(space) => Some((at - ops.len(), slot.name, space)),
+            _ => None,
+        }
+    })
+}

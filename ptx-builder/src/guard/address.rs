@@ -1,0 +1,194 @@
+//! Where an address points: into which object, and how far.
+
+use crate::analysis::{InstId, KernelInfo, Origin};
+use crate::ir::{Address, Base, Inst, Kernel, Module, Operand, Reg, Symbol};
+use crate::table::{Meaning, Mod, Op};
+use crate::types::{RegClass, ScalarType, Space};
+
+/// What an address is to stay inside of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Object {
+    /// The buffer that is bound to a parameter, by the parameter's index.
+    Buffer(u32),
+    /// An array of the kernel or module.
+    Array(Symbol),
+    /// The shared memory whose size the launch gives.
+    Dynamic,
+}
+
+impl Object {
+    /// The object that a value analysis's origin stands for.
+    pub(super) fn of(module: &Module, origin: Origin) -> Object {
+        match origin {
+            Origin::Pointer(i) => Object::Buffer(i),
+            Origin::Symbol(Symbol::Module(i))
+                if module.variables.get(i as usize).is_some_and(|v| v.space == Space::Shared && v.len.is_none()) =>
+            {
+                Object::Dynamic
+            }
+            Origin::Symbol(s) => Object::Array(s),
+        }
+    }
+}
+
+/// An address as a sum: an object's start, an unsigned 32-bit index times a scale, and bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Linear {
+    pub origin: Origin,
+    pub index: Option<(Reg, u64)>,
+    pub offset: i64,
+}
+
+/// Largest scale of an index, so that its product with any index is far from 2^64.
+const MOST_SCALE: u64 = 1 << 24;
+
+/// Follows registers to what they were computed from.
+pub(super) struct Trace<'k> {
+    pub kernel: &'k Kernel,
+    pub info: &'k KernelInfo,
+}
+
+impl Trace<'_> {
+    /// The address of an access as a sum whose index still has its value there.
+    pub(super) fn linear(&self, at: InstId, address: &Address) -> Option<Linear> {
+        let linear = match address.base {
+            Base::Symbol(s) => Linear { origin: Origin::Symbol(s), index: None, offset: 0 },
+            Base::Reg(r) => self.sum(at, r, at)?,
+        };
+        Some(Linear { offset: linear.offset.checked_add(address.offset.into())?, ..linear })
+    }
+
+    /// The only instruction that can have written `reg` where `at` uses it.
+    fn def(&self, at: InstId, reg: Reg) -> Option<(InstId, &Inst)> {
+        let [def] = self.info.defuse.reaching(at, reg) else { return None };
+        if self.info.defuse.is_guarded(*def) {
+            return None;
+        }
+        let id = self.info.defuse.inst(*def);
+        Some((id, self.info.inst(self.kernel, id)))
+    }
+
+    /// Whether `reg`, used by `from`, has at `to` the value that it had there.
+    ///
+    /// A register with one definition has: whatever leads from its definition past `from` to `to` leads
+    /// past `from` again if the definition was executed again, since `from` (the only definition that
+    /// reaches `to`) lies on every way there. Others have if nothing between the two in one block writes them.
+    fn stays(&self, reg: Reg, from: InstId, to: InstId) -> bool {
+        let defs = self.info.defuse.defs_of(reg);
+        if defs.len() == 1 && !self.info.defuse.is_guarded(defs[0]) {
+            return true;
+        }
+        let (a, b) = (self.info.cfg.site(from), self.info.cfg.site(to));
+        a.0 == b.0 && from.0 < to.0 && !defs.iter().any(|d| (from.0..to.0).contains(&self.info.defuse.inst(*d).0))
+    }
+
+    fn sum(&self, at: InstId, reg: Reg, access: InstId) -> Option<Linear> {
+        let (id, inst) = self.def(at, reg)?;
+        let form = inst.form();
+        let operand = |i: usize| inst.operands.get(i).copied();
+        let of = |op: Operand| match op {
+            Operand::Reg(r) => self.sum(id, r, access),
+            Operand::Symbol(s, offset) => {
+                Some(Linear { origin: Origin::Symbol(s), index: None, offset: offset.into() })
+            }
+            _ => None,
+        };
+        let has = |m: Mod| form.mods.contains(&m);
+        let narrow = reg.class == RegClass::B32;
+        let bytes = |bits: u64| if narrow { i64::from(bits as u32 as i32) } else { bits as i64 };
+        match form.op {
+            Op::Mov | Op::Cvta => of(operand(1)?),
+            Op::Ld => self.pointer(inst),
+            Op::Add | Op::Sub if !has(Mod::Sat) => {
+                let (a, b) = (operand(1)?, operand(2)?);
+                let minus = form.op == Op::Sub;
+                match (a, b) {
+                    (a, Operand::Imm(c)) => {
+                        let linear = of(a)?;
+                        let offset = if minus {
+                            linear.offset.checked_sub(bytes(c))?
+                        } else {
+                            linear.offset.checked_add(bytes(c))?
+                        };
+                        Some(Linear { offset, ..linear })
+                    }
+                    (Operand::Reg(a), Operand::Reg(b)) if !minus => self
+                        .with_index(of(Operand::Reg(a)), || self.product(id, b, access))
+                        .or_else(|| self.with_index(of(Operand::Reg(b)), || self.product(id, a, access))),
+                    _ => None,
+                }
+            }
+            Op::Mad if has(Mod::Wide) && is_unsigned(form.mods.last()) || has(Mod::Lo) && narrow => {
+                let (Operand::Reg(index), Operand::Imm(scale)) = (operand(1)?, operand(2)?) else { return None };
+                self.with_index(of(operand(3)?), || self.scaled(id, index, scale, access))
+            }
+            _ => None,
+        }
+    }
+
+    /// A sum and an index, where the sum has none.
+    fn with_index(&self, sum: Option<Linear>, index: impl FnOnce() -> Option<(Reg, u64)>) -> Option<Linear> {
+        let sum = sum.filter(|s| s.index.is_none())?;
+        Some(Linear { index: Some(index()?), ..sum })
+    }
+
+    /// `index * scale`, where the index is an unsigned 32-bit register that keeps its value.
+    fn scaled(&self, at: InstId, index: Reg, scale: u64, access: InstId) -> Option<(Reg, u64)> {
+        let fits = index.class == RegClass::B32 && scale > 0 && scale <= MOST_SCALE;
+        (fits && self.stays(index, at, access)).then_some((index, scale))
+    }
+
+    /// A register as an index times a scale. In 32 bits the product may wrap: an index that passes the
+    /// check is small enough that it does not.
+    fn product(&self, at: InstId, reg: Reg, access: InstId) -> Option<(Reg, u64)> {
+        let narrow = reg.class == RegClass::B32;
+        let plain = || if narrow { self.scaled(at, reg, 1, access) } else { None };
+        let Some((id, inst)) = self.def(at, reg) else { return plain() };
+        let form = inst.form();
+        let source = |i: usize| match inst.operands.get(i) {
+            Some(Operand::Reg(r)) => Some(*r),
+            _ => None,
+        };
+        let constant = |i: usize| match inst.operands.get(i) {
+            Some(Operand::Imm(c)) => Some(*c),
+            _ => None,
+        };
+        let has = |m: Mod| form.mods.contains(&m);
+        let widened = || -> Option<Reg> {
+            let from_u32 = form.op == Op::Cvt && form.mods.len() == 2 && is_unsigned(form.mods.last());
+            let index = source(1).filter(|r| r.class == RegClass::B32)?;
+            let whole = form.mods.last() == Some(&Mod::Ty(ScalarType::U32));
+            (from_u32 && whole && !narrow).then_some(index)
+        };
+        let found = match form.op {
+            Op::Mul if has(Mod::Wide) && is_unsigned(form.mods.last()) || has(Mod::Lo) && narrow => {
+                self.scaled(id, source(1)?, constant(2)?, access)
+            }
+            Op::Shl if narrow => self.scaled(id, source(1)?, 1u64.checked_shl(constant(2)? as u32)?, access),
+            Op::Shl => {
+                let by = constant(2).filter(|&by| by < 24)?;
+                let (inner, scale) = self.product(id, source(1)?, access)?;
+                (scale == 1).then_some((inner, 1 << by))
+            }
+            Op::Cvt => self.scaled(id, widened()?, 1, access),
+            _ => None,
+        };
+        found.or_else(plain)
+    }
+
+    /// The pointer that a parameter brings.
+    fn pointer(&self, inst: &Inst) -> Option<Linear> {
+        let Meaning::Load(m) = inst.form().meaning else { return None };
+        let Some(Operand::Address(Address { base: Base::Symbol(Symbol::Param(i)), offset: 0 })) = inst.operands.get(1)
+        else {
+            return None;
+        };
+        let whole = m.space == Space::Param && m.len == 1 && m.ty.bits() == 64;
+        let scalar = self.kernel.params.get(*i as usize)?.len.is_none();
+        (whole && scalar).then_some(Linear { origin: Origin::Pointer(*i), index: None, offset: 0 })
+    }
+}
+
+fn is_unsigned(m: Option<&Mod>) -> bool {
+    matches!(m, Some(Mod::Ty(ScalarType::U32 | ScalarType::U64)))
+}
