@@ -11,6 +11,7 @@ use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 use smallvec::SmallVec;
 
+use crate::checked::{Slot, Watch};
 use crate::error::DeviceError;
 
 /// Something that a backend has made: a stream, a module, a kernel, an event, a graph.
@@ -41,6 +42,8 @@ pub(crate) struct RawLaunch {
     /// The kernel waits for the one before it itself (`griddepcontrol.wait`),
     /// so that it may start while that one ends.
     pub waits_itself: bool,
+    /// What tells of accesses outside, where the kernel checks them.
+    pub watch: Option<Arc<Watch>>,
 }
 
 /// Device memory in bytes.
@@ -78,8 +81,12 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     fn unload(&self, module: Handle);
     fn function(&self, module: Handle, kernel: &str) -> Result<Handle, DeviceError>;
 
+    /// Memory for what a guarded kernel tells; none where the device checks accesses by itself.
+    fn record(&self) -> Result<Option<Box<dyn Slot>>, DeviceError>;
+
     fn default_stream(&self) -> Handle;
     fn new_stream(&self) -> Result<Handle, DeviceError>;
+    /// Waits for the stream, and ends it.
     fn drop_stream(&self, stream: Handle);
     fn launch(&self, stream: Handle, launch: &RawLaunch) -> Result<(), DeviceError>;
     fn synchronize(&self, stream: Handle) -> Result<(), DeviceError>;

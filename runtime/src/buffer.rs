@@ -3,19 +3,64 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ptxgen_builder::build::Scalar;
 
 use crate::backend::{Backend, Init};
 use crate::element::Element;
 use crate::error::DeviceError;
+use crate::stream::Queue;
 
 /// Memory of a device; given back when the last owner goes.
 #[derive(Debug)]
 pub(crate) struct Allocation {
     pub backend: Arc<dyn Backend>,
     pub address: u64,
+    /// The streams but the default one whose work may still use it.
+    users: Mutex<Vec<Weak<Queue>>>,
+    /// The number of the host's latest write to it.
+    written: AtomicU64,
+}
+
+/// Counts the host's writes, of all devices.
+static WRITES: AtomicU64 = AtomicU64::new(0);
+
+/// How many writes there have been.
+pub(crate) fn writes() -> u64 {
+    WRITES.load(Ordering::Acquire)
+}
+
+impl Allocation {
+    /// Notes a write that the default stream has been given.
+    fn wrote(&self) {
+        self.written.store(WRITES.fetch_add(1, Ordering::AcqRel) + 1, Ordering::Release);
+    }
+
+    /// The number of the host's latest write to it.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Notes that a stream has been given work that uses it.
+    pub(crate) fn used_by(&self, queue: &Arc<Queue>) {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if !users.iter().any(|u| u.ptr_eq(&Arc::downgrade(queue))) {
+            users.push(Arc::downgrade(queue));
+        }
+    }
+
+    /// Makes the default stream wait for what other streams have been given that uses it. A stream that is
+    /// gone has been waited for.
+    pub(crate) fn join_users(&self) -> Result<(), DeviceError> {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        for user in users.iter().filter_map(Weak::upgrade) {
+            user.before_default()?;
+        }
+        users.clear();
+        Ok(())
+    }
 }
 
 impl Drop for Allocation {
@@ -27,8 +72,10 @@ impl Drop for Allocation {
 /// `len` elements in a device's memory, aligned to 256 bytes.
 ///
 /// Reads and writes from the host are ordered with what the device's default
-/// stream has been given. A [`Call`](crate::Call) or
-/// [`Graph`](crate::Graph) keeps the memory of its buffers alive.
+/// stream has been given, and with what other streams have been given that
+/// uses the buffer. A [`Call`](crate::Call) or [`Graph`](crate::Graph) keeps the
+/// memory of its buffers alive, and memory is given back after all work that
+/// may use it.
 pub struct Buffer<T> {
     allocation: Arc<Allocation>,
     len: usize,
@@ -77,7 +124,11 @@ impl<T: Element> Buffer<T> {
     pub(crate) fn new(backend: &Arc<dyn Backend>, len: usize, init: Init) -> Result<Self, DeviceError> {
         let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
         let address = backend.alloc(bytes, init)?;
-        let allocation = Arc::new(Allocation { backend: backend.clone(), address });
+        let (users, written) = (Mutex::default(), AtomicU64::new(0));
+        let allocation = Arc::new(Allocation { backend: backend.clone(), address, users, written });
+        if init == Init::Zero {
+            allocation.wrote();
+        }
         Ok(Buffer { allocation, len, elements: PhantomData })
     }
 
@@ -208,6 +259,7 @@ impl<'b, T: Element> View<'b, T> {
         if elements.len() != self.len {
             return Err(self.range(0, elements.len(), "the destination has another length"));
         }
+        self.allocation.join_users()?;
         self.allocation.backend.read(self.address(), bytemuck::cast_slice_mut(elements))
     }
 
@@ -256,6 +308,10 @@ impl<'b, T: Element> ViewMut<'b, T> {
         if elements.len() != self.0.len {
             return Err(self.0.range(0, elements.len(), "the source has another length"));
         }
-        self.0.allocation.backend.write(self.0.address(), bytemuck::cast_slice(elements))
+        self.0.allocation.join_users()?;
+        // Some of it may have been given to the device before a failure.
+        let written = self.0.allocation.backend.write(self.0.address(), bytemuck::cast_slice(elements));
+        self.0.allocation.wrote();
+        written
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ptxgen_builder::build::{Args, Kernel};
+use ptxgen_builder::build::{ArgInfo, Args, Kernel};
+use ptxgen_builder::guard::{GuardedKernel, guard};
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 use ptxgen_dsl::catalogue::Built;
@@ -123,40 +124,116 @@ impl Device {
         Ok(buffer)
     }
 
-    /// Verifies, compiles and loads a kernel.
+    /// Verifies, compiles and loads a kernel, which checks its accesses as it runs.
     ///
     /// # Errors
-    /// If it does not verify for the device's target or does not compile.
+    /// If it does not verify for the device's target, its accesses cannot be checked
+    /// ([`DeviceError::Guard`] names the line), or it does not compile.
     pub fn load<A: Args>(&self, kernel: &Kernel<A>) -> Result<Loaded<A>, DeviceError> {
-        let module = self.load_module(kernel.verify(self.target())?)?;
+        let module = self.checked(kernel.verify(self.target())?, may_write(A::INFO))?;
         Ok(Loaded::new(module.function(kernel.name())?.typed(A::INFO)))
     }
 
-    /// Loads a kernel that the catalogue has generated, optimized and with its
-    /// launch; its calls check every buffer's kind and length.
+    /// Verifies, compiles and loads a kernel as it is.
+    ///
+    /// # Safety
+    /// Whenever a call of it runs, the kernel must read and write only inside of the buffers of its
+    /// arguments, write only to those that were passed to be written, and stay inside of its own arrays;
+    /// every access must be aligned to its size.
+    ///
+    /// # Errors
+    /// If it does not verify for the device's target or does not compile.
+    pub unsafe fn load_unchecked<A: Args>(&self, kernel: &Kernel<A>) -> Result<Loaded<A>, DeviceError> {
+        let module = self.unchecked(kernel.verify(self.target())?)?;
+        Ok(Loaded::new(module.function(kernel.name())?.typed(A::INFO)))
+    }
+
+    /// Loads a kernel that the catalogue has generated, optimized and with its launch; its calls check every
+    /// buffer's kind and length, and it checks its accesses as it runs: which rows are read can depend on
+    /// numbers in buffers, such as tokens.
     ///
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_built(&self, built: &Built) -> Result<Function, DeviceError> {
-        let module = self.load_module(built.finish()?)?;
+        let module = self.checked(built.finish()?, may_write(built.kernel().args()))?;
+        Self::built(&module, built)
+    }
+
+    /// As [`load_built`](Self::load_built), without checks of accesses. The calls check every buffer's kind
+    /// and length.
+    ///
+    /// # Safety
+    /// Whenever a call of it runs, each buffer of words holds what its
+    /// [`Words`](ptxgen_dsl::catalogue::Words) say: tokens below the vocabulary's size, experts below
+    /// their number, positions below the cache's length, offsets that rise to their total. Everything
+    /// else that a kernel of the catalogue reads or writes follows from the shapes that it was made for,
+    /// which the lengths of its buffers are checked against.
+    ///
+    /// # Errors
+    /// If it does not verify or does not compile.
+    pub unsafe fn load_built_unchecked(&self, built: &Built) -> Result<Function, DeviceError> {
+        let module = self.unchecked(built.finish()?)?;
+        Self::built(&module, built)
+    }
+
+    fn built(module: &Module, built: &Built) -> Result<Function, DeviceError> {
         let function = module.function(built.kernel().name())?.typed(built.kernel().args());
         let sized = function.sized(built.params.iter().map(|p| (p.name, p.bytes)));
         let shape = LaunchShape::from((built.launch.grid, [built.launch.block, 1, 1]));
         Ok(sized.shaped(shape.with_dynamic_shared(built.launch.dynamic_shared)))
     }
 
-    /// Compiles and loads a module.
+    /// Compiles and loads a module, whoever wrote it; its kernels check their accesses as they run.
+    ///
+    /// # Errors
+    /// If the device is too old for it, an access cannot be checked, or it does not compile.
+    pub fn load_module(&self, module: Validated) -> Result<Module, DeviceError> {
+        self.checked(module, |_, _| true)
+    }
+
+    /// Compiles and loads a module as it is.
+    ///
+    /// # Safety
+    /// Whenever a call of one of its kernels runs, the kernel must read and write only inside of the
+    /// buffers of its arguments, write only to those that were passed to be written, and stay inside of
+    /// its own and its module's arrays; every access must be aligned to its size.
     ///
     /// # Errors
     /// If the device is too old for it or it does not compile.
-    pub fn load_module(&self, module: Validated) -> Result<Module, DeviceError> {
+    pub unsafe fn load_module_unchecked(&self, module: Validated) -> Result<Module, DeviceError> {
+        self.unchecked(module)
+    }
+
+    /// Loads a module with its guarded kernels in place of its own. The interpreter checks accesses by
+    /// itself; there a module that could not be guarded is refused all the same.
+    fn checked(&self, module: Validated, may_write: impl Fn(usize, usize) -> bool) -> Result<Module, DeviceError> {
+        let guarded = guard(&module, may_write)?;
+        let original = Arc::new(module);
+        let code = if self.is_interpreter() { original.clone() } else { Arc::new(guarded.module) };
+        let kernels = guarded.kernels.into_iter().map(Arc::new).collect();
+        self.loaded(&code, original, Some(kernels))
+    }
+
+    fn unchecked(&self, module: Validated) -> Result<Module, DeviceError> {
         let module = Arc::new(module);
-        let handle = self.backend.load(&module)?;
-        Ok(Module(Arc::new(LoadedModule { backend: self.backend.clone(), handle, module })))
+        self.loaded(&module.clone(), module, None)
+    }
+
+    fn loaded(
+        &self,
+        code: &Arc<Validated>,
+        original: Arc<Validated>,
+        guarded: Option<Vec<Arc<GuardedKernel>>>,
+    ) -> Result<Module, DeviceError> {
+        let (backend, handle) = (self.backend.clone(), self.backend.load(code)?);
+        let loaded = Arc::new(LoadedModule { backend, handle });
+        Ok(Module(Arc::new(Inner { loaded, original, guarded })))
     }
 
     /// Binds and runs a kernel on the default stream. Arguments of the wrong
-    /// types do not compile.
+    /// types do not compile, and the kernel reaches nothing but its arguments'
+    /// buffers and its own arrays: an access outside is left out, and is
+    /// [`DeviceError::Access`] of this call or of the next one that waits.
     ///
     /// # Errors
     /// As [`Loaded::bind`] and [`Stream::run`].
@@ -167,6 +244,24 @@ impl Device {
         args: impl LaunchArgs<'a, A>,
     ) -> Result<(), DeviceError> {
         self.run(&kernel.bind(shape, args)?)
+    }
+
+    /// As [`launch`](Self::launch), without checks of the kernel's accesses.
+    ///
+    /// # Safety
+    /// As [`Function::bind_unchecked`].
+    ///
+    /// # Errors
+    /// As [`launch`](Self::launch).
+    pub unsafe fn launch_unchecked<'a, A>(
+        &self,
+        kernel: &Loaded<A>,
+        shape: impl Into<LaunchShape>,
+        args: impl LaunchArgs<'a, A>,
+    ) -> Result<(), DeviceError> {
+        // SAFETY: the caller promises what it asks for.
+        let call = unsafe { kernel.bind_unchecked(shape, args)? };
+        self.run(&call)
     }
 
     /// Runs a call on the default stream.
@@ -222,9 +317,22 @@ impl fmt::Debug for Device {
     }
 }
 
+/// Which parameters may be written, by their types.
+fn may_write(args: &[ArgInfo]) -> impl Fn(usize, usize) -> bool {
+    |_, param| !matches!(args.get(param), Some(ArgInfo::Buffer { writes: false, .. }))
+}
+
 /// A module on a device.
 #[derive(Clone, Debug)]
-pub struct Module(Arc<LoadedModule>);
+pub struct Module(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// The code: the module, or its guarded twin.
+    loaded: Arc<LoadedModule>,
+    original: Arc<Validated>,
+    guarded: Option<Vec<Arc<GuardedKernel>>>,
+}
 
 impl Module {
     /// The kernel of this name.
@@ -232,11 +340,12 @@ impl Module {
     /// # Errors
     /// If there is none.
     pub fn function(&self, name: &str) -> Result<Function, DeviceError> {
-        let kernels = &self.0.module.module().kernels;
+        let kernels = &self.0.original.module().kernels;
         let index = kernels.iter().position(|k| k.name == name).ok_or_else(|| {
             let known = kernels.iter().map(|k| k.name.clone()).collect();
             crate::error::LaunchError::NoKernel { name: name.to_owned(), known }
         })?;
-        Function::new(self.0.clone(), index)
+        let guarded = self.0.guarded.as_ref().and_then(|g| g.get(index).cloned());
+        Function::new(&self.0.loaded, &self.0.original, index, guarded)
     }
 }

@@ -1,13 +1,16 @@
 //! What goes wrong with devices, and what to do about it.
 
-use ptxgen_builder::interp::{self, MemoryError, Report};
+use ptxgen_builder::interp::{Finding, MemoryError, Report};
+use ptxgen_builder::ir::Loc;
 use ptxgen_builder::target::{PtxVersion, Target};
 use ptxgen_builder::types::ScalarType;
 use ptxgen_builder::verify::VerifyErrors;
 use thiserror::Error;
 
+use crate::checked;
 use crate::cuda::CudaVersion;
 
+pub use ptxgen_builder::guard::GuardError;
 pub use ptxgen_builder::interp::LaunchError;
 
 /// Why a device did not do what it was asked for.
@@ -133,6 +136,12 @@ pub enum DeviceError {
     /// The interpreter found mistakes.
     #[error("the interpreter found this:\n{0}")]
     Findings(Box<Report>),
+    /// A kernel's access was outside of its buffers and arrays. It was left out, and the device works on.
+    #[error("{0}")]
+    Access(Box<AccessError>),
+    /// The kernel cannot be made to check its accesses.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// The interpreter has no room.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -176,6 +185,37 @@ pub enum DeviceError {
         /// The driver's word.
         reason: String,
     },
+}
+
+/// An access outside of what a kernel was given.
+#[derive(Clone, PartialEq, Debug, Error)]
+#[non_exhaustive]
+#[error("kernel `{kernel}` {what}{}, in block {}, thread {}{}{}", at_line(.loc), place(.block), place(.thread),
+    if .instruction.is_empty() { String::new() } else { format!(": `{}`", .instruction) },
+    .finding.as_ref().map_or_else(String::new, |f| format!("\n{f}")))]
+pub struct AccessError {
+    /// The kernel.
+    pub kernel: String,
+    /// What it did, such as `reads x[20] of 20`.
+    pub what: String,
+    /// The block, as `%ctaid`.
+    pub block: [u32; 3],
+    /// The thread in its block, as `%tid`.
+    pub thread: [u32; 3],
+    /// The instruction.
+    pub instruction: String,
+    /// The author's line.
+    pub loc: Option<Loc>,
+    /// What the interpreter says of it, where that is the device.
+    pub finding: Option<Box<Finding>>,
+}
+
+fn place([x, y, z]: &[u32; 3]) -> String {
+    format!("({x}, {y}, {z})")
+}
+
+fn at_line(loc: &Option<Loc>) -> String {
+    loc.as_ref().map_or_else(String::new, |l| format!(" at {l}"))
 }
 
 /// Why an argument does not fit its parameter.
@@ -249,7 +289,17 @@ fn last_launches(kernels: &[String]) -> String {
     }
 }
 
-/// Findings are errors on this device.
-pub(crate) fn clean(report: interp::Report) -> Result<(), DeviceError> {
-    if report.is_clean() { Ok(()) } else { Err(DeviceError::Findings(Box::new(report))) }
+/// Findings are errors on this device; an access outside is what it is on a GPU, if it is all that was found.
+pub(crate) fn clean(report: Report, block: [u32; 3]) -> Result<(), DeviceError> {
+    if report.is_clean() {
+        return Ok(());
+    }
+    let access = match &report.findings[..] {
+        [only] => checked::outside(only, block),
+        _ => None,
+    };
+    Err(match access {
+        Some(access) => DeviceError::Access(Box::new(access)),
+        None => DeviceError::Findings(Box::new(report)),
+    })
 }

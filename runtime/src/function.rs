@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ptxgen_builder::build::ArgInfo;
+use ptxgen_builder::guard::GuardedKernel;
 use ptxgen_builder::interp::check_shapes;
 use ptxgen_builder::ir::Kernel;
 use ptxgen_builder::table::{Mod, Op};
@@ -15,6 +16,7 @@ use smallvec::SmallVec;
 use crate::argument::{Argument, Kind, LaunchArgs};
 use crate::backend::{Backend, Handle, ParamBytes, RawLaunch};
 use crate::buffer::Allocation;
+use crate::checked::Watch;
 use crate::error::{ArgumentError, DeviceError, LaunchError};
 use crate::shape::LaunchShape;
 
@@ -23,7 +25,6 @@ use crate::shape::LaunchShape;
 pub(crate) struct LoadedModule {
     pub backend: Arc<dyn Backend>,
     pub handle: Handle,
-    pub module: Arc<Validated>,
 }
 
 impl Drop for LoadedModule {
@@ -44,12 +45,31 @@ struct Parameter {
     needed: u64,
 }
 
-/// A kernel on a device, whose parameter types are checked when it is bound.
-#[derive(Clone)]
-pub struct Function {
+/// A kernel's code on a device.
+#[derive(Clone, Debug)]
+struct Code {
     module: Arc<LoadedModule>,
     handle: Handle,
+}
+
+impl Code {
+    fn new(module: &Arc<LoadedModule>, kernel: &str) -> Result<Code, DeviceError> {
+        Ok(Code { handle: module.backend.function(module.handle, kernel)?, module: module.clone() })
+    }
+}
+
+/// A kernel on a device, whose parameter types are checked when it is bound, and whose accesses are
+/// checked while it runs unless it was loaded by an `unsafe` function.
+#[derive(Clone)]
+pub struct Function {
+    code: Code,
+    /// The module as its author wrote it.
+    original: Arc<Validated>,
     index: usize,
+    /// What its checks need, where the code has any.
+    guarded: Option<Arc<GuardedKernel>>,
+    /// The code without checks, once it is asked for.
+    plain: Arc<OnceLock<Code>>,
     name: Arc<str>,
     params: Arc<[Parameter]>,
     shape: Option<LaunchShape>,
@@ -60,8 +80,14 @@ pub struct Function {
 const ALIGN: u64 = 16;
 
 impl Function {
-    pub(crate) fn new(module: Arc<LoadedModule>, index: usize) -> Result<Function, DeviceError> {
-        let kernel = &module.module.module().kernels[index];
+    /// Kernel `index` of a module, whose code is `module`: the module itself, or its guarded twin.
+    pub(crate) fn new(
+        module: &Arc<LoadedModule>,
+        original: &Arc<Validated>,
+        index: usize,
+        guarded: Option<Arc<GuardedKernel>>,
+    ) -> Result<Function, DeviceError> {
+        let kernel = &original.module().kernels[index];
         let params = kernel.params.iter().map(|p| Parameter {
             name: p.name.clone(),
             size: u64::from(p.ty.bytes()) * u64::from(p.len.unwrap_or(1)),
@@ -73,13 +99,15 @@ impl Function {
             form.op == Op::Griddepcontrol && form.mods.contains(&Mod::Wait)
         });
         Ok(Function {
-            handle: module.backend.function(module.handle, &kernel.name)?,
+            code: Code::new(module, &kernel.name)?,
+            original: original.clone(),
             index,
+            guarded,
+            plain: Arc::default(),
             name: kernel.name.as_str().into(),
             params: params.collect(),
             shape: None,
             waits_itself,
-            module,
         })
     }
 
@@ -107,7 +135,7 @@ impl Function {
     }
 
     fn kernel(&self) -> &Kernel {
-        &self.module.module.module().kernels[self.index]
+        &self.original.module().kernels[self.index]
     }
 
     /// The kernel's name.
@@ -135,7 +163,43 @@ impl Function {
     /// If the shape is not what the kernel or a GPU takes, or an argument does
     /// not fit its parameter.
     pub fn bind(&self, shape: impl Into<LaunchShape>, arguments: &[Argument<'_>]) -> Result<Call, DeviceError> {
-        let shape = shape.into();
+        self.bind_code(shape.into(), arguments, &self.code, self.guarded.as_ref())
+    }
+
+    /// A call of the kernel without checks of its accesses. Its code is made by the first such call.
+    ///
+    /// # Safety
+    /// Whenever the call runs, the kernel must read and write only inside of the buffers of its
+    /// arguments, write only to those that were passed to be written, and stay inside of its own arrays;
+    /// every access must be aligned to its size.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind), and if the code does not compile.
+    pub unsafe fn bind_unchecked(
+        &self,
+        shape: impl Into<LaunchShape>,
+        arguments: &[Argument<'_>],
+    ) -> Result<Call, DeviceError> {
+        let code = match (&self.guarded, self.plain.get()) {
+            (None, _) => &self.code,
+            (Some(_), Some(code)) => code,
+            (Some(_), None) => {
+                let backend = self.code.module.backend.clone();
+                let handle = backend.load(&self.original)?;
+                let code = Code::new(&Arc::new(LoadedModule { backend, handle }), &self.name)?;
+                self.plain.get_or_init(|| code)
+            }
+        };
+        self.bind_code(shape.into(), arguments, code, None)
+    }
+
+    fn bind_code(
+        &self,
+        shape: LaunchShape,
+        arguments: &[Argument<'_>],
+        code: &Code,
+        guarded: Option<&Arc<GuardedKernel>>,
+    ) -> Result<Call, DeviceError> {
         let block = self.block(shape)?;
         if arguments.len() != self.params.len() {
             let (expected, got) = (self.params.len(), arguments.len());
@@ -143,28 +207,59 @@ impl Function {
         }
         let mut params = SmallVec::new();
         let mut memory = SmallVec::new();
+        let mut lengths = SmallVec::new();
         for (index, (argument, param)) in arguments.iter().zip(self.params.iter()).enumerate() {
-            let bytes = self.check(argument, param).map_err(|what| DeviceError::Argument {
+            let checked =
+                self.check(argument, param).and_then(|bytes| self.check_guard(index, argument).map(|()| bytes));
+            let bytes = checked.map_err(|what| DeviceError::Argument {
                 kernel: self.name.to_string(),
                 index,
                 param: param.name.clone(),
                 what,
             })?;
             params.push(bytes);
+            lengths.push(if let Kind::Buffer { bytes, .. } = argument.0 { bytes } else { 0 });
             if let Kind::Buffer { allocation, .. } = argument.0 {
                 memory.push(allocation.clone());
             }
         }
+        let watch = match guarded.filter(|g| !g.extras.is_empty()) {
+            None => None,
+            Some(guarded) => code.module.backend.record()?.map(|slot| {
+                let infos = self.params.iter().map(|p| p.info);
+                let (module, dynamic) = (&self.original, shape.dynamic_shared);
+                Arc::new(Watch::new(slot, guarded, module, self.index, lengths, infos, dynamic))
+            }),
+        };
+        params.extend(watch.iter().flat_map(|w| w.extras()));
         let raw = RawLaunch {
-            function: self.handle,
+            function: code.handle,
             kernel: self.name.clone(),
             grid: shape.grid,
             block,
             dynamic_shared: shape.dynamic_shared,
             params,
             waits_itself: self.waits_itself,
+            watch,
         };
-        Ok(Call { raw, module: self.module.clone(), _memory: memory })
+        Ok(Call { raw, module: code.module.clone(), memory })
+    }
+
+    /// What a guard relies on: that pointers are buffers, and that those it writes to may be written.
+    fn check_guard(&self, index: usize, argument: &Argument<'_>) -> Result<(), ArgumentError> {
+        let Some(guarded) = &self.guarded else { return Ok(()) };
+        let pointer = self.kernel().params.get(index).is_some_and(|p| p.pointer.is_some());
+        let (buffer, writes) = match argument.0 {
+            Kind::Buffer { writes, .. } => (true, writes),
+            Kind::Scalar { .. } | Kind::Bytes(_) => (false, true),
+        };
+        let written = guarded.writes.get(index).copied().unwrap_or(false);
+        if buffer && (writes || !written) || !buffer && !pointer {
+            return Ok(());
+        }
+        let expected = if written { "a buffer to write (`&mut`)" } else { "a buffer" };
+        let got = if buffer { "a buffer to read" } else { "a number" };
+        Err(ArgumentError::Kind { expected: expected.to_owned(), got: got.to_owned() })
     }
 
     /// The block's shape, once the launch is one that the kernel takes.
@@ -204,7 +299,7 @@ impl Function {
             return Err(ArgumentError::Kind { expected, got });
         }
         if let Kind::Buffer { allocation, start, bytes: got, .. } = argument.0 {
-            if !Arc::ptr_eq(&allocation.backend, &self.module.backend) {
+            if !Arc::ptr_eq(&allocation.backend, &self.code.module.backend) {
                 return Err(ArgumentError::Foreign);
             }
             if got < param.needed {
@@ -220,7 +315,7 @@ impl Function {
 
 impl fmt::Debug for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kernel {} on {}", self.name, self.module.backend.name())
+        write!(f, "kernel {} on {}", self.name, self.code.module.backend.name())
     }
 }
 
@@ -258,6 +353,22 @@ impl<A> Loaded<A> {
     pub fn bind<'a>(&self, shape: impl Into<LaunchShape>, args: impl LaunchArgs<'a, A>) -> Result<Call, DeviceError> {
         self.function.bind(shape, &args.arguments())
     }
+
+    /// A call of the kernel without checks of its accesses.
+    ///
+    /// # Safety
+    /// As [`Function::bind_unchecked`].
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub unsafe fn bind_unchecked<'a>(
+        &self,
+        shape: impl Into<LaunchShape>,
+        args: impl LaunchArgs<'a, A>,
+    ) -> Result<Call, DeviceError> {
+        // SAFETY: the caller promises what it asks for.
+        unsafe { self.function.bind_unchecked(shape, &args.arguments()) }
+    }
 }
 
 impl<A> Clone for Loaded<A> {
@@ -279,8 +390,8 @@ impl<A> fmt::Debug for Loaded<A> {
 pub struct Call {
     pub(crate) raw: RawLaunch,
     pub(crate) module: Arc<LoadedModule>,
-    /// Kept alive.
-    _memory: SmallVec<[Arc<Allocation>; 8]>,
+    /// Kept alive, and put in order with the host's reads and writes.
+    pub(crate) memory: SmallVec<[Arc<Allocation>; 8]>,
 }
 
 impl Call {

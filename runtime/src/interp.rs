@@ -11,6 +11,7 @@ use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 
 use crate::backend::{Backend, Handle, Init, MemoryInfo, Pending, RawLaunch};
+use crate::checked::Slot;
 use crate::error::{DeviceError, clean};
 
 /// How the interpreter runs kernels.
@@ -88,6 +89,7 @@ impl State {
         let (module, kernel) = self.functions.get(&launch.function).ok_or_else(no_kernel)?;
         let (module, globals) = self.modules.get(module).ok_or_else(no_kernel)?;
         let args: Vec<Arg> = launch.params.iter().map(|p| Arg::bytes(p)).collect();
+        let block = launch.block;
         let launch = Launch {
             module,
             kernel,
@@ -98,7 +100,7 @@ impl State {
             globals: Some(globals),
             options,
         };
-        clean(launch.run(&mut self.memory)?)
+        clean(launch.run(&mut self.memory)?, block)
     }
 }
 
@@ -183,6 +185,10 @@ impl Backend for Interp {
         let handle = self.handle();
         self.state().functions.insert(handle, (module, kernel.to_owned()));
         Ok(handle)
+    }
+
+    fn record(&self) -> Result<Option<Box<dyn Slot>>, DeviceError> {
+        Ok(None)
     }
 
     fn default_stream(&self) -> Handle {

@@ -33,10 +33,16 @@
 //! program is compiled (or, for kernels known by name only, when they are
 //! bound), then the shape of the grid and block, shared memory, and the length
 //! of buffers whose length the kernel states.
+//!
+//! While it runs, a launch is checked too: every access that cannot be proved to be inside of the
+//! buffers that were passed, and of the kernel's own arrays, is compared with their lengths. One that is
+//! outside is left out, and is an error ([`DeviceError::Access`]) of the next call that waits for the
+//! device. [`Device::launch_unchecked`], which is `unsafe`, does without.
 
 mod argument;
 mod backend;
 mod buffer;
+mod checked;
 mod cuda;
 mod device;
 mod element;
@@ -52,7 +58,7 @@ pub use buffer::{Buffer, View, ViewMut};
 pub use cuda::{CodeCache, CudaOptions, CudaVersion, DriverInfo, GpuInfo};
 pub use device::{Device, Module};
 pub use element::Element;
-pub use error::{ArgumentError, Complaint, DeviceError, JitError, LaunchError};
+pub use error::{AccessError, ArgumentError, Complaint, DeviceError, GuardError, JitError, LaunchError};
 pub use function::{Call, Function, Loaded};
 pub use interp::InterpOptions;
 pub use shape::LaunchShape;

@@ -3,39 +3,114 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::backend::{self, Backend, Handle};
-use crate::buffer::{Allocation, View};
+use crate::buffer::{Allocation, View, writes};
 use crate::element::Element;
 use crate::error::DeviceError;
 use crate::function::Call;
 
 /// A queue of work that the device does in order.
 ///
-/// Reads and writes of buffers are in the default stream's order
-/// ([`Device::stream`](crate::Device::stream)); an [`Event`] orders others.
-pub struct Stream {
+/// Reads and writes of buffers by the host are in the default stream's order
+/// ([`Device::stream`](crate::Device::stream)), and other streams' launches
+/// that use a buffer come after the writes before them and before the reads
+/// and writes after them. Launches of different streams are ordered by an
+/// [`Event`] only: where they use one buffer at the same time, what it then
+/// holds is unspecified.
+pub struct Stream(Arc<Queue>);
+
+/// A stream of a backend.
+pub(crate) struct Queue {
     backend: Arc<dyn Backend>,
     handle: Handle,
     /// Streams other than the default one are given back.
     owned: bool,
+    /// How many of the host's writes it has waited for.
+    joined: AtomicU64,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stream of {}", self.backend.name())
+    }
+}
+
+/// An event of a backend.
+struct Mark<'q>(&'q Arc<dyn Backend>, Handle);
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        self.0.drop_event(self.1);
+    }
+}
+
+impl Queue {
+    /// Makes `later` wait for what `earlier` has been given.
+    fn order(&self, earlier: Handle, later: Handle) -> Result<(), DeviceError> {
+        let mark = Mark(&self.backend, self.backend.record_event(earlier)?);
+        self.backend.wait_event(later, mark.1)
+    }
+
+    /// Makes the default stream wait for what this one has been given.
+    pub(crate) fn before_default(&self) -> Result<(), DeviceError> {
+        self.order(self.handle, self.backend.default_stream())
+    }
+
+    /// Notes that this stream has been given work that uses memory. What is noted before the work only
+    /// may be forgotten by a read in between, so it is noted after it too.
+    fn note<'a>(self: &Arc<Self>, memory: impl Iterator<Item = &'a Arc<Allocation>>) {
+        if self.owned {
+            memory.for_each(|allocation| allocation.used_by(self));
+        }
+    }
+
+    /// Makes this stream wait for the host's writes to memory, and notes that its work uses it.
+    fn use_memory<'a>(self: &Arc<Self>, memory: impl Iterator<Item = &'a Arc<Allocation>>) -> Result<(), DeviceError> {
+        if !self.owned {
+            return Ok(());
+        }
+        let mut newest = 0;
+        for allocation in memory {
+            newest = newest.max(allocation.written());
+            allocation.used_by(self);
+        }
+        if newest > self.joined.load(Ordering::Acquire) {
+            // Every write that is counted by now has been given to the default stream.
+            let count = writes();
+            self.order(self.backend.default_stream(), self.handle)?;
+            self.joined.fetch_max(count, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        if self.owned {
+            self.backend.drop_stream(self.handle);
+        }
+    }
 }
 
 impl Stream {
     pub(crate) fn default_of(backend: &Arc<dyn Backend>) -> Stream {
-        Stream { handle: backend.default_stream(), backend: backend.clone(), owned: false }
+        let (handle, joined) = (backend.default_stream(), AtomicU64::new(0));
+        Stream(Arc::new(Queue { handle, backend: backend.clone(), owned: false, joined }))
     }
 
     pub(crate) fn new(backend: &Arc<dyn Backend>) -> Result<Stream, DeviceError> {
-        Ok(Stream { handle: backend.new_stream()?, backend: backend.clone(), owned: true })
+        let (handle, joined) = (backend.new_stream()?, AtomicU64::new(0));
+        Ok(Stream(Arc::new(Queue { handle, backend: backend.clone(), owned: true, joined })))
     }
 
     fn own(&self, what: &'static str, backend: &Arc<dyn Backend>) -> Result<(), DeviceError> {
-        if Arc::ptr_eq(&self.backend, backend) {
+        if Arc::ptr_eq(&self.0.backend, backend) {
             return Ok(());
         }
-        Err(DeviceError::Foreign { what, device: self.backend.name().to_owned() })
+        Err(DeviceError::Foreign { what, device: self.0.backend.name().to_owned() })
     }
 
     /// Launches a kernel behind what the stream has been given.
@@ -45,7 +120,10 @@ impl Stream {
     /// while it runs shows in a later call.
     pub fn run(&self, call: &Call) -> Result<(), DeviceError> {
         self.own("kernel", &call.module.backend)?;
-        self.backend.launch(self.handle, &call.raw)
+        self.0.use_memory(call.memory.iter())?;
+        let launched = self.0.backend.launch(self.0.handle, &call.raw);
+        self.0.note(call.memory.iter());
+        launched
     }
 
     /// Runs all launches of a graph, in order.
@@ -54,7 +132,11 @@ impl Stream {
     /// As [`run`](Self::run).
     pub fn replay(&self, graph: &Graph) -> Result<(), DeviceError> {
         self.own("graph", &graph.backend)?;
-        self.backend.replay(self.handle, graph.handle)
+        let memory = || graph.calls.iter().flat_map(|c| &c.memory);
+        self.0.use_memory(memory())?;
+        let replayed = self.0.backend.replay(self.0.handle, graph.handle);
+        self.0.note(memory());
+        replayed
     }
 
     /// Waits until the device has done all that the stream has been given.
@@ -62,7 +144,7 @@ impl Stream {
     /// # Errors
     /// If something of it failed.
     pub fn synchronize(&self) -> Result<(), DeviceError> {
-        self.backend.synchronize(self.handle)
+        self.0.backend.synchronize(self.0.handle)
     }
 
     /// Marks the end of what the stream has been given so far.
@@ -70,7 +152,7 @@ impl Stream {
     /// # Errors
     /// If the device failed.
     pub fn event(&self) -> Result<Event, DeviceError> {
-        Ok(Event { handle: self.backend.record_event(self.handle)?, backend: self.backend.clone() })
+        Ok(Event { handle: self.0.backend.record_event(self.0.handle)?, backend: self.0.backend.clone() })
     }
 
     /// Holds back what the stream will be given until an event has happened.
@@ -79,7 +161,7 @@ impl Stream {
     /// If the device failed.
     pub fn wait(&self, event: &Event) -> Result<(), DeviceError> {
         self.own("event", &event.backend)?;
-        self.backend.wait_event(self.handle, event.handle)
+        self.0.backend.wait_event(self.0.handle, event.handle)
     }
 
     /// Copies elements to the host behind what the stream has been given,
@@ -90,23 +172,21 @@ impl Stream {
     pub fn read_later<T: Element>(&self, view: View<'_, T>) -> Result<Later<T>, DeviceError> {
         self.own("buffer", &view.allocation().backend)?;
         let bytes = size_of::<T>() * view.len();
-        let pending = self.backend.read_later(self.handle, view.address(), bytes)?;
+        if self.0.owned {
+            self.0.use_memory(std::iter::once(view.allocation()))?;
+        } else {
+            view.allocation().join_users()?;
+        }
+        let pending = self.0.backend.read_later(self.0.handle, view.address(), bytes)?;
+        self.0.note(std::iter::once(view.allocation()));
         let memory = view.allocation().clone();
         Ok(Later { pending, len: view.len(), _memory: memory, elements: PhantomData })
     }
 }
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if self.owned {
-            self.backend.drop_stream(self.handle);
-        }
-    }
-}
-
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stream of {}", self.backend.name())
+        self.0.fmt(f)
     }
 }
 

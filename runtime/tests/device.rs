@@ -178,7 +178,10 @@ fn what_the_interpreter_finds_is_an_error() {
     };
     assert!(report.of(FindingKind::Uninitialized).next().is_some());
     let short = device.zeroed::<u32>(8).unwrap();
-    let error = message(device.launch(&increment, 1, (&short, &mut y)));
+    let outside = device.launch(&increment, 1, (&short, &mut y));
+    let Err(DeviceError::Access(access)) = &outside else { panic!("{outside:?}") };
+    assert_eq!((access.kernel.as_str(), access.block, access.thread), ("increment", [0; 3], [8, 0, 0]));
+    let error = message(outside);
     assert!(error.contains("OutOfBounds") && error.contains("device.rs"), "{error}");
     // The device is as good as before.
     let x = device.zeroed::<u32>(32).unwrap();

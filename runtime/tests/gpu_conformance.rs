@@ -193,7 +193,9 @@ fn launch<'c>(
     case: &'c Case,
     module: ptxgen_builder::verify::Validated,
 ) -> Result<Results<'c>, DeviceError> {
-    let function = device.load_module(module)?.function("test")?;
+    // SAFETY: cases stay inside of their buffers: the interpreter runs each, and finds nothing. Those that
+    // are meant to fail do so with `trap`.
+    let function = unsafe { device.load_module_unchecked(module)? }.function("test")?;
     let mut buffers: Vec<Buffer<u8>> = Vec::new();
     for param in &case.params {
         if let Param::Buffer(b) = param {

@@ -15,7 +15,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use ptxgen_dsl::catalogue::{Built, CATALOGUE, CatalogueError, Entry, Request, Schedule};
 use ptxgen_dsl::precision::{Math, Policy};
 use ptxgen_runtime::{CudaOptions, Device, DeviceError};
-use support::{outputs, same};
+use support::{checked_outputs, outputs, same};
 
 /// Largest error of an approximate kernel, relative to the interpreter's
 /// result: `ex2.approx` and `rcp.approx` are within some ulp of it.
@@ -76,7 +76,10 @@ fn variant(gpu: &Gpu, entry: &'static Entry, policy: Policy, totals: &Mutex<Tota
         let text = format!("{:?} {:?} {:?}", built.launch.grid, built.launch.block, built.kernel());
         if !known.contains(&text) {
             known.push(text);
-            let error = compare(gpu, &built, policy).map_err(|why| format!("{schedule:?}, pdl {pdl}: {why}"))?;
+            // With its accesses checked, too, once for each variant.
+            let checked = schedule.is_none() && !pdl;
+            let compared = compare(gpu, &built, policy, checked);
+            let error = compared.map_err(|why| format!("{schedule:?}, pdl {pdl}: {why}"))?;
             let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
             totals.runs += 1;
             totals.approximate = totals.approximate.max(error);
@@ -86,10 +89,14 @@ fn variant(gpu: &Gpu, entry: &'static Entry, policy: Policy, totals: &Mutex<Tota
 }
 
 /// The relative error of an approximate kernel; 0 of an exact one.
-fn compare(gpu: &Device, built: &Built, policy: Policy) -> Result<f64, String> {
+fn compare(gpu: &Device, built: &Built, policy: Policy, checked: bool) -> Result<f64, String> {
     let inputs = built.sample_inputs(7);
     let expected = outputs(&Device::interp(), built, &inputs).map_err(|e| format!("interpreter: {e}"))?;
     let got = outputs(gpu, built, &inputs).map_err(|e| e.to_string())?;
+    if checked {
+        let checked = checked_outputs(gpu, built, &inputs).map_err(|e| format!("checked: {e}"))?;
+        same(built, &checked, &got).map_err(|e| format!("checked and unchecked: {e}"))?;
+    }
     if policy.math == Math::Exact {
         return same(built, &got, &expected).map(|()| 0.0);
     }

@@ -22,7 +22,14 @@ impl Kernels {
             if let Some(changed) = super::plant::changed(device, built) {
                 return changed;
             }
-            device.load_built(built)
+            // SAFETY: words in buffers are what their `Words` say. The host checks tokens against the
+            // vocabulary and positions against the capacity before a pass (`Sequence`), and a pass's count
+            // is at most what its buffers hold; the kernels that choose tokens (`argmax`, `sample-draw`) and
+            // experts (`router`, the `routed-` and `norm-gate-up-` kernels) write numbers below the
+            // vocabulary's size and the number of experts whatever the logits are, NaN among them; offsets
+            // are `moe-group`'s, which counts such numbers. The bytes of every other buffer do not decide
+            // where a kernel reads or writes, and the plan binds buffers of the lengths that it states.
+            unsafe { device.load_built_unchecked(built) }
         };
         plan.kernels.values().map(load).collect::<Result<_, _>>().map(Kernels)
     }

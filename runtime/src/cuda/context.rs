@@ -33,7 +33,7 @@ pub(super) struct Context {
 
 // SAFETY: the driver's functions may be called with a context from any thread.
 unsafe impl Send for Context {}
-// SAFETY: as above; the driver locks what it shares.
+// SAFETY: as above; the driver locks what it shares, and the rest is locked here.
 unsafe impl Sync for Context {}
 
 impl Context {
@@ -61,15 +61,18 @@ impl Context {
         self.enter().is_ok()
     }
 
-    /// Waits for all work, then calls `release` with what is not used any more; nothing if the
-    /// context does not work. What went wrong is told again by the next call.
+    /// Waits for all work, then calls `release` for what is not used any more; nothing is released if the
+    /// wait failed or the context does not work. What went wrong is told again by the next call.
     pub(super) fn release(&self, release: impl FnOnce() -> CUresult) {
         if self.entered() {
             let alone = RECORDING.write().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: the context was made current above.
-            let _ = unsafe { sys::cuCtxSynchronize() };
+            let ended = unsafe { sys::cuCtxSynchronize() };
             drop(alone);
-            let _ = release();
+            // What may still be used is not given back.
+            if self.check("cuCtxSynchronize", ended).is_ok() {
+                let _ = release();
+            }
         }
     }
 

@@ -3,42 +3,53 @@
 use std::sync::{Arc, Mutex};
 
 use super::locked;
-use super::staging::{Mark, Pinned};
+use super::records::Records;
+use super::staging::{Mark, Pinned, UnderWay};
 use crate::backend::Pending;
 use crate::error::DeviceError;
 
 /// Bytes on their way to pinned memory.
 pub(super) struct Download {
     mark: Mark,
-    pinned: Option<Pinned>,
+    pinned: Option<UnderWay>,
     bytes: usize,
     spare: Arc<Mutex<Vec<Pinned>>>,
+    records: Arc<Records>,
 }
 
 impl Download {
     /// A copy of `bytes` to `pinned` that ends at `mark`; the memory is `spare` then.
-    pub(super) fn new(mark: Mark, pinned: Pinned, bytes: usize, spare: Arc<Mutex<Vec<Pinned>>>) -> Download {
-        Download { mark, pinned: Some(pinned), bytes, spare }
+    pub(super) fn new(
+        mark: Mark,
+        pinned: UnderWay,
+        bytes: usize,
+        spare: Arc<Mutex<Vec<Pinned>>>,
+        records: Arc<Records>,
+    ) -> Download {
+        Download { mark, pinned: Some(pinned), bytes, spare, records }
     }
-}
 
-impl Pending for Download {
-    fn wait(self: Box<Self>, take: &mut dyn FnMut(&[u8])) -> Result<(), DeviceError> {
-        self.mark.wait()?;
-        if let Some(pinned) = &self.pinned {
+    /// Waits for the copy, and gives its memory to `take` and back.
+    fn end(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<(), DeviceError> {
+        if let Some(pinned) = self.pinned.take() {
+            let pinned = pinned.ended(&self.mark)?;
             take(&pinned.bytes()[..self.bytes]);
+            locked(&self.spare).push(pinned);
         }
         Ok(())
     }
 }
 
+impl Pending for Download {
+    fn wait(mut self: Box<Self>, take: &mut dyn FnMut(&[u8])) -> Result<(), DeviceError> {
+        self.end(take)?;
+        self.records.told()
+    }
+}
+
 impl Drop for Download {
     fn drop(&mut self) {
-        // The copy ends before its memory is used again.
-        if self.mark.wait().is_ok()
-            && let Some(pinned) = self.pinned.take()
-        {
-            locked(&self.spare).push(pinned);
-        }
+        // The copy ends before its memory is used again; where that cannot be told, it is not.
+        drop(self.end(&mut |_| {}));
     }
 }

@@ -6,6 +6,7 @@ mod download;
 mod driver;
 mod jit;
 mod options;
+mod records;
 mod source;
 mod staging;
 mod submit;
@@ -23,12 +24,14 @@ use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 
 use crate::backend::{Backend, Handle, Init, MemoryInfo, Pending, RawLaunch};
+use crate::checked::{Slot, Watch};
 use crate::error::DeviceError;
 use cache::Cache;
 use context::Context;
 use download::Download;
 pub use driver::{CudaVersion, DriverInfo, GpuInfo};
 pub use options::{CodeCache, CudaOptions};
+use records::Records;
 use staging::{Mark, Pinned, Staging};
 use submit::{new_stream, static_shared};
 
@@ -50,7 +53,16 @@ pub(crate) struct Cuda {
     staging: Mutex<Staging>,
     /// Pinned memory of downloads that have been taken.
     spare: Arc<Mutex<Vec<Pinned>>>,
-    graphs: Mutex<HashMap<Handle, Arc<str>>>,
+    graphs: Mutex<HashMap<Handle, Graph>>,
+    /// Where checked launches tell of violations.
+    records: Arc<Records>,
+}
+
+/// What is known of a graph.
+#[derive(Clone, Debug)]
+struct Graph {
+    name: Arc<str>,
+    watches: Arc<[Arc<Watch>]>,
 }
 
 fn handle<T>(pointer: *mut T) -> Handle {
@@ -93,6 +105,7 @@ impl Cuda {
             staging: Mutex::default(),
             spare: Arc::default(),
             graphs: Mutex::default(),
+            records: Arc::default(),
         })
     }
 
@@ -127,10 +140,25 @@ impl Cuda {
         Ok((key, code.into()))
     }
 
-    /// After a launch: waits where that is asked for.
-    fn launched(&self, stream: Handle, kernel: &Arc<str>) -> Result<(), DeviceError> {
+    /// After a launch: waits where that is asked for, or where too many launches are under way whose
+    /// records are kept.
+    fn launched(&self, stream: Handle, kernel: &Arc<str>, watches: &[Arc<Watch>]) -> Result<(), DeviceError> {
         self.context.launching(kernel);
-        if self.options.wait_each { self.synchronize(stream) } else { Ok(()) }
+        let many = self.records.given(stream, watches);
+        if self.options.wait_each || many { self.synchronize(stream) } else { Ok(()) }
+    }
+
+    /// Waits for a stream, and tells of the first violation of what it has been given.
+    fn wait(&self, stream: Handle) -> Result<(), DeviceError> {
+        // What is given to the stream meanwhile is not taken.
+        let given = self.records.take(stream);
+        // SAFETY: the stream is alive.
+        let waited = self.call("cuStreamSynchronize", || unsafe { sys::cuStreamSynchronize(raw(stream)) });
+        if let Err(e) = waited {
+            self.records.put_back(stream, given);
+            return Err(e);
+        }
+        records::first(&given)
     }
 }
 
@@ -178,7 +206,8 @@ impl Backend for Cuda {
     }
 
     fn free(&self, address: u64) {
-        // SAFETY: allocated by `alloc`, freed once, and after all that may use it.
+        // SAFETY: allocated by `alloc`, freed once (its `Allocation` is dropped), and `release` has waited
+        // for all that may use it.
         self.context.release(|| unsafe { sys::cuMemFree_v2(address) });
     }
 
@@ -190,8 +219,8 @@ impl Backend for Cuda {
         if bytes.len() > SMALL {
             return locked(&self.staging).upload(&self.context, stream, address, bytes);
         }
-        // SAFETY: the range is inside of a buffer. The source is pageable, so the driver has copied
-        // it when this returns.
+        // SAFETY: the range is inside of a buffer. The source is pageable memory, which the driver has
+        // copied when this returns (CUDA driver API, "API synchronization behavior").
         self.call("cuMemcpyHtoDAsync", || unsafe {
             sys::cuMemcpyHtoDAsync_v2(address, bytes.as_ptr().cast(), bytes.len(), stream)
         })
@@ -199,7 +228,8 @@ impl Backend for Cuda {
 
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError> {
         if !bytes.is_empty() {
-            // SAFETY: the range is inside of a buffer, and the destination has its length.
+            // SAFETY: the range is inside of a buffer, and the destination has its length. It is pageable
+            // memory, so the copy has ended when this returns (CUDA driver API, "API synchronization behavior").
             self.call("cuMemcpyDtoHAsync", || unsafe {
                 sys::cuMemcpyDtoHAsync_v2(bytes.as_mut_ptr().cast(), address, bytes.len(), raw(self.stream))
             })?;
@@ -216,15 +246,16 @@ impl Backend for Cuda {
             Some(pinned) => pinned,
             None => Pinned::new(&self.context, bytes.max(1).next_power_of_two())?,
         };
+        let pinned = pinned.under_way();
         if bytes > 0 {
             // SAFETY: the range is inside of a buffer that the caller keeps; the destination has its
-            // length and is kept until the mark.
+            // length, and is given back or used again only after the mark, if ever.
             self.call("cuMemcpyDtoHAsync", || unsafe {
                 sys::cuMemcpyDtoHAsync_v2(pinned.pointer(), address, bytes, raw(stream))
             })?;
         }
         let mark = Mark::new(&self.context, raw(stream), false)?;
-        Ok(Box::new(Download::new(mark, pinned, bytes, self.spare.clone())))
+        Ok(Box::new(Download::new(mark, pinned, bytes, self.spare.clone(), self.records.clone())))
     }
 
     fn load(&self, module: &Arc<Validated>) -> Result<Handle, DeviceError> {
@@ -254,7 +285,8 @@ impl Backend for Cuda {
     }
 
     fn unload(&self, module: Handle) {
-        // SAFETY: loaded by `load`, unloaded once, and after all that may run it.
+        // SAFETY: loaded by `load`, unloaded once (its `LoadedModule` is dropped), and `release` has waited
+        // for all that may run it.
         self.context.release(|| unsafe { sys::cuModuleUnload(raw::<sys::CUmod_st>(module)) });
     }
 
@@ -279,6 +311,10 @@ impl Backend for Cuda {
         Ok(handle(function))
     }
 
+    fn record(&self) -> Result<Option<Box<dyn Slot>>, DeviceError> {
+        self.records.place(&self.context).map(Some)
+    }
+
     fn default_stream(&self) -> Handle {
         self.stream
     }
@@ -289,24 +325,32 @@ impl Backend for Cuda {
     }
 
     fn drop_stream(&self, stream: Handle) {
-        if self.context.entered() {
-            // SAFETY: made by `new_stream`, destroyed once; the driver ends what is in it first.
-            let _ = unsafe { sys::cuStreamDestroy_v2(raw(stream)) };
+        if !self.context.entered() {
+            return;
         }
+        let given = self.records.take(stream);
+        // SAFETY: the stream is alive.
+        let ended = unsafe { sys::cuStreamSynchronize(raw(stream)) } == CUresult::CUDA_SUCCESS;
+        if !ended {
+            self.records.put_back(stream, given);
+        }
+        // SAFETY: made by `new_stream`, destroyed once, by its owner.
+        let _ = unsafe { sys::cuStreamDestroy_v2(raw(stream)) };
     }
 
     fn launch(&self, stream: Handle, launch: &RawLaunch) -> Result<(), DeviceError> {
         self.context.enter()?;
         self.check_shared(launch)?;
         self.submit(raw(stream), launch, false)?;
-        self.launched(stream, &launch.kernel)
+        self.launched(stream, &launch.kernel, launch.watch.as_slice())
     }
 
     fn synchronize(&self, stream: Handle) -> Result<(), DeviceError> {
-        // SAFETY: the stream is alive.
-        self.call("cuStreamSynchronize", || unsafe { sys::cuStreamSynchronize(raw(stream)) })?;
-        self.context.synchronized();
-        Ok(())
+        let told = self.wait(stream);
+        if matches!(told, Ok(()) | Err(DeviceError::Access(_))) {
+            self.context.synchronized();
+        }
+        told
     }
 
     fn record_event(&self, stream: Handle) -> Result<Handle, DeviceError> {
@@ -334,6 +378,7 @@ impl Backend for Cuda {
         }
         // SAFETY: both are alive, recorded with timing, and have happened; writes one float.
         self.call("cuEventElapsedTime", || unsafe { sys::cuEventElapsedTime(&mut milliseconds, start, end) })?;
+        self.records.told()?;
         Ok(Duration::from_secs_f64(f64::from(milliseconds.max(0.0)) / 1e3))
     }
 
@@ -341,28 +386,32 @@ impl Backend for Cuda {
         self.context.enter()?;
         launches.iter().try_for_each(|launch| self.check_shared(launch))?;
         let exec = self.capture(launches)?;
-        // SAFETY: just instantiated. What goes wrong in the upload shows when it is launched.
+        // SAFETY: just instantiated, and the stream is alive. What goes wrong in the upload shows when it is launched.
         let _ = unsafe { sys::cuGraphUpload(exec, raw(self.stream)) };
         let (first, last) = (launches.first(), launches.last());
         let kernel = |launch: Option<&RawLaunch>| launch.map_or("nothing".to_owned(), |l| l.kernel.to_string());
         let name = format!("a graph of {} launches, {} to {}", launches.len(), kernel(first), kernel(last));
-        let graph = handle(exec);
-        locked(&self.graphs).insert(graph, name.into());
+        let (graph, name) = (handle(exec), name.into());
+        let watches = launches.iter().filter_map(|l| l.watch.clone()).collect();
+        locked(&self.graphs).insert(graph, Graph { name, watches });
         Ok(graph)
     }
 
     fn drop_graph(&self, graph: Handle) {
         locked(&self.graphs).remove(&graph);
-        // SAFETY: made by `make_graph`, destroyed once, and after all that may run it.
+        // SAFETY: made by `make_graph`, destroyed once (its `Graph` is dropped), and `release` has waited for
+        // all that may run it.
         self.context.release(|| unsafe { sys::cuGraphExecDestroy(raw(graph)) });
     }
 
     fn replay(&self, stream: Handle, graph: Handle) -> Result<(), DeviceError> {
-        let name = locked(&self.graphs).get(&graph).cloned().unwrap_or_else(|| "a graph".into());
-        // SAFETY: both are alive; the graph's owner keeps what it uses.
+        let unknown = || Graph { name: "a graph".into(), watches: Arc::new([]) };
+        let known = locked(&self.graphs).get(&graph).cloned().unwrap_or_else(unknown);
+        // SAFETY: both are alive. The graph's owner keeps what it uses, and what is dropped meanwhile is
+        // given back only after all that is under way.
         let replayed = self.call("cuGraphLaunch", || unsafe { sys::cuGraphLaunch(raw(graph), raw(stream)) });
-        replayed.map_err(|e| not_launched(e, &name))?;
-        self.launched(stream, &name)
+        replayed.map_err(|e| not_launched(e, &known.name))?;
+        self.launched(stream, &known.name, &known.watches)
     }
 }
 
@@ -385,5 +434,7 @@ fn mark(event: Handle) -> CUevent {
 impl Drop for Cuda {
     fn drop(&mut self) {
         self.drop_stream(self.stream);
+        // Kernels that have not been waited for may still write their records.
+        self.records.leak();
     }
 }

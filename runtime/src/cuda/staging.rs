@@ -1,6 +1,8 @@
 //! Uploads through pinned memory, and small pieces of it for downloads.
 
+use std::collections::VecDeque;
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ pub(super) struct Pinned {
     len: usize,
 }
 
-// SAFETY: it is plain memory, owned by this value.
+// SAFETY: it is plain memory that this value owns, and the driver's functions may be called from any thread.
 unsafe impl Send for Pinned {}
 
 impl Pinned {
@@ -35,7 +37,7 @@ impl Pinned {
         // SAFETY: writes one pointer. PORTABLE: for all contexts, so that any thread may use it.
         let result = unsafe { sys::cuMemHostAlloc(&mut pointer, len.max(1), sys::CU_MEMHOSTALLOC_PORTABLE) };
         context.check("cuMemHostAlloc", result)?;
-        // SAFETY: as long as was asked for. Zeros, so that it is initialized.
+        // SAFETY: just allocated, and at least as long. Zeros, so that it is initialized.
         unsafe { ptr::write_bytes(pointer.cast::<u8>(), 0, len) };
         Ok(Pinned { context: context.clone(), pointer, len })
     }
@@ -44,18 +46,24 @@ impl Pinned {
         self.len
     }
 
+    /// The memory while the device may read or write it.
+    pub(super) fn under_way(self) -> UnderWay {
+        UnderWay(ManuallyDrop::new(self))
+    }
+
     pub(super) fn pointer(&self) -> *mut c_void {
         self.pointer
     }
 
-    /// The bytes. The device must be done with them.
+    /// The bytes. The device is done with them: while it is not, the memory is [`UnderWay`].
     pub(super) fn bytes(&self) -> &[u8] {
-        // SAFETY: allocated with this length, initialized, and ours.
+        // SAFETY: allocated with this length, initialized, and borrowed with `self`.
         unsafe { std::slice::from_raw_parts(self.pointer.cast(), self.len) }
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: allocated with this length, initialized, and ours.
+        // SAFETY: allocated with this length, initialized, and borrowed alone with `self`. The device is done
+        // with it: while it is not, the memory is `UnderWay`.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.cast(), self.len) }
     }
 }
@@ -63,9 +71,30 @@ impl Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         if self.context.entered() {
-            // SAFETY: allocated in `new`, freed once; the device is done with it.
+            // SAFETY: allocated in `new`, freed once. The device is done with it: memory that it may still
+            // use is `UnderWay`, which is never dropped.
             let _ = unsafe { sys::cuMemFreeHost(self.pointer) };
         }
+    }
+}
+
+/// Pinned memory that the device may be reading or writing. Unless it is [`ended`](Self::ended), it is never
+/// given back: on whatever path it is dropped, a copy under way keeps its memory.
+#[derive(Debug)]
+pub(super) struct UnderWay(ManuallyDrop<Pinned>);
+
+impl UnderWay {
+    pub(super) fn pointer(&self) -> *mut c_void {
+        self.0.pointer()
+    }
+
+    /// The memory, once what was under way has ended at this mark.
+    ///
+    /// # Errors
+    /// If the mark cannot be waited for; the memory stays as it is, for ever.
+    pub(super) fn ended(self, mark: &Mark) -> Result<Pinned, DeviceError> {
+        mark.wait()?;
+        Ok(ManuallyDrop::into_inner(self.0))
     }
 }
 
@@ -108,7 +137,7 @@ impl Mark {
 impl Drop for Mark {
     fn drop(&mut self) {
         if self.context.entered() {
-            // SAFETY: made in `new`, destroyed once.
+            // SAFETY: made in `new`, destroyed once. The driver lets go of it once it has happened.
             let _ = unsafe { sys::cuEventDestroy_v2(self.raw) };
         }
     }
@@ -117,11 +146,21 @@ impl Drop for Mark {
 /// Pinned pieces that uploads go through, in turn.
 #[derive(Debug, Default)]
 pub(super) struct Staging {
-    pieces: Vec<(Pinned, Option<Mark>)>,
-    next: usize,
+    /// Oldest first. A piece whose copy cannot be told to have ended is not among them any more.
+    busy: VecDeque<(UnderWay, Mark)>,
 }
 
 impl Staging {
+    /// A piece that nothing uses: a new one while there are few, then the one that has been busy longest.
+    fn piece(&mut self, context: &Arc<Context>) -> Result<Pinned, DeviceError> {
+        if self.busy.len() >= PIECES
+            && let Some((piece, mark)) = self.busy.pop_front()
+        {
+            return piece.ended(&mark);
+        }
+        Pinned::new(context, PIECE)
+    }
+
     /// Uploads bytes in the order of `stream`. On return the source may change.
     pub(super) fn upload(
         &mut self,
@@ -131,23 +170,18 @@ impl Staging {
         bytes: &[u8],
     ) -> Result<(), DeviceError> {
         for (i, source) in bytes.chunks(PIECE).enumerate() {
-            if self.pieces.len() < PIECES {
-                self.next = self.pieces.len();
-                self.pieces.push((Pinned::new(context, PIECE)?, None));
-            }
-            let (piece, busy) = &mut self.pieces[self.next];
-            self.next = (self.next + 1) % PIECES;
-            if let Some(mark) = busy.take() {
-                mark.wait()?;
-            }
+            let mut piece = self.piece(context)?;
             let strips = piece.bytes_mut().par_chunks_mut(STRIP).zip(source.par_chunks(STRIP));
             strips.for_each(|(to, from)| to[..from.len()].copy_from_slice(from));
+            let piece = piece.under_way();
             context.enter()?;
             let to = address + (i * PIECE) as u64;
-            // SAFETY: the piece holds as many bytes and stays untouched until the mark below.
+            // SAFETY: the range is inside of a buffer; the piece holds as many bytes, and is given back or
+            // written again only after the mark below, if ever.
             let result = unsafe { sys::cuMemcpyHtoDAsync_v2(to, piece.pointer(), source.len(), stream) };
             context.check("cuMemcpyHtoDAsync", result)?;
-            *busy = Some(Mark::new(context, stream, false)?);
+            let mark = Mark::new(context, stream, false)?;
+            self.busy.push_back((piece, mark));
         }
         Ok(())
     }
@@ -155,9 +189,9 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        for mark in self.pieces.iter().filter_map(|(_, busy)| busy.as_ref()) {
-            // A copy under way ends before its memory goes.
-            let _ = mark.wait();
+        for (piece, mark) in self.busy.drain(..) {
+            // A copy under way ends before its memory goes; where that cannot be told, it stays.
+            drop(piece.ended(&mark));
         }
     }
 }

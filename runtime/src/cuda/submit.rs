@@ -42,8 +42,11 @@ impl Cuda {
         let pointers = launch.params.iter().map(|p| p.as_ptr().cast_mut().cast::<c_void>());
         let mut pointers: SmallVec<[*mut c_void; 16]> = pointers.collect();
         let function: CUfunction = raw(launch.function);
-        // SAFETY: the function is loaded, each parameter has its size, buffers are this device's
-        // (checked when the call was bound), and the driver copies all before it returns.
+        // SAFETY: the function is loaded; there is a pointer for each of its parameters, to as many bytes as
+        // it has (checked when the call was bound); the driver copies them, the configuration and its
+        // attribute before it returns. What the kernel does with its memory is checked by the kernel, or
+        // promised by whoever bound the call with an `unsafe` function or loaded it by one. That memory is
+        // kept until all that is under way has ended (`Context::release`).
         let result = unsafe { sys::cuLaunchKernelEx(&config, function, pointers.as_mut_ptr(), ptr::null_mut()) };
         self.context.check("cuLaunchKernelEx", result).map_err(|e| not_launched(e, &launch.kernel))
     }
@@ -65,7 +68,7 @@ impl Cuda {
     pub(super) fn capture(&self, launches: &[RawLaunch]) -> Result<CUgraphExec, DeviceError> {
         let stream = new_stream(&self.context)?;
         let recorded = self.record(stream, launches);
-        // SAFETY: made above; nothing runs in it.
+        // SAFETY: made above, destroyed once; its capture has ended, and nothing runs in it.
         let _ = unsafe { sys::cuStreamDestroy_v2(stream) };
         let graph = recorded?;
         let mut exec = ptr::null_mut();
@@ -89,9 +92,12 @@ impl Cuda {
         let mut graph = ptr::null_mut();
         // SAFETY: capturing since above; writes one pointer.
         let ended = unsafe { sys::cuStreamEndCapture(stream, &mut graph) };
-        submitted?;
-        self.context.check("cuStreamEndCapture", ended)?;
-        Ok(graph)
+        let recorded = submitted.and_then(|()| self.context.check("cuStreamEndCapture", ended));
+        if recorded.is_err() && !graph.is_null() {
+            // SAFETY: made by the capture, destroyed once.
+            let _ = unsafe { sys::cuGraphDestroy(graph) };
+        }
+        recorded.map(|()| graph)
     }
 }
 

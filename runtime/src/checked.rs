@@ -1,0 +1,150 @@
+//! Checked launches: what a guarded kernel takes besides its arguments, and what it tells.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ptxgen_builder::build::ArgInfo;
+use ptxgen_builder::guard::{GuardedKernel, Object, RECORD_BYTES, Record, Violation, Wrong};
+use ptxgen_builder::interp::{Finding, FindingKind};
+use ptxgen_builder::ir::{Kernel, Module, Symbol};
+use ptxgen_builder::types::ScalarType;
+use ptxgen_builder::verify::Validated;
+use smallvec::SmallVec;
+
+use crate::backend::ParamBytes;
+use crate::error::AccessError;
+
+/// Memory that a device writes a [`Record`] to and that the host reads. It is given back when it is
+/// dropped, which must not be before the launches that may write it have ended.
+pub(crate) trait Slot: Send + Sync + fmt::Debug {
+    /// Its address on the device.
+    fn address(&self) -> u64;
+    /// What it holds now.
+    fn words(&self) -> [u32; RECORD_BYTES / 4];
+    /// Makes it as new.
+    fn clear(&self);
+}
+
+/// What a call's launches are watched by.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    slot: Box<dyn Slot>,
+    guarded: Arc<GuardedKernel>,
+    /// The module as its author wrote it, and which of its kernels this is.
+    module: Arc<Validated>,
+    index: usize,
+    /// Bytes of each parameter's buffer; 0 where it is none.
+    lengths: SmallVec<[u64; 8]>,
+    elements: SmallVec<[Option<ScalarType>; 8]>,
+    dynamic_shared: u32,
+}
+
+impl Watch {
+    pub(crate) fn new(
+        slot: Box<dyn Slot>,
+        guarded: &Arc<GuardedKernel>,
+        module: &Arc<Validated>,
+        index: usize,
+        lengths: SmallVec<[u64; 8]>,
+        infos: impl Iterator<Item = Option<ArgInfo>>,
+        dynamic_shared: u32,
+    ) -> Watch {
+        let element = |info| match info {
+            Some(ArgInfo::Buffer { ty, .. }) => Some(ty),
+            _ => None,
+        };
+        let (guarded, module, elements) = (guarded.clone(), module.clone(), infos.map(element).collect());
+        Watch { slot, guarded, module, index, lengths, elements, dynamic_shared }
+    }
+
+    /// The parameters that follow the kernel's own.
+    pub(crate) fn extras(&self) -> impl Iterator<Item = ParamBytes> {
+        self.guarded.extras.iter().map(|extra| {
+            let value = extra.value(self.slot.address(), |object| self.length(object));
+            ParamBytes::from_slice(&value.to_le_bytes()[..extra.bytes()])
+        })
+    }
+
+    fn length(&self, object: Object) -> u64 {
+        match object {
+            Object::Buffer(i) => self.lengths.get(i as usize).copied().unwrap_or(0),
+            Object::Array(_) | Object::Dynamic => self.dynamic_shared.into(),
+        }
+    }
+
+    /// The first violation, if there was one; it is told once.
+    pub(crate) fn take(&self) -> Option<AccessError> {
+        let record = Record::read(&self.slot.words())?;
+        self.slot.clear();
+        let module = self.module.module();
+        let kernel = &module.kernels[self.index];
+        let violation = self.guarded.explain(&record, |object| self.length(object));
+        let (what, instruction, loc) = match &violation {
+            Some(v) => (self.describe(module, kernel, v), v.text.clone(), v.loc.clone()),
+            // Memory that the kernel does not own has been written to: nothing better is known.
+            None => ("made an access outside of its buffers".to_owned(), String::new(), kernel.loc.clone()),
+        };
+        let (kernel, block, thread) = (kernel.name.clone(), record.block, record.thread);
+        Some(AccessError { kernel, what, block, thread, instruction, loc, finding: None })
+    }
+
+    /// `reads x[20] of 20`.
+    fn describe(&self, module: &Module, kernel: &Kernel, v: &Violation) -> String {
+        let touches = v.touch;
+        let Some(object) = v.object else {
+            let names = (0..kernel.params.len()).filter(|&i| self.lengths[i] > 0).map(|i| name(kernel, i));
+            let names: Vec<&str> = names.collect();
+            return format!("{touches} memory outside of all of its buffers ({})", names.join(", "));
+        };
+        let variable = |symbol: Symbol| match symbol {
+            Symbol::Kernel(i) => kernel.variables.get(i as usize),
+            Symbol::Module(i) => module.variables.get(i as usize),
+            Symbol::Param(_) => None,
+        };
+        let (name, element, length) = match object {
+            Object::Buffer(i) => {
+                let i = i as usize;
+                let element = self.elements.get(i).copied().flatten().map_or(v.element, ScalarType::bytes);
+                (name(kernel, i), element, self.length(object))
+            }
+            Object::Array(symbol) => match variable(symbol) {
+                Some(v) => (v.name.as_str(), v.ty.bytes(), v.bytes().unwrap_or(0)),
+                None => ("an array", v.element, 0),
+            },
+            Object::Dynamic => ("dynamic shared memory", v.element, self.dynamic_shared.into()),
+        };
+        let what = v.describe(name, element, length);
+        match v.wrong {
+            Wrong::Misaligned => format!("{touches} {what}, at an address that is no multiple of the access's size"),
+            Wrong::BulkSize => format!("{touches} {what}, with a bulk copy of {} bytes, no multiple of 16", v.bytes),
+            _ => format!("{touches} {what}"),
+        }
+    }
+}
+
+/// A parameter's name as its author wrote it.
+fn name(kernel: &Kernel, param: usize) -> &str {
+    let full = kernel.params.get(param).map_or("", |p| p.name.as_str());
+    full.strip_prefix(kernel.name.as_str()).and_then(|rest| rest.strip_prefix('_')).unwrap_or(full)
+}
+
+/// What the interpreter found of this kind, in the words of checked launches.
+pub(crate) fn outside(finding: &Finding, block: [u32; 3]) -> Option<AccessError> {
+    let what = match finding.kind {
+        FindingKind::OutOfBounds => "made an access outside of its buffers and arrays",
+        FindingKind::Misaligned => "made an access at an address that is no multiple of its size",
+        _ => return None,
+    };
+    let lane = finding.lanes.trailing_zeros().min(31);
+    let number = finding.warp * 32 + lane;
+    let [x, y] = [block[0].max(1), block[1].max(1)];
+    Some(AccessError {
+        kernel: finding.kernel.clone(),
+        what: what.to_owned(),
+        block: finding.block,
+        thread: [number % x, number / x % y, number / x / y],
+        instruction: finding.site.text.clone(),
+        loc: finding.site.loc.clone(),
+        finding: Some(Box::new(finding.clone())),
+    })
+}
