@@ -24,7 +24,8 @@ fn lanes(write: impl Fn(&Body) -> Val<u32>) -> Vec<u32> {
         y.at(k.lane()).store(k, value);
     });
     verifies(&k);
-    Harness::new(&k.with_block(32)).output::<u32>("y", 32).run().unwrap().read("y").unwrap()
+    // Folding would compute them with the table's functions alone.
+    Harness::new(&k.with_block(32).unoptimized()).output::<u32>("y", 32).run().unwrap().read("y").unwrap()
 }
 
 /// What one lane gets.

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use ptxgen_builder::interp::{Arg, Launch, Memory, Options};
 use ptxgen_builder::ir::Module;
-use ptxgen_builder::opt::{OptOptions, optimize};
+use ptxgen_builder::opt::{OptOptions, finish, optimize};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::print::{self, PrintOptions, print};
 use ptxgen_builder::random_modules::{Shape, plans};
@@ -227,7 +227,7 @@ fn a_guarded_definition_does_not_hide_the_one_before_it() {
     check(
         DEAD,
         "mov.u32 %r1, 1;\nmov.u32 %r1, 2;\nst.global.u32 [%rd0], %r1;\nbra E;\nst.global.u32 [%rd0], 7;\nE: mov.u32 %r1, 3;",
-        &["mov.u32 %r1, 2;", "st.global.u32 [%rd0], %r1;", "bra $L1;"],
+        &["mov.u32 %r1, 2;", "st.global.u32 [%rd0], %r1;", "bra $L7;"],
     );
 }
 
@@ -276,6 +276,12 @@ proptest! {
             prop_assert_eq!(&run(better.clone(), seed)?, &before, "{}", print::ir(&better));
             let text = print(&verify(better.clone()).map_err(|e| TestCaseError::fail(e.to_string()))?, &PrintOptions::default());
             prop_assert_eq!(parse("optimized", &text), Ok(better));
+            let finished = finish(module.clone(), &options).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let mut again = finished.module().clone();
+            again.renumber();
+            prop_assert_eq!(&again, finished.module());
+            prop_assert_eq!(parse("finished", &print(&finished, &PrintOptions::default())), Ok(again));
+            prop_assert_eq!(&run(finished.into_module(), seed)?, &before);
         }
     }
 }

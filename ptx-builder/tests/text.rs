@@ -51,9 +51,9 @@ const SAXPY: &str = r#".version 6.3
     ld.param.u32        %r0, [n];
     mov.u32             %r1, %tid.x;
     setp.ge.u32         %p0, %r1, %r0;
-    @%p0 bra            $L3;
+    @%p0 bra            $L5;
     ld.param.u64        %rd0, [x];
-$L2:
+$L7:
     mul.wide.u32        %rd1, %r1, 4;
     add.u64             %rd2, %rd0, %rd1;
     ld.global.f32       %f0, [%rd2+-4];
@@ -62,8 +62,8 @@ $L2:
     st.global.f32       [%rd2], %f0;
     add.s32             %r1, %r1, -1;
     setp.ne.s32         %p0, %r1, 0;
-    @!%p0 bra           $L2;
-$L3:
+    @!%p0 bra           $L7;
+$L5:
     ret;
 }
 "#;
@@ -97,8 +97,8 @@ fn formatting_does_not_matter() {
         mov.u32 %r2,WARP_SZ;unused:exit;}";
     let tidy = ".version 6.3\n.target sm_75\n.address_size 64\n\n.extern .shared .align 16 .b8 dyn[];\n\
         .visible .global .align 8 .f32 g[4] = {0f3FC00000, 0fC0000000, 0f3F800000, 0f00000000};\n\n.visible .entry k()\n\
-        .maxntid 32, 1, 1\n{\n    .reg .pred %p<1>;\n    .reg .b32 %r<6>;\n    mov.pred            %p0, 1;\n$L1:\n    mov.u32             %r5, dyn+16;\n    \
-        @!%p0 bra           $L3;\n    bra                 $L1;\n$L3:\n    mov.b32             %r5, 16;\n    \
+        .maxntid 32, 1, 1\n{\n    .reg .pred %p<1>;\n    .reg .b32 %r<6>;\n    mov.pred            %p0, 1;\n$L6:\n    mov.u32             %r5, dyn+16;\n    \
+        @!%p0 bra           $L3;\n    bra                 $L6;\n$L3:\n    mov.b32             %r5, 16;\n    \
         mov.s32             %r1, -8;\n    mov.u32             %r4, 32;\n    exit;\n}\n";
     assert_eq!(printed(module(loose), &PrintOptions::default()), tidy);
 }
@@ -167,11 +167,11 @@ fn dumps_show_blocks_positions_and_names() {
     let m = module(&kernel(".reg .pred p; .reg .b32 row;\ntop: mov.u32 row, %tid.x;\n@p bra top;\nret;"));
     let ir = print::ir(&m);
     assert!(ir.contains("module sm_90 ptx 7.8\nkernel k  ; t.ptx:4:17\n"), "{ir}");
-    assert!(ir.contains("  block $L0 -> $L0 -> $L1\n    mov.u32 %r0, %tid.x;"), "{ir}");
+    assert!(ir.contains("  block $L1 -> $L1 -> $L7\n    mov.u32 %r0, %tid.x;"), "{ir}");
     assert!(ir.contains("; 9.7.9.3 t.ptx:7:6\n") && ir.contains("  %r0 = \"row\"\n"), "{ir}");
     let json: serde_json::Value = serde_json::from_str(&print::json(&m)).expect("is JSON");
     let inst = &json["kernels"][0]["blocks"][0]["instructions"][1];
-    assert_eq!((inst["form"].as_str(), inst["target"].as_str()), (Some("bra"), Some("$L0")));
+    assert_eq!((inst["form"].as_str(), inst["target"].as_str()), (Some("bra"), Some("$L1")));
     assert_eq!(inst["uses"][0], "%p0");
     assert_eq!(json["kernels"][0]["names"][1]["name"], "row");
 }

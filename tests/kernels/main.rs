@@ -5,4 +5,6 @@ mod cases;
 mod edit;
 mod golden;
 mod mutations;
+mod optimized;
 mod properties;
+mod stable;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ptxgen_builder::analysis::{InstClass, InstCounts, Pressure};
 use ptxgen_builder::interp::{Counts, Options};
-use ptxgen_builder::opt::{OptOptions, optimize};
-use ptxgen_builder::verify::{Validated, VerifyErrors, verify};
+use ptxgen_builder::opt::{OptOptions, finish};
+use ptxgen_builder::verify::{Validated, VerifyErrors};
 
 use super::{Built, TrialError};
 
@@ -60,9 +60,7 @@ impl Built {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn finish_with(&self, passes: &OptOptions) -> Result<Validated, VerifyErrors> {
-        // The verifier goes first: the optimizer may drop what is wrong.
-        let module = self.verify()?;
-        if *passes == OptOptions::NONE { Ok(module) } else { verify(optimize(module.into_module(), passes)) }
+        finish(self.kernel().module(self.target), passes)
     }
 
     /// What `module`, this kernel finished, costs when it runs on its sample

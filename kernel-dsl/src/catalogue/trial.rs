@@ -1,6 +1,7 @@
 //! A trial run of a catalogue kernel in the interpreter, for its counters.
 
 use ptxgen_builder::interp::{Arg, LaunchError, Memory, MemoryError, Options, Report};
+use ptxgen_builder::opt::OptOptions;
 use ptxgen_builder::verify::{Validated, VerifyErrors};
 
 use super::{Access, Built};
@@ -37,12 +38,12 @@ pub struct Trial {
 }
 
 impl Built {
-    /// Verifies the kernel for its target.
+    /// Verifies the kernel for its target, as it was written: without optimizing.
     ///
     /// # Errors
     /// Everything that is wrong with it.
     pub fn verify(&self) -> Result<Validated, VerifyErrors> {
-        self.kernel().verify(self.target)
+        self.finish_with(&OptOptions::NONE)
     }
 
     /// Runs `module`, this kernel verified (and perhaps optimized), on inputs

@@ -8,20 +8,27 @@ use super::Dim3;
 use super::args::{ArgInfo, Args};
 use super::state::{Body, record, with};
 use crate::ir::{self, LaunchBounds, Module, Variable};
+use crate::opt::{OptOptions, finish};
 use crate::target::Target;
 use crate::types::Space;
-use crate::verify::{Validated, VerifyErrors, verify};
+use crate::verify::{Validated, VerifyErrors};
 
 /// A kernel with parameters `A`, written but not verified.
 pub struct Kernel<A> {
     pub(super) kernel: ir::Kernel,
     variables: Vec<Variable>,
+    passes: OptOptions,
     args: PhantomData<fn(A)>,
 }
 
 impl<A> Clone for Kernel<A> {
     fn clone(&self) -> Self {
-        Kernel { kernel: self.kernel.clone(), variables: self.variables.clone(), args: PhantomData }
+        Kernel {
+            kernel: self.kernel.clone(),
+            variables: self.variables.clone(),
+            passes: self.passes,
+            args: PhantomData,
+        }
     }
 }
 
@@ -42,7 +49,7 @@ pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&Body, A:
         with(|s| s.written_at(at));
         write(body, handles);
     });
-    Kernel { kernel, variables, args: PhantomData }
+    Kernel { kernel, variables, passes: OptOptions::ALL, args: PhantomData }
 }
 
 /// A kernel whose parameter types are known at run time only.
@@ -70,7 +77,7 @@ impl<A: Args> Kernel<A> {
     /// Forgets the parameter types.
     #[must_use]
     pub fn erase(self) -> AnyKernel {
-        let kernel = Kernel { kernel: self.kernel, variables: self.variables, args: PhantomData };
+        let kernel = Kernel { kernel: self.kernel, variables: self.variables, passes: self.passes, args: PhantomData };
         AnyKernel { kernel, args: A::INFO }
     }
 
@@ -111,16 +118,30 @@ impl<A> Kernel<A> {
         self
     }
 
-    /// A module of this kernel alone.
+    /// The same kernel, which is printed, run and loaded as it was written,
+    /// instruction by instruction: to read what a line of Rust becomes, or to
+    /// look for a mistake of the optimizer.
+    #[must_use]
+    pub fn unoptimized(mut self) -> Self {
+        self.passes = OptOptions::NONE;
+        self
+    }
+
+    /// A module of this kernel alone, as it was written: neither verified nor
+    /// optimized.
     pub fn module(&self, target: Target) -> Module {
         Module { target, variables: self.variables.clone(), kernels: vec![self.kernel.clone()] }
     }
 
-    /// Verifies the kernel for a target.
+    /// Verifies the kernel for a target as it was written, then
+    /// [optimizes](crate::opt) it, unless it is
+    /// [`unoptimized`](Self::unoptimized). This is the kernel that is printed,
+    /// run, proved and loaded.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each at the author's line.
+    /// Everything that is wrong with it, each at the author's line, also in
+    /// code whose results nothing uses.
     pub fn verify(&self, target: Target) -> Result<Validated, VerifyErrors> {
-        verify(self.module(target))
+        finish(self.module(target), &self.passes)
     }
 }

@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use super::layout::Layout;
+use crate::analysis::RegNumbers;
 use crate::ir::{Base, BlockId, Inst, Kernel, Operand, Reg, Symbol};
 use crate::table::{
     Access, Async, Atomic, Barrier, Fence, FormId, LaneFn, Matrix, Meaning, Memory, Shape, Shuffle, SpecialReg,
     Tolerance, Vote,
 };
-use crate::types::{RegClass, ScalarType};
+use crate::types::ScalarType;
 
 /// What an instruction does, without its operands.
 #[derive(Clone, Copy)]
@@ -111,12 +112,8 @@ impl Program {
 
     /// Decodes a kernel. The error names what is not as the verifier leaves it.
     pub fn decode(kernel: &Kernel, layout: &Layout) -> Result<Program, String> {
-        let mut first_reg = [0; RegClass::ALL.len()];
-        let mut registers = 0u32;
-        for (first, n) in first_reg.iter_mut().zip(kernel.registers) {
-            *first = registers;
-            registers = registers.checked_add(n).filter(|&n| n < 1 << 24).ok_or("more than 16 million registers")?;
-        }
+        // A kernel may declare many more than it names.
+        let regs = RegNumbers::new(kernel);
         let mut block_start = Vec::with_capacity(kernel.blocks.len());
         let mut pc = 0u32;
         for block in &kernel.blocks {
@@ -129,10 +126,10 @@ impl Program {
             srcs: Vec::new(),
             dsts: Vec::new(),
             addrs: Vec::new(),
-            registers: registers as usize,
+            registers: regs.len(),
             widest: 1,
         };
-        let mut d = Decoder { program, kernel, layout, first_reg, block_start };
+        let mut d = Decoder { program, layout, regs, block_start };
         for (block, index, inst) in kernel.insts() {
             let code = d.inst(inst)?;
             d.program.code.push(code);
@@ -146,18 +143,14 @@ impl Program {
 
 struct Decoder<'a> {
     program: Program,
-    kernel: &'a Kernel,
     layout: &'a Layout,
-    first_reg: [u32; RegClass::ALL.len()],
+    regs: RegNumbers,
     block_start: Vec<u32>,
 }
 
 impl Decoder<'_> {
     fn reg(&self, reg: Reg) -> Result<u32, String> {
-        if reg.index >= self.kernel.registers[reg.class as usize] {
-            return Err(format!("{reg} is not declared"));
-        }
-        Ok(self.first_reg[reg.class as usize] + reg.index)
+        self.regs.get(reg).map(|number| number as u32).ok_or_else(|| format!("{reg} is not in the kernel"))
     }
 
     fn symbol(&self, symbol: Symbol) -> Result<u64, String> {

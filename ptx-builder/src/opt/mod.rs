@@ -7,6 +7,13 @@
 //! it is. `ptxas` optimizes as well; this makes dumps readable and the JIT's
 //! work less.
 //!
+//! [`finish`] is the ordinary way of a module: verified as its author wrote it,
+//! optimized, its registers renumbered, verified again.
+//! [`Kernel::verify`](crate::build::Kernel::verify) goes it, and all that takes
+//! kernels does through that;
+//! [`Kernel::unoptimized`](crate::build::Kernel::unoptimized) switches the
+//! passes off for a kernel.
+//!
 //! Registers of the IR may have several definitions, so facts are about values
 //! (see `number`), not about registers.
 
@@ -18,6 +25,7 @@ mod value;
 
 use crate::analysis::{Cfg, DefUse};
 use crate::ir::{Kernel, Module};
+use crate::verify::{Validated, VerifyErrors, verify};
 
 /// Which passes run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,6 +72,24 @@ pub fn optimize(mut module: Module, options: &OptOptions) -> Module {
         }
     }
     module
+}
+
+/// The module verified, optimized and verified again, with
+/// [numbers of registers](Module::renumber) that stay where code around them
+/// changes.
+///
+/// # Errors
+/// Everything that is wrong with the module as it was given: the verifier goes
+/// first, so a mistake in code that the optimizer would drop is one, too.
+pub fn finish(mut module: Module, passes: &OptOptions) -> Result<Validated, VerifyErrors> {
+    module.renumber();
+    let written = verify(module)?;
+    if *passes == OptOptions::NONE {
+        return Ok(written);
+    }
+    let mut module = optimize(written.into_module(), passes);
+    module.renumber();
+    verify(module)
 }
 
 /// One round; whether it changed anything.

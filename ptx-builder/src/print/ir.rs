@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::label::Labels;
 use super::{directive, inst, least_version};
 use crate::ir::{BlockId, Kernel, Module};
 use crate::types::RegClass;
@@ -50,16 +51,17 @@ fn kernel(out: &mut String, module: &Module, kernel: &Kernel) {
     for (reg, name) in &kernel.names {
         let _ = writeln!(out, "  {reg} = {name:?}");
     }
+    let labels = Labels::of(kernel);
     for (i, block) in kernel.blocks.iter().enumerate() {
         let id = BlockId(i as u32);
-        let _ = write!(out, "  block {id}");
+        let _ = write!(out, "  block {}", labels.label(id));
         let last = block.insts.last();
         if let Some(target) = last.and_then(|inst| inst.branch_target()) {
-            let _ = write!(out, " -> {target}");
+            let _ = write!(out, " -> {}", labels.label(target));
         }
         let falls = last.is_none_or(|inst| inst.guard.is_some() || !inst.form().meaning.ends_block());
         if falls && i + 1 < kernel.blocks.len() {
-            let _ = write!(out, " -> {}", BlockId(id.0 + 1));
+            let _ = write!(out, " -> {}", labels.label(BlockId(id.0 + 1)));
         }
         out.push('\n');
         for i in &block.insts {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::label::Labels;
 use super::{inst, least_version};
 use crate::ir::{BlockId, Kernel, Loc, Module, Param, Variable};
 use crate::types::RegClass;
@@ -119,8 +120,9 @@ fn param(p: &Param) -> JsonParam<'_> {
 
 fn kernel<'a>(module: &Module, kernel: &'a Kernel) -> JsonKernel<'a> {
     let b = kernel.bounds;
+    let labels = Labels::of(kernel);
     let blocks = kernel.blocks.iter().enumerate().map(|(i, block)| JsonBlock {
-        label: BlockId(i as u32).to_string(),
+        label: labels.label(BlockId(i as u32)).to_string(),
         instructions: block
             .insts
             .iter()
@@ -130,7 +132,7 @@ fn kernel<'a>(module: &Module, kernel: &'a Kernel) -> JsonKernel<'a> {
                 text: inst(module, kernel, i),
                 defs: i.defs().map(|r| r.to_string()).collect(),
                 uses: i.uses().map(|r| r.to_string()).collect(),
-                target: i.branch_target().map(|b| b.to_string()),
+                target: i.branch_target().map(|b| labels.label(b).to_string()),
                 loc: i.loc.as_ref().map(Loc::to_string),
             })
             .collect(),

@@ -6,6 +6,7 @@
 mod directive;
 mod ir;
 mod json;
+mod label;
 mod operand;
 mod text;
 

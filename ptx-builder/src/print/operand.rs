@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::label::Labels;
 use crate::ir::{Address, Base, Inst, Kernel, Module, Operand, Symbol};
 use crate::table::{Access, Shape, Slot};
 use crate::types::{Kind, ScalarType};
@@ -9,19 +10,21 @@ use crate::types::{Kind, ScalarType};
 /// One instruction as PTX, with its guard and semicolon. It need not be
 /// verified: operands that do not fit the form are shown as they are.
 pub fn inst(module: &Module, kernel: &Kernel, inst: &Inst) -> String {
-    let (head, operands) = halves(module, kernel, inst);
+    let branches = inst.operands.iter().any(|op| matches!(op, Operand::Label(_)));
+    let labels = branches.then(|| Labels::of(kernel));
+    let (head, operands) = halves(module, kernel, labels.as_ref(), inst);
     if operands.is_empty() { format!("{head};") } else { format!("{head} {operands};") }
 }
 
 /// The guard with the opcode, and the operands.
-pub(super) fn halves(module: &Module, kernel: &Kernel, inst: &Inst) -> (String, String) {
+pub(super) fn halves(module: &Module, kernel: &Kernel, labels: Option<&Labels>, inst: &Inst) -> (String, String) {
     let mut head = String::new();
     if let Some(guard) = inst.guard {
         let _ = write!(head, "@{}{} ", if guard.negated { "!" } else { "" }, guard.reg);
     }
     head.push_str(&inst.form().name);
 
-    let names = Names { module, kernel };
+    let names = Names { module, kernel, labels };
     let mut text = String::new();
     let mut visited = 0;
     // Optional operands left out are written only where a later one is not.
@@ -58,6 +61,7 @@ pub(super) fn halves(module: &Module, kernel: &Kernel, inst: &Inst) -> (String, 
 struct Names<'a> {
     module: &'a Module,
     kernel: &'a Kernel,
+    labels: Option<&'a Labels>,
 }
 
 impl Names<'_> {
@@ -86,7 +90,10 @@ impl Names<'_> {
                 out.push(']');
                 Ok(())
             }
-            Operand::Label(b) => write!(out, "{b}"),
+            Operand::Label(b) => match self.labels {
+                Some(labels) => write!(out, "{}", labels.label(b)),
+                None => write!(out, "{b}"),
+            },
             Operand::None => write!(out, "_"),
         };
     }

@@ -1,11 +1,11 @@
 //! Whole modules as PTX.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::label::Labels;
 use super::operand::halves;
 use super::{PrintOptions, directive, least_version};
-use crate::ir::{BlockId, Inst, Kernel, Loc, Module, Operand, Reg};
+use crate::ir::{BlockId, Inst, Kernel, Loc, Module, Reg};
 use crate::types::RegClass;
 
 /// Where operands start, from the start of the instruction, unless the opcode
@@ -48,7 +48,10 @@ fn written(module: &Module, options: &PrintOptions) -> (String, Vec<Vec<usize>>)
     }
     for kernel in &module.kernels {
         out.push('\n');
-        starts.push(Entry { module, kernel, files: &files, options, loc: None, starts: Vec::new() }.print(&mut out));
+        let labels = Labels::of(kernel);
+        starts.push(
+            Entry { module, kernel, labels, files: &files, options, loc: None, starts: Vec::new() }.print(&mut out),
+        );
     }
     (out, starts)
 }
@@ -90,6 +93,7 @@ impl<'a> Files<'a> {
 struct Entry<'a> {
     module: &'a Module,
     kernel: &'a Kernel,
+    labels: Labels,
     files: &'a Files<'a>,
     options: &'a PrintOptions,
     /// The last position written.
@@ -121,15 +125,10 @@ impl<'a> Entry<'a> {
         if let Some(loc) = &kernel.loc {
             self.position(out, loc);
         }
-        let targets: BTreeSet<BlockId> = kernel
-            .insts()
-            .flat_map(|(_, _, inst)| &inst.operands)
-            .filter_map(|op| if let Operand::Label(b) = op { Some(*b) } else { None })
-            .collect();
         for (i, block) in kernel.blocks.iter().enumerate() {
             let id = BlockId(i as u32);
-            if targets.contains(&id) {
-                let _ = writeln!(out, "{id}:");
+            if self.labels.is_target(id) {
+                let _ = writeln!(out, "{}:", self.labels.label(id));
             }
             for inst in &block.insts {
                 self.inst(out, inst);
@@ -143,7 +142,7 @@ impl<'a> Entry<'a> {
         if let Some(loc) = &inst.loc {
             self.position(out, loc);
         }
-        let (head, operands) = halves(self.module, self.kernel, inst);
+        let (head, operands) = halves(self.module, self.kernel, Some(&self.labels), inst);
         let mut line =
             if operands.is_empty() { format!("{head};") } else { format!("{head:<w$} {operands};", w = OPERANDS - 1) };
         let comment = if self.options.comments { self.comment(inst) } else { String::new() };
