@@ -16,7 +16,7 @@ use std::{
     thread::sleep,
     time::{Duration, Instant},
 };
-use support::{code, command, text};
+use support::{code, interruptible, text};
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -24,7 +24,7 @@ const SIGTERM: i32 = 15;
 
 fn start(args: &[impl AsRef<str>]) -> Child {
     let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
-    command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    interruptible(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 fn send(child: &Child, signal: i32) {

@@ -123,6 +123,91 @@ fn after_a_failure_every_call_says_so_and_the_process_ends_well() {
     }
 }
 
+/// A download whose copy has begun, and of which an event cannot tell whether it has ended.
+fn download_that_is_not_told_to_have_ended(test: &str, settings: &str) {
+    let driver = with(Driver::fake(), test, settings, || {
+        let device = Device::cuda(0).expect("it starts");
+        let x = device.zeroed::<f32>(4).expect("memory");
+        let later = device.stream().read_later(x.view());
+        let told = later.and_then(|later| later.wait());
+        assert!(matches!(told, Err(DeviceError::Driver { .. })), "{told:?}");
+        // What fails for once does not end the device.
+        assert_eq!(x.read().expect("it reads"), [0.0; 4]);
+    });
+    // The copy may still write to its memory.
+    if outside() {
+        assert_eq!((driver.calls("cuMemHostAlloc"), driver.calls("cuMemFreeHost")), (1, 0));
+    }
+}
+
+#[test]
+fn memory_of_a_download_without_an_event_is_not_given_back() {
+    let test = "memory_of_a_download_without_an_event_is_not_given_back";
+    download_that_is_not_told_to_have_ended(test, "cuEventRecord=304");
+}
+
+#[test]
+fn memory_of_a_download_whose_event_fails_is_not_given_back() {
+    let test = "memory_of_a_download_whose_event_fails_is_not_given_back";
+    download_that_is_not_told_to_have_ended(test, "cuEventSynchronize=304");
+}
+
+/// An upload whose copy cannot be told to have ended does not have its memory used again or given back.
+#[test]
+fn memory_of_an_upload_that_may_be_under_way_is_not_used_again() {
+    let test = "memory_of_an_upload_that_may_be_under_way_is_not_used_again";
+    let driver = with(Driver::fake(), test, "cuEventRecord=304", || {
+        let device = Device::cuda(0).expect("it starts");
+        for _ in 0..2 {
+            let long = device.upload(&vec![1u8; 1 << 20]);
+            assert!(matches!(long, Err(DeviceError::Driver { call: "cuEventRecord", .. })), "{long:?}");
+        }
+    });
+    if outside() {
+        assert_eq!((driver.calls("cuMemHostAlloc"), driver.calls("cuMemFreeHost")), (2, 0));
+    }
+}
+
+/// Memory whose users cannot be waited for is not freed.
+#[test]
+fn nothing_is_freed_after_a_wait_that_failed() {
+    let test = "nothing_is_freed_after_a_wait_that_failed";
+    let driver = with(Driver::fake(), test, "cuCtxSynchronize=304", || {
+        let device = Device::cuda(0).expect("it starts");
+        drop(device.zeroed::<f32>(4).expect("memory"));
+    });
+    if outside() {
+        assert_eq!((driver.calls("cuCtxSynchronize"), driver.calls("cuMemFree_v2")), (1, 0));
+    }
+}
+
+/// Another stream's work comes after the host's writes and before its reads, and the stream is waited for
+/// before it ends.
+#[test]
+fn other_streams_are_in_order_with_the_host() {
+    let test = "other_streams_are_in_order_with_the_host";
+    let driver = with(Driver::fake(), test, "", || {
+        let device = Device::cuda(0).expect("it starts");
+        let copy = device.load(&copy()).expect("it loads");
+        let (x, mut y) = (device.upload(&[1.0f32; 32]).expect("room"), device.zeroed::<f32>(32).expect("room"));
+        let stream = device.new_stream().expect("a stream");
+        let call = copy.bind(1, (&x, &mut y)).expect("it binds");
+        // One event for the writes before the first launch, none for the second.
+        stream.run(&call).expect("it runs");
+        stream.run(&call).expect("it runs");
+        // One for the launches before the read, none for the second.
+        y.read().expect("it reads");
+        y.read().expect("it reads");
+        drop(stream);
+    });
+    if outside() {
+        let calls = ["cuEventRecord", "cuStreamWaitEvent", "cuStreamDestroy_v2"].map(|name| driver.calls(name));
+        assert_eq!(calls, [2, 2, 2]);
+        // Two reads, the stream's end, the default stream's.
+        assert_eq!(driver.calls("cuStreamSynchronize"), 4);
+    }
+}
+
 #[test]
 fn a_graph_whose_launch_is_refused_is_named() {
     with(

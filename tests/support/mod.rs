@@ -15,6 +15,26 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
+/// As [`command`], where signals end it however the test was started: a shell has its background jobs
+/// ignore SIGINT, `nohup` ignores SIGHUP, and what is ignored is inherited.
+#[cfg(unix)]
+pub fn interruptible(args: &[&str]) -> Command {
+    use std::os::unix::process::CommandExt;
+    let mut command = command(args);
+    let defaults = || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+            // SAFETY: `signal` may be called between fork and exec, and the default action is no function.
+            if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure calls nothing but `signal`, and takes no memory unless that fails.
+    unsafe { command.pre_exec(defaults) };
+    command
+}
+
 pub fn ptxgen(args: &[&str]) -> Output {
     command(args).output().unwrap()
 }
