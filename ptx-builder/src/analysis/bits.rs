@@ -108,4 +108,24 @@ mod tests {
             assert_eq!(ones(&words).collect::<Vec<_>>(), (0..from).chain(to..192).collect::<Vec<_>>());
         }
     }
+
+    #[test]
+    fn rows_are_their_own() {
+        for bits in [1, 63, 64, 65, 128, 130] {
+            let mut m = BitMatrix::new(3, bits, false);
+            assert_eq!(m.stride(), bits.div_ceil(64));
+            m.set(1, bits - 1);
+            m.set(1, 0);
+            assert!(has(m.row(1), bits - 1) && has(m.row(1), 0));
+            assert_eq!(ones(m.row(0)).count() + ones(m.row(2)).count(), 0);
+            assert!(m.join(2, 1));
+            assert!(!m.join(2, 1));
+            assert!(!m.join(1, 0));
+            assert_eq!(m.row(1), m.row(2));
+            clear(m.row_mut(2), bits - 1);
+            assert_eq!(ones(m.row(2)).collect::<Vec<_>>(), if bits == 1 { vec![] } else { vec![0] });
+            assert!(m.join(2, 1), "a row that has one bit of two");
+            assert!(BitMatrix::new(2, bits, true).row(1).iter().all(|w| *w == u64::MAX));
+        }
+    }
 }

@@ -71,3 +71,37 @@ fn parts(at: usize, n: usize) -> impl Iterator<Item = (usize, u64)> {
     let (low, high) = (bits as u64, (bits >> 64) as u64);
     [(at / 64, low), (at / 64 + 1, high)].into_iter().filter(|&(_, mask)| mask != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_byte_counts_as_written_by_itself() {
+        for at in [0, 1, 56, 60, 63, 64, 100, 112] {
+            for n in [1, 2, 4, 8, 16] {
+                let mut bytes = Bytes::uninit(128);
+                assert_eq!(bytes.load(at, n), (0..n).fold(0, |v, i| v | 0xaa << (8 * i)));
+                let value = 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10;
+                bytes.store(at, n, value);
+                let mask = if n == 16 { u128::MAX } else { (1 << (8 * n)) - 1 };
+                assert_eq!(bytes.load(at, n), value & mask);
+                for byte in 0..128 {
+                    let written = (at..at + u64::from(n)).contains(&byte);
+                    assert_eq!(bytes.is_init(byte, 1), written, "byte {byte} after {n} at {at}");
+                }
+                assert!(bytes.is_init(at, n));
+                assert!(at == 0 || !bytes.is_init(at - 1, n));
+                assert!(at + u64::from(n) >= 128 || !bytes.is_init(at + 1, n));
+            }
+        }
+    }
+
+    #[test]
+    fn given_bytes_count_as_written() {
+        let bytes = Bytes::new(vec![1, 2, 3, 4]);
+        assert_eq!((bytes.len(), bytes.load(0, 4), bytes.is_init(0, 4)), (4, 0x0403_0201, true));
+        assert_eq!(Bytes::uninit(65).len(), 65);
+        assert!(!Bytes::uninit(65).is_init(64, 1));
+    }
+}

@@ -173,3 +173,92 @@ fn is_due(
     let total = committed.get(&(copy.thread, kind == Completion::BulkGroup)).copied().unwrap_or(0);
     mine && copy.group.is_some_and(|g| g + allowed <= total)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A copy of 8 bytes by a thread, from shared byte 64 to shared byte 16.
+    fn copy(thread: u32, completion: Completion) -> Copy {
+        Copy { bytes: 8, ..Copy::new(0, thread, completion, (Space::Shared, 64), (Space::Shared, 16)) }
+    }
+
+    /// Whether an access of 4 bytes by lane 3 meets a copy.
+    fn meets(copies: &Copies, at: u64, write: bool) -> bool {
+        let clashes = copies.clashes(8, &[at; WARP], 4, write);
+        assert!(clashes == 0 || clashes == 8);
+        clashes != 0
+    }
+
+    #[test]
+    fn accesses_meet_copies_under_way() {
+        let mut copies = Copies::new(100);
+        assert!(!meets(&copies, 16, true));
+        copies.add(Copy { zeros: 8, ..copy(0, Completion::Group) });
+        for (at, read, write) in [
+            (12, false, false),
+            (16, true, true),
+            (20, true, true),
+            (24, true, true),
+            (28, true, true),
+            (32, false, false),
+            (60, false, false),
+            (64, false, true),
+            (68, false, true),
+            (72, false, false),
+        ] {
+            assert_eq!((meets(&copies, at, false), meets(&copies, at, true)), (read, write), "byte {at}");
+        }
+        // Two copies to the same place: it is free when both have come.
+        copies.add(copy(1, Completion::Group));
+        assert_eq!(copies.take(|c| c.thread == 0).len(), 1);
+        assert!(meets(&copies, 16, false) && !meets(&copies, 24, false));
+        assert_eq!(copies.take(|_| true).len(), 1);
+        assert!(!meets(&copies, 16, true) && !meets(&copies, 64, true));
+    }
+
+    #[test]
+    fn groups_are_their_threads_own() {
+        let mut copies = Copies::new(100);
+        // Three groups of thread 33; one copy of its neighbour and of another warp; one that is in none.
+        for _ in 0..3 {
+            copies.add(copy(33, Completion::Group));
+            copies.commit(1, 1 << 1, false);
+        }
+        copies.add(copy(34, Completion::Group));
+        copies.add(copy(1, Completion::Group));
+        copies.commit(1, 1 << 2, false);
+        copies.add(copy(33, Completion::Group));
+        copies.add(copy(33, Completion::BulkGroup));
+        let mut due = |warp, mask, bulk, allowed| copies.take_groups(warp, mask, bulk, allowed).len();
+        assert_eq!(due(1, 1 << 1, false, 3), 0);
+        assert_eq!(due(1, 1 << 1, false, 1), 2);
+        assert_eq!(due(1, 1 << 1, false, 0), 1);
+        assert_eq!(due(1, 1 << 1, true, 0), 0, "not committed");
+        assert_eq!(due(0, 1 << 1, false, 0), 0, "not committed");
+        assert_eq!(due(0, 1 << 2, false, 0), 0, "another warp's");
+        assert_eq!(due(1, 1 << 2, false, 0), 1);
+        copies.commit(1, 1 << 1, true);
+        assert_eq!(copies.take_groups(1, 1 << 1, false, 0).len(), 0, "a commit of bulk copies");
+        assert_eq!(copies.take_groups(1, 1 << 1, true, 0).len(), 1);
+        copies.commit(1, 1 << 1, false);
+        assert_eq!(copies.take_groups(1, u32::MAX, false, 0).len(), 1);
+        assert_eq!(copies.take(|_| true).len(), 1, "that of thread 1");
+    }
+
+    #[test]
+    fn a_source_that_was_read_may_be_written() {
+        let mut copies = Copies::new(100);
+        copies.add(copy(0, Completion::BulkGroup));
+        copies.commit(0, 1, true);
+        assert!(meets(&copies, 64, true));
+        assert_eq!(copies.sources_read(0, 1, 1).len(), 0);
+        assert!(meets(&copies, 64, true));
+        let landing = copies.sources_read(0, 1, 0);
+        assert!(landing.len() == 1 && !landing[0].landed);
+        assert!(!meets(&copies, 64, true) && meets(&copies, 16, false));
+        let whole = copies.take_groups(0, 1, true, 0);
+        assert!(whole.len() == 1 && whole[0].landed);
+        assert!(!meets(&copies, 16, true) && !meets(&copies, 64, true));
+    }
+}

@@ -136,3 +136,69 @@ fn conflict_degree(addresses: &[u64; 32], lanes: &mut u32, words: u32) -> u64 {
     }
     most
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Addresses of the lanes, `of` lane number.
+    fn at(of: impl Fn(u64) -> u64) -> [u64; 32] {
+        std::array::from_fn(|lane| of(lane as u64))
+    }
+
+    #[test]
+    fn sectors_and_their_bytes() {
+        let all = u32::MAX;
+        let cases = [
+            (at(|l| l * 4), all, 4, (4, 128)),
+            (at(|l| l * 4 + 28), all, 4, (5, 128)),
+            (at(|l| l * 32), all, 4, (32, 128)),
+            (at(|_| 64), all, 4, (1, 4)),
+            (at(|l| l % 2 * 512), all, 8, (2, 16)),
+            (at(|l| l * 16), all, 16, (16, 512)),
+            (at(|l| 31 + l), all, 1, (2, 32)),
+            (at(|l| l * 32), 0x8001, 2, (2, 4)),
+            (at(|l| l * 4), 1 << 31, 4, (1, 4)),
+            (at(|l| l / 2 * 32 + l % 2 * 8), all, 8, (16, 256)),
+            (at(|l| l * 4), 0, 4, (0, 0)),
+        ];
+        for (i, (at, mask, bytes, expected)) in cases.into_iter().enumerate() {
+            assert_eq!(sectors(&at, mask, bytes), expected, "case {i}");
+        }
+    }
+
+    #[test]
+    fn passes_over_the_banks() {
+        let all = u32::MAX;
+        let cases = [
+            (at(|l| l * 4), all, 4, (1, 0)),
+            (at(|l| l), all, 1, (1, 0)),
+            (at(|l| l * 8), all, 4, (2, 1)),
+            (at(|l| l * 128), all, 4, (32, 31)),
+            (at(|l| l * 132), all, 4, (1, 0)),
+            (at(|_| 4096), all, 4, (1, 0)),
+            (at(|l| l % 2 * 128), all, 4, (2, 1)),
+            (at(|l| l % 2 * 128 + l / 2 * 4), all, 4, (2, 1)),
+            (at(|l| l * 8), all, 8, (2, 0)),
+            (at(|l| l * 8), 0xffff_0000, 8, (1, 0)),
+            (at(|l| l * 8), 0x0001_8000, 8, (2, 0)),
+            (at(|l| l * 128), all, 8, (32, 30)),
+            (at(|l| l * 16), all, 16, (4, 0)),
+            (at(|l| l * 128), all, 16, (32, 28)),
+            (at(|l| l * 128), 7, 4, (3, 2)),
+            (at(|l| l * 4), 0, 4, (0, 0)),
+        ];
+        for (i, (at, mask, bytes, expected)) in cases.into_iter().enumerate() {
+            assert_eq!(bank_passes(&at, mask, bytes), expected, "case {i}");
+        }
+    }
+
+    #[test]
+    fn counts_add_up() {
+        let one = Counts { warps: 1, lanes: 2, shared_passes: 3, bank_conflicts: 4, sectors: 5, sector_bytes: 6 };
+        let mut sum = one;
+        sum += one;
+        let two = Counts { warps: 2, lanes: 4, shared_passes: 6, bank_conflicts: 8, sectors: 10, sector_bytes: 12 };
+        assert_eq!(sum, two);
+    }
+}

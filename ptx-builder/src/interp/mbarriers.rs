@@ -77,3 +77,62 @@ impl Mbarrier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A barrier for `count` arrivals, and an arrival.
+    fn barrier(count: u32) -> Mbarrier {
+        let mut all = Mbarriers::default();
+        all.init(8, count);
+        assert!(all.get(16).is_none());
+        assert!(!all.invalidate(16));
+        let made = std::mem::take(all.get(8).expect("it was made"));
+        assert!(all.invalidate(8) && !all.invalidate(8));
+        made
+    }
+
+    fn arrive(b: &mut Mbarrier, n: u32) -> (bool, u64) {
+        let ok = b.arrive(n, &Snapshot::default());
+        (ok, b.phase)
+    }
+
+    #[test]
+    fn phases_end_with_the_last_arrival() {
+        let mut b = barrier(3);
+        assert_eq!(arrive(&mut b, 1), (true, 0));
+        assert_eq!(arrive(&mut b, 2), (true, 1));
+        // The next phase expects as many again.
+        assert_eq!(arrive(&mut b, 2), (true, 1));
+        assert_eq!(arrive(&mut b, 1), (true, 2));
+        // More than a phase expects is told.
+        assert_eq!(arrive(&mut b, 4), (false, 3));
+        assert_eq!(arrive(&mut b, 3), (true, 4));
+    }
+
+    #[test]
+    fn more_arrivals_are_expected_in_one_phase() {
+        let mut b = barrier(1);
+        b.expect(2);
+        assert_eq!(arrive(&mut b, 1), (true, 0));
+        assert_eq!(arrive(&mut b, 2), (true, 1));
+        assert_eq!(arrive(&mut b, 1), (true, 2));
+    }
+
+    #[test]
+    fn bytes_and_arrivals_end_a_phase_together() {
+        let mut b = barrier(1);
+        b.expect_bytes(48);
+        assert_eq!(arrive(&mut b, 1), (true, 0));
+        b.bytes_came(32, &Snapshot::default());
+        assert_eq!(b.phase, 0);
+        b.bytes_came(16, &Snapshot::default());
+        assert_eq!(b.phase, 1);
+        // In the other order.
+        b.expect_bytes(16);
+        b.bytes_came(16, &Snapshot::default());
+        assert_eq!(b.phase, 1);
+        assert_eq!(arrive(&mut b, 1), (true, 2));
+    }
+}
