@@ -44,7 +44,7 @@ fn gemv() -> Kernel<Gemv> {
     let kernel = kernel::<Gemv>("gemv", ["blocks", "q", "x", "y"], |k, (blocks, q, x, y)| {
         let (lane, row) = (k.lane(), k.block_x());
         let q = q.at(row * blocks * WORDS);
-        let mut sum = k.var::<f64>(0.0);
+        let sum = k.var::<f64>(0.0);
         k.for_(lane, blocks, 32u32, |k, block, _| {
             let weights = decode(k, q.at(block * WORDS));
             let x = x.at(block * WEIGHTS);

@@ -21,13 +21,13 @@ fn int8_mma() -> Kernel<Args> {
         let lower = a.at((group + 8).mad(words, place));
         let column = b.at(group.mad(words, place));
 
-        let mut sums = [(); 4].map(|()| k.var::<i32>(0));
+        let sums = [(); 4].map(|()| k.var::<i32>(0));
         k.for_(0u32, words, 8u32, |k, word, _| {
             let (upper, lower, column) = (upper.at(word), lower.at(word), column.at(word));
             let a = [upper, lower, upper.plus(4), lower.plus(4)].map(|at| at.load(k));
             let b = [column, column.plus(4)].map(|at| at.load(k));
             let next = k.mma_s8(a, b, sums.each_ref().map(|sum| sum.get()));
-            for (sum, next) in sums.iter_mut().zip(next) {
+            for (sum, next) in sums.iter().zip(next) {
                 sum.set(next);
             }
         });

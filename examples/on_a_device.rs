@@ -17,7 +17,7 @@ fn logistic() -> Kernel<Args> {
         let i = k.global_thread_id();
         k.if_(i.lt(n), |k| {
             let start = x.at(i).load(k);
-            let mut value = k.var(start);
+            let value = k.var(start);
             k.for_(0, rounds, 1, |_, _, _| {
                 let now = value.get();
                 value.set(r * now * (Val::from(1.0f32) - now));

@@ -29,7 +29,7 @@ fn rms_norm() -> Kernel<Args> {
         let row = k.block_x() * n;
         let (x, y) = (x.at(row), y.at(row));
 
-        let mut squares = k.var::<f64>(0.0);
+        let squares = k.var::<f64>(0.0);
         k.for_(thread, n, THREADS, |k, i, _| {
             let value = x.at(i).load(k).to::<f64>();
             squares.add_product(value, value);

@@ -19,14 +19,14 @@ fn softmax() -> Kernel<Args> {
         let (x, y) = (x.at(row), y.at(row));
 
         // Each lane walks over every 32nd value; then the lanes combine what they have.
-        let mut largest = k.var::<f32>(f32::NEG_INFINITY);
+        let largest = k.var::<f32>(f32::NEG_INFINITY);
         k.for_(lane, n, 32u32, |k, i, _| {
             let value = x.at(i).load(k);
             largest.update(|largest| largest.max(value));
         });
         let largest = reduce(k, largest.get(), |a, b| a.max(b));
 
-        let mut sum = k.var::<f32>(0.0);
+        let sum = k.var::<f32>(0.0);
         k.for_(lane, n, 32u32, |k, i, _| sum.add(f32::exponential(x.at(i).load(k) - largest)));
         let sum = reduce(k, sum.get(), |a, b| a + b);
 

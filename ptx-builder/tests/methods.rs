@@ -114,7 +114,7 @@ fn lanes_of_a_warp() {
 fn integers() {
     assert_eq!(one(|k| k.var(0x8765_4321u32).get().funnel_right(0xabu32, 8u32)), 0xab87_6543);
     let dot = |k: &Body| -> Val<u32> {
-        let mut sum: Var<i32> = k.var(7);
+        let sum: Var<i32> = k.var(7);
         sum.add_dp4a(0x0403_02ff, 0x0101_0101);
         sum.get().bitcast()
     };

@@ -198,7 +198,7 @@ fn policies() -> Vec<String> {
             y.store(k, sum.to_rn::<f32>());
         }),
         violations(Accumulator::F64, None, |k, w, x, y| {
-            let mut sum = k.var(0.0f32);
+            let sum = k.var(0.0f32);
             k.for_(0, 4, 1, |_, _, _| {
                 let next = w.to::<f64>().fma(x.to::<f64>(), sum.get().to::<f64>());
                 sum.set(next.to_rn::<f32>());

@@ -34,14 +34,14 @@ pub fn layer_norm() -> Kernel<LayerNorm> {
         let (x, y) = (x.at(row * n), y.at(row * n));
         let count = n.to_rn::<f64>();
 
-        let mut sum = k.var(0.0f64);
+        let sum = k.var(0.0f64);
         k.for_(thread, n, WARPS * 32, |k, i, _| {
             let value = x.at(i).load(k);
             sum.add(value.to::<f64>());
         });
         let mean = block_sum(k, sum.get()) / count;
 
-        let mut squares = k.var(0.0f64);
+        let squares = k.var(0.0f64);
         k.for_(thread, n, WARPS * 32, |k, i, _| {
             let off = x.at(i).load(k).to::<f64>() - mean;
             squares.add_product(off, off);

@@ -13,7 +13,7 @@ pub fn distances() -> Kernel<Distances> {
         let x = x.at(row * n);
 
         // Each lane sums every 32nd square; then the lanes sum what they have.
-        let mut sum = k.var::<f64>(0.0);
+        let sum = k.var::<f64>(0.0);
         k.for_(lane, n, 32u32, |k, i, _| {
             let difference = x.at(i).load(k).to::<f64>() - q.at(i).load(k).to::<f64>();
             sum.add_product(difference, difference);

@@ -79,7 +79,7 @@ fn it_computes_in_f64_and_rounds_once() {
 #[test]
 fn a_sum_in_f32_is_found() {
     let narrow = kernel::<(In<f32>, Out<f32>)>("narrow", ["x", "y"], |k, (x, y)| {
-        let mut sum = k.var::<f32>(0.0);
+        let sum = k.var::<f32>(0.0);
         k.for_(0u32, 8u32, 1u32, |k, i, _| sum.add(x.at(i).load(k)));
         y.store(k, sum.get());
     });

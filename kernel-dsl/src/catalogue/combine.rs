@@ -73,7 +73,7 @@ impl Piece {
         &self,
         k: &Body,
         (sums, outputs, state): (ReadOnly<C::Scalar>, ReadOnly<C::Scalar>, ReadOnly<u32>),
-        then: impl FnOnce(&Body, Output),
+        then: impl Fn(&Body, Output),
     ) {
         let AttentionShape { heads, head_dim, positions, tokens, .. } = self.shape;
         let most = self.shape.chunks();

@@ -123,7 +123,7 @@ impl Down {
         k: &Body,
         down: ReadOnly<u8>,
         x: Global<X::Element>,
-        Routing { expert, weights }: Routing<impl Fn(&Body, Val<u32>) -> Val<u32>, impl FnOnce(&Body) -> Ptr<S, f32>>,
+        Routing { expert, weights }: Routing<impl Fn(&Body, Val<u32>) -> Val<u32>, impl Fn(&Body) -> Ptr<S, f32>>,
         y: Global<f32>,
     ) {
         let Down { shape, experts, plan, .. } = self;
@@ -137,11 +137,11 @@ impl Down {
             [Tiles::one_of(plan, down, expert, experts.count)]
         };
         let stream = work.stream((work.here.warp, experts.used.into(), ranks.into()));
-        let mut issue = |k: &Body, rank: Val<u32>, slot: Shared<u8>| {
+        let issue = |k: &Body, rank: Val<u32>, slot: Shared<u8>| {
             let matrix = matrix(k, rank);
             work.copy(k, &matrix, tile, slot);
         };
-        stream.start(k, &mut issue);
+        stream.start(k, &issue);
         let weights = weights(k);
         inputs_ready(k, plan.pdl);
         let this = work.here.threads.this;
@@ -153,7 +153,7 @@ impl Down {
         };
         // Asked for before the products that they wait for.
         let only = (rows <= plan.threads()).then(|| prepare(k, this));
-        stream.run(k, &mut issue, |k, rank, slot| {
+        stream.run(k, &issue, |k, rank, slot| {
             let matrix = matrix(k, rank);
             work.vector_read(k);
             let x = work.prepare::<F, X>(k, Input::Ready(nth_vector::<X>(x, rank, shape.cols)));

@@ -141,15 +141,15 @@ pub fn sample_draw(name: &'static str, vocabulary: u32, ring: u32) -> Result<Lau
 fn draw(k: &Body, lists: &Lists, vocabulary: u32, (from, word): (ReadOnly<f64>, ReadOnly<u64>)) -> Val<u32> {
     let low = 32 - (vocabulary - 1).leading_zeros();
     let (top_p, top_k) = (from.plus(1).load(k), from.plus(2).load(k).to_int::<u32>(Rounding::NearestEven));
-    let mut least = k.var::<u64>(0u64);
+    let least = k.var::<u64>(0u64);
     k.if_(top_k.gt(0), |k| {
         let key = lists.reach(k, Measure::Count, top_k.min(vocabulary).to(), low);
         least.set(key);
     });
     let total = lists.weight_from(k, least.get());
-    let mut token = k.var::<u32>(0u32);
+    let token = k.var::<u32>(0u32);
     k.if_(total.gt(0), |k| {
-        let mut kept = k.var::<u64>(total);
+        let kept = k.var::<u64>(total);
         k.if_(top_p.lt(1.0), |k| {
             let share = (top_p * total.to_rn::<f64>()).max(0.0);
             let need = share.to_int::<u64>(Rounding::Up).max(1).min(total);

@@ -230,17 +230,17 @@ pub(super) fn streamed<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     w: &Work<'_, A>,
     locate: impl Fn(&Body, Val<u32>) -> (Vec<Tiles>, Val<u32>),
     vector: impl FnOnce(&Body) -> RowVector<X, A>,
-    write: impl FnOnce(&Body, Val<u32>, Vec<Vec<Val<A>>>),
+    write: impl Fn(&Body, Val<u32>, Vec<Vec<Val<A>>>),
 ) {
     let plan = w.plan;
     let stream = w.stream((w.first_tile(), plan.all_tiles().into(), (plan.grid() * plan.schedule.warps).into()));
-    let mut issue = |k: &Body, tile: Val<u32>, slot: Shared<u8>| {
+    let issue = |k: &Body, tile: Val<u32>, slot: Shared<u8>| {
         let (matrices, tile) = locate(k, tile);
         w.copy(k, &matrices, tile, slot);
     };
-    stream.start(k, &mut issue);
+    stream.start(k, &issue);
     let x = vector(k);
-    stream.run(k, &mut issue, |k, tile, slot| {
+    stream.run(k, &issue, |k, tile, slot| {
         let (matrices, own) = locate(k, tile);
         let sums = w.sums::<F, X>(k, &matrices, (own, slot), &x);
         write(k, tile, sums);
@@ -256,16 +256,16 @@ pub(super) fn resident<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     k: &Body,
     w: &Work<'_, A>,
     matrices: &[Tiles],
-    ready: impl FnOnce(&Body) -> (Val<u32>, Val<u32>),
-    pick: impl FnOnce(&Body, Val<u32>) -> (Val<u32>, Global<X::Element>),
-    write: impl FnOnce(&Body, Val<u32>, Vec<(Val<u32>, Pred)>, Vec<Vec<Val<A>>>),
+    ready: impl Fn(&Body) -> (Val<u32>, Val<u32>),
+    pick: impl Fn(&Body, Val<u32>) -> (Val<u32>, Global<X::Element>),
+    write: impl Fn(&Body, Val<u32>, Vec<(Val<u32>, Pred)>, Vec<Vec<Val<A>>>),
 ) {
     // Warps beyond the last tile take part in the barriers with it.
     let own = w.first_tile();
     let tile = own.min(w.plan.tiles - 1);
     let stream = w.stream((Val::from(0u32).copied(), 1.into(), 1.into()));
-    let mut issue = |k: &Body, _: Val<u32>, slot: Shared<u8>| w.copy(k, matrices, tile, slot);
-    stream.start(k, &mut issue);
+    let issue = |k: &Body, _: Val<u32>, slot: Shared<u8>| w.copy(k, matrices, tile, slot);
+    stream.start(k, &issue);
     let (first, end) = ready(k);
     stream.run(k, &mut |_, _, _| (), |k, _, slot| {
         k.for_(first, end, 1, |k, place, _| {

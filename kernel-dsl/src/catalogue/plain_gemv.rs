@@ -152,8 +152,8 @@ fn multiply<F: DevicePlain, C: Accumulation>(
     k: &Body,
     (tile, shape): (&PlainTile, Shape),
     (w, x): (ReadOnly<u8>, Global<f32>),
-    tokens: (Val<u32>, impl FnOnce(&Body)),
-    store: impl FnOnce(&Body, Val<u32>, Val<f32>),
+    tokens: (Val<u32>, impl Fn(&Body)),
+    store: impl Fn(&Body, Val<u32>, Val<f32>),
 ) {
     let thread = k.thread_x();
     let first = k.block_x() * tile.rows;

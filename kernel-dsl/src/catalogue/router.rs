@@ -174,7 +174,7 @@ impl Router {
         thread: Val<u32>,
         w: ReadOnly<u8>,
         (first, here): (Val<u32>, Val<u32>),
-        (ready, vector): (impl FnOnce(&Body), impl Fn(Val<u32>) -> Ptr<S, f32>),
+        (ready, vector): (impl Fn(&Body), impl Fn(Val<u32>) -> Ptr<S, f32>),
         to: Global<f64>,
     ) {
         let count = self.choice.experts;

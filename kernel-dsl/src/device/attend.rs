@@ -175,7 +175,7 @@ impl ChunkPlan {
         chunk: &ChunkAt<S, E, A>,
         to: &PartialAt<A>,
         thread: Val<u32>,
-        stage: impl FnOnce(&Body),
+        stage: impl Fn(&Body),
     ) {
         let (lane, warp) = (thread & 31, thread >> 5);
         let keys = self.load_keys(k, chunk, lane, warp);

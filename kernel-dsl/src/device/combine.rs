@@ -46,7 +46,7 @@ impl Chunks {
         let mine = |first: Val<u32>| {
             (0..at_once).map(move |i| if i == 0 { first } else { first + 32 * i }).map(|c| (c, c.lt(self.count)))
         };
-        let mut largest = k.var::<A>(lowest);
+        let largest = k.var::<A>(lowest);
         k.for_(lane, self.count, 32 * at_once, |k, first, _| {
             let all: Vec<Val<A>> = mine(first).map(|(c, here)| sums.at(c * 2).load_or(k, here, lowest)).collect();
             largest.update(|l| all.into_iter().fold(l, A::larger_of));
@@ -100,7 +100,7 @@ impl Chunks {
         k: &Body,
         outputs: (Ptr<S, A>, u32),
         (part, parts): (Val<u32>, u32),
-        factors: impl FnOnce(&Body) -> Shared<A>,
+        factors: impl Fn(&Body) -> Shared<A>,
     ) -> Val<A> {
         let (padded, length) = (self.padded(), self.run);
         // Runs of the whole tree and of a part, powers of two.
@@ -108,13 +108,13 @@ impl Chunks {
         let each = (runs >> parts.trailing_zeros()).max(1);
         let first = part * each;
         let end = (first + each).min(runs);
-        let mut ahead: Vec<_> = self.run(k, outputs, first).into_iter().map(|o| k.var::<A>(o)).collect();
+        let ahead: Vec<_> = self.run(k, outputs, first).into_iter().map(|o| k.var::<A>(o)).collect();
         let e = factors(k);
         let minus_zero = Val::from(A::from_f32(-0.0));
-        let mut sum = k.var::<A>(minus_zero);
+        let sum = k.var::<A>(minus_zero);
         let levels = self.most.next_power_of_two().div_ceil(length * parts).max(1).trailing_zeros();
         // Level i holds the sum of 2^i runs that still lacks its right sibling.
-        let mut levels: Vec<_> = (0..levels).map(|_| k.var::<A>(minus_zero)).collect();
+        let levels: Vec<_> = (0..levels).map(|_| k.var::<A>(minus_zero)).collect();
         k.for_(first, end, 1, |k, run, _| {
             let chunk = run * length;
             let factors = e.at(chunk);
@@ -128,13 +128,13 @@ impl Chunks {
                 })
                 .collect();
             if self.runs() > parts {
-                for (ahead, next) in ahead.iter_mut().zip(self.run(k, outputs, run + 1)) {
+                for (ahead, next) in ahead.iter().zip(self.run(k, outputs, run + 1)) {
                     ahead.set(next);
                 }
             }
             let mut carried = row_tree(&terms, terms.len());
             let mut goes_on = None;
-            for (i, level) in levels.iter_mut().enumerate() {
+            for (i, level) in levels.iter().enumerate() {
                 let finished = (run & (1 << i)).ne(0);
                 let merges = goes_on.map_or(finished, |p| finished & p);
                 let kept = level.get();

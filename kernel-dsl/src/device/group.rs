@@ -17,7 +17,7 @@ pub fn expert_pairs(
         let pair = first + lane;
         (pair, ids.at(pair).load_or(k, pair.lt(pairs), u32::MAX))
     };
-    let mut lower = k.var::<u32>(0u32);
+    let lower = k.var::<u32>(0u32);
     k.for_(0, pairs, 32, |k, first, _| {
         let (_, id) = read(k, first);
         let found = k.ballot(id.lt(expert));
@@ -25,7 +25,7 @@ pub fn expert_pairs(
     });
     let start = lower.get();
     let before_lane = (Val::from(1u32) << lane) - 1;
-    let mut end = k.var::<u32>(start);
+    let end = k.var::<u32>(start);
     k.for_(0, pairs, 32, |k, first, _| {
         let (pair, id) = read(k, first);
         let mine = id.eq(expert);

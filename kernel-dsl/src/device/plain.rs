@@ -101,8 +101,8 @@ impl PlainTile {
         thread: Val<u32>,
         row: impl Fn(Val<u32>) -> ReadOnly<u8>,
         vector: impl Fn(Val<u32>) -> Ptr<S, f32>,
-        (tokens, ready): (Val<u32>, impl FnOnce(&Body)),
-        finish: impl FnOnce(&Body, Val<u32>, Val<u32>, Val<A>),
+        (tokens, ready): (Val<u32>, impl Fn(&Body)),
+        finish: impl Fn(&Body, Val<u32>, Val<u32>, Val<A>),
     ) {
         let terms: Shared<A> = k.shared(self.tokens * self.rows * self.runs());
         let rounds = (self.rows * self.runs()).div_ceil(self.teams());
@@ -137,7 +137,7 @@ impl PlainTile {
 
     /// Calls `f` with every vector below `tokens`, without a loop where there is but one.
     #[track_caller]
-    pub fn each_token(&self, k: &Body, tokens: Val<u32>, f: impl FnOnce(&Body, Val<u32>)) {
+    pub fn each_token(&self, k: &Body, tokens: Val<u32>, f: impl Fn(&Body, Val<u32>)) {
         match self.tokens {
             1 => f(k, Val::from(0).copied()),
             _ => k.for_(0, tokens, 1, |k, token, _| f(k, token)),
@@ -203,7 +203,7 @@ impl PlainTile {
         thread: Val<u32>,
         tokens: Val<u32>,
         terms: Shared<A>,
-        finish: impl FnOnce(&Body, Val<u32>, Val<u32>, Val<A>),
+        finish: impl Fn(&Body, Val<u32>, Val<u32>, Val<A>),
     ) {
         let one = |k: &Body, i: Val<u32>| {
             let (row, token) = (i % self.rows, i / self.rows);

@@ -203,7 +203,7 @@ impl Choice {
             _ => (thread & (parts - 1), vec![thread >> parts.trailing_zeros()]),
         };
         let p: Vec<Val<f64>> = experts.iter().map(|&e| room.p.at(e).load(k)).collect();
-        let mut ranks: Vec<_> = experts.iter().map(|_| k.var::<u32>(0u32)).collect();
+        let ranks: Vec<_> = experts.iter().map(|_| k.var::<u32>(0u32)).collect();
         let stride = ROUND * parts;
         // Neighbouring lanes compare with neighbouring pairs.
         let mine = part * 2;
@@ -214,7 +214,7 @@ impl Choice {
                 let ahead = 2 * pair * parts;
                 let both: [Val<f64>; 2] = others.plus(ahead).load_vec(k);
                 for (i, other) in both.into_iter().enumerate() {
-                    for ((&e, &p), rank) in experts.iter().zip(&p).zip(&mut ranks) {
+                    for ((&e, &p), rank) in experts.iter().zip(&p).zip(&ranks) {
                         let before = match ties {
                             Ties::Ignored => other.gt(p),
                             Ties::LowerFirst => other.gt(p) | (other.eq(p) & (number + (ahead + i as u32)).lt(e)),

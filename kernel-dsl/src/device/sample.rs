@@ -14,11 +14,11 @@ use crate::reference::{SAMPLE_LEAST, SAMPLE_ONE};
 pub fn sort_keys(k: &Body, keys: Shared<u64>, len: u32, thread: Val<u32>, threads: u32) {
     let divides = threads != 0 && len != 0 && (len / 2).is_multiple_of(threads);
     assert!(divides, "{threads} threads cannot sort {len} keys: expected a power of two, at most half as many");
-    let mut size = k.var::<u32>(2u32);
+    let size = k.var::<u32>(2u32);
     k.loop_(|k, sizes| {
         let whole = size.get();
         sizes.break_if(k, whole.gt(len));
-        let mut stride = k.var::<u32>(whole >> 1u32);
+        let stride = k.var::<u32>(whole >> 1u32);
         k.loop_(|k, strides| {
             let apart = stride.get();
             strides.break_if(k, apart.eq(0));
@@ -128,7 +128,7 @@ impl Lists {
     /// How many of the thread's keys between places `low` and `high` and before are `key` or larger.
     #[track_caller]
     fn count(&self, k: &Body, (low, high): (Val<u32>, Val<u32>), key: Val<u64>) -> Val<u32> {
-        let (mut low, mut high) = (k.var::<u32>(low), k.var::<u32>(high));
+        let (low, high) = (k.var::<u32>(low), k.var::<u32>(high));
         k.loop_(|k, control| {
             let (first, last) = (low.get(), high.get());
             // The warp's lanes go on together, so that the assembler need not part them.
@@ -156,8 +156,8 @@ impl Lists {
     /// and no more than all of them have. Keys have `low` bits that differ in their lower word.
     #[track_caller]
     pub fn reach(&self, k: &Body, measure: Measure, target: Val<u64>, low: u32) -> Val<u64> {
-        let (mut first, mut last) = (k.var::<u32>(0u32), k.var::<u32>(self.len));
-        let mut key = k.var::<u64>(0u64);
+        let (first, last) = (k.var::<u32>(0u32), k.var::<u32>(self.len));
+        let key = k.var::<u64>(0u64);
         k.barrier();
         // The bits from the top on; those that all keys have are not asked for.
         k.for_(0, 32 + low, 1, |k, round, _| {

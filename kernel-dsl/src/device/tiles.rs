@@ -28,7 +28,7 @@ pub struct TileStream {
 impl TileStream {
     /// Starts the first tiles' copies. `issue` starts a tile's copy into a slot.
     #[track_caller]
-    pub fn start(&self, k: &Body, issue: &mut impl FnMut(&Body, Val<u32>, Shared<u8>)) {
+    pub fn start(&self, k: &Body, issue: &impl Fn(&Body, Val<u32>, Shared<u8>)) {
         // A group a slot, empty where the tiles run out, so that the number of
         // groups under way tells which tile has arrived.
         for slot in 0..self.slots {
@@ -44,11 +44,11 @@ impl TileStream {
     pub fn run(
         &self,
         k: &Body,
-        issue: &mut impl FnMut(&Body, Val<u32>, Shared<u8>),
-        compute: impl FnOnce(&Body, Val<u32>, Shared<u8>),
+        issue: &impl Fn(&Body, Val<u32>, Shared<u8>),
+        compute: impl Fn(&Body, Val<u32>, Shared<u8>),
     ) {
         // An offset, so that the address stays one of the ring's: analyses tell arrays apart.
-        let mut slot = k.var::<u32>(0u32);
+        let slot = k.var::<u32>(0u32);
         let ahead = self.step * self.slots;
         k.for_(self.first, self.end, self.step, |k, tile, _| {
             if self.mode == CopyMode::Async {

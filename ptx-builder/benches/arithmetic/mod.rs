@@ -74,8 +74,8 @@ impl Arithmetic {
             let i = k.global_thread_id();
             k.return_if(i.ge(n));
             let first = x.at(i).load(k);
-            let mut floats: [_; VARIABLES] = std::array::from_fn(|v| k.var::<f32>(first * (v as f32 + 1.0)));
-            let mut words: [_; VARIABLES] = std::array::from_fn(|v| k.var::<u32>(i * (2 * v as u32 + 1)));
+            let floats: [_; VARIABLES] = std::array::from_fn(|v| k.var::<f32>(first * (v as f32 + 1.0)));
+            let words: [_; VARIABLES] = std::array::from_fn(|v| k.var::<u32>(i * (2 * v as u32 + 1)));
             for steps in &self.loops {
                 k.for_(0, rounds, 1, |_, _, _| {
                     let mut f = floats.each_ref().map(|v| v.get());
@@ -83,8 +83,8 @@ impl Arithmetic {
                     for step in steps {
                         step.build(&mut f, &mut u);
                     }
-                    floats.iter_mut().zip(f).for_each(|(v, value)| v.set(value));
-                    words.iter_mut().zip(u).for_each(|(v, value)| v.set(value));
+                    floats.iter().zip(f).for_each(|(v, value)| v.set(value));
+                    words.iter().zip(u).for_each(|(v, value)| v.set(value));
                 });
             }
             let word = words.iter().map(|v| v.get()).reduce(|a, b| a ^ b);

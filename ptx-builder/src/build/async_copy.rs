@@ -1,5 +1,6 @@
 //! Asynchronous copies from global to shared memory, and mbarriers.
 
+use super::control::{jump, new_label, place};
 use super::pointer::{GlobalMemory, Ptr, Shared};
 use super::state::{compute, emit, emit_guarded, test};
 use super::{Body, Pred, Scalar, Val};
@@ -51,7 +52,10 @@ impl Body {
             AsyncBytes::B8 => (Mod::Ca, 8),
             AsyncBytes::B16 => (Mod::Cg, 16),
         };
-        let room = room.map_or(Operand::None, |r| r.operand());
+        let room = match room {
+            Some(room) => room.operand(),
+            None => Operand::None,
+        };
         let operands = [to.operand(), from.operand(), Operand::Imm(size), room];
         emit_guarded(holds, Op::CpAsync, &[cache, Mod::Shared, Mod::Global], &operands);
     }
@@ -118,7 +122,13 @@ impl Mbarrier {
     /// Waits until the phase of this parity has completed (sm_90).
     #[track_caller]
     pub fn wait(self, k: &Body, parity: impl Into<Val<u32>>) {
+        // `k.while_` with a closure would give its instructions this file's lines instead of the caller's.
         let parity = parity.into();
-        k.while_(|k| !self.try_wait(k, parity), |_, _| {});
+        let (next, end) = (new_label(), new_label());
+        place(next);
+        let done = self.try_wait(k, parity);
+        jump(Some(done), end);
+        jump(None, next);
+        place(end);
     }
 }

@@ -1,22 +1,23 @@
 //! Structured control flow. The labels are the builder's business.
 
+use super::scope::{Made, ScopeKind, enter, leave};
 use super::state::{Label, emit, emit_guarded, with};
 use super::{Body, Pred, Val};
 use crate::ir::{BlockId, Operand};
 use crate::table::Op;
 
 #[track_caller]
-fn new_label() -> Label {
+pub(super) fn new_label() -> Label {
     with(|s| s.new_label())
 }
 
 #[track_caller]
-fn place(label: Label) {
+pub(super) fn place(label: Label) {
     with(|s| s.place(label));
 }
 
 #[track_caller]
-fn jump(guard: Option<Pred>, label: Label) {
+pub(super) fn jump(guard: Option<Pred>, label: Label) {
     let target = [Operand::Label(BlockId(label))];
     emit_guarded(guard, Op::Bra, &[], &target);
 }
@@ -26,52 +27,72 @@ fn jump(guard: Option<Pred>, label: Label) {
 pub struct LoopControl {
     next: Label,
     end: Label,
+    made: Made,
 }
 
 impl LoopControl {
+    #[track_caller]
+    fn new(next: Label, end: Label) -> LoopControl {
+        LoopControl { next, end, made: Made::here() }
+    }
+
     /// Leaves the loop where `holds`.
     #[track_caller]
     pub fn break_if(&self, _k: &Body, holds: Pred) {
+        self.made.check("a LoopControl", None);
         jump(Some(holds), self.end);
     }
 
     /// Goes on with the next round where `holds`.
     #[track_caller]
     pub fn continue_if(&self, _k: &Body, holds: Pred) {
+        self.made.check("a LoopControl", None);
         jump(Some(holds), self.next);
     }
 }
 
+/// Each closure writes code that runs any number of times, also none, and is called once, when the kernel is written. So a
+/// Rust variable assigned inside would hold what one pass over the text gave, not what the rounds of the loop give: the
+/// closures are `Fn`, which makes it an error of the compiler. What the emitted program changes is a variable of its own,
+/// [`Body::var`].
 impl Body {
     /// Runs `then` on the lanes where `holds`.
     #[track_caller]
-    pub fn if_(&self, holds: Pred, then: impl FnOnce(&Body)) {
+    pub fn if_(&self, holds: Pred, then: impl Fn(&Body)) {
         let end = new_label();
         jump(Some(!holds), end);
+        enter(ScopeKind::Branch);
         then(self);
+        leave();
         place(end);
     }
 
     /// Runs `then` where `holds` and `otherwise` on the other lanes.
     #[track_caller]
-    pub fn if_else(&self, holds: Pred, then: impl FnOnce(&Body), otherwise: impl FnOnce(&Body)) {
+    pub fn if_else(&self, holds: Pred, then: impl Fn(&Body), otherwise: impl Fn(&Body)) {
         let (other, end) = (new_label(), new_label());
         jump(Some(!holds), other);
+        enter(ScopeKind::Branch);
         then(self);
+        leave();
         jump(None, end);
         place(other);
+        enter(ScopeKind::Branch);
         otherwise(self);
+        leave();
         place(end);
     }
 
     /// Runs the body as long as the condition, computed before each round, holds.
     #[track_caller]
-    pub fn while_(&self, condition: impl FnOnce(&Body) -> Pred, body: impl FnOnce(&Body, LoopControl)) {
+    pub fn while_(&self, condition: impl Fn(&Body) -> Pred, body: impl Fn(&Body, LoopControl)) {
         let (next, end) = (new_label(), new_label());
         place(next);
+        enter(ScopeKind::Loop);
         let holds = condition(self);
         jump(Some(!holds), end);
-        body(self, LoopControl { next, end });
+        body(self, LoopControl::new(next, end));
+        leave();
         jump(None, next);
         place(end);
     }
@@ -84,15 +105,18 @@ impl Body {
         first: impl Into<Val<u32>>,
         end: impl Into<Val<u32>>,
         step: impl Into<Val<u32>>,
-        body: impl FnOnce(&Body, Val<u32>, LoopControl),
+        body: impl Fn(&Body, Val<u32>, LoopControl),
     ) {
         let (end_value, step) = (end.into(), step.into());
         let (top, next, end) = (new_label(), new_label(), new_label());
-        let mut i = self.var::<u32>(first);
+        let i = self.var::<u32>(first);
         // The test stands at the bottom: one branch a round.
         jump(Some(i.place().ge(end_value)), end);
         place(top);
-        body(self, i.place(), LoopControl { next, end });
+        enter(ScopeKind::Loop);
+        // Nothing changes the counter inside of the body, so that its register is a value there, and nowhere else.
+        body(self, i.place().of_this_scope(), LoopControl::new(next, end));
+        leave();
         place(next);
         i.add(step);
         jump(Some(i.place().lt(end_value)), top);
@@ -101,10 +125,12 @@ impl Body {
 
     /// Runs the body until a lane breaks out.
     #[track_caller]
-    pub fn loop_(&self, body: impl FnOnce(&Body, LoopControl)) {
+    pub fn loop_(&self, body: impl Fn(&Body, LoopControl)) {
         let (next, end) = (new_label(), new_label());
         place(next);
-        body(self, LoopControl { next, end });
+        enter(ScopeKind::Loop);
+        body(self, LoopControl::new(next, end));
+        leave();
         jump(None, next);
         place(end);
     }

@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::Location;
 
 use super::Dim3;
 use super::args::{ArgInfo, Args};
-use super::state::{Body, record, with};
+use super::state::{Body, Recording};
 use crate::ir::{self, LaunchBounds, Module, Variable};
 use crate::opt::{OptOptions, finish};
 use crate::target::Target;
@@ -42,13 +41,10 @@ impl<A> fmt::Debug for Kernel<A> {
 /// name goes before them), and `write` its body, given the typed parameters.
 #[track_caller]
 pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&Body, A::Handles)) -> Kernel<A> {
-    let at = Location::caller();
-    let (kernel, variables) = record(name, at, |body| {
-        let handles = A::declare(&names);
-        // The author wrote the parameters' loads by calling this function.
-        with(|s| s.written_at(at));
-        write(body, handles);
-    });
+    let recording = Recording::begin(name);
+    let handles = A::declare(&names);
+    write(&recording.body, handles);
+    let (kernel, variables) = recording.finish();
     Kernel { kernel, variables, passes: OptOptions::ALL, args: PhantomData }
 }
 

@@ -1,7 +1,10 @@
 //! Warp-wide matrix products. Fragments are laid out as in PTX ISA 9.7.14.
 
+use smallvec::SmallVec;
+
 use super::pointer::Shared;
 use super::state::emit;
+use super::val::push_all;
 use super::{Bf16x2, Body, F16x2, Scalar, Val};
 use crate::ir::Operand;
 use crate::table::{Mod, Op};
@@ -9,11 +12,12 @@ use crate::types::ScalarType;
 
 #[track_caller]
 fn mma<A: Scalar, D: Scalar>(mods: &[Mod], a: [Val<A>; 4], b: [Val<A>; 2], c: [Val<D>; 4]) -> [Val<D>; 4] {
-    let d = [(); 4].map(|()| Val::<D>::fresh());
-    let mut operands: Vec<Operand> = d.iter().map(|v| v.operand()).collect();
-    operands.extend(a.iter().map(|v| v.operand()));
-    operands.extend(b.iter().map(|v| v.operand()));
-    operands.extend(c.iter().map(|v| v.operand()));
+    let d = Val::<D>::fresh_array();
+    let mut operands: SmallVec<[Operand; 16]> = SmallVec::new();
+    push_all(&mut operands, &d);
+    push_all(&mut operands, &a);
+    push_all(&mut operands, &b);
+    push_all(&mut operands, &c);
     emit(Op::MmaSync, mods, &operands);
     d
 }
@@ -52,8 +56,9 @@ impl Body {
     /// the address of row i, 16 bytes. `bitcast` the results to `F16x2` for [`mma_f16`](Self::mma_f16).
     #[track_caller]
     pub fn load_matrix_x4(&self, row: Shared<u16>) -> [Val<u32>; 4] {
-        let d = [(); 4].map(|()| Val::<u32>::fresh());
-        let mut operands: Vec<Operand> = d.iter().map(|v| v.operand()).collect();
+        let d = Val::<u32>::fresh_array();
+        let mut operands: SmallVec<[Operand; 5]> = SmallVec::new();
+        push_all(&mut operands, &d);
         operands.push(row.operand());
         let m = [Mod::Aligned, Mod::M8n8, Mod::X4, Mod::Shared, Mod::Ty(ScalarType::B16)];
         emit(Op::Ldmatrix, &m, &operands);

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::pointer::{GlobalSpace, Ptr, ReadSpace, WriteSpace};
 use super::state::emit_guarded;
+use super::val::push_all;
 use super::{Body, Pred, Scalar, Val};
 use crate::ir::Operand;
 use crate::table::{Mod, Mods, Op};
@@ -48,6 +49,7 @@ fn moved<T: Scalar>() -> Mod {
     })
 }
 
+#[track_caller]
 fn vector_mod(len: usize) -> Option<Mod> {
     match len {
         1 => None,
@@ -83,24 +85,16 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         }
         mods.extend(vector);
         mods.push(if hinted { Mod::Ty(super::val::bits_type(T::TY)) } else { moved::<T>() });
-        let mut operands: SmallVec<[Operand; 5]> = d.iter().map(|v| v.operand()).collect();
+        let mut operands: SmallVec<[Operand; 5]> = SmallVec::new();
+        push_all(&mut operands, &d);
         operands.push(self.operand());
         emit_guarded(guard, op, &mods, &operands);
-    }
-
-    #[track_caller]
-    fn fresh<const N: usize>() -> [Val<T>; N] {
-        let mut d = [Val::placeholder(); N];
-        for v in &mut d {
-            *v = Val::fresh();
-        }
-        d
     }
 
     /// Loads the element.
     #[track_caller]
     pub fn load(self, _k: &Body) -> Val<T> {
-        let [d] = Self::fresh();
+        let [d] = Val::fresh_array();
         self.load_guarded(None, LoadHint::None, [d]);
         d
     }
@@ -108,7 +102,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     /// Loads the element, with a cache hint.
     #[track_caller]
     pub fn load_hinted(self, _k: &Body, hint: LoadHint) -> Val<T> {
-        let [d] = Self::fresh();
+        let [d] = Val::fresh_array();
         self.load_guarded(None, hint, [d]);
         d
     }
@@ -141,7 +135,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     #[track_caller]
     pub fn load_vec_hinted<const N: usize>(self, _k: &Body, hint: LoadHint) -> [Val<T>; N] {
         const { one_access::<T, N>() };
-        let d = Self::fresh();
+        let d = Val::fresh_array();
         self.load_guarded(None, hint, d);
         d
     }
@@ -151,7 +145,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     pub fn load_vec_or<const N: usize>(self, _k: &Body, holds: Pred, default: impl Into<Val<T>>) -> [Val<T>; N] {
         const { one_access::<T, N>() };
         let default = default.into();
-        let mut d = Self::fresh();
+        let mut d = Val::fresh_array();
         for v in &mut d {
             *v = default.copied();
         }
@@ -173,7 +167,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         mods.push(if hinted { Mod::Ty(super::val::bits_type(T::TY)) } else { moved::<T>() });
         let mut operands: SmallVec<[Operand; 5]> = SmallVec::new();
         operands.push(self.operand());
-        operands.extend(values.iter().map(|v| v.operand()));
+        push_all(&mut operands, values);
         emit_guarded(guard, Op::St, &mods, &operands);
     }
 

@@ -44,6 +44,7 @@ mod memory;
 mod pointer;
 mod pred;
 mod scalar;
+mod scope;
 mod sealed;
 mod special;
 mod state;

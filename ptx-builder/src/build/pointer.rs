@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::state::with;
+use super::scope::Made;
 use super::{Scalar, Val, sealed};
 use crate::ir::{Address, Base, Operand, Reg, Symbol};
 use crate::table::{Mod, Op};
@@ -63,7 +63,7 @@ pub struct Ptr<S, T> {
     base: Base,
     /// Bytes.
     offset: i32,
-    serial: u32,
+    made: Made,
     ty: PhantomData<(S, T)>,
 }
 
@@ -95,7 +95,7 @@ impl<S, T> fmt::Debug for Ptr<S, T> {
 impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     #[track_caller]
     pub(super) fn new(base: Base) -> Self {
-        Ptr { base, offset: 0, serial: with(|s| s.serial), ty: PhantomData }
+        Ptr { base, offset: 0, made: Made::here(), ty: PhantomData }
     }
 
     #[track_caller]
@@ -108,14 +108,17 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 
     #[track_caller]
     fn check(self) {
-        let current = with(|s| s.serial);
-        assert!(self.serial == current, "a pointer of one kernel was used in another");
+        let reg = match self.base {
+            Base::Reg(reg) => Some(reg),
+            Base::Symbol(_) => None,
+        };
+        self.made.check("a pointer", reg);
     }
 
     /// The memory operand, for [`Body::emit`](super::Body::emit).
     ///
     /// # Panics
-    /// If the pointer belongs to another kernel than the one being written.
+    /// If the pointer belongs to another kernel than the one being written, or to a loop or branch that has ended.
     #[must_use]
     #[track_caller]
     pub fn operand(self) -> Operand {
@@ -212,7 +215,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     /// The same address as a pointer to `U`.
     #[must_use]
     pub fn cast<U: Scalar>(self) -> Ptr<S, U> {
-        Ptr { base: self.base, offset: self.offset, serial: self.serial, ty: PhantomData }
+        Ptr { base: self.base, offset: self.offset, made: self.made, ty: PhantomData }
     }
 }
 
@@ -251,7 +254,7 @@ impl<T: Scalar> Ptr<GlobalSpace, T> {
     /// The same memory, as data that does not change while the kernel runs.
     #[must_use]
     pub fn read_only(self) -> ReadOnly<T> {
-        Ptr { base: self.base, offset: self.offset, serial: self.serial, ty: PhantomData }
+        Ptr { base: self.base, offset: self.offset, made: self.made, ty: PhantomData }
     }
 }
 

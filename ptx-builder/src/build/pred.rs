@@ -2,7 +2,8 @@
 
 use std::ops::{BitAnd, BitOr, BitXor, Not};
 
-use super::state::{new_reg, test, with};
+use super::scope::Made;
+use super::state::{new_reg, test};
 use super::{Scalar, Val};
 use crate::ir::{Guard, Operand, Reg};
 use crate::table::{Mod, Op};
@@ -13,19 +14,18 @@ use crate::types::{Kind, RegClass, ScalarType};
 pub struct Pred {
     reg: Reg,
     negated: bool,
-    serial: u32,
+    made: Made,
 }
 
 impl Pred {
     #[track_caller]
     pub(super) fn fresh() -> Pred {
-        Pred { reg: new_reg(RegClass::Pred), negated: false, serial: with(|s| s.serial) }
+        Pred { reg: new_reg(RegClass::Pred), negated: false, made: Made::here() }
     }
 
     #[track_caller]
     fn check(self) -> Self {
-        let current = with(|s| s.serial);
-        assert!(self.serial == current, "a predicate of one kernel was used in another");
+        self.made.check("a predicate", Some(self.reg));
         self
     }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use smallvec::SmallVec;
 
+use super::scope::Scopes;
 use super::{Pred, Scalar, Val};
 use crate::ir::{self, Block, BlockId, Guard, Inst, Loc, Operand, Reg, Variable};
 use crate::table::{Access, FormId, Mod, Mods, Op, table};
@@ -29,6 +30,8 @@ pub(super) struct State {
     pub kernel: ir::Kernel,
     /// Module-scope variables that the kernel uses.
     pub globals: Vec<Variable>,
+    /// The loops and branches that are being written.
+    pub scopes: Scopes,
     items: Vec<Item>,
     labels: u32,
     last_file: Option<(&'static str, Arc<str>)>,
@@ -46,6 +49,7 @@ impl State {
             serial: SERIAL.fetch_add(1, Ordering::Relaxed).max(1),
             kernel: ir::Kernel::new(name),
             globals: Vec::new(),
+            scopes: Scopes::default(),
             items: Vec::new(),
             labels: 0,
             last_file: None,
@@ -62,16 +66,6 @@ impl State {
             }
         };
         Loc { file, line: at.line(), column: at.column() }
-    }
-
-    /// Says that everything so far was written at `at`.
-    pub(super) fn written_at(&mut self, at: &'static Location<'static>) {
-        let loc = self.loc(at);
-        for item in &mut self.items {
-            if let Item::Inst(inst) = item {
-                inst.loc = Some(loc.clone());
-            }
-        }
     }
 
     pub(super) fn new_label(&mut self) -> Label {
@@ -139,34 +133,37 @@ impl State {
     }
 }
 
-/// Runs `write` on a new kernel and gives what it wrote.
-pub(super) fn record(
-    name: &str,
-    at: &'static Location<'static>,
-    write: impl FnOnce(&Body),
-) -> (ir::Kernel, Vec<Variable>) {
-    let mut state = State::new(name);
-    state.kernel.loc = Some(state.loc(at));
-    // A kernel may be generated while another is being written.
-    let outer = CURRENT.with_borrow_mut(|current| current.replace(state));
-    let restore = Restore(outer);
-    write(&Body { here: PhantomData });
-    let ret = form(Op::Ret, &[]);
-    with(|s| {
-        let loc = s.loc(at);
-        s.push(ret, None, &[], loc);
-    });
-    let state = CURRENT.with_borrow_mut(Option::take);
-    drop(restore);
-    state.expect("the kernel being written is there until its closure returns").finish()
+/// A new kernel, on which this thread works until it is finished or dropped; then it goes on with the outer one: a
+/// kernel may be generated while another is being written.
+///
+/// Not a function that takes a closure: what a closure calls has no caller's line.
+pub(super) struct Recording {
+    outer: Option<State>,
+    pub body: Body,
 }
 
-/// Puts the outer kernel back, also when the closure panics.
-struct Restore(Option<State>);
+impl Recording {
+    #[track_caller]
+    pub fn begin(name: &str) -> Recording {
+        let mut state = State::new(name);
+        state.kernel.loc = Some(state.loc(Location::caller()));
+        let outer = CURRENT.with_borrow_mut(|current| current.replace(state));
+        Recording { outer, body: Body { here: PhantomData } }
+    }
 
-impl Drop for Restore {
+    /// What was written.
+    #[track_caller]
+    pub fn finish(self) -> (ir::Kernel, Vec<Variable>) {
+        emit(Op::Ret, &[], &[]);
+        let state = CURRENT.with_borrow_mut(Option::take);
+        drop(self);
+        state.expect("the kernel being written is there until its closure returns").finish()
+    }
+}
+
+impl Drop for Recording {
     fn drop(&mut self) {
-        let outer = self.0.take();
+        let outer = self.outer.take();
         CURRENT.with_borrow_mut(|current| *current = outer);
     }
 }
@@ -174,11 +171,11 @@ impl Drop for Restore {
 /// Works on the kernel being written.
 #[track_caller]
 pub(super) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
-    let here = Location::caller();
-    CURRENT.with_borrow_mut(|current| match current {
-        Some(state) => f(state),
-        None => panic!("{here}: a kernel's value was used outside of the closure that writes the kernel"),
-    })
+    // A closure has no caller's line, so that the panic stands outside of it.
+    match CURRENT.with_borrow_mut(|current| current.as_mut().map(f)) {
+        Some(given) => given,
+        None => panic!("a kernel's value was used outside of the closure that writes the kernel"),
+    }
 }
 
 /// The form `op.mods`.
@@ -187,13 +184,14 @@ pub(super) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
 /// If the table has none: a combination of types that the PTX ISA lacks.
 #[track_caller]
 pub(super) fn form(op: Op, mods: &[Mod]) -> FormId {
-    table().find(op, mods).unwrap_or_else(|| {
+    let Some(form) = table().find(op, mods) else {
         let mods: Vec<_> = Mods::from_slice(mods).iter().map(|m| m.text()).collect();
         panic!(
             "the instruction table has no {op}.{}; docs/instructions.md lists {op}'s modifiers in their order",
             mods.join(".")
         )
-    })
+    };
+    form
 }
 
 /// Emits an instruction.
@@ -207,7 +205,10 @@ pub(super) fn emit(op: Op, mods: &[Mod], operands: &[Operand]) {
 pub(super) fn emit_guarded(guard: Option<Pred>, op: Op, mods: &[Mod], operands: &[Operand]) {
     let at = Location::caller();
     let form = form(op, mods);
-    let guard = guard.map(Pred::guard);
+    let guard = match guard {
+        Some(holds) => Some(holds.guard()),
+        None => None,
+    };
     with(|s| {
         let loc = s.loc(at);
         s.push(form, guard, operands, loc);

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use smallvec::SmallVec;
+
+use super::scope::Made;
 use super::state::{compute, emit, new_reg, ty, with};
 use super::{Pred, SameSize, Scalar};
 use crate::ir::{Operand, Reg};
@@ -13,8 +16,7 @@ use crate::types::{RegClass, ScalarType};
 /// changes; what changes is a [`Var`](super::Var).
 pub struct Val<T> {
     operand: Operand,
-    /// The kernel it belongs to; 0 for a constant.
-    serial: u32,
+    made: Made,
     ty: PhantomData<T>,
 }
 
@@ -33,8 +35,20 @@ impl<T> fmt::Debug for Val<T> {
 }
 
 impl<T: Scalar> From<T> for Val<T> {
+    #[track_caller]
     fn from(value: T) -> Self {
-        Val { operand: Operand::Imm(value.bits()), serial: 0, ty: PhantomData }
+        Val { operand: Operand::Imm(value.bits()), made: Made::anywhere(), ty: PhantomData }
+    }
+}
+
+/// Appends values as operands; likewise in a loop.
+#[track_caller]
+pub(super) fn push_all<T: Scalar, const N: usize>(operands: &mut SmallVec<[Operand; N]>, values: &[Val<T>])
+where
+    [Operand; N]: smallvec::Array<Item = Operand>,
+{
+    for v in values {
+        operands.push(v.operand());
     }
 }
 
@@ -68,21 +82,28 @@ impl<T: Scalar> Val<T> {
     /// The value in a register of the kernel being written.
     #[track_caller]
     pub(super) fn of_reg(reg: Reg) -> Self {
-        Val { operand: Operand::Reg(reg), serial: with(|s| s.serial), ty: PhantomData }
+        Val { operand: Operand::Reg(reg), made: Made::here(), ty: PhantomData }
     }
 
     /// The value as an operand, for [`Body::emit`](super::Body::emit).
     ///
     /// # Panics
-    /// If it belongs to another kernel than the one being written.
+    /// If it belongs to another kernel than the one being written, or to a loop or branch that has ended.
     #[must_use]
     #[track_caller]
     pub fn operand(self) -> Operand {
-        if self.serial != 0 {
-            let current = with(|s| s.serial);
-            assert!(self.serial == current, "a value of one kernel was used in another");
-        }
+        let reg = match self.operand {
+            Operand::Reg(reg) => Some(reg),
+            _ => None,
+        };
+        self.made.check("a value", reg);
         self.operand
+    }
+
+    /// The same register as a value of the loop or branch being written.
+    #[track_caller]
+    pub(super) fn of_this_scope(self) -> Self {
+        Val { made: Made::here(), ..self }
     }
 
     /// The constant, if this is one.
@@ -128,11 +149,11 @@ impl<T: Scalar> Val<T> {
         T: SameSize<U>,
     {
         if let Some(bits) = self.constant() {
-            return Val { operand: Operand::Imm(bits), serial: 0, ty: PhantomData };
+            return Val { operand: Operand::Imm(bits), made: self.made, ty: PhantomData };
         }
         let from_float = matches!(Self::class(), RegClass::F32 | RegClass::F64);
         if Self::class() == Val::<U>::class() || !from_float {
-            return Val { operand: self.operand, serial: self.serial, ty: PhantomData };
+            return Val { operand: self.operand, made: self.made, ty: PhantomData };
         }
         let d = Val::<U>::fresh();
         emit(Op::Mov, &[Mod::Ty(bits_type(T::TY))], &[d.operand(), self.operand()]);
@@ -157,8 +178,13 @@ impl<T: Scalar> Val<T> {
 }
 
 impl<T: Scalar> Val<T> {
-    /// Something to fill an array with before its registers are made.
-    pub(super) fn placeholder() -> Self {
-        Val { operand: Operand::None, serial: 0, ty: PhantomData }
+    /// Registers that nothing has written yet. In a loop, because a closure would lose the caller's line.
+    #[track_caller]
+    pub(super) fn fresh_array<const N: usize>() -> [Self; N] {
+        let mut all = [Val { operand: Operand::None, made: Made::anywhere(), ty: PhantomData }; N];
+        for v in &mut all {
+            *v = Self::fresh();
+        }
+        all
     }
 }

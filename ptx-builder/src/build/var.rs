@@ -39,13 +39,13 @@ impl<T: Scalar> Var<T> {
 
     /// Assigns a value.
     #[track_caller]
-    pub fn set(&mut self, value: impl Into<Val<T>>) {
+    pub fn set(&self, value: impl Into<Val<T>>) {
         emit(Op::Mov, &[held::<T>()], &[self.register.operand(), value.into().operand()]);
     }
 
     /// An instruction whose result and one source are the variable.
     #[track_caller]
-    fn in_place(&mut self, op: Op, mods: &[Mod], sources: &[Operand]) {
+    fn in_place(&self, op: Op, mods: &[Mod], sources: &[Operand]) {
         let mut operands: smallvec::SmallVec<[Operand; 5]> = smallvec::SmallVec::new();
         operands.push(self.register.operand());
         operands.extend_from_slice(sources);
@@ -56,7 +56,7 @@ impl<T: Scalar> Var<T> {
 impl<T: Float> Var<T> {
     /// `self = a * b + self`, rounded once, to nearest even.
     #[track_caller]
-    pub fn add_product(&mut self, a: impl Into<Val<T>>, b: impl Into<Val<T>>) {
+    pub fn add_product(&self, a: impl Into<Val<T>>, b: impl Into<Val<T>>) {
         let sources = [a.into().operand(), b.into().operand(), self.register.operand()];
         self.in_place(Op::Fma, &[Mod::Rn, ty::<T>()], &sources);
     }
@@ -68,7 +68,7 @@ where
 {
     /// `self = self + a`: of floats to nearest even, of integers wrapping.
     #[track_caller]
-    pub fn add(&mut self, a: impl Into<Val<T>>) {
+    pub fn add(&self, a: impl Into<Val<T>>) {
         let sources = [self.register.operand(), a.into().operand()];
         let rounding = (T::TY.kind() == Kind::Float).then_some(Mod::Rn);
         let mods: smallvec::SmallVec<[Mod; 2]> = rounding.into_iter().chain([ty::<T>()]).collect();
@@ -79,7 +79,7 @@ where
 impl Var<i32> {
     /// Adds the four products of `a`'s signed bytes with `b`'s.
     #[track_caller]
-    pub fn add_dp4a(&mut self, a: impl Into<Val<i32>>, b: impl Into<Val<i32>>) {
+    pub fn add_dp4a(&self, a: impl Into<Val<i32>>, b: impl Into<Val<i32>>) {
         let m = Mod::Ty(ScalarType::S32);
         let sources = [a.into().operand(), b.into().operand(), self.register.operand()];
         self.in_place(Op::Dp4a, &[m, m], &sources);
@@ -89,7 +89,7 @@ impl Var<i32> {
 impl<T: Scalar> Var<T> {
     /// Assigns `f` of the present value.
     #[track_caller]
-    pub fn update(&mut self, f: impl FnOnce(Val<T>) -> Val<T>) {
+    pub fn update(&self, f: impl FnOnce(Val<T>) -> Val<T>) {
         let next = f(self.get());
         self.set(next);
     }

@@ -185,7 +185,7 @@ fn roles(kernel: &Kernel, named: &[(String, Role)]) -> Result<Vec<Role>, BindErr
 /// /// y[0] = the sum of 8 x, in f64
 /// fn sum() -> Kernel<(In<f32>, Out<f32>)> {
 ///     kernel::<(In<f32>, Out<f32>)>("sum", ["x", "y"], |k, (x, y)| {
-///         let mut sum = k.var(0.0f64);
+///         let sum = k.var(0.0f64);
 ///         k.for_(0u32, 8u32, 1u32, |k, i, _| sum.add(x.at(i).load(k).to::<f64>()));
 ///         y.store(k, sum.get().to_rn::<f32>());
 ///     })
@@ -213,8 +213,8 @@ mod tests {
     /// The sum of 8 x: in f64, or with one addition, or all of them, in f32.
     fn sum(narrow_tail: bool, narrow: bool) -> crate::build::Kernel<(In<f32>, Out<f32>)> {
         kernel::<(In<f32>, Out<f32>)>("sum", ["x", "y"], |k, (x, y)| {
-            let mut wide = k.var(0.0f64);
-            let mut slim = k.var(0.0f32);
+            let wide = k.var(0.0f64);
+            let slim = k.var(0.0f32);
             k.for_(0u32, 8u32, 1u32, |k, i, _| match narrow {
                 true => slim.add(x.at(i).load(k)),
                 false => wide.add(x.at(i).load(k).to::<f64>()),

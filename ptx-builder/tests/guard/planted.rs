@@ -170,7 +170,7 @@ fn an_asynchronous_copy() {
 fn after_many_that_are_inside() {
     let line = line!() + 4;
     let k = kernel::<(u32, In<u32>, Out<u32>)>("k", ["n", "x", "y"], |k, (n, x, y)| {
-        let mut sum = k.var::<u32>(0);
+        let sum = k.var::<u32>(0);
         k.for_(0u32, n, 1u32, |k, i, _| {
             sum.add(x.at(i).load(k));
         });
@@ -227,7 +227,7 @@ fn under_a_guard_only_where_it_holds() {
 fn any_of_two_buffers() {
     let line = line!() + 4;
     let k = kernel::<(u32, InOut<u32>, InOut<u32>)>("k", ["n", "x", "y"], |k, (n, x, y)| {
-        let mut address = k.var::<u64>(x.address());
+        let address = k.var::<u64>(x.address());
         k.if_(k.thread_x().lt(1u32), |_| address.set(y.address()));
         ptxgen_builder::build::Global::<u32>::from_address(address.get()).at(n).store(k, 3);
     });

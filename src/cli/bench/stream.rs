@@ -17,7 +17,7 @@ fn reader(blocks: u32, rounds: u32) -> Kernel<(In<u32>, Out<u32>)> {
     let wide = blocks * THREADS;
     let kernel = kernel::<(In<u32>, Out<u32>)>("stream_read", ["x", "y"], |k, (x, y)| {
         let me = k.global_thread_id();
-        let mut sum = k.var(0u32);
+        let sum = k.var(0u32);
         k.for_(0, rounds, 1, |k, round, _| {
             let first = round * (wide * DEEP) + me;
             let at = |i: u32| x.at((first + i * wide) * 4);

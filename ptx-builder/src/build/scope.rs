@@ -1,0 +1,122 @@
+//! Where a handle may be used: in the kernel that made it, in the loop's body or the branch that made it.
+//!
+//! A loop's body and a branch's arm run any number of times, also none. A value made inside of one has no meaning after
+//! it. Control flow takes `Fn` closures, so that a Rust variable assigned inside does not compile; this finds what got out
+//! another way (a `Cell`, a `RefCell<Vec<..>>`).
+
+use std::panic::Location;
+
+use super::state::with;
+use crate::ir::Reg;
+
+type Line = &'static Location<'static>;
+
+/// What a scope is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ScopeKind {
+    Loop,
+    Branch,
+}
+
+impl ScopeKind {
+    fn word(self) -> &'static str {
+        match self {
+            ScopeKind::Loop => "loop",
+            ScopeKind::Branch => "branch",
+        }
+    }
+}
+
+/// The scopes of a kernel so far. Scope 0 is the kernel's body.
+#[derive(Default)]
+pub(super) struct Scopes {
+    all: Vec<(ScopeKind, Line)>,
+    open: Vec<u32>,
+}
+
+impl Scopes {
+    fn current(&self) -> u32 {
+        self.open.last().copied().unwrap_or(0)
+    }
+
+    fn is_open(&self, scope: u32) -> bool {
+        scope == 0 || self.open.contains(&scope)
+    }
+}
+
+/// Opens a scope.
+#[track_caller]
+pub(super) fn enter(kind: ScopeKind) {
+    let at = Location::caller();
+    with(|s| {
+        s.scopes.all.push((kind, at));
+        let scope = s.scopes.all.len() as u32;
+        s.scopes.open.push(scope);
+    });
+}
+
+/// Closes the innermost scope.
+#[track_caller]
+pub(super) fn leave() {
+    with(|s| s.scopes.open.pop());
+}
+
+/// Where a handle was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    /// The kernel; 0 for a constant, which belongs to all.
+    serial: u32,
+    scope: u32,
+    at: Line,
+}
+
+impl Made {
+    /// Here and now.
+    #[track_caller]
+    pub fn here() -> Made {
+        let at = Location::caller();
+        with(|s| Made { serial: s.serial, scope: s.scopes.current(), at })
+    }
+
+    /// Of a constant.
+    #[track_caller]
+    pub fn anywhere() -> Made {
+        Made { serial: 0, scope: 0, at: Location::caller() }
+    }
+
+    /// Refuses a use outside of the kernel or the scope in which it was made.
+    ///
+    /// # Panics
+    /// Then.
+    #[track_caller]
+    pub fn check(self, what: &str, reg: Option<Reg>) {
+        if self.serial == 0 {
+            return;
+        }
+        let Some(outside) = with(|s| self.outside(s, what, reg)) else { return };
+        panic!("{outside}");
+    }
+
+    fn outside(self, s: &super::state::State, what: &str, reg: Option<Reg>) -> Option<String> {
+        let at = self.at;
+        if self.serial != s.serial {
+            return Some(format!(
+                "{what} of one kernel was used in another; it was made at {at}: write a function that makes it anew"
+            ));
+        }
+        if s.scopes.is_open(self.scope) {
+            return None;
+        }
+        let (kind, scope) = *s.scopes.all.get(self.scope as usize - 1)?;
+        let named = match reg.and_then(|reg| s.kernel.names.get(&reg)) {
+            Some(name) => format!("{what}, `{name}`,"),
+            None => what.to_owned(),
+        };
+        let kind = kind.word();
+        Some(format!(
+            "{named} made at {at} in the {kind} at {scope} is used outside of the {kind}, which runs any number of times, \
+             also none; carry it in a variable that is made before the {kind}: `let v = k.var(first)`, `v.set(..)` inside, \
+             `v.get()` after"
+        ))
+    }
+}
