@@ -34,13 +34,13 @@ fn softmax() -> Kernel<(u32, In<f32>, Out<f32>)> {
     kernel::<(u32, In<f32>, Out<f32>)>("softmax", ["n", "x", "y"], |k, (n, x, y)| {
         let lane = k.lane();
         let row = k.block_x() * n;
-        let mut largest = k.var::<f32>(f32::NEG_INFINITY);
+        let largest = k.var::<f32>(f32::NEG_INFINITY);
         k.for_(lane, n, 32u32, |k, i, _| {
             let value = x.at(row + i).load(k);
             largest.update(|largest| largest.max(value));
         });
         let largest = reduce(k, largest.get(), |a, b| a.max(b));
-        let mut sum = k.var::<f32>(0.0);
+        let sum = k.var::<f32>(0.0);
         k.for_(lane, n, 32u32, |k, i, _| sum.add(f32::exponential(x.at(row + i).load(k) - largest)));
         let sum = reduce(k, sum.get(), |a, b| a + b);
         k.for_(lane, n, 32u32, |k, i, _| {
@@ -82,9 +82,9 @@ fn attention() -> Kernel<(u32, In<f32>, In<f32>, In<f32>, Out<f32>)> {
         let query = k.global_thread_id();
         let (key_tile, value_tile) = (k.shared::<f32>(TILE * HEAD), k.shared::<f32>(TILE * HEAD));
         let q: Vec<Val<f32>> = (0..HEAD).map(|d| queries.at(query * HEAD + d).load(k)).collect();
-        let mut sums: Vec<Var<f32>> = (0..HEAD).map(|_| k.var::<f32>(0.0)).collect();
-        let mut largest = k.var::<f32>(f32::NEG_INFINITY);
-        let mut whole = k.var::<f32>(0.0);
+        let sums: Vec<Var<f32>> = (0..HEAD).map(|_| k.var::<f32>(0.0)).collect();
+        let largest = k.var::<f32>(f32::NEG_INFINITY);
+        let whole = k.var::<f32>(0.0);
         k.for_(0u32, n, TILE, |k, first, _| {
             k.barrier();
             for step in (0..TILE * HEAD).step_by(64) {
@@ -104,7 +104,7 @@ fn attention() -> Kernel<(u32, In<f32>, In<f32>, In<f32>, Out<f32>)> {
                 let weight = f32::exponential(score - next);
                 largest.set(next);
                 whole.update(|whole| whole.fma(scale, weight));
-                for (d, sum) in sums.iter_mut().enumerate() {
+                for (d, sum) in sums.iter().enumerate() {
                     let value = value_tile.at(j * HEAD + d as u32).load(k);
                     sum.update(|sum| sum.fma(scale, weight * value));
                 }
@@ -123,7 +123,7 @@ fn product() -> Kernel<(u32, u32, In<u32>, In<u32>, Out<i32>)> {
     kernel::<Parameters>("product", ["depth", "cols", "a", "b", "c"], |k, (depth, cols, a, b, c)| {
         let (group, place) = (k.lane() >> 2, k.lane() & 3);
         let (top, left) = (k.block_y() * 32, k.block_x() * 32);
-        let mut sums: Vec<[Var<i32>; 4]> = (0..8).map(|_| [(); 4].map(|()| k.var::<i32>(0))).collect();
+        let sums: Vec<[Var<i32>; 4]> = (0..8).map(|_| [(); 4].map(|()| k.var::<i32>(0))).collect();
         k.for_(0u32, depth >> 2, 8u32, |k, word, _| {
             for i in 0..2 {
                 let row = |half: u32, quarter: u32| {
@@ -133,7 +133,7 @@ fn product() -> Kernel<(u32, u32, In<u32>, In<u32>, Out<i32>)> {
                 for j in 0..4 {
                     let column =
                         |quarter: u32| b.at((left + j * 8 + group).mad(depth >> 2, word + quarter * 4 + place)).load(k);
-                    let sum = &mut sums[(i * 4 + j) as usize];
+                    let sum = &sums[(i * 4 + j) as usize];
                     let next = k.mma_s8(left_half, [column(0), column(1)], sum.each_ref().map(|sum| sum.get()));
                     sum.iter_mut().zip(next).for_each(|(sum, next)| sum.set(next));
                 }
