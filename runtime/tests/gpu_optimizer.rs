@@ -135,7 +135,7 @@ fn product() -> Kernel<(u32, u32, In<u32>, In<u32>, Out<i32>)> {
                         |quarter: u32| b.at((left + j * 8 + group).mad(depth >> 2, word + quarter * 4 + place)).load(k);
                     let sum = &sums[(i * 4 + j) as usize];
                     let next = k.mma_s8(left_half, [column(0), column(1)], sum.each_ref().map(|sum| sum.get()));
-                    sum.iter_mut().zip(next).for_each(|(sum, next)| sum.set(next));
+                    sum.iter().zip(next).for_each(|(sum, next)| sum.set(next));
                 }
             }
         });
