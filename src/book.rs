@@ -14,6 +14,7 @@ pages! {
     Values = "../docs/values.md";
     Reductions = "../docs/reductions.md";
     Testing = "../docs/testing.md";
+    Checked = "../docs/checked.md";
     Precision = "../docs/precision.md";
     Profiling = "../docs/profiling.md";
 }

@@ -116,7 +116,7 @@ struct Station {
     posted: Condvar,
 }
 
-// SAFETY: the pointer in `call` is to a `Sync` function.
+// SAFETY: the pointer in `call`, which alone is not `Send`, is to a `Sync` function that outlives its use (`Station::call`).
 unsafe impl Send for Station {}
 // SAFETY: as above; `calls` and `done` keep writer and readers of `call` apart.
 unsafe impl Sync for Station {}
@@ -281,7 +281,8 @@ impl Barrier {
 #[repr(transparent)]
 pub(super) struct Shared<T>([UnsafeCell<T>]);
 
-// SAFETY: access is unsafe, under the rule above.
+// SAFETY: elements are reached by `unsafe` functions alone, whose callers keep the rule above: several workers read them
+// (`T: Sync`) or one at a time writes them (`T: Send`).
 unsafe impl<T: Send + Sync> Sync for Shared<T> {}
 
 impl<T: Clone> Shared<T> {

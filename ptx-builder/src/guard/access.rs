@@ -101,18 +101,20 @@ fn asynchronous(inst: &Inst, kind: Async) -> (Way, SmallVec<[Access; 3]>) {
             };
             let read = match operand("src-size") {
                 None | Some(Operand::None) => Size::Fixed(bytes),
+                Some(Operand::Imm(n)) => Size::Fixed(bytes.min(n as u32)),
                 Some(n) => Size::UpTo(bytes, n),
             };
             let both = [access("dst", Size::Fixed(bytes), bytes, false, true), access("src", read, bytes, true, false)];
-            (Way::Skip, both.into_iter().flatten().collect())
+            let touches = |a: &Access| a.size != Size::Fixed(0);
+            (Way::Skip, both.into_iter().flatten().filter(touches).collect())
         }
         Async::BulkLoad | Async::BulkStore => {
-            let size = Size::Bulk(operand("size").unwrap_or(Operand::None));
+            let size = bulk(operand("size"));
             let all = [access("dst", size, 16, false, true), access("src", size, 16, true, false), barrier("mbar")];
             (Way::SkipAndTell, all.into_iter().flatten().collect())
         }
         Async::BulkPrefetch => {
-            let size = Size::Bulk(operand("size").unwrap_or(Operand::None));
+            let size = bulk(operand("size"));
             (Way::Hint, access("src", size, 16, true, false).into_iter().collect())
         }
         Async::CopyArrive { .. }
@@ -124,6 +126,14 @@ fn asynchronous(inst: &Inst, kind: Async) -> (Way, SmallVec<[Access; 3]>) {
         Async::Commit | Async::WaitGroup | Async::WaitAll | Async::BulkCommit | Async::BulkWait { .. } => {
             (Way::Skip, SmallVec::new())
         }
+    }
+}
+
+/// How much a bulk copy moves.
+fn bulk(size: Option<Operand>) -> Size {
+    match size {
+        Some(Operand::Imm(n)) if n % 16 == 0 => Size::Fixed(n as u32),
+        size => Size::Bulk(size.unwrap_or(Operand::None)),
     }
 }
 

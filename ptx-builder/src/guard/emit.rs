@@ -363,7 +363,10 @@ impl Emit<'_> {
             inside = self.w.test(Mod::Eq, ty, off.into(), Operand::Imm(0), Some((Mod::And, inside.into())));
         }
         if let Size::Bulk(n) = check.size {
-            let off = self.w.compute(RegClass::B32, Op::And, &[Mod::Ty(ScalarType::B32)], &[n, Operand::Imm(15)]);
+            // A constant that is no multiple of 16, too, is a register first.
+            let n = self.w.compute(RegClass::B32, Op::Mov, &[Mod::Ty(U32)], &[n]);
+            let mask = [n.into(), Operand::Imm(15)];
+            let off = self.w.compute(RegClass::B32, Op::And, &[Mod::Ty(ScalarType::B32)], &mask);
             inside = self.w.test(Mod::Eq, U32, off.into(), Operand::Imm(0), Some((Mod::And, inside.into())));
         }
         (inside, value.into())

@@ -283,10 +283,11 @@ impl Planner<'_> {
             self.writing(inst, object, access.space)?;
         }
         let aligned = self.zeros(id, &address, linear, origin) >= access.align.trailing_zeros();
-        if aligned && let (Some(l), Some(object), Size::Fixed(n)) = (linear, object, access.size) {
-            if self.is_inside(l, object, n) {
-                return Ok(Decision::Proved);
-            }
+        if aligned
+            && let (Some(l), Some(object), Size::Fixed(n)) = (linear, object, access.size)
+            && self.is_inside(l, object, n)
+        {
+            return Ok(Decision::Proved);
         }
         let epoch = |reg: Reg| written.get(&reg).copied().unwrap_or(0);
         let fixed = matches!(access.size, Size::Fixed(_));

@@ -288,3 +288,73 @@ fn a_mask_a_shape_and_a_divisor_prove_shared_accesses() {
     let guarded = guarded(&k.with_block(Dim3::from(256u32)));
     assert_eq!((guarded.kernels[0].checks, guarded.kernels[0].proved), (1, 4));
 }
+
+/// A block whose copy is left out would wait for it for ever.
+#[test]
+fn a_bulk_copy_and_those_who_wait_for_it() {
+    for constant in [true, false] {
+        let mut line = 0;
+        let k = kernel::<(u32, In<u32>, Out<u32>)>("k", ["n", "x", "y"], |k, (n, x, y)| {
+            let tile = k.shared::<u32>(128);
+            let done = k.mbarrier();
+            let i = k.thread_x();
+            k.if_(i.eq(0), |k| done.init(k, 1u32));
+            k.barrier();
+            k.if_(i.eq(0), |k| {
+                done.arrive_expecting(k, 512u32);
+                let from = x.at(k.block_x() * 64u32);
+                line = if constant { line!() + 2 } else { line!() + 3 };
+                match constant {
+                    true => k.copy_bulk(tile, from, 512u32, done),
+                    false => k.copy_bulk(tile, from, n, done),
+                }
+            });
+            done.wait(k, 0u32);
+            y.at(k.global_thread_id()).store(k, tile.at(i).load(k));
+        });
+        let k = k.with_block(64);
+        let args = |words: u32| [Pass::Word(512), numbers(words), numbers(256)];
+        let whole = run(&guarded(&k), 4, 64, 0, &args(64 * 3 + 128));
+        assert!(whole.violation.is_none(), "{:?}", whole.violation);
+        let expected: Vec<u8> = words_bytes(256);
+        assert_eq!(whole.buffers[1], expected);
+        let outcome = run(&guarded(&k), 4, 64, 0, &args(64 * 3 + 124));
+        let (violation, record) = outcome.violation.expect("it is told");
+        let len = u64::from(64u32 * 3 + 124) * 4;
+        assert_eq!(violation.describe("x", 4, len), "x[192..320] of 316");
+        assert_eq!((record.block, record.thread), ([3, 0, 0], [0; 3]));
+        assert_eq!(violation.loc.map(|l| l.line), Some(line));
+        assembles(&guarded(&k).module);
+    }
+}
+
+/// Matrix loads are executed by whole warps: lanes outside read elsewhere.
+#[test]
+fn a_matrix_load() {
+    use ptxgen_builder::table::{Mod, Op};
+    use ptxgen_builder::types::ScalarType;
+    let mut line = 0;
+    let k = kernel::<(u32, Out<u32>)>("k", ["n", "y"], |k, (n, y)| {
+        let tile = k.shared::<u32>(32);
+        let i = k.thread_x();
+        tile.at(i).store(k, i);
+        k.barrier();
+        // Eight lanes give the rows, of 16 bytes each; what the others give is not used.
+        let row = tile.at((i & 7) * 4 + n);
+        let d = k.var::<u32>(0).get();
+        let mods = [Mod::Aligned, Mod::M8n8, Mod::X1, Mod::Shared, Mod::Ty(ScalarType::B16)];
+        line = line!() + 1;
+        k.emit(Op::Ldmatrix, &mods, &[d.operand(), row.operand()]);
+        y.at(i).store(k, d);
+    });
+    let k = k.with_block(32);
+    let inside = run(&guarded(&k), 1, 32, 0, &[Pass::Word(0), numbers(32)]);
+    assert!(inside.violation.is_none());
+    assert_eq!(inside.buffers[0], words_bytes(32));
+    let guarded = guarded(&k);
+    assembles(&guarded.module);
+    let outcome = run(&guarded, 1, 32, 0, &[Pass::Word(4), numbers(32)]);
+    let (violation, record) = outcome.violation.expect("it is told");
+    assert_eq!((violation.loc.map(|l| l.line), record.thread), (Some(line), [7, 0, 0]));
+    assert_eq!((violation.first, violation.bytes), (128, 16));
+}

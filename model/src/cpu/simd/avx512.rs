@@ -255,7 +255,7 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     fn prefetch(at: *const u8) {
-        // SAFETY: a prefetch touches no memory.
+        // SAFETY: a hint, which faults at no address and changes no memory.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
 

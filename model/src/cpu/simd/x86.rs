@@ -139,7 +139,7 @@ pub(super) unsafe fn f16<const N: usize>(bits: [u16; N]) -> [f32; N] {
         unsafe { _mm256_storeu_ps(o.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(b.as_ptr().cast()))) }
     }
     for (b, o) in from_rest.iter().zip(to_rest) {
-        // SAFETY: as above.
+        // SAFETY: values only; F16C is the caller's promise.
         *o = unsafe { _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(*b)))) };
     }
     out
