@@ -188,7 +188,7 @@ mod planted {
         let device = gpu();
         let line = line!() + 4;
         let k = kernel::<(u32, In<u32>, Out<u32>)>("many", ["n", "x", "y"], |k, (n, x, y)| {
-            let mut sum = k.var::<u32>(0);
+            let sum = k.var::<u32>(0);
             k.for_(0u32, n, 1u32, |k, i, _| {
                 sum.add(x.at(i).load(k));
             });

@@ -293,7 +293,7 @@ fn a_mask_a_shape_and_a_divisor_prove_shared_accesses() {
 #[test]
 fn a_bulk_copy_and_those_who_wait_for_it() {
     for constant in [true, false] {
-        let mut line = 0;
+        let line = std::cell::Cell::new(0);
         let k = kernel::<(u32, In<u32>, Out<u32>)>("k", ["n", "x", "y"], |k, (n, x, y)| {
             let tile = k.shared::<u32>(128);
             let done = k.mbarrier();
@@ -303,7 +303,7 @@ fn a_bulk_copy_and_those_who_wait_for_it() {
             k.if_(i.eq(0), |k| {
                 done.arrive_expecting(k, 512u32);
                 let from = x.at(k.block_x() * 64u32);
-                line = if constant { line!() + 2 } else { line!() + 3 };
+                line.set(if constant { line!() + 2 } else { line!() + 3 });
                 match constant {
                     true => k.copy_bulk(tile, from, 512u32, done),
                     false => k.copy_bulk(tile, from, n, done),
@@ -323,7 +323,7 @@ fn a_bulk_copy_and_those_who_wait_for_it() {
         let len = u64::from(64u32 * 3 + 124) * 4;
         assert_eq!(violation.describe("x", 4, len), "x[192..320] of 316");
         assert_eq!((record.block, record.thread), ([3, 0, 0], [0; 3]));
-        assert_eq!(violation.loc.map(|l| l.line), Some(line));
+        assert_eq!(violation.loc.map(|l| l.line), Some(line.get()));
         assembles(&guarded(&k).module);
     }
 }

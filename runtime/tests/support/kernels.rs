@@ -31,13 +31,13 @@ pub fn softmax() -> Kernel<(u32, In<f32>, Out<f32>)> {
         let lane = k.lane();
         let row = k.block_x() * n;
         let (x, y) = (x.at(row), y.at(row));
-        let mut largest = k.var::<f32>(f32::NEG_INFINITY);
+        let largest = k.var::<f32>(f32::NEG_INFINITY);
         k.for_(lane, n, 32u32, |k, i, _| {
             let value = x.at(i).load(k);
             largest.update(|largest| largest.max(value));
         });
         let largest = reduce(k, largest.get(), |a, b| a.max(b));
-        let mut sum = k.var::<f32>(0.0);
+        let sum = k.var::<f32>(0.0);
         k.for_(lane, n, 32u32, |k, i, _| sum.add(f32::exponential(x.at(i).load(k) - largest)));
         let sum = reduce(k, sum.get(), |a, b| a + b);
         k.for_(lane, n, 32u32, |k, i, _| {
