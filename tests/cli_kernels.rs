@@ -225,22 +225,22 @@ fn check_of_kernels() {
     expect![[r#"
         fault q4k-gemv act=q8k acc=f32 does not hold act=q8k acc=f64
               kernel-dsl/src/format/q4k/device.rs:LINE: acc=f64 and this computes in f32 on the way to an output; compute in f64
-                in `fma.rn.f32 %f9, %f2, %f8, %f7;`
+                in `fma.rn.f32 %f2, %f4, %f12, %f14;`
                 in kernel 'q4k_gemv_q8k_f32_768x2048' [narrow-arithmetic] (and 3 more from this line)
               kernel-dsl/src/catalogue/matrix.rs:LINE: acc=f64 and this computes in f32 on the way to an output; compute in f64
-                in `add.rn.f32 %f11, %f9, %f10;`
+                in `add.rn.f32 %f10, %f2, %f24;`
                 in kernel 'q4k_gemv_q8k_f32_768x2048' [narrow-arithmetic] (and 27 more from this line)
               kernel-dsl/src/format/q4k/device.rs:LINE: acc=f64 and this computes in f32 on the way to an output; compute in f64
-                in `cvt.rn.f32.s32 %f8, %r164;`
+                in `cvt.rn.f32.s32 %f12, %r75;`
                 in kernel 'q4k_gemv_q8k_f32_768x2048' [narrow-arithmetic] (and 3 more from this line)
               kernel-dsl/src/catalogue/gemv.rs:LINE: acc=f64 and a value is rounded from f64 to f32 0 times on the way to an output; this kernel's stages need 1
-                in `@%p6 st.global.f32 [%rd19], %f63;`
+                in `@%p5 st.global.f32 [%rd18], %f81;`
                 in kernel 'q4k_gemv_q8k_f32_768x2048' [rounding-count]
     "#]].assert_eq(&without_lines(&prints(&["check", "q4k-gemv", "--act", "q8k", "--acc", "f32", "--policy", "acc=f64"], 1)));
     expect![[r#"
         fault swiglu acc=f32 math=approx does not hold acc=f32 math=exact
               kernel-dsl/src/catalogue/swiglu.rs:LINE: math=exact and this instruction is approximate
-                in `ex2.approx.f32 %f3, %f2;`
+                in `ex2.approx.f32 %f4, %f3;`
                 in kernel 'swiglu_f32_approx_768' [approximate] (and 1 more from this line)
     "#]]
     .assert_eq(&without_lines(&prints(
@@ -330,54 +330,54 @@ fn diff() {
         --- q4k-gemv act=q8k,acc=f32
         +++ q4k-gemv act=q8k,acc=f64
         @@ line 14 / line 14 @@
-             .reg .b32 %r<190>;
-             .reg .b64 %rd<30>;
-             .reg .f32 %f<12>;
-        +    .reg .f64 %fd<12>;
+             .reg .b32 %r<498>;
+             .reg .b64 %rd<32>;
+             .reg .f32 %f<25>;
+        +    .reg .f64 %fd<20>;
              .shared .align 16 .b8 shared0[4608];
              ld.param.u64        %rd0, [q4k_gemv_q8k_f32_32x512_w];
              cvta.to.global.u64  %rd1, %rd0;
         @@ line 180 / line 181 @@
-             add.s32             %r163, %r161, %r162;
-             ld.shared.u32       %r164, [%r84];
-             mov.b32             {%h0, %h1}, %r164;
-        -    cvt.f32.f16         %f1, %h0;
-        -    mul.rn.f32          %f2, %f1, %f0;
-        -    cvt.f32.f16         %f3, %h1;
-        -    mul.rn.f32          %f4, %f3, %f0;
-        -    cvt.rn.f32.s32      %f5, %r163;
-        -    mul.rn.f32          %f6, %f4, %f5;
-        -    neg.f32             %f7, %f6;
-        -    cvt.rn.f32.s32      %f8, %r159;
-        -    fma.rn.f32          %f9, %f2, %f8, %f7;
-        -    shfl.sync.bfly.b32  %f10, %f9, 4, 31, 4294967295;
-        -    add.rn.f32          %f11, %f9, %f10;
-        +    cvt.f64.f32         %fd0, %f0;
-        +    cvt.f64.f16         %fd1, %h0;
-        +    mul.rn.f64          %fd2, %fd1, %fd0;
+             add.s32             %r95, %r112, %r248;
+             ld.shared.u32       %r232, [%r101];
+             mov.b32             {%h1, %h0}, %r232;
+        -    cvt.f32.f16         %f1, %h1;
+        -    mul.rn.f32          %f4, %f1, %f2;
+        -    cvt.f32.f16         %f7, %h0;
+        -    mul.rn.f32          %f5, %f7, %f2;
+        -    cvt.rn.f32.s32      %f3, %r95;
+        -    mul.rn.f32          %f0, %f5, %f3;
+        -    neg.f32             %f14, %f0;
+        -    cvt.rn.f32.s32      %f12, %r75;
+        -    fma.rn.f32          %f11, %f4, %f12, %f14;
+        -    shfl.sync.bfly.b32  %f24, %f11, 4, 31, 4294967295;
+        -    add.rn.f32          %f10, %f11, %f24;
+        +    cvt.f64.f32         %fd1, %f2;
         +    cvt.f64.f16         %fd3, %h1;
-        +    mul.rn.f64          %fd4, %fd3, %fd0;
-        +    cvt.rn.f64.s32      %fd5, %r163;
-        +    mul.rn.f64          %fd6, %fd4, %fd5;
-        +    neg.f64             %fd7, %fd6;
-        +    cvt.rn.f64.s32      %fd8, %r159;
-        +    fma.rn.f64          %fd9, %fd2, %fd8, %fd7;
-        +    mov.b64             {%r165, %r166}, %fd9;
-        +    shfl.sync.bfly.b32  %r167, %r165, 4, 31, 4294967295;
-        +    shfl.sync.bfly.b32  %r168, %r166, 4, 31, 4294967295;
-        +    mov.b64             %fd10, {%r167, %r168};
-        +    add.rn.f64          %fd11, %fd9, %fd10;
-             and.b32             %r165, %r2, 7;
-             shl.b32             %r166, %r78, 2;
-             add.u32             %r168, %r166, %r10;
+        +    mul.rn.f64          %fd5, %fd3, %fd1;
+        +    cvt.f64.f16         %fd6, %h0;
+        +    mul.rn.f64          %fd4, %fd6, %fd1;
+        +    cvt.rn.f64.s32      %fd0, %r95;
+        +    mul.rn.f64          %fd7, %fd4, %fd0;
+        +    neg.f64             %fd2, %fd7;
+        +    cvt.rn.f64.s32      %fd10, %r75;
+        +    fma.rn.f64          %fd8, %fd5, %fd10, %fd2;
+        +    mov.b64             {%r97, %r64}, %fd8;
+        +    shfl.sync.bfly.b32  %r879, %r97, 4, 31, 4294967295;
+        +    shfl.sync.bfly.b32  %r344, %r64, 4, 31, 4294967295;
+        +    mov.b64             %fd15, {%r879, %r344};
+        +    add.rn.f64          %fd19, %fd8, %fd15;
+             and.b32             %r431, %r7, 7;
+             shl.b32             %r220, %r89, 2;
+             add.u32             %r159, %r220, %r28;
         @@ line 199 / line 204 @@
-             mad.wide.u32        %rd24, %r169, 4, %rd5;
-             setp.lt.u32         %p8, %r78, 8;
-             and.pred            %p9, %p7, %p8;
-        +    cvt.rn.f32.f64      %f1, %fd11;
-             @%p9 st.global.f32  [%rd24], %f11;
+             mad.wide.u32        %rd18, %r170, 4, %rd6;
+             setp.lt.u32         %p13, %r89, 8;
+             and.pred            %p15, %p18, %p13;
+        +    cvt.rn.f32.f64      %f0, %fd19;
+             @%p15 st.global.f32 [%rd18], %f10;
              bar.warp.sync       4294967295;
-             add.u32             %r172, %r78, 4;
+             add.u32             %r97, %r89, 4;
         11 lines removed, 17 added; 231 and 237 lines in all
     "#]]
     .assert_eq(&prints(&args, 0));

@@ -34,11 +34,19 @@ fn program() -> Arithmetic {
 }
 
 fn validated() -> Validated {
-    program().kernel().verify(Target::SM_90).unwrap_or_else(|errors| panic!("{errors:?}"))
+    program().kernel().unoptimized().verify(Target::SM_90).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
 #[divan::bench]
 fn build_verify_print(bencher: Bencher) {
+    let program = program();
+    let options = PrintOptions::default();
+    let verified = |program: &Arithmetic| program.kernel().unoptimized().verify(Target::SM_90);
+    bencher.bench_local(|| verified(black_box(&program)).map(|module| print(&module, &options)));
+}
+
+#[divan::bench]
+fn build_verify_optimize_print(bencher: Bencher) {
     let program = program();
     let options = PrintOptions::default();
     bencher.bench_local(|| black_box(&program).kernel().verify(Target::SM_90).map(|module| print(&module, &options)));

@@ -2,12 +2,14 @@
 //! compute the same before and after.
 
 use proptest::prelude::*;
+use ptxgen_builder::build::{In, Kernel, Out, kernel};
 use ptxgen_builder::interp::{Arg, Launch, Memory, Options};
 use ptxgen_builder::ir::Module;
 use ptxgen_builder::opt::{OptOptions, finish, optimize};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::print::{self, PrintOptions, print};
 use ptxgen_builder::random_modules::{Shape, plans};
+use ptxgen_builder::testing::ptx;
 use ptxgen_builder::verify::verify;
 
 const HEAD: &str = ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 p, .param .u32 n)\n{\n\
@@ -234,6 +236,30 @@ fn a_guarded_definition_does_not_hide_the_one_before_it() {
 #[test]
 fn no_pass_changes_nothing() {
     unchanged(OptOptions::NONE, "add.u32 %r1, 1, 2;\nmov.u32 %r2, %r1;\nmul.lo.u32 %r3, %r2, 8;");
+}
+
+#[test]
+fn a_mistake_in_code_that_would_be_dropped_is_an_error() {
+    let text = format!("{HEAD}add.u32 %r2, %r1, 1;\nret;\n}}\n");
+    let errors = finish(parse("t.ptx", &text).unwrap(), &OptOptions::ALL).expect_err("%r1 has no value").to_string();
+    assert!(errors.contains("t.ptx:15") && errors.contains("use-before-definition"), "{errors}");
+}
+
+#[test]
+fn kernels_are_optimized_unless_they_say_otherwise() {
+    let twice = kernel::<(In<f32>, Out<f32>)>("twice", ["x", "y"], |k, (x, y)| {
+        let unused = k.thread_x() * 3;
+        let (one, other) = (x.at(k.thread_x()).load(k), x.at(k.thread_x()).load(k));
+        y.at(k.thread_x()).store(k, one + other);
+        let _ = unused + 1;
+    });
+    let count = |kernel: &Kernel<_>, spelling: &str| {
+        let text = ptx(kernel);
+        (text.matches(spelling).count(), text.matches("ld.global").count())
+    };
+    // Loads of memory are never joined: each may fault, at its own line.
+    assert_eq!(count(&twice, "%tid.x"), (1, 2));
+    assert_eq!(count(&twice.unoptimized(), "%tid.x"), (4, 2));
 }
 
 /// The output of a generated kernel, from fixed input.

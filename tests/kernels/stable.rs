@@ -83,11 +83,14 @@ fn lines(mut module: Module) -> (Vec<String>, Vec<u32>) {
     (text, print::lines(&module, &options).remove(0))
 }
 
-/// Half of all insertions change no more lines than this beside their own.
+/// Half of all insertions change no more lines than this beside their own, and nine of ten no more than that.
 const MEDIAN: usize = 6;
+const NINE_OF_TEN: usize = 32;
 
-/// One in ten changes more than this share of a kernel's lines.
-const MOST_SHARE: f64 = 0.30;
+/// None changes more than this share of its kernel's lines, or so many: one in a run of equal instructions renames
+/// the rest of the run.
+const MOST_SHARE: f64 = 0.35;
+const MOST: usize = 300;
 
 #[test]
 fn one_instruction_more_changes_few_lines() {
@@ -131,5 +134,7 @@ fn one_instruction_more_changes_few_lines() {
         share(worst),
     );
     assert!(counts[n / 2].0 <= MEDIAN, "the median is {}", counts[n / 2].0);
+    assert!(counts[n * 9 / 10].0 <= NINE_OF_TEN, "one in ten changes {} lines", counts[n * 9 / 10].0);
+    assert!(counts[n - 1].0 <= MOST, "{:?}", counts[n - 1]);
     assert!(share(worst) <= MOST_SHARE, "{worst:?}");
 }
