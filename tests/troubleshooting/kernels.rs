@@ -9,6 +9,7 @@ use ptxgen::{
     },
     prelude::*,
 };
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub fn messages() -> Vec<String> {
@@ -19,6 +20,7 @@ pub fn messages() -> Vec<String> {
 fn compiler() -> Vec<String> {
     let recorded = [
         include_str!("../../ptx-builder/tests/ui/mixed_types.stderr"),
+        include_str!("../../ptx-builder/tests/ui/assigned_in_loop.stderr"),
         include_str!("../../ptx-builder/tests/ui/store_read_only.stderr"),
         include_str!("../../ptx-builder/tests/ui/unrounded_conversion.stderr"),
         include_str!("../../ptx-builder/tests/ui/shuffle_half.stderr"),
@@ -31,7 +33,19 @@ fn compiler() -> Vec<String> {
 
 /// What a mistake in the program that writes a kernel panics with.
 fn builder() -> Vec<String> {
-    let mistakes: [fn(); 4] = [
+    let mistakes: [fn(); 6] = [
+        || {
+            kernel::<(In<f32>, Out<f32>)>("prefix", ["x", "y"], |k, (x, y)| {
+                let sum = Cell::new(Val::from(0.0f32));
+                k.for_(0, 4, 1, |k, i, _| sum.set(sum.get() + x.at(i).load(k)));
+                y.store(k, sum.get());
+            });
+        },
+        || {
+            kernel::<(u32,)>("twice", ["n"], |k, _| {
+                let _ = (k.shared::<f32>(4).named("tile"), k.shared::<f32>(4).named("tile"));
+            });
+        },
         || {
             let mut kept = None;
             kernel::<(u32,)>("first", ["n"], |_, (n,)| kept = Some(n));

@@ -4,6 +4,7 @@ use ptxgen::{
     prelude::*,
     testing::{Accumulator, Harness, HarnessError, Proof, check_golden, check_patterns, ptx},
 };
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 fn scale() -> Kernel<(f32, In<f32>, Out<f32>)> {
@@ -16,6 +17,18 @@ fn scale() -> Kernel<(f32, In<f32>, Out<f32>)> {
 
 fn harness() -> Harness {
     Harness::new(&scale()).scalar("a", 2.0f32)
+}
+
+/// What the assertion says of a tile whose rows start in one bank.
+fn bank_conflicts() -> String {
+    let k = kernel::<(Out<f32>,)>("columns", ["y"], |k, (y,)| {
+        let (tile, i) = (k.shared::<f32>(32 * 32).named("tile"), k.thread_x());
+        tile.at(i * 32).store(k, 1.0);
+        y.at(i).store(k, tile.at(i * 32).load(k));
+    });
+    let run = Harness::new(&k.with_block(32)).output::<f32>("y", 32).run().expect("it runs");
+    let panic = catch_unwind(AssertUnwindSafe(|| _ = run.assert_no_bank_conflicts())).expect_err("there are some");
+    panic.downcast_ref::<String>().cloned().expect("a panic has words")
 }
 
 pub fn messages() -> Vec<String> {
@@ -37,6 +50,7 @@ pub fn messages() -> Vec<String> {
         error(harness().input("x", &[1u32; 4]).output::<f32>("y", 4).block(4)),
         unwritten().expect_err("the last is left out").to_string(),
         unknown().expect_err("there is no z").to_string(),
+        bank_conflicts(),
         check_patterns(&text, "chekc: mul").expect_err("no directive").to_string(),
         check_patterns(&text, "check: fma.rn.f64").expect_err("no such text").to_string(),
         Proof::of(&scale()).acc(Accumulator::F64).check().expect_err("it computes in f32").to_string(),

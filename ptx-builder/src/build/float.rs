@@ -1,65 +1,40 @@
 //! f32 and f64 arithmetic. Every instruction has its rounding written.
 
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::Neg;
 
-use super::integer::operator;
 use super::state::{compute, ty};
-use super::{Scalar, Val};
+use super::{Number, Val};
 use crate::table::{Mod, Op, Rounding};
 
-/// f32 and f64.
-pub trait Float: Scalar {}
+/// f32 and f64. A constant of either is made of an f32 (`F::from(0.5)`).
+pub trait Float: Number + From<f32> {}
 
 impl Float for f32 {}
 impl Float for f64 {}
 
-macro_rules! floats {
-    ($($t:ty),*) => {$(
-        operator!($t, Add add, |a, b| a.binary(Op::Add, &[Mod::Rn], b));
-        operator!($t, Sub sub, |a, b| a.binary(Op::Sub, &[Mod::Rn], b));
-        operator!($t, Mul mul, |a, b| a.binary(Op::Mul, &[Mod::Rn], b));
-        operator!($t, Div div, |a, b| a.binary(Op::Div, &[Mod::Rn], b));
-        impl Neg for Val<$t> {
-            type Output = Val<$t>;
-            #[track_caller]
-            fn neg(self) -> Val<$t> {
-                self.unary(Op::Neg, &[])
-            }
-        }
-        impl Val<$t> {
-            /// Magnitude.
-            #[must_use]
-            #[track_caller]
-            pub fn abs(self) -> Self {
-                self.unary(Op::Abs, &[])
-            }
-
-            /// The lesser; the other one where one is NaN.
-            #[must_use]
-            #[track_caller]
-            pub fn min(self, b: impl Into<Val<$t>>) -> Self {
-                self.binary(Op::Min, &[], b)
-            }
-
-            /// The greater; the other one where one is NaN.
-            #[must_use]
-            #[track_caller]
-            pub fn max(self, b: impl Into<Val<$t>>) -> Self {
-                self.binary(Op::Max, &[], b)
-            }
-
-            /// `self * b + c` with one rounding, to nearest even.
-            #[must_use]
-            #[track_caller]
-            pub fn fma(self, b: impl Into<Val<$t>>, c: impl Into<Val<$t>>) -> Self {
-                self.fma_rounded(b, c, Rounding::NearestEven)
-            }
-        }
-    )*};
+impl<T: Float> Neg for Val<T> {
+    type Output = Val<T>;
+    #[track_caller]
+    fn neg(self) -> Val<T> {
+        self.unary(Op::Neg, &[])
+    }
 }
-floats!(f32, f64);
 
 impl<T: Float> Val<T> {
+    /// Magnitude.
+    #[must_use]
+    #[track_caller]
+    pub fn abs(self) -> Self {
+        self.unary(Op::Abs, &[])
+    }
+
+    /// `self * b + c` with one rounding, to nearest even.
+    #[must_use]
+    #[track_caller]
+    pub fn fma(self, b: impl Into<Val<T>>, c: impl Into<Val<T>>) -> Self {
+        self.fma_rounded(b, c, Rounding::NearestEven)
+    }
+
     /// `self * b + c` with one rounding.
     #[must_use]
     #[track_caller]

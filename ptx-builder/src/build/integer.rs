@@ -1,15 +1,15 @@
 //! Integer arithmetic, logic and shifts.
 
-use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Shl, Shr, Sub};
+use std::ops::{BitAnd, BitOr, BitXor, Neg, Not, Rem, Shl, Shr};
 
 use super::state::{compute, ty};
 use super::val::bits_type;
-use super::{Scalar, Val};
+use super::{Number, Scalar, Val};
 use crate::table::{Mod, Op};
 use crate::types::ScalarType;
 
 /// Integers of 16, 32 and 64 bits. (Bytes are loaded, stored and converted.)
-pub trait Integer: Scalar {}
+pub trait Integer: Number {}
 
 /// Integers whose whole product PTX can give.
 pub trait MulWide: Integer {
@@ -46,7 +46,6 @@ macro_rules! operator {
         }
     };
 }
-pub(super) use operator;
 
 fn bits<T: Scalar>() -> Mod {
     Mod::Ty(bits_type(T::TY))
@@ -55,10 +54,6 @@ fn bits<T: Scalar>() -> Mod {
 macro_rules! integers {
     ($($t:ty),*) => {$(
         impl Integer for $t {}
-        operator!($t, Add add, |a, b| a.binary(Op::Add, &[], b));
-        operator!($t, Sub sub, |a, b| a.binary(Op::Sub, &[], b));
-        operator!($t, Mul mul, |a, b| a.binary(Op::Mul, &[Mod::Lo], b));
-        operator!($t, Div div, |a, b| a.binary(Op::Div, &[], b));
         operator!($t, Rem rem, |a, b| a.binary(Op::Rem, &[], b));
         operator!($t, BitAnd bitand, |a, b| compute(Op::And, &[bits::<$t>()], &[a.operand(), b.operand()]));
         operator!($t, BitOr bitor, |a, b| compute(Op::Or, &[bits::<$t>()], &[a.operand(), b.operand()]));
@@ -135,20 +130,6 @@ impl<T: Integer> Val<T> {
     #[track_caller]
     pub fn mul_hi(self, b: impl Into<Val<T>>) -> Self {
         self.binary(Op::Mul, &[Mod::Hi], b)
-    }
-
-    /// The lesser.
-    #[must_use]
-    #[track_caller]
-    pub fn min(self, b: impl Into<Val<T>>) -> Self {
-        self.binary(Op::Min, &[], b)
-    }
-
-    /// The greater.
-    #[must_use]
-    #[track_caller]
-    pub fn max(self, b: impl Into<Val<T>>) -> Self {
-        self.binary(Op::Max, &[], b)
     }
 }
 

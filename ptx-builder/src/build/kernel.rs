@@ -141,3 +141,24 @@ impl<A> Kernel<A> {
         finish(self.module(target), &self.passes)
     }
 }
+
+/// Modules of several kernels, whose parameters may differ in type: `Module::new(target).with(&one).with(&two)`.
+impl Module {
+    /// A module without kernels.
+    #[must_use]
+    pub fn new(target: Target) -> Module {
+        Module { target, variables: Vec::new(), kernels: Vec::new() }
+    }
+
+    /// The module with one more kernel. Each keeps its own constants and arrays.
+    #[must_use]
+    pub fn with<A>(mut self, kernel: &Kernel<A>) -> Module {
+        let mut more = kernel.kernel.clone();
+        // What the kernel knows of its module by number: its dynamic shared memory.
+        let first = self.variables.len() as u32;
+        more.shift_module_symbols(first);
+        self.variables.extend(kernel.variables.iter().cloned());
+        self.kernels.push(more);
+        self
+    }
+}

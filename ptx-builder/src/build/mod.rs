@@ -41,6 +41,7 @@ mod integer;
 mod kernel;
 mod matrix;
 mod memory;
+mod number;
 mod pointer;
 mod pred;
 mod scalar;
@@ -64,6 +65,7 @@ pub use float::Float;
 pub use integer::{Bits, Integer, MulWide};
 pub use kernel::{AnyKernel, Kernel, kernel};
 pub use memory::{LoadHint, Narrow, StoreHint};
+pub use number::Number;
 pub use pointer::{
     Const, ConstSpace, Global, GlobalMemory, GlobalSpace, Local, LocalSpace, Ptr, ReadOnly, ReadOnlySpace, ReadSpace,
     Shared, SharedSpace, WriteSpace,

@@ -3,7 +3,7 @@
 use super::pointer::{Const, Local, Ptr, ReadSpace, Shared};
 use super::state::with;
 use super::{Body, Scalar};
-use crate::ir::{Base, Symbol, Variable};
+use crate::ir::{Base, Operand, Symbol, Variable};
 use crate::types::{ScalarType, Space};
 
 /// The type of an array's elements in its declaration.
@@ -15,8 +15,9 @@ fn element<T: Scalar>() -> ScalarType {
 fn declare<S: ReadSpace, T: Scalar>(prefix: &str, align: u32, len: u64) -> Ptr<S, T> {
     let symbol = with(|s| {
         let index = s.kernel.variables.len() as u32;
+        let number = s.kernel.variables.iter().filter(|v| v.space != Space::Const).count();
         s.kernel.variables.push(Variable {
-            name: format!("{prefix}{index}"),
+            name: format!("{prefix}{number}"),
             space: S::SPACE,
             align: align.max(T::TY.bytes()),
             ty: element::<T>(),
@@ -27,6 +28,40 @@ fn declare<S: ReadSpace, T: Scalar>(prefix: &str, align: u32, len: u64) -> Ptr<S
         Symbol::Kernel(index)
     });
     Ptr::new(Base::Symbol(symbol))
+}
+
+impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
+    /// Gives an array that the kernel declares a name, for messages and for the printed text; the kernel's name goes
+    /// before that of constants. A pointer to other memory names the register that holds the address.
+    ///
+    /// # Panics
+    /// If the kernel has another array of the name.
+    #[must_use]
+    #[track_caller]
+    pub fn named(self, name: &str) -> Self {
+        let Operand::Address(address) = self.operand() else { return self };
+        let taken = with(|s| match address.base {
+            Base::Symbol(Symbol::Kernel(index)) => {
+                let variables = &mut s.kernel.variables;
+                let name = match S::SPACE {
+                    Space::Const => format!("{}_{name}", s.kernel.name),
+                    _ => name.to_owned(),
+                };
+                let taken = variables.iter().zip(0..).any(|(v, i)| v.name == name && i != index);
+                if let Some(v) = variables.get_mut(index as usize) {
+                    v.name = name;
+                }
+                taken
+            }
+            Base::Symbol(_) => false,
+            Base::Reg(reg) => {
+                s.kernel.names.insert(reg, name.to_owned());
+                false
+            }
+        });
+        assert!(!taken, "the kernel has another array named '{name}'");
+        self
+    }
 }
 
 impl Body {
@@ -85,11 +120,11 @@ impl Body {
         let size = T::TY.bytes() as usize;
         let init = values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size)).collect();
         let symbol = with(|s| {
-            let index = s.globals.len() as u32;
-            let (name, len) = (format!("{}_const{index}", s.kernel.name), Some(values.len() as u64));
-            let space = Space::Const;
-            s.globals.push(Variable { name, space, align: 16, ty: element::<T>(), len, init, visible: false });
-            Symbol::Module(index)
+            let number = s.kernel.variables.iter().filter(|v| v.space == Space::Const).count();
+            let (name, len) = (format!("{}_const{number}", s.kernel.name), Some(values.len() as u64));
+            let (index, space) = (s.kernel.variables.len() as u32, Space::Const);
+            s.kernel.variables.push(Variable { name, space, align: 16, ty: element::<T>(), len, init, visible: false });
+            Symbol::Kernel(index)
         });
         Ptr::new(Base::Symbol(symbol))
     }

@@ -259,6 +259,7 @@ impl BlockState {
             warp,
             lanes,
             other: None,
+            clash: None,
             message: message(),
             block: self.number,
             count: 0,
@@ -267,7 +268,7 @@ impl BlockState {
 
     /// A finding that ends the launch.
     pub fn fault(&self, kind: FindingKind, pc: u32, warp: u32, lanes: u32, message: String) -> Stop {
-        Box::new(Raw { kind, pc, warp, lanes, other: None, message, block: self.number, count: 1 })
+        Box::new(Raw { kind, pc, warp, lanes, other: None, clash: None, message, block: self.number, count: 1 })
     }
 
     /// The fault of a kernel that runs too long.

@@ -16,6 +16,16 @@ pub(super) struct RawOther {
     pub lane: u32,
 }
 
+/// What a race is about; its words are found when the launch is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clash {
+    pub space: Space,
+    pub address: u64,
+    pub write: bool,
+    pub other_wrote: bool,
+    pub read_only: bool,
+}
+
 /// A finding with instructions as numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Raw {
@@ -26,6 +36,7 @@ pub(super) struct Raw {
     pub lanes: u32,
     pub other: Option<RawOther>,
     pub message: String,
+    pub clash: Option<Clash>,
     pub count: u64,
 }
 
@@ -67,7 +78,14 @@ impl Findings {
             warp: by.warp,
             lanes: 1 << clash.lane,
             other: Some(RawOther { pc: other.pc, block, warp: other.warp(), lane: other.lane() }),
-            message: clash_message(space, clash.address, write, other.write, clash.read_only),
+            message: String::new(),
+            clash: Some(Clash {
+                space,
+                address: clash.address,
+                write,
+                other_wrote: other.write,
+                read_only: clash.read_only,
+            }),
             count: 0,
         });
     }
@@ -83,14 +101,26 @@ impl Findings {
             warp: this.warp(),
             lanes: 1 << this.lane(),
             other: Some(RawOther { pc: other.pc, block: *other_block, warp: other.warp(), lane: other.lane() }),
-            message: clash_message(Space::Global, clash.address, this.write, other.write, clash.read_only),
+            message: String::new(),
+            clash: Some(Clash {
+                space: Space::Global,
+                address: clash.address,
+                write: this.write,
+                other_wrote: other.write,
+                read_only: clash.read_only,
+            }),
             count: 0,
         });
     }
 
     /// As people read them.
     pub fn finish(self, cx: &Context) -> Vec<Finding> {
+        let message = |raw: &Raw| match (&raw.clash, &raw.other) {
+            (Some(clash), Some(other)) => clash_message(cx, raw, clash, other),
+            _ => raw.message.clone(),
+        };
         let finding = |raw: Raw| Finding {
+            message: message(&raw),
             kind: raw.kind,
             kernel: cx.kernel.name.clone(),
             block: cx.ctaid(raw.block),
@@ -103,21 +133,32 @@ impl Findings {
                 warp: o.warp,
                 lane: o.lane,
             }),
-            message: raw.message,
             count: raw.count,
         };
         self.0.into_values().map(finding).collect()
     }
 }
 
-/// What a race is about.
-pub(super) fn clash_message(space: Space, address: u64, write: bool, other_wrote: bool, read_only: bool) -> String {
+fn clash_message(cx: &Context, raw: &Raw, clash: &Clash, other: &RawOther) -> String {
     let did = |write: bool| if write { "writes" } else { "reads" };
+    let Clash { space, address, write, other_wrote, read_only } = *clash;
+    let element = cx.element_and(space, address, raw.pc, ", ");
     if read_only {
-        return format!("data at {address:#x} that is read through the read-only path is written in the same launch");
+        return format!(
+            "data at {element}{address:#x} that is read through the read-only path is written in the same launch"
+        );
     }
+    let missing = if raw.block != other.block {
+        "blocks are ordered by a release and an acquire, or by a launch each"
+    } else if raw.warp != other.warp {
+        "between them `k.barrier()` (bar.sync) is missing"
+    } else {
+        "between them `k.sync_warp(mask)` (bar.warp.sync) or `k.barrier()` (bar.sync) is missing"
+    };
+    let both = if write && other_wrote { "; if it is one instruction, let one thread write" } else { "" };
     format!(
-        "it {} {space} memory at {address:#x}, which the other instruction {}, with nothing to order them",
+        "it {} {element}{space} memory at {address:#x}, which the other instruction {}, with nothing to order them: \
+         {missing}{both}",
         did(write),
         did(other_wrote)
     )

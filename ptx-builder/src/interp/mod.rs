@@ -49,6 +49,7 @@ mod launch;
 mod layout;
 mod mbarriers;
 mod memory;
+mod place;
 mod program;
 mod report;
 mod schedule;

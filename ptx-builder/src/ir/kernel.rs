@@ -115,6 +115,13 @@ pub struct Kernel {
     pub loc: Option<Loc>,
 }
 
+impl Kernel {
+    /// A parameter's name as the author wrote it: the builder puts the kernel's before it.
+    pub fn short_name<'a>(&self, param: &'a Param) -> &'a str {
+        param.name.strip_prefix(self.name.as_str()).and_then(|n| n.strip_prefix('_')).unwrap_or(&param.name)
+    }
+}
+
 /// Names of registers and positions are not compared.
 impl PartialEq for Kernel {
     fn eq(&self, other: &Self) -> bool {

@@ -5,6 +5,7 @@
 //! the builder or the parser and can be used only after verification.
 
 mod canonical;
+mod hoist;
 mod inst;
 mod kernel;
 mod loc;

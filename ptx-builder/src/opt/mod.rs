@@ -82,6 +82,7 @@ pub fn optimize(mut module: Module, options: &OptOptions) -> Module {
 /// Everything that is wrong with the module as it was given: the verifier goes
 /// first, so a mistake in code that the optimizer would drop is one, too.
 pub fn finish(mut module: Module, passes: &OptOptions) -> Result<Validated, VerifyErrors> {
+    module.hoist_constants();
     module.renumber();
     let written = verify(module)?;
     if *passes == OptOptions::NONE {

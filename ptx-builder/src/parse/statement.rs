@@ -140,6 +140,11 @@ impl<'a> Body<'_, 'a> {
             let instead = "declare it '.extern .shared' outside of the entry";
             return Err((at, ParseErrorKind::Unsupported { what, instead }));
         }
+        if space == Space::Const {
+            let what = "a constant array in a body".to_owned();
+            let instead = "declare it outside of the entry";
+            return Err((at, ParseErrorKind::Unsupported { what, instead }));
+        }
         let symbol = Symbol::Kernel(self.kernel.variables.len() as u32);
         self.scopes.declare(name, Entity::Symbol(symbol)).map_err(|kind| (at, kind))?;
         let mut copies = 0;

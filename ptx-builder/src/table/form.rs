@@ -30,7 +30,7 @@ impl Row {
 
 /// The number of a row in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct RowId(pub u16);
+pub struct RowId(pub(super) u16);
 
 impl RowId {
     /// The row.

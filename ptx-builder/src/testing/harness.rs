@@ -8,7 +8,7 @@ use super::bind::{BindError, Given, Value, bind, rust_name};
 use super::element::{self, Element};
 use super::subject::{Subject, find_kernel, short_name};
 use crate::build::{ArgInfo, Dim3};
-use crate::interp::{Arg, Buffer, Counts, Launch, LaunchError, Memory, MemoryError, Options, Report};
+use crate::interp::{Arg, Buffer, Counts, Launch, LaunchError, Memory, MemoryError, Options, Report, SiteCounts};
 use crate::types::ScalarType;
 use crate::verify::{Validated, VerifyErrors};
 
@@ -225,6 +225,21 @@ impl Harness {
     }
 }
 
+/// A line for each instruction that met bank conflicts.
+fn bank_conflicts(report: &Report) -> Vec<String> {
+    let line = |s: &SiteCounts| {
+        let Counts { shared_passes, bank_conflicts, .. } = s.counts;
+        let least = (shared_passes - bank_conflicts).max(1);
+        format!(
+            "  {}: {shared_passes} passes where {least} are needed, {}-way on average; let neighbouring lanes access \
+             different banks (words modulo 32), for example by rows of one element more",
+            s.site,
+            shared_passes.div_ceil(least)
+        )
+    };
+    report.counters.sites.iter().filter(|s| s.counts.bank_conflicts > 0).map(line).collect()
+}
+
 /// A buffer that the kernel may have written.
 struct Written {
     name: String,
@@ -272,6 +287,17 @@ impl Outcome {
             Some(&first) => Err(HarnessError::Unwritten { name: name.to_owned(), first, count: unwritten.len(), len }),
             None => Ok(element::from_bytes(&bytes)),
         }
+    }
+
+    /// Asserts that no access to shared memory meets a bank conflict.
+    ///
+    /// # Panics
+    /// If one does. The message has each such instruction, its line and how many passes an access takes.
+    #[track_caller]
+    pub fn assert_no_bank_conflicts(&self) -> &Self {
+        let conflicts = bank_conflicts(&self.report);
+        assert!(conflicts.is_empty(), "accesses to shared memory meet bank conflicts:\n{}", conflicts.join("\n"));
+        self
     }
 
     /// What the interpreter found and counted.

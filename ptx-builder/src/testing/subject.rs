@@ -77,5 +77,5 @@ pub(super) fn find_kernel(module: &Validated, name: Option<&str>) -> Result<usiz
 
 /// A parameter's name as the author wrote it: the builder puts the kernel's before it.
 pub(super) fn short_name<'a>(kernel: &ir::Kernel, param: &'a ir::Param) -> &'a str {
-    param.name.strip_prefix(kernel.name.as_str()).and_then(|n| n.strip_prefix('_')).unwrap_or(&param.name)
+    kernel.short_name(param)
 }

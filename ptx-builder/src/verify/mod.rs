@@ -117,7 +117,8 @@ impl Validated {
 ///
 /// # Errors
 /// Everything that violates a rule.
-pub fn verify(module: Module) -> Result<Validated, VerifyErrors> {
+pub fn verify(mut module: Module) -> Result<Validated, VerifyErrors> {
+    module.hoist_constants();
     let mut errors = Errors::new(&module);
     declarations::check_module(&module, &mut errors);
     let mut info = Vec::with_capacity(module.kernels.len());

@@ -138,8 +138,11 @@ impl Exec<'_> {
         if lanes != 0 && self.cx.options.check.uninit {
             let lane = lanes.trailing_zeros();
             let address = at[lane as usize];
+            let element = self.cx.element_and(space, address, self.pc, ": ");
             self.find(FindingKind::Uninitialized, lanes, || {
-                format!("lane {lane} reads {bytes} bytes of {space} memory at {address:#x} that nobody has written")
+                format!(
+                    "lane {lane} reads {element}{bytes} bytes of {space} memory at {address:#x} that nobody has written"
+                )
             });
         }
     }
@@ -218,8 +221,9 @@ impl Exec<'_> {
             let bad: u32 = lanes(mask).filter(|&l| !at[l].is_multiple_of(u64::from(bytes))).fold(0, |m, l| m | 1 << l);
             let lane = bad.trailing_zeros();
             let address = at[lane as usize];
+            let element = self.cx.element_and(space, address, self.pc, ": ");
             let message = format!(
-                "lane {lane} accesses {bytes} bytes of {space} memory at {address:#x}, which is no multiple of {bytes}"
+                "lane {lane} accesses {element}{bytes} bytes of {space} memory at {address:#x}, which is no multiple of {bytes}"
             );
             return Err(self.fault(FindingKind::Misaligned, bad, message));
         }
@@ -256,7 +260,9 @@ impl Exec<'_> {
             Some(a) => format!("{} bytes before the buffer at {:#x}", a.buffer.address - address, a.buffer.address),
             None => "no buffer is near".to_owned(),
         };
-        let message = format!("lane {lane} accesses {bytes} bytes of {space} memory at {address:#x}: {whereabouts}");
+        let element = self.cx.element_and(space, address, self.pc, ": ");
+        let message =
+            format!("lane {lane} accesses {element}{bytes} bytes of {space} memory at {address:#x}: {whereabouts}");
         Err(self.fault(FindingKind::OutOfBounds, bad, message))
     }
 
@@ -303,8 +309,9 @@ impl Exec<'_> {
             if clashes != 0 {
                 let lane = clashes.trailing_zeros();
                 let address = at[lane as usize];
+                let element = self.cx.element_and(space, address, self.pc, ": ");
                 self.find(FindingKind::AsyncPending, clashes, || {
-                    format!("lane {lane} touches {bytes} bytes of shared memory at {address:#x}, where an asynchronous copy has not been waited for")
+                    format!("lane {lane} touches {element}{bytes} bytes of shared memory at {address:#x}, where an asynchronous copy has not been waited for")
                 });
             }
         }

@@ -1,0 +1,85 @@
+//! What integers and floats have in common.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+use super::{Ordered, Scalar, Val};
+use crate::table::{Mod, Mods, Op};
+use crate::types::Kind;
+
+/// Types with arithmetic operators: integers of 16, 32 and 64 bits, f32 and f64. Operators work in code that is generic
+/// over it, or over [`Float`](super::Float) or [`Integer`](super::Integer):
+///
+/// ```
+/// use ptxgen_builder::build::{Float, Val};
+///
+/// fn polynomial<F: Float>(x: Val<F>, [a, b, c]: [Val<F>; 3]) -> Val<F> {
+///     (a * x + b) * x + c
+/// }
+/// ```
+pub trait Number: Ordered {}
+
+/// The modifiers of arithmetic on `T`: floats round to nearest even; `integers` is what integers need.
+fn mods<T: Scalar>(integers: Option<Mod>) -> Mods {
+    let first = if T::TY.kind() == Kind::Float { Some(Mod::Rn) } else { integers };
+    first.into_iter().collect()
+}
+
+/// An operator of all numbers; `$integers` is the modifier that it takes for integers.
+macro_rules! arithmetic {
+    ($($trait:ident $method:ident $op:ident $integers:expr;)*) => {$(
+        impl<T: Number> $trait for Val<T> {
+            type Output = Val<T>;
+            #[track_caller]
+            fn $method(self, other: Val<T>) -> Val<T> {
+                self.binary(Op::$op, &mods::<T>($integers), other)
+            }
+        }
+        impl<T: Number> $trait<T> for Val<T> {
+            type Output = Val<T>;
+            #[track_caller]
+            fn $method(self, other: T) -> Val<T> {
+                self.binary(Op::$op, &mods::<T>($integers), other)
+            }
+        }
+    )*};
+}
+arithmetic! {
+    Add add Add None;
+    Sub sub Sub None;
+    Mul mul Mul Some(Mod::Lo);
+    Div div Div None;
+}
+
+/// Constants on the left, for which Rust wants an implementation a type.
+macro_rules! on_the_left {
+    ($($t:ty),*) => {$(
+        impl Number for $t {}
+        on_the_left!(@each $t: Add add, Sub sub, Mul mul, Div div);
+    )*};
+    (@each $t:ty: $($trait:ident $method:ident),*) => {$(
+        impl $trait<Val<$t>> for $t {
+            type Output = Val<$t>;
+            #[track_caller]
+            fn $method(self, other: Val<$t>) -> Val<$t> {
+                $trait::$method(Val::from(self), other)
+            }
+        }
+    )*};
+}
+on_the_left!(u16, u32, u64, i16, i32, i64, f32, f64);
+
+impl<T: Number> Val<T> {
+    /// The lesser; of floats the other one where one is NaN.
+    #[must_use]
+    #[track_caller]
+    pub fn min(self, b: impl Into<Val<T>>) -> Self {
+        self.binary(Op::Min, &[], b)
+    }
+
+    /// The greater; of floats the other one where one is NaN.
+    #[must_use]
+    #[track_caller]
+    pub fn max(self, b: impl Into<Val<T>>) -> Self {
+        self.binary(Op::Max, &[], b)
+    }
+}

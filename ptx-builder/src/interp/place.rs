@@ -1,0 +1,68 @@
+//! Memory as the author named it: `x[20] of 20`, not an address alone.
+
+use super::block::Context;
+use crate::ir::{Symbol, Variable};
+use crate::table::Mod;
+use crate::types::Space;
+
+impl Context<'_> {
+    /// The element of a buffer or an array at an address that the instruction `pc` accesses, or that it would be if the
+    /// buffer or array went on: "x[20] of 20". `None` where nothing of a name is near.
+    pub fn element(&self, space: Space, address: u64, pc: u32) -> Option<String> {
+        match space {
+            Space::Global | Space::Generic => self.global_element(address, pc),
+            Space::Shared | Space::Local | Space::Const => self.array_element(space, address),
+            Space::Param => None,
+        }
+    }
+
+    /// As [`element`](Self::element), to stand before more words; empty where there is none.
+    pub fn element_and(&self, space: Space, address: u64, pc: u32, then: &str) -> String {
+        self.element(space, address, pc).map(|element| format!("{element}{then}")).unwrap_or_default()
+    }
+
+    fn global_element(&self, address: u64, pc: u32) -> Option<String> {
+        let buffer = self.memory.near(address)?.buffer;
+        let within = |at: u64| at >= buffer.address && at - buffer.address <= buffer.len;
+        let value = |at: u64| u64::try_from(self.params.load(at, 8)).ok();
+        let mut params = self.kernel.params.iter().zip(&self.layout.params);
+        let param = params.find(|(p, at)| p.ty.bytes() == 8 && p.len.is_none() && value(**at).is_some_and(within));
+        let (name, start) = match param {
+            Some((param, &at)) => (self.kernel.short_name(param).to_owned(), value(at)?),
+            None => {
+                let symbols = (0u32..).zip(&self.module.variables).filter(|(_, v)| v.space == Space::Global);
+                let at = |i: u32| self.layout.offset(Symbol::Module(i));
+                let (i, v) = { symbols }.find(|(i, _)| at(*i) == Some(buffer.address))?;
+                (v.name.clone(), at(i)?)
+            }
+        };
+        Some(element(&name, address, start, buffer.address + buffer.len, self.unit(pc)))
+    }
+
+    fn array_element(&self, space: Space, address: u64) -> Option<String> {
+        let own = (0u32..).zip(&self.kernel.variables).map(|(i, v)| (Symbol::Kernel(i), v));
+        let module = (0u32..).zip(&self.module.variables).map(|(i, v)| (Symbol::Module(i), v));
+        let start = |(symbol, v): (Symbol, &Variable)| Some((self.layout.offset(symbol)?, v.name.clone(), v.clone()));
+        let arrays = own.chain(module).filter(|(_, v)| v.space == space && v.len.is_some()).filter_map(start);
+        // The last that starts at or before the address.
+        let (start, name, v) = arrays.filter(|(start, ..)| *start <= address).max_by_key(|(start, ..)| *start)?;
+        Some(element(&name, address, start, start + v.bytes()?, u64::from(v.ty.bytes())))
+    }
+
+    /// Bytes of what the instruction moves.
+    fn unit(&self, pc: u32) -> u64 {
+        let Some(&(block, index, _)) = self.program.sites.get(pc as usize) else { return 1 };
+        let form = self.kernel.blocks[block.0 as usize].insts[index].form();
+        let types = form.mods.iter().filter_map(|m| if let Mod::Ty(ty) = m { Some(ty.bytes()) } else { None });
+        u64::from(types.last().unwrap_or(1).max(1))
+    }
+}
+
+fn element(name: &str, address: u64, start: u64, end: u64, unit: u64) -> String {
+    let (bytes, len) = (address as i64 - start as i64, end.saturating_sub(start));
+    let size = unit as i64;
+    match bytes % size {
+        0 => format!("{name}[{}] of {}", bytes / size, len / unit),
+        _ => format!("byte {bytes} of the {len} of {name}"),
+    }
+}
