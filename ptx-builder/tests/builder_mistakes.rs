@@ -238,7 +238,7 @@ fn findings_name_the_parameter_and_the_array() {
     let error = Harness::new(&k.clone().with_block(64)).output::<f32>("y", 64).run().unwrap_err().to_string();
     assert!(error.contains("tile[64] of 64"), "{error}");
     let error = Harness::new(&k.with_block(63)).output::<f32>("y", 63).run().unwrap_err().to_string();
-    assert!(error.contains("tile[63] of 64") && error.contains("nobody has written"), "{error}");
+    assert!(error.contains("lane 31 reads tile[32] of 64: 4 bytes of shared memory"), "{error}");
     assert!(error.contains("k.barrier()") && error.contains("k.sync_warp("), "{error}");
 
     let k = kernel::<(InOut<u32>,)>("blocks", ["count"], |k, (count,)| count.plus(1).store(k, k.block_x()));

@@ -74,7 +74,7 @@ fn generated_modules_reach_every_row() {
             plan.target = Target::SM_120;
             let module = plan.module();
             for (_, _, inst) in module.kernels[0].insts() {
-                seen[usize::from(inst.form().row.0)] = true;
+                seen[inst.form().row.index()] = true;
             }
             checked(module, PrintOptions::default()).unwrap_or_else(|e| panic!("{e}\n{plan:?}"));
         }

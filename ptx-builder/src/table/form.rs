@@ -33,6 +33,11 @@ impl Row {
 pub struct RowId(pub(super) u16);
 
 impl RowId {
+    /// Its place in the table's rows.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
     /// The row.
     pub fn get(self) -> &'static Row {
         &table().rows()[usize::from(self.0)]
