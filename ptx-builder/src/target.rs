@@ -7,6 +7,55 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct PtxVersion(pub u16);
 
+/// The first version with clusters of blocks.
+pub(crate) const CLUSTERS: PtxVersion = PtxVersion(78);
+
+/// The versions of each major one, up to which minor one (PTX ISA, "Release
+/// Notes"). The last is that of CUDA 13.5.
+const VERSIONS: &[(u16, u16)] = &[(1, 5), (2, 3), (3, 2), (4, 3), (5, 1), (6, 5), (7, 8), (8, 8), (9, 5)];
+
+impl PtxVersion {
+    /// The latest version that is known here.
+    pub const LATEST: PtxVersion = PtxVersion(95);
+
+    /// Whether there is such a version, as far as is known here.
+    pub fn is_known(self) -> bool {
+        VERSIONS.iter().any(|&(major, minor)| self.0 / 10 == major && self.0 % 10 <= minor)
+    }
+}
+
+impl FromStr for PtxVersion {
+    type Err = UnknownVersion;
+
+    /// Reads `7.8`.
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let version = || {
+            let (major, minor) = s.split_once('.')?;
+            let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+            let minor = Some(minor).filter(|m| m.len() == 1 && digits(m))?;
+            let major: u16 = Some(major).filter(|m| m.len() < 4 && digits(m))?.parse().ok()?;
+            Some(PtxVersion(10 * major + minor.parse::<u16>().ok()?)).filter(|v| v.is_known())
+        };
+        version().ok_or_else(|| UnknownVersion(s.to_owned()))
+    }
+}
+
+/// A PTX version that is not known here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnknownVersion(pub String);
+
+impl std::error::Error for UnknownVersion {}
+
+impl fmt::Display for UnknownVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no PTX version '{}'; known are those up to {}:", self.0, PtxVersion::LATEST)?;
+        for (i, (major, minor)) in VERSIONS.iter().enumerate() {
+            write!(f, "{} {major}.0 to {major}.{minor}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for PtxVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.0 / 10, self.0 % 10)

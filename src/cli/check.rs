@@ -13,7 +13,7 @@ use ptxgen_builder::{
     },
     parse::parse,
     types::ScalarType,
-    verify::{Validated, verify},
+    verify::{Doubts, Validated, verify_with},
 };
 use ptxgen_dsl::{
     catalogue::{CATALOGUE, Entry, Request, find},
@@ -49,6 +49,10 @@ pub struct Args {
     /// What the parameters of a file's kernels are, in order
     #[arg(long, value_enum, value_delimiter = ',')]
     roles: Vec<RoleArg>,
+    /// Refuse what only a run can decide, such as a barrier under a condition that may differ within
+    /// a block; without this it is a warning
+    #[arg(long)]
+    strict: bool,
     /// Check what `dump` writes with this option
     #[arg(long, value_enum, default_value = "on")]
     optimize: Switch,
@@ -156,6 +160,13 @@ fn fault(out: &mut impl Write, title: &str, what: &str, messages: &[String]) -> 
     Ok(())
 }
 
+fn warn(out: &mut impl Write, message: &str) -> io::Result<()> {
+    let yellow = anstyle::AnsiColor::Yellow.on_default();
+    let mut lines = message.lines();
+    writeln!(out, "{yellow}warn{yellow:#}  {}", lines.next().unwrap_or_default())?;
+    lines.try_for_each(|line| writeln!(out, "      {line}"))
+}
+
 /// Unrolled code breaks a rule many times at one line of Rust: the first of each, with their number.
 fn first_of_each(violations: &[PolicyViolation]) -> Vec<String> {
     let mut groups: Vec<(&PolicyViolation, usize)> = Vec::new();
@@ -237,13 +248,17 @@ fn check_file(args: &Args, file: &str, out: &mut impl Write) -> Outcome {
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let parsed = parse(file, &text).map_err(|e| e.to_string());
-    let module = match parsed.and_then(|m| verify(m).map_err(|e| e.to_string())) {
+    let doubts = if args.strict { Doubts::Refuse } else { Doubts::Warn };
+    let module = match parsed.and_then(|m| verify_with(m, doubts).map_err(|e| e.to_string())) {
         Ok(module) => module,
         Err(errors) => {
             fault(out, file, "does not verify", &[errors])?;
             return Ok(Status::Fault);
         }
     };
+    for warning in module.warnings() {
+        warn(out, &warning.to_string())?;
+    }
     let mut status = Status::Well;
     for i in 0..module.module().kernels.len() {
         if !check_kernel(args, file, &module, i, out)? {

@@ -228,7 +228,7 @@ const MUTATIONS: &[Mutation] = &[
                 ty: ScalarType::B32,
                 len: Some(1),
                 init: Vec::new(),
-                visible: false,
+                linkage: Default::default(),
             };
             let at = Address { base: Base::Symbol(Symbol::Kernel(k.variables.len() as u32)), offset: 0 };
             k.variables.push(spilled);

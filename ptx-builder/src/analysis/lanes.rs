@@ -7,42 +7,45 @@ use super::{InstId, KernelInfo, Uniformity};
 use crate::ir::{BlockId, Guard, Kernel, Module, Operand, Reg};
 use crate::table::{Access, Lanes, Meaning, SpecialReg, WARP};
 
-/// Lanes that can be at a point together.
+/// Lanes of a warp that can be at a point together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LaneSet {
     /// No other lanes are there; bit i for lane i.
     pub mask: u32,
     /// Whether all of these are there whenever any is.
     pub exact: bool,
+    /// Whether all of these are there whenever any thread of the block is there.
+    pub with_block: bool,
 }
 
 impl LaneSet {
     /// Every lane.
-    pub const ALL: LaneSet = LaneSet { mask: u32::MAX, exact: true };
+    pub const ALL: LaneSet = LaneSet { mask: u32::MAX, exact: true, with_block: true };
 }
 
-/// The lanes that can be at a block. `kernel` and `module` must be those that
-/// `info` describes.
-pub fn lanes_at(module: &Module, kernel: &Kernel, info: &KernelInfo, b: BlockId) -> LaneSet {
-    Search { module, kernel, info }.at(b, &mut SmallVec::new())
-}
-
-/// Of `lanes`, those where a guard holds at an instruction.
-pub fn lanes_under(
+/// The lanes of a warp that can be at an instruction of block `b`. `kernel` and
+/// `module` must be those that `info` describes.
+///
+/// Blocks whose shape is not known are taken to be rows of whole warps.
+pub fn lanes_at(
     module: &Module,
     kernel: &Kernel,
     info: &KernelInfo,
+    b: BlockId,
     inst: InstId,
-    guard: Guard,
-    lanes: LaneSet,
+    guard: Option<Guard>,
+    warp: u32,
 ) -> LaneSet {
-    Search { module, kernel, info }.under(inst, guard, lanes)
+    let search = Search { module, kernel, info, warp };
+    let lanes = search.at(b, &mut SmallVec::new());
+    guard.map_or(lanes, |guard| search.under(inst, guard, lanes))
 }
 
 struct Search<'k> {
     module: &'k Module,
     kernel: &'k Kernel,
     info: &'k KernelInfo,
+    warp: u32,
 }
 
 /// Expressions of the lane number are short.
@@ -50,11 +53,12 @@ const DEPTH: u32 = 16;
 
 impl Search<'_> {
     fn at(&self, b: BlockId, visiting: &mut SmallVec<[BlockId; 8]>) -> LaneSet {
-        if self.info.uniformity.control(b) < Uniformity::Divergent {
+        if self.info.uniformity.control(b) == Uniformity::Block {
             return LaneSet::ALL;
         }
         if visiting.contains(&b) {
-            return LaneSet { exact: false, ..LaneSet::ALL };
+            let exact = self.info.uniformity.control(b) < Uniformity::Divergent;
+            return LaneSet { exact, with_block: false, ..LaneSet::ALL };
         }
         visiting.push(b);
         let mut found: Option<LaneSet> = None;
@@ -71,6 +75,7 @@ impl Search<'_> {
                 Some(other) => LaneSet {
                     mask: other.mask | lanes.mask,
                     exact: other.exact && lanes.exact && other.mask == lanes.mask,
+                    with_block: other.with_block && lanes.with_block && other.mask == lanes.mask,
                 },
             });
         }
@@ -101,18 +106,18 @@ impl Search<'_> {
 
     fn under(&self, inst: InstId, guard: Guard, lanes: LaneSet) -> LaneSet {
         let value = self.info.uniformity.use_value(&self.info.cfg, &self.info.defuse, inst, guard.reg);
-        if value.lane_bits == 0 {
+        if value.level() == Uniformity::Block {
             return lanes;
         }
-        let holds = (value.warp_bits == 0).then(|| self.reg(inst, guard.reg, DEPTH)).flatten();
-        let Some(holds) = holds else { return LaneSet { exact: false, ..lanes } };
+        let Some(holds) = self.reg(inst, guard.reg, DEPTH) else {
+            return LaneSet { exact: lanes.exact && value.lane_bits == 0, with_block: false, ..lanes };
+        };
         let mask = (0..WARP).filter(|&l| (holds[l] & 1 == 1) != guard.negated).fold(0, |m, l| m | 1 << l);
-        LaneSet { mask: lanes.mask & mask, exact: lanes.exact }
+        LaneSet { mask: lanes.mask & mask, ..lanes }
     }
 
-    /// A register's value in each lane, where it follows from the lane number
-    /// alone. Only asked for values that do not differ between warps, so the
-    /// thread number of the first warp stands for all.
+    /// A register's value in each lane, where it follows from the thread's
+    /// number alone.
     fn reg(&self, inst: InstId, reg: Reg, depth: u32) -> Option<Lanes> {
         let &[def] = self.info.defuse.reaching(inst, reg) else { return None };
         if self.info.defuse.is_guarded(def) || depth == 0 {
@@ -140,12 +145,19 @@ impl Search<'_> {
     }
 
     fn operand(&self, inst: InstId, operand: &Operand, depth: u32) -> Option<Lanes> {
-        let number = || std::array::from_fn(|lane| lane as u64);
+        let required = self.kernel.bounds.required;
+        let thread = |f: fn(u32, [u32; 3]) -> u32| {
+            let shape = required.unwrap_or([u32::MAX, 1, 1]);
+            Some(std::array::from_fn(|lane| u64::from(f(self.warp * WARP as u32 + lane as u32, shape))))
+        };
         match *operand {
             Operand::Reg(r) => self.reg(inst, r, depth),
             Operand::NotPred(r) => self.reg(inst, r, depth).map(|v| v.map(|x| x ^ 1)),
             Operand::Imm(bits) => Some([bits; WARP]),
-            Operand::Special(SpecialReg::Laneid | SpecialReg::TidX) => Some(number()),
+            Operand::Special(SpecialReg::Laneid) => thread(|t, _| t % WARP as u32),
+            Operand::Special(SpecialReg::TidX) => thread(|t, [x, ..]| t % x),
+            Operand::Special(SpecialReg::TidY) if required.is_some() => thread(|t, [x, y, _]| t / x % y),
+            Operand::Special(SpecialReg::TidZ) if required.is_some() => thread(|t, [x, y, _]| t / x / y),
             Operand::Special(_) => {
                 let known = self.info.operand(self.module, self.kernel, inst, operand).as_constant();
                 known.map(|bits| [bits; WARP])

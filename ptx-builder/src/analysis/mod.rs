@@ -5,6 +5,7 @@
 //! liveness) work on kernels whose structure is sound: operands as the table
 //! says, registers and labels declared. The verifier checks that first.
 
+pub(crate) mod away;
 pub(crate) mod bits;
 mod cfg;
 mod counts;

@@ -103,6 +103,10 @@ impl Divergence {
     /// What is known of a register where an instruction uses it.
     pub(crate) fn use_value(&self, cfg: &Cfg, defuse: &DefUse, inst: InstId, reg: Reg) -> Value {
         let defs = defuse.reaching(inst, reg);
+        if defs.is_empty() {
+            // Undefined: that is for others to report.
+            return Value::unknown(Uniformity::Block);
+        }
         let mut value: Option<Value> = None;
         for &def in defs {
             let Some(v) = self.values[def.index()] else { continue };

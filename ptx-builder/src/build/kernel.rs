@@ -126,7 +126,7 @@ impl<A> Kernel<A> {
     /// A module of this kernel alone, as it was written: neither verified nor
     /// optimized.
     pub fn module(&self, target: Target) -> Module {
-        Module { target, variables: self.variables.clone(), kernels: vec![self.kernel.clone()] }
+        Module { version: None, target, variables: self.variables.clone(), kernels: vec![self.kernel.clone()] }
     }
 
     /// Verifies the kernel for a target as it was written, then
@@ -134,9 +134,13 @@ impl<A> Kernel<A> {
     /// [`unoptimized`](Self::unoptimized). This is the kernel that is printed,
     /// run, proved and loaded.
     ///
+    /// Whoever writes a kernel can change it, so what cannot be decided without
+    /// running it is an error; [`verify`](crate::verify::verify) of its
+    /// [`module`](Self::module) only warns of that.
+    ///
     /// # Errors
-    /// Everything that is wrong with it, each at the author's line, also in
-    /// code whose results nothing uses.
+    /// Everything that is or may be wrong with it, each at the author's line,
+    /// also in code whose results nothing uses.
     pub fn verify(&self, target: Target) -> Result<Validated, VerifyErrors> {
         finish(self.module(target), &self.passes)
     }

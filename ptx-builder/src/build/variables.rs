@@ -3,7 +3,7 @@
 use super::pointer::{Const, Local, Ptr, ReadSpace, Shared};
 use super::state::with;
 use super::{Body, Scalar};
-use crate::ir::{Base, Operand, Symbol, Variable};
+use crate::ir::{Base, Linkage, Operand, Symbol, Variable};
 use crate::types::{ScalarType, Space};
 
 /// The type of an array's elements in its declaration.
@@ -23,7 +23,7 @@ fn declare<S: ReadSpace, T: Scalar>(prefix: &str, align: u32, len: u64) -> Ptr<S
             ty: element::<T>(),
             len: Some(len),
             init: Vec::new(),
-            visible: false,
+            linkage: Linkage::Internal,
         });
         Symbol::Kernel(index)
     });
@@ -98,7 +98,7 @@ impl Body {
                     ty: ScalarType::B8,
                     len: None,
                     init: Vec::new(),
-                    visible: false,
+                    linkage: Linkage::Internal,
                 });
                 s.globals.len() - 1
             });
@@ -123,7 +123,7 @@ impl Body {
             let number = s.kernel.variables.iter().filter(|v| v.space == Space::Const).count();
             let (name, len) = (format!("{}_const{number}", s.kernel.name), Some(values.len() as u64));
             let (index, space) = (s.kernel.variables.len() as u32, Space::Const);
-            s.kernel.variables.push(Variable { name, space, align: 16, ty: element::<T>(), len, init, visible: false });
+            s.kernel.variables.push(Variable { name, space, align: 16, ty: element::<T>(), len, init, linkage: Linkage::Internal });
             Symbol::Kernel(index)
         });
         Ptr::new(Base::Symbol(symbol))

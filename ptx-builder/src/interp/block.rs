@@ -4,19 +4,19 @@ use super::bytes::Bytes;
 use super::copies::{Copies, Copy};
 use super::counters::Counts;
 use super::exec;
-use super::findings::{Findings, Raw};
+use super::findings::{Findings, Raw, RawOther};
 use super::layout::Layout;
 use super::mbarriers::Mbarriers;
 use super::memory::Memory;
-use super::program::Program;
+use super::program::{Program, Step};
 use super::report::{FindingKind, Site};
 use super::schedule::Scheduler;
-use super::shadow::{Access, By, Cells, Order, Snapshot, Strength, Trace};
+use super::shadow::{Access, By, Cells, Mark, Order, Snapshot, Strength, Trace};
 use super::sync::{Barrier, Device, Sync};
 use super::warp::{State, Warp};
 use super::{Options, WarpOrder};
 use crate::ir::{BlockId, Kernel, Module};
-use crate::table::{Lanes, WARP};
+use crate::table::{Async, Lanes, WARP};
 use crate::types::Space;
 
 /// The number of the cluster's barrier, behind the block's own.
@@ -79,6 +79,8 @@ pub(super) struct BlockState {
     pub local: Bytes,
     /// Warp instructions executed.
     pub steps: u64,
+    /// Changes of memory and barriers so far: what threads that spin wait for.
+    pub changes: u64,
     pub counts: Vec<Counts>,
     /// Scratch: sources and results of an instruction.
     pub src: Vec<Lanes>,
@@ -103,12 +105,14 @@ pub(super) struct BlockState {
 pub(super) enum Progress {
     Running,
     Done,
+    /// All that can go on waits for a change of memory.
+    Waiting,
 }
 
 /// A block under execution.
 pub(super) struct Block<'a> {
-    cx: &'a Context<'a>,
-    warps: Vec<Warp>,
+    pub cx: &'a Context<'a>,
+    pub warps: Vec<Warp>,
     scheduler: Scheduler,
     pub state: BlockState,
 }
@@ -127,6 +131,7 @@ impl<'a> Block<'a> {
             shared: Bytes::uninit(cx.layout.shared_bytes as usize),
             local: Bytes::uninit(cx.layout.local_bytes as usize * warps.len() * WARP),
             steps: 0,
+            changes: 0,
             counts: vec![Counts::default(); counts],
             src: vec![[0; WARP]; widest],
             dst: vec![[0; WARP]; widest],
@@ -147,11 +152,18 @@ impl<'a> Block<'a> {
     pub fn run(&mut self, budget: u64) -> Result<Progress, Stop> {
         let mut left = budget;
         while left > 0 {
+            self.wake_spinning();
             let Some((warp, quantum)) = self.scheduler.next(&self.warps) else {
                 if self.warps.iter().all(|w| w.live == 0) {
                     let rest = self.state.copies.take(|_| true);
                     rest.iter().for_each(|copy| exec::land(self.cx, &mut self.state, copy));
                     return Ok(Progress::Done);
+                }
+                if self.meet_apart() {
+                    continue;
+                }
+                if self.warps.iter().any(Warp::is_spinning) {
+                    return Ok(Progress::Waiting);
                 }
                 return Err(self.stuck());
             };
@@ -202,52 +214,6 @@ impl<'a> Block<'a> {
             }
         }
     }
-
-    /// Nothing can go on.
-    fn stuck(&mut self) -> Stop {
-        let mut places = Vec::new();
-        let mut first: Option<(FindingKind, u32, u32, u32)> = None;
-        for warp in &self.warps {
-            let gone = warp.lanes & !warp.live;
-            if gone != 0 && warp.live != 0 {
-                places.push(format!("warp {}: lanes {gone:#010x} have exited", warp.id));
-            }
-            for group in &warp.groups {
-                let (kind, pc, why) = match group.state {
-                    State::Warp(mask) => {
-                        let missing = mask & warp.live & !group.mask;
-                        let lane = missing.trailing_zeros();
-                        let at = warp.group_of(lane).map(|g| {
-                            let pc = if matches!(g.state, State::Warp(_)) { g.pc } else { g.pc.saturating_sub(1) };
-                            self.cx.site(pc).to_string()
-                        });
-                        let why = format!("for lane {lane}, which is at {}", at.unwrap_or_default());
-                        (FindingKind::WarpMask, group.pc, why)
-                    }
-                    State::Barrier(id) => {
-                        let b = &self.state.barriers[usize::from(id)];
-                        let of = b.expected.unwrap_or(self.state.live);
-                        let why = format!("with {} of {of} threads at barrier {id}", b.arrived);
-                        (FindingKind::Deadlock, group.pc.saturating_sub(1), why)
-                    }
-                    State::Ready => continue,
-                };
-                let better = first.is_none_or(|(k, ..)| k == FindingKind::Deadlock && kind == FindingKind::WarpMask);
-                if better {
-                    first = Some((kind, pc, warp.id, group.mask));
-                }
-                places.push(format!("warp {} lanes {:#010x} wait at {} {why}", warp.id, group.mask, self.cx.site(pc)));
-            }
-        }
-        let (kind, pc, warp, lanes) = first.unwrap_or((FindingKind::Deadlock, 0, 0, 0));
-        let more = places.len().saturating_sub(8);
-        places.truncate(8);
-        let mut message = format!("no thread of the block can go on: {}", places.join("; "));
-        if more > 0 {
-            message += &format!("; and {more} more");
-        }
-        self.state.fault(kind, pc, warp, lanes, message)
-    }
 }
 
 impl BlockState {
@@ -291,6 +257,7 @@ impl BlockState {
     pub fn complete_barrier(&mut self, id: u8) {
         let barrier = &mut self.barriers[usize::from(id)];
         if barrier.arrived > 0 && barrier.arrived >= barrier.expected.unwrap_or(self.live) {
+            self.changes += 1;
             let barrier = std::mem::take(barrier);
             if id == CLUSTER {
                 self.sync.cluster_phase += 1;
@@ -340,6 +307,34 @@ impl BlockState {
         for k in (0..u64::from(copy.bytes + copy.zeros)).step_by(4) {
             self.shadow_access(by, Space::Shared, 1 << lane, &[copy.to.1 + k; WARP], 4, access, None);
         }
+    }
+
+    /// Looks for writes by threads that a bulk copy out of shared memory may not
+    /// see, though they are ordered before it.
+    pub fn check_fenced(&mut self, cx: &Context, pc: u32, warp: u32, lane: u32, from: u64, bytes: u64) {
+        let Some([shared, _]) = &mut self.marks else { return };
+        let by_engine = |m: &Mark| matches!(cx.program.code[m.pc as usize].step, Step::Async(Async::BulkLoad));
+        let order = &self.order;
+        let unseen = |m: &Mark| {
+            order.is_ordered(m.warp(), m.lane(), m.time, warp, lane)
+                && !order.is_fenced(m.warp(), m.lane(), m.time, warp)
+                && !by_engine(m)
+        };
+        let Some((address, write)) = shared.find_write(from, bytes, unseen) else { return };
+        let kind = FindingKind::ProxyFence;
+        self.findings.add(kind, pc, Some(write.pc), || Raw {
+            kind,
+            pc,
+            warp,
+            lanes: 1 << lane,
+            other: Some(RawOther { pc: write.pc, block: self.number, warp: write.warp(), lane: write.lane() }),
+            message: format!(
+                "the bulk copy reads shared memory at {address:#x}, which the other instruction wrote, and may still find \
+                 what was there before: put a fence.proxy.async (`fence_async_shared`) after the writes, before the barrier"
+            ),
+            block: self.number,
+            count: 0,
+        });
     }
 
     /// What other blocks need to know about a finished one.

@@ -1,5 +1,6 @@
 //! All blocks of a launch.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rayon::prelude::*;
@@ -17,14 +18,16 @@ const TURN: u64 = 4096;
 
 /// What some consecutive blocks did.
 #[derive(Default)]
-struct Outcome {
+struct Outcome<'a> {
     findings: Findings,
     counts: Vec<Counts>,
     traces: Vec<Trace>,
     fault: Option<Stop>,
+    /// Blocks that wait for others.
+    waiting: Vec<Block<'a>>,
 }
 
-impl Outcome {
+impl<'a> Outcome<'a> {
     /// Adds a finished block.
     fn add(&mut self, cx: &Context, block: Block, result: Result<(), Stop>) {
         let mut state = block.state;
@@ -46,12 +49,13 @@ impl Outcome {
 
     /// Adds the blocks after these. What is behind a fault does not count, so
     /// that the report does not depend on how far other blocks came.
-    fn then(mut self, later: Outcome) -> Outcome {
+    fn then(mut self, later: Outcome<'a>) -> Outcome<'a> {
         if self.fault.is_none() {
             self.findings.merge(later.findings);
             self.add_counts(&later.counts);
             self.traces.extend(later.traces);
             self.fault = later.fault;
+            self.waiting.extend(later.waiting);
         }
         self
     }
@@ -72,46 +76,71 @@ pub(super) fn run(cx: &Context) -> Report {
     Report { findings: all.findings.finish(cx), counters: counters(cx, &all.counts) }
 }
 
-fn parallel(cx: &Context, blocks: u64) -> Outcome {
+fn parallel<'a>(cx: &'a Context<'a>, blocks: u64) -> Outcome<'a> {
     let first_fault = AtomicU64::new(u64::MAX);
-    (0..blocks)
+    let mut all = (0..blocks)
         .into_par_iter()
         .fold(Outcome::default, |mut sum, number| {
             if number < first_fault.load(Relaxed) {
                 let mut block = Block::new(cx, number);
-                let result = block.run(u64::MAX).map(|_| ());
-                if result.is_err() {
-                    first_fault.fetch_min(number, Relaxed);
-                }
-                sum.add(cx, block, result);
-            }
-            sum
-        })
-        .reduce(Outcome::default, Outcome::then)
-}
-
-fn interleaved(cx: &Context, blocks: u64) -> Outcome {
-    let mut running: Vec<Block> = (0..blocks).map(|number| Block::new(cx, number)).collect();
-    let mut results: Vec<Option<(Block, Result<(), Stop>)>> = (0..blocks).map(|_| None).collect();
-    while !running.is_empty() {
-        let mut still = Vec::with_capacity(running.len());
-        for mut block in running {
-            match block.run(TURN) {
-                Ok(Progress::Running) => still.push(block),
-                result => {
-                    let number = block.state.number as usize;
-                    let failed = result.is_err();
-                    results[number] = Some((block, result.map(|_| ())));
-                    if failed {
-                        still.clear();
-                        break;
+                match block.run(u64::MAX) {
+                    Ok(Progress::Waiting) => sum.waiting.push(block),
+                    Ok(_) => sum.add(cx, block, Ok(())),
+                    Err(stop) => {
+                        first_fault.fetch_min(number, Relaxed);
+                        sum.add(cx, block, Err(stop));
                     }
                 }
             }
+            sum
+        })
+        .reduce(Outcome::default, Outcome::then);
+    let waiting = std::mem::take(&mut all.waiting);
+    if waiting.is_empty() || all.fault.is_some() { all } else { all.then(in_turn(cx, waiting)) }
+}
+
+fn interleaved<'a>(cx: &'a Context<'a>, blocks: u64) -> Outcome<'a> {
+    in_turn(cx, (0..blocks).map(|number| Block::new(cx, number)).collect())
+}
+
+/// Runs blocks in turn, each some instructions, to their ends.
+fn in_turn<'a>(cx: &'a Context<'a>, mut running: Vec<Block<'a>>) -> Outcome<'a> {
+    let mut done: BTreeMap<u64, (Block, Result<(), Stop>)> = BTreeMap::new();
+    while !running.is_empty() {
+        let changes = |blocks: &[Block]| blocks.iter().map(|b| b.state.changes).sum::<u64>();
+        let before = changes(&running);
+        let mut still = Vec::with_capacity(running.len());
+        let (mut progress, mut failed) = (false, false);
+        for mut block in running {
+            block.look_again();
+            let result = block.run(TURN);
+            progress |= !matches!(result, Ok(Progress::Waiting));
+            match result {
+                Ok(Progress::Running | Progress::Waiting) => still.push(block),
+                Ok(Progress::Done) => _ = done.insert(block.state.number, (block, Ok(()))),
+                Err(stop) => {
+                    failed = true;
+                    done.insert(block.state.number, (block, Err(stop)));
+                    break;
+                }
+            }
         }
-        running = if results.iter().flatten().any(|(_, r)| r.is_err()) { Vec::new() } else { still };
+        if failed {
+            break;
+        }
+        if !progress && changes(&still) == before {
+            let n = still.len();
+            let block = still.swap_remove(0);
+            let stop = block.endless(&match n {
+                1 => "the block waits for memory that no thread changes any more".to_owned(),
+                n => format!("{n} blocks wait for memory that no thread of the grid changes any more, this one"),
+            });
+            done.insert(block.state.number, (block, Err(stop)));
+            break;
+        }
+        running = still;
     }
-    results.into_iter().flatten().fold(Outcome::default(), |sum, (block, result)| {
+    done.into_values().fold(Outcome::default(), |sum, (block, result)| {
         let mut one = Outcome::default();
         one.add(cx, block, result);
         sum.then(one)

@@ -11,7 +11,7 @@ use super::program::Program;
 use super::report::Report;
 use super::sync::Device;
 use super::{Options, grid};
-use crate::ir::{Kernel, Module};
+use crate::ir::{Kernel, Linkage, Module};
 use crate::types::Space;
 use crate::verify::Validated;
 
@@ -201,6 +201,10 @@ impl Launch<'_> {
         if let Some(cluster) = kernel.bounds.cluster.filter(|&c| c != [1; 3]) {
             let why = "the interpreter runs clusters of one block only".to_owned();
             return Err(LaunchError::Shape { kernel: kernel.name.clone(), what: "cluster", shape: cluster, why });
+        }
+        if let Some(v) = module.variables.iter().find(|v| v.linkage == Linkage::External) {
+            let why = format!("variable '{}' is defined in another module, which is not here", v.name);
+            return Err(LaunchError::Size { kernel: kernel.name.clone(), why });
         }
         let fresh = if self.globals.is_none() { Some(Globals::place(module, memory)?) } else { None };
         let addresses = self.globals.or(fresh.as_ref()).map_or(&[][..], |g| &g.addresses);

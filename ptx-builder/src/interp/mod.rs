@@ -8,7 +8,9 @@
 //!
 //! Warps run in lockstep with an active mask. Where lanes go apart, those at
 //! the lowest position in the kernel's text run first, so that structured code
-//! meets again; `.sync` instructions wait for the lanes that they name.
+//! meets again; `.sync` instructions wait for the lanes that they name. Lanes
+//! that go around a loop without changing anything let the others go first, so
+//! that a lock that each lane takes makes progress, as it does on hardware.
 //!
 //! Exact instructions give the hardware's bits. Approximate ones
 //! ([`Meaning::Approx`](crate::table::Meaning::Approx)) give the interpreter's
@@ -54,8 +56,10 @@ mod program;
 mod report;
 mod schedule;
 mod shadow;
+mod spin;
 mod sync;
 mod text;
+mod waiting;
 mod warp;
 
 pub use counters::{Counters, Counts, SiteCounts};
@@ -79,11 +83,12 @@ pub enum WarpOrder {
 /// How the blocks of a grid share the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Blocks {
-    /// In parallel on rayon's threads, each to its end. A block that spins
-    /// until a later one has run may never end.
+    /// In parallel on rayon's threads, each to its end, or until it only waits
+    /// for memory that another block is to change; those that wait then go on
+    /// in turn.
     Parallel,
-    /// All in turn on one thread: for kernels whose blocks wait for each
-    /// other. The result is the same in every run.
+    /// All in turn on one thread. The result is the same in every run, also of
+    /// kernels whose blocks wait for each other.
     Interleaved,
 }
 

@@ -40,6 +40,8 @@ pub(super) enum Src {
     Not(u32),
     Imm(u64),
     Special(SpecialReg),
+    /// Its low 16 bits.
+    LowSpecial(SpecialReg),
     /// An optional operand left out; reads as 0.
     Absent,
 }
@@ -174,7 +176,10 @@ impl Decoder<'_> {
                         self.program.dsts.push(dst);
                     }
                     (_, operand) => {
-                        let src = self.src(operand)?;
+                        let src = match (self.src(operand)?, slot.ty().map(ScalarType::bits)) {
+                            (Src::Special(special), Some(16)) => Src::LowSpecial(special),
+                            (src, _) => src,
+                        };
                         self.program.srcs.push(src);
                     }
                 }

@@ -17,7 +17,8 @@ pub enum FindingKind {
     ReadOnlySpace,
     /// `trap` was executed. Ends the launch.
     Trap,
-    /// No thread of the block can go on. Ends the launch.
+    /// No thread of the block can go on, or those that can wait for memory that
+    /// nobody changes any more. Ends the launch.
     Deadlock,
     /// The block executed more warp instructions than the launch allows. Ends the launch.
     StepLimit,
@@ -30,6 +31,9 @@ pub enum FindingKind {
     Race,
     /// Data read through the read-only path (`.nc`) is written in the same launch.
     ReadOnlyWritten,
+    /// A bulk copy reads shared memory that threads wrote, with no
+    /// `fence.proxy.async` between them.
+    ProxyFence,
     /// An access to bytes that an asynchronous copy is still writing, or a
     /// write to bytes that it is still reading.
     AsyncPending,

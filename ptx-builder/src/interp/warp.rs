@@ -1,5 +1,6 @@
 //! A warp: registers, and where its lanes are.
 
+use super::spin::{Probe, Spin};
 use crate::table::{Lanes, WARP};
 
 /// What a group of lanes waits for.
@@ -10,6 +11,8 @@ pub(super) enum State {
     Barrier(u8),
     /// The other lanes of this member mask, at this instruction.
     Warp(u32),
+    /// A change of memory: it has gone once around a loop that changed nothing.
+    Spin(Spin),
 }
 
 /// Lanes that are at the same instruction.
@@ -50,6 +53,12 @@ pub(super) struct Warp {
     pub lanes: u32,
     /// `%tid`.
     pub tid: [Lanes; 3],
+    /// Looks for loops that change nothing.
+    pub probe: Probe,
+    /// The last instruction that read memory, and the address in its first lane.
+    pub polled: (u32, u64),
+    /// How often lanes of it have met at a `.sync` instruction.
+    pub meetings: u64,
     picks: u32,
     turn: u32,
     spins: bool,
@@ -69,7 +78,40 @@ impl Warp {
             }
         }
         let groups = vec![Group { pc: 0, mask: lanes, state: State::Ready }];
-        Warp { id, regs: vec![[0; WARP]; registers], groups, live: lanes, lanes, tid, picks: 0, turn: 0, spins: false }
+        Warp {
+            id,
+            regs: vec![[0; WARP]; registers],
+            groups,
+            live: lanes,
+            lanes,
+            tid,
+            probe: Probe::default(),
+            polled: (0, 0),
+            meetings: 0,
+            picks: 0,
+            turn: 0,
+            spins: false,
+        }
+    }
+
+    /// Whether some of its lanes go around a loop that changes nothing.
+    pub fn is_spinning(&self) -> bool {
+        self.groups.iter().any(|g| matches!(g.state, State::Spin(_)))
+    }
+
+    /// Lets spinning lanes look again, those only that have not seen the last
+    /// of `changes`; whether there are any.
+    pub fn wake_spinning(&mut self, changes: Option<u64>) -> bool {
+        let mut woken = false;
+        for g in &mut self.groups {
+            if let State::Spin(spin) = g.state
+                && Some(spin.since) != changes
+            {
+                g.state = State::Ready;
+                woken = true;
+            }
+        }
+        woken
     }
 
     pub fn is_ready(&self) -> bool {

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::{Base, Loc, Operand, Reg};
 use crate::table::{Access, Form, FormId, Shape, Slot};
+use crate::target::PtxVersion;
 
 /// The guard of a predicated instruction, `@%p1` or `@!%p1`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -38,6 +39,12 @@ impl Inst {
     /// The table's entry for this instruction.
     pub fn form(&self) -> &'static Form {
         self.form.get()
+    }
+
+    /// The first PTX version that has it, with its special registers.
+    pub fn least_ptx(&self) -> PtxVersion {
+        let special = |op: &Operand| if let Operand::Special(s) = op { Some(s.least_ptx()) } else { None };
+        self.operands.iter().filter_map(special).fold(self.form().least_ptx, PtxVersion::max)
     }
 
     /// Each slot with its operands (several for a vector slot). Operands

@@ -4,18 +4,29 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Inst, Loc, Reg};
-use crate::target::Target;
+use crate::target::{PtxVersion, Target};
 use crate::types::{RegClass, ScalarType, Space};
 
 /// A translation unit: one `.target`, module-scope variables, kernels.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Module {
+    /// The PTX version that its text states. None for a module that was not read
+    /// from a text: it is printed with the least that its instructions need. Not
+    /// compared.
+    pub version: Option<PtxVersion>,
     /// The architecture that it is written for.
     pub target: Target,
     /// Constant, global and external shared arrays.
     pub variables: Vec<Variable>,
     /// Kernels, in writing order.
     pub kernels: Vec<Kernel>,
+}
+
+/// The version is not compared.
+impl PartialEq for Module {
+    fn eq(&self, other: &Self) -> bool {
+        self.target == other.target && self.variables == other.variables && self.kernels == other.kernels
+    }
 }
 
 /// An array in some state space.
@@ -33,9 +44,23 @@ pub struct Variable {
     pub len: Option<u64>,
     /// Initial bytes (const and global only); empty means zeros.
     pub init: Vec<u8>,
-    /// Whether hosts and other modules find it by its name, `.visible` (const and global of a
-    /// module only).
-    pub visible: bool,
+    /// Who else knows it by its name. Anything but [`Linkage::Internal`] is for const and global
+    /// variables of a module only.
+    pub linkage: Linkage,
+}
+
+/// Who knows a module's variable by its name (PTX ISA 11.6).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Linkage {
+    /// This module.
+    #[default]
+    Internal,
+    /// Hosts and other modules too, `.visible`.
+    Visible,
+    /// The same, and another module's definition may take its place, `.weak`.
+    Weak,
+    /// Another module defines it, `.extern`. (External shared memory is what has no length.)
+    External,
 }
 
 impl Variable {

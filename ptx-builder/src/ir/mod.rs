@@ -13,7 +13,7 @@ mod operand;
 mod stable;
 
 pub use inst::{Guard, Inst};
-pub use kernel::{Block, BlockId, Kernel, LaunchBounds, Module, Param, Variable};
+pub use kernel::{Block, BlockId, Kernel, LaunchBounds, Linkage, Module, Param, Variable};
 pub use loc::Loc;
 pub use operand::{Address, Base, Operand, Reg, Symbol};
 pub(crate) use stable::{Kind, Numbers};

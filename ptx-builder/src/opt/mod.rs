@@ -25,7 +25,7 @@ mod value;
 
 use crate::analysis::{Cfg, DefUse};
 use crate::ir::{Kernel, Module};
-use crate::verify::{Validated, VerifyErrors, verify};
+use crate::verify::{Doubts, Validated, VerifyErrors, verify_with};
 
 /// Which passes run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,18 +79,19 @@ pub fn optimize(mut module: Module, options: &OptOptions) -> Module {
 /// changes.
 ///
 /// # Errors
-/// Everything that is wrong with the module as it was given: the verifier goes
-/// first, so a mistake in code that the optimizer would drop is one, too.
+/// Everything that is or [may be](Doubts) wrong with the module as it was given:
+/// the verifier goes first, so a mistake in code that the optimizer would drop
+/// is one, too.
 pub fn finish(mut module: Module, passes: &OptOptions) -> Result<Validated, VerifyErrors> {
     module.hoist_constants();
     module.renumber();
-    let written = verify(module)?;
+    let written = verify_with(module, Doubts::Refuse)?;
     if *passes == OptOptions::NONE {
         return Ok(written);
     }
     let mut module = optimize(written.into_module(), passes);
     module.renumber();
-    verify(module)
+    verify_with(module, Doubts::Refuse)
 }
 
 /// One round; whether it changed anything.

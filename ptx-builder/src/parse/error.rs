@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::ir::Loc;
-use crate::target::UnknownTarget;
+use crate::target::{UnknownTarget, UnknownVersion};
 
 /// Everything that is wrong with a text, in its order. Never empty.
 #[derive(Clone, PartialEq, Debug)]
@@ -132,6 +132,9 @@ pub enum ParseErrorKind {
     /// An architecture that is not known.
     #[error(transparent)]
     Target(#[from] UnknownTarget),
+    /// A PTX version that is not known.
+    #[error(transparent)]
+    Version(#[from] UnknownVersion),
     /// A `.loc` that names a file without a `.file`.
     #[error(".loc names file {0}, which no .file directive declares")]
     UnknownFile(u64),

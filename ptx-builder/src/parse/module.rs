@@ -8,7 +8,7 @@ use super::error::{ParseError, ParseErrorKind, ParseErrors};
 use super::kernel::Body;
 use super::lex::{Fault, Kind, Pos, Token, tokens};
 use super::suggest;
-use crate::ir::{Loc, Module, Symbol};
+use crate::ir::{Linkage, Loc, Module, Symbol};
 use crate::target::Target;
 use crate::types::{ScalarType, Space};
 
@@ -40,7 +40,7 @@ impl<'a> Parser<'a> {
             return Err(ParseErrors(vec![ParseError { at, kind }]));
         }
         let (tokens, faults) = tokens(text);
-        let module = Module { target: Target::SM_75, variables: Vec::new(), kernels: Vec::new() };
+        let module = Module { version: None, target: Target::SM_75, variables: Vec::new(), kernels: Vec::new() };
         let mut parser = Parser {
             cursor: Cursor::new(tokens),
             module,
@@ -169,7 +169,10 @@ impl<'a> Parser<'a> {
         self.cursor.take();
         match token.text {
             ".version" => match self.cursor.take() {
-                Token { kind: Kind::Float(_), .. } => Ok(()),
+                Token { kind: Kind::Float(_), text, at } => {
+                    self.module.version = Some(text.parse().map_err(|e| (at, ParseErrorKind::Version(e)))?);
+                    Ok(())
+                }
                 token => Err((token.at, self.unknown(&token, "a version such as 7.8"))),
             },
             ".target" => self.target(),
@@ -205,18 +208,14 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `.pragma "nounroll";`, which tells the assembler not to unroll a loop and changes no result, so it is
-    /// left out. Others are refused, since what they mean is not known here.
+    /// `.pragma "nounroll";` and its like are hints for the assembler (it warns of those that it does not
+    /// know) and change no result, so they are left out.
     pub fn pragma(&mut self) -> Result<(), Fault> {
         self.cursor.take();
         loop {
             let token = self.cursor.peek();
             if token.kind != Kind::Str {
                 return Err(self.cursor.expected("a pragma in quotes"));
-            }
-            if unquote(token.text) != "nounroll" {
-                let what = format!(".pragma {}", token.text);
-                return Err((token.at, ParseErrorKind::Unsupported { what, instead: "leave it out" }));
             }
             self.cursor.take();
             if !self.cursor.take_if(',') {
@@ -225,16 +224,16 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// An entry, which is visible in any case, or a variable. Linkage that would let another module's
-    /// definition take its place is refused.
+    /// An entry, which is visible in any case, or a variable.
     fn declaration(&mut self) -> Result<(), Fault> {
-        let (mut external, mut visible) = (None, false);
+        let mut linkage = Linkage::Internal;
         loop {
             let token = self.cursor.take();
             match token.text {
-                ".extern" => external = Some(token.at),
-                ".visible" => visible = true,
-                ".weak" | ".common" => {
+                ".extern" => linkage = Linkage::External,
+                ".visible" => linkage = Linkage::Visible,
+                ".weak" => linkage = Linkage::Weak,
+                ".common" => {
                     let what = format!("'{}' linkage", token.text);
                     return Err((token.at, ParseErrorKind::Unsupported { what, instead: "write .visible" }));
                 }
@@ -246,29 +245,23 @@ impl<'a> Parser<'a> {
                         ParseErrorKind::Unsupported { what, instead: "inline it into its callers" },
                     ));
                 }
-                ".global" => return self.module_variable(Space::Global, external, visible),
-                ".const" => return self.module_variable(Space::Const, external, visible),
-                ".shared" => return self.module_variable(Space::Shared, external, visible),
+                ".global" => return self.module_variable(Space::Global, linkage),
+                ".const" => return self.module_variable(Space::Const, linkage),
+                ".shared" => return self.module_variable(Space::Shared, linkage),
                 _ => return Err((token.at, self.unknown(&token, ".entry, .global, .const or .shared"))),
             }
         }
     }
 
-    fn module_variable(&mut self, space: Space, external: Option<Pos>, visible: bool) -> Result<(), Fault> {
+    fn module_variable(&mut self, space: Space, linkage: Linkage) -> Result<(), Fault> {
         let (at, name, mut variable) = self.variable(space)?;
-        variable.visible = visible && external.is_none();
-        match external {
+        variable.linkage = linkage;
+        if linkage == Linkage::External && space == Space::Shared {
             // The launch sets its size, whatever the text says of it.
-            Some(_) if space == Space::Shared => variable.len = None,
-            Some(at) => {
-                let what = format!("an external {space} variable");
-                return Err((at, ParseErrorKind::Unsupported { what, instead: "define it in this module" }));
-            }
-            None if variable.len.is_none() => {
-                let what = "an array without length".to_owned();
-                return Err((at, ParseErrorKind::Unsupported { what, instead: "give its length" }));
-            }
-            None => {}
+            (variable.len, variable.linkage) = (None, Linkage::Internal);
+        } else if variable.len.is_none() {
+            let what = "an array without length".to_owned();
+            return Err((at, ParseErrorKind::Unsupported { what, instead: "give its length" }));
         }
         let symbol = Symbol::Module(self.module.variables.len() as u32);
         if self.symbols.insert(name, symbol).is_some() || self.module.kernels.iter().any(|k| k.name == name) {

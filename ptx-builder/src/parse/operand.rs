@@ -176,7 +176,7 @@ impl<'a> Body<'_, 'a> {
         Ok(Some(Guard { reg, negated }))
     }
 
-    /// `[base]`, `[base+4]`, `[base+-4]`, `[base-4]`.
+    /// `[base]`, `[base+4]`, `[base+-4]`.
     fn address(&mut self) -> Result<Address, Fault> {
         self.cursor().punct('[')?;
         let token = self.cursor().peek();
@@ -197,9 +197,14 @@ impl<'a> Body<'_, 'a> {
         Ok(Address { base, offset })
     }
 
-    /// `+4`, `+-4`, `-4` or nothing.
+    /// `+4`, `+-4` or nothing.
     fn offset(&mut self) -> Result<i32, Fault> {
-        if !self.cursor().take_if('+') && !self.cursor().is('-') {
+        if self.cursor().is('-') {
+            let what = "a '-' after an address".to_owned();
+            let instead = "PTX has only '+' there: write [base+-4]";
+            return Err((self.cursor().at(), ParseErrorKind::Unsupported { what, instead }));
+        }
+        if !self.cursor().take_if('+') {
             return Ok(0);
         }
         self.cursor().int("a byte offset", i32::MIN.into(), i32::MAX.into()).map(|v| v as i32)

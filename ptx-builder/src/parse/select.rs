@@ -30,7 +30,7 @@ pub(super) fn choose<'a>(
 ) -> Result<Choice<'a>, Fault> {
     let mut loose = None;
     let mut error: Option<Fault> = None;
-    for form in table().named(name) {
+    for form in table().loosely_named(name) {
         let mut fit = Fit { form: form.get(), at, label, operands: SmallVec::new(), branch: None, exact: true };
         match fit.all(args, &unknown) {
             Ok(()) => {
@@ -113,10 +113,17 @@ impl<'a> Fit<'a> {
         let moves = matches!(slot.shape, Shape::Move(_));
         let (operand, exact) = match arg.arg {
             Arg::Reg(r) => (Operand::Reg(r), r.class.accepts(ty, relaxed)),
-            Arg::NotPred(r) => (Operand::NotPred(r), slot.shape == Shape::Predicate(true) && r.class == RegClass::Pred),
-            Arg::Sink if slot.access == Access::Write || slot.optional => (Operand::None, true),
+            Arg::NotPred(r) => {
+                let taken = slot.shape == Shape::Predicate(true) || slot.shape == Shape::Move(ScalarType::Pred);
+                (Operand::NotPred(r), taken && r.class == RegClass::Pred)
+            }
+            Arg::Sink if slot.access == Access::Write => (Operand::None, true),
             Arg::Special(s) if slot.access == Access::Read => (Operand::Special(s), moves),
             Arg::Symbol(s, offset) if slot.access == Access::Read => (Operand::Symbol(s, offset), moves),
+            // Any number but 0 is true.
+            Arg::Int { magnitude, .. } if ty == ScalarType::Pred && slot.access == Access::Read => {
+                (Operand::Imm(u64::from(magnitude != 0)), moves || slot.shape == Shape::Predicate(true))
+            }
             Arg::Int { .. } | Arg::Float(_) | Arg::F32(_) | Arg::F64(_) if slot.access == Access::Read => {
                 let bits = self.constant(slot, ty, arg)?;
                 (Operand::Imm(bits), !matches!(slot.shape, Shape::Register(_)))
@@ -130,8 +137,14 @@ impl<'a> Fit<'a> {
     /// The bits of a constant of type `ty`.
     fn constant(&self, slot: &Slot, ty: ScalarType, arg: &Argument<'_>) -> Result<u64, Fault> {
         let bits = match (ty, &arg.arg) {
-            (_, &Arg::Int { negative, magnitude }) if !matches!(ty, ScalarType::F32 | ScalarType::F64) => {
-                return integer(ty, negative, magnitude).map_err(|kind| (arg.at, kind));
+            (_, &Arg::Int { negative, magnitude }) if ty.kind() != Kind::Float => {
+                let counts = matches!(slot.shape, Shape::Const { .. } | Shape::OneOf(..) | Shape::Small { .. });
+                if counts {
+                    return integer(ty, negative, magnitude).map_err(|kind| (arg.at, kind));
+                }
+                // A constant has 64 bits and is converted to the operand's size (PTX ISA 4.5.1).
+                let bits = if negative { magnitude.wrapping_neg() } else { magnitude };
+                Some(bits & u64::MAX >> (64 - ty.bits().min(64)))
             }
             (ScalarType::F32, &Arg::Float(v)) => Some(u64::from((v as f32).to_bits())),
             (ScalarType::F64, &Arg::Float(v)) => Some(v.to_bits()),
@@ -139,6 +152,7 @@ impl<'a> Fit<'a> {
             (ScalarType::F64, &Arg::F32(bits)) => Some(f64::from(f32::from_bits(bits)).to_bits()),
             (ScalarType::F32 | ScalarType::B32, &Arg::F32(bits)) => Some(u64::from(bits)),
             (ScalarType::F64 | ScalarType::B64, &Arg::F64(bits)) => Some(bits),
+            (ScalarType::B64, &Arg::Float(v)) => Some(v.to_bits()),
             _ => None,
         };
         bits.ok_or_else(|| self.mismatch(slot, arg))
@@ -165,7 +179,8 @@ impl<'a> Fit<'a> {
 
     fn count(&self, found: usize) -> Fault {
         let slots = &self.form.slots;
-        let least = slots.iter().filter(|s| !s.optional).count();
+        // A first result that is not wanted is written `_`.
+        let least = slots.iter().enumerate().filter(|(i, s)| *i == 0 || !s.optional).count();
         let expected = if least == slots.len() { least.to_string() } else { format!("{least} to {}", slots.len()) };
         let operands = slots.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
         let instruction = self.form.name.clone();
@@ -175,8 +190,9 @@ impl<'a> Fit<'a> {
 
 /// What may stand in a slot, in words.
 fn expected(slot: &Slot) -> String {
-    let constant = match slot.ty().map(ScalarType::kind) {
-        Some(Kind::Float) => "or floating-point constant",
+    let constant = match slot.ty() {
+        Some(ScalarType::F32 | ScalarType::F64) => "or floating-point constant",
+        Some(ty) if ty.kind() == Kind::Float => "(there are no constants of that type)",
         _ => "or integer",
     };
     match slot.shape {

@@ -231,7 +231,7 @@ impl<'a> Body<'_, 'a> {
     fn arguments_or_skip(&mut self, name: &str) -> Result<Vec<super::operand::Argument<'a>>, Fault> {
         let at = self.cursor().at();
         self.arguments().map_err(|fault| {
-            if crate::table::table().named(name).is_empty() {
+            if crate::table::table().loosely_named(name).is_empty() {
                 let near = super::suggest::nearest_instruction(name);
                 (at, ParseErrorKind::UnknownInstruction { name: name.to_owned(), near })
             } else {

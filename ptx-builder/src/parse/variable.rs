@@ -4,7 +4,7 @@ use super::error::ParseErrorKind;
 use super::lex::{Fault, Kind, Pos};
 use super::module::{Parser, directive_type};
 use super::select::integer;
-use crate::ir::Variable;
+use crate::ir::{Linkage, Variable};
 use crate::types::{ScalarType, Space};
 
 /// An initialised variable has no more bytes than this.
@@ -45,7 +45,11 @@ impl<'a> Parser<'a> {
         }
         let align = align.unwrap_or(ty.bytes() * vector);
         let len = if open { None } else { elements };
-        Ok((name.at, name.text, Variable { name: name.text.to_owned(), space, align, ty, len, init, visible: false }))
+        Ok((
+            name.at,
+            name.text,
+            Variable { name: name.text.to_owned(), space, align, ty, len, init, linkage: Linkage::Internal },
+        ))
     }
 
     /// `[4][8]`, or nothing for a scalar; `[]` has no extent.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::operand::constant;
-use crate::ir::{LaunchBounds, Module, Param, Variable};
-use crate::target::PtxVersion;
+use crate::ir::{LaunchBounds, Linkage, Module, Param, Variable};
+use crate::target::{CLUSTERS, PtxVersion};
 use crate::types::Space;
 
 /// The least PTX version that knows the module's target, its instructions and
@@ -12,17 +12,18 @@ use crate::types::Space;
 /// one runs on the most machines.
 pub fn least_version(module: &Module) -> PtxVersion {
     let kernels = module.kernels.iter();
-    let insts = kernels.clone().flat_map(|k| k.insts()).map(|(_, _, inst)| inst.form().least_ptx);
-    let clusters = kernels.filter(|k| k.bounds.cluster.is_some()).map(|_| PtxVersion(78));
+    let insts = kernels.clone().flat_map(|k| k.insts()).map(|(_, _, inst)| inst.least_ptx());
+    let clusters = kernels.filter(|k| k.bounds.cluster.is_some()).map(|_| CLUSTERS);
     insts.chain(clusters).fold(module.target.least_ptx(), PtxVersion::max)
 }
 
 /// `.shared .align 16 .b8 tile[4096];` without indentation.
 pub(super) fn variable(out: &mut String, v: &Variable) {
-    let linkage = match (v.len, v.visible) {
-        (None, _) => ".extern ",
-        (Some(_), true) => ".visible ",
-        (Some(_), false) => "",
+    let linkage = match (v.len, v.linkage) {
+        (None, _) | (_, Linkage::External) => ".extern ",
+        (Some(_), Linkage::Visible) => ".visible ",
+        (Some(_), Linkage::Weak) => ".weak ",
+        (Some(_), Linkage::Internal) => "",
     };
     let _ = write!(out, "{linkage}.{} .align {} .{} {}[", v.space, v.align, v.ty, v.name);
     if let Some(len) = v.len {

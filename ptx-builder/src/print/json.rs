@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::label::Labels;
 use super::{inst, least_version};
-use crate::ir::{BlockId, Kernel, Loc, Module, Param, Variable};
+use crate::ir::{BlockId, Kernel, Linkage, Loc, Module, Param, Variable};
 use crate::types::RegClass;
 
 #[derive(Serialize)]
@@ -109,7 +109,7 @@ pub fn json(module: &Module) -> String {
 
 fn variable(v: &Variable) -> JsonVariable<'_> {
     let space = v.space.to_string();
-    let (r#type, len, init, visible) = (v.ty.name(), v.len, &v.init, v.visible);
+    let (r#type, len, init, visible) = (v.ty.name(), v.len, &v.init, v.linkage != Linkage::Internal);
     JsonVariable { name: &v.name, space, align: v.align, r#type, len, init, visible }
 }
 

@@ -95,7 +95,7 @@ fn is_unstable(form: &Form) -> bool {
 }
 
 pub(super) fn module(plan: &Plan) -> Module {
-    let module = Module { target: plan.target, variables: variables(), kernels: Vec::new() };
+    let module = Module { version: None, target: plan.target, variables: variables(), kernels: Vec::new() };
     let mut kernel = Kernel::new(Shape::KERNEL);
     let pointer = |name: &str| Param {
         name: name.to_owned(),
@@ -115,7 +115,7 @@ pub(super) fn module(plan: &Plan) -> Module {
         ty: ScalarType::B8,
         len: Some(len.into()),
         init: Vec::new(),
-        visible: false,
+        linkage: Default::default(),
     };
     kernel.variables = vec![
         array("cells", Space::Shared, CELL * Shape::BLOCK),
@@ -145,7 +145,15 @@ pub(super) fn module(plan: &Plan) -> Module {
 fn variables() -> Vec<Variable> {
     let init = (0..CELL * 2).map(|i| (i * 37 + 11) as u8).collect();
     let (align, ty, len) = (16, ScalarType::B32, Some(u64::from(CELL) / 2));
-    vec![Variable { name: "constants".to_owned(), space: Space::Const, align, ty, len, init, visible: true }]
+    vec![Variable {
+        name: "constants".to_owned(),
+        space: Space::Const,
+        align,
+        ty,
+        len,
+        init,
+        linkage: crate::ir::Linkage::Visible,
+    }]
 }
 
 impl Gen {

@@ -132,6 +132,23 @@ pub enum Shuffle {
     Idx,
 }
 
+impl Shuffle {
+    /// The lane that a lane reads, and whether it was in range (PTX ISA 9.7.9.6).
+    pub(crate) fn source(self, lane: u32, b: u32, c: u32) -> (u32, bool) {
+        let b = b & 31;
+        let (clamp, segment) = (c & 31, c >> 8 & 31);
+        let last = lane & segment | clamp & !segment & 31;
+        let first = lane & segment;
+        let (j, valid) = match self {
+            Shuffle::Up => (lane.wrapping_sub(b), i64::from(lane) - i64::from(b) >= i64::from(last)),
+            Shuffle::Down => (lane + b, lane + b <= last),
+            Shuffle::Bfly => (lane ^ b, lane ^ b <= last),
+            Shuffle::Idx => (first | b & !segment & 31, first | b & !segment & 31 <= last),
+        };
+        if valid { (j & 31, true) } else { (lane, false) }
+    }
+}
+
 /// A combination over a mask's lanes.
 #[derive(Clone, Copy, Debug)]
 pub enum Vote {

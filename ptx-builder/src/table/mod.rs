@@ -13,6 +13,7 @@
 mod arith;
 mod form;
 mod lanes;
+mod loose;
 mod meaning;
 mod modifier;
 mod op;
@@ -23,7 +24,7 @@ mod special;
 pub mod window;
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 pub use form::{Form, FormId, Row, RowId};
 pub use lanes::{LaneFn, Lanes, WARP};
@@ -42,6 +43,8 @@ pub struct Table {
     forms: Vec<Form>,
     by_key: HashMap<(Op, Mods), FormId>,
     by_name: HashMap<String, Vec<FormId>>,
+    /// By [`loose::key`], made when the first spelling is not in `by_name`.
+    by_loose_name: OnceLock<HashMap<String, Vec<FormId>>>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(rows::expand);
@@ -74,6 +77,16 @@ impl Table {
     /// `mov.b64`.
     pub fn named(&self, name: &str) -> &[FormId] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The forms written `name` with the modifiers in any order that the
+    /// assembler takes (`div.ftz.rn.f32`), and with `.weak` where that changes
+    /// nothing.
+    pub fn loosely_named(&self, name: &str) -> &[FormId] {
+        match self.named(name) {
+            [] => loose::find(self, name),
+            found => found,
+        }
     }
 
     /// Every spelling, for suggestions.

@@ -23,7 +23,7 @@ pub enum Shape {
     Wide(ScalarType),
     /// What `mov` copies: a value, a special register or a variable's address.
     Move(ScalarType),
-    /// A predicate register; as a source it may be negated where `bool` is true.
+    /// A predicate register; as a source it may be negated, or a constant, where `bool` is true.
     Predicate(bool),
     /// `{a, b, ...}` of registers, of the type or wider where `relaxed`.
     Vector {
@@ -142,7 +142,7 @@ pub(super) const fn src_wide(name: &'static str, ty: ScalarType) -> Slot {
     Slot { name, access: Access::Read, shape: Shape::Wide(ty), optional: false }
 }
 
-/// A source predicate, which may be negated.
+/// A source predicate, which may be negated, or a constant.
 pub(super) const fn src_pred(name: &'static str) -> Slot {
     Slot { name, access: Access::Read, shape: Shape::Predicate(true), optional: false }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::types::ScalarType;
+use crate::target::PtxVersion;
+use crate::types::{Kind, ScalarType};
 
 macro_rules! specials {
     ($($name:ident = $text:literal : $ty:ident),* $(,)?) => {
@@ -51,11 +52,35 @@ impl SpecialReg {
         Self::ALL.iter().copied().find(|r| r.text() == text)
     }
 
+    /// Whether `mov` takes it as this type: an integer of its size, or of the
+    /// size that it had in early versions of PTX.
+    pub fn moves_as(self, ty: ScalarType) -> bool {
+        use SpecialReg::*;
+        let once = match self {
+            TidX | TidY | TidZ | NtidX | NtidY | NtidZ | CtaidX | CtaidY | CtaidZ | NctaidX | NctaidY | NctaidZ => {
+                &[16][..]
+            }
+            Gridid => &[16, 32],
+            _ => &[],
+        };
+        let integer = !matches!(ty.kind(), Kind::Float | Kind::Pred);
+        integer && (ty.bits() == self.ty().bits() || once.contains(&ty.bits()))
+    }
+
     /// Whether a thread that reads it twice gets the same value: not so for
     /// clocks, and for places that a thread may be moved from (PTX ISA 10.4).
     pub fn is_stable(self) -> bool {
         use SpecialReg::*;
         !matches!(self, Clock | ClockHi | Clock64 | Globaltimer | GlobaltimerLo | GlobaltimerHi | Warpid | Smid)
+    }
+
+    /// The first PTX version that has it.
+    pub const fn least_ptx(self) -> PtxVersion {
+        use SpecialReg::*;
+        PtxVersion(match self {
+            ClusteridX | NclusteridX | ClusterCtaidX | ClusterNctaidX | ClusterCtarank | ClusterNctarank => 78,
+            _ => 63,
+        })
     }
 
     /// The least `sm_` that has it.

@@ -2,9 +2,9 @@
 
 use super::Rule;
 use super::error::Errors;
-use crate::analysis::KernelInfo;
 use crate::analysis::bits::{self, BitMatrix};
-use crate::ir::{BlockId, Guard, Inst, Kernel, Reg};
+use crate::analysis::{InstId, KernelInfo};
+use crate::ir::{BlockId, Guard, Inst, Kernel, Module, Reg};
 
 /// A register that is defined wherever a guard held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,12 +19,15 @@ struct Assigned<'k> {
     info: &'k KernelInfo,
     kernel: &'k Kernel,
     partials: Vec<Partial>,
+    /// Whether the module was read from a text: compilers leave registers
+    /// undefined where they know that nobody will look.
+    from_text: bool,
 }
 
 /// Reports every use of a register that some path from the entry reaches
-/// without a definition. A guarded definition counts where the same guard
-/// holds, or together with one under the opposite guard.
-pub(super) fn check(kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
+/// without a definition, if anything depends on it. A guarded definition counts
+/// where the same guard holds, or together with one under the opposite guard.
+pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
     let mut partials = Vec::new();
     for (_, _, inst) in kernel.insts() {
         let Some(guard) = inst.guard else { continue };
@@ -35,15 +38,52 @@ pub(super) fn check(kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
             }
         }
     }
-    let flow = Assigned { info, kernel, partials };
+    let flow = Assigned { info, kernel, partials, from_text: module.version.is_some() };
     let entered = flow.solve();
+    let mut found = Vec::new();
     for &b in info.cfg.order() {
         let mut now = entered.row(b.0 as usize).to_vec();
-        for inst in &kernel.blocks[b.0 as usize].insts {
-            flow.uses(inst, &now, errors);
+        for (i, inst) in kernel.blocks[b.0 as usize].insts.iter().enumerate() {
+            flow.uses(info.cfg.inst_id(b, i), inst, &now, &mut found);
             flow.step(inst, &mut now);
         }
     }
+    if found.is_empty() {
+        return;
+    }
+    let matters = matters(kernel, info);
+    for (id, inst, reg) in found {
+        if matters[id.0 as usize] {
+            flow.report(inst, reg, errors);
+        }
+    }
+}
+
+/// Of each instruction, whether it does something, or something that does
+/// depends on its result.
+fn matters(kernel: &Kernel, info: &KernelInfo) -> Vec<bool> {
+    let mut matters = vec![false; kernel.insts().count()];
+    let mut work = Vec::new();
+    for &b in info.cfg.order() {
+        for (i, inst) in kernel.blocks[b.0 as usize].insts.iter().enumerate() {
+            if !inst.form().meaning.is_pure() {
+                let id = info.cfg.inst_id(b, i);
+                matters[id.0 as usize] = true;
+                work.push(id);
+            }
+        }
+    }
+    while let Some(id) = work.pop() {
+        for reg in info.inst(kernel, id).uses() {
+            for &def in info.defuse.reaching(id, reg) {
+                let maker = info.defuse.inst(def);
+                if !std::mem::replace(&mut matters[maker.0 as usize], true) {
+                    work.push(maker);
+                }
+            }
+        }
+    }
+    matters
 }
 
 impl Assigned<'_> {
@@ -136,7 +176,7 @@ impl Assigned<'_> {
         }
     }
 
-    fn uses(&self, inst: &Inst, now: &[u64], errors: &mut Errors) {
+    fn uses<'k>(&self, id: InstId, inst: &'k Inst, now: &[u64], found: &mut Vec<(InstId, &'k Inst, Reg)>) {
         let mut reported: smallvec::SmallVec<[Reg; 4]> = smallvec::SmallVec::new();
         for reg in inst.uses() {
             let Some(number) = self.number(reg) else { continue };
@@ -151,13 +191,20 @@ impl Assigned<'_> {
                 continue;
             }
             reported.push(reg);
-            let name = self.kernel.names.get(&reg).map_or_else(|| reg.to_string(), |n| format!("{reg} ('{n}')"));
-            let message = if self.info.defuse.defs_of(reg).is_empty() {
-                format!("{name} is never defined; give it a value before this use")
-            } else {
-                format!("{name} is not defined on every path to this use; give it a value before the paths part")
-            };
-            errors.inst(self.kernel, inst, Rule::UseBeforeDefinition, message);
+            found.push((id, inst, reg));
+        }
+    }
+
+    fn report(&self, inst: &Inst, reg: Reg, errors: &mut Errors) {
+        let name = self.kernel.names.get(&reg).map_or_else(|| reg.to_string(), |n| format!("{reg} ('{n}')"));
+        let message = if self.info.defuse.defs_of(reg).is_empty() {
+            format!("{name} is never defined; give it a value before this use")
+        } else {
+            format!("{name} is not defined on every path to this use; give it a value before the paths part")
+        };
+        match self.from_text {
+            true => errors.doubt(self.kernel, inst, Rule::UseBeforeDefinition, message),
+            false => errors.inst(self.kernel, inst, Rule::UseBeforeDefinition, message),
         }
     }
 }
@@ -167,7 +214,7 @@ mod tests {
     use super::*;
     use crate::ir::Operand;
     use crate::types::RegClass;
-    use crate::verify::testing::{K, imm};
+    use crate::verify::testing::{K, at, imm};
 
     #[test]
     fn a_register_that_is_never_defined() {
@@ -175,9 +222,21 @@ mod tests {
         let [a, b] = k.regs(RegClass::B32);
         k.kernel.names.insert(b, "sum".to_owned());
         let line = k.i("add.s32", &[a.into(), b.into(), imm(1)]);
+        let s = k.shared("s", 4, 4);
+        k.i("st.shared.b32", &[at(s, 0), a.into()]);
         k.i("ret", &[]);
         let message = k.reject(Rule::UseBeforeDefinition, line);
         assert!(message.contains("%r1 ('sum') is never defined"), "{message}");
+    }
+
+    #[test]
+    fn a_register_that_nothing_depends_on() {
+        let mut k = K::new();
+        let [a, b, c] = k.regs(RegClass::B32);
+        k.i("add.s32", &[a.into(), b.into(), imm(1)]);
+        k.i("mov.u32", &[c.into(), a.into()]);
+        k.i("ret", &[]);
+        k.accept();
     }
 
     #[test]
@@ -188,6 +247,8 @@ mod tests {
         k.block();
         let line = k.i("add.s32", &[a.into(), b.into(), imm(1)]);
         k.i("mov.u32", &[b.into(), a.into()]);
+        let s = k.shared("s", 4, 4);
+        k.i("st.shared.b32", &[at(s, 0), a.into()]);
         k.i("bra", &[Operand::Label(BlockId(1))]);
         k.reject(Rule::UseBeforeDefinition, line);
     }

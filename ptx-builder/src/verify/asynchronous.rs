@@ -9,6 +9,9 @@ use crate::table::{Async, Meaning, Shape};
 /// Most arrivals that an mbarrier can expect (PTX ISA 9.7.13.15.1).
 const MBARRIER_COUNT: u64 = (1 << 20) - 1;
 
+/// Bulk copies have a multiple of this many bytes (PTX ISA 9.7.9.25.4.1).
+const BULK: u64 = 16;
+
 /// What an instruction is to the groups of one kind.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -47,7 +50,7 @@ fn never_committed(kernel: &Kernel, bulk: bool, errors: &mut Errors) {
         && all(Role::Commit).is_none()
     {
         let message = "no group of copies is ever committed, so nothing can wait for this one; commit it".to_owned();
-        errors.inst(kernel, copy, Rule::AsyncGroup, message);
+        errors.doubt(kernel, copy, Rule::AsyncGroup, message);
     }
 }
 
@@ -83,7 +86,7 @@ fn waits_before_commit(kernel: &Kernel, info: &KernelInfo, bulk: bool, errors: &
                     "{} does not wait for the copies before it: their group is not committed yet",
                     inst.form().name
                 );
-                errors.inst(kernel, inst, Rule::AsyncGroup, message);
+                errors.doubt(kernel, inst, Rule::AsyncGroup, message);
             }
             open = step(open, inst);
         }
@@ -104,10 +107,10 @@ fn mbarriers(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut E
             let Meaning::Async(a) = inst.form().meaning else { continue };
             let id = info.cfg.inst_id(b, i);
             let origin = || barrier_of(module, kernel, info, id, inst);
+            constants(module, kernel, info, id, inst, errors);
             match a {
                 Async::MbarrierInit => {
                     made.push(origin());
-                    count(module, kernel, info, id, inst, errors);
                 }
                 Async::MbarrierWait { .. }
                 | Async::MbarrierArrive { .. }
@@ -131,12 +134,28 @@ fn mbarriers(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut E
     }
 }
 
-fn count(module: &Module, kernel: &Kernel, info: &KernelInfo, id: InstId, inst: &Inst, errors: &mut Errors) {
-    let operand = inst.slots().find(|(s, _)| s.name == "count").and_then(|(_, ops)| ops.first());
-    let Some(operand @ (Operand::Imm(_) | Operand::Reg(_))) = operand else { return };
-    let Some(n) = info.operand(module, kernel, id, operand).as_constant() else { return };
-    if n == 0 || n > MBARRIER_COUNT {
-        let message = format!("an mbarrier expects 1 to {MBARRIER_COUNT} arrivals, not {n}");
-        errors.inst(kernel, inst, Rule::Mbarrier, message);
+/// Counts, sizes and parities that are known.
+fn constants(module: &Module, kernel: &Kernel, info: &KernelInfo, id: InstId, inst: &Inst, errors: &mut Errors) {
+    let of = |name: &str| {
+        let (_, operands) = inst.slots().find(|(s, _)| s.name == name)?;
+        info.operand(module, kernel, id, operands.first()?).as_constant()
+    };
+    for (slot, operands) in inst.slots() {
+        let Some(operand @ (Operand::Imm(_) | Operand::Reg(_))) = operands.first() else { continue };
+        let Some(n) = info.operand(module, kernel, id, operand).as_constant() else { continue };
+        let wrong = match slot.name {
+            "count" if n == 0 || n > MBARRIER_COUNT => {
+                (Rule::Mbarrier, format!("an mbarrier expects 1 to {MBARRIER_COUNT} arrivals, not {n}"))
+            }
+            "phaseParity" if n > 1 => (Rule::Mbarrier, format!("a phase has parity 0 or 1, not {n}")),
+            "size" if n % BULK != 0 => {
+                (Rule::ConstantRange, format!("a bulk copy has a multiple of {BULK} bytes, not {n}"))
+            }
+            "src-size" if of("cp-size").is_some_and(|size| n > size) => {
+                (Rule::ConstantRange, format!("a copy reads no more bytes than it writes, not {n}"))
+            }
+            _ => continue,
+        };
+        errors.inst(kernel, inst, wrong.0, wrong.1);
     }
 }

@@ -2,10 +2,10 @@
 
 use super::Rule;
 use super::error::Errors;
-use crate::analysis::lanes::{LaneSet, lanes_at, lanes_under};
-use crate::analysis::{InstId, KernelInfo, Uniformity};
+use crate::analysis::lanes::{LaneSet, lanes_at};
+use crate::analysis::{InstId, KernelInfo, Uniformity, away};
 use crate::ir::{BlockId, Inst, Kernel, Module, Operand};
-use crate::table::{Barrier, Meaning, Mod};
+use crate::table::{Barrier, Meaning, Mod, WARP};
 
 /// Checks barriers, lane masks and matrix instructions.
 pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
@@ -31,6 +31,16 @@ struct Site<'k> {
     inst: &'k Inst,
 }
 
+/// Whether threads that differ in where they go come to an instruction together.
+enum Coming {
+    /// They do.
+    All,
+    /// Some do not when others do.
+    Some,
+    /// Only a run can tell.
+    Unknown,
+}
+
 impl Site<'_> {
     /// Under which decisions the instruction is executed.
     fn level(&self) -> Uniformity {
@@ -53,7 +63,49 @@ impl Site<'_> {
         self.inst.slots().find(|(slot, _)| slot.name == name).and_then(|(_, ops)| ops.first())
     }
 
+    /// The constant that an operand is known to be.
+    fn constant(&self, name: &str) -> Option<u64> {
+        let operand = self.named(name).filter(|op| **op != Operand::None)?;
+        self.info.operand(self.module, self.kernel, self.id, operand).as_constant()
+    }
+
+    /// The lanes of each warp that can be here, and those that the warp has. Of
+    /// a block whose shape is not known, only the first warp is sure to exist.
+    fn warps(&self) -> impl Iterator<Item = (LaneSet, u32)> {
+        let at = |warp| lanes_at(self.module, self.kernel, self.info, self.b, self.id, self.inst.guard, warp);
+        let bounds = &self.kernel.bounds;
+        let threads = match (bounds.required, bounds.max_threads) {
+            (Some(shape), _) => shape.iter().product::<u32>().min(1024),
+            (None, Some(shape)) => shape.iter().product::<u32>().min(1024).next_multiple_of(32),
+            (None, None) => 1024,
+        };
+        let present = move |w: u32| if threads - w * 32 < 32 { (1 << (threads - w * 32)) - 1 } else { u32::MAX };
+        (0..threads.div_ceil(32)).map(move |w| (at(w), present(w)))
+    }
+
+    /// Whether the threads of the block (`whole_block`) or of each warp come here together.
+    fn coming(&self, whole_block: bool) -> Coming {
+        let warps: Vec<(LaneSet, u32)> = self.warps().collect();
+        let shape_is_known = self.kernel.bounds.required.is_some();
+        let some = |(lanes, present): &(LaneSet, u32)| lanes.mask & present != 0;
+        let absent = |(lanes, present): &(LaneSet, u32)| present & !lanes.mask != 0;
+        let is_parted = |warps: &[(LaneSet, u32)]| {
+            if whole_block {
+                warps.iter().any(some) && warps.iter().any(absent)
+            } else {
+                warps.iter().any(|w| some(w) && absent(w))
+            }
+        };
+        let decided = warps.iter().all(|(lanes, _)| if whole_block { lanes.with_block } else { lanes.exact });
+        match is_parted(if shape_is_known { &warps } else { &warps[..1] }) {
+            true => Coming::Some,
+            false if decided && !is_parted(&warps) => Coming::All,
+            false => Coming::Unknown,
+        }
+    }
+
     fn barrier(&self, barrier: Barrier, errors: &mut Errors) {
+        self.counts(barrier, errors);
         let aligned = match barrier {
             Barrier::Sync { aligned } | Barrier::Arrive { aligned } | Barrier::Reduce { aligned, .. } => aligned,
             Barrier::ClusterArrive | Barrier::ClusterWait => self.inst.form().mods.contains(&Mod::Aligned),
@@ -69,64 +121,171 @@ impl Site<'_> {
             return;
         }
         let who = if allowed == Uniformity::Block { "block" } else { "warp" };
-        let message = format!(
-            "only some threads of the {who} reach this barrier: {} differs within the {who}; move the barrier out of the branch",
-            self.because(allowed)
-        );
-        errors.inst(self.kernel, self.inst, Rule::DivergentBarrier, message);
+        let why = self.because(allowed);
+        match self.coming(allowed == Uniformity::Block) {
+            Coming::All => {}
+            Coming::Some => {
+                let message = format!(
+                    "only some threads of the {who} reach this barrier: {why} differs within the {who}; move the barrier out of the branch"
+                );
+                errors.inst(self.kernel, self.inst, Rule::DivergentBarrier, message);
+            }
+            Coming::Unknown => {
+                let message = format!(
+                    "perhaps only some threads of the {who} reach this barrier: {why} may differ within the {who}; \
+                     move the barrier out of the branch, or run it in the interpreter to see"
+                );
+                errors.doubt(self.kernel, self.inst, Rule::DivergentBarrier, message);
+            }
+        }
+    }
+
+    /// The number of the barrier and of its threads, where they are known.
+    fn counts(&self, barrier: Barrier, errors: &mut Errors) {
+        let mut report = |message| errors.inst(self.kernel, self.inst, Rule::BarrierCount, message);
+        if let Some(a) = self.constant("a").filter(|&a| a > 15) {
+            report(format!("barrier {a} is not there; a block has barriers 0 to 15"));
+        }
+        let Some(n) = self.constant("b").map(|n| n & 0xffff_ffff) else { return };
+        if n == 0 || n % WARP as u64 != 0 || n > 1024 {
+            return report(format!("a barrier of {n} threads; the number must be a multiple of 32, from 32 to 1024"));
+        }
+        let shape = self.kernel.bounds.required.or(self.kernel.bounds.max_threads);
+        let most = shape.map(|s| s.iter().map(|&x| u64::from(x)).product::<u64>().next_multiple_of(WARP as u64));
+        if let Some(most) = most.filter(|&most| n > most && !matches!(barrier, Barrier::Arrive { .. })) {
+            report(format!("a barrier of {n} threads in a block of at most {most} waits forever"));
+        }
     }
 
     fn matrix(&self, errors: &mut Errors) {
-        if self.level() == Uniformity::Divergent {
-            let message = format!(
-                "only some lanes of the warp reach this matrix instruction, which takes all 32: {} differs within the warp",
-                self.because(Uniformity::Warp)
-            );
-            errors.inst(self.kernel, self.inst, Rule::DivergentMatrix, message);
+        if self.level() < Uniformity::Divergent {
+            return;
         }
-    }
-
-    /// Lanes that the block is too small to have are not there.
-    fn present(&self) -> u32 {
-        let threads = self.kernel.bounds.required.map_or(32, |shape| shape.iter().product());
-        if threads < 32 { (1 << threads) - 1 } else { u32::MAX }
+        let why = self.because(Uniformity::Warp);
+        match self.coming(false) {
+            Coming::All => {}
+            Coming::Some => {
+                let message = format!(
+                    "only some lanes of the warp reach this matrix instruction, which takes all 32: {why} differs within the warp"
+                );
+                errors.inst(self.kernel, self.inst, Rule::DivergentMatrix, message);
+            }
+            Coming::Unknown => {
+                let message = format!(
+                    "perhaps only some lanes of the warp reach this matrix instruction, which takes all 32: {why} may differ within the warp"
+                );
+                errors.doubt(self.kernel, self.inst, Rule::DivergentMatrix, message);
+            }
+        }
     }
 
     fn mask(&self, errors: &mut Errors) {
-        let Some(operand) = self.named("membermask") else { return };
-        let value = self.info.operand(self.module, self.kernel, self.id, operand);
-        let Some(mask) = value.as_constant().map(|m| m as u32) else { return };
-        let report = |errors: &mut Errors, message| errors.inst(self.kernel, self.inst, Rule::LaneMask, message);
+        let Some(mask) = self.constant("membermask").map(|m| m as u32) else { return };
         if mask == 0 {
-            return report(errors, "the mask names no lane; name those that execute this".to_owned());
+            let message = "the mask names no lane; name those that execute this".to_owned();
+            return errors.inst(self.kernel, self.inst, Rule::LaneMask, message);
         }
-        let mut lanes = lanes_at(self.module, self.kernel, self.info, self.b);
-        if let Some(guard) = self.inst.guard {
-            lanes = lanes_under(self.module, self.kernel, self.info, self.id, guard, lanes);
+        let together = self.level() < Uniformity::Divergent;
+        for (warp, (lanes, present)) in self.warps().enumerate() {
+            let there = lanes.mask & present;
+            let doubtful = if there == 0 {
+                None
+            } else if together || mask & present & !lanes.mask == 0 && lanes.exact {
+                self.unnamed(mask, there)
+            } else if mask & present & !lanes.mask != 0 {
+                self.absent(mask, lanes, present)
+            } else if mask == u32::MAX {
+                self.undecided()
+            } else {
+                None
+            };
+            let Some((doubtful, message)) = doubtful else {
+                // All warps are alike.
+                if together && self.kernel.bounds.required.is_none() {
+                    return;
+                }
+                continue;
+            };
+            return match doubtful || warp > 0 && self.kernel.bounds.required.is_none() {
+                true => errors.doubt(self.kernel, self.inst, Rule::LaneMask, message),
+                false => errors.inst(self.kernel, self.inst, Rule::LaneMask, message),
+            };
         }
-        let there = LaneSet { mask: lanes.mask & self.present(), ..lanes };
-        let (absent, unnamed) = (mask & !lanes.mask, there.mask & !mask);
-        if absent != 0 && self.level() == Uniformity::Divergent {
+    }
+
+    /// All lanes are known, and in the mask or not.
+    fn unnamed(&self, mask: u32, there: u32) -> Option<(bool, String)> {
+        let unnamed = there & !mask;
+        let message = format!(
+            "lanes {unnamed:#010x} execute this and mask {mask:#010x} does not name them, which is undefined; \
+             name all lanes that are there"
+        );
+        // A block of fewer threads than a warp may have these lanes only.
+        let small = self.kernel.bounds.required.is_none() && mask & mask.wrapping_add(1) == 0;
+        (unnamed != 0).then_some((small, message))
+    }
+
+    /// Lanes of the mask do not come. That is all right once they have exited.
+    fn absent(&self, mask: u32, lanes: LaneSet, present: u32) -> Option<(bool, String)> {
+        let absent = mask & present & !lanes.mask;
+        let why = self.because(Uniformity::Warp);
+        let away = self.away();
+        if !self.may_meet(away) {
+            let message =
+                format!("mask {mask:#010x} names lanes {absent:#010x} that {why} keeps away; they would be waited for");
+            return Some((false, message));
+        }
+        if mask != u32::MAX {
             let message = format!(
-                "mask {mask:#010x} names lanes {absent:#010x} that {} keeps away; they would be waited for",
-                self.because(Uniformity::Warp)
+                "mask {mask:#010x} names lanes {absent:#010x} that {why} keeps away; they are waited for until they exit"
             );
-            report(errors, message);
-        } else if self.level() == Uniformity::Divergent && !lanes.exact {
-            if mask == u32::MAX {
-                let message = format!(
-                    "the mask names all lanes and only some reach this: {} differs within the warp; \
-                     move it out of the branch or give the mask of the lanes that are there",
-                    self.because(Uniformity::Warp)
-                );
-                report(errors, message);
-            }
-        } else if unnamed != 0 {
+            return Some((true, message));
+        }
+        let Meaning::Shuffle(mode) = self.inst.form().meaning else { return None };
+        let there = lanes.mask & present;
+        let reader = match (lanes.exact, self.constant("b"), self.constant("c")) {
+            (true, Some(b), Some(c)) => (0..WARP as u32)
+                .filter(|lane| there >> lane & 1 == 1)
+                .map(|lane| (lane, mode.source(lane, b as u32, c as u32).0))
+                .find(|&(_, from)| there >> from & 1 == 0)?,
+            _ => return self.undecided(),
+        };
+        let (lane, from) = reader;
+        let message = format!(
+            "lane {lane} reads the register of lane {from}, which {why} keeps away: the result is undefined there"
+        );
+        Some((true, message))
+    }
+
+    /// Which lanes come, only a run can tell, and the mask names all.
+    fn undecided(&self) -> Option<(bool, String)> {
+        let why = self.because(Uniformity::Warp);
+        let shuffles = matches!(self.inst.form().meaning, Meaning::Shuffle(_));
+        if self.may_meet(self.away()) {
             let message = format!(
-                "lanes {unnamed:#010x} execute this and mask {mask:#010x} does not name them, which is undefined; \
-                 name all lanes that are there"
+                "perhaps a lane's register is read that {why} keeps away, with an undefined result; \
+                 move it out of the branch, or run it in the interpreter to see"
             );
-            report(errors, message);
+            return shuffles.then_some((true, message));
+        }
+        let message = format!(
+            "the mask names all lanes and only some reach this: {why} differs within the warp; \
+             move it out of the branch or give the mask of the lanes that are there"
+        );
+        Some((true, message))
+    }
+
+    fn away(&self) -> away::Away {
+        away::lanes_elsewhere(self.kernel, self.info, self.b, self.id)
+    }
+
+    /// Whether lanes that do not come are not waited for: they only exit, or
+    /// meet these at another `bar.warp.sync`.
+    fn may_meet(&self, away: away::Away) -> bool {
+        match away {
+            away::Away::Exit => true,
+            away::Away::WarpBarrier => matches!(self.inst.form().meaning, Meaning::Barrier(Barrier::Warp)),
+            away::Away::Meet => false,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Rule;
 use super::error::Errors;
-use crate::ir::{Kernel, Module, Param, Variable};
+use crate::ir::{Kernel, Linkage, Module, Param, Variable};
 use crate::types::{RegClass, ScalarType, Space};
 
 /// Most static shared memory of a kernel, in bytes. What a launch adds
@@ -144,8 +144,11 @@ fn array(v: &Variable, spaces: &[Space], module_scope: bool) -> Result<(), Strin
         }
         _ => {}
     }
-    if v.visible && !(module_scope && matches!(v.space, Space::Const | Space::Global)) {
+    if v.linkage != Linkage::Internal && !(module_scope && matches!(v.space, Space::Const | Space::Global)) {
         return Err("is visible; only constants and global variables of a module can be".to_owned());
+    }
+    if v.linkage == Linkage::External && !v.init.is_empty() {
+        return Err("is external and has initial values; another module defines it".to_owned());
     }
     let Some(bytes) = v.bytes() else { return Err("is larger than memory can be".to_owned()) };
     if v.init.len() as u64 > bytes {
@@ -259,7 +262,7 @@ mod tests {
 
     fn constant(name: &str, len: u64) -> Variable {
         let (name, space, ty) = (name.into(), Space::Const, ScalarType::B32);
-        Variable { name, space, align: 4, ty, len: Some(len), init: vec![], visible: true }
+        Variable { name, space, align: 4, ty, len: Some(len), init: vec![], linkage: Linkage::Visible }
     }
 
     #[test]
@@ -297,7 +300,7 @@ mod tests {
         shared(|v| v.len = Some(0)).reject(Rule::Variable, 0);
         shared(|v| v.ty = ScalarType::Pred).reject(Rule::Variable, 0);
         shared(|v| v.init = vec![1]).reject(Rule::Variable, 0);
-        shared(|v| v.visible = true).reject(Rule::Variable, 0);
+        shared(|v| v.linkage = Linkage::Visible).reject(Rule::Variable, 0);
         let unaligned = shared(|v| {
             v.ty = ScalarType::B64;
             v.align = 4;

@@ -5,7 +5,19 @@ use std::fmt;
 use super::Rule;
 use crate::ir::{Inst, Kernel, Loc, Module};
 
-/// One violation of a rule.
+/// What the verifier does about what it cannot decide, such as a barrier under
+/// a condition that only a run can tell to be the same for all threads.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Doubts {
+    /// Warns: [`Validated::warnings`](super::Validated::warnings). The
+    /// interpreter decides.
+    #[default]
+    Warn,
+    /// Refuses, as if it were wrong.
+    Refuse,
+}
+
+/// One violation of a rule, or, among warnings, what may be one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct VerifyError {
@@ -66,13 +78,15 @@ impl fmt::Display for VerifyErrors {
 /// Collects errors.
 pub(super) struct Errors<'m> {
     module: &'m Module,
+    doubts: Doubts,
     all: Vec<VerifyError>,
+    warnings: Vec<VerifyError>,
 }
 
 impl<'m> Errors<'m> {
     /// None yet.
-    pub(super) fn new(module: &'m Module) -> Self {
-        Errors { module, all: Vec::new() }
+    pub(super) fn new(module: &'m Module, doubts: Doubts) -> Self {
+        Errors { module, doubts, all: Vec::new(), warnings: Vec::new() }
     }
 
     /// Of the module's declarations.
@@ -88,13 +102,27 @@ impl<'m> Errors<'m> {
 
     /// Of an instruction.
     pub(super) fn inst(&mut self, kernel: &Kernel, inst: &Inst, rule: Rule, message: String) {
-        self.all.push(VerifyError {
+        let error = self.of(kernel, inst, rule, message);
+        self.all.push(error);
+    }
+
+    /// Of an instruction, if a run shows it to be so.
+    pub(super) fn doubt(&mut self, kernel: &Kernel, inst: &Inst, rule: Rule, message: String) {
+        let doubt = self.of(kernel, inst, rule, message);
+        match self.doubts {
+            Doubts::Warn => self.warnings.push(doubt),
+            Doubts::Refuse => self.all.push(doubt),
+        }
+    }
+
+    fn of(&self, kernel: &Kernel, inst: &Inst, rule: Rule, message: String) -> VerifyError {
+        VerifyError {
             rule,
             kernel: Some(kernel.name.clone()),
             instruction: Some(crate::print::inst(self.module, kernel, inst)),
             loc: inst.loc.clone(),
             message,
-        });
+        }
     }
 
     /// How many there are so far.
@@ -102,8 +130,8 @@ impl<'m> Errors<'m> {
         self.all.len()
     }
 
-    /// All of them; none where the module is sound.
-    pub(super) fn finish(self) -> Result<(), VerifyErrors> {
-        if self.all.is_empty() { Ok(()) } else { Err(VerifyErrors(self.all)) }
+    /// All of them, or, where the module is sound, the warnings.
+    pub(super) fn finish(self) -> Result<Vec<VerifyError>, VerifyErrors> {
+        if self.all.is_empty() { Ok(self.warnings) } else { Err(VerifyErrors(self.all)) }
     }
 }

@@ -5,7 +5,7 @@ use super::error::Errors;
 use super::operands::resolve;
 use crate::analysis::{InstId, KernelInfo, Origin, Value};
 use crate::ir::{Inst, Kernel, Module, Operand};
-use crate::table::{Async, Meaning, Slot};
+use crate::table::{Async, Matrix, Meaning, Slot};
 use crate::types::Space;
 
 /// One access of an instruction.
@@ -85,6 +85,19 @@ fn accesses(module: &Module, kernel: &Kernel, info: &KernelInfo, id: InstId, ins
             return both.into_iter().flatten().collect();
         }
         Meaning::Async(_) => return access("addr", Some(8), 8, true).into_iter().collect(),
+        // Each address is that of a row of 8 elements of 16 bits.
+        Meaning::Matrix(Matrix::Load { .. }) => {
+            let row = inst.slots().find_map(address);
+            let read = |(space, address)| Access {
+                space,
+                bytes: Some(16),
+                align: 16,
+                writes: false,
+                read_only: false,
+                address,
+            };
+            return row.map(read).into_iter().collect();
+        }
         _ => return Vec::new(),
     };
     let size = u64::from(memory.bytes());

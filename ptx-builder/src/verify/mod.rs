@@ -7,6 +7,14 @@
 //! that a path from the entry leads to. Other blocks are allowed (early exits
 //! leave them behind) and never run.
 //!
+//! What PTX or its assembler refuses is an error. What only a run can decide is a
+//! warning, which the [`Validated`] module carries; [`verify_with`] makes it an
+//! error too, as the builder's kernels do. In these rules that is:
+//! `divergent-barrier`, `lane-mask` and `divergent-matrix` where the threads that
+//! come depend on more than their numbers, and `use-before-definition` in modules
+//! that were read from a text. A value that is undefined and that nothing
+//! depends on is no violation.
+//!
 //! The rules, by name:
 //!
 //! | Declarations | |
@@ -51,12 +59,14 @@
 //! |---|---|
 //! | `target-instruction` | The target has the instruction. |
 //! | `target-register` | The target has the special register. |
+//! | `ptx-version` | The PTX version that a file states knows its target, its instructions and its directives. |
 //!
 //! | Flow | |
 //! |---|---|
-//! | `use-before-definition` | A register is defined on every path to its use. |
+//! | `use-before-definition` | A register is defined on every path to a use that something depends on. |
 //! | `divergent-barrier` | An aligned barrier is reached by all threads that it waits for: not under a condition that differs within the block (or, with a thread count, within the warp). |
-//! | `lane-mask` | The mask of a warp operation names only lanes that can be there, all that are there, and at least one. |
+//! | `barrier-count` | A barrier has a number from 0 to 15, and waits for a multiple of 32 threads that the block can have. |
+//! | `lane-mask` | The mask of a warp operation names at least one lane, all that are there, and others only if they exit. |
 //! | `divergent-matrix` | A warp-wide matrix instruction is executed by the whole warp. |
 //! | `async-group` | Groups of asynchronous copies are committed before they are waited for. |
 //! | `mbarrier` | An mbarrier is an 8-byte aligned shared object that its uses address within bounds, with a possible count. |
@@ -74,7 +84,7 @@ mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use error::{VerifyError, VerifyErrors};
+pub use error::{Doubts, VerifyError, VerifyErrors};
 pub use rule::Rule;
 
 use crate::analysis::{KernelInfo, Pressure};
@@ -86,12 +96,18 @@ use error::Errors;
 pub struct Validated {
     module: Module,
     info: Vec<KernelInfo>,
+    warnings: Vec<VerifyError>,
 }
 
 impl Validated {
     /// The module.
     pub fn module(&self) -> &Module {
         &self.module
+    }
+
+    /// What may be wrong, and only a run can tell; in writing order.
+    pub fn warnings(&self) -> &[VerifyError] {
+        &self.warnings
     }
 
     /// What the verifier learned of the kernel with this index.
@@ -113,14 +129,24 @@ impl Validated {
     }
 }
 
-/// Verifies a module against every rule.
+/// Verifies a module against every rule. What cannot be decided without running
+/// it is a [warning](Validated::warnings).
 ///
 /// # Errors
 /// Everything that violates a rule.
-pub fn verify(mut module: Module) -> Result<Validated, VerifyErrors> {
+pub fn verify(module: Module) -> Result<Validated, VerifyErrors> {
+    verify_with(module, Doubts::Warn)
+}
+
+/// Verifies a module against every rule.
+///
+/// # Errors
+/// Everything that violates a rule, and, with [`Doubts::Refuse`], whatever may.
+pub fn verify_with(mut module: Module, doubts: Doubts) -> Result<Validated, VerifyErrors> {
     module.hoist_constants();
-    let mut errors = Errors::new(&module);
+    let mut errors = Errors::new(&module, doubts);
     declarations::check_module(&module, &mut errors);
+    target::check_version(&module, &mut errors);
     let mut info = Vec::with_capacity(module.kernels.len());
     for kernel in &module.kernels {
         let before = errors.len();
@@ -134,12 +160,12 @@ pub fn verify(mut module: Module) -> Result<Validated, VerifyErrors> {
             continue;
         }
         let facts = KernelInfo::new(&module, kernel);
-        assigned::check(kernel, &facts, &mut errors);
+        assigned::check(&module, kernel, &facts, &mut errors);
         memory::check(&module, kernel, &facts, &mut errors);
         convergence::check(&module, kernel, &facts, &mut errors);
         asynchronous::check(&module, kernel, &facts, &mut errors);
         info.push(facts);
     }
-    errors.finish()?;
-    Ok(Validated { module, info })
+    let warnings = errors.finish()?;
+    Ok(Validated { module, info, warnings })
 }

@@ -91,8 +91,20 @@ impl Check<'_> {
             (Shape::Wide(ty), Operand::Reg(r)) => self.register(slot, *r, ty, true, errors),
             (Shape::Vector { ty, relaxed, .. }, Operand::Reg(r)) => self.register(slot, *r, ty, relaxed, errors),
             (Shape::Predicate(_), Operand::Reg(r)) => self.register(slot, *r, ScalarType::Pred, false, errors),
-            (Shape::Predicate(true), Operand::NotPred(r)) if source => {
+            (Shape::Predicate(true) | Shape::Move(ScalarType::Pred), Operand::NotPred(r)) if source => {
                 self.register(slot, *r, ScalarType::Pred, false, errors);
+            }
+            (Shape::Predicate(true), Operand::Imm(bits)) if source => {
+                self.constant_fits(slot, *bits, ScalarType::Pred, errors);
+            }
+            (Shape::Value(ty) | Shape::Wide(ty) | Shape::Vector { ty, .. }, Operand::Imm(_))
+                if source && !has_constants(ty) =>
+            {
+                let message = format!(
+                    "PTX has no constants of type {ty} and operand '{}' is one; move its bits into a register first",
+                    slot.name
+                );
+                self.report(Rule::OperandKind, message, errors);
             }
             (Shape::Value(ty) | Shape::Wide(ty) | Shape::Move(ty), Operand::Imm(bits))
                 if source && (ty != ScalarType::Pred || matches!(slot.shape, Shape::Move(_))) =>
@@ -118,7 +130,7 @@ impl Check<'_> {
                 }
             }
             (Shape::Move(ty), Operand::Special(s)) => {
-                if s.ty().bits() != ty.bits() || ty.kind() == Kind::Float {
+                if !s.moves_as(ty) {
                     let message = format!("{s} has type {} and cannot be moved as {ty}", s.ty());
                     self.report(Rule::OperandType, message, errors);
                 }
@@ -262,6 +274,11 @@ impl Check<'_> {
             seen.push(reg);
         }
     }
+}
+
+/// Whether a constant of this type can be written: not so for floats of 16 bits.
+fn has_constants(ty: ScalarType) -> bool {
+    ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64)
 }
 
 fn wanted(shape: Shape, slot: &Slot) -> String {

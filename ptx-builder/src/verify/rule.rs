@@ -93,13 +93,17 @@ rules! {
     TargetInstruction = "target-instruction",
     /// The target has the special register.
     TargetRegister = "target-register",
+    /// The PTX version that a file states knows its target, its instructions and its directives.
+    PtxVersion = "ptx-version",
 
     // Flow.
-    /// A register is defined on every path to its use.
+    /// A register is defined on every path to a use that something depends on.
     UseBeforeDefinition = "use-before-definition",
     /// An aligned barrier is reached by all threads that it waits for: not under a condition that differs within the block (or, with a thread count, within the warp).
     DivergentBarrier = "divergent-barrier",
-    /// The mask of a warp operation names only lanes that can be there, all that are there, and at least one.
+    /// A barrier has a number from 0 to 15, and waits for a multiple of 32 threads that the block can have.
+    BarrierCount = "barrier-count",
+    /// The mask of a warp operation names at least one lane, all that are there, and others only if they exit.
     LaneMask = "lane-mask",
     /// A warp-wide matrix instruction is executed by the whole warp.
     DivergentMatrix = "divergent-matrix",

@@ -3,10 +3,36 @@
 use super::Rule;
 use super::error::Errors;
 use crate::ir::{Inst, Kernel, Module, Operand};
+use crate::target::CLUSTERS;
 
-/// Checks an instruction and its special registers against the target.
+/// Checks the PTX version that the text states against the target and the
+/// kernels' directives.
+pub(super) fn check_version(module: &Module, errors: &mut Errors) {
+    let Some(version) = module.version else { return };
+    let (target, least) = (module.target, module.target.least_ptx());
+    if version < least {
+        let message =
+            format!("PTX {version} does not know {target}, which came with PTX {least}; state `.version {least}`");
+        errors.module(Rule::PtxVersion, message);
+    }
+    for kernel in module.kernels.iter().filter(|k| k.bounds.cluster.is_some() && version < CLUSTERS) {
+        let message = format!("clusters need PTX {CLUSTERS} and the file states {version}; raise its .version");
+        errors.kernel(kernel, Rule::PtxVersion, message);
+    }
+}
+
+/// Checks an instruction and its special registers against the target and the
+/// PTX version that the text states.
 pub(super) fn check(module: &Module, kernel: &Kernel, inst: &Inst, errors: &mut Errors) {
     let (form, target) = (inst.form(), module.target);
+    if let Some(version) = module.version.filter(|&v| v < inst.least_ptx()) {
+        let message = format!(
+            "{} needs PTX {} and the file states {version}; raise its .version",
+            if form.least_ptx > version { &form.name } else { "the special register" },
+            inst.least_ptx()
+        );
+        errors.inst(kernel, inst, Rule::PtxVersion, message);
+    }
     if !form.is_legal_on(target) {
         let message = format!(
             "{} needs sm_{} or later and the module is for {target}; choose a later target or another instruction",

@@ -4,9 +4,9 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::{Rule, Validated, VerifyErrors, verify};
+use super::{Doubts, Rule, Validated, VerifyErrors, verify_with};
 use crate::ir::{
-    Address, Base, Block, BlockId, Guard, Inst, Kernel, Loc, Module, Operand, Param, Reg, Symbol, Variable,
+    Address, Base, Block, BlockId, Guard, Inst, Kernel, Linkage, Loc, Module, Operand, Param, Reg, Symbol, Variable,
 };
 use crate::table::table;
 use crate::target::Target;
@@ -49,7 +49,7 @@ impl K {
     }
 
     pub(crate) fn on(target: Target) -> K {
-        let module = Module { target, variables: Vec::new(), kernels: Vec::new() };
+        let module = Module { version: None, target, variables: Vec::new(), kernels: Vec::new() };
         K { kernel: Kernel::new("k"), module }
     }
 
@@ -82,7 +82,7 @@ impl K {
             ty: ScalarType::B8,
             len: Some(bytes),
             init: Vec::new(),
-            visible: false,
+            linkage: Linkage::Internal,
         });
         Symbol::Kernel(self.kernel.variables.len() as u32 - 1)
     }
@@ -119,7 +119,7 @@ impl K {
 
     pub(crate) fn verify(mut self) -> Result<Validated, VerifyErrors> {
         self.module.kernels.push(self.kernel);
-        verify(self.module)
+        verify_with(self.module, Doubts::Refuse)
     }
 
     /// The kernel is sound.

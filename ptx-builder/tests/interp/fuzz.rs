@@ -106,7 +106,7 @@ fn kernel(body: Vec<Inst>) -> Module {
         ty: ScalarType::B8,
         len: Some(len),
         init: vec![],
-        visible: false,
+        linkage: Default::default(),
     };
     k.variables = vec![array("s", Space::Shared, 512), array("l", Space::Local, 64)];
     let mut first = Vec::new();
@@ -144,7 +144,7 @@ fn kernel(body: Vec<Inst>) -> Module {
         k.blocks = vec![Block { insts: first }];
     }
     let constants = array("c", Space::Const, 64);
-    Module { target: Target::SM_90, variables: vec![constants], kernels: vec![k] }
+    Module { version: None, target: Target::SM_90, variables: vec![constants], kernels: vec![k] }
 }
 
 /// Whether the verifier let it through; runs it then.

@@ -7,4 +7,6 @@ mod faults;
 mod fuzz;
 mod matrix;
 mod nvcc;
+mod proxies;
 mod races;
+mod waiting;

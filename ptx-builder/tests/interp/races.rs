@@ -59,7 +59,16 @@ fn a_barrier_missing_before_the_buffer_is_used_again() {
 fn lanes_of_a_warp() {
     let body = "xor.b32 %r3, %r1, 4; st.shared.u32 [%r1], %r0;\nSYNC ld.shared.u32 %r4, [%r3]; ret;";
     assert_eq!(run(&body.replace("SYNC", "")).of(FindingKind::Race).count(), 1);
-    for sync in ["bar.warp.sync -1;", "shfl.sync.idx.b32 %r5, %r0, 0, 31, -1;", "bar.sync 0;"] {
+    // Lanes wait for each other at these, which orders no memory.
+    for no_sync in [
+        "shfl.sync.idx.b32 %r5, %r0, 0, 31, -1;",
+        "setp.eq.u32 %p0, %r0, 0; vote.sync.all.pred %p1, %p0, -1;",
+        "match.any.sync.b32 %r5, %r0, -1;",
+        "redux.sync.add.u32 %r5, %r0, -1;",
+    ] {
+        assert_eq!(run(&body.replace("SYNC", no_sync)).of(FindingKind::Race).count(), 1, "{no_sync}");
+    }
+    for sync in ["bar.warp.sync -1;", "bar.sync 0;"] {
         let report = run(&body.replace("SYNC", sync));
         assert!(report.is_clean(), "{sync} {report}");
     }

@@ -35,6 +35,7 @@ impl Exec<'_> {
             Async::BulkWait { read: true } => {
                 let allowed = self.src_or(0, 0)[0];
                 let copies = self.st.copies.sources_read(warp, mask, allowed);
+                self.st.changes += copies.len() as u64;
                 copies.iter().for_each(|copy| land(self.cx, self.st, copy));
             }
             _ => self.mbarrier(a)?,
@@ -93,6 +94,9 @@ impl Exec<'_> {
                 let message = format!("lane {lane} copies {size} bytes; a bulk copy takes a multiple of 16");
                 return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
             }
+            if from_space == Space::Shared {
+                self.st.check_fenced(self.cx, self.pc, self.warp.id, lane as u32, from[lane], u64::from(size));
+            }
             let completion = match to_space {
                 Space::Shared => Completion::Mbarrier(self.mbarrier_at(lane, mbarrier[lane])?),
                 _ => Completion::BulkGroup,
@@ -128,6 +132,7 @@ impl Exec<'_> {
         let copies = self.st.copies.take_groups(self.warp.id, self.mask, bulk, allowed);
         for copy in copies {
             land(self.cx, self.st, &copy);
+            self.st.changes += 1;
             if copy.to.0 == Space::Shared {
                 self.st.mark_copy(&copy, self.warp.id);
             }

@@ -12,6 +12,7 @@ impl Exec<'_> {
     /// adversarial order).
     pub(super) fn atomic(&mut self, m: Memory, atomic: Atomic) -> Result<(), Stop> {
         let addresses = self.addresses(0);
+        self.polls(&addresses);
         let (b, c) = (self.src_or(0, 0), self.src_or(1, 0));
         let mut old = [0; WARP];
         self.by_space(m.space, &addresses, |this, space, mask, at| {
@@ -64,6 +65,8 @@ impl Exec<'_> {
                     was
                 };
             }
+            // A lock that is found taken is not changed.
+            self.st.changes += u64::from(update(old[lane]) != old[lane]);
         }
         self.unwritten(space, unwritten, at, bytes);
         self.after_read(space, mask, at, m);

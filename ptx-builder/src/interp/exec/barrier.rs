@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Exec, Flow};
+use super::{Exec, Flow, Meeting};
 use crate::interp::block::{CLUSTER, Stop};
 use crate::interp::report::FindingKind;
 use crate::interp::shadow::{Known, Snapshot, merge_known};
 use crate::interp::warp::{State, lanes};
-use crate::table::{Access, Barrier, BarrierReduce, Fence, Lanes, Memory, Order, Scope, Shape, WARP};
+use crate::table::{Access, Barrier, BarrierReduce, Fence, Lanes, Memory, Mod, Order, Scope, Shape, WARP};
 use crate::types::Space;
 
 impl Exec<'_> {
@@ -36,7 +36,14 @@ impl Exec<'_> {
 
     pub(super) fn barrier(&mut self, barrier: Barrier) -> Result<Flow, Stop> {
         match barrier {
-            Barrier::Warp => Ok(self.converge(0)?.unwrap_or(Flow::Next)),
+            Barrier::Warp => {
+                let met = match self.converge(0)? {
+                    Meeting::Here(met) => met,
+                    Meeting::Else(flow) => return Ok(flow),
+                };
+                self.st.order_warp(self.warp, met);
+                Ok(Flow::Next)
+            }
             Barrier::Sync { aligned } => self.arrive(aligned, None, true),
             Barrier::Arrive { aligned } => self.arrive(aligned, None, false),
             Barrier::Reduce { op, aligned } => self.arrive(aligned, Some(op), true),
@@ -50,6 +57,7 @@ impl Exec<'_> {
                     let b = &mut self.st.barriers[usize::from(CLUSTER)];
                     b.arrived += self.mask.count_ones();
                     b.clock.merge(&snapshot);
+                    self.st.changes += 1;
                     self.st.complete_barrier(CLUSTER);
                 }
                 Ok(Flow::Next)
@@ -72,6 +80,10 @@ impl Exec<'_> {
         if aligned && self.mask != self.warp.live && self.out_of_order {
             // It got here out of turn; the others may still come.
             return Ok(Flow::Retry(State::Ready));
+        }
+        if aligned && self.mask != self.warp.live && self.warp.is_spinning() {
+            // The others wait for memory, perhaps for what these lanes have just written.
+            return Ok(Flow::Retry(State::Warp(self.warp.live)));
         }
         self.count();
         if self.mask == 0 {
@@ -116,12 +128,17 @@ impl Exec<'_> {
         b.voted += mask.count_ones();
         b.held += held;
         b.clock.merge(&snapshot);
+        self.st.changes += 1;
         self.st.complete_barrier(id);
         Ok(if wait { Flow::Wait(State::Barrier(id)) } else { Flow::Next })
     }
 
     pub(super) fn fence(&mut self, fence: Fence) {
-        let Fence::Thread(scope) = fence else { return };
+        let scope = match fence {
+            Fence::Thread(scope) => scope,
+            Fence::Proxy => return self.fence_proxy(),
+            Fence::MbarrierInit => return,
+        };
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
         let warp = self.warp.id;
         if let Some(seen) = self.st.sync.pending[warp as usize].take() {
@@ -129,6 +146,15 @@ impl Exec<'_> {
         }
         let snapshot = self.st.release(warp);
         self.st.sync.fenced[warp as usize] = Some((snapshot, scope >= Scope::Gpu));
+    }
+
+    /// Orders what came before in shared memory before asynchronous accesses.
+    fn fence_proxy(&mut self) {
+        let of_global =
+            self.cx.program.sites.get(self.pc as usize).is_some_and(|(_, _, f)| f.get().mods.contains(&Mod::Global));
+        if self.cx.options.check.races && !of_global {
+            self.st.order.fence_proxy(self.warp.id, self.mask);
+        }
     }
 
     /// Before a write: what it, or a fence before it, publishes at its addresses.

@@ -55,8 +55,14 @@ impl Exec<'_> {
         Ok(())
     }
 
+    /// Remembers what was read last, for who spins on it.
+    pub(super) fn polls(&mut self, addresses: &[u64; WARP]) {
+        self.warp.polled = (self.pc, addresses[self.mask.trailing_zeros() as usize & 31]);
+    }
+
     pub(super) fn load(&mut self, m: Memory) -> Result<(), Stop> {
         let addresses = self.addresses(0);
+        self.polls(&addresses);
         let mut values = [0u128; WARP];
         self.by_space(m.space, &addresses, |this, space, mask, at| this.load_in(space, mask, at, &m, &mut values))?;
         let bits = m.ty.bits();
@@ -179,6 +185,7 @@ impl Exec<'_> {
         let access = Access { write: true, strength: strength(m), read_only: false };
         self.touch(space, mask, at, bytes, access, Some(values));
         self.write(space, mask, at, bytes, m.order != Order::Weak, values);
+        self.st.changes += 1;
         Ok(())
     }
 

@@ -16,6 +16,10 @@ use crate::types::Space;
 impl Exec<'_> {
     pub(super) fn mbarrier(&mut self, a: Async) -> Result<(), Stop> {
         let at = self.addresses(0);
+        self.polls(&at);
+        if !matches!(a, Async::MbarrierWait { .. }) {
+            self.st.changes += 1;
+        }
         let operand = self.src(0);
         let (mut state, mut done) = ([0; WARP], [0; WARP]);
         for lane in lanes(self.mask) {
@@ -144,11 +148,13 @@ impl Exec<'_> {
     fn complete_copies(&mut self, lane: usize, place: u64) -> Result<(), Stop> {
         for copy in self.st.copies.take(|c| c.completion == Completion::Mbarrier(place)) {
             land(self.cx, self.st, &copy);
+            self.st.changes += 1;
             self.with(place, |m| m.bytes_came(copy.bytes, &copy.clock));
         }
         let mut promised = Vec::new();
         self.with(place, |m| promised = std::mem::take(&mut m.promised));
         for (thread, clock) in promised {
+            self.st.changes += 1;
             let issued_before =
                 |c: &crate::interp::copies::Copy| c.thread == thread && c.completion == Completion::Group;
             for copy in self.st.copies.take(issued_before) {

@@ -17,6 +17,7 @@ pub(super) use async_copy::land;
 use super::block::{BlockState, Context, Stop};
 use super::program::{Code, Dst, Src, Step};
 use super::report::FindingKind;
+use super::spin::{Jump, Spin};
 use super::warp::{Group, State, TURN, Warp};
 use crate::table::{Async, Lanes, Vote, WARP};
 
@@ -29,6 +30,14 @@ enum Flow {
     Wait(State),
     /// The group waits to execute the instruction.
     Retry(State),
+}
+
+/// Whether the lanes of a member mask are at a `.sync` instruction.
+enum Meeting {
+    /// These are: the instruction is counted and takes effect.
+    Here(u32),
+    /// Not yet, or there is nobody to do it.
+    Else(Flow),
 }
 
 /// One instruction of one warp.
@@ -110,13 +119,14 @@ fn run_group(
                 let stay = group.mask & !mask;
                 group.pc += 1;
                 if mask != 0 {
+                    let state = if target <= pc { jump_back(st, warp, target, mask) } else { State::Ready };
                     if stay != 0 {
-                        warp.groups.push(Group { pc: target, mask, state: State::Ready });
+                        warp.groups.push(Group { pc: target, mask, state });
                         group.mask = stay;
                         return Ok(());
                     }
-                    group.pc = target;
-                    if warp.groups.len() > 1 {
+                    (group.pc, group.state) = (target, state);
+                    if warp.groups.len() > 1 || state != State::Ready {
                         return Ok(());
                     }
                 }
@@ -140,6 +150,12 @@ fn run_group(
                 }
                 Flow::Wait(state) => {
                     group.pc += 1;
+                    // Lanes whose guard is false have nothing to wait for.
+                    let pass = group.mask & !mask;
+                    if pass != 0 && mask != 0 {
+                        warp.groups.push(Group { pc: group.pc, mask: pass, state: State::Ready });
+                        group.mask = mask;
+                    }
                     group.state = state;
                     return Ok(());
                 }
@@ -151,6 +167,14 @@ fn run_group(
         }
     }
     Ok(())
+}
+
+/// Lanes jump back: are they ready to go on, or do they spin?
+fn jump_back(st: &BlockState, warp: &mut Warp, target: u32, mask: u32) -> State {
+    let jump =
+        Jump { target, mask, whole: mask == warp.live, regs: &warp.regs, changes: st.changes, meetings: warp.meetings };
+    let (polls, at) = warp.polled;
+    warp.probe.jump(&jump).map_or(State::Ready, |since| State::Spin(Spin { since, polls, at }))
 }
 
 /// The lanes whose predicate is true.
@@ -197,6 +221,7 @@ impl Exec<'_> {
             Src::Not(r) => self.warp.regs[r as usize].map(|p| p & 1 ^ 1),
             Src::Imm(bits) => [bits; WARP],
             Src::Special(special) => self.special(special),
+            Src::LowSpecial(special) => self.special(special).map(|v| v & 0xffff),
             Src::Absent => [0; WARP],
         }
     }
@@ -231,11 +256,17 @@ impl Exec<'_> {
 
     fn other(&mut self) -> Result<Flow, Stop> {
         match self.code.step {
-            Step::Shuffle(s) => return self.converge(3).map(|flow| flow.unwrap_or_else(|| self.shuffle(s))),
+            Step::Shuffle(s) => {
+                return Ok(match self.converge(3)? {
+                    Meeting::Here(_) => self.shuffle(s),
+                    Meeting::Else(flow) => flow,
+                });
+            }
             Step::Vote(v) => {
-                return self
-                    .converge(usize::from(!matches!(v, Vote::Elect)))
-                    .map(|flow| flow.unwrap_or_else(|| self.vote(v)));
+                return Ok(match self.converge(usize::from(!matches!(v, Vote::Elect)))? {
+                    Meeting::Here(_) => self.vote(v),
+                    Meeting::Else(flow) => flow,
+                });
             }
             Step::Barrier(b) => return self.barrier(b),
             Step::Matrix(m) => return self.matrix(m),

@@ -1,6 +1,6 @@
 //! Member masks and `shfl.sync` (PTX ISA 9.7.9.6).
 
-use super::{Exec, Flow};
+use super::{Exec, Flow, Meeting};
 use crate::interp::block::Stop;
 use crate::interp::report::FindingKind;
 use crate::interp::warp::{State, lanes};
@@ -8,12 +8,12 @@ use crate::table::{Shuffle, WARP};
 
 impl Exec<'_> {
     /// Waits until the lanes that the member mask (source `i`) names are here.
-    /// Gives what to do meanwhile, or `None` once they are: then the
-    /// instruction is counted and the lanes' memory accesses are ordered.
-    pub(super) fn converge(&mut self, i: usize) -> Result<Option<Flow>, Stop> {
+    /// Lanes that have exited, or that the block does not have, are not waited
+    /// for.
+    pub(super) fn converge(&mut self, i: usize) -> Result<Meeting, Stop> {
         if self.mask == 0 {
             self.count();
-            return Ok(Some(Flow::Next));
+            return Ok(Meeting::Else(Flow::Next));
         }
         let members = self.src_or(i, 0xffff_ffff);
         let (mut named, mut strangers) = (0, 0);
@@ -36,7 +36,7 @@ impl Exec<'_> {
             ));
         }
         if missing != 0 {
-            return Ok(Some(Flow::Retry(State::Warp(named))));
+            return Ok(Meeting::Else(Flow::Retry(State::Warp(named))));
         }
         self.count();
         if strangers != 0 {
@@ -45,17 +45,8 @@ impl Exec<'_> {
                 format!("lane {lane} executes it, but is not in its member mask {named:#010x}")
             });
         }
-        let gone = named & !self.warp.live;
-        if gone != 0 {
-            let lanes = self.warp.lanes;
-            self.find(FindingKind::WarpMask, self.mask, || {
-                let lane = gone.trailing_zeros();
-                let why = if lanes >> lane & 1 == 1 { "which has exited" } else { "which the block does not have" };
-                format!("the member mask {named:#010x} names lane {lane}, {why}")
-            });
-        }
-        self.st.order_warp(self.warp, named & self.mask);
-        Ok(None)
+        self.warp.meetings += 1;
+        Ok(Meeting::Here(named & self.mask))
     }
 
     /// `shfl.sync`: sources are the value, b, c, and the member mask.
@@ -64,7 +55,7 @@ impl Exec<'_> {
         let (mut d, mut p) = ([0; WARP], [0; WARP]);
         let mut inactive = 0u32;
         for lane in lanes(self.mask) {
-            let (j, valid) = source_lane(mode, lane as u32, b[lane] as u32, c[lane] as u32);
+            let (j, valid) = mode.source(lane as u32, b[lane] as u32, c[lane] as u32);
             p[lane] = u64::from(valid);
             d[lane] = a[j as usize];
             let there = self.mask & members[lane] as u32;
@@ -74,7 +65,7 @@ impl Exec<'_> {
         }
         if inactive != 0 {
             let lane = inactive.trailing_zeros();
-            let (j, _) = source_lane(mode, lane, b[lane as usize] as u32, c[lane as usize] as u32);
+            let (j, _) = mode.source(lane, b[lane as usize] as u32, c[lane as usize] as u32);
             self.find(FindingKind::InactiveLane, inactive, || {
                 format!("lane {lane} reads the register of lane {j}, which does not take part: the result is undefined")
             });
@@ -83,19 +74,4 @@ impl Exec<'_> {
         self.set(1, &p);
         Flow::Next
     }
-}
-
-/// The lane that is read, and whether it was in range.
-fn source_lane(mode: Shuffle, lane: u32, b: u32, c: u32) -> (u32, bool) {
-    let b = b & 31;
-    let (clamp, segment) = (c & 31, c >> 8 & 31);
-    let last = lane & segment | clamp & !segment & 31;
-    let first = lane & segment;
-    let (j, valid) = match mode {
-        Shuffle::Up => (lane.wrapping_sub(b), lane as i64 - i64::from(b) >= i64::from(last)),
-        Shuffle::Down => (lane + b, lane + b <= last),
-        Shuffle::Bfly => (lane ^ b, lane ^ b <= last),
-        Shuffle::Idx => (first | b & !segment & 31, first | b & !segment & 31 <= last),
-    };
-    if valid { (j & 31, true) } else { (lane, false) }
 }

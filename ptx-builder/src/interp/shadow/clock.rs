@@ -15,12 +15,17 @@ pub(in crate::interp) type Known = Arc<BTreeMap<u64, Arc<[u32]>>>;
 pub(in crate::interp) struct Snapshot {
     pub warps: Vec<u32>,
     pub others: Known,
+    /// For each thread of the block: its accesses before this time are ordered
+    /// before those of the asynchronous engines too. Empty where no fence has
+    /// done that.
+    pub fenced: Vec<u32>,
 }
 
 impl Snapshot {
     /// Orders after both.
     pub fn merge(&mut self, other: &Snapshot) {
         max_into(&mut self.warps, &other.warps);
+        max_into(&mut self.fenced, &other.fenced);
         merge_known(&mut self.others, &other.others);
     }
 }
@@ -66,6 +71,8 @@ pub(in crate::interp) struct Order {
     pairs: Vec<Option<LaneTimes>>,
     /// What each warp knows of other blocks, with the times at which it learned.
     known: Vec<Vec<(u32, Known)>>,
+    /// For each warp, [`Snapshot::fenced`] as it sees it.
+    fenced: Vec<Vec<u32>>,
 }
 
 impl Order {
@@ -76,6 +83,7 @@ impl Order {
             base: vec![0; warps],
             pairs: vec![None; warps],
             known: vec![Vec::new(); warps],
+            fenced: vec![Vec::new(); warps],
         };
         (0..warps).for_each(|w| order.seen[w * warps + w] = 1);
         order
@@ -100,7 +108,8 @@ impl Order {
         self.tick(warp);
         let w = warp as usize;
         let others = self.known[w].last().map(|(_, k)| k.clone()).unwrap_or_default();
-        Snapshot { warps: self.seen[w * self.warps..][..self.warps].to_vec(), others }
+        let fenced = self.fenced[w].clone();
+        Snapshot { warps: self.seen[w * self.warps..][..self.warps].to_vec(), others, fenced }
     }
 
     /// Orders the warp's future after a snapshot of its own block.
@@ -114,7 +123,33 @@ impl Order {
                 *seen = (*seen).max(time);
             }
         }
+        max_into(&mut self.fenced[w], &from.fenced);
         self.learn(warp, &from.others);
+    }
+
+    /// Lanes of a warp order what came before them, their own accesses and
+    /// those that are ordered before these, before asynchronous accesses.
+    pub fn fence_proxy(&mut self, warp: u32, mask: u32) {
+        let now = self.tick(warp);
+        let w = warp as usize;
+        let lane_time = |lane: usize| match (mask >> lane & 1, &self.pairs[w]) {
+            (1, _) => now,
+            (_, None) => self.base[w],
+            (_, Some(pairs)) => {
+                let members = (0..WARP).filter(|m| mask >> m & 1 == 1);
+                members.map(|m| pairs[m][lane]).max().unwrap_or(0).max(self.base[w])
+            }
+        };
+        let times: Vec<u32> = (0..self.warps * WARP)
+            .map(|t| if t / WARP == w { lane_time(t % WARP) } else { self.seen[w * self.warps + t / WARP] })
+            .collect();
+        max_into(&mut self.fenced[w], &times);
+    }
+
+    /// Whether an access by `(warp, lane)` at `time` is ordered before
+    /// asynchronous accesses that warp `by` starts now.
+    pub fn is_fenced(&self, warp: u32, lane: u32, time: u32, by: u32) -> bool {
+        self.fenced[by as usize].get((warp * WARP as u32 + lane) as usize).is_some_and(|&until| time < until)
     }
 
     /// Orders the warp's future after what is known of other blocks.

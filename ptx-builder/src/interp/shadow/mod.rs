@@ -9,12 +9,17 @@
 //! What orders (the model; PTX ISA 8):
 //! - barriers (`bar`, `barrier`, named ones too) order what a warp did before
 //!   it arrived before what warps do after they waited;
-//! - `bar.warp.sync` and, because lanes wait for each other there, the other
-//!   `.sync` warp instructions order the lanes of their mask;
+//! - `bar.warp.sync` orders the lanes of its mask. Shuffles, votes, matches and
+//!   matrix instructions let lanes wait for each other and order no memory (PTX
+//!   ISA 9.7.9.6, 9.7.13.2);
 //! - release and acquire operations, and the patterns *fence, then a strong
 //!   write or atomic* and *a strong read or atomic, then fence*, at the same
 //!   address; so flags, "last block" counters and grid barriers work;
 //! - `mbarrier` arrivals before what follows a successful wait.
+//!
+//! Bulk copies access memory through another proxy: what is ordered before them
+//! by the above reaches them only if a `fence.proxy.async` lies on the way. That
+//! is looked for where they read shared memory that the block has written.
 //!
 //! Between warps the clock is the warp's: what one lane releases or acquires
 //! counts for the other lanes of its warp. That can hide a race, and never
@@ -25,6 +30,7 @@ mod clock;
 mod cross;
 mod pages;
 
+pub(super) use cells::Mark;
 pub(super) use clock::{Known, Order, Snapshot, merge_known};
 pub(super) use cross::{CrossConflict, Trace, conflicts};
 pub(super) use pages::{Cells, Conflict};

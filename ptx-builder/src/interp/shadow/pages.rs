@@ -174,6 +174,20 @@ impl Cells {
         }
     }
 
+    /// The first write to some bytes, of those still marked, for which `pick` holds, with its
+    /// address.
+    pub fn find_write(&mut self, at: u64, bytes: u64, pick: impl Fn(&Mark) -> bool) -> Option<(u64, Mark)> {
+        (at..at + bytes).step_by(4).find_map(|address| {
+            let offset = (address % LINE) as u32;
+            let cell = match self.line(address) {
+                Line::Whole(cell) if cell.is_empty() => return None,
+                Line::Whole(cell) => cell.part(offset),
+                Line::Parts(cells) => cells[offset as usize * cells.len() / LINE as usize],
+            };
+            cell.marks().find(|m| m.write && pick(m)).map(|m| (address, *m))
+        })
+    }
+
     /// Calls `f` with every mark, its first address and its size, by address.
     pub fn for_each(&self, mut f: impl FnMut(u64, u64, &Mark)) {
         let mut numbers: Vec<(u64, u32)> = self.index.iter().map(|(&number, &i)| (number, i)).collect();

@@ -113,7 +113,7 @@ fn form(mods: &[Mod], returns: bool) -> Option<Spec> {
     let update = update(mods)?;
     let mut slots: Vec<Slot> = Vec::new();
     if returns {
-        slots.push(dst(ty));
+        slots.push(dst(ty).optional());
     }
     slots.extend([address("a", space), src("b", ty)]);
     if has(Mod::Cas) {

@@ -3,12 +3,10 @@
 use super::float::flush;
 use super::{Alternatives, Builder, Spec, any, exact, opt, spec, ty, types};
 use crate::table::lanes::{Lane, lane, with_float, with_half, with_int};
-use crate::table::slot::{dst, dst_pred, src, src_pred, src_reg};
+use crate::table::slot::{dst, dst_pred, src, src_pred};
 use crate::table::{LaneFn, Lanes, Meaning, Mod, Op, WARP};
 use crate::types::Kind;
-use crate::types::ScalarType::{
-    self, B16, B32, B64, Bf16, Bf16x2, F16, F16x2, F32, F64, Pred, S16, S32, S64, U16, U32, U64,
-};
+use crate::types::ScalarType::{self, B16, B32, B64, Bf16, Bf16x2, F16, F16x2, F32, F64, S16, S32, S64, U16, U32, U64};
 
 /// Every comparison; which types have which is in [`comparable`].
 fn comparisons() -> Alternatives {
@@ -302,7 +300,7 @@ fn selections(t: &mut Builder) {
     t.row(Op::Selp, "9.7.6.3", "a where c holds, else b.", &[types(SELECTED)], |m| {
         let t = ty(m, 0);
         let eval = lane!(|a: u64, b: u64, c: bool| -> u64 { if c { a } else { b } });
-        Some(spec([dst(t), src("a", t), src("b", t), src_reg("c", Pred)], Meaning::Lane(eval)))
+        Some(spec([dst(t), src("a", t), src("b", t), src_pred("c")], Meaning::Lane(eval)))
     });
     let doc = "a where c >= 0, else b (also for a NaN).";
     t.row(Op::Slct, "9.7.6.4", doc, &[opt(&[Mod::Ftz]), types(SELECTED), types(&[S32, F32])], |m| {

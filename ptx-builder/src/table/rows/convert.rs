@@ -8,7 +8,7 @@ use super::{Builder, Spec, any, one, opt, spec, ty, types};
 use crate::table::arith::{Convert, round_to_integral};
 use crate::table::lanes::{lane, with_bool, with_int, with_mode};
 use crate::table::slot::{dst, dst_wide, src, src_wide};
-use crate::table::{LaneFn, Meaning, Mod, Op, Rounding};
+use crate::table::{LaneFn, Meaning, Mod, Mods, Op, Rounding};
 use crate::types::Kind;
 use crate::types::ScalarType::{self, Bf16, Bf16x2, F16, F16x2, F32, F64, S8, S16, S32, S64, U8, U16, U32, U64};
 
@@ -154,7 +154,10 @@ fn to_int(t: &mut Builder) {
             let eval = with_mode!(mode(m), M, {
                 if ftz { eval!(f32, M, |x| flush(x)) } else { with_format!(a, A, eval!(A, M, |x| x)) }
             });
-            Some(conversion(d, a, eval))
+            // `.sat` may be written, and changes nothing: the result is clamped in any case.
+            let mut saturated: Mods = m.into();
+            saturated.insert(m.len() - 2, Mod::Sat);
+            Some(conversion(d, a, eval).also_spelled(saturated))
         },
     );
 }

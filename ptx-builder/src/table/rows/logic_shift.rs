@@ -2,16 +2,16 @@
 
 use super::{Builder, any, one, spec, ty, types};
 use crate::table::lanes::{lane, with_bool, with_int};
-use crate::table::slot::{constant, dst, src, src_reg};
+use crate::table::slot::{constant, dst, src, src_pred};
 use crate::table::{LaneFn, Meaning, Mod, Op, Slot};
 use crate::types::ScalarType::{self, B16, B32, B64, Pred, S16, S32, S64, U16, U32, U64};
 
 const BITS: &[ScalarType] = &[B16, B32, B64];
 const LOGICAL: &[ScalarType] = &[Pred, B16, B32, B64];
 
-/// A source of a logical operation; a predicate must be a register.
+/// A source of a logical operation.
 fn logical(name: &'static str, t: ScalarType) -> Slot {
-    if t == Pred { src_reg(name, t) } else { src(name, t) }
+    if t == Pred { src_pred(name) } else { src(name, t) }
 }
 
 pub(super) fn rows(t: &mut Builder) {

@@ -4,11 +4,11 @@ use super::load_store::space;
 use super::{Alternatives, Builder, Spec, one, opt, spec, types};
 use crate::table::slot::{Slot, address, dst_pred, src};
 use crate::table::{Access, Async, Meaning, Mod, Op, Shape};
-use crate::types::ScalarType::{B64, U32};
+use crate::types::ScalarType::{B64, U32, U64};
 
 /// The state that an arrival gives; it may be left out, as `_` (PTX 7.1).
 fn state() -> Slot {
-    Slot { name: "state", access: Access::Write, shape: Shape::Register(B64), optional: true }
+    Slot { name: "state", access: Access::Write, shape: Shape::Register(U64), optional: true }
 }
 
 /// No semantics written (release or acquire at the block's scope), or written.
@@ -92,7 +92,7 @@ fn waits(t: &mut Builder) {
     for (op, parity, may_suspend, doc) in rows {
         let [acquire, scopes] = semantics(Mod::Acquire);
         t.row(op, "9.7.13.15.16", doc, &[acquire, scopes, opt(&[Mod::Shared]), types(&[B64])], |m| {
-            let phase = if parity { src("phaseParity", U32) } else { src("state", B64) };
+            let phase = if parity { src("phaseParity", U32) } else { src("state", U64) };
             let mut slots = vec![dst_pred().named("waitComplete"), address("addr", space(m)), phase];
             if may_suspend {
                 slots.push(src("suspendTimeHint", U32).optional());

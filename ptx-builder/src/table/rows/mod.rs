@@ -18,6 +18,7 @@ mod special_function;
 mod warp;
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use super::slot::{dst, src};
 use super::{Form, FormId, LaneFn, Meaning, Mod, Mods, Op, Row, RowId, Slot, Table};
@@ -202,7 +203,7 @@ impl Builder {
                 forms.push(id);
             }
         }
-        Table { rows: self.rows, forms: self.forms, by_key, by_name }
+        Table { rows: self.rows, forms: self.forms, by_key, by_name, by_loose_name: OnceLock::new() }
     }
 }
 

@@ -82,6 +82,8 @@ pub(super) fn rows(t: &mut Builder) {
                 (Mod::Xor, B32) => |a, b| a ^ b,
                 _ => return None,
             };
+            // The assembler takes no float registers here.
+            let t = if t == B32 { U32 } else { t };
             Some(spec([dst(t), src("a", t), src("membermask", U32)], Meaning::Vote(Vote::Redux(reduce))).since(70, 80))
         },
     );

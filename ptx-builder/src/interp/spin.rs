@@ -1,0 +1,126 @@
+//! Loops that change nothing.
+//!
+//! A thread that waits for memory goes around a loop until another thread has
+//! changed what it reads. Once it has come back to the same place with the same
+//! registers and has written nothing, going around again is of no use until
+//! something changes: it lets others go first. So a lock that the lanes of a
+//! warp take one by one makes progress, as it does on hardware that schedules
+//! lanes independently; and if every thread that is left waits so, none will
+//! ever go on.
+
+use super::warp::lanes;
+use crate::table::{Lanes, WARP};
+
+/// Backward branches of a warp before it is first looked at. Each look copies
+/// its registers, so the next one comes after twice as many.
+const FIRST_LOOK: u32 = 64;
+
+/// What lanes that spin wait for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Spin {
+    /// The block's changes when the last time around began. With as many
+    /// changes now, the next time around would be the same.
+    pub since: u64,
+    /// The last instruction of the loop that read memory.
+    pub polls: u32,
+    /// The address that it read.
+    pub at: u64,
+}
+
+/// The registers of lanes that have jumped back to a place.
+struct Seen {
+    target: u32,
+    mask: u32,
+    regs: Vec<Lanes>,
+    changes: u64,
+    meetings: u64,
+    /// A register that was found to differ, to be compared first.
+    differs: usize,
+    /// Whether lanes have come back here unchanged.
+    spun: bool,
+}
+
+/// Watches the backward branches of a warp.
+pub(super) struct Probe {
+    jumps: u32,
+    next: u32,
+    seen: Option<Seen>,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Probe { jumps: 0, next: FIRST_LOOK, seen: None }
+    }
+}
+
+/// What a warp is at a backward branch.
+pub(super) struct Jump<'a> {
+    pub target: u32,
+    /// Lanes that jump.
+    pub mask: u32,
+    /// Whether no other lanes of the warp are left.
+    pub whole: bool,
+    pub regs: &'a [Lanes],
+    /// Changes of the block's memory and barriers so far.
+    pub changes: u64,
+    /// Meetings of the warp's lanes so far.
+    pub meetings: u64,
+}
+
+impl Probe {
+    /// Lanes jump back. Where they are as they were when they last came here,
+    /// gives the number of changes at that time.
+    #[inline]
+    pub fn jump(&mut self, jump: &Jump<'_>) -> Option<u64> {
+        self.jumps = self.jumps.saturating_add(1);
+        let mut again = self.jumps >= self.next;
+        if let Some(seen) = &mut self.seen
+            && seen.target == jump.target
+            && jump.mask & !seen.mask == 0
+        {
+            // Lanes that are elsewhere may have told these something when they met.
+            let alone = jump.whole || seen.meetings == jump.meetings;
+            if seen.is_same(jump) && alone {
+                seen.spun = true;
+                return Some(std::mem::replace(&mut seen.changes, jump.changes));
+            }
+            again |= seen.spun;
+        }
+        if again {
+            self.look(jump);
+        }
+        None
+    }
+
+    #[cold]
+    fn look(&mut self, jump: &Jump<'_>) {
+        if self.jumps >= self.next {
+            self.next = self.next.saturating_mul(2);
+        }
+        self.seen = Some(Seen {
+            target: jump.target,
+            mask: jump.mask,
+            regs: jump.regs.to_vec(),
+            changes: jump.changes,
+            meetings: jump.meetings,
+            differs: 0,
+            spun: false,
+        });
+    }
+}
+
+impl Seen {
+    fn is_same(&mut self, jump: &Jump<'_>) -> bool {
+        let same = |a: &Lanes, b: &Lanes| match jump.mask {
+            u32::MAX => a == b,
+            mask => lanes(mask).all(|l| a[l] == b[l]),
+        };
+        let n = self.regs.len();
+        let differs = (0..n).map(|i| (self.differs + i) % n).find(|&i| !same(&self.regs[i], &jump.regs[i]));
+        self.differs = differs.unwrap_or(0);
+        differs.is_none()
+    }
+}
+
+/// A register's lanes are compared whole.
+const _: () = assert!(WARP == 32);
