@@ -92,11 +92,13 @@ fn printing_what_was_parsed_gives_the_same_bytes() {
 fn formatting_does_not_matter() {
     let loose = "/*/ c */ /**/ /* c **/ .version 8.5 .target sm_75, debug .address_size 64\n\
         .extern .shared .align 16 .b8 dyn[4]; .visible .global .align 8 .v2 .f32 g[2]={{1.5,-2.0},{0f3F800000}};\n\
+        .weak .global .u32 w = 7; .extern .global .u32 e;\n\
         .visible .entry k ( ) .pragma \"nounroll\" ,\"nounroll\"; .maxntid 32\n{ .reg.b32 a,b , %r<3> ;.reg .pred p;// c\nmov.pred p, 1;\
         top : { .reg .b32 a; mov .u32 a,dyn+16;@!p bra out;bra top;\nout:mov.b32 a,0x10U;}mov.s32 b , - 010 ;\n\
         mov.u32 %r2,WARP_SZ;unused:exit;}";
     let tidy = ".version 6.3\n.target sm_75\n.address_size 64\n\n.extern .shared .align 16 .b8 dyn[];\n\
-        .visible .global .align 8 .f32 g[4] = {0f3FC00000, 0fC0000000, 0f3F800000, 0f00000000};\n\n.visible .entry k()\n\
+        .visible .global .align 8 .f32 g[4] = {0f3FC00000, 0fC0000000, 0f3F800000, 0f00000000};\n\
+        .weak .global .align 4 .u32 w[1] = {7};\n.extern .global .align 4 .u32 e[1];\n\n.visible .entry k()\n\
         .maxntid 32, 1, 1\n{\n    .reg .pred %p<1>;\n    .reg .b32 %r<6>;\n    mov.pred            %p0, 1;\n$L6:\n    mov.u32             %r5, dyn+16;\n    \
         @!%p0 bra           $L3;\n    bra                 $L6;\n$L3:\n    mov.b32             %r5, 16;\n    \
         mov.s32             %r1, -8;\n    mov.u32             %r4, 32;\n    exit;\n}\n";

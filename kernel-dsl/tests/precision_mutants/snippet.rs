@@ -152,7 +152,7 @@ impl Host {
                 ty: ScalarType::B8,
                 len: Some(slots * SLOT),
                 init: Vec::new(),
-                visible: false,
+                linkage: Default::default(),
             });
             Symbol::Kernel(kernel.variables.len() as u32 - 1)
         })

@@ -514,7 +514,7 @@ impl Emit<'_> {
                 ty: ScalarType::B8,
                 len: Some(16),
                 init: Vec::new(),
-                visible: false,
+                linkage: crate::ir::Linkage::Internal,
             });
             variables.len() as u32 - 1
         })
