@@ -151,7 +151,7 @@ impl Module {
     /// A module without kernels.
     #[must_use]
     pub fn new(target: Target) -> Module {
-        Module { target, variables: Vec::new(), kernels: Vec::new() }
+        Module { version: None, target, variables: Vec::new(), kernels: Vec::new() }
     }
 
     /// The module with one more kernel. Each keeps its own constants and arrays.

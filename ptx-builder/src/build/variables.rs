@@ -123,7 +123,15 @@ impl Body {
             let number = s.kernel.variables.iter().filter(|v| v.space == Space::Const).count();
             let (name, len) = (format!("{}_const{number}", s.kernel.name), Some(values.len() as u64));
             let (index, space) = (s.kernel.variables.len() as u32, Space::Const);
-            s.kernel.variables.push(Variable { name, space, align: 16, ty: element::<T>(), len, init, linkage: Linkage::Internal });
+            s.kernel.variables.push(Variable {
+                name,
+                space,
+                align: 16,
+                ty: element::<T>(),
+                len,
+                init,
+                linkage: Linkage::Internal,
+            });
             Symbol::Kernel(index)
         });
         Ptr::new(Base::Symbol(symbol))

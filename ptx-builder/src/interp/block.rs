@@ -328,6 +328,7 @@ impl BlockState {
             warp,
             lanes: 1 << lane,
             other: Some(RawOther { pc: write.pc, block: self.number, warp: write.warp(), lane: write.lane() }),
+            clash: None,
             message: format!(
                 "the bulk copy reads shared memory at {address:#x}, which the other instruction wrote, and may still find \
                  what was there before: put a fence.proxy.async (`fence_async_shared`) after the writes, before the barrier"
