@@ -22,6 +22,7 @@ const UNKIND: Options = Options {
     order: WarpOrder::Adversarial,
     schedule: Blocks::Parallel,
     check: Checks { races: true, uninit: true },
+    wraps: false,
     max_steps: 100_000_000,
     count: false,
     perturb: None,

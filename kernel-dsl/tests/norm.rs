@@ -19,6 +19,7 @@ const UNKIND: Options = Options {
     order: WarpOrder::Adversarial,
     schedule: ptxgen_builder::interp::Blocks::Parallel,
     check: ptxgen_builder::interp::Checks { races: true, uninit: true },
+    wraps: false,
     max_steps: 100_000_000,
     count: false,
     perturb: None,

@@ -16,6 +16,7 @@ const ADVERSARIAL: Options = Options {
     order: WarpOrder::Adversarial,
     schedule: Blocks::Interleaved,
     check: Checks { races: true, uninit: true },
+    wraps: false,
     max_steps: 100_000_000,
     count: false,
     perturb: None,

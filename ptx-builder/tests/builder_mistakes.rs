@@ -247,6 +247,29 @@ fn findings_name_the_parameter_and_the_array() {
     assert!(error.contains("count[1] of 2") && error.contains("blocks are ordered by"), "{error}");
 }
 
+/// The element at `row * cols + col` of a matrix, and that before the first and back again.
+fn matrix(wide: bool) -> Kernel<(u32, u32, In<f32>, Out<f32>)> {
+    kernel::<(u32, u32, In<f32>, Out<f32>)>("matrix", ["row", "cols", "x", "y"], move |k, (row, cols, x, y)| {
+        let col = k.thread_x();
+        let there = if wide { x.at64(row.mad_wide(cols, col.to::<u64>())) } else { x.at(row * cols + col) };
+        y.at((col - 1) + 1).store(k, there.load(k));
+    })
+    .with_block(4)
+}
+
+#[test]
+fn an_index_that_wraps_is_found_at_its_line() {
+    let run = |wide, row: u32, cols: u32| {
+        let harness = Harness::new(&matrix(wide)).scalar("row", row).scalar("cols", cols);
+        harness.input("x", &[1f32; 16]).output::<f32>("y", 4).run()
+    };
+    assert!(run(false, 3, 4).is_ok() && run(true, 3, 4).is_ok());
+    let error = run(false, 1 << 16, 1 << 16).unwrap_err().to_string();
+    assert!(error.contains("IndexWrapped") && error.contains("at64") && !error.contains("OutOfBounds"), "{error}");
+    let error = run(true, 1 << 16, 1 << 16).unwrap_err().to_string();
+    assert!(error.contains("OutOfBounds") && !error.contains("IndexWrapped"), "{error}");
+}
+
 #[test]
 fn bank_conflicts_are_asserted_with_their_line() {
     let transposed = |row: u32| {

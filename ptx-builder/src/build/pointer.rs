@@ -219,6 +219,18 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     }
 }
 
+impl<S: GlobalMemory, T: Scalar> Ptr<S, T> {
+    /// The element at an index of 64 bits, for buffers in which an index of 32 could wrap: from
+    /// `row.mad_wide(cols, col.to())`, for example.
+    #[must_use]
+    #[track_caller]
+    pub fn at64(self, index: impl Into<Val<u64>>) -> Self {
+        let base = Val::<u64>::of_reg(self.base_reg());
+        let moved = index.into().mad(u64::from(T::TY.bytes()), base);
+        Ptr { offset: self.offset, ..Self::of_reg(moved.operand()) }
+    }
+}
+
 impl<T: Scalar> Ptr<SharedSpace, T> {
     /// The address in the block's shared window.
     #[must_use]

@@ -5,6 +5,7 @@ use super::copies::{Copies, Copy};
 use super::counters::Counts;
 use super::exec;
 use super::findings::{Findings, Raw, RawOther};
+use super::index::{IndexStep, IndexSteps};
 use super::layout::Layout;
 use super::mbarriers::Mbarriers;
 use super::memory::Memory;
@@ -30,6 +31,8 @@ pub(super) struct Context<'a> {
     pub module: &'a Module,
     pub kernel: &'a Kernel,
     pub program: Program,
+    /// Where 32-bit indices are computed; empty where they are not followed.
+    pub index: IndexSteps,
     pub layout: Layout,
     pub memory: &'a Memory,
     pub params: Bytes,
@@ -48,6 +51,10 @@ impl Context<'_> {
 
     pub fn warps(&self) -> usize {
         self.threads().div_ceil(WARP as u32) as usize
+    }
+
+    pub fn index_step(&self, pc: u32) -> Option<&IndexStep> {
+        self.index.steps.get(pc as usize)?.as_ref()
     }
 
     pub fn is_adversarial(&self) -> bool {

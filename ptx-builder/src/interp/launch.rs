@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use super::block::Context;
 use super::bytes::Bytes;
+use super::index::IndexSteps;
 use super::layout::Layout;
 use super::memory::{Buffer, Memory, MemoryError};
 use super::program::Program;
@@ -236,10 +237,12 @@ impl Launch<'_> {
         }
         let params = self.params(kernel, &layout)?;
         let program = Program::decode(kernel, &layout).map_err(|why| size(&why))?;
+        let index = if self.options.wraps { IndexSteps::new(&program) } else { IndexSteps::default() };
         let cx = Context {
             module,
             kernel,
             program,
+            index,
             params: Bytes::new(params),
             consts: Bytes::new(layout.consts(module)),
             layout,

@@ -47,6 +47,7 @@ mod counters;
 mod exec;
 mod findings;
 mod grid;
+mod index;
 mod launch;
 mod layout;
 mod mbarriers;
@@ -110,6 +111,8 @@ pub struct Options {
     pub schedule: Blocks,
     /// What to look for.
     pub check: Checks,
+    /// Whether to look for memory accessed at indices whose 32-bit arithmetic wrapped.
+    pub wraps: bool,
     /// Warp instructions that a block may execute before it counts as endless.
     pub max_steps: u64,
     /// Whether to fill in the report's counters.
@@ -120,13 +123,14 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Round robin, blocks in parallel, all checks, counters off, and up to
+    /// Round robin, blocks in parallel, races and uninitialized reads are looked for, counters off, and up to
     /// 100 million warp instructions a block.
     fn default() -> Self {
         Options {
             order: WarpOrder::RoundRobin,
             schedule: Blocks::Parallel,
             check: Checks { races: true, uninit: true },
+            wraps: false,
             max_steps: 100_000_000,
             count: false,
             perturb: None,

@@ -68,6 +68,16 @@ pub(super) struct Addr {
     pub offset: i64,
 }
 
+impl Addr {
+    /// The register that holds the address without the offset.
+    pub fn register(&self) -> Option<u32> {
+        match self.base {
+            AddrBase::Reg32(r) | AddrBase::Reg64(r) => Some(r),
+            AddrBase::Fixed => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(super) enum AddrBase {
     Reg32(u32),

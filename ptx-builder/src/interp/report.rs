@@ -49,6 +49,8 @@ pub enum FindingKind {
     WarpMask,
     /// A shuffle read the register of a lane that does not take part.
     InactiveLane,
+    /// Memory accessed at an index whose 32-bit arithmetic wrapped; the instruction is the one that wrapped.
+    IndexWrapped,
 }
 
 impl FindingKind {

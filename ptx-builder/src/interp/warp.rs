@@ -1,5 +1,6 @@
 //! A warp: registers, and where its lanes are.
 
+use super::exec::Exact;
 use super::spin::{Probe, Spin};
 use crate::table::{Lanes, WARP};
 
@@ -59,6 +60,8 @@ pub(super) struct Warp {
     pub polled: (u32, u64),
     /// How often lanes of it have met at a `.sync` instruction.
     pub meetings: u64,
+    /// What is known of the registers that indices are computed in; empty until the first.
+    pub exact: Vec<[Exact; WARP]>,
     picks: u32,
     turn: u32,
     spins: bool,
@@ -88,6 +91,7 @@ impl Warp {
             probe: Probe::default(),
             polled: (0, 0),
             meetings: 0,
+            exact: Vec::new(),
             picks: 0,
             turn: 0,
             spins: false,

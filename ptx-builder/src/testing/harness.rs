@@ -110,7 +110,7 @@ impl Harness {
             grid: [1; 3],
             block: None,
             dynamic_shared: 0,
-            options: Options { count: true, ..Options::default() },
+            options: Options { count: true, wraps: true, ..Options::default() },
             allow_findings: false,
         }
     }
@@ -165,9 +165,10 @@ impl Harness {
         self
     }
 
-    /// How the interpreter runs it: the order of warps, what to look for. It counts in any case.
+    /// How the interpreter runs it: the order of warps, what to look for. It counts, and looks for indices that
+    /// wrap, in any case.
     pub fn options(mut self, options: Options) -> Self {
-        self.options = Options { count: true, ..options };
+        self.options = Options { count: true, wraps: true, ..options };
         self
     }
 

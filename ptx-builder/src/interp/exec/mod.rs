@@ -10,11 +10,14 @@ mod mbarrier;
 mod shuffle;
 mod special;
 mod vote;
+mod wraps;
 
 pub(super) use approx::mix;
 pub(super) use async_copy::land;
+pub(super) use wraps::Exact;
 
 use super::block::{BlockState, Context, Stop};
+use super::index::IndexOp;
 use super::program::{Code, Dst, Src, Step};
 use super::report::FindingKind;
 use super::spin::{Jump, Spin};
@@ -111,6 +114,9 @@ fn run_group(
                 exec.count();
                 if mask != 0 {
                     exec.lane(f);
+                    if let Some(step) = cx.index_step(pc) {
+                        exec.follow(step);
+                    }
                 }
                 group.pc += 1;
             }
@@ -142,7 +148,7 @@ fn run_group(
                     return Ok(());
                 }
             }
-            _ => match exec.other()? {
+            _ => match exec.checked_other()? {
                 Flow::Next => group.pc += 1,
                 Flow::Pause => {
                     group.pc += 1;
@@ -183,6 +189,14 @@ fn predicate(lanes: &Lanes) -> u32 {
 }
 
 impl Exec<'_> {
+    fn checked_other(&mut self) -> Result<Flow, Stop> {
+        let cx = self.cx;
+        if let Some(step) = cx.index_step(self.pc).filter(|step| step.op == IndexOp::Access) {
+            self.check_index(step);
+        }
+        self.other()
+    }
+
     /// Counts the instruction as executed.
     #[inline]
     fn count(&mut self) {

@@ -1,0 +1,147 @@
+//! Which instructions compute addresses from 32-bit indices: the static part of the search for indices that wrap.
+//!
+//! `row * cols + col` in 32 bits wraps without a word where the matrix is large, and the address is another one. Backwards
+//! from each address, sums and products of 32 bits are followed to their sources. What wraps on purpose ends the way: masks,
+//! shifts to the right, remainders, minima.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
+use super::program::{AddrBase, Dst, Program, Src, Step};
+use crate::table::{FormId, Mod, Op};
+
+/// No register that is followed.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// What an instruction does to indices.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum IndexOp {
+    Copy,
+    Add,
+    Sub,
+    Mul,
+    Mad,
+    Shl,
+    /// A result of 64 bits, exact in its 32-bit sources; the last source, if it is the third, has 64 bits.
+    Widen,
+    /// A sum or copy of 64 bits.
+    Wide,
+    /// Anything else: its result is what it is.
+    Other,
+    /// An access to memory; the sources are the addresses' registers.
+    Access,
+}
+
+/// A step of the way, with numbers of the registers that are followed.
+#[derive(Clone, Debug)]
+pub(super) struct IndexStep {
+    pub op: IndexOp,
+    pub dst: u32,
+    pub srcs: SmallVec<[u32; 4]>,
+}
+
+/// The steps of a kernel, by instruction.
+#[derive(Default)]
+pub(super) struct IndexSteps {
+    pub steps: Vec<Option<IndexStep>>,
+    /// How many registers are followed.
+    pub registers: usize,
+}
+
+fn op_of(form: FormId) -> IndexOp {
+    let form = form.get();
+    let has = |m: Mod| form.mods.contains(&m);
+    let bits = form.mods.iter().filter_map(|m| if let Mod::Ty(ty) = m { Some(ty.bits()) } else { None }).last();
+    match (form.op, bits) {
+        (Op::Mov, Some(32)) => IndexOp::Copy,
+        (Op::Add, Some(32)) if form.mods.len() == 1 => IndexOp::Add,
+        (Op::Sub, Some(32)) if form.mods.len() == 1 => IndexOp::Sub,
+        (Op::Mul, Some(32)) if has(Mod::Lo) => IndexOp::Mul,
+        (Op::Mad, Some(32)) if has(Mod::Lo) => IndexOp::Mad,
+        (Op::Shl, Some(32)) => IndexOp::Shl,
+        (Op::Mul | Op::Mad, Some(32)) if has(Mod::Wide) => IndexOp::Widen,
+        (Op::Cvt, Some(32)) if form.mods.len() == 2 && wide_result(form.mods.first()) => IndexOp::Widen,
+        (Op::Mov, Some(64)) => IndexOp::Wide,
+        (Op::Add, Some(64)) if form.mods.len() == 1 => IndexOp::Wide,
+        // Not a list of what is harmless: what is not followed is taken as exact, and its own sources are not looked at.
+        _ => IndexOp::Other,
+    }
+}
+
+fn wide_result(m: Option<&Mod>) -> bool {
+    matches!(m, Some(Mod::Ty(ty)) if ty.bits() == 64 && ty.kind() != crate::types::Kind::Float)
+}
+
+impl IndexSteps {
+    pub fn new(program: &Program) -> IndexSteps {
+        let mut found = Found::default();
+        let sites = || program.code.iter().zip(&program.sites);
+        for (code, _) in sites() {
+            for addr in program.addrs(code) {
+                if let AddrBase::Reg32(r) | AddrBase::Reg64(r) = addr.base {
+                    found.follow(r);
+                }
+            }
+        }
+        let mut arithmetic = false;
+        loop {
+            let before = found.numbers.len();
+            for (code, (.., form)) in sites() {
+                let followed = program.dsts(code).first().is_some_and(|d| found.number(d.reg) != NONE);
+                let op = op_of(*form);
+                if followed && op != IndexOp::Other {
+                    arithmetic |= !matches!(op, IndexOp::Copy | IndexOp::Widen | IndexOp::Wide);
+                    program.srcs(code).iter().for_each(|s| found.source(s));
+                }
+            }
+            if found.numbers.len() == before {
+                break;
+            }
+        }
+        if !arithmetic {
+            return IndexSteps::default();
+        }
+        let mut steps: Vec<_> = sites().map(|(code, (.., form))| found.step(program, code, *form)).collect();
+        steps.push(None);
+        IndexSteps { steps, registers: found.numbers.len() }
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    numbers: HashMap<u32, u32>,
+}
+
+impl Found {
+    fn follow(&mut self, reg: u32) {
+        let next = self.numbers.len() as u32;
+        self.numbers.entry(reg).or_insert(next);
+    }
+
+    fn source(&mut self, src: &Src) {
+        if let Src::Reg(r) = src {
+            self.follow(*r);
+        }
+    }
+
+    fn number(&self, reg: u32) -> u32 {
+        self.numbers.get(&reg).copied().unwrap_or(NONE)
+    }
+
+    fn step(&self, program: &Program, code: &super::program::Code, form: FormId) -> Option<IndexStep> {
+        let addrs = program.addrs(code);
+        if !addrs.is_empty() {
+            let base = |a: &super::program::Addr| match a.base {
+                AddrBase::Reg32(r) | AddrBase::Reg64(r) => self.number(r),
+                AddrBase::Fixed => NONE,
+            };
+            return Some(IndexStep { op: IndexOp::Access, dst: NONE, srcs: addrs.iter().map(base).collect() });
+        }
+        let Step::Lane(_) = code.step else { return None };
+        let [Dst { reg, .. }] = *program.dsts(code) else { return None };
+        let dst = self.number(reg);
+        let number = |s: &Src| if let Src::Reg(r) = s { self.number(*r) } else { NONE };
+        (dst != NONE).then(|| IndexStep { op: op_of(form), dst, srcs: program.srcs(code).iter().map(number).collect() })
+    }
+}
