@@ -15,6 +15,7 @@ impl ParamSpec {
             // Its quantization is in f32 under every accumulator, by the contract. What
             // goes into it is proved where the same kernel writes it as f32.
             Contents::Activations(Act::Q8K) if self.access.writes() => Role::Other,
+            Contents::F16 if self.access.writes() => Role::HalfOutput,
             _ if self.access.writes() => Role::Output,
             Contents::Weights(_) => Role::Weights,
             Contents::Activations(_) => Role::Activations,

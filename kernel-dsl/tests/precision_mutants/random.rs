@@ -165,14 +165,14 @@ pub fn reduction(seed: u64) -> (String, Requirements) {
     let size = if as_f64 { 8 } else { 4 };
     w.line(&format!("mul.wide.u32 %o, %t, {size}; add.u64 %y, %y, %o;"));
     match (wide, as_f64) {
-        (true, false) => w.line(&format!("cvt.rn.f32.f64 %n, {value};\nst.global.f32 [%y], %n;")),
+        (true, false) => w.line(&format!("cvt.rn.f32.f64 %out, {value};\nst.global.f32 [%y], %out;")),
         _ => w.line(&format!("st.global.{ty} [%y], {value};")),
     }
     let text = format!(
         ".version 8.7\n.target sm_90\n.address_size 64\n\
          .visible .entry reduction(.param .u32 n, .param .u64 .ptr .global .align 16 a,\n\
          .param .u64 .ptr .global .align 16 b, .param .u64 .ptr .global .align 16 y)\n.reqntid 64, 1, 1\n{{\n\
-         .reg .{ty} %v<{}>; .reg .f32 %n; .reg .b32 %r<8>, %t, %i, %n0; .reg .b64 %a, %b, %y, %o; .reg .pred %p<4>;\n\
+         .reg .{ty} %v<{}>; .reg .f32 %n, %out; .reg .b32 %r<8>, %t, %i, %n0; .reg .b64 %a, %b, %y, %o; .reg .pred %p<4>;\n\
          .shared .align 16 .b8 parts[16]; .local .align 16 .b8 own[8];\n\
          ld.param.u32 %n0, [n]; ld.param.u64 %a, [a]; ld.param.u64 %b, [b]; ld.param.u64 %y, [y];\n\
          cvta.to.global.u64 %a, %a; cvta.to.global.u64 %b, %b; cvta.to.global.u64 %y, %y; mov.u32 %t, %tid.x;\n\

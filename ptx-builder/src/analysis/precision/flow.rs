@@ -117,12 +117,13 @@ impl<'k> Flow<'k> {
 
     /// Stores to outputs.
     pub(super) fn outputs(&self) -> Vec<InstId> {
-        let declared = self.roles.contains(&Role::Output);
+        let output = |role| matches!(role, Role::Output | Role::HalfOutput);
+        let declared = self.roles.iter().any(|&r| output(r));
         let is_output = |n: &Node<'_>| {
             let Some((m, true)) = memory(n.inst) else { return false };
             let global =
                 matches!(m.space, Space::Global | Space::Generic) && !matches!(n.origin, Some(Origin::Symbol(_)));
-            if declared { self.role(n.origin) == Role::Output || global && n.origin.is_none() } else { global }
+            if declared { output(self.role(n.origin)) || global && n.origin.is_none() } else { global }
         };
         self.numbered().filter(|(_, n)| is_output(n)).map(|(i, _)| i).collect()
     }

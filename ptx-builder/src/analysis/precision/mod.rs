@@ -16,9 +16,11 @@
 mod components;
 mod facts;
 mod flow;
+mod kept;
 mod loaded;
 mod rules;
 mod tags;
+mod whole;
 
 use std::fmt;
 
@@ -41,6 +43,8 @@ pub enum Role {
     Logits,
     /// A pointer to results.
     Output,
+    /// A pointer to results that are rounded to 16 bits as they are stored, such as a cache.
+    HalfOutput,
     /// Anything else: sizes, indices, other inputs.
     Other,
 }
@@ -197,6 +201,9 @@ policy_rules! {
     Approximate = "approximate",
     /// A float instruction with no rounding written, which the assembler may contract.
     UnwrittenRounding = "unwritten-rounding",
+    /// An instruction that loses bits of a computed float on the way to an output, or that takes one
+    /// and is not known to keep it whole.
+    LostBits = "lost-bits",
     /// An instruction that flushes subnormals.
     Flush = "flush",
     /// A float addition in memory, in no fixed order.
@@ -260,8 +267,10 @@ pub fn facts(module: &Validated, kernel: usize, roles: &[Role]) -> Facts {
 /// # Panics
 /// If the module has no such kernel.
 pub fn check(module: &Validated, kernel: usize, requirements: &Requirements) -> Result<Facts, Vec<PolicyViolation>> {
-    let facts = facts(module, kernel, &requirements.roles);
     let (info, module) = (module.info(kernel), module.module());
-    let violations = rules::violations(module, &module.kernels[kernel], info, requirements, &facts);
+    let flow = flow::Flow::new(module, &module.kernels[kernel], info, &requirements.roles);
+    let facts = flow.facts();
+    let losses = whole::losses(&flow, requirements);
+    let violations = rules::violations(module, &module.kernels[kernel], info, requirements, &facts, &losses);
     if violations.is_empty() { Ok(facts) } else { Err(violations) }
 }

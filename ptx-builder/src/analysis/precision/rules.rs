@@ -46,6 +46,7 @@ pub(super) fn violations(
     info: &KernelInfo,
     wanted: &Requirements,
     facts: &Facts,
+    losses: &[(InstId, &'static str)],
 ) -> Vec<PolicyViolation> {
     let mut report = Report { module, kernel, info, found: Vec::new() };
     if facts.outputs.is_empty() {
@@ -61,6 +62,9 @@ pub(super) fn violations(
         Some(ActivationFormat::Q8K) => q8k(facts, &wanted.roles, &mut report),
         Some(ActivationFormat::F32) => floats(facts, &mut report),
         None => {}
+    }
+    for &(id, how) in losses.iter().filter(|_| wanted.accumulator.is_some()) {
+        report.at(PolicyRule::LostBits, id, format!("this {how}, and it leads to an output"));
     }
     exactness(facts, wanted.allow_approximate, &mut report);
     report.found
