@@ -12,11 +12,11 @@ use smallvec::SmallVec;
 
 use super::flow::{Flow, memory};
 use super::kept::Kept;
-use super::tags::{conversion, float_arithmetic, integer_product, is_float, type_of};
+use super::tags::{is_float, type_of};
 use super::{Accumulator, ActivationFormat, Requirements, Role};
 use crate::analysis::{DefId, InstId};
 use crate::ir::{Inst, Operand, Reg};
-use crate::table::{Access, Async, Meaning, Mod, Op};
+use crate::table::{Access, Async, Meaning, Mod, Op, Precision};
 use crate::types::{RegClass, ScalarType};
 
 /// What a register holds.
@@ -215,7 +215,7 @@ impl Contents<'_, '_> {
         let of_float = type_of(form).is_some_and(is_float);
         match form.op {
             _ if memory(inst).is_some() => return self.through_memory(id, inst, kept),
-            _ if float_arithmetic(form).is_some() => return self.arithmetic(inst, &sources),
+            _ if form.precision.arithmetic().is_some() => return self.arithmetic(inst, &sources),
             Op::Cvt => return self.convert(id, inst),
             Op::Mov => {
                 let to_float = inst.defs().any(|r| matches!(r.class, RegClass::F32 | RegClass::F64));
@@ -267,7 +267,7 @@ impl Contents<'_, '_> {
         }
         let constants = inst.operands.iter().any(|op| matches!(op, Operand::Imm(_)));
         Ok(match sources.iter().fold(Bottom, |all, c| all.join(*c)) {
-            Exponent | Quant if integer_product(form) && !constants => Plain,
+            Exponent | Quant if form.precision == Precision::IntegerProduct && !constants => Plain,
             Exponent if form.op == Op::Shl && matches!(inst.operands.last(), Some(Operand::Imm(20 | 23))) => Power,
             Exponent if matches!(form.op, Op::Add | Op::Sub | Op::Shr | Op::Shl) => Exponent,
             Exponent | Power | Quant => Quant,
@@ -299,7 +299,7 @@ impl Contents<'_, '_> {
     fn convert(&self, id: InstId, inst: &Inst) -> Result {
         let form = inst.form();
         let content = self.sources(id, inst, |_| true).iter().fold(Bottom, |all, c| all.join(*c));
-        let Some((to, from)) = conversion(form) else {
+        let Some((to, from)) = form.precision.conversion() else {
             return if content.is_computed() {
                 Err("converts a computed float in a way that is not followed")
             } else {
@@ -413,7 +413,7 @@ impl Contents<'_, '_> {
         }
         let mut found = HashSet::new();
         for (id, node) in self.flow.numbered() {
-            let same = conversion(node.inst.form()).is_some_and(|(to, from)| to == from && is_float(to));
+            let same = node.inst.form().precision.conversion().is_some_and(|(to, from)| to == from && is_float(to));
             if same && node.inst.form().mods.contains(&Mod::Rni) {
                 found.extend(self.reduces(id, node.inst, &uses).into_iter().flatten());
             }
@@ -462,7 +462,7 @@ impl Contents<'_, '_> {
                     {
                         remainders.extend(du.defs(user));
                     }
-                    Op::Cvt if conversion(form).is_some_and(|(to, _)| !is_float(to)) => {}
+                    Op::Cvt if form.precision.conversion().is_some_and(|(to, _)| !is_float(to)) => {}
                     _ => return None,
                 }
             }
@@ -484,12 +484,12 @@ fn cached(flow: &Flow<'_>) -> HashSet<u32> {
         if !seen.insert(i) {
             continue;
         }
-        match conversion(node.inst.form()) {
+        match node.inst.form().precision.conversion() {
             Some((ScalarType::F16, ScalarType::F32)) if node.inst.form().mods.contains(&Mod::Rn) => {
                 found.insert(i);
             }
             Some((to, from)) if is_float(to) || is_float(from) => {}
-            _ if float_arithmetic(node.inst.form()).is_some() => {}
+            _ if node.inst.form().precision.arithmetic().is_some() => {}
             _ => work.extend(&node.sources),
         }
     }
