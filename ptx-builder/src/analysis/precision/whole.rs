@@ -16,7 +16,7 @@ use super::tags::{is_float, type_of};
 use super::{Accumulator, ActivationFormat, Requirements, Role};
 use crate::analysis::{DefId, InstId};
 use crate::ir::{Inst, Operand, Reg};
-use crate::table::{Access, Async, Meaning, Mod, Op, Precision};
+use crate::table::{Access, Async, Form, Matrix, Meaning, Mod, Op};
 use crate::types::{RegClass, ScalarType};
 
 /// What a register holds.
@@ -215,7 +215,7 @@ impl Contents<'_, '_> {
         let of_float = type_of(form).is_some_and(is_float);
         match form.op {
             _ if memory(inst).is_some() => return self.through_memory(id, inst, kept),
-            _ if form.precision.arithmetic().is_some() => return self.arithmetic(inst, &sources),
+            _ if arithmetic_of(form).is_some() => return self.arithmetic(inst, &sources),
             Op::Cvt => return self.convert(id, inst),
             Op::Mov => {
                 let to_float = inst.defs().any(|r| matches!(r.class, RegClass::F32 | RegClass::F64));
@@ -267,7 +267,7 @@ impl Contents<'_, '_> {
         }
         let constants = inst.operands.iter().any(|op| matches!(op, Operand::Imm(_)));
         Ok(match sources.iter().fold(Bottom, |all, c| all.join(*c)) {
-            Exponent | Quant if form.precision == Precision::IntegerProduct && !constants => Plain,
+            Exponent | Quant if multiplies_integers(form) && !constants => Plain,
             Exponent if form.op == Op::Shl && matches!(inst.operands.last(), Some(Operand::Imm(20 | 23))) => Power,
             Exponent if matches!(form.op, Op::Add | Op::Sub | Op::Shr | Op::Shl) => Exponent,
             Exponent | Power | Quant => Quant,
@@ -299,7 +299,7 @@ impl Contents<'_, '_> {
     fn convert(&self, id: InstId, inst: &Inst) -> Result {
         let form = inst.form();
         let content = self.sources(id, inst, |_| true).iter().fold(Bottom, |all, c| all.join(*c));
-        let Some((to, from)) = form.precision.conversion() else {
+        let Some((to, from)) = converted(form) else {
             return if content.is_computed() {
                 Err("converts a computed float in a way that is not followed")
             } else {
@@ -413,7 +413,7 @@ impl Contents<'_, '_> {
         }
         let mut found = HashSet::new();
         for (id, node) in self.flow.numbered() {
-            let same = node.inst.form().precision.conversion().is_some_and(|(to, from)| to == from && is_float(to));
+            let same = converted(node.inst.form()).is_some_and(|(to, from)| to == from && is_float(to));
             if same && node.inst.form().mods.contains(&Mod::Rni) {
                 found.extend(self.reduces(id, node.inst, &uses).into_iter().flatten());
             }
@@ -462,7 +462,7 @@ impl Contents<'_, '_> {
                     {
                         remainders.extend(du.defs(user));
                     }
-                    Op::Cvt if form.precision.conversion().is_some_and(|(to, _)| !is_float(to)) => {}
+                    Op::Cvt if converted(form).is_some_and(|(to, _)| !is_float(to)) => {}
                     _ => return None,
                 }
             }
@@ -484,12 +484,12 @@ fn cached(flow: &Flow<'_>) -> HashSet<u32> {
         if !seen.insert(i) {
             continue;
         }
-        match node.inst.form().precision.conversion() {
+        match converted(node.inst.form()) {
             Some((ScalarType::F16, ScalarType::F32)) if node.inst.form().mods.contains(&Mod::Rn) => {
                 found.insert(i);
             }
             Some((to, from)) if is_float(to) || is_float(from) => {}
-            _ if node.inst.form().precision.arithmetic().is_some() => {}
+            _ if arithmetic_of(node.inst.form()).is_some() => {}
             _ => work.extend(&node.sources),
         }
     }
@@ -525,4 +525,37 @@ fn pack(sources: &[Content]) -> Result {
         all if all.iter().any(|c| c.is_computed()) => Err("joins computed floats with something else"),
         all => Ok(all.iter().fold(Bottom, |all, c| all.join(*c))),
     }
+}
+
+/// The types to and from of a conversion.
+fn converted(form: &Form) -> Option<(ScalarType, ScalarType)> {
+    let mut types = form.mods.iter().filter_map(|m| if let Mod::Ty(t) = m { Some(*t) } else { None });
+    (form.op == Op::Cvt).then_some((types.next()?, types.next()?))
+}
+
+/// The type that float arithmetic computes in.
+fn arithmetic_of(form: &Form) -> Option<ScalarType> {
+    let computes = matches!(
+        form.op,
+        Op::Add
+            | Op::Sub
+            | Op::Mul
+            | Op::Fma
+            | Op::Mad
+            | Op::Div
+            | Op::Rcp
+            | Op::Sqrt
+            | Op::Rsqrt
+            | Op::Sin
+            | Op::Cos
+            | Op::Lg2
+            | Op::Ex2
+            | Op::Tanh
+    );
+    type_of(form).filter(|&t| computes && is_float(t))
+}
+
+fn multiplies_integers(form: &Form) -> bool {
+    let multiplies = matches!(form.op, Op::Dp4a | Op::Dp2a | Op::Mul | Op::Mad | Op::Mul24 | Op::Mad24);
+    matches!(form.meaning, Meaning::Matrix(Matrix::IntMma { .. })) || multiplies && arithmetic_of(form).is_none()
 }
