@@ -31,6 +31,17 @@ fn bank_conflicts() -> String {
     panic.downcast_ref::<String>().cloned().expect("a panic has words")
 }
 
+/// What is said of an index that wraps.
+fn wrapped_index() -> String {
+    let k = kernel::<(u32, u32, In<f32>, Out<f32>)>("matrix", ["row", "cols", "x", "y"], |k, (row, cols, x, y)| {
+        let i = k.thread_x();
+        y.at(i).store(k, x.at(row * cols + i).load(k));
+    });
+    let harness = Harness::new(&k.with_block(4)).scalar("row", 1u32 << 16).scalar("cols", 1u32 << 16);
+    let run = harness.input("x", &[1f32; 4]).output::<f32>("y", 4).run();
+    run.expect_err("it wraps").to_string()
+}
+
 pub fn messages() -> Vec<String> {
     let error = |harness: Harness| harness.run().expect_err("it fails").to_string();
     let whole = || harness().input("x", &[1.0f32; 4]).output::<f32>("y", 4);
@@ -51,6 +62,7 @@ pub fn messages() -> Vec<String> {
         unwritten().expect_err("the last is left out").to_string(),
         unknown().expect_err("there is no z").to_string(),
         bank_conflicts(),
+        wrapped_index(),
         check_patterns(&text, "chekc: mul").expect_err("no directive").to_string(),
         check_patterns(&text, "check: fma.rn.f64").expect_err("no such text").to_string(),
         Proof::of(&scale()).acc(Accumulator::F64).check().expect_err("it computes in f32").to_string(),
