@@ -2,6 +2,7 @@
 
 use ptxgen::{
     builder::interp::{Arg, Launch, Memory},
+    builder::table::{Mod, Op},
     prelude::*,
     runtime::{Argument, Device, DeviceError},
 };
@@ -66,16 +67,42 @@ fn findings() -> Vec<String> {
             k.trap_if(t.eq(0));
         }),
         endless(),
+        run_alone(&kernel::<(u32,)>("lock", ["n"], |k, (_,)| {
+            let lock = k.shared::<u32>(1);
+            lock.store_if(k, k.thread_x().eq(0), 0);
+            k.barrier();
+            k.loop_(|k, c| c.break_if(k, lock.atomic_compare_exchange(k, 0u32, 1u32).eq(0)));
+        })),
+        found(|k, x, y| {
+            let tile = k.shared_aligned::<f32>(64, 16);
+            let i = k.thread_x();
+            let value = x.at(i).load(k);
+            tile.at(i).store(k, value);
+            k.barrier();
+            k.if_(i.eq(0), |k| {
+                let mods = [Mod::Global, Mod::SharedCta, Mod::BulkGroup];
+                k.emit(Op::CpAsyncBulk, &mods, &[y.operand(), tile.operand(), Val::from(256u32).operand()]);
+                k.emit(Op::CpAsyncBulkCommitGroup, &[], &[]);
+                k.emit(Op::CpAsyncBulkWaitGroup, &[], &[Val::from(0u32).operand()]);
+            });
+        }),
     ]
 }
 
 fn endless() -> String {
-    let endless = kernel::<(u32,)>("endless", ["n"], |k, (_,)| k.loop_(|_, _| {}));
+    run_alone(&kernel::<(u32,)>("endless", ["n"], |k, (_,)| {
+        let last = k.shared::<u32>(1);
+        k.if_(k.thread_x().eq(0), |k| k.loop_(|k, _| last.store(k, 1)));
+    }))
+}
+
+/// A kernel of one block says this.
+fn run_alone(endless: &Kernel<(u32,)>) -> String {
     let module = endless.verify(Target::SM_80).unwrap_or_else(|e| panic!("{e}"));
     let options = Options { max_steps: 1000, ..Options::default() };
     let launch = Launch {
         module: &module,
-        kernel: "endless",
+        kernel: endless.name(),
         grid: [1, 1, 1],
         block: [32, 1, 1],
         dynamic_shared: 0,

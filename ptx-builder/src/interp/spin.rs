@@ -21,10 +21,10 @@ pub(super) struct Spin {
     /// The block's changes when the last time around began. With as many
     /// changes now, the next time around would be the same.
     pub since: u64,
-    /// The last instruction of the loop that read memory.
+    /// The last instruction of the loop that read memory, or the branch where none did.
     pub polls: u32,
     /// The address that it read.
-    pub at: u64,
+    pub at: Option<u64>,
 }
 
 /// The registers of lanes that have jumped back to a place.

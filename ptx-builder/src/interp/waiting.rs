@@ -107,12 +107,13 @@ impl Block<'_> {
     }
 
     /// What a loop reads again and again.
-    fn polled(&self, pc: u32, at: u64) -> String {
+    fn polled(&self, pc: u32, at: Option<u64>) -> String {
+        let Some(at) = at else { return "in a loop that reads and changes nothing".to_owned() };
         let form = self.cx.program.sites.get(pc as usize).map(|(_, _, form)| form.get());
         let memory = match form.map(|f| &f.meaning) {
             Some(Meaning::Load(m) | Meaning::Atomic(m, _)) => m,
             Some(Meaning::Async(_)) => return format!("for the phase of the mbarrier at {at:#x}"),
-            _ => return "in a loop that changes nothing".to_owned(),
+            _ => return format!("for memory at {at:#x} to change"),
         };
         let value = match memory.space {
             Space::Global => {

@@ -56,8 +56,9 @@ pub(super) struct Warp {
     pub tid: [Lanes; 3],
     /// Looks for loops that change nothing.
     pub probe: Probe,
-    /// The last instruction that read memory, and the address in its first lane.
-    pub polled: (u32, u64),
+    /// The last instruction since a backward branch that read memory, and the address in its
+    /// first lane.
+    pub polled: Option<(u32, u64)>,
     /// How often lanes of it have met at a `.sync` instruction.
     pub meetings: u64,
     /// What is known of the registers that indices are computed in; empty until the first.
@@ -89,7 +90,7 @@ impl Warp {
             lanes,
             tid,
             probe: Probe::default(),
-            polled: (0, 0),
+            polled: None,
             meetings: 0,
             exact: Vec::new(),
             picks: 0,

@@ -136,6 +136,12 @@ fn an_mbarrier_that_nobody_completes() {
     assert!(message.contains("for the phase of the mbarrier"), "{message}");
 }
 
+#[test]
+fn a_loop_that_reads_nothing() {
+    let message = endless(1, 32, "$l: bra $l;");
+    assert!(message.contains("in a loop that reads and changes nothing") && message.contains("`bra"), "{message}");
+}
+
 /// A loop that does something is no endless wait, however long it takes.
 #[test]
 fn a_long_loop_with_other_lanes_waiting() {

@@ -57,7 +57,7 @@ impl Exec<'_> {
 
     /// Remembers what was read last, for who spins on it.
     pub(super) fn polls(&mut self, addresses: &[u64; WARP]) {
-        self.warp.polled = (self.pc, addresses[self.mask.trailing_zeros() as usize & 31]);
+        self.warp.polled = Some((self.pc, addresses[self.mask.trailing_zeros() as usize & 31]));
     }
 
     pub(super) fn load(&mut self, m: Memory) -> Result<(), Stop> {

@@ -125,7 +125,7 @@ fn run_group(
                 let stay = group.mask & !mask;
                 group.pc += 1;
                 if mask != 0 {
-                    let state = if target <= pc { jump_back(st, warp, target, mask) } else { State::Ready };
+                    let state = if target <= pc { jump_back(st, warp, pc, target, mask) } else { State::Ready };
                     if stay != 0 {
                         warp.groups.push(Group { pc: target, mask, state });
                         group.mask = stay;
@@ -176,10 +176,10 @@ fn run_group(
 }
 
 /// Lanes jump back: are they ready to go on, or do they spin?
-fn jump_back(st: &BlockState, warp: &mut Warp, target: u32, mask: u32) -> State {
+fn jump_back(st: &BlockState, warp: &mut Warp, pc: u32, target: u32, mask: u32) -> State {
     let jump =
         Jump { target, mask, whole: mask == warp.live, regs: &warp.regs, changes: st.changes, meetings: warp.meetings };
-    let (polls, at) = warp.polled;
+    let (polls, at) = warp.polled.take().map_or((pc, None), |(polls, at)| (polls, Some(at)));
     warp.probe.jump(&jump).map_or(State::Ready, |since| State::Spin(Spin { since, polls, at }))
 }
 
