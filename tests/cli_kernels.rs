@@ -384,3 +384,14 @@ fn diff() {
     let same = prints(&["diff", "moe-down", "--left", "acc=f64", "--right", "acc=f64"], 0);
     assert!(same.contains("\n0 lines removed, 0 added;"), "{same}");
 }
+
+/// What only a run can decide is a warning, and with `--strict` a fault.
+#[test]
+fn check_warns_of_what_only_a_run_decides() {
+    let file = "ptx-builder/tests/cases/barrier_under_a_parameter.ptx";
+    let lenient = prints(&["check", file], 0);
+    assert!(lenient.starts_with("warn  ") && lenient.contains("[divergent-barrier]"), "{lenient}");
+    assert!(lenient.contains("ok    "), "{lenient}");
+    let strict = prints(&["check", file, "--strict"], 1);
+    assert!(strict.starts_with("fault ") && strict.contains("[divergent-barrier]"), "{strict}");
+}

@@ -193,7 +193,9 @@ fn text() -> Vec<String> {
         )
     };
     let read = |body: &str| parse("k.ptx", &module(body)).map_err(|e| e.to_string());
-    let undefined = read("setp.eq.u32 %p0, 1, 2;\n@%p0 mov.u32 %r1, 1;\n@%p0 bra L;\nadd.u32 %r2, %r1, %r1;\nst.shared.u32 [kept], %r2;\nL:");
+    let undefined = read(
+        "setp.eq.u32 %p0, 1, 2;\n@%p0 mov.u32 %r1, 1;\n@%p0 bra L;\nadd.u32 %r2, %r1, %r1;\nst.shared.u32 [kept], %r2;\nL:",
+    );
     vec![
         read("ad.u32 %r1, %r2, %r3;").expect_err("no such instruction"),
         read("mov.u32 %r1, %q1;").expect_err("no such register"),
