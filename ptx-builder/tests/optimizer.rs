@@ -240,9 +240,10 @@ fn no_pass_changes_nothing() {
 
 #[test]
 fn a_mistake_in_code_that_would_be_dropped_is_an_error() {
-    let text = format!("{HEAD}add.u32 %r2, %r1, 1;\nret;\n}}\n");
-    let errors = finish(parse("t.ptx", &text).unwrap(), &OptOptions::ALL).expect_err("%r1 has no value").to_string();
-    assert!(errors.contains("t.ptx:15") && errors.contains("use-before-definition"), "{errors}");
+    let text = format!("{HEAD}mov.u32 %r2, %cluster_ctaid.x;\nret;\n}}\n");
+    let errors =
+        finish(parse("t.ptx", &text).unwrap(), &OptOptions::ALL).expect_err("sm_80 has no clusters").to_string();
+    assert!(errors.contains("t.ptx:15") && errors.contains("target-register"), "{errors}");
 }
 
 #[test]

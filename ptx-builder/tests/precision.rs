@@ -165,7 +165,7 @@ fn a_rounding_through_shared_memory() {
 #[test]
 fn a_rounding_toward_zero() {
     let text = changed(Q8K_F64, "cvt.rn.f32.f64 %f2, %fd8;", "cvt.rz.f32.f64 %f2, %fd8;");
-    breaks(&text, &q8k_f64(), &[(PolicyRule::RoundingMode, "cvt.rz")]);
+    breaks(&text, &q8k_f64(), &[(PolicyRule::RoundingMode, "cvt.rz"), (PolicyRule::LostBits, "cvt.rz")]);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn weights_through_copies_and_rounded_addresses() {
 #[test]
 fn float_atomics() {
     let text = changed(F32_F32, "st.global.f32 [%rd2], %f7;", "red.relaxed.gpu.global.add.f32 [%rd2], %f7;");
-    breaks(&text, &f32_f32(), &[(PolicyRule::FloatAtomic, "red.relaxed")]);
+    breaks(&text, &f32_f32(), &[(PolicyRule::LostBits, "red.relaxed"), (PolicyRule::FloatAtomic, "red.relaxed")]);
 }
 
 #[test]
