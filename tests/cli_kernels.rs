@@ -388,7 +388,7 @@ fn diff() {
 /// What only a run can decide is a warning, and with `--strict` a fault.
 #[test]
 fn check_warns_of_what_only_a_run_decides() {
-    let file = "ptx-builder/tests/cases/barrier_under_a_parameter.ptx";
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/ptx-builder/tests/cases/barrier_under_a_parameter.ptx");
     let lenient = prints(&["check", file], 0);
     assert!(lenient.starts_with("warn  ") && lenient.contains("[divergent-barrier]"), "{lenient}");
     assert!(lenient.contains("ok    "), "{lenient}");

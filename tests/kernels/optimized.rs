@@ -2,6 +2,7 @@
 
 use ptxgen::{
     builder::{
+        analysis::precision::PolicyRule,
         opt::OptOptions,
         print::{PrintOptions, print},
         ptxas::{KernelUsage, Ptxas},
@@ -40,7 +41,8 @@ fn both(ptxas: &Ptxas, entry: &'static Entry, policy: Policy, target: Target) ->
     })
 }
 
-/// A proof is of what the author wrote as well: it holds, or fails, with and without the optimizer.
+/// A proof is of what the author wrote as well: it holds, or fails, with and without the optimizer. Only that nothing is
+/// lost on the way (`lost-bits`), which refuses what it cannot follow, may need the optimizer's shorter ways.
 #[test]
 fn policies_hold_with_and_without() {
     for entry in CATALOGUE {
@@ -50,8 +52,10 @@ fn policies_hold_with_and_without() {
             let [written, optimized] = [OptOptions::NONE, OptOptions::ALL]
                 .map(|passes| built.finish_with(&passes).unwrap_or_else(|e| panic!("{}: {e}", built.title())));
             for policy in entry.policies() {
-                let [without, with] = [&written, &optimized].map(|m| built.prove(m, policy).map(|_| ()));
-                assert_eq!(without.is_ok(), with.is_ok(), "{} under {policy}: {without:?}, {with:?}", built.title());
+                let [without, with] = [&written, &optimized].map(|m| built.prove(m, policy).err().unwrap_or_default());
+                let refused = without.iter().any(|v| v.rule != PolicyRule::LostBits);
+                let same = if with.is_empty() { !refused } else { !without.is_empty() };
+                assert!(same, "{} under {policy}: {without:?}, {with:?}", built.title());
             }
         }
     }
