@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Meaning, Mods, Op, Slot, table};
+use super::{Meaning, Mods, Op, Precision, Slot, table};
 use crate::target::{PtxVersion, Target};
 
 /// An instruction of the PTX ISA, as a family of forms with one meaning.
@@ -84,6 +84,8 @@ pub struct Form {
     pub slots: Vec<Slot>,
     /// What it does.
     pub meaning: Meaning,
+    /// What becomes of precision.
+    pub precision: Precision,
     /// The first PTX version that has it.
     pub least_ptx: PtxVersion,
     /// The least `sm_` that has it.

@@ -5,12 +5,16 @@
 //! ...). The builder asks for a form by [`Op`] and [`Mod`]s, the parser by its
 //! text, the printer writes its name, the verifier checks operands against its
 //! [`Slot`]s and targets against its least versions, and the interpreter does
-//! what its [`Meaning`] says.
+//! what its [`Meaning`] says. What becomes of precision is in the row too
+//! ([`Precision`]); which memory it accesses, which lanes must meet and what it
+//! orders follow from the meaning.
 //!
 //! To add an instruction, add a row to the file of its chapter below (and its
 //! mnemonic to [`Op`], new modifiers to [`Mod`]); everything else follows.
 
 mod arith;
+mod effects;
+mod facts;
 mod form;
 mod lanes;
 mod loose;
@@ -21,11 +25,15 @@ mod rounding;
 mod rows;
 mod slot;
 mod special;
+#[cfg(test)]
+mod tests;
 pub mod window;
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
+pub use effects::{Bytes, Meets, MemoryAccess, Proxy};
+pub use facts::{Clamp, Parts, Precision, Real};
 pub use form::{Form, FormId, Row, RowId};
 pub use lanes::{LaneFn, Lanes, WARP};
 pub use meaning::{

@@ -1,7 +1,6 @@
 //! Roundings (PTX ISA 5.2.3 and "Rounding Modifiers", 9.7.3).
 
-use super::{Form, Mod, Op};
-use crate::types::Kind;
+use super::{Form, Mod, Precision, Real};
 
 /// A rounding direction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -59,7 +58,7 @@ impl Form {
     /// Whether this is a float `add`, `sub` or `mul` with no rounding written: to nearest, but an
     /// assembler may contract a product and a sum into an fma.
     pub fn leaves_rounding_open(&self) -> bool {
-        let float = |m: &Mod| matches!(m, Mod::Ty(t) if t.kind() == Kind::Float);
-        matches!(self.op, Op::Add | Op::Sub | Op::Mul) && self.rounding().is_none() && self.mods.iter().any(float)
+        let fused = |real| matches!(real, Real::Add | Real::Sub | Real::Mul);
+        matches!(self.precision, Precision::Rounds { real, mode: None, .. } if fused(real))
     }
 }

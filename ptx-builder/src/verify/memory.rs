@@ -5,7 +5,7 @@ use super::error::Errors;
 use super::operands::resolve;
 use crate::analysis::{InstId, KernelInfo, Origin, Value};
 use crate::ir::{Inst, Kernel, Module, Operand};
-use crate::table::{Async, Matrix, Meaning, Slot};
+use crate::table::{Bytes, MemoryAccess, Proxy};
 use crate::types::Space;
 
 /// One access of an instruction.
@@ -61,63 +61,23 @@ fn describe(module: &Module, kernel: &Kernel, origin: Origin) -> String {
 fn accesses(module: &Module, kernel: &Kernel, info: &KernelInfo, id: InstId, inst: &Inst) -> Vec<Access> {
     let find = |slot: &str| inst.slots().find(|(s, _)| s.name == slot);
     let value = |op: &Operand| info.operand(module, kernel, id, op);
-    let address = |(slot, ops): (&Slot, &[Operand])| Some((address_space(slot)?, value(ops.first()?)));
     let constant = |slot: &str| find(slot).and_then(|(_, ops)| value(ops.first()?).as_constant());
-    let access = |slot: &str, bytes: Option<u64>, align: u64, writes: bool| {
-        let (space, address) = address(find(slot)?)?;
-        Some(Access { space, bytes, align, writes, read_only: false, address })
+    let access = |access: &MemoryAccess| {
+        let (_, operands) = find(access.slot)?;
+        let bytes = match access.bytes {
+            Bytes::Fixed(bytes) => Some(u64::from(bytes)),
+            Bytes::Operand(slot) => constant(slot),
+        };
+        Some(Access {
+            space: access.space,
+            bytes,
+            align: access.align.map_or(bytes.unwrap_or(1), u64::from),
+            writes: access.writes,
+            read_only: access.proxy == Proxy::ReadOnly,
+            address: value(operands.first()?),
+        })
     };
-    let (memory, writes) = match inst.form().meaning {
-        Meaning::Load(memory) => (memory, false),
-        Meaning::Store(memory) | Meaning::Atomic(memory, _) => (memory, true),
-        Meaning::Async(Async::Copy) => {
-            let size = constant("cp-size");
-            let align = size.unwrap_or(1);
-            return [access("dst", size, align, true), access("src", size, align, false)]
-                .into_iter()
-                .flatten()
-                .collect();
-        }
-        Meaning::Async(Async::BulkLoad | Async::BulkStore | Async::BulkPrefetch) => {
-            let size = constant("size");
-            let both =
-                [access("dst", size, 16, true), access("src", size, 16, false), access("mbar", Some(8), 8, true)];
-            return both.into_iter().flatten().collect();
-        }
-        Meaning::Async(_) => return access("addr", Some(8), 8, true).into_iter().collect(),
-        // Each address is that of a row of 8 elements of 16 bits.
-        Meaning::Matrix(Matrix::Load { .. }) => {
-            let row = inst.slots().find_map(address);
-            let read = |(space, address)| Access {
-                space,
-                bytes: Some(16),
-                align: 16,
-                writes: false,
-                read_only: false,
-                address,
-            };
-            return row.map(read).into_iter().collect();
-        }
-        _ => return Vec::new(),
-    };
-    let size = u64::from(memory.bytes());
-    let slots = inst.slots().find_map(address);
-    let found = slots.map(|(space, address)| Access {
-        space,
-        bytes: Some(size),
-        align: size,
-        writes,
-        read_only: memory.read_only,
-        address,
-    });
-    found.into_iter().collect()
-}
-
-fn address_space(slot: &Slot) -> Option<Space> {
-    match slot.shape {
-        crate::table::Shape::Address(space) => Some(space),
-        _ => None,
-    }
+    inst.form().accesses().iter().filter_map(access).collect()
 }
 
 fn one(module: &Module, kernel: &Kernel, inst: &Inst, access: &Access, errors: &mut Errors) {

@@ -5,11 +5,11 @@ use smallvec::SmallVec;
 use super::components::Components;
 use super::flow::{Flow, Node};
 use super::loaded::Loaded;
-use super::tags::{self, Tags, conversion, float_arithmetic, float_sum, integer_product, is_float, type_of};
+use super::tags::{self, Tags, is_float, type_of};
 use super::{Facts, FloatSum, Reduction};
 use crate::analysis::InstId;
 use crate::ir::Inst;
-use crate::table::{Matrix, Meaning, Mod, Op};
+use crate::table::{Mod, Parts, Precision, Real};
 use crate::types::{ScalarType, Space};
 
 impl Flow<'_> {
@@ -47,12 +47,14 @@ impl Flow<'_> {
             }
         }
         let of_these = |n: &Node<'_>| {
-            n.inst.form().op == Op::Div && !n.sources.is_empty() && n.sources.iter().all(|&s| seen[s as usize])
+            n.inst.form().precision.real() == Some(Real::Div)
+                && !n.sources.is_empty()
+                && n.sources.iter().all(|&s| seen[s as usize])
         };
         self.numbered()
             .filter(|(id, n)| {
-                let form = n.inst.form();
-                let scaling = float_arithmetic(form).is_some() && !float_sum(form);
+                let precision = n.inst.form().precision;
+                let scaling = precision.arithmetic().is_some() && !precision.sums();
                 scaling && (seen[id.0 as usize] || of_these(n))
             })
             .map(|(id, _)| id)
@@ -64,7 +66,7 @@ impl Flow<'_> {
         let mut only = vec![false; self.nodes.len()];
         let mut otherwise = vec![false; self.nodes.len()];
         for node in &self.nodes {
-            let approximate = matches!(node.inst.form().meaning, Meaning::Approx(..));
+            let approximate = matches!(node.inst.form().precision, Precision::Approximates { .. });
             let uses = if approximate { &mut only } else { &mut otherwise };
             node.sources.iter().for_each(|&s| uses[s as usize] = true);
         }
@@ -74,7 +76,7 @@ impl Flow<'_> {
 
     fn anywhere(&self, id: InstId, node: &Node<'_>, facts: &mut Facts) {
         let form = node.inst.form();
-        if matches!(form.meaning, Meaning::Approx(..)) {
+        if matches!(form.precision, Precision::Approximates { .. }) {
             facts.approximate.push(id);
         }
         if form.leaves_rounding_open() {
@@ -83,10 +85,10 @@ impl Flow<'_> {
         if form.mods.contains(&Mod::Ftz) {
             facts.flushing.push(id);
         }
-        if matches!(form.meaning, Meaning::Atomic(m, _) if is_float(m.ty)) && form.mods.contains(&Mod::AtomAdd) {
+        if matches!(form.precision, Precision::Updates { ty, adds: true } if is_float(ty)) {
             facts.float_atomics.push(id);
         }
-        if matches!(form.meaning, Meaning::Matrix(Matrix::FloatMma { .. })) {
+        if matches!(form.precision, Precision::MatrixProduct { .. }) {
             facts.float_matrices.push(id);
         }
     }
@@ -95,15 +97,15 @@ impl Flow<'_> {
     fn meetings(&self, id: InstId, node: &Node<'_>, tags: &[Tags], facts: &mut Facts) {
         let form = node.inst.form();
         let (a, b) = self.factors(id, tags);
-        if integer_product(form) && tags::meets(a, b) {
+        if form.precision == Precision::IntegerProduct && tags::meets(a, b) {
             facts.integer_products.push(id);
         }
-        let multiplies = matches!(form.op, Op::Mul | Op::Fma | Op::Mad) && float_arithmetic(form).is_some();
-        let matrix = matches!(form.meaning, Meaning::Matrix(Matrix::FloatMma { .. }));
+        let multiplies = form.precision.real().is_some_and(Real::multiplies);
+        let matrix = matches!(form.precision, Precision::MatrixProduct { .. });
         if (multiplies || matrix) && a.or(b).has(Tags::W_FLOAT.or(Tags::A_DECODED)) && !a.or(b).has(Tags::TERM) {
             facts.decoded_products.push(id);
         }
-        if let Some((to, from)) = conversion(form)
+        if let Some((to, from)) = form.precision.conversion()
             && !is_float(to)
             && is_float(from)
         {
@@ -122,25 +124,25 @@ impl Flow<'_> {
                 facts.looped_narrowings.push(id);
             }
         }
-        if let Some(ty) = float_arithmetic(form) {
-            if float_sum(form) {
+        if let Some(ty) = form.precision.arithmetic() {
+            if form.precision.sums() {
                 let reduction = self.reduction(id, components.cyclic(id));
                 facts.accumulations.push(FloatSum { inst: id, ty, reduction });
-            } else if !(form.op == Op::Mul && tags[id.0 as usize].only(Tags::W))
+            } else if !(form.precision.real() == Some(Real::Mul) && tags[id.0 as usize].only(Tags::W))
                 || type_of(form) == Some(ScalarType::F64)
             {
                 facts.arithmetic.push((id, ty));
             }
         }
         // An integer dot product that is rounded to a float.
-        if let Some((to, from)) = conversion(form)
+        if let Some((to, from)) = form.precision.conversion()
             && is_float(to)
             && !is_float(from)
             && tags[id.0 as usize].has(Tags::DOT)
         {
             facts.arithmetic.push((id, to));
         }
-        if conversion(form).is_some_and(|(to, from)| to == ScalarType::F64 && is_float(from)) {
+        if form.precision.conversion().is_some_and(|(to, from)| to == ScalarType::F64 && is_float(from)) {
             facts.arithmetic.push((id, ScalarType::F64));
         }
     }
@@ -156,13 +158,30 @@ impl Flow<'_> {
             }
             seen.push(i);
             let node = &self.nodes[i as usize];
-            match node.inst.form().meaning {
-                Meaning::Shuffle(_) => return Reduction::Lanes,
-                Meaning::Load(m) if m.space == Space::Shared => found = Reduction::Shared,
-                Meaning::Lane(_) if matches!(node.inst.form().op, Op::Mov | Op::Pack | Op::Unpack | Op::Selp) => {
+            let form = node.inst.form();
+            match form.precision {
+                Precision::Lanes => return Reduction::Lanes,
+                Precision::Loads if form.accesses().iter().any(|a| a.space == Space::Shared) => {
+                    found = Reduction::Shared;
+                }
+                Precision::Moves | Precision::Bits(Parts::Pack | Parts::Unpack) | Precision::Selects => {
                     work.extend(node.sources.iter().copied());
                 }
-                _ => {}
+                Precision::Nothing
+                | Precision::Integer
+                | Precision::IntegerProduct
+                | Precision::Compares
+                | Precision::Bits(Parts::Cut | Parts::Merge | Parts::Mix)
+                | Precision::Exact { .. }
+                | Precision::Rounds { .. }
+                | Precision::Approximates { .. }
+                | Precision::Converts { .. }
+                | Precision::Loads
+                | Precision::Stores
+                | Precision::Updates { .. }
+                | Precision::Copies
+                | Precision::MatrixProduct { .. }
+                | Precision::Opaque => {}
             }
         }
         found
@@ -171,5 +190,8 @@ impl Flow<'_> {
 
 /// Whether an instruction rounds an f64 to f32 (or less).
 fn is_narrowing(inst: &Inst) -> bool {
-    conversion(inst.form()).is_some_and(|(to, from)| from == ScalarType::F64 && is_float(to) && to != ScalarType::F64)
+    inst.form()
+        .precision
+        .conversion()
+        .is_some_and(|(to, from)| from == ScalarType::F64 && is_float(to) && to != ScalarType::F64)
 }

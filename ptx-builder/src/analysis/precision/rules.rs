@@ -1,10 +1,9 @@
 //! A policy's rules over the facts.
 
-use super::tags::conversion;
 use super::{Accumulator, ActivationFormat, Facts, PolicyRule, PolicyViolation, Requirements, Role};
 use crate::analysis::{InstId, KernelInfo};
 use crate::ir::{Kernel, Module};
-use crate::table::{Meaning, Mod};
+use crate::table::{Mod, Precision};
 use crate::types::ScalarType;
 
 struct Report<'k> {
@@ -92,7 +91,7 @@ fn arithmetic(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
     };
     // Exact, and what products with weights in f64 begin with.
     let widens = |report: &Report<'_>, id: InstId| {
-        let to_and_from = conversion(report.info.inst(report.kernel, id).form());
+        let to_and_from = report.info.inst(report.kernel, id).form().precision.conversion();
         wanted.of_weights == Some(Accumulator::F64) && to_and_from == Some((ScalarType::F64, ScalarType::F32))
     };
     let sums = facts.accumulations.iter().map(|a| (a.inst, a.ty));
@@ -166,7 +165,8 @@ fn exactness(facts: &Facts, allow_approximate: bool, report: &mut Report<'_>) {
         report.at(PolicyRule::UnwrittenRounding, id, message);
     }
     for &id in &facts.flushing {
-        let approximate = matches!(report.info.inst(report.kernel, id).form().meaning, Meaning::Approx(..));
+        let approximate =
+            matches!(report.info.inst(report.kernel, id).form().precision, Precision::Approximates { .. });
         if !(allow_approximate && approximate) {
             report.at(PolicyRule::Flush, id, "this flushes subnormals to zero; leave out .ftz");
         }

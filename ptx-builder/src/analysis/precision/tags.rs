@@ -1,7 +1,7 @@
 //! What numbers are made of: weights, activations, their scales, their products.
 
 use crate::ir::Inst;
-use crate::table::{Form, Meaning, Mod, Op};
+use crate::table::{Form, Mod, Parts, Precision, Real};
 use crate::types::{Kind, ScalarType};
 
 /// A set of ingredients.
@@ -59,52 +59,8 @@ pub(crate) fn type_of(form: &Form) -> Option<ScalarType> {
     form.mods.iter().rev().find_map(|m| if let Mod::Ty(t) = m { Some(*t) } else { None })
 }
 
-/// For a conversion, the types to and from.
-pub(super) fn conversion(form: &Form) -> Option<(ScalarType, ScalarType)> {
-    if form.op != Op::Cvt {
-        return None;
-    }
-    let mut types = form.mods.iter().filter_map(|m| if let Mod::Ty(t) = m { Some(*t) } else { None });
-    Some((types.next()?, types.next()?))
-}
-
 pub(super) fn is_float(ty: ScalarType) -> bool {
     ty.kind() == Kind::Float
-}
-
-/// Whether an instruction rounds a float result: sums, products, quotients, roots, functions.
-pub(super) fn float_arithmetic(form: &Form) -> Option<ScalarType> {
-    let ty = type_of(form).filter(|&t| is_float(t))?;
-    let rounds = matches!(
-        form.op,
-        Op::Add
-            | Op::Sub
-            | Op::Mul
-            | Op::Fma
-            | Op::Mad
-            | Op::Div
-            | Op::Rcp
-            | Op::Sqrt
-            | Op::Rsqrt
-            | Op::Sin
-            | Op::Cos
-            | Op::Lg2
-            | Op::Ex2
-            | Op::Tanh
-    );
-    rounds.then_some(ty)
-}
-
-/// Whether an instruction adds floats.
-pub(super) fn float_sum(form: &Form) -> bool {
-    matches!(form.op, Op::Add | Op::Sub | Op::Fma | Op::Mad) && float_arithmetic(form).is_some()
-}
-
-/// Whether an instruction multiplies integers.
-pub(super) fn integer_product(form: &Form) -> bool {
-    let matrix = matches!(form.meaning, Meaning::Matrix(crate::table::Matrix::IntMma { .. }));
-    let multiplies = matches!(form.op, Op::Dp4a | Op::Dp2a | Op::Mul | Op::Mad | Op::Mul24 | Op::Mad24);
-    matrix || multiplies && type_of(form).is_some_and(|t| !is_float(t))
 }
 
 /// The factors of a product: the first two sources (of matrices, a and b).
@@ -116,27 +72,34 @@ pub(super) fn is_factor(slot: &str) -> bool {
 /// the first and second source; `all` those of every source.
 pub(super) fn result(inst: &Inst, a: Tags, b: Tags, all: Tags, constants: bool) -> Tags {
     let form = inst.form();
-    if let Some((to, from)) = conversion(form) {
-        return convert(all, to, from);
-    }
-    let float = type_of(form).is_some_and(is_float);
-    match form.op {
-        Op::Mov | Op::Pack | Op::Unpack => reinterpret(inst, all),
-        Op::Selp => all,
-        _ if float_arithmetic(form).is_some() => {
-            let product = matches!(form.op, Op::Mul | Op::Fma | Op::Mad | Op::Div);
+    // Whatever is computed of an integer product is still one.
+    let integers = |t: Tags| if all.has(Tags::DOT) { Tags::DOT } else { t };
+    match form.precision {
+        Precision::Converts { from, to, .. } => convert(all, to, from),
+        Precision::Moves | Precision::Bits(Parts::Pack | Parts::Unpack) => reinterpret(inst, all),
+        Precision::Selects | Precision::Exact { .. } | Precision::MatrixProduct { .. } => all,
+        Precision::Rounds { real, .. } | Precision::Approximates { real, .. } => {
             let both = |x: Tags, y: Tags| x.has(Tags::W) && y.has(Tags::A.or(Tags::DOT));
             let scales = Tags::W_SCALE.or(Tags::A_FLOAT);
+            let product = real.multiplies() || real == Real::Div;
             let meet = product && (both(a, b) || both(b, a) || a.or(b).has(Tags::DOT));
             if meet && !a.or(b).only(scales) { all.or(Tags::TERM) } else { all }
         }
-        _ if float => all,
-        _ if integer_product(form) && (meets(a, b) || a.or(b).has(Tags::DOT)) => Tags::DOT,
-        _ if all.has(Tags::DOT) => Tags::DOT,
+        Precision::IntegerProduct if meets(a, b) || a.or(b).has(Tags::DOT) => Tags::DOT,
         // Cutting out bits leaves them as they are; joining whole pieces too.
-        Op::Shr | Op::Shl | Op::And | Op::Bfe | Op::Shf | Op::Prmt => all,
-        Op::Or | Op::Bfi | Op::Lop3 if !constants => all,
-        _ => made(all),
+        Precision::Bits(Parts::Cut) => integers(all),
+        Precision::Bits(Parts::Merge) if !constants => integers(all),
+        Precision::Bits(Parts::Merge | Parts::Mix)
+        | Precision::IntegerProduct
+        | Precision::Integer
+        | Precision::Compares
+        | Precision::Nothing
+        | Precision::Loads
+        | Precision::Stores
+        | Precision::Updates { .. }
+        | Precision::Copies
+        | Precision::Lanes
+        | Precision::Opaque => integers(made(all)),
     }
 }
 

@@ -5,6 +5,7 @@
 //! counters and flags are made of. In shared space the block's scope is the
 //! widest that concerns anybody, so it is the only one here.
 
+use crate::table::Precision;
 use half::{bf16, f16};
 
 use super::load_store::{order, scope, scopes, space};
@@ -179,9 +180,23 @@ pub(super) fn rows(t: &mut Builder) {
             [orders(sems), scopes_or_none(), space, one(op), opt(&[Mod::Noftz]), types(TYPES)]
         };
         let all = [Mod::Relaxed, Mod::Acquire, Mod::Release, Mod::AcqRel];
-        t.row(Op::Atom, "9.7.13.5", atom, &places(&all), |m| form(m, true));
+        t.row(
+            Op::Atom,
+            "9.7.13.5",
+            atom,
+            |m: &[Mod]| Precision::Updates { ty: ty(m, 0), adds: op == Mod::AtomAdd },
+            &places(&all),
+            |m| form(m, true),
+        );
         if !red.is_empty() {
-            t.row(Op::Red, "9.7.13.6", red, &places(&[Mod::Relaxed, Mod::Release]), |m| form(m, false));
+            t.row(
+                Op::Red,
+                "9.7.13.6",
+                red,
+                |m: &[Mod]| Precision::Updates { ty: ty(m, 0), adds: op == Mod::AtomAdd },
+                &places(&[Mod::Relaxed, Mod::Release]),
+                |m| form(m, false),
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Barriers, fences and waiting (PTX ISA 9.7.13.1 to 9.7.13.4, 9.7.13.13, 9.7.19.2).
 
+use super::precision::{compares, nothing};
 use super::{Alternatives, Builder, Spec, any, one, opt, spec, types};
 use crate::table::slot::{dst, dst_pred, small, src, src_pred};
 use crate::table::{Barrier, BarrierReduce, Fence, Meaning, Mod, Op, Scope};
@@ -10,20 +11,26 @@ pub(super) fn rows(t: &mut Builder) {
     let maybe = || -> Vec<Alternatives> { vec![opt(&[Mod::Aligned])] };
     let wait =
         |aligned| spec([small("a", U32, 15), src("b", U32).optional()], Meaning::Barrier(Barrier::Sync { aligned }));
-    t.row(Op::BarSync, "9.7.13.1", "Waits for the block, or for b threads, at barrier a.", &[], |_| Some(wait(true)));
+    t.row(Op::BarSync, "9.7.13.1", "Waits for the block, or for b threads, at barrier a.", nothing, &[], |_| {
+        Some(wait(true))
+    });
     t.row(
         Op::BarrierSync,
         "9.7.13.1",
         "Waits for the block, or for b threads, at barrier a; unless aligned, also in divergent code.",
+        nothing,
         &maybe(),
         |m| Some(wait(aligned(m))),
     );
     let arrive = |aligned| spec([small("a", U32, 15), src("b", U32)], Meaning::Barrier(Barrier::Arrive { aligned }));
-    t.row(Op::BarArrive, "9.7.13.1", "Arrives at barrier a of b threads without waiting.", &[], |_| Some(arrive(true)));
+    t.row(Op::BarArrive, "9.7.13.1", "Arrives at barrier a of b threads without waiting.", nothing, &[], |_| {
+        Some(arrive(true))
+    });
     t.row(
         Op::BarrierArrive,
         "9.7.13.1",
         "Arrives at barrier a of b threads without waiting; unless aligned, also in divergent code.",
+        nothing,
         &maybe(),
         |m| Some(arrive(aligned(m))),
     );
@@ -35,17 +42,23 @@ pub(super) fn rows(t: &mut Builder) {
             places.extend(maybe());
         }
         places.push(types(&[U32, Pred]));
-        t.row(all, "9.7.13.1", "Waits at barrier a and combines predicate c over the block.", &places, |m| {
+        t.row(all, "9.7.13.1", "Waits at barrier a and combines predicate c over the block.", compares, &places, |m| {
             reduce(m, false, !may_diverge || aligned(m))
         });
-        t.row(counted, "9.7.13.1", "Waits at barrier a and combines predicate c over b threads.", &places, |m| {
-            reduce(m, true, !may_diverge || aligned(m))
-        });
+        t.row(
+            counted,
+            "9.7.13.1",
+            "Waits at barrier a and combines predicate c over b threads.",
+            compares,
+            &places,
+            |m| reduce(m, true, !may_diverge || aligned(m)),
+        );
     }
     t.row(
         Op::BarWarpSync,
         "9.7.13.2",
         "Waits for the lanes of the mask, and orders their memory accesses.",
+        nothing,
         &[],
         |_| Some(spec([src("membermask", U32)], Meaning::Barrier(Barrier::Warp))),
     );
@@ -53,6 +66,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::BarrierClusterArrive,
         "9.7.13.3",
         "Arrives at the cluster's barrier (without ordering memory, if relaxed).",
+        nothing,
         &[opt(&[Mod::Release, Mod::Relaxed]), opt(&[Mod::Aligned])],
         |m| {
             let spec = spec([], Meaning::Barrier(Barrier::ClusterArrive)).since(78, 90);
@@ -63,6 +77,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::BarrierClusterWait,
         "9.7.13.3",
         "Waits until the cluster has arrived.",
+        nothing,
         &[opt(&[Mod::Acquire]), opt(&[Mod::Aligned])],
         |m| {
             let spec = spec([], Meaning::Barrier(Barrier::ClusterWait)).since(78, 90);
@@ -74,12 +89,18 @@ pub(super) fn rows(t: &mut Builder) {
         Op::Griddepcontrol,
         "9.7.13.13",
         "Lets the next grid start, or waits for the memory of the one before.",
+        nothing,
         &[any(&[Mod::LaunchDependents, Mod::Wait])],
         |_| Some(spec([], Meaning::Pause).since(78, 90)),
     );
-    t.row(Op::Nanosleep, "9.7.19.2", "Sleeps for about t nanoseconds, at most twice that.", &[types(&[U32])], |_| {
-        Some(spec([src("t", U32)], Meaning::Pause))
-    });
+    t.row(
+        Op::Nanosleep,
+        "9.7.19.2",
+        "Sleeps for about t nanoseconds, at most twice that.",
+        nothing,
+        &[types(&[U32])],
+        |_| Some(spec([src("t", U32)], Meaning::Pause)),
+    );
 }
 
 fn reduce(m: &[Mod], counted: bool, aligned: bool) -> Option<Spec> {
@@ -106,6 +127,7 @@ fn fences(t: &mut Builder) {
         Op::Membar,
         "9.7.13.4",
         "Orders the thread's memory accesses, sequentially consistent: for the block, the GPU or everybody.",
+        nothing,
         &[any(&[Mod::ScopeCta, Mod::Gl, Mod::ScopeSys])],
         |m| {
             Some(thread(match m[0] {
@@ -119,6 +141,7 @@ fn fences(t: &mut Builder) {
         Op::Fence,
         "9.7.13.4",
         "Orders the thread's memory accesses at a scope; acquire and release where nothing is written.",
+        nothing,
         &[opt(&[Mod::Sc, Mod::AcqRel]), super::load_store::scopes()],
         |m| {
             let scope = super::load_store::scope(m)?;
@@ -130,6 +153,7 @@ fn fences(t: &mut Builder) {
         Op::Fence,
         "9.7.13.4",
         "Orders accesses of the thread against those of the asynchronous engines, in all or one space.",
+        nothing,
         &[one(Mod::Proxy), one(Mod::Async), opt(&[Mod::Global, Mod::SharedCta, Mod::SharedCluster])],
         |_| Some(spec([], Meaning::Fence(Fence::Proxy)).since(80, 90)),
     );
@@ -137,6 +161,7 @@ fn fences(t: &mut Builder) {
         Op::Fence,
         "9.7.13.4",
         "Makes the thread's mbarrier.init visible to the cluster.",
+        nothing,
         &[one(Mod::MbarrierInit), one(Mod::Release), one(Mod::ScopeCluster)],
         |_| Some(spec([], Meaning::Fence(Fence::MbarrierInit)).since(80, 90)),
     );

@@ -1,7 +1,9 @@
 //! Comparison and selection (PTX ISA 9.7.6 and 9.7.7).
 
 use super::float::flush;
+use super::precision::{always, compares};
 use super::{Alternatives, Builder, Spec, any, exact, opt, spec, ty, types};
+use crate::table::Precision;
 use crate::table::lanes::{Lane, lane, with_float, with_half, with_int};
 use crate::table::slot::{dst, dst_pred, src, src_pred};
 use crate::table::{LaneFn, Lanes, Meaning, Mod, Op, WARP};
@@ -215,7 +217,7 @@ fn sets(t: &mut Builder) {
     const COMPARED: &[ScalarType] = &[B16, B32, B64, U16, U32, U64, S16, S32, S64, F32, F64];
     let results = types(&[U32, S32, F32]);
     let doc = "All ones (1.0 in f32) where the comparison holds, else 0.";
-    t.row(Op::Set, "9.7.6.1", doc, &[comparisons(), opt(&[Mod::Ftz]), results, types(COMPARED)], |m| {
+    t.row(Op::Set, "9.7.6.1", doc, compares, &[comparisons(), opt(&[Mod::Ftz]), results, types(COMPARED)], |m| {
         let (d, a, ftz) = (ty(m, 0), ty(m, 1), m.contains(&Mod::Ftz));
         if !comparable(m[0], a) || (ftz && a != F32) {
             return None;
@@ -227,6 +229,7 @@ fn sets(t: &mut Builder) {
         Op::Set,
         "9.7.7.1",
         "All ones (1.0 in f16 and bf16) where the comparison holds, else 0; for pairs in each half.",
+        compares,
         &[comparisons(), types(&[U16, U32, F16, F16x2, Bf16, Bf16x2]), types(&[F16, F16x2, Bf16, Bf16x2])],
         |m| {
             let (d, a) = (ty(m, 0), ty(m, 1));
@@ -254,7 +257,7 @@ fn predicates(t: &mut Builder) {
     let ftz = || opt(&[Mod::Ftz]);
     let q = || dst_pred().named("q");
     let doc = "Compares; q is the opposite of p.";
-    t.row(Op::Setp, "9.7.6.2", doc, &[comparisons(), ftz(), types(COMPARED)], |m| {
+    t.row(Op::Setp, "9.7.6.2", doc, compares, &[comparisons(), ftz(), types(COMPARED)], |m| {
         let (t, ftz) = (ty(m, 0), m.contains(&Mod::Ftz));
         if !comparable(m[0], t) || (ftz && t != F32) {
             return None;
@@ -266,6 +269,7 @@ fn predicates(t: &mut Builder) {
         Op::SetpBool,
         "9.7.6.2",
         "Compares, and combines the outcome with c in p, its opposite with c in q.",
+        compares,
         &[comparisons(), any(&[Mod::And, Mod::Or, Mod::Xor]), ftz(), types(COMBINED)],
         |m| {
             let (t, ftz) = (ty(m, 0), m.contains(&Mod::Ftz));
@@ -282,13 +286,13 @@ fn predicates(t: &mut Builder) {
         },
     );
     let doc = "Compares.";
-    t.row(Op::Setp, "9.7.7.2", doc, &[comparisons(), types(&[F16, Bf16])], |m| {
+    t.row(Op::Setp, "9.7.7.2", doc, compares, &[comparisons(), types(&[F16, Bf16])], |m| {
         let t = ty(m, 0);
         let slots = [dst_pred(), src("a", t), src("b", t)];
         comparable(m[0], t).then(|| since(spec(slots, Meaning::Lane(setp_half(m[0], t))), t))
     });
     let doc = "Compares the low halves into p, the high halves into q.";
-    t.row(Op::Setp, "9.7.7.2", doc, &[comparisons(), types(&[F16x2, Bf16x2])], |m| {
+    t.row(Op::Setp, "9.7.7.2", doc, compares, &[comparisons(), types(&[F16x2, Bf16x2])], |m| {
         let t = ty(m, 0);
         let slots = [dst_pred(), q(), src("a", t), src("b", t)];
         comparable(m[0], t).then(|| since(spec(slots, Meaning::Lane(setp_pair(m[0], t))), t))
@@ -297,24 +301,31 @@ fn predicates(t: &mut Builder) {
 
 fn selections(t: &mut Builder) {
     const SELECTED: &[ScalarType] = &[B16, B32, B64, U16, U32, U64, S16, S32, S64, F32, F64];
-    t.row(Op::Selp, "9.7.6.3", "a where c holds, else b.", &[types(SELECTED)], |m| {
+    t.row(Op::Selp, "9.7.6.3", "a where c holds, else b.", always(Precision::Selects), &[types(SELECTED)], |m| {
         let t = ty(m, 0);
         let eval = lane!(|a: u64, b: u64, c: bool| -> u64 { if c { a } else { b } });
         Some(spec([dst(t), src("a", t), src("b", t), src_pred("c")], Meaning::Lane(eval)))
     });
     let doc = "a where c >= 0, else b (also for a NaN).";
-    t.row(Op::Slct, "9.7.6.4", doc, &[opt(&[Mod::Ftz]), types(SELECTED), types(&[S32, F32])], |m| {
-        let (t, c) = (ty(m, 0), ty(m, 1));
-        if m[0] == Mod::Ftz && c != F32 {
-            return None;
-        }
-        let eval = match c {
-            S32 => lane!(|a: u64, b: u64, c: i32| -> u64 { if c >= 0 { a } else { b } }),
-            _ if m[0] == Mod::Ftz => {
-                lane!(|a: u64, b: u64, c: f32| -> u64 { if flush(true, c) >= 0.0 { a } else { b } })
+    t.row(
+        Op::Slct,
+        "9.7.6.4",
+        doc,
+        always(Precision::Selects),
+        &[opt(&[Mod::Ftz]), types(SELECTED), types(&[S32, F32])],
+        |m| {
+            let (t, c) = (ty(m, 0), ty(m, 1));
+            if m[0] == Mod::Ftz && c != F32 {
+                return None;
             }
-            _ => lane!(|a: u64, b: u64, c: f32| -> u64 { if c >= 0.0 { a } else { b } }),
-        };
-        Some(spec([dst(t), src("a", t), src("b", t), src("c", c)], Meaning::Lane(eval)))
-    });
+            let eval = match c {
+                S32 => lane!(|a: u64, b: u64, c: i32| -> u64 { if c >= 0 { a } else { b } }),
+                _ if m[0] == Mod::Ftz => {
+                    lane!(|a: u64, b: u64, c: f32| -> u64 { if flush(true, c) >= 0.0 { a } else { b } })
+                }
+                _ => lane!(|a: u64, b: u64, c: f32| -> u64 { if c >= 0.0 { a } else { b } }),
+            };
+            Some(spec([dst(t), src("a", t), src("b", t), src("c", c)], Meaning::Lane(eval)))
+        },
+    );
 }

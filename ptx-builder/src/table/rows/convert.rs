@@ -4,6 +4,7 @@
 //! the register by its type's sign, and of a source the low bits count.
 
 use super::float::is_tiny;
+use super::precision::{converts, converts_from};
 use super::{Builder, Spec, any, one, opt, spec, ty, types};
 use crate::table::arith::{Convert, round_to_integral};
 use crate::table::lanes::{lane, with_bool, with_int, with_mode};
@@ -90,12 +91,12 @@ fn saturable(d: ScalarType, a: ScalarType) -> bool {
 
 fn between_ints(t: &mut Builder) {
     let doc = "Converts an integer, dropping high bits or extending by a's sign.";
-    t.row(Op::Cvt, "9.7.9.21", doc, &[types(INTS), types(INTS)], |m| {
+    t.row(Op::Cvt, "9.7.9.21", doc, converts, &[types(INTS), types(INTS)], |m| {
         let (d, a) = (ty(m, 0), ty(m, 1));
         Some(conversion(d, a, with_int!(d, D, with_int!(a, A, lane!(|a: A| -> D { a as D })))))
     });
     let doc = "Converts an integer, clamping.";
-    t.row(Op::Cvt, "9.7.9.21", doc, &[one(Mod::Sat), types(INTS), types(INTS)], |m| {
+    t.row(Op::Cvt, "9.7.9.21", doc, converts, &[one(Mod::Sat), types(INTS), types(INTS)], |m| {
         let (d, a) = (ty(m, 0), ty(m, 1));
         let eval = with_int!(d, D, {
             with_int!(a, A, lane!(|a: A| -> D { i128::from(a).clamp(i128::from(D::MIN), i128::from(D::MAX)) as D }))
@@ -111,7 +112,7 @@ fn convertible(float: ScalarType, int: ScalarType) -> bool {
 
 fn from_int(t: &mut Builder) {
     let doc = "Converts an integer to a float.";
-    t.row(Op::Cvt, "9.7.9.21", doc, &[any(FRACTIONAL), types(FLOATS), types(INTS)], |m| {
+    t.row(Op::Cvt, "9.7.9.21", doc, converts, &[any(FRACTIONAL), types(FLOATS), types(INTS)], |m| {
         let (d, a) = (ty(m, 0), ty(m, 1));
         let eval = match (d, mode(m)) {
             (F32, Rounding::NearestEven) => with_int!(a, A, lane!(|a: A| -> f32 { a as f32 })),
@@ -129,6 +130,7 @@ fn to_int(t: &mut Builder) {
         Op::Cvt,
         "9.7.9.21",
         "Converts a float to an integer, clamping. A NaN gives 0, but the top bit alone where either has 64 bits.",
+        converts,
         &[any(INTEGRAL), opt(&[Mod::Ftz]), types(INTS), types(FLOATS)],
         |m| {
             let (d, a) = (ty(m, 0), ty(m, 1));
@@ -182,6 +184,7 @@ fn between_floats(t: &mut Builder) {
         Op::Cvt,
         "9.7.9.21",
         "Converts a float; with a rounding where d has not every value of a.",
+        converts,
         &[modes, opt(&[Mod::Ftz]), opt(&[Mod::Sat]), types(FLOATS), types(FLOATS)],
         |m| {
             let (d, a) = (ty(m, 0), ty(m, 1));
@@ -210,7 +213,7 @@ fn between_floats(t: &mut Builder) {
     );
     let doc = "Converts an f32; a negative one gives 0.";
     let places = [any(&[Mod::Rn, Mod::Rz]), one(Mod::Relu), types(&[F16, Bf16]), types(&[F32])];
-    t.row(Op::Cvt, "9.7.9.21", doc, &places, |m| {
+    t.row(Op::Cvt, "9.7.9.21", doc, converts, &places, |m| {
         let d = ty(m, 0);
         let eval =
             with_mode!(mode(m), M, with_format!(d, D, lane!(|a: f32| -> D { D::narrow(relu(f64::from(a)), M) })));
@@ -229,6 +232,7 @@ fn integral(t: &mut Builder) {
         Op::Cvt,
         "9.7.9.21",
         "The integral value next to a in a direction; without one, a itself (saturated, flushed).",
+        converts,
         &[modes, opt(&[Mod::Ftz]), opt(&[Mod::Sat]), types(FLOATS), types(FLOATS)],
         |m| {
             let (d, a) = (ty(m, 0), ty(m, 1));
@@ -272,6 +276,7 @@ fn packed(t: &mut Builder) {
         Op::CvtPack,
         "9.7.9.21",
         "Converts a into the high half and b into the low half; with relu, negatives give 0.",
+        converts_from(F32),
         &[any(&[Mod::Rn, Mod::Rz]), opt(&[Mod::Relu]), types(&[F16x2, Bf16x2]), types(&[F32])],
         |m| {
             let d = ty(m, 0);

@@ -1,6 +1,8 @@
 //! Exact f32 and f64 arithmetic (PTX ISA 9.7.3).
 
+use super::precision::{compares, exact_of, rounds};
 use super::{Alternatives, Builder, any, binary, exact, one, opt, ternary, ty, types, unary};
+use crate::table::Real;
 use crate::table::arith::{Arith, Convert, add_odd};
 use crate::table::lanes::{lane, with_bool, with_float, with_mode};
 use crate::table::{Mod, Op, Rounding};
@@ -101,7 +103,7 @@ pub(super) fn rows(t: &mut Builder) {
     let floats = || types(&[F32, F64]);
     let maybe = || opt(&[Mod::Rn, Mod::Rz, Mod::Rm, Mod::Rp]);
 
-    t.row(Op::Testp, "9.7.3.1", "Whether a is of a class; zeros are normal.", &[classes(), floats()], |m| {
+    t.row(Op::Testp, "9.7.3.1", "Whether a is of a class; zeros are normal.", compares, &[classes(), floats()], |m| {
         let eval = with_float!(ty(m, 0), T, {
             match m[0] {
                 Mod::Finite => lane!(|a: T| -> bool { a.is_finite() }),
@@ -114,50 +116,57 @@ pub(super) fn rows(t: &mut Builder) {
         });
         exact(Pred, ty(m, 0), 1, eval)
     });
-    t.row(Op::Copysign, "9.7.3.2", "b with the sign of a.", &[floats()], |m| {
+    t.row(Op::Copysign, "9.7.3.2", "b with the sign of a.", exact_of(Real::Copysign), &[floats()], |m| {
         let eval = match ty(m, 0) {
             F32 => lane!(|a: u32, b: u32| -> u32 { a & 1 << 31 | b & !(1 << 31) }),
             _ => lane!(|a: u64, b: u64| -> u64 { a & 1 << 63 | b & !(1 << 63) }),
         };
         binary(ty(m, 0), eval)
     });
-    t.row(Op::Add, "9.7.3.3", "Adds.", &[maybe(), ftz(), sat(), floats()], |m| {
+    t.row(Op::Add, "9.7.3.3", "Adds.", rounds(Real::Add), &[maybe(), ftz(), sat(), floats()], |m| {
         if has(m) { binary(ty(m, 0), rounded!(m, |a, b| M => a.add_in(b, M))) } else { None }
     });
-    t.row(Op::Sub, "9.7.3.4", "Subtracts.", &[maybe(), ftz(), sat(), floats()], |m| {
+    t.row(Op::Sub, "9.7.3.4", "Subtracts.", rounds(Real::Sub), &[maybe(), ftz(), sat(), floats()], |m| {
         if has(m) { binary(ty(m, 0), rounded!(m, |a, b| M => a.sub_in(b, M))) } else { None }
     });
-    t.row(Op::Mul, "9.7.3.5", "Multiplies.", &[maybe(), ftz(), sat(), floats()], |m| {
+    t.row(Op::Mul, "9.7.3.5", "Multiplies.", rounds(Real::Mul), &[maybe(), ftz(), sat(), floats()], |m| {
         if has(m) {
             binary(ty(m, 0), rounded!(m, |a, b| M => a.mul_in(b, M), exact a.widen() * b.widen()))
         } else {
             None
         }
     });
-    t.row(Op::Fma, "9.7.3.6", "a * b + c, rounded once.", &[roundings(), ftz(), sat(), floats()], |m| {
-        if has(m) {
-            ternary(
-                ty(m, 0),
-                rounded!(m, |a, b, c| M => a.fma_in(b, c, M), exact add_odd(a.widen() * b.widen(), c.widen(), M)),
-            )
-        } else {
-            None
-        }
-    });
-    t.row(Op::Div, "9.7.3.8", "Divides.", &[roundings(), ftz(), floats()], |m| {
+    t.row(
+        Op::Fma,
+        "9.7.3.6",
+        "a * b + c, rounded once.",
+        rounds(Real::Fma),
+        &[roundings(), ftz(), sat(), floats()],
+        |m| {
+            if has(m) {
+                ternary(
+                    ty(m, 0),
+                    rounded!(m, |a, b, c| M => a.fma_in(b, c, M), exact add_odd(a.widen() * b.widen(), c.widen(), M)),
+                )
+            } else {
+                None
+            }
+        },
+    );
+    t.row(Op::Div, "9.7.3.8", "Divides.", rounds(Real::Div), &[roundings(), ftz(), floats()], |m| {
         if has(m) { binary(ty(m, 0), rounded!(m, |a, b| M => a.div_in(b, M))) } else { None }
     });
-    t.row(Op::Abs, "9.7.3.9", "The absolute value.", &[ftz(), floats()], |m| {
+    t.row(Op::Abs, "9.7.3.9", "The absolute value.", exact_of(Real::Abs), &[ftz(), floats()], |m| {
         if has(m) { unary(ty(m, 0), plain!(m, |a| a.abs())) } else { None }
     });
-    t.row(Op::Neg, "9.7.3.10", "Negates.", &[ftz(), floats()], |m| {
+    t.row(Op::Neg, "9.7.3.10", "Negates.", exact_of(Real::Neg), &[ftz(), floats()], |m| {
         if has(m) { unary(ty(m, 0), plain!(m, |a| -a)) } else { None }
     });
     extremes(t);
-    t.row(Op::Rcp, "9.7.3.13", "1 / a.", &[roundings(), ftz(), floats()], |m| {
+    t.row(Op::Rcp, "9.7.3.13", "1 / a.", rounds(Real::Rcp), &[roundings(), ftz(), floats()], |m| {
         if has(m) { unary(ty(m, 0), rounded!(m, |a| M => 1.0.div_in(a, M))) } else { None }
     });
-    t.row(Op::Sqrt, "9.7.3.15", "The square root.", &[roundings(), ftz(), floats()], |m| {
+    t.row(Op::Sqrt, "9.7.3.15", "The square root.", rounds(Real::Sqrt), &[roundings(), ftz(), floats()], |m| {
         if has(m) { unary(ty(m, 0), rounded!(m, |a| M => a.sqrt_in(M))) } else { None }
     });
 }
@@ -197,21 +206,28 @@ fn extremes(t: &mut Builder) {
         (Op::Min, "9.7.3.11", "The lesser; a NaN only if both are, or with .NaN if either is.", false),
         (Op::Max, "9.7.3.12", "The greater; a NaN only if both are, or with .NaN if either is.", true),
     ] {
-        t.row(op, section, doc, &[opt(&[Mod::Ftz]), opt(&[Mod::Nan]), types(&[F32, F64])], |m| {
-            if !has(m) {
-                return None;
-            }
-            let nan = m.contains(&Mod::Nan);
-            let eval = with_bool!(max, MAX, with_bool!(nan, NAN, plain!(m, |a, b| extreme!(a, b, MAX, NAN))));
-            Some(binary(ty(m, 0), eval)?.since(if nan { 70 } else { 63 }, if nan { 80 } else { 75 }))
-        });
+        t.row(
+            op,
+            section,
+            doc,
+            exact_of(if max { Real::Max } else { Real::Min }),
+            &[opt(&[Mod::Ftz]), opt(&[Mod::Nan]), types(&[F32, F64])],
+            |m| {
+                if !has(m) {
+                    return None;
+                }
+                let nan = m.contains(&Mod::Nan);
+                let eval = with_bool!(max, MAX, with_bool!(nan, NAN, plain!(m, |a, b| extreme!(a, b, MAX, NAN))));
+                Some(binary(ty(m, 0), eval)?.since(if nan { 70 } else { 63 }, if nan { 80 } else { 75 }))
+            },
+        );
         let doc = if max {
             "The greater magnitude, with the sign of the product."
         } else {
             "The lesser magnitude, with the sign of the product."
         };
         let places = [opt(&[Mod::Ftz]), opt(&[Mod::Nan]), one(Mod::Xorsign), one(Mod::Abs), types(&[F32])];
-        t.row(op, section, doc, &places, |m| {
+        t.row(op, section, doc, exact_of(Real::Magnitude), &places, |m| {
             let eval = with_bool!(max, MAX, {
                 with_bool!(m.contains(&Mod::Nan), NAN, plain_f32!(m, |a, b| xorsign(MAX, NAN, a, b)))
             });

@@ -1,7 +1,9 @@
 //! 16-bit float arithmetic, alone and in pairs (PTX ISA 9.7.4).
 
 use super::float::extreme;
+use super::precision::{exact_of, rounds};
 use super::{Alternatives, Builder, Spec, binary, one, opt, ternary, ty, types, unary};
+use crate::table::Real;
 use crate::table::arith::Arith;
 use crate::table::lanes::{lane, lane_pair, with_bool, with_half};
 use crate::table::{Mod, Op, Rounding};
@@ -51,28 +53,35 @@ fn since(form: Option<Spec>, t: ScalarType, f16: (u16, u16), bf16: (u16, u16)) -
 pub(super) fn rows(t: &mut Builder) {
     let places = || -> [Alternatives; 3] { [opt(&[Mod::Rn]), opt(&[Mod::Sat]), types(HALVES)] };
     let legal = |m: &[Mod]| !(is_bf16(ty(m, 0)) && m.contains(&Mod::Sat));
-    t.row(Op::Add, "9.7.4.1", "Adds.", &places(), |m| {
+    t.row(Op::Add, "9.7.4.1", "Adds.", rounds(Real::Add), &places(), |m| {
         let form = legal(m).then(|| binary(ty(m, 0), clamped!(m, |a, b| a.add_in(b, NEAREST))));
         since(form?, ty(m, 0), (63, 75), (78, 90))
     });
-    t.row(Op::Sub, "9.7.4.2", "Subtracts.", &places(), |m| {
+    t.row(Op::Sub, "9.7.4.2", "Subtracts.", rounds(Real::Sub), &places(), |m| {
         let form = legal(m).then(|| binary(ty(m, 0), clamped!(m, |a, b| a.sub_in(b, NEAREST))));
         since(form?, ty(m, 0), (63, 75), (78, 90))
     });
-    t.row(Op::Mul, "9.7.4.3", "Multiplies.", &places(), |m| {
+    t.row(Op::Mul, "9.7.4.3", "Multiplies.", rounds(Real::Mul), &places(), |m| {
         let form = legal(m).then(|| binary(ty(m, 0), clamped!(m, |a, b| a.mul_in(b, NEAREST))));
         since(form?, ty(m, 0), (63, 75), (78, 90))
     });
     let doc = "a * b + c, rounded once.";
-    t.row(Op::Fma, "9.7.4.4", doc, &[one(Mod::Rn), opt(&[Mod::Sat, Mod::Relu]), types(HALVES)], |m| {
-        let form = legal(m).then(|| ternary(ty(m, 0), clamped!(m, |a, b, c| a.fma_in(b, c, NEAREST))));
-        let f16 = if m.contains(&Mod::Relu) { (70, 80) } else { (63, 75) };
-        since(form?, ty(m, 0), f16, (70, 80))
-    });
-    t.row(Op::Neg, "9.7.4.5", "Negates.", &[types(HALVES)], |m| {
+    t.row(
+        Op::Fma,
+        "9.7.4.4",
+        doc,
+        rounds(Real::Fma),
+        &[one(Mod::Rn), opt(&[Mod::Sat, Mod::Relu]), types(HALVES)],
+        |m| {
+            let form = legal(m).then(|| ternary(ty(m, 0), clamped!(m, |a, b, c| a.fma_in(b, c, NEAREST))));
+            let f16 = if m.contains(&Mod::Relu) { (70, 80) } else { (63, 75) };
+            since(form?, ty(m, 0), f16, (70, 80))
+        },
+    );
+    t.row(Op::Neg, "9.7.4.5", "Negates.", exact_of(Real::Neg), &[types(HALVES)], |m| {
         since(unary(ty(m, 0), halves!(ty(m, 0), |a| T => -a)), ty(m, 0), (63, 75), (70, 80))
     });
-    t.row(Op::Abs, "9.7.4.6", "The absolute value.", &[types(HALVES)], |m| {
+    t.row(Op::Abs, "9.7.4.6", "The absolute value.", exact_of(Real::Abs), &[types(HALVES)], |m| {
         let eval = halves!(ty(m, 0), |a| T => if a.is_sign_negative() { -a } else { a });
         since(unary(ty(m, 0), eval), ty(m, 0), (65, 75), (70, 80))
     });
@@ -80,11 +89,18 @@ pub(super) fn rows(t: &mut Builder) {
         (Op::Min, "9.7.4.7", "The lesser; a NaN only if both are, or with .NaN if either is.", false),
         (Op::Max, "9.7.4.8", "The greater; a NaN only if both are, or with .NaN if either is.", true),
     ] {
-        t.row(op, section, doc, &[opt(&[Mod::Nan]), types(HALVES)], |m| {
-            let eval = with_bool!(max, MAX, {
-                with_bool!(m.contains(&Mod::Nan), NAN, halves!(ty(m, 0), |a, b| T => extreme!(a, b, MAX, NAN)))
-            });
-            since(binary(ty(m, 0), eval), ty(m, 0), (70, 80), (70, 80))
-        });
+        t.row(
+            op,
+            section,
+            doc,
+            exact_of(if max { Real::Max } else { Real::Min }),
+            &[opt(&[Mod::Nan]), types(HALVES)],
+            |m| {
+                let eval = with_bool!(max, MAX, {
+                    with_bool!(m.contains(&Mod::Nan), NAN, halves!(ty(m, 0), |a, b| T => extreme!(a, b, MAX, NAN)))
+                });
+                since(binary(ty(m, 0), eval), ty(m, 0), (70, 80), (70, 80))
+            },
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! Integer arithmetic (PTX ISA 9.7.1).
 
+use super::precision::{integer, integer_product, of_bits};
 use super::{Builder, any, binary, exact, one, opt, spec, ternary, ty, types, unary};
+use crate::table::Parts;
 use crate::table::lanes::{lane, with_bool, with_int};
 use crate::table::slot::{dst, small, src};
 use crate::table::{Meaning, Mod, Op};
@@ -51,19 +53,19 @@ pub(super) fn rows(t: &mut Builder) {
 }
 
 fn sums(t: &mut Builder) {
-    t.row(Op::Add, "9.7.1.1", "Adds, wrapping.", &[types(INTS)], |m| {
+    t.row(Op::Add, "9.7.1.1", "Adds, wrapping.", integer, &[types(INTS)], |m| {
         binary(ty(m, 0), with_int!(ty(m, 0), T, lane!(|a: T, b: T| -> T { a.wrapping_add(b) })))
     });
-    t.row(Op::Add, "9.7.1.1", "Adds, clamping.", &[one(Mod::Sat), types(&[S32])], |m| {
+    t.row(Op::Add, "9.7.1.1", "Adds, clamping.", integer, &[one(Mod::Sat), types(&[S32])], |m| {
         binary(ty(m, 0), lane!(|a: i32, b: i32| -> i32 { a.saturating_add(b) }))
     });
-    t.row(Op::Sub, "9.7.1.2", "Subtracts, wrapping.", &[types(INTS)], |m| {
+    t.row(Op::Sub, "9.7.1.2", "Subtracts, wrapping.", integer, &[types(INTS)], |m| {
         binary(ty(m, 0), with_int!(ty(m, 0), T, lane!(|a: T, b: T| -> T { a.wrapping_sub(b) })))
     });
-    t.row(Op::Sub, "9.7.1.2", "Subtracts, clamping.", &[one(Mod::Sat), types(&[S32])], |m| {
+    t.row(Op::Sub, "9.7.1.2", "Subtracts, clamping.", integer, &[one(Mod::Sat), types(&[S32])], |m| {
         binary(ty(m, 0), lane!(|a: i32, b: i32| -> i32 { a.saturating_sub(b) }))
     });
-    t.row(Op::Sad, "9.7.1.7", "Adds an absolute difference.", &[types(INTS)], |m| {
+    t.row(Op::Sad, "9.7.1.7", "Adds an absolute difference.", integer, &[types(INTS)], |m| {
         let eval = with_int!(ty(m, 0), T, {
             lane!(|a: T, b: T, c: T| -> T { c.wrapping_add(if a < b { b.wrapping_sub(a) } else { a.wrapping_sub(b) }) })
         });
@@ -72,34 +74,55 @@ fn sums(t: &mut Builder) {
 }
 
 fn products(t: &mut Builder) {
-    t.row(Op::Mul, "9.7.1.3", "The low half of a product.", &[one(Mod::Lo), types(INTS)], |m| {
+    t.row(Op::Mul, "9.7.1.3", "The low half of a product.", integer_product, &[one(Mod::Lo), types(INTS)], |m| {
         binary(ty(m, 0), with_int!(ty(m, 0), T, lane!(|a: T, b: T| -> T { a.wrapping_mul(b) })))
     });
-    t.row(Op::Mul, "9.7.1.3", "The high half of a product.", &[one(Mod::Hi), types(INTS)], |m| {
+    t.row(Op::Mul, "9.7.1.3", "The high half of a product.", integer_product, &[one(Mod::Hi), types(INTS)], |m| {
         let eval = with_wide!(ty(m, 0), T, W, lane!(|a: T, b: T| -> T { ((W::from(a) * W::from(b)) >> T::BITS) as T }));
         binary(ty(m, 0), eval)
     });
-    t.row(Op::Mul, "9.7.1.3", "The whole product, twice as wide.", &[one(Mod::Wide), types(WIDENABLE)], |m| {
-        let eval = match ty(m, 0) {
-            U16 => lane!(|a: u16, b: u16| -> u32 { u32::from(a) * u32::from(b) }),
-            U32 => lane!(|a: u32, b: u32| -> u64 { u64::from(a) * u64::from(b) }),
-            S16 => lane!(|a: i16, b: i16| -> i32 { i32::from(a) * i32::from(b) }),
-            _ => lane!(|a: i32, b: i32| -> i64 { i64::from(a) * i64::from(b) }),
-        };
-        exact(wide(ty(m, 0)), ty(m, 0), 2, eval)
-    });
-    t.row(Op::Mad, "9.7.1.4", "The low half of a product, plus c.", &[one(Mod::Lo), types(INTS)], |m| {
-        let eval = with_int!(ty(m, 0), T, lane!(|a: T, b: T, c: T| -> T { a.wrapping_mul(b).wrapping_add(c) }));
-        ternary(ty(m, 0), eval)
-    });
-    t.row(Op::Mad, "9.7.1.4", "The high half of a product, plus c.", &[one(Mod::Hi), types(INTS)], |m| {
-        let eval = with_wide!(ty(m, 0), T, W, {
-            lane!(|a: T, b: T, c: T| -> T { (((W::from(a) * W::from(b)) >> T::BITS) as T).wrapping_add(c) })
-        });
-        ternary(ty(m, 0), eval)
-    });
+    t.row(
+        Op::Mul,
+        "9.7.1.3",
+        "The whole product, twice as wide.",
+        integer_product,
+        &[one(Mod::Wide), types(WIDENABLE)],
+        |m| {
+            let eval = match ty(m, 0) {
+                U16 => lane!(|a: u16, b: u16| -> u32 { u32::from(a) * u32::from(b) }),
+                U32 => lane!(|a: u32, b: u32| -> u64 { u64::from(a) * u64::from(b) }),
+                S16 => lane!(|a: i16, b: i16| -> i32 { i32::from(a) * i32::from(b) }),
+                _ => lane!(|a: i32, b: i32| -> i64 { i64::from(a) * i64::from(b) }),
+            };
+            exact(wide(ty(m, 0)), ty(m, 0), 2, eval)
+        },
+    );
+    t.row(
+        Op::Mad,
+        "9.7.1.4",
+        "The low half of a product, plus c.",
+        integer_product,
+        &[one(Mod::Lo), types(INTS)],
+        |m| {
+            let eval = with_int!(ty(m, 0), T, lane!(|a: T, b: T, c: T| -> T { a.wrapping_mul(b).wrapping_add(c) }));
+            ternary(ty(m, 0), eval)
+        },
+    );
+    t.row(
+        Op::Mad,
+        "9.7.1.4",
+        "The high half of a product, plus c.",
+        integer_product,
+        &[one(Mod::Hi), types(INTS)],
+        |m| {
+            let eval = with_wide!(ty(m, 0), T, W, {
+                lane!(|a: T, b: T, c: T| -> T { (((W::from(a) * W::from(b)) >> T::BITS) as T).wrapping_add(c) })
+            });
+            ternary(ty(m, 0), eval)
+        },
+    );
     let doc = "A whole product plus c, both twice as wide.";
-    t.row(Op::Mad, "9.7.1.4", doc, &[one(Mod::Wide), types(WIDENABLE)], |m| {
+    t.row(Op::Mad, "9.7.1.4", doc, integer_product, &[one(Mod::Wide), types(WIDENABLE)], |m| {
         let t = ty(m, 0);
         let eval = match t {
             U16 => lane!(|a: u16, b: u16, c: u32| -> u32 { (u32::from(a) * u32::from(b)).wrapping_add(c) }),
@@ -111,7 +134,7 @@ fn products(t: &mut Builder) {
     });
     let halves = || any(&[Mod::Lo, Mod::Hi]);
     let doc = "Bits 31..0 (lo) or 47..16 (hi) of the product of the low 24 bits.";
-    t.row(Op::Mul24, "9.7.1.5", doc, &[halves(), types(&[U32, S32])], |m| {
+    t.row(Op::Mul24, "9.7.1.5", doc, integer_product, &[halves(), types(&[U32, S32])], |m| {
         let eval = match (ty(m, 0), m[0]) {
             (U32, Mod::Lo) => lane!(|a: u32, b: u32| -> u32 { unsigned24(a, b) as u32 }),
             (U32, _) => lane!(|a: u32, b: u32| -> u32 { (unsigned24(a, b) >> 16) as u32 }),
@@ -120,7 +143,7 @@ fn products(t: &mut Builder) {
         };
         binary(ty(m, 0), eval)
     });
-    t.row(Op::Mad24, "9.7.1.6", "mul24, plus c.", &[halves(), types(&[U32, S32])], |m| {
+    t.row(Op::Mad24, "9.7.1.6", "mul24, plus c.", integer_product, &[halves(), types(&[U32, S32])], |m| {
         let eval = match (ty(m, 0), m[0]) {
             (U32, Mod::Lo) => lane!(|a: u32, b: u32, c: u32| -> u32 { (unsigned24(a, b) as u32).wrapping_add(c) }),
             (U32, _) => lane!(|a: u32, b: u32, c: u32| -> u32 { ((unsigned24(a, b) >> 16) as u32).wrapping_add(c) }),
@@ -142,18 +165,18 @@ fn signed24(a: u32, b: u32) -> i64 {
 /// Division by zero is unspecified in the PTX ISA; the machine code that ptxas
 /// writes gives all ones for quotient and remainder (seen on sm_90).
 fn quotients(t: &mut Builder) {
-    t.row(Op::Div, "9.7.1.8", "Divides, towards zero.", &[types(INTS)], |m| {
+    t.row(Op::Div, "9.7.1.8", "Divides, towards zero.", integer, &[types(INTS)], |m| {
         let eval = with_int!(ty(m, 0), T, lane!(|a: T, b: T| -> T { if b == 0 { !0 } else { a.wrapping_div(b) } }));
         binary(ty(m, 0), eval)
     });
-    t.row(Op::Rem, "9.7.1.9", "The remainder, with the dividend's sign.", &[types(INTS)], |m| {
+    t.row(Op::Rem, "9.7.1.9", "The remainder, with the dividend's sign.", integer, &[types(INTS)], |m| {
         let eval = with_int!(ty(m, 0), T, lane!(|a: T, b: T| -> T { if b == 0 { !0 } else { a.wrapping_rem(b) } }));
         binary(ty(m, 0), eval)
     });
 }
 
 fn signs(t: &mut Builder) {
-    t.row(Op::Abs, "9.7.1.10", "The absolute value, wrapping.", &[types(SIGNED)], |m| {
+    t.row(Op::Abs, "9.7.1.10", "The absolute value, wrapping.", integer, &[types(SIGNED)], |m| {
         let eval = match ty(m, 0) {
             S16 => lane!(|a: i16| -> i16 { a.wrapping_abs() }),
             S32 => lane!(|a: i32| -> i32 { a.wrapping_abs() }),
@@ -161,29 +184,29 @@ fn signs(t: &mut Builder) {
         };
         unary(ty(m, 0), eval)
     });
-    t.row(Op::Neg, "9.7.1.11", "Negates, wrapping.", &[types(SIGNED)], |m| {
+    t.row(Op::Neg, "9.7.1.11", "Negates, wrapping.", integer, &[types(SIGNED)], |m| {
         unary(ty(m, 0), with_int!(ty(m, 0), T, lane!(|a: T| -> T { (0 as T).wrapping_sub(a) })))
     });
-    t.row(Op::Min, "9.7.1.12", "The lesser.", &[types(INTS)], |m| {
+    t.row(Op::Min, "9.7.1.12", "The lesser.", integer, &[types(INTS)], |m| {
         binary(ty(m, 0), with_int!(ty(m, 0), T, lane!(|a: T, b: T| -> T { a.min(b) })))
     });
-    t.row(Op::Max, "9.7.1.13", "The greater.", &[types(INTS)], |m| {
+    t.row(Op::Max, "9.7.1.13", "The greater.", integer, &[types(INTS)], |m| {
         binary(ty(m, 0), with_int!(ty(m, 0), T, lane!(|a: T, b: T| -> T { a.max(b) })))
     });
 }
 
 fn bits(t: &mut Builder) {
     const WORDS: &[ScalarType] = &[B32, B64];
-    t.row(Op::Popc, "9.7.1.14", "Counts ones.", &[types(WORDS)], |m| {
+    t.row(Op::Popc, "9.7.1.14", "Counts ones.", integer, &[types(WORDS)], |m| {
         exact(U32, ty(m, 0), 1, with_int!(ty(m, 0), T, lane!(|a: T| -> u32 { a.count_ones() })))
     });
-    t.row(Op::Clz, "9.7.1.15", "Counts leading zeros.", &[types(WORDS)], |m| {
+    t.row(Op::Clz, "9.7.1.15", "Counts leading zeros.", integer, &[types(WORDS)], |m| {
         exact(U32, ty(m, 0), 1, with_int!(ty(m, 0), T, lane!(|a: T| -> u32 { a.leading_zeros() })))
     });
     t.row(
         Op::Bfind,
         "9.7.1.16",
-        "The place of the highest bit that is not a sign (or, with shiftamt, how far it is from the top); all ones if none.",
+        "The place of the highest bit that is not a sign (or, with shiftamt, how far it is from the top); all ones if none.", integer,
         &[opt(&[Mod::Shiftamt]), types(&[U32, U64, S32, S64])],
         |m| {
             macro_rules! eval {
@@ -208,7 +231,7 @@ fn bits(t: &mut Builder) {
             exact(U32, ty(m, 0), 1, eval)
         },
     );
-    t.row(Op::Brev, "9.7.1.18", "Reverses the bits.", &[types(WORDS)], |m| {
+    t.row(Op::Brev, "9.7.1.18", "Reverses the bits.", of_bits(Parts::Mix), &[types(WORDS)], |m| {
         unary(ty(m, 0), with_int!(ty(m, 0), T, lane!(|a: T| -> T { a.reverse_bits() })))
     });
 }
@@ -227,7 +250,7 @@ fn low_mask(len: u32) -> u64 {
 
 fn fields(t: &mut Builder) {
     let doc = "Extracts the field of c bits at bit b, extended by its sign.";
-    t.row(Op::Bfe, "9.7.1.19", doc, &[types(&[U32, U64, S32, S64])], |m| {
+    t.row(Op::Bfe, "9.7.1.19", doc, of_bits(Parts::Cut), &[types(&[U32, U64, S32, S64])], |m| {
         let t = ty(m, 0);
         let eval = with_int!(t, T, {
             lane!(|a: T, b: u32, c: u32| -> T {
@@ -245,7 +268,7 @@ fn fields(t: &mut Builder) {
         Some(spec([dst(t), src("a", t), small("b", U32, 255), small("c", U32, 255)], Meaning::Lane(eval)))
     });
     let doc = "Puts the low d bits of a into b at bit c.";
-    t.row(Op::Bfi, "9.7.1.20", doc, &[types(&[B32, B64])], |m| {
+    t.row(Op::Bfi, "9.7.1.20", doc, of_bits(Parts::Merge), &[types(&[B32, B64])], |m| {
         let t = ty(m, 0);
         let eval = with_int!(t, T, {
             lane!(|a: T, b: T, c: u32, d: u32| -> T {
@@ -266,7 +289,7 @@ fn dot_type(a: ScalarType, b: ScalarType) -> ScalarType {
 
 fn dots(t: &mut Builder) {
     let sign = || types(&[U32, S32]);
-    t.row(Op::Dp4a, "9.7.1.23", "Adds four products of bytes.", &[sign(), sign()], |m| {
+    t.row(Op::Dp4a, "9.7.1.23", "Adds four products of bytes.", integer_product, &[sign(), sign()], |m| {
         let (a, b) = (ty(m, 0), ty(m, 1));
         macro_rules! dot {
             ($a:ty, $b:ty) => {
@@ -289,6 +312,7 @@ fn dots(t: &mut Builder) {
         Op::Dp2a,
         "9.7.1.24",
         "Adds two products of a's 16-bit halves with the low or high two bytes of b.",
+        integer_product,
         &[any(&[Mod::Lo, Mod::Hi]), sign(), sign()],
         |m| {
             let (a, b) = (ty(m, 0), ty(m, 1));

@@ -6,7 +6,9 @@
 //! cache operators and hints stand on global space only, and an L1 priority
 //! together with an L2 prefetch only as `.L1::no_allocate`.
 
+use super::precision::{always, nothing};
 use super::{Alternatives, Builder, Spec, any, one, opt, spec, ty, types};
+use crate::table::Precision;
 use crate::table::slot::{address, dst_wide, src_wide, vector};
 use crate::table::{Access, Meaning, Memory, Mod, Op, Order, Scope};
 use crate::types::ScalarType::{self, B8, B16, B32, B64, F32, F64, S8, S16, S32, S64, U8, U16, U32, U64};
@@ -117,11 +119,12 @@ pub(super) fn rows(t: &mut Builder) {
     let spaces = || opt(&[Mod::Global, Mod::Shared]);
 
     let readable = || opt(&[Mod::Param, Mod::Global, Mod::Shared, Mod::Local, Mod::Const]);
-    t.row(Op::Ld, "9.7.9.8", "Loads.", &[readable(), vectors(), types(LOADABLE)], load);
+    t.row(Op::Ld, "9.7.9.8", "Loads.", always(Precision::Loads), &[readable(), vectors(), types(LOADABLE)], load);
     t.row(
         Op::Ld,
         "9.7.9.8",
         "Loads global data with a cache operator: at all levels, in L2, streaming, last use, or not cached.",
+        always(Precision::Loads),
         &[global(), any(&[Mod::Ca, Mod::Cg, Mod::Cs, Mod::Lu, Mod::Cv]), vectors(), types(LOADABLE)],
         load,
     );
@@ -129,6 +132,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::Ld,
         "9.7.9.8",
         "Loads global data with an eviction priority in L1.",
+        always(Precision::Loads),
         &[global(), any(L1), vectors(), types(HINTED)],
         load,
     );
@@ -136,6 +140,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::Ld,
         "9.7.9.8",
         "Loads global data and asks for more of it in L2.",
+        always(Precision::Loads),
         &[global(), opt(&[Mod::L1NoAllocate]), any(L2), vectors(), types(HINTED)],
         load,
     );
@@ -143,6 +148,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::Ld,
         "9.7.9.8",
         "Loads what other threads may change meanwhile, each time anew.",
+        always(Precision::Loads),
         &[one(Mod::Volatile), spaces(), vectors(), types(LOADABLE)],
         load,
     );
@@ -150,6 +156,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::Ld,
         "9.7.9.8",
         "Loads atomically; with acquire, also what the releasing thread wrote before is visible afterwards.",
+        always(Precision::Loads),
         &[any(&[Mod::Relaxed, Mod::Acquire]), scopes(), spaces(), types(ORDERED)],
         load,
     );
@@ -158,6 +165,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::LdNc,
         "9.7.9.9",
         "Loads global data that does not change during the kernel, through the read-only path.",
+        always(Precision::Loads),
         &[global(), opt(&[Mod::Ca, Mod::Cg, Mod::Cs]), one(Mod::Nc), vectors(), types(LOADABLE)],
         load,
     );
@@ -165,6 +173,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::LdNc,
         "9.7.9.9",
         "Loads read-only global data with an eviction priority in L1.",
+        always(Precision::Loads),
         &[global(), one(Mod::Nc), any(L1), vectors(), types(HINTED)],
         load,
     );
@@ -172,16 +181,18 @@ pub(super) fn rows(t: &mut Builder) {
         Op::LdNc,
         "9.7.9.9",
         "Loads read-only global data and asks for more of it in L2.",
+        always(Precision::Loads),
         &[global(), one(Mod::Nc), opt(&[Mod::L1NoAllocate]), any(L2), vectors(), types(HINTED)],
         load,
     );
 
     let writable = || opt(&[Mod::Global, Mod::Shared, Mod::Local]);
-    t.row(Op::St, "9.7.9.11", "Stores.", &[writable(), vectors(), types(LOADABLE)], store);
+    t.row(Op::St, "9.7.9.11", "Stores.", always(Precision::Stores), &[writable(), vectors(), types(LOADABLE)], store);
     t.row(
         Op::St,
         "9.7.9.11",
         "Stores global data with a cache operator: write back, in L2, streaming, or write through.",
+        always(Precision::Stores),
         &[global(), any(&[Mod::Wb, Mod::Cg, Mod::Cs, Mod::Wt]), vectors(), types(LOADABLE)],
         store,
     );
@@ -189,6 +200,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::St,
         "9.7.9.11",
         "Stores global data with an eviction priority in L1.",
+        always(Precision::Stores),
         &[global(), any(L1), vectors(), types(HINTED)],
         store,
     );
@@ -196,6 +208,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::St,
         "9.7.9.11",
         "Stores what other threads may read meanwhile, each time.",
+        always(Precision::Stores),
         &[one(Mod::Volatile), spaces(), vectors(), types(LOADABLE)],
         store,
     );
@@ -203,6 +216,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::St,
         "9.7.9.11",
         "Stores atomically; with release, whoever acquires it sees what this thread wrote before.",
+        always(Precision::Stores),
         &[any(&[Mod::Relaxed, Mod::Release]), scopes(), spaces(), types(ORDERED)],
         store,
     );
@@ -211,6 +225,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::Prefetch,
         "9.7.9.15",
         "Brings the line of an address into a cache.",
+        nothing,
         &[opt(&[Mod::Global, Mod::Local]), any(&[Mod::L1, Mod::L2])],
         |m| Some(spec([address("a", space(m))], Meaning::Prefetch(space(m)))),
     );
@@ -218,6 +233,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::Prefetch,
         "9.7.9.15",
         "Brings the line of an address into L2, with an eviction priority there.",
+        nothing,
         &[one(Mod::Global), any(&[Mod::L2EvictLast, Mod::L2EvictNormal])],
         |m| Some(spec([address("a", space(m))], Meaning::Prefetch(space(m))).since(74, 80)),
     );
@@ -225,6 +241,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::Prefetchu,
         "9.7.9.15",
         "Brings the line of a generic address into the uniform cache.",
+        nothing,
         &[one(Mod::L1)],
         |_| Some(spec([address("a", Space::Generic)], Meaning::Prefetch(Space::Generic))),
     );

@@ -1,6 +1,8 @@
 //! Logic and shifts (PTX ISA 9.7.8).
 
+use super::precision::{integer, of_bits};
 use super::{Builder, any, one, spec, ty, types};
+use crate::table::Parts;
 use crate::table::lanes::{lane, with_bool, with_int};
 use crate::table::slot::{constant, dst, src, src_pred};
 use crate::table::{LaneFn, Meaning, Mod, Op, Slot};
@@ -16,16 +18,16 @@ fn logical(name: &'static str, t: ScalarType) -> Slot {
 
 pub(super) fn rows(t: &mut Builder) {
     // Lanes hold zero-extended bits, so one function serves every width.
-    let binary = |t: &mut Builder, op, section, doc, eval: LaneFn| {
-        t.row(op, section, doc, &[types(LOGICAL)], |m| {
+    let binary = |t: &mut Builder, op, section, doc, parts, eval: LaneFn| {
+        t.row(op, section, doc, of_bits(parts), &[types(LOGICAL)], |m| {
             let t = ty(m, 0);
             Some(spec([dst(t), logical("a", t), logical("b", t)], Meaning::Lane(eval)))
         });
     };
-    binary(t, Op::And, "9.7.8.1", "Bits in both.", lane!(|a: u64, b: u64| -> u64 { a & b }));
-    binary(t, Op::Or, "9.7.8.2", "Bits in either.", lane!(|a: u64, b: u64| -> u64 { a | b }));
-    binary(t, Op::Xor, "9.7.8.3", "Bits that differ.", lane!(|a: u64, b: u64| -> u64 { a ^ b }));
-    t.row(Op::Not, "9.7.8.4", "Bits not in a.", &[types(LOGICAL)], |m| {
+    binary(t, Op::And, "9.7.8.1", "Bits in both.", Parts::Cut, lane!(|a: u64, b: u64| -> u64 { a & b }));
+    binary(t, Op::Or, "9.7.8.2", "Bits in either.", Parts::Merge, lane!(|a: u64, b: u64| -> u64 { a | b }));
+    binary(t, Op::Xor, "9.7.8.3", "Bits that differ.", Parts::Mix, lane!(|a: u64, b: u64| -> u64 { a ^ b }));
+    t.row(Op::Not, "9.7.8.4", "Bits not in a.", of_bits(Parts::Mix), &[types(LOGICAL)], |m| {
         let t = ty(m, 0);
         let eval = match t {
             Pred => lane!(|a: bool| -> bool { !a }),
@@ -33,13 +35,14 @@ pub(super) fn rows(t: &mut Builder) {
         };
         Some(spec([dst(t), logical("a", t)], Meaning::Lane(eval)))
     });
-    t.row(Op::Cnot, "9.7.8.5", "1 if a is 0, else 0.", &[types(BITS)], |m| {
+    t.row(Op::Cnot, "9.7.8.5", "1 if a is 0, else 0.", integer, &[types(BITS)], |m| {
         super::unary(ty(m, 0), lane!(|a: u64| -> bool { a == 0 }))
     });
     t.row(
         Op::Lop3,
         "9.7.8.6",
         "Any function of three bits: bit 4a + 2b + c of immLut, at each place.",
+        of_bits(Parts::Merge),
         &[one(Mod::Ty(B32))],
         |_| {
             let eval = lane!(|a: u32, b: u32, c: u32, lut: u32| -> u32 {
@@ -59,6 +62,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::Shf,
         "9.7.8.7",
         "Shifts b:a left (taking the high word) or right (the low word), by at most 32 (clamp) or modulo 32 (wrap).",
+        of_bits(Parts::Cut),
         &[any(&[Mod::L, Mod::R]), any(&[Mod::Clamp, Mod::Wrap]), one(Mod::Ty(B32))],
         |m| {
             let eval = with_bool!(m[0] == Mod::L, LEFT, {
@@ -74,7 +78,7 @@ pub(super) fn rows(t: &mut Builder) {
         },
     );
     let shift = |t: ScalarType, eval| Some(spec([dst(t), src("a", t), src("b", U32)], Meaning::Lane(eval)));
-    t.row(Op::Shl, "9.7.8.8", "Shifts left; beyond the width gives 0.", &[types(BITS)], |m| {
+    t.row(Op::Shl, "9.7.8.8", "Shifts left; beyond the width gives 0.", of_bits(Parts::Cut), &[types(BITS)], |m| {
         let t = ty(m, 0);
         shift(t, with_int!(t, T, lane!(|a: T, b: u32| -> T { a.checked_shl(b).unwrap_or(0) })))
     });
@@ -82,6 +86,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::Shr,
         "9.7.8.9",
         "Shifts right, filling with the sign (signed) or zeros; beyond the width is like the width.",
+        of_bits(Parts::Cut),
         &[types(&[B16, B32, B64, U16, U32, U64, S16, S32, S64])],
         |m| {
             let t = ty(m, 0);

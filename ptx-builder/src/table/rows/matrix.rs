@@ -1,7 +1,9 @@
 //! Matrix instructions of a warp (PTX ISA 9.7.14).
 
 use super::load_store::space;
+use super::precision::{always, integer_product};
 use super::{Builder, any, one, opt, spec, ty, types};
+use crate::table::Precision;
 use crate::table::slot::{Slot, address, vector};
 use crate::table::{Access, Matrix, Meaning, Mod, Op};
 use crate::types::ScalarType::{B16, B32, Bf16, F16, F32, S8, S32, U8, U32};
@@ -20,6 +22,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::MmaSync,
         "9.7.14.5.14",
         "Multiplies a 16 x 16 by a 16 x 8 matrix of 16-bit floats and adds.",
+        |m: &[Mod]| Precision::MatrixProduct { input: ty(m, 1), acc: ty(m, 0) },
         &float,
         |m| {
             let (acc, input) = (ty(m, 0), ty(m, 1));
@@ -39,7 +42,7 @@ pub(super) fn rows(t: &mut Builder) {
     ] {
         let mut places = shape(size).to_vec();
         places.extend([opt(&[Mod::Satfinite]), types(&[S32]), types(&[U8, S8]), types(&[U8, S8]), types(&[S32])]);
-        t.row(Op::MmaSync, "9.7.14.5.14", doc, &places, |m| {
+        t.row(Op::MmaSync, "9.7.14.5.14", doc, integer_product, &places, |m| {
             let d = vector("d", Access::Write, S32, 4, false);
             let satfinite = m.contains(&Mod::Satfinite);
             let meaning = Meaning::Matrix(Matrix::IntMma { k, a: ty(m, 1), b: ty(m, 2), satfinite });
@@ -50,6 +53,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::Ldmatrix,
         "9.7.14.5.15",
         "Loads 1, 2 or 4 matrices of 8 x 8 16-bit elements, rows at the addresses of eight lanes each.",
+        always(Precision::Loads),
         &[
             one(Mod::Aligned),
             one(Mod::M8n8),

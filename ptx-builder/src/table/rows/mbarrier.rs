@@ -1,6 +1,7 @@
 //! Barriers as objects in shared memory (PTX ISA 9.7.13.15).
 
 use super::load_store::space;
+use super::precision::{compares, integer};
 use super::{Alternatives, Builder, Spec, one, opt, spec, types};
 use crate::table::slot::{Slot, address, dst_pred, src};
 use crate::table::{Access, Async, Meaning, Mod, Op, Shape};
@@ -32,17 +33,25 @@ fn dated(spec: Spec, mods: &[Mod]) -> Option<Spec> {
 pub(super) fn rows(t: &mut Builder) {
     let spaces = || opt(&[Mod::Shared]);
     let b64 = || types(&[B64]);
-    t.row(Op::MbarrierInit, "9.7.13.15.9", "Makes an mbarrier that expects count arrivals.", &[spaces(), b64()], |m| {
-        let slots = [address("addr", space(m)), src("count", U32)];
-        Some(spec(slots, Meaning::Async(Async::MbarrierInit)).since(70, 80))
-    });
-    t.row(Op::MbarrierInval, "9.7.13.15.10", "Ends an mbarrier's life.", &[spaces(), b64()], |m| {
+    t.row(
+        Op::MbarrierInit,
+        "9.7.13.15.9",
+        "Makes an mbarrier that expects count arrivals.",
+        integer,
+        &[spaces(), b64()],
+        |m| {
+            let slots = [address("addr", space(m)), src("count", U32)];
+            Some(spec(slots, Meaning::Async(Async::MbarrierInit)).since(70, 80))
+        },
+    );
+    t.row(Op::MbarrierInval, "9.7.13.15.10", "Ends an mbarrier's life.", integer, &[spaces(), b64()], |m| {
         Some(spec([address("addr", space(m))], Meaning::Async(Async::MbarrierInval)).since(70, 80))
     });
     t.row(
         Op::MbarrierExpectTx,
         "9.7.13.15.11",
         "Adds bytes to what an mbarrier's phase waits for.",
+        integer,
         &[one(Mod::Relaxed), one(Mod::ScopeCta), one(Mod::Shared), b64()],
         |m| {
             let slots = [address("addr", space(m)), src("txCount", U32)];
@@ -57,16 +66,17 @@ fn arrivals(t: &mut Builder) {
     let plain = Meaning::Async(Async::MbarrierArrive { expect_tx: false });
     let [release, scopes] = semantics(Mod::Release);
     let places = [release, scopes, opt(&[Mod::Shared]), types(&[B64])];
-    t.row(Op::MbarrierArrive, "9.7.13.15.13", "Arrives once at an mbarrier.", &places, |m| {
+    t.row(Op::MbarrierArrive, "9.7.13.15.13", "Arrives once at an mbarrier.", integer, &places, |m| {
         dated(spec([state(), address("addr", space(m))], plain).since(71, 80), m)
     });
-    t.row(Op::MbarrierArriveCount, "9.7.13.15.13", "Arrives count times at an mbarrier.", &places, |m| {
+    t.row(Op::MbarrierArriveCount, "9.7.13.15.13", "Arrives count times at an mbarrier.", integer, &places, |m| {
         dated(spec([state(), address("addr", space(m)), src("count", U32)], plain).since(78, 90), m)
     });
     t.row(
         Op::MbarrierArriveCount,
         "9.7.13.15.13",
         "Arrives count times at an mbarrier, which must not complete its phase.",
+        integer,
         &[one(Mod::NoComplete), opt(&[Mod::Shared]), types(&[B64])],
         |m| Some(spec([state(), address("addr", space(m)), src("count", U32)], plain).since(71, 80)),
     );
@@ -74,6 +84,7 @@ fn arrivals(t: &mut Builder) {
         Op::MbarrierArriveExpectTx,
         "9.7.13.15.13",
         "Adds bytes to what an mbarrier's phase waits for, then arrives once.",
+        integer,
         &places,
         |m| {
             let meaning = Meaning::Async(Async::MbarrierArrive { expect_tx: true });
@@ -91,7 +102,7 @@ fn waits(t: &mut Builder) {
     ];
     for (op, parity, may_suspend, doc) in rows {
         let [acquire, scopes] = semantics(Mod::Acquire);
-        t.row(op, "9.7.13.15.16", doc, &[acquire, scopes, opt(&[Mod::Shared]), types(&[B64])], |m| {
+        t.row(op, "9.7.13.15.16", doc, compares, &[acquire, scopes, opt(&[Mod::Shared]), types(&[B64])], |m| {
             let phase = if parity { src("phaseParity", U32) } else { src("state", U64) };
             let mut slots = vec![dst_pred().named("waitComplete"), address("addr", space(m)), phase];
             if may_suspend {

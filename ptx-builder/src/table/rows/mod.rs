@@ -14,6 +14,7 @@ mod logic_shift;
 mod matrix;
 mod mbarrier;
 mod movement;
+mod precision;
 mod special_function;
 mod warp;
 
@@ -21,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::slot::{dst, src};
-use super::{Form, FormId, LaneFn, Meaning, Mod, Mods, Op, Row, RowId, Slot, Table};
+use super::{Form, FormId, LaneFn, Meaning, Mod, Mods, Op, Precision, Row, RowId, Slot, Table};
 use crate::target::PtxVersion;
 use crate::types::ScalarType;
 
@@ -135,12 +136,14 @@ pub(super) struct Builder {
 
 impl Builder {
     /// Adds the row `op`: every combination of one alternative from each
-    /// place, except those for which `form` gives `None`.
+    /// place, except those for which `form` gives `None`. What becomes of
+    /// precision follows from the modifiers.
     pub(super) fn row(
         &mut self,
         op: Op,
         section: &'static str,
         doc: &'static str,
+        precision: impl Fn(&[Mod]) -> Precision,
         places: &[Alternatives],
         form: impl Fn(&[Mod]) -> Option<Spec>,
     ) {
@@ -173,6 +176,7 @@ impl Builder {
                     self.spellings.push((text, id));
                 }
             }
+            let precision = precision(&mods);
             self.forms.push(Form {
                 id,
                 row,
@@ -181,6 +185,7 @@ impl Builder {
                 name,
                 slots,
                 meaning,
+                precision,
                 least_ptx: PtxVersion(least_ptx),
                 least_sm,
             });

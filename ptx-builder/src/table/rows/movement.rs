@@ -1,26 +1,35 @@
 //! Moving data between registers, and addresses between spaces (PTX ISA 9.7.9).
 
+use super::precision::{always, integer, of_bits};
 use super::{Alternatives, Builder, any, one, opt, spec, ty, types};
 use crate::table::lanes::lane;
 use crate::table::slot::{dst, dst_pred, src, src_reg, vector};
 use crate::table::{Access, LaneFn, Lanes, Meaning, Mod, Op, Shape, window};
+use crate::table::{Parts, Precision};
 use crate::types::ScalarType::{self, B16, B32, B64, F32, F64, Pred, S16, S32, S64, U16, U32, U64};
 use crate::types::Space;
 
 const MOVABLE: &[ScalarType] = &[Pred, B16, B32, B64, U16, U32, U64, S16, S32, S64, F32, F64];
 
 pub(super) fn rows(t: &mut Builder) {
-    t.row(Op::Mov, "9.7.9.3", "Copies a register, constant, special register or address.", &[types(MOVABLE)], |m| {
-        let t = ty(m, 0);
-        let mut a = src("a", t);
-        a.shape = Shape::Move(t);
-        Some(spec([dst(t), a], Meaning::Lane(lane!(|a: u64| -> u64 { a }))))
-    });
+    t.row(
+        Op::Mov,
+        "9.7.9.3",
+        "Copies a register, constant, special register or address.",
+        always(Precision::Moves),
+        &[types(MOVABLE)],
+        |m| {
+            let t = ty(m, 0);
+            let mut a = src("a", t);
+            a.shape = Shape::Move(t);
+            Some(spec([dst(t), a], Meaning::Lane(lane!(|a: u64| -> u64 { a }))))
+        },
+    );
     let mut vectors = |pack, unpack, docs: [&'static str; 2], whole, part, len, evals: [LaneFn; 2]| {
-        t.row(pack, "9.7.9.4", docs[0], &[types(&[whole])], |_| {
+        t.row(pack, "9.7.9.4", docs[0], of_bits(Parts::Pack), &[types(&[whole])], |_| {
             Some(spec([dst(whole), vector("a", Access::Read, part, len, false)], Meaning::Lane(evals[0])))
         });
-        t.row(unpack, "9.7.9.4", docs[1], &[types(&[whole])], |_| {
+        t.row(unpack, "9.7.9.4", docs[1], of_bits(Parts::Unpack), &[types(&[whole])], |_| {
             Some(spec([vector("d", Access::Write, part, len, false), src("a", whole)], Meaning::Lane(evals[1])))
         });
     };
@@ -72,6 +81,7 @@ fn permutation(t: &mut Builder) {
         Op::Prmt,
         "9.7.9.7",
         "Picks four bytes of b:a, each by four bits of c (bit 3: the byte's sign), or in a pattern that c begins.",
+        of_bits(Parts::Cut),
         &[one(Mod::Ty(B32)), modes],
         |m| {
             let eval = match m.get(1) {
@@ -116,7 +126,7 @@ fn addresses(t: &mut Builder) {
     fn ptx(space: Mod) -> u16 {
         if space == Mod::Param { 77 } else { 63 }
     }
-    t.row(Op::Isspacep, "9.7.9.19", "Whether a generic address lies in a space.", &[spaces()], |m| {
+    t.row(Op::Isspacep, "9.7.9.19", "Whether a generic address lies in a space.", integer, &[spaces()], |m| {
         let eval = match m[0] {
             Mod::Shared => lane!(|a: u64| -> bool { window::space_of(a) == Space::Shared }),
             Mod::Local => lane!(|a: u64| -> bool { window::space_of(a) == Space::Local }),
@@ -126,14 +136,21 @@ fn addresses(t: &mut Builder) {
         };
         Some(spec([dst_pred(), src_reg("a", U64)], Meaning::Lane(eval)).since(ptx(m[0]), 75))
     });
-    t.row(Op::Cvta, "9.7.9.20", "The generic address of an address in a space.", &[spaces(), types(&[U64])], |m| {
-        let mut a = src("a", U64);
-        a.shape = Shape::Move(U64);
-        let eval = windowed!(m[0], |a, base| a.wrapping_add(base));
-        Some(spec([dst(U64), a], Meaning::Lane(eval)).since(ptx(m[0]), 75))
-    });
+    t.row(
+        Op::Cvta,
+        "9.7.9.20",
+        "The generic address of an address in a space.",
+        integer,
+        &[spaces(), types(&[U64])],
+        |m| {
+            let mut a = src("a", U64);
+            a.shape = Shape::Move(U64);
+            let eval = windowed!(m[0], |a, base| a.wrapping_add(base));
+            Some(spec([dst(U64), a], Meaning::Lane(eval)).since(ptx(m[0]), 75))
+        },
+    );
     let doc = "The address in a space of a generic address that lies there.";
-    t.row(Op::Cvta, "9.7.9.20", doc, &[one(Mod::To), spaces(), types(&[U64])], |m| {
+    t.row(Op::Cvta, "9.7.9.20", doc, integer, &[one(Mod::To), spaces(), types(&[U64])], |m| {
         let eval = windowed!(m[1], |a, base| a.wrapping_sub(base));
         Some(spec([dst(U64), src_reg("a", U64)], Meaning::Lane(eval)).since(ptx(m[1]), 75))
     });

@@ -3,7 +3,9 @@
 //! fixes; hardware may differ within the tolerance.
 
 use super::float::flush;
+use super::precision::approximates;
 use super::{Alternatives, Builder, Spec, one, opt, spec, ty, types};
+use crate::table::Real;
 use crate::table::arith::Convert;
 use crate::table::lanes::{lane, lane_pair, with_bool};
 use crate::table::slot::{dst, src};
@@ -35,52 +37,66 @@ macro_rules! function {
 pub(super) fn rows(t: &mut Builder) {
     let f32s = || -> [Alternatives; 3] { [one(Mod::Approx), opt(&[Mod::Ftz]), types(&[F32])] };
     quotients(t);
-    t.row(Op::Rcp, "9.7.3.13", "1 / a.", &f32s(), |m| {
+    t.row(Op::Rcp, "9.7.3.13", "1 / a.", approximates(Real::Rcp), &f32s(), |m| {
         let doc = "1 ulp";
         Some(approx(F32, ["a"], function!(m, |x| 1.0 / x), ulp(1.0, doc)))
     });
-    t.row(Op::Sqrt, "9.7.3.15", "The square root.", &f32s(), |m| {
+    t.row(Op::Sqrt, "9.7.3.15", "The square root.", approximates(Real::Sqrt), &f32s(), |m| {
         let doc = "relative error 2^-23";
         Some(approx(F32, ["a"], function!(m, |x| x.sqrt()), ulp(2.5, doc)))
     });
-    t.row(Op::Rsqrt, "9.7.3.16", "1 / sqrt(a).", &f32s(), |m| {
+    t.row(Op::Rsqrt, "9.7.3.16", "1 / sqrt(a).", approximates(Real::Rsqrt), &f32s(), |m| {
         let doc = "relative error 2^-22.9";
         Some(approx(F32, ["a"], function!(m, |x| 1.0 / x.sqrt()), ulp(3.0, doc)))
     });
-    t.row(Op::Rsqrt, "9.7.3.16", "1 / sqrt(a).", &[one(Mod::Approx), one(Mod::Ty(F64))], |_| {
-        let eval = lane!(|a: f64| -> f64 { 1.0 / a.sqrt() });
-        Some(approx(F64, ["a"], eval, ulp(3.0, "not documented; 3 ulp here")))
-    });
+    t.row(
+        Op::Rsqrt,
+        "9.7.3.16",
+        "1 / sqrt(a).",
+        approximates(Real::Rsqrt),
+        &[one(Mod::Approx), one(Mod::Ty(F64))],
+        |_| {
+            let eval = lane!(|a: f64| -> f64 { 1.0 / a.sqrt() });
+            Some(approx(F64, ["a"], eval, ulp(3.0, "not documented; 3 ulp here")))
+        },
+    );
     let periodic = Tolerance {
         ulp: 0.0,
         absolute: 3.76e-5, // 2^-14.7
         doc: "absolute error 2^-20.5 in [-2 pi, 2 pi], 2^-14.7 in [-100 pi, 100 pi], none stated beyond",
     };
-    t.row(Op::Sin, "9.7.3.18", "The sine of radians.", &f32s(), |m| {
+    t.row(Op::Sin, "9.7.3.18", "The sine of radians.", approximates(Real::Sin), &f32s(), |m| {
         Some(approx(F32, ["a"], function!(m, |x| libm::sin(x)), periodic))
     });
-    t.row(Op::Cos, "9.7.3.19", "The cosine of radians.", &f32s(), |m| {
+    t.row(Op::Cos, "9.7.3.19", "The cosine of radians.", approximates(Real::Cos), &f32s(), |m| {
         Some(approx(F32, ["a"], function!(m, |x| libm::cos(x)), periodic))
     });
-    t.row(Op::Lg2, "9.7.3.20", "The logarithm to base 2.", &f32s(), |m| {
+    t.row(Op::Lg2, "9.7.3.20", "The logarithm to base 2.", approximates(Real::Lg2), &f32s(), |m| {
         let doc = "absolute error 2^-22 in (0.5, 2), relative error 2^-22 elsewhere";
         let tolerance = Tolerance { ulp: 4.5, absolute: 2.7e-7, doc };
         Some(approx(F32, ["a"], function!(m, |x| libm::log2(x)), tolerance))
     });
-    t.row(Op::Ex2, "9.7.3.21", "2 to the power of a.", &f32s(), |m| {
+    t.row(Op::Ex2, "9.7.3.21", "2 to the power of a.", approximates(Real::Ex2), &f32s(), |m| {
         Some(approx(F32, ["a"], function!(m, |x| libm::exp2(x)), ulp(2.5, "2 ulp")))
     });
-    t.row(Op::Tanh, "9.7.3.22", "The hyperbolic tangent.", &[one(Mod::Approx), one(Mod::Ty(F32))], |m| {
-        let eval = function!(m, |x| libm::tanh(x));
-        Some(approx(F32, ["a"], eval, ulp(8192.5, "relative error 2^-11")).since(70, 75))
-    });
+    t.row(
+        Op::Tanh,
+        "9.7.3.22",
+        "The hyperbolic tangent.",
+        approximates(Real::Tanh),
+        &[one(Mod::Approx), one(Mod::Ty(F32))],
+        |m| {
+            let eval = function!(m, |x| libm::tanh(x));
+            Some(approx(F32, ["a"], eval, ulp(8192.5, "relative error 2^-11")).since(70, 75))
+        },
+    );
     halves(t);
 }
 
 fn quotients(t: &mut Builder) {
     let places = |how| -> [Alternatives; 3] { [one(how), opt(&[Mod::Ftz]), types(&[F32])] };
     let doc = "Divides; where |b| is in (2^126, 2^128), 0 or (of an infinity) NaN.";
-    t.row(Op::Div, "9.7.3.8", doc, &places(Mod::Approx), |m| {
+    t.row(Op::Div, "9.7.3.8", doc, approximates(Real::Div), &places(Mod::Approx), |m| {
         let eval = with_bool!(m.contains(&Mod::Ftz), FTZ, {
             lane!(|a: f32, b: f32| -> f32 {
                 let (a, b) = (flush(FTZ, a), flush(FTZ, b));
@@ -90,7 +106,7 @@ fn quotients(t: &mut Builder) {
         });
         Some(approx(F32, ["a", "b"], eval, ulp(2.5, "2 ulp where |b| is in [2^-126, 2^126]")))
     });
-    t.row(Op::Div, "9.7.3.8", "Divides, over the whole range.", &places(Mod::Full), |m| {
+    t.row(Op::Div, "9.7.3.8", "Divides, over the whole range.", approximates(Real::Div), &places(Mod::Full), |m| {
         let eval = with_bool!(m.contains(&Mod::Ftz), FTZ, {
             lane!(|a: f32, b: f32| -> f32 { flush(FTZ, flush(FTZ, a) / flush(FTZ, b)) })
         });
@@ -120,26 +136,40 @@ fn halves(t: &mut Builder) {
         if x.abs() < f64::from(f32::MIN_POSITIVE) { 0f64.copysign(x) } else { x }
     }
     let doc = "The hyperbolic tangent.";
-    t.row(Op::Tanh, "9.7.4.9", doc, &[one(Mod::Approx), types(&[F16, F16x2, Bf16, Bf16x2])], |m| {
-        let t = ty(m, 0);
-        Some(match t {
-            F16 | F16x2 => {
-                let tolerance = Tolerance { ulp: 0.5, absolute: 4.93e-4, doc: "absolute error 2^-10.987" };
-                approx(t, ["a"], half!(t == F16x2, half::f16, |x| libm::tanh(x)), tolerance).since(70, 75)
-            }
-            _ => {
-                let tolerance = Tolerance { ulp: 0.5, absolute: 3.91e-3, doc: "absolute error 2^-8" };
-                approx(t, ["a"], half!(t == Bf16x2, half::bf16, |x| libm::tanh(x)), tolerance).since(78, 90)
-            }
-        })
-    });
+    t.row(
+        Op::Tanh,
+        "9.7.4.9",
+        doc,
+        approximates(Real::Tanh),
+        &[one(Mod::Approx), types(&[F16, F16x2, Bf16, Bf16x2])],
+        |m| {
+            let t = ty(m, 0);
+            Some(match t {
+                F16 | F16x2 => {
+                    let tolerance = Tolerance { ulp: 0.5, absolute: 4.93e-4, doc: "absolute error 2^-10.987" };
+                    approx(t, ["a"], half!(t == F16x2, half::f16, |x| libm::tanh(x)), tolerance).since(70, 75)
+                }
+                _ => {
+                    let tolerance = Tolerance { ulp: 0.5, absolute: 3.91e-3, doc: "absolute error 2^-8" };
+                    approx(t, ["a"], half!(t == Bf16x2, half::bf16, |x| libm::tanh(x)), tolerance).since(78, 90)
+                }
+            })
+        },
+    );
     let doc = "2 to the power of a.";
-    t.row(Op::Ex2, "9.7.4.10", doc, &[one(Mod::Approx), types(&[F16, F16x2])], |m| {
+    t.row(Op::Ex2, "9.7.4.10", doc, approximates(Real::Ex2), &[one(Mod::Approx), types(&[F16, F16x2])], |m| {
         let eval = half!(ty(m, 0) == F16x2, half::f16, |x| libm::exp2(x));
         Some(approx(ty(m, 0), ["a"], eval, ulp(3.0, "relative error 2^-9.9")).since(70, 75))
     });
-    t.row(Op::Ex2, "9.7.4.10", doc, &[one(Mod::Approx), one(Mod::Ftz), types(&[Bf16, Bf16x2])], |m| {
-        let eval = half!(ty(m, 0) == Bf16x2, half::bf16, |x| flush(libm::exp2(flush(x))));
-        Some(approx(ty(m, 0), ["a"], eval, ulp(2.5, "relative error 2^-7")).since(78, 90))
-    });
+    t.row(
+        Op::Ex2,
+        "9.7.4.10",
+        doc,
+        approximates(Real::Ex2),
+        &[one(Mod::Approx), one(Mod::Ftz), types(&[Bf16, Bf16x2])],
+        |m| {
+            let eval = half!(ty(m, 0) == Bf16x2, half::bf16, |x| flush(libm::exp2(flush(x))));
+            Some(approx(ty(m, 0), ["a"], eval, ulp(2.5, "relative error 2^-7")).since(78, 90))
+        },
+    );
 }

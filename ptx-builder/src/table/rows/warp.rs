@@ -1,6 +1,8 @@
 //! Instructions of a whole warp (PTX ISA 9.7.9.6, 9.7.13.9 to 9.7.13.14).
 
+use super::precision::{always, compares, integer};
 use super::{Builder, any, one, spec, ty, types};
+use crate::table::Precision;
 use crate::table::slot::{dst, dst_pred, src, src_pred};
 use crate::table::{Meaning, Mod, Op, Shuffle, Vote};
 use crate::types::ScalarType::{B32, B64, Pred, S32, U32};
@@ -10,6 +12,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::ShflSync,
         "9.7.9.6",
         "Reads a register of another lane; p tells whether that lane is in its segment.",
+        always(Precision::Lanes),
         &[any(&[Mod::Up, Mod::Down, Mod::Bfly, Mod::Idx]), types(&[B32])],
         |m| {
             let mode = match m[0] {
@@ -27,6 +30,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::VoteSync,
         "9.7.13.9",
         "Whether a predicate holds in all lanes of the mask, in any, or is the same in all.",
+        compares,
         &[any(&[Mod::All, Mod::Any, Mod::Uni]), types(&[Pred])],
         |m| {
             let vote = match m[0] {
@@ -41,6 +45,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::VoteSync,
         "9.7.13.9",
         "The mask of the lanes where a predicate holds.",
+        compares,
         &[one(Mod::Ballot), types(&[B32])],
         |_| Some(spec([dst(B32), src_pred("a"), src("membermask", U32)], Meaning::Vote(Vote::Ballot))),
     );
@@ -48,6 +53,7 @@ pub(super) fn rows(t: &mut Builder) {
         Op::MatchSync,
         "9.7.13.10",
         "The mask of the lanes with this lane's value.",
+        compares,
         &[one(Mod::Any), one(Mod::Sync), types(&[B32, B64])],
         |m| Some(spec([dst(U32), src("a", ty(m, 0)), src("membermask", U32)], Meaning::Vote(Vote::MatchAny))),
     );
@@ -55,19 +61,26 @@ pub(super) fn rows(t: &mut Builder) {
         Op::MatchSync,
         "9.7.13.10",
         "The mask if all of its lanes have one value, else 0; p tells which.",
+        compares,
         &[one(Mod::All), one(Mod::Sync), types(&[B32, B64])],
         |m| {
             let slots = [dst(U32), dst_pred().optional(), src("a", ty(m, 0)), src("membermask", U32)];
             Some(spec(slots, Meaning::Vote(Vote::MatchAll)))
         },
     );
-    t.row(Op::Activemask, "9.7.13.11", "The mask of the lanes that run this together.", &[types(&[B32])], |_| {
-        Some(spec([dst(B32)], Meaning::ActiveMask))
-    });
+    t.row(
+        Op::Activemask,
+        "9.7.13.11",
+        "The mask of the lanes that run this together.",
+        integer,
+        &[types(&[B32])],
+        |_| Some(spec([dst(B32)], Meaning::ActiveMask)),
+    );
     t.row(
         Op::ReduxSync,
         "9.7.13.12",
         "Reduces a value over the lanes of the mask.",
+        integer,
         &[any(&[Mod::AtomAdd, Mod::AtomMin, Mod::AtomMax, Mod::And, Mod::Or, Mod::Xor]), types(&[U32, S32, B32])],
         |m| {
             let t = ty(m, 0);
@@ -87,7 +100,7 @@ pub(super) fn rows(t: &mut Builder) {
             Some(spec([dst(t), src("a", t), src("membermask", U32)], Meaning::Vote(Vote::Redux(reduce))).since(70, 80))
         },
     );
-    t.row(Op::ElectSync, "9.7.13.14", "Elects one lane of the mask; p holds there.", &[], |_| {
+    t.row(Op::ElectSync, "9.7.13.14", "Elects one lane of the mask; p holds there.", compares, &[], |_| {
         let slots = [dst(U32).optional(), dst_pred(), src("membermask", U32)];
         Some(spec(slots, Meaning::Vote(Vote::Elect)).since(80, 90))
     });

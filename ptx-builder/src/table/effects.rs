@@ -1,0 +1,260 @@
+//! What a form does to memory and to other lanes, as its meaning says.
+
+use super::{Async, Barrier, Fence, Form, Matrix, Meaning, Memory, Order, Scope, Shape, Vote};
+use crate::types::Space;
+
+/// How many bytes an access has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bytes {
+    /// This many.
+    Fixed(u32),
+    /// As many as this operand says.
+    Operand(&'static str),
+}
+
+/// Which path an access takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Proxy {
+    /// The thread's own, ordered by its fences.
+    Generic,
+    /// That of read-only data (`.nc`).
+    ReadOnly,
+    /// The asynchronous engines', complete only when they say so.
+    Async,
+}
+
+/// An access to memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryAccess {
+    /// The operand with the address.
+    pub slot: &'static str,
+    /// Where.
+    pub space: Space,
+    /// How much.
+    pub bytes: Bytes,
+    /// What the address must be a multiple of; none: of the bytes accessed.
+    pub align: Option<u32>,
+    /// Whether it reads.
+    pub reads: bool,
+    /// Whether it writes.
+    pub writes: bool,
+    /// Its ordering.
+    pub order: Order,
+    /// Whom that concerns.
+    pub scope: Scope,
+    /// The path that it takes.
+    pub proxy: Proxy,
+}
+
+/// Which lanes must come to an instruction together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Meets {
+    /// None but the lane itself.
+    Alone,
+    /// Those of a mask that it names.
+    Mask,
+    /// All that have not ended, of the warp.
+    Warp,
+    /// The block, or the number of its threads that it names.
+    Block,
+    /// The cluster.
+    Cluster,
+}
+
+impl Form {
+    /// Every access that it makes to memory.
+    pub fn accesses(&self) -> Vec<MemoryAccess> {
+        let whole = |m: &Memory, reads, writes| {
+            let proxy = if m.read_only { Proxy::ReadOnly } else { Proxy::Generic };
+            let bytes = Bytes::Fixed(m.bytes());
+            let access = |slot, space| {
+                let (order, scope) = (m.order, m.scope);
+                MemoryAccess { slot, space, bytes, align: None, reads, writes, order, scope, proxy }
+            };
+            self.addresses().map(|(slot, space)| access(slot, space)).collect()
+        };
+        let copy = |bytes, align, writes_destination: bool| {
+            let access = |(slot, space): (&'static str, Space)| {
+                let writes = slot == "dst" && writes_destination || slot == "mbar";
+                let reads = slot != "dst";
+                let (order, scope) = (Order::Weak, Scope::Cta);
+                let (bytes, align, proxy) = match slot {
+                    "mbar" => (Bytes::Fixed(8), Some(8), Proxy::Generic),
+                    _ => (bytes, align, Proxy::Async),
+                };
+                MemoryAccess { slot, space, bytes, align, reads, writes, order, scope, proxy }
+            };
+            self.addresses().map(access).collect()
+        };
+        let object = |reads, writes| {
+            let access = |(slot, space)| MemoryAccess {
+                slot,
+                space,
+                bytes: Bytes::Fixed(8),
+                align: Some(8),
+                reads,
+                writes,
+                order: Order::AcqRel,
+                scope: Scope::Cta,
+                proxy: Proxy::Generic,
+            };
+            self.addresses().map(access).collect()
+        };
+        match &self.meaning {
+            Meaning::Load(m) => whole(m, true, false),
+            Meaning::Store(m) => whole(m, false, true),
+            Meaning::Atomic(m, _) => whole(m, true, true),
+            Meaning::Async(Async::Copy) => copy(Bytes::Operand("cp-size"), None, true),
+            Meaning::Async(Async::BulkLoad | Async::BulkStore) => copy(Bytes::Operand("size"), Some(16), true),
+            Meaning::Async(Async::BulkPrefetch) => copy(Bytes::Operand("size"), Some(16), false),
+            Meaning::Async(Async::MbarrierInit | Async::MbarrierInval) => object(false, true),
+            Meaning::Async(
+                Async::CopyArrive { .. }
+                | Async::MbarrierArrive { .. }
+                | Async::MbarrierExpectTx
+                | Async::MbarrierWait { .. },
+            ) => object(true, true),
+            Meaning::Matrix(Matrix::Load { .. }) => {
+                let access = |(slot, space)| MemoryAccess {
+                    slot,
+                    space,
+                    bytes: Bytes::Fixed(16),
+                    align: Some(16),
+                    reads: true,
+                    writes: false,
+                    order: Order::Weak,
+                    scope: Scope::Cta,
+                    proxy: Proxy::Generic,
+                };
+                self.addresses().map(access).collect()
+            }
+            Meaning::Async(
+                Async::Commit | Async::WaitGroup | Async::WaitAll | Async::BulkCommit | Async::BulkWait { .. },
+            )
+            | Meaning::Lane(_)
+            | Meaning::Approx(..)
+            | Meaning::Prefetch(_)
+            | Meaning::Shuffle(_)
+            | Meaning::Vote(_)
+            | Meaning::ActiveMask
+            | Meaning::Barrier(_)
+            | Meaning::Fence(_)
+            | Meaning::Matrix(Matrix::FloatMma { .. } | Matrix::IntMma { .. })
+            | Meaning::Branch
+            | Meaning::Exit
+            | Meaning::Trap
+            | Meaning::Pause => Vec::new(),
+        }
+    }
+
+    /// The operands that are addresses, and where they lie.
+    fn addresses(&self) -> impl Iterator<Item = (&'static str, Space)> {
+        self.slots.iter().filter_map(|s| if let Shape::Address(space) = s.shape { Some((s.name, space)) } else { None })
+    }
+
+    /// Which lanes must come to it together.
+    pub fn meets(&self) -> Meets {
+        match &self.meaning {
+            Meaning::Shuffle(_) => Meets::Mask,
+            Meaning::Vote(
+                Vote::All
+                | Vote::Any
+                | Vote::Uni
+                | Vote::Ballot
+                | Vote::MatchAny
+                | Vote::MatchAll
+                | Vote::Redux(_)
+                | Vote::Elect,
+            )
+            | Meaning::Barrier(Barrier::Warp) => Meets::Mask,
+            Meaning::Matrix(_) => Meets::Warp,
+            Meaning::Barrier(Barrier::Sync { .. } | Barrier::Arrive { .. } | Barrier::Reduce { .. }) => Meets::Block,
+            Meaning::Barrier(Barrier::ClusterArrive | Barrier::ClusterWait) => Meets::Cluster,
+            Meaning::Lane(_)
+            | Meaning::Approx(..)
+            | Meaning::Load(_)
+            | Meaning::Store(_)
+            | Meaning::Atomic(..)
+            | Meaning::Prefetch(_)
+            | Meaning::ActiveMask
+            | Meaning::Fence(_)
+            | Meaning::Async(_)
+            | Meaning::Branch
+            | Meaning::Exit
+            | Meaning::Trap
+            | Meaning::Pause => Meets::Alone,
+        }
+    }
+
+    /// Whether all lanes of a warp must come to it together, beyond whom it waits for (`.aligned`).
+    pub fn is_aligned(&self) -> bool {
+        match &self.meaning {
+            Meaning::Barrier(
+                Barrier::Sync { aligned } | Barrier::Arrive { aligned } | Barrier::Reduce { aligned, .. },
+            ) => *aligned,
+            Meaning::Matrix(_) => true,
+            Meaning::Barrier(Barrier::Warp | Barrier::ClusterArrive | Barrier::ClusterWait)
+            | Meaning::Lane(_)
+            | Meaning::Approx(..)
+            | Meaning::Load(_)
+            | Meaning::Store(_)
+            | Meaning::Atomic(..)
+            | Meaning::Prefetch(_)
+            | Meaning::Shuffle(_)
+            | Meaning::Vote(_)
+            | Meaning::ActiveMask
+            | Meaning::Fence(_)
+            | Meaning::Async(_)
+            | Meaning::Branch
+            | Meaning::Exit
+            | Meaning::Trap
+            | Meaning::Pause => false,
+        }
+    }
+
+    /// For whom it orders the thread's accesses to memory, if it does: `shfl`, `vote` and `match` order none.
+    pub fn orders(&self) -> Option<Scope> {
+        let access = |m: &Memory| match m.order {
+            Order::Weak | Order::Volatile | Order::Relaxed => None,
+            Order::Acquire | Order::Release | Order::AcqRel => Some(m.scope),
+        };
+        match &self.meaning {
+            Meaning::Load(m) | Meaning::Store(m) | Meaning::Atomic(m, _) => access(m),
+            Meaning::Barrier(
+                Barrier::Warp | Barrier::Sync { .. } | Barrier::Arrive { .. } | Barrier::Reduce { .. },
+            ) => Some(Scope::Cta),
+            Meaning::Barrier(Barrier::ClusterArrive) if self.mods.contains(&super::Mod::Relaxed) => None,
+            Meaning::Barrier(Barrier::ClusterArrive | Barrier::ClusterWait) => Some(Scope::Cluster),
+            Meaning::Fence(Fence::Thread(scope)) => Some(*scope),
+            Meaning::Fence(Fence::Proxy) => Some(Scope::Cta),
+            Meaning::Fence(Fence::MbarrierInit) => Some(Scope::Cluster),
+            Meaning::Async(Async::MbarrierArrive { .. } | Async::MbarrierWait { .. }) => Some(Scope::Cta),
+            Meaning::Async(
+                Async::Copy
+                | Async::Commit
+                | Async::WaitGroup
+                | Async::WaitAll
+                | Async::CopyArrive { .. }
+                | Async::BulkLoad
+                | Async::BulkStore
+                | Async::BulkPrefetch
+                | Async::BulkCommit
+                | Async::BulkWait { .. }
+                | Async::MbarrierInit
+                | Async::MbarrierInval
+                | Async::MbarrierExpectTx,
+            )
+            | Meaning::Lane(_)
+            | Meaning::Approx(..)
+            | Meaning::Prefetch(_)
+            | Meaning::Shuffle(_)
+            | Meaning::Vote(_)
+            | Meaning::ActiveMask
+            | Meaning::Matrix(_)
+            | Meaning::Branch
+            | Meaning::Exit
+            | Meaning::Trap
+            | Meaning::Pause => None,
+        }
+    }
+}

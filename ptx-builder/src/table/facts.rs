@@ -1,0 +1,226 @@
+//! What a form does to the precision of numbers, as its row states it.
+//!
+//! Every row states this, so that an analysis never asks which opcode it sees,
+//! and a new instruction is known to all of them or does not compile.
+
+use super::Rounding;
+use crate::types::ScalarType;
+
+/// A function of real numbers, which an instruction computes or approximates.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Real {
+    /// a + b.
+    Add,
+    /// a - b.
+    Sub,
+    /// a b.
+    Mul,
+    /// a b + c.
+    Fma,
+    /// a / b.
+    Div,
+    /// 1 / a.
+    Rcp,
+    /// The square root.
+    Sqrt,
+    /// 1 / sqrt(a).
+    Rsqrt,
+    /// The sine.
+    Sin,
+    /// The cosine.
+    Cos,
+    /// The logarithm to base 2.
+    Lg2,
+    /// 2 to the power of a.
+    Ex2,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// -a.
+    Neg,
+    /// The absolute value.
+    Abs,
+    /// The lesser.
+    Min,
+    /// The greater.
+    Max,
+    /// The extreme of two magnitudes, with the sign of the product.
+    Magnitude,
+    /// b with the sign of a.
+    Copysign,
+}
+
+impl Real {
+    /// Whether it adds: its result may be smaller than its terms, so that what they had lost weighs more.
+    pub const fn adds(self) -> bool {
+        matches!(self, Real::Add | Real::Sub | Real::Fma)
+    }
+
+    /// Whether it multiplies its first two sources.
+    pub const fn multiplies(self) -> bool {
+        matches!(self, Real::Mul | Real::Fma)
+    }
+}
+
+/// How a result is clamped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Clamp {
+    /// To [0, 1] (`.sat` of a float).
+    Unit,
+    /// To what is not negative (`.relu`).
+    Positive,
+}
+
+/// What bits of the sources are in the result.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Parts {
+    /// Several registers side by side in one, the first lowest.
+    Pack,
+    /// One register's parts in several, the lowest first.
+    Unpack,
+    /// Some of the bits, moved or not, and else zeros or signs.
+    Cut,
+    /// Bits of several sources in one word.
+    Merge,
+    /// Bits made of bits.
+    Mix,
+}
+
+/// What becomes of precision.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Precision {
+    /// No number results: control, barriers, fences, hints.
+    Nothing,
+    /// Integers, predicates or addresses of the same; never of a float's value.
+    Integer,
+    /// A sum of products of integers.
+    IntegerProduct,
+    /// A predicate, mask or flag that tells of numbers: what a choice is made by.
+    Compares,
+    /// The bits of a source, whole.
+    Moves,
+    /// Bits rearranged, cut or mixed, whatever number they are.
+    Bits(Parts),
+    /// One of the sources, unchanged.
+    Selects,
+    /// A float computed without error.
+    Exact {
+        /// The function.
+        real: Real,
+        /// The type of sources and result.
+        ty: ScalarType,
+    },
+    /// A float rounded once.
+    Rounds {
+        /// The function.
+        real: Real,
+        /// The type rounded to.
+        ty: ScalarType,
+        /// The rounding that is written. Without one it is to nearest, but an assembler may fuse it with another.
+        mode: Option<Rounding>,
+        /// How it is clamped, if at all.
+        clamp: Option<Clamp>,
+    },
+    /// A float within a tolerance only.
+    Approximates {
+        /// The function.
+        real: Real,
+        /// The type of sources and result.
+        ty: ScalarType,
+    },
+    /// A number in another type, or of a float the integral value next to it.
+    Converts {
+        /// The source's type.
+        from: ScalarType,
+        /// The result's type.
+        to: ScalarType,
+        /// The rounding, to a value of `to` or to an integral one; none where every value of `from` is one of `to`.
+        mode: Option<Rounding>,
+        /// Whether the result is integral: always of integers.
+        integral: bool,
+        /// How it is clamped, if at all.
+        clamp: Option<Clamp>,
+    },
+    /// What memory holds.
+    Loads,
+    /// Memory holds the source afterwards.
+    Stores,
+    /// Memory is changed in place, and what it held may be a result.
+    Updates {
+        /// The type in memory.
+        ty: ScalarType,
+        /// Whether it adds.
+        adds: bool,
+    },
+    /// Memory is copied to other memory, byte by byte.
+    Copies,
+    /// The bits of a source of another lane, whole.
+    Lanes,
+    /// Sums of products in an order and with roundings that PTX leaves open.
+    MatrixProduct {
+        /// The type of the factors.
+        input: ScalarType,
+        /// The type of the sums.
+        acc: ScalarType,
+    },
+    /// Nothing is known: refused wherever a number goes through it.
+    Opaque,
+}
+
+impl Precision {
+    /// The type of arithmetic that rounds: sums, products, quotients, roots, functions.
+    pub fn arithmetic(&self) -> Option<ScalarType> {
+        match *self {
+            Precision::Rounds { ty, .. } | Precision::Approximates { ty, .. } => Some(ty),
+            Precision::Nothing
+            | Precision::Integer
+            | Precision::IntegerProduct
+            | Precision::Compares
+            | Precision::Moves
+            | Precision::Bits(_)
+            | Precision::Selects
+            | Precision::Exact { .. }
+            | Precision::Converts { .. }
+            | Precision::Loads
+            | Precision::Stores
+            | Precision::Updates { .. }
+            | Precision::Copies
+            | Precision::Lanes
+            | Precision::MatrixProduct { .. }
+            | Precision::Opaque => None,
+        }
+    }
+
+    /// The function of real numbers that it computes, if it is one.
+    pub fn real(&self) -> Option<Real> {
+        match *self {
+            Precision::Rounds { real, .. } | Precision::Approximates { real, .. } | Precision::Exact { real, .. } => {
+                Some(real)
+            }
+            Precision::Nothing
+            | Precision::Integer
+            | Precision::IntegerProduct
+            | Precision::Compares
+            | Precision::Moves
+            | Precision::Bits(_)
+            | Precision::Selects
+            | Precision::Converts { .. }
+            | Precision::Loads
+            | Precision::Stores
+            | Precision::Updates { .. }
+            | Precision::Copies
+            | Precision::Lanes
+            | Precision::MatrixProduct { .. }
+            | Precision::Opaque => None,
+        }
+    }
+
+    /// Whether it adds floats and rounds the sum.
+    pub fn sums(&self) -> bool {
+        self.arithmetic().is_some() && self.real().is_some_and(Real::adds)
+    }
+
+    /// Of a conversion, the types to and from.
+    pub fn conversion(&self) -> Option<(ScalarType, ScalarType)> {
+        if let Precision::Converts { from, to, .. } = *self { Some((to, from)) } else { None }
+    }
+}
