@@ -116,6 +116,7 @@ fn handles_belong_to_one_kernel() {
     let kept = Cell::new(None);
     kernel::<(u32, Out<u32>)>("first", ["n", "y"], |_, (n, y)| kept.set(Some((n, y, n.eq(1)))));
     let (n, y, p) = kept.get().unwrap();
+    #[allow(clippy::type_complexity)]
     let uses: [(&str, &dyn Fn(&Body)); 4] = [
         ("a value", &|k| _ = n + k.thread_x()),
         ("a pointer", &|k| y.store(k, 1)),

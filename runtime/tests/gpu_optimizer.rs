@@ -75,10 +75,11 @@ const HEAD: u32 = 32;
 /// Keys that a block stages at once.
 const TILE: u32 = 8;
 
+type Attention = (u32, In<f32>, In<f32>, In<f32>, Out<f32>);
+
 /// Attention in one pass: a query a thread, keys and values in tiles, a running maximum and sum.
-fn attention() -> Kernel<(u32, In<f32>, In<f32>, In<f32>, Out<f32>)> {
-    type Parameters = (u32, In<f32>, In<f32>, In<f32>, Out<f32>);
-    kernel::<Parameters>("attention", ["n", "queries", "keys", "values", "y"], |k, (n, queries, keys, values, y)| {
+fn attention() -> Kernel<Attention> {
+    kernel::<Attention>("attention", ["n", "queries", "keys", "values", "y"], |k, (n, queries, keys, values, y)| {
         let query = k.global_thread_id();
         let (key_tile, value_tile) = (k.shared::<f32>(TILE * HEAD), k.shared::<f32>(TILE * HEAD));
         let q: Vec<Val<f32>> = (0..HEAD).map(|d| queries.at(query * HEAD + d).load(k)).collect();
@@ -117,10 +118,11 @@ fn attention() -> Kernel<(u32, In<f32>, In<f32>, In<f32>, Out<f32>)> {
     .with_block(64)
 }
 
+type Product = (u32, u32, In<u32>, In<u32>, Out<i32>);
+
 /// `c = a * b` of signed bytes, `b` by columns, on the tensor cores: 32 x 32 a warp.
-fn product() -> Kernel<(u32, u32, In<u32>, In<u32>, Out<i32>)> {
-    type Parameters = (u32, u32, In<u32>, In<u32>, Out<i32>);
-    kernel::<Parameters>("product", ["depth", "cols", "a", "b", "c"], |k, (depth, cols, a, b, c)| {
+fn product() -> Kernel<Product> {
+    kernel::<Product>("product", ["depth", "cols", "a", "b", "c"], |k, (depth, cols, a, b, c)| {
         let (group, place) = (k.lane() >> 2, k.lane() & 3);
         let (top, left) = (k.block_y() * 32, k.block_x() * 32);
         let sums: Vec<[Var<i32>; 4]> = (0..8).map(|_| [(); 4].map(|()| k.var::<i32>(0))).collect();

@@ -267,7 +267,7 @@ pub(super) fn resident<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     let issue = |k: &Body, _: Val<u32>, slot: Shared<u8>| w.copy(k, matrices, tile, slot);
     stream.start(k, &issue);
     let (first, end) = ready(k);
-    stream.run(k, &mut |_, _, _| (), |k, _, slot| {
+    stream.run(k, &|_, _, _| (), |k, _, slot| {
         k.for_(first, end, 1, |k, place, _| {
             let (item, x) = pick(k, place);
             w.vector_read(k);

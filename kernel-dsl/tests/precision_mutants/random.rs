@@ -39,7 +39,7 @@ impl Writer {
     }
 
     /// A new register of the sums' type.
-    fn new(&mut self) -> String {
+    fn register(&mut self) -> String {
         self.next += 1;
         format!("%v{}", self.next)
     }
@@ -55,7 +55,7 @@ impl Writer {
 
     /// What stands in the input at `offset` from here.
     fn load(&mut self, pointer: &str, offset: usize) -> String {
-        let value = self.new();
+        let value = self.register();
         if self.wide {
             self.line(&format!("ld.global.f32 %n, [{pointer}+{offset}];\ncvt.f64.f32 {value}, %n;"));
         } else {
@@ -65,7 +65,7 @@ impl Writer {
     }
 
     fn add(&mut self, a: &str, b: &str) -> String {
-        let (sum, ty) = (self.new(), self.ty());
+        let (sum, ty) = (self.register(), self.ty());
         match self.random.below(3) {
             0 => self.line(&format!("sub.rn.{ty} {sum}, {a}, {b};")),
             _ => self.line(&format!("add.rn.{ty} {sum}, {a}, {b};")),
@@ -77,7 +77,7 @@ impl Writer {
     fn lanes(&mut self, value: &str, distance: u32) -> String {
         let way = ["bfly", "down"][self.random.below(2)];
         let limit = 31;
-        let other = self.new();
+        let other = self.register();
         if self.wide {
             self.line(&format!("mov.b64 {{%r4, %r5}}, {value};"));
             for r in ["%r4", "%r5"] {
@@ -93,7 +93,7 @@ impl Writer {
     /// The sum over both warps, through shared memory.
     fn warps(&mut self, value: &str) -> String {
         let (ty, bytes) = (self.ty(), if self.wide { 8 } else { 4 });
-        let (a, b) = (self.new(), self.new());
+        let (a, b) = (self.register(), self.register());
         let text = format!(
             "shr.u32 %r4, %t, 5; mul.lo.u32 %r4, %r4, {bytes}; mov.u32 %r5, parts; add.u32 %r4, %r4, %r5;\n\
              bar.sync 0;\nst.shared.{ty} [%r4], {value};\nbar.sync 0;\n\
@@ -105,7 +105,7 @@ impl Writer {
 
     /// Something else that a kernel does to a sum.
     fn step(&mut self, value: &str) -> String {
-        let (out, ty, c) = (self.new(), self.ty(), self.constant());
+        let (out, ty, c) = (self.register(), self.ty(), self.constant());
         let line = match self.random.below(8) {
             0 => format!("mul.rn.{ty} {out}, {value}, {c};"),
             1 => format!("neg.{ty} {out}, {value};"),
@@ -128,7 +128,7 @@ pub fn reduction(seed: u64) -> (String, Requirements) {
     let mut w = Writer { random, text: String::new(), wide, next: 0 };
     let (ty, zero) = if wide { ("f64", "0d0000000000000000") } else { ("f32", "0f00000000") };
     let sums = 1 + w.random.below(4);
-    let sums: Vec<String> = (0..sums).map(|_| w.new()).collect();
+    let sums: Vec<String> = (0..sums).map(|_| w.register()).collect();
     for sum in &sums {
         w.line(&format!("mov.{ty} {sum}, {zero};"));
     }
@@ -139,7 +139,7 @@ pub fn reduction(seed: u64) -> (String, Requirements) {
         match w.random.below(4) {
             0 => w.line(&format!("add.rn.{ty} {sum}, {sum}, {a};")),
             1 => {
-                let product = w.new();
+                let product = w.register();
                 w.line(&format!("mul.rn.{ty} {product}, {a}, {b};\nsub.rn.{ty} {sum}, {sum}, {product};"));
             }
             _ => w.line(&format!("fma.rn.{ty} {sum}, {a}, {b}, {sum};")),

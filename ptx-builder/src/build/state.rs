@@ -205,6 +205,8 @@ pub(super) fn emit(op: Op, mods: &[Mod], operands: &[Operand]) {
 pub(super) fn emit_guarded(guard: Option<Pred>, op: Op, mods: &[Mod], operands: &[Operand]) {
     let at = Location::caller();
     let form = form(op, mods);
+    // A closure would not have the caller's line.
+    #[allow(clippy::manual_map)]
     let guard = match guard {
         Some(holds) => Some(holds.guard()),
         None => None,

@@ -52,7 +52,7 @@ pub(super) struct IndexSteps {
 fn op_of(form: FormId) -> IndexOp {
     let form = form.get();
     let has = |m: Mod| form.mods.contains(&m);
-    let bits = form.mods.iter().filter_map(|m| if let Mod::Ty(ty) = m { Some(ty.bits()) } else { None }).last();
+    let bits = form.mods.iter().rev().find_map(|m| if let Mod::Ty(ty) = m { Some(ty.bits()) } else { None });
     match (form.op, bits) {
         (Op::Mov, Some(32)) => IndexOp::Copy,
         (Op::Add, Some(32)) if form.mods.len() == 1 => IndexOp::Add,

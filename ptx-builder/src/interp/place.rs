@@ -53,8 +53,8 @@ impl Context<'_> {
     fn unit(&self, pc: u32) -> u64 {
         let Some(&(block, index, _)) = self.program.sites.get(pc as usize) else { return 1 };
         let form = self.kernel.blocks[block.0 as usize].insts[index].form();
-        let types = form.mods.iter().filter_map(|m| if let Mod::Ty(ty) = m { Some(ty.bytes()) } else { None });
-        u64::from(types.last().unwrap_or(1).max(1))
+        let ty = form.mods.iter().rev().find_map(|m| if let Mod::Ty(ty) = m { Some(ty.bytes()) } else { None });
+        u64::from(ty.unwrap_or(1).max(1))
     }
 }
 

@@ -143,10 +143,10 @@ impl Kept {
                 || matches!(node.inst.form().meaning, Meaning::Async(_) | Meaning::Matrix(_));
             let stores = matches!(node.inst.form().meaning, Meaning::Store(_));
             if addressed && !stores {
-                let mut from = |key: &Option<Origin>| work.extend(self.writers.get(key).into_iter().flatten());
+                let from = |key: &Option<Origin>| work.extend(self.writers.get(key).into_iter().flatten());
                 match node.origin {
                     Some(_) => [node.origin, None].iter().for_each(from),
-                    None => self.writers.keys().for_each(|k| from(k)),
+                    None => self.writers.keys().for_each(from),
                 }
             }
         }
