@@ -266,8 +266,10 @@ fn check_of_files() {
     expect![[r#"
         ok    k.ptx: q6k_gemv_q8k_f64_768x2048: verified; 12 sums in f64 (12 across lanes); rounded to f32 once on the way to a result; nothing approximate
               act not checked: a file does not say which parameters are weights and activations; name them with --roles
-              not checked: that a value is rounded to f32 only where a stage ends, of which a file does not say the number
     "#]].assert_eq(&run(&["check", "k.ptx", "--policy", "act=q8k,acc=f64"], 0));
+    run(&["check", "k.ptx", "--policy", "acc=f64", "--stages", "1"], 0);
+    let twice = run(&["check", "k.ptx", "--policy", "acc=f64", "--stages", "2"], 1);
+    assert!(twice.contains("this kernel's stages need 2") && twice.contains("[rounding-count]"), "{twice}");
     let roles = ["--roles", "weights,activations,output"];
     expect![[r#"
         ok    k.ptx: q6k_gemv_q8k_f64_768x2048: verified; 64 integer products, no float product of weights; nothing approximate

@@ -49,6 +49,10 @@ pub struct Args {
     /// What the parameters of a file's kernels are, in order
     #[arg(long, value_enum, value_delimiter = ',')]
     roles: Vec<RoleArg>,
+    /// How many stages a file's kernels have under acc=f64: how often a value is rounded to f32 on the
+    /// longest way to an output; without this, at most one is assumed
+    #[arg(long, value_name = "N")]
+    stages: Option<u32>,
     /// Refuse what only a run can decide, such as a barrier under a condition that may differ within
     /// a block; without this it is a warning
     #[arg(long)]
@@ -89,6 +93,12 @@ pub fn run(args: &Args) -> Outcome {
     let is_file = |name: &String| Path::new(name).extension().is_some_and(|e| e == "ptx");
     if !args.roles.is_empty() && !args.subject.as_ref().is_some_and(is_file) {
         let message = "--roles says what a file's parameters are; the catalogue's kernels say it themselves";
+        return Err(Usage(message.into()).into());
+    }
+    let rounds = args.subject.as_ref().is_some_and(is_file) && wanted.acc == Some(Acc::F64);
+    if args.stages.is_some() && !rounds {
+        let message = "--stages says how often a file's kernels round under acc=f64; give it with FILE.ptx and \
+                       --policy acc=f64";
         return Err(Usage(message.into()).into());
     }
     match &args.subject {
@@ -289,6 +299,9 @@ fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut
         return Ok(true);
     };
     let known = !roles.is_empty();
+    // Fewer roundings than one lose nothing.
+    let assumed = || (precision::facts(module, i, &roles).stages > 1).then_some(1);
+    let stages = args.stages.or_else(assumed);
     let requirements = Requirements {
         accumulator: policy.acc.map(|acc| match acc {
             Acc::F32 => Accumulator::F32,
@@ -300,7 +313,7 @@ fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut
         }),
         of_weights: None,
         allow_approximate: policy.math == Some(Math::Approx),
-        stages: None,
+        stages,
         roles,
     };
     let held = match precision::check(module, i, &requirements) {
@@ -319,11 +332,8 @@ fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut
             "      act not checked: a file does not say which parameters are weights and activations; name them with --roles"
         )?;
     }
-    if policy.acc == Some(Acc::F64) {
-        writeln!(
-            out,
-            "      not checked: that a value is rounded to f32 only where a stage ends, of which a file does not say the number"
-        )?;
+    if policy.acc == Some(Acc::F64) && args.stages.is_none() && requirements.stages.is_some() {
+        writeln!(out, "      one stage is assumed, as a file does not say how many it has; --stages N says otherwise")?;
     }
     Ok(held)
 }
