@@ -17,9 +17,12 @@ mod access;
 mod address;
 mod emit;
 mod error;
+mod inside;
+mod objects;
 mod plan;
 mod ranges;
 mod site;
+mod tell;
 mod writer;
 
 pub use address::Object;
