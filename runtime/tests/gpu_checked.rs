@@ -161,7 +161,7 @@ mod planted {
         });
         let mut y = device.zeroed::<u32>(64).unwrap();
         let shape = LaunchShape::from((1, 64)).with_dynamic_shared(100);
-        astray(&device, &k, shape, (&mut y,), line, "writes dynamic shared memory[25] of 25");
+        astray(&device, &k, shape, (&mut y,), line, "] of 25 at ");
     }
 
     #[test]
