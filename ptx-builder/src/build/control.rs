@@ -22,6 +22,12 @@ pub(super) fn jump(guard: Option<Pred>, label: Label) {
     emit_guarded(guard, Op::Bra, &[], &target);
 }
 
+/// How many ways out of loops there are so far.
+#[track_caller]
+fn exits() -> u32 {
+    with(|s| s.exits)
+}
+
 /// The ways out of a loop's body.
 #[derive(Clone, Copy, Debug)]
 pub struct LoopControl {
@@ -40,6 +46,7 @@ impl LoopControl {
     #[track_caller]
     pub fn break_if(&self, _k: &Body, holds: Pred) {
         self.made.check("a LoopControl", None);
+        with(|s| s.exits += 1);
         jump(Some(holds), self.end);
     }
 
@@ -84,15 +91,24 @@ impl Body {
     }
 
     /// Runs the body as long as the condition, computed before each round, holds.
+    ///
+    /// # Panics
+    /// If the condition is one from before the loop, so that no round changes it, and nothing else ends the loop.
     #[track_caller]
     pub fn while_(&self, condition: impl Fn(&Body) -> Pred, body: impl Fn(&Body, LoopControl)) {
         let (next, end) = (new_label(), new_label());
         place(next);
         enter(ScopeKind::Loop);
         let holds = condition(self);
+        let (fixed, before) = (holds.is_older(), exits());
         jump(Some(!holds), end);
         body(self, LoopControl::new(next, end));
         leave();
+        assert!(
+            !fixed || exits() > before,
+            "the condition of this while_ was computed before the loop and no round changes it: compute it in the \
+             closure, from variables: `k.while_(|_| i.get().lt(n), ..)`"
+        );
         jump(None, next);
         place(end);
     }
@@ -124,13 +140,18 @@ impl Body {
     }
 
     /// Runs the body until a lane breaks out.
+    ///
+    /// # Panics
+    /// If nothing in the body ends the loop.
     #[track_caller]
     pub fn loop_(&self, body: impl Fn(&Body, LoopControl)) {
         let (next, end) = (new_label(), new_label());
         place(next);
         enter(ScopeKind::Loop);
+        let before = exits();
         body(self, LoopControl::new(next, end));
         leave();
+        assert!(exits() > before, "nothing ends this loop_: leave it with `c.break_if(k, holds)`");
         jump(None, next);
         place(end);
     }

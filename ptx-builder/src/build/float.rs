@@ -3,11 +3,11 @@
 use std::ops::Neg;
 
 use super::state::{compute, ty};
-use super::{Number, Val};
+use super::{Arg, Number, Val};
 use crate::table::{Mod, Op, Rounding};
 
-/// f32 and f64. A constant of either is made of an f32 (`F::from(0.5)`).
-pub trait Float: Number + From<f32> {}
+/// f32 and f64. A constant of either is made of an f32 (`F::from(0.5)`), and a kernel's parameter can be an `F`.
+pub trait Float: Number + From<f32> + Arg<Handle = Val<Self>> {}
 
 impl Float for f32 {}
 impl Float for f64 {}

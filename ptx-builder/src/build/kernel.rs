@@ -39,8 +39,20 @@ impl<A> fmt::Debug for Kernel<A> {
 
 /// Writes a kernel: `name` is its entry, `names` its parameters' (the entry's
 /// name goes before them), and `write` its body, given the typed parameters.
+///
+/// # Panics
+/// If two parameters have one name, or one has none; and wherever `write` uses a handle where it means nothing.
 #[track_caller]
 pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&Body, A::Handles)) -> Kernel<A> {
+    let list = names.as_ref();
+    for (i, one) in list.iter().enumerate() {
+        assert!(!one.is_empty(), "parameter {i} of kernel '{name}' has no name; names are {list:?}");
+        let twice = list[..i].contains(one);
+        assert!(
+            !twice,
+            "kernel '{name}' has two parameters named '{one}'; names are {list:?}, in the order of the types"
+        );
+    }
     let recording = Recording::begin(name);
     let handles = A::declare(&names);
     write(&recording.body, handles);

@@ -1,6 +1,6 @@
 //! What integers and floats have in common.
 
-use std::ops::{Add, Div, Mul, Sub};
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Sub, SubAssign};
 
 use super::{Ordered, Scalar, Val};
 use crate::table::{Mod, Mods, Op};
@@ -26,7 +26,7 @@ fn mods<T: Scalar>(integers: Option<Mod>) -> Mods {
 
 /// An operator of all numbers; `$integers` is the modifier that it takes for integers.
 macro_rules! arithmetic {
-    ($($trait:ident $method:ident $op:ident $integers:expr;)*) => {$(
+    ($($trait:ident $method:ident $assign:ident $assign_method:ident $op:ident $integers:expr;)*) => {$(
         impl<T: Number> $trait for Val<T> {
             type Output = Val<T>;
             #[track_caller]
@@ -41,13 +41,24 @@ macro_rules! arithmetic {
                 self.binary(Op::$op, &mods::<T>($integers), other)
             }
         }
+        /// The Rust variable then holds another value. Where it should change from round to round of a loop of the
+        /// kernel, it is a [`Var`](super::Var): there this does not compile.
+        impl<T: Number, R> $assign<R> for Val<T>
+        where
+            Val<T>: $trait<R, Output = Val<T>>,
+        {
+            #[track_caller]
+            fn $assign_method(&mut self, other: R) {
+                *self = $trait::$method(*self, other);
+            }
+        }
     )*};
 }
 arithmetic! {
-    Add add Add None;
-    Sub sub Sub None;
-    Mul mul Mul Some(Mod::Lo);
-    Div div Div None;
+    Add add AddAssign add_assign Add None;
+    Sub sub SubAssign sub_assign Sub None;
+    Mul mul MulAssign mul_assign Mul Some(Mod::Lo);
+    Div div DivAssign div_assign Div None;
 }
 
 /// Constants on the left, for which Rust wants an implementation a type.

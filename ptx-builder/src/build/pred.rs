@@ -39,6 +39,12 @@ impl Pred {
         self.reg
     }
 
+    /// Whether it was made before the innermost loop or branch that is being written.
+    #[track_caller]
+    pub(super) fn is_older(self) -> bool {
+        self.made.is_older()
+    }
+
     pub(super) fn is_negated(self) -> bool {
         self.negated
     }

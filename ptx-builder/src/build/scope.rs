@@ -49,6 +49,7 @@ impl Scopes {
 pub(super) fn enter(kind: ScopeKind) {
     let at = Location::caller();
     with(|s| {
+        let at = s.line(at);
         s.scopes.all.push((kind, at));
         let scope = s.scopes.all.len() as u32;
         s.scopes.open.push(scope);
@@ -75,7 +76,13 @@ impl Made {
     #[track_caller]
     pub fn here() -> Made {
         let at = Location::caller();
-        with(|s| Made { serial: s.serial, scope: s.scopes.current(), at })
+        with(|s| Made { serial: s.serial, scope: s.scopes.current(), at: s.line(at) })
+    }
+
+    /// Whether it was made outside of the innermost loop or branch that is being written.
+    #[track_caller]
+    pub fn is_older(self) -> bool {
+        with(|s| self.serial == s.serial && self.scope != s.scopes.current())
     }
 
     /// Of a constant.
@@ -93,7 +100,14 @@ impl Made {
         if self.serial == 0 {
             return;
         }
-        let Some(outside) = with(|s| self.outside(s, what, reg)) else { return };
+        let at = Location::caller();
+        let Some(outside) = with(|s| {
+            let outside = self.outside(s, what, reg)?;
+            // A closure of a helper has a line of its own; the reader wants that of the call.
+            Some(if s.line(at) == at { outside } else { format!("{outside} (in a helper called at {})", s.line(at)) })
+        }) else {
+            return;
+        };
         panic!("{outside}");
     }
 

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::scope::Scopes;
 use super::{Pred, Scalar, Val};
 use crate::ir::{self, Block, BlockId, Guard, Inst, Loc, Operand, Reg, Variable};
-use crate::table::{Access, FormId, Mod, Mods, Op, table};
+use crate::table::{Access, FormId, Meaning, Mod, Mods, Op, table};
 use crate::types::RegClass;
 
 /// A jump target that is not placed yet, by number.
@@ -32,6 +32,10 @@ pub(super) struct State {
     pub globals: Vec<Variable>,
     /// The loops and branches that are being written.
     pub scopes: Scopes,
+    /// Where the helper was called whose code is being written, by [`Body::at_caller`].
+    caller: Option<&'static Location<'static>>,
+    /// How many ways out of loops and threads have been written.
+    pub exits: u32,
     items: Vec<Item>,
     labels: u32,
     last_file: Option<(&'static str, Arc<str>)>,
@@ -50,13 +54,21 @@ impl State {
             kernel: ir::Kernel::new(name),
             globals: Vec::new(),
             scopes: Scopes::default(),
+            caller: None,
+            exits: 0,
             items: Vec::new(),
             labels: 0,
             last_file: None,
         }
     }
 
+    /// The line that is told of what is written at `at`.
+    pub(super) fn line(&self, at: &'static Location<'static>) -> &'static Location<'static> {
+        self.caller.unwrap_or(at)
+    }
+
     pub(super) fn loc(&mut self, at: &'static Location<'static>) -> Loc {
+        let at = self.line(at);
         let file = match &self.last_file {
             Some((name, file)) if std::ptr::eq(*name, at.file()) => file.clone(),
             _ => {
@@ -212,6 +224,7 @@ pub(super) fn emit_guarded(guard: Option<Pred>, op: Op, mods: &[Mod], operands: 
         None => None,
     };
     with(|s| {
+        s.exits += u32::from(matches!(form.get().meaning, Meaning::Exit | Meaning::Trap));
         let loc = s.loc(at);
         s.push(form, guard, operands, loc);
     });
@@ -257,7 +270,50 @@ pub struct Body {
     here: PhantomData<*const ()>,
 }
 
+/// Gives its caller's line back to a kernel.
+struct Caller(Option<&'static Location<'static>>);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        CURRENT.with_borrow_mut(|current| {
+            if let Some(s) = current {
+                s.caller = self.0;
+            }
+        });
+    }
+}
+
 impl Body {
+    /// Writes what `write` does as if it stood where the function around it was called: its instructions and what is
+    /// said of them have the caller's line. For helpers, which are `#[track_caller]` functions: what a closure in them
+    /// writes (a loop's body) would have the closure's own line.
+    ///
+    /// ```
+    /// use ptxgen_builder::build::{Body, ReadOnly, Val};
+    ///
+    /// /// The sum of `n` elements; an error in it is told at the line that calls this.
+    /// #[track_caller]
+    /// fn sum(k: &Body, x: ReadOnly<f32>, n: Val<u32>) -> Val<f32> {
+    ///     k.at_caller(|k| {
+    ///         let sum = k.var(0.0f32);
+    ///         k.for_(0, n, 1, |k, i, _| sum.add(x.at(i).load(k)));
+    ///         sum.get()
+    ///     })
+    /// }
+    /// ```
+    ///
+    /// Of helpers that call helpers, the line is that of the outermost call.
+    #[track_caller]
+    pub fn at_caller<R>(&self, write: impl FnOnce(&Body) -> R) -> R {
+        let at = Location::caller();
+        let _before = Caller(with(|s| {
+            let before = s.caller;
+            s.caller = Some(s.line(at));
+            before
+        }));
+        write(self)
+    }
+
     /// Emits any instruction of the table, for those without a method of
     /// their own. Operands are in writing order, vectors laid flat; the
     /// verifier checks them like any other.
