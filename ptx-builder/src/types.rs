@@ -6,6 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[rustfmt::skip]
 #[allow(missing_docs)] // the names are the PTX ISA's own
+#[non_exhaustive]
 pub enum ScalarType {
     Pred,
     B8, B16, B32, B64, B128,
@@ -99,6 +100,7 @@ impl fmt::Display for ScalarType {
 /// A register class. PTX checks operands by size and by float or not, so
 /// integers and 16-bit floats share the untyped classes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
 pub enum RegClass {
     /// Predicate, `%p`.
     Pred,
@@ -183,6 +185,7 @@ impl RegClass {
 
 /// A state space (PTX ISA 5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
 pub enum Space {
     /// Any of global, shared, local or const, by address window.
     Generic,

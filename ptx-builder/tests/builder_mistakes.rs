@@ -160,6 +160,40 @@ fn panics_name_the_callers_line() {
     });
 }
 
+/// Loops that can be seen not to end.
+#[test]
+fn a_loop_has_an_end() {
+    let write = |wrong: fn(&Body, Val<u32>)| {
+        kernel::<(u32,)>("endless", ["n"], |k, (n,)| wrong(k, n));
+    };
+    let fixed = panic_of(|| {
+        write(|k, n| {
+            let i = k.var(0u32);
+            let more = i.lt(n);
+            k.while_(|_| more, |_, _| i.add(1));
+        });
+    });
+    assert!(fixed.contains("computed before the loop"), "{fixed}");
+    let endless = panic_of(|| write(|k, _| k.loop_(|k, _| k.nanosleep(8))));
+    assert!(endless.contains("nothing ends this loop_"), "{endless}");
+    // These end.
+    write(|k, n| {
+        let (i, more) = (k.var(0u32), n.gt(7));
+        k.while_(|_| !more & i.lt(3), |_, _| i.add(1));
+        k.while_(|_| more, |k, _| k.return_if(n.gt(9)));
+        k.while_(|_| more, |k, out| k.loop_(|k, _| out.break_if(k, n.gt(9))));
+        k.loop_(|k, _| k.if_(n.gt(8), |k| k.emit(Op::Exit, &[], &[])));
+    });
+}
+
+#[test]
+fn parameters_have_names_of_their_own() {
+    let twice = panic_of(|| _ = kernel::<(In<f32>, Out<f32>)>("copy", ["x", "x"], |_, _| {}));
+    assert!(twice.contains("two parameters named 'x'") && twice.contains("'copy'"), "{twice}");
+    let none = panic_of(|| _ = kernel::<(u32, Out<f32>)>("copy", ["n", ""], |_, _| {}));
+    assert!(none.contains("parameter 1 of kernel 'copy' has no name"), "{none}");
+}
+
 fn table(name: &str, values: [u32; 4]) -> Kernel<(Out<u32>,)> {
     let write = |k: &Body, y: Global<u32>| {
         let i = k.thread_x();
@@ -218,6 +252,29 @@ fn generic_code_has_operators() {
     let run = harness.output::<f32>("x", 1).output::<f64>("y", 1).run().unwrap();
     assert_eq!(run.read::<f32>("x").unwrap(), [3.25]);
     assert_eq!(run.read::<f64>("y").unwrap(), [3.25]);
+}
+
+/// Generic in its parameters too, with sums that Rust unrolls.
+fn scaled<F: Float>(name: &str) -> Kernel<(F, In<F>, Out<F>)> {
+    kernel::<(F, In<F>, Out<F>)>(name, ["a", "x", "y"], |k, (a, x, y)| {
+        let mut sum = a * x.load(k);
+        for i in 1..4u32 {
+            sum += x.plus(i).load(k);
+            sum *= F::from(2.0);
+        }
+        sum -= a;
+        sum /= a;
+        y.store(k, sum);
+    })
+    .with_block(1)
+}
+
+#[test]
+fn generic_kernels_take_numbers() {
+    let single = Harness::new(&scaled::<f32>("single")).scalar("a", 2f32).input("x", &[1f32, 2., 3., 4.]);
+    assert_eq!(single.output::<f32>("y", 1).run().unwrap().read::<f32>("y").unwrap(), [25.0]);
+    let double = Harness::new(&scaled::<f64>("double")).scalar("a", 2f64).input("x", &[1f64, 2., 3., 4.]);
+    assert_eq!(double.output::<f64>("y", 1).run().unwrap().read::<f64>("y").unwrap(), [25.0]);
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn calls() -> Vec<Call> {
         h.y.atomic_add(k, 1); h.s.atomic_max(k, 1); h.s.atomic_min(k, h.u); h.y.atomic_exchange(k, 1); h.y.atomic_compare_exchange(k, 0, h.u); h.y.atomic_add_unread(k, 1); h.y.atomic_add_acq_rel(k, 1);
         k.shared::<u32>(4).load(k); k.shared_aligned::<u32>(4, 32).load(k); k.dynamic_shared::<u32>().load(k); k.local::<u32>(4).load(k); k.constants(&[1u32]).load(k);
         // Variables and control flow.
-        k.var(h.u); h.v.get(); h.v.set(h.u); h.v.set(1); h.v.add(1); h.v.update(|v| v + 1); h.vf.add_product(h.f, 1.0); h.vi.add_dp4a(h.i, 1);
+        k.var(h.u); h.v.get(); h.v.set(h.u); h.v.set(1); h.v.add(1); h.v.update(|v| v + 1); h.v.eq(1); h.v.ne(1); h.v.lt(h.u); h.v.le(1); h.v.gt(1); h.v.ge(1); h.vf.add_product(h.f, 1.0); h.vi.add_dp4a(h.i, 1);
         k.if_(h.p, |k| h.y.store(k, 1)); k.if_else(h.p, |k| h.y.store(k, 1), |k| h.y.store(k, 2)); k.while_(|_| h.v.get().lt(9), |_, _| h.v.add(1));
         k.for_(0, h.u, 1, |k, i, c| { c.continue_if(k, i.eq(3)); h.y.store(k, i) }); k.loop_(|k, c| c.break_if(k, h.p)); k.return_if(h.p); k.trap_if(h.p);
         k.if_(h.u.gt(7), |k| k.return_()); k.at_caller(|k| h.y.store(k, 1));

@@ -21,6 +21,14 @@ fn compiler() -> Vec<String> {
     let recorded = [
         include_str!("../../ptx-builder/tests/ui/mixed_types.stderr"),
         include_str!("../../ptx-builder/tests/ui/assigned_in_loop.stderr"),
+        include_str!("../../ptx-builder/tests/ui/added_in_loop.stderr"),
+        include_str!("../../ptx-builder/tests/ui/compared_by_sign.stderr"),
+        include_str!("../../ptx-builder/tests/ui/variable_as_value.stderr"),
+        include_str!("../../ptx-builder/tests/ui/method_of_variable.stderr"),
+        include_str!("../../ptx-builder/tests/ui/index_of_usize.stderr"),
+        include_str!("../../ptx-builder/tests/ui/index_in_brackets.stderr"),
+        include_str!("../../ptx-builder/tests/ui/cast_by_as.stderr"),
+        include_str!("../../ptx-builder/tests/ui/half_operators.stderr"),
         include_str!("../../ptx-builder/tests/ui/store_read_only.stderr"),
         include_str!("../../ptx-builder/tests/ui/unrounded_conversion.stderr"),
         include_str!("../../ptx-builder/tests/ui/shuffle_half.stderr"),
@@ -33,13 +41,28 @@ fn compiler() -> Vec<String> {
 
 /// What a mistake in the program that writes a kernel panics with.
 fn builder() -> Vec<String> {
-    let mistakes: [fn(); 6] = [
+    let mistakes: [fn(); 10] = [
         || {
             kernel::<(In<f32>, Out<f32>)>("prefix", ["x", "y"], |k, (x, y)| {
                 let sum = Cell::new(Val::from(0.0f32));
                 k.for_(0, 4, 1, |k, i, _| sum.set(sum.get() + x.at(i).load(k)));
                 y.store(k, sum.get());
             });
+        },
+        || {
+            kernel::<(u32,)>("fixed", ["n"], |k, (n,)| {
+                let (i, more) = (k.var(0u32), n.gt(0));
+                k.while_(|_| more, |_, _| i.add(1));
+            });
+        },
+        || {
+            kernel::<(u32,)>("endless", ["n"], |k, _| k.loop_(|k, _| k.barrier()));
+        },
+        || {
+            kernel::<(In<f32>, Out<f32>)>("copy", ["x", "x"], |_, _| {});
+        },
+        || {
+            kernel::<(u32,)>("copy", [""], |_, _| {});
         },
         || {
             kernel::<(u32,)>("twice", ["n"], |k, _| {

@@ -10,6 +10,7 @@ use crate::types::ScalarType;
 
 /// How much one `cp.async` copies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum AsyncBytes {
     /// 4 bytes, through L1.
     B4,

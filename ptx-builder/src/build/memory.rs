@@ -12,6 +12,7 @@ use crate::types::ScalarType;
 
 /// How a global load treats the caches. Changes no value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[non_exhaustive]
 pub enum LoadHint {
     /// As the hardware likes.
     #[default]
@@ -32,6 +33,7 @@ impl Narrow for u16 {}
 
 /// How a global store treats the caches. Changes no value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[non_exhaustive]
 pub enum StoreHint {
     /// As the hardware likes.
     #[default]

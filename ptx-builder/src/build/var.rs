@@ -4,7 +4,7 @@ use std::ops::Add;
 
 use super::state::{emit, ty};
 use super::val::held;
-use super::{Body, Float, Scalar, Val};
+use super::{Body, Float, Ordered, Pred, Scalar, Val};
 use crate::ir::Operand;
 use crate::table::{Mod, Op};
 use crate::types::{Kind, ScalarType};
@@ -84,6 +84,34 @@ impl Var<i32> {
         let sources = [a.into().operand(), b.into().operand(), self.register.operand()];
         self.in_place(Op::Dp4a, &[m, m], &sources);
     }
+}
+
+macro_rules! comparisons {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        /// Comparisons of the value that it has now.
+        impl<T: Ordered> Var<T> {$(
+            $(#[$doc])*
+            #[must_use]
+            #[track_caller]
+            pub fn $name(&self, other: impl Into<Val<T>>) -> Pred {
+                self.get().$name(other)
+            }
+        )*}
+    };
+}
+comparisons! {
+    /// `self == other`.
+    eq;
+    /// `self != other`; true where either is NaN.
+    ne;
+    /// `self < other`.
+    lt;
+    /// `self <= other`.
+    le;
+    /// `self > other`.
+    gt;
+    /// `self >= other`.
+    ge;
 }
 
 impl<T: Scalar> Var<T> {

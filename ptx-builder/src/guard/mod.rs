@@ -34,6 +34,7 @@ use site::Site;
 
 /// A parameter that a guarded kernel has after its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Extra {
     /// The address of a [`Record`]: 64 bits, aligned to 8 bytes.
     Record,

@@ -56,6 +56,7 @@ impl Record {
 
 /// What an access does.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Touch {
     /// Reads.
     Reads,

@@ -70,6 +70,7 @@ pub use report::{Finding, FindingKind, Other, Report, Site};
 
 /// In which order the warps of a block run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum WarpOrder {
     /// In turn, in slices of some hundred instructions.
     RoundRobin,
@@ -83,6 +84,7 @@ pub enum WarpOrder {
 
 /// How the blocks of a grid share the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Blocks {
     /// In parallel on rayon's threads, each to its end, or until it only waits
     /// for memory that another block is to change; those that wait then go on

@@ -54,6 +54,7 @@ pub struct Address {
 /// One operand. A vector operand, `{a, b}`, is as many operands in a row as
 /// the form's [`Slot`](crate::table::Slot) says.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Operand {
     /// A register.
     Reg(Reg),

@@ -5,6 +5,7 @@ use crate::types::Space;
 
 /// How many bytes an access has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Bytes {
     /// This many.
     Fixed(u32),
@@ -14,6 +15,7 @@ pub enum Bytes {
 
 /// Which path an access takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Proxy {
     /// The thread's own, ordered by its fences.
     Generic,
@@ -48,6 +50,7 @@ pub struct MemoryAccess {
 
 /// Which lanes must come to an instruction together.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
 pub enum Meets {
     /// None but the lane itself.
     Alone,

@@ -8,6 +8,7 @@ use crate::types::ScalarType;
 
 /// A function of real numbers, which an instruction computes or approximates.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Real {
     /// a + b.
     Add,
@@ -63,6 +64,7 @@ impl Real {
 
 /// How a result is clamped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Clamp {
     /// To [0, 1] (`.sat` of a float).
     Unit,
@@ -72,6 +74,7 @@ pub enum Clamp {
 
 /// What bits of the sources are in the result.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Parts {
     /// Several registers side by side in one, the first lowest.
     Pack,
@@ -87,6 +90,7 @@ pub enum Parts {
 
 /// What becomes of precision.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Precision {
     /// No number results: control, barriers, fences, hints.
     Nothing,

@@ -5,6 +5,7 @@ use crate::types::{ScalarType, Space};
 
 /// What a form does.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Meaning {
     /// Each lane's results follow from its own sources, exactly.
     Lane(LaneFn),
@@ -57,6 +58,7 @@ pub struct Tolerance {
 
 /// Memory ordering of an access (PTX ISA 8, "Memory Consistency Model").
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Order {
     /// No ordering.
     Weak,
@@ -74,6 +76,7 @@ pub enum Order {
 
 /// The threads that an ordering concerns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
 pub enum Scope {
     /// The block.
     Cta,
@@ -121,6 +124,7 @@ pub struct Atomic {
 
 /// Which lane `shfl.sync` reads.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Shuffle {
     /// The lane below by `b`.
     Up,
@@ -151,6 +155,7 @@ impl Shuffle {
 
 /// A combination over a mask's lanes.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Vote {
     /// Whether all predicates hold.
     All,
@@ -173,6 +178,7 @@ pub enum Vote {
 
 /// A barrier.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Barrier {
     /// Waits for all threads of the block (or the given number). `aligned`
     /// forms demand that all threads of a warp execute it together.
@@ -202,6 +208,7 @@ pub enum Barrier {
 
 /// What `barrier.red` computes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum BarrierReduce {
     /// Threads where the predicate holds.
     Popc,
@@ -213,6 +220,7 @@ pub enum BarrierReduce {
 
 /// A fence.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Fence {
     /// Acquire-release or sequentially consistent ordering at a scope.
     Thread(Scope),
@@ -224,6 +232,7 @@ pub enum Fence {
 
 /// Asynchronous copies and `mbarrier` (PTX ISA 9.7.9.25 and 9.7.13.15).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Async {
     /// `cp.async` global to shared, of a constant number of bytes; where a
     /// fourth operand says that fewer are read, zeros follow them.
@@ -275,6 +284,7 @@ pub enum Async {
 
 /// Warp-wide matrix instructions (PTX ISA 9.7.14).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Matrix {
     /// `mma.sync` m16n8k16 with f16 or bf16 inputs and f32 or f16 results.
     FloatMma {

@@ -14,6 +14,7 @@ macro_rules! mods {
         /// A modifier, as written after a dot.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
         #[allow(missing_docs)] // the PTX ISA documents each at its instruction
+        #[non_exhaustive]
         pub enum Mod {
             /// A type.
             Ty(ScalarType),

@@ -9,6 +9,7 @@ macro_rules! ops {
         /// packs or unpacks), each shape is an opcode here.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
         #[allow(missing_docs)] // the table documents each
+        #[non_exhaustive]
         pub enum Op { $($name),* }
 
         impl Op {

@@ -13,6 +13,7 @@ pub enum Access {
 
 /// What may stand in a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Shape {
     /// A register of the type, or (as a source) a constant.
     Value(ScalarType),

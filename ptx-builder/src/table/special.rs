@@ -10,6 +10,7 @@ macro_rules! specials {
         /// A predefined, read-only register.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
         #[allow(missing_docs)] // PTX ISA 10 documents each
+        #[non_exhaustive]
         pub enum SpecialReg { $($name),* }
 
         impl SpecialReg {

@@ -60,8 +60,10 @@ pub fn operand(slot: &Slot, style: Style, registers: &mut u32) -> String {
             Space::Local => "[local_bytes]".to_owned(),
             Space::Const => "[const_bytes]".to_owned(),
             Space::Param => "[param]".to_owned(),
+            other => unreachable!("a space without an array here: {other}"),
         },
         Shape::Label => "END".to_owned(),
+        ref other => unreachable!("a shape without an operand here: {other:?}"),
     }
 }
 
