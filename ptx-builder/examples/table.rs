@@ -16,6 +16,7 @@ fn slot(slot: &Slot) -> String {
         Shape::OneOf(_, values) => ("one_of", format!(r#","values":{values:?}"#)),
         Shape::Address(space) => ("address", format!(r#","space":"{space}""#)),
         Shape::Label => ("label", String::new()),
+        ref other => unreachable!("a shape that this program does not know: {other:?}"),
     };
     let ty = slot.ty().map_or_else(|| "null".to_owned(), |ty| format!("\"{ty}\""));
     let write = slot.access == Access::Write;
