@@ -5,6 +5,7 @@ use super::copies::{Copies, Copy};
 use super::counters::Counts;
 use super::exec;
 use super::findings::{Findings, Raw, RawOther};
+use super::homes::Home;
 use super::index::{IndexStep, IndexSteps};
 use super::layout::Layout;
 use super::mbarriers::Mbarriers;
@@ -33,6 +34,8 @@ pub(super) struct Context<'a> {
     pub program: Program,
     /// Where 32-bit indices are computed; empty where they are not followed.
     pub index: IndexSteps,
+    /// What each instruction's accesses are to stay in.
+    pub homes: Vec<Home>,
     pub layout: Layout,
     pub memory: &'a Memory,
     pub params: Bytes,
@@ -55,6 +58,11 @@ impl Context<'_> {
 
     pub fn index_step(&self, pc: u32) -> Option<&IndexStep> {
         self.index.steps.get(pc as usize)?.as_ref()
+    }
+
+    /// What the accesses of an instruction are to stay in.
+    pub fn home(&self, pc: u32) -> Home {
+        self.homes.get(pc as usize).copied().unwrap_or_default()
     }
 
     pub fn is_adversarial(&self) -> bool {

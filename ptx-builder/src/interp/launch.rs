@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use super::block::Context;
 use super::bytes::Bytes;
+use super::homes::homes;
 use super::index::IndexSteps;
 use super::layout::Layout;
 use super::memory::{Buffer, Memory, MemoryError};
@@ -194,10 +195,12 @@ impl Launch<'_> {
     /// nothing has run then.
     pub fn run(&self, memory: &mut Memory) -> Result<Report, LaunchError> {
         let module = self.module.module();
-        let kernel = module.kernels.iter().find(|k| k.name == self.kernel).ok_or_else(|| LaunchError::NoKernel {
-            name: self.kernel.to_owned(),
-            known: module.kernels.iter().map(|k| k.name.clone()).collect(),
-        })?;
+        let number =
+            module.kernels.iter().position(|k| k.name == self.kernel).ok_or_else(|| LaunchError::NoKernel {
+                name: self.kernel.to_owned(),
+                known: module.kernels.iter().map(|k| k.name.clone()).collect(),
+            })?;
+        let kernel = &module.kernels[number];
         check_shapes(kernel, self.grid, self.block)?;
         if let Some(cluster) = kernel.bounds.cluster.filter(|&c| c != [1; 3]) {
             let why = "the interpreter runs clusters of one block only".to_owned();
@@ -209,20 +212,15 @@ impl Launch<'_> {
         }
         let fresh = if self.globals.is_none() { Some(Globals::place(module, memory)?) } else { None };
         let addresses = self.globals.or(fresh.as_ref()).map_or(&[][..], |g| &g.addresses);
-        let report = self.run_on(module, kernel, addresses, memory);
+        let report = self.run_on(module, number, addresses, memory);
         if let Some(globals) = fresh {
             globals.free(memory);
         }
         report
     }
 
-    fn run_on(
-        &self,
-        module: &Module,
-        kernel: &Kernel,
-        globals: &[u64],
-        memory: &Memory,
-    ) -> Result<Report, LaunchError> {
+    fn run_on(&self, module: &Module, number: usize, globals: &[u64], memory: &Memory) -> Result<Report, LaunchError> {
+        let kernel = &module.kernels[number];
         let size = |why: &str| LaunchError::Size { kernel: kernel.name.clone(), why: why.to_owned() };
         let layout = Layout::new(module, kernel, self.dynamic_shared, globals)
             .ok_or_else(|| size("the sizes of its variables overflow"))?;
@@ -238,11 +236,13 @@ impl Launch<'_> {
         let params = self.params(kernel, &layout)?;
         let program = Program::decode(kernel, &layout).map_err(|why| size(&why))?;
         let index = if self.options.wraps { IndexSteps::new(&program) } else { IndexSteps::default() };
+        let homes = homes(module, kernel, self.module.info(number), &program, &layout);
         let cx = Context {
             module,
             kernel,
             program,
             index,
+            homes,
             params: Bytes::new(params),
             consts: Bytes::new(layout.consts(module)),
             layout,

@@ -47,6 +47,7 @@ mod counters;
 mod exec;
 mod findings;
 mod grid;
+mod homes;
 mod index;
 mod launch;
 mod layout;

@@ -1,6 +1,7 @@
 //! Memory as the author named it: `x[20] of 20`, not an address alone.
 
 use super::block::Context;
+use super::homes::variable;
 use crate::ir::{Symbol, Variable};
 use crate::table::Mod;
 use crate::types::Space;
@@ -11,7 +12,7 @@ impl Context<'_> {
     pub fn element(&self, space: Space, address: u64, pc: u32) -> Option<String> {
         match space {
             Space::Global | Space::Generic => self.global_element(address, pc),
-            Space::Shared | Space::Local | Space::Const => self.array_element(space, address),
+            Space::Shared | Space::Local | Space::Const => self.array_element(space, address, pc),
             Space::Param => None,
         }
     }
@@ -22,6 +23,17 @@ impl Context<'_> {
     }
 
     fn global_element(&self, address: u64, pc: u32) -> Option<String> {
+        // The buffer that the address was computed from; else the nearest.
+        if let Some(i) = self.home(pc).buffer
+            && let Some(param) = self.kernel.params.get(i as usize)
+        {
+            let start = u64::try_from(self.params.load(*self.layout.params.get(i as usize)?, 8)).ok()?;
+            let alloc = self.memory.near(start).filter(|a| a.holds(start, 1) || a.buffer.address == start);
+            if let Some(alloc) = alloc {
+                let end = alloc.buffer.address + alloc.buffer.len;
+                return Some(element(self.kernel.short_name(param), address, start, end, self.unit(pc)));
+            }
+        }
         let buffer = self.memory.near(address)?.buffer;
         let within = |at: u64| at >= buffer.address && at - buffer.address <= buffer.len;
         let value = |at: u64| u64::try_from(self.params.load(at, 8)).ok();
@@ -39,7 +51,13 @@ impl Context<'_> {
         Some(element(&name, address, start, buffer.address + buffer.len, self.unit(pc)))
     }
 
-    fn array_element(&self, space: Space, address: u64) -> Option<String> {
+    fn array_element(&self, space: Space, address: u64, pc: u32) -> Option<String> {
+        if let Some(home) = self.home(pc).array.filter(|home| home.space == space) {
+            let v = variable(self.module, self.kernel, home.symbol)?;
+            // Addresses of 32 bits wrap.
+            let address = if space == Space::Const { address } else { i64::from(address as u32 as i32) as u64 };
+            return Some(element(&v.name, address, home.start, home.end, u64::from(v.ty.bytes())));
+        }
         let own = (0u32..).zip(&self.kernel.variables).map(|(i, v)| (Symbol::Kernel(i), v));
         let module = (0u32..).zip(&self.module.variables).map(|(i, v)| (Symbol::Module(i), v));
         let start = |(symbol, v): (Symbol, &Variable)| Some((self.layout.offset(symbol)?, v.name.clone(), v.clone()));
@@ -59,10 +77,15 @@ impl Context<'_> {
 }
 
 fn element(name: &str, address: u64, start: u64, end: u64, unit: u64) -> String {
-    let (bytes, len) = (address as i64 - start as i64, end.saturating_sub(start));
+    let (bytes, len) = ((address as i64).wrapping_sub(start as i64), end.saturating_sub(start));
     let size = unit as i64;
     match bytes % size {
-        0 => format!("{name}[{}] of {}", bytes / size, len / unit),
+        0 => {
+            let index = bytes / size;
+            // An index below zero that was taken for a large one.
+            let negative = (1 << 31..1 << 32).contains(&index).then(|| format!(" (index {})", index as u32 as i32));
+            format!("{name}[{index}] of {}{}", len / unit, negative.unwrap_or_default())
+        }
         _ => format!("byte {bytes} of the {len} of {name}"),
     }
 }

@@ -3,6 +3,7 @@
 use super::{Exec, write};
 use crate::interp::block::Stop;
 use crate::interp::counters;
+use crate::interp::homes::Array;
 use crate::interp::program::AddrBase;
 use crate::interp::report::FindingKind;
 use crate::interp::shadow::{Access, By, Strength};
@@ -244,9 +245,10 @@ impl Exec<'_> {
                 }
             }
         } else {
-            let size = self.space_bytes(space);
+            let (start, end) = self.bounds(space);
             for lane in lanes(mask) {
-                bad |= u32::from(at[lane] >= size || size - at[lane] < u64::from(bytes)) << lane;
+                let outside = at[lane] < start || at[lane] >= end || end - at[lane] < u64::from(bytes);
+                bad |= u32::from(outside) << lane;
             }
         }
         if bad == 0 {
@@ -255,6 +257,15 @@ impl Exec<'_> {
         let lane = bad.trailing_zeros();
         let address = at[lane as usize];
         let whereabouts = match self.cx.memory.near(address) {
+            _ if space != Space::Global && self.home(space).is_some() => {
+                let (start, end) = self.bounds(space);
+                // Addresses of 32 bits wrap.
+                let at = i64::from(address as u32 as i32) - start as i64;
+                match at {
+                    ..0 => format!("{} bytes before the array of {} bytes", at.unsigned_abs(), end - start),
+                    _ => format!("byte {at} of the array of {} bytes", end - start),
+                }
+            }
             _ if space != Space::Global => format!("the kernel has {} bytes there", self.space_bytes(space)),
             Some(a) if address >= a.buffer.address => {
                 format!(
@@ -271,6 +282,16 @@ impl Exec<'_> {
         let message =
             format!("lane {lane} accesses {element}{bytes} bytes of {space} memory at {address:#x}: {whereabouts}");
         Err(self.fault(FindingKind::OutOfBounds, bad, message))
+    }
+
+    /// The array that the instruction's access to a space belongs to, where that is known.
+    fn home(&self, space: Space) -> Option<Array> {
+        self.cx.home(self.pc).array.filter(|array| array.space == space)
+    }
+
+    /// Where the instruction may access a space.
+    fn bounds(&self, space: Space) -> (u64, u64) {
+        self.home(space).map_or((0, self.space_bytes(space)), |array| (array.start, array.end))
     }
 
     fn space_bytes(&self, space: Space) -> u64 {
