@@ -13,11 +13,14 @@ mod defuse;
 pub(crate) mod lanes;
 mod liveness;
 pub mod precision;
+pub(crate) mod ranges;
 mod regs;
 mod transfer;
 mod uniformity;
 mod value;
 
+#[cfg(test)]
+mod sound;
 #[cfg(test)]
 mod tests;
 

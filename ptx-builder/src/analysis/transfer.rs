@@ -2,7 +2,7 @@
 
 use super::value::{Origin, Uniformity, Value, low};
 use crate::ir::{Base, Inst, Kernel, Module, Operand, Symbol};
-use crate::table::{Async, Barrier, Form, Matrix, Meaning, Memory, Mod, Op, Order, Shuffle, SpecialReg, Vote};
+use crate::table::{Barrier, Form, Meaning, Memory, Order, Relation, Shuffle, SpecialReg, Vote, Word};
 use crate::types::{Kind, RegClass, ScalarType, Space};
 
 /// What is known of the block's shape.
@@ -24,6 +24,11 @@ impl Geometry {
     /// Whether each warp lies in one row of the block.
     fn rows_of_warps(self) -> bool {
         self.shape.is_none_or(|[x, y, z]| x % 32 == 0 || y * z == 1)
+    }
+
+    /// Whether every warp has all of its lanes.
+    fn is_whole_warps(self) -> bool {
+        self.required.is_none_or(|[x, y, z]| x * y * z % 32 == 0)
     }
 
     fn special(self, s: SpecialReg) -> Value {
@@ -51,10 +56,14 @@ impl Geometry {
             LanemaskEq | LanemaskLe | LanemaskLt | LanemaskGe | LanemaskGt => {
                 Value { lane_bits: low(32), ..Value::unknown(Uniformity::Block) }
             }
-            Warpid | Clock | ClockHi | Clock64 | Globaltimer | GlobaltimerLo | GlobaltimerHi => {
-                Value::unknown(Uniformity::Warp)
+            Warpid => Value::unknown(Uniformity::Warp),
+            // Lanes need not read them at the same time.
+            Clock | ClockHi | Clock64 | Globaltimer | GlobaltimerLo | GlobaltimerHi => {
+                Value::unknown(Uniformity::Divergent)
             }
-            _ => Value::unknown(Uniformity::Block),
+            CtaidX | CtaidY | CtaidZ | NctaidX | NctaidY | NctaidZ | Nwarpid | Smid | Nsmid | Gridid
+            | TotalSmemSize | DynamicSmemSize | ClusteridX | NclusteridX | ClusterCtaidX | ClusterNctaidX
+            | ClusterCtarank | ClusterNctarank => Value::unknown(Uniformity::Block),
         }
     }
 }
@@ -107,7 +116,7 @@ impl Context<'_> {
         let width = form.slots.first().and_then(|s| s.ty()).map_or(64, ScalarType::bits);
         let all = || sources.iter().fold(Value::constant(0), |a, &b| a.mixed(b, 64));
         match &form.meaning {
-            Meaning::Lane(_) => lane(form, sources, width),
+            Meaning::Lane(_) => extended(inst, lane(form, sources, width)),
             Meaning::Approx(..) => all(),
             Meaning::Load(memory) => self.load(inst, memory, sources),
             Meaning::Shuffle(mode) => {
@@ -118,25 +127,62 @@ impl Context<'_> {
                 let same = sources.first().is_some_and(|a| a.lane_bits == 0);
                 if same || fixed && whole && one_segment { warp(all()) } else { all().at_least(Uniformity::Divergent) }
             }
-            Meaning::Vote(Vote::MatchAny | Vote::Elect) => Value::unknown(Uniformity::Divergent),
-            Meaning::Vote(_) if control < Uniformity::Divergent => {
-                if all().level() == Uniformity::Block {
-                    all()
-                } else {
-                    Value::unknown(Uniformity::Warp)
-                }
-            }
-            Meaning::Vote(_) => Value::unknown(Uniformity::Divergent),
+            Meaning::Vote(vote) => self.vote(*vote, sources, control),
             Meaning::ActiveMask => Value::unknown(control.max(Uniformity::Warp)),
-            Meaning::Barrier(Barrier::Reduce { .. }) if form.op == Op::BarRed || form.op == Op::BarrierRed => {
-                Value::unknown(Uniformity::Block)
+            // All that come to a barrier are told the same: the block, or the warps that are counted.
+            Meaning::Barrier(Barrier::Reduce { .. }) => {
+                let of_block = !form.slots.iter().any(|s| s.name == "b");
+                let number = sources.first().map_or(Uniformity::Divergent, Value::level);
+                let level = if of_block { Uniformity::Block } else { Uniformity::Warp };
+                Value::unknown(level.max(number).max(control))
             }
-            Meaning::Barrier(_) => Value::unknown(Uniformity::Warp),
-            Meaning::Async(Async::MbarrierWait { .. }) => Value::unknown(Uniformity::Divergent),
-            Meaning::Matrix(Matrix::Load { .. } | Matrix::FloatMma { .. } | Matrix::IntMma { .. }) => {
-                Value::unknown(Uniformity::Divergent)
+            Meaning::Atomic(..)
+            | Meaning::Async(_)
+            | Meaning::Matrix(_)
+            // These have no results.
+            | Meaning::Barrier(_)
+            | Meaning::Store(_)
+            | Meaning::Prefetch(_)
+            | Meaning::Fence(_)
+            | Meaning::Branch
+            | Meaning::Exit
+            | Meaning::Trap
+            | Meaning::Pause => Value::unknown(Uniformity::Divergent),
+        }
+    }
+
+    /// A combination over the lanes of a mask, which comes last.
+    fn vote(&self, vote: Vote, sources: &[Value], control: Uniformity) -> Value {
+        let level = sources.iter().map(Value::level).max().unwrap_or(Uniformity::Divergent);
+        let mask = sources.last().map_or(Uniformity::Divergent, Value::level);
+        let together = control < Uniformity::Divergent && mask < Uniformity::Divergent;
+        Value::unknown(match vote {
+            Vote::MatchAny | Vote::Elect => Uniformity::Divergent,
+            _ if !together => Uniformity::Divergent,
+            Vote::All | Vote::Any | Vote::Uni if level == Uniformity::Block => level,
+            // These tell how many lanes there are, too.
+            Vote::Ballot | Vote::MatchAll | Vote::Redux(_)
+                if level == Uniformity::Block && self.geometry.is_whole_warps() =>
+            {
+                level
             }
-            _ => Value::unknown(Uniformity::Divergent),
+            Vote::All | Vote::Any | Vote::Uni | Vote::Ballot | Vote::MatchAll | Vote::Redux(_) => Uniformity::Warp,
+        })
+    }
+
+    /// Whether an address may lie in local memory, where each thread sees its own.
+    fn may_be_local(&self, space: Space, address: Value) -> bool {
+        let local = |v: &crate::ir::Variable| v.space == Space::Local;
+        match space {
+            Space::Local => true,
+            Space::Generic => match address.origin {
+                Some(Origin::Pointer(_)) => false,
+                Some(Origin::Symbol(Symbol::Kernel(i))) => self.kernel.variables.get(i as usize).is_none_or(local),
+                Some(Origin::Symbol(Symbol::Module(i))) => self.module.variables.get(i as usize).is_none_or(local),
+                Some(Origin::Symbol(Symbol::Param(_))) => false,
+                None => self.kernel.variables.iter().chain(&self.module.variables).any(local),
+            },
+            Space::Global | Space::Shared | Space::Const | Space::Param => false,
         }
     }
 
@@ -145,7 +191,7 @@ impl Context<'_> {
         if memory.space == Space::Param {
             return self.load_param(inst, memory, address);
         }
-        if memory.order != Order::Weak || memory.space == Space::Local || address.lane_bits != 0 {
+        if memory.order != Order::Weak || self.may_be_local(memory.space, address) || address.lane_bits != 0 {
             return Value::unknown(Uniformity::Divergent);
         }
         Value::unknown(address.level())
@@ -177,74 +223,82 @@ fn warp(mut v: Value) -> Value {
     v.known_to(0)
 }
 
+/// A result as it is in its register: where that is wider, extended by the type's sign.
+fn extended(inst: &Inst, value: Value) -> Value {
+    let ty = inst.form().slots.first().and_then(|s| s.ty()).filter(|ty| ty.is_signed());
+    match (ty, inst.operands.first()) {
+        (Some(ty), Some(Operand::Reg(r))) if ty.bits() < r.class.bits() => {
+            value.sign_extended(ty.bits()).truncated(r.class.bits())
+        }
+        _ => value,
+    }
+}
+
 fn lane(form: &Form, s: &[Value], width: u32) -> Value {
     let nth = |i: usize| s.get(i).copied().unwrap_or(Value::unknown(Uniformity::Divergent));
     let generic = || s.iter().fold(Value::constant(0), |a, &b| a.mixed(b, width.max(1)));
-    let ty = form.mods.iter().rev().find_map(|m| if let Mod::Ty(t) = m { Some(*t) } else { None });
-    let signed = ty.is_some_and(ScalarType::is_signed);
-    let float = ty.is_some_and(|t| t.kind() == Kind::Float);
-    if float && !matches!(form.op, Op::Mov) {
-        return generic();
-    }
-    let source_width = ty.map_or(width, ScalarType::bits);
-    let has = |m: Mod| form.mods.contains(&m);
+    let source_width = form.word_bits();
     let power = |v: Value| v.as_constant().filter(|c| c.is_power_of_two()).map(u64::trailing_zeros);
-    let factor = |v: Value| if signed { v.sign_extended(source_width) } else { v.truncated(source_width) };
-    match form.op {
-        Op::Mov if s.len() == 1 && form.slots.iter().all(|s| s.width() == 1) => nth(0),
-        Op::Cvta => nth(0),
-        Op::Cvt if form.mods.len() == 2 => {
-            let float_result = matches!(form.mods[0], Mod::Ty(t) if t.kind() == Kind::Float);
-            match (float_result, signed) {
-                (true, _) => generic(),
-                (_, true) => nth(0).sign_extended(source_width).truncated(width),
-                _ => nth(0).truncated(source_width).truncated(width),
-            }
+    let factor = |v: Value, signed| if signed { v.sign_extended(source_width) } else { v.truncated(source_width) };
+    match form.word() {
+        Word::Copy => nth(0),
+        Word::Rebase => nth(0).rebased(),
+        Word::Resize { signed } => factor(nth(0), signed).truncated(width),
+        Word::Add => nth(0).plus(nth(1), false, width),
+        Word::Sub => nth(0).plus(nth(1), true, width),
+        Word::Mul => nth(0).times(nth(1), width),
+        Word::WideMul { signed } => factor(nth(0), signed).times(factor(nth(1), signed), width),
+        Word::Mad => nth(0).times(nth(1), width).plus(nth(2), false, width),
+        Word::WideMad { signed } => {
+            factor(nth(0), signed).times(factor(nth(1), signed), width).plus(nth(2), false, width)
         }
-        Op::Add if !has(Mod::Sat) => nth(0).plus(nth(1), false, width),
-        Op::Sub if !has(Mod::Sat) => nth(0).plus(nth(1), true, width),
-        Op::Mul if has(Mod::Lo) => nth(0).times(nth(1), width),
-        Op::Mul if has(Mod::Wide) => factor(nth(0)).times(factor(nth(1)), width),
-        Op::Mad if has(Mod::Lo) => nth(0).times(nth(1), width).plus(nth(2), false, width),
-        Op::Mad if has(Mod::Wide) => factor(nth(0)).times(factor(nth(1)), width).plus(nth(2), false, width),
-        Op::Shl => match nth(1).as_constant() {
+        Word::Shl => match nth(1).as_constant() {
             Some(by) => nth(0).shifted_left(by.min(64) as u32, width),
             None => generic(),
         },
-        Op::Shr => match nth(1).as_constant() {
+        Word::Shr { signed } => match nth(1).as_constant() {
             Some(by) => nth(0).shifted_right(by.min(63) as u32, width, signed),
             None => generic(),
         },
-        Op::Div if !signed => match power(nth(1)) {
+        Word::Div { signed: false } => match power(nth(1)) {
             Some(by) => nth(0).shifted_right(by, width, false),
             None => generic(),
         },
-        Op::Rem if !signed => match power(nth(1)) {
+        Word::Rem { signed: false } => match power(nth(1)) {
             Some(by) => nth(0).and(Value::constant(low(by)), width),
             None => generic(),
         },
-        Op::And => nth(0).and(nth(1), width),
-        Op::Or => nth(0).bitwise(nth(1), width, |a, b| a | b),
-        Op::Xor => nth(0).bitwise(nth(1), width, |a, b| a ^ b),
-        Op::Setp => compare(form, nth(0), nth(1)).unwrap_or_else(generic),
-        _ => generic(),
+        Word::And => nth(0).and(nth(1), width),
+        Word::Or => nth(0).bitwise(nth(1), width, |a, b| a | b),
+        Word::Xor => nth(0).bitwise(nth(1), width, |a, b| a ^ b),
+        Word::Compare { relation, signed } => {
+            compare(relation, nth(0), nth(1), if signed { source_width - 1 } else { 64 }).unwrap_or_else(generic)
+        },
+        Word::Div { signed: true }
+        | Word::Rem { signed: true }
+        | Word::InWindow
+        | Word::Min { .. }
+        | Word::Max { .. }
+        | Word::Select
+        | Word::Other => generic(),
     }
 }
 
 /// A comparison with a constant at a multiple of the warp's size does not
-/// depend on the low bits: `%tid.x < 64`.
-fn compare(form: &Form, a: Value, b: Value) -> Option<Value> {
+/// depend on the low bits: `%tid.x < 64`. Below `sign` all bits are worth
+/// what they are in an unsigned number.
+fn compare(relation: Relation, a: Value, b: Value, sign: u32) -> Option<Value> {
     if a.lane_bits == 0 {
         return None;
     }
-    let below = form.mods.iter().find_map(|m| match m {
-        Mod::Lt | Mod::Ge | Mod::LoCmp | Mod::Hs => Some(0),
-        Mod::Le | Mod::Gt | Mod::Ls | Mod::HiCmp => Some(1),
-        _ => None,
-    })?;
+    let below = match relation {
+        Relation::Lt | Relation::Ge => 0,
+        Relation::Le | Relation::Gt => 1,
+        Relation::Eq | Relation::Ne => return None,
+    };
     let limit = b.as_constant()?.wrapping_add(below);
     let top = 64 - a.lane_bits.leading_zeros();
-    if limit & low(top) != 0 {
+    if limit & low(top) != 0 || top > sign {
         return None;
     }
     let warp_bits = u64::from(a.warp_bits != 0);

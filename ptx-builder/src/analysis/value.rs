@@ -41,7 +41,7 @@ pub struct Value {
 }
 
 /// The low `n` bits.
-pub(super) fn low(n: u32) -> u64 {
+pub(crate) fn low(n: u32) -> u64 {
     if n >= 64 { u64::MAX } else { (1 << n) - 1 }
 }
 
@@ -243,6 +243,16 @@ impl Value {
         Value { lane_bits: shift(v.lane_bits), warp_bits: shift(v.warp_bits), residue, ..v }
             .known_to(known)
             .truncated(width)
+    }
+
+    /// The same address in another window, each of which starts at a multiple of 2^12.
+    pub(super) fn rebased(self) -> Value {
+        // What a window's start is added to may carry into what lies above.
+        let carried = |bits: u64| bits | upward(bits & !low(32), 64);
+        let (lane_bits, warp_bits) = (carried(self.lane_bits), carried(self.warp_bits));
+        let v = Value { lane_bits, warp_bits, ..self };
+        // An origin is the same in every window; a number is not.
+        if v.origin.is_some() { v } else { v.known_to(12) }
     }
 
     /// Bitwise and.

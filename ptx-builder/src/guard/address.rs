@@ -2,7 +2,7 @@
 
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Address, Base, Inst, Kernel, Module, Operand, Reg, Symbol};
-use crate::table::{Meaning, Mod, Op};
+use crate::table::{Meaning, Memory, Word};
 use crate::types::{RegClass, ScalarType, Space};
 
 /// What an address is to stay inside of.
@@ -93,15 +93,16 @@ impl Trace<'_> {
             }
             _ => None,
         };
-        let has = |m: Mod| form.mods.contains(&m);
         let narrow = reg.class == RegClass::B32;
         let bytes = |bits: u64| if narrow { i64::from(bits as u32 as i32) } else { bits as i64 };
-        match form.op {
-            Op::Mov | Op::Cvta => of(operand(1)?),
-            Op::Ld => self.pointer(inst),
-            Op::Add | Op::Sub if !has(Mod::Sat) => {
+        if let Meaning::Load(m) = &form.meaning {
+            return self.pointer(inst, m);
+        }
+        match form.word() {
+            Word::Copy | Word::Rebase => of(operand(1)?),
+            sum @ (Word::Add | Word::Sub) => {
                 let (a, b) = (operand(1)?, operand(2)?);
-                let minus = form.op == Op::Sub;
+                let minus = sum == Word::Sub;
                 match (a, b) {
                     (a, Operand::Imm(c)) => {
                         let linear = of(a)?;
@@ -118,12 +119,40 @@ impl Trace<'_> {
                     _ => None,
                 }
             }
-            Op::Mad if has(Mod::Wide) && is_unsigned(form.mods.last()) || has(Mod::Lo) && narrow => {
-                let (Operand::Reg(index), Operand::Imm(scale)) = (operand(1)?, operand(2)?) else { return None };
-                self.with_index(of(operand(3)?), || self.scaled(id, index, scale, access))
-            }
-            _ => None,
+            Word::WideMad { signed: false } => self.multiplied(id, inst, of, access),
+            Word::Mad if narrow => self.multiplied(id, inst, of, access),
+            // Other functions give no sum of a start and an index: the address itself is checked.
+            Word::Mad
+            | Word::WideMad { signed: true }
+            | Word::Resize { .. }
+            | Word::InWindow
+            | Word::Mul
+            | Word::WideMul { .. }
+            | Word::Shl
+            | Word::Shr { .. }
+            | Word::Div { .. }
+            | Word::Rem { .. }
+            | Word::And
+            | Word::Or
+            | Word::Xor
+            | Word::Min { .. }
+            | Word::Max { .. }
+            | Word::Select
+            | Word::Compare { .. }
+            | Word::Other => None,
         }
+    }
+
+    /// `a b + c`, where a is an index and b its scale.
+    fn multiplied(
+        &self,
+        id: InstId,
+        inst: &Inst,
+        of: impl Fn(Operand) -> Option<Linear>,
+        access: InstId,
+    ) -> Option<Linear> {
+        let [_, Operand::Reg(index), Operand::Imm(scale), sum] = inst.operands[..] else { return None };
+        self.with_index(of(sum), || self.scaled(id, index, scale, access))
     }
 
     /// A sum and an index, where the sum has none.
@@ -153,32 +182,46 @@ impl Trace<'_> {
             Some(Operand::Imm(c)) => Some(*c),
             _ => None,
         };
-        let has = |m: Mod| form.mods.contains(&m);
-        let widened = || -> Option<Reg> {
-            let from_u32 = form.op == Op::Cvt && form.mods.len() == 2 && is_unsigned(form.mods.last());
-            let index = source(1).filter(|r| r.class == RegClass::B32)?;
-            let whole = form.mods.last() == Some(&Mod::Ty(ScalarType::U32));
-            (from_u32 && whole && !narrow).then_some(index)
-        };
-        let found = match form.op {
-            Op::Mul if has(Mod::Wide) && is_unsigned(form.mods.last()) || has(Mod::Lo) && narrow => {
-                self.scaled(id, source(1)?, constant(2)?, access)
-            }
-            Op::Shl if narrow => self.scaled(id, source(1)?, 1u64.checked_shl(constant(2)? as u32)?, access),
-            Op::Shl => {
+        let found = match form.word() {
+            Word::WideMul { signed: false } => self.scaled(id, source(1)?, constant(2)?, access),
+            Word::Mul if narrow => self.scaled(id, source(1)?, constant(2)?, access),
+            Word::Shl if narrow => self.scaled(id, source(1)?, 1u64.checked_shl(constant(2)? as u32)?, access),
+            Word::Shl => {
                 let by = constant(2).filter(|&by| by < 24)?;
                 let (inner, scale) = self.product(id, source(1)?, access)?;
                 (scale == 1).then_some((inner, 1 << by))
             }
-            Op::Cvt => self.scaled(id, widened()?, 1, access),
-            _ => None,
+            Word::Resize { signed: false } if form.word_bits() == 32 && form.slots[0].ty().is_some_and(|t| t.bits() == 64) => {
+                self.scaled(id, source(1)?, 1, access)
+            }
+            // A register of another function is an index itself.
+            Word::Mul
+            | Word::WideMul { signed: true }
+            | Word::Resize { .. }
+            | Word::Copy
+            | Word::Rebase
+            | Word::InWindow
+            | Word::Add
+            | Word::Sub
+            | Word::Mad
+            | Word::WideMad { .. }
+            | Word::Shr { .. }
+            | Word::Div { .. }
+            | Word::Rem { .. }
+            | Word::And
+            | Word::Or
+            | Word::Xor
+            | Word::Min { .. }
+            | Word::Max { .. }
+            | Word::Select
+            | Word::Compare { .. }
+            | Word::Other => None,
         };
         found.or_else(plain)
     }
 
     /// The pointer that a parameter brings.
-    fn pointer(&self, inst: &Inst) -> Option<Linear> {
-        let Meaning::Load(m) = inst.form().meaning else { return None };
+    fn pointer(&self, inst: &Inst, m: &Memory) -> Option<Linear> {
         let Some(Operand::Address(Address { base: Base::Symbol(Symbol::Param(i)), offset: 0 })) = inst.operands.get(1)
         else {
             return None;
@@ -189,6 +232,12 @@ impl Trace<'_> {
     }
 }
 
-fn is_unsigned(m: Option<&Mod>) -> bool {
-    matches!(m, Some(Mod::Ty(ScalarType::U32 | ScalarType::U64)))
+/// The class of 32-bit integers, for addresses in shared and local memory.
+pub(super) fn is_narrow(reg: Reg) -> bool {
+    reg.class == RegClass::B32
+}
+
+/// The type of an address register.
+pub(super) fn address_type(reg: Reg) -> ScalarType {
+    if is_narrow(reg) { ScalarType::U32 } else { ScalarType::U64 }
 }

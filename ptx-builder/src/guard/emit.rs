@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 
 use super::access::{Size, Way};
-use super::address::Object;
+use super::address::{Object, is_narrow};
 use super::plan::{Check, Plan, buffers};
-use super::ranges::is_narrow;
 use super::writer::{Label, Writer, memory, unless, when};
 use super::{Extra, GuardError, GuardedKernel};
 use crate::analysis::KernelInfo;

@@ -6,7 +6,7 @@ use super::access::{Size, Way};
 use super::address::Object;
 use super::emit::Emit;
 use super::plan::{Check, How};
-use super::ranges::{address_type, is_narrow};
+use super::address::{address_type, is_narrow};
 use super::writer::Writer;
 use crate::ir::{Base, Guard, Operand, Reg};
 use crate::table::{Matrix, Meaning, Mod, Op, SpecialReg};

@@ -20,7 +20,6 @@ mod error;
 mod inside;
 mod objects;
 mod plan;
-mod ranges;
 mod site;
 mod tell;
 mod writer;

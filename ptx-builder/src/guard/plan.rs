@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 use super::GuardError;
 use super::access::{Access, Size, Way, accesses};
 use super::address::{Linear, Object, Trace};
-use super::ranges::Ranges;
 use super::site::{Member, Site, Touch};
+use crate::analysis::ranges::Ranges;
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Address, Base, BlockId, Guard, Inst, Kernel, Module, Operand, Reg, Symbol};
 use crate::table::Meaning;
@@ -105,7 +105,7 @@ pub(super) fn plan(
 ) -> Result<Plan, GuardError> {
     let plan = Plan { writes: vec![false; kernel.params.len()], ..Plan::default() };
     let trace = Trace { kernel, info };
-    let ranges = Ranges::new(kernel, info);
+    let ranges = Ranges::new(kernel, &info.cfg, &info.defuse);
     let mut planner = Planner { module, kernel, info, trace, ranges, may_write, plan, done: HashMap::new() };
     for &b in info.cfg.order() {
         planner.block(b)?;

@@ -2,8 +2,7 @@
 
 use crate::analysis::{Cfg, DefUse, InstId};
 use crate::ir::{BlockId, Inst, Kernel, Operand};
-use crate::table::{Meaning, Order};
-use crate::types::Space;
+use crate::table::Depends;
 
 /// Removes them. A result is used where an instruction that stays may see it.
 pub(super) fn run(kernel: &mut Kernel, cfg: &Cfg, chains: &DefUse) {
@@ -43,8 +42,9 @@ pub(super) fn run(kernel: &mut Kernel, cfg: &Cfg, chains: &DefUse) {
 /// they may fault.
 fn is_removable(inst: &Inst) -> bool {
     let timed = inst.operands.iter().any(|op| matches!(op, Operand::Special(s) if !s.is_stable()));
-    match inst.form().meaning {
-        Meaning::Load(m) => matches!(m.space, Space::Param | Space::Const) && m.order == Order::Weak,
-        meaning => meaning.is_pure() && !timed,
+    match inst.form().meaning.depends() {
+        Depends::Sources => !timed,
+        Depends::Constants => true,
+        Depends::Others => false,
     }
 }

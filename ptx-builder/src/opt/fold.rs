@@ -2,7 +2,7 @@
 
 use super::value::{mask, result};
 use crate::ir::{Inst, Operand};
-use crate::table::{Access, Lanes, Meaning, Op, Shape, WARP};
+use crate::table::{Access, Lanes, Meaning, Shape, WARP};
 use crate::types::ScalarType;
 
 /// The bits of an instruction's one result, by the table's own function, if
@@ -12,7 +12,7 @@ use crate::types::ScalarType;
 pub(super) fn run(inst: &Inst, constant: impl Fn(&Operand) -> Option<u64>) -> Option<u64> {
     let form = inst.form();
     let Meaning::Lane(eval) = form.meaning else { return None };
-    if matches!(form.op, Op::Cvta | Op::Isspacep) {
+    if form.word().depends_on_machine() {
         return None;
     }
     let reg = result(inst)?;

@@ -5,7 +5,7 @@ use smallvec::smallvec;
 
 use super::value::{become_copy, bits_type, mask, result};
 use crate::ir::{Inst, Operand};
-use crate::table::{FormId, Mod, Op, table};
+use crate::table::{FormId, Mod, Op, Word, table};
 use crate::types::Kind;
 
 /// What an instruction can be instead.
@@ -39,13 +39,14 @@ fn better(inst: &Inst, constant: impl Fn(&Operand) -> Option<u64>) -> Option<Bet
     let form = inst.form();
     let [_, a, rest @ ..] = &inst.operands[..] else { return None };
     let (a, b, c) = (*a, rest.first().copied()?, rest.get(1).copied());
-    if form.op == Op::Selp {
+    let word = form.word();
+    if word == Word::Select {
         return match constant(&c?)? {
             0 => Some(Better::Copy(b)),
             _ => Some(Better::Copy(a)),
         };
     }
-    let (last, head) = form.mods.split_last()?;
+    let last = form.mods.last()?;
     let Mod::Ty(ty) = *last else { return None };
     if matches!(ty.kind(), Kind::Float | Kind::Pred) || ty.bits() < 16 || ty.bits() > 64 {
         return None;
@@ -56,21 +57,21 @@ fn better(inst: &Inst, constant: impl Fn(&Operand) -> Option<u64>) -> Option<Bet
     let bits = bits_type(ty.bits())?;
     let power = |v: u64| v.is_power_of_two().then(|| Operand::Imm(v.trailing_zeros().into()));
     let ones = mask(ty);
-    match (form.op, head) {
-        (Op::Add, []) if y == Some(0) => Some(Better::Copy(a)),
-        (Op::Add, []) if x == Some(0) => Some(Better::Copy(b)),
-        (Op::Sub, []) if y == Some(0) => Some(Better::Copy(a)),
-        (Op::Sub | Op::Xor, []) if a == b && matches!(a, Operand::Reg(_)) => zero(),
-        (Op::Mul, [Mod::Lo]) if x == Some(0) || y == Some(0) => zero(),
-        (Op::Mul, [Mod::Wide]) if x == Some(0) || y == Some(0) => zero(),
-        (Op::Mul, [Mod::Lo]) if y == Some(1) => Some(Better::Copy(a)),
-        (Op::Mul, [Mod::Lo]) if x == Some(1) => Some(Better::Copy(b)),
-        (Op::Mul, [Mod::Lo]) => match (x, y) {
+    match word {
+        Word::Add if y == Some(0) => Some(Better::Copy(a)),
+        Word::Add if x == Some(0) => Some(Better::Copy(b)),
+        Word::Sub if y == Some(0) => Some(Better::Copy(a)),
+        Word::Sub | Word::Xor if a == b && matches!(a, Operand::Reg(_)) => zero(),
+        Word::Mul if x == Some(0) || y == Some(0) => zero(),
+        Word::WideMul { .. } if x == Some(0) || y == Some(0) => zero(),
+        Word::Mul if y == Some(1) => Some(Better::Copy(a)),
+        Word::Mul if x == Some(1) => Some(Better::Copy(b)),
+        Word::Mul => match (x, y) {
             (None, Some(y)) => form_of(Op::Shl, &[Mod::Ty(bits)], a, power(y)?),
             (Some(x), None) => form_of(Op::Shl, &[Mod::Ty(bits)], b, power(x)?),
             _ => None,
         },
-        (Op::Mad, [Mod::Lo]) => {
+        Word::Mad => {
             let c = c?;
             if x == Some(0) || y == Some(0) {
                 Some(Better::Copy(c))
@@ -84,20 +85,39 @@ fn better(inst: &Inst, constant: impl Fn(&Operand) -> Option<u64>) -> Option<Bet
                 None
             }
         }
-        (Op::Div, []) if y == Some(1) => Some(Better::Copy(a)),
-        (Op::Div, []) if !ty.is_signed() => form_of(Op::Shr, &[*last], a, power(y?)?),
-        (Op::Rem, []) if y == Some(1) => zero(),
-        (Op::Rem, []) if !ty.is_signed() && y?.is_power_of_two() => {
+        Word::Div { .. } if y == Some(1) => Some(Better::Copy(a)),
+        Word::Div { signed: false } => form_of(Op::Shr, &[*last], a, power(y?)?),
+        Word::Rem { .. } if y == Some(1) => zero(),
+        Word::Rem { signed: false } if y?.is_power_of_two() => {
             form_of(Op::And, &[Mod::Ty(bits)], a, Operand::Imm(y? - 1))
         }
         // The distance is a u32 of its own, not of the shifted type.
-        (Op::Shl | Op::Shr, []) if constant(&b) == Some(0) => Some(Better::Copy(a)),
-        (Op::And, []) if x == Some(0) || y == Some(0) => zero(),
-        (Op::And, []) if y == Some(ones) => Some(Better::Copy(a)),
-        (Op::And, []) if x == Some(ones) => Some(Better::Copy(b)),
-        (Op::And | Op::Or, []) if a == b => Some(Better::Copy(a)),
-        (Op::Or | Op::Xor, []) if y == Some(0) => Some(Better::Copy(a)),
-        (Op::Or | Op::Xor, []) if x == Some(0) => Some(Better::Copy(b)),
-        _ => None,
+        Word::Shl | Word::Shr { .. } if constant(&b) == Some(0) => Some(Better::Copy(a)),
+        Word::And if x == Some(0) || y == Some(0) => zero(),
+        Word::And if y == Some(ones) => Some(Better::Copy(a)),
+        Word::And if x == Some(ones) => Some(Better::Copy(b)),
+        Word::And | Word::Or if a == b => Some(Better::Copy(a)),
+        Word::Or | Word::Xor if y == Some(0) => Some(Better::Copy(a)),
+        Word::Or | Word::Xor if x == Some(0) => Some(Better::Copy(b)),
+        Word::Add
+        | Word::Sub
+        | Word::WideMul { .. }
+        | Word::Div { .. }
+        | Word::Rem { .. }
+        | Word::Shl
+        | Word::Shr { .. }
+        | Word::And
+        | Word::Or
+        | Word::Xor
+        | Word::Copy
+        | Word::Resize { .. }
+        | Word::Rebase
+        | Word::InWindow
+        | Word::WideMad { .. }
+        | Word::Min { .. }
+        | Word::Max { .. }
+        | Word::Select
+        | Word::Compare { .. }
+        | Word::Other => None,
     }
 }

@@ -9,8 +9,8 @@ use super::number::{Expression, Known, Source, Supply};
 use super::{OptOptions, fold, simplify};
 use crate::analysis::Cfg;
 use crate::ir::{Address, Base, BlockId, Inst, Kernel, Operand, Reg};
-use crate::table::{Access, Meaning, Mod, Op, Order, Shape, Slot, table};
-use crate::types::{Kind, RegClass, ScalarType, Space};
+use crate::table::{Access, Depends, Mod, Op, Shape, Slot, Word, table};
+use crate::types::{Kind, RegClass, ScalarType};
 
 /// Runs the passes that are switched on.
 pub(super) fn run(kernel: &mut Kernel, cfg: &Cfg, options: &OptOptions) {
@@ -198,7 +198,7 @@ pub(super) fn result(inst: &Inst) -> Option<Reg> {
 
 /// Whether this is a plain `mov` of a register or constant.
 fn is_copy(inst: &Inst) -> bool {
-    inst.form().op == Op::Mov && matches!(inst.operands.get(1), Some(Operand::Reg(_) | Operand::Imm(_)))
+    inst.form().word() == Word::Copy && matches!(inst.operands.get(1), Some(Operand::Reg(_) | Operand::Imm(_)))
 }
 
 /// Makes the instruction a `mov` to its result of a register or constant of the
@@ -241,13 +241,9 @@ pub(super) fn mask(ty: ScalarType) -> u64 {
 /// The expression of an instruction whose result depends on nothing but its
 /// sources: none where it has an effect or depends on the time.
 fn expression(inst: &Inst, known: &mut Known, supply: &mut Supply) -> Option<Expression> {
-    let repeatable = match inst.form().meaning {
-        Meaning::Lane(_) | Meaning::Approx(..) => true,
-        Meaning::Load(m) => matches!(m.space, Space::Param | Space::Const) && m.order == Order::Weak,
-        _ => false,
-    };
-    if !repeatable {
-        return None;
+    match inst.form().meaning.depends() {
+        Depends::Sources | Depends::Constants => {}
+        Depends::Others => return None,
     }
     let mut sources = SmallVec::new();
     let mut results = SmallVec::new();

@@ -64,7 +64,47 @@ pub enum Meets {
     Cluster,
 }
 
+/// Asynchronous copies that are committed and waited for together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Groups {
+    /// Those of `cp.async`.
+    Lanes,
+    /// Those of `cp.async.bulk`.
+    Bulk,
+}
+
+/// What an instruction is to groups of copies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// It starts a copy that is in no group yet.
+    Copies,
+    /// It makes those copies a group, or waits for them itself.
+    Commits,
+    /// It waits for groups.
+    Waits,
+}
+
 impl Form {
+    /// What it is to groups of asynchronous copies, if anything.
+    pub fn grouping(&self) -> Option<(Groups, Role)> {
+        let Meaning::Async(kind) = self.meaning else { return None };
+        match kind {
+            Async::Copy => Some((Groups::Lanes, Role::Copies)),
+            Async::Commit | Async::WaitAll | Async::CopyArrive { .. } => Some((Groups::Lanes, Role::Commits)),
+            Async::WaitGroup => Some((Groups::Lanes, Role::Waits)),
+            Async::BulkStore => Some((Groups::Bulk, Role::Copies)),
+            Async::BulkCommit => Some((Groups::Bulk, Role::Commits)),
+            Async::BulkWait { .. } => Some((Groups::Bulk, Role::Waits)),
+            Async::BulkLoad
+            | Async::BulkPrefetch
+            | Async::MbarrierInit
+            | Async::MbarrierInval
+            | Async::MbarrierArrive { .. }
+            | Async::MbarrierExpectTx
+            | Async::MbarrierWait { .. } => None,
+        }
+    }
+
     /// Every access that it makes to memory.
     pub fn accesses(&self) -> Vec<MemoryAccess> {
         let whole = |m: &Memory, reads, writes| {

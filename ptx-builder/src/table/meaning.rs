@@ -44,6 +44,17 @@ pub enum Meaning {
     Pause,
 }
 
+/// What an instruction's results depend on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Depends {
+    /// The lane's own sources, and nothing else: unused, it may go; again, it gives the same.
+    Sources,
+    /// Those, and memory that does not change while the kernel runs.
+    Constants,
+    /// Memory, other threads, time; or it has an effect. It stays as it is and where it is.
+    Others,
+}
+
 /// How far an approximate instruction may be from the result that the
 /// interpreter gives (PTX ISA, "Floating Point Instructions").
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -314,14 +325,55 @@ pub enum Matrix {
 }
 
 impl Meaning {
+    /// What the results depend on.
+    pub fn depends(&self) -> Depends {
+        match self {
+            Meaning::Lane(_) | Meaning::Approx(..) => Depends::Sources,
+            Meaning::Load(m) if matches!(m.space, Space::Param | Space::Const) && m.order == Order::Weak => {
+                Depends::Constants
+            }
+            Meaning::Load(_)
+            | Meaning::Store(_)
+            | Meaning::Atomic(..)
+            | Meaning::Prefetch(_)
+            | Meaning::Shuffle(_)
+            | Meaning::Vote(_)
+            | Meaning::ActiveMask
+            | Meaning::Barrier(_)
+            | Meaning::Fence(_)
+            | Meaning::Async(_)
+            | Meaning::Matrix(_)
+            | Meaning::Branch
+            | Meaning::Exit
+            | Meaning::Trap
+            | Meaning::Pause => Depends::Others,
+        }
+    }
+
     /// Whether results depend on the sources only, so that an unused or
     /// repeated instruction may go.
     pub fn is_pure(&self) -> bool {
-        matches!(self, Meaning::Lane(_) | Meaning::Approx(..))
+        self.depends() == Depends::Sources
     }
 
     /// Whether control may leave the straight line here.
     pub fn ends_block(&self) -> bool {
-        matches!(self, Meaning::Branch | Meaning::Exit | Meaning::Trap)
+        match self {
+            Meaning::Branch | Meaning::Exit | Meaning::Trap => true,
+            Meaning::Lane(_)
+            | Meaning::Approx(..)
+            | Meaning::Load(_)
+            | Meaning::Store(_)
+            | Meaning::Atomic(..)
+            | Meaning::Prefetch(_)
+            | Meaning::Shuffle(_)
+            | Meaning::Vote(_)
+            | Meaning::ActiveMask
+            | Meaning::Barrier(_)
+            | Meaning::Fence(_)
+            | Meaning::Async(_)
+            | Meaning::Matrix(_)
+            | Meaning::Pause => false,
+        }
     }
 }

@@ -7,7 +7,8 @@
 //! [`Slot`]s and targets against its least versions, and the interpreter does
 //! what its [`Meaning`] says. What becomes of precision is in the row too
 //! ([`Precision`]); which memory it accesses, which lanes must meet and what it
-//! orders follow from the meaning.
+//! orders follow from the meaning, and what of its results can be known from its
+//! sources is its [`Word`].
 //!
 //! To add an instruction, add a row to the file of its chapter below (and its
 //! mnemonic to [`Op`], new modifiers to [`Mod`]); everything else follows.
@@ -28,22 +29,24 @@ mod special;
 #[cfg(test)]
 mod tests;
 pub mod window;
+mod word;
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
-pub use effects::{Bytes, Meets, MemoryAccess, Proxy};
+pub use effects::{Bytes, Groups, Meets, MemoryAccess, Proxy, Role};
 pub use facts::{Clamp, Parts, Precision, Real};
 pub use form::{Form, FormId, Row, RowId};
 pub use lanes::{LaneFn, Lanes, WARP};
 pub use meaning::{
-    Async, Atomic, Barrier, BarrierReduce, Fence, Matrix, Meaning, Memory, Order, Scope, Shuffle, Tolerance, Vote,
+    Async, Atomic, Barrier, BarrierReduce, Depends, Fence, Matrix, Meaning, Memory, Order, Scope, Shuffle, Tolerance, Vote,
 };
 pub use modifier::{Mod, Mods};
 pub use op::Op;
 pub use rounding::Rounding;
 pub use slot::{Access, Shape, Slot};
 pub use special::SpecialReg;
+pub use word::{Relation, Word};
 
 /// The table, expanded.
 pub struct Table {

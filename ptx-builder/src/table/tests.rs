@@ -1,6 +1,6 @@
 //! Every row's facts, against what its operands are.
 
-use super::{Access, Form, Meaning, Meets, Parts, Precision, Shape, table};
+use super::{Access, Form, Meaning, Meets, Parts, Precision, Shape, Slot, Word, table};
 use crate::types::{Kind, ScalarType};
 
 fn result(form: &Form) -> Option<ScalarType> {
@@ -94,4 +94,37 @@ fn shuffles_and_votes_order_no_memory() {
     for form in table().forms().iter().filter(|f| matches!(f.meaning, Meaning::Shuffle(_) | Meaning::Vote(_))) {
         assert_eq!((form.meets(), form.orders()), (Meets::Mask, None), "{}", form.name);
     }
+}
+
+/// What the analyses take a form for is what the interpreter computes.
+#[test]
+fn words_are_what_lanes_compute() {
+    let mut random = crate::testing::Random::new(15);
+    let mut seen = std::collections::HashSet::new();
+    for form in table().forms().iter().filter(|f| f.word() != Word::Other) {
+        let Meaning::Lane(eval) = form.meaning else { panic!("{} is no function of a lane", form.name) };
+        let sources: Vec<&Slot> = form.slots.iter().filter(|s| s.access == Access::Read).collect();
+        let results = form.slots.iter().filter(|s| s.access == Access::Write).map(Slot::width).sum();
+        let to = result(form).map_or(1, ScalarType::bits);
+        assert!(form.slots.iter().all(|s| s.width() == 1), "{}", form.name);
+        for turn in 0..400u64 {
+            let number = |random: &mut crate::testing::Random, bits: u32| {
+                let all = u64::MAX >> (64 - bits);
+                let edges = [0, 1, 2, all, all - 1, all >> 1, (all >> 1) + 1, u64::from(bits), u64::from(bits) - 1];
+                let pick = random.bits() as usize;
+                let shift = random.bits() % 64;
+                if turn % 2 == 0 { edges[pick % edges.len()] & all } else { random.bits() >> shift & all }
+            };
+            let values: Vec<u64> =
+                sources.iter().map(|s| number(&mut random, s.ty().map_or(1, ScalarType::bits))).collect();
+            let lanes: Vec<_> = values.iter().map(|&v| [v; super::WARP]).collect();
+            let mut given = vec![[0; super::WARP]; results];
+            eval(&mut given, &lanes);
+            let Some(expected) = form.word().compute(form.word_bits(), to, &values) else { continue };
+            assert_eq!(given[0][0], expected, "{} of {values:x?} as {:?}", form.name, form.word());
+            seen.insert(std::mem::discriminant(&form.word()));
+        }
+    }
+    // All but `Rebase`, `InWindow` and `Other`.
+    assert_eq!(seen.len(), 19);
 }

@@ -4,7 +4,7 @@ use super::Rule;
 use super::error::Errors;
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Inst, Kernel, Module, Operand};
-use crate::table::{Async, Meaning, Shape};
+use crate::table::{Async, Groups, Meaning, Role, Shape};
 
 /// Most arrivals that an mbarrier can expect (PTX ISA 9.7.13.15.1).
 const MBARRIER_COUNT: u64 = (1 << 20) - 1;
@@ -12,24 +12,8 @@ const MBARRIER_COUNT: u64 = (1 << 20) - 1;
 /// Bulk copies have a multiple of this many bytes (PTX ISA 9.7.9.25.4.1).
 const BULK: u64 = 16;
 
-/// What an instruction is to the groups of one kind.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Copy,
-    Commit,
-    Wait,
-}
-
-fn role(inst: &Inst, bulk: bool) -> Option<Role> {
-    let Meaning::Async(a) = inst.form().meaning else { return None };
-    match (a, bulk) {
-        (Async::Copy, false) | (Async::BulkStore, true) => Some(Role::Copy),
-        (Async::Commit | Async::WaitAll | Async::CopyArrive { .. }, false) | (Async::BulkCommit, true) => {
-            Some(Role::Commit)
-        }
-        (Async::WaitGroup, false) | (Async::BulkWait { .. }, true) => Some(Role::Wait),
-        _ => None,
-    }
+fn role(inst: &Inst, groups: Groups) -> Option<Role> {
+    inst.form().grouping().filter(|(of, _)| *of == groups).map(|(_, role)| role)
 }
 
 /// Checks what can be proved of asynchronous copies.
@@ -37,17 +21,17 @@ pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors:
     if !kernel.insts().any(|(_, _, i)| matches!(i.form().meaning, Meaning::Async(_))) {
         return;
     }
-    for bulk in [false, true] {
-        never_committed(kernel, bulk, errors);
-        waits_before_commit(kernel, info, bulk, errors);
+    for groups in [Groups::Lanes, Groups::Bulk] {
+        never_committed(kernel, groups, errors);
+        waits_before_commit(kernel, info, groups, errors);
     }
     mbarriers(module, kernel, info, errors);
 }
 
-fn never_committed(kernel: &Kernel, bulk: bool, errors: &mut Errors) {
-    let all = |wanted| kernel.insts().map(|(_, _, i)| i).find(move |i| role(i, bulk) == Some(wanted));
-    if let Some(copy) = all(Role::Copy)
-        && all(Role::Commit).is_none()
+fn never_committed(kernel: &Kernel, groups: Groups, errors: &mut Errors) {
+    let all = |wanted| kernel.insts().map(|(_, _, i)| i).find(move |i| role(i, groups) == Some(wanted));
+    if let Some(copy) = all(Role::Copies)
+        && all(Role::Commits).is_none()
     {
         let message = "no group of copies is ever committed, so nothing can wait for this one; commit it".to_owned();
         errors.doubt(kernel, copy, Rule::AsyncGroup, message);
@@ -55,14 +39,14 @@ fn never_committed(kernel: &Kernel, bulk: bool, errors: &mut Errors) {
 }
 
 /// Reports waits that every path reaches with copies that no group holds yet.
-fn waits_before_commit(kernel: &Kernel, info: &KernelInfo, bulk: bool, errors: &mut Errors) {
-    if !kernel.insts().any(|(_, _, i)| role(i, bulk) == Some(Role::Commit)) {
+fn waits_before_commit(kernel: &Kernel, info: &KernelInfo, groups: Groups, errors: &mut Errors) {
+    if !kernel.insts().any(|(_, _, i)| role(i, groups) == Some(Role::Commits)) {
         return;
     }
-    let step = |open: bool, inst: &Inst| match role(inst, bulk) {
-        Some(Role::Copy) if inst.guard.is_none() => true,
-        Some(Role::Commit) => false,
-        _ => open,
+    let step = |open: bool, inst: &Inst| match role(inst, groups) {
+        Some(Role::Copies) if inst.guard.is_none() => true,
+        Some(Role::Commits) => false,
+        Some(Role::Copies | Role::Waits) | None => open,
     };
     let mut leave = vec![true; info.cfg.len()];
     let enter = |leave: &[bool], b| {
@@ -81,7 +65,7 @@ fn waits_before_commit(kernel: &Kernel, info: &KernelInfo, bulk: bool, errors: &
     for &b in info.cfg.order() {
         let mut open = enter(&leave, b);
         for inst in &kernel.blocks[b.0 as usize].insts {
-            if open && role(inst, bulk) == Some(Role::Wait) {
+            if open && role(inst, groups) == Some(Role::Waits) {
                 let message = format!(
                     "{} does not wait for the copies before it: their group is not committed yet",
                     inst.form().name
@@ -109,16 +93,21 @@ fn mbarriers(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut E
             let origin = || barrier_of(module, kernel, info, id, inst);
             constants(module, kernel, info, id, inst, errors);
             match a {
-                Async::MbarrierInit => {
-                    made.push(origin());
-                }
+                Async::MbarrierInit => made.push(origin()),
                 Async::MbarrierWait { .. }
                 | Async::MbarrierArrive { .. }
                 | Async::MbarrierExpectTx
-                | Async::BulkLoad => {
-                    used.push((inst, origin()));
-                }
-                _ => {}
+                | Async::MbarrierInval
+                | Async::CopyArrive { .. }
+                | Async::BulkLoad => used.push((inst, origin())),
+                Async::Copy
+                | Async::Commit
+                | Async::WaitGroup
+                | Async::WaitAll
+                | Async::BulkStore
+                | Async::BulkPrefetch
+                | Async::BulkCommit
+                | Async::BulkWait { .. } => {}
             }
         }
     }

@@ -3,14 +3,17 @@
 //! Nothing is believed here but the instructions themselves and the launch bounds, which a launch is
 //! checked against.
 
-use crate::analysis::{InstId, KernelInfo};
-use crate::ir::{Inst, Kernel, Operand, Reg};
-use crate::table::{Meaning, Mod, Op, SpecialReg};
-use crate::types::{Kind, RegClass, ScalarType, Space};
+use super::value::low;
+#[cfg(test)]
+use super::DefId;
+use super::{Cfg, DefUse, InstId};
+use crate::ir::{Address, Base, Inst, Kernel, Operand, Reg, Symbol};
+use crate::table::{Form, Meaning, Memory, SpecialReg, Word};
+use crate::types::{Kind, ScalarType, Space};
 
 /// What is known of an unsigned value.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Range {
+pub(crate) struct Range {
     /// It is at most this.
     pub most: u64,
     /// It is a multiple of 2^zeros.
@@ -19,10 +22,6 @@ pub(super) struct Range {
 
 /// Rounds of the analysis after which what still changes is taken to be anything.
 const ROUNDS: u32 = 6;
-
-fn low(bits: u32) -> u64 {
-    if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
-}
 
 impl Range {
     fn any(bits: u32) -> Range {
@@ -46,21 +45,28 @@ impl Range {
         Range::wrapped(self.most.checked_add(other.most), self.zeros.min(other.zeros), bits)
     }
 
+    /// The same extended by its sign to `bits` bits.
+    fn extended(self, from: Option<ScalarType>, bits: u32) -> Range {
+        let positive = from.is_some_and(|ty| self.most <= low(ty.bits() - 1));
+        if positive { self } else { Range { most: low(bits), zeros: self.zeros } }
+    }
+
     fn times(self, other: Range, bits: u32) -> Range {
         Range::wrapped(self.most.checked_mul(other.most), self.zeros + other.zeros, bits)
     }
 }
 
 /// Ranges of every definition of a kernel.
-pub(super) struct Ranges<'k> {
+pub(crate) struct Ranges<'k> {
     kernel: &'k Kernel,
-    info: &'k KernelInfo,
+    cfg: &'k Cfg,
+    defuse: &'k DefUse,
     values: Vec<Option<Range>>,
 }
 
 impl<'k> Ranges<'k> {
-    pub(super) fn new(kernel: &'k Kernel, info: &'k KernelInfo) -> Ranges<'k> {
-        let mut ranges = Ranges { kernel, info, values: vec![None; info.defuse.def_count()] };
+    pub(crate) fn new(kernel: &'k Kernel, cfg: &'k Cfg, defuse: &'k DefUse) -> Ranges<'k> {
+        let mut ranges = Ranges { kernel, cfg, defuse, values: vec![None; defuse.def_count()] };
         let mut round = 0;
         while ranges.round(round >= ROUNDS) {
             round += 1;
@@ -71,10 +77,10 @@ impl<'k> Ranges<'k> {
     /// Evaluates every instruction once; whether anything changed.
     fn round(&mut self, widen: bool) -> bool {
         let mut changed = false;
-        for &b in self.info.cfg.order() {
+        for &b in self.cfg.order() {
             for (i, inst) in self.kernel.blocks[b.0 as usize].insts.iter().enumerate() {
-                let id = self.info.cfg.inst_id(b, i);
-                for (def, reg) in self.info.defuse.defs(id).zip(inst.defs()) {
+                let id = self.cfg.inst_id(b, i);
+                for (def, reg) in self.defuse.defs(id).zip(inst.defs()) {
                     let new = self.result(id, inst, reg);
                     let old = self.values[def.index()];
                     let joined = old.map_or(new, |old| old.join(new));
@@ -90,16 +96,22 @@ impl<'k> Ranges<'k> {
     }
 
     /// What is known of a register where an instruction uses it.
-    pub(super) fn of(&self, at: InstId, reg: Reg) -> Range {
-        let defs = self.info.defuse.reaching(at, reg);
+    pub(crate) fn of(&self, at: InstId, reg: Reg) -> Range {
+        let defs = self.defuse.reaching(at, reg);
         let known = defs.iter().filter_map(|d| self.values[d.index()]).reduce(Range::join);
         // Where nothing reaches yet, the least, to be joined later; where nothing ever does, anything.
         known.unwrap_or(if defs.is_empty() { Range::any(reg.class.bits()) } else { Range::constant(0) })
     }
 
+    /// For tests: what is known of a definition's value.
+    #[cfg(test)]
+    pub(crate) fn of_def(&self, def: DefId) -> Range {
+        self.values[def.index()].unwrap_or(Range::any(64))
+    }
+
     /// What is known of a register wherever it is written.
-    pub(super) fn ever(&self, reg: Reg) -> Range {
-        let known = self.info.defuse.defs_of(reg).iter().filter_map(|d| self.values[d.index()]);
+    pub(crate) fn ever(&self, reg: Reg) -> Range {
+        let known = self.defuse.defs_of(reg).iter().filter_map(|d| self.values[d.index()]);
         known.reduce(Range::join).unwrap_or(Range::any(reg.class.bits()))
     }
 
@@ -136,118 +148,138 @@ impl<'k> Ranges<'k> {
 
     /// What an instruction's result in `reg` can be.
     fn result(&self, at: InstId, inst: &Inst, reg: Reg) -> Range {
-        let bits = reg.class.bits();
+        let (form, bits) = (inst.form(), reg.class.bits());
         let any = Range::any(bits);
-        match inst.form().meaning {
-            Meaning::Lane(_) => self.lane(at, inst).unwrap_or(any),
-            Meaning::Load(m) if m.space == Space::Param && m.len == 1 => match inst.operands.get(1) {
-                // Pointers are bound to buffers that are aligned so, and lead nowhere otherwise.
-                Some(Operand::Address(a)) if a.offset == 0 && m.ty.bits() == 64 => match a.base {
-                    crate::ir::Base::Symbol(crate::ir::Symbol::Param(i))
-                        if self.kernel.params.get(i as usize).is_some_and(|p| p.pointer.is_some()) =>
-                    {
-                        Range { most: u64::MAX, zeros: 4 }
-                    }
-                    _ => any,
-                },
-                _ => any,
+        match &form.meaning {
+            Meaning::Lane(_) => match self.lane(at, inst) {
+                Some(range) if is_sign_extended(form, reg) => range.extended(form.slots[0].ty(), bits),
+                Some(range) => range,
+                None => any,
             },
-            Meaning::Load(m) if m.ty.bits() < bits && matches!(m.ty.kind(), Kind::Unsigned | Kind::Bits) => {
-                Range::any(m.ty.bits())
-            }
-            _ => any,
+            Meaning::Load(m) => self.load(inst, m, bits),
+            Meaning::Approx(..)
+            | Meaning::Store(_)
+            | Meaning::Atomic(..)
+            | Meaning::Prefetch(_)
+            | Meaning::Shuffle(_)
+            | Meaning::Vote(_)
+            | Meaning::ActiveMask
+            | Meaning::Barrier(_)
+            | Meaning::Fence(_)
+            | Meaning::Async(_)
+            | Meaning::Matrix(_)
+            | Meaning::Branch
+            | Meaning::Exit
+            | Meaning::Trap
+            | Meaning::Pause => any,
         }
     }
 
+    fn load(&self, inst: &Inst, m: &Memory, bits: u32) -> Range {
+        let param = match inst.operands.get(1) {
+            Some(Operand::Address(Address { base: Base::Symbol(Symbol::Param(i)), offset: 0 })) => {
+                self.kernel.params.get(*i as usize)
+            }
+            _ => None,
+        };
+        if m.space == Space::Param && m.len == 1 && m.ty.bits() == 64 && param.is_some_and(|p| p.pointer.is_some()) {
+            // Pointers are bound to buffers that are aligned so, and lead nowhere otherwise.
+            return Range { most: u64::MAX, zeros: 4 };
+        }
+        let narrow = m.ty.bits() < bits && matches!(m.ty.kind(), Kind::Unsigned | Kind::Bits);
+        Range::any(if narrow { m.ty.bits() } else { bits })
+    }
+
+    /// The result of a function of words, before it is extended to its register; none: anything.
     fn lane(&self, at: InstId, inst: &Inst) -> Option<Range> {
         let form = inst.form();
-        let ty = form.mods.iter().rev().find_map(|m| if let Mod::Ty(t) = m { Some(*t) } else { None })?;
-        if matches!(ty.kind(), Kind::Float | Kind::Pred) || form.slots.iter().any(|s| s.width() != 1) {
+        let to = form.slots.first()?.ty()?.bits();
+        let bits = form.word_bits();
+        if matches!(form.slots.first()?.ty()?.kind(), Kind::Float | Kind::Pred) {
             return None;
         }
-        let (bits, signed) = (ty.bits(), ty.is_signed());
-        let has = |m: Mod| form.mods.contains(&m);
-        let nth = |i: usize| inst.operands.get(i + 1).map(|op| self.operand(at, op)).map(|r| clipped(r, bits));
+        let source = |i: usize| inst.operands.get(i + 1).map(|op| self.operand(at, op));
+        let nth = |i: usize| source(i).map(|r| clipped(r, bits));
         // A signed value that cannot be negative is the same unsigned one.
-        let positive = |r: Range| (!signed || r.most <= low(bits - 1)).then_some(r);
+        let positive = |r: Range, signed: bool| (!signed || r.most <= low(bits - 1)).then_some(r);
         let constant = |i: usize| match inst.operands.get(i + 1) {
             Some(Operand::Imm(c)) => Some(*c & low(bits)),
             _ => None,
         };
-        let wide = bits * 2;
-        Some(match form.op {
-            Op::Mov => self.moved(inst).unwrap_or(nth(0)?),
-            Op::Cvta => Range { most: u64::MAX, zeros: nth(0)?.zeros },
-            Op::Cvt if form.mods.len() == 2 => {
-                let Mod::Ty(to) = form.mods[0] else { return None };
-                if to.kind() == Kind::Float {
-                    return None;
-                }
+        let both = || Some((nth(0)?, nth(1)?));
+        Some(match form.word() {
+            Word::Copy => self.moved(inst).unwrap_or(nth(0)?),
+            Word::Rebase => Range { most: u64::MAX, zeros: nth(0)?.zeros.min(12) },
+            Word::Resize { signed } => {
                 let a = nth(0)?;
-                let fits = low(to.bits() - u32::from(to.is_signed()));
-                match positive(a) {
-                    Some(a) if a.most <= fits => a,
-                    _ if !to.is_signed() => Range { most: low(to.bits()), zeros: a.zeros.min(bits) },
-                    _ => return None,
+                match positive(a, signed) {
+                    Some(a) if a.most <= low(to) => a,
+                    _ => Range { most: low(to), zeros: a.zeros.min(bits) },
                 }
             }
-            Op::Add if !has(Mod::Sat) => nth(0)?.plus(nth(1)?, bits),
-            Op::Sub if !has(Mod::Sat) => Range { most: low(bits), zeros: nth(0)?.zeros.min(nth(1)?.zeros) },
-            Op::Mul if has(Mod::Lo) => nth(0)?.times(nth(1)?, bits),
-            Op::Mul if has(Mod::Wide) => positive(nth(0)?)?.times(positive(nth(1)?)?, wide),
-            Op::Mad if has(Mod::Lo) && !has(Mod::Sat) => nth(0)?.times(nth(1)?, bits).plus(nth(2)?, bits),
-            Op::Mad if has(Mod::Wide) => {
-                let addend = inst.operands.get(3).map(|op| self.operand(at, op))?;
-                match (positive(nth(0)?), positive(nth(1)?)) {
-                    (Some(a), Some(b)) => a.times(b, wide).plus(addend, wide),
-                    _ => Range { most: low(wide), zeros: (nth(0)?.zeros + nth(1)?.zeros).min(64).min(addend.zeros) },
+            Word::Add => nth(0)?.plus(nth(1)?, bits),
+            Word::Sub => Range { most: low(bits), zeros: nth(0)?.zeros.min(nth(1)?.zeros) },
+            Word::Mul => nth(0)?.times(nth(1)?, bits),
+            Word::WideMul { signed } => positive(nth(0)?, signed)?.times(positive(nth(1)?, signed)?, to),
+            Word::Mad => nth(0)?.times(nth(1)?, bits).plus(nth(2)?, bits),
+            Word::WideMad { signed } => {
+                let (a, b) = both()?;
+                let c = clipped(source(2)?, to);
+                match (positive(a, signed), positive(b, signed)) {
+                    (Some(a), Some(b)) => a.times(b, to).plus(c, to),
+                    _ => Range { most: low(to), zeros: (a.zeros + b.zeros).min(64).min(c.zeros) },
                 }
             }
-            Op::Shl => match constant(1) {
+            Word::Shl => match constant(1) {
                 Some(by) if by < u64::from(bits) => nth(0)?.times(Range::constant(1 << by), bits),
                 _ => return None,
             },
-            Op::Shr => match constant(1) {
+            Word::Shr { signed } => match constant(1) {
                 Some(by) if by < u64::from(bits) => {
-                    let a = positive(nth(0)?)?;
+                    let a = positive(nth(0)?, signed)?;
                     Range { most: a.most >> by, zeros: a.zeros.saturating_sub(by as u32) }
                 }
                 _ => return None,
             },
-            Op::And => {
-                let (a, b) = (nth(0)?, nth(1)?);
+            Word::And => {
+                let (a, b) = both()?;
                 Range { most: a.most.min(b.most), zeros: a.zeros.max(b.zeros) }
             }
-            Op::Or | Op::Xor => {
-                let (a, b) = (nth(0)?, nth(1)?);
+            Word::Or | Word::Xor => {
+                let (a, b) = both()?;
                 let most = low(64 - (a.most | b.most).leading_zeros());
                 Range { most, zeros: a.zeros.min(b.zeros) }
             }
-            Op::Div if !signed => match constant(1) {
+            Word::Div { signed: false } => match constant(1) {
                 Some(by) if by > 0 => Range { most: nth(0)?.most / by, zeros: 0 },
                 _ => return None,
             },
-            Op::Rem if !signed => match constant(1) {
+            Word::Rem { signed: false } => match constant(1) {
                 Some(by) if by > 0 => {
                     let a = nth(0)?;
                     Range { most: a.most.min(by - 1), zeros: a.zeros.min(by.trailing_zeros()) }
                 }
                 _ => return None,
             },
-            Op::Min if !signed => {
-                let (a, b) = (nth(0)?, nth(1)?);
+            Word::Min { signed: false } => {
+                let (a, b) = both()?;
                 Range { most: a.most.min(b.most), zeros: a.zeros.min(b.zeros) }
             }
-            Op::Max if !signed => nth(0)?.join(nth(1)?),
-            Op::Selp => nth(0)?.join(nth(1)?),
-            _ => return None,
+            Word::Max { signed: false } | Word::Select => nth(0)?.join(nth(1)?),
+            Word::Div { signed: true }
+            | Word::Rem { signed: true }
+            | Word::Min { signed: true }
+            | Word::Max { signed: true }
+            | Word::InWindow
+            | Word::Compare { .. }
+            | Word::Other => return None,
         })
     }
 
     /// The address of an array is aligned as it is declared.
     fn moved(&self, inst: &Inst) -> Option<Range> {
         match inst.operands.get(1) {
-            Some(Operand::Symbol(crate::ir::Symbol::Kernel(i), offset)) => {
+            Some(Operand::Symbol(Symbol::Kernel(i), offset)) => {
                 let align = self.kernel.variables.get(*i as usize)?.align.trailing_zeros();
                 Some(Range { most: u64::MAX, zeros: align.min(offset.trailing_zeros()) })
             }
@@ -262,12 +294,7 @@ fn clipped(r: Range, bits: u32) -> Range {
     Range { most: if r.most <= low(bits) { r.most } else { low(bits) }, zeros: r.zeros }
 }
 
-/// The class of 32-bit integers, for addresses in shared and local memory.
-pub(super) fn is_narrow(reg: Reg) -> bool {
-    reg.class == RegClass::B32
-}
-
-/// The type of an address register.
-pub(super) fn address_type(reg: Reg) -> ScalarType {
-    if is_narrow(reg) { ScalarType::U32 } else { ScalarType::U64 }
+/// Whether a result is extended by its sign to the register that it is written to.
+fn is_sign_extended(form: &Form, reg: Reg) -> bool {
+    form.slots.first().and_then(|s| s.ty()).is_some_and(|ty| ty.is_signed() && ty.bits() < reg.class.bits())
 }
