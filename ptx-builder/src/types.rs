@@ -85,6 +85,12 @@ impl ScalarType {
         matches!(self.kind(), Kind::Signed)
     }
 
+    /// Whether variables may be declared of it (PTX ISA 5.2.1): bf16 and pairs of it are types of
+    /// instructions only.
+    pub const fn is_fundamental(self) -> bool {
+        !matches!(self, Self::Bf16 | Self::Bf16x2)
+    }
+
     /// The type with this PTX name (no dot).
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|t| t.name() == name)

@@ -388,7 +388,35 @@ const BOUNDS: &[&str] = &[
 ];
 
 /// What is refused here though the assembler takes it, by words of the message.
-const EXCUSED: &[(&str, &str)] = &[];
+const EXCUSED: &[(&str, &str)] = &[
+    // What no GPU can launch, and the assembler leaves to the driver.
+    ("a block has 1 to 1024, at most", "a block of more threads than there can be"),
+    ("a thread has 1 to 255 registers", "it warns, and ignores the bound"),
+    ("1 to 8 are portable", "clusters of none, or of more blocks than every sm_90 has"),
+    // What it takes and no document says.
+    ("is not in -128..=255", "an initial value that does not fit: it takes the low bits"),
+    ("is not in -2147483648..=4294967295", "the same"),
+    ("expected a constant of type b32, found '1.0'", "the same of a float"),
+    ("expected the variable's name, found ';'", "a declaration of nothing"),
+    ("expected a register's name, found ';'", "a declaration of no registers"),
+    ("found '.target'", "a target inside of a kernel"),
+    ("expected a constant of type b32, found '}'", "no initial values in braces"),
+    ("'_' is no PTX name", "a parameter without a name"),
+    ("control can run past the last instruction", "a kernel without an end"),
+    (".loc names file 1, which no", "a place in a file that is not named"),
+    ("pointers are 64-bit integers", "half of a pointer"),
+    ("must be a power of two, at most 65536", "an alignment beyond any page"),
+    ("it must be a power of two from", "a parameter aligned to less than its type, or to more than 128 bytes"),
+    // What is not supported, and says so.
+    ("unknown target 'sm_70'", "GPUs before Turing"),
+    ("or an unknown length is not supported", "an array as long as its values"),
+    ("'.common' linkage is not supported", "tentative definitions"),
+    ("expected the registers' type, found '.b128'", "registers of 128 bits"),
+    ("expected the registers' type, found '.v", "vectors of registers"),
+    ("'.param' in a body is not supported", "parameters of calls"),
+    ("'.explicitcluster' is not supported", "clusters whose shape the launch gives"),
+    ("found '.maxclusterrank'", "a bound on clusters whose shape the launch gives"),
+];
 
 fn texts() -> Vec<(String, String)> {
     let of = |what: &str, all: &[&str], text: &dyn Fn(&str) -> String| {

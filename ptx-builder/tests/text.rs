@@ -245,32 +245,33 @@ fn errors_end_after_the_most() {
 #[test]
 fn headers_are_checked() {
     for (text, error) in [
-        ("", "t:1:1: expected a .target directive, found the end of the text"),
+        ("", "t:1:1: expected a .version directive, with which every file begins, found the end of the text"),
+        (".version 7.8", "t:1:13: expected a .target directive after the version, found the end of the text"),
         (".version x", "t:1:10: expected a version such as 7.8, found 'x'"),
         (
             ".version 7.8 .target sm_91 .address_size 64",
             "t:1:22: unknown target 'sm_91'; known targets: sm_75, sm_80, sm_86, sm_87, sm_88, sm_89, sm_90, sm_100, sm_103, sm_110, sm_120, sm_121",
         ),
         (".version 7.8 .target sm_90 .address_size 32", "t:1:42: the address size 32 is not in 64..=64"),
-        (".target sm_90 .entry k", "t:1:23: expected '{', found the end of the text"),
-        (".target sm_90 .entry k {", "t:1:25: expected '}' at the end of the entry, found the end of the text"),
+        (".version 7.8 .target sm_90 .entry k", "t:1:36: expected '{', found the end of the text"),
+        (".version 7.8 .target sm_90 .entry k {", "t:1:38: expected '}' at the end of the entry, found the end of the text"),
         (
             ".version 7.9 .target sm_90",
             "t:1:10: there is no PTX version '7.9'; known are those up to 9.5: 1.0 to 1.5, 2.0 to 2.3, 3.0 to 3.2, 4.0 to 4.3, 5.0 to 5.1, 6.0 to 6.5, 7.0 to 7.8, 8.0 to 8.8, 9.0 to 9.5",
         ),
-        (".target sm_90 .common .global .b32 g;", "t:1:15: '.common' linkage is not supported; write .visible"),
+        (".version 7.8 .target sm_90 .common .global .b32 g;", "t:1:28: '.common' linkage is not supported; write .visible"),
         (
-            ".target sm_90 .visible .entry k() .explicitcluster { ret; }",
-            "t:1:35: '.explicitcluster' is not supported; give the cluster's shape with .reqnctapercluster",
+            ".version 7.8 .target sm_90 .visible .entry k() .explicitcluster { ret; }",
+            "t:1:48: '.explicitcluster' is not supported; give the cluster's shape with .reqnctapercluster",
         ),
-        (".target sm_90 .global .b32 x[2] = {1, 2, 3};", "t:1:42: expected '}', because the array is full, found '3'"),
+        (".version 7.8 .target sm_90 .global .b32 x[2] = {1, 2, 3};", "t:1:55: expected '}', because the array is full, found '3'"),
         (
-            ".target sm_90 .global .b32 x[0][1099511627776][1099511627776] = {{1}};",
-            "t:1:28: an initialiser for no bytes, more than 16777216, or an unknown length is not supported; copy the data at run time",
+            ".version 7.8 .target sm_90 .global .b32 x[0][1099511627776][1099511627776] = {{1}};",
+            "t:1:41: an initialiser for no bytes, more than 16777216, or an unknown length is not supported; copy the data at run time",
         ),
         (
-            ".target sm_90 .global .b32 x[99999999999] = {1};",
-            "t:1:28: an initialiser for no bytes, more than 16777216, or an unknown length is not supported; copy the data at run time",
+            ".version 7.8 .target sm_90 .global .b32 x[99999999999] = {1};",
+            "t:1:41: an initialiser for no bytes, more than 16777216, or an unknown length is not supported; copy the data at run time",
         ),
     ] {
         let all: Vec<String> = parse("t", text).expect_err("is faulty").iter().map(ToString::to_string).collect();

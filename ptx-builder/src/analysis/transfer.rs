@@ -257,6 +257,7 @@ fn lane(form: &Form, s: &[Value], width: u32) -> Value {
             None => generic(),
         },
         Word::Shr { signed } => match nth(1).as_constant() {
+            Some(by) if !signed && by >= u64::from(width) => Value::constant(0),
             Some(by) => nth(0).shifted_right(by.min(63) as u32, width, signed),
             None => generic(),
         },

@@ -1,5 +1,7 @@
 //! Entries: header, launch bounds and the body as a whole.
 
+use std::collections::HashMap;
+
 use super::cursor::Cursor;
 use super::error::ParseErrorKind;
 use super::lex::{Fault, Kind, Pos};
@@ -17,6 +19,8 @@ pub(super) struct Body<'p, 'a> {
     pub branches: Vec<(usize, &'a str, Pos)>,
     /// The last `.loc`.
     pub loc: Option<Loc>,
+    /// Shared arrays of the module that the kernel uses.
+    pub shared: HashMap<String, Symbol>,
 }
 
 impl<'a> Body<'_, 'a> {
@@ -29,10 +33,10 @@ impl<'a> Body<'_, 'a> {
         let name = parser.cursor.name("the entry's name")?;
         let mut kernel = Kernel::new(name.text);
         kernel.loc = Some(parser.place(name.at));
-        if parser.module.kernels.iter().any(|k| k.name == name.text) || parser.symbol(name.text).is_some() {
+        if parser.module.kernels.iter().any(|k| k.name == name.text) || parser.symbol(name.text).is_some() || parser.shared(name.text).is_some() {
             parser.fault((name.at, ParseErrorKind::Redeclared { name: name.text.to_owned() }));
         }
-        let mut body = Body { parser, kernel, scopes: Scopes::new(), branches: Vec::new(), loc: None };
+        let mut body = Body { parser, kernel, scopes: Scopes::new(), branches: Vec::new(), loc: None, shared: HashMap::new() };
         body.params()?;
         body.bounds()?;
         if body.cursor().is(';') {
@@ -68,24 +72,26 @@ impl<'a> Body<'_, 'a> {
             return Err(self.cursor().expected("'.param'"));
         }
         let (mut align, mut ty, mut pointer): (_, Option<ScalarType>, Option<(Space, u32)>) = (None, None, None);
+        let mut aligned = false;
         while self.cursor().peek().kind == Kind::Directive {
             let token = self.cursor().take();
             match token.text {
                 ".align" => {
                     let value = self.parser.align()?;
                     match &mut pointer {
-                        Some((_, a)) => *a = value,
+                        Some((_, a)) => (*a, aligned) = (value, true),
                         None => align = Some(value),
                     }
                 }
                 // PTX ISA 5.1.6.4: without .align, the pointee has 4 bytes'.
-                ".ptr" => pointer = Some((Space::Generic, 4)),
+                ".ptr" if ty.is_some() && pointer.is_none() => pointer = Some((Space::Generic, 4)),
                 text => {
                     let spaces = [Space::Global, Space::Shared, Space::Local, Space::Const];
                     let space = spaces.into_iter().find(|s| text.strip_prefix('.') == Some(s.name()));
                     match (directive_type(text), space, &mut pointer) {
-                        (Some(t), ..) if t != ScalarType::Pred => ty = Some(t),
-                        (_, Some(space), Some((s, _))) => *s = space,
+                        (Some(t), ..) if t != ScalarType::Pred && ty.is_none() => ty = Some(t),
+                        // PTX ISA 5.1.6.4: the space, then the alignment.
+                        (_, Some(space), Some((s, _))) if *s == Space::Generic && !aligned => *s = space,
                         _ => return Err((token.at, self.parser.unknown(&token, "a type, .align or .ptr"))),
                     }
                 }

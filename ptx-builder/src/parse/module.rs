@@ -8,7 +8,7 @@ use super::error::{ParseError, ParseErrorKind, ParseErrors};
 use super::kernel::Body;
 use super::lex::{Fault, Kind, Pos, Token, tokens};
 use super::suggest;
-use crate::ir::{Linkage, Loc, Module, Symbol};
+use crate::ir::{Linkage, Loc, Module, Symbol, Variable};
 use crate::target::Target;
 use crate::types::{ScalarType, Space};
 
@@ -20,13 +20,18 @@ pub(super) struct Parser<'a> {
     pub files: HashMap<u64, Arc<str>>,
     file: Arc<str>,
     symbols: HashMap<&'a str, Symbol>,
+    /// Shared arrays of the module: each kernel that uses one has it as its own.
+    shared: HashMap<&'a str, Variable>,
     target: Option<Target>,
+    /// Whether the file does not begin as it should.
+    is_beheaded: bool,
     errors: Vec<ParseError>,
 }
 
-/// The type named by a directive, such as `.u32`.
+/// The type that a directive of a declaration names, such as `.u32`: not those
+/// that only instructions have.
 pub(super) fn directive_type(text: &str) -> Option<ScalarType> {
-    text.strip_prefix('.').and_then(ScalarType::from_name)
+    text.strip_prefix('.').and_then(ScalarType::from_name).filter(|ty| ty.is_fundamental())
 }
 
 impl<'a> Parser<'a> {
@@ -47,7 +52,9 @@ impl<'a> Parser<'a> {
             files: HashMap::new(),
             file,
             symbols: HashMap::new(),
+            shared: HashMap::new(),
             target: None,
+            is_beheaded: false,
             errors: Vec::new(),
         };
         for fault in faults {
@@ -92,6 +99,11 @@ impl<'a> Parser<'a> {
         self.symbols.get(name).copied()
     }
 
+    /// The module's shared array of this name, as a variable of a kernel.
+    pub fn shared(&self, name: &str) -> Option<&Variable> {
+        self.shared.get(name)
+    }
+
     /// The nearest name of a variable of the module.
     pub fn nearest_symbol(&self, name: &str) -> Option<String> {
         suggest::nearest(name, self.symbols.keys().copied())
@@ -104,6 +116,10 @@ impl<'a> Parser<'a> {
 
     /// The whole text.
     pub fn module(mut self) -> Result<Module, ParseErrors> {
+        if let Err(fault) = self.header() {
+            self.fault(fault);
+            self.is_beheaded = true;
+        }
         while !self.cursor.at_end() && !self.gave_up() {
             let start = self.cursor.at();
             if let Err(fault) = self.item() {
@@ -111,13 +127,8 @@ impl<'a> Parser<'a> {
                 self.recover(start);
             }
         }
-        match self.target {
-            Some(target) => self.module.target = target,
-            None if self.errors.is_empty() => {
-                let fault = self.cursor.expected("a .target directive");
-                self.fault(fault);
-            }
-            None => {}
+        if let Some(target) = self.target {
+            self.module.target = target;
         }
         if self.errors.is_empty() {
             Ok(self.module)
@@ -168,15 +179,18 @@ impl<'a> Parser<'a> {
         }
         self.cursor.take();
         match token.text {
-            ".version" => match self.cursor.take() {
-                Token { kind: Kind::Float(_), text, at } => {
-                    self.module.version = Some(text.parse().map_err(|e| (at, ParseErrorKind::Version(e)))?);
-                    Ok(())
+            // What is wrong with the head has been told.
+            ".version" | ".target" | ".address_size" if self.is_beheaded => {
+                while !self.cursor.at_end() && self.cursor.peek().kind != Kind::Directive {
+                    self.cursor.take();
                 }
-                token => Err((token.at, self.unknown(&token, "a version such as 7.8"))),
-            },
-            ".target" => self.target(),
-            ".address_size" => self.cursor.int("the address size", 64, 64).map(|_| ()),
+                Ok(())
+            }
+            ".version" | ".target" | ".address_size" => {
+                let what = format!("'{}' here", token.text);
+                let instead = "a file begins with .version, .target and .address_size, once each";
+                Err((token.at, ParseErrorKind::Unsupported { what, instead }))
+            }
             ".file" => {
                 self.cursor.int("the file's number", 0, u64::MAX.into())?;
                 if self.cursor.peek().kind != Kind::Str {
@@ -193,12 +207,36 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// What every file begins with: its version, its target and, as a rule, the size of addresses.
+    fn header(&mut self) -> Result<(), Fault> {
+        if !self.cursor.take_directive(".version") {
+            return Err(self.cursor.expected("a .version directive, with which every file begins"));
+        }
+        match self.cursor.take() {
+            Token { kind: Kind::Float(_), text, at } => {
+                self.module.version = Some(text.parse().map_err(|e| (at, ParseErrorKind::Version(e)))?);
+            }
+            token => return Err((token.at, self.unknown(&token, "a version such as 7.8"))),
+        }
+        if !self.cursor.take_directive(".target") {
+            return Err(self.cursor.expected("a .target directive after the version"));
+        }
+        self.target()?;
+        while self.cursor.take_directive(".target") {
+            self.target()?;
+        }
+        if self.cursor.take_directive(".address_size") {
+            self.cursor.int("the address size", 64, 64)?;
+        }
+        Ok(())
+    }
+
     fn target(&mut self) -> Result<(), Fault> {
         loop {
             let token = self.cursor.name("a target such as sm_90")?;
-            if token.text.starts_with("sm_") {
+            if self.target.is_none() || token.text.starts_with("sm_") {
                 self.target = Some(token.text.parse().map_err(|e| (token.at, ParseErrorKind::Target(e)))?);
-            } else if token.text != "debug" {
+            } else if !matches!(token.text, "debug" | "texmode_unified" | "texmode_independent") {
                 let what = format!("target option '{}'", token.text);
                 return Err((token.at, ParseErrorKind::Unsupported { what, instead: "leave it out" }));
             }
@@ -227,14 +265,22 @@ impl<'a> Parser<'a> {
     /// An entry, which is visible in any case, or a variable.
     fn declaration(&mut self) -> Result<(), Fault> {
         let mut linkage = Linkage::Internal;
+        let mut linked = false;
         loop {
             let token = self.cursor.take();
+            if matches!(token.text, ".extern" | ".visible" | ".weak") && std::mem::replace(&mut linked, true) {
+                return Err((token.at, self.unknown(&token, "one linkage only")));
+            }
             match token.text {
                 ".extern" => linkage = Linkage::External,
                 ".visible" => linkage = Linkage::Visible,
                 ".weak" => linkage = Linkage::Weak,
                 ".common" => {
                     let what = format!("'{}' linkage", token.text);
+                    return Err((token.at, ParseErrorKind::Unsupported { what, instead: "write .visible" }));
+                }
+                ".entry" if linkage == Linkage::External => {
+                    let what = "an external entry".to_owned();
                     return Err((token.at, ParseErrorKind::Unsupported { what, instead: "write .visible" }));
                 }
                 ".entry" => return Body::entry(self),
@@ -254,20 +300,26 @@ impl<'a> Parser<'a> {
     }
 
     fn module_variable(&mut self, space: Space, linkage: Linkage) -> Result<(), Fault> {
-        let (at, name, mut variable) = self.variable(space)?;
-        variable.linkage = linkage;
-        if linkage == Linkage::External && space == Space::Shared {
-            // The launch sets its size, whatever the text says of it.
-            (variable.len, variable.linkage) = (None, Linkage::Internal);
-        } else if variable.len.is_none() {
-            let what = "an array without length".to_owned();
-            return Err((at, ParseErrorKind::Unsupported { what, instead: "give its length" }));
+        for (at, name, mut variable) in self.variables(space)? {
+            variable.linkage = linkage;
+            let taken = self.symbols.contains_key(name) || self.shared.contains_key(name);
+            if taken || self.module.kernels.iter().any(|k| k.name == name) {
+                return Err((at, ParseErrorKind::Redeclared { name: name.to_owned() }));
+            }
+            if linkage == Linkage::External && space == Space::Shared {
+                // The launch sets its size, whatever the text says of it.
+                (variable.len, variable.linkage) = (None, Linkage::Internal);
+            } else if variable.len.is_none() {
+                let what = "an array without length".to_owned();
+                return Err((at, ParseErrorKind::Unsupported { what, instead: "give its length" }));
+            } else if space == Space::Shared {
+                variable.linkage = Linkage::Internal;
+                self.shared.insert(name, variable);
+                continue;
+            }
+            self.symbols.insert(name, Symbol::Module(self.module.variables.len() as u32));
+            self.module.variables.push(variable);
         }
-        let symbol = Symbol::Module(self.module.variables.len() as u32);
-        if self.symbols.insert(name, symbol).is_some() || self.module.kernels.iter().any(|k| k.name == name) {
-            return Err((at, ParseErrorKind::Redeclared { name: name.to_owned() }));
-        }
-        self.module.variables.push(variable);
         Ok(())
     }
 

@@ -133,6 +133,8 @@ impl<'a> Body<'_, 'a> {
             Arg::Special(special)
         } else if let Some(symbol) = self.parser.symbol(name) {
             Arg::Symbol(symbol, 0)
+        } else if let Some(symbol) = self.shared_array(name) {
+            Arg::Symbol(symbol, 0)
         } else if name == "_" {
             Arg::Sink
         } else if name == WARP_SIZE.0 {

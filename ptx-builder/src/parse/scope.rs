@@ -70,8 +70,9 @@ impl<'a> Scopes<'a> {
 
     /// Declares a name in the current scope.
     pub fn declare(&mut self, name: &'a str, entity: Entity) -> Result<(), ParseErrorKind> {
-        let twice = self.all[self.current].names.insert(name, entity);
-        if twice.is_some() { Err(redeclared(name)) } else { Ok(()) }
+        let scope = &mut self.all[self.current];
+        let taken = scope.labels.contains_key(name) || numbered(&scope.ranges, name).is_some();
+        if scope.names.insert(name, entity).is_some() || taken { Err(redeclared(name)) } else { Ok(()) }
     }
 
     /// Declares `prefix<count>` in the current scope.
@@ -82,14 +83,20 @@ impl<'a> Scopes<'a> {
         first: u32,
         count: u32,
     ) -> Result<(), ParseErrorKind> {
-        let twice = self.all[self.current].ranges.insert(prefix, Range { class, first, count });
-        if twice.is_some() { Err(redeclared(prefix)) } else { Ok(()) }
+        let scope = &mut self.all[self.current];
+        if scope.ranges.insert(prefix, Range { class, first, count }).is_some() {
+            return Err(redeclared(prefix));
+        }
+        let own = |name: &&str| number_after(prefix, name).is_some_and(|n| n < count);
+        let taken = scope.names.keys().copied().filter(own).min();
+        taken.map_or(Ok(()), |name| Err(redeclared(name)))
     }
 
     /// Declares a label in the current scope.
     pub fn declare_label(&mut self, name: &'a str, block: u32) -> Result<(), ParseErrorKind> {
-        let twice = self.all[self.current].labels.insert(name, block);
-        if twice.is_some() { Err(redeclared(name)) } else { Ok(()) }
+        let scope = &mut self.all[self.current];
+        let taken = scope.names.contains_key(name);
+        if scope.labels.insert(name, block).is_some() || taken { Err(redeclared(name)) } else { Ok(()) }
     }
 
     /// What a name stands for here: an inner declaration before an outer one.
@@ -126,11 +133,18 @@ fn numbered(ranges: &HashMap<&str, Range>, name: &str) -> Option<Reg> {
     let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
     // `%r1<20>` may stand next to `%r<20>`: the number may start at any digit.
     (1..=digits.min(10)).rev().find_map(|len| {
-        let (prefix, number) = name.split_at(name.len() - len);
+        let (prefix, _) = name.split_at(name.len() - len);
         let range = ranges.get(prefix)?;
-        let number: u32 = number.parse().ok().filter(|_| len == 1 || !number.starts_with('0'))?;
+        let number = number_after(prefix, name)?;
         (number < range.count).then(|| Reg { class: range.class, index: range.first + number })
     })
+}
+
+/// The number that follows a prefix in a name, without leading zeros.
+fn number_after(prefix: &str, name: &str) -> Option<u32> {
+    let number = name.strip_prefix(prefix)?;
+    let plain = number.bytes().all(|b| b.is_ascii_digit()) && (number.len() == 1 || !number.starts_with('0'));
+    number.parse().ok().filter(|_| plain)
 }
 
 #[cfg(test)]
@@ -151,6 +165,25 @@ mod tests {
         assert_eq!(scopes.find("%p3"), None);
         assert_eq!(scopes.find("%p01"), None);
         assert!(!scopes.close());
+    }
+
+    #[test]
+    fn a_name_stands_for_one_thing_in_its_scope() {
+        let reg = Entity::Reg(Reg { class: RegClass::B32, index: 0 });
+        let mut scopes = Scopes::new();
+        scopes.declare("%r1", reg).unwrap();
+        assert!(scopes.declare_range("%r", RegClass::B32, 1, 2).is_err());
+        scopes.declare_range("%x", RegClass::B32, 1, 2).unwrap();
+        assert!(scopes.declare("%x1", reg).is_err());
+        scopes.declare("%x2", reg).unwrap();
+        scopes.declare("%x01", reg).unwrap();
+        scopes.declare("a", reg).unwrap();
+        assert!(scopes.declare_label("a", 0).is_err());
+        scopes.declare_label("b", 0).unwrap();
+        assert!(scopes.declare("b", reg).is_err());
+        scopes.open();
+        scopes.declare("%r1", reg).unwrap();
+        scopes.declare_label("a", 0).unwrap();
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::lex::{Fault, Kind};
 use super::module::directive_type;
 use super::scope::Entity;
 use super::select;
-use crate::ir::{Block, Inst, Loc, Symbol};
+use crate::ir::{Block, Inst, Loc, Symbol, Variable};
 use crate::types::{RegClass, Space};
 
 /// Braces nest no deeper than this.
@@ -109,6 +109,9 @@ impl<'a> Body<'_, 'a> {
         };
         loop {
             let name = self.cursor().name("a register's name")?;
+            if matches!(name.text, "_" | "$" | "%" | "WARP_SZ") {
+                return Err((name.at, self.parser.unknown(&name, "a register's name")));
+            }
             let first = self.kernel.registers[class as usize];
             let left = MOST_REGISTERS - first;
             let declared = if self.cursor().take_if('<') {
@@ -134,26 +137,39 @@ impl<'a> Body<'_, 'a> {
     /// A shared or local array. Those of inner scopes move to the kernel, under
     /// another name where theirs is taken.
     fn variable(&mut self, space: Space) -> Result<(), Fault> {
-        let (at, name, mut variable) = self.parser.variable(space)?;
-        if variable.len.is_none() {
-            let what = "an array without length in a body".to_owned();
-            let instead = "declare it '.extern .shared' outside of the entry";
-            return Err((at, ParseErrorKind::Unsupported { what, instead }));
+        for (at, name, variable) in self.parser.variables(space)? {
+            if variable.len.is_none() {
+                let what = "an array without length in a body".to_owned();
+                let instead = "declare it '.extern .shared' outside of the entry";
+                return Err((at, ParseErrorKind::Unsupported { what, instead }));
+            }
+            let symbol = self.own(variable);
+            self.scopes.declare(name, Entity::Symbol(symbol)).map_err(|kind| (at, kind))?;
         }
-        if space == Space::Const {
-            let what = "a constant array in a body".to_owned();
-            let instead = "declare it outside of the entry";
-            return Err((at, ParseErrorKind::Unsupported { what, instead }));
-        }
-        let symbol = Symbol::Kernel(self.kernel.variables.len() as u32);
-        self.scopes.declare(name, Entity::Symbol(symbol)).map_err(|kind| (at, kind))?;
+        Ok(())
+    }
+
+    /// Makes an array one of the kernel's.
+    fn own(&mut self, mut variable: Variable) -> Symbol {
+        let name = variable.name.clone();
         let mut copies = 0;
         while self.is_taken(&variable.name) {
             copies += 1;
             variable.name = format!("{name}_{copies}");
         }
         self.kernel.variables.push(variable);
-        Ok(())
+        Symbol::Kernel(self.kernel.variables.len() as u32 - 1)
+    }
+
+    /// A shared array that the module declares, which becomes the kernel's own where it is first used.
+    pub(super) fn shared_array(&mut self, name: &str) -> Option<Symbol> {
+        let variable = self.parser.shared(name)?.clone();
+        if let Some(&symbol) = self.shared.get(name) {
+            return Some(symbol);
+        }
+        let symbol = self.own(variable);
+        self.shared.insert(name.to_owned(), symbol);
+        Some(symbol)
     }
 
     /// Whether a variable of the kernel may not have this name.

@@ -11,23 +11,47 @@ use crate::types::{ScalarType, Space};
 const MOST_INITIALISED: u64 = 1 << 24;
 
 impl<'a> Parser<'a> {
-    /// The rest of a variable's declaration after its space, to the semicolon.
-    /// Gives its place and its name in the text too.
-    pub(super) fn variable(&mut self, space: Space) -> Result<(Pos, &'a str, Variable), Fault> {
-        let (mut align, mut ty, mut vector) = (None, None, 1u32);
-        while self.cursor.peek().kind == Kind::Directive {
-            let token = self.cursor.take();
+    /// The rest of a declaration of variables after their space, to the
+    /// semicolon. Gives their places and their names in the text too.
+    pub(super) fn variables(&mut self, space: Space) -> Result<Vec<(Pos, &'a str, Variable)>, Fault> {
+        let (mut align, mut vector) = (None, None);
+        let ty = loop {
+            let token = self.cursor.peek();
+            if token.kind != Kind::Directive {
+                return Err(self.cursor.expected("the variable's type"));
+            }
+            self.cursor.take();
+            // In this order: the alignment, the vector, the type.
             match token.text {
-                ".align" => align = Some(self.align()?),
-                ".v2" => vector = 2,
-                ".v4" => vector = 4,
+                ".align" if vector.is_none() => align = Some(self.align()?),
+                ".v2" if vector.is_none() => vector = Some(2u32),
+                ".v4" if vector.is_none() => vector = Some(4),
                 text => match directive_type(text) {
-                    Some(t) if t != ScalarType::Pred => ty = Some(t),
-                    _ => return Err((token.at, self.unknown(&token, "a type, .align, .v2 or .v4"))),
+                    Some(t) if t != ScalarType::Pred => break t,
+                    _ => return Err((token.at, self.unknown(&token, "a type, or before it .align, .v2 or .v4"))),
                 },
             }
+        };
+        let width = ty.bytes() * vector.unwrap_or(1);
+        if width > 16 {
+            let what = format!("a vector of {width} bytes");
+            return Err((self.cursor.at(), ParseErrorKind::Unsupported { what, instead: "PTX has at most 16" }));
         }
-        let Some(ty) = ty else { return Err(self.cursor.expected("the variable's type")) };
+        let mut all = Vec::new();
+        loop {
+            let (at, name, len, init) = self.declarator(ty, vector.unwrap_or(1))?;
+            let align = align.unwrap_or(width);
+            let variable = Variable { name: name.to_owned(), space, align, ty, len, init, linkage: Linkage::Internal };
+            all.push((at, name, variable));
+            if !self.cursor.take_if(',') {
+                self.cursor.punct(';')?;
+                return Ok(all);
+            }
+        }
+    }
+
+    /// A variable's name, its extents and its first values.
+    fn declarator(&mut self, ty: ScalarType, vector: u32) -> Result<(Pos, &'a str, Option<u64>, Vec<u8>), Fault> {
         let name = self.cursor.name("the variable's name")?;
         let extents = self.extents()?;
         let elements = extents.iter().try_fold(u64::from(vector), |n, e| n.checked_mul((*e)?));
@@ -38,18 +62,11 @@ impl<'a> Parser<'a> {
                 extents.into_iter().flatten().chain((vector > 1).then_some(vector.into())).collect();
             init = self.initialiser(ty, elements.filter(|_| !open), &extents, name.at)?;
         }
-        self.cursor.punct(';')?;
         if elements.and_then(|n| n.checked_mul(ty.bytes().into())).is_none() && !open {
             let what = "a variable beyond 64-bit sizes".to_owned();
             return Err((name.at, ParseErrorKind::Unsupported { what, instead: "make it smaller" }));
         }
-        let align = align.unwrap_or(ty.bytes() * vector);
-        let len = if open { None } else { elements };
-        Ok((
-            name.at,
-            name.text,
-            Variable { name: name.text.to_owned(), space, align, ty, len, init, linkage: Linkage::Internal },
-        ))
+        Ok((name.at, name.text, if open { None } else { elements }, init))
     }
 
     /// `[4][8]`, or nothing for a scalar; `[]` has no extent.
@@ -69,8 +86,8 @@ impl<'a> Parser<'a> {
         Ok(extents)
     }
 
-    /// `{1, 2, {3, 4}}` or a scalar. Rows in braces that are shorter than
-    /// their dimension are filled with zeros.
+    /// `{{1, 2}, {3}}`, in braces for each dimension, or a scalar without. Rows
+    /// that are shorter than their dimension are filled with zeros.
     fn initialiser(
         &mut self,
         ty: ScalarType,
@@ -84,15 +101,18 @@ impl<'a> Parser<'a> {
             return Err((at, ParseErrorKind::Unsupported { what, instead: "copy the data at run time" }));
         };
         let mut init = Vec::new();
-        if !self.cursor.is('{') {
+        if extents.is_empty() {
             self.element(ty, &mut init)?;
             return Ok(init);
+        }
+        if !self.cursor.is('{') {
+            return Err(self.cursor.expected("'{' and the array's values"));
         }
         // The first byte of each open row, with its size.
         let mut rows: Vec<(u64, u64)> = Vec::new();
         loop {
             if self.cursor.is('{') {
-                if rows.len() >= extents.len().max(1) {
+                if rows.len() >= extents.len() {
                     return Err(self.cursor.expected("no more braces than dimensions"));
                 }
                 self.cursor.take();
@@ -103,6 +123,9 @@ impl<'a> Parser<'a> {
             let end = rows.last().map_or(0, |(first, size)| first + size).min(size);
             if init.len() as u64 + u64::from(ty.bytes()) > end {
                 return Err(self.cursor.expected("'}', because the array is full"));
+            }
+            if rows.len() < extents.len() {
+                return Err(self.cursor.expected("'{', because each dimension has its own braces"));
             }
             self.element(ty, &mut init)?;
             while self.cursor.take_if('}') {

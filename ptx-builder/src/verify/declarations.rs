@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Rule;
 use super::error::Errors;
-use crate::ir::{Kernel, Linkage, Module, Param, Variable};
+use crate::ir::{Base, Kernel, Linkage, Module, Operand, Param, Symbol, Variable};
 use crate::types::{RegClass, ScalarType, Space};
 
 /// Most static shared memory of a kernel, in bytes. What a launch adds
@@ -99,21 +99,32 @@ fn name(name: &str) -> Result<(), String> {
 }
 
 fn names(module: &Module, kernel: &Kernel, errors: &mut Errors) {
-    let outer: HashSet<&str> = module.variables.iter().map(|v| v.name.as_str()).chain([kernel.name.as_str()]).collect();
+    // An inner name hides an outer one: that is all right where the kernel does not use the outer one.
+    let used = |symbol: Symbol| {
+        kernel.insts().flat_map(|(_, _, i)| &i.operands).any(|op| match op {
+            Operand::Symbol(s, _) => *s == symbol,
+            Operand::Address(a) => a.base == Base::Symbol(symbol),
+            _ => false,
+        })
+    };
+    let hidden = |name: &str| {
+        let module = (0..).zip(&module.variables).find(|(_, v)| v.name == name);
+        module.is_some_and(|(i, _)| used(Symbol::Module(i)))
+    };
     let mut seen = HashSet::new();
     let own = kernel.params.iter().map(|p| &p.name).chain(kernel.variables.iter().map(|v| &v.name));
     for n in own {
         name(n).unwrap_or_else(|m| errors.kernel(kernel, Rule::Name, m));
-        if outer.contains(n.as_str()) || !seen.insert(n.as_str()) {
+        if !seen.insert(n.as_str()) || hidden(n) {
             let message = format!("the name '{n}' is declared twice, in the kernel or the module; rename one");
             errors.kernel(kernel, Rule::DuplicateName, message);
         }
     }
 }
 
-/// A type that can be stored in memory.
+/// A type that variables in memory can have.
 fn storable(ty: ScalarType) -> bool {
-    ty.bytes() > 0
+    ty.bytes() > 0 && ty.is_fundamental()
 }
 
 fn array(v: &Variable, spaces: &[Space], module_scope: bool) -> Result<(), String> {
@@ -122,14 +133,10 @@ fn array(v: &Variable, spaces: &[Space], module_scope: bool) -> Result<(), Strin
         return Err(format!("is in {} space; here it can be in {}", v.space, names.join(", ")));
     }
     if !storable(v.ty) {
-        return Err(format!("has elements of type {}, which has no place in memory", v.ty));
+        return Err(format!("has elements of type {}; declare bits of that size", v.ty));
     }
-    if !v.align.is_power_of_two() || v.align < v.ty.bytes() || v.align > 1 << 16 {
-        return Err(format!(
-            "has alignment {}; it must be a power of two, at least the element's {} bytes and at most 65536",
-            v.align,
-            v.ty.bytes()
-        ));
+    if !v.align.is_power_of_two() || v.align > 1 << 16 {
+        return Err(format!("has alignment {}; it must be a power of two, at most 65536", v.align));
     }
     match v.len {
         None if !(module_scope && v.space == Space::Shared) => {
@@ -185,8 +192,8 @@ fn params(kernel: &Kernel, errors: &mut Errors) {
 }
 
 fn param(p: &Param) -> Result<(), String> {
-    if !storable(p.ty) {
-        return Err(format!("has type {}, which cannot be passed", p.ty));
+    if !storable(p.ty) || p.ty == ScalarType::F16x2 {
+        return Err(format!("has type {}, which cannot be passed; pass bits of that size", p.ty));
     }
     if p.len == Some(0) {
         return Err("has no elements".to_owned());
@@ -223,10 +230,10 @@ fn launch_bounds(module: &Module, kernel: &Kernel) -> Result<(), String> {
             ));
         }
     }
-    if let (Some(required), Some(max)) = (bounds.required, bounds.max_threads)
-        && required.iter().product::<u32>() > max.iter().product::<u32>()
-    {
-        return Err(format!("the required block {required:?} is larger than the maximum {max:?}"));
+    if let (Some(required), Some(max)) = (bounds.required, bounds.max_threads) {
+        return Err(format!(
+            "reqntid is {required:?} and maxntid {max:?}; a kernel has one of them, and what is required is also the most"
+        ));
     }
     if bounds.min_blocks == Some(0) {
         return Err("minnctapersm is 0; leave it out or ask for at least 1".to_owned());
@@ -301,11 +308,13 @@ mod tests {
         shared(|v| v.ty = ScalarType::Pred).reject(Rule::Variable, 0);
         shared(|v| v.init = vec![1]).reject(Rule::Variable, 0);
         shared(|v| v.linkage = Linkage::Visible).reject(Rule::Variable, 0);
+        shared(|v| v.ty = ScalarType::Bf16).reject(Rule::Variable, 0);
+        // Less than its elements' own is what an author may say; accesses are checked against it.
         let unaligned = shared(|v| {
             v.ty = ScalarType::B64;
             v.align = 4;
         });
-        unaligned.reject(Rule::Variable, 0);
+        unaligned.accept();
     }
 
     #[test]
@@ -354,11 +363,11 @@ mod tests {
             k.kernel.bounds.cluster = Some([2, 1, 1]);
         });
         early.reject(Rule::LaunchBounds, 0);
-        let larger = with(|k| {
-            k.kernel.bounds.required = Some([256, 1, 1]);
-            k.kernel.bounds.max_threads = Some([128, 1, 1]);
-        });
-        larger.reject(Rule::LaunchBounds, 0);
+        for max in [128, 256, 512] {
+            let mut both = with(|k| k.kernel.bounds.required = Some([256, 1, 1]));
+            both.kernel.bounds.max_threads = Some([max, 1, 1]);
+            both.reject(Rule::LaunchBounds, 0);
+        }
     }
 
     #[test]

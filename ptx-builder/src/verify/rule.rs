@@ -31,15 +31,15 @@ rules! {
     // Declarations.
     /// Names are PTX identifiers, and neither reserved words nor like registers or labels.
     Name = "name",
-    /// No name is declared twice where both are visible.
+    /// No name is declared twice in one scope, and none hides a variable of the module that the kernel uses.
     DuplicateName = "duplicate-name",
-    /// Arrays are in a space that their scope allows, are aligned to a power of two that fits their elements, and have a size.
+    /// Arrays are in a space that their scope allows, of a type that can be declared, aligned to a power of two, and have a size.
     Variable = "variable",
     /// Static shared memory of a kernel is at most 48 KiB, constants of a module at most 64 KiB.
     MemorySize = "memory-size",
     /// Parameters are at most 32764 bytes, with alignments that fit.
     Parameter = "parameter",
-    /// Launch bounds are possible: no zero, at most 1024 threads, required shape within the maximum, clusters of at most 8 blocks from sm_90 on.
+    /// Launch bounds are possible: no zero, at most 1024 threads, a required shape or a maximum, not both, clusters of at most 8 blocks from sm_90 on.
     LaunchBounds = "launch-bounds",
     /// A kernel declares at most 2^20 registers of a class.
     RegisterCount = "register-count",
