@@ -254,17 +254,26 @@ fn headers_are_checked() {
         ),
         (".version 7.8 .target sm_90 .address_size 32", "t:1:42: the address size 32 is not in 64..=64"),
         (".version 7.8 .target sm_90 .entry k", "t:1:36: expected '{', found the end of the text"),
-        (".version 7.8 .target sm_90 .entry k {", "t:1:38: expected '}' at the end of the entry, found the end of the text"),
+        (
+            ".version 7.8 .target sm_90 .entry k {",
+            "t:1:38: expected '}' at the end of the entry, found the end of the text",
+        ),
         (
             ".version 7.9 .target sm_90",
             "t:1:10: there is no PTX version '7.9'; known are those up to 9.5: 1.0 to 1.5, 2.0 to 2.3, 3.0 to 3.2, 4.0 to 4.3, 5.0 to 5.1, 6.0 to 6.5, 7.0 to 7.8, 8.0 to 8.8, 9.0 to 9.5",
         ),
-        (".version 7.8 .target sm_90 .common .global .b32 g;", "t:1:28: '.common' linkage is not supported; write .visible"),
+        (
+            ".version 7.8 .target sm_90 .common .global .b32 g;",
+            "t:1:28: '.common' linkage is not supported; write .visible",
+        ),
         (
             ".version 7.8 .target sm_90 .visible .entry k() .explicitcluster { ret; }",
             "t:1:48: '.explicitcluster' is not supported; give the cluster's shape with .reqnctapercluster",
         ),
-        (".version 7.8 .target sm_90 .global .b32 x[2] = {1, 2, 3};", "t:1:55: expected '}', because the array is full, found '3'"),
+        (
+            ".version 7.8 .target sm_90 .global .b32 x[2] = {1, 2, 3};",
+            "t:1:55: expected '}', because the array is full, found '3'",
+        ),
         (
             ".version 7.8 .target sm_90 .global .b32 x[0][1099511627776][1099511627776] = {{1}};",
             "t:1:41: an initialiser for no bytes, more than 16777216, or an unknown length is not supported; copy the data at run time",

@@ -5,6 +5,9 @@
 //! liveness) work on kernels whose structure is sound: operands as the table
 //! says, registers and labels declared. The verifier checks that first.
 
+mod agree;
+#[cfg(test)]
+mod agree_sound;
 pub(crate) mod away;
 pub(crate) mod bits;
 mod cfg;

@@ -4,9 +4,7 @@
 //! checked against.
 
 use super::value::low;
-#[cfg(test)]
-use super::DefId;
-use super::{Cfg, DefUse, InstId};
+use super::{Cfg, DefId, DefUse, InstId};
 use crate::ir::{Address, Base, Inst, Kernel, Operand, Reg, Symbol};
 use crate::table::{Form, Meaning, Memory, SpecialReg, Word};
 use crate::types::{Kind, ScalarType, Space};
@@ -103,8 +101,7 @@ impl<'k> Ranges<'k> {
         known.unwrap_or(if defs.is_empty() { Range::any(reg.class.bits()) } else { Range::constant(0) })
     }
 
-    /// For tests: what is known of a definition's value.
-    #[cfg(test)]
+    /// What is known of a definition's value.
     pub(crate) fn of_def(&self, def: DefId) -> Range {
         self.values[def.index()].unwrap_or(Range::any(64))
     }
@@ -124,7 +121,7 @@ impl<'k> Ranges<'k> {
         }
     }
 
-    fn special(&self, s: SpecialReg) -> Range {
+    pub(crate) fn special(&self, s: SpecialReg) -> Range {
         use SpecialReg::*;
         let required = self.kernel.bounds.required;
         let axis = |first: SpecialReg| s as usize - first as usize;

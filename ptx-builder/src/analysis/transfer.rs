@@ -274,7 +274,7 @@ fn lane(form: &Form, s: &[Value], width: u32) -> Value {
         Word::Xor => nth(0).bitwise(nth(1), width, |a, b| a ^ b),
         Word::Compare { relation, signed } => {
             compare(relation, nth(0), nth(1), if signed { source_width - 1 } else { 64 }).unwrap_or_else(generic)
-        },
+        }
         Word::Div { signed: true }
         | Word::Rem { signed: true }
         | Word::InWindow

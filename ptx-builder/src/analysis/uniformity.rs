@@ -4,8 +4,12 @@
 //! differ, and atomics. It spreads through data, and through control: where
 //! paths meet that a divergent branch parted, a register with several
 //! definitions holds different values; so does one that leaves a loop whose
-//! lanes leave at different times.
+//! lanes leave at different times. Threads may agree on a branch although
+//! what they compare differs (`agree`).
 
+use std::cell::OnceCell;
+
+use super::agree::Agreement;
 use super::bits::{self, BitMatrix};
 use super::transfer::{Context, Geometry};
 use super::value::{Uniformity, Value};
@@ -32,6 +36,7 @@ impl Divergence {
             control: vec![Uniformity::Block; cfg.len()],
             controls: cfg.control_dependence(),
         };
+        let ranges = OnceCell::new();
         let mut sources: Vec<Value> = Vec::new();
         let mut changed = true;
         while changed {
@@ -42,7 +47,11 @@ impl Divergence {
                     let mut read = |r: Reg| d.use_value(cfg, defuse, id, r);
                     let guard = inst.guard.map(|g| read(g.reg).level());
                     if inst.form().meaning.ends_block() {
-                        let level = guard.unwrap_or(Uniformity::Block);
+                        let mut level = guard.unwrap_or(Uniformity::Block);
+                        if let Some(guard) = inst.guard.filter(|_| level > d.branches[b.0 as usize]) {
+                            let agreement = Agreement { kernel, cfg, defuse, known: &d, ranges: &ranges };
+                            level = agreement.of_branch(b, id, guard).map_or(level, |agreed| agreed.min(level));
+                        }
                         changed |= level > d.branches[b.0 as usize];
                         d.branches[b.0 as usize] = d.branches[b.0 as usize].max(level);
                         continue;

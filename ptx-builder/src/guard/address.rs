@@ -191,7 +191,9 @@ impl Trace<'_> {
                 let (inner, scale) = self.product(id, source(1)?, access)?;
                 (scale == 1).then_some((inner, 1 << by))
             }
-            Word::Resize { signed: false } if form.word_bits() == 32 && form.slots[0].ty().is_some_and(|t| t.bits() == 64) => {
+            Word::Resize { signed: false }
+                if form.word_bits() == 32 && form.slots[0].ty().is_some_and(|t| t.bits() == 64) =>
+            {
                 self.scaled(id, source(1)?, 1, access)
             }
             // A register of another function is an index itself.

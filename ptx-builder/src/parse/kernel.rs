@@ -33,10 +33,14 @@ impl<'a> Body<'_, 'a> {
         let name = parser.cursor.name("the entry's name")?;
         let mut kernel = Kernel::new(name.text);
         kernel.loc = Some(parser.place(name.at));
-        if parser.module.kernels.iter().any(|k| k.name == name.text) || parser.symbol(name.text).is_some() || parser.shared(name.text).is_some() {
+        if parser.module.kernels.iter().any(|k| k.name == name.text)
+            || parser.symbol(name.text).is_some()
+            || parser.shared(name.text).is_some()
+        {
             parser.fault((name.at, ParseErrorKind::Redeclared { name: name.text.to_owned() }));
         }
-        let mut body = Body { parser, kernel, scopes: Scopes::new(), branches: Vec::new(), loc: None, shared: HashMap::new() };
+        let mut body =
+            Body { parser, kernel, scopes: Scopes::new(), branches: Vec::new(), loc: None, shared: HashMap::new() };
         body.params()?;
         body.bounds()?;
         if body.cursor().is(';') {

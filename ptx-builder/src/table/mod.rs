@@ -39,7 +39,8 @@ pub use facts::{Clamp, Parts, Precision, Real};
 pub use form::{Form, FormId, Row, RowId};
 pub use lanes::{LaneFn, Lanes, WARP};
 pub use meaning::{
-    Async, Atomic, Barrier, BarrierReduce, Depends, Fence, Matrix, Meaning, Memory, Order, Scope, Shuffle, Tolerance, Vote,
+    Async, Atomic, Barrier, BarrierReduce, Depends, Fence, Matrix, Meaning, Memory, Order, Scope, Shuffle, Tolerance,
+    Vote,
 };
 pub use modifier::{Mod, Mods};
 pub use op::Op;
