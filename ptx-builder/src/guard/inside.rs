@@ -4,9 +4,9 @@ use smallvec::SmallVec;
 
 use super::access::{Size, Way};
 use super::address::Object;
+use super::address::{address_type, is_narrow};
 use super::emit::Emit;
 use super::plan::{Check, How};
-use super::address::{address_type, is_narrow};
 use super::writer::Writer;
 use crate::ir::{Base, Guard, Operand, Reg};
 use crate::table::{Matrix, Meaning, Mod, Op, SpecialReg};
