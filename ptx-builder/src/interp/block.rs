@@ -16,6 +16,7 @@ use super::schedule::Scheduler;
 use super::shadow::{Access, By, Cells, Mark, Order, Snapshot, Strength, Trace};
 use super::sync::{Barrier, Device, Sync};
 use super::warp::{State, Warp};
+use super::wide::{BlockWide, Wide};
 use super::{Options, WarpOrder};
 use crate::ir::{BlockId, Kernel, Module};
 use crate::table::{Async, Lanes, WARP};
@@ -45,6 +46,8 @@ pub(super) struct Context<'a> {
     pub dynamic_shared: u32,
     pub options: &'a Options,
     pub device: Device,
+    /// What shadow precision needs; none where it is off.
+    pub wide: Option<Wide>,
 }
 
 impl Context<'_> {
@@ -111,6 +114,8 @@ pub(super) struct BlockState {
     pub sync: Sync,
     pub copies: Copies,
     pub mbarriers: Mbarriers,
+    /// Shadows of shared and local memory; empty where they are not followed.
+    pub wide: BlockWide,
     /// Marks on shared and on global memory, where races are looked for.
     marks: Option<[Cells; 2]>,
 }
@@ -137,6 +142,7 @@ impl<'a> Block<'a> {
         let threads = cx.threads();
         let warps: Vec<Warp> = (0..cx.warps() as u32)
             .map(|id| Warp::new(id, (threads - id * WARP as u32).min(WARP as u32), cx.block, cx.program.registers))
+            .map(|warp| if cx.wide.is_some() { warp.with_shadows() } else { warp })
             .collect();
         let widest = cx.program.widest;
         let counts = if cx.options.count { cx.program.code.len() } else { 0 };
@@ -158,6 +164,7 @@ impl<'a> Block<'a> {
             sync: Sync::new(warps.len()),
             copies: Copies::new(cx.layout.shared_bytes),
             mbarriers: Mbarriers::default(),
+            wide: BlockWide::default(),
             marks: cx.options.check.races.then(Default::default),
         };
         Block { cx, scheduler: Scheduler::new(cx.options.order, number), warps, state }
@@ -204,6 +211,7 @@ impl<'a> Block<'a> {
                     let code = &self.cx.program.code[group.pc as usize - 1];
                     if let (Some(value), Some(dst)) = (barrier.result(), self.cx.program.dsts(code).first()) {
                         exec::write(warp, dst, &[value; WARP], group.mask);
+                        warp.wide.iter_mut().for_each(|regs| regs.clear(dst, group.mask));
                     }
                 }
                 if waited != 0 {

@@ -11,6 +11,8 @@ use super::counters::{Counters, Counts, SiteCounts};
 use super::findings::Findings;
 use super::report::Report;
 use super::shadow::{Trace, conflicts};
+use super::wide::measured::Measured;
+use super::wide::{Integral, merge_integral};
 
 /// Warp instructions that a block executes before the next one's turn, where
 /// blocks take turns.
@@ -25,6 +27,7 @@ struct Outcome<'a> {
     fault: Option<Stop>,
     /// Blocks that wait for others.
     waiting: Vec<Block<'a>>,
+    integral: Integral,
 }
 
 impl<'a> Outcome<'a> {
@@ -33,6 +36,7 @@ impl<'a> Outcome<'a> {
         let mut state = block.state;
         self.findings.merge(std::mem::take(&mut state.findings));
         self.add_counts(&state.counts);
+        merge_integral(&mut self.integral, &state.wide.integral);
         match result {
             Err(stop) => self.fault = Some(stop),
             Ok(()) if cx.grid.iter().any(|&n| n > 1) => self.traces.extend(state.into_trace()),
@@ -53,6 +57,7 @@ impl<'a> Outcome<'a> {
         if self.fault.is_none() {
             self.findings.merge(later.findings);
             self.add_counts(&later.counts);
+            merge_integral(&mut self.integral, &later.integral);
             self.traces.extend(later.traces);
             self.fault = later.fault;
             self.waiting.extend(later.waiting);
@@ -62,7 +67,7 @@ impl<'a> Outcome<'a> {
 }
 
 /// Runs the grid.
-pub(super) fn run(cx: &Context) -> Report {
+pub(super) fn run(cx: &Context) -> (Report, Measured) {
     let blocks = cx.grid.iter().map(|&n| u64::from(n)).product();
     let mut all = match cx.options.schedule {
         Blocks::Parallel => parallel(cx, blocks),
@@ -73,7 +78,8 @@ pub(super) fn run(cx: &Context) -> Report {
     } else {
         conflicts(&all.traces, |c| all.findings.cross_clash(&c));
     }
-    Report { findings: all.findings.finish(cx), counters: counters(cx, &all.counts) }
+    let measured = Measured::new(cx, &all.integral);
+    (Report { findings: all.findings.finish(cx), counters: counters(cx, &all.counts) }, measured)
 }
 
 fn parallel<'a>(cx: &'a Context<'a>, blocks: u64) -> Outcome<'a> {

@@ -12,6 +12,8 @@ use super::memory::{Buffer, Memory, MemoryError};
 use super::program::Program;
 use super::report::Report;
 use super::sync::Device;
+use super::wide::Wide;
+use super::wide::measured::Measured;
 use super::{Options, grid};
 use crate::ir::{Kernel, Linkage, Module};
 use crate::types::Space;
@@ -194,6 +196,19 @@ impl Launch<'_> {
     /// If the arguments or shapes are not what the kernel or a GPU takes;
     /// nothing has run then.
     pub fn run(&self, memory: &mut Memory) -> Result<Report, LaunchError> {
+        self.go(memory, false).map(|(report, _)| report)
+    }
+
+    /// Runs it as [`run`](Self::run) does, with the same results, and beside each float what it would be without rounding
+    /// (shadow precision). What the launch is given is taken as exact.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn measure(&self, memory: &mut Memory) -> Result<(Report, Measured), LaunchError> {
+        self.go(memory, true)
+    }
+
+    fn go(&self, memory: &mut Memory, wide: bool) -> Result<(Report, Measured), LaunchError> {
         let module = self.module.module();
         let number =
             module.kernels.iter().position(|k| k.name == self.kernel).ok_or_else(|| LaunchError::NoKernel {
@@ -212,14 +227,21 @@ impl Launch<'_> {
         }
         let fresh = if self.globals.is_none() { Some(Globals::place(module, memory)?) } else { None };
         let addresses = self.globals.or(fresh.as_ref()).map_or(&[][..], |g| &g.addresses);
-        let report = self.run_on(module, number, addresses, memory);
+        let report = self.run_on(module, number, addresses, memory, wide);
         if let Some(globals) = fresh {
             globals.free(memory);
         }
         report
     }
 
-    fn run_on(&self, module: &Module, number: usize, globals: &[u64], memory: &Memory) -> Result<Report, LaunchError> {
+    fn run_on(
+        &self,
+        module: &Module,
+        number: usize,
+        globals: &[u64],
+        memory: &Memory,
+        wide: bool,
+    ) -> Result<(Report, Measured), LaunchError> {
         let kernel = &module.kernels[number];
         let size = |why: &str| LaunchError::Size { kernel: kernel.name.clone(), why: why.to_owned() };
         let layout = Layout::new(module, kernel, self.dynamic_shared, globals)
@@ -235,6 +257,7 @@ impl Launch<'_> {
         }
         let params = self.params(kernel, &layout)?;
         let program = Program::decode(kernel, &layout).map_err(|why| size(&why))?;
+        let wide = wide.then(|| Wide::new(&program));
         let index = if self.options.wraps { IndexSteps::new(&program) } else { IndexSteps::default() };
         let homes = homes(module, kernel, self.module.info(number), &program, &layout);
         let cx = Context {
@@ -252,6 +275,7 @@ impl Launch<'_> {
             dynamic_shared: self.dynamic_shared,
             options: self.options,
             device: Device::default(),
+            wide,
         };
         Ok(grid::run(&cx))
     }

@@ -63,11 +63,13 @@ mod sync;
 mod text;
 mod waiting;
 mod warp;
+mod wide;
 
 pub use counters::{Counters, Counts, SiteCounts};
 pub use launch::{Arg, Globals, Launch, LaunchError, check_shapes};
 pub use memory::{Buffer, Memory, MemoryError};
 pub use report::{Finding, FindingKind, Other, Report, Site};
+pub use wide::measured::{ElementError, IntegerRounding, Measured};
 
 /// In which order the warps of a block run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,6 +2,7 @@
 
 use super::exec::Exact;
 use super::spin::{Probe, Spin};
+use super::wide::regs::Regs;
 use crate::table::{Lanes, WARP};
 
 /// What a group of lanes waits for.
@@ -63,6 +64,8 @@ pub(super) struct Warp {
     pub meetings: u64,
     /// What is known of the registers that indices are computed in; empty until the first.
     pub exact: Vec<[Exact; WARP]>,
+    /// The registers' shadows, where they are followed.
+    pub wide: Option<Box<Regs>>,
     picks: u32,
     turn: u32,
     spins: bool,
@@ -93,10 +96,17 @@ impl Warp {
             polled: None,
             meetings: 0,
             exact: Vec::new(),
+            wide: None,
             picks: 0,
             turn: 0,
             spins: false,
         }
+    }
+
+    /// The same, and the shadows of its registers are followed.
+    pub fn with_shadows(mut self) -> Self {
+        self.wide = Some(Box::new(Regs::new(self.regs.len())));
+        self
     }
 
     /// Whether some of its lanes go around a loop that changes nothing.

@@ -24,6 +24,7 @@ impl Exec<'_> {
             }
         }
         self.scatter();
+        self.wide_lane();
     }
 }
 

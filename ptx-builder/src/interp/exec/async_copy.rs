@@ -5,6 +5,7 @@
 //! them, and touching them is a finding.
 
 use super::Exec;
+use super::wide::copy_shadows;
 use crate::interp::block::{BlockState, Context, Stop};
 use crate::interp::copies::{Completion, Copy};
 use crate::interp::report::FindingKind;
@@ -166,4 +167,5 @@ pub(in crate::interp) fn land(cx: &Context, st: &mut BlockState, copy: &Copy) {
     for k in 0..u64::from(copy.zeros) {
         st.shared.store(to.1 + u64::from(copy.bytes) + k, 1, 0);
     }
+    copy_shadows(cx, st, copy);
 }

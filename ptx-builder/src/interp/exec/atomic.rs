@@ -4,6 +4,7 @@ use super::Exec;
 use crate::interp::block::Stop;
 use crate::interp::report::FindingKind;
 use crate::interp::shadow::{Access, Strength};
+use crate::interp::wide::regs::Gathered;
 use crate::table::{Atomic, Memory, WARP};
 use crate::types::Space;
 
@@ -15,11 +16,13 @@ impl Exec<'_> {
         self.polls(&addresses);
         let (b, c) = (self.src_or(0, 0), self.src_or(1, 0));
         let mut old = [0; WARP];
+        let mut shadows = Gathered::default();
         self.by_space(m.space, &addresses, |this, space, mask, at| {
-            this.atomic_in(space, mask, at, &m, atomic, (&b, &c), &mut old)
+            this.atomic_in(space, mask, at, &m, atomic, (&b, &c), &mut old, &mut shadows)
         })?;
         if atomic.returns {
             self.set(0, &old);
+            self.wide_put(0, &shadows);
         }
         Ok(())
     }
@@ -34,6 +37,7 @@ impl Exec<'_> {
         atomic: Atomic,
         (b, c): (&[u64; WARP], &[u64; WARP]),
         old: &mut [u64; WARP],
+        shadows: &mut Gathered,
     ) -> Result<(), Stop> {
         let bytes = m.bytes();
         self.check(space, mask, at, bytes)?;
@@ -50,6 +54,12 @@ impl Exec<'_> {
                 continue;
             }
             let update = |old: u64| (atomic.update)(old, b[lane], c[lane]) & keep;
+            let cx = self.cx;
+            // The value and its shadow change in one step.
+            let global = cx.wide.as_ref().filter(|_| space == Space::Global).map(|wide| {
+                wide.global.touch(at[lane]);
+                wide.global.pages(at[lane])
+            });
             if space == Space::Shared {
                 unwritten |= u32::from(!self.st.shared.is_init(at[lane], bytes)) << lane;
                 old[lane] = self.st.shared.load(at[lane], bytes) as u64;
@@ -64,6 +74,15 @@ impl Exec<'_> {
                     alloc.store(at[lane], bytes, u128::from(update(was)));
                     was
                 };
+            }
+            if cx.wide.is_some() {
+                let (change, sources) = (self.wide_change(bytes), self.wide_sources(lane));
+                let values = ((old[lane], update(old[lane])), (b[lane], c[lane]));
+                let was = match global {
+                    Some(mut pages) => change.apply(&mut pages, at[lane], values.0, values.1, sources),
+                    None => change.apply(&mut self.st.wide.shared, at[lane], values.0, values.1, sources),
+                };
+                was.iter().for_each(|was| shadows.add(lane, 0, was));
             }
             // A lock that is found taken is not changed.
             self.st.changes += u64::from(update(old[lane]) != old[lane]);

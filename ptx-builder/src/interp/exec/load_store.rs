@@ -72,6 +72,7 @@ impl Exec<'_> {
             let shift = bits * k as u32;
             write(self.warp, dst, &values.map(|v| v.checked_shr(shift).unwrap_or(0) as u64 & keep), self.mask);
         }
+        self.wide_load(&m, &addresses, &values);
         Ok(())
     }
 
@@ -165,7 +166,9 @@ impl Exec<'_> {
                 values[lane] |= u128::from(src[lane] & keep).checked_shl(bits * k as u32).unwrap_or(0);
             }
         }
-        self.by_space(m.space, &addresses, |this, space, mask, at| this.store_in(space, mask, at, &m, &values))
+        self.by_space(m.space, &addresses, |this, space, mask, at| this.store_in(space, mask, at, &m, &values))?;
+        self.wide_store(&m, &addresses, &values);
+        Ok(())
     }
 
     fn store_in(
@@ -218,7 +221,7 @@ impl Exec<'_> {
     }
 
     /// Where a lane's local address lies in the block's local memory.
-    fn local(&self, lane: usize, at: u64) -> u64 {
+    pub(super) fn local(&self, lane: usize, at: u64) -> u64 {
         (u64::from(self.warp.id) * WARP as u64 + lane as u64) * self.cx.layout.local_bytes + at
     }
 

@@ -9,6 +9,21 @@ use crate::interp::warp::State;
 use crate::table::{Matrix, Memory, Order, Scope, WARP};
 use crate::types::{ScalarType, Space};
 
+/// Row and column of element `i` of a, of 16-bit floats.
+pub(super) fn a_place(lane: usize, i: usize) -> (usize, usize) {
+    (lane / 4 + if i & 2 != 0 { 8 } else { 0 }, lane % 4 * 2 + (i & 1) + if i >= 4 { 8 } else { 0 })
+}
+
+/// The same of b.
+pub(super) fn b_place(lane: usize, i: usize) -> (usize, usize) {
+    (lane % 4 * 2 + (i & 1) + if i >= 2 { 8 } else { 0 }, lane / 4)
+}
+
+/// The same of c and d.
+pub(super) fn d_place(lane: usize, i: usize) -> (usize, usize) {
+    (lane / 4 + if i >= 2 { 8 } else { 0 }, lane % 4 * 2 + (i & 1))
+}
+
 impl Exec<'_> {
     pub(super) fn matrix(&mut self, matrix: Matrix) -> Result<Flow, Stop> {
         if let Some(flow) = self.whole_warp()? {
@@ -55,18 +70,18 @@ impl Exec<'_> {
         let mut a = [[0.0f64; 16]; 16];
         let mut b = [[0.0f64; 8]; 16];
         for lane in 0..WARP {
-            let (group, t) = (lane / 4, lane % 4);
             for i in 0..8 {
-                let (row, col) = (group + if i & 2 != 0 { 8 } else { 0 }, t * 2 + (i & 1) + if i >= 4 { 8 } else { 0 });
+                let (row, col) = a_place(lane, i);
                 a[row][col] = value(self.element(0, lane, i, 16));
             }
             for i in 0..4 {
-                b[t * 2 + (i & 1) + if i >= 2 { 8 } else { 0 }][group] = value(self.element(4, lane, i, 16));
+                let (row, col) = b_place(lane, i);
+                b[row][col] = value(self.element(4, lane, i, 16));
             }
         }
         for lane in 0..WARP {
             for i in 0..4 {
-                let (row, col) = (lane / 4 + if i >= 2 { 8 } else { 0 }, lane % 4 * 2 + (i & 1));
+                let (row, col) = d_place(lane, i);
                 let c = match acc {
                     ScalarType::F32 => f64::from(f32::from_bits(self.st.src[6 + i][lane] as u32)),
                     _ => f16::from_bits(self.element(6, lane, i, 16) as u16).to_f64(),
@@ -83,6 +98,7 @@ impl Exec<'_> {
             }
         }
         self.scatter();
+        self.wide_mma(input, acc);
     }
 
     fn int_mma(&mut self, k: usize, ta: ScalarType, tb: ScalarType, satfinite: bool) {
@@ -106,7 +122,7 @@ impl Exec<'_> {
         }
         for lane in 0..WARP {
             for i in 0..4 {
-                let (row, col) = (lane / 4 + if i >= 2 { 8 } else { 0 }, lane % 4 * 2 + (i & 1));
+                let (row, col) = d_place(lane, i);
                 let c = i64::from(self.st.src[a_regs + b_regs + i][lane] as u32 as i32);
                 let sum = (0..k).fold(c, |sum, k| sum + a[row][k] * b[k][col]);
                 let sum = if satfinite { sum.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) } else { sum };
@@ -114,6 +130,7 @@ impl Exec<'_> {
             }
         }
         self.scatter();
+        (0..4).for_each(|i| self.wide_clear(i));
     }
 
     /// Lanes 8 i to 8 i + 7 give the addresses of the rows of matrix i.
@@ -138,6 +155,7 @@ impl Exec<'_> {
             });
             self.set(m, &value);
         }
+        self.wide_matrices(space, &addresses, &rows, count, trans);
         Ok(())
     }
 }

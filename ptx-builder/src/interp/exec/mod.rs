@@ -10,6 +10,7 @@ mod mbarrier;
 mod shuffle;
 mod special;
 mod vote;
+mod wide;
 mod wraps;
 
 pub(super) use approx::mix;
@@ -213,6 +214,7 @@ impl Exec<'_> {
         let m = self.cx.program.dsts(self.code).len();
         f(&mut self.st.dst[..m], &self.st.src[..n]);
         self.scatter();
+        self.wide_lane();
     }
 
     /// Copies the sources into the scratch area.
@@ -265,6 +267,7 @@ impl Exec<'_> {
     fn set(&mut self, i: usize, value: &Lanes) {
         if let Some(dst) = self.cx.program.dsts(self.code).get(i) {
             write(self.warp, dst, value, self.mask);
+            self.wide_clear(i);
         }
     }
 

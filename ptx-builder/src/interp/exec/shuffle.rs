@@ -53,11 +53,13 @@ impl Exec<'_> {
     pub(super) fn shuffle(&mut self, mode: Shuffle) -> Flow {
         let (a, b, c, members) = (self.src_or(0, 0), self.src_or(1, 0), self.src_or(2, 0), self.src_or(3, u64::MAX));
         let (mut d, mut p) = ([0; WARP], [0; WARP]);
+        let mut from = [0; WARP];
         let mut inactive = 0u32;
         for lane in lanes(self.mask) {
             let (j, valid) = mode.source(lane as u32, b[lane] as u32, c[lane] as u32);
             p[lane] = u64::from(valid);
             d[lane] = a[j as usize];
+            from[lane] = j;
             let there = self.mask & members[lane] as u32;
             if there >> j & 1 == 0 {
                 inactive |= 1 << lane;
@@ -70,8 +72,10 @@ impl Exec<'_> {
                 format!("lane {lane} reads the register of lane {j}, which does not take part: the result is undefined")
             });
         }
+        let shadow = self.wide_permuted(&from);
         self.set(0, &d);
         self.set(1, &p);
+        shadow.iter().for_each(|shadow| self.wide_put(0, shadow));
         Flow::Next
     }
 }

@@ -33,7 +33,7 @@ mod pages;
 pub(super) use cells::Mark;
 pub(super) use clock::{Known, Order, Snapshot, merge_known};
 pub(super) use cross::{CrossConflict, Trace, conflicts};
-pub(super) use pages::{Cells, Conflict};
+pub(super) use pages::{Cells, Conflict, PageHasher};
 
 use crate::table::Scope;
 

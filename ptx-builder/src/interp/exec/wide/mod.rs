@@ -1,0 +1,221 @@
+//! Shadow precision beside execution: see [`interp::wide`](crate::interp::wide).
+//!
+//! Each function here runs after the instruction's values are written, and before anything else is.
+
+mod matrix;
+mod memory;
+
+pub(super) use memory::copy_shadows;
+
+use super::Exec;
+use crate::interp::program::{Dst, Src};
+use crate::interp::warp::lanes;
+use crate::interp::wide::bits::{self, permuted};
+use crate::interp::wide::combine::{amplify, clamp, combine};
+use crate::interp::wide::convert::{Conversion, convert, floats};
+use crate::interp::wide::plan::Plan;
+use crate::interp::wide::regs::{Gathered, Held, Regs};
+use crate::interp::wide::shape::{Format, Shape};
+use crate::interp::wide::{Numbers, Plane, ZERO, real};
+use crate::table::{Clamp, Parts, Real, WARP};
+use crate::types::ScalarType;
+
+/// The planes of values side by side, each exact where there is none.
+fn put_values(regs: &mut Regs, dst: &Dst, mask: u32, format: Format, planes: &[Plane]) {
+    regs.put(dst, mask, Shape::of(format, planes.len()), planes);
+}
+
+impl Exec<'_> {
+    /// Runs `f` with the shadows of the warp's registers, if they are followed.
+    #[inline]
+    fn with_regs(&mut self, f: impl FnOnce(&mut Self, &mut Regs)) {
+        if let Some(mut regs) = self.warp.wide.take() {
+            f(self, &mut regs);
+            self.warp.wide = Some(regs);
+        }
+    }
+
+    /// Result `i` is exact.
+    #[inline]
+    pub(super) fn wide_clear(&mut self, i: usize) {
+        if let (Some(regs), Some(dst)) = (&mut self.warp.wide, self.cx.program.dsts(self.code).get(i)) {
+            regs.clear(dst, self.mask);
+        }
+    }
+
+    /// Follows an instruction of single lanes; its sources and results still lie in the scratch area.
+    #[inline]
+    pub(super) fn wide_lane(&mut self) {
+        if let Some(wide) = &self.cx.wide {
+            let plan = wide.plan(self.pc);
+            self.with_regs(|this, regs| this.wide_step(regs, plan));
+        }
+    }
+
+    fn wide_step(&mut self, regs: &mut Regs, plan: Plan) {
+        let program = &self.cx.program;
+        let (srcs, dsts) = (program.srcs(self.code), program.dsts(self.code));
+        match plan {
+            Plan::Exact | Plan::Elsewhere => dsts.iter().for_each(|dst| regs.clear(dst, self.mask)),
+            Plan::Moves => self.wide_moves(regs, srcs, dsts),
+            Plan::Selects => self.wide_selects(regs, srcs, dsts),
+            Plan::Bits(parts) => self.wide_bits(regs, parts, srcs, dsts),
+            Plan::Real { real, ty, clamp } => {
+                let planes: [Plane; 2];
+                let (format, count) = Format::of(ty);
+                let made: &[Plane] = match count {
+                    1 => &[self.wide_real(regs, real, ty, clamp, srcs, 0)],
+                    _ => {
+                        planes = [0, 1].map(|piece| self.wide_real(regs, real, ty, clamp, srcs, piece));
+                        &planes
+                    }
+                };
+                dsts.iter().for_each(|dst| put_values(regs, dst, self.mask, format, made));
+            }
+            Plan::Converts { from, to, integral, clamp, saturates } => {
+                let c = Conversion { from, to, integral, clamp, saturates };
+                let (format, count) = Format::of(to);
+                let made: Vec<Plane> = (0..count)
+                    // Of two sources, the first is the upper half.
+                    .map(|piece| self.wide_convert(regs, &c, srcs, count - 1 - piece, piece))
+                    .collect();
+                dsts.iter().for_each(|dst| put_values(regs, dst, self.mask, format, &made));
+            }
+        }
+    }
+
+    fn wide_moves(&mut self, regs: &mut Regs, srcs: &[Src], dsts: &[Dst]) {
+        let held = regs.source(srcs.first()).cloned();
+        for dst in dsts {
+            match &held {
+                Some(held) => regs.put(dst, self.mask, held.shape, &held.planes),
+                None => regs.clear(dst, self.mask),
+            }
+        }
+    }
+
+    /// Of a choice by the third source: a predicate, or a number that is 0 or more.
+    fn wide_selects(&mut self, regs: &mut Regs, srcs: &[Src], dsts: &[Dst]) {
+        let (a, b) = (regs.source(srcs.first()), regs.source(srcs.get(1)));
+        let Some(shape) = a.or(b).map(|held| held.shape) else {
+            return dsts.iter().for_each(|dst| regs.clear(dst, self.mask));
+        };
+        let (_, _, form) = self.cx.program.sites[self.pc as usize];
+        let ty = form.get().slots.iter().filter_map(|s| s.ty()).next_back().unwrap_or(ScalarType::Pred);
+        let by = &self.st.src[2];
+        let first = |lane: usize| match ty {
+            ScalarType::Pred => by[lane] & 1 == 1,
+            ScalarType::F32 => f32::from_bits(by[lane] as u32) >= 0.0,
+            _ => by[lane] as u32 as i32 >= 0,
+        };
+        let same = |held: Option<&Held>| held.is_none_or(|held| held.shape == shape);
+        let mut planes = vec![Plane::EXACT; shape.planes()];
+        for lane in lanes(self.mask) {
+            let from = if first(lane) { a } else { b };
+            let Some(held) = from.filter(|_| same(from)) else { continue };
+            for (to, from) in planes.iter_mut().zip(&held.planes) {
+                (to.err[lane], to.who[lane]) = (from.err[lane], from.who[lane]);
+            }
+        }
+        dsts.iter().for_each(|dst| regs.put(dst, self.mask, shape, &planes));
+    }
+
+    fn wide_bits(&mut self, regs: &mut Regs, parts: Parts, srcs: &[Src], dsts: &[Dst]) {
+        if srcs.iter().all(|src| regs.source(Some(src)).is_none()) {
+            return dsts.iter().for_each(|dst| regs.clear(dst, self.mask));
+        }
+        let made: Vec<_> = {
+            let sources: Vec<bits::Source> =
+                srcs.iter().enumerate().map(|(i, src)| (&self.st.src[i], regs.source(Some(src)))).collect();
+            let one = |(i, dst): (usize, &Dst)| {
+                bits::moved(parts, &sources, (i, dst.ty.bits()), &self.st.dst[i], self.mask)
+            };
+            dsts.iter().enumerate().map(one).collect()
+        };
+        for (dst, made) in dsts.iter().zip(&made) {
+            regs.put(dst, self.mask, made.shape, &made.planes);
+        }
+    }
+
+    fn wide_real(
+        &mut self,
+        regs: &Regs,
+        real: Real,
+        ty: ScalarType,
+        limit: Option<Clamp>,
+        srcs: &[Src],
+        piece: usize,
+    ) -> Plane {
+        let (format, _) = Format::of(ty);
+        let size = format.granules();
+        let r = floats(ty, &self.st.dst[0], piece);
+        let mut v = [ZERO; 3];
+        let mut planes = [None; 3];
+        for (i, src) in srcs.iter().take(3).enumerate() {
+            v[i] = floats(ty, &self.st.src[i], piece);
+            planes[i] = regs.source(Some(src)).and_then(|held| held.value(format, piece * size, size));
+        }
+        let values = [&v[0], &v[1], &v[2]];
+        let mut own: Numbers = ZERO;
+        match ty {
+            ScalarType::F64 => real::local::<true>(real, values, &r, &mut own),
+            _ => real::local::<false>(real, values, &r, &mut own),
+        }
+        let mut out = if planes.iter().all(Option::is_none) {
+            combine(self.pc, &own, &[], &[], &r)
+        } else {
+            let errors = planes.map(|plane: Option<&Plane>| plane.map_or(&ZERO, |p| &p.err));
+            let mut parts = [ZERO; 3];
+            real::passed(real, values, &r, errors, &mut parts);
+            let mut out = combine(self.pc, &own, &parts, &planes, &r);
+            amplify(self.pc, real, values, errors, &parts, &r, &mut out);
+            out
+        };
+        clamp(&mut out, &r, limit);
+        out
+    }
+
+    fn wide_convert(&mut self, regs: &Regs, c: &Conversion, srcs: &[Src], source: usize, piece: usize) -> Plane {
+        let source = source.min(srcs.len().saturating_sub(1));
+        let (format, _) = Format::of(c.from);
+        let granules = match format {
+            Format::Int => (c.from.bits() as usize / 16).clamp(1, 4),
+            Format::F64 | Format::F32 | Format::F16 | Format::Bf16 => format.granules(),
+        };
+        let plane = regs.source(srcs.get(source)).and_then(|held| held.value(format, 0, granules));
+        let (out, distances) = convert(self.pc, c, &self.st.src[source], &self.st.dst[0], piece, plane);
+        if let Some(distances) = distances {
+            self.note_integral(&distances);
+        }
+        out
+    }
+
+    /// Notes how far numbers were from the integers that they were rounded to.
+    fn note_integral(&mut self, distances: &Numbers) {
+        let finite = |lane: &usize| distances[*lane] != 0.0 && distances[*lane].is_finite();
+        let most = lanes(self.mask).filter(finite).map(|lane| distances[lane].abs()).fold(0.0, f64::max);
+        if most > 0.0 {
+            let times = lanes(self.mask).filter(finite).count() as u64;
+            let entry = self.st.wide.integral.entry(self.pc).or_insert((0.0, 0));
+            *entry = (entry.0.max(most), entry.1 + times);
+        }
+    }
+
+    /// Source 0's shadow as other lanes have it: in each lane, that of lane `from`.
+    pub(super) fn wide_permuted(&self, from: &[u32; WARP]) -> Option<Gathered> {
+        let held = self.warp.wide.as_ref()?.source(self.cx.program.srcs(self.code).first())?;
+        Some(Gathered { shape: held.shape, planes: permuted(held, from) })
+    }
+
+    /// Result `i` has this shadow.
+    pub(super) fn wide_put(&mut self, i: usize, gathered: &Gathered) {
+        let mask = self.mask;
+        let Some(dst) = self.cx.program.dsts(self.code).get(i) else { return };
+        if let Some(regs) = &mut self.warp.wide {
+            match gathered.shape.is_none() {
+                true => regs.clear(dst, mask),
+                false => regs.put(dst, mask, gathered.shape, &gathered.planes),
+            }
+        }
+    }
+}

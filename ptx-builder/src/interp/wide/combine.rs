@@ -1,0 +1,112 @@
+//! Parts of an error, put together: how much, and whose.
+
+use super::{Numbers, Plane, Who, real};
+use crate::table::{Clamp, Real, WARP};
+
+/// A relative error that grows by less than this is not called amplified: a sum whose terms are four times larger than it
+/// has lost two bits.
+const AMPLIFIED: f64 = 4.0;
+
+/// Adds the parts. Most of an error is whose the largest part is.
+pub(in crate::interp) fn combine(
+    pc: u32,
+    local: &Numbers,
+    parts: &[Numbers],
+    planes: &[Option<&Plane>],
+    r: &Numbers,
+) -> Plane {
+    let mut out = Plane::EXACT;
+    let mut most = [0.0; WARP];
+    let own = Who::introduced(pc);
+    for i in 0..WARP {
+        out.err[i] = local[i];
+        most[i] = local[i].abs();
+        out.who[i] = own;
+    }
+    for (part, plane) in parts.iter().zip(planes) {
+        let Some(plane) = plane else { continue };
+        for i in 0..WARP {
+            out.err[i] += part[i];
+            let (size, larger) = (part[i].abs(), part[i].abs() > most[i]);
+            most[i] = if larger { size } else { most[i] };
+            out.who[i] = if larger { plane.who[i] } else { out.who[i] };
+        }
+    }
+    for i in 0..WARP {
+        // An infinity or a NaN has no shadow.
+        let known = out.err[i].is_finite() && r[i].is_finite() && out.err[i] != 0.0;
+        out.err[i] = if known { out.err[i] } else { 0.0 };
+        out.who[i] = if known { out.who[i] } else { Who::NONE };
+    }
+    out
+}
+
+/// Clamps the real result, as the instruction did its own.
+pub(in crate::interp) fn clamp(plane: &mut Plane, r: &Numbers, clamp: Option<Clamp>) {
+    let Some(clamp) = clamp else { return };
+    for i in 0..WARP {
+        let real = r[i] + plane.err[i];
+        if real < 0.0 {
+            plane.err[i] = -r[i];
+        } else if clamp == Clamp::Unit && real > 1.0 {
+            plane.err[i] = 1.0 - r[i];
+        }
+    }
+}
+
+/// Notes who amplified: sums that are smaller than their terms, and functions that are steep.
+pub(in crate::interp) fn amplify(
+    pc: u32,
+    real: Real,
+    v: [&Numbers; 3],
+    e: [&Numbers; 3],
+    parts: &[Numbers; 3],
+    r: &Numbers,
+    out: &mut Plane,
+) {
+    if real.adds() {
+        let mut any = false;
+        for i in 0..WARP {
+            let first = if real == Real::Fma { v[0][i] * v[1][i] } else { v[0][i] };
+            let second = if real == Real::Fma { v[2][i] } else { v[1][i] };
+            any |= r[i].abs() * AMPLIFIED < first.abs().max(second.abs());
+        }
+        if !any {
+            return;
+        }
+    } else if !real::bends(real) {
+        return;
+    }
+    for i in 0..WARP {
+        let parts = [parts[0][i], parts[1][i], parts[2][i]];
+        let total: f64 = parts.iter().sum();
+        // What the instruction itself introduced, nobody amplified.
+        if total == 0.0 || out.who[i].introducer() == Some(pc) && total.abs() < out.err[i].abs() / 2.0 {
+            continue;
+        }
+        let terms = match real::terms(real, [v[0][i], v[1][i], v[2][i]], parts) {
+            Some(terms) => terms,
+            None => [(v[0][i], e[0][i]), (1.0, 0.0)],
+        };
+        let before = terms.iter().filter(|(_, e)| *e != 0.0).map(|(x, e)| (e / x).abs()).fold(0.0, f64::max);
+        let after = total.abs() / r[i].abs().max((r[i] + out.err[i]).abs());
+        let factor = after / before;
+        if factor >= AMPLIFIED {
+            out.who[i] = out.who[i].amplified(pc, factor);
+        }
+    }
+}
+
+/// The error of one sum of two numbers, each with its own, and whose it is.
+pub(in crate::interp) fn sum(pc: u32, a: (f64, (f64, Who)), b: (f64, (f64, Who)), r: f64) -> (f64, Who) {
+    let lanes = |x: f64| [x; WARP];
+    let (va, vb, vr) = (lanes(a.0), lanes(b.0), lanes(r));
+    let plane = |(err, who): (f64, Who)| Plane { err: lanes(err), who: [who; WARP] };
+    let (pa, pb) = (plane(a.1), plane(b.1));
+    let mut own = [0.0; WARP];
+    real::local::<true>(Real::Add, [&va, &vb, &vb], &vr, &mut own);
+    let parts = [pa.err, pb.err, [0.0; WARP]];
+    let mut out = combine(pc, &own, &parts, &[Some(&pa), Some(&pb)], &vr);
+    amplify(pc, Real::Add, [&va, &vb, &vb], [&pa.err, &pb.err, &pb.err], &parts, &vr, &mut out);
+    (out.err[0], out.who[0])
+}

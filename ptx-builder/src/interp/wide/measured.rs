@@ -1,0 +1,89 @@
+//! What a launch tells of the precision of what it wrote.
+
+use std::collections::BTreeMap;
+
+use super::pages::Entry;
+use super::Integral;
+use crate::interp::block::Context;
+use crate::interp::memory::Buffer;
+use crate::interp::report::Site;
+use crate::types::ScalarType;
+
+/// An element of a buffer that is not what it would be without rounding.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct ElementError {
+    /// The buffer.
+    pub buffer: Buffer,
+    /// Its first byte in the buffer.
+    pub at: u64,
+    /// Its type.
+    pub ty: ScalarType,
+    /// What the kernel wrote.
+    pub value: f64,
+    /// The real number less the value.
+    pub error: f64,
+    /// The instruction that introduced most of it, by its number in [`Measured::sites`].
+    pub introduced: Option<u32>,
+    /// The instruction that amplified it most, if any did by a factor of 4 or more, and that factor.
+    pub amplified: Option<(u32, f32)>,
+}
+
+/// An instruction that rounded numbers to integers.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct IntegerRounding {
+    /// The instruction.
+    pub site: Site,
+    /// How far a number was from its integer at most.
+    pub most: f64,
+    /// How many numbers were no integers.
+    pub count: u64,
+}
+
+/// What shadow precision found out about a launch.
+#[derive(Clone, PartialEq, Debug, Default)]
+#[non_exhaustive]
+pub struct Measured {
+    /// Elements of global memory that the launch wrote and that are inexact, by address.
+    pub elements: Vec<ElementError>,
+    /// The instructions that they name.
+    pub sites: BTreeMap<u32, Site>,
+    /// Instructions that rounded floats to integers, in writing order.
+    pub integers: Vec<IntegerRounding>,
+}
+
+impl Measured {
+    /// When the launch is over.
+    pub(in crate::interp) fn new(cx: &Context, integral: &Integral) -> Measured {
+        let mut measured = Measured::default();
+        let Some(wide) = &cx.wide else { return measured };
+        for (address, entry) in wide.global.entries() {
+            measured.elements.extend(element(cx, address, &entry));
+        }
+        let named = |e: &ElementError| e.introduced.into_iter().chain(e.amplified.map(|(pc, _)| pc));
+        measured.sites = measured.elements.iter().flat_map(named).map(|pc| (pc, cx.site(pc))).collect();
+        measured.integers =
+            integral.iter().map(|(&pc, &(most, count))| IntegerRounding { site: cx.site(pc), most, count }).collect();
+        measured
+    }
+}
+
+fn element(cx: &Context, address: u64, entry: &Entry) -> Option<ElementError> {
+    let ty = entry.format.ty().filter(|ty| ty.bytes() == u32::from(entry.size))?;
+    let alloc = cx.memory.near(address).filter(|a| a.holds(address, ty.bytes()))?;
+    let bits = alloc.load(address, ty.bytes()) as u64;
+    if bits != entry.held {
+        return None;
+    }
+    let value = super::convert::floats(ty, &[bits; 32], 0)[0];
+    Some(ElementError {
+        buffer: alloc.buffer,
+        at: address - alloc.buffer.address,
+        ty,
+        value,
+        error: entry.err,
+        introduced: entry.who.introducer(),
+        amplified: entry.who.amplifier(),
+    })
+}

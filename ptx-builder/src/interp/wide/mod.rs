@@ -1,0 +1,94 @@
+//! Shadow precision: what each float would be in arithmetic without rounding.
+//!
+//! A float's *shadow* is its value plus an error, an f64 that is carried beside the value's own bits: real = value + error.
+//! The two together have at least 29 bits more than the value (53 more for an f64), and no error's own rounding
+//! matters. With it go the instruction whose rounding is the greatest part of the error, and the one that amplified it most.
+//!
+//! What an instruction does with errors follows from the fact in its row ([`Precision`](crate::table::Precision)); this code
+//! shares none with the proof of precision, so that each is a witness of the other.
+//!
+//! - [`shape`]: which parts of a register have which shadow: halves, pairs, pieces of an f64.
+//! - [`real`]: the errors of functions of real numbers; [`convert`]: of conversions; [`combine`]: whose they are.
+//! - [`bits`]: values that are moved as bits.
+//! - [`pages`], [`store`]: shadows in memory.
+//! - [`measured`]: what is told when the launch is over.
+
+pub(super) mod bits;
+pub(super) mod combine;
+pub(super) mod convert;
+pub(super) mod measured;
+pub(super) mod pages;
+pub(super) mod plan;
+pub(super) mod real;
+pub(super) mod regs;
+pub(super) mod shape;
+pub(super) mod store;
+mod who;
+
+use std::collections::BTreeMap;
+
+use super::program::Program;
+use crate::table::WARP;
+use pages::Pages;
+use plan::Plan;
+use store::Global;
+pub(super) use who::Who;
+
+/// A number for each lane.
+pub(super) type Numbers = [f64; WARP];
+
+/// No error in any lane.
+pub(super) static ZERO: Numbers = [0.0; WARP];
+
+/// The errors of one value a lane, and whose they are.
+#[derive(Clone)]
+pub(super) struct Plane {
+    /// Real number less value; 0 where the value is exact.
+    pub err: Numbers,
+    pub who: [Who; WARP],
+}
+
+impl Plane {
+    pub const EXACT: Plane = Plane { err: [0.0; WARP], who: [Who::NONE; WARP] };
+
+    /// Whether no lane of a mask has an error.
+    pub fn is_exact(&self, mask: u32) -> bool {
+        self.err.iter().enumerate().all(|(lane, &e)| e == 0.0 || mask >> lane & 1 == 0)
+    }
+}
+
+/// What a launch needs to follow shadows.
+pub(super) struct Wide {
+    plans: Vec<Plan>,
+    pub global: Global,
+}
+
+impl Wide {
+    pub fn new(program: &Program) -> Wide {
+        Wide { plans: program.sites.iter().map(|(.., form)| Plan::of(form.get())).collect(), global: Global::default() }
+    }
+
+    /// What becomes of errors at an instruction; nothing at the kernel's implicit end.
+    pub fn plan(&self, pc: u32) -> Plan {
+        self.plans.get(pc as usize).copied().unwrap_or(Plan::Exact)
+    }
+}
+
+/// The shadows of a block's memory, and what it rounded to integers.
+#[derive(Default)]
+pub(super) struct BlockWide {
+    pub shared: Pages,
+    pub local: Pages,
+    pub integral: Integral,
+}
+
+/// By instruction that rounds to integers: the largest distance, and how often there was one.
+pub(super) type Integral = BTreeMap<u32, (f64, u64)>;
+
+/// Adds another's.
+pub(super) fn merge_integral(all: &mut Integral, more: &Integral) {
+    for (&pc, &(most, times)) in more {
+        let entry = all.entry(pc).or_insert((0.0, 0));
+        *entry = (entry.0.max(most), entry.1 + times);
+    }
+}

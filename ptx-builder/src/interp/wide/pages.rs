@@ -1,0 +1,233 @@
+//! Shadows in memory, by address.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use super::Who;
+use super::shape::{Format, Granule, Shape};
+use crate::interp::shadow::PageHasher;
+
+/// Bytes a page; a page is made when an inexact value is first stored there.
+pub(in crate::interp) const PAGE: u64 = 1024;
+
+/// A value, or a piece of one, at an address.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::interp) struct Entry {
+    pub err: f64,
+    pub who: Who,
+    /// Its bits when it was stored: others mean that it was overwritten since.
+    pub held: u64,
+    pub format: Format,
+    /// From the value's bit 16 `at` on.
+    pub at: u8,
+    /// Bytes; 0 where there is nothing.
+    pub size: u8,
+}
+
+impl Entry {
+    const NONE: Entry = Entry { err: 0.0, who: Who::NONE, held: 0, format: Format::Int, at: 0, size: 0 };
+}
+
+struct Page {
+    /// What begins at each multiple of 4 and has 4 or 8 bytes.
+    words: Box<[Entry]>,
+    /// What begins at each byte and has 1 or 2.
+    small: Option<Box<[Entry]>>,
+}
+
+impl Page {
+    fn new() -> Page {
+        Page { words: vec![Entry::NONE; PAGE as usize / 4].into(), small: None }
+    }
+
+    fn clear(&mut self, at: usize, bytes: usize) {
+        for word in at / 4..(at + bytes).div_ceil(4) {
+            self.words[word].size = 0;
+        }
+        if let Some(small) = &mut self.small {
+            small[at..at + bytes].iter_mut().for_each(|e| e.size = 0);
+        }
+    }
+}
+
+/// What a load finds: at most four values or pieces.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::interp) struct Found {
+    pub shape: Shape,
+    pub err: [f64; 4],
+    pub who: [Who; 4],
+}
+
+/// The low bits of a value that `bytes` hold.
+fn low(value: u64, bytes: usize) -> u64 {
+    if bytes >= 8 { value } else { value & ((1 << (8 * bytes)) - 1) }
+}
+
+/// The shadows of a space.
+#[derive(Default)]
+pub(in crate::interp) struct Pages {
+    index: HashMap<u64, usize, BuildHasherDefault<PageHasher>>,
+    pages: Vec<Page>,
+    /// The page used last, or the last that there is not.
+    last: Option<(u64, Option<usize>)>,
+}
+
+impl Pages {
+    pub fn is_empty(&self) -> bool {
+        self.pages.is_empty()
+    }
+
+    #[inline]
+    fn page(&mut self, at: u64) -> Option<&mut Page> {
+        let number = at / PAGE;
+        let i = match self.last {
+            Some((last, i)) if last == number => i,
+            _ => {
+                let i = self.index.get(&number).copied();
+                self.last = Some((number, i));
+                i
+            }
+        };
+        self.pages.get_mut(i?)
+    }
+
+    /// Everything from `at` on, `bytes` of it, is exact. An access lies in one page, as it is aligned.
+    pub fn clear(&mut self, at: u64, bytes: u32) {
+        if let Some(page) = self.page(at) {
+            let at = (at % PAGE) as usize;
+            page.clear(at, (bytes as usize).min(PAGE as usize - at));
+        }
+    }
+
+    /// Stores a value or piece over what was there.
+    pub fn set(&mut self, at: u64, entry: Entry) {
+        if self.page(at).is_none() {
+            self.index.insert(at / PAGE, self.pages.len());
+            self.pages.push(Page::new());
+            self.last = None;
+        }
+        let Some(page) = self.page(at) else { return };
+        let i = (at % PAGE) as usize;
+        page.clear(i, usize::from(entry.size));
+        if entry.size >= 4 {
+            page.words[i / 4] = entry;
+        } else {
+            page.small.get_or_insert_with(|| vec![Entry::NONE; PAGE as usize].into())[i] = entry;
+        }
+    }
+
+    /// Stores lane `lane` of a register's shadow: `bytes` of `value`.
+    pub fn store(&mut self, at: u64, bytes: u32, value: u64, found: &Found) {
+        let mut i = 0;
+        while 2 * i < bytes as usize {
+            let Some(first) = found.shape.get(i.min(3)) else {
+                if !self.is_empty() {
+                    self.clear(at + 2 * i as u64, bytes.min(2));
+                }
+                i += 1;
+                continue;
+            };
+            let mut n = 1;
+            let mut g = first;
+            while 2 * (i + n) < bytes as usize && g.leads_to(found.shape.get(i + n)) {
+                g.at += 1;
+                n += 1;
+            }
+            // An integer fills what it is stored in.
+            if first.format == Format::Int {
+                while 2 * (i + n) < bytes as usize && found.shape.get(i + n).is_none() {
+                    n += 1;
+                }
+            }
+            let whole = n == 4 || n == 2 && i.is_multiple_of(2);
+            let n = if whole { n } else { 1 };
+            let size = (2 * n).min(bytes as usize);
+            let (err, who) = (found.err[usize::from(first.plane)], found.who[usize::from(first.plane)]);
+            let at = at + 2 * i as u64;
+            if err != 0.0 {
+                let held = low(value >> (16 * i), size);
+                self.set(at, Entry { err, who, held, format: first.format, at: first.at, size: size as u8 });
+            } else if !self.is_empty() {
+                self.clear(at, size as u32);
+            }
+            i += n;
+        }
+    }
+
+    /// The shadow of `bytes` that hold `value`.
+    pub fn load(&mut self, at: u64, bytes: u32, value: u64) -> Option<Found> {
+        let page = self.page(at)?;
+        let mut found = Found { shape: Shape::NONE, err: [0.0; 4], who: [Who::NONE; 4] };
+        let (mut any, mut k) = (false, 0);
+        while k < bytes as usize {
+            let i = (at % PAGE) as usize + k;
+            let rest = bytes as usize - k;
+            // The entry that begins here, or the wider one around it.
+            let candidate = |page: &Page, begin: usize| {
+                let wide = page.words[begin / 4];
+                (begin.is_multiple_of(4) && wide.size > 0 && begin + usize::from(wide.size) > i).then_some((wide, begin))
+            };
+            let here = candidate(page, i / 4 * 4).or_else(|| candidate(page, i / 8 * 8));
+            let small = || page.small.as_ref().map(|s| (s[i], i)).filter(|(e, _)| e.size > 0);
+            let Some((entry, begin)) = here.or_else(small) else {
+                k += 2;
+                continue;
+            };
+            let skip = i - begin;
+            let n = (usize::from(entry.size) - skip).min(rest);
+            let same = low(entry.held >> (8 * skip), n) == low(value >> (8 * k), n);
+            // A byte among others is nobody's, and neither are bytes of an integer.
+            let piece = n == bytes as usize || n.is_multiple_of(2) && skip.is_multiple_of(2);
+            let whole = entry.format != Format::Int || skip == 0 && n == usize::from(entry.size);
+            if same && piece && whole {
+                let granules = if entry.format == Format::Int { 1 } else { (n / 2).max(1) };
+                let plane = (k / 2).min(3);
+                for j in 0..granules {
+                    let at = entry.at + (skip / 2 + j) as u8;
+                    let granule = Granule { format: entry.format, at, plane: plane as u8 };
+                    found.shape.set((plane + j).min(3), Some(granule));
+                }
+                (found.err[plane], found.who[plane]) = (entry.err, entry.who);
+                any = true;
+            }
+            k += n.max(2);
+        }
+        any.then(|| found.joined())
+    }
+
+    /// All entries with their addresses.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        self.index.iter().flat_map(|(number, &i)| {
+            let page = &self.pages[i];
+            let words = (0u64..).step_by(4).zip(page.words.iter());
+            let small = (0u64..).zip(page.small.iter().flatten());
+            words.chain(small).filter(|(_, e)| e.size > 0).map(move |(at, e)| (number * PAGE + at, e))
+        })
+    }
+}
+
+impl Found {
+    /// One lane of a register's shadow.
+    pub fn of(shape: Shape, planes: &[super::Plane], lane: usize) -> Found {
+        let mut found = Found { shape, err: [0.0; 4], who: [Who::NONE; 4] };
+        for (i, plane) in planes.iter().take(shape.planes()).enumerate() {
+            (found.err[i], found.who[i]) = (plane.err[lane], plane.who[lane]);
+        }
+        found
+    }
+
+    /// The same with pieces of one value, that were stored apart, as one.
+    fn joined(mut self) -> Found {
+        for first in 0..4 {
+            let Some(g) = self.shape.get(first).filter(|g| g.at == 0) else { continue };
+            for i in 1..g.format.granules().min(4 - first) {
+                let next = self.shape.get(first + i).filter(|n| n.format == g.format && usize::from(n.at) == i);
+                let Some(next) = next else { break };
+                if self.err[usize::from(next.plane)].to_bits() == self.err[usize::from(g.plane)].to_bits() {
+                    self.shape.set(first + i, Some(Granule { plane: g.plane, ..next }));
+                }
+            }
+        }
+        self
+    }
+}

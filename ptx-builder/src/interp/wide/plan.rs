@@ -1,0 +1,50 @@
+//! What becomes of errors at an instruction, as the fact in its row says.
+
+use crate::table::{Clamp, Form, Mod, Parts, Precision, Real};
+use crate::types::ScalarType;
+
+/// What becomes of errors.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(in crate::interp) enum Plan {
+    /// Its results are what they are: predicates, addresses, integers that were computed.
+    Exact,
+    /// Nothing here: where it is executed, its memory or lanes are known.
+    Elsewhere,
+    /// The source's shadow.
+    Moves,
+    /// The shadow of the source that was chosen.
+    Selects,
+    /// Bits of values, moved.
+    Bits(Parts),
+    /// A function of real numbers.
+    Real { real: Real, ty: ScalarType, clamp: Option<Clamp> },
+    /// Another type for a number.
+    Converts { from: ScalarType, to: ScalarType, integral: bool, clamp: Option<Clamp>, saturates: bool },
+}
+
+impl Plan {
+    pub fn of(form: &Form) -> Plan {
+        match form.precision {
+            // What is opaque has no shadow: it is exact from there on.
+            Precision::Nothing
+            | Precision::Integer
+            | Precision::IntegerProduct
+            | Precision::Compares
+            | Precision::Opaque => Plan::Exact,
+            Precision::Moves => Plan::Moves,
+            Precision::Bits(parts) => Plan::Bits(parts),
+            Precision::Selects => Plan::Selects,
+            Precision::Exact { real, ty } | Precision::Approximates { real, ty } => Plan::Real { real, ty, clamp: None },
+            Precision::Rounds { real, ty, mode: _, clamp } => Plan::Real { real, ty, clamp },
+            Precision::Converts { from, to, mode: _, integral, clamp } => {
+                Plan::Converts { from, to, integral, clamp, saturates: form.mods.contains(&Mod::Sat) }
+            }
+            Precision::Loads
+            | Precision::Stores
+            | Precision::Updates { .. }
+            | Precision::Copies
+            | Precision::Lanes
+            | Precision::MatrixProduct { .. } => Plan::Elsewhere,
+        }
+    }
+}

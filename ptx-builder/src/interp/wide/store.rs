@@ -1,0 +1,71 @@
+//! The shadows of global memory, which blocks share.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::pages::{Entry, Found, PAGE, Pages};
+
+/// Pages are spread over so many locks.
+const SHARDS: u64 = 64;
+
+/// The shadows of global memory.
+pub(in crate::interp) struct Global {
+    shards: Vec<Mutex<Pages>>,
+    /// A bit for each 64 MiB of addresses (modulo 64), where anything inexact may be.
+    touched: AtomicU64,
+}
+
+impl Default for Global {
+    fn default() -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Global { shards, touched: AtomicU64::new(0) }
+    }
+}
+
+/// The bit of an address. A buffer has such a piece of the address space for itself.
+fn bit(at: u64) -> u64 {
+    1 << (at >> 26 & 63)
+}
+
+impl Global {
+    /// The pages that hold an address; the lock on them is held for as long as what comes back.
+    pub fn pages(&self, at: u64) -> MutexGuard<'_, Pages> {
+        self.shards[(at / PAGE % SHARDS) as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn may_hold(&self, at: u64) -> bool {
+        self.touched.load(Relaxed) & bit(at) != 0
+    }
+
+    pub fn touch(&self, at: u64) {
+        if !self.may_hold(at) {
+            self.touched.fetch_or(bit(at), Relaxed);
+        }
+    }
+
+    pub fn load(&self, at: u64, bytes: u32, value: u64) -> Option<Found> {
+        if self.may_hold(at) { self.pages(at).load(at, bytes, value) } else { None }
+    }
+
+    pub fn store(&self, at: u64, bytes: u32, value: u64, found: &Found) {
+        self.touch(at);
+        self.pages(at).store(at, bytes, value, found);
+    }
+
+    pub fn clear(&self, at: u64, bytes: u32) {
+        if self.may_hold(at) {
+            self.pages(at).clear(at, bytes);
+        }
+    }
+
+    /// All entries, by address.
+    pub fn entries(&self) -> Vec<(u64, Entry)> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let pages = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(pages.entries().map(|(at, e)| (at, *e)));
+        }
+        all.sort_unstable_by_key(|(at, e)| (*at, e.size));
+        all
+    }
+}
