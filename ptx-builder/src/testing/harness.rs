@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::bind::{BindError, Given, Value, bind, rust_name};
 use super::element::{self, Element};
+use super::shadow::Shadow;
 use super::subject::{Subject, find_kernel, short_name};
 use crate::build::{ArgInfo, Dim3};
 use crate::interp::{Arg, Buffer, Counts, Launch, LaunchError, Memory, MemoryError, Options, Report, SiteCounts};
@@ -185,6 +186,46 @@ impl Harness {
     /// interpreter finds a mistake: a race, a read of unwritten memory, an
     /// access out of bounds, a barrier that part of the block misses.
     pub fn run(&self) -> Result<Outcome, HarnessError> {
+        self.go(|launch, memory| Ok((launch.run(memory)?, ()))).map(|(outcome, ())| outcome)
+    }
+
+    /// Runs the kernel with shadow precision: beside each float goes what it would be without rounding. Gives for each output
+    /// its errors, and which lines introduced and which amplified them.
+    ///
+    /// The inputs are taken as exact, comparisons and branches go as in the run, and an infinity or a NaN has no shadow. The
+    /// results' bits are those of [`run`](Self::run).
+    ///
+    /// ```
+    /// use ptxgen_builder::build::{In, Kernel, Out, kernel};
+    /// use ptxgen_builder::testing::Harness;
+    ///
+    /// /// y = (x + 1) - 1
+    /// fn there_and_back() -> Kernel<(In<f32>, Out<f32>)> {
+    ///     kernel::<(In<f32>, Out<f32>)>("there_and_back", ["x", "y"], |k, (x, y)| {
+    ///         let larger = x.load(k) + 1.0;
+    ///         y.store(k, larger - 1.0);
+    ///     })
+    /// }
+    /// let shadow = Harness::new(&there_and_back()).input("x", &[1e-6f32]).output::<f32>("y", 1).block(1).shadow()?;
+    /// let y = shadow.output("y")?;
+    /// assert!(y.errors.relative.as_ref().unwrap().size > 0.04);
+    /// assert!(y.errors.introduced[0].site.text.starts_with("add.rn.f32"));
+    /// assert!(y.errors.amplified[0].site.text.starts_with("sub.rn.f32"));
+    /// # Ok::<(), ptxgen_builder::testing::HarnessError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn shadow(&self) -> Result<Shadow, HarnessError> {
+        let (outcome, measured) = self.go(|launch, memory| launch.measure(memory))?;
+        Ok(Shadow::new(outcome, measured))
+    }
+
+    /// Runs the kernel in one way or the other.
+    fn go<T>(
+        &self,
+        run: impl FnOnce(&Launch<'_>, &mut Memory) -> Result<(Report, T), LaunchError>,
+    ) -> Result<(Outcome, T), HarnessError> {
         let module = self.module.as_ref().map_err(|e| HarnessError::Verify(e.clone()))?;
         let index = find_kernel(module, self.kernel.as_deref())
             .map_err(|known| BindError::Kernel { name: self.kernel.clone(), known })?;
@@ -218,11 +259,11 @@ impl Harness {
             globals: None,
             options: &self.options,
         };
-        let report = launch.run(&mut memory)?;
+        let (report, more) = run(&launch, &mut memory)?;
         if !report.is_clean() && !self.allow_findings {
             return Err(HarnessError::Findings(Box::new(report)));
         }
-        Ok(Outcome { memory, results, report })
+        Ok((Outcome { memory, results, report }, more))
     }
 }
 
@@ -242,16 +283,16 @@ fn bank_conflicts(report: &Report) -> Vec<String> {
 }
 
 /// A buffer that the kernel may have written.
-struct Written {
-    name: String,
-    ty: ScalarType,
-    buffer: Buffer,
+pub(super) struct Written {
+    pub name: String,
+    pub ty: ScalarType,
+    pub buffer: Buffer,
 }
 
 /// What a run gave.
 pub struct Outcome {
-    memory: Memory,
-    results: Vec<Written>,
+    pub(super) memory: Memory,
+    pub(super) results: Vec<Written>,
     report: Report,
 }
 

@@ -41,6 +41,7 @@ mod harness;
 mod patterns;
 mod policy;
 mod random;
+mod shadow;
 mod subject;
 
 pub use crate::analysis::precision::{Accumulator, ActivationFormat};
@@ -53,4 +54,5 @@ pub use harness::{Harness, HarnessError, Outcome};
 pub use patterns::{PatternError, assert_patterns, check_patterns};
 pub use policy::{PolicyError, Proof, Violation};
 pub use random::Random;
+pub use shadow::{OutputErrors, Shadow};
 pub use subject::{Subject, TARGET, ptx};

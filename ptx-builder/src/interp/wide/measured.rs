@@ -1,6 +1,7 @@
 //! What a launch tells of the precision of what it wrote.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::pages::Entry;
 use super::Integral;
@@ -86,4 +87,10 @@ fn element(cx: &Context, address: u64, entry: &Entry) -> Option<ElementError> {
         introduced: entry.who.introducer(),
         amplified: entry.who.amplifier(),
     })
+}
+
+impl fmt::Display for IntegerRounding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} numbers rounded to integers, by {:.3} at most: {}", self.count, self.most, self.site)
+    }
 }

@@ -11,7 +11,7 @@
 //! - [`real`]: the errors of functions of real numbers; [`convert`]: of conversions; [`combine`]: whose they are.
 //! - [`bits`]: values that are moved as bits.
 //! - [`pages`], [`store`]: shadows in memory.
-//! - [`measured`]: what is told when the launch is over.
+//! - [`measured`], [`summary`]: what is told when the launch is over.
 
 pub(super) mod bits;
 pub(super) mod combine;
@@ -23,6 +23,7 @@ pub(super) mod real;
 pub(super) mod regs;
 pub(super) mod shape;
 pub(super) mod store;
+pub(super) mod summary;
 mod who;
 
 use std::collections::BTreeMap;
