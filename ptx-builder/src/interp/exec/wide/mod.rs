@@ -18,11 +18,15 @@ use crate::interp::wide::regs::{Gathered, Held, Regs};
 use crate::interp::wide::shape::{Format, Shape};
 use crate::interp::wide::{Numbers, Plane, ZERO, real};
 use crate::table::{Clamp, Parts, Real, WARP};
-use crate::types::ScalarType;
+use crate::types::{Kind, ScalarType};
 
 /// The planes of values side by side, each exact where there is none.
 fn put_values(regs: &mut Regs, dst: &Dst, mask: u32, format: Format, planes: &[Plane]) {
     regs.put(dst, mask, Shape::of(format, planes.len()), planes);
+}
+
+fn integers(types: [ScalarType; 2]) -> bool {
+    types.iter().all(|ty| ty.kind() != Kind::Float)
 }
 
 impl Exec<'_> {
@@ -72,6 +76,10 @@ impl Exec<'_> {
                 };
                 dsts.iter().for_each(|dst| put_values(regs, dst, self.mask, format, made));
             }
+            // Floats as bits in integers of another width.
+            Plan::Converts { from, to, .. } if integers([from, to]) && !self.stands_for_float(regs, srcs) => {
+                self.wide_bits(regs, Parts::Cut, srcs, dsts);
+            }
             Plan::Converts { from, to, integral, clamp, saturates } => {
                 let c = Conversion { from, to, integral, clamp, saturates };
                 let (format, count) = Format::of(to);
@@ -82,6 +90,11 @@ impl Exec<'_> {
                 dsts.iter().for_each(|dst| put_values(regs, dst, self.mask, format, &made));
             }
         }
+    }
+
+    /// Whether the first source is an integer that stands for a float.
+    fn stands_for_float(&self, regs: &Regs, srcs: &[Src]) -> bool {
+        regs.source(srcs.first()).is_some_and(|held| held.value(Format::Int, 0, 1).is_some())
     }
 
     fn wide_moves(&mut self, regs: &mut Regs, srcs: &[Src], dsts: &[Dst]) {

@@ -1,0 +1,5 @@
+//! Shadow precision: errors against arithmetic without rounding, and the lines that they come from.
+
+mod paths;
+mod planted;
+mod properties;
