@@ -1,5 +1,7 @@
 //! `ptxgen check`: kernels against the verifier and a policy.
 
+mod measure;
+
 use super::{
     Outcome, Status, Usage,
     kernels::{self, Choice, Size, Switch, Variant},
@@ -29,6 +31,10 @@ use std::{
 /// A kernel of the catalogue is held against its own policy unless --policy names another; without
 /// --act, --acc, --math and --policy every variant is checked. A file is held against --policy; it
 /// does not say what its parameters are, so name them with --roles where the policy has an act.
+///
+/// With --measure, it also runs each kernel in the interpreter with shadow precision, on random inputs and without --rows on at
+/// most 64 rows, as `stats` does: beside each float goes what it would be without rounding. For each output it prints the
+/// largest errors, and which lines introduced and which amplified them.
 ///
 /// Exit code 1 if something does not hold.
 #[derive(clap::Args)]
@@ -60,6 +66,12 @@ pub struct Args {
     /// Check what `dump` writes with this option
     #[arg(long, value_enum, default_value = "on")]
     optimize: Switch,
+    /// Also run each kernel, and measure the errors of what it writes
+    #[arg(long)]
+    measure: bool,
+    /// Print what was measured as JSON
+    #[arg(long, requires = "measure")]
+    json: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -102,6 +114,11 @@ pub fn run(args: &Args) -> Outcome {
         return Err(Usage(message.into()).into());
     }
     match &args.subject {
+        Some(file) if is_file(file) && args.measure => Err(Usage(format!(
+            "--measure runs a kernel on inputs, and {file} does not say which it takes; give them in a test, \
+             `Harness::new(&module).input(..).output(..).shadow()` of ptxgen::testing, or name a kernel of the catalogue"
+        ))
+        .into()),
         Some(file) if is_file(file) => check_file(args, file, &mut out),
         Some(name) if find(name).is_err() && Path::new(name).exists() => {
             Err(Usage(format!("{name} is there, but a file of PTX to check is named *.ptx, and no kernel is named so"))
@@ -126,6 +143,10 @@ fn check_all(
     out: &mut impl Write,
 ) -> Outcome {
     let (mut count, mut faults) = (0, 0);
+    let mut measurements = Vec::new();
+    // JSON stands alone.
+    let mut nothing = io::sink();
+    let text: &mut dyn Write = if args.json { &mut nothing } else { &mut *out };
     for (entry, policy) in kernels {
         count += 1;
         let request = args.size.over(entry, args.all, Request::new(policy, args.size.target()))?;
@@ -135,31 +156,43 @@ fn check_all(
             Ok(module) => module,
             Err(errors) => {
                 faults += 1;
-                fault(out, &title, "does not verify", &[errors.to_string()])?;
+                fault(text, &title, "does not verify", &[errors.to_string()])?;
                 continue;
             }
         };
-        match built.prove(&module, wanted.over(policy)) {
-            Ok(facts) => pass(out, &title, &format!("verified; {}", sentence(&facts, &built.requirements(policy))))?,
+        let proof = built.prove(&module, wanted.over(policy));
+        let holds = proof.is_ok();
+        match proof {
+            Ok(facts) => pass(text, &title, &format!("verified; {}", sentence(&facts, &built.requirements(policy))))?,
             Err(violations) => {
                 faults += 1;
                 let title_of_policy = Variant::of_policy(entry, wanted.over(policy));
-                fault(out, &title, &format!("does not hold{title_of_policy}"), &first_of_each(&violations))?;
+                fault(text, &title, &format!("does not hold{title_of_policy}"), &first_of_each(&violations))?;
             }
+        }
+        if args.measure {
+            let trial = Request::for_trial(entry, policy, args.size.target());
+            let measured = measure::run(entry, &args.size.over(entry, args.all, trial)?, args.optimize, holds)?;
+            measured.print(text)?;
+            measurements.push(measured);
         }
     }
     if count != 1 {
-        writeln!(out, "{} of {count} kernels hold", count - faults)?;
+        writeln!(text, "{} of {count} kernels hold", count - faults)?;
+    }
+    if args.json {
+        serde_json::to_writer_pretty(&mut *out, &measurements)?;
+        writeln!(out)?;
     }
     Ok(if faults == 0 { Status::Well } else { Status::Fault })
 }
 
-fn pass(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
+fn pass(out: &mut (impl Write + ?Sized), title: &str, text: &str) -> io::Result<()> {
     let green = anstyle::AnsiColor::Green.on_default();
     writeln!(out, "{green}ok{green:#}    {title}: {text}")
 }
 
-fn fault(out: &mut impl Write, title: &str, what: &str, messages: &[String]) -> io::Result<()> {
+fn fault(out: &mut (impl Write + ?Sized), title: &str, what: &str, messages: &[String]) -> io::Result<()> {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     writeln!(out, "{red}fault{red:#} {title} {what}")?;
     for message in messages {

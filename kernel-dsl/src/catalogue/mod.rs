@@ -65,4 +65,4 @@ pub use request::Request;
 pub use router::{NormLogitsArgs, RouterArgs, norm_router_logits, router, router_tiles};
 pub use schedule::{How, Schedule, Shape};
 pub use swiglu::{SwigluArgs, swiglu};
-pub use trial::{Trial, TrialError};
+pub use trial::{MeasuredOutput, Measurement, Trial, TrialError};

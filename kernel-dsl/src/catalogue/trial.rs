@@ -1,10 +1,12 @@
 //! A trial run of a catalogue kernel in the interpreter, for its counters.
 
-use ptxgen_builder::interp::{Arg, LaunchError, Memory, MemoryError, Options, Report};
+use ptxgen_builder::interp::{
+    Arg, Buffer, BufferErrors, Launch, LaunchError, Measured, Memory, MemoryError, Options, Report,
+};
 use ptxgen_builder::opt::OptOptions;
 use ptxgen_builder::verify::{Validated, VerifyErrors};
 
-use super::{Access, Built};
+use super::{Access, Built, ParamSpec};
 
 /// A trial that did not run.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -37,6 +39,30 @@ pub struct Trial {
     pub report: Report,
 }
 
+/// What a trial with shadow precision gave.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Measurement {
+    /// What the kernel wrote, findings and counters.
+    pub trial: Trial,
+    /// The errors of what it wrote, in parameter order.
+    pub outputs: Vec<MeasuredOutput>,
+    /// All inexact elements, and what was rounded to integers.
+    pub measured: Measured,
+}
+
+/// The errors of a buffer that a kernel wrote.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MeasuredOutput {
+    /// The parameter.
+    pub param: ParamSpec,
+    /// Its buffer in the trial.
+    pub buffer: Buffer,
+    /// Its errors.
+    pub errors: BufferErrors,
+}
+
 impl Built {
     /// Verifies the kernel for its target, as it was written: without optimizing.
     ///
@@ -52,6 +78,34 @@ impl Built {
     /// # Errors
     /// If it does not start. What goes wrong while it runs is in the report.
     pub fn try_out(&self, module: &Validated, inputs: &[Vec<u8>], options: &Options) -> Result<Trial, TrialError> {
+        self.go(module, inputs, options, |launch, memory| Ok((launch.run(memory)?, ()))).map(|(trial, ..)| trial)
+    }
+
+    /// As [`try_out`](Self::try_out), with shadow precision: also gives how far what the kernel wrote is from what it would be
+    /// without rounding. The inputs are taken as exact.
+    ///
+    /// # Errors
+    /// If it does not start. What goes wrong while it runs is in the report.
+    pub fn measure(
+        &self,
+        module: &Validated,
+        inputs: &[Vec<u8>],
+        options: &Options,
+    ) -> Result<Measurement, TrialError> {
+        let (trial, measured, buffers) = self.go(module, inputs, options, |launch, memory| launch.measure(memory))?;
+        let written = self.params.iter().zip(&buffers).filter(|(p, _)| p.access.writes());
+        let outputs =
+            written.map(|(param, &buffer)| MeasuredOutput { param: *param, buffer, errors: measured.of(buffer) });
+        Ok(Measurement { trial, outputs: outputs.collect(), measured })
+    }
+
+    fn go<T>(
+        &self,
+        module: &Validated,
+        inputs: &[Vec<u8>],
+        options: &Options,
+        run: impl FnOnce(&Launch<'_>, &mut Memory) -> Result<(Report, T), LaunchError>,
+    ) -> Result<(Trial, T, Vec<Buffer>), TrialError> {
         let mut memory = Memory::new();
         let mut buffers = Vec::with_capacity(inputs.len());
         for (param, bytes) in self.params.iter().zip(inputs) {
@@ -61,9 +115,9 @@ impl Built {
             });
         }
         let args: Vec<Arg> = buffers.iter().map(|&b| Arg::from(b)).collect();
-        let report = self.in_interpreter(module, &args, options).run(&mut memory)?;
+        let (report, more) = run(&self.in_interpreter(module, &args, options), &mut memory)?;
         let outputs = self.params.iter().zip(&buffers).filter(|(p, _)| p.access.writes());
         let outputs = outputs.map(|(_, &b)| memory.read(b)).collect::<Result<_, _>>()?;
-        Ok(Trial { outputs, report })
+        Ok((Trial { outputs, report }, more, buffers))
     }
 }

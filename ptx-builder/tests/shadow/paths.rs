@@ -30,7 +30,8 @@ fn run(body: &str) -> [BTreeMap<u64, ElementError>; 2] {
     let module = parse("test.ptx", &text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let module = verify_with(module, Doubts::Warn).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let mut memory = Memory::new();
-    let x: Vec<u8> = (0..LANES).flat_map(|i| (1.0 + i as f32 / 7.0).to_bits().to_le_bytes().into_iter().chain([0; 4])).collect();
+    let x: Vec<u8> =
+        (0..LANES).flat_map(|i| (1.0 + i as f32 / 7.0).to_bits().to_le_bytes().into_iter().chain([0; 4])).collect();
     let x = memory.alloc(&x, 256).unwrap();
     let [y, z] = [0; 2].map(|_| memory.alloc(&[0; 8 * LANES], 256).unwrap());
     let args = [Arg::from(x), Arg::from(y), Arg::from(z)];
@@ -201,16 +202,16 @@ fn atomics_move_and_add() {
     ] {
         f32_goes(body);
     }
-    f64_goes("mov.f64 %fd2, 0d0000000000000000; st.shared.f64 [%r1], %fd2; atom.shared.add.f64 %fd3, [%r1], %fd0; ld.shared.f64 %fd1, [%r1]");
+    f64_goes(
+        "mov.f64 %fd2, 0d0000000000000000; st.shared.f64 [%r1], %fd2; atom.shared.add.f64 %fd3, [%r1], %fd0; ld.shared.f64 %fd1, [%r1]",
+    );
     // The sum of all lanes, in each way: a sum rounds too, so what is compared is the real number.
-    let [y, z] = run(
-        "mov.f32 %f2, 0f00000000; mov.u32 %r5, s; st.shared.f32 [%r5], %f2; bar.sync 0;
+    let [y, z] = run("mov.f32 %f2, 0f00000000; mov.u32 %r5, s; st.shared.f32 [%r5], %f2; bar.sync 0;
          red.shared.add.f32 [%r5], %f0; bar.sync 0; ld.shared.f32 %f1, [%r5]; st.global.f32 [%rd3], %f1;
          mov.b32 %r10, %f0; cvt.f64.f32 %fd1, %f0;
          mov.u32 %r11, 16; $next: mov.b64 {%r12, %r13}, %fd1; shfl.sync.bfly.b32 %r12, %r12, %r11, 31, -1;
          shfl.sync.bfly.b32 %r13, %r13, %r11, 31, -1; mov.b64 %fd2, {%r12, %r13}; add.f64 %fd1, %fd1, %fd2;
-         shr.u32 %r11, %r11, 1; setp.ne.u32 %p0, %r11, 0; @%p0 bra $next; st.global.f64 [%rd2], %fd1",
-    );
+         shr.u32 %r11, %r11, 1; setp.ne.u32 %p0, %r11, 0; @%p0 bra $next; st.global.f64 [%rd2], %fd1");
     assert_eq!((y.len(), z.len()), (LANES, LANES));
     for (y, z) in y.values().zip(z.values()) {
         assert!((y.real() - z.real()).abs() < 1e-13, "{y:?} {z:?}");
@@ -271,7 +272,8 @@ fn matrices() {
                 let got = &found[&(lane as u64)];
                 assert!((got.real() - want).abs() < 1e-12, "{trans} lane {lane}, {i}: {got:?}, {want}");
                 let rounded = |i: usize| f16::from_f32(third(i)).to_f64();
-                let value: f64 = (0..16).map(|k| rounded(a(row, k)) * rounded(b(k, col))).sum::<f64>() + f64::from(third(lane));
+                let value: f64 =
+                    (0..16).map(|k| rounded(a(row, k)) * rounded(b(k, col))).sum::<f64>() + f64::from(third(lane));
                 assert!((got.value - value).abs() < 1e-5, "{got:?}, {value}");
                 assert!(got.error.abs() > 1e-6, "{got:?}");
             }
@@ -313,7 +315,10 @@ fn integers_stand_for_their_floats() {
         same(&way(body));
     }
     // What an integer instruction computes is exact, and so is what wrapped.
-    for body in ["add.s32 %r10, %r10, 0; cvt.rn.f32.s32 %f1, %r10", "or.b32 %r10, %r10, 256; cvt.s8.s32 %r10, %r10; cvt.rn.f32.s32 %f1, %r10"] {
+    for body in [
+        "add.s32 %r10, %r10, 0; cvt.rn.f32.s32 %f1, %r10",
+        "or.b32 %r10, %r10, 256; cvt.s8.s32 %r10, %r10; cvt.rn.f32.s32 %f1, %r10",
+    ] {
         let [_, z] = run(&way(body));
         assert!(z.is_empty(), "{body}: {:?}", errors(&z));
     }

@@ -67,7 +67,13 @@ fn interpret(steps: &[Step], inputs: &[f64]) -> Option<Vec<Interval>> {
             Step::Sqrt(a) => at(a).each(at(a), |a, _| a.sqrt()),
             // Which is chosen must not depend on rounding.
             Step::Max(a, b) if at(a).0.max(at(b).0) <= at(a).1.min(at(b).1) => return None,
-            Step::Max(a, b) => if at(a).0 > at(b).0 { at(a) } else { at(b) },
+            Step::Max(a, b) => {
+                if at(a).0 > at(b).0 {
+                    at(a)
+                } else {
+                    at(b)
+                }
+            }
             Step::Neg(a) => Interval(-at(a).1, -at(a).0),
         };
         all.push(next);

@@ -95,7 +95,8 @@ pub(in crate::interp) fn moved(
                 let same = |bits: &Lanes, from: usize| {
                     lanes(mask).all(|lane| granule(bits[lane], from) == granule(result[lane], to))
                 };
-                let all = || sources.iter().enumerate().flat_map(|(s, (bits, held))| (0..4).map(move |j| (s, j, bits, held)));
+                let all =
+                    || sources.iter().enumerate().flat_map(|(s, (bits, held))| (0..4).map(move |j| (s, j, bits, held)));
                 let known = |&(_, j, bits, held): &(usize, usize, &&Lanes, &Option<&Held>)| {
                     held.is_some_and(|held| held.shape.get(j).is_some()) && same(bits, j)
                 };

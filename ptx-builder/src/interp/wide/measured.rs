@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::pages::Entry;
 use super::Integral;
+use super::pages::Entry;
 use crate::interp::block::Context;
 use crate::interp::memory::Buffer;
 use crate::interp::report::Site;

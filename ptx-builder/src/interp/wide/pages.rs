@@ -165,7 +165,8 @@ impl Pages {
             // The entry that begins here, or the wider one around it.
             let candidate = |page: &Page, begin: usize| {
                 let wide = page.words[begin / 4];
-                (begin.is_multiple_of(4) && wide.size > 0 && begin + usize::from(wide.size) > i).then_some((wide, begin))
+                (begin.is_multiple_of(4) && wide.size > 0 && begin + usize::from(wide.size) > i)
+                    .then_some((wide, begin))
             };
             let here = candidate(page, i / 4 * 4).or_else(|| candidate(page, i / 8 * 8));
             let small = || page.small.as_ref().map(|s| (s[i], i)).filter(|(e, _)| e.size > 0);

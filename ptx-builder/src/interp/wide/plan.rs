@@ -34,7 +34,9 @@ impl Plan {
             Precision::Moves => Plan::Moves,
             Precision::Bits(parts) => Plan::Bits(parts),
             Precision::Selects => Plan::Selects,
-            Precision::Exact { real, ty } | Precision::Approximates { real, ty } => Plan::Real { real, ty, clamp: None },
+            Precision::Exact { real, ty } | Precision::Approximates { real, ty } => {
+                Plan::Real { real, ty, clamp: None }
+            }
             Precision::Rounds { real, ty, mode: _, clamp } => Plan::Real { real, ty, clamp },
             Precision::Converts { from, to, mode: _, integral, clamp } => {
                 Plan::Converts { from, to, integral, clamp, saturates: form.mods.contains(&Mod::Sat) }

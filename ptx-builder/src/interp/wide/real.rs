@@ -191,16 +191,14 @@ pub(in crate::interp) fn passed(
                 (oa[i], ob[i]) = if first { (sign * ea[i], 0.0) } else { (0.0, sign * eb[i]) };
             }
         }
-        Real::Copysign => each!(ob, |i| if b[i].is_sign_negative() == r[i].is_sign_negative() { eb[i] } else { -eb[i] }),
+        Real::Copysign => {
+            each!(ob, |i| if b[i].is_sign_negative() == r[i].is_sign_negative() { eb[i] } else { -eb[i] })
+        }
     }
 }
 
 /// The terms of a sum and what errors they have, for who cancels: `(terms, their errors)`.
-pub(in crate::interp) fn terms(
-    real: Real,
-    [a, b, c]: [f64; 3],
-    [pa, pb, pc]: [f64; 3],
-) -> Option<[(f64, f64); 2]> {
+pub(in crate::interp) fn terms(real: Real, [a, b, c]: [f64; 3], [pa, pb, pc]: [f64; 3]) -> Option<[(f64, f64); 2]> {
     match real {
         Real::Add | Real::Sub => Some([(a, pa), (b, pb)]),
         Real::Fma => Some([(a * b, pa + pb), (c, pc)]),

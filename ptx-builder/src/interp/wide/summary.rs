@@ -223,6 +223,9 @@ mod tests {
     #[test]
     fn relative_errors() {
         let relative = |value, error| element(ScalarType::F32, value, error).relative();
-        assert_eq!([relative(1.0, 1.0), relative(-2.0, 1.0), relative(0.0, 3.0), relative(5.0, -5.0)], [0.5, 1.0, 1.0, 1.0]);
+        assert_eq!(
+            [relative(1.0, 1.0), relative(-2.0, 1.0), relative(0.0, 3.0), relative(5.0, -5.0)],
+            [0.5, 1.0, 1.0, 1.0]
+        );
     }
 }

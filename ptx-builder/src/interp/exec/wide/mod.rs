@@ -140,9 +140,8 @@ impl Exec<'_> {
         let made: Vec<_> = {
             let sources: Vec<bits::Source> =
                 srcs.iter().enumerate().map(|(i, src)| (&self.st.src[i], regs.source(Some(src)))).collect();
-            let one = |(i, dst): (usize, &Dst)| {
-                bits::moved(parts, &sources, (i, dst.ty.bits()), &self.st.dst[i], self.mask)
-            };
+            let one =
+                |(i, dst): (usize, &Dst)| bits::moved(parts, &sources, (i, dst.ty.bits()), &self.st.dst[i], self.mask);
             dsts.iter().enumerate().map(one).collect()
         };
         for (dst, made) in dsts.iter().zip(&made) {
