@@ -5,7 +5,7 @@ use ptxgen_builder::analysis::precision::{
 };
 use ptxgen_builder::verify::Validated;
 
-use super::{Built, Contents, ParamSpec};
+use super::{Access, Built, Contents, ParamSpec};
 use crate::precision::{Acc, Act, Math, Policy};
 
 impl ParamSpec {
@@ -16,6 +16,7 @@ impl ParamSpec {
             // goes into it is proved where the same kernel writes it as f32.
             Contents::Activations(Act::Q8K) if self.access.writes() => Role::Other,
             Contents::F16 if self.access.writes() => Role::HalfOutput,
+            Contents::F32 | Contents::Activations(Act::F32) if self.access == Access::InOut => Role::InPlace,
             _ if self.access.writes() => Role::Output,
             Contents::Weights(_) => Role::Weights,
             Contents::Activations(_) => Role::Activations,

@@ -232,8 +232,11 @@ impl Reached {
 pub fn sites(kernel: &Kernel, roles: &[Role]) -> Vec<Site> {
     let of = origins(kernel);
     let lines = lines(kernel, &of);
-    let outputs: Arrays =
-        (0..).zip(roles).filter(|(_, r)| **r == Role::Output).map(|(i, _)| bit(Symbol::Param(i))).sum();
+    let outputs: Arrays = (0..)
+        .zip(roles)
+        .filter(|(_, r)| matches!(r, Role::Output | Role::InPlace))
+        .map(|(i, _)| bit(Symbol::Param(i)))
+        .sum();
     let is_output = |line: &Line<'_>| matches!(line.does, Does::Stores(to) if to & outputs != 0);
     let float = |r: &Reg| matches!(r.class, RegClass::F32 | RegClass::F64);
     // What reaches an output as a number.

@@ -1,111 +1,75 @@
-//! The flow of numbers through a kernel: registers, shuffles, shared memory.
+//! The flow of numbers through a kernel: registers, shuffles, memory.
 
 use smallvec::SmallVec;
 
 use super::Role;
+use super::memory::{Place, Roots, Touched};
 use super::tags::{self, Tags, is_factor, is_float};
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Inst, Kernel, Module, Operand};
-use crate::table::{Access, Async, Meaning, Memory, Shape};
+use crate::table::{Access, Meaning, Shape, Slot};
 use crate::types::{RegClass, Space};
 
 /// An instruction with its place, and where its numbers come from.
 pub(super) struct Node<'k> {
     pub(super) inst: &'k Inst,
-    /// Instructions whose results it takes as numbers.
+    /// Instructions whose results it takes as numbers, from registers and from memory.
     pub(super) sources: SmallVec<[u32; 4]>,
-    /// The array that it accesses; of a copy, where it copies from.
-    pub(super) origin: Option<Origin>,
-    /// Of an asynchronous copy to shared memory, where it copies to.
-    pub(super) copies_to: Option<Option<Origin>>,
+    /// The memory that it reads and writes.
+    pub(super) touched: Touched,
+}
+
+impl Node<'_> {
+    /// The array or buffer that it reads, or else writes.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        self.touched.reads.first().or(self.touched.writes.first()).and_then(|p| p.origin)
+    }
 }
 
 /// The flow of numbers through a kernel.
 pub(super) struct Flow<'k> {
-    kernel: &'k Kernel,
+    pub(super) module: &'k Module,
+    pub(super) kernel: &'k Kernel,
     pub(super) info: &'k KernelInfo,
     roles: &'k [Role],
     pub(super) nodes: Vec<Node<'k>>,
 }
 
 /// Whether an operand in this slot is a number that the result is made of.
-fn is_number(inst: &Inst, slot: &crate::table::Slot) -> bool {
+fn is_number(inst: &Inst, slot: &Slot) -> bool {
     let shuffled = matches!(inst.form().meaning, Meaning::Shuffle(_) | Meaning::Vote(_));
     slot.access == Access::Read
         && !matches!(slot.shape, Shape::Address(_) | Shape::Predicate(_) | Shape::Label)
         && (!shuffled || slot.name == "a")
 }
 
-/// The memory that an instruction accesses, and whether it writes there.
-pub(super) fn memory(inst: &Inst) -> Option<(Memory, bool)> {
-    match inst.form().meaning {
-        Meaning::Load(m) => Some((m, false)),
-        Meaning::Store(m) | Meaning::Atomic(m, _) => Some((m, true)),
-        _ => None,
-    }
-}
-
 impl<'k> Flow<'k> {
-    pub(super) fn new(module: &Module, kernel: &'k Kernel, info: &'k KernelInfo, roles: &'k [Role]) -> Flow<'k> {
+    pub(super) fn new(module: &'k Module, kernel: &'k Kernel, info: &'k KernelInfo, roles: &'k [Role]) -> Flow<'k> {
         let mut nodes: Vec<Node<'k>> = Vec::with_capacity(info.cfg.inst_count());
+        let roots = Roots::new(module, kernel, info);
         for (b, i, inst) in kernel.insts() {
             let id = info.cfg.inst_id(b, i);
             let mut sources: SmallVec<[u32; 4]> = SmallVec::new();
-            let mut origin = None;
-            let copies = matches!(inst.form().meaning, Meaning::Async(Async::Copy | Async::BulkLoad));
-            let mut copies_to = None;
-            for (slot, operands) in inst.slots() {
+            for (_, operands) in inst.slots().filter(|(slot, _)| is_number(inst, slot)) {
                 for operand in operands {
-                    if matches!(slot.shape, Shape::Address(_)) && info.cfg.is_reachable(b) {
-                        let accessed = info.operand(module, kernel, id, operand).origin;
-                        if copies && slot.name == "dst" {
-                            copies_to = Some(accessed);
-                        } else if origin.is_none() && (!copies || slot.name == "src") {
-                            origin = accessed;
-                        }
-                    }
                     if let Operand::Reg(r) = operand
-                        && is_number(inst, slot)
                         && r.class != RegClass::Pred
                     {
                         sources.extend(info.defuse.reaching(id, *r).iter().map(|&d| info.defuse.inst(d).0));
                     }
                 }
             }
-            nodes.push(Node { inst, sources, origin, copies_to });
+            let reachable = info.cfg.is_reachable(b);
+            let touched = if reachable { Touched::new(module, kernel, info, &roots, id) } else { Touched::default() };
+            nodes.push(Node { inst, sources, touched });
         }
-        let mut flow = Flow { kernel, info, roles, nodes };
+        let mut flow = Flow { module, kernel, info, roles, nodes };
         flow.through_memory();
         flow
     }
 
-    /// A load from shared or local memory takes what stores of the same size,
-    /// and asynchronous copies, put into the same variable.
-    fn through_memory(&mut self) {
-        let on_chip = |space| matches!(space, Space::Shared | Space::Local | Space::Generic);
-        let stores: Vec<(u32, Memory, Option<Origin>)> = (0..)
-            .zip(&self.nodes)
-            .filter_map(|(i, n)| {
-                memory(n.inst).filter(|(m, writes)| *writes && on_chip(m.space)).map(|(m, _)| (i, m, n.origin))
-            })
-            .filter(|(_, _, origin)| !matches!(origin, Some(Origin::Pointer(_))))
-            .collect();
-        let copies: Vec<(u32, Option<Origin>)> =
-            (0..).zip(&self.nodes).filter_map(|(i, n)| n.copies_to.map(|to| (i, to))).collect();
-        for node in &mut self.nodes {
-            let Some((m, false)) = memory(node.inst) else { continue };
-            if !on_chip(m.space) || matches!(node.origin, Some(Origin::Pointer(_))) {
-                continue;
-            }
-            let sees = |s: &Memory, origin: &Option<Origin>| {
-                s.ty.bytes() == m.ty.bytes() && (origin.is_none() || node.origin.is_none() || *origin == node.origin)
-            };
-            let meets = |origin: &Option<Origin>| origin.is_none() || node.origin.is_none() || *origin == node.origin;
-            if m.space == Space::Shared {
-                node.sources.extend(copies.iter().filter(|(_, to)| meets(to)).map(|(i, _)| *i));
-            }
-            node.sources.extend(stores.iter().filter(|(_, s, o)| sees(s, o)).map(|(i, _, _)| *i));
-        }
+    pub(super) fn is_reachable(&self, id: InstId) -> bool {
+        self.info.cfg.is_reachable(self.info.cfg.site(id).0)
     }
 
     pub(super) fn role(&self, origin: Option<Origin>) -> Role {
@@ -115,17 +79,16 @@ impl<'k> Flow<'k> {
         }
     }
 
-    /// Stores to outputs.
+    /// Instructions that write to outputs: stores, copies, atomics.
     pub(super) fn outputs(&self) -> Vec<InstId> {
-        let output = |role| matches!(role, Role::Output | Role::HalfOutput);
+        let output = |role| matches!(role, Role::Output | Role::InPlace | Role::HalfOutput);
         let declared = self.roles.iter().any(|&r| output(r));
-        let is_output = |n: &Node<'_>| {
-            let Some((m, true)) = memory(n.inst) else { return false };
-            let global =
-                matches!(m.space, Space::Global | Space::Generic) && !matches!(n.origin, Some(Origin::Symbol(_)));
-            if declared { output(self.role(n.origin)) || global && n.origin.is_none() } else { global }
+        let is_output = |place: &Place| {
+            let global = matches!(place.space, Space::Global | Space::Generic)
+                && !matches!(place.origin, Some(Origin::Symbol(_)));
+            if declared { output(self.role(place.origin)) || global && place.origin.is_none() } else { global }
         };
-        self.numbered().filter(|(_, n)| is_output(n)).map(|(i, _)| i).collect()
+        self.numbered().filter(|(_, n)| n.touched.writes.iter().any(is_output)).map(|(i, _)| i).collect()
     }
 
     /// Every instruction with its number.
@@ -157,10 +120,10 @@ impl<'k> Flow<'k> {
         let all = node.sources.iter().fold(Tags::NONE, |t, &s| t.or(tags[s as usize]));
         match node.inst.form().meaning {
             Meaning::Load(m) => {
-                let loaded = all.or(self.raw(node.origin));
+                let loaded = all.or(self.raw(node.origin()));
                 if is_float(m.ty) { tags::as_float(loaded) } else { loaded }
             }
-            Meaning::Async(_) if node.copies_to.is_some() => self.raw(node.origin),
+            Meaning::Async(_) => all.or(self.raw(node.origin())),
             Meaning::Lane(_) | Meaning::Approx(..) | Meaning::Matrix(_) => {
                 let (a, b) = self.factors(id, tags);
                 let constants = node.inst.operands.iter().any(|op| matches!(op, Operand::Imm(_)));

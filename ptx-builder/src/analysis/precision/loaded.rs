@@ -2,7 +2,7 @@
 
 use super::Role;
 use super::components::Components;
-use super::flow::{Flow, memory};
+use super::flow::Flow;
 use crate::analysis::InstId;
 use crate::types::Space;
 
@@ -35,18 +35,14 @@ impl Flow<'_> {
 
     /// What an instruction loads itself, beyond what other instructions have stored.
     fn loads(&self, node: u32) -> u8 {
-        let node = &self.nodes[node as usize];
-        let global = match memory(node.inst) {
-            Some((m, false)) => matches!(m.space, Space::Global | Space::Generic),
-            // What an atomic gives is what others have left.
-            Some((m, true)) => node.inst.defs().next().is_some() && m.space == Space::Global,
-            None => node.copies_to.is_some(),
-        };
-        match self.role(node.origin) {
-            Role::Weights if global => WEIGHTS,
-            Role::Logits if global => LOGITS,
-            _ if global => OTHER,
-            _ => 0,
-        }
+        let reads = &self.nodes[node as usize].touched.reads;
+        let global = |space| matches!(space, Space::Global | Space::Generic);
+        reads.iter().filter(|p| global(p.space)).fold(0, |all, place| {
+            all | match self.role(place.origin) {
+                Role::Weights => WEIGHTS,
+                Role::Logits => LOGITS,
+                Role::Activations | Role::Output | Role::InPlace | Role::HalfOutput | Role::Other => OTHER,
+            }
+        })
     }
 }

@@ -16,8 +16,9 @@
 mod components;
 mod facts;
 mod flow;
-mod kept;
 mod loaded;
+mod memory;
+mod order;
 mod rules;
 mod tags;
 mod whole;
@@ -43,6 +44,9 @@ pub enum Role {
     Logits,
     /// A pointer to results.
     Output,
+    /// A pointer to results that are added to what is there: where an element is read and then
+    /// written at one address, no other thread writes it, and it is not updated twice.
+    InPlace,
     /// A pointer to results that are rounded to 16 bits as they are stored, such as a cache.
     HalfOutput,
     /// Anything else: sizes, indices, other inputs.

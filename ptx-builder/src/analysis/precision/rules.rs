@@ -1,5 +1,6 @@
 //! A policy's rules over the facts.
 
+use super::whole::Loss;
 use super::{Accumulator, ActivationFormat, Facts, PolicyRule, PolicyViolation, Requirements, Role};
 use crate::analysis::{InstId, KernelInfo};
 use crate::ir::{Kernel, Module};
@@ -45,7 +46,7 @@ pub(super) fn violations(
     info: &KernelInfo,
     wanted: &Requirements,
     facts: &Facts,
-    losses: &[(InstId, &'static str)],
+    losses: &[(InstId, Loss)],
 ) -> Vec<PolicyViolation> {
     let mut report = Report { module, kernel, info, found: Vec::new() };
     if facts.outputs.is_empty() {
@@ -63,7 +64,8 @@ pub(super) fn violations(
         None => {}
     }
     for &(id, how) in losses.iter().filter(|_| wanted.accumulator.is_some()) {
-        report.at(PolicyRule::LostBits, id, format!("this {how}, and it leads to an output"));
+        let (what, instead) = how.words();
+        report.at(PolicyRule::LostBits, id, format!("this {what}, and it leads to an output; {instead}"));
     }
     exactness(facts, wanted.allow_approximate, &mut report);
     report.found

@@ -1,0 +1,224 @@
+//! Memory that instructions read and write, as places whose contents are followed.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
+use super::Role;
+use super::flow::{Flow, Node};
+use super::order::Paths;
+use crate::analysis::{InstId, KernelInfo, Origin};
+use crate::ir::{Base, Inst, Kernel, Module, Operand};
+use crate::table::{Access, Precision, Shape};
+use crate::types::{RegClass, Space};
+
+/// A part of memory: an array or a buffer, or all of a space where the address is not followed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Place {
+    pub space: Space,
+    pub origin: Option<Origin>,
+}
+
+impl Place {
+    /// Whether both may be the same memory. Arrays and buffers do not overlap.
+    pub(super) fn meets(self, other: Place) -> bool {
+        match (self.origin, other.origin) {
+            (Some(a), Some(b)) => a == b,
+            (None, _) | (_, None) => {
+                self.space == other.space || self.space == Space::Generic || other.space == Space::Generic
+            }
+        }
+    }
+}
+
+/// What an instruction reads and writes.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Touched {
+    pub reads: SmallVec<[Place; 1]>,
+    pub writes: SmallVec<[Place; 1]>,
+}
+
+impl Touched {
+    /// Of numbers: barriers in memory are none.
+    pub(super) fn new(module: &Module, kernel: &Kernel, info: &KernelInfo, roots: &Roots, id: InstId) -> Touched {
+        let inst = info.inst(kernel, id);
+        let mut touched = Touched::default();
+        match inst.form().precision {
+            Precision::Loads | Precision::Stores | Precision::Updates { .. } | Precision::Copies => {}
+            Precision::Nothing
+            | Precision::Integer
+            | Precision::IntegerProduct
+            | Precision::Compares
+            | Precision::Moves
+            | Precision::Bits(_)
+            | Precision::Selects
+            | Precision::Exact { .. }
+            | Precision::Rounds { .. }
+            | Precision::Approximates { .. }
+            | Precision::Converts { .. }
+            | Precision::Lanes
+            | Precision::MatrixProduct { .. }
+            | Precision::Opaque => return touched,
+        }
+        for access in inst.form().accesses().into_iter().filter(|a| a.slot != "mbar") {
+            if matches!(access.space, Space::Const | Space::Param) {
+                continue;
+            }
+            let operand = inst.slots().find(|(s, _)| s.name == access.slot).and_then(|(_, ops)| ops.first());
+            let Some(operand) = operand else { continue };
+            let origin = roots.only(info.operand(module, kernel, id, operand).origin, info, id, operand);
+            let place = Place { space: access.space, origin };
+            // Of a copy, the destination is not read.
+            if access.reads && (access.slot != "dst" || !access.writes) {
+                touched.reads.push(place);
+            }
+            if access.writes {
+                touched.writes.push(place);
+            }
+        }
+        touched
+    }
+}
+
+/// The arrays and buffers whose addresses a number was computed of, for every definition: an
+/// address that is one's plus the distance to another's points into neither for sure.
+pub(super) struct Roots {
+    of: Vec<u64>,
+    bits: HashMap<Origin, u64>,
+}
+
+impl Roots {
+    pub(super) fn new(module: &Module, kernel: &Kernel, info: &KernelInfo) -> Roots {
+        let mut roots = Roots { of: vec![0; info.defuse.def_count()], bits: HashMap::new() };
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for &b in info.cfg.order() {
+                for (i, inst) in kernel.blocks[b.0 as usize].insts.iter().enumerate() {
+                    let id = info.cfg.inst_id(b, i);
+                    let address = |r: crate::ir::Reg| matches!(r.class, RegClass::B32 | RegClass::B64);
+                    if !inst.defs().any(address) || inst.form().precision == Precision::Loads {
+                        continue;
+                    }
+                    let mut all = 0;
+                    for (slot, operands) in inst.slots() {
+                        if slot.access == Access::Read && !matches!(slot.shape, Shape::Address(_) | Shape::Label) {
+                            for operand in operands {
+                                all |= roots.operand(info, id, operand);
+                                if let Some(origin) = info.operand(module, kernel, id, operand).origin {
+                                    all |= roots.bit(origin);
+                                }
+                            }
+                        }
+                    }
+                    for def in info.defuse.defs(id) {
+                        changed |= roots.of[def.index()] | all != roots.of[def.index()];
+                        roots.of[def.index()] |= all;
+                    }
+                }
+            }
+        }
+        roots
+    }
+
+    /// The last bit stands for all that have no bit of their own.
+    fn bit(&mut self, origin: Origin) -> u64 {
+        let next = 1 << self.bits.len().min(63);
+        *self.bits.entry(origin).or_insert(next)
+    }
+
+    fn operand(&self, info: &KernelInfo, id: InstId, operand: &Operand) -> u64 {
+        let reg = match operand {
+            Operand::Reg(r) => *r,
+            Operand::Address(a) => match a.base {
+                Base::Reg(r) => r,
+                Base::Symbol(_) => return 0,
+            },
+            Operand::NotPred(_)
+            | Operand::Imm(_)
+            | Operand::Special(_)
+            | Operand::Symbol(..)
+            | Operand::Label(_)
+            | Operand::None => return 0,
+        };
+        info.defuse.reaching(id, reg).iter().fold(0, |all, d| all | self.of[d.index()])
+    }
+
+    /// The origin of an address, if it is computed of no other's.
+    fn only(&self, origin: Option<Origin>, info: &KernelInfo, id: InstId, operand: &Operand) -> Option<Origin> {
+        let own = self.bits.get(&origin?).copied().unwrap_or(0);
+        (self.operand(info, id, operand) & !own == 0).then_some(origin?)
+    }
+}
+
+impl Flow<'_> {
+    /// What is read from memory is made of all that may have been written there before.
+    pub(super) fn through_memory(&mut self) {
+        let mut writers: HashMap<Place, Vec<u32>> = HashMap::new();
+        for (id, node) in self.numbered() {
+            for &place in &node.touched.writes {
+                // What a cache of 16-bit floats holds is data, whoever put it there.
+                if self.role(place.origin) != Role::HalfOutput && self.is_reachable(id) {
+                    writers.entry(place).or_default().push(id.0);
+                }
+            }
+        }
+        let paths = Paths::new(self);
+        let read = |(id, node): (InstId, &Node<'_>)| {
+            let reads = |place: &Place| node.touched.reads.iter().any(|r| r.meets(*place));
+            let all = writers.iter().filter(|(place, _)| reads(place)).flat_map(|(_, by)| by.iter().copied());
+            all.filter(|&by| paths.sees(self, by, id.0) && !self.updates(id, InstId(by))).collect::<Vec<u32>>()
+        };
+        let all: Vec<Vec<u32>> = self.numbered().map(read).collect();
+        for (node, by) in self.nodes.iter_mut().zip(all) {
+            node.sources.extend(by);
+            node.sources.sort_unstable();
+            node.sources.dedup();
+        }
+    }
+}
+
+impl Flow<'_> {
+    /// Whether `store` writes what `load` has read before at the same address of a buffer that is
+    /// updated in place: see [`Role::InPlace`].
+    fn updates(&self, load: InstId, store: InstId) -> bool {
+        let address = |id: InstId| {
+            let inst = self.nodes[id.0 as usize].inst;
+            inst.operands.iter().find_map(|o| if let Operand::Address(a) = o { Some(*a) } else { None })
+        };
+        let base = |id: InstId, base: Base| match base {
+            Base::Reg(r) => self.info.defuse.reaching(id, r),
+            Base::Symbol(_) => &[],
+        };
+        let (Some(a), Some(b)) = (address(load), address(store)) else { return false };
+        let block = |id| self.info.cfg.site(id).0;
+        self.role(self.nodes[load.0 as usize].origin()) == Role::InPlace
+            && load < store
+            && block(load) == block(store)
+            && a == b
+            && base(load, a.base) == base(store, b.base)
+    }
+}
+
+/// The type, elements and order of a load's or store's access; none of others.
+pub(super) fn access(inst: &Inst) -> Option<crate::table::Memory> {
+    use crate::table::Meaning;
+    match inst.form().meaning {
+        Meaning::Load(m) | Meaning::Store(m) => Some(m),
+        Meaning::Lane(_)
+        | Meaning::Approx(..)
+        | Meaning::Atomic(..)
+        | Meaning::Prefetch(_)
+        | Meaning::Shuffle(_)
+        | Meaning::Vote(_)
+        | Meaning::ActiveMask
+        | Meaning::Barrier(_)
+        | Meaning::Fence(_)
+        | Meaning::Async(_)
+        | Meaning::Matrix(_)
+        | Meaning::Branch
+        | Meaning::Exit
+        | Meaning::Trap
+        | Meaning::Pause => None,
+    }
+}

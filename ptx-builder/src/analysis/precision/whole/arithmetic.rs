@@ -1,0 +1,77 @@
+//! Arithmetic of floats, and of the integers that stand for some.
+
+use super::content::{Content, Float};
+use super::transfer::{Source, any_computed, joined};
+use super::{Contents, Loss};
+use crate::analysis::InstId;
+use crate::analysis::precision::tags::{self, Tags};
+use crate::ir::Inst;
+use crate::table::{Clamp, Parts, Precision, Rounding};
+use crate::types::{RegClass, ScalarType};
+
+/// The float type of registers of a class.
+pub(super) fn type_of_class(class: RegClass) -> Option<ScalarType> {
+    match class {
+        RegClass::F32 => Some(ScalarType::F32),
+        RegClass::F64 => Some(ScalarType::F64),
+        RegClass::Pred | RegClass::B16 | RegClass::B32 | RegClass::B64 => None,
+    }
+}
+
+impl Contents<'_, '_> {
+    /// A sum, product, quotient, root or function of whole floats.
+    pub(super) fn rounds(
+        &self,
+        ty: ScalarType,
+        mode: Option<Rounding>,
+        clamp: Option<Clamp>,
+        sources: &[Source],
+    ) -> Result<Content, Loss> {
+        // Without a rounding it is to nearest, and refused by a rule of its own.
+        if mode.is_some_and(|m| m != Rounding::NearestEven) {
+            return Err(Loss::Directed);
+        }
+        if clamp.is_some() {
+            return Err(Loss::Clamped);
+        }
+        let fits = |s: &Source| match s.value.content {
+            Content::Whole(float) => float.ty == ty,
+            // A power of two may stay in the register that it was made in.
+            Content::Plain | Content::Power => true,
+            Content::Bytes(_) | Content::Half | Content::Quant | Content::Exponent | Content::Lost => false,
+        };
+        if !sources.iter().all(fits) {
+            return Err(Loss::NotWhole);
+        }
+        match ty {
+            ScalarType::F32 | ScalarType::F64 => Ok(Content::Whole(Float { ty, narrowed: false })),
+            // Of what was not computed: the rule of the accumulator's type decides.
+            _ if any_computed(sources) => Err(Loss::Half),
+            _ => Ok(Content::Plain),
+        }
+    }
+
+    /// What integers are of integers, none of which has bits of computed floats.
+    pub(super) fn integers(&mut self, id: InstId, inst: &Inst, sources: &[Source]) -> Content {
+        let precision = inst.form().precision;
+        let product = precision == Precision::IntegerProduct && self.is_product(id);
+        let shifts = matches!(precision, Precision::Bits(Parts::Cut)) && self.shifts_into_exponent(id, inst, sources);
+        match joined(sources) {
+            Content::Quant if product => Content::Plain,
+            Content::Exponent if shifts => Content::Power,
+            Content::Exponent if matches!(precision, Precision::Integer | Precision::Bits(Parts::Cut)) => {
+                Content::Exponent
+            }
+            Content::Exponent | Content::Power | Content::Quant => Content::Quant,
+            Content::Plain => Content::Plain,
+            // None is computed, so that these met: a power of two and something else.
+            Content::Whole(_) | Content::Bytes(_) | Content::Half | Content::Lost => Content::Quant,
+        }
+    }
+
+    /// Whether quantized weights meet quantized activations, or what is made of both.
+    fn is_product(&self, id: InstId) -> bool {
+        let (a, b) = self.flow.factors(id, &self.tags);
+        tags::meets(a, b) || a.or(b).has(Tags::DOT)
+    }
+}

@@ -1,0 +1,118 @@
+//! Whether what is computed stays whole on its way to an output.
+//!
+//! Every register has a content: nothing that was computed in floats, a computed float with all of
+//! its bits, bytes of some in an arrangement, an integer that stands for a quantized value or an
+//! exponent. Instructions do to it what their rows state. One that takes a computed float and does
+//! not keep all of it loses it; what is not known to keep it is refused, not passed.
+
+mod arithmetic;
+mod arrays;
+mod bits;
+mod content;
+mod convert;
+mod loss;
+mod memory;
+mod names;
+mod reduce;
+mod registers;
+mod runs;
+mod transfer;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use arrays::{Arrays, Stored};
+use content::Byte;
+pub(super) use loss::Loss;
+use names::Names;
+use registers::Registers;
+use runs::Runs;
+
+use super::Requirements;
+use super::flow::Flow;
+use crate::analysis::{DefId, InstId};
+
+/// How often a kernel is gone through before that is given up.
+const ROUNDS: usize = 64;
+
+struct Contents<'f, 'k> {
+    flow: &'f Flow<'k>,
+    wanted: &'f Requirements,
+    names: Names,
+    registers: Registers,
+    arrays: Arrays,
+    /// What was stored, by instruction.
+    stored: Vec<Option<Stored>>,
+    /// The bytes that stores of a run have stored.
+    pieces: HashMap<u32, Vec<Byte>>,
+    runs: Runs,
+    /// Results that are float integers with their remainders: see [`reduce`].
+    integers: HashSet<DefId>,
+    /// Roundings to 16 bits whose results a cache holds: data from then on.
+    cached: HashSet<u32>,
+    lost: BTreeMap<u32, Loss>,
+    tags: Vec<super::tags::Tags>,
+}
+
+/// Instructions on the way to an output that lose bits of what was computed, and how.
+pub(super) fn losses(flow: &Flow<'_>, wanted: &Requirements) -> Vec<(InstId, Loss)> {
+    let mut all = Contents {
+        flow,
+        wanted,
+        names: Names::default(),
+        registers: Registers::new(flow.info),
+        arrays: Arrays::default(),
+        stored: vec![None; flow.nodes.len()],
+        pieces: HashMap::new(),
+        runs: Runs::new(flow),
+        integers: reduce::integers(flow),
+        cached: convert::cached(flow),
+        lost: BTreeMap::new(),
+        tags: flow.tags(),
+    };
+    let outputs = flow.outputs();
+    let settled = (0..ROUNDS).any(|_| !all.round());
+    if !settled {
+        return outputs.into_iter().map(|id| (id, Loss::Endless)).collect();
+    }
+    let way = flow.behind(&outputs);
+    all.lost.into_iter().filter(|(i, _)| way[*i as usize]).map(|(i, how)| (InstId(i), how)).collect()
+}
+
+impl Contents<'_, '_> {
+    /// Goes through the kernel once; whether something changed.
+    fn round(&mut self) -> bool {
+        let mut changed = false;
+        self.names.learned = false;
+        let flow = self.flow;
+        for &block in flow.info.cfg.order() {
+            self.registers.enter(flow.info, &mut self.names, block);
+            for at in flow.info.cfg.inst_id(block, 0).0..flow.info.cfg.inst_end(block).0 {
+                changed |= self.step(InstId(at));
+            }
+            changed |= self.registers.leave(block);
+        }
+        let arrays = Arrays::new(flow, &self.stored, &self.arrays);
+        changed |= arrays != self.arrays;
+        self.arrays = arrays;
+        changed | self.names.learned
+    }
+
+    /// An instruction's results; whether they are others than before.
+    fn step(&mut self, id: InstId) -> bool {
+        let inst = self.flow.nodes[id.0 as usize].inst;
+        let (results, how) = self.results(id, inst);
+        // What a loop brings back lost stays lost here.
+        match how {
+            Some(how) => drop(self.lost.insert(id.0, how)),
+            None if !results.iter().any(|v| v.content == content::Content::Lost) => drop(self.lost.remove(&id.0)),
+            None => {}
+        }
+        let info = self.flow.info;
+        let mut changed = false;
+        let defs: smallvec::SmallVec<[_; 4]> = inst.defs().zip(info.defuse.defs(id)).collect();
+        for (def, result) in defs.into_iter().zip(results) {
+            changed |= self.registers.write(info, &mut self.names, def, inst.guard, result);
+        }
+        changed
+    }
+}

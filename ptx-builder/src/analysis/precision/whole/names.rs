@@ -1,0 +1,212 @@
+//! Names of values, and bytes of computed floats.
+//!
+//! Two registers whose values have one name hold the same bits whenever both can be read. Where
+//! paths meet, values get one new name if they come with the same names along every path, so that
+//! the halves of an f64 stay halves of one f64 through branches and loops.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use smallvec::SmallVec;
+
+use super::content::{Arrangement, Byte, Content, Float, Id, Value};
+use crate::analysis::DefId;
+use crate::ir::BlockId;
+use crate::table::FormId;
+
+pub(super) type Ids = SmallVec<[Id; 4]>;
+
+/// What a name stands for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Name {
+    /// The result of an instruction.
+    Def(DefId),
+    /// A constant.
+    Constant(u64),
+    /// A predicate that is negated.
+    Not(Id),
+    /// A float with the other sign.
+    Negated(Id),
+    /// What meets at the start of a block: named after the first register and byte that it is in.
+    Met(BlockId, u32, u8),
+    /// The second where a guard holds (or does not, if negated), else the first.
+    Guarded { by: Id, negated: bool, of: Ids },
+    /// The first where a condition holds, else the second.
+    Chosen { by: Id, form: FormId, of: Ids },
+    /// What other lanes hold, the lanes told by `from`.
+    Lane { form: FormId, of: Id, from: Ids },
+    /// A float in memory: the `cell`th of those that accesses from this instruction on read.
+    Loaded { first: u32, cell: i64 },
+    /// Bytes side by side.
+    Arranged(Arrangement),
+}
+
+/// All names that were given, and what is known of the floats that have them.
+#[derive(Default)]
+pub(super) struct Names {
+    ids: HashMap<Name, Id>,
+    /// What the negated are the negations of.
+    negated: HashMap<Id, Id>,
+    floats: HashMap<Id, Float>,
+    arrangements: Vec<[Byte; 8]>,
+    arranged: HashMap<[Byte; 8], Arrangement>,
+    /// Whether something became known since this was cleared.
+    pub(super) learned: bool,
+}
+
+impl Names {
+    pub(super) fn id(&mut self, name: Name) -> Id {
+        let next = Id(self.ids.len() as u32 + 1);
+        if let Name::Negated(of) = name {
+            if let Some(back) = self.negated.get(&of) {
+                return *back;
+            }
+            let id = *self.ids.entry(name).or_insert(next);
+            self.negated.insert(id, of);
+            return id;
+        }
+        *self.ids.entry(name).or_insert(next)
+    }
+
+    /// Says that a name is a float's; `None` where it is another's already.
+    pub(super) fn know(&mut self, id: Id, float: Float) -> Option<()> {
+        let known = self.floats.entry(id).or_insert(float);
+        if known.ty != float.ty {
+            return None;
+        }
+        if float.narrowed && !known.narrowed {
+            known.narrowed = true;
+            self.learned = true;
+        }
+        Some(())
+    }
+
+    pub(super) fn float(&self, id: Id) -> Option<Float> {
+        self.floats.get(&id).copied()
+    }
+
+    /// The bytes of a value, lowest first; `constant` where the value is one.
+    pub(super) fn bytes(&mut self, value: Value, constant: Option<u64>) -> [Byte; 8] {
+        match value.content {
+            Content::Plain => match constant {
+                Some(c) => c.to_le_bytes().map(Byte::Const),
+                None => [Byte::Plain; 8],
+            },
+            Content::Whole(float) => {
+                if self.know(value.id, float).is_none() {
+                    return [Byte::Lost; 8];
+                }
+                let of = |i: usize| Byte::Of { id: value.id, at: i as u8, flip: 0 };
+                std::array::from_fn(|i| if i < float.bytes() { of(i) } else { Byte::Plain })
+            }
+            Content::Bytes(a) => self.arrangements[a.0 as usize],
+            Content::Half | Content::Quant | Content::Exponent | Content::Power | Content::Lost => [Byte::Lost; 8],
+        }
+    }
+
+    /// The float that these bytes are, all of them and in order; its sign may be inverted.
+    pub(super) fn whole(&mut self, bytes: &[Byte]) -> Option<Value> {
+        let &Byte::Of { id, at: 0, .. } = bytes.first()? else { return None };
+        let float = self.float(id)?;
+        if float.bytes() != bytes.len() {
+            return None;
+        }
+        let mut sign = 0;
+        for (i, &byte) in bytes.iter().enumerate() {
+            match byte {
+                Byte::Of { id: of, at, flip } if of == id && usize::from(at) == i => match flip {
+                    0 => {}
+                    0x80 if i + 1 == bytes.len() => sign = flip,
+                    _ => return None,
+                },
+                Byte::Of { .. } | Byte::Plain | Byte::Const(_) | Byte::Lost => return None,
+            }
+        }
+        let id = if sign == 0 { id } else { self.id(Name::Negated(id)) };
+        Some(Value { content: Content::Whole(float), id })
+    }
+
+    /// The value of a register of `width` bytes that holds these; `own` is its name if they have none.
+    pub(super) fn value(&mut self, mut bytes: [Byte; 8], width: usize, own: Id) -> Value {
+        bytes[width.min(8)..].fill(Byte::Plain);
+        if bytes[..width].contains(&Byte::Lost) {
+            return Value { content: Content::Lost, id: own };
+        }
+        if !bytes.iter().any(|b| b.is_computed()) {
+            return Value { content: Content::Plain, id: own };
+        }
+        // A float of four bytes may stand in a register of eight.
+        let used = if bytes[4..].iter().all(|b| *b == Byte::Plain) { width.min(4) } else { width };
+        if let Some(whole) = self.whole(&bytes[..used]) {
+            return whole;
+        }
+        let next = Arrangement(self.arrangements.len() as u32);
+        let arrangement = *self.arranged.entry(bytes).or_insert(next);
+        if arrangement == next {
+            self.arrangements.push(bytes);
+        }
+        let id = self.id(Name::Arranged(arrangement));
+        Value { content: Content::Bytes(arrangement), id }
+    }
+
+    /// What may be one or another of `values`. `name` names it after the names of what it may be;
+    /// its second argument tells bytes of one register apart.
+    pub(super) fn meet(&mut self, values: &[Value], name: &mut dyn FnMut(&mut Names, Ids, u8) -> Id) -> Value {
+        let Some((&first, rest)) = values.split_first() else { return Value::UNSET };
+        if rest.iter().all(|v| *v == first) {
+            return first;
+        }
+        let id = name(self, values.iter().map(|v| v.id).collect(), u8::MAX);
+        if !values.iter().any(|v| matches!(v.content, Content::Bytes(_))) {
+            let content = rest.iter().fold(first.content, |all, v| all.join(v.content));
+            return Value { content, id };
+        }
+        let all: SmallVec<[[Byte; 8]; 4]> = values.iter().map(|v| self.bytes(*v, None)).collect();
+        let mut met = [Byte::Plain; 8];
+        for (i, met) in met.iter_mut().enumerate() {
+            let column: SmallVec<[Byte; 4]> = all.iter().map(|bytes| bytes[i]).collect();
+            *met = self.meet_bytes(&column, &mut |names, ids| name(names, ids, i as u8));
+        }
+        self.value(met, 8, id)
+    }
+
+    /// The same bytes of floats with other names; what cannot be named so is lost.
+    pub(super) fn renamed(&mut self, value: Value, own: Id, mut name: impl FnMut(&mut Names, Id) -> Id) -> Value {
+        let mut bytes = self.bytes(value, None);
+        for byte in &mut bytes {
+            if let Byte::Of { id, at, flip } = *byte {
+                let to = name(self, id);
+                let known = self.float(id).and_then(|float| self.know(to, float));
+                *byte = if known.is_some() { Byte::Of { id: to, at, flip } } else { Byte::Lost };
+            }
+        }
+        self.value(bytes, 8, own)
+    }
+
+    fn meet_bytes(&mut self, column: &[Byte], name: &mut dyn FnMut(&mut Names, Ids) -> Id) -> Byte {
+        let Some((&first, rest)) = column.split_first() else { return Byte::Plain };
+        if rest.iter().all(|b| *b == first) {
+            return first;
+        }
+        let mut place: Option<(u8, u8, Float)> = None;
+        let mut ids = Ids::new();
+        for &byte in column {
+            match byte {
+                Byte::Plain | Byte::Const(_) => ids.push(Id::NONE),
+                Byte::Lost => return Byte::Lost,
+                Byte::Of { id, at, flip } => {
+                    let Some(float) = self.float(id) else { return Byte::Lost };
+                    let (old_at, old_flip, old) = *place.get_or_insert((at, flip, float));
+                    if (old_at, old_flip, old.ty) != (at, flip, float.ty) {
+                        return Byte::Lost;
+                    }
+                    place = Some((at, flip, Float { narrowed: old.narrowed || float.narrowed, ..old }));
+                    ids.push(id);
+                }
+            }
+        }
+        let Some((at, flip, float)) = place else { return Byte::Plain };
+        let id = name(self, ids);
+        if self.know(id, float).is_none() { Byte::Lost } else { Byte::Of { id, at, flip } }
+    }
+}

@@ -1,0 +1,160 @@
+//! Accesses next to each other that are like one: the halves of an f64 that are stored one after
+//! the other, or loaded so, with nothing between that could see or change one half alone.
+
+use std::collections::HashMap;
+
+use crate::analysis::precision::flow::Flow;
+use crate::analysis::precision::memory::access;
+use crate::analysis::{DefId, InstId};
+use crate::ir::{Base, Inst, Operand, Reg, Symbol};
+use crate::table::{Meaning, Meets, Memory, Order, Precision};
+use crate::types::Space;
+
+/// Where an access stands in its run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    /// The first access.
+    pub first: u32,
+    /// The distance from a multiple of [`UNIT`] bytes at or before the first.
+    pub at: i64,
+    /// Whether it is the last.
+    pub last: bool,
+}
+
+/// Bytes of the largest float, which run addresses are counted from a multiple of.
+const UNIT: i64 = 8;
+
+/// A start of an address and a guard: equal ones are the same at both places.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Key {
+    space: Space,
+    base: Option<(Reg, Vec<DefId>)>,
+    symbol: Option<Symbol>,
+    guard: Option<(bool, Reg, Vec<DefId>)>,
+}
+
+struct Open {
+    key: Key,
+    first: u32,
+    /// Each access with its place and size.
+    members: Vec<(u32, i64, i64)>,
+    /// What is to be added to an offset.
+    start: i64,
+}
+
+/// All runs of a kernel.
+#[derive(Default)]
+pub(super) struct Runs {
+    of: HashMap<u32, Member>,
+    members: HashMap<u32, Vec<(u32, i64)>>,
+}
+
+impl Runs {
+    pub(super) fn new(flow: &Flow<'_>) -> Runs {
+        let mut runs = Runs::default();
+        let cfg = &flow.info.cfg;
+        for &b in cfg.order() {
+            let (mut loads, mut stores): (Vec<Open>, Vec<Open>) = (Vec::new(), Vec::new());
+            for at in cfg.inst_id(b, 0).0..cfg.inst_end(b).0 {
+                let inst = flow.nodes[at as usize].inst;
+                let weak = access(inst).filter(|m| m.order == Order::Weak);
+                match (inst.form().precision, weak) {
+                    (Precision::Loads, Some(m)) => {
+                        runs.close(&mut stores);
+                        join(flow, at, inst, m, &mut loads);
+                    }
+                    (Precision::Stores, Some(m)) => {
+                        runs.close(&mut loads);
+                        let key = key(flow, at, inst, m);
+                        // Another address may be the same memory.
+                        if !stores.iter().all(|o| Some(&o.key) == key.as_ref().map(|(k, _)| k)) {
+                            runs.close(&mut stores);
+                        }
+                        if !join(flow, at, inst, m, &mut stores) {
+                            runs.close(&mut stores);
+                            join(flow, at, inst, m, &mut stores);
+                        }
+                    }
+                    _ if is_apart(inst) => {}
+                    _ => {
+                        runs.close(&mut loads);
+                        runs.close(&mut stores);
+                    }
+                }
+            }
+            runs.close(&mut loads);
+            runs.close(&mut stores);
+        }
+        runs
+    }
+
+    fn close(&mut self, open: &mut Vec<Open>) {
+        for run in open.drain(..).filter(|r| r.members.len() > 1) {
+            let last = run.members.len() - 1;
+            for (n, &(id, at, _)) in run.members.iter().enumerate() {
+                self.of.insert(id, Member { first: run.first, at, last: n == last });
+            }
+            self.members.insert(run.first, run.members.iter().map(|&(id, at, _)| (id, at)).collect());
+        }
+    }
+
+    pub(super) fn of(&self, id: InstId) -> Option<Member> {
+        self.of.get(&id.0).copied()
+    }
+
+    /// The accesses of a run, with their places.
+    pub(super) fn members(&self, first: u32) -> &[(u32, i64)] {
+        self.members.get(&first).map_or(&[], |m| &m[..])
+    }
+}
+
+/// Whether an instruction neither touches memory nor waits for other threads, who do.
+fn is_apart(inst: &Inst) -> bool {
+    let form = inst.form();
+    let lanes = matches!(form.meaning, Meaning::Lane(_) | Meaning::Approx(..));
+    lanes && form.meets() == Meets::Alone && form.orders().is_none()
+}
+
+/// What an address starts from, and the offset.
+fn key(flow: &Flow<'_>, at: u32, inst: &Inst, m: Memory) -> Option<(Key, i64)> {
+    let du = &flow.info.defuse;
+    let reaching = |r: Reg| (r, du.reaching(InstId(at), r).to_vec());
+    let address = inst.operands.iter().find_map(|o| if let Operand::Address(a) = o { Some(*a) } else { None })?;
+    let (base, symbol) = match address.base {
+        Base::Reg(r) => (Some(reaching(r)), None),
+        Base::Symbol(s) => (None, Some(s)),
+    };
+    let guard = inst.guard.map(|g| {
+        let (r, defs) = reaching(g.reg);
+        (g.negated, r, defs)
+    });
+    Some((Key { space: m.space, base, symbol, guard }, i64::from(address.offset)))
+}
+
+/// Adds an access to a run of its kind; whether it could be.
+fn join(flow: &Flow<'_>, at: u32, inst: &Inst, m: Memory, open: &mut Vec<Open>) -> bool {
+    let Some((key, offset)) = key(flow, at, inst, m) else { return true };
+    let size = i64::from(m.bytes());
+    match open.iter_mut().find(|o| o.key == key) {
+        Some(run) => {
+            let place = offset + run.start;
+            let writes = inst.form().precision == Precision::Stores;
+            if writes && run.members.iter().any(|(_, p, s)| place < p + s && *p < place + size) {
+                return false;
+            }
+            run.members.push((at, place, size));
+        }
+        None => {
+            let address = inst.operands.iter().find(|o| matches!(o, Operand::Address(_)));
+            let Some(address) = address else { return true };
+            let value = flow.info.operand(flow.module, flow.kernel, InstId(at), address).number();
+            // Without a known place in a float, nothing is like one access.
+            if u32::from(value.known) < UNIT.trailing_zeros() {
+                return true;
+            }
+            let place = (value.residue as i64).rem_euclid(UNIT);
+            open.push(Open { key, first: at, members: vec![(at, place, size)], start: place - offset });
+        }
+    }
+    true
+}
