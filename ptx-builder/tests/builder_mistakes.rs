@@ -305,29 +305,31 @@ fn findings_name_the_parameter_and_the_array() {
     assert!(error.contains("count[1] of 2") && error.contains("blocks are ordered by"), "{error}");
 }
 
-/// Two arrays lie side by side, and what runs past one finds the other.
+/// Two arrays lie side by side, and what runs past one finds the other. `one` is the number 1, which the verifier does
+/// not know.
 #[test]
 fn an_array_ends_where_it_ends() {
-    let run = |read: fn(&Body, Shared<f32>, Shared<f32>, Val<u32>) -> Val<f32>| {
-        let k = kernel::<(Out<f32>,)>("arrays", ["y"], |k, (y,)| {
+    let run = |read: fn(&Body, [Shared<f32>; 2], Val<u32>, Val<u32>) -> Val<f32>| {
+        let k = kernel::<(u32, Out<f32>)>("arrays", ["one", "y"], |k, (one, y)| {
             let (first, second) = (k.shared::<f32>(64).named("first"), k.shared::<f32>(64).named("second"));
             let i = k.thread_x();
             first.at(i).store(k, 1.0);
             second.at(i).store(k, 2.0);
             k.barrier();
-            y.at(i).store(k, read(k, first, second, i));
+            y.at(i).store(k, read(k, [first, second], i, one));
         });
-        Harness::new(&k.with_block(64)).output::<f32>("y", 64).run().map(|_| ()).map_err(|e| e.to_string())
+        let harness = Harness::new(&k.with_block(64)).scalar("one", 1u32);
+        harness.output::<f32>("y", 64).run().map(|_| ()).map_err(|e| e.to_string())
     };
-    let past = run(|k, first, second, i| first.at(i + 1).load(k) + second.at(i).load(k)).unwrap_err();
+    let past = run(|k, [first, second], i, one| first.at(i + one).load(k) + second.at(i).load(k)).unwrap_err();
     assert!(
         past.contains("lane 31 accesses first[64] of 64") && past.contains("byte 256 of the array of 256"),
         "{past}"
     );
-    let before = run(|k, _, second, i| second.at(i - 1).load(k)).unwrap_err();
+    let before = run(|k, [_, second], i, one| second.at(i - one).load(k)).unwrap_err();
     assert!(before.contains("second[-1] of 64") && before.contains("4 bytes before the array"), "{before}");
     // Through a variable, in a loop.
-    let walked = run(|k, first, second, i| {
+    let walked = run(|k, [first, second], i, _| {
         let (at, sum) = (k.var(first.at(i).address()), k.var(second.at(i).load(k)));
         k.for_(0, 65, 1, |k, _, _| {
             sum.add(Shared::<f32>::from_address(at.get()).load(k));
@@ -337,21 +339,21 @@ fn an_array_ends_where_it_ends() {
     });
     assert!(walked.unwrap_err().contains("first[64] of 64"));
     // One of the two: only the window bounds it.
-    let either = run(|k, first, second, i| {
+    let either = run(|k, [first, second], i, _| {
         let at = first.address().select(i.lt(32), second.address());
         Shared::<f32>::from_address(at).at(i & 31).load(k)
     });
     assert_eq!(either, Ok(()));
-    assert_eq!(run(|k, first, second, i| first.at(i).load(k) + second.at(63 - i).load(k)), Ok(()));
+    assert_eq!(run(|k, [first, second], i, _| first.at(i).load(k) + second.at(63 - i).load(k)), Ok(()));
 }
 
 #[test]
 fn an_index_below_zero_is_told_as_such() {
-    let k = kernel::<(In<f32>, Out<f32>)>("stencil", ["x", "y"], |k, (x, y)| {
+    let k = kernel::<(u32, In<f32>, Out<f32>)>("stencil", ["one", "x", "y"], |k, (one, x, y)| {
         let i = k.global_thread_id();
-        y.at(i).store(k, x.at(i - 1).load(k));
+        y.at(i).store(k, x.at(i - one).load(k));
     });
-    let harness = Harness::new(&k).block(64).input("x", &[1f32; 64]).output::<f32>("y", 64);
+    let harness = Harness::new(&k).block(64).scalar("one", 1u32).input("x", &[1f32; 64]).output::<f32>("y", 64);
     let error = harness.run().unwrap_err().to_string();
     assert!(error.contains("x[4294967295] of 64 (index -1)"), "{error}");
 }

@@ -81,13 +81,13 @@ mod planted {
     fn a_negative_index() {
         let device = gpu();
         let line = line!() + 3;
-        let k = kernel::<(In<u32>, Out<u32>)>("negative", ["x", "y"], |k, (x, y)| {
+        let k = kernel::<(u32, In<u32>, Out<u32>)>("negative", ["n", "x", "y"], |k, (n, x, y)| {
             let i = k.thread_x();
-            let value = x.at(i - 1u32).load(k);
+            let value = x.at(i - n).load(k);
             y.at(i).store(k, value);
         });
         let (x, mut y) = (numbers(&device, 32), device.zeroed::<u32>(32).unwrap());
-        astray(&device, &k, (1, 32), (&x, &mut y), line, "(index -1 as a signed number)");
+        astray(&device, &k, (1, 32), (1u32, &x, &mut y), line, "(index -1 as a signed number)");
     }
 
     #[test]

@@ -169,6 +169,16 @@ fn verifier() -> Vec<String> {
             let value = tile.plus(64).load(k);
             y.store(k, value);
         }),
+        copying(|k, x, y| {
+            let i = k.thread_x();
+            y.at(i).store(k, x.at(i - 1).load(k));
+        }),
+        copying(|k, _, y| {
+            let (tile, i) = (k.shared::<f32>(64), k.thread_x());
+            tile.at(i).store(k, 0.0);
+            k.barrier();
+            y.at(i).store(k, tile.at(i + 1).load(k));
+        }),
         copying(|k, _, y| {
             let value = y.read_only().load(k);
             y.plus(1).store(k, value);

@@ -11,7 +11,8 @@
 //! warning, which the [`Validated`] module carries; [`verify_with`] makes it an
 //! error too, as the builder's kernels do. In these rules that is:
 //! `divergent-barrier`, `lane-mask` and `divergent-matrix` where the threads that
-//! come depend on more than their numbers, and `use-before-definition` in modules
+//! come depend on more than their numbers, `index-wraps` and `out-of-bounds` where
+//! it is a thread's number that leads there, and `use-before-definition` in modules
 //! that were read from a text. A value that is undefined and that nothing
 //! depends on is no violation.
 //!
@@ -51,6 +52,7 @@
 //! | `space` | A symbol lies in the space that the instruction accesses. |
 //! | `address-register` | An address register has 64 bits, or 32 in shared and local space. |
 //! | `out-of-bounds` | An access through a symbol stays within what it declares. |
+//! | `index-wraps` | No thread accesses memory at an index that certainly wrapped in 32 bits. |
 //! | `misaligned` | An access is aligned to its size where its address is known well enough. |
 //! | `read-only-space` | Nothing writes to constants or parameters. |
 //! | `read-only-data` | Data read through the read-only path (`.nc`) is not written in the same kernel. |
@@ -76,6 +78,7 @@ mod asynchronous;
 mod convergence;
 mod declarations;
 mod error;
+mod indices;
 mod memory;
 mod operands;
 mod rule;
@@ -162,6 +165,7 @@ pub fn verify_with(mut module: Module, doubts: Doubts) -> Result<Validated, Veri
         let facts = KernelInfo::new(&module, kernel);
         assigned::check(&module, kernel, &facts, &mut errors);
         memory::check(&module, kernel, &facts, &mut errors);
+        indices::check(&module, kernel, &facts, &mut errors);
         convergence::check(&module, kernel, &facts, &mut errors);
         asynchronous::check(&module, kernel, &facts, &mut errors);
         info.push(facts);

@@ -81,6 +81,8 @@ rules! {
     AddressRegister = "address-register",
     /// An access through a symbol stays within what it declares.
     OutOfBounds = "out-of-bounds",
+    /// No thread accesses memory at an index that certainly wrapped in 32 bits.
+    IndexWraps = "index-wraps",
     /// An access is aligned to its size where its address is known well enough.
     Misaligned = "misaligned",
     /// Nothing writes to constants or parameters.

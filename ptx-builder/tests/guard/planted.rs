@@ -69,14 +69,15 @@ fn partly_beyond_the_end() {
 
 #[test]
 fn a_negative_index() {
-    let line = line!() + 3;
-    let k = kernel::<(In<u32>, Out<u32>)>("k", ["x", "y"], |k, (x, y)| {
+    let line = line!() + 4;
+    // By how much is not to be known before it runs: the verifier would refuse it.
+    let k = kernel::<(u32, In<u32>, Out<u32>)>("k", ["n", "x", "y"], |k, (n, x, y)| {
         let i = k.thread_x();
-        let v = x.at(i - 1u32).load(k);
+        let v = x.at(i - n).load(k);
         y.at(i).store(k, v);
     });
     let text = "x[4294967295] of 32 (index -1 as a signed number)";
-    astray(&k, (1, 32, 0), &[numbers(32), numbers(32)], line, text);
+    astray(&k, (1, 32, 0), &[Pass::Word(1), numbers(32), numbers(32)], line, text);
     let line = line!() + 2;
     let k = kernel::<(In<u32>, Out<u32>)>("k", ["x", "y"], |k, (x, y)| {
         let v = x.at(k.thread_x()).plus(-1).load(k);

@@ -1,0 +1,229 @@
+//! What registers hold in one warp of block 0, as far as it follows from the threads' numbers, beside what the author's
+//! sums and products come to without wrapping.
+//!
+//! In loops, values are those of the first round.
+
+use std::collections::HashMap;
+
+use crate::analysis::{DefId, InstId, KernelInfo};
+use crate::ir::{BlockId, Inst, Kernel, Operand, Reg};
+use crate::table::{Access, Lanes, Meaning, Mod, Op, SpecialReg, WARP};
+use crate::types::{Kind, ScalarType};
+
+/// A number of each lane without bounds.
+pub(super) type Numbers = [i64; WARP];
+
+/// What is known of a register.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exact {
+    /// What it holds.
+    pub held: Lanes,
+    /// What it would hold if nothing wrapped.
+    pub number: Numbers,
+    /// The sum or product that made it differ.
+    pub maker: Option<InstId>,
+    /// Whether it is so in block 0 alone.
+    pub of_block: bool,
+}
+
+/// Chains of sums are short.
+pub(super) const DEPTH: u32 = 32;
+
+impl Exact {
+    /// Bits that are what they are.
+    fn plain(held: Lanes, signed: bool, of_block: bool) -> Exact {
+        let number = held.map(|bits| if signed { i64::from(bits as u32 as i32) } else { bits as i64 });
+        Exact { held, number, maker: None, of_block }
+    }
+
+    fn is_zero(&self) -> bool {
+        self.held == [0; WARP] && self.number == [0; WARP]
+    }
+}
+
+/// Follows registers to their numbers.
+pub(super) struct Search<'k> {
+    pub kernel: &'k Kernel,
+    pub info: &'k KernelInfo,
+    pub warp: u32,
+    known: HashMap<InstId, Option<Exact>>,
+}
+
+fn product(a: i64, b: i64) -> i64 {
+    (i128::from(a) * i128::from(b)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+/// The integer type of 32 bits that all of a form's types are.
+pub(super) fn narrow(inst: &Inst) -> Option<ScalarType> {
+    let types = || inst.form().mods.iter().filter_map(|m| if let Mod::Ty(ty) = m { Some(*ty) } else { None });
+    let last = types().last()?;
+    let integer = |ty: ScalarType| ty.bits() == 32 && !matches!(ty.kind(), Kind::Float | Kind::Pred);
+    types().all(integer).then_some(last)
+}
+
+impl<'k> Search<'k> {
+    pub fn new(kernel: &'k Kernel, info: &'k KernelInfo, warp: u32) -> Search<'k> {
+        Search { kernel, info, warp, known: HashMap::new() }
+    }
+
+    /// The definition of a register that an instruction sees, in loops in the first round.
+    pub fn def(&self, at: InstId, reg: Reg) -> Option<InstId> {
+        let defs = self.info.defuse.reaching(at, reg);
+        if defs.iter().any(|d| self.info.defuse.is_guarded(*d)) {
+            return None;
+        }
+        let mut before = defs.iter().filter(|d| self.comes_before(**d, at));
+        match (before.next(), before.next()) {
+            (Some(def), None) => Some(self.info.defuse.inst(*def)),
+            _ => None,
+        }
+    }
+
+    /// Whether a definition lies on every way to an instruction.
+    fn comes_before(&self, def: DefId, at: InstId) -> bool {
+        let def = self.info.defuse.inst(def);
+        let ((from, _), (mut b, _)) = (self.info.cfg.site(def), self.info.cfg.site(at));
+        if from == b {
+            return def < at;
+        }
+        while let Some(above) = self.info.cfg.immediate_dominator(b) {
+            if above == from {
+                return true;
+            }
+            b = above;
+        }
+        false
+    }
+
+    pub fn inst(&self, id: InstId) -> &'k Inst {
+        let (BlockId(b), i) = self.info.cfg.site(id);
+        &self.kernel.blocks[b as usize].insts[i]
+    }
+
+    /// An operand, read as a number of a type.
+    pub fn operand(&mut self, at: InstId, operand: &Operand, signed: bool, depth: u32) -> Option<Exact> {
+        match *operand {
+            Operand::Reg(r) => self.register(at, r, depth),
+            Operand::NotPred(r) => {
+                let holds = self.register(at, r, depth)?;
+                Some(Exact::plain(holds.held.map(|x| x ^ 1), false, holds.of_block))
+            }
+            Operand::Imm(bits) => Some(Exact::plain([bits; WARP], signed, false)),
+            Operand::Special(s) => self.special(s),
+            _ => None,
+        }
+    }
+
+    fn special(&self, s: SpecialReg) -> Option<Exact> {
+        let required = self.kernel.bounds.required;
+        let thread = |f: fn(u32, [u32; 3]) -> u32| {
+            let shape = required.unwrap_or([u32::MAX, 1, 1]);
+            let number = |lane: usize| self.warp * WARP as u32 + lane as u32;
+            Some(Exact::plain(std::array::from_fn(|lane| f(number(lane), shape).into()), false, false))
+        };
+        let size = |axis: usize| required.map(|shape| Exact::plain([shape[axis].into(); WARP], false, false));
+        match s {
+            SpecialReg::Laneid => thread(|t, _| t % WARP as u32),
+            SpecialReg::TidX => thread(|t, [x, ..]| t % x.max(1)),
+            SpecialReg::TidY => thread(|t, [x, y, _]| t / x.max(1) % y.max(1)),
+            SpecialReg::TidZ => thread(|t, [x, y, _]| t / x.max(1) / y.max(1)),
+            SpecialReg::NtidX => size(0),
+            SpecialReg::NtidY => size(1),
+            SpecialReg::NtidZ => size(2),
+            SpecialReg::CtaidX | SpecialReg::CtaidY | SpecialReg::CtaidZ => Some(Exact::plain([0; WARP], false, true)),
+            _ => None,
+        }
+    }
+
+    fn register(&mut self, at: InstId, reg: Reg, depth: u32) -> Option<Exact> {
+        let def = self.def(at, reg)?;
+        if depth == 0 {
+            return None;
+        }
+        if let Some(known) = self.known.get(&def) {
+            return *known;
+        }
+        // Whoever meets it again on the way to itself does not know it.
+        self.known.insert(def, None);
+        let found = self.made(def, depth - 1);
+        self.known.insert(def, found);
+        found
+    }
+
+    fn made(&mut self, def: InstId, depth: u32) -> Option<Exact> {
+        let inst = self.inst(def);
+        let form = inst.form();
+        let has = |m: Mod| form.mods.contains(&m);
+        if let Some(ty) = narrow(inst) {
+            let signed = ty.is_signed();
+            let mut nth = |i: usize| self.operand(def, inst.operands.get(i + 1)?, signed, depth);
+            match form.op {
+                Op::Mov | Op::Cvt => return nth(0),
+                Op::Add if !has(Mod::Sat) => return combined(def, nth(0)?, nth(1)?, ADD),
+                Op::Sub if !has(Mod::Sat) => return combined(def, nth(0)?, nth(1)?, SUB),
+                Op::Shl => return combined(def, nth(0)?, nth(1)?, SHL),
+                Op::Mul if has(Mod::Lo) => return times(def, nth(0), nth(1)),
+                Op::Mad if has(Mod::Lo) && !has(Mod::Sat) => {
+                    let both = times(def, nth(0), nth(1))?;
+                    return combined(def, both, nth(2)?, ADD);
+                }
+                _ => {}
+            }
+        }
+        self.evaluated(def, inst, depth)
+    }
+
+    /// The result of anything that a lane computes by itself, from what its sources hold.
+    fn evaluated(&mut self, def: InstId, inst: &Inst, depth: u32) -> Option<Exact> {
+        let Meaning::Lane(eval) = inst.form().meaning else { return None };
+        let (mut sources, mut results, mut of_block) = (Vec::new(), Vec::new(), false);
+        for (slot, operands) in inst.slots() {
+            for operand in operands {
+                if slot.access == Access::Read {
+                    let source = self.operand(def, operand, false, depth)?;
+                    of_block |= source.of_block;
+                    sources.push(source.held);
+                } else {
+                    results.push([0; WARP]);
+                }
+            }
+        }
+        eval(&mut results, &sources);
+        let [result] = results[..] else { return None };
+        let signed = narrow(inst).is_some_and(ScalarType::is_signed);
+        Some(Exact::plain(result, signed, of_block))
+    }
+}
+
+/// A product; what is multiplied by nothing is nothing.
+fn times(at: InstId, a: Option<Exact>, b: Option<Exact>) -> Option<Exact> {
+    match (a, b) {
+        (Some(a), Some(b)) => combined(at, a, b, MUL),
+        (Some(zero), None) | (None, Some(zero)) if zero.is_zero() => Some(zero),
+        _ => None,
+    }
+}
+
+/// An operation without bounds, and as registers do it.
+type Both = (fn(i64, i64) -> i64, fn(u32, u32) -> u32);
+
+const ADD: Both = (i64::saturating_add, u32::wrapping_add);
+const SUB: Both = (i64::saturating_sub, u32::wrapping_sub);
+const MUL: Both = (product, u32::wrapping_mul);
+const SHL: Both = (|a, by| product(a, 1 << by.clamp(0, 32)), |a, by| a.checked_shl(by).unwrap_or(0));
+
+/// A result of 32 bits.
+fn combined(at: InstId, a: Exact, b: Exact, (f, wrapping): Both) -> Option<Exact> {
+    let held: Lanes = std::array::from_fn(|l| wrapping(a.held[l] as u32, b.held[l] as u32).into());
+    let fits = |n: i64, held: u64| n == held as i64 || n == i64::from(held as u32 as i32);
+    // A source above the middle may be a negative number.
+    let below = |n: i64, held: u64| if n == held as i64 { i64::from(held as u32 as i32) } else { n };
+    let number = std::array::from_fn(|l| {
+        let number = f(a.number[l], b.number[l]);
+        let signed = f(below(a.number[l], a.held[l]), below(b.number[l], b.held[l]));
+        if !fits(number, held[l]) && fits(signed, held[l]) { signed } else { number }
+    });
+    let differs = (0..WARP).any(|l| number[l] != held[l] as i64);
+    let maker = differs.then(|| a.maker.or(b.maker).unwrap_or(at));
+    Some(Exact { held, number, maker, of_block: a.of_block || b.of_block })
+}
