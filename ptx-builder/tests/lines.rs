@@ -101,7 +101,7 @@ fn calls() -> Vec<Call> {
         k.var(h.u); h.v.get(); h.v.set(h.u); h.v.set(1); h.v.add(1); h.v.update(|v| v + 1); h.v.eq(1); h.v.ne(1); h.v.lt(h.u); h.v.le(1); h.v.gt(1); h.v.ge(1); h.vf.add_product(h.f, 1.0); h.vi.add_dp4a(h.i, 1);
         k.if_(h.p, |k| h.y.store(k, 1)); k.if_else(h.p, |k| h.y.store(k, 1), |k| h.y.store(k, 2)); k.while_(|_| h.v.get().lt(9), |_, _| h.v.add(1));
         k.for_(0, h.u, 1, |k, i, c| { c.continue_if(k, i.eq(3)); h.y.store(k, i) }); k.loop_(|k, c| c.break_if(k, h.p)); k.return_if(h.p); k.trap_if(h.p);
-        k.if_(h.u.gt(7), |k| k.return_()); k.at_caller(|k| h.y.store(k, 1));
+        k.if_(h.u.gt(7), |k| k.return_()); at_caller(|| h.y.store(k, 1));
         // The thread, its warp and block.
         k.thread_x(); k.thread_y(); k.thread_z(); k.block_dim_x(); k.block_dim_y(); k.block_dim_z(); k.block_x(); k.block_y(); k.block_z();
         k.grid_dim_x(); k.grid_dim_y(); k.grid_dim_z(); k.lane(); k.sm_id(); k.cluster_rank(); k.clock64(); k.global_timer(); k.global_thread_id();
@@ -159,7 +159,10 @@ fn the_calls_above_are_all_there_are() {
     assert!(names.len() > 150 && names.contains("thread_x") && names.contains("at64"), "{names:?}");
     let all: String = calls().iter().map(|(text, _)| text.replace([' ', '\n'], "")).collect();
     let called = |n: &str| {
-        all.contains(&format!(".{n}(")) || all.contains(&format!("{n}::<")) || all.contains(&format!("::{n}("))
+        all.contains(&format!(".{n}("))
+            || all.contains(&format!("{n}::<"))
+            || all.contains(&format!("::{n}("))
+            || all.starts_with(&format!("{n}("))
     };
     let silent = |n: &str| SILENT.contains(&n);
     let missing: Vec<&String> = names.iter().filter(|n| !called(n) && !silent(n)).collect();
@@ -219,16 +222,16 @@ fn every_panic_has_its_callers_line() {
 /// A helper with a loop, whose closure has no caller's line.
 #[track_caller]
 fn sum(k: &Body, x: ReadOnly<u32>, n: Val<u32>) -> Val<u32> {
-    k.at_caller(|k| {
+    at_caller(|| {
         let sum = k.var(0u32);
-        k.for_(0, n, 1, |k, i, _| sum.add(doubled(k, x.at(i).load(k))));
+        k.for_(0, n, 1, |k, i, _| sum.add(doubled(x.at(i).load(k))));
         sum.get()
     })
 }
 
 #[track_caller]
-fn doubled(k: &Body, v: Val<u32>) -> Val<u32> {
-    k.at_caller(|_| v + v)
+fn doubled(v: Val<u32>) -> Val<u32> {
+    at_caller(|| v + v)
 }
 
 #[test]
@@ -248,7 +251,7 @@ fn helpers_have_the_line_of_the_outermost_call() {
 fn a_mistake_in_a_helper_names_the_call() {
     #[track_caller]
     fn leaks(k: &Body, n: Val<u32>) -> Val<u32> {
-        k.at_caller(|k| {
+        at_caller(|| {
             let kept = std::cell::Cell::new(n);
             k.if_(n.gt(1), |_| kept.set(n + 1));
             kept.get() + 1

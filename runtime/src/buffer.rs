@@ -52,7 +52,8 @@ impl Allocation {
     }
 
     /// Makes the default stream wait for what other streams have been given that uses it. A stream that is
-    /// gone has been waited for.
+    /// gone has been waited for, or the wait has failed: then the driver may still be working for it, and its memory
+    /// is not given back before all streams have ended.
     pub(crate) fn join_users(&self) -> Result<(), DeviceError> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         for user in users.iter().filter_map(Weak::upgrade) {

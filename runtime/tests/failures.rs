@@ -181,6 +181,45 @@ fn nothing_is_freed_after_a_wait_that_failed() {
     }
 }
 
+/// A read whose wait fails does not leave the device writing to the caller's memory, nor to memory that is used again.
+#[test]
+fn memory_of_a_read_that_cannot_be_waited_for_is_not_used_again() {
+    let test = "memory_of_a_read_that_cannot_be_waited_for_is_not_used_again";
+    let driver = with(Driver::fake(), test, "cuStreamSynchronize=304", || {
+        let device = Device::cuda(0).expect("it starts");
+        let x = device.upload(&[7u8; 100]).expect("memory");
+        let mut mine = [1u8; 100];
+        let read = x.view().read_to(&mut mine);
+        assert!(matches!(read, Err(DeviceError::Driver { call: "cuStreamSynchronize", .. })), "{read:?}");
+        assert_eq!(mine, [1; 100]);
+        let more = x.view().read_to(&mut mine);
+        assert!(more.is_err());
+    });
+    if outside() {
+        assert_eq!((driver.calls("cuMemHostAlloc"), driver.calls("cuMemFreeHost")), (2, 0));
+        // Nor is the stream ended, whose name another could get.
+        assert_eq!(driver.calls("cuStreamDestroy_v2"), 0);
+    }
+}
+
+/// Reads of more than one piece, and of what is not aligned.
+#[test]
+fn long_reads_come_whole() {
+    let test = "long_reads_come_whole";
+    let driver = with(Driver::fake(), test, "", || {
+        let device = Device::cuda(0).expect("it starts");
+        let numbers: Vec<u32> = (0..(9 << 20)).collect();
+        let x = device.upload(&numbers).expect("memory");
+        assert!(x.read().expect("it reads") == numbers);
+        assert_eq!(x.slice(3..(8 << 20)).expect("inside").read().expect("it reads"), numbers[3..(8 << 20)]);
+        assert_eq!(x.slice(5..5).expect("inside").read().expect("it reads"), []);
+    });
+    if outside() {
+        // Of 16 MB each: the second read takes the memory of the first, whose last piece is smaller.
+        assert_eq!(driver.calls("cuMemcpyDtoHAsync_v2"), 3 + 2);
+    }
+}
+
 /// Another stream's work comes after the host's writes and before its reads, and the stream is waited for
 /// before it ends.
 #[test]

@@ -1,6 +1,6 @@
 //! The contract's "Argmax", as the largest of integers.
 
-use ptxgen_builder::build::{Body, Shared, Val};
+use ptxgen_builder::build::{Body, Shared, Val, at_caller};
 
 /// A logit and its index as a number that is larger where the argmax prefers it: by value, then by
 /// the lower index. A NaN comes before -inf.
@@ -31,5 +31,5 @@ pub fn block_max(k: &Body, key: Val<u64>, thread: Val<u32>, threads: u32) -> Val
     }
     room.at(thread >> 5).store_if(k, (thread & 31).eq(0), most);
     k.barrier();
-    (0..threads / 32).map(|w| room.plus(w).load(k)).reduce(Val::<u64>::max).unwrap_or(most)
+    at_caller(|| (0..threads / 32).map(|w| room.plus(w).load(k)).reduce(Val::<u64>::max).unwrap_or(most))
 }

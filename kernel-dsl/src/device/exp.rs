@@ -1,7 +1,7 @@
 //! The contract's "exp", step by step as the host's
 //! [`reference::exp_f32`](crate::reference) and `exp_f64` do it.
 
-use ptxgen_builder::build::{Rounding, Val};
+use ptxgen_builder::build::{Rounding, Val, at_caller};
 
 use super::DeviceFloat;
 use crate::reference::exp::{f32_constants, f64_constants};
@@ -28,10 +28,10 @@ macro_rules! exponential {
                 let r = minus_n.fma(LN2_HI, x);
                 let r = minus_n.fma(LN2_LO, r);
                 let first = Val::from(POLY[0]);
-                let p = POLY[1..].iter().fold(first, |p, &c| p.fma(r, c));
+                let p = at_caller(|| POLY[1..].iter().fold(first, |p, &c| p.fma(r, c)));
                 let half = n >> 1;
                 let power = |$n: Val<i32>| -> Val<$t> { $power };
-                let y = p * power(half) * power(n - half);
+                let y = at_caller(|| p * power(half) * power(n - half));
                 let y = Val::from(<$t>::INFINITY).select(x.gt(OVERFLOW), y);
                 Val::from(0.0).select(x.lt(UNDERFLOW), y)
             }

@@ -1,6 +1,6 @@
 //! The contract's "Q8_K quantization of activations", by a warp.
 
-use ptxgen_builder::build::{Body, Global, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Val, WriteSpace};
+use ptxgen_builder::build::{Body, Global, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Val, WriteSpace, at_caller};
 
 use crate::format::Q8KPlanar;
 
@@ -65,12 +65,13 @@ pub fn quantize_lanes_q8k<S: WriteSpace>(
     let is_zero: Pred = largest.eq(0.0);
     let s = Val::from(-127.0f32) / largest;
     let d = Val::from(0.0).select(is_zero, Val::from(1.0f32) / s);
-    let q = v.map(|v| {
+    let quantized = |v: Val<f32>| {
         let q: Val<i32> = (s * v).to_int(Rounding::NearestEven);
         let q = q.max(-128).min(127);
         Val::from(0).select(is_zero, q)
-    });
-    let sum = q.into_iter().reduce(|a, b| a + b).unwrap_or_else(|| Val::from(0));
+    };
+    let q = at_caller(|| v.map(quantized));
+    let sum = at_caller(|| q.into_iter().reduce(|a, b| a + b).unwrap_or_else(|| Val::from(0)));
 
     let word = |q: &[Val<i32>]| {
         let byte = |i: usize| q[i].bitcast::<u32>();
@@ -83,7 +84,8 @@ pub fn quantize_lanes_q8k<S: WriteSpace>(
     let column = group >> 2;
     let place = ((group & 3) << 2) + ((column & 1) << 1) + (column >> 1);
     let quants = y.quants.byte_at(block * 256 + place * 16 + (lane & 1) * 8).cast::<u32>();
-    quants.store_vec(k, [word(&q[..4]), word(&q[4..])]);
+    let words = at_caller(|| [word(&q[..4]), word(&q[4..])]);
+    quants.store_vec(k, words);
 
     // The sums of groups g and g + 2 lie side by side.
     let other = k.shuffle_xor(sum, 1);

@@ -1,6 +1,6 @@
 //! The contract's "Sampling": sorted lists of keys, weights, and where their sums reach a number.
 
-use ptxgen_builder::build::{Body, Global, ReadOnly, Rounding, Shared, Val};
+use ptxgen_builder::build::{Body, Global, ReadOnly, Rounding, Shared, Val, at_caller};
 
 use super::DeviceExp;
 use crate::reference::{SAMPLE_LEAST, SAMPLE_ONE};
@@ -14,27 +14,29 @@ use crate::reference::{SAMPLE_LEAST, SAMPLE_ONE};
 pub fn sort_keys(k: &Body, keys: Shared<u64>, len: u32, thread: Val<u32>, threads: u32) {
     let divides = threads != 0 && len != 0 && (len / 2).is_multiple_of(threads);
     assert!(divides, "{threads} threads cannot sort {len} keys: expected a power of two, at most half as many");
-    let size = k.var::<u32>(2u32);
-    k.loop_(|k, sizes| {
-        let whole = size.get();
-        sizes.break_if(k, whole.gt(len));
-        let stride = k.var::<u32>(whole >> 1u32);
-        k.loop_(|k, strides| {
-            let apart = stride.get();
-            strides.break_if(k, apart.eq(0));
-            for pair in 0..len / 2 / threads {
-                let pair = thread + pair * threads;
-                let place = pair * 2 - (pair & (apart - 1));
-                let (low, high) = (keys.at(place), keys.at(place + apart));
-                let (a, b) = (low.load(k), high.load(k));
-                let falling = (place & whole).eq(0);
-                low.store(k, a.max(b).select(falling, a.min(b)));
-                high.store(k, a.min(b).select(falling, a.max(b)));
-            }
-            k.barrier();
-            stride.set(apart >> 1u32);
+    at_caller(|| {
+        let size = k.var::<u32>(2u32);
+        k.loop_(|k, sizes| {
+            let whole = size.get();
+            sizes.break_if(k, whole.gt(len));
+            let stride = k.var::<u32>(whole >> 1u32);
+            k.loop_(|k, strides| {
+                let apart = stride.get();
+                strides.break_if(k, apart.eq(0));
+                for pair in 0..len / 2 / threads {
+                    let pair = thread + pair * threads;
+                    let place = pair * 2 - (pair & (apart - 1));
+                    let (low, high) = (keys.at(place), keys.at(place + apart));
+                    let (a, b) = (low.load(k), high.load(k));
+                    let falling = (place & whole).eq(0);
+                    low.store(k, a.max(b).select(falling, a.min(b)));
+                    high.store(k, a.min(b).select(falling, a.max(b)));
+                }
+                k.barrier();
+                stride.set(apart >> 1u32);
+            });
+            size.set(whole << 1u32);
         });
-        size.set(whole << 1u32);
     });
 }
 

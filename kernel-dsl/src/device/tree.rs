@@ -1,6 +1,6 @@
 //! The contract's "Tree", across lanes and along a row.
 
-use ptxgen_builder::build::{Body, Val};
+use ptxgen_builder::build::{Body, Val, at_caller};
 
 use super::DeviceFloat;
 
@@ -23,17 +23,15 @@ pub fn butterfly<A: DeviceFloat>(k: &Body, mut v: Val<A>, distances: impl IntoIt
 pub fn butterfly_many<A: DeviceFloat>(k: &Body, mut v: Vec<Val<A>>, lanes: u32, lane: Val<u32>) -> Vec<Val<A>> {
     for d in (0..lanes.trailing_zeros()).map(|level| 1 << level) {
         let upper = (lane & d).ne(0);
-        v = v
-            .chunks(2)
-            .map(|pair| match *pair {
-                [a, b] => {
-                    let other = k.shuffle_xor(a.select(upper, b), d);
-                    A::sum(b.select(upper, a), other)
-                }
-                [a] => butterfly(k, a, [d]),
-                _ => unreachable!("chunks have one or two elements"),
-            })
-            .collect();
+        let step = |pair: &[Val<A>]| match *pair {
+            [a, b] => {
+                let other = k.shuffle_xor(a.select(upper, b), d);
+                A::sum(b.select(upper, a), other)
+            }
+            [a] => butterfly(k, a, [d]),
+            _ => unreachable!("chunks have one or two elements"),
+        };
+        v = at_caller(|| v.chunks(2).map(step).collect());
     }
     v
 }
@@ -56,14 +54,12 @@ pub fn row_tree<A: DeviceFloat>(terms: &[Val<A>], padded: usize) -> Val<A> {
     let mut level: Vec<Option<Val<A>>> = terms.iter().copied().map(Some).collect();
     level.resize(padded.max(1), None);
     while level.len() > 1 {
-        level = level
-            .chunks(2)
-            .map(|pair| match *pair {
-                [Some(a), Some(b)] => Some(A::sum(a, b)),
-                [Some(a), None] => Some(A::sum(a, A::constant(0.0))),
-                _ => None,
-            })
-            .collect();
+        let sum = |pair: &[Option<Val<A>>]| match *pair {
+            [Some(a), Some(b)] => Some(A::sum(a, b)),
+            [Some(a), None] => Some(A::sum(a, A::constant(0.0))),
+            _ => None,
+        };
+        level = at_caller(|| level.chunks(2).map(sum).collect());
     }
-    level[0].unwrap_or_else(|| A::constant(0.0))
+    at_caller(|| level[0].unwrap_or_else(|| A::constant(0.0)))
 }

@@ -72,7 +72,7 @@ pub use pointer::{
 };
 pub use pred::{Ordered, Pred};
 pub use scalar::{Bf16x2, F16x2, SameSize, Scalar};
-pub use state::Body;
+pub use state::{Body, at_caller};
 pub use val::Val;
 pub use var::Var;
 pub use warp::{Reduced, Shuffled};

@@ -32,7 +32,7 @@ pub(super) struct State {
     pub globals: Vec<Variable>,
     /// The loops and branches that are being written.
     pub scopes: Scopes,
-    /// Where the helper was called whose code is being written, by [`Body::at_caller`].
+    /// Where the helper was called whose code is being written, by [`at_caller`].
     caller: Option<&'static Location<'static>>,
     /// How many ways out of loops and threads have been written.
     pub exits: u32,
@@ -283,37 +283,40 @@ impl Drop for Caller {
     }
 }
 
-impl Body {
-    /// Writes what `write` does as if it stood where the function around it was called: its instructions and what is
-    /// said of them have the caller's line. For helpers, which are `#[track_caller]` functions: what a closure in them
-    /// writes (a loop's body) would have the closure's own line.
-    ///
-    /// ```
-    /// use ptxgen_builder::build::{Body, ReadOnly, Val};
-    ///
-    /// /// The sum of `n` elements; an error in it is told at the line that calls this.
-    /// #[track_caller]
-    /// fn sum(k: &Body, x: ReadOnly<f32>, n: Val<u32>) -> Val<f32> {
-    ///     k.at_caller(|k| {
-    ///         let sum = k.var(0.0f32);
-    ///         k.for_(0, n, 1, |k, i, _| sum.add(x.at(i).load(k)));
-    ///         sum.get()
-    ///     })
-    /// }
-    /// ```
-    ///
-    /// Of helpers that call helpers, the line is that of the outermost call.
-    #[track_caller]
-    pub fn at_caller<R>(&self, write: impl FnOnce(&Body) -> R) -> R {
-        let at = Location::caller();
-        let _before = Caller(with(|s| {
-            let before = s.caller;
-            s.caller = Some(s.line(at));
-            before
-        }));
-        write(self)
-    }
+/// Writes what `write` does as if it stood where the function around this call was called: its instructions and what is
+/// said of them have that line. For helpers, which are `#[track_caller]` functions: what a closure in them writes (a
+/// loop's body) would have the closure's own line.
+///
+/// ```
+/// use ptxgen_builder::build::{Body, ReadOnly, Val, at_caller};
+///
+/// /// The sum of `n` elements; an error in it is told at the line that calls this.
+/// #[track_caller]
+/// fn sum(k: &Body, x: ReadOnly<f32>, n: Val<u32>) -> Val<f32> {
+///     at_caller(|| {
+///         let sum = k.var(0.0f32);
+///         k.for_(0, n, 1, |k, i, _| sum.add(x.at(i).load(k)));
+///         sum.get()
+///     })
+/// }
+/// ```
+///
+/// Of helpers that call helpers, the line is that of the outermost call.
+///
+/// # Panics
+/// Outside of the closure that writes a kernel.
+#[track_caller]
+pub fn at_caller<R>(write: impl FnOnce() -> R) -> R {
+    let at = Location::caller();
+    let _before = Caller(with(|s| {
+        let before = s.caller;
+        s.caller = Some(s.line(at));
+        before
+    }));
+    write()
+}
 
+impl Body {
     /// Emits any instruction of the table, for those without a method of
     /// their own. Operands are in writing order, vectors laid flat; the
     /// verifier checks them like any other.

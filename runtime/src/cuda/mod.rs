@@ -32,7 +32,7 @@ use download::Download;
 pub use driver::{CudaVersion, DriverInfo, GpuInfo};
 pub use options::{CodeCache, CudaOptions};
 use records::Records;
-use staging::{Mark, Pinned, Staging};
+use staging::{Mark, PIECE, Pinned, Staging};
 use submit::{new_stream, static_shared};
 
 /// Uploads of at most this size let the driver do the staging.
@@ -107,6 +107,15 @@ impl Cuda {
             graphs: Mutex::default(),
             records: Arc::default(),
         })
+    }
+
+    /// Pinned memory for a download, that nothing uses: what there is, or new.
+    fn pinned(&self, bytes: usize) -> Result<Pinned, DeviceError> {
+        let fitting = {
+            let mut spare = locked(&self.spare);
+            spare.iter().position(|p| p.len() >= bytes).map(|i| spare.swap_remove(i))
+        };
+        fitting.map_or_else(|| Pinned::new(&self.context, bytes.max(1).next_power_of_two()), Ok)
     }
 
     /// Starts a driver call in the context.
@@ -219,34 +228,45 @@ impl Backend for Cuda {
         if bytes.len() > SMALL {
             return locked(&self.staging).upload(&self.context, stream, address, bytes);
         }
+        // The caller's memory may be pinned, by other means of the process; then the device would read it after this
+        // has returned. This memory is the allocator's, and nobody else's.
+        let own = bytes.to_vec();
         // SAFETY: the range is inside of a buffer. The source is pageable memory, which the driver has
         // copied when this returns (CUDA driver API, "API synchronization behavior").
         self.call("cuMemcpyHtoDAsync", || unsafe {
-            sys::cuMemcpyHtoDAsync_v2(address, bytes.as_ptr().cast(), bytes.len(), stream)
+            sys::cuMemcpyHtoDAsync_v2(address, own.as_ptr().cast(), own.len(), stream)
         })
     }
 
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError> {
-        if !bytes.is_empty() {
-            // SAFETY: the range is inside of a buffer, and the destination has its length. It is pageable
-            // memory, so the copy has ended when this returns (CUDA driver API, "API synchronization behavior").
-            self.call("cuMemcpyDtoHAsync", || unsafe {
-                sys::cuMemcpyDtoHAsync_v2(bytes.as_mut_ptr().cast(), address, bytes.len(), raw(self.stream))
-            })?;
+        if bytes.is_empty() {
+            return self.synchronize(self.stream);
         }
-        self.synchronize(self.stream)
+        for (i, part) in bytes.chunks_mut(PIECE).enumerate() {
+            // Not into the caller's memory, which may be pinned by other means: where the wait fails, the device
+            // could still be writing it.
+            let pinned = self.pinned(part.len())?.under_way();
+            let from = address + (i * PIECE) as u64;
+            // SAFETY: the range is inside of a buffer; the destination has its length, and is given back or used
+            // again only after the wait below, if that goes well.
+            self.call("cuMemcpyDtoHAsync", || unsafe {
+                sys::cuMemcpyDtoHAsync_v2(pinned.pointer(), from, part.len(), raw(self.stream))
+            })?;
+            let (waited, told) = match self.synchronize(self.stream) {
+                // It is told of after a wait that went well.
+                Err(DeviceError::Access(access)) => (Ok(()), Err(DeviceError::Access(access))),
+                waited => (waited, Ok(())),
+            };
+            let pinned = pinned.ended_if(waited)?;
+            part.copy_from_slice(&pinned.bytes()[..part.len()]);
+            locked(&self.spare).push(pinned);
+            told?;
+        }
+        Ok(())
     }
 
     fn read_later(&self, stream: Handle, address: u64, bytes: usize) -> Result<Box<dyn Pending>, DeviceError> {
-        let fitting = {
-            let mut spare = locked(&self.spare);
-            spare.iter().position(|p| p.len() >= bytes).map(|i| spare.swap_remove(i))
-        };
-        let pinned = match fitting {
-            Some(pinned) => pinned,
-            None => Pinned::new(&self.context, bytes.max(1).next_power_of_two())?,
-        };
-        let pinned = pinned.under_way();
+        let pinned = self.pinned(bytes)?.under_way();
         if bytes > 0 {
             // SAFETY: the range is inside of a buffer that the caller keeps; the destination has its
             // length, and is given back or used again only after the mark, if ever.
@@ -330,11 +350,13 @@ impl Backend for Cuda {
         }
         let given = self.records.take(stream);
         // SAFETY: the stream is alive.
-        let ended = unsafe { sys::cuStreamSynchronize(raw(stream)) } == CUresult::CUDA_SUCCESS;
-        if !ended {
+        let ended = unsafe { sys::cuStreamSynchronize(raw(stream)) };
+        if self.context.check("cuStreamSynchronize", ended).is_err() {
+            // Its kernels may still write their records, and another stream must not get its name.
             self.records.put_back(stream, given);
+            return;
         }
-        // SAFETY: made by `new_stream`, destroyed once, by its owner.
+        // SAFETY: made by `new_stream`, destroyed once, by its owner; nothing runs in it.
         let _ = unsafe { sys::cuStreamDestroy_v2(raw(stream)) };
     }
 

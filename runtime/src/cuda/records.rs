@@ -16,11 +16,12 @@ use crate::error::DeviceError;
 /// Records of one piece of pinned memory.
 const RECORDS: usize = 1024;
 
-/// Pinned memory for many records.
+/// Pinned memory for many records, alive as long as one of them is with a launch that has not been waited for.
 #[derive(Debug)]
 struct Slab(Pinned);
 
-// SAFETY: the memory is reached through `words` alone, as atomics.
+// SAFETY: the memory is reached through `words` alone, as atomics; never through `Pinned::bytes`, since the device may
+// be writing it.
 unsafe impl Sync for Slab {}
 
 impl Slab {

@@ -12,8 +12,8 @@ use rayon::prelude::*;
 use super::context::Context;
 use crate::error::DeviceError;
 
-/// Bytes of a piece of an upload.
-const PIECE: usize = 16 << 20;
+/// Bytes of a piece of an upload or download.
+pub(super) const PIECE: usize = 16 << 20;
 /// Bytes that one thread copies at a time.
 const STRIP: usize = 512 << 10;
 /// Pieces under way.
@@ -55,7 +55,7 @@ impl Pinned {
         self.pointer
     }
 
-    /// The bytes. The device is done with them: while it is not, the memory is [`UnderWay`].
+    /// The bytes of memory for copies. The device is done with them: while it is not, the memory is [`UnderWay`].
     pub(super) fn bytes(&self) -> &[u8] {
         // SAFETY: allocated with this length, initialized, and borrowed with `self`.
         unsafe { std::slice::from_raw_parts(self.pointer.cast(), self.len) }
@@ -71,8 +71,9 @@ impl Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         if self.context.entered() {
-            // SAFETY: allocated in `new`, freed once. The device is done with it: memory that it may still
-            // use is `UnderWay`, which is never dropped.
+            // SAFETY: allocated in `new`, freed once. The device is done with it: of copies, memory that it may
+            // still use is `UnderWay`, whose drop keeps it; of records, it is kept by the `Watch` of every launch
+            // that has not been waited for (`Records`).
             let _ = unsafe { sys::cuMemFreeHost(self.pointer) };
         }
     }
@@ -93,8 +94,16 @@ impl UnderWay {
     /// # Errors
     /// If the mark cannot be waited for; the memory stays as it is, for ever.
     pub(super) fn ended(self, mark: &Mark) -> Result<Pinned, DeviceError> {
-        mark.wait()?;
-        Ok(ManuallyDrop::into_inner(self.0))
+        let waited = mark.wait();
+        self.ended_if(waited)
+    }
+
+    /// The memory, where a wait for all that was given to its stream went well.
+    ///
+    /// # Errors
+    /// That of the wait; the memory stays as it is, for ever.
+    pub(super) fn ended_if(self, waited: Result<(), DeviceError>) -> Result<Pinned, DeviceError> {
+        waited.map(|()| ManuallyDrop::into_inner(self.0))
     }
 }
 
@@ -107,6 +116,8 @@ pub(super) struct Mark {
 
 // SAFETY: the driver's functions may be called with an event from any thread.
 unsafe impl Send for Mark {}
+// SAFETY: as above, from several at once: what is shared behind an event is the driver's, which locks it.
+unsafe impl Sync for Mark {}
 
 impl Mark {
     /// Marks the end of what `stream` has been given.

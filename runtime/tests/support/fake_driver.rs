@@ -181,11 +181,16 @@ unsafe extern "C" fn cuMemAlloc_v2(address: *mut u64, bytes: usize) -> c_int {
     result
 }
 
+/// Pinned memory, by start and length.
+static PINNED: std::sync::Mutex<Vec<(usize, usize)>> = std::sync::Mutex::new(Vec::new());
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuMemHostAlloc(pointer: *mut Pointer, bytes: usize, _: c_uint) -> c_int {
     let result = answer("cuMemHostAlloc");
     if result == 0 {
-        unsafe { *pointer = memory(bytes).cast() };
+        let start = memory(bytes);
+        PINNED.lock().expect("one at a time").push((start as usize, bytes));
+        unsafe { *pointer = start.cast() };
     }
     result
 }
@@ -204,6 +209,12 @@ unsafe extern "C" fn cuMemcpyHtoDAsync_v2(to: u64, from: *const u8, bytes: usize
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut u8, from: u64, bytes: usize, _: Pointer) -> c_int {
+    // Where a wait fails, it may still be written: it must be memory that nobody else has.
+    let within = |&(start, len): &(usize, usize)| to as usize >= start && to as usize + bytes <= start + len;
+    if !PINNED.lock().expect("one at a time").iter().any(within) {
+        eprintln!("a copy to memory that is not pinned");
+        std::process::abort();
+    }
     unsafe { std::ptr::copy_nonoverlapping(from as *const u8, to, bytes) };
     answer("cuMemcpyDtoHAsync_v2")
 }
