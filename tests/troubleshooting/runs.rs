@@ -90,9 +90,14 @@ fn findings() -> Vec<String> {
 }
 
 fn endless() -> String {
-    run_alone(&kernel::<(u32,)>("endless", ["n"], |k, (_,)| {
+    run_alone(&kernel::<(u32,)>("endless", ["n"], |k, (n,)| {
         let last = k.shared::<u32>(1);
-        k.if_(k.thread_x().eq(0), |k| k.loop_(|k, _| last.store(k, 1)));
+        k.if_(k.thread_x().eq(0), |k| {
+            k.loop_(|k, c| {
+                last.store(k, 1);
+                c.break_if(k, n.gt(1));
+            });
+        });
     }))
 }
 
