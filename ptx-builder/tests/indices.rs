@@ -77,6 +77,33 @@ fn indices_below_zero() {
         64,
     );
     says(&found, Rule::IndexWraps, &["is -1"]);
+    // In rounds of a loop that are kept away from it, or come to it with another number.
+    let rounds = |write: fn(&Body, &Var<f32>, Val<u32>, ReadOnly<f32>)| {
+        told(
+            |k, _, x, _| {
+                let sum = k.var(0.0f32);
+                k.for_(0, 8, 1, |k, r, _| write(k, &sum, r, x));
+                sum.get()
+            },
+            64,
+        )
+    };
+    assert!(rounds(|k, sum, r, x| k.if_(r.gt(0), |k| sum.add(x.at(r - 1).load(k)))).is_empty());
+    assert!(rounds(|k, sum, r, x| sum.add(x.at(r.max(1) - 1).load(k))).is_empty());
+    assert!(rounds(|k, sum, r, x| k.for_(1, r, 1, |k, s, _| sum.add(x.at(r - s).load(k)))).is_empty());
+    let early = |k: &Body, sum: &Var<f32>, r: Val<u32>, x: ReadOnly<f32>| {
+        let at = k.var(0u32);
+        k.loop_(|k, c| {
+            k.if_(r.eq(3), |_| at.add(1));
+            sum.add(x.at(at.get() + r - 1).load(k));
+            at.add(1);
+            c.break_if(k, at.gt(8));
+        });
+    };
+    assert!(rounds(early).is_empty());
+    let skipped =
+        |k: &Body, sum: &Var<f32>, r: Val<u32>, x: ReadOnly<f32>| sum.add(x.at(r - 1).load_or(k, r.gt(0), 0.0));
+    assert!(rounds(skipped).is_empty());
     // Threads that are kept away.
     assert!(told(|k, i, x, _| x.at(i - 1).load_or(k, i.gt(0), 0.0), 64).is_empty());
     assert!(told(|k, i, x, _| x.at(i.max(1) - 1).load(k), 64).is_empty());

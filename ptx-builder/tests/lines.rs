@@ -162,7 +162,7 @@ fn the_calls_above_are_all_there_are() {
         all.contains(&format!(".{n}("))
             || all.contains(&format!("{n}::<"))
             || all.contains(&format!("::{n}("))
-            || all.starts_with(&format!("{n}("))
+            || n == "at_caller" && all.contains("at_caller(")
     };
     let silent = |n: &str| SILENT.contains(&n);
     let missing: Vec<&String> = names.iter().filter(|n| !called(n) && !silent(n)).collect();

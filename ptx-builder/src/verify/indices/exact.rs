@@ -22,8 +22,41 @@ pub(super) struct Exact {
     pub number: Numbers,
     /// The sum or product that made it differ.
     pub maker: Option<InstId>,
-    /// Whether it is so in block 0 alone.
+    /// When it is so.
+    pub when: When,
+}
+
+/// When a number is what it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct When {
+    /// In block 0.
     pub of_block: bool,
+    /// In the first rounds of the loops that begin with these blocks.
+    rounds: [Option<BlockId>; 2],
+    /// Not: in more loops than are kept here.
+    sure: bool,
+}
+
+impl When {
+    /// Whenever it is computed.
+    pub const ALWAYS: When = When { of_block: false, rounds: [None; 2], sure: true };
+
+    pub fn and(self, other: When) -> When {
+        let mut both = When { of_block: self.of_block || other.of_block, sure: self.sure && other.sure, ..self };
+        for header in other.rounds.into_iter().flatten().filter(|h| !self.rounds.contains(&Some(*h))) {
+            match both.rounds.iter_mut().find(|place| place.is_none()) {
+                Some(place) => *place = Some(header),
+                None => both.sure = false,
+            }
+        }
+        both
+    }
+
+    /// Whether a block is executed then, whenever its loops are entered.
+    pub fn comes_to(&self, info: &KernelInfo, b: BlockId) -> bool {
+        let after = |header| std::iter::successors(Some(header), |&h| info.cfg.immediate_post_dominator(h));
+        self.sure && self.rounds.iter().flatten().all(|&header| after(header).any(|h| h == b))
+    }
 }
 
 /// Chains of sums are short.
@@ -31,9 +64,9 @@ pub(super) const DEPTH: u32 = 32;
 
 impl Exact {
     /// Bits that are what they are.
-    fn plain(held: Lanes, signed: bool, of_block: bool) -> Exact {
+    fn plain(held: Lanes, signed: bool, when: When) -> Exact {
         let number = held.map(|bits| if signed { i64::from(bits as u32 as i32) } else { bits as i64 });
-        Exact { held, number, maker: None, of_block }
+        Exact { held, number, maker: None, when }
     }
 
     fn is_zero(&self) -> bool {
@@ -66,31 +99,60 @@ impl<'k> Search<'k> {
         Search { kernel, info, warp, known: HashMap::new() }
     }
 
-    /// The definition of a register that an instruction sees, in loops in the first round.
-    pub fn def(&self, at: InstId, reg: Reg) -> Option<InstId> {
+    /// The definition of a register that an instruction sees, in a loop that of the first round.
+    pub fn def(&self, at: InstId, reg: Reg) -> Option<(InstId, When)> {
         let defs = self.info.defuse.reaching(at, reg);
         if defs.iter().any(|d| self.info.defuse.is_guarded(*d)) {
             return None;
         }
-        let mut before = defs.iter().filter(|d| self.comes_before(**d, at));
-        match (before.next(), before.next()) {
-            (Some(def), None) => Some(self.info.defuse.inst(*def)),
-            _ => None,
+        if let [def] = defs {
+            return Some((self.info.defuse.inst(*def), When::ALWAYS));
         }
+        let mut before = defs.iter().map(|d| self.info.defuse.inst(*d)).filter(|d| self.comes_before(*d, at));
+        let (Some(first), None) = (before.next(), before.next()) else { return None };
+        let header = self.loop_after(first, at)?;
+        // What else writes it does so in the loop, and after the instruction.
+        let later = |def: &DefId| {
+            let def = self.info.defuse.inst(*def);
+            def == first || self.dominates(header, self.block(def)) && !self.leads_to(def, at, header)
+        };
+        defs.iter().all(later).then_some((first, When { of_block: false, rounds: [Some(header), None], sure: true }))
     }
 
-    /// Whether a definition lies on every way to an instruction.
-    fn comes_before(&self, def: DefId, at: InstId) -> bool {
-        let def = self.info.defuse.inst(def);
-        let ((from, _), (mut b, _)) = (self.info.cfg.site(def), self.info.cfg.site(at));
-        if from == b {
-            return def < at;
-        }
-        while let Some(above) = self.info.cfg.immediate_dominator(b) {
-            if above == from {
-                return true;
+    fn block(&self, inst: InstId) -> BlockId {
+        self.info.cfg.site(inst).0
+    }
+
+    /// Whether an instruction lies on every way to another.
+    fn comes_before(&self, first: InstId, at: InstId) -> bool {
+        let (from, to) = (self.block(first), self.block(at));
+        if from == to { first < at } else { self.dominates(from, to) }
+    }
+
+    fn dominates(&self, above: BlockId, b: BlockId) -> bool {
+        std::iter::successors(Some(b), |&b| self.info.cfg.immediate_dominator(b)).any(|b| b == above)
+    }
+
+    /// The first block of the outermost loop that begins after `first` and has `at` in it.
+    fn loop_after(&self, first: InstId, at: InstId) -> Option<BlockId> {
+        let above = std::iter::successors(Some(self.block(at)), |&b| self.info.cfg.immediate_dominator(b));
+        let below = above.take_while(|&b| b != self.block(first));
+        let is_header = |&b: &BlockId| self.info.cfg.predecessors(b).any(|p| self.dominates(b, p));
+        below.filter(is_header).last()
+    }
+
+    /// Whether control leads from after an instruction to another without another round.
+    fn leads_to(&self, def: InstId, at: InstId, header: BlockId) -> bool {
+        let (mut seen, mut work) = (vec![false; self.info.cfg.len()], vec![self.block(def)]);
+        while let Some(b) = work.pop() {
+            for next in self.info.cfg.successors(b).filter(|&next| next != header) {
+                if next == self.block(at) {
+                    return true;
+                }
+                if !std::mem::replace(&mut seen[next.0 as usize], true) {
+                    work.push(next);
+                }
             }
-            b = above;
         }
         false
     }
@@ -106,9 +168,9 @@ impl<'k> Search<'k> {
             Operand::Reg(r) => self.register(at, r, depth),
             Operand::NotPred(r) => {
                 let holds = self.register(at, r, depth)?;
-                Some(Exact::plain(holds.held.map(|x| x ^ 1), false, holds.of_block))
+                Some(Exact::plain(holds.held.map(|x| x ^ 1), false, holds.when))
             }
-            Operand::Imm(bits) => Some(Exact::plain([bits; WARP], signed, false)),
+            Operand::Imm(bits) => Some(Exact::plain([bits; WARP], signed, When::ALWAYS)),
             Operand::Special(s) => self.special(s),
             _ => None,
         }
@@ -119,9 +181,9 @@ impl<'k> Search<'k> {
         let thread = |f: fn(u32, [u32; 3]) -> u32| {
             let shape = required.unwrap_or([u32::MAX, 1, 1]);
             let number = |lane: usize| self.warp * WARP as u32 + lane as u32;
-            Some(Exact::plain(std::array::from_fn(|lane| f(number(lane), shape).into()), false, false))
+            Some(Exact::plain(std::array::from_fn(|lane| f(number(lane), shape).into()), false, When::ALWAYS))
         };
-        let size = |axis: usize| required.map(|shape| Exact::plain([shape[axis].into(); WARP], false, false));
+        let size = |axis: usize| required.map(|shape| Exact::plain([shape[axis].into(); WARP], false, When::ALWAYS));
         match s {
             SpecialReg::Laneid => thread(|t, _| t % WARP as u32),
             SpecialReg::TidX => thread(|t, [x, ..]| t % x.max(1)),
@@ -130,24 +192,29 @@ impl<'k> Search<'k> {
             SpecialReg::NtidX => size(0),
             SpecialReg::NtidY => size(1),
             SpecialReg::NtidZ => size(2),
-            SpecialReg::CtaidX | SpecialReg::CtaidY | SpecialReg::CtaidZ => Some(Exact::plain([0; WARP], false, true)),
+            SpecialReg::CtaidX | SpecialReg::CtaidY | SpecialReg::CtaidZ => {
+                Some(Exact::plain([0; WARP], false, When { of_block: true, ..When::ALWAYS }))
+            }
             _ => None,
         }
     }
 
     fn register(&mut self, at: InstId, reg: Reg, depth: u32) -> Option<Exact> {
-        let def = self.def(at, reg)?;
+        let (def, when) = self.def(at, reg)?;
         if depth == 0 {
             return None;
         }
-        if let Some(known) = self.known.get(&def) {
-            return *known;
-        }
-        // Whoever meets it again on the way to itself does not know it.
-        self.known.insert(def, None);
-        let found = self.made(def, depth - 1);
-        self.known.insert(def, found);
-        found
+        let found = match self.known.get(&def) {
+            Some(known) => *known,
+            None => {
+                // Whoever meets it again on the way to itself does not know it.
+                self.known.insert(def, None);
+                let found = self.made(def, depth - 1);
+                self.known.insert(def, found);
+                found
+            }
+        };
+        found.map(|exact| Exact { when: exact.when.and(when), ..exact })
     }
 
     fn made(&mut self, def: InstId, depth: u32) -> Option<Exact> {
@@ -176,22 +243,27 @@ impl<'k> Search<'k> {
     /// The result of anything that a lane computes by itself, from what its sources hold.
     fn evaluated(&mut self, def: InstId, inst: &Inst, depth: u32) -> Option<Exact> {
         let Meaning::Lane(eval) = inst.form().meaning else { return None };
-        let (mut sources, mut results, mut of_block) = (Vec::new(), Vec::new(), false);
+        let (mut sources, mut results, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+        let mut when = When::ALWAYS;
         for (slot, operands) in inst.slots() {
             for operand in operands {
                 if slot.access == Access::Read {
                     let source = self.operand(def, operand, false, depth)?;
-                    of_block |= source.of_block;
+                    when = when.and(source.when);
                     sources.push(source.held);
                 } else {
+                    if *operand != Operand::None {
+                        wanted.push(results.len());
+                    }
                     results.push([0; WARP]);
                 }
             }
         }
         eval(&mut results, &sources);
-        let [result] = results[..] else { return None };
+        let [wanted] = wanted[..] else { return None };
+        let result = results[wanted];
         let signed = narrow(inst).is_some_and(ScalarType::is_signed);
-        Some(Exact::plain(result, signed, of_block))
+        Some(Exact::plain(result, signed, when))
     }
 }
 
@@ -225,5 +297,5 @@ fn combined(at: InstId, a: Exact, b: Exact, (f, wrapping): Both) -> Option<Exact
     });
     let differs = (0..WARP).any(|l| number[l] != held[l] as i64);
     let maker = differs.then(|| a.maker.or(b.maker).unwrap_or(at));
-    Some(Exact { held, number, maker, of_block: a.of_block || b.of_block })
+    Some(Exact { held, number, maker, when: a.when.and(b.when) })
 }

@@ -15,7 +15,7 @@ use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{BlockId, Inst, Kernel, Module, Operand};
 use crate::table::{Bytes, Meaning, MemoryAccess, WARP};
 use crate::types::Space;
-use exact::Search;
+use exact::{DEPTH, Search};
 use place::Wide;
 
 /// Checks every access that lanes compute an address for.
@@ -68,15 +68,24 @@ impl Site<'_> {
     }
 
     /// The lanes that are there whenever the access is executed.
-    fn lanes(&self, b: BlockId, id: InstId, inst: &Inst, distance: &Wide) -> u32 {
-        let always = self.info.uniformity.controllers(b).next().is_none() && inst.guard.is_none();
+    fn lanes(&mut self, b: BlockId, id: InstId, inst: &Inst, distance: &Wide) -> u32 {
+        let always = self.info.uniformity.controllers(b).next().is_none();
         let set = if always {
             LaneSet::ALL
         } else {
-            lanes_at(self.module, self.kernel, self.info, b, id, inst.guard, self.search.warp)
+            lanes_at(self.module, self.kernel, self.info, b, id, None, self.search.warp)
         };
-        // What is so in block 0 may be what the branch keeps it away from.
-        if set.exact && (always || !distance.of_block) { set.mask & self.present } else { 0 }
+        let (guarded, when) = match inst.guard {
+            None => (u32::MAX, distance.when),
+            Some(guard) => {
+                let Some(holds) = self.search.operand(id, &guard.reg.into(), false, DEPTH) else { return 0 };
+                let passes = |l: &usize| (holds.held[*l] & 1 == 1) != guard.negated;
+                ((0..WARP).filter(passes).fold(0, |mask, l| mask | 1 << l), distance.when.and(holds.when))
+            }
+        };
+        // What is so in block 0, or in a first round, may be what the branch keeps away.
+        let there = set.exact && (always || !when.of_block) && when.comes_to(self.info, b);
+        if there { set.mask & guarded & self.present } else { 0 }
     }
 
     fn wrapped(&self, inst: &Inst, origin: Origin, distance: &Wide, lanes: u32, errors: &mut Errors) -> bool {
@@ -157,7 +166,7 @@ impl Site<'_> {
         let number = self.search.warp * WARP as u32 + lane;
         let [x, y, _] = self.kernel.bounds.required.unwrap_or([u32::MAX, 1, 1]);
         let (x, y) = (x.max(1), y.max(1));
-        let block = if distance.of_block { " of block 0" } else { "" };
+        let block = if distance.when.of_block { " of block 0" } else { "" };
         format!("in thread ({}, {}, {}){block}", number % x, number / x % y, number / x / y)
     }
 }

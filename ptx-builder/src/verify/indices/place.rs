@@ -1,6 +1,6 @@
 //! Where addresses point, lane by lane: how far from the start of an array or of a parameter's buffer.
 
-use super::exact::{DEPTH, Exact, Numbers, Search, narrow};
+use super::exact::{DEPTH, Exact, Numbers, Search, When, narrow};
 use crate::analysis::{InstId, Origin};
 use crate::ir::{Address, Base, Module, Operand, Reg};
 use crate::table::{Meaning, Mod, Op, WARP};
@@ -12,20 +12,20 @@ pub(super) struct Wide {
     pub number: Numbers,
     /// The lanes of which a source wrapped, what it would have been, and the instruction.
     pub wrapped: Option<(u32, Numbers, InstId)>,
-    /// Whether it is so in block 0 alone.
-    pub of_block: bool,
+    /// When it is so.
+    pub when: When,
 }
 
 impl Wide {
     fn constant(number: i64) -> Wide {
-        Wide { number: [number; WARP], wrapped: None, of_block: false }
+        Wide { number: [number; WARP], wrapped: None, when: When::ALWAYS }
     }
 
     fn with(self, other: Wide, f: impl Fn(i64, i64) -> i64) -> Wide {
         Wide {
             number: std::array::from_fn(|l| f(self.number[l], other.number[l])),
             wrapped: self.wrapped.or(other.wrapped),
-            of_block: self.of_block || other.of_block,
+            when: self.when.and(other.when),
         }
     }
 
@@ -43,12 +43,12 @@ fn widened(index: Exact, signed: bool) -> Wide {
     let number: Numbers = index.held.map(|bits| if signed { i64::from(bits as u32 as i32) } else { bits as i64 });
     let lanes = (0..WARP).filter(|&l| number[l] != index.number[l]).fold(0, |mask, l| mask | 1 << l);
     let wrapped = index.maker.filter(|_| lanes != 0).map(|maker| (lanes, index.number, maker));
-    Wide { number, wrapped, of_block: index.of_block }
+    Wide { number, wrapped, when: index.when }
 }
 
 /// An index where addresses have 32 bits, too, and wrap as it does.
 fn exact(index: Exact) -> Wide {
-    Wide { number: index.number, wrapped: None, of_block: index.of_block }
+    Wide { number: index.number, wrapped: None, when: index.when }
 }
 
 fn source_type(inst: &crate::ir::Inst) -> Option<ScalarType> {
@@ -78,14 +78,14 @@ impl Search<'_> {
 
     /// The distance of an address that is a sum.
     fn sum(&mut self, module: &Module, at: InstId, reg: Reg, depth: u32) -> Option<Wide> {
-        let def = self.def(at, reg).filter(|_| depth > 0)?;
+        let (def, when) = self.def(at, reg).filter(|_| depth > 0)?;
         let inst = self.inst(def);
         let form = inst.form();
         let has = |m: Mod| form.mods.contains(&m);
         let nth = |i: usize| inst.operands.get(i + 1);
         let (a, b) = (nth(0)?, nth(1));
         let depth = depth - 1;
-        Some(match form.op {
+        let found = match form.op {
             Op::Mov | Op::Cvta => self.address(module, def, register(a)?, depth)?.1,
             Op::Add if !has(Mod::Sat) => {
                 let first = self.info.operand(module, self.kernel, def, a).origin.is_some();
@@ -104,7 +104,8 @@ impl Search<'_> {
                 distance.plus(number)
             }
             _ => return None,
-        })
+        };
+        Some(Wide { when: found.when.and(when), ..found })
     }
 
     /// The first two sources of a product, of 32 or 64 bits.
@@ -132,13 +133,13 @@ impl Search<'_> {
         if reg.class == RegClass::B32 {
             return self.operand(at, operand, false, depth).map(exact);
         }
-        let def = self.def(at, reg).filter(|_| depth > 0)?;
+        let (def, when) = self.def(at, reg).filter(|_| depth > 0)?;
         let inst = self.inst(def);
         let form = inst.form();
         let has = |m: Mod| form.mods.contains(&m);
         let nth = |i: usize| inst.operands.get(i + 1);
         let depth = depth - 1;
-        Some(match form.op {
+        let found = match form.op {
             Op::Cvt if form.mods.len() == 2 => {
                 let ty = source_type(inst).filter(|ty| ty.bits() == 32)?;
                 widened(self.operand(def, nth(0)?, ty.is_signed(), depth)?, ty.is_signed())
@@ -159,10 +160,11 @@ impl Search<'_> {
             },
             _ if matches!(form.meaning, Meaning::Lane(_)) => {
                 let all = self.operand(at, operand, false, depth)?;
-                Wide { number: all.held.map(|bits| bits as i64), wrapped: None, of_block: all.of_block }
+                Wide { number: all.held.map(|bits| bits as i64), wrapped: None, when: all.when }
             }
             _ => return None,
-        })
+        };
+        Some(Wide { when: found.when.and(when), ..found })
     }
 }
 
