@@ -116,6 +116,31 @@ impl Target {
         }
     }
 
+    /// Blocks of this many threads and bytes of shared memory that the largest
+    /// GPU of this architecture holds at once, were they to need no registers:
+    /// multiprocessors of the largest that is sold, and what each holds (CUDA
+    /// Programming Guide, as above).
+    pub fn most_resident_blocks(self, threads: u32, shared_bytes: u64) -> u64 {
+        let (multiprocessors, most_threads, most_blocks, most_shared) = match self.0 {
+            75 => (72, 1024, 16, 64),
+            80 => (108, 2048, 32, 164),
+            86 => (84, 1536, 16, 100),
+            87 | 88 => (16, 1536, 16, 164),
+            89 => (142, 1536, 24, 100),
+            90 => (132, 2048, 32, 228),
+            110 => (20, 1536, 24, 228),
+            120 => (188, 1536, 24, 100),
+            121 => (48, 1536, 24, 100),
+            // What is not known is taken to be large.
+            _ => (160, 2048, 32, 228),
+        };
+        // Warps are whole, and from sm_80 on a block takes a KiB of shared memory more.
+        let warps = u64::from(threads.max(1).next_multiple_of(32));
+        let shared = shared_bytes + if self.0 >= 80 { 1024 } else { 0 };
+        let by_shared = (most_shared * 1024u64).checked_div(shared).unwrap_or(u64::MAX);
+        (most_threads / warps).min(most_blocks).min(by_shared).max(1) * multiprocessors
+    }
+
     /// The number after `sm_`.
     pub const fn sm(self) -> u16 {
         self.0
@@ -157,5 +182,23 @@ impl FromStr for Target {
         let digits = s.strip_prefix("sm_").unwrap_or(s);
         let unknown = || UnknownTarget(s.to_owned());
         Target::new(digits.parse().map_err(|_| unknown())?).map_err(|_| unknown())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_that_fit() {
+        let sm_90 = |threads, shared| Target::SM_90.most_resident_blocks(threads, shared);
+        assert_eq!(sm_90(32, 0), 132 * 32);
+        assert_eq!(sm_90(33, 0), 132 * 32);
+        assert_eq!(sm_90(65, 0), 132 * 21);
+        assert_eq!(sm_90(1024, 0), 132 * 2);
+        assert_eq!(sm_90(128, 113 * 1024), 132 * 2);
+        assert_eq!(sm_90(128, 114 * 1024), 132);
+        assert_eq!(sm_90(128, 227 * 1024), 132);
+        assert_eq!(Target::SM_75.most_resident_blocks(1024, 64 * 1024), 72);
     }
 }

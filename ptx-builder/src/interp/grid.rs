@@ -68,11 +68,7 @@ impl<'a> Outcome<'a> {
 
 /// Runs the grid.
 pub(super) fn run(cx: &Context) -> (Report, Measured) {
-    let blocks = cx.grid.iter().map(|&n| u64::from(n)).product();
-    let mut all = match cx.options.schedule {
-        Blocks::Parallel => parallel(cx, blocks),
-        Blocks::Interleaved => interleaved(cx, blocks),
-    };
+    let mut all = in_slots(cx, slots(cx));
     if let Some(fault) = all.fault {
         all.findings.push(*fault);
     } else {
@@ -82,9 +78,45 @@ pub(super) fn run(cx: &Context) -> (Report, Measured) {
     (Report { findings: all.findings.finish(cx), counters: counters(cx, &all.counts) }, measured)
 }
 
-fn parallel<'a>(cx: &'a Context<'a>, blocks: u64) -> Outcome<'a> {
+/// How many blocks a GPU holds at once: a block starts when one before it has ended, or there is room.
+fn slots(cx: &Context) -> u64 {
+    let threads = cx.block.iter().product();
+    cx.module.target.most_resident_blocks(threads, cx.layout.shared_bytes)
+}
+
+/// Runs the blocks in order, as many at once as there are slots.
+fn in_slots<'a>(cx: &'a Context<'a>, slots: u64) -> Outcome<'a> {
+    let blocks: u64 = cx.grid.iter().map(|&n| u64::from(n)).product();
+    let mut all = Outcome::default();
+    let mut next = 0;
+    // Blocks that have started and wait for others, or have yet to get a turn.
+    let mut held: Vec<Block> = Vec::new();
+    while all.fault.is_none() && (next < blocks || !held.is_empty()) {
+        let end = blocks.min(next + slots.saturating_sub(held.len() as u64));
+        if next < end {
+            let mut started = match cx.options.schedule {
+                Blocks::Parallel => parallel(cx, next..end),
+                Blocks::Interleaved => {
+                    Outcome { waiting: (next..end).map(|n| Block::new(cx, n)).collect(), ..Outcome::default() }
+                }
+            };
+            next = end;
+            held.append(&mut started.waiting);
+            all = all.then(started);
+        }
+        let is_full = held.len() as u64 >= slots || next == blocks;
+        if all.fault.is_none() && is_full && !held.is_empty() {
+            let mut ran = in_turn(cx, std::mem::take(&mut held), blocks - next);
+            held.append(&mut ran.waiting);
+            all = all.then(ran);
+        }
+    }
+    all
+}
+
+fn parallel<'a>(cx: &'a Context<'a>, blocks: std::ops::Range<u64>) -> Outcome<'a> {
     let first_fault = AtomicU64::new(u64::MAX);
-    let mut all = (0..blocks)
+    blocks
         .into_par_iter()
         .fold(Outcome::default, |mut sum, number| {
             if number < first_fault.load(Relaxed) {
@@ -100,19 +132,14 @@ fn parallel<'a>(cx: &'a Context<'a>, blocks: u64) -> Outcome<'a> {
             }
             sum
         })
-        .reduce(Outcome::default, Outcome::then);
-    let waiting = std::mem::take(&mut all.waiting);
-    if waiting.is_empty() || all.fault.is_some() { all } else { all.then(in_turn(cx, waiting)) }
+        .reduce(Outcome::default, Outcome::then)
 }
 
-fn interleaved<'a>(cx: &'a Context<'a>, blocks: u64) -> Outcome<'a> {
-    in_turn(cx, (0..blocks).map(|number| Block::new(cx, number)).collect())
-}
-
-/// Runs blocks in turn, each some instructions, to their ends.
-fn in_turn<'a>(cx: &'a Context<'a>, mut running: Vec<Block<'a>>) -> Outcome<'a> {
+/// Runs blocks in turn, each some instructions, to their ends; or, where `more` have yet to start, until there is
+/// room for one. Those that still run are among the outcome's waiting.
+fn in_turn<'a>(cx: &'a Context<'a>, mut running: Vec<Block<'a>>, more: u64) -> Outcome<'a> {
     let mut done: BTreeMap<u64, (Block, Result<(), Stop>)> = BTreeMap::new();
-    while !running.is_empty() {
+    while !running.is_empty() && (more == 0 || done.is_empty()) {
         let changes = |blocks: &[Block]| blocks.iter().map(|b| b.state.changes).sum::<u64>();
         let before = changes(&running);
         let mut still = Vec::with_capacity(running.len());
@@ -131,26 +158,35 @@ fn in_turn<'a>(cx: &'a Context<'a>, mut running: Vec<Block<'a>>) -> Outcome<'a> 
                 }
             }
         }
-        if failed {
-            break;
-        }
-        if !progress && changes(&still) == before {
-            let n = still.len();
-            let block = still.swap_remove(0);
-            let stop = block.endless(&match n {
-                1 => "the block waits for memory that no thread changes any more".to_owned(),
-                n => format!("{n} blocks wait for memory that no thread of the grid changes any more, this one"),
-            });
+        running = if failed { Vec::new() } else { still };
+        if !failed && !progress && changes(&running) == before {
+            let why = waits(cx, running.len(), more);
+            let block = running.swap_remove(0);
+            let stop = block.endless(&why);
+            running.clear();
             done.insert(block.state.number, (block, Err(stop)));
-            break;
         }
-        running = still;
     }
-    done.into_values().fold(Outcome::default(), |sum, (block, result)| {
+    let mut all = done.into_values().fold(Outcome::default(), |sum, (block, result)| {
         let mut one = Outcome::default();
         one.add(cx, block, result);
         sum.then(one)
-    })
+    });
+    all.waiting = running;
+    all
+}
+
+/// What it says of blocks that wait for each other, and of those that could not start.
+fn waits(cx: &Context, blocks: usize, more: u64) -> String {
+    match (blocks, more) {
+        (1, 0) => "the block waits for memory that no thread changes any more".to_owned(),
+        (n, 0) => format!("{n} blocks wait for memory that no thread of the grid changes any more, this one"),
+        (n, more) => format!(
+            "{n} blocks, as many as the largest {} GPU holds at once, wait for memory that none of them changes, and the \
+             other {more} start only when one ends (launch fewer blocks where they wait for each other); this one waits",
+            cx.module.target
+        ),
+    }
 }
 
 fn counters(cx: &Context, counts: &[Counts]) -> Counters {

@@ -83,6 +83,53 @@ fn a_grid_barrier_under_either_schedule() {
     assert_eq!(x[..2], [40, 40]);
 }
 
+/// Blocks of which the largest sm_90 holds four on each of its 132 multiprocessors, because of their shared memory.
+const LARGE: &str = ".shared .align 16 .b8 large[49152];";
+
+#[test]
+fn a_grid_barrier_of_more_blocks_than_fit() {
+    let barrier = format!(
+        "{LARGE} setp.ne.u32 %p1, %r0, 0; mov.u32 %r5, %nctaid.x;
+         atom.acq_rel.gpu.global.add.u32 %r4, [%rd0], 1;
+         $spin: ld.acquire.gpu.global.u32 %r4, [%rd0]; setp.lt.u32 %p0, %r4, %r5; @%p0 bra $spin; ret;"
+    );
+    let m = module(".param .u64 x", &format!("ld.param.u64 %rd0, [x];\n{barrier}"));
+    for schedule in [Blocks::Parallel, Blocks::Interleaved] {
+        let run = |grid: u32| {
+            let mut memory = Memory::new();
+            let x = memory.alloc(&[0; 64], 16).unwrap();
+            launch(&m, grid, 1, &[x.into()], &mut memory, &Options { schedule, ..Options::default() })
+        };
+        let report = run(4 * 132);
+        assert!(report.is_clean(), "{report}");
+        let report = run(4 * 132 + 3);
+        let fault = report.fault().expect("the last three never start");
+        assert_eq!(fault.kind, FindingKind::Deadlock, "{report}");
+        let message = fault.to_string();
+        assert!(message.contains("528 blocks, as many as the largest sm_90 GPU holds at once"), "{message}");
+        assert!(message.contains("the other 3 start only when one ends"), "{message}");
+    }
+}
+
+#[test]
+fn blocks_that_wait_for_the_one_before_them_need_not_fit() {
+    let m = module(
+        ".param .u64 x",
+        &format!(
+            "{LARGE} ld.param.u64 %rd0, [x]; mov.u32 %r5, %ctaid.x;
+             $spin: ld.acquire.gpu.global.u32 %r4, [%rd0]; setp.ne.u32 %p0, %r4, %r5; @%p0 bra $spin;
+             add.u32 %r5, %r5, 1; st.release.gpu.global.u32 [%rd0], %r5; ret;"
+        ),
+    );
+    for schedule in [Blocks::Parallel, Blocks::Interleaved] {
+        let mut memory = Memory::new();
+        let x = memory.alloc(&[0; 64], 16).unwrap();
+        let report = launch(&m, 1200, 1, &[x.into()], &mut memory, &Options { schedule, ..Options::default() });
+        assert!(report.is_clean(), "{report}");
+        assert_eq!(u32s(&memory.read(x).unwrap())[0], 1200);
+    }
+}
+
 /// The message, of a launch that must end quickly though it may run very long.
 fn endless(grid: u32, block: u32, body: &str) -> String {
     let m = module(".param .u64 x", &format!("ld.param.u64 %rd0, [x]; {GID}\n{body}"));
