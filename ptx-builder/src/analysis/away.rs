@@ -79,25 +79,10 @@ fn leads_to(info: &KernelInfo, from: BlockId, to: BlockId, past: BlockId) -> boo
 
 /// Whether lanes meet others at an instruction.
 fn meets(inst: &Inst) -> Option<Away> {
-    match inst.form().meaning {
-        Meaning::Barrier(Barrier::Warp) => Some(Away::WarpBarrier),
-        Meaning::Barrier(Barrier::Sync { .. } | Barrier::Reduce { .. } | Barrier::ClusterWait)
-        | Meaning::Shuffle(_)
-        | Meaning::Vote(_)
-        | Meaning::Matrix(_) => Some(Away::Meet),
-        Meaning::Barrier(Barrier::Arrive { .. } | Barrier::ClusterArrive)
-        | Meaning::Lane(_)
-        | Meaning::Approx(..)
-        | Meaning::Load(_)
-        | Meaning::Store(_)
-        | Meaning::Atomic(..)
-        | Meaning::Prefetch(_)
-        | Meaning::ActiveMask
-        | Meaning::Fence(_)
-        | Meaning::Async(_)
-        | Meaning::Branch
-        | Meaning::Exit
-        | Meaning::Trap
-        | Meaning::Pause => None,
+    let form = inst.form();
+    if !form.waits() {
+        return None;
     }
+    let is_warp_barrier = matches!(form.meaning, Meaning::Barrier(Barrier::Warp));
+    Some(if is_warp_barrier { Away::WarpBarrier } else { Away::Meet })
 }

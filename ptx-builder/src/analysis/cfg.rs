@@ -60,7 +60,8 @@ impl Cfg {
             match ends.map(|i| &i.form().meaning) {
                 Some(Meaning::Trap) => traps.push(b as u32),
                 Some(Meaning::Exit) => exits[b] = true,
-                _ => exits[b] = succs[b].is_empty(),
+                // A branch, or the end of the text. Without a successor, it is a way out.
+                Some(_) | None => exits[b] = succs[b].is_empty(),
             }
             for &s in &succs[b] {
                 preds[s as usize].push(b as u32);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::ir::Kernel;
-use crate::table::{Form, Meaning, Op};
+use crate::table::{Form, Meaning, Parts, Precision, Word};
 use crate::types::{Kind, ScalarType, Space};
 
 /// A class of instructions.
@@ -96,7 +96,7 @@ impl InstClass {
             Meaning::Store(m) => match m.space {
                 Space::Shared => InstClass::StoreShared,
                 Space::Local => InstClass::StoreLocal,
-                _ => InstClass::StoreGlobal,
+                Space::Global | Space::Generic | Space::Param | Space::Const => InstClass::StoreGlobal,
             },
             Meaning::Atomic(..) => InstClass::Atomic,
             Meaning::Approx(..) => InstClass::Approximate,
@@ -105,16 +105,35 @@ impl InstClass {
             Meaning::Barrier(_) | Meaning::Fence(_) => InstClass::Barrier,
             Meaning::Matrix(_) => InstClass::Matrix,
             Meaning::Branch | Meaning::Exit | Meaning::Trap | Meaning::Pause => InstClass::Control,
-            Meaning::Lane(_) => match form.op {
-                Op::Mov | Op::Pack | Op::Unpack | Op::Cvta => InstClass::Move,
-                Op::Cvt | Op::CvtPack => InstClass::Convert,
-                Op::Set | Op::Setp | Op::SetpBool | Op::Selp | Op::Slct | Op::Testp => InstClass::Compare,
-                _ => match super::precision::type_of(form) {
-                    Some(ScalarType::F64) => InstClass::F64,
-                    Some(ScalarType::F32) => InstClass::F32,
-                    Some(ty) if ty.kind() == Kind::Float => InstClass::Half,
-                    _ => InstClass::Integer,
-                },
+            Meaning::Lane(_) => InstClass::of_lane(form),
+        }
+    }
+
+    /// The class of an instruction that computes on each lane.
+    fn of_lane(form: &Form) -> InstClass {
+        match form.precision {
+            _ if form.word() == Word::Rebase => InstClass::Move,
+            Precision::Moves | Precision::Bits(Parts::Pack | Parts::Unpack) => InstClass::Move,
+            Precision::Converts { .. } => InstClass::Convert,
+            Precision::Compares | Precision::Selects => InstClass::Compare,
+            Precision::Nothing
+            | Precision::Integer
+            | Precision::IntegerProduct
+            | Precision::Bits(Parts::Cut | Parts::Merge | Parts::Mix)
+            | Precision::Exact { .. }
+            | Precision::Rounds { .. }
+            | Precision::Approximates { .. }
+            | Precision::Loads
+            | Precision::Stores
+            | Precision::Updates { .. }
+            | Precision::Copies
+            | Precision::Lanes
+            | Precision::MatrixProduct { .. }
+            | Precision::Opaque => match super::precision::type_of(form) {
+                Some(ScalarType::F64) => InstClass::F64,
+                Some(ScalarType::F32) => InstClass::F32,
+                Some(ty) if ty.kind() == Kind::Float => InstClass::Half,
+                _ => InstClass::Integer,
             },
         }
     }

@@ -3,6 +3,7 @@
 
 use smallvec::SmallVec;
 
+use super::value::low;
 use super::{InstId, KernelInfo, Uniformity};
 use crate::ir::{BlockId, Guard, Kernel, Module, Operand, Reg};
 use crate::table::{Access, Lanes, Meaning, SpecialReg, WARP};
@@ -126,6 +127,9 @@ impl Search<'_> {
         let at = self.info.defuse.inst(def);
         let maker = self.info.inst(self.kernel, at);
         let Meaning::Lane(eval) = maker.form().meaning else { return None };
+        if maker.form().word().depends_on_machine() {
+            return None;
+        }
         let (mut sources, mut results) = (Vec::new(), Vec::new());
         let mut wanted = None;
         for (slot, operands) in maker.slots() {
@@ -134,14 +138,20 @@ impl Search<'_> {
                     sources.push(self.operand(at, operand, depth - 1)?);
                 } else {
                     if *operand == Operand::Reg(reg) {
-                        wanted = Some(results.len());
+                        wanted = Some((results.len(), slot.ty()));
                     }
                     results.push([0; WARP]);
                 }
             }
         }
         eval(&mut results, &sources);
-        wanted.map(|i| results[i])
+        let (i, ty) = wanted?;
+        // A wider register holds the number extended by its sign.
+        let narrow = ty.filter(|ty| ty.is_signed() && ty.bits() < reg.class.bits());
+        Some(narrow.map_or(results[i], |ty| {
+            let up = 64 - ty.bits();
+            results[i].map(|v| (((v << up) as i64 >> up) as u64) & low(reg.class.bits()))
+        }))
     }
 
     fn operand(&self, inst: InstId, operand: &Operand, depth: u32) -> Option<Lanes> {
@@ -162,7 +172,8 @@ impl Search<'_> {
                 let known = self.info.operand(self.module, self.kernel, inst, operand).as_constant();
                 known.map(|bits| [bits; WARP])
             }
-            _ => None,
+            // Addresses are the machine's.
+            Operand::Symbol(..) | Operand::Address(_) | Operand::Label(_) | Operand::None => None,
         }
     }
 }

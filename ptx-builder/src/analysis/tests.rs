@@ -173,10 +173,62 @@ fn levels_of_values() {
         ("ld.param.u64 %rd0, [p]; ld.volatile.global.u32 %r0, [%rd0];", Divergent),
         ("mov.u32 %r1, %tid.x; cvt.u64.u32 %rd1, %r1; ld.global.u32 %r0, [%rd1];", Divergent),
         ("ld.param.u64 %rd0, [p]; atom.global.add.u32 %r0, [%rd0], 1;", Divergent),
+        // Below zero are some lanes, as signed numbers; as unsigned ones, none.
+        ("mov.u32 %r1, %tid.x; sub.u32 %r2, %r1, 5; setp.lt.s32 %p0, %r2, 0;", Divergent),
+        ("mov.u32 %r1, %laneid; sub.u32 %r2, %r1, 5; setp.lt.u32 %p0, %r2, 0;", Block),
+        ("mov.u32 %r1, %tid.x; setp.lt.s32 %p0, %r1, 64;", Warp),
+        ("mov.u32 %r1, %tid.x; setp.le.s32 %p0, %r1, 63;", Warp),
+        ("mov.u32 %r1, %tid.x; setp.le.s32 %p0, %r1, 64;", Divergent),
+        // The sign of a narrow number fills its register.
+        ("mov.u32 %r1, %laneid; shl.b32 %r2, %r1, 3; cvt.s8.u32 %r3, %r2; shr.u32 %r0, %r3, 8;", Divergent),
+        ("mov.u32 %r1, %laneid; shl.b32 %r2, %r1, 3; cvt.u8.u32 %r3, %r2; shr.u32 %r0, %r3, 8;", Block),
+        // Each thread has its own local memory, however it is addressed.
+        (".local .b32 l; mov.u64 %rd1, l; ld.local.u32 %r0, [%rd1];", Divergent),
+        (".local .b32 l; mov.u64 %rd1, l; cvta.local.u64 %rd2, %rd1; ld.u32 %r0, [%rd2];", Divergent),
+        (".shared .b32 l; mov.u64 %rd1, l; cvta.shared.u64 %rd2, %rd1; ld.u32 %r0, [%rd2];", Block),
+        // Lanes that name different masks are told different things.
+        (
+            "mov.u32 %r1, %laneid; setp.lt.u32 %p0, %r1, 16; selp.b32 %r2, 0xffff, 0xffff0000, %p0;
+             vote.sync.any.pred %p1, %p0, %r2;",
+            Divergent,
+        ),
+        ("mov.u32 %r1, %clock;", Divergent),
+        ("ld.param.u32 %r1, [n]; setp.eq.u32 %p1, %r1, 0; barrier.red.or.pred %p0, 0, %p1;", Block),
+        ("mov.u32 %r1, %laneid; setp.eq.u32 %p1, %r1, 0; barrier.red.or.pred %p0, 0, %p1;", Block),
+        ("mov.u32 %r1, %laneid; setp.eq.u32 %p1, %r1, 0; barrier.red.or.pred %p0, %r1, %p1;", Divergent),
+        ("mov.u32 %r1, %laneid; setp.eq.u32 %p1, %r1, 0; barrier.red.popc.u32 %r0, 0, 64, %p1;", Warp),
     ];
     for (body, expected) in cases {
         assert_eq!(levels(&format!("{body} ret;")).last(), Some(&expected), "{body}");
     }
+}
+
+/// A vote tells how many lanes there are, and the last warp of 48 threads has half as many.
+#[test]
+fn the_last_warp_may_be_shorter() {
+    let level = |threads: u32| {
+        let text = format!(
+            ".version 8.0\n.target sm_90\n.address_size 64\n.visible .entry k()\n.reqntid {threads}\n{{\n\
+             .reg .pred %p; .reg .b32 %r;\nmov.pred %p, 1;\nvote.sync.ballot.b32 %r, %p, -1;\nret;\n}}\n"
+        );
+        let v = verify(parse("k.ptx", &text).expect("parses")).expect("verifies");
+        let def = v.info(0).defuse.defs(InstId(1)).next().expect("a result");
+        v.info(0).uniformity.of(def).level()
+    };
+    assert_eq!((level(64), level(48)), (Uniformity::Block, Uniformity::Warp));
+}
+
+/// Which lanes come to a place by a condition on the lane's number, as a narrow number with a sign.
+#[test]
+fn lanes_by_a_narrow_number() {
+    let v = kernel(
+        "mov.u32 %r1, %laneid; shl.b32 %r2, %r1, 3; cvt.s8.u32 %r3, %r2; setp.lt.s32 %p0, %r3, 0;
+         @!%p0 bra $L1; bar.warp.sync 0xffff0000; $L1: ret;",
+    );
+    let (info, b) = (v.info(0), BlockId(1));
+    let inst = info.cfg.inst_id(b, 0);
+    let lanes = lanes::lanes_at(v.module(), &v.module().kernels[0], info, b, inst, None, 0);
+    assert_eq!(lanes.mask, 0xffff_0000);
 }
 
 #[test]

@@ -239,7 +239,21 @@ impl Planner<'_> {
     fn member(&self, inst: &Inst, access: &Access, lo: i64) -> Member {
         let (bytes, element) = match inst.form().meaning {
             Meaning::Load(m) | Meaning::Store(m) | Meaning::Atomic(m, _) => (Some(m.bytes()), m.ty.bytes()),
-            _ => match access.size {
+            // Others access what their operands say, or a fixed number of bytes.
+            Meaning::Lane(_)
+            | Meaning::Approx(..)
+            | Meaning::Prefetch(_)
+            | Meaning::Shuffle(_)
+            | Meaning::Vote(_)
+            | Meaning::ActiveMask
+            | Meaning::Barrier(_)
+            | Meaning::Fence(_)
+            | Meaning::Async(_)
+            | Meaning::Matrix(_)
+            | Meaning::Branch
+            | Meaning::Exit
+            | Meaning::Trap
+            | Meaning::Pause => match access.size {
                 Size::Fixed(n) | Size::UpTo(n, _) => (Some(n), n),
                 Size::Bulk(_) => (None, 16),
             },

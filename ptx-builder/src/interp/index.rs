@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 
 use super::program::{AddrBase, Dst, Program, Src, Step};
-use crate::table::{FormId, Mod, Op};
+use crate::table::{FormId, Word};
 
 /// No register that is followed.
 pub(super) const NONE: u32 = u32::MAX;
@@ -51,26 +51,43 @@ pub(super) struct IndexSteps {
 
 fn op_of(form: FormId) -> IndexOp {
     let form = form.get();
-    let has = |m: Mod| form.mods.contains(&m);
-    let bits = form.mods.iter().rev().find_map(|m| if let Mod::Ty(ty) = m { Some(ty.bits()) } else { None });
-    match (form.op, bits) {
-        (Op::Mov, Some(32)) => IndexOp::Copy,
-        (Op::Add, Some(32)) if form.mods.len() == 1 => IndexOp::Add,
-        (Op::Sub, Some(32)) if form.mods.len() == 1 => IndexOp::Sub,
-        (Op::Mul, Some(32)) if has(Mod::Lo) => IndexOp::Mul,
-        (Op::Mad, Some(32)) if has(Mod::Lo) => IndexOp::Mad,
-        (Op::Shl, Some(32)) => IndexOp::Shl,
-        (Op::Mul | Op::Mad, Some(32)) if has(Mod::Wide) => IndexOp::Widen,
-        (Op::Cvt, Some(32)) if form.mods.len() == 2 && wide_result(form.mods.first()) => IndexOp::Widen,
-        (Op::Mov, Some(64)) => IndexOp::Wide,
-        (Op::Add, Some(64)) if form.mods.len() == 1 => IndexOp::Wide,
-        // Not a list of what is harmless: what is not followed is taken as exact, and its own sources are not looked at.
-        _ => IndexOp::Other,
+    match (form.word(), form.word_bits()) {
+        (Word::Copy, 32) => IndexOp::Copy,
+        (Word::Add, 32) => IndexOp::Add,
+        (Word::Sub, 32) => IndexOp::Sub,
+        (Word::Mul, 32) => IndexOp::Mul,
+        (Word::Mad, 32) => IndexOp::Mad,
+        (Word::Shl, 32) => IndexOp::Shl,
+        (Word::WideMul { .. } | Word::WideMad { .. }, 32) => IndexOp::Widen,
+        (Word::Resize { .. }, 32) if form.slots[0].ty().is_some_and(|ty| ty.bits() == 64) => IndexOp::Widen,
+        (Word::Copy | Word::Add, 64) => IndexOp::Wide,
+        // What is not followed is what it is: a mask, a remainder, a minimum wraps on purpose.
+        (
+            Word::Copy
+            | Word::Resize { .. }
+            | Word::Rebase
+            | Word::InWindow
+            | Word::Add
+            | Word::Sub
+            | Word::Mul
+            | Word::WideMul { .. }
+            | Word::Mad
+            | Word::WideMad { .. }
+            | Word::Shl
+            | Word::Shr { .. }
+            | Word::Div { .. }
+            | Word::Rem { .. }
+            | Word::And
+            | Word::Or
+            | Word::Xor
+            | Word::Min { .. }
+            | Word::Max { .. }
+            | Word::Select
+            | Word::Compare { .. }
+            | Word::Other,
+            _,
+        ) => IndexOp::Other,
     }
-}
-
-fn wide_result(m: Option<&Mod>) -> bool {
-    matches!(m, Some(Mod::Ty(ty)) if ty.bits() == 64 && ty.kind() != crate::types::Kind::Float)
 }
 
 impl IndexSteps {

@@ -229,6 +229,30 @@ impl Form {
         }
     }
 
+    /// Whether it waits for others: those that [must come](Form::meets), not those that only tell that they did.
+    pub fn waits(&self) -> bool {
+        match &self.meaning {
+            Meaning::Barrier(Barrier::Arrive { .. } | Barrier::ClusterArrive) => false,
+            Meaning::Barrier(Barrier::Sync { .. } | Barrier::Reduce { .. } | Barrier::Warp | Barrier::ClusterWait)
+            | Meaning::Shuffle(_)
+            | Meaning::Vote(_)
+            | Meaning::Matrix(_) => true,
+            Meaning::Lane(_)
+            | Meaning::Approx(..)
+            | Meaning::Load(_)
+            | Meaning::Store(_)
+            | Meaning::Atomic(..)
+            | Meaning::Prefetch(_)
+            | Meaning::ActiveMask
+            | Meaning::Fence(_)
+            | Meaning::Async(_)
+            | Meaning::Branch
+            | Meaning::Exit
+            | Meaning::Trap
+            | Meaning::Pause => false,
+        }
+    }
+
     /// Whether all lanes of a warp must come to it together, beyond whom it waits for (`.aligned`).
     pub fn is_aligned(&self) -> bool {
         match &self.meaning {
@@ -236,7 +260,8 @@ impl Form {
                 Barrier::Sync { aligned } | Barrier::Arrive { aligned } | Barrier::Reduce { aligned, .. },
             ) => *aligned,
             Meaning::Matrix(_) => true,
-            Meaning::Barrier(Barrier::Warp | Barrier::ClusterArrive | Barrier::ClusterWait)
+            Meaning::Barrier(Barrier::ClusterArrive | Barrier::ClusterWait) => self.mods.contains(&super::Mod::Aligned),
+            Meaning::Barrier(Barrier::Warp)
             | Meaning::Lane(_)
             | Meaning::Approx(..)
             | Meaning::Load(_)

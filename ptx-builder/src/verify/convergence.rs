@@ -5,18 +5,19 @@ use super::error::Errors;
 use crate::analysis::lanes::{LaneSet, lanes_at};
 use crate::analysis::{InstId, KernelInfo, Uniformity, away};
 use crate::ir::{BlockId, Inst, Kernel, Module, Operand};
-use crate::table::{Barrier, Meaning, Mod, WARP};
+use crate::table::{Barrier, Meaning, Meets, WARP};
 
 /// Checks barriers, lane masks and matrix instructions.
 pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
     for &b in info.cfg.order() {
         for (i, inst) in kernel.blocks[b.0 as usize].insts.iter().enumerate() {
             let site = Site { module, kernel, info, b, id: info.cfg.inst_id(b, i), inst };
-            match inst.form().meaning {
-                Meaning::Barrier(Barrier::Warp) | Meaning::Shuffle(_) | Meaning::Vote(_) => site.mask(errors),
-                Meaning::Barrier(barrier) => site.barrier(barrier, errors),
-                Meaning::Matrix(_) => site.matrix(errors),
-                _ => {}
+            match inst.form().meets() {
+                Meets::Mask => site.mask(errors),
+                Meets::Block => site.barrier(true, errors),
+                Meets::Cluster => site.barrier(false, errors),
+                Meets::Warp => site.matrix(errors),
+                Meets::Alone => {}
             }
         }
     }
@@ -104,20 +105,12 @@ impl Site<'_> {
         }
     }
 
-    fn barrier(&self, barrier: Barrier, errors: &mut Errors) {
-        self.counts(barrier, errors);
-        let aligned = match barrier {
-            Barrier::Sync { aligned } | Barrier::Arrive { aligned } | Barrier::Reduce { aligned, .. } => aligned,
-            Barrier::ClusterArrive | Barrier::ClusterWait => self.inst.form().mods.contains(&Mod::Aligned),
-            Barrier::Warp => false,
-        };
+    fn barrier(&self, of_block: bool, errors: &mut Errors) {
+        self.counts(errors);
         let counted = self.named("b").is_some_and(|op| *op != Operand::None);
-        let allowed = if counted || matches!(barrier, Barrier::ClusterArrive | Barrier::ClusterWait) {
-            Uniformity::Warp
-        } else {
-            Uniformity::Block
-        };
-        if !aligned || self.level() <= allowed {
+        // A count is of warps, and so are a cluster's arrivals.
+        let allowed = if counted || !of_block { Uniformity::Warp } else { Uniformity::Block };
+        if !self.inst.form().is_aligned() || self.level() <= allowed {
             return;
         }
         let who = if allowed == Uniformity::Block { "block" } else { "warp" };
@@ -141,7 +134,7 @@ impl Site<'_> {
     }
 
     /// The number of the barrier and of its threads, where they are known.
-    fn counts(&self, barrier: Barrier, errors: &mut Errors) {
+    fn counts(&self, errors: &mut Errors) {
         let mut report = |message| errors.inst(self.kernel, self.inst, Rule::BarrierCount, message);
         if let Some(a) = self.constant("a").filter(|&a| a > 15) {
             report(format!("barrier {a} is not there; a block has barriers 0 to 15"));
@@ -152,7 +145,7 @@ impl Site<'_> {
         }
         let shape = self.kernel.bounds.required.or(self.kernel.bounds.max_threads);
         let most = shape.map(|s| s.iter().map(|&x| u64::from(x)).product::<u64>().next_multiple_of(WARP as u64));
-        if let Some(most) = most.filter(|&most| n > most && !matches!(barrier, Barrier::Arrive { .. })) {
+        if let Some(most) = most.filter(|&most| n > most && self.inst.form().waits()) {
             report(format!("a barrier of {n} threads in a block of at most {most} waits forever"));
         }
     }
