@@ -1,6 +1,6 @@
 //! The verifier's flow and memory rules on PTX files: every offending line of
-//! `tests/verify/*.ptx` says which rule it breaks, as `//~ rule`, or with a
-//! question mark where only a run can tell, and nothing else may be reported. The PTX that nvcc writes breaks none.
+//! `tests/verify/*.ptx` says which rule it breaks, as `//~ rule`, or as
+//! `//~ rule? (when it does not)` where only a run can tell, and nothing else may be reported. The PTX that nvcc writes breaks none.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -43,7 +43,12 @@ fn offending_lines() {
             .lines()
             .zip(1..)
             .filter_map(|(line, n)| line.split_once("//~").map(|(_, rules)| (n, rules)))
-            .flat_map(|(n, rules)| rules.split_whitespace().map(move |rule| (n, rule)))
+            .flat_map(|(n, rules)| {
+                let (rules, why) = rules.split_once('(').map_or((rules, None), |(rules, why)| (rules, Some(why)));
+                let reason = why.is_some_and(|why| why.trim_end().len() > 9 && why.trim_end().ends_with(')'));
+                assert_eq!(reason, rules.contains('?'), "{name}:{n}: a doubt has its reason, in brackets, and only a doubt");
+                rules.split_whitespace().map(move |rule| (n, rule))
+            })
             .collect();
         let certain: BTreeSet<_> =
             verify(module.clone()).err().map(|e| e.iter().map(place).collect()).unwrap_or_default();

@@ -232,6 +232,7 @@ fn text() -> Vec<String> {
     vec![
         read("ad.u32 %r1, %r2, %r3;").expect_err("no such instruction"),
         read("mov.u32 %r1, %q1;").expect_err("no such register"),
+        parse("k.ptx", ".target sm_80\n.address_size 64\n").expect_err("no version").to_string(),
         verify(undefined.expect("it can be read")).expect("a warning").warnings()[0].to_string(),
     ]
 }

@@ -5,6 +5,7 @@ use ptxgen::{
     builder::table::{Mod, Op},
     prelude::*,
     runtime::{Argument, Device, DeviceError},
+    testing::Harness,
 };
 
 pub fn messages() -> Vec<String> {
@@ -67,6 +68,7 @@ fn findings() -> Vec<String> {
             k.trap_if(t.eq(0));
         }),
         endless(),
+        too_many_blocks(),
         run_alone(&kernel::<(u32,)>("lock", ["n"], |k, (_,)| {
             let lock = k.shared::<u32>(1);
             lock.store_if(k, k.thread_x().eq(0), 0);
@@ -116,6 +118,17 @@ fn run_alone(endless: &Kernel<(u32,)>) -> String {
         options: &options,
     };
     launch.run(&mut Memory::new()).expect("it starts").to_string()
+}
+
+/// What is said of a grid whose blocks wait for each other, of which only two fit on a multiprocessor.
+fn too_many_blocks() -> String {
+    let k = kernel::<(InOut<u32>,)>("grid", ["count"], |k, (count,)| {
+        k.if_(k.thread_x().eq(0), |k| {
+            count.atomic_add_acq_rel(k, 1u32);
+            k.loop_(|k, c| c.break_if(k, count.load_acquire(k).ge(k.grid_dim_x())));
+        });
+    });
+    Harness::new(&k.with_block(1024)).grid(300).inout("count", &[0u32]).run().expect_err("it never ends").to_string()
 }
 
 fn launches() -> Vec<String> {
