@@ -149,7 +149,20 @@ fn run_group(
                     return Ok(());
                 }
             }
-            _ => match exec.checked_other()? {
+            Step::Approx(..)
+            | Step::Load(_)
+            | Step::Store(_)
+            | Step::Atomic(..)
+            | Step::Nop
+            | Step::Pause
+            | Step::Shuffle(_)
+            | Step::Vote(_)
+            | Step::ActiveMask
+            | Step::Barrier(_)
+            | Step::Fence(_)
+            | Step::Async(_)
+            | Step::Matrix(_)
+            | Step::Trap => match exec.checked_other()? {
                 Flow::Next => group.pc += 1,
                 Flow::Pause => {
                     group.pc += 1;
@@ -287,7 +300,19 @@ impl Exec<'_> {
             }
             Step::Barrier(b) => return self.barrier(b),
             Step::Matrix(m) => return self.matrix(m),
-            _ => self.count(),
+            Step::Lane(_)
+            | Step::Approx(..)
+            | Step::Load(_)
+            | Step::Store(_)
+            | Step::Atomic(..)
+            | Step::Nop
+            | Step::Pause
+            | Step::ActiveMask
+            | Step::Fence(_)
+            | Step::Async(_)
+            | Step::Branch(_)
+            | Step::Exit
+            | Step::Trap => self.count(),
         }
         match self.code.step {
             _ if self.mask == 0 => {}
@@ -307,7 +332,15 @@ impl Exec<'_> {
             Step::Trap => {
                 return Err(self.fault(FindingKind::Trap, self.mask, "the kernel executed a trap".to_owned()));
             }
-            _ => {}
+            // A hint; the others have been executed.
+            Step::Nop
+            | Step::Lane(_)
+            | Step::Branch(_)
+            | Step::Exit
+            | Step::Shuffle(_)
+            | Step::Vote(_)
+            | Step::Barrier(_)
+            | Step::Matrix(_) => {}
         }
         Ok(Flow::Next)
     }
