@@ -2,9 +2,11 @@
 
 mod support;
 
-use ptxgen_builder::interp::Options;
+use std::time::Instant;
+
+use ptxgen_builder::interp::{Blocks, Options};
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::catalogue::{Dims, Request, find};
+use ptxgen_dsl::catalogue::{CATALOGUE, Dims, Request, find};
 use ptxgen_dsl::format::{Q8KPlanar, SUPERBLOCK, TensorType};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_dsl::reference::quantize_q8k;
@@ -79,4 +81,38 @@ fn errors_agree_with_the_documented_ones() {
             }
         }
     }
+}
+
+/// What shadows cost, on the kernels of the catalogue: at most five times the plain interpreter in sum, run by run. Beside other
+/// work its numbers mean little, so it runs when it is asked for:
+/// `CARGO_PROFILE_TEST_OPT_LEVEL=3 cargo test -p ptxgen-dsl --test shadow -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn shadows_cost_at_most_five_times_the_plain_interpreter() {
+    let (mut all, mut plain_total, mut measured_total) = (Vec::new(), 0.0, 0.0);
+    for entry in CATALOGUE {
+        for policy in entry.policies() {
+            let built = entry.build(&Request::for_trial(entry, policy, Target::SM_90)).unwrap();
+            let (module, inputs) = (built.finish().unwrap(), built.sample_inputs(1));
+            let options = Options { schedule: Blocks::Interleaved, ..Options::default() };
+            let fastest = |run: &dyn Fn() -> bool| {
+                let once = |_| {
+                    let start = Instant::now();
+                    assert!(run());
+                    start.elapsed().as_secs_f64()
+                };
+                (0..5).map(once).fold(f64::INFINITY, f64::min)
+            };
+            let plain = fastest(&|| built.try_out(&module, &inputs, &options).unwrap().report.is_clean());
+            let measured = fastest(&|| built.measure(&module, &inputs, &options).unwrap().trial.report.is_clean());
+            plain_total += plain;
+            measured_total += measured;
+            all.push((measured / plain, format!("{} ({:.2} ms plain)", built.title(), 1e3 * plain)));
+        }
+    }
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    all.iter().take(15).for_each(|(ratio, name)| println!("{ratio:.2} {name}"));
+    let median = all[all.len() / 2].0;
+    println!("{} variants: median {median:.2}, all together {:.2}", all.len(), measured_total / plain_total);
+    assert!(measured_total / plain_total <= 5.0);
 }

@@ -12,7 +12,7 @@ use super::findings::Findings;
 use super::report::Report;
 use super::shadow::{Trace, conflicts};
 use super::wide::measured::Measured;
-use super::wide::{Integral, merge_integral};
+use super::wide::notes::Notes;
 
 /// Warp instructions that a block executes before the next one's turn, where
 /// blocks take turns.
@@ -27,7 +27,7 @@ struct Outcome<'a> {
     fault: Option<Stop>,
     /// Blocks that wait for others.
     waiting: Vec<Block<'a>>,
-    integral: Integral,
+    notes: Notes,
 }
 
 impl<'a> Outcome<'a> {
@@ -36,7 +36,7 @@ impl<'a> Outcome<'a> {
         let mut state = block.state;
         self.findings.merge(std::mem::take(&mut state.findings));
         self.add_counts(&state.counts);
-        merge_integral(&mut self.integral, &state.wide.integral);
+        self.notes.merge(&state.wide.notes);
         match result {
             Err(stop) => self.fault = Some(stop),
             Ok(()) if cx.grid.iter().any(|&n| n > 1) => self.traces.extend(state.into_trace()),
@@ -57,7 +57,7 @@ impl<'a> Outcome<'a> {
         if self.fault.is_none() {
             self.findings.merge(later.findings);
             self.add_counts(&later.counts);
-            merge_integral(&mut self.integral, &later.integral);
+            self.notes.merge(&later.notes);
             self.traces.extend(later.traces);
             self.fault = later.fault;
             self.waiting.extend(later.waiting);
@@ -74,7 +74,7 @@ pub(super) fn run(cx: &Context) -> (Report, Measured) {
     } else {
         conflicts(&all.traces, |c| all.findings.cross_clash(&c));
     }
-    let measured = Measured::new(cx, &all.integral);
+    let measured = Measured::new(cx, &all.notes);
     (Report { findings: all.findings.finish(cx), counters: counters(cx, &all.counts) }, measured)
 }
 

@@ -69,7 +69,7 @@ pub use counters::{Counters, Counts, SiteCounts};
 pub use launch::{Arg, Globals, Launch, LaunchError, check_shapes};
 pub use memory::{Buffer, Memory, MemoryError};
 pub use report::{Finding, FindingKind, Other, Report, Site};
-pub use wide::measured::{ElementError, IntegerRounding, Measured};
+pub use wide::measured::{Decision, ElementError, IntegerRounding, Measured};
 pub use wide::summary::{BufferErrors, ErrorLine, Worst};
 
 /// In which order the warps of a block run.

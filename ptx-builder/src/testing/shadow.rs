@@ -5,7 +5,7 @@ use std::fmt;
 use half::{bf16, f16};
 
 use super::harness::{HarnessError, Outcome, Written};
-use crate::interp::{BufferErrors, IntegerRounding, Measured};
+use crate::interp::{BufferErrors, Decision, IntegerRounding, Measured};
 use crate::types::ScalarType;
 
 /// An output's errors.
@@ -61,10 +61,16 @@ impl Shadow {
         &self.outputs
     }
 
-    /// The instructions that rounded floats to integers. An integer stands for its float where it is converted back; else it
+    /// The lines that rounded floats to integers. An integer stands for its float where it is converted back; else it
     /// counts as exact, as does a float that is rounded to an integral one: a choice, like a branch.
     pub fn integers(&self) -> &[IntegerRounding] {
         &self.measured.integers
+    }
+
+    /// The lines with comparisons that the real numbers would have decided otherwise. The run, and the shadows with it, went on
+    /// as its own numbers said.
+    pub fn decisions(&self) -> &[Decision] {
+        &self.measured.decisions
     }
 
     /// All inexact elements.
@@ -78,12 +84,12 @@ impl Shadow {
     }
 }
 
-/// A paragraph for each output.
+/// A paragraph for each output, then a line for each line that rounded to integers or decided otherwise.
 impl fmt::Display for Shadow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.outputs.iter().try_for_each(|output| writeln!(f, "{output}"))?;
-        let integers = self.measured.integers.iter();
-        integers.into_iter().try_for_each(|rounding| writeln!(f, "{rounding}"))
+        self.measured.integers.iter().try_for_each(|rounding| writeln!(f, "{rounding}"))?;
+        self.measured.decisions.iter().try_for_each(|decision| writeln!(f, "{decision}"))
     }
 }
 

@@ -316,3 +316,24 @@ fn sums_that_are_exact_have_no_error() {
     assert_eq!((y.errors.inexact, y.not_finite), (0, 0), "{y}");
     assert_eq!(y.to_string(), "y: 0 of 64 elements are inexact");
 }
+
+#[test]
+fn a_decision_that_rounding_made() {
+    // x / 3 times 3 is x, but not always in f32.
+    let kernel = kernel::<(In<f32>, Out<f32>)>("k", ["x", "y"], |k, (x, y)| {
+        let i = k.thread_x();
+        let x = x.at(i).load(k);
+        let near = x / 3.0 * 3.0 + 0.000_000_1;
+        let holds = near.gt(x); // planted: decision
+        y.at(i).store(k, Val::from(1.0).select(holds, 0.0));
+        let clear = near.gt(0.0);
+        y.at(i).store_if(k, !clear, 2.0);
+    });
+    let shadow = Harness::new(&kernel).input("x", &numbers()).output::<f32>("y", 64).block(64).shadow().unwrap();
+    let [decision] = shadow.decisions() else { panic!("{shadow}") };
+    assert_eq!(decision.site.loc.as_ref().map(|l| l.line), Some(planted("decision")), "{shadow}");
+    let y = shadow.outcome().read::<f32>("y").unwrap();
+    assert_eq!(decision.count, y.iter().filter(|&&y| y == 0.0).count() as u64, "{shadow}");
+    assert!(decision.count > 0 && decision.count < 60, "{shadow}");
+    assert!(shadow.integers().is_empty());
+}

@@ -3,7 +3,7 @@
 use super::super::kernels::{self, Switch, Variant};
 use anyhow::Context;
 use ptxgen_builder::{
-    interp::{BufferErrors, ErrorLine, IntegerRounding, Options, Site, Worst},
+    interp::{BufferErrors, Decision, ErrorLine, IntegerRounding, Options, Site, Worst},
     types::ScalarType,
 };
 use ptxgen_dsl::{
@@ -24,6 +24,7 @@ pub struct Measured {
     holds: bool,
     outputs: Vec<Output>,
     integers: Vec<Integer>,
+    decisions: Vec<Decided>,
     #[serde(skip)]
     text: Vec<String>,
 }
@@ -75,6 +76,13 @@ struct Integer {
     count: u64,
 }
 
+#[derive(Serialize)]
+struct Decided {
+    #[serde(flatten)]
+    place: Place,
+    count: u64,
+}
+
 impl From<&Site> for Place {
     fn from(site: &Site) -> Place {
         let loc = site.loc.as_ref();
@@ -102,6 +110,12 @@ impl From<&Worst> for Largest {
 impl From<&IntegerRounding> for Integer {
     fn from(rounding: &IntegerRounding) -> Integer {
         Integer { place: Place::from(&rounding.site), most: rounding.most, count: rounding.count }
+    }
+}
+
+impl From<&Decision> for Decided {
+    fn from(decision: &Decision) -> Decided {
+        Decided { place: Place::from(&decision.site), count: decision.count }
     }
 }
 
@@ -155,7 +169,9 @@ pub fn run(entry: &'static Entry, request: &Request, optimize: Switch, holds: bo
         outputs.push(Output::new(name, all, errors));
     }
     let integers = &measurement.measured.integers;
+    let decisions = &measurement.measured.decisions;
     text.extend(integers.iter().map(IntegerRounding::to_string));
+    text.extend(decisions.iter().map(Decision::to_string));
     Ok(Measured {
         kernel: entry.name,
         variant: Variant::of(&built),
@@ -163,6 +179,7 @@ pub fn run(entry: &'static Entry, request: &Request, optimize: Switch, holds: bo
         holds,
         outputs,
         integers: integers.iter().map(Integer::from).collect(),
+        decisions: decisions.iter().map(Decided::from).collect(),
         text,
     })
 }

@@ -7,7 +7,7 @@ use crate::table::{Clamp, Real, WARP};
 /// has lost two bits.
 const AMPLIFIED: f64 = 4.0;
 
-/// Adds the parts. Most of an error is whose the largest part is.
+/// Adds the parts. Most of an error is whose the largest part is; where there is no error, it does not matter whose.
 pub(in crate::interp) fn combine(
     pc: u32,
     local: &Numbers,
@@ -15,14 +15,8 @@ pub(in crate::interp) fn combine(
     planes: &[Option<&Plane>],
     r: &Numbers,
 ) -> Plane {
-    let mut out = Plane::EXACT;
-    let mut most = [0.0; WARP];
-    let own = Who::introduced(pc);
-    for i in 0..WARP {
-        out.err[i] = local[i];
-        most[i] = local[i].abs();
-        out.who[i] = own;
-    }
+    let mut out = Plane { err: *local, who: [Who::introduced(pc); WARP] };
+    let mut most = local.map(f64::abs);
     for (part, plane) in parts.iter().zip(planes) {
         let Some(plane) = plane else { continue };
         for i in 0..WARP {
@@ -32,11 +26,12 @@ pub(in crate::interp) fn combine(
             out.who[i] = if larger { plane.who[i] } else { out.who[i] };
         }
     }
-    for i in 0..WARP {
-        // An infinity or a NaN has no shadow.
-        let known = out.err[i].is_finite() && r[i].is_finite() && out.err[i] != 0.0;
-        out.err[i] = if known { out.err[i] } else { 0.0 };
-        out.who[i] = if known { out.who[i] } else { Who::NONE };
+    // An infinity or a NaN has no shadow. Nothing but these gives anything but zeros here.
+    if (0..WARP).map(|i| (out.err[i] + r[i]) * 0.0).sum::<f64>() != 0.0 {
+        for i in 0..WARP {
+            let known = out.err[i].is_finite() && r[i].is_finite();
+            out.err[i] = if known { out.err[i] } else { 0.0 };
+        }
     }
     out
 }

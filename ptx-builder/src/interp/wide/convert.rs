@@ -1,6 +1,6 @@
 //! Numbers in registers, and the errors of conversions between their types.
 
-use half::{bf16, f16};
+use half::f16;
 
 use super::combine::{clamp, combine};
 use super::{Numbers, Plane, ZERO};
@@ -10,17 +10,14 @@ use crate::types::{Kind, ScalarType};
 /// The floats of a register, or of piece `piece` of packed ones.
 #[inline]
 pub(in crate::interp) fn floats(ty: ScalarType, bits: &Lanes, piece: usize) -> Numbers {
-    let mut out = [0.0; WARP];
-    let mut each = |f: &dyn Fn(u64) -> f64| {
-        for (x, bits) in out.iter_mut().zip(bits) {
-            *x = f(*bits);
-        }
-    };
     match ty {
-        ScalarType::F64 => out = bits.map(f64::from_bits),
-        ScalarType::F32 => out = bits.map(|b| f64::from(f32::from_bits(b as u32))),
-        ScalarType::F16 | ScalarType::F16x2 => each(&|b| f16::from_bits((b >> (16 * piece)) as u16).to_f64()),
-        ScalarType::Bf16 | ScalarType::Bf16x2 => each(&|b| bf16::from_bits((b >> (16 * piece)) as u16).to_f64()),
+        ScalarType::F64 => bits.map(f64::from_bits),
+        ScalarType::F32 => bits.map(|b| f64::from(f32::from_bits(b as u32))),
+        ScalarType::F16 | ScalarType::F16x2 => bits.map(|b| f16::from_bits((b >> (16 * piece)) as u16).to_f64()),
+        // The upper half of an f32.
+        ScalarType::Bf16 | ScalarType::Bf16x2 => {
+            bits.map(|b| f64::from(f32::from_bits(((b >> (16 * piece)) as u32) << 16)))
+        }
         ScalarType::Pred
         | ScalarType::B8
         | ScalarType::B16
@@ -34,9 +31,8 @@ pub(in crate::interp) fn floats(ty: ScalarType, bits: &Lanes, piece: usize) -> N
         | ScalarType::S8
         | ScalarType::S16
         | ScalarType::S32
-        | ScalarType::S64 => {}
+        | ScalarType::S64 => ZERO,
     }
-    out
 }
 
 /// An integer of this type.

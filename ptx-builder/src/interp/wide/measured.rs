@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Integral;
+use super::notes::Notes;
 use super::pages::Entry;
+use super::summary::key;
 use crate::interp::block::Context;
 use crate::interp::memory::Buffer;
 use crate::interp::report::Site;
@@ -30,15 +31,26 @@ pub struct ElementError {
     pub amplified: Option<(u32, f32)>,
 }
 
-/// An instruction that rounded numbers to integers.
+/// A line that rounded numbers to integers.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct IntegerRounding {
-    /// The instruction.
+    /// Its first instruction that did.
     pub site: Site,
     /// How far a number was from its integer at most.
     pub most: f64,
     /// How many numbers were no integers.
+    pub count: u64,
+}
+
+/// A line with comparisons that the real numbers would have decided otherwise. The run, and the shadows with it, went on as the
+/// values said.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct Decision {
+    /// Its first instruction that did.
+    pub site: Site,
+    /// How many comparisons.
     pub count: u64,
 }
 
@@ -50,13 +62,15 @@ pub struct Measured {
     pub elements: Vec<ElementError>,
     /// The instructions that they name.
     pub sites: BTreeMap<u32, Site>,
-    /// Instructions that rounded floats to integers, in writing order.
+    /// Lines that rounded floats to integers, in writing order.
     pub integers: Vec<IntegerRounding>,
+    /// Lines that decided what the real numbers would have decided otherwise, in writing order.
+    pub decisions: Vec<Decision>,
 }
 
 impl Measured {
     /// When the launch is over.
-    pub(in crate::interp) fn new(cx: &Context, integral: &Integral) -> Measured {
+    pub(in crate::interp) fn new(cx: &Context, notes: &Notes) -> Measured {
         let mut measured = Measured::default();
         let Some(wide) = &cx.wide else { return measured };
         for (address, entry) in wide.global.entries() {
@@ -64,8 +78,12 @@ impl Measured {
         }
         let named = |e: &ElementError| e.introduced.into_iter().chain(e.amplified.map(|(pc, _)| pc));
         measured.sites = measured.elements.iter().flat_map(named).map(|pc| (pc, cx.site(pc))).collect();
-        measured.integers =
-            integral.iter().map(|(&pc, &(most, count))| IntegerRounding { site: cx.site(pc), most, count }).collect();
+        measured.integers = by_line(cx, &notes.integral, |a: &mut (f64, u64), b| *a = (a.0.max(b.0), a.1 + b.1))
+            .map(|(site, (most, count))| IntegerRounding { site, most, count })
+            .collect();
+        measured.decisions = by_line(cx, &notes.decided, |a: &mut u64, b| *a += b)
+            .map(|(site, count)| Decision { site, count })
+            .collect();
         measured
     }
 }
@@ -93,4 +111,27 @@ impl fmt::Display for IntegerRounding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} numbers rounded to integers, by {:.3} at most: {}", self.count, self.most, self.site)
     }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} comparisons would go otherwise without rounding: {}", self.count, self.site)
+    }
+}
+
+/// Notes of the instructions of a line put together, in the order of the first of them.
+fn by_line<T: Copy>(
+    cx: &Context,
+    notes: &BTreeMap<u32, T>,
+    add: impl Fn(&mut T, T),
+) -> impl Iterator<Item = (Site, T)> {
+    let mut lines: Vec<(Site, T)> = Vec::new();
+    for (&pc, &note) in notes {
+        let site = cx.site(pc);
+        match lines.iter_mut().find(|(s, _)| key(s) == key(&site)) {
+            Some((_, all)) => add(all, note),
+            None => lines.push((site, note)),
+        }
+    }
+    lines.into_iter()
 }

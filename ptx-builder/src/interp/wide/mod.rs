@@ -11,12 +11,13 @@
 //! - [`real`]: the errors of functions of real numbers; [`convert`]: of conversions; [`combine`]: whose they are.
 //! - [`bits`]: values that are moved as bits.
 //! - [`pages`], [`store`]: shadows in memory.
-//! - [`measured`], [`summary`]: what is told when the launch is over.
+//! - [`notes`], [`measured`], [`summary`]: what is told when the launch is over.
 
 pub(super) mod bits;
 pub(super) mod combine;
 pub(super) mod convert;
 pub(super) mod measured;
+pub(super) mod notes;
 pub(super) mod pages;
 pub(super) mod plan;
 pub(super) mod real;
@@ -26,10 +27,9 @@ pub(super) mod store;
 pub(super) mod summary;
 mod who;
 
-use std::collections::BTreeMap;
-
 use super::program::Program;
 use crate::table::WARP;
+use notes::Notes;
 use pages::Pages;
 use plan::Plan;
 use store::Global;
@@ -75,21 +75,10 @@ impl Wide {
     }
 }
 
-/// The shadows of a block's memory, and what it rounded to integers.
+/// The shadows of a block's memory, and what else is told of it.
 #[derive(Default)]
 pub(super) struct BlockWide {
     pub shared: Pages,
     pub local: Pages,
-    pub integral: Integral,
-}
-
-/// By instruction that rounds to integers: the largest distance, and how often there was one.
-pub(super) type Integral = BTreeMap<u32, (f64, u64)>;
-
-/// Adds another's.
-pub(super) fn merge_integral(all: &mut Integral, more: &Integral) {
-    for (&pc, &(most, times)) in more {
-        let entry = all.entry(pc).or_insert((0.0, 0));
-        *entry = (entry.0.max(most), entry.1 + times);
-    }
+    pub notes: Notes,
 }

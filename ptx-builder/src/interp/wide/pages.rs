@@ -25,6 +25,11 @@ pub(in crate::interp) struct Entry {
 }
 
 impl Entry {
+    /// Whether it is a whole float.
+    fn is_whole(&self) -> bool {
+        self.at == 0 && self.format != Format::Int && usize::from(self.size) == 2 * self.format.granules()
+    }
+
     const NONE: Entry = Entry { err: 0.0, who: Who::NONE, held: 0, format: Format::Int, at: 0, size: 0 };
 }
 
@@ -118,6 +123,19 @@ impl Pages {
 
     /// Stores lane `lane` of a register's shadow: `bytes` of `value`.
     pub fn store(&mut self, at: u64, bytes: u32, value: u64, found: &Found) {
+        if let Some(Granule { format, at: 0, plane: 0 }) = found.shape.get(0)
+            && found.shape == Shape::of(format, 1)
+            && bytes == 2 * format.granules() as u32
+            && bytes >= 4
+        {
+            let (err, who, size) = (found.err[0], found.who[0], bytes as u8);
+            if err != 0.0 {
+                self.set(at, Entry { err, who, held: low(value, bytes as usize), format, at: 0, size });
+            } else if !self.is_empty() {
+                self.clear(at, bytes);
+            }
+            return;
+        }
         let mut i = 0;
         while 2 * i < bytes as usize {
             let Some(first) = found.shape.get(i.min(3)) else {
@@ -157,6 +175,18 @@ impl Pages {
     /// The shadow of `bytes` that hold `value`.
     pub fn load(&mut self, at: u64, bytes: u32, value: u64) -> Option<Found> {
         let page = self.page(at)?;
+        // A value as it was stored, as almost all are; or nothing.
+        if bytes >= 4 {
+            let i = (at % PAGE) as usize;
+            let entry = &page.words[i / 4];
+            if u32::from(entry.size) == bytes && entry.held == value && entry.is_whole() {
+                return Some(Found::one(entry));
+            }
+            let around = &page.words[i / 8 * 2..(i / 8 * 2 + 2).max((i + bytes as usize) / 4)];
+            if page.small.is_none() && around.iter().all(|e| e.size == 0) {
+                return None;
+            }
+        }
         let mut found = Found { shape: Shape::NONE, err: [0.0; 4], who: [Who::NONE; 4] };
         let (mut any, mut k) = (false, 0);
         while k < bytes as usize {
@@ -208,6 +238,13 @@ impl Pages {
 }
 
 impl Found {
+    /// A whole value.
+    fn one(entry: &Entry) -> Found {
+        let (mut err, mut who) = ([0.0; 4], [Who::NONE; 4]);
+        (err[0], who[0]) = (entry.err, entry.who);
+        Found { shape: Shape::of(entry.format, 1), err, who }
+    }
+
     /// One lane of a register's shadow.
     pub fn of(shape: Shape, planes: &[super::Plane], lane: usize) -> Found {
         let mut found = Found { shape, err: [0.0; 4], who: [Who::NONE; 4] };

@@ -1,13 +1,15 @@
 //! What becomes of errors at an instruction, as the fact in its row says.
 
-use crate::table::{Clamp, Form, Mod, Parts, Precision, Real};
-use crate::types::ScalarType;
+use crate::table::{Access, Clamp, Form, Mod, Parts, Precision, Real, Slot};
+use crate::types::{Kind, ScalarType};
 
 /// What becomes of errors.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(in crate::interp) enum Plan {
     /// Its results are what they are: predicates, addresses, integers that were computed.
     Exact,
+    /// As `Exact`; and it compares its first two sources, of this type.
+    Compares(ScalarType),
     /// Nothing here: where it is executed, its memory or lanes are known.
     Elsewhere,
     /// The source's shadow.
@@ -26,11 +28,8 @@ impl Plan {
     pub fn of(form: &Form) -> Plan {
         match form.precision {
             // What is opaque has no shadow: it is exact from there on.
-            Precision::Nothing
-            | Precision::Integer
-            | Precision::IntegerProduct
-            | Precision::Compares
-            | Precision::Opaque => Plan::Exact,
+            Precision::Nothing | Precision::Integer | Precision::IntegerProduct | Precision::Opaque => Plan::Exact,
+            Precision::Compares => compared(form).map_or(Plan::Exact, Plan::Compares),
             Precision::Moves => Plan::Moves,
             Precision::Bits(parts) => Plan::Bits(parts),
             Precision::Selects => Plan::Selects,
@@ -49,4 +48,11 @@ impl Plan {
             | Precision::MatrixProduct { .. } => Plan::Elsewhere,
         }
     }
+}
+
+/// The type of the two floats that a form compares, if it does.
+fn compared(form: &Form) -> Option<ScalarType> {
+    let mut types = form.slots.iter().filter(|s| s.access == Access::Read).map(Slot::ty);
+    let (first, second) = (types.next()??, types.next()??);
+    (first == second && first.kind() == Kind::Float).then_some(first)
 }

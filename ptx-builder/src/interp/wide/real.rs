@@ -133,49 +133,41 @@ pub(in crate::interp) fn local<const WIDE: bool>(real: Real, [a, b, c]: [&Number
     }
 }
 
-/// What the errors of the sources become.
+/// What the error of source `i` becomes. Of a product of errors, the first source has all.
 #[inline]
 pub(in crate::interp) fn passed(
     real: Real,
+    i: usize,
     [a, b, _]: [&Numbers; 3],
     r: &Numbers,
-    [ea, eb, ec]: [&Numbers; 3],
-    [oa, ob, oc]: &mut [Numbers; 3],
+    e: [&Numbers; 3],
+    out: &mut Numbers,
 ) {
-    match real {
-        Real::Add => (*oa, *ob) = (*ea, *eb),
-        Real::Sub => {
-            *oa = *ea;
-            each!(ob, |i| -eb[i]);
-        }
-        Real::Mul => {
-            each!(oa, |i| ea[i] * (b[i] + eb[i]));
-            each!(ob, |i| a[i] * eb[i]);
-        }
-        Real::Fma => {
-            each!(oa, |i| ea[i] * (b[i] + eb[i]));
-            each!(ob, |i| a[i] * eb[i]);
-            *oc = *ec;
-        }
-        Real::Div => {
-            each!(oa, |i| ea[i] / (b[i] + eb[i]));
-            // a / (b + eb) - a / b.
-            each!(ob, |i| if eb[i] == 0.0 { 0.0 } else { -(a[i] / b[i]) * eb[i] / (b[i] + eb[i]) });
-        }
-        Real::Rcp => each!(oa, |i| if ea[i] == 0.0 { 0.0 } else { -ea[i] / (a[i] * (a[i] + ea[i])) }),
-        Real::Sqrt => each!(oa, |i| {
+    let [ea, eb, ec] = e;
+    match (real, i) {
+        (Real::Add | Real::Sub, 0) => *out = *ea,
+        (Real::Add, _) => *out = *eb,
+        (Real::Sub, _) => each!(out, |i| -eb[i]),
+        (Real::Mul | Real::Fma, 0) => each!(out, |i| ea[i] * (b[i] + eb[i])),
+        (Real::Mul, _) | (Real::Fma, 1) => each!(out, |i| a[i] * eb[i]),
+        (Real::Fma, _) => *out = *ec,
+        (Real::Div, 0) => each!(out, |i| ea[i] / (b[i] + eb[i])),
+        // a / (b + eb) - a / b.
+        (Real::Div, _) => each!(out, |i| if eb[i] == 0.0 { 0.0 } else { -(a[i] / b[i]) * eb[i] / (b[i] + eb[i]) }),
+        (Real::Rcp, _) => each!(out, |i| if ea[i] == 0.0 { 0.0 } else { -ea[i] / (a[i] * (a[i] + ea[i])) }),
+        (Real::Sqrt, _) => each!(out, |i| {
             let twice = a[i].sqrt() + (a[i] + ea[i]).sqrt();
             if ea[i] == 0.0 { 0.0 } else { ea[i] / twice }
         }),
-        Real::Rsqrt => each!(oa, |i| {
+        (Real::Rsqrt, _) => each!(out, |i| {
             let (root, moved) = (a[i].sqrt(), (a[i] + ea[i]).sqrt());
             if ea[i] == 0.0 { 0.0 } else { -ea[i] / (root * moved * (root + moved)) }
         }),
-        Real::Sin | Real::Cos | Real::Lg2 | Real::Ex2 | Real::Tanh => {
-            each!(oa, |i| if ea[i] == 0.0 { 0.0 } else { function(real, a[i] + ea[i]) - function(real, a[i]) });
+        (Real::Sin | Real::Cos | Real::Lg2 | Real::Ex2 | Real::Tanh, _) => {
+            each!(out, |i| if ea[i] == 0.0 { 0.0 } else { function(real, a[i] + ea[i]) - function(real, a[i]) });
         }
-        Real::Neg => each!(oa, |i| -ea[i]),
-        Real::Abs => each!(oa, |i| {
+        (Real::Neg, _) => each!(out, |i| -ea[i]),
+        (Real::Abs, _) => each!(out, |i| {
             let moved = a[i] + ea[i];
             if a[i] > 0.0 && moved >= 0.0 {
                 ea[i]
@@ -185,14 +177,14 @@ pub(in crate::interp) fn passed(
                 moved.abs() - a[i].abs()
             }
         }),
-        Real::Min | Real::Max | Real::Magnitude => {
-            for i in 0..WARP {
-                let (first, sign) = chosen(real, a[i], b[i], r[i]);
-                (oa[i], ob[i]) = if first { (sign * ea[i], 0.0) } else { (0.0, sign * eb[i]) };
-            }
-        }
-        Real::Copysign => {
-            each!(ob, |i| if b[i].is_sign_negative() == r[i].is_sign_negative() { eb[i] } else { -eb[i] })
+        (Real::Min | Real::Max | Real::Magnitude, source) => each!(out, |i| {
+            let (first, sign) = chosen(real, a[i], b[i], r[i]);
+            if first == (source == 0) { sign * e[source][i] } else { 0.0 }
+        }),
+        // The first source gives no more than its sign.
+        (Real::Copysign, 0) => *out = [0.0; WARP],
+        (Real::Copysign, _) => {
+            each!(out, |i| if b[i].is_sign_negative() == r[i].is_sign_negative() { eb[i] } else { -eb[i] });
         }
     }
 }

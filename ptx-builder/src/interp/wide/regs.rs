@@ -94,6 +94,13 @@ pub(in crate::interp) struct Gathered {
 impl Gathered {
     /// A lane has this shadow, from granule `first` on, if it fits to those of the lanes before.
     pub fn add(&mut self, lane: usize, first: usize, found: &Found) {
+        if first == 0
+            && self.shape == found.shape
+            && let [plane] = &mut self.planes[..]
+        {
+            (plane.err[lane], plane.who[lane]) = (found.err[0], found.who[0]);
+            return;
+        }
         let mut shape = Shape::NONE;
         for i in first..4 {
             let granule = found.shape.get(i - first);

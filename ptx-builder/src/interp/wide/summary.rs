@@ -78,9 +78,9 @@ impl ElementError {
 }
 
 /// A line: its file and number, or without one its block and place.
-type Key = (Option<(String, u32)>, usize, usize);
+pub(super) type Key = (Option<(String, u32)>, usize, usize);
 
-fn key(site: &Site) -> Key {
+pub(super) fn key(site: &Site) -> Key {
     match &site.loc {
         Some(loc) => (Some((loc.file.to_string(), loc.line)), 0, 0),
         None => (None, site.block.0 as usize, site.index),

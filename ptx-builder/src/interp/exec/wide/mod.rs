@@ -61,6 +61,10 @@ impl Exec<'_> {
         let (srcs, dsts) = (program.srcs(self.code), program.dsts(self.code));
         match plan {
             Plan::Exact | Plan::Elsewhere => dsts.iter().for_each(|dst| regs.clear(dst, self.mask)),
+            Plan::Compares(ty) => {
+                self.wide_compares(regs, ty, srcs);
+                dsts.iter().for_each(|dst| regs.clear(dst, self.mask));
+            }
             Plan::Moves => self.wide_moves(regs, srcs, dsts),
             Plan::Selects => self.wide_selects(regs, srcs, dsts),
             Plan::Bits(parts) => self.wide_bits(regs, parts, srcs, dsts),
@@ -104,6 +108,22 @@ impl Exec<'_> {
                 Some(held) => regs.put(dst, self.mask, held.shape, &held.planes),
                 None => regs.clear(dst, self.mask),
             }
+        }
+    }
+
+    /// A comparison goes as in the run; one that the real numbers would decide otherwise is told.
+    fn wide_compares(&mut self, regs: &Regs, ty: ScalarType, srcs: &[Src]) {
+        let (format, count) = Format::of(ty);
+        let size = format.granules();
+        for piece in 0..count {
+            let plane = |i: usize| regs.source(srcs.get(i)).and_then(|held| held.value(format, piece * size, size));
+            let planes = [plane(0), plane(1)];
+            if planes.iter().all(Option::is_none) {
+                continue;
+            }
+            let [a, b] = [0, 1].map(|i| floats(ty, &self.st.src[i], piece));
+            let errors = planes.map(|plane| plane.map_or(&ZERO, |p| &p.err));
+            self.st.wide.notes.compared(self.pc, self.mask, [&a, &b], errors);
         }
     }
 
@@ -161,13 +181,11 @@ impl Exec<'_> {
         let (format, _) = Format::of(ty);
         let size = format.granules();
         let r = floats(ty, &self.st.dst[0], piece);
-        let mut v = [ZERO; 3];
-        let mut planes = [None; 3];
-        for (i, src) in srcs.iter().take(3).enumerate() {
-            v[i] = floats(ty, &self.st.src[i], piece);
-            planes[i] = regs.source(Some(src)).and_then(|held| held.value(format, piece * size, size));
-        }
-        let values = [&v[0], &v[1], &v[2]];
+        let value = |i: usize| if i < srcs.len() { floats(ty, &self.st.src[i], piece) } else { ZERO };
+        let (a, b, c) = (value(0), value(1), value(2));
+        let values = [&a, &b, &c];
+        let plane = |i: usize| regs.source(srcs.get(i)).and_then(|held| held.value(format, piece * size, size));
+        let planes = [plane(0), plane(1), plane(2)];
         let mut own: Numbers = ZERO;
         match ty {
             ScalarType::F64 => real::local::<true>(real, values, &r, &mut own),
@@ -178,7 +196,9 @@ impl Exec<'_> {
         } else {
             let errors = planes.map(|plane: Option<&Plane>| plane.map_or(&ZERO, |p| &p.err));
             let mut parts = [ZERO; 3];
-            real::passed(real, values, &r, errors, &mut parts);
+            for (i, part) in parts.iter_mut().enumerate().filter(|(i, _)| planes[*i].is_some()) {
+                real::passed(real, i, values, &r, errors, part);
+            }
             let mut out = combine(self.pc, &own, &parts, &planes, &r);
             amplify(self.pc, real, values, errors, &parts, &r, &mut out);
             out
@@ -197,20 +217,9 @@ impl Exec<'_> {
         let plane = regs.source(srcs.get(source)).and_then(|held| held.value(format, 0, granules));
         let (out, distances) = convert(self.pc, c, &self.st.src[source], &self.st.dst[0], piece, plane);
         if let Some(distances) = distances {
-            self.note_integral(&distances);
+            self.st.wide.notes.rounded(self.pc, self.mask, &distances);
         }
         out
-    }
-
-    /// Notes how far numbers were from the integers that they were rounded to.
-    fn note_integral(&mut self, distances: &Numbers) {
-        let finite = |lane: &usize| distances[*lane] != 0.0 && distances[*lane].is_finite();
-        let most = lanes(self.mask).filter(finite).map(|lane| distances[lane].abs()).fold(0.0, f64::max);
-        if most > 0.0 {
-            let times = lanes(self.mask).filter(finite).count() as u64;
-            let entry = self.st.wide.integral.entry(self.pc).or_insert((0.0, 0));
-            *entry = (entry.0.max(most), entry.1 + times);
-        }
     }
 
     /// Source 0's shadow as other lanes have it: in each lane, that of lane `from`.
