@@ -397,3 +397,40 @@ fn check_warns_of_what_only_a_run_decides() {
     let strict = prints(&["check", file, "--strict"], 1);
     assert!(strict.starts_with("fault ") && strict.contains("[divergent-barrier]"), "{strict}");
 }
+
+/// The errors of what a kernel writes, for people and for programs.
+#[test]
+fn check_measures() {
+    let swiglu = ["check", "swiglu", "--acc", "f64", "--math", "exact", "--rows", "64", "--measure"];
+    let text = without_lines(&prints(&swiglu, 0));
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("ok    swiglu acc=f64 math=exact: verified;"), "{text}");
+    assert!(lines[1].starts_with("      h: 64 of 64 elements are inexact; largest error "), "{text}");
+    expect!["        introduced 100.0%: `cvt.rn.f32.f64 %f0, %fd29;` at kernel-dsl/src/catalogue/swiglu.rs:LINE: "]
+        .assert_eq(lines[2]);
+    assert!(lines[3].contains(" numbers rounded to integers, by 0.") && lines[3].contains("`cvt.rni.f64.f64 "), "{text}");
+    assert_eq!(lines.len(), 4, "{text}");
+
+    let measured = json(&prints(&[&swiglu[..], &["--json"]].concat(), 0));
+    let [one] = &measured.as_array().unwrap()[..] else { panic!("{measured}") };
+    assert_eq!((&one["kernel"], &one["acc"], &one["holds"]), (&"swiglu".into(), &"f64".into(), &true.into()));
+    let h = &one["outputs"][0];
+    assert_eq!((&h["name"], &h["elements"], &h["inexact"]), (&"h".into(), &64.into(), &64.into()));
+    // Rounded once, from f64.
+    let ulps = h["ulps"]["size"].as_f64().unwrap();
+    assert!(ulps > 0.3 && ulps <= 0.5 + 1e-6, "{h}");
+    assert!(h["introduced"][0]["file"].as_str().unwrap().ends_with("swiglu.rs"), "{h}");
+    assert_eq!((h["introduced"][0]["share"].as_f64(), &h["amplified"]), (Some(1.0), &serde_json::json!([])));
+    assert!(one["integers"][0]["most"].as_f64().unwrap() <= 0.5, "{one}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = ptxgen_in(dir.path(), &["check", "k.ptx", "--measure"]);
+    assert_eq!(file.status.code(), Some(2));
+    expect![[r#"
+        error: --measure runs a kernel on inputs, and k.ptx does not say which it takes; give them in a test, `Harness::new(&module).input(..).output(..).shadow()` of ptxgen::testing, or name a kernel of the catalogue
+    "#]]
+    .assert_eq(&String::from_utf8_lossy(&file.stderr));
+    let alone = ptxgen_in(dir.path(), &["check", "swiglu", "--json"]);
+    assert!(String::from_utf8_lossy(&alone.stderr).contains("--measure"));
+    assert_eq!(alone.status.code(), Some(2));
+}
