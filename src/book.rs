@@ -16,5 +16,6 @@ pages! {
     Testing = "../docs/testing.md";
     Checked = "../docs/checked.md";
     Precision = "../docs/precision.md";
+    ShadowPrecision = "../docs/shadow-precision.md";
     Profiling = "../docs/profiling.md";
 }

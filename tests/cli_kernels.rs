@@ -408,7 +408,10 @@ fn check_measures() {
     assert!(lines[1].starts_with("      h: 64 of 64 elements are inexact; largest error "), "{text}");
     expect!["        introduced 100.0%: `cvt.rn.f32.f64 %f0, %fd29;` at kernel-dsl/src/catalogue/swiglu.rs:LINE: "]
         .assert_eq(lines[2]);
-    assert!(lines[3].contains(" numbers rounded to integers, by 0.") && lines[3].contains("`cvt.rni.f64.f64 "), "{text}");
+    assert!(
+        lines[3].contains(" numbers rounded to integers, by 0.") && lines[3].contains("`cvt.rni.f64.f64 "),
+        "{text}"
+    );
     assert_eq!(lines.len(), 4, "{text}");
 
     let measured = json(&prints(&[&swiglu[..], &["--json"]].concat(), 0));

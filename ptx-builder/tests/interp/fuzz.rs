@@ -1,10 +1,11 @@
 //! Whatever the verifier lets through runs without a panic: every form with
 //! arbitrary operands, and arbitrary sequences of the forms with effects.
 
-use ptxgen_builder::interp::{Launch, Memory, Options, WarpOrder};
+use ptxgen_builder::interp::{Blocks, Launch, Memory, Options, WarpOrder};
 use ptxgen_builder::ir::{
     Address, Base, Block, BlockId, Guard, Inst, Kernel, Module, Operand, Param, Reg, Symbol, Variable,
 };
+use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::table::{Access, Form, FormId, Meaning, Mod, Op, Shape, Slot, SpecialReg, table};
 use ptxgen_builder::target::Target;
 use ptxgen_builder::types::{RegClass, ScalarType, Space};
@@ -94,6 +95,32 @@ fn plain(form: FormId, operands: &[Operand]) -> Inst {
     Inst { form, guard: None, operands: operands.into(), loc: None }
 }
 
+/// Inexact values in registers 5 and 6 of each class, and in shared memory: shadows to follow.
+fn inexact() -> Vec<Inst> {
+    use ScalarType::{B16, B32, B64, F16, F32, F64, U32};
+    let reg = |class, index| Operand::Reg(Reg { class, index });
+    let ty = |ty| Mod::Ty(ty);
+    let shared = |offset| Operand::Address(Address { base: Base::Symbol(Symbol::Kernel(0)), offset });
+    let (h, r, rd, f, fd) = (RegClass::B16, RegClass::B32, RegClass::B64, RegClass::F32, RegClass::F64);
+    let three = |bits: u64| Operand::Imm(bits);
+    vec![
+        plain(find(Op::Cvt, &[Mod::Rn, ty(F32), ty(U32)]), &[reg(f, 5), reg(r, 3)]),
+        plain(find(Op::Div, &[Mod::Rn, ty(F32)]), &[reg(f, 5), reg(f, 5), three(3f32.to_bits().into())]),
+        plain(find(Op::Add, &[Mod::Rn, ty(F32)]), &[reg(f, 6), reg(f, 5), three(1f32.to_bits().into())]),
+        plain(find(Op::Cvt, &[ty(F64), ty(F32)]), &[reg(fd, 5), reg(f, 5)]),
+        plain(find(Op::Div, &[Mod::Rn, ty(F64)]), &[reg(fd, 6), reg(fd, 5), three(3f64.to_bits())]),
+        plain(find(Op::Cvt, &[Mod::Rn, ty(F16), ty(F32)]), &[reg(h, 5), reg(f, 5)]),
+        plain(find(Op::Cvt, &[Mod::Rn, ty(F16), ty(F32)]), &[reg(h, 6), reg(f, 6)]),
+        plain(find(Op::Mov, &[ty(B32)]), &[reg(r, 5), reg(f, 5)]),
+        plain(find(Op::Pack, &[ty(B32)]), &[reg(r, 6), reg(h, 5), reg(h, 6)]),
+        plain(find(Op::Mov, &[ty(B64)]), &[reg(rd, 5), reg(fd, 6)]),
+        plain(find(Op::Pack, &[ty(B64)]), &[reg(rd, 6), reg(r, 5), reg(r, 6)]),
+        plain(find(Op::St, &[Mod::Shared, ty(F32)]), &[shared(64), reg(f, 5)]),
+        plain(find(Op::St, &[Mod::Shared, ty(F64)]), &[shared(16), reg(fd, 6)]),
+        plain(find(Op::St, &[Mod::Shared, ty(B16)]), &[shared(4), reg(h, 5)]),
+    ]
+}
+
 /// A kernel with every register set, shared, local and const memory, and these instructions.
 fn kernel(body: Vec<Inst>) -> Module {
     let mut k = Kernel::new("k");
@@ -134,6 +161,7 @@ fn kernel(body: Vec<Inst>) -> Module {
         operands.extend([reg(RegClass::B32, 3), Operand::Imm(u64::from(index) * 16)]);
         first.push(plain(set, &operands));
     }
+    first.extend(inexact());
     let branches = body.last().is_some_and(|i| i.form().meaning.ends_block());
     first.extend(body);
     let ret = plain(find(Op::Ret, &[]), &[]);
@@ -150,22 +178,41 @@ fn kernel(body: Vec<Inst>) -> Module {
 /// Whether the verifier let it through; runs it then.
 fn try_run(body: Vec<Inst>, order: WarpOrder) -> bool {
     let Ok(module) = verify(kernel(body)) else { return false };
-    let mut memory = Memory::new();
-    let x = memory.alloc_uninit(1024, 16).expect("room");
-    let options = Options { order, max_steps: 3000, count: true, perturb: Some(1), ..Options::default() };
-    let launch = Launch {
-        module: &module,
-        kernel: "k",
-        grid: [2, 1, 1],
-        block: [48, 1, 1],
-        dynamic_shared: 0,
-        args: &[x.into()],
-        globals: None,
-        options: &options,
+    let options = Options {
+        order,
+        schedule: Blocks::Interleaved,
+        max_steps: 3000,
+        count: true,
+        perturb: Some(1),
+        ..Options::default()
     };
-    // Findings are as welcome as none.
-    let report = launch.run(&mut memory).unwrap_or_else(|e| panic!("{e}"));
-    let _ = report.to_string();
+    let go = |measure: bool| {
+        let mut memory = Memory::new();
+        let x = memory.alloc_uninit(1024, 16).expect("room");
+        let launch = Launch {
+            module: &module,
+            kernel: "k",
+            grid: [2, 1, 1],
+            block: [48, 1, 1],
+            dynamic_shared: 0,
+            args: &[x.into()],
+            globals: None,
+            options: &options,
+        };
+        let report = match measure {
+            true => launch.measure(&mut memory).map(|(report, measured)| {
+                assert!(measured.elements.iter().all(|e| e.error.is_finite() && e.error != 0.0), "{measured:?}");
+                report
+            }),
+            false => launch.run(&mut memory),
+        };
+        // Findings are as welcome as none.
+        let report = report.unwrap_or_else(|e| panic!("{e}"));
+        let _ = report.to_string();
+        (report, memory.read(x).expect("a buffer"))
+    };
+    // Shadows change nothing.
+    assert_eq!(go(false), go(true), "{}", print(&module, &PrintOptions::default()));
     true
 }
 
