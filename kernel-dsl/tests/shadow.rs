@@ -85,14 +85,19 @@ fn errors_agree_with_the_documented_ones() {
 
 /// What shadows cost, on the kernels of the catalogue: at most five times the plain interpreter in sum, run by run. Beside other
 /// work its numbers mean little, so it runs when it is asked for:
+/// `SHADOW_COST=NAME` takes those whose names begin so.
 /// `CARGO_PROFILE_TEST_OPT_LEVEL=3 cargo test -p ptxgen-dsl --test shadow -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
 fn shadows_cost_at_most_five_times_the_plain_interpreter() {
+    let wanted = std::env::var("SHADOW_COST").unwrap_or_default();
     let (mut all, mut plain_total, mut measured_total) = (Vec::new(), 0.0, 0.0);
     for entry in CATALOGUE {
         for policy in entry.policies() {
             let built = entry.build(&Request::for_trial(entry, policy, Target::SM_90)).unwrap();
+            if !built.title().starts_with(&wanted) {
+                continue;
+            }
             let (module, inputs) = (built.finish().unwrap(), built.sample_inputs(1));
             let options = Options { schedule: Blocks::Interleaved, ..Options::default() };
             let fastest = |run: &dyn Fn() -> bool| {

@@ -14,9 +14,14 @@ pub(in crate::interp) fn combine(
     parts: &[Numbers],
     planes: &[Option<&Plane>],
     r: &Numbers,
-) -> Plane {
-    let mut out = Plane { err: *local, who: [Who::introduced(pc); WARP] };
-    let mut most = local.map(f64::abs);
+    out: &mut Plane,
+) {
+    out.err = *local;
+    out.who = [Who::introduced(pc); WARP];
+    let mut most = [0.0; WARP];
+    for i in 0..WARP {
+        most[i] = local[i].abs();
+    }
     for (part, plane) in parts.iter().zip(planes) {
         let Some(plane) = plane else { continue };
         for i in 0..WARP {
@@ -33,7 +38,6 @@ pub(in crate::interp) fn combine(
             out.err[i] = if known { out.err[i] } else { 0.0 };
         }
     }
-    out
 }
 
 /// Clamps the real result, as the instruction did its own.
@@ -101,7 +105,8 @@ pub(in crate::interp) fn sum(pc: u32, a: (f64, (f64, Who)), b: (f64, (f64, Who))
     let mut own = [0.0; WARP];
     real::local::<true>(Real::Add, [&va, &vb, &vb], &vr, &mut own);
     let parts = [pa.err, pb.err, [0.0; WARP]];
-    let mut out = combine(pc, &own, &parts, &[Some(&pa), Some(&pb)], &vr);
+    let mut out = Plane::EXACT;
+    combine(pc, &own, &parts, &[Some(&pa), Some(&pb)], &vr, &mut out);
     amplify(pc, Real::Add, [&va, &vb, &vb], [&pa.err, &pb.err, &pb.err], &parts, &vr, &mut out);
     (out.err[0], out.who[0])
 }

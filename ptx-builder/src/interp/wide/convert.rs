@@ -7,16 +7,26 @@ use super::{Numbers, Plane, ZERO};
 use crate::table::{Clamp, Lanes, WARP};
 use crate::types::{Kind, ScalarType};
 
+#[inline(always)]
+fn each(bits: &Lanes, out: &mut Numbers, f: impl Fn(u64) -> f64) {
+    for i in 0..WARP {
+        out[i] = f(bits[i]);
+    }
+}
+
 /// The floats of a register, or of piece `piece` of packed ones.
 #[inline]
 pub(in crate::interp) fn floats(ty: ScalarType, bits: &Lanes, piece: usize) -> Numbers {
+    let mut out = [0.0; WARP];
     match ty {
-        ScalarType::F64 => bits.map(f64::from_bits),
-        ScalarType::F32 => bits.map(|b| f64::from(f32::from_bits(b as u32))),
-        ScalarType::F16 | ScalarType::F16x2 => bits.map(|b| f16::from_bits((b >> (16 * piece)) as u16).to_f64()),
+        ScalarType::F64 => each(bits, &mut out, f64::from_bits),
+        ScalarType::F32 => each(bits, &mut out, |b| f64::from(f32::from_bits(b as u32))),
+        ScalarType::F16 | ScalarType::F16x2 => {
+            each(bits, &mut out, |b| f16::from_bits((b >> (16 * piece)) as u16).to_f64());
+        }
         // The upper half of an f32.
         ScalarType::Bf16 | ScalarType::Bf16x2 => {
-            bits.map(|b| f64::from(f32::from_bits(((b >> (16 * piece)) as u32) << 16)))
+            each(bits, &mut out, |b| f64::from(f32::from_bits(((b >> (16 * piece)) as u32) << 16)));
         }
         ScalarType::Pred
         | ScalarType::B8
@@ -31,8 +41,9 @@ pub(in crate::interp) fn floats(ty: ScalarType, bits: &Lanes, piece: usize) -> N
         | ScalarType::S8
         | ScalarType::S16
         | ScalarType::S32
-        | ScalarType::S64 => ZERO,
+        | ScalarType::S64 => {}
     }
+    out
 }
 
 /// An integer of this type.
@@ -83,7 +94,8 @@ pub(in crate::interp) fn convert(
             for i in 0..WARP {
                 local[i] = v[i] - r[i];
             }
-            let mut out = combine(pc, &local, &[*err], &[plane], &r);
+            let mut out = Plane::EXACT;
+            combine(pc, &local, &[*err], &[plane], &r, &mut out);
             clamp(&mut out, &r, c.clamp);
             (out, None)
         }
@@ -95,7 +107,8 @@ pub(in crate::interp) fn convert(
                 r[i] = high;
                 local[i] = (v[i] - high) - low;
             }
-            let out = combine(pc, &local, &[*err], &[plane], &r);
+            let mut out = Plane::EXACT;
+            combine(pc, &local, &[*err], &[plane], &r, &mut out);
             let distances = out.err;
             (out, Some(distances))
         }
@@ -105,7 +118,9 @@ pub(in crate::interp) fn convert(
                 let (high, low) = split(integer(c.from, source[i]));
                 local[i] = (high - r[i]) + low;
             }
-            (combine(pc, &local, &[*err], &[plane], &r), None)
+            let mut out = Plane::EXACT;
+            combine(pc, &local, &[*err], &[plane], &r, &mut out);
+            (out, None)
         }
         (true, true) => {
             let Some(known) = plane else { return (Plane::EXACT, None) };
@@ -119,7 +134,9 @@ pub(in crate::interp) fn convert(
                     false => err[i] = 0.0,
                 }
             }
-            (combine(pc, &local, &[err], &[Some(known)], &r), None)
+            let mut out = Plane::EXACT;
+            combine(pc, &local, &[err], &[Some(known)], &r, &mut out);
+            (out, None)
         }
     }
 }

@@ -36,6 +36,20 @@ impl Regs {
         }
     }
 
+    /// Takes a source's shadow out, to be [given back](Self::give_back); none where it is exact in all lanes.
+    pub fn take(&mut self, src: Option<&Src>) -> Option<(u32, Held)> {
+        self.source(src)?;
+        let Some(Src::Reg(r)) = src else { return None };
+        Some((*r, std::mem::take(self.0.get_mut(*r as usize)?)))
+    }
+
+    /// Puts back what was taken.
+    pub fn give_back(&mut self, register: u32, held: Held) {
+        if let Some(place) = self.0.get_mut(register as usize) {
+            *place = held;
+        }
+    }
+
     /// A register is exact in these lanes.
     #[inline]
     pub fn clear(&mut self, dst: &Dst, mask: u32) {

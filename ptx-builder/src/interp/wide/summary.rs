@@ -87,25 +87,32 @@ pub(super) fn key(site: &Site) -> Key {
     }
 }
 
-/// Lines with what their instructions did: the weight of each instruction, and the largest factor.
+/// What instructions did: the weight of each, and its largest factor.
 #[derive(Default)]
-struct Lines(BTreeMap<Key, (BTreeMap<u32, f64>, f32)>);
+struct Parts(BTreeMap<u32, (f64, f32)>);
 
-impl Lines {
-    fn add(&mut self, sites: &BTreeMap<u32, Site>, pc: u32, weight: f64, factor: f32) {
-        let Some(site) = sites.get(&pc) else { return };
-        let line = self.0.entry(key(site)).or_default();
-        *line.0.entry(pc).or_default() += weight;
-        line.1 = line.1.max(factor);
+impl Parts {
+    fn add(&mut self, pc: u32, weight: f64, factor: f32) {
+        let part = self.0.entry(pc).or_default();
+        *part = (part.0 + weight, part.1.max(factor));
     }
 
+    /// By line.
     fn finish(self, sites: &BTreeMap<u32, Site>, total: f64, amplified: bool) -> Vec<ErrorLine> {
-        let line = |(instructions, factor): (BTreeMap<u32, f64>, f32)| {
-            let (pc, _) = instructions.iter().max_by(|a, b| a.1.total_cmp(b.1))?;
-            let share = instructions.values().sum::<f64>() / total;
-            Some(ErrorLine { site: sites.get(pc)?.clone(), share, factor: amplified.then_some(factor) })
-        };
-        let mut lines: Vec<_> = self.0.into_values().filter_map(line).collect();
+        // The line, and the weight of the instruction that stands for it.
+        let mut lines: BTreeMap<Key, (ErrorLine, f64)> = BTreeMap::new();
+        for (pc, (weight, factor)) in self.0 {
+            let Some(site) = sites.get(&pc) else { continue };
+            let share = weight / total;
+            let new = || (ErrorLine { site: site.clone(), share: 0.0, factor: amplified.then_some(0.0) }, 0.0);
+            let (line, most) = lines.entry(key(site)).or_insert_with(new);
+            line.share += share;
+            line.factor = line.factor.map(|f| f.max(factor));
+            if share > *most {
+                (line.site, *most) = (site.clone(), share);
+            }
+        }
+        let mut lines: Vec<_> = lines.into_values().map(|(line, _)| line).collect();
         let size = |l: &ErrorLine| l.factor.map_or(l.share, f64::from);
         lines.sort_by(|a, b| size(b).total_cmp(&size(a)));
         lines
@@ -121,13 +128,13 @@ impl Measured {
     /// The errors of a buffer's elements.
     pub fn of(&self, buffer: Buffer) -> BufferErrors {
         let elements = || self.elements.iter().filter(|e| e.buffer == buffer);
-        let (mut introduced, mut amplified) = (Lines::default(), Lines::default());
+        let (mut introduced, mut amplified) = (Parts::default(), Parts::default());
         let mut total = 0.0;
         for e in elements() {
             let weight = e.relative().min(1.0);
             total += weight;
-            e.introduced.iter().for_each(|&pc| introduced.add(&self.sites, pc, weight, 0.0));
-            e.amplified.iter().for_each(|&(pc, factor)| amplified.add(&self.sites, pc, weight, factor));
+            e.introduced.iter().for_each(|&pc| introduced.add(pc, weight, 0.0));
+            e.amplified.iter().for_each(|&(pc, factor)| amplified.add(pc, weight, factor));
         }
         BufferErrors {
             inexact: elements().count(),

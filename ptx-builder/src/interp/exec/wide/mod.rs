@@ -69,15 +69,12 @@ impl Exec<'_> {
             Plan::Selects => self.wide_selects(regs, srcs, dsts),
             Plan::Bits(parts) => self.wide_bits(regs, parts, srcs, dsts),
             Plan::Real { real, ty, clamp } => {
-                let planes: [Plane; 2];
                 let (format, count) = Format::of(ty);
-                let made: &[Plane] = match count {
-                    1 => &[self.wide_real(regs, real, ty, clamp, srcs, 0)],
-                    _ => {
-                        planes = [0, 1].map(|piece| self.wide_real(regs, real, ty, clamp, srcs, piece));
-                        &planes
-                    }
-                };
+                let mut planes = [Plane::EXACT, Plane::EXACT];
+                let made = &mut planes[..count];
+                for (piece, out) in made.iter_mut().enumerate() {
+                    self.wide_real(regs, real, ty, clamp, srcs, piece, out);
+                }
                 dsts.iter().for_each(|dst| put_values(regs, dst, self.mask, format, made));
             }
             // Floats as bits in integers of another width.
@@ -87,11 +84,13 @@ impl Exec<'_> {
             Plan::Converts { from, to, integral, clamp, saturates } => {
                 let c = Conversion { from, to, integral, clamp, saturates };
                 let (format, count) = Format::of(to);
-                let made: Vec<Plane> = (0..count)
+                let mut planes = [Plane::EXACT, Plane::EXACT];
+                let made = &mut planes[..count];
+                for (piece, out) in made.iter_mut().enumerate() {
                     // Of two sources, the first is the upper half.
-                    .map(|piece| self.wide_convert(regs, &c, srcs, count - 1 - piece, piece))
-                    .collect();
-                dsts.iter().for_each(|dst| put_values(regs, dst, self.mask, format, &made));
+                    *out = self.wide_convert(regs, &c, srcs, count - 1 - piece, piece);
+                }
+                dsts.iter().for_each(|dst| put_values(regs, dst, self.mask, format, made));
             }
         }
     }
@@ -102,12 +101,15 @@ impl Exec<'_> {
     }
 
     fn wide_moves(&mut self, regs: &mut Regs, srcs: &[Src], dsts: &[Dst]) {
-        let held = regs.source(srcs.first()).cloned();
+        let held = regs.take(srcs.first());
         for dst in dsts {
             match &held {
-                Some(held) => regs.put(dst, self.mask, held.shape, &held.planes),
+                Some((_, held)) => regs.put(dst, self.mask, held.shape, &held.planes),
                 None => regs.clear(dst, self.mask),
             }
+        }
+        if let Some((register, held)) = held.filter(|(r, _)| dsts.iter().all(|dst| dst.reg != *r)) {
+            regs.give_back(register, held);
         }
     }
 
@@ -169,6 +171,7 @@ impl Exec<'_> {
         }
     }
 
+    #[allow(clippy::too_many_arguments)] // the parts of one instruction
     fn wide_real(
         &mut self,
         regs: &Regs,
@@ -177,7 +180,8 @@ impl Exec<'_> {
         limit: Option<Clamp>,
         srcs: &[Src],
         piece: usize,
-    ) -> Plane {
+        out: &mut Plane,
+    ) {
         let (format, _) = Format::of(ty);
         let size = format.granules();
         let r = floats(ty, &self.st.dst[0], piece);
@@ -191,20 +195,18 @@ impl Exec<'_> {
             ScalarType::F64 => real::local::<true>(real, values, &r, &mut own),
             _ => real::local::<false>(real, values, &r, &mut own),
         }
-        let mut out = if planes.iter().all(Option::is_none) {
-            combine(self.pc, &own, &[], &[], &r)
+        if planes.iter().all(Option::is_none) {
+            combine(self.pc, &own, &[], &[], &r, out);
         } else {
             let errors = planes.map(|plane: Option<&Plane>| plane.map_or(&ZERO, |p| &p.err));
             let mut parts = [ZERO; 3];
             for (i, part) in parts.iter_mut().enumerate().filter(|(i, _)| planes[*i].is_some()) {
                 real::passed(real, i, values, &r, errors, part);
             }
-            let mut out = combine(self.pc, &own, &parts, &planes, &r);
-            amplify(self.pc, real, values, errors, &parts, &r, &mut out);
-            out
-        };
-        clamp(&mut out, &r, limit);
-        out
+            combine(self.pc, &own, &parts, &planes, &r, out);
+            amplify(self.pc, real, values, errors, &parts, &r, out);
+        }
+        clamp(out, &r, limit);
     }
 
     fn wide_convert(&mut self, regs: &Regs, c: &Conversion, srcs: &[Src], source: usize, piece: usize) -> Plane {
