@@ -2,9 +2,7 @@
 
 mod support;
 
-use std::time::Instant;
-
-use ptxgen_builder::interp::{Blocks, Options};
+use ptxgen_builder::interp::Options;
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{CATALOGUE, Dims, Request, find};
 use ptxgen_dsl::format::{Q8KPlanar, SUPERBLOCK, TensorType};
@@ -83,8 +81,16 @@ fn errors_agree_with_the_documented_ones() {
     }
 }
 
-/// What shadows cost, on the kernels of the catalogue: at most five times the plain interpreter in sum, run by run. Beside other
-/// work its numbers mean little, so it runs when it is asked for:
+/// Seconds of a processor that this process's threads have used (Linux).
+fn processor_time() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let of = |path: std::path::PathBuf| std::fs::read_to_string(path.join("schedstat")).unwrap_or_default();
+    let nanoseconds = |text: String| text.split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0);
+    tasks.flatten().map(|task| nanoseconds(of(task.path())) / 1e9).sum()
+}
+
+/// What shadows cost, on the kernels of the catalogue: at most five times the plain interpreter, each (in time of the
+/// processor, best of 7). It runs when it is asked for:
 /// `SHADOW_COST=NAME` takes those whose names begin so.
 /// `CARGO_PROFILE_TEST_OPT_LEVEL=3 cargo test -p ptxgen-dsl --test shadow -- --ignored --nocapture`.
 #[test]
@@ -99,14 +105,14 @@ fn shadows_cost_at_most_five_times_the_plain_interpreter() {
                 continue;
             }
             let (module, inputs) = (built.finish().unwrap(), built.sample_inputs(1));
-            let options = Options { schedule: Blocks::Interleaved, ..Options::default() };
+            let options = Options::default();
             let fastest = |run: &dyn Fn() -> bool| {
                 let once = |_| {
-                    let start = Instant::now();
+                    let start = processor_time();
                     assert!(run());
-                    start.elapsed().as_secs_f64()
+                    processor_time() - start
                 };
-                (0..5).map(once).fold(f64::INFINITY, f64::min)
+                (0..7).map(once).fold(f64::INFINITY, f64::min)
             };
             let plain = fastest(&|| built.try_out(&module, &inputs, &options).unwrap().report.is_clean());
             let measured = fastest(&|| built.measure(&module, &inputs, &options).unwrap().trial.report.is_clean());
@@ -119,5 +125,5 @@ fn shadows_cost_at_most_five_times_the_plain_interpreter() {
     all.iter().take(15).for_each(|(ratio, name)| println!("{ratio:.2} {name}"));
     let median = all[all.len() / 2].0;
     println!("{} variants: median {median:.2}, all together {:.2}", all.len(), measured_total / plain_total);
-    assert!(measured_total / plain_total <= 5.0);
+    assert!(all[0].0 <= 5.0, "{} costs {:.2} times as much", all[0].1, all[0].0);
 }

@@ -142,7 +142,7 @@ impl<'a> Block<'a> {
         let threads = cx.threads();
         let warps: Vec<Warp> = (0..cx.warps() as u32)
             .map(|id| Warp::new(id, (threads - id * WARP as u32).min(WARP as u32), cx.block, cx.program.registers))
-            .map(|warp| if cx.wide.is_some() { warp.with_shadows() } else { warp })
+            .map(|warp| Warp { wide: cx.wide.as_ref().map(Wide::registers), ..warp })
             .collect();
         let widest = cx.program.widest;
         let counts = if cx.options.count { cx.program.code.len() } else { 0 };

@@ -33,6 +33,9 @@ struct Outcome<'a> {
 impl<'a> Outcome<'a> {
     /// Adds a finished block.
     fn add(&mut self, cx: &Context, block: Block, result: Result<(), Stop>) {
+        if let Some(wide) = &cx.wide {
+            block.warps.into_iter().for_each(|warp| wide.take_back(warp.wide));
+        }
         let mut state = block.state;
         self.findings.merge(std::mem::take(&mut state.findings));
         self.add_counts(&state.counts);

@@ -103,12 +103,6 @@ impl Warp {
         }
     }
 
-    /// The same, and the shadows of its registers are followed.
-    pub fn with_shadows(mut self) -> Self {
-        self.wide = Some(Box::new(Regs::new(self.regs.len())));
-        self
-    }
-
     /// Whether some of its lanes go around a loop that changes nothing.
     pub fn is_spinning(&self) -> bool {
         self.groups.iter().any(|g| matches!(g.state, State::Spin(_)))

@@ -27,11 +27,14 @@ pub(super) mod store;
 pub(super) mod summary;
 mod who;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::program::Program;
 use crate::table::WARP;
 use notes::Notes;
 use pages::Pages;
 use plan::Plan;
+use regs::Regs;
 use store::Global;
 pub(super) use who::Who;
 
@@ -61,12 +64,36 @@ impl Plane {
 /// What a launch needs to follow shadows.
 pub(super) struct Wide {
     plans: Vec<Plan>,
+    registers: usize,
     pub global: Global,
+    /// Registers of warps that have ended, to be used again.
+    spare: Mutex<Vec<Box<Regs>>>,
 }
 
 impl Wide {
     pub fn new(program: &Program) -> Wide {
-        Wide { plans: program.sites.iter().map(|(.., form)| Plan::of(form.get())).collect(), global: Global::default() }
+        let plans = program.sites.iter().map(|(.., form)| Plan::of(form.get())).collect();
+        Wide { plans, registers: program.registers, global: Global::default(), spare: Mutex::default() }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Box<Regs>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The shadows of a new warp's registers.
+    pub fn registers(&self) -> Box<Regs> {
+        match self.spare().pop() {
+            Some(mut regs) => {
+                regs.reset();
+                regs
+            }
+            None => Box::new(Regs::new(self.registers)),
+        }
+    }
+
+    /// Takes back those of a warp that has ended.
+    pub fn take_back(&self, regs: Option<Box<Regs>>) {
+        self.spare().extend(regs);
     }
 
     /// What becomes of errors at an instruction; nothing at the kernel's implicit end.

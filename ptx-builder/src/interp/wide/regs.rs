@@ -28,6 +28,11 @@ impl Regs {
         Regs(vec![Held::default(); registers])
     }
 
+    /// All registers are exact, as in a new warp. What they held is kept to be filled again.
+    pub fn reset(&mut self) {
+        self.0.iter_mut().for_each(|held| held.shape = Shape::NONE);
+    }
+
     /// The shadow of a source; none where it is exact in all lanes.
     pub fn source(&self, src: Option<&Src>) -> Option<&Held> {
         match src {
