@@ -140,10 +140,10 @@ pub(super) struct Block<'a> {
 impl<'a> Block<'a> {
     pub fn new(cx: &'a Context<'a>, number: u64) -> Self {
         let threads = cx.threads();
-        let warps: Vec<Warp> = (0..cx.warps() as u32)
+        let mut warps: Vec<Warp> = (0..cx.warps() as u32)
             .map(|id| Warp::new(id, (threads - id * WARP as u32).min(WARP as u32), cx.block, cx.program.registers))
-            .map(|warp| Warp { wide: cx.wide.as_ref().map(Wide::registers), ..warp })
             .collect();
+        warps.iter_mut().for_each(|warp| warp.wide = cx.wide.as_ref().map(Wide::registers));
         let widest = cx.program.widest;
         let counts = if cx.options.count { cx.program.code.len() } else { 0 };
         let state = BlockState {
