@@ -65,7 +65,7 @@ pub(super) struct Warp {
     /// What is known of the registers that indices are computed in; empty until the first.
     pub exact: Vec<[Exact; WARP]>,
     /// The registers' shadows, where they are followed.
-    pub wide: Option<Box<Regs>>,
+    pub wide: Option<Regs>,
     picks: u32,
     turn: u32,
     spins: bool,

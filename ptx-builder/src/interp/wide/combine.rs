@@ -8,6 +8,7 @@ use crate::table::{Clamp, Real, WARP};
 const AMPLIFIED: f64 = 4.0;
 
 /// Adds the parts. Most of an error is whose the largest part is; where there is no error, it does not matter whose.
+#[allow(clippy::needless_range_loop)] // of several arrays
 pub(in crate::interp) fn combine(
     pc: u32,
     local: &Numbers,
@@ -41,6 +42,7 @@ pub(in crate::interp) fn combine(
 }
 
 /// Clamps the real result, as the instruction did its own.
+#[allow(clippy::needless_range_loop)] // of several arrays
 pub(in crate::interp) fn clamp(plane: &mut Plane, r: &Numbers, clamp: Option<Clamp>) {
     let Some(clamp) = clamp else { return };
     for i in 0..WARP {

@@ -67,7 +67,7 @@ pub(super) struct Wide {
     registers: usize,
     pub global: Global,
     /// Registers of warps that have ended, to be used again.
-    spare: Mutex<Vec<Box<Regs>>>,
+    spare: Mutex<Vec<Regs>>,
 }
 
 impl Wide {
@@ -76,23 +76,23 @@ impl Wide {
         Wide { plans, registers: program.registers, global: Global::default(), spare: Mutex::default() }
     }
 
-    fn spare(&self) -> MutexGuard<'_, Vec<Box<Regs>>> {
+    fn spare(&self) -> MutexGuard<'_, Vec<Regs>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The shadows of a new warp's registers.
-    pub fn registers(&self) -> Box<Regs> {
+    pub fn registers(&self) -> Regs {
         match self.spare().pop() {
             Some(mut regs) => {
                 regs.reset();
                 regs
             }
-            None => Box::new(Regs::new(self.registers)),
+            None => Regs::new(self.registers),
         }
     }
 
     /// Takes back those of a warp that has ended.
-    pub fn take_back(&self, regs: Option<Box<Regs>>) {
+    pub fn take_back(&self, regs: Option<Regs>) {
         self.spare().extend(regs);
     }
 
