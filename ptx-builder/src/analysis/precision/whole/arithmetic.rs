@@ -54,14 +54,11 @@ impl Contents<'_, '_> {
     /// What integers are of integers, none of which has bits of computed floats.
     pub(super) fn integers(&mut self, id: InstId, inst: &Inst, sources: &[Source]) -> Content {
         let precision = inst.form().precision;
-        let product = precision == Precision::IntegerProduct && self.is_product(id);
-        let shifts = matches!(precision, Precision::Bits(Parts::Cut)) && self.shifts_into_exponent(id, inst, sources);
+        let cuts = precision == Precision::Bits(Parts::Cut);
         match joined(sources) {
-            Content::Quant if product => Content::Plain,
-            Content::Exponent if shifts => Content::Power,
-            Content::Exponent if matches!(precision, Precision::Integer | Precision::Bits(Parts::Cut)) => {
-                Content::Exponent
-            }
+            Content::Quant if precision == Precision::IntegerProduct && self.is_product(id) => Content::Plain,
+            Content::Exponent if cuts && self.shifts_into_exponent(id, inst, sources) => Content::Power,
+            Content::Exponent if cuts || precision == Precision::Integer => Content::Exponent,
             Content::Exponent | Content::Power | Content::Quant => Content::Quant,
             Content::Plain => Content::Plain,
             // None is computed, so that these met: a power of two and something else.

@@ -53,6 +53,16 @@ struct Contents<'f, 'k> {
     tags: Vec<super::tags::Tags>,
 }
 
+/// What becomes of what an instruction takes.
+enum Fate {
+    /// All of it is in the results, or may be dropped.
+    Kept,
+    /// It was lost before.
+    LostBefore,
+    /// It is lost here.
+    Lost(Loss),
+}
+
 /// Instructions on the way to an output that lose bits of what was computed, and how.
 pub(super) fn losses(flow: &Flow<'_>, wanted: &Requirements) -> Vec<(InstId, Loss)> {
     let mut all = Contents {
@@ -101,11 +111,11 @@ impl Contents<'_, '_> {
     fn step(&mut self, id: InstId) -> bool {
         let inst = self.flow.nodes[id.0 as usize].inst;
         let (results, how) = self.results(id, inst);
-        // What a loop brings back lost stays lost here.
         match how {
-            Some(how) => drop(self.lost.insert(id.0, how)),
-            None if !results.iter().any(|v| v.content == content::Content::Lost) => drop(self.lost.remove(&id.0)),
-            None => {}
+            Fate::Lost(how) => drop(self.lost.insert(id.0, how)),
+            Fate::Kept => drop(self.lost.remove(&id.0)),
+            // What a loop brings back lost stays lost here.
+            Fate::LostBefore => {}
         }
         let info = self.flow.info;
         let mut changed = false;

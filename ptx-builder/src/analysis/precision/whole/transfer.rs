@@ -4,7 +4,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::content::{Content, Id, Value};
 use super::names::{Ids, Name};
-use super::{Contents, Loss};
+use super::{Contents, Fate, Loss};
 use crate::analysis::InstId;
 use crate::ir::{Inst, Operand, Reg};
 use crate::table::{Access, Parts, Precision, Real, Shape};
@@ -83,7 +83,7 @@ impl Contents<'_, '_> {
     }
 
     /// The contents of an instruction's results, and how it loses something.
-    pub(super) fn results(&mut self, id: InstId, inst: &Inst) -> (Values, Option<Loss>) {
+    pub(super) fn results(&mut self, id: InstId, inst: &Inst) -> (Values, Fate) {
         let sources = self.sources(inst);
         // What is lost already is told where that happened.
         let number = |s: &&Source| inst.form().precision != Precision::Lanes || s.slot == "a";
@@ -91,11 +91,12 @@ impl Contents<'_, '_> {
             if inst.form().precision == Precision::Stores {
                 self.stored[id.0 as usize] = Some(super::Stored::lost());
             }
-            return (self.all(id, inst, Content::Lost), None);
+            return (self.all(id, inst, Content::Lost), Fate::LostBefore);
         }
         match self.transfer(id, inst, &sources) {
-            Ok(values) => (values, None),
-            Err(how) => (self.all(id, inst, Content::Lost), Some(how)),
+            Ok(values) if values.iter().any(|v| v.content == Content::Lost) => (values, Fate::LostBefore),
+            Ok(values) => (values, Fate::Kept),
+            Err(how) => (self.all(id, inst, Content::Lost), Fate::Lost(how)),
         }
     }
 
