@@ -22,6 +22,7 @@ fn requirements(acc: Accumulator, act: ActivationFormat) -> Requirements {
         activations: Some(act),
         allow_approximate: false,
         stages: Some(1),
+        stages_of: Vec::new(),
         roles: ROLES.to_vec(),
     }
 }

@@ -332,9 +332,6 @@ fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut
         return Ok(true);
     };
     let known = !roles.is_empty();
-    // Fewer roundings than one lose nothing.
-    let assumed = || (precision::facts(module, i, &roles).stages > 1).then_some(1);
-    let stages = args.stages.or_else(assumed);
     let requirements = Requirements {
         accumulator: policy.acc.map(|acc| match acc {
             Acc::F32 => Accumulator::F32,
@@ -346,7 +343,8 @@ fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut
         }),
         of_weights: None,
         allow_approximate: policy.math == Some(Math::Approx),
-        stages,
+        stages: args.stages,
+        stages_of: Vec::new(),
         roles,
     };
     let held = match precision::check(module, i, &requirements) {
@@ -364,9 +362,6 @@ fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut
             out,
             "      act not checked: a file does not say which parameters are weights and activations; name them with --roles"
         )?;
-    }
-    if policy.acc == Some(Acc::F64) && args.stages.is_none() && requirements.stages.is_some() {
-        writeln!(out, "      one stage is assumed, as a file does not say how many it has; --stages N says otherwise")?;
     }
     Ok(held)
 }

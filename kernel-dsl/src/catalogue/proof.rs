@@ -24,6 +24,17 @@ impl ParamSpec {
             Contents::F32 | Contents::F16 | Contents::F64 | Contents::Words(_) => Role::Other,
         }
     }
+
+    /// How often its values are rounded to f32, where the kernel's stages do not say it.
+    fn in_stages(&self) -> Option<u32> {
+        match self.contents {
+            _ if !self.access.writes() => None,
+            // What is chosen is chosen by values in f64.
+            Contents::Words(_) => Some(0),
+            Contents::F32 | Contents::F16 | Contents::F64 => self.rounded,
+            Contents::Logits | Contents::Activations(_) | Contents::Weights(_) => self.rounded,
+        }
+    }
 }
 
 impl Built {
@@ -49,6 +60,7 @@ impl Built {
             activations: (!self.entry.acts.is_empty()).then_some(activations),
             allow_approximate: policy.math == Math::Approx,
             stages: Some(self.entry.stages),
+            stages_of: self.params.iter().map(ParamSpec::in_stages).collect(),
             roles: self.params.iter().map(|p| p.in_flow()).collect(),
         }
     }

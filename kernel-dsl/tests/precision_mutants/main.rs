@@ -373,5 +373,7 @@ fn zz_timing() {
     }
     times.sort();
     println!("total {:?}", times.iter().map(|t| t.0).sum::<std::time::Duration>());
-    for t in times.iter().rev().take(12) { println!("{:?} {}", t.0, t.1); }
+    for t in times.iter().rev().take(12) {
+        println!("{:?} {}", t.0, t.1);
+    }
 }

@@ -83,17 +83,20 @@ pub struct ParamSpec {
     /// Vectors that it holds one behind the other, all of the same bytes; 1
     /// where it is not made of vectors.
     pub vectors: u32,
+    /// How often what the kernel writes there is rounded from f64 to f32 on its way under acc = f64,
+    /// where that is another number than [`Entry::stages`].
+    pub rounded: Option<u32>,
 }
 
 impl ParamSpec {
     /// A buffer that the kernel reads.
     pub(in crate::catalogue) fn read(name: &'static str, contents: Contents, bytes: u64) -> ParamSpec {
-        ParamSpec { name, access: Access::In, contents, bytes, vectors: 1 }
+        ParamSpec { name, access: Access::In, contents, bytes, vectors: 1, rounded: None }
     }
 
     /// A buffer that the kernel writes.
     pub(in crate::catalogue) fn written(name: &'static str, contents: Contents, bytes: u64) -> ParamSpec {
-        ParamSpec { name, access: Access::Out, contents, bytes, vectors: 1 }
+        ParamSpec { name, access: Access::Out, contents, bytes, vectors: 1, rounded: None }
     }
 
     /// `count` vectors of `cols` activations that the kernel reads.

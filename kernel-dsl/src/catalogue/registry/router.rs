@@ -81,7 +81,7 @@ fn choose<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, 
         ParamSpec::vectors("x", Act::F32, cols, tokens),
         r.full_pass(),
     ];
-    params.push(ParamSpec { access: Access::Out, ..r.logits() });
+    params.push(ParamSpec { access: Access::Out, rounded: Some(0), ..r.logits() });
     params.push(ParamSpec::kept("counter", 0, u64::from(router_tiles(tokens)) * 4));
     params.extend(r.chosen());
     Ok(Built::new(entry, r, kernel, r.router_weights(), params))
@@ -115,7 +115,7 @@ impl Resolved {
         [
             ParamSpec::kept("status", u32::MAX, 8),
             ParamSpec::written("ids", Contents::Words(Words::Distinct { below: count }), chosen),
-            ParamSpec::written("weights", Contents::F32, chosen),
+            ParamSpec { rounded: Some(1), ..ParamSpec::written("weights", Contents::F32, chosen) },
         ]
     }
 }

@@ -73,19 +73,51 @@ impl Components {
         self.cyclic[self.of[id.0 as usize] as usize]
     }
 
-    /// The most counted nodes on a way to one of `ends`, each component once.
-    pub(super) fn most(&self, nodes: &[Node<'_>], ends: &[InstId], counts: impl Fn(usize) -> bool) -> u32 {
+    /// For every node, the most counted ones on a way to it, each component once.
+    pub(super) fn most(&self, nodes: &[Node<'_>], counts: impl Fn(usize) -> bool) -> Vec<u32> {
         // Components come sources first.
         let mut most = vec![0u32; self.members.len()];
         for (c, members) in self.members.iter().enumerate() {
-            let before = members
-                .iter()
-                .flat_map(|&m| &nodes[m as usize].sources)
-                .map(|&s| most[self.of[s as usize] as usize])
-                .max();
+            let before = self.before(nodes, c).map(|s| most[s]).max();
             let own = u32::from(members.iter().any(|&m| counts(m as usize)));
             most[c] = before.unwrap_or(0) + own;
         }
-        ends.iter().map(|e| most[self.of[e.0 as usize] as usize]).max().unwrap_or(0)
+        self.of.iter().map(|&c| most[c as usize]).collect()
+    }
+
+    /// For every node, how often on a way to it a node that `resumes` comes after one that `stops`,
+    /// at most.
+    pub(super) fn resumed(
+        &self,
+        nodes: &[Node<'_>],
+        stops: impl Fn(usize) -> bool,
+        resumes: impl Fn(usize) -> bool,
+    ) -> Vec<u32> {
+        // The most so far: without a stop since, and with one.
+        let mut most: Vec<[Option<u32>; 2]> = vec![[None; 2]; self.members.len()];
+        for (c, members) in self.members.iter().enumerate() {
+            let [mut going, mut stopped] = [Some(0), None];
+            for s in self.before(nodes, c) {
+                going = going.max(most[s][0]);
+                stopped = stopped.max(most[s][1]);
+            }
+            let any = |of: &dyn Fn(usize) -> bool| members.iter().any(|&m| of(m as usize));
+            if any(&stops) {
+                stopped = stopped.max(going);
+            }
+            if any(&resumes) {
+                going = going.max(stopped.map(|n| n + 1));
+                // Either in a component that does both.
+                stopped = stopped.filter(|_| any(&stops));
+            }
+            most[c] = [going, stopped];
+        }
+        let all = |c: u32| most[c as usize].into_iter().flatten().max().unwrap_or(0);
+        self.of.iter().map(|&c| all(c)).collect()
+    }
+
+    fn before<'c>(&'c self, nodes: &'c [Node<'_>], c: usize) -> impl Iterator<Item = usize> + 'c {
+        let sources = self.members[c].iter().flat_map(|&m| &nodes[m as usize].sources);
+        sources.map(|&s| self.of[s as usize] as usize).filter(move |&s| s != c)
     }
 }

@@ -32,7 +32,13 @@ impl Flow<'_> {
         facts.quantizing = self.quantizing(&facts.quantizations);
         let argument = self.only_approximated();
         let rounds = |n: usize| is_narrowing(self.nodes[n].inst) && !argument[n];
-        facts.stages = components.most(&self.nodes, &facts.outputs, rounds);
+        let most = components.most(&self.nodes, rounds);
+        facts.rounded = facts.outputs.iter().map(|&o| (o, most[o.0 as usize])).collect();
+        facts.stages = facts.rounded.iter().map(|(_, n)| *n).max().unwrap_or(0);
+        let widens =
+            |n: usize| self.nodes[n].inst.form().precision.conversion() == Some((ScalarType::F64, ScalarType::F32));
+        let resumed = components.resumed(&self.nodes, rounds, widens);
+        facts.resumed = facts.outputs.iter().map(|o| resumed[o.0 as usize]).max().unwrap_or(0);
         facts
     }
 

@@ -87,8 +87,11 @@ pub struct Requirements {
     pub allow_approximate: bool,
     /// Under [`Accumulator::F64`]: how many times a value is rounded to f32 on
     /// the longest way to an output, which is the number of the kernel's
-    /// stages (1 for a matrix product). `None` where that is not known.
+    /// stages (1 for a matrix product). `None` where that is not known: one is assumed, which the
+    /// result ends with, or none.
     pub stages: Option<u32>,
+    /// The same for single outputs, by parameter index, where it is another number.
+    pub stages_of: Vec<Option<u32>>,
     /// Roles by parameter index; parameters beyond it are [`Role::Other`].
     /// Where no parameter is an output, every store to global memory is.
     pub roles: Vec<Role>,
@@ -136,6 +139,10 @@ pub struct Facts {
     /// The most narrowings on one way to an output, without those of the
     /// arguments of approximate instructions.
     pub stages: u32,
+    /// The same for each output.
+    pub rounded: Vec<(InstId, u32)>,
+    /// The most narrowings on one way to an output after which it goes on in f64.
+    pub resumed: u32,
     /// Instructions that compute of [`Role::Logits`] and nothing else that is loaded.
     pub choosing: Vec<InstId>,
     /// Instructions that weights take part in.

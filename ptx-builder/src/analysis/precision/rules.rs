@@ -2,7 +2,7 @@
 
 use super::whole::Loss;
 use super::{Accumulator, ActivationFormat, Facts, PolicyRule, PolicyViolation, Requirements, Role};
-use crate::analysis::{InstId, KernelInfo};
+use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Kernel, Module};
 use crate::table::{Mod, Precision};
 use crate::types::ScalarType;
@@ -25,6 +25,17 @@ impl Report<'_> {
             loc: inst.loc.clone(),
             message: message.into(),
         });
+    }
+
+    /// The parameter that an instruction writes to.
+    fn parameter(&self, id: InstId) -> Option<u32> {
+        let inst = self.info.inst(self.kernel, id);
+        let writes = inst.form().accesses().into_iter().find(|a| a.writes)?;
+        let address = inst.slots().find(|(s, _)| s.name == writes.slot)?.1.first()?;
+        match self.info.operand(self.module, self.kernel, id, address).origin? {
+            Origin::Pointer(parameter) => Some(parameter),
+            Origin::Symbol(_) => None,
+        }
     }
 
     fn missing(&mut self, rule: PolicyRule, message: impl Into<String>) {
@@ -120,15 +131,45 @@ fn roundings(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
             report.at(PolicyRule::RoundingMode, id, "acc=f64 and the rounding to f32 is not to nearest even (.rn)");
         }
     }
-    let Some(stages) = wanted.stages else { return };
-    if facts.stages != stages && !facts.outputs.is_empty() {
-        let message = format!(
-            "acc=f64 and a value is rounded from f64 to f32 {} times on the way to an output; this kernel's stages need {stages}",
-            facts.stages
-        );
-        match facts.narrowings.last() {
-            Some(&id) => report.at(PolicyRule::RoundingCount, id, message),
-            None => report.at(PolicyRule::RoundingCount, facts.outputs[0], message),
+    if !facts.outputs.is_empty() {
+        counts(facts, wanted, report);
+    }
+}
+
+/// As many roundings to f32 on the way to each output as there are stages.
+fn counts(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
+    let times = |n: u32| format!("acc=f64 and a value is rounded from f64 to f32 {n} times on the way to an output");
+    let last = facts.narrowings.last().copied();
+    let at = last.unwrap_or(facts.outputs[0]);
+    match wanted.stages {
+        Some(stages) if facts.stages != stages => {
+            let message = format!("{}; this kernel's stages need {stages}", times(facts.stages));
+            report.at(PolicyRule::RoundingCount, at, message);
+        }
+        None if facts.stages > 1 => {
+            let message = format!(
+                "{}; one stage is assumed where it is not said how many there are (--stages N, stages = N)",
+                times(facts.stages)
+            );
+            report.at(PolicyRule::RoundingCount, at, message);
+        }
+        Some(_) | None => {}
+    }
+    // One stage ends with its rounding.
+    if wanted.stages.is_none() && facts.stages == 1 && facts.resumed > 0 {
+        let message = "acc=f64 and a value that was rounded to f32 goes on in f64, which is in the middle of a sum; \
+                       say how many stages there are (--stages N, stages = N) if it is the end of one";
+        report.at(PolicyRule::RoundingCount, at, message);
+    }
+    for &(output, n) in &facts.rounded {
+        let parameter = report.parameter(output);
+        let right = parameter.and_then(|p| wanted.stages_of.get(p as usize).copied().flatten());
+        if let Some(right) = right.filter(|right| *right != n) {
+            report.at(
+                PolicyRule::RoundingCount,
+                output,
+                format!("{}; the stages before this one need {right}", times(n)),
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use super::transfer::{Source, any_computed, joined};
 use super::{Contents, Loss};
 use crate::analysis::InstId;
 use crate::analysis::precision::flow::{Flow, Node};
-use crate::analysis::precision::tags::is_float;
+use crate::analysis::precision::tags::{Tags, is_float};
 use crate::analysis::precision::{Accumulator, ActivationFormat, Role};
 use crate::ir::{Inst, Operand};
 use crate::table::{Precision, Rounding};
@@ -75,6 +75,7 @@ impl Contents<'_, '_> {
             }
             (F32, F64) if float.narrowed && self.wanted.accumulator != Some(Accumulator::F64) => Err(Loss::Widened),
             (F32, F64) => Ok(Content::Whole(Float { ty: to, narrowed: false })),
+            (F64, F32) if nearest && self.tags[id.0 as usize].only(Tags::W) => Err(Loss::Weights),
             (F64, F32) if nearest => Ok(Content::Whole(Float { ty: to, narrowed: true })),
             (F64, F32) => Err(Loss::Narrowed),
             (_, to) if is_float(to) => {

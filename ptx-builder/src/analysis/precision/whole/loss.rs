@@ -25,6 +25,8 @@ pub(in super::super) enum Loss {
     Integer,
     /// Rounded to f32 toward a side.
     Narrowed,
+    /// Weights rounded.
+    Weights,
     /// Rounded to another type.
     OtherType,
     /// f64 of what was rounded to f32.
@@ -76,6 +78,7 @@ impl Loss {
             Loss::Back => ("makes a float of the integer that a float was rounded to", CONVERT),
             Loss::Integer => ("rounds a computed float to an integer", CONVERT),
             Loss::Narrowed => ("rounds to f32 otherwise than to nearest even", "write cvt.rn.f32.f64"),
+            Loss::Weights => ("rounds decoded weights to f32", CONVERT),
             Loss::OtherType => ("rounds a computed float to a narrower type", CONVERT),
             Loss::Widened => {
                 ("goes on in f64 with what was rounded to f32 in the middle of a computation", "round once, at the end")

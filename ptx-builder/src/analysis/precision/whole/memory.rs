@@ -103,30 +103,20 @@ impl Contents<'_, '_> {
             };
             bytes.extend_from_slice(&of[..element]);
         }
-        let run = self.runs.of(id);
         let single: BTreeMap<i64, Byte> = (0..).zip(bytes.iter().copied()).collect();
-        match self.floats(&single) {
-            Some(float) => stored.float = float,
-            // The rest is stored next to it.
-            None => match run {
-                None => return Err(Loss::Stored),
-                Some(member) => {
-                    self.pieces.insert(id.0, bytes);
-                    let whole = self.floats_of_run(member.first);
-                    match whole {
-                        Some(float) => stored.float = float,
-                        None if member.last => return Err(Loss::Stored),
-                        // It is told at the last.
-                        None => {}
-                    }
-                    self.stored[id.0 as usize] = Some(stored);
-                    return Ok(());
+        stored.float = match (self.floats(&single), self.runs.of(id)) {
+            (Some(float), None) => float,
+            (None, None) => return Err(Loss::Stored),
+            (alone, Some(member)) => {
+                self.pieces.insert(id.0, bytes);
+                match (alone, self.bytes_of_run(member.first)) {
+                    (Some(float), _) => float,
+                    // The rest is stored next to it; none of that is known yet.
+                    (None, None) => None,
+                    (None, Some(all)) => self.floats(&all).ok_or(Loss::Stored)?,
                 }
-            },
-        }
-        if run.is_some() {
-            self.pieces.insert(id.0, bytes);
-        }
+            }
+        };
         self.stored[id.0 as usize] = Some(stored);
         Ok(())
     }
@@ -158,13 +148,13 @@ impl Contents<'_, '_> {
         Some(found)
     }
 
-    /// The floats that all stores of a run write together.
-    fn floats_of_run(&mut self, first: u32) -> Option<Option<Float>> {
+    /// What all stores of a run write together, once that is known.
+    fn bytes_of_run(&self, first: u32) -> Option<BTreeMap<i64, Byte>> {
         let mut all = BTreeMap::new();
         for &(id, at) in self.runs.members(first) {
             all.extend((at..).zip(self.pieces.get(&id)?.iter().copied()));
         }
-        self.floats(&all)
+        Some(all)
     }
 
     pub(super) fn update(&mut self, id: InstId, sources: &[Source]) -> Result<Content, Loss> {

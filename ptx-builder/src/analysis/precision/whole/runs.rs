@@ -17,8 +17,6 @@ pub(super) struct Member {
     pub first: u32,
     /// The distance from a multiple of [`UNIT`] bytes at or before the first.
     pub at: i64,
-    /// Whether it is the last.
-    pub last: bool,
 }
 
 /// Bytes of the largest float, which run addresses are counted from a multiple of.
@@ -90,9 +88,8 @@ impl Runs {
 
     fn close(&mut self, open: &mut Vec<Open>) {
         for run in open.drain(..).filter(|r| r.members.len() > 1) {
-            let last = run.members.len() - 1;
-            for (n, &(id, at, _)) in run.members.iter().enumerate() {
-                self.of.insert(id, Member { first: run.first, at, last: n == last });
+            for &(id, at, _) in &run.members {
+                self.of.insert(id, Member { first: run.first, at });
             }
             self.members.insert(run.first, run.members.iter().map(|&(id, at, _)| (id, at)).collect());
         }
