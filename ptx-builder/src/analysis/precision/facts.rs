@@ -67,16 +67,26 @@ impl Flow<'_> {
             .collect()
     }
 
-    /// Which results are arguments of approximate instructions and nothing else.
+    /// Which results are arguments of approximate instructions and nothing else, perhaps after they
+    /// were moved.
     fn only_approximated(&self) -> Vec<bool> {
-        let mut only = vec![false; self.nodes.len()];
-        let mut otherwise = vec![false; self.nodes.len()];
+        let mut used = vec![false; self.nodes.len()];
+        let mut otherwise: Vec<u32> = Vec::new();
+        let all = |n: &Node<'_>| n.sources.clone();
         for node in &self.nodes {
-            let approximate = matches!(node.inst.form().precision, Precision::Approximates { .. });
-            let uses = if approximate { &mut only } else { &mut otherwise };
-            node.sources.iter().for_each(|&s| uses[s as usize] = true);
+            node.sources.iter().for_each(|&s| used[s as usize] = true);
+            if !matches!(node.inst.form().precision, Precision::Approximates { .. }) && !moves(node.inst) {
+                otherwise.extend(all(node));
+            }
         }
-        only.iter_mut().zip(otherwise).for_each(|(only, otherwise)| *only &= !otherwise);
+        // What is moved and then used otherwise; what is not used is stored, or ends.
+        otherwise.extend((0u32..).zip(&used).filter(|(_, used)| !**used).map(|(i, _)| i));
+        let mut only = vec![true; self.nodes.len()];
+        while let Some(i) = otherwise.pop() {
+            if std::mem::replace(&mut only[i as usize], false) && moves(self.nodes[i as usize].inst) {
+                otherwise.extend(all(&self.nodes[i as usize]));
+            }
+        }
         only
     }
 
@@ -200,4 +210,28 @@ fn is_narrowing(inst: &Inst) -> bool {
         .precision
         .conversion()
         .is_some_and(|(to, from)| from == ScalarType::F64 && is_float(to) && to != ScalarType::F64)
+}
+
+/// Whether an instruction gives on what it takes, or loses some of it, which is told elsewhere.
+fn moves(inst: &Inst) -> bool {
+    match inst.form().precision {
+        Precision::Moves
+        | Precision::Bits(_)
+        | Precision::Selects
+        | Precision::Exact { .. }
+        | Precision::Lanes
+        | Precision::Loads
+        | Precision::Stores
+        | Precision::Copies => true,
+        Precision::Nothing
+        | Precision::Integer
+        | Precision::IntegerProduct
+        | Precision::Compares
+        | Precision::Rounds { .. }
+        | Precision::Approximates { .. }
+        | Precision::Converts { .. }
+        | Precision::Updates { .. }
+        | Precision::MatrixProduct { .. }
+        | Precision::Opaque => false,
+    }
 }

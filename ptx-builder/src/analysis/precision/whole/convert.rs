@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use super::content::{Content, Float, Value};
 use super::transfer::{Source, any_computed, joined};
 use super::{Contents, Loss};
-use crate::analysis::InstId;
 use crate::analysis::precision::flow::{Flow, Node};
 use crate::analysis::precision::tags::{Tags, is_float};
 use crate::analysis::precision::{Accumulator, ActivationFormat, Role};
+use crate::analysis::{DefId, InstId};
 use crate::ir::{Inst, Operand};
 use crate::table::{Precision, Rounding};
 use crate::types::ScalarType::{self, F16, F32, F64};
@@ -70,7 +70,7 @@ impl Contents<'_, '_> {
         let nearest = mode == Some(Rounding::NearestEven);
         match (from, to) {
             (a, b) if a == b => {
-                let reduced = self.flow.info.defuse.defs(id).all(|d| self.integers.contains(&d));
+                let reduced = self.flow.info.defuse.defs(id).all(|d| self.is_integer(d));
                 if reduced { Ok(Content::Whole(float)) } else { Err(Loss::Integer) }
             }
             (F32, F64) if float.narrowed && self.wanted.accumulator != Some(Accumulator::F64) => Err(Loss::Widened),
@@ -79,10 +79,10 @@ impl Contents<'_, '_> {
             (F64, F32) if nearest => Ok(Content::Whole(Float { ty: to, narrowed: true })),
             (F64, F32) => Err(Loss::Narrowed),
             (_, to) if is_float(to) => {
+                let halves = to.bits() == 16 || matches!(to, ScalarType::F16x2 | ScalarType::Bf16x2);
                 if self.cached.contains(&id.0) {
                     Ok(Content::Plain)
-                } else if nearest && to.bits() == 16 || nearest && matches!(to, ScalarType::F16x2 | ScalarType::Bf16x2)
-                {
+                } else if nearest && halves {
                     Ok(Content::Half)
                 } else {
                     Err(Loss::OtherType)
@@ -94,13 +94,17 @@ impl Contents<'_, '_> {
         }
     }
 
+    fn is_integer(&self, def: DefId) -> bool {
+        self.integers.as_ref().is_none_or(|all| all.contains(&def))
+    }
+
     /// Whether every float that is converted is an integer already, and its remainder is used.
     fn all_integers(&self, id: InstId, sources: &[Source]) -> bool {
         let of = |s: &Source| match s.operand {
             Operand::Reg(r) => self.flow.info.defuse.reaching(id, r),
             _ => &[],
         };
-        sources.iter().all(|s| !of(s).is_empty() && of(s).iter().all(|d| self.integers.contains(d)))
+        sources.iter().all(|s| !of(s).is_empty() && of(s).iter().all(|d| self.is_integer(*d)))
     }
 }
 

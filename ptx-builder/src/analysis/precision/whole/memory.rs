@@ -175,7 +175,7 @@ impl Contents<'_, '_> {
             })
         };
         let size = held.float.map_or(1, |f| f.bytes() as u64);
-        let whole = |bytes: u64| bytes % size == 0;
+        let whole = |bytes: u64| bytes.is_multiple_of(size);
         // Bulk copies are of a multiple of 16 bytes, whatever the number.
         let bulk = of("size").is_some();
         let all = bulk || of("cp-size").flatten().is_some_and(whole);

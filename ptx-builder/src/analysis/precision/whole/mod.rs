@@ -24,6 +24,7 @@ use arrays::{Arrays, Stored};
 use content::Byte;
 pub(super) use loss::Loss;
 use names::Names;
+use reduce::Read;
 use registers::Registers;
 use runs::Runs;
 
@@ -45,12 +46,15 @@ struct Contents<'f, 'k> {
     /// The bytes that stores of a run have stored.
     pieces: HashMap<u32, Vec<Byte>>,
     runs: Runs,
-    /// Results that are float integers with their remainders: see [`reduce`].
-    integers: HashSet<DefId>,
+    /// Results that are float integers with their remainders (see [`reduce`]); none while that is
+    /// not known, and all are taken to be.
+    integers: Option<HashSet<DefId>>,
     /// Roundings to 16 bits whose results a cache holds: data from then on.
     cached: HashSet<u32>,
     lost: BTreeMap<u32, Loss>,
     tags: Vec<super::tags::Tags>,
+    /// What instructions read, where that is noted.
+    read: Option<Read>,
 }
 
 /// What becomes of what an instruction takes.
@@ -65,27 +69,47 @@ enum Fate {
 
 /// Instructions on the way to an output that lose bits of what was computed, and how.
 pub(super) fn losses(flow: &Flow<'_>, wanted: &Requirements) -> Vec<(InstId, Loss)> {
-    let mut all = Contents {
-        flow,
-        wanted,
-        names: Names::default(),
-        registers: Registers::new(flow.info),
-        arrays: Arrays::default(),
-        stored: vec![None; flow.nodes.len()],
-        pieces: HashMap::new(),
-        runs: Runs::new(flow),
-        integers: reduce::integers(flow),
-        cached: convert::cached(flow),
-        lost: BTreeMap::new(),
-        tags: flow.tags(),
-    };
     let outputs = flow.outputs();
-    let settled = (0..ROUNDS).any(|_| !all.round());
+    let mut all = Contents::new(flow, wanted, None);
+    let mut settled = all.settle();
+    // Which integers come with their remainders is told by the names of values.
+    if settled && flow.nodes.iter().any(|n| reduce::is_integral(n.inst)) {
+        all.read = Some(Read::new());
+        all.round();
+        let integers = reduce::integers(flow, &all.names, &all.read.take().unwrap_or_default());
+        all = Contents::new(flow, wanted, Some(integers));
+        settled = all.settle();
+    }
     if !settled {
         return outputs.into_iter().map(|id| (id, Loss::Endless)).collect();
     }
     let way = flow.behind(&outputs);
     all.lost.into_iter().filter(|(i, _)| way[*i as usize]).map(|(i, how)| (InstId(i), how)).collect()
+}
+
+impl<'f, 'k> Contents<'f, 'k> {
+    fn new(flow: &'f Flow<'k>, wanted: &'f Requirements, integers: Option<HashSet<DefId>>) -> Self {
+        Contents {
+            flow,
+            wanted,
+            names: Names::default(),
+            registers: Registers::new(flow.info),
+            arrays: Arrays::default(),
+            stored: vec![None; flow.nodes.len()],
+            pieces: HashMap::new(),
+            runs: Runs::new(flow),
+            integers,
+            cached: convert::cached(flow),
+            lost: BTreeMap::new(),
+            tags: flow.tags(),
+            read: None,
+        }
+    }
+
+    /// Goes through the kernel until nothing changes; whether that was soon enough.
+    fn settle(&mut self) -> bool {
+        (0..ROUNDS).any(|_| !self.round())
+    }
 }
 
 impl Contents<'_, '_> {
@@ -110,6 +134,9 @@ impl Contents<'_, '_> {
     /// An instruction's results; whether they are others than before.
     fn step(&mut self, id: InstId) -> bool {
         let inst = self.flow.nodes[id.0 as usize].inst;
+        if let Some(read) = &mut self.read {
+            read.extend(inst.uses().map(|r| ((id, r), self.registers.read(self.flow.info, r).id)));
+        }
         let (results, how) = self.results(id, inst);
         match how {
             Fate::Lost(how) => drop(self.lost.insert(id.0, how)),

@@ -45,6 +45,7 @@ pub(super) enum Name {
 #[derive(Default)]
 pub(super) struct Names {
     ids: HashMap<Name, Id>,
+    defs: HashMap<Id, DefId>,
     /// What the negated are the negations of.
     negated: HashMap<Id, Id>,
     floats: HashMap<Id, Float>,
@@ -57,6 +58,11 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn id(&mut self, name: Name) -> Id {
         let next = Id(self.ids.len() as u32 + 1);
+        if let Name::Def(def) = name {
+            let id = *self.ids.entry(name).or_insert(next);
+            self.defs.insert(id, def);
+            return id;
+        }
         if let Name::Negated(of) = name {
             if let Some(back) = self.negated.get(&of) {
                 return *back;
@@ -66,6 +72,16 @@ impl Names {
             return id;
         }
         *self.ids.entry(name).or_insert(next)
+    }
+
+    /// The definition that a name is of, if it is one's.
+    pub(super) fn def(&self, id: Id) -> Option<DefId> {
+        self.defs.get(&id).copied()
+    }
+
+    /// The name of a definition's result.
+    pub(super) fn of_def(&self, def: DefId) -> Option<Id> {
+        self.ids.get(&Name::Def(def)).copied()
     }
 
     /// Says that a name is a float's; `None` where it is another's already.

@@ -7,7 +7,7 @@ use super::names::{Ids, Name};
 use super::{Contents, Fate, Loss};
 use crate::analysis::InstId;
 use crate::ir::{Inst, Operand, Reg};
-use crate::table::{Access, Parts, Precision, Real, Shape};
+use crate::table::{Access, Meaning, Parts, Precision, Real, Shape, Shuffle, SpecialReg};
 use crate::types::RegClass;
 
 pub(super) type Values = SmallVec<[Value; 4]>;
@@ -168,6 +168,9 @@ impl Contents<'_, '_> {
         let own = self.own(id, 0);
         let from: Ids = sources.iter().filter(|s| s.slot != "a").map(|s| s.value.id).collect();
         let value = at(sources, "a").map_or(Value::UNSET, |s| s.value);
+        if self.is_own_lane(id, inst, sources) {
+            return self.shuffled(id, inst, value);
+        }
         // Lanes that are not told apart may be any.
         let form = inst.form;
         let known = !from.contains(&Id::NONE);
@@ -180,12 +183,35 @@ impl Contents<'_, '_> {
             Content::Bytes(_) => self.names.renamed(value, own, moved),
             content => Value { content, id: moved(&mut self.names, value.id) },
         };
-        // The result may be left out, and only the predicate be there.
+        self.shuffled(id, inst, value)
+    }
+
+    /// A value, or only the predicate, or both.
+    fn shuffled(&mut self, id: InstId, inst: &Inst, value: Value) -> Values {
         let results = inst.defs().enumerate().map(|(n, r)| match r.class {
             RegClass::Pred => Value { content: Content::Plain, id: self.own(id, n) },
             _ => value,
         });
         results.collect()
+    }
+
+    /// Whether every lane reads itself.
+    fn is_own_lane(&self, id: InstId, inst: &Inst, sources: &[Source]) -> bool {
+        let Meaning::Shuffle(Shuffle::Idx) = inst.form().meaning else { return false };
+        let laneid = |s: &Source| match s.operand {
+            Operand::Reg(r) => match self.flow.info.defuse.reaching(id, r) {
+                [def] => {
+                    let by = self.flow.nodes[self.flow.info.defuse.inst(*def).0 as usize].inst;
+                    by.guard.is_none()
+                        && by.form().precision == Precision::Moves
+                        && by.operands.contains(&Operand::Special(SpecialReg::Laneid))
+                }
+                _ => false,
+            },
+            Operand::Special(special) => special == SpecialReg::Laneid,
+            _ => false,
+        };
+        at(sources, "b").is_some_and(laneid) && at(sources, "c").is_some_and(|s| s.operand == Operand::Imm(31))
     }
 
     fn exact(
