@@ -358,22 +358,3 @@ fn the_order_of_independent_instructions_and_the_names_of_registers_are_free() {
         assert!(found.is_ok(), "{} with {moved} instructions elsewhere: {}", host.title, found.unwrap_err()[0]);
     }
 }
-
-#[test]
-fn zz_timing() {
-    let t = std::time::Instant::now();
-    let hosts = hosts();
-    println!("hosts {:?}", t.elapsed());
-    let mut times: Vec<(std::time::Duration, &str)> = Vec::new();
-    for h in hosts.iter() {
-        let v = verify(h.module.clone()).unwrap();
-        let t = std::time::Instant::now();
-        let _ = check(&v, 0, &h.wanted);
-        times.push((t.elapsed(), &h.title));
-    }
-    times.sort();
-    println!("total {:?}", times.iter().map(|t| t.0).sum::<std::time::Duration>());
-    for t in times.iter().rev().take(12) {
-        println!("{:?} {}", t.0, t.1);
-    }
-}

@@ -4,6 +4,7 @@
 //! size, and to which nothing smaller is written, an access of that size or a multiple meets whole
 //! floats whatever its address.
 
+use super::Loss;
 use super::content::Float;
 use crate::analysis::precision::flow::Flow;
 use crate::analysis::precision::memory::Place;
@@ -14,8 +15,10 @@ use crate::table::Precision;
 pub(super) struct Stored {
     /// Computed floats, whole.
     pub float: Option<Float>,
-    /// Floats of another type, or less than floats.
+    /// Less than floats.
     pub lost: bool,
+    /// Floats of several types.
+    pub mixed: bool,
     /// The sizes, as a sum of powers of two, in which everything else is written.
     pub grains: u32,
     /// Whether quantized values are written.
@@ -36,10 +39,25 @@ impl Stored {
         };
         Stored {
             float,
-            lost: self.lost || o.lost || mixed,
+            lost: self.lost || o.lost,
+            mixed: self.mixed || o.mixed || mixed,
             grains: self.grains | o.grains,
             quants: self.quants || o.quants,
             updated: self.updated || o.updated,
+        }
+    }
+
+    /// Why floats there may not be whole.
+    pub(super) fn torn(&self) -> Option<Loss> {
+        let float = self.float?;
+        if self.mixed {
+            Some(Loss::Types)
+        } else if self.grains & (float.ty.bytes() - 1) != 0 {
+            Some(Loss::Sizes)
+        } else if self.updated {
+            Some(Loss::Shared)
+        } else {
+            None
         }
     }
 

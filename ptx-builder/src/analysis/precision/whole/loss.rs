@@ -41,6 +41,8 @@ pub(in super::super) enum Loss {
     Stored,
     /// Rounded as it is stored.
     StoredHalf,
+    /// A result that is written over in part.
+    Torn,
     /// Memory with accesses of several sizes.
     Sizes,
     /// Memory with several types of floats.
@@ -91,6 +93,10 @@ impl Loss {
                 "store it whole, or all of its pieces next to each other with no other access between",
             ),
             Loss::StoredHalf => ("stores a computed float that was rounded to 16 bits", CONVERT),
+            Loss::Torn => (
+                "writes over a part of a computed float, or beside floats of another type, in a result",
+                "give each type a buffer of its own",
+            ),
             Loss::Sizes => (
                 "reads computed floats from memory that is written or read with other sizes, too",
                 "give them an array of their own, and load with the size that was stored or a vector of it",

@@ -34,13 +34,14 @@ impl Contents<'_, '_> {
         };
         let float = inst.defs().any(|r| matches!(r.class, RegClass::F32 | RegClass::F64));
         match held.float {
-            _ if held.lost && held.float.is_some() => Err(Loss::Types),
             _ if held.lost => Ok(self.same(id, inst, Content::Lost)),
             // Quantized values stand beside their scales.
             _ if held.quants && !(float && held.float.is_some()) => Ok(self.same(id, inst, Content::Quant)),
             None => Ok(self.same(id, inst, Content::Plain)),
-            Some(_) if held.updated => Err(Loss::Shared),
-            Some(of) => self.load_floats(id, inst, m, of, held.grains),
+            Some(of) => match held.torn() {
+                Some(how) => Err(how),
+                None => self.load_floats(id, inst, m, of),
+            },
         }
     }
 
@@ -49,11 +50,8 @@ impl Contents<'_, '_> {
     }
 
     /// Loads floats, or pieces of them, from memory that holds whole ones.
-    fn load_floats(&mut self, id: InstId, inst: &Inst, m: Memory, of: Float, grains: u32) -> Result<Values, Loss> {
+    fn load_floats(&mut self, id: InstId, inst: &Inst, m: Memory, of: Float) -> Result<Values, Loss> {
         let size = of.bytes() as i64;
-        if grains & (of.ty.bytes() - 1) != 0 {
-            return Err(Loss::Sizes);
-        }
         let (first, start) = match self.runs.of(id) {
             Some(member) => (member.first, member.at),
             None if i64::from(m.bytes()) % size == 0 => (id.0, 0),
@@ -118,6 +116,15 @@ impl Contents<'_, '_> {
             }
         };
         self.stored[id.0 as usize] = Some(stored);
+        // What nobody reads here is read later.
+        if self.results.contains(&id) {
+            let places = &self.flow.nodes[id.0 as usize].touched.writes;
+            let held = places.iter().fold(stored, |all, p| all.and(self.arrays.at(*p)));
+            let tears = held.float.is_some_and(|f| stored.grains & (f.ty.bytes() - 1) != 0);
+            if held.mixed || tears {
+                return Err(Loss::Torn);
+            }
+        }
         Ok(())
     }
 
@@ -180,9 +187,9 @@ impl Contents<'_, '_> {
         let bulk = of("size").is_some();
         let all = bulk || of("cp-size").flatten().is_some_and(whole);
         let read = of("src-size").is_none_or(|bytes| bytes.is_some_and(whole));
-        if held.is_computed() && !(all && read) {
+        if held.is_computed() && !(all && read) || held.torn().is_some() {
             self.stored[id.0 as usize] = Some(Stored::lost());
-            return Err(Loss::Copied);
+            return Err(held.torn().unwrap_or(Loss::Copied));
         }
         // What it brings from elsewhere is written in its own size.
         let bytes = of("cp-size").flatten().unwrap_or(16) as u32;

@@ -53,6 +53,8 @@ struct Contents<'f, 'k> {
     cached: HashSet<u32>,
     lost: BTreeMap<u32, Loss>,
     tags: Vec<super::tags::Tags>,
+    /// Instructions that write to outputs.
+    results: HashSet<InstId>,
     /// What instructions read, where that is noted.
     read: Option<Read>,
 }
@@ -70,10 +72,11 @@ enum Fate {
 /// Instructions on the way to an output that lose bits of what was computed, and how.
 pub(super) fn losses(flow: &Flow<'_>, wanted: &Requirements) -> Vec<(InstId, Loss)> {
     let outputs = flow.outputs();
-    let mut all = Contents::new(flow, wanted, None);
+    let integral = flow.nodes.iter().any(|n| reduce::is_integral(n.inst));
+    let mut all = Contents::new(flow, wanted, (!integral).then(HashSet::new));
     let mut settled = all.settle();
     // Which integers come with their remainders is told by the names of values.
-    if settled && flow.nodes.iter().any(|n| reduce::is_integral(n.inst)) {
+    if settled && integral {
         all.read = Some(Read::new());
         all.round();
         let integers = reduce::integers(flow, &all.names, &all.read.take().unwrap_or_default());
@@ -102,6 +105,7 @@ impl<'f, 'k> Contents<'f, 'k> {
             cached: convert::cached(flow),
             lost: BTreeMap::new(),
             tags: flow.tags(),
+            results: flow.outputs().into_iter().collect(),
             read: None,
         }
     }

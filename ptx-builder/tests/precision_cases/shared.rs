@@ -1,0 +1,58 @@
+//! Shared and local memory.
+
+use super::{Case, F32, F64, Holds, Keeps, Loses, Strict, case};
+use ptxgen_builder::analysis::precision::PolicyRule::{LostBits, RoundingCount};
+
+#[rustfmt::skip]
+pub(super) const CASES: &[Case] = &[
+    case(F64, Keeps, "stored-whole", "st.shared.f64 [%sa], %s; ld.shared.f64 %z, [%sa];"),
+    case(F64, Keeps, "stored-as-bits", "mov.b64 %d0, %s; st.shared.b64 [%sa], %d0; ld.shared.u64 %d1, [%sa]; mov.b64 %z, %d1;"),
+    case(F64, Keeps, "stored-as-a-vector-of-halves", "mov.b64 {%r0, %r1}, %s; st.shared.v2.b32 [%sa], {%r0, %r1}; ld.shared.f64 %z, [%sa];"),
+    case(F64, Keeps, "loaded-as-a-vector-of-halves", "st.shared.f64 [%sa], %s; ld.shared.v2.b32 {%r0, %r1}, [%sa]; mov.b64 %z, {%r0, %r1};"),
+    case(F64, Keeps, "stored-and-loaded-as-halves", "mov.b64 {%r0, %r1}, %s; st.shared.b32 [%sa], %r0; st.shared.b32 [%sa+4], %r1; ld.shared.b32 %r2, [%sa]; ld.shared.b32 %r3, [%sa+4]; mov.b64 %z, {%r2, %r3};"),
+    case(F64, Keeps, "halves-stored-high-first", "mov.b64 {%r0, %r1}, %s; st.shared.b32 [%sa+12], %r1; st.shared.b32 [%sa+8], %r0; ld.shared.f64 %z, [%sa+8];"),
+    case(F64, Keeps, "two-in-a-vector", "st.shared.v2.f64 [%sa], {%s, %s}; ld.shared.v4.b32 {%r0, %r1, %r2, %r3}, [%sa]; mov.b64 %z, {%r2, %r3};"),
+    case(F32, Keeps, "four-in-a-vector", "st.shared.v4.f32 [%sa], {%s, %s, %s, %s}; ld.shared.v2.f32 {%f0, %z}, [%sa+8];"),
+    case(F32, Keeps, "two-in-64-bits", "mul.rn.f32 %f0, %s, 0f40400000; mov.b64 %d0, {%f0, %s}; st.shared.b64 [%sa], %d0; ld.shared.f32 %z, [%sa+4];"),
+    case(F32, Keeps, "two-loaded-as-64-bits", "st.shared.v2.f32 [%sa], {%s, %s}; ld.shared.b64 %d0, [%sa]; mov.b64 {%r0, %r1}, %d0; mov.b32 %z, %r1;"),
+    case(F32, Keeps, "16s-stored", "mov.b32 {%h0, %h1}, %s; st.shared.b16 [%sa], %h0; st.shared.b16 [%sa+2], %h1; ld.shared.f32 %z, [%sa];"),
+    case(F32, Keeps, "local", "st.local.f32 [%l], %s; ld.local.f32 %z, [%l];"),
+    case(F64, Keeps, "spilled-in-halves", "mov.b64 {%r0, %r1}, %s; st.local.v2.b32 [%l+16], {%r0, %r1}; ld.local.v2.b32 {%r2, %r3}, [%l+16]; mov.b64 %z, {%r2, %r3};"),
+    case(F64, Keeps, "an-alias-of-shared", "st.f64 [%sg], %s; ld.shared.f64 %z, [%sa];"),
+    case(F32, Holds, "a-reduction", "st.shared.f32 [%sa], %s; bar.sync 0; ld.shared.f32 %f0, [sh]; ld.shared.f32 %f1, [sh+64]; add.rn.f32 %z, %f0, %f1;"),
+    case(F64, Holds, "a-double-buffer", "mov.u32 %r9, 0; mov.f64 %z, %s; mov.u32 %r8, 0; L: add.u32 %r7, %sa, %r8; st.shared.f64 [%r7], %z; bar.sync 0; ld.shared.f64 %w0, [%r7]; add.rn.f64 %z, %w0, %s; xor.b32 %r8, %r8, 32; add.u32 %r9, %r9, 1; setp.lt.u32 %p0, %r9, 4; @%p0 bra L;"),
+    case(F64, Holds, "flags-in-another-array", "st.shared.f64 [%sa], %s; mov.u32 %r0, 1; st.shared.u8 [other], %r0; bar.sync 0; ld.shared.f64 %w0, [%sa]; ld.shared.u8 %r1, [other]; setp.ne.u32 %p0, %r1, 0; selp.f64 %z, %w0, %s, %p0;"),
+    case(F32, Strict, "halves-with-a-barrier-between", "mov.b32 {%h0, %h1}, %s; st.shared.b16 [%sa], %h0; bar.sync 0; st.shared.b16 [%sa+2], %h1; bar.sync 0; ld.shared.f32 %z, [%sa];"),
+    case(F32, Strict, "halves-with-a-load-between", "mov.u32 %r4, 0; st.shared.u32 [other], %r4; bar.sync 0; mov.b32 {%h0, %h1}, %s; st.shared.b16 [%sa], %h0; ld.shared.u32 %r5, [other]; st.shared.b16 [%sa+2], %h1; ld.shared.f32 %z, [%sa];"),
+    // Other widths.
+    case(F32, Loses(LostBits), "16-lost", "st.shared.f32 [%sa], %s; mov.b16 %h0, 0; st.shared.b16 [%sa], %h0; ld.shared.f32 %z, [%sa];"),
+    case(F32, Loses(LostBits), "byte-lost", "st.shared.f32 [%sa], %s; mov.u32 %r0, 0; st.shared.u8 [%sa+1], %r0; ld.shared.f32 %z, [%sa];"),
+    case(F32, Loses(LostBits), "byte-lost-in-a-vector", "st.shared.v2.f32 [%sa], {%s, %s}; mov.u32 %r0, 0; st.shared.v2.u8 [%sa], {%r0, %r0}; ld.shared.f32 %z, [%sa];"),
+    case(F32, Loses(LostBits), "local-byte-lost", "st.local.f32 [%l], %s; mov.u32 %r0, 0; st.local.u8 [%l], %r0; ld.local.f32 %z, [%l];"),
+    case(F64, Loses(LostBits), "local-half-lost", "st.local.f64 [%l], %s; mov.u32 %r0, 0; st.local.u32 [%l], %r0; ld.local.f64 %z, [%l];"),
+    case(F64, Loses(LostBits), "half-lost", "st.shared.f64 [%sa], %s; mov.u32 %r0, 0; st.shared.u32 [%sa], %r0; ld.shared.f64 %z, [%sa];"),
+    case(F64, Loses(LostBits), "half-lost-by-an-f32", "st.shared.f64 [%sa], %s; mov.f32 %f0, 0f00000000; st.shared.f32 [%sa], %f0; ld.shared.f64 %z, [%sa];"),
+    case(F64, Loses(LostBits), "half-lost-through-an-alias", "st.shared.f64 [%sa], %s; mov.u32 %r0, 0; st.u32 [%sg], %r0; ld.shared.f64 %z, [%sa];"),
+    case(F64, Loses(LostBits), "high-half-only", "mov.b64 {%r0, %r1}, %s; st.shared.b32 [%sa+4], %r1; mov.u32 %r2, 0; st.shared.b32 [%sa], %r2; ld.shared.f64 %z, [%sa];"),
+    case(F64, Loses(LostBits), "16s-swapped", "mov.b64 {%h0, %h1, %h2, %h3}, %s; st.shared.v4.b16 [%sa], {%h1, %h0, %h2, %h3}; ld.shared.f64 %z, [%sa];"),
+    case(F32, Loses(LostBits), "16s-swapped", "mov.b32 {%h0, %h1}, %s; st.shared.b16 [%sa], %h1; st.shared.b16 [%sa+2], %h0; ld.shared.f32 %z, [%sa];"),
+    case(F32, Loses(LostBits), "16s-apart", "mov.b32 {%h0, %h1}, %s; st.shared.b16 [%sa+2], %h0; st.shared.b16 [%sa+4], %h1; mov.b16 %h3, 0; st.shared.b16 [%sa], %h3; ld.shared.f32 %z, [%sa];"),
+    case(F32, Loses(LostBits), "16-of-a-run-of-stores", "mov.b32 {%h0, %h1}, %s; st.shared.b16 [%sa], %h0; st.shared.b16 [%sa+2], %h0; st.shared.f32 [%sa+4], %s; ld.shared.f32 %z, [%sa];"),
+    case(F64, Loses(LostBits), "read-at-4", "st.shared.v2.f64 [%sa], {%s, %s}; ld.shared.b32 %r0, [%sa+4]; ld.shared.b32 %r1, [%sa+8]; mov.b64 %z, {%r0, %r1};"),
+    case(F64, Loses(LostBits), "half-read-twice", "st.shared.f64 [%sa], %s; ld.shared.b32 %r0, [%sa+4]; ld.shared.b32 %r1, [%sa+4]; mov.b64 %z, {%r0, %r1};"),
+    case(F64, Loses(LostBits), "changed-between-halves", "st.shared.f64 [%sa], %s; ld.shared.b32 %r0, [%sa]; mul.rn.f64 %w0, %s, 0d4008000000000000; st.shared.f64 [%sa], %w0; ld.shared.b32 %r1, [%sa+4]; mov.b64 %z, {%r0, %r1};"),
+    case(F64, Loses(LostBits), "halves-of-two-places", "mul.rn.f64 %w0, %s, 0d4008000000000000; st.shared.v2.f64 [%sa], {%s, %w0}; ld.shared.b32 %r0, [%sa+8]; ld.shared.b32 %r1, [%sa+4]; mov.b64 %z, {%r0, %r1};"),
+    case(F32, Loses(LostBits), "16-read", "st.shared.f32 [%sa], %s; ld.shared.b16 %h0, [%sa+2]; mov.b16 %h1, 0; mov.b32 %z, {%h1, %h0};"),
+    case(F32, Loses(LostBits), "f64-of-two", "st.shared.v2.f32 [%sa], {%s, %s}; ld.shared.f64 %w0, [%sa]; cvt.rn.f32.f64 %z, %w0;"),
+    case(F64, Loses(LostBits), "types-mixed", "st.shared.f64 [%sa], %s; cvt.rn.f32.f64 %f0, %s; st.shared.f32 [%sa+8], %f0; ld.shared.f64 %z, [%sa];"),
+    case(F32, Loses(LostBits), "f16-stored", "cvt.rn.f16.f32 %h0, %s; st.shared.b16 [%sa], %h0; ld.shared.b16 %h1, [%sa]; cvt.f32.f16 %z, %h1;"),
+    case(F64, Loses(RoundingCount), "f32-stored", "cvt.rn.f32.f64 %f0, %s; st.shared.f32 [%sa], %f0; ld.shared.f32 %f1, [%sa]; cvt.f64.f32 %z, %f1;"),
+    case(F64, Keeps, "as-an-integer-vector", "mov.b64 %d0, %s; st.shared.v2.u64 [%sa], {%d0, %d0}; ld.shared.v2.s64 {%d1, %d2}, [%sa]; mov.b64 %z, %d2;"),
+    case(F32, Loses(LostBits), "sign-extended", "st.shared.f32 [%sa], %s; ld.shared.s16 %r0, [%sa+2]; shl.b32 %r0, %r0, 16; mov.b32 %z, %r0;"),
+    // One step with others, matrices.
+    case(F32, Loses(LostBits), "exchanged", "mov.b32 %r0, %s; atom.shared.exch.b32 %r1, [%sa], %r0; ld.shared.f32 %z, [%sa];"),
+    case(F32, Loses(LostBits), "compared-and-swapped", "mov.b32 %r0, %s; st.shared.b32 [%sa], %r0; and.b32 %r1, %r0, 0xffff0000; atom.shared.cas.b32 %r2, [%sa], %r0, %r1; ld.shared.f32 %z, [%sa];"),
+    case(F32, Loses(LostBits), "anded-in-memory", "st.shared.f32 [%sa], %s; mov.u32 %r0, 0xfffff000; red.shared.and.b32 [%sa], %r0; ld.shared.f32 %z, [%sa];"),
+    case(F64, Loses(LostBits), "half-ored-in-memory", "st.shared.f64 [%sa], %s; mov.u32 %r0, 0xff; red.shared.or.b32 [%sa], %r0; ld.shared.f64 %z, [%sa];"),
+    case(F32, Loses(LostBits), "ldmatrix", "st.shared.f32 [%sa], %s; bar.sync 0; and.b32 %r1, %t, 7; shl.b32 %r1, %r1, 6; mov.u32 %r2, sh; add.u32 %r1, %r1, %r2; ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r0}, [%r1]; and.b32 %r0, %r0, 0xffff0000; mov.b32 %z, %r0;"),
+];
