@@ -256,6 +256,7 @@ fn violations(
         activations,
         allow_approximate: false,
         stages: None,
+        stages_of: Vec::new(),
         roles: vec![Role::Weights, Role::Activations, Role::Output],
     };
     let found = precision::check(&module, 0, &wanted);
