@@ -134,9 +134,9 @@ fn download_that_is_not_told_to_have_ended(test: &str, settings: &str) {
         // What fails for once does not end the device.
         assert_eq!(x.read().expect("it reads"), [0.0; 4]);
     });
-    // The copy may still write to its memory.
+    // The copy may still write to its memory, which the read does not get and which stays; the read's own goes.
     if outside() {
-        assert_eq!((driver.calls("cuMemHostAlloc"), driver.calls("cuMemFreeHost")), (1, 0));
+        assert_eq!((driver.calls("cuMemHostAlloc"), driver.calls("cuMemFreeHost")), (2, 1));
     }
 }
 
@@ -212,7 +212,7 @@ fn long_reads_come_whole() {
         let x = device.upload(&numbers).expect("memory");
         assert!(x.read().expect("it reads") == numbers);
         assert_eq!(x.slice(3..(8 << 20)).expect("inside").read().expect("it reads"), numbers[3..(8 << 20)]);
-        assert_eq!(x.slice(5..5).expect("inside").read().expect("it reads"), []);
+        assert!(x.slice(5..5).expect("inside").read().expect("it reads").is_empty());
     });
     if outside() {
         // Of 16 MB each: the second read takes the memory of the first, whose last piece is smaller.
