@@ -155,10 +155,15 @@ fn clash_message(cx: &Context, raw: &Raw, clash: &Clash, other: &RawOther) -> St
     } else {
         "between them `k.sync_warp(mask)` (bar.warp.sync) or `k.barrier()` (bar.sync) is missing"
     };
+    // Of shared memory a lock is rare.
+    let lock = match space {
+        Space::Global if raw.block == other.block => ", or `k.fence_gpu()` where a lock orders them",
+        _ => "",
+    };
     let both = if write && other_wrote { "; if it is one instruction, let one thread write" } else { "" };
     format!(
         "it {} {element}{space} memory at {address:#x}, which the other instruction {}, with nothing to order them: \
-         {missing}{both}",
+         {missing}{lock}{both}",
         did(write),
         did(other_wrote)
     )

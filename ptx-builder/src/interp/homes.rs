@@ -18,6 +18,8 @@ pub(super) struct Array {
     pub space: Space,
     pub start: u64,
     pub end: u64,
+    /// Whether it is what the launch gives.
+    pub dynamic: bool,
 }
 
 /// Where the accesses of an instruction belong.
@@ -49,7 +51,7 @@ pub(super) fn homes(module: &Module, kernel: &Kernel, info: &KernelInfo, program
             None => at.shared_bytes,
         };
         let inside = matches!(v.space, Space::Shared | Space::Local | Space::Const);
-        inside.then_some(Array { symbol, space: v.space, start, end })
+        inside.then_some(Array { symbol, space: v.space, start, end, dynamic: v.len.is_none() })
     };
     let home = |&(block, index, form): &(crate::ir::BlockId, usize, crate::table::FormId)| {
         let inst = &kernel.blocks[block.0 as usize].insts[index];

@@ -56,7 +56,11 @@ impl Context<'_> {
             let v = variable(self.module, self.kernel, home.symbol)?;
             // Addresses of 32 bits wrap.
             let address = if space == Space::Const { address } else { i64::from(address as u32 as i32) as u64 };
-            return Some(element(&v.name, address, home.start, home.end, u64::from(v.ty.bytes())));
+            let (name, unit) = match home.dynamic {
+                true => ("dynamic shared memory", self.unit(pc)),
+                false => (v.name.as_str(), u64::from(v.ty.bytes())),
+            };
+            return Some(element(name, address, home.start, home.end, unit));
         }
         let own = (0u32..).zip(&self.kernel.variables).map(|(i, v)| (Symbol::Kernel(i), v));
         let module = (0u32..).zip(&self.module.variables).map(|(i, v)| (Symbol::Module(i), v));

@@ -169,8 +169,28 @@ impl Report {
     }
 }
 
+/// Findings of one kind at the same lines stand for each other: one line of Rust can write many instructions.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))
+        let place = |finding: &Finding| {
+            let other = finding.other.as_ref().map(|other| other.site.loc.clone());
+            finding.site.loc.clone().map(|loc| (finding.kind, finding.kernel.clone(), loc, other))
+        };
+        let mut told: Vec<(&Finding, usize)> = Vec::new();
+        for finding in &self.findings {
+            let here = place(finding);
+            match told.iter_mut().find(|(first, _)| here.is_some() && place(first) == here) {
+                Some((_, more)) => *more += 1,
+                None => told.push((finding, 0)),
+            }
+        }
+        told.into_iter().try_for_each(|(finding, more)| {
+            writeln!(f, "{finding}")?;
+            match more {
+                0 => Ok(()),
+                1 => writeln!(f, "  (and another of the same kind and lines)"),
+                _ => writeln!(f, "  (and {more} more of the same kind and lines)"),
+            }
+        })
     }
 }

@@ -53,10 +53,11 @@ impl Site<'_> {
     /// The lines of the branches, or the guard, that part the threads.
     fn because(&self, over: Uniformity) -> String {
         let divergent = self.info.uniformity.controllers(self.b).filter(|&c| self.info.uniformity.branch(c) > over);
-        let lines: Vec<String> = divergent
+        let mut lines: Vec<String> = divergent
             .filter_map(|c| self.kernel.blocks[c.0 as usize].insts.last()?.loc.as_ref())
             .map(|loc| format!("{}:{}", loc.file, loc.line))
             .collect();
+        lines.dedup();
         if lines.is_empty() { "its guard".to_owned() } else { format!("the condition at {}", lines.join(" and ")) }
     }
 

@@ -259,32 +259,35 @@ impl Exec<'_> {
         }
         let lane = bad.trailing_zeros();
         let address = at[lane as usize];
-        let whereabouts = match self.cx.memory.near(address) {
-            _ if space != Space::Global && self.home(space).is_some() => {
-                let (start, end) = self.bounds(space);
-                // Addresses of 32 bits wrap.
-                let at = i64::from(address as u32 as i32) - start as i64;
-                match at {
-                    ..0 => format!("{} bytes before the array of {} bytes", at.unsigned_abs(), end - start),
-                    _ => format!("byte {at} of the array of {} bytes", end - start),
-                }
-            }
-            _ if space != Space::Global => format!("the kernel has {} bytes there", self.space_bytes(space)),
-            Some(a) if address >= a.buffer.address => {
-                format!(
-                    "byte {} of the buffer of {} bytes at {:#x}",
-                    address - a.buffer.address,
-                    a.buffer.len,
-                    a.buffer.address
-                )
-            }
-            Some(a) => format!("{} bytes before the buffer at {:#x}", a.buffer.address - address, a.buffer.address),
-            None => "no buffer is near".to_owned(),
-        };
+        let whereabouts = self.whereabouts(space, address);
         let element = self.cx.element_and(space, address, self.pc, ": ");
         let message =
             format!("lane {lane} accesses {element}{bytes} bytes of {space} memory at {address:#x}: {whereabouts}");
         Err(self.fault(FindingKind::OutOfBounds, bad, message))
+    }
+
+    /// Where an address outside of everything lies.
+    fn whereabouts(&self, space: Space, address: u64) -> String {
+        match (self.home(space), self.cx.memory.near(address)) {
+            (Some(array), _) if array.dynamic => {
+                let bytes = array.end - array.start;
+                format!("the launch gives {bytes} bytes of dynamic shared memory (`dynamic_shared`)")
+            }
+            (Some(array), _) => {
+                let bytes = array.end - array.start;
+                // Addresses of 32 bits wrap.
+                match i64::from(address as u32 as i32) - array.start as i64 {
+                    before @ ..0 => format!("{} bytes before the array of {bytes} bytes", before.unsigned_abs()),
+                    at => format!("byte {at} of the array of {bytes} bytes"),
+                }
+            }
+            _ if space != Space::Global => format!("the kernel has {} bytes there", self.space_bytes(space)),
+            (_, Some(a)) => match address.checked_sub(a.buffer.address) {
+                Some(at) => format!("byte {at} of the buffer of {} bytes at {:#x}", a.buffer.len, a.buffer.address),
+                None => format!("{} bytes before the buffer at {:#x}", a.buffer.address - address, a.buffer.address),
+            },
+            (_, None) => "no buffer is near".to_owned(),
+        }
     }
 
     /// The array that the instruction's access to a space belongs to, where that is known.
