@@ -5,6 +5,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use ptxgen_builder::interp::{Arg, FindingKind, Launch, Memory, Options, Report, WarpOrder};
 use ptxgen_builder::ir::{Inst, Module, Operand};
+use ptxgen_builder::print;
 use ptxgen_builder::random_modules::{Plan, Shape, plans};
 use ptxgen_builder::table::{Op, table};
 use ptxgen_builder::testing::Random;
@@ -14,13 +15,10 @@ use ptxgen_builder::verify::{Doubts, Validated, verify_with};
 fn with_meeting(plan: &Plan, random: &mut Random) -> Option<Module> {
     let mut module = plan.module();
     let kernel = module.kernels.first_mut()?;
-    let places: Vec<(usize, usize)> = kernel
-        .blocks
-        .iter()
-        .enumerate()
-        .flat_map(|(b, block)| (0..block.insts.len()).map(move |i| (b, i)))
-        .collect();
-    let (b, i) = places[random.below(places.len() as u64) as usize];
+    // Any block, so that few are in the long one at the start.
+    let blocks: Vec<usize> = (0..kernel.blocks.len()).filter(|&b| !kernel.blocks[b].insts.is_empty()).collect();
+    let b = blocks[random.below(blocks.len() as u64) as usize];
+    let i = random.below(kernel.blocks[b].insts.len() as u64) as usize;
     let (op, operands) = match random.below(2) {
         0 => (Op::BarSync, vec![Operand::Imm(15), Operand::None]),
         _ => (Op::BarWarpSync, vec![Operand::Imm(0xffff_ffff)]),
@@ -55,7 +53,7 @@ fn what_is_taken_converges() {
     let mut runner = TestRunner::deterministic();
     let mut random = Random::new(31);
     let (mut taken, mut refused, mut found) = (0, 0, 0);
-    for _ in 0..1500 {
+    for _ in 0..1000 {
         let plan = plans().new_tree(&mut runner).expect("a plan").current();
         let Some(module) = with_meeting(&plan, &mut random) else { continue };
         let strict = verify_with(module.clone(), Doubts::Refuse);
@@ -74,7 +72,7 @@ fn what_is_taken_converges() {
                 taken += 1;
                 for order in [WarpOrder::RoundRobin, WarpOrder::Adversarial] {
                     let report = run(&module, order);
-                    assert!(!wrong(&report), "{report}\n{plan:?}");
+                    assert!(!wrong(&report), "{report}\n{}", print::ir(module.module()));
                 }
             }
             Err(_) => {
@@ -85,5 +83,5 @@ fn what_is_taken_converges() {
             }
         }
     }
-    assert!(taken > 200 && refused > 200 && found > 20, "{taken} taken, {refused} refused, {found} of these wrong");
+    assert!(taken > 200 && refused > 100 && found > 20, "{taken} taken, {refused} refused, {found} of these wrong");
 }

@@ -46,7 +46,11 @@ fn offending_lines() {
             .flat_map(|(n, rules)| {
                 let (rules, why) = rules.split_once('(').map_or((rules, None), |(rules, why)| (rules, Some(why)));
                 let reason = why.is_some_and(|why| why.trim_end().len() > 9 && why.trim_end().ends_with(')'));
-                assert_eq!(reason, rules.contains('?'), "{name}:{n}: a doubt has its reason, in brackets, and only a doubt");
+                assert_eq!(
+                    reason,
+                    rules.contains('?'),
+                    "{name}:{n}: a doubt has its reason, in brackets, and only a doubt"
+                );
                 rules.split_whitespace().map(move |rule| (n, rule))
             })
             .collect();

@@ -11,7 +11,7 @@ use crate::verify::verify;
 fn kernel(random: &mut Random) -> String {
     let mut pick = |all: &[&'static str]| all[random.below(all.len() as u64) as usize];
     let constants = ["0", "1", "3", "4", "7", "20", "33", "1000", "0x7fffffff", "0xfffffff0", "-1", "%n", "%small"];
-    let steps = ["1", "1", "2", "5", "32", "-1", "0x40000000", "%small", "%n", "%lane"];
+    let steps = ["1", "1", "2", "5", "32", "-1", "0x40000000", "0x3fffffff", "0x3fffffff", "%small", "%n", "%lane"];
     let starts =
         ["mov.u32 %i, %t;", "add.u32 %i, %t, A;", "add.u32 %i, A, %t;", "sub.u32 %i, %t, 1;", "mov.u32 %i, %lane;"];
     let bounds = [
@@ -21,8 +21,14 @@ fn kernel(random: &mut Random) -> String {
         "sub.u32 %b, %t, B;",
         "add.u32 %b, %lane, B;",
     ];
-    let step =
-        ["add.u32 %i, %i, S;", "add.u32 %x, %i, S;\nmov.u32 %i, %x;", "sub.u32 %i, %i, S;", "@%odd add.u32 %i, %i, S;"];
+    let step = [
+        "add.u32 %i, %i, S;",
+        "add.u32 %x, %i, S;\nmov.u32 %i, %x;",
+        "sub.u32 %i, %i, S;",
+        "@%odd add.u32 %i, %i, S;",
+        "@%odd bra OVER;\nadd.u32 %i, %i, S;\nOVER:",
+        "mov.u32 %k, 0;\nINNER: add.u32 %i, %i, S;\nadd.u32 %k, %k, 1;\nsetp.lt.u32 %in, %k, 4;\n@%in bra INNER;",
+    ];
     let compare =
         ["lt.u32", "lt.u32", "le.u32", "gt.u32", "ge.u32", "ne.s32", "eq.u32", "lt.s32", "le.s32", "gt.s32", "ge.s32"];
     let (a, b, s) = (pick(&constants), pick(&constants), pick(&steps));
@@ -37,7 +43,7 @@ fn kernel(random: &mut Random) -> String {
     };
     let text = format!(
         ".version 8.0\n.target sm_90\n.address_size 64\n.visible .entry k(.param .u64 out, .param .u32 n)\n{{\n\
-         .reg .pred %go, %most, %odd;\n.reg .b32 %t, %i, %b, %x, %n, %small, %lane, %rounds;\n.reg .b64 %o, %f;\n\
+         .reg .pred %go, %most, %odd, %in;\n.reg .b32 %t, %i, %b, %x, %k, %n, %small, %lane, %rounds;\n.reg .b64 %o, %f;\n\
          mov.u32 %t, {own};\nmov.u32 %lane, %laneid;\nld.param.u32 %n, [n];\nand.b32 %small, %n, 7;\n\
          and.b32 %x, %t, 1;\nsetp.eq.u32 %odd, %x, 1;\nmov.u32 %rounds, 0;\n{start}\n{bound}\n{body}\n\
          OUT: ld.param.u64 %o, [out];\nmov.u32 %t, %tid.x;\nmul.wide.u32 %f, %t, 4;\nadd.u64 %o, %o, %f;\n\

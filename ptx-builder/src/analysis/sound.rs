@@ -127,8 +127,10 @@ impl Trial {
     fn constant(&mut self, ty: ScalarType) -> u64 {
         let all = Trial::mask(ty);
         let edges = [0, 1, 2, 4, 31, 32, all, all - 1, all >> 1, (all >> 1) + 1];
-        match self.below(3) {
+        match self.below(4) {
             0 => self.random.bits() & all,
+            // Small divisors and masks: whatever is left over comes up.
+            3 => (2 + self.random.bits() % 8) & all,
             1 => (1 << (self.random.bits() % 64)) & all,
             _ => edges[self.below(edges.len())] & all,
         }

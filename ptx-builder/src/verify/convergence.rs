@@ -223,11 +223,21 @@ impl Site<'_> {
     fn absent(&self, mask: u32, lanes: LaneSet, present: u32) -> Option<(bool, String)> {
         let absent = mask & present & !lanes.mask;
         let why = self.because(Uniformity::Warp);
-        let away = self.away();
-        if !self.may_meet(away) {
-            let message =
-                format!("mask {mask:#010x} names lanes {absent:#010x} that {why} keeps away; they would be waited for");
-            return Some((false, message));
+        match self.others() {
+            Others::Leave => {}
+            Others::MayMeet => {
+                let message = format!(
+                    "mask {mask:#010x} names lanes {absent:#010x} that {why} keeps away; they meet these at another \
+                     bar.warp.sync only if they come to one as often; run it in the interpreter to see"
+                );
+                return Some((true, message));
+            }
+            Others::Wait => {
+                let message = format!(
+                    "mask {mask:#010x} names lanes {absent:#010x} that {why} keeps away; they would be waited for"
+                );
+                return Some((false, message));
+            }
         }
         if mask != u32::MAX {
             let message = format!(
@@ -254,32 +264,49 @@ impl Site<'_> {
     /// Which lanes come, only a run can tell, and the mask names all.
     fn undecided(&self) -> Option<(bool, String)> {
         let why = self.because(Uniformity::Warp);
-        let shuffles = matches!(self.inst.form().meaning, Meaning::Shuffle(_));
-        if self.may_meet(self.away()) {
-            let message = format!(
-                "perhaps a lane's register is read that {why} keeps away, with an undefined result; \
-                 move it out of the branch, or run it in the interpreter to see"
-            );
-            return shuffles.then_some((true, message));
-        }
-        let message = format!(
-            "the mask names all lanes and only some reach this: {why} differs within the warp; \
-             move it out of the branch or give the mask of the lanes that are there"
-        );
-        Some((true, message))
-    }
-
-    fn away(&self) -> away::Away {
-        away::lanes_elsewhere(self.kernel, self.info, self.b, self.id)
-    }
-
-    /// Whether lanes that do not come are not waited for: they only exit, or
-    /// meet these at another `bar.warp.sync`.
-    fn may_meet(&self, away: away::Away) -> bool {
-        match away {
-            away::Away::Exit => true,
-            away::Away::WarpBarrier => matches!(self.inst.form().meaning, Meaning::Barrier(Barrier::Warp)),
-            away::Away::Meet => false,
+        match self.others() {
+            Others::Leave => {
+                let shuffles = matches!(self.inst.form().meaning, Meaning::Shuffle(_));
+                let message = format!(
+                    "perhaps a lane's register is read that {why} keeps away, with an undefined result; \
+                     move it out of the branch, or run it in the interpreter to see"
+                );
+                shuffles.then_some((true, message))
+            }
+            Others::MayMeet => {
+                let message = format!(
+                    "the mask names all lanes and {why} differs within the warp; the others meet these at another \
+                     bar.warp.sync only if they come to one as often; run it in the interpreter to see"
+                );
+                Some((true, message))
+            }
+            Others::Wait => {
+                let message = format!(
+                    "the mask names all lanes and only some reach this: {why} differs within the warp; \
+                     move it out of the branch or give the mask of the lanes that are there"
+                );
+                Some((true, message))
+            }
         }
     }
+
+    /// What lanes of the mask do that do not come when others do.
+    fn others(&self) -> Others {
+        let is_warp_barrier = matches!(self.inst.form().meaning, Meaning::Barrier(Barrier::Warp));
+        match away::lanes_elsewhere(self.kernel, self.info, self.b, self.id) {
+            away::Away::Exit => Others::Leave,
+            away::Away::WarpBarrier if is_warp_barrier => Others::MayMeet,
+            away::Away::WarpBarrier | away::Away::Meet => Others::Wait,
+        }
+    }
+}
+
+/// What lanes do that do not come to an instruction when others of their warp do.
+enum Others {
+    /// They exit, and are not waited for, or come after all.
+    Leave,
+    /// They come to another `bar.warp.sync`, where they meet these.
+    MayMeet,
+    /// They wait elsewhere.
+    Wait,
 }
