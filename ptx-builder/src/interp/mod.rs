@@ -19,6 +19,9 @@
 //! matrix products are sums in f64 of exact products, rounded once; hardware
 //! may differ in the last bits.
 //!
+//! [`Launch::measure`] also follows what each float would be without rounding
+//! (shadow precision), and tells which instructions are to blame.
+//!
 //! ```
 //! use ptxgen_builder::build::{Out, kernel};
 //! use ptxgen_builder::interp::{Arg, Launch, Memory, Options};

@@ -339,3 +339,67 @@ fn clamps_and_infinities() {
     let [y, _] = run("fma.rn.sat.f32 %f1, %f0, 0f3dcccccd, 0f00000000; st.global.f32 [%rd2], %f1");
     assert!(y.len() > 20);
 }
+
+/// Every block adds to one sum, in parallel: the value and its shadow change in one step.
+#[test]
+fn atomics_of_many_blocks() {
+    let text = ".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry k(.param .u64 y, .param .u64 z) {
+         .reg .b32 %r<9>; .reg .b64 %rd<9>; .reg .f32 %f<9>; .reg .f64 %fd<9>;
+         ld.param.u64 %rd1, [y]; ld.param.u64 %rd2, [z];
+         mov.u32 %r0, %tid.x; mov.u32 %r1, %ctaid.x; mad.lo.u32 %r0, %r1, 48, %r0; add.u32 %r0, %r0, 1;
+         cvt.rn.f32.u32 %f0, %r0; div.rn.f32 %f0, %f0, 0f40400000; red.global.add.f32 [%rd1], %f0;
+         cvt.f64.f32 %fd0, %f0; red.global.add.f64 [%rd2], %fd0; ret; }";
+    let module = verify_with(parse("test.ptx", text).unwrap(), Doubts::Warn).unwrap();
+    // Threads 1 to 48 x 20, each a third of its number.
+    let n = 48 * 20;
+    let exact = f64::from(n * (n + 1) / 2) / 3.0;
+    for _ in 0..5 {
+        let mut memory = Memory::new();
+        let [y, z] = [4, 8].map(|n| memory.alloc(&vec![0; n], 256).unwrap());
+        let launch = Launch {
+            module: &module,
+            kernel: "k",
+            grid: [20, 1, 1],
+            block: [48, 1, 1],
+            dynamic_shared: 0,
+            args: &[y.into(), z.into()],
+            globals: None,
+            options: &Options::default(),
+        };
+        let (report, measured) = launch.measure(&mut memory).unwrap();
+        assert!(report.is_clean(), "{report}");
+        let [of_y, of_z] = &measured.elements[..] else { panic!("{measured:?}") };
+        for (found, value, what) in [
+            (of_y, f64::from(f32::from_le_bytes(memory.read(y).unwrap().try_into().unwrap())), "f32"),
+            (of_z, f64::from_le_bytes(memory.read(z).unwrap().try_into().unwrap()), "f64"),
+        ] {
+            assert_eq!(found.value.to_bits(), value.to_bits());
+            assert!((found.real() - exact).abs() < 1e-9, "{what}: {found:?}, {exact}");
+        }
+    }
+}
+
+/// Lanes that went apart keep what the others do not write.
+#[test]
+fn lanes_apart() {
+    // Odd lanes round to f16, even ones divide again; a register of both.
+    let [y, z] = run(
+        "and.b32 %r4, %r0, 1; setp.eq.u32 %p0, %r4, 0; mov.f32 %f1, %f0; st.global.f32 [%rd2], %f1; @%p0 bra $even;
+         cvt.rn.f16.f32 %h0, %f0; cvt.f32.f16 %f1, %h0; bra $join;
+         $even: div.rn.f32 %f1, %f0, 0f40e00000;
+         $join: st.global.f32 [%rd3], %f1",
+    );
+    let third = |lane: u64| (1.0 + lane as f32 / 7.0);
+    for lane in 0..LANES as u64 {
+        let real = f64::from(third(lane)) / 3.0;
+        if let Some(e) = y.get(&lane) {
+            assert!((e.real() - real).abs() < 1e-15, "{e:?}");
+        }
+        let real = if lane % 2 == 0 { real / 7.0 } else { real };
+        if let Some(e) = z.get(&lane) {
+            assert!((e.real() - real).abs() < 1e-15, "lane {lane}: {e:?}, {real}");
+            assert!(lane % 2 == 0 || e.ulps() > 100.0 || e.error.abs() < 1e-7, "{e:?}");
+        }
+    }
+    assert!(z.len() > 28, "{z:?}");
+}
