@@ -402,12 +402,12 @@ fn check_warns_of_what_only_a_run_decides() {
 #[test]
 fn check_measures() {
     let swiglu = ["check", "swiglu", "--acc", "f64", "--math", "exact", "--rows", "64", "--measure"];
-    let text = without_lines(&prints(&swiglu, 0));
+    let text = prints(&swiglu, 0);
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("ok    swiglu acc=f64 math=exact: verified;"), "{text}");
     assert!(lines[1].starts_with("      h: 64 of 64 elements are inexact; largest error "), "{text}");
-    expect!["        introduced 100.0%: `cvt.rn.f32.f64 %f0, %fd29;` at kernel-dsl/src/catalogue/swiglu.rs:LINE: "]
-        .assert_eq(lines[2]);
+    let introduced = "        introduced 100.0%: `cvt.rn.f32.f64 %f0, %fd29;` at kernel-dsl/src/catalogue/swiglu.rs:";
+    assert!(lines[2].starts_with(introduced), "{text}");
     assert!(
         lines[3].contains(" numbers rounded to integers, by 0.") && lines[3].contains("`cvt.rni.f64.f64 "),
         "{text}"

@@ -1,5 +1,6 @@
 //! Shadow precision: errors against arithmetic without rounding, and the lines that they come from.
 
+mod functions;
 mod paths;
 mod planted;
 mod properties;

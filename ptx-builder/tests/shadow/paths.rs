@@ -13,7 +13,7 @@ const LANES: usize = 32;
 /// Runs 32 threads of a kernel with parameters x (f32 a thread), y and z (8 bytes a thread) with this body, in which %f0 is
 /// x / 3, and %fd0 the same in f64, and the global addresses of the thread's elements are %rd1, %rd2, %rd3. Gives the
 /// inexact elements of y and of z, by thread.
-fn run(body: &str) -> [BTreeMap<u64, ElementError>; 2] {
+pub fn run(body: &str) -> [BTreeMap<u64, ElementError>; 2] {
     let end = if body.ends_with([';', ':']) { "" } else { ";" };
     let text = format!(
         ".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry k(.param .u64 x, .param .u64 y, .param .u64 z) {{ \
@@ -389,7 +389,7 @@ fn lanes_apart() {
          $even: div.rn.f32 %f1, %f0, 0f40e00000;
          $join: st.global.f32 [%rd3], %f1",
     );
-    let third = |lane: u64| (1.0 + lane as f32 / 7.0);
+    let third = |lane: u64| 1.0 + lane as f32 / 7.0;
     for lane in 0..LANES as u64 {
         let real = f64::from(third(lane)) / 3.0;
         if let Some(e) = y.get(&lane) {
