@@ -242,6 +242,15 @@ fn sentence(facts: &Facts, held: &Requirements) -> String {
         }
         None => {}
     }
+    if !facts.read_back.is_empty() {
+        let loads = facts.read_back.len();
+        parts.push(match held.accumulator {
+            Some(_) => format!("{loads} loads of what it wrote to global memory itself, followed"),
+            None => format!(
+                "{loads} loads of what it wrote to global memory itself: it has no accumulator, and no sum is proved"
+            ),
+        });
+    }
     parts.push(approximations(facts));
     parts.join("; ")
 }

@@ -31,6 +31,9 @@ pub(super) const CASES: &[Case] = &[
     case(F64, Holds, "halves-of-either-path", "mul.rn.f64 %w0, %s, 0d4008000000000000; mov.b64 {%r0, %r1}, %s; setp.gt.u32 %p0, %t, 7; @%p0 bra JOIN; mov.b64 {%r0, %r1}, %w0; JOIN: mov.b64 %z, {%r0, %r1};"),
     case(F64, Loses(LostBits), "halves-crossed-by-paths", "mul.rn.f64 %w0, %s, 0d4008000000000000; mov.b64 {%r0, %r1}, %s; mov.b64 {%r2, %r3}, %w0; setp.gt.u32 %p0, %t, 7; @%p0 bra ONE; mov.b32 %r4, %r0; mov.b32 %r5, %r3; bra JOIN; ONE: mov.b32 %r4, %r2; mov.b32 %r5, %r1; JOIN: mov.b64 %z, {%r4, %r5};"),
     case(F64, Holds, "value-of-either-path", "mov.f64 %z, %s; setp.gt.u32 %p0, %t, 7; @%p0 bra JOIN; mul.rn.f64 %z, %s, 0d4008000000000000; JOIN: mov.b64 {%r0, %r1}, %z; mov.b64 %z, {%r0, %r1};"),
+    case(F64, Loses(LostBits), "guarded-by-the-other-half", "mov.b64 {%r0, %r1}, %s; setp.gt.u32 %p0, %t, 7; @%p0 mov.b32 %r0, %r1; mov.b64 %z, {%r0, %r1};"),
+    case(F64, Loses(LostBits), "swapped-on-one-path", "mov.b64 %d0, %s; setp.gt.u32 %p0, %t, 7; @%p0 bra JOIN; mov.b64 {%r0, %r1}, %s; mov.b64 %d0, {%r1, %r0}; JOIN: mov.b64 %z, %d0;"),
+    case(F64, Loses(LostBits), "swapped-in-a-loop", "mov.b64 {%r0, %r1}, %s; mov.u32 %r9, 0; L: mov.b32 %r2, %r0; mov.b32 %r0, %r1; mov.b32 %r1, %r2; add.u32 %r9, %r9, 1; setp.lt.u32 %p0, %r9, 3; @%p0 bra L; mov.b64 %z, {%r0, %r1};"),
     // Halves around a loop.
     case(F64, Holds, "halves-around-a-loop", "mov.b64 {%r0, %r1}, %s; mov.u32 %r9, 0; L: mov.b64 %w0, {%r0, %r1}; add.rn.f64 %w0, %w0, %s; mov.b64 {%r0, %r1}, %w0; add.u32 %r9, %r9, 1; setp.lt.u32 %p0, %r9, 4; @%p0 bra L; mov.b64 %z, {%r0, %r1};"),
     case(F64, Holds, "halves-from-zero-around-a-loop", "mov.u32 %r0, 0; mov.u32 %r1, 0; mov.u32 %r9, 0; L: mov.b64 %w0, {%r0, %r1}; add.rn.f64 %w0, %w0, %s; mov.b64 {%r0, %r1}, %w0; add.u32 %r9, %r9, 1; setp.lt.u32 %p0, %r9, 4; @%p0 bra L; mov.b64 %z, {%r0, %r1};"),

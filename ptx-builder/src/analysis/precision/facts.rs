@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::components::Components;
 use super::flow::{Flow, Node};
 use super::loaded::Loaded;
+use super::memory::Place;
 use super::tags::{self, Tags, is_float, type_of};
 use super::{Facts, FloatSum, Reduction};
 use crate::analysis::InstId;
@@ -149,6 +150,11 @@ impl Flow<'_> {
             {
                 facts.arithmetic.push((id, ty));
             }
+        }
+        let global = |p: &Place| p.space == Space::Global;
+        let written = |s: &u32| self.nodes[*s as usize].touched.writes.iter().any(global);
+        if node.touched.reads.iter().any(global) && node.sources.iter().any(written) {
+            facts.read_back.push(id);
         }
         // An integer dot product that is rounded to a float.
         if let Some((to, from)) = form.precision.conversion()

@@ -4,10 +4,10 @@ use smallvec::SmallVec;
 
 use super::Role;
 use super::memory::{Place, Roots, Touched};
-use super::tags::{self, Tags, is_factor, is_float};
+use super::tags::{self, Tags, is_factor};
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Inst, Kernel, Module, Operand};
-use crate::table::{Access, Meaning, Shape, Slot};
+use crate::table::{Access, Precision, Shape, Slot};
 use crate::types::{RegClass, Space};
 
 /// An instruction with its place, and where its numbers come from.
@@ -35,12 +35,14 @@ pub(super) struct Flow<'k> {
     pub(super) nodes: Vec<Node<'k>>,
 }
 
-/// Whether an operand in this slot is a number that the result is made of.
+/// Whether an operand in this slot is a number that the result is made of: no address, condition
+/// or label, and no choice of lanes.
 fn is_number(inst: &Inst, slot: &Slot) -> bool {
-    let shuffled = matches!(inst.form().meaning, Meaning::Shuffle(_) | Meaning::Vote(_));
+    let lanes = inst.form().precision == Precision::Lanes;
     slot.access == Access::Read
         && !matches!(slot.shape, Shape::Address(_) | Shape::Predicate(_) | Shape::Label)
-        && (!shuffled || slot.name == "a")
+        && slot.name != "membermask"
+        && (!lanes || slot.name == "a")
 }
 
 impl<'k> Flow<'k> {
@@ -118,18 +120,29 @@ impl<'k> Flow<'k> {
     fn tag(&self, id: InstId, tags: &[Tags]) -> Tags {
         let node = &self.nodes[id.0 as usize];
         let all = node.sources.iter().fold(Tags::NONE, |t, &s| t.or(tags[s as usize]));
-        match node.inst.form().meaning {
-            Meaning::Load(m) => {
+        match node.inst.form().precision {
+            Precision::Loads | Precision::Copies => {
                 let loaded = all.or(self.raw(node.origin()));
-                if is_float(m.ty) { tags::as_float(loaded) } else { loaded }
+                let float = node.inst.defs().any(|r| matches!(r.class, RegClass::F32 | RegClass::F64));
+                if float { tags::as_float(loaded) } else { loaded }
             }
-            Meaning::Async(_) => all.or(self.raw(node.origin())),
-            Meaning::Lane(_) | Meaning::Approx(..) | Meaning::Matrix(_) => {
+            Precision::Lanes | Precision::Stores | Precision::Updates { .. } | Precision::Compares => all,
+            Precision::Nothing
+            | Precision::Integer
+            | Precision::IntegerProduct
+            | Precision::Moves
+            | Precision::Bits(_)
+            | Precision::Selects
+            | Precision::Exact { .. }
+            | Precision::Rounds { .. }
+            | Precision::Approximates { .. }
+            | Precision::Converts { .. }
+            | Precision::MatrixProduct { .. }
+            | Precision::Opaque => {
                 let (a, b) = self.factors(id, tags);
                 let constants = node.inst.operands.iter().any(|op| matches!(op, Operand::Imm(_)));
                 tags::result(node.inst, a, b, all, constants)
             }
-            _ => all,
         }
     }
 

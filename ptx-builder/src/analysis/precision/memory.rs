@@ -191,12 +191,15 @@ impl Flow<'_> {
             Base::Symbol(_) => &[],
         };
         let (Some(a), Some(b)) = (address(load), address(store)) else { return false };
-        let block = |id| self.info.cfg.site(id).0;
+        // The load comes before the store on every way to it, and so does the one address of both.
+        let ((from, i), (to, j)) = (self.info.cfg.site(load), self.info.cfg.site(store));
+        let mut before = std::iter::successors(Some(to), |b| self.info.cfg.immediate_dominator(*b));
+        let comes_before = if from == to { i < j } else { before.any(|b| b == from) };
         self.role(self.nodes[load.0 as usize].origin()) == Role::InPlace
-            && load < store
-            && block(load) == block(store)
+            && comes_before
             && a == b
             && base(load, a.base) == base(store, b.base)
+            && base(load, a.base).len() <= 1
     }
 }
 

@@ -164,6 +164,9 @@ pub struct Facts {
     pub flushing: Vec<InstId>,
     /// Float additions in memory, whose order nobody controls, anywhere in the kernel.
     pub float_atomics: Vec<InstId>,
+    /// Loads on the way to an output, of global memory that the kernel has written itself, perhaps in
+    /// another block.
+    pub read_back: Vec<InstId>,
     /// Float matrix instructions, whose inner order and rounding PTX leaves open.
     pub float_matrices: Vec<InstId>,
 }

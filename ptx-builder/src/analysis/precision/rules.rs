@@ -4,7 +4,7 @@ use super::whole::Loss;
 use super::{Accumulator, ActivationFormat, Facts, PolicyRule, PolicyViolation, Requirements, Role};
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Kernel, Module};
-use crate::table::{Mod, Precision};
+use crate::table::{Precision, Rounding};
 use crate::types::ScalarType;
 
 struct Report<'k> {
@@ -127,7 +127,8 @@ fn roundings(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
         report.at(PolicyRule::RoundingInLoop, id, message);
     }
     for &id in &facts.narrowings {
-        if !report.info.inst(report.kernel, id).form().mods.contains(&Mod::Rn) {
+        let nearest = Some(Rounding::NearestEven);
+        if report.info.inst(report.kernel, id).form().rounding() != nearest {
             report.at(PolicyRule::RoundingMode, id, "acc=f64 and the rounding to f32 is not to nearest even (.rn)");
         }
     }

@@ -33,6 +33,8 @@ pub(in super::super) enum Loss {
     Widened,
     /// A choice between it and less.
     Choice,
+    /// It on one path, and less on another.
+    Met,
     /// Its sign alone.
     Sign,
     /// Pieces of several, or in another order.
@@ -86,6 +88,10 @@ impl Loss {
                 ("goes on in f64 with what was rounded to f32 in the middle of a computation", "round once, at the end")
             }
             Loss::Choice => ("selects between a computed float and a part of one or a number of another type", WHOLE),
+            Loss::Met => (
+                "takes what is a computed float on one way here, and on another a part of one or a number of another type",
+                WHOLE,
+            ),
             Loss::Sign => ("keeps only the sign of a computed float", "compare and select if that is meant"),
             Loss::Joined => ("joins pieces of different values, or not in their order", WHOLE),
             Loss::Stored => (

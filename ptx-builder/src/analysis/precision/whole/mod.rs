@@ -18,7 +18,7 @@ mod registers;
 mod runs;
 mod transfer;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use arrays::{Arrays, Stored};
 use content::Byte;
@@ -52,6 +52,8 @@ struct Contents<'f, 'k> {
     /// Roundings to 16 bits whose results a cache holds: data from then on.
     cached: HashSet<u32>,
     lost: BTreeMap<u32, Loss>,
+    /// Instructions that take what was lost before.
+    tainted: BTreeSet<u32>,
     tags: Vec<super::tags::Tags>,
     /// Instructions that write to outputs.
     results: HashSet<InstId>,
@@ -86,8 +88,7 @@ pub(super) fn losses(flow: &Flow<'_>, wanted: &Requirements) -> Vec<(InstId, Los
     if !settled {
         return outputs.into_iter().map(|id| (id, Loss::Endless)).collect();
     }
-    let way = flow.behind(&outputs);
-    all.lost.into_iter().filter(|(i, _)| way[*i as usize]).map(|(i, how)| (InstId(i), how)).collect()
+    all.losses_behind(&outputs)
 }
 
 impl<'f, 'k> Contents<'f, 'k> {
@@ -104,10 +105,28 @@ impl<'f, 'k> Contents<'f, 'k> {
             integers,
             cached: convert::cached(flow),
             lost: BTreeMap::new(),
+            tainted: BTreeSet::new(),
             tags: flow.tags(),
             results: flow.outputs().into_iter().collect(),
             read: None,
         }
+    }
+
+    /// What is lost on the way to these. Where no instruction loses something that is lost later on,
+    /// it is lost where paths meet, which is told where that is used.
+    fn losses_behind(&self, outputs: &[InstId]) -> Vec<(InstId, Loss)> {
+        let way = self.flow.behind(outputs);
+        let on_way = |i: &&u32| way[**i as usize];
+        let known = |i: &u32| self.lost.contains_key(i) || self.tainted.contains(i);
+        let met = |i: &&u32| !self.flow.nodes[**i as usize].sources.iter().any(known);
+        let mut found: BTreeMap<u32, Loss> =
+            self.lost.iter().filter(|(i, _)| on_way(i)).map(|(i, how)| (*i, *how)).collect();
+        found.extend(self.tainted.iter().filter(on_way).filter(met).map(|i| (*i, Loss::Met)));
+        if found.is_empty() {
+            // It goes around a loop.
+            found.extend(self.tainted.iter().find(on_way).map(|i| (*i, Loss::Met)));
+        }
+        found.into_iter().map(|(i, how)| (InstId(i), how)).collect()
     }
 
     /// Goes through the kernel until nothing changes; whether that was soon enough.
@@ -142,11 +161,12 @@ impl Contents<'_, '_> {
             read.extend(inst.uses().map(|r| ((id, r), self.registers.read(self.flow.info, r).id)));
         }
         let (results, how) = self.results(id, inst);
+        self.tainted.remove(&id.0);
         match how {
             Fate::Lost(how) => drop(self.lost.insert(id.0, how)),
             Fate::Kept => drop(self.lost.remove(&id.0)),
             // What a loop brings back lost stays lost here.
-            Fate::LostBefore => {}
+            Fate::LostBefore => drop(self.tainted.insert(id.0)),
         }
         let info = self.flow.info;
         let mut changed = false;
