@@ -75,8 +75,8 @@ macro_rules! calls {
 fn calls() -> Vec<Call> {
     calls! { k, h:
         // Operators.
-        h.u + h.u; h.u + 1; 1 + h.u; h.f - h.f; h.d * 2.0; 2.0 / h.d; h.u % h.u; h.u & 1; h.u | 1; h.u ^ 1; !h.u; -h.i; -h.f;
-        h.u << 1; h.u >> h.u; h.p & h.p; h.p | !h.p; h.p ^ h.p;
+        h.u + h.u; h.u + 1; 1 + h.u; h.f - 2.0; h.d * 2.0; 2.0 / h.d; h.u % h.u; h.u & 1; h.u | 1; h.u ^ 1; !h.u; -h.i; -h.f;
+        h.u << 1; h.u >> h.u; h.p & !h.p; h.p | !h.p; h.p ^ !h.p;
         { let mut a = h.u; a += h.u; a -= 1; a *= a; a /= 3; a };
         // Numbers.
         h.u.min(1); h.f.max(h.f); h.i.abs(); h.f.abs(); h.u.mad(h.u, 1); h.u.mul_hi(h.u); h.u.mul_wide(h.u); h.u.mad_wide(h.u, h.w);

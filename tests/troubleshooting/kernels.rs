@@ -29,6 +29,7 @@ fn compiler() -> Vec<String> {
         include_str!("../../ptx-builder/tests/ui/index_in_brackets.stderr"),
         include_str!("../../ptx-builder/tests/ui/cast_by_as.stderr"),
         include_str!("../../ptx-builder/tests/ui/half_operators.stderr"),
+        include_str!("../../ptx-builder/tests/ui/parameters_no_tuple.stderr"),
         include_str!("../../ptx-builder/tests/ui/store_read_only.stderr"),
         include_str!("../../ptx-builder/tests/ui/unrounded_conversion.stderr"),
         include_str!("../../ptx-builder/tests/ui/shuffle_half.stderr"),

@@ -10,7 +10,7 @@ const WARPS: u32 = 4;
 fn block_sum(k: &Body, mut sum: Val<f64>) -> Val<f64> {
     for distance in [1u32, 2, 4, 8, 16] {
         let other = k.shuffle_xor(sum, distance);
-        sum = sum + other;
+        sum += other;
     }
     let sums = k.shared::<f64>(WARPS);
     let (warp, first) = (k.thread_x() >> 5, k.lane().eq(0));

@@ -109,7 +109,7 @@ pub fn sample_draw(name: &'static str, vocabulary: u32, ring: u32) -> Result<Lau
             for pair in 0..SAMPLE_LIST / THREADS / 2 {
                 let both: [Val<u64>; 2] = keys.at(place).plus(2 * i64::from(pair)).load_vec(k);
                 for key in both {
-                    sum = sum + sample_weight(key_logit(key), most, scale);
+                    sum += sample_weight(key_logit(key), most, scale);
                     within.push(sum);
                 }
             }

@@ -118,7 +118,7 @@ impl Lists {
         let mut sum = value;
         for distance in [1u32, 2, 4, 8, 16] {
             let other = k.shuffle_xor(sum, distance);
-            sum = sum + other;
+            sum += other;
         }
         let warps = self.threads / 32;
         let room = self.room.at((turn & 1) * warps);

@@ -41,7 +41,7 @@ pub fn butterfly_many<A: DeviceFloat>(k: &Body, mut v: Vec<Val<A>>, lanes: u32, 
 pub fn butterfly_int(k: &Body, mut v: Val<i32>, distances: impl IntoIterator<Item = u32>) -> Val<i32> {
     for d in distances {
         let other = k.shuffle_xor(v, d);
-        v = v + other;
+        v += other;
     }
     v
 }

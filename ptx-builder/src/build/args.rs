@@ -124,6 +124,10 @@ impl<T: Scalar> Arg for InOut<T> {
 }
 
 /// A parameter list: a tuple of one to sixteen [`Arg`]s.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no list of kernel parameters",
+    note = "it is a tuple of one to sixteen, also where it is one: `(In<f32>,)`"
+)]
 pub trait Args: Sealed {
     /// The parameters' names, one each.
     type Names: AsRef<[&'static str]>;

@@ -89,7 +89,7 @@ fn product(a: i64, b: i64) -> i64 {
 /// The integer type of 32 bits that all of a form's types are.
 pub(super) fn narrow(inst: &Inst) -> Option<ScalarType> {
     let types = || inst.form().mods.iter().filter_map(|m| if let Mod::Ty(ty) = m { Some(*ty) } else { None });
-    let last = types().last()?;
+    let last = types().next_back()?;
     let integer = |ty: ScalarType| ty.bits() == 32 && !matches!(ty.kind(), Kind::Float | Kind::Pred);
     types().all(integer).then_some(last)
 }
