@@ -83,8 +83,8 @@ fn written(plan: &Plan, harmless: bool) -> Kernel<(u32, In<f32>, InOut<u32>)> {
                 [Some(one), Some(two)] => Some(one & two),
                 [one, two] => one.or(two),
             };
-            let at = if plan.shared { None } else { Some(x.at(if harmless { thread * 0 } else { index })) };
-            let tile = tile.at(if harmless { thread * 0 } else { index });
+            let at = if plan.shared { None } else { Some(x.at(if harmless { Val::from(0u32) } else { index })) };
+            let tile = tile.at(if harmless { Val::from(0u32) } else { index });
             let value = match (passes, at) {
                 (None, None) => tile.load(k),
                 (None, Some(x)) => x.load(k),
