@@ -31,11 +31,14 @@ fn findings_name_the_parameter_and_the_array() {
     assert!(error.contains("count[1] of 2") && error.contains("blocks are ordered by"), "{error}");
 }
 
+/// What a thread reads of two arrays, by its number and 1.
+type Read = fn(&Body, [Shared<f32>; 2], Val<u32>, Val<u32>) -> Val<f32>;
+
 /// Two arrays lie side by side, and what runs past one finds the other. `one` is the number 1, which the verifier does
 /// not know.
 #[test]
 fn an_array_ends_where_it_ends() {
-    let run = |read: fn(&Body, [Shared<f32>; 2], Val<u32>, Val<u32>) -> Val<f32>| {
+    let run = |read: Read| {
         let k = kernel::<(u32, Out<f32>)>("arrays", ["one", "y"], |k, (one, y)| {
             let (first, second) = (k.shared::<f32>(64).named("first"), k.shared::<f32>(64).named("second"));
             let i = k.thread_x();
