@@ -221,7 +221,7 @@ mod tests {
             });
             let mut result = if narrow { slim.get() } else { wide.get().to_rn::<f32>() };
             if narrow_tail {
-                result = result + x.load(k);
+                result += x.load(k);
             }
             y.store(k, result);
         })
