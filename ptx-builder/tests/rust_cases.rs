@@ -43,7 +43,8 @@ fn a_copy_engine_reads_what_was_fenced() {
             Harness::new(&k).input("x", &[7u32; 128]).output::<u32>("y", 128).options(options).run()
         };
         assert_eq!(harness(true).expect("clean").read::<u32>("y").expect("y"), [7; 128]);
-        let message = harness(false).err().expect("the fence is missing").to_string();
+        let Err(missing) = harness(false) else { panic!("the fence is missing") };
+        let message = missing.to_string();
         assert!(message.contains(&format!("{:?}", FindingKind::ProxyFence)), "{message}");
         assert!(message.contains("fence.proxy.async") && message.contains("rust_cases.rs"), "{message}");
     }
@@ -96,7 +97,8 @@ fn a_barrier_of_the_grid_ends_where_the_grid_fits() {
         let k = grid_barrier(1024);
         let run = |blocks| Harness::new(&k).grid(blocks).inout("count", &[0u32]).options(options).run();
         assert_eq!(run(264).unwrap_or_else(|e| panic!("{e}")).read::<u32>("count").expect("count"), [264]);
-        let message = run(265).err().expect("the last block never starts").to_string();
+        let Err(endless) = run(265) else { panic!("the last block never starts") };
+        let message = endless.to_string();
         assert!(message.contains("264 blocks, as many as the largest sm_90 GPU holds at once"), "{message}");
         assert!(message.contains("the other 1 start only when one ends"), "{message}");
     }

@@ -10,6 +10,9 @@ use crate::types::{ScalarType, Space};
 /// An initialised variable has no more bytes than this.
 const MOST_INITIALISED: u64 = 1 << 24;
 
+/// A variable's place, name, elements (none where they are left open) and first values.
+type Declarator<'a> = (Pos, &'a str, Option<u64>, Vec<u8>);
+
 impl<'a> Parser<'a> {
     /// The rest of a declaration of variables after their space, to the
     /// semicolon. Gives their places and their names in the text too.
@@ -51,7 +54,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A variable's name, its extents and its first values.
-    fn declarator(&mut self, ty: ScalarType, vector: u32) -> Result<(Pos, &'a str, Option<u64>, Vec<u8>), Fault> {
+    fn declarator(&mut self, ty: ScalarType, vector: u32) -> Result<Declarator<'a>, Fault> {
         let name = self.cursor.name("the variable's name")?;
         let extents = self.extents()?;
         let elements = extents.iter().try_fold(u64::from(vector), |n, e| n.checked_mul((*e)?));

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::analysis::{DefId, InstId, KernelInfo};
 use crate::ir::{BlockId, Inst, Kernel, Operand, Reg};
-use crate::table::{Access, Lanes, Meaning, Mod, Op, SpecialReg, WARP};
+use crate::table::{Access, Lanes, Meaning, Mod, SpecialReg, WARP, Word};
 use crate::types::{Kind, ScalarType};
 
 /// A number of each lane without bounds.
@@ -220,21 +220,35 @@ impl<'k> Search<'k> {
     fn made(&mut self, def: InstId, depth: u32) -> Option<Exact> {
         let inst = self.inst(def);
         let form = inst.form();
-        let has = |m: Mod| form.mods.contains(&m);
         if let Some(ty) = narrow(inst) {
             let signed = ty.is_signed();
             let mut nth = |i: usize| self.operand(def, inst.operands.get(i + 1)?, signed, depth);
-            match form.op {
-                Op::Mov | Op::Cvt => return nth(0),
-                Op::Add if !has(Mod::Sat) => return combined(def, nth(0)?, nth(1)?, ADD),
-                Op::Sub if !has(Mod::Sat) => return combined(def, nth(0)?, nth(1)?, SUB),
-                Op::Shl => return combined(def, nth(0)?, nth(1)?, SHL),
-                Op::Mul if has(Mod::Lo) => return times(def, nth(0), nth(1)),
-                Op::Mad if has(Mod::Lo) && !has(Mod::Sat) => {
+            match form.word() {
+                Word::Copy | Word::Resize { .. } => return nth(0),
+                Word::Add => return combined(def, nth(0)?, nth(1)?, ADD),
+                Word::Sub => return combined(def, nth(0)?, nth(1)?, SUB),
+                Word::Shl => return combined(def, nth(0)?, nth(1)?, SHL),
+                Word::Mul => return times(def, nth(0), nth(1)),
+                Word::Mad => {
                     let both = times(def, nth(0), nth(1))?;
                     return combined(def, both, nth(2)?, ADD);
                 }
-                _ => {}
+                // What wraps on purpose, or not at all, is what it is.
+                Word::WideMul { .. }
+                | Word::WideMad { .. }
+                | Word::Shr { .. }
+                | Word::Rebase
+                | Word::InWindow
+                | Word::Div { .. }
+                | Word::Rem { .. }
+                | Word::And
+                | Word::Or
+                | Word::Xor
+                | Word::Min { .. }
+                | Word::Max { .. }
+                | Word::Select
+                | Word::Compare { .. }
+                | Word::Other => {}
             }
         }
         self.evaluated(def, inst, depth)
@@ -243,6 +257,9 @@ impl<'k> Search<'k> {
     /// The result of anything that a lane computes by itself, from what its sources hold.
     fn evaluated(&mut self, def: InstId, inst: &Inst, depth: u32) -> Option<Exact> {
         let Meaning::Lane(eval) = inst.form().meaning else { return None };
+        if inst.form().word().depends_on_machine() {
+            return None;
+        }
         let (mut sources, mut results, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         let mut when = When::ALWAYS;
         for (slot, operands) in inst.slots() {

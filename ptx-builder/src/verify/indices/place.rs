@@ -3,7 +3,7 @@
 use super::exact::{DEPTH, Exact, Numbers, Search, When, narrow};
 use crate::analysis::{InstId, Origin};
 use crate::ir::{Address, Base, Module, Operand, Reg};
-use crate::table::{Meaning, Mod, Op, WARP};
+use crate::table::{Mod, WARP, Word};
 use crate::types::{RegClass, ScalarType};
 
 /// A number of 64 bits, or an address's distance from its start.
@@ -81,29 +81,43 @@ impl Search<'_> {
         let (def, when) = self.def(at, reg).filter(|_| depth > 0)?;
         let inst = self.inst(def);
         let form = inst.form();
-        let has = |m: Mod| form.mods.contains(&m);
         let nth = |i: usize| inst.operands.get(i + 1);
         let (a, b) = (nth(0)?, nth(1));
         let depth = depth - 1;
-        let found = match form.op {
-            Op::Mov | Op::Cvta => self.address(module, def, register(a)?, depth)?.1,
-            Op::Add if !has(Mod::Sat) => {
+        let found = match form.word() {
+            Word::Copy | Word::Rebase => self.address(module, def, register(a)?, depth)?.1,
+            Word::Add => {
                 let first = self.info.operand(module, self.kernel, def, a).origin.is_some();
                 let (address, number) = if first { (a, b?) } else { (b?, a) };
                 let (_, distance) = self.address(module, def, register(address)?, depth)?;
                 distance.plus(self.number(def, number, depth)?)
             }
-            Op::Sub if !has(Mod::Sat) => {
+            Word::Sub => {
                 let (_, distance) = self.address(module, def, register(a)?, depth)?;
                 let less = self.number(def, b?, depth)?;
                 distance.with(less, i64::saturating_sub)
             }
-            Op::Mad if has(Mod::Wide) || has(Mod::Lo) && !has(Mod::Sat) => {
+            Word::Mad | Word::WideMad { .. } => {
                 let (_, distance) = self.address(module, def, register(nth(2)?)?, depth)?;
                 let number = self.product(def, inst, depth)?;
                 distance.plus(number)
             }
-            _ => return None,
+            Word::Resize { .. }
+            | Word::InWindow
+            | Word::Mul
+            | Word::WideMul { .. }
+            | Word::Shl
+            | Word::Shr { .. }
+            | Word::Div { .. }
+            | Word::Rem { .. }
+            | Word::And
+            | Word::Or
+            | Word::Xor
+            | Word::Min { .. }
+            | Word::Max { .. }
+            | Word::Select
+            | Word::Compare { .. }
+            | Word::Other => return None,
         };
         Some(Wide { when: found.when.and(when), ..found })
     }
@@ -111,7 +125,7 @@ impl Search<'_> {
     /// The first two sources of a product, of 32 or 64 bits.
     fn product(&mut self, def: InstId, inst: &crate::ir::Inst, depth: u32) -> Option<Wide> {
         let (a, b) = (inst.operands.get(1)?, inst.operands.get(2)?);
-        if inst.form().mods.contains(&Mod::Wide) {
+        if matches!(inst.form().word(), Word::WideMul { .. } | Word::WideMad { .. }) {
             let ty = source_type(inst).filter(|ty| ty.bits() == 32)?;
             let mut wide = |op| Some(widened(self.operand(def, op, ty.is_signed(), depth)?, ty.is_signed()));
             return Some(wide(a)?.times(wide(b)?));
@@ -136,33 +150,44 @@ impl Search<'_> {
         let (def, when) = self.def(at, reg).filter(|_| depth > 0)?;
         let inst = self.inst(def);
         let form = inst.form();
-        let has = |m: Mod| form.mods.contains(&m);
         let nth = |i: usize| inst.operands.get(i + 1);
         let depth = depth - 1;
-        let found = match form.op {
-            Op::Cvt if form.mods.len() == 2 => {
+        let found = match form.word() {
+            Word::Resize { .. } => {
                 let ty = source_type(inst).filter(|ty| ty.bits() == 32)?;
                 widened(self.operand(def, nth(0)?, ty.is_signed(), depth)?, ty.is_signed())
             }
-            Op::Mov => self.number(def, nth(0)?, depth)?,
-            Op::Add if !has(Mod::Sat) => self.number(def, nth(0)?, depth)?.plus(self.number(def, nth(1)?, depth)?),
-            Op::Sub if !has(Mod::Sat) => {
+            Word::Copy => self.number(def, nth(0)?, depth)?,
+            Word::Add => self.number(def, nth(0)?, depth)?.plus(self.number(def, nth(1)?, depth)?),
+            Word::Sub => {
                 let (a, b) = (self.number(def, nth(0)?, depth)?, self.number(def, nth(1)?, depth)?);
                 a.with(b, i64::saturating_sub)
             }
-            Op::Mul if has(Mod::Wide) || has(Mod::Lo) => self.product(def, inst, depth)?,
-            Op::Mad if has(Mod::Wide) || has(Mod::Lo) && !has(Mod::Sat) => {
+            Word::Mul | Word::WideMul { .. } => self.product(def, inst, depth)?,
+            Word::Mad | Word::WideMad { .. } => {
                 self.product(def, inst, depth)?.plus(self.number(def, nth(2)?, depth)?)
             }
-            Op::Shl => match nth(1)? {
+            Word::Shl => match nth(1)? {
                 Operand::Imm(by @ 0..=32) => self.number(def, nth(0)?, depth)?.times(Wide::constant(1 << by)),
                 _ => return None,
             },
-            _ if matches!(form.meaning, Meaning::Lane(_)) => {
+            // Of others, what they hold is what they are.
+            Word::Shr { .. }
+            | Word::Rebase
+            | Word::InWindow
+            | Word::Div { .. }
+            | Word::Rem { .. }
+            | Word::And
+            | Word::Or
+            | Word::Xor
+            | Word::Min { .. }
+            | Word::Max { .. }
+            | Word::Select
+            | Word::Compare { .. }
+            | Word::Other => {
                 let all = self.operand(at, operand, false, depth)?;
                 Wide { number: all.held.map(|bits| bits as i64), wrapped: None, when: all.when }
             }
-            _ => return None,
         };
         Some(Wide { when: found.when.and(when), ..found })
     }
