@@ -63,8 +63,14 @@ fn who_agrees_goes_round_equally_often() {
         let module =
             verify(parse("k.ptx", &text).unwrap_or_else(|e| panic!("{e}\n{text}"))).unwrap_or_else(|e| panic!("{e}"));
         let info = module.info(0);
-        let blocks = (0..info.cfg.len() as u32).map(BlockId);
-        let level = blocks.map(|b| info.uniformity.branch(b)).max().unwrap_or(Uniformity::Block);
+        // The branch that goes round or not, by its predicate's name.
+        let kernel = &module.module().kernels[0];
+        let named = |b: &BlockId| {
+            let guard = kernel.blocks[b.0 as usize].insts.last().and_then(|i| i.guard);
+            guard.is_some_and(|g| kernel.names.get(&g.reg).is_some_and(|name| name == "%go"))
+        };
+        let mut branches = (0..info.cfg.len() as u32).map(BlockId).filter(named);
+        let level = info.uniformity.branch(branches.next().expect("the loop's branch"));
         for n in [3, 64, 0xffff_fff8, 0x7fff_fff0] {
             let rounds = run(&module, n);
             let per_warp = rounds.chunks(32).all(|w| w.iter().all(|r| *r == w[0]));
