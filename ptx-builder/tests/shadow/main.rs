@@ -1,6 +1,7 @@
 //! Shadow precision: errors against arithmetic without rounding, and the lines that they come from.
 
 mod functions;
+mod matrices;
 mod paths;
 mod planted;
 mod properties;

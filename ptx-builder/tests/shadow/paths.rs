@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use half::f16;
 use ptxgen_builder::interp::{Arg, ElementError, Launch, Measured, Memory, Options};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::types::ScalarType;
 use ptxgen_builder::verify::{Doubts, verify_with};
 
-const LANES: usize = 32;
+pub const LANES: usize = 32;
 
 /// Runs 32 threads of a kernel with parameters x (f32 a thread), y and z (8 bytes a thread) with this body, in which %f0 is
 /// x / 3, and %fd0 the same in f64, and the global addresses of the thread's elements are %rd1, %rd2, %rd3. Gives the
@@ -56,7 +55,7 @@ fn errors(of: &BTreeMap<u64, ElementError>) -> Vec<(u64, ScalarType, u64, u64)> 
 
 /// The value that is stored to z after the way has the errors of the one stored to y before it.
 #[track_caller]
-fn same(body: &str) {
+pub fn same(body: &str) {
     let [y, z] = run(body);
     assert!(y.len() > 20, "{} of {LANES} are inexact before: {body}", y.len());
     assert_eq!(errors(&y), errors(&z), "{body}");
@@ -242,61 +241,6 @@ fn pairs_of_halves() {
     }
 }
 
-/// a (16 x 16) b (16 x 8) + c, of f16 that were rounded from thirds: through ldmatrix, plain and transposed.
-#[test]
-fn matrices() {
-    // Row-major a in s; each lane stores 8 halves of it, then loads its fragments. b is the same matrix's left half,
-    // transposed or not; only whose error goes where matters.
-    let third = |i: usize| (1.0 + i as f32 / 7.0) / 3.0;
-    let real = |i: usize| f64::from(1.0 + i as f32 / 7.0) / 3.0;
-    for trans in [false, true] {
-        let t = if trans { ".trans" } else { "" };
-        let [y, z] = run(&format!(
-            "cvt.rn.f16.f32 %h0, %f0; mov.b32 %r10, {{%h0, %h0}}; st.shared.v4.b32 [%r1], {{%r10, %r10, %r10, %r10}}; bar.sync 0;
-             mov.u32 %r5, s; and.b32 %r6, %r0, 15; mad.lo.u32 %r7, %r6, 32, %r5; and.b32 %r8, %r0, 16; add.u32 %r7, %r7, %r8;
-             ldmatrix.sync.aligned.m8n8.x4.shared.b16 {{%r11, %r12, %r13, %r14}}, [%r7];
-             mad.lo.u32 %r7, %r6, 32, %r5;
-             ldmatrix.sync.aligned.m8n8.x2{t}.shared.b16 {{%r15, %r16}}, [%r7];
-             mov.f32 %f1, %f0;
-             mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {{%f1, %f2, %f3, %f4}}, {{%r11, %r12, %r13, %r14}}, {{%r15, %r16}}, {{%f1, %f1, %f0, %f0}};
-             st.global.f32 [%rd2], %f2; st.global.f32 [%rd3], %f3"
-        ));
-        // Lane l stores elements 8 l to 8 l + 7 of a: row l / 2, columns from 8 (l % 2) on.
-        let a = |row: usize, col: usize| row * 2 + col / 8;
-        // The x2 matrices are rows 0 to 7 and 8 to 15 of the left half.
-        let b = |k: usize, n: usize| if trans { a(k, n) } else { a(n + k / 8 * 8, k % 8) };
-        for (found, i) in [(&y, 1), (&z, 2)] {
-            for lane in 0..LANES {
-                let (row, col) = (lane / 4 + if i >= 2 { 8 } else { 0 }, lane % 4 * 2 + (i & 1));
-                let want: f64 = (0..16).map(|k| real(a(row, k)) * real(b(k, col))).sum::<f64>() + real(lane);
-                let got = &found[&(lane as u64)];
-                assert!((got.real() - want).abs() < 1e-12, "{trans} lane {lane}, {i}: {got:?}, {want}");
-                let rounded = |i: usize| f16::from_f32(third(i)).to_f64();
-                let value: f64 =
-                    (0..16).map(|k| rounded(a(row, k)) * rounded(b(k, col))).sum::<f64>() + f64::from(third(lane));
-                assert!((got.value - value).abs() < 1e-5, "{got:?}, {value}");
-                assert!(got.error.abs() > 1e-6, "{got:?}");
-            }
-        }
-    }
-}
-
-/// c in f16, two to a register.
-#[test]
-fn matrices_that_accumulate_in_halves() {
-    let [y, _] = run(
-        "cvt.rn.f16.f32 %h0, %f0; mov.b32 %r10, {%h0, %h0}; mov.u32 %r11, 0;
-         mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%r12, %r13}, {%r11, %r11, %r11, %r11}, {%r11, %r11}, {%r10, %r10};
-         st.global.b16 [%rd2], %h0; mov.b32 {%h1, %h2}, %r13; st.global.b16 [%rd3], %h2",
-    );
-    assert!(y.len() > 20);
-    same(
-        "cvt.rn.f16.f32 %h0, %f0; mov.b32 %r10, {%h0, %h0}; mov.u32 %r11, 0;
-         mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%r12, %r13}, {%r11, %r11, %r11, %r11}, {%r11, %r11}, {%r10, %r10};
-         st.global.b16 [%rd2], %h0; mov.b32 {%h1, %h2}, %r13; st.global.b16 [%rd3], %h2",
-    );
-}
-
 #[test]
 fn integers_stand_for_their_floats() {
     let way = |body: &str| {
@@ -314,6 +258,16 @@ fn integers_stand_for_their_floats() {
     ] {
         same(&way(body));
     }
+    // One that is clamped stands for its float still, so that the clamp's loss is seen.
+    let [y, z] = run(
+        "mul.f32 %f2, %f0, 0f447a0000; cvt.rni.s32.f32 %r10, %f2; cvt.rn.f32.s32 %f3, %r10; st.global.f32 [%rd2], %f3;
+         cvt.sat.s8.s32 %r11, %r10; cvt.rn.f32.s8 %f1, %r11; st.global.f32 [%rd3], %f1",
+    );
+    for (lane, e) in &z {
+        assert!(e.value == 127.0 && e.error > 100.0, "{e:?}");
+        y.get(lane).iter().for_each(|y| assert!((y.real() - e.real()).abs() < 1e-9, "{y:?} {e:?}"));
+    }
+    assert_eq!(z.len(), LANES);
     // What an integer instruction computes is exact, and so is what wrapped.
     for body in [
         "add.s32 %r10, %r10, 0; cvt.rn.f32.s32 %f1, %r10",
@@ -338,6 +292,16 @@ fn clamps_and_infinities() {
     assert!(z.values().all(|e| e.value.is_finite()), "{:?}", errors(&z));
     let [y, _] = run("fma.rn.sat.f32 %f1, %f0, 0f3dcccccd, 0f00000000; st.global.f32 [%rd2], %f1");
     assert!(y.len() > 20);
+    // And below 0; where the real number is on the other side of a bound, it is the bound.
+    let [y, z] = run("neg.f32 %f2, %f0; add.sat.f32 %f1, %f2, 0f00000000; st.global.f32 [%rd2], %f1;
+         cvt.rn.relu.f16.f32 %h0, %f2; st.global.b16 [%rd3], %h0");
+    assert!(y.is_empty() && z.is_empty(), "{:?} {:?}", errors(&y), errors(&z));
+    let [y, z] = run("cvt.rn.f16.f32 %h0, %f0; cvt.f32.f16 %f1, %h0; div.rn.f32 %f2, %f1, %f1; sub.f32 %f3, %f1, %f0;
+         add.f32 %f4, %f2, %f3; sub.f32 %f5, %f4, %f3; add.sat.f32 %f6, %f5, %f3; st.global.f32 [%rd2], %f6;
+         cvt.sat.f32.f32 %f7, %f5; st.global.f32 [%rd3], %f7");
+    for e in y.values().chain(z.values()) {
+        assert!(e.value >= 0.0 && e.value <= 1.0 && e.real() >= 0.0 && e.real() <= 1.0, "{e:?}");
+    }
 }
 
 /// Every block adds to one sum, in parallel: the value and its shadow change in one step.

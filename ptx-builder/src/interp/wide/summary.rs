@@ -205,6 +205,7 @@ impl fmt::Display for BufferErrors {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ir::{BlockId, Loc};
 
     fn element(ty: ScalarType, value: f64, error: f64) -> ElementError {
         let buffer = Buffer { address: 0, len: 64 };
@@ -225,6 +226,39 @@ mod tests {
         ] {
             assert_eq!(element(ty, value, error).ulps().to_bits(), f64::to_bits(ulps), "{ty} {value} {error}");
         }
+    }
+
+    #[test]
+    fn lines_have_their_instructions_together() {
+        let site = |line: u32, index: usize| Site {
+            loc: Some(Loc { file: "a.rs".into(), line, column: index as u32 }),
+            text: format!("instruction {index}"),
+            block: BlockId(0),
+            index,
+        };
+        let sites = BTreeMap::from([(3, site(10, 0)), (4, site(10, 1)), (5, site(20, 2)), (6, site(30, 3))]);
+        let of = |error, introduced, amplified| ElementError {
+            introduced: Some(introduced),
+            amplified,
+            ..element(ScalarType::F32, 1.0 - error, error)
+        };
+        let elements = vec![
+            of(0.25, 3, None),
+            of(0.125, 4, Some((6, 8.0))),
+            of(0.375, 4, Some((6, 32.0))),
+            of(0.25, 5, Some((5, 64.0))),
+        ];
+        let measured = Measured { elements, sites, ..Measured::default() };
+        let found = measured.of(Buffer { address: 0, len: 64 });
+        let shown = |lines: &[ErrorLine]| lines.iter().map(|l| (l.site.index, l.share, l.factor)).collect::<Vec<_>>();
+        // Of line 10, its second instruction has the greater part.
+        assert_eq!(shown(&found.introduced), [(1, 0.75, None), (2, 0.25, None)]);
+        assert_eq!(shown(&found.amplified), [(2, 0.25, Some(64.0)), (3, 0.5, Some(32.0))]);
+        assert_eq!(
+            (found.inexact, found.absolute.map(|w| w.size), found.relative.map(|w| w.size)),
+            (4, Some(0.375), Some(0.375))
+        );
+        assert_eq!(measured.of(Buffer { address: 64, len: 64 }), BufferErrors::default());
     }
 
     #[test]
