@@ -310,10 +310,8 @@ fn what_loses_bits_is_refused() {
         .filter(|(_, t)| t.passed > 0)
         .map(|(k, t)| format!("{}: {} passed, as in {}", k.name, t.passed, t.examples[0]))
         .collect();
-    // The aim is none; what still passes is printed and must not become more.
-    println!("{}", passed.join("\n"));
-    let (all, survivors) = (sum(|t| t.passed + t.refused), sum(|t| t.passed));
-    assert!(survivors * 25 <= all, "{survivors} of {all} pass, of {} kinds:\n{}", passed.len(), passed.join("\n"));
+    let all = sum(|t| t.passed + t.refused);
+    assert!(passed.is_empty(), "{} of {all} pass:\n{}", sum(|t| t.passed), passed.join("\n"));
     assert!(used >= 25, "{used} of {} kinds of loss have mutants", kinds.len());
 }
 
@@ -337,15 +335,16 @@ fn what_loses_nothing_passes() {
         println!("harmless, {name}: {refused} of {all} refused");
     }
     let refused: Vec<String> = (HARMLESS.iter().zip(&tallies))
-        .filter(|(h, t)| h.idiom && t.refused > 0)
+        .filter(|(_, t)| t.refused > 0)
         .map(|(h, t)| {
             format!("{}: {} refused, such as {}", h.name, t.refused, t.refusal.as_deref().unwrap_or_default())
         })
         .collect();
-    // The aim is none here, too.
     println!("{}", refused.join("\n"));
-    let (all, bad) = (count(true, |t| t.refused + t.passed), count(true, |t| t.refused));
-    assert!(bad * 40 <= all, "{bad} of {all} idioms are refused:\n{}", refused.join("\n"));
+    let (idioms, idioms_refused) = (count(true, |t| t.refused + t.passed), count(true, |t| t.refused));
+    assert!(idioms_refused == 0, "{idioms_refused} of {idioms} idioms are refused:\n{}", refused.join("\n"));
+    let (others, others_refused) = (count(false, |t| t.refused + t.passed), count(false, |t| t.refused));
+    assert!(others_refused * 100 <= others, "{others_refused} of {others} others are refused:\n{}", refused.join("\n"));
 }
 
 #[test]

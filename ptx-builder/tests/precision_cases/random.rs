@@ -175,7 +175,7 @@ impl Writer {
 
 fn code(seed: u64) -> String {
     let mut w = Writer { random: Random(seed), text: String::new(), care: 8, labels: 0, slots: 2 };
-    w.care = [6, 20, 60][w.random.below(3)];
+    w.care = [4, 10, 40][w.random.below(3)];
     w.line("mul.rn.f64 %w0, %s, 0d4008000000000000; mul.rn.f64 %w1, %s, 0d4014000000000000;");
     for (pair, of) in ["%s", "%w0", "%w1", "%s", "%w0", "%w1"].into_iter().enumerate() {
         w.line(&format!("mov.b64 {{%r{}, %r{}}}, {of};", 2 * pair, 2 * pair + 1));
@@ -211,5 +211,5 @@ fn what_passes_gives_whole_sums() {
     }
     println!("{passed} of {count} pass, {broken} are broken");
     // Both are common, so that neither answer is a habit.
-    assert!(passed * 7 > count && broken * 7 > count, "{passed} of {count} pass, {broken} are broken");
+    assert!(passed * 10 > count && broken * 10 > count, "{passed} of {count} pass, {broken} are broken");
 }
