@@ -7,13 +7,14 @@ use super::bits::width;
 use super::content::{Byte, Content, Float, Value};
 use super::names::Name;
 use super::transfer::{Source, Values, any_computed};
-use super::{Contents, Loss};
+use super::{Contents, Loss, runs};
 use crate::analysis::InstId;
 use crate::analysis::precision::Role;
+use crate::analysis::precision::flow::Node;
 use crate::analysis::precision::memory::access;
 use crate::ir::{Inst, Operand};
 use crate::table::{Matrix, Meaning, Memory};
-use crate::types::RegClass;
+use crate::types::{RegClass, ScalarType};
 
 impl Contents<'_, '_> {
     /// What the places that an instruction reads hold.
@@ -37,7 +38,7 @@ impl Contents<'_, '_> {
             _ if held.lost => Ok(self.same(id, inst, Content::Lost)),
             // Quantized values stand beside their scales.
             _ if held.quants && !(float && held.float.is_some()) => Ok(self.same(id, inst, Content::Quant)),
-            None => Ok(self.same(id, inst, Content::Plain)),
+            None => Ok(self.same(id, inst, input(inst, m))),
             Some(of) => match held.torn() {
                 Some(how) => Err(how),
                 None => self.load_floats(id, inst, m, of),
@@ -80,6 +81,7 @@ impl Contents<'_, '_> {
 
     pub(super) fn store(&mut self, id: InstId, inst: &Inst, sources: &[Source]) -> Result<(), Loss> {
         self.stored[id.0 as usize] = Some(Stored::lost());
+        self.pieces.remove(&id.0);
         let m = access(inst).ok_or(Loss::Unknown)?;
         let role = self.flow.role(self.flow.nodes[id.0 as usize].origin());
         let element = m.ty.bytes() as usize;
@@ -101,31 +103,33 @@ impl Contents<'_, '_> {
             };
             bytes.extend_from_slice(&of[..element]);
         }
-        let single: BTreeMap<i64, Byte> = (0..).zip(bytes.iter().copied()).collect();
-        stored.float = match (self.floats(&single), self.runs.of(id)) {
-            (Some(float), None) => float,
-            (None, None) => return Err(Loss::Stored),
-            (alone, Some(member)) => {
+        let alone = self.floats(&at_zero(&bytes));
+        stored.float = match self.runs.of(id) {
+            None => alone.ok_or(Loss::Stored)?,
+            Some(member) => {
                 self.pieces.insert(id.0, bytes);
-                match (alone, self.bytes_of_run(member.first)) {
-                    (Some(float), _) => float,
-                    // The rest is stored next to it; none of that is known yet.
-                    (None, None) => None,
-                    (None, Some(all)) => self.floats(&all).ok_or(Loss::Stored)?,
-                }
+                // The rest is stored next to it, and all of it is judged with the last.
+                if member.last { self.floats_of_run(member.first)? } else { alone.flatten() }
             }
         };
         self.stored[id.0 as usize] = Some(stored);
         // What nobody reads here is read later.
-        if self.results.contains(&id) {
-            let places = &self.flow.nodes[id.0 as usize].touched.writes;
-            let held = places.iter().fold(stored, |all, p| all.and(self.arrays.at(*p)));
-            let tears = held.float.is_some_and(|f| stored.grains & (f.ty.bytes() - 1) != 0);
-            if held.mixed || tears {
-                return Err(Loss::Torn);
-            }
-        }
-        Ok(())
+        if self.results.contains(&id) && self.tears(id, stored) { Err(Loss::Torn) } else { Ok(()) }
+    }
+
+    /// Whether a store may write over a part of a float that another leaves there.
+    fn tears(&self, id: InstId, now: Stored) -> bool {
+        let flow = self.flow;
+        let meets = |other: &Node<'_>| {
+            let writes = &flow.nodes[id.0 as usize].touched.writes;
+            other.touched.writes.iter().any(|p| writes.iter().any(|q| p.meets(*q)))
+        };
+        flow.numbered().filter(|(other, n)| *other != id && meets(n)).any(|(other, _)| {
+            let Some(held) = self.stored[other.0 as usize] else { return false };
+            let Some(of) = held.float else { return false };
+            let mixed = now.float.is_some_and(|f| f.ty != of.ty);
+            (mixed || now.grains & (of.ty.bytes() - 1) != 0) && !runs::apart(flow, id, other)
+        })
     }
 
     /// The floats that bytes in memory are, from a multiple of their size on; none where some are not whole.
@@ -155,13 +159,25 @@ impl Contents<'_, '_> {
         Some(found)
     }
 
-    /// What all stores of a run write together, once that is known.
-    fn bytes_of_run(&self, first: u32) -> Option<BTreeMap<i64, Byte>> {
+    /// The floats that all stores of a run write, together or each of them.
+    fn floats_of_run(&mut self, first: u32) -> Result<Option<Float>, Loss> {
         let mut all = BTreeMap::new();
+        let mut each = Vec::new();
         for &(id, at) in self.runs.members(first) {
-            all.extend((at..).zip(self.pieces.get(&id)?.iter().copied()));
+            // What is missing was lost before.
+            let Some(bytes) = self.pieces.get(&id) else { return Ok(None) };
+            all.extend((at..).zip(bytes.iter().copied()));
+            each.push(at_zero(bytes));
         }
-        Some(all)
+        if let Some(float) = self.floats(&all) {
+            return Ok(float);
+        }
+        let mut found = Stored::default();
+        for bytes in each {
+            let float = self.floats(&bytes).ok_or(Loss::Stored)?;
+            found = found.and(Stored { float, ..Stored::default() });
+        }
+        if found.mixed { Err(Loss::Types) } else { Ok(found.float) }
     }
 
     pub(super) fn update(&mut self, id: InstId, sources: &[Source]) -> Result<Content, Loss> {
@@ -195,5 +211,19 @@ impl Contents<'_, '_> {
         let bytes = of("cp-size").flatten().unwrap_or(16) as u32;
         self.stored[id.0 as usize] = Some(Stored { grains: bytes, ..Stored::default() });
         Ok(())
+    }
+}
+
+/// The bytes of an access, which is aligned to its size.
+fn at_zero(bytes: &[Byte]) -> BTreeMap<i64, Byte> {
+    (0..).zip(bytes.iter().copied()).collect()
+}
+
+/// What is there from before: a float, if it is loaded as one, and else anything.
+fn input(inst: &Inst, m: Memory) -> Content {
+    let float = inst.defs().any(|r| matches!(r.class, RegClass::F32 | RegClass::F64));
+    match m.ty {
+        ScalarType::F32 | ScalarType::F64 if float => Content::Whole(Float { ty: m.ty, narrowed: false }),
+        _ => Content::Plain,
     }
 }

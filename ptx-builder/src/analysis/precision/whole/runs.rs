@@ -17,6 +17,8 @@ pub(super) struct Member {
     pub first: u32,
     /// The distance from a multiple of [`UNIT`] bytes at or before the first.
     pub at: i64,
+    /// Whether it is the last.
+    pub last: bool,
 }
 
 /// Bytes of the largest float, which run addresses are counted from a multiple of.
@@ -88,8 +90,9 @@ impl Runs {
 
     fn close(&mut self, open: &mut Vec<Open>) {
         for run in open.drain(..).filter(|r| r.members.len() > 1) {
+            let end = run.members.last().map(|m| m.0);
             for &(id, at, _) in &run.members {
-                self.of.insert(id, Member { first: run.first, at });
+                self.of.insert(id, Member { first: run.first, at, last: end == Some(id) });
             }
             self.members.insert(run.first, run.members.iter().map(|&(id, at, _)| (id, at)).collect());
         }
@@ -154,4 +157,34 @@ fn join(flow: &Flow<'_>, at: u32, inst: &Inst, m: Memory, open: &mut Vec<Open>) 
         }
     }
     true
+}
+
+/// Whether two accesses are at constant distances from one address that never changes, and do not overlap.
+pub(super) fn apart(flow: &Flow<'_>, a: InstId, b: InstId) -> bool {
+    let at = |id: InstId| {
+        let inst = flow.nodes[id.0 as usize].inst;
+        let m = access(inst)?;
+        let (key, offset) = key(flow, id.0, inst, m)?;
+        Some((key.space, key.base, key.symbol, offset..offset + i64::from(m.bytes())))
+    };
+    let (Some(a), Some(b)) = (at(a), at(b)) else { return false };
+    let once = |base: &Option<(Reg, Vec<DefId>)>| match base {
+        None => true,
+        Some((_, defs)) => matches!(defs[..], [def] if !repeats(flow, def)),
+    };
+    once(&a.1) && (a.0, a.1, a.2) == (b.0, b.1, b.2) && (a.3.end <= b.3.start || b.3.end <= a.3.start)
+}
+
+/// Whether a definition may be executed more than once.
+fn repeats(flow: &Flow<'_>, def: DefId) -> bool {
+    let cfg = &flow.info.cfg;
+    let own = cfg.site(flow.info.defuse.inst(def)).0;
+    let mut seen = vec![false; cfg.len()];
+    let mut work: Vec<_> = cfg.successors(own).collect();
+    while let Some(b) = work.pop() {
+        if !std::mem::replace(&mut seen[b.0 as usize], true) {
+            work.extend(cfg.successors(b));
+        }
+    }
+    seen[own.0 as usize]
 }

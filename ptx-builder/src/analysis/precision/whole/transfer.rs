@@ -90,6 +90,7 @@ impl Contents<'_, '_> {
         if sources.iter().filter(number).any(|s| s.value.content == Content::Lost) {
             if inst.form().precision == Precision::Stores {
                 self.stored[id.0 as usize] = Some(super::Stored::lost());
+                self.pieces.remove(&id.0);
             }
             return (self.all(id, inst, Content::Lost), Fate::LostBefore);
         }
