@@ -25,6 +25,8 @@ pub(super) const CASES: &[Case] = &[
     case(F32, Loses(LostBits), "integer-min", "mov.b32 %r0, %s; min.s32 %r0, %r0, 0x3f800000; mov.b32 %z, %r0;"),
     case(F32, Loses(LostBits), "reversed", "mov.b32 %r0, %s; brev.b32 %r0, %r0; mov.b32 %z, %r0;"),
     case(F32, Loses(LostBits), "sign-extended-16", "mov.b32 %r0, %s; cvt.s32.s16 %r0, %r0; mov.b32 %z, %r0;"),
+    case(F32, Loses(LostBits), "joined-to-a-sign-extended-half", "mov.b32 %r0, %s; cvt.s16.s32 %r1, %r0; shr.u32 %r2, %r0, 16; shl.b32 %r2, %r2, 16; or.b32 %r3, %r1, %r2; mov.b32 %z, %r3;"),
+    case(F32, Keeps, "joined-to-a-zero-extended-half", "mov.b32 %r0, %s; cvt.u16.u32 %r1, %r0; shr.u32 %r2, %r0, 16; shl.b32 %r2, %r2, 16; or.b32 %r3, %r1, %r2; mov.b32 %z, %r3;"),
     case(F64, Loses(LostBits), "and", "mov.b64 %d0, %s; and.b64 %d0, %d0, 0xffffffff00000000; mov.b64 %z, %d0;"),
     case(F64, Loses(LostBits), "bfi", "mov.b64 %d0, %s; mov.b64 %d1, 0; bfi.b64 %d0, %d1, %d0, 0, 30; mov.b64 %z, %d0;"),
     case(F64, Loses(LostBits), "low-32", "mov.b64 %d0, %s; cvt.u32.u64 %r0, %d0; cvt.u64.u32 %d1, %r0; shl.b64 %d1, %d1, 32; mov.b64 %z, %d1;"),

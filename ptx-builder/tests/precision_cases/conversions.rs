@@ -20,9 +20,6 @@ pub(super) const CASES: &[Case] = &[
     case(F64, Loses(LostBits), "f16-after-f32", "cvt.rn.f32.f64 %f0, %s; cvt.rn.f16.f32 %h0, %f0; cvt.f32.f16 %f1, %h0; st.global.f32 [%y], %f1;"),
     case(F64, Loses(LostBits), "f32-toward-zero", "cvt.rz.f32.f64 %f0, %s; st.global.f32 [%y], %f0;"),
     case(F64, Loses(LostBits), "f32-up", "cvt.rp.f32.f64 %f0, %s; cvt.f64.f32 %z, %f0;"),
-    case(F32, Loses(LostBits), "input-in-f16", "ld.global.f32 %f0, [%b]; cvt.rn.f16.f32 %h0, %f0; cvt.f32.f16 %f1, %h0; fma.rn.f32 %z, %f1, %f1, %s;"),
-    case(F32, Loses(LostBits), "input-masked", "ld.global.f32 %f0, [%b]; mov.b32 %r0, %f0; and.b32 %r0, %r0, 0xffff0000; mov.b32 %f1, %r0; fma.rn.f32 %z, %f1, %f1, %s;"),
-    case(F32, Loses(LostBits), "input-in-s32", "ld.global.f32 %f0, [%b]; cvt.rni.s32.f32 %r0, %f0; cvt.rn.f32.s32 %f1, %r0; fma.rn.f32 %z, %f1, %f1, %s;"),
     case(F32, Holds, "input-of-bits", "ld.global.b32 %r0, [%b]; and.b32 %r0, %r0, 0x00ff00ff; cvt.rn.f32.u32 %f1, %r0; fma.rn.f32 %z, %f1, %f1, %s;"),
     case(F32, Holds, "input-in-f16-already", "ld.global.b16 %h0, [%b]; cvt.f32.f16 %f1, %h0; fma.rn.f32 %z, %f1, %f1, %s;"),
     // To f32 in the middle.

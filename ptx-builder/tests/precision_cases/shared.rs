@@ -49,6 +49,9 @@ pub(super) const CASES: &[Case] = &[
     case(F64, Loses(RoundingCount), "f32-stored", "cvt.rn.f32.f64 %f0, %s; st.shared.f32 [%sa], %f0; ld.shared.f32 %f1, [%sa]; cvt.f64.f32 %z, %f1;"),
     case(F64, Keeps, "as-an-integer-vector", "mov.b64 %d0, %s; st.shared.v2.u64 [%sa], {%d0, %d0}; ld.shared.v2.s64 {%d1, %d2}, [%sa]; mov.b64 %z, %d2;"),
     case(F32, Loses(LostBits), "sign-extended", "st.shared.f32 [%sa], %s; ld.shared.s16 %r0, [%sa+2]; shl.b32 %r0, %r0, 16; mov.b32 %z, %r0;"),
+    case(F32, Loses(LostBits), "exponent-through-memory", "cvt.rni.f32.f32 %f1, %s; sub.rn.f32 %f2, %s, %f1; mul.rn.f32 %f3, %f2, 0f00000000; cvt.rzi.s32.f32 %r0, %f1; st.shared.u32 [%sa], %r0; ld.shared.s32 %r1, [%sa]; cvt.rn.f32.s32 %f4, %r1; add.rn.f32 %z, %f4, %f3;"),
+    case(F32, Loses(LostBits), "written-over-by-a-barrier", "st.shared.v2.f32 [%sa], {%s, %s}; mov.u32 %r0, 1; mbarrier.init.shared.b64 [%sa], %r0; ld.shared.f32 %z, [%sa];"),
+    case(F32, Keeps, "a-barrier-in-another-array", "st.shared.f32 [%sa], %s; shl.b32 %r1, %t, 3; mov.u32 %r2, other; add.u32 %r1, %r1, %r2; mov.u32 %r0, 1; mbarrier.init.shared.b64 [%r1], %r0; ld.shared.f32 %z, [%sa];"),
     // One step with others, matrices.
     case(F32, Loses(LostBits), "exchanged", "mov.b32 %r0, %s; atom.shared.exch.b32 %r1, [%sa], %r0; ld.shared.f32 %z, [%sa];"),
     case(F32, Loses(LostBits), "compared-and-swapped", "mov.b32 %r0, %s; st.shared.b32 [%sa], %r0; and.b32 %r1, %r0, 0xffff0000; atom.shared.cas.b32 %r2, [%sa], %r0, %r1; ld.shared.f32 %z, [%sa];"),

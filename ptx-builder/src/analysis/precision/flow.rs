@@ -90,7 +90,11 @@ impl<'k> Flow<'k> {
                 && !matches!(place.origin, Some(Origin::Symbol(_)));
             if declared { output(self.role(place.origin)) || global && place.origin.is_none() } else { global }
         };
-        self.numbered().filter(|(_, n)| n.touched.writes.iter().any(is_output)).map(|(i, _)| i).collect()
+        let numbers = |n: &Node<'_>| {
+            matches!(n.inst.form().precision, Precision::Stores | Precision::Updates { .. } | Precision::Copies)
+        };
+        let writes = |n: &Node<'_>| n.touched.writes.iter().any(is_output);
+        self.numbered().filter(|(_, n)| numbers(n) && writes(n)).map(|(i, _)| i).collect()
     }
 
     /// Every instruction with its number.

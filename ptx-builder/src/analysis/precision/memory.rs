@@ -39,12 +39,15 @@ pub(super) struct Touched {
 }
 
 impl Touched {
-    /// Of numbers: barriers in memory are none.
+    /// Only numbers are read: what a barrier in memory holds is none, but it is written there.
     pub(super) fn new(module: &Module, kernel: &Kernel, info: &KernelInfo, roots: &Roots, id: InstId) -> Touched {
         let inst = info.inst(kernel, id);
         let mut touched = Touched::default();
-        match inst.form().precision {
-            Precision::Loads | Precision::Stores | Precision::Updates { .. } | Precision::Copies => {}
+        if !inst.form().slots.iter().any(|s| matches!(s.shape, Shape::Address(_))) {
+            return touched;
+        }
+        let numbers = match inst.form().precision {
+            Precision::Loads | Precision::Stores | Precision::Updates { .. } | Precision::Copies => true,
             Precision::Nothing
             | Precision::Integer
             | Precision::IntegerProduct
@@ -58,9 +61,9 @@ impl Touched {
             | Precision::Converts { .. }
             | Precision::Lanes
             | Precision::MatrixProduct { .. }
-            | Precision::Opaque => return touched,
-        }
-        for access in inst.form().accesses().into_iter().filter(|a| a.slot != "mbar") {
+            | Precision::Opaque => false,
+        };
+        for access in inst.form().accesses() {
             if matches!(access.space, Space::Const | Space::Param) {
                 continue;
             }
@@ -68,8 +71,8 @@ impl Touched {
             let Some(operand) = operand else { continue };
             let origin = roots.only(info.operand(module, kernel, id, operand).origin, info, id, operand);
             let place = Place { space: access.space, origin };
-            // Of a copy, the destination is not read.
-            if access.reads && (access.slot != "dst" || !access.writes) {
+            // Of a copy, neither the destination nor the barrier is read.
+            if numbers && access.reads && access.slot != "dst" && access.slot != "mbar" {
                 touched.reads.push(place);
             }
             if access.writes {

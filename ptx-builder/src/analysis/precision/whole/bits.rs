@@ -167,7 +167,12 @@ impl Contents<'_, '_> {
             bytes.push(all);
         }
         let bits = self.traced(inst, &bytes).ok_or(Loss::Bits)?;
-        let result: [Byte; 8] = std::array::from_fn(|i| byte(&bits[8 * i..8 * i + 8], &bytes));
+        let mut result: [Byte; 8] = std::array::from_fn(|i| byte(&bits[8 * i..8 * i + 8], &bytes));
+        // A wider register is filled with the sign of a signed result (PTX ISA 9.4.1).
+        let ty = inst.form().slots.first().and_then(crate::table::Slot::ty);
+        if let Some(ty) = ty.filter(|ty| ty.is_signed() && (ty.bytes() as usize) < width(class)) {
+            result[ty.bytes() as usize..].fill(Byte::Lost);
+        }
         let value = self.names.value(result, width(class), own);
         if value.content == Content::Lost { Err(Loss::Bits) } else { Ok(value) }
     }

@@ -14,7 +14,7 @@ use crate::analysis::precision::flow::Node;
 use crate::analysis::precision::memory::access;
 use crate::ir::{Inst, Operand};
 use crate::table::{Matrix, Meaning, Memory};
-use crate::types::{RegClass, ScalarType};
+use crate::types::RegClass;
 
 impl Contents<'_, '_> {
     /// What the places that an instruction reads hold.
@@ -38,7 +38,7 @@ impl Contents<'_, '_> {
             _ if held.lost => Ok(self.same(id, inst, Content::Lost)),
             // Quantized values stand beside their scales.
             _ if held.quants && !(float && held.float.is_some()) => Ok(self.same(id, inst, Content::Quant)),
-            None => Ok(self.same(id, inst, input(inst, m))),
+            None => Ok(self.same(id, inst, Content::Plain)),
             Some(of) => match held.torn() {
                 Some(how) => Err(how),
                 None => self.load_floats(id, inst, m, of),
@@ -94,7 +94,12 @@ impl Contents<'_, '_> {
                 Content::Quant => stored.quants = true,
                 Content::Half if role == Role::HalfOutput => {}
                 Content::Half => return Err(Loss::StoredHalf),
-                Content::Plain | Content::Exponent | Content::Power => stored.grains |= own_size,
+                // Nor are these numbers when they are loaded.
+                Content::Exponent | Content::Power => {
+                    stored.quants = true;
+                    stored.grains |= own_size;
+                }
+                Content::Plain => stored.grains |= own_size,
                 Content::Whole(_) | Content::Bytes(_) | Content::Lost => {}
             }
             let of = match source.value.content.is_computed() && source.value.content != Content::Half {
@@ -109,7 +114,13 @@ impl Contents<'_, '_> {
             Some(member) => {
                 self.pieces.insert(id.0, bytes);
                 // The rest is stored next to it, and all of it is judged with the last.
-                if member.last { self.floats_of_run(member.first)? } else { alone.flatten() }
+                if member.last {
+                    let all = self.floats_of_run(member.first)?;
+                    stored.mixed = all.mixed;
+                    all.float
+                } else {
+                    alone.flatten()
+                }
             }
         };
         self.stored[id.0 as usize] = Some(stored);
@@ -160,24 +171,24 @@ impl Contents<'_, '_> {
     }
 
     /// The floats that all stores of a run write, together or each of them.
-    fn floats_of_run(&mut self, first: u32) -> Result<Option<Float>, Loss> {
+    fn floats_of_run(&mut self, first: u32) -> Result<Stored, Loss> {
         let mut all = BTreeMap::new();
         let mut each = Vec::new();
         for &(id, at) in self.runs.members(first) {
             // What is missing was lost before.
-            let Some(bytes) = self.pieces.get(&id) else { return Ok(None) };
+            let Some(bytes) = self.pieces.get(&id) else { return Ok(Stored::default()) };
             all.extend((at..).zip(bytes.iter().copied()));
             each.push(at_zero(bytes));
         }
         if let Some(float) = self.floats(&all) {
-            return Ok(float);
+            return Ok(Stored { float, ..Stored::default() });
         }
         let mut found = Stored::default();
         for bytes in each {
             let float = self.floats(&bytes).ok_or(Loss::Stored)?;
             found = found.and(Stored { float, ..Stored::default() });
         }
-        if found.mixed { Err(Loss::Types) } else { Ok(found.float) }
+        Ok(found)
     }
 
     pub(super) fn update(&mut self, id: InstId, sources: &[Source]) -> Result<Content, Loss> {
@@ -217,13 +228,4 @@ impl Contents<'_, '_> {
 /// The bytes of an access, which is aligned to its size.
 fn at_zero(bytes: &[Byte]) -> BTreeMap<i64, Byte> {
     (0..).zip(bytes.iter().copied()).collect()
-}
-
-/// What is there from before: a float, if it is loaded as one, and else anything.
-fn input(inst: &Inst, m: Memory) -> Content {
-    let float = inst.defs().any(|r| matches!(r.class, RegClass::F32 | RegClass::F64));
-    match m.ty {
-        ScalarType::F32 | ScalarType::F64 if float => Content::Whole(Float { ty: m.ty, narrowed: false }),
-        _ => Content::Plain,
-    }
 }

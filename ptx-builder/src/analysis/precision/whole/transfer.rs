@@ -94,6 +94,11 @@ impl Contents<'_, '_> {
             }
             return (self.all(id, inst, Content::Lost), Fate::LostBefore);
         }
+        // Barriers in memory, for instance.
+        let writes = !self.flow.nodes[id.0 as usize].touched.writes.is_empty();
+        if writes && self.stored[id.0 as usize].is_none() {
+            self.stored[id.0 as usize] = Some(super::Stored { updated: true, ..super::Stored::default() });
+        }
         match self.transfer(id, inst, &sources) {
             Ok(values) if values.iter().any(|v| v.content == Content::Lost) => (values, Fate::LostBefore),
             Ok(values) => (values, Fate::Kept),
