@@ -28,6 +28,7 @@ pub(super) const CASES: &[Case] = &[
     case(F64, Keeps, "result-and-a-flag", "cvt.rn.f32.f64 %f0, %s; st.global.f32 [%y], %f0; mov.u32 %r0, 0; st.global.u32 [%y+4], %r0;"),
     case(F64, Holds, "a-result-of-two-types", "st.global.f64 [%y], %s; cvt.rn.f32.f64 %f0, %s; st.global.f32 [%y+8], %f0;"),
     case(F64, Loses(LostBits), "a-result-of-two-types-that-moves", "mov.u32 %r9, 0; mul.rn.f64 %w0, %s, 0d4008000000000000; cvt.rn.f32.f64 %f0, %w0; L: st.global.f64 [%y], %s; st.global.f32 [%y+8], %f0; add.u64 %y, %y, 8; add.u32 %r9, %r9, 1; setp.lt.u32 %p0, %r9, 1; @%p0 bra L;"),
+    case(F64, Loses(LostBits), "a-byte-of-a-result-in-halves", "mov.b64 {%r0, %r1}, %s; st.global.b32 [%y], %r0; st.global.b32 [%y+4], %r1; bar.sync 0; mov.u32 %r2, 0; st.global.u8 [%y], %r2;").stages(Some(0)),
     // In one step with others.
     case(F32, Loses(LostBits), "exchanged-in-scratch", "mov.b32 %r0, %s; atom.global.exch.b32 %r1, [%g], %r0; mov.b32 %z, %r1;"),
     case(F64, Loses(LostBits), "half-swapped-in-scratch", "st.global.f64 [%g], %s; mov.b64 {%r0, %r1}, %s; atom.global.cas.b32 %r2, [%g], %r0, 0; ld.global.f64 %z, [%g];"),

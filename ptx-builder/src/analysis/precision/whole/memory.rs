@@ -138,9 +138,19 @@ impl Contents<'_, '_> {
         flow.numbered().filter(|(other, n)| *other != id && meets(n)).any(|(other, _)| {
             let Some(held) = self.stored[other.0 as usize] else { return false };
             let Some(of) = held.float else { return false };
-            let mixed = now.float.is_some_and(|f| f.ty != of.ty);
-            (mixed || now.grains & (of.ty.bytes() - 1) != 0) && !runs::apart(flow, id, other)
+            let mixed = now.mixed || held.mixed || now.float.is_some_and(|f| f.ty != of.ty);
+            (mixed || now.grains & (of.ty.bytes() - 1) != 0) && !self.apart(id, other)
         })
+    }
+
+    /// Whether two stores, each with all of its run, do not overlap.
+    fn apart(&self, a: InstId, b: InstId) -> bool {
+        let all = |id: InstId| match self.runs.of(id) {
+            Some(member) => self.runs.members(member.first).iter().map(|m| InstId(m.0)).collect(),
+            None => vec![id],
+        };
+        let others = all(b);
+        all(a).into_iter().all(|a| others.iter().all(|&b| a == b || runs::apart(self.flow, a, b)))
     }
 
     /// The floats that bytes in memory are, from a multiple of their size on; none where some are not whole.
