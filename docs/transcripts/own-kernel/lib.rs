@@ -18,7 +18,7 @@ fn block_sum(k: &Body, mut sum: Val<f64>) -> Val<f64> {
     k.barrier();
     let mut total = sums.load(k);
     for warp in 1..i64::from(WARPS) {
-        total = total + sums.plus(warp).load(k);
+        total += sums.plus(warp).load(k);
     }
     total
 }

@@ -189,7 +189,7 @@ impl Trial {
         // Two sources are the same now and then: what a - a is, is known.
         if let [.., a @ Operand::Reg(_), b @ Operand::Reg(_)] = &mut operands[..]
             && form.slots.len() == 3
-            && self.random.bits() % 4 == 0
+            && self.random.bits().is_multiple_of(4)
             && form.slots[1].shape == form.slots[2].shape
         {
             *b = *a;
@@ -322,7 +322,7 @@ fn try_all(turns: u64) -> usize {
     let (mut faults, mut tried) = (Vec::new(), std::collections::HashSet::new());
     for turn in 0..turns {
         for (i, few) in forms.chunks(12).enumerate() {
-            let mut trial = Trial::new(turn << 20 | i as u64 + 1);
+            let mut trial = Trial::new((turn << 20) | (i as u64 + 1));
             for form in few {
                 if trial.instruction(form).is_some() {
                     tried.insert(form.id);
