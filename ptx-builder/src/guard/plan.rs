@@ -11,7 +11,6 @@ use super::site::{Member, Site, Touch};
 use crate::analysis::ranges::Ranges;
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Address, Base, BlockId, Guard, Inst, Kernel, Module, Operand, Reg, Symbol};
-use crate::table::Meaning;
 use crate::types::Space;
 
 /// How a check looks at an address. A register with several definitions is told apart by how often its
@@ -237,26 +236,10 @@ impl Planner<'_> {
     }
 
     fn member(&self, inst: &Inst, access: &Access, lo: i64) -> Member {
-        let (bytes, element) = match inst.form().meaning {
-            Meaning::Load(m) | Meaning::Store(m) | Meaning::Atomic(m, _) => (Some(m.bytes()), m.ty.bytes()),
-            // Others access what their operands say, or a fixed number of bytes.
-            Meaning::Lane(_)
-            | Meaning::Approx(..)
-            | Meaning::Prefetch(_)
-            | Meaning::Shuffle(_)
-            | Meaning::Vote(_)
-            | Meaning::ActiveMask
-            | Meaning::Barrier(_)
-            | Meaning::Fence(_)
-            | Meaning::Async(_)
-            | Meaning::Matrix(_)
-            | Meaning::Branch
-            | Meaning::Exit
-            | Meaning::Trap
-            | Meaning::Pause => match access.size {
-                Size::Fixed(n) | Size::UpTo(n, _) => (Some(n), n),
-                Size::Bulk(_) => (None, 16),
-            },
+        let (bytes, element) = match (inst.form().memory(), access.size) {
+            (Some(m), _) => (Some(m.bytes()), m.ty.bytes()),
+            (None, Size::Fixed(n) | Size::UpTo(n, _)) => (Some(n), n),
+            (None, Size::Bulk(_)) => (None, 16),
         };
         let touch = match (access.reads, access.writes) {
             (true, true) => Touch::Updates,

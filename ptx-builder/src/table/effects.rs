@@ -190,6 +190,27 @@ impl Form {
         }
     }
 
+    /// The access of a load, a store or an atomic, whose size is that of its type.
+    pub fn memory(&self) -> Option<&Memory> {
+        match &self.meaning {
+            Meaning::Load(m) | Meaning::Store(m) | Meaning::Atomic(m, _) => Some(m),
+            Meaning::Lane(_)
+            | Meaning::Approx(..)
+            | Meaning::Prefetch(_)
+            | Meaning::Shuffle(_)
+            | Meaning::Vote(_)
+            | Meaning::ActiveMask
+            | Meaning::Barrier(_)
+            | Meaning::Fence(_)
+            | Meaning::Async(_)
+            | Meaning::Matrix(_)
+            | Meaning::Branch
+            | Meaning::Exit
+            | Meaning::Trap
+            | Meaning::Pause => None,
+        }
+    }
+
     /// The operands that are addresses, and where they lie.
     fn addresses(&self) -> impl Iterator<Item = (&'static str, Space)> {
         self.slots.iter().filter_map(|s| if let Shape::Address(space) = s.shape { Some((s.name, space)) } else { None })

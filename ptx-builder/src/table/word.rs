@@ -114,22 +114,14 @@ impl Form {
     pub fn word(&self) -> Word {
         let Meaning::Lane(_) = self.meaning else { return Word::Other };
         let signed = self.word_type().is_some_and(ScalarType::is_signed);
-        // Bits are copied and chosen whatever they stand for.
-        match self.op {
-            Op::Mov => return Word::Copy,
-            Op::Selp => return Word::Select,
-            Op::Isspacep => return Word::InWindow,
-            _ => {}
-        }
         let is_float = |m: &Mod| matches!(m, Mod::Ty(t) if t.kind() == Kind::Float);
-        if self.mods.iter().any(is_float) {
-            return Word::Other;
-        }
         let plain = self.mods.len() == 1;
         match self.op {
+            // Bits are copied and chosen whatever they stand for.
             Op::Mov => Word::Copy,
             Op::Selp => Word::Select,
             Op::Isspacep => Word::InWindow,
+            _ if self.mods.iter().any(is_float) => Word::Other,
             // Saturating, and with a rounding of what is no float, it is another function.
             Op::Cvt if self.mods.len() == 2 => Word::Resize { signed },
             Op::Cvta => Word::Rebase,
