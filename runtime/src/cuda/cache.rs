@@ -1,6 +1,6 @@
 //! Machine code kept on disk, by content.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -22,6 +22,9 @@ pub(super) fn key(parts: &[&str]) -> Key {
 
 /// What a file begins with; a new layout gets a new number.
 const MAGIC: &[u8; 16] = b"ptxgen cubin  1\n";
+
+/// Bytes of a file at most; the largest kernels take some hundred thousand.
+const LONGEST: u64 = 1 << 28;
 
 /// A folder of machine code. Whatever is wrong with it is no error: code is
 /// then compiled, as without it.
@@ -57,9 +60,18 @@ impl Cache {
         self.folder.join(name + ".cubin")
     }
 
-    /// The code of a key; none if it is not there or not whole.
+    /// The code of a key; none if it is not there, not whole, or a file that others could have written: it runs on the
+    /// GPU with what this process has there.
     pub(super) fn get(&self, key: &Key) -> Option<Vec<u8>> {
-        let file = fs::read(self.path(key)).ok()?;
+        let path = self.path(key);
+        // Looked at before it is opened, which waits at a pipe, and after, in case it was exchanged.
+        if !is_own(&fs::symlink_metadata(&path).ok()?) {
+            return None;
+        }
+        let mut opened = fs::File::open(path).ok()?;
+        let about = opened.metadata().ok().filter(|about| is_own(about) && about.len() <= LONGEST)?;
+        let mut file = Vec::with_capacity(about.len() as usize);
+        Read::by_ref(&mut opened).take(LONGEST).read_to_end(&mut file).ok()?;
         let (head, code) = file.split_at_checked(MAGIC.len() + 32)?;
         let whole = head.starts_with(MAGIC) && head[MAGIC.len()..] == Sha256::digest(code)[..];
         whole.then(|| code.to_vec())
@@ -80,6 +92,19 @@ impl Cache {
         file.persist(self.path(key))?;
         Ok(())
     }
+}
+
+/// Whether a file is a regular one of this user's, and nobody else may write it.
+fn is_own(file: &fs::Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        // SAFETY: takes nothing and always succeeds.
+        let user = unsafe { libc::geteuid() };
+        file.is_file() && file.uid() == user && file.mode() & 0o022 == 0
+    }
+    #[cfg(not(unix))]
+    file.is_file()
 }
 
 #[cfg(test)]
@@ -109,6 +134,31 @@ mod tests {
         assert_eq!(cache.get(&k), None);
         cache.put(&k, b"code");
         assert_eq!(fs::read(&path).expect("a file"), whole, "a broken file is replaced");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_others_could_have_written_is_not_taken() {
+        use std::os::unix::fs::{PermissionsExt, chown, symlink};
+        let folder = tempfile::tempdir().expect("a folder");
+        let (cache, k) = (Cache::at(folder.path()), key(&["ptx"]));
+        let path = cache.path(&k);
+        for (mode, taken) in [(0o600, true), (0o644, true), (0o664, false), (0o602, false), (0o666, false)] {
+            cache.put(&k, b"code");
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+            assert_eq!(cache.get(&k).is_some(), taken, "{mode:o}");
+        }
+        cache.put(&k, b"code");
+        // Only root may give a file away.
+        if chown(&path, Some(12345), None).is_ok() {
+            assert_eq!(cache.get(&k), None);
+        }
+        fs::remove_file(&path).expect("removed");
+        cache.put(&k, b"code");
+        let elsewhere = folder.path().join("elsewhere");
+        fs::rename(&path, &elsewhere).expect("moved");
+        symlink(&elsewhere, &path).expect("linked");
+        assert_eq!(cache.get(&k), None, "a link may lead anywhere");
     }
 
     #[test]
