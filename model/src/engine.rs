@@ -1,6 +1,6 @@
 //! What a program needs of a device that runs a model.
 
-use crate::{sample::Sampler, trace::Tap};
+use crate::{not_finite::NotFinite, sample::Sampler, trace::Tap};
 use ptxgen_dsl::precision::Policy;
 use std::ops::ControlFlow;
 
@@ -40,6 +40,14 @@ pub enum EngineError {
         /// Positions that the session was opened with.
         capacity: usize,
     },
+    /// The cache has grown with the sequence until there was no more memory.
+    #[error("there is no memory for position {positions}: the KV cache takes {bytes} bytes by then; --ctx limits it")]
+    Memory {
+        /// Positions that the sequence was to have.
+        positions: usize,
+        /// What their cache takes, at most `u64::MAX`.
+        bytes: u64,
+    },
     /// A router logit is NaN, so there is no choice of experts.
     #[error(
         "layer {layer}: the router logit of expert {expert} is NaN or infinite at position {position}; the model's weights or \
@@ -53,6 +61,11 @@ pub enum EngineError {
         /// The first position with one.
         position: usize,
     },
+    /// A value is NaN or infinite, so there is no next token. [`locate`](crate::locate) tells where it comes from.
+    #[error(
+        "{0}; the model's weights are damaged, or its activations overflow: `ptxgen inspect --scan` looks for damage"
+    )]
+    NotFinite(NotFinite),
     /// The device failed, or refused.
     #[error("{message}")]
     Device {
@@ -119,7 +132,7 @@ pub trait Engine {
     /// The device, in a few words for people.
     fn device(&self) -> String;
     /// As [`forward`](Self::forward), with the same bits, handing intermediate results to `tap` if
-    /// there is one.
+    /// there is one. With a tap, logits are given as they are, also NaN and infinity.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -170,6 +183,9 @@ pub trait Engine {
     /// that `each` got has not been taken. The tokens are those of [`forward`](Self::forward) and
     /// the sampler, in whatever way a device does it.
     ///
+    /// A device that chooses tokens without the host looks at its logits every 64 tokens, at the last of `n`, and
+    /// where the token could be one that nothing chose: [`EngineError::NotFinite`] may come after tokens that mean nothing.
+    ///
     /// # Errors
     /// See [`EngineError`]; the tokens before it have been taken.
     fn generate(
@@ -179,13 +195,24 @@ pub trait Engine {
         sampler: &mut Sampler,
         each: &mut dyn FnMut(u32) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
-        let mut next = first;
-        for _ in 0..n.min(self.capacity() - self.position()) {
-            next = sampler.next(self.forward(&[next], LogitRows::Last)?);
-            if each(next).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        generate_on_host(self, first, n, sampler, each)
     }
+}
+
+/// [`Engine::generate`] by forwards of one token, each chosen by the host.
+pub(crate) fn generate_on_host<E: Engine + ?Sized>(
+    engine: &mut E,
+    first: u32,
+    n: usize,
+    sampler: &mut Sampler,
+    each: &mut dyn FnMut(u32) -> ControlFlow<()>,
+) -> Result<(), EngineError> {
+    let mut next = first;
+    for _ in 0..n.min(engine.capacity() - engine.position()) {
+        next = sampler.next(engine.forward(&[next], LogitRows::Last)?);
+        if each(next).is_break() {
+            break;
+        }
+    }
+    Ok(())
 }

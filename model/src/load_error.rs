@@ -27,12 +27,17 @@ pub enum LoadError {
         context: usize,
     },
     /// A session that the machine has no memory for; what a device lacks is [`Device`](Self::Device).
-    #[error("there is no memory for {asked} positions: their KV cache takes {bytes} bytes; open a shorter session")]
+    #[error(
+        "there is no memory for a context of {asked} tokens: its KV cache takes {bytes} bytes{}; \
+         choose a shorter one with --ctx, or --kv f16", free.map_or(String::new(), |free| format!(" and {free} are free"))
+    )]
     Memory {
         /// Positions asked for.
         asked: usize,
         /// What the cache takes, at most `u64::MAX`.
         bytes: u64,
+        /// What is free, where the system says so.
+        free: Option<u64>,
     },
     /// `math = approx` on the CPU: it names GPU instructions.
     #[error(

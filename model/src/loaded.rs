@@ -130,17 +130,36 @@ impl<'g> LoadedModel<'g> {
         capacity: usize,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, LoadError> {
+        Ok(Self::load_fitting(gguf, run, &mut |_| capacity, progress)?.0)
+    }
+
+    /// As [`load`](Self::load), for a session whose capacity `choose` says, given how many positions fit the free
+    /// memory. Gives the model and the capacity.
+    ///
+    /// # Errors
+    /// If there is no such device, or it cannot run the model so.
+    pub fn load_fitting(
+        gguf: &'g Gguf,
+        run: RunSpec,
+        choose: &mut dyn FnMut(&dyn Fn() -> usize) -> usize,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Self, usize), LoadError> {
         let RunSpec { device, policy, kv, threads } = run;
         let device = match device {
             DeviceName::Cpu => {
                 let options = CpuOptions { policy, kv, threads, simd: None };
-                return Ok(Self::Cpu(Box::new(CpuModel::load(gguf, options)?)));
+                let model = CpuModel::load(gguf, options)?;
+                let capacity = choose(&|| model.fitting(gguf));
+                return Ok((Self::Cpu(Box::new(model)), capacity));
             }
             DeviceName::Cuda => Device::cuda(0).map_err(LoadError::NoDevice)?,
             DeviceName::Interp => Device::interp(),
         };
         let options = DeviceOptions { policy, kv, ..DeviceOptions::default() };
-        Ok(Self::Device(Box::new(DeviceModel::load(&device, gguf, options, capacity, progress)?)))
+        // What keeps it from being known keeps the model from being loaded, too, which says so.
+        let capacity = choose(&|| DeviceModel::fitting(&device, gguf, options).unwrap_or(0));
+        let model = DeviceModel::load(&device, gguf, options, capacity, progress)?;
+        Ok((Self::Device(Box::new(model)), capacity))
     }
 
     /// An empty sequence with room for `capacity` tokens.

@@ -15,6 +15,10 @@ pub(crate) enum MapError {
 /// system shows changes through the map, and a file cut short under it ends the process.
 pub(crate) fn map(path: &Path) -> Result<Mmap, MapError> {
     let io = |action| move |source| MapError::Io(action, source);
+    // Before it is opened, which waits at a pipe for the other end.
+    if !path.metadata().map_err(io("open"))?.is_file() {
+        return Err(MapError::NotAFile);
+    }
     let file = File::open(path).map_err(io("open"))?;
     if !file.metadata().map_err(io("examine"))?.is_file() {
         return Err(MapError::NotAFile);

@@ -5,6 +5,7 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
 };
+use std::collections::VecDeque;
 
 /// How tokens are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +16,15 @@ pub struct Sampling {
     pub top_k: usize,
     /// Keeps the fewest most likely tokens whose probability together reaches this share.
     pub top_p: f64,
+    /// Keeps the tokens that are at least this share as likely as the most likely one, at the temperature; 0 keeps
+    /// all.
+    pub min_p: f64,
+    /// Taken from the logit of every token among the last ones.
+    pub presence_penalty: f64,
+    /// Divides the logit of every token among the last ones, or multiplies it where it is negative; 1 leaves it.
+    pub repeat_penalty: f64,
+    /// How many tokens the last ones are, those of the prompt among them.
+    pub penalty_last: usize,
     /// Seed of the random numbers.
     pub seed: u64,
 }
@@ -22,7 +32,16 @@ pub struct Sampling {
 impl Default for Sampling {
     /// Greedy.
     fn default() -> Self {
-        Self { temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0 }
+        Self {
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            presence_penalty: 0.0,
+            repeat_penalty: 1.0,
+            penalty_last: 64,
+            seed: 0,
+        }
     }
 }
 
@@ -37,17 +56,75 @@ impl Sampling {
 
 /// Draws tokens. The same logits, options and seed give the same tokens on every machine and
 /// device: random numbers are ChaCha8 seeded with `seed_from_u64`, one 64-bit word for each token,
-/// and the rest is the contract's "Sampling".
+/// and the rest is the contract's "Sampling", after the penalties and then `min_p`.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     distribution: Option<Distribution>,
     random: ChaCha8Rng,
+    adjust: Option<Adjust>,
+}
+
+/// What changes logits before a token is chosen.
+#[derive(Clone, Debug)]
+struct Adjust {
+    options: Sampling,
+    /// The last tokens.
+    last: VecDeque<u32>,
+    row: Vec<f32>,
+}
+
+impl Adjust {
+    fn new(options: Sampling) -> Option<Self> {
+        let drawn = options.temperature > 0.0 && options.min_p > 0.0;
+        let penalties = options.penalty_last > 0 && (options.presence_penalty != 0.0 || options.repeat_penalty != 1.0);
+        (drawn || penalties).then(|| Self { options, last: VecDeque::new(), row: Vec::new() })
+    }
+
+    fn take(&mut self, tokens: &[u32]) {
+        let most = self.options.penalty_last;
+        self.last.extend(&tokens[tokens.len().saturating_sub(most)..]);
+        self.last.drain(..self.last.len().saturating_sub(most));
+    }
+
+    /// The logits from which the next token is chosen.
+    fn logits(&mut self, logits: &[f32]) -> &[f32] {
+        let Sampling { temperature, min_p, presence_penalty, repeat_penalty, .. } = self.options;
+        self.row.clear();
+        self.row.extend_from_slice(logits);
+        let mut last: Vec<u32> = self.last.iter().copied().collect();
+        last.sort_unstable();
+        last.dedup();
+        for logit in last.into_iter().filter_map(|t| Some(t as usize).filter(|t| *t < logits.len())) {
+            let logit = &mut self.row[logit];
+            let scaled = f64::from(*logit) * if *logit > 0.0 { 1.0 / repeat_penalty } else { repeat_penalty };
+            *logit = (scaled - presence_penalty) as f32;
+        }
+        if temperature > 0.0 && min_p > 0.0 {
+            let most = self.row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let least = f64::from(most) + temperature * libm::log(min_p.min(1.0));
+            self.row.iter_mut().filter(|l| f64::from(**l) < least).for_each(|l| *l = f32::NEG_INFINITY);
+        }
+        &self.row
+    }
 }
 
 impl Sampler {
     /// A sampler at the beginning of its random numbers.
     pub fn new(options: Sampling) -> Self {
-        Self { distribution: options.distribution(), random: ChaCha8Rng::seed_from_u64(options.seed) }
+        let random = ChaCha8Rng::seed_from_u64(options.seed);
+        Self { distribution: options.distribution(), random, adjust: Adjust::new(options) }
+    }
+
+    /// Tells of tokens that go before the next one and that it has not chosen itself: a prompt's.
+    pub fn take(&mut self, tokens: &[u32]) {
+        if let Some(adjust) = &mut self.adjust {
+            adjust.take(tokens);
+        }
+    }
+
+    /// Whether it changes logits, which no device does by itself.
+    pub(crate) fn adjusts(&self) -> bool {
+        self.adjust.is_some()
     }
 
     /// The random word of the next token.
@@ -63,10 +140,14 @@ impl Sampler {
     /// The next token after a row of logits. Ties are ordered by id; a NaN is never chosen unless
     /// nothing else is there.
     pub fn next(&mut self, logits: &[f32]) -> u32 {
-        match self.distribution {
+        let word = self.distribution.is_some().then(|| self.word());
+        let logits = self.adjust.as_mut().map_or(logits, |adjust| adjust.logits(logits));
+        let chosen = match self.distribution.zip(word) {
             None => argmax(logits) as u32,
-            Some(from) => sample(logits, &from, self.word()),
-        }
+            Some((from, word)) => sample(logits, &from, word),
+        };
+        self.take(&[chosen]);
+        chosen
     }
 }
 
@@ -110,6 +191,41 @@ mod tests {
         assert_eq!(draw(Sampling { top_p: 0.5, ..Sampling::default() }), [0, 2]);
         assert_eq!(draw(Sampling { top_p: 0.2, ..Sampling::default() }), [2]);
         assert_eq!(draw(Sampling::default()), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn penalties_are_llama_cpps() {
+        let logits = [2.0, -1.0, 1.9, 0.5];
+        let options = Sampling { repeat_penalty: 2.0, presence_penalty: 0.25, penalty_last: 2, ..Sampling::default() };
+        let mut adjust = Adjust::new(options).unwrap();
+        adjust.take(&[3, 0, 1, 1]);
+        // Once for each token, however often it came; token 3 and 0 are too long ago.
+        assert_eq!(adjust.logits(&logits), [2.0, -2.25, 1.9, 0.5]);
+        adjust.take(&[0]);
+        assert_eq!(adjust.logits(&logits), [0.75, -2.25, 1.9, 0.5]);
+        // What it chooses goes before the next.
+        let mut sampler = Sampler::new(options);
+        sampler.take(&[0]);
+        assert_eq!([(); 3].map(|()| sampler.next(&logits)), [2, 0, 0]);
+        assert!(!Sampler::new(Sampling { penalty_last: 0, ..options }).adjusts());
+    }
+
+    #[test]
+    fn min_p_keeps_what_is_likely_enough() {
+        let logits = [3.0, 2.0, 1.0, 0.0];
+        let draw = |options: Sampling| {
+            let mut sampler = Sampler::new(options);
+            let mut seen: Vec<u32> = (0..500).map(|_| sampler.next(&logits)).collect();
+            seen.sort_unstable();
+            seen.dedup();
+            seen
+        };
+        let hot = Sampling { temperature: 2.0, ..Sampling::default() };
+        // The second is e^(-1/2) = 0.61 times as likely as the first, the third 0.37 times.
+        assert_eq!(draw(Sampling { min_p: 0.5, ..hot }), [0, 1]);
+        assert_eq!(draw(Sampling { min_p: 0.35, ..hot }), [0, 1, 2]);
+        assert_eq!(draw(Sampling { min_p: 1.0, ..hot }), [0]);
+        assert!(!Sampler::new(Sampling { min_p: 0.5, ..Sampling::default() }).adjusts(), "greedy");
     }
 
     #[test]

@@ -45,8 +45,15 @@ impl WholeFile {
         if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is something else than a regular file"));
         }
-        // Behind a symbolic link it is the file that is replaced, not the link.
-        let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        // After a symbolic link it is the file that is replaced, not the link.
+        let place = match fs::canonicalize(path) {
+            Ok(place) => place,
+            Err(_) if fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink()) => {
+                let what = "there is a symbolic link to a file that is not there";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            }
+            Err(_) => path.to_owned(),
+        };
         let folder = place.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut list = unfinished();
         // Opened and written here: errors of `tempfile` would show a name that says nothing to those who read it.
@@ -62,6 +69,7 @@ impl WholeFile {
     /// # Errors
     /// If the system refuses; then its place keeps what it had.
     pub fn finish(self) -> io::Result<()> {
+        keep_permissions(&self.place, self.temporary.as_file())?;
         self.temporary.persist(self.place).map_err(|e| e.error)?;
         Ok(())
     }
@@ -70,6 +78,21 @@ impl WholeFile {
     pub fn file(&mut self) -> &mut File {
         self.temporary.as_file_mut()
     }
+}
+
+/// Gives a file the permissions of the one that it is to replace, and its owner where this process may.
+fn keep_permissions(place: &Path, file: &File) -> io::Result<()> {
+    let Ok(there) = fs::metadata(place) else { return Ok(()) };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (there.uid(), there.gid()) {
+            // That of whoever writes it, else.
+            let _ = fchown(file, Some(there.uid()), Some(there.gid()));
+        }
+    }
+    file.set_permissions(there.permissions())
 }
 
 impl io::Write for WholeFile {
@@ -97,6 +120,26 @@ pub fn abandon_unfinished_files(end: impl FnOnce()) {
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    #[cfg(unix)]
+    fn permissions_stay_and_a_link_to_nothing_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("values");
+        fs::write(&place, "old").unwrap();
+        for mode in [0o600, 0o640, 0o444] {
+            fs::set_permissions(&place, fs::Permissions::from_mode(mode)).unwrap();
+            let mut file = WholeFile::create(&place).unwrap();
+            file.write_all(b"new").unwrap();
+            file.finish().unwrap();
+            assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, mode);
+        }
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("none"), &link).unwrap();
+        let error = WholeFile::create(&link).unwrap_err();
+        assert!(error.to_string().contains("a symbolic link to a file that is not there"), "{error}");
+    }
 
     #[test]
     fn a_file_is_there_when_it_is_finished_and_not_before() {

@@ -91,7 +91,7 @@ fn a_session_without_memory_is_refused() {
     let model = CpuModel::load(&gguf, CpuOptions::default()).unwrap();
     let Err(error) = model.new_session(1 << 30) else { panic!("memory for 281 TB") };
     let bytes = (8 * 32 * 256 * 4 + 512) << 30;
-    assert!(matches!(error, LoadError::Memory { asked: 0x4000_0000, bytes: b } if b == bytes), "{error}");
+    assert!(matches!(error, LoadError::Memory { asked: 0x4000_0000, bytes: b, .. } if b == bytes), "{error}");
     model.new_session(8).unwrap().forward(&[1, 2], LogitRows::Last).unwrap();
 }
 

@@ -211,7 +211,7 @@ fn keys() {
     refused(
         &with("split.count", 3u16),
         expect![
-            "m.gguf: is one of 3 parts of a split model; join them with `llama-gguf-split --merge FIRST-PART OUT.gguf` and use the result"
+            "m.gguf: is one of 3 parts of a split model, which are found by their names, NAME-00001-of-00003.gguf and so on; give them those, or join them with `llama-gguf-split --merge FIRST-PART OUT.gguf` and use the result"
         ],
     );
 }

@@ -317,6 +317,39 @@ fn text_is_made_of_normal_tokens() {
     }
 }
 
+/// A vocabulary with this token, of this type, and this key.
+fn with_token(token: &str, ty: i32, key: &str, id: Option<u32>) -> Result<Tokenizer, String> {
+    let types = (0..260).map(|i| if i == 257 { ty } else { 1 }).collect();
+    let changes = [
+        ("tokenizer.ggml.tokens", tokens(257, token)),
+        ("tokenizer.ggml.token_type", Some(Array::I32(types).into())),
+        (key, id.map(Value::U32)),
+    ];
+    Tokenizer::from_gguf(&synthetic(&changes)).map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_generation_ends_where_llama_cpp_ends_it() {
+    for token in ["<|im_end|>", "<|eot_id|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<end_of_turn>"] {
+        for (ty, ends) in [(3, true), (4, true), (1, false)] {
+            assert_eq!(with_token(token, ty, "unused", None).unwrap().is_end(257), ends, "{token} {ty}");
+        }
+    }
+    for name in ["eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep"] {
+        let tokenizer = with_token("any", 3, &format!("tokenizer.ggml.{name}_token_id"), Some(258)).unwrap();
+        assert!(tokenizer.is_end(258) && !tokenizer.is_end(257), "{name}");
+    }
+}
+
+#[test]
+fn control_tokens_of_megabytes_are_refused() {
+    let error = with_token(&"x".repeat(2 << 20), 3, "unused", None).unwrap_err();
+    assert_eq!(
+        error,
+        "m.gguf: control and user-defined tokens have 2097152 bytes together, at most 1048576 are read; the file is corrupt"
+    );
+}
+
 fn template(source: &str) -> Result<ChatTemplate, String> {
     let gguf = synthetic(&[("tokenizer.chat_template", Some(source.into()))]);
     let tokenizer = Tokenizer::from_gguf(&gguf).unwrap();

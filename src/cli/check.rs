@@ -7,7 +7,6 @@ use super::{
     kernels::{self, Choice, Size, Switch, Variant},
 };
 use anstream::stdout;
-use anyhow::Context;
 use clap::ValueEnum;
 use ptxgen_builder::{
     analysis::precision::{
@@ -298,7 +297,7 @@ fn check_file(args: &Args, file: &str, out: &mut impl Write) -> Outcome {
             "sizes, --sm, --pdl and --optimize are for kernels of the catalogue; a file is checked as it stands";
         return Err(Usage(message.into()).into());
     }
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+    let text = super::inputs::read_text(file.as_ref())?;
     let parsed = parse(file, &text).map_err(|e| e.to_string());
     let doubts = if args.strict { Doubts::Refuse } else { Doubts::Warn };
     let module = match parsed.and_then(|m| verify_with(m, doubts).map_err(|e| e.to_string())) {

@@ -2,13 +2,13 @@
 
 use super::{
     Outcome, Status, Usage,
-    device::Model,
-    output,
+    device::{Model, threads},
+    inputs, output,
+    shown::on_a_line,
     tokens::Text,
     trace::{SelectionArgs, model_name},
 };
 use anstream::stdout;
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{
     Engine, SideSpec,
@@ -20,7 +20,6 @@ use ptxgen_model::{
     trace::{TraceFile, TraceMeta},
 };
 use std::{
-    fs,
     io::{self, Write},
     path::PathBuf,
 };
@@ -99,7 +98,7 @@ fn found(args: &Args) -> anyhow::Result<Comparison> {
     thresholds.check()?;
     let sides = [&args.left, &args.right];
     let files = sides.map(|side| match side {
-        SideSpec::File(path) => Some(TraceFile::open(path)),
+        SideSpec::File(path) => Some(super::open_trace(path)),
         SideSpec::Run(_) => None,
     });
     let [left, right] = files;
@@ -130,7 +129,7 @@ fn found(args: &Args) -> anyhow::Result<Comparison> {
 
     let models = sides.map(|side| match side {
         SideSpec::Run(run) => {
-            let run = ptxgen_model::RunSpec { threads: args.threads.map(Into::into), ..*run };
+            let run = ptxgen_model::RunSpec { threads: args.threads.map(threads), ..*run };
             Some(Model::on(&gguf, run, capacity).map(|model| (run, model)))
         }
         SideSpec::File(_) => None,
@@ -163,7 +162,7 @@ fn prompts(args: &Args, gguf: &Gguf, plain: &PlainModel<'_>) -> anyhow::Result<V
         (Some(path), ..) => vec![Text::read(path)?],
         (_, Some(text), _) => vec![Text::prompt(gguf, text)?],
         (.., Some(path)) => {
-            let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text = inputs::read_text(path)?;
             let tokenizer = Tokenizer::from_gguf(gguf)?;
             let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
             let prompt = |(i, line): (usize, &str)| {
@@ -213,7 +212,7 @@ fn describe(word: &str, side: &Side, out: &mut impl Write) -> io::Result<()> {
     let known = [&side.device, &side.policy, &side.model];
     let known: Vec<_> = known.into_iter().flatten().map(String::as_str).collect();
     let about = if known.is_empty() { String::new() } else { format!(" ({})", known.join("; ")) };
-    writeln!(out, "{word:<6} {}{about}", side.name)
+    writeln!(out, "{word:<6} {}", on_a_line(&format!("{}{about}", side.name)))
 }
 
 /// A row for each stage that differs; stages in between that do not are one row.

@@ -1,11 +1,14 @@
 //! Where a model runs: the one place that knows the devices.
 
-use super::{output, startup};
+use super::{Usage, output, startup};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
-use ptxgen_model::{DeviceName, Engine, KvType, LoadError, LoadedModel, RunSpec, device::Progress, gguf::Gguf};
+use ptxgen_model::{
+    DeviceName, Engine, KvType, LoadError, LoadedModel, Qwen3MoeConfig, RunSpec, device::Progress, gguf::Gguf,
+};
 use ptxgen_runtime::DeviceError;
+use std::{sync::Once, thread};
 
 /// What a model computes: its numeric policy, and the type of its cache.
 #[derive(clap::Args)]
@@ -56,8 +59,35 @@ impl DeviceArgs {
     }
 
     fn run(&self, device: DeviceName, policy: Policy) -> RunSpec {
-        RunSpec { device, policy, kv: self.kv(), threads: self.threads.map(Into::into) }
+        RunSpec { device, policy, kv: self.kv(), threads: self.threads.map(threads) }
     }
+
+    /// Checks that no option is without effect.
+    fn check(&self) -> anyhow::Result<()> {
+        if self.threads.is_some() && matches!(self.device, Device::Cuda | Device::Interp) {
+            return Err(Usage("--threads has no effect: it is for --device cpu".into()).into());
+        }
+        Ok(())
+    }
+}
+
+/// Threads that are of use where so many were asked for: not more than there are cores, for they wait for each other.
+pub fn threads(asked: u16) -> usize {
+    static ONCE: Once = Once::new();
+    let cores = thread::available_parallelism().map_or(usize::MAX, Into::into);
+    if usize::from(asked) > cores {
+        ONCE.call_once(|| output::note(format_args!("{asked} threads on {cores} cores would wait: {cores} are used")));
+    }
+    cores.min(asked.into())
+}
+
+/// Positions that a session is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// So many.
+    Exactly(usize),
+    /// As many as fit the free memory, at most the model's context.
+    Fitting,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,21 +102,35 @@ enum Device {
     Interp,
 }
 
+/// The fewest positions that are worth a conversation. Where they do not fit, that is an error.
+const LEAST: usize = 16;
+
 /// A model on its device.
 pub struct Model<'g> {
     gguf: &'g Gguf,
     loaded: LoadedModel<'g>,
+    capacity: usize,
 }
 
 impl<'g> Model<'g> {
     /// Prepares a model for the device that was asked for, and a session of `capacity` positions.
     pub fn load(gguf: &'g Gguf, args: &DeviceArgs, capacity: usize) -> anyhow::Result<Self> {
-        Self::of_policy(gguf, args, args.policy(), capacity)
+        Self::load_for(gguf, args, Room::Exactly(capacity))
+    }
+
+    /// The same, with as much room as it says.
+    pub fn load_for(gguf: &'g Gguf, args: &DeviceArgs, room: Room) -> anyhow::Result<Self> {
+        Self::choose(gguf, args, args.policy(), room)
     }
 
     /// The same under another policy.
     pub fn of_policy(gguf: &'g Gguf, args: &DeviceArgs, policy: Policy, capacity: usize) -> anyhow::Result<Self> {
-        let on = |device| Self::on(gguf, args.run(device, policy), capacity);
+        Self::choose(gguf, args, policy, Room::Exactly(capacity))
+    }
+
+    fn choose(gguf: &'g Gguf, args: &DeviceArgs, policy: Policy, room: Room) -> anyhow::Result<Self> {
+        args.check()?;
+        let on = |device| Self::with_room(gguf, args.run(device, policy), room);
         let device = match args.device {
             Device::Cpu => DeviceName::Cpu,
             Device::Cuda => DeviceName::Cuda,
@@ -116,15 +160,37 @@ impl<'g> Model<'g> {
 
     /// A model prepared as it says, with a session of `capacity` positions; shows the progress.
     pub fn on(gguf: &'g Gguf, run: RunSpec, capacity: usize) -> anyhow::Result<Self> {
+        Self::with_room(gguf, run, Room::Exactly(capacity))
+    }
+
+    fn with_room(gguf: &'g Gguf, run: RunSpec, room: Room) -> anyhow::Result<Self> {
         let style = "loading {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}";
         let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
         let mut progress = |p: Progress| {
             bar.set_length(p.total);
             bar.set_position(p.done);
         };
-        let loaded = LoadedModel::load(gguf, run, capacity, &mut progress);
+        let mut choose = |fitting: &dyn Fn() -> usize| match room {
+            Room::Exactly(capacity) => capacity,
+            Room::Fitting => fitting().max(LEAST),
+        };
+        let loaded = LoadedModel::load_fitting(gguf, run, &mut choose, &mut progress);
         bar.finish_and_clear();
-        Ok(Self { gguf, loaded: loaded? })
+        let (loaded, capacity) = loaded?;
+        let context = Qwen3MoeConfig::from_gguf(gguf)?.context;
+        let capacity = capacity.min(context);
+        if room == Room::Fitting && capacity < context {
+            let half = if run.kv == KvType::F32 { ", and --kv f16 makes room for about twice as many" } else { "" };
+            output::note(format_args!(
+                "the free memory has room for {capacity} of the model's {context} tokens of context; --ctx sets it{half}"
+            ));
+        }
+        Ok(Self { gguf, loaded, capacity })
+    }
+
+    /// Positions that were asked for, or that fit.
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Whether it runs on the CPU.

@@ -1,12 +1,14 @@
 //! `ptxgen inspect`: what a model file holds.
 
-use super::{Outcome, Status, text};
+use super::{Outcome, Status, shown::on_a_line, text};
 use anstream::stdout;
+use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
     KvType, LoadError, Qwen3MoeConfig,
     device::{DeviceModel, DeviceOptions},
     gguf::{Array, Gguf, Value},
+    scan::{Damage, scan},
 };
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
@@ -26,12 +28,18 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Besides, read all weights and name the tensors with damaged blocks: NaN or infinity among them
+    #[arg(long)]
+    scan: bool,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let gguf = super::open_model(args.model.as_deref())?;
-    let report = Report::new(&gguf);
+    let mut report = Report::new(&gguf);
+    if args.scan {
+        report.damage = Some(damage(&gguf)?);
+    }
     let mut out = stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &report)?;
@@ -39,10 +47,18 @@ pub fn run(args: &Args) -> Outcome {
     } else {
         report.print(&gguf, &mut out)?;
     }
-    Ok(match report.fault {
-        None => Status::Well,
-        Some(_) => Status::Fault,
-    })
+    let damaged = report.damage.is_some_and(|found| !found.is_empty());
+    Ok(if report.fault.is_some() || damaged { Status::Fault } else { Status::Well })
+}
+
+/// The damaged tensors; shows the progress.
+fn damage(gguf: &Gguf) -> anyhow::Result<Vec<Damage>> {
+    let style = "scanning {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}";
+    let bar = ProgressBar::new(gguf.tensors().map(|t| t.data.len() as u64).sum());
+    let bar = bar.with_style(ProgressStyle::with_template(style)?);
+    let found = scan(gguf, &|bytes| bar.inc(bytes));
+    bar.finish_and_clear();
+    Ok(found)
 }
 
 #[derive(Serialize)]
@@ -59,6 +75,9 @@ struct Report {
     runs_on: BTreeMap<&'static str, String>,
     /// Why the file cannot be run.
     fault: Option<String>,
+    /// Tensors with damaged blocks; with `--scan` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<Vec<Damage>>,
 }
 
 #[derive(Serialize)]
@@ -149,6 +168,7 @@ impl Report {
             runs_on,
             types,
             fault: config.err().map(|e| e.to_string()),
+            damage: None,
         }
     }
 
@@ -156,7 +176,7 @@ impl Report {
         writeln!(
             out,
             "{}: GGUF version {}, {}, {} tensors, aligned to {}",
-            self.file,
+            on_a_line(&self.file),
             self.version,
             text::bytes(gguf.file_bytes() as u64),
             self.tensors.len(),
@@ -164,13 +184,13 @@ impl Report {
         )?;
         writeln!(out, "\nMetadata")?;
         for (key, value) in gguf.metadata().iter() {
-            writeln!(out, "  {key} = {}", brief(value))?;
+            writeln!(out, "  {} = {}", on_a_line(key), on_a_line(&brief(value)))?;
         }
         writeln!(out, "\nTypes")?;
         for (layers, types) in by_layer(gguf) {
             writeln!(out, "  {layers}")?;
             for (ty, names) in types {
-                writeln!(out, "    {ty:<5} {}", names.join(" "))?;
+                writeln!(out, "    {ty:<5} {}", on_a_line(&names.join(" ")))?;
             }
         }
         writeln!(out, "\nMemory")?;
@@ -194,12 +214,25 @@ impl Report {
         }
         writeln!(out, "\nRuns on")?;
         for (device, what) in &self.runs_on {
-            writeln!(out, "  {device:<7} {what}")?;
+            writeln!(out, "  {device:<7} {}", on_a_line(what))?;
         }
-        match &self.fault {
-            Some(fault) => writeln!(out, "  nothing here: {fault}"),
-            None => Ok(()),
+        if let Some(fault) = &self.fault {
+            writeln!(out, "  nothing here: {}", on_a_line(fault))?;
         }
+        let Some(damage) = &self.damage else { return Ok(()) };
+        writeln!(out, "\nDamage")?;
+        if damage.is_empty() {
+            writeln!(out, "  none: every weight is a number")?;
+        }
+        for Damage { tensor, damaged, blocks, row, block } in damage {
+            let tensor = on_a_line(tensor);
+            writeln!(
+                out,
+                "  {tensor}: {damaged} of {blocks} blocks hold NaN or infinity, first block {block} of row {row}; \
+                 fetch the file again"
+            )?;
+        }
+        Ok(())
     }
 }
 

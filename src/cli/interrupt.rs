@@ -15,6 +15,9 @@ pub fn watch() {
 }
 
 #[cfg(unix)]
+pub use unix::is_ignored;
+
+#[cfg(unix)]
 mod unix {
     use ptxgen_model::abandon_unfinished_files;
     use signal_hook::{
@@ -39,7 +42,8 @@ mod unix {
         Ok(())
     }
 
-    fn is_ignored(signal: i32) -> bool {
+    /// Whether the process was started to ignore a signal.
+    pub fn is_ignored(signal: i32) -> bool {
         let mut action = MaybeUninit::<libc::sigaction>::uninit();
         // SAFETY: a null action changes nothing, and the present one is written where it has room.
         let asked = unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) };

@@ -6,7 +6,7 @@ use super::{
     output,
     tokens::Text,
 };
-use ptxgen_model::Qwen3MoeConfig;
+use ptxgen_model::{Qwen3MoeConfig, locate};
 use std::path::PathBuf;
 
 /// Write a model's logits for given tokens: little-endian f32, [tokens, vocabulary]
@@ -40,11 +40,12 @@ pub fn run(args: &Args) -> Outcome {
     output::write_file(&args.out, |out| {
         for batch in ids.chunks(args.batch as usize) {
             let mut written = Ok(());
-            session.forward_rows(batch, &mut |row| {
+            let done = session.forward_rows(batch, &mut |row| {
                 if written.is_ok() {
                     written = row.iter().try_for_each(|logit| out.write_all(&logit.to_le_bytes()));
                 }
-            })?;
+            });
+            done.map_err(|e| locate(&mut *session, batch, e))?;
             written?;
         }
         Ok(())

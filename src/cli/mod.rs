@@ -12,6 +12,7 @@ mod device;
 mod diff;
 mod doctor;
 mod dump;
+mod inputs;
 mod inspect;
 mod interrupt;
 mod kernels;
@@ -21,10 +22,13 @@ mod man;
 mod output;
 mod perplexity;
 mod run;
+mod shown;
 mod startup;
 mod stats;
 mod synth;
+mod template;
 mod text;
+mod tokenize;
 mod tokens;
 mod trace;
 mod usage;
@@ -32,7 +36,11 @@ mod usage;
 use anstream::stderr;
 use anyhow::Error;
 use clap::{CommandFactory, Parser, Subcommand};
-use ptxgen_model::gguf::Gguf;
+use ptxgen_model::{
+    gguf::Gguf,
+    trace::{TraceError, TraceFile},
+};
+use shown::shown;
 use std::{
     io::{self, Write},
     path::Path,
@@ -64,6 +72,7 @@ enum Command {
     Perplexity(perplexity::Args),
     Run(run::Args),
     Synth(synth::Args),
+    Tokenize(tokenize::Args),
     Trace(trace::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -84,6 +93,9 @@ enum Status {
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
     startup::begin();
+    if template::is_asked_for() {
+        return template::child();
+    }
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::List(args) => list::run(&args),
@@ -100,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Perplexity(args) => perplexity::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Synth(args) => synth::run(&args),
+        Command::Tokenize(args) => tokenize::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
@@ -118,9 +131,9 @@ pub fn main() -> ExitCode {
 fn fail(e: &Error) -> ExitCode {
     let style = anstyle::AnsiColor::Red.on_default().bold();
     let mut err = stderr().lock();
-    let _ = writeln!(err, "{style}error{style:#}: {e}");
+    let _ = writeln!(err, "{style}error{style:#}: {}", shown(&e.to_string()));
     for cause in e.chain().skip(1) {
-        let _ = writeln!(err, "  caused by: {cause}");
+        let _ = writeln!(err, "  caused by: {}", shown(&cause.to_string()));
     }
     ExitCode::from(if usage::is_wrong_use(e) { 2 } else { 1 })
 }
@@ -128,7 +141,11 @@ fn fail(e: &Error) -> ExitCode {
 /// Opens the model that a command names, or the bundled one.
 fn open_model(path: Option<&Path>) -> anyhow::Result<Gguf> {
     match path {
-        Some(path) => Ok(Gguf::open(path)?),
+        Some(path) => {
+            let gguf = Gguf::open(path)?;
+            inputs::remember(path);
+            Ok(gguf)
+        }
         None => match ptxgen_model::bundled() {
             Some(gguf) => Ok(gguf?),
             None => Err(Usage(
@@ -137,6 +154,13 @@ fn open_model(path: Option<&Path>) -> anyhow::Result<Gguf> {
             .into()),
         },
     }
+}
+
+/// Opens a trace that a command names.
+fn open_trace(path: &Path) -> Result<TraceFile, TraceError> {
+    let file = TraceFile::open(path)?;
+    inputs::remember(path);
+    Ok(file)
 }
 
 fn is_broken_pipe(e: &Error) -> bool {

@@ -1,6 +1,6 @@
 //! Files, standard output and notes: what a command leaves behind.
 
-use super::{Usage, interrupt};
+use super::{Usage, inputs, interrupt, shown::shown};
 use anstream::{stderr, stdout};
 use anyhow::Error;
 use ptxgen_model::{WholeFile, trace::TraceError};
@@ -17,6 +17,7 @@ use std::{
 /// # Errors
 /// What `fill` says; an error of writing itself names the path.
 pub fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    inputs::check_output(path)?;
     let named = |e: Error| if is_io(&e) { e.context(format!("cannot write {}", path.display())) } else { e };
     match fs::metadata(path) {
         Ok(there) if !there.is_file() => write_in_place(path, fill),
@@ -44,6 +45,7 @@ fn write_in_place(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Resu
 /// # Errors
 /// If there is something at the path that is no file, or what `fill` says.
 pub fn write_parts(path: &Path, fill: impl FnOnce(&mut File) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    inputs::check_output(path)?;
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         let path = path.display();
         return Err(
@@ -89,5 +91,5 @@ pub fn line(text: impl Display) -> io::Result<()> {
 
 /// Tells the user something beside the output. Nothing depends on whether it can be said.
 pub fn note(text: impl Display) {
-    let _ = writeln!(stderr(), "note: {text}");
+    let _ = writeln!(stderr(), "note: {}", shown(&text.to_string()));
 }

@@ -3,12 +3,11 @@
 use super::{
     Outcome, Status, Usage,
     device::{DeviceArgs, Model},
-    output,
+    inputs, output,
     tokens::Text,
 };
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use ptxgen_model::{Qwen3MoeConfig, negative_log_likelihood, tokenizer::Tokenizer};
+use ptxgen_model::{Qwen3MoeConfig, locate, negative_log_likelihood, tokenizer::Tokenizer};
 use std::{path::PathBuf, time::Instant};
 
 /// Tokens between two moves of the progress bar.
@@ -39,7 +38,7 @@ pub fn run(args: &Args) -> Outcome {
     let text = match (&args.tokens, &args.text) {
         (Some(path), _) => Text::read(path)?,
         (None, Some(path)) => {
-            let words = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let words = inputs::read_text(path)?;
             Text::new(path.display(), Tokenizer::from_gguf(&gguf)?.encode(&words)?)
         }
         (None, None) => return Err(Usage("name a text with --tokens or --text".into()).into()),
@@ -53,13 +52,14 @@ pub fn run(args: &Args) -> Outcome {
     let bar = ProgressBar::new(ids.len() as u64).with_style(ProgressStyle::with_template(style)?);
     let (start, mut total, mut predicted) = (Instant::now(), 0.0, 0usize);
     for batch in ids.chunks(BATCH) {
-        session.forward_rows(batch, &mut |row| {
+        let done = session.forward_rows(batch, &mut |row| {
             // Nothing follows the last token.
             if let Some(&next) = ids.get(predicted + 1) {
                 total += negative_log_likelihood(row, next);
                 predicted += 1;
             }
-        })?;
+        });
+        done.map_err(|e| locate(&mut *session, batch, e))?;
         bar.inc(batch.len() as u64);
         bar.set_message(format!("{:.4}", (total / predicted as f64).exp()));
     }

@@ -1,13 +1,12 @@
 //! Texts as tokens.
 
-use super::Usage;
-use anyhow::Context;
+use super::{Usage, inputs};
 use ptxgen_model::{
     Qwen3MoeConfig,
     gguf::Gguf,
     tokenizer::{Tokenizer, token_ids},
 };
-use std::{fmt::Display, fs, path::Path};
+use std::{fmt::Display, path::Path};
 
 /// A text's tokens, and how messages call it.
 pub struct Text {
@@ -18,9 +17,14 @@ pub struct Text {
 impl Text {
     /// Reads little-endian i32 token ids.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = inputs::read(path)?;
         let ids = token_ids(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
         Ok(Self::new(path.display(), ids))
+    }
+
+    /// The ids as they are.
+    pub fn into_ids(self) -> Vec<u32> {
+        self.ids
     }
 
     /// A prompt in words.

@@ -67,18 +67,38 @@ pub fn synthetic(dir: &Path, name: &str, more: &[&str]) -> String {
 
 /// A copy of a model with a chat template; its path.
 pub fn with_template(path: &str, template: &str) -> String {
+    with_metadata(path, &[("tokenizer.chat_template", template.into())])
+}
+
+/// A copy of a model in which the first so many bytes of a tensor are 0xff, which is NaN in every type; its path.
+pub fn damaged(path: &str, tensor: &str, bytes: usize) -> String {
+    let gguf = Gguf::open(path).unwrap();
+    let data = gguf.tensor(tensor).unwrap().data;
+    let start = gguf.file_bytes() - gguf.tensor_bytes().len();
+    let at = start + data.as_ptr().addr() - gguf.tensor_bytes().as_ptr().addr();
+    let mut file = fs::read(path).unwrap();
+    file[at..at + bytes.min(data.len())].fill(0xff);
+    let copy = format!("{path}.damaged");
+    fs::write(&copy, file).unwrap();
+    copy
+}
+
+/// A copy of a model with more metadata; its path.
+pub fn with_metadata(path: &str, more: &[(&str, ptxgen::model::gguf::Value)]) -> String {
     let gguf = Gguf::open(path).unwrap();
     let mut w = GgufWriter::new();
     for (key, value) in gguf.metadata().iter() {
         w.set(key, value.clone());
     }
-    w.set("tokenizer.chat_template", template);
+    for (key, value) in more {
+        w.set(key, value.clone());
+    }
     let mut data = Vec::new();
     for t in gguf.tensors() {
         w.tensor(t.name, t.dims, t.ty);
         data.extend_from_slice(t.data);
     }
-    let copy = format!("{path}.chat");
+    let copy = format!("{path}.more");
     fs::write(&copy, w.to_bytes(&data).unwrap()).unwrap();
     copy
 }

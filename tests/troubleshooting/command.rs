@@ -4,7 +4,7 @@
 mod support;
 
 use std::{fs, path::Path};
-use support::{code, ptxgen, synthetic, text};
+use support::{code, damaged, ptxgen, synthetic, text, with_metadata, with_template};
 
 fn error(args: &[&str]) -> String {
     let output = ptxgen(args);
@@ -26,11 +26,29 @@ pub fn messages() -> Vec<String> {
         (path("text.gguf", b"hello, this is text"), path("v1.gguf", b"GGUF\x01\0\0\0aaaaaaaaaaaaaaaa"));
     let short = path("short.gguf", b"GGUF\x03\0\0\0\x05");
     let odd = path("odd.i32", &[0; 7]);
+    let ids = path("ids.i32", &[0; 4]);
     let ptx = path("k.ptx", b".version 8.0\n.target sm_80\nad");
     let cpu = ["--device", "cpu"];
     let with_cpu = |args: &[&str]| error(&[args, &cpu].concat());
-    let small = synthetic(folder.path(), "m.gguf", &[]);
+    let small = synthetic(folder.path(), "m.gguf", &["--context", "64"]);
+    let wide = ["--context", "1073741824", "--layers", "8", "--hidden", "2", "--heads", "32", "--kv", "32"];
+    let wide =
+        synthetic(folder.path(), "wide.gguf", &[&wide[..], &["--hd", "128", "--ff", "2", "--types", "f16"]].concat());
+    let lost = damaged(&small, "output.weight", usize::MAX);
+    let chat = with_template(&small, "{{ ns.a.b.c }}");
+    let part = with_metadata(&lost, &[("split.count", 3u16.into())]);
     vec![
+        with_cpu(&["run", &small, "--prompt", "x", "--ctx", "65"]),
+        with_cpu(&["run", &small, "--prompt", "xy", "--ctx", "1"]),
+        with_cpu(&["run", &wide, "--prompt", "x", "-n", "4000000000"]),
+        with_cpu(&["run", "--top-k", "3"]),
+        with_cpu(&["run", &chat, "--chat", "--no-thinking"]),
+        error(&["run", "--device", "interp", "--threads", "2"]),
+        with_cpu(&["run", &lost, "--prompt", "x"]),
+        with_cpu(&["run", &chat, "--chat", "--prompt", "x"]),
+        error(&["logits", &small, "--tokens", &ids, "--out", &ids]),
+        with_cpu(&["run", "--prompt-file", "/dev/zero"]),
+        error(&["inspect", &part]),
         error(&["dump", "q4k-gem"]),
         error(&["dump", "swiglu", "--act", "q8k"]),
         error(&["dump", "q4k-gemv", "--cols", "100"]),

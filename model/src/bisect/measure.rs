@@ -2,8 +2,9 @@
 
 use super::{BisectError, Divergence, Run, factor::Site};
 use crate::{
+    NotFinite,
     plain::PlainModel,
-    trace::{Stage, Tensor, TraceData, Values},
+    trace::{Stage, Tensor, TraceData, Values, live},
 };
 
 /// Whether two values are the same in the type of the first: equal bits, or both NaN.
@@ -24,6 +25,18 @@ pub(super) fn differing(a: &Tensor, b: &Tensor) -> Option<(usize, usize)> {
     let mut all = (0..a.values.len().min(b.values.len())).filter(|&i| !same_value(&a.values, &b.values, i));
     let first = all.next()?;
     Some((first, 1 + all.count()))
+}
+
+/// The first stage that holds NaN or infinity, of those that a run has.
+pub(super) fn not_finite(model: &PlainModel<'_>, run: &TraceData) -> Option<NotFinite> {
+    Stage::all_of(model.config().blocks).find_map(|(stage, layer)| {
+        let tensor = run.get(stage, layer)?;
+        run.positions.iter().enumerate().find_map(|(row, &position)| {
+            let value = |index: usize| tensor.values.at(row * tensor.width() + index);
+            let index = live(stage, position, &tensor.shape[1..]).find(|&i| !value(i).is_finite())?;
+            Some(NotFinite { stage, layer, position, index, nan: value(index).is_nan() })
+        })
+    })
 }
 
 /// A NaN or an infinity counts as 0, so that a run that is lost in them is as far away as its values are

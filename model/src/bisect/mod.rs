@@ -108,6 +108,9 @@ pub fn bisect(
     check(tokens, left, right)?;
     let model = PlainModel::new(gguf).map_err(PlainError::from)?;
     let declared = declared(left, right);
+    if let (Some(l), Some(r)) = (measure::not_finite(&model, left.trace), measure::not_finite(&model, right.trace)) {
+        return Ok(Bisection::not_finite([left, right], declared, [l, r]));
+    }
     let Some(divergence) = measure::divergence(&model, left, right)? else {
         return Ok(Bisection::equal(&model, tokens.len(), [left, right], declared));
     };

@@ -2,6 +2,7 @@
 
 use super::{DeviceShare, Followed, Follows, Run};
 use crate::{
+    NotFinite,
     plain::{Choice, PlainModel},
     trace::Stage,
 };
@@ -124,6 +125,15 @@ pub enum Cause {
         /// Stages where it does.
         sites: Vec<String>,
     },
+    /// Both runs hold NaN or infinity, of which nothing follows: it comes from the model or its text.
+    NotFinite {
+        /// The stage of the left run that has it first.
+        stage: Stage,
+        /// Its layer.
+        layer: Option<usize>,
+        /// The first position there.
+        position: usize,
+    },
     /// The runs were asked for different things, and each does what it was asked.
     Choices {
         /// The factors that explain something, the most first.
@@ -172,6 +182,24 @@ impl Bisection {
             .filter_map(|(s, l)| runs[0].trace.get(s, l).filter(|_| runs[1].trace.get(s, l).is_some()))
             .map(|t| t.values.len())
             .sum::<usize>();
+        let sentence = format!("no divergence: all {values} values have the same bits");
+        let verdict = Verdict { cause: Cause::NoDivergence, sentence, advice: String::new() };
+        Self::without_factors(tokens, runs, declared, verdict)
+    }
+
+    /// Two runs that are both lost in NaN or infinity.
+    pub(super) fn not_finite(runs: [Run<'_>; 2], declared: [Choice; 2], [left, right]: [NotFinite; 2]) -> Self {
+        let NotFinite { stage, layer, position, .. } = left;
+        let sentence = match left == right {
+            true => format!("both runs hold NaN or infinity, first in {left}"),
+            false => format!("both runs hold NaN or infinity: the left one first in {left}, the right one in {right}"),
+        };
+        let advice = "no choice of the runs explains it: look for damage with `ptxgen inspect --scan`".to_owned();
+        let verdict = Verdict { cause: Cause::NotFinite { stage, layer, position }, sentence, advice };
+        Self::without_factors(runs[0].trace.positions.len(), runs, declared, verdict)
+    }
+
+    fn without_factors(tokens: usize, runs: [Run<'_>; 2], declared: [Choice; 2], verdict: Verdict) -> Self {
         let side = |i: usize| SideFound {
             name: runs[i].name.to_owned(),
             device: runs[i].trace.meta.device.clone(),
@@ -189,11 +217,7 @@ impl Bisection {
             attributions: Vec::new(),
             device: None,
             unexplained: 0.0,
-            verdict: Verdict {
-                cause: Cause::NoDivergence,
-                sentence: format!("no divergence: all {values} values have the same bits"),
-                advice: String::new(),
-            },
+            verdict,
         }
     }
 }

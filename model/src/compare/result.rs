@@ -55,7 +55,7 @@ pub struct Difference {
     pub layer: Option<usize>,
     /// Values compared.
     pub values: u64,
-    /// Values whose bits differ; a NaN equals any NaN.
+    /// Values whose bits differ, and those that are NaN or infinite on a side, whatever the other has.
     pub differing: u64,
     /// Of those, pairs with a NaN or an infinity; they are in no other measure.
     pub not_finite: u64,

@@ -22,12 +22,13 @@ impl Sums {
     /// Takes a pair; `place` says where it is.
     pub(crate) fn add(&mut self, left: Element, right: Element, place: impl FnOnce() -> Place) {
         self.values += 1;
-        let same = left.is(right);
         let (l, r) = (left.value(), right.value());
-        if !same {
+        // Nothing can be said of what follows from NaN or infinity, also where both sides have it.
+        let finite = l.is_finite() && r.is_finite();
+        if !finite || !left.is(right) {
             self.differing += 1;
             self.first.get_or_insert_with(place);
-            if !l.is_finite() || !r.is_finite() {
+            if !finite {
                 self.not_finite += 1;
                 return;
             }
@@ -36,11 +37,9 @@ impl Sums {
             self.largest = self.largest.max(difference);
             self.ulp = self.ulp.max(ulps(l as f32, r as f32));
         }
-        if l.is_finite() {
-            self.product += l * r;
-            self.left += l * l;
-            self.right += r * r;
-        }
+        self.product += l * r;
+        self.left += l * l;
+        self.right += r * r;
     }
 
     pub(crate) fn finish(self, stage: Stage, layer: Option<usize>) -> Difference {
@@ -92,13 +91,12 @@ impl Element {
         }
     }
 
-    /// Whether two values of one type have the same bits, or two of different types are equal; a NaN
-    /// is any NaN.
+    /// Whether two numbers of one type have the same bits, or two of different types are equal.
     fn is(self, other: Self) -> bool {
         match (self, other) {
-            (Self::F32(a), Self::F32(b)) => a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(),
-            (Self::F64(a), Self::F64(b)) => a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(),
-            (a, b) => a.value() == b.value() || a.value().is_nan() && b.value().is_nan(),
+            (Self::F32(a), Self::F32(b)) => a.to_bits() == b.to_bits(),
+            (Self::F64(a), Self::F64(b)) => a.to_bits() == b.to_bits(),
+            (a, b) => a.value() == b.value(),
         }
     }
 }
@@ -136,8 +134,9 @@ mod tests {
 
     #[test]
     fn zeros_signs_and_what_is_not_finite() {
-        let same = sums(&[(f32::NAN, -f32::NAN), (f32::INFINITY, f32::INFINITY), (0.0, 0.0)]);
-        assert_eq!((same.differing, same.cosine, same.relative), (0, Some(1.0), Some(0.0)));
+        let lost = sums(&[(f32::NAN, -f32::NAN), (f32::INFINITY, f32::INFINITY), (0.0, 0.0)]);
+        assert_eq!((lost.differing, lost.not_finite, lost.relative), (2, 2, Some(0.0)));
+        assert_eq!(lost.first.map(|p| p.index), Some(0));
         let signs = sums(&[(0.0, -0.0)]);
         assert_eq!(
             (signs.differing, signs.cosine, signs.relative, signs.largest_ulp),

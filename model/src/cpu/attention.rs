@@ -11,61 +11,136 @@ use ptxgen_dsl::reference::{Accumulator, CHUNK, TreeSum};
 /// Positions side by side in the key cache.
 pub(super) const LANES: usize = 16;
 
-/// Keys and values of all layers.
+/// Positions of a page: whole chunks of attention, and few enough that a short text takes little memory.
+pub(super) const PAGE: usize = 4 * CHUNK;
+
+/// Keys and values of all layers, in pages of [`PAGE`] positions that are made when they are first needed.
 ///
-/// Keys of a head are stored [position / 16, head_dim, 16], so that a load gives one dimension of
+/// Keys of a head are stored [position / 16, head_dim, 16] in a page, so that a load gives one dimension of
 /// 16 positions; values [position, head_dim padded to 16].
 pub(super) struct KvCache {
+    heads: Heads,
+    capacity: usize,
+    pages: Pages,
+}
+
+/// The heads of all layers.
+#[derive(Clone, Copy)]
+struct Heads {
+    layers: usize,
     kv_heads: usize,
     head_dim: usize,
-    capacity: usize,
-    store: Store,
 }
 
-enum Store {
-    F32(Halves<f32>),
-    F16(Halves<u16>),
+enum Pages {
+    F32(Vec<Page<f32>>),
+    F16(Vec<Page<u16>>),
 }
 
-struct Halves<E> {
+struct Page<E> {
+    positions: usize,
     keys: Box<Shared<E>>,
     values: Box<Shared<E>>,
 }
 
-impl KvCache {
-    pub(super) fn new(ty: KvType, layers: usize, kv_heads: usize, head_dim: usize, capacity: usize) -> Self {
-        let capacity = capacity.next_multiple_of(LANES);
-        let heads = layers * kv_heads * capacity;
-        let (keys, values) = (heads * head_dim, heads * head_dim.next_multiple_of(LANES));
-        let store = match ty {
-            KvType::F32 => Store::F32(Halves { keys: Shared::new(0.0, keys), values: Shared::new(0.0, values) }),
-            KvType::F16 => Store::F16(Halves { keys: Shared::new(0, keys), values: Shared::new(0, values) }),
-        };
-        Self { kv_heads, head_dim, capacity, store }
+impl Heads {
+    /// Values of a head, padded.
+    fn padded(self) -> usize {
+        self.head_dim.next_multiple_of(LANES)
     }
 
+    /// Elements of all keys and values of so many positions.
+    fn elements(self, positions: usize) -> [usize; 2] {
+        let heads = self.layers * self.kv_heads * positions;
+        [heads * self.head_dim, heads * self.padded()]
+    }
+}
+
+impl<E: Copy + Default> Page<E> {
+    /// None if there is no memory: an allocation that fails would end the process.
+    fn new(heads: Heads, positions: usize) -> Option<Self> {
+        let [keys, values] = heads.elements(positions);
+        let room = |elements: usize| Vec::<E>::new().try_reserve_exact(elements).is_ok();
+        if !room(keys + values) {
+            return None;
+        }
+        Some(Self { positions, keys: Shared::new(E::default(), keys), values: Shared::new(E::default(), values) })
+    }
+}
+
+impl<E: Element> Page<E> {
     /// Stores a position's key and value of one head.
     ///
     /// # Safety
     /// No other worker touches this position of the head before the next meeting.
-    pub(super) unsafe fn put(&self, layer: usize, head: usize, pos: usize, key: &[f32], value: &[f32]) {
-        let first = (layer * self.kv_heads + head) * self.capacity;
-        let padded = self.head_dim.next_multiple_of(LANES);
-        let key_at = |d: usize| (first + pos / LANES * LANES) * self.head_dim + d * LANES + pos % LANES;
-        let value_at = |d: usize| (first + pos) * padded + d;
-        for (d, (&k, &v)) in key.iter().zip(value).enumerate() {
-            match &self.store {
-                // SAFETY: the caller has this position alone; other positions' elements stay untouched.
-                Store::F32(s) => unsafe {
-                    s.keys.set(key_at(d), k);
-                    s.values.set(value_at(d), v);
-                },
-                // SAFETY: as above.
-                Store::F16(s) => unsafe {
-                    s.keys.set(key_at(d), half::f16::from_f32(k).to_bits());
-                    s.values.set(value_at(d), half::f16::from_f32(v).to_bits());
-                },
+    unsafe fn put(&self, heads: Heads, head: usize, pos: usize, pairs: impl Iterator<Item = (E, E)>) {
+        let (first, padded) = (head * self.positions, heads.padded());
+        for (d, (k, v)) in pairs.enumerate() {
+            // SAFETY: the caller has this position alone; other positions' elements stay untouched.
+            unsafe {
+                self.keys.set((first + pos / LANES * LANES) * heads.head_dim + d * LANES + pos % LANES, k);
+                self.values.set((first + pos) * padded + d, v);
             }
+        }
+    }
+
+    /// Keys and values of `n` positions of a head, from `pos` on, which is a whole number of chunks.
+    ///
+    /// # Safety
+    /// Nobody writes the head's part of the page before the next meeting.
+    unsafe fn chunk(&self, head_dim: usize, head: usize, pos: usize, n: usize) -> (&[E], &[E]) {
+        let (first, padded) = (head * self.positions + pos, head_dim.next_multiple_of(LANES));
+        let keys = first * head_dim..(first + n.next_multiple_of(LANES)) * head_dim;
+        // SAFETY: the caller's promise.
+        unsafe { (self.keys.read(keys), self.values.read(first * padded..(first + n) * padded)) }
+    }
+}
+
+impl KvCache {
+    /// An empty cache, which takes no memory yet.
+    pub(super) fn new(ty: KvType, layers: usize, kv_heads: usize, head_dim: usize, capacity: usize) -> Self {
+        let pages = match ty {
+            KvType::F32 => Pages::F32(Vec::new()),
+            KvType::F16 => Pages::F16(Vec::new()),
+        };
+        Self { heads: Heads { layers, kv_heads, head_dim }, capacity: capacity.next_multiple_of(LANES), pages }
+    }
+
+    /// Makes room for so many positions, at most the capacity; false if there is no memory.
+    pub(super) fn grow(&mut self, positions: usize) -> bool {
+        fn add<E: Copy + Default>(pages: &mut Vec<Page<E>>, heads: Heads, positions: usize, capacity: usize) -> bool {
+            while pages.len() * PAGE < positions {
+                match Page::new(heads, PAGE.min(capacity - pages.len() * PAGE)) {
+                    Some(page) => pages.push(page),
+                    None => return false,
+                }
+            }
+            true
+        }
+        let (heads, capacity) = (self.heads, self.capacity);
+        match &mut self.pages {
+            Pages::F32(pages) => add(pages, heads, positions.min(capacity), capacity),
+            Pages::F16(pages) => add(pages, heads, positions.min(capacity), capacity),
+        }
+    }
+
+    /// Stores a position's key and value of one head. There is room for it.
+    ///
+    /// # Safety
+    /// No other worker touches this position of the head before the next meeting.
+    pub(super) unsafe fn put(&self, layer: usize, head: usize, pos: usize, key: &[f32], value: &[f32]) {
+        let (heads, head) = (self.heads, layer * self.heads.kv_heads + head);
+        let pairs = key.iter().zip(value);
+        match &self.pages {
+            // SAFETY: the caller's promise.
+            Pages::F32(pages) => unsafe {
+                pages[pos / PAGE].put(heads, head, pos % PAGE, pairs.map(|(&k, &v)| (k, v)));
+            },
+            // SAFETY: the caller's promise.
+            Pages::F16(pages) => unsafe {
+                let half = |x: &f32| half::f16::from_f32(*x).to_bits();
+                pages[pos / PAGE].put(heads, head, pos % PAGE, pairs.map(|(k, v)| (half(k), half(v))));
+            },
         }
     }
 
@@ -82,21 +157,10 @@ impl KvCache {
         out: &mut [f32],
         scratch: &mut Vec<A>,
     ) {
-        let first = (layer * self.kv_heads + head) * self.capacity;
-        let padded = self.head_dim.next_multiple_of(LANES);
-        let keys = first * self.head_dim..(first + self.capacity) * self.head_dim;
-        let values = first * padded..(first + self.capacity) * padded;
-        match &self.store {
-            Store::F32(s) => {
-                // SAFETY: the caller's promise.
-                let (keys, values) = unsafe { (s.keys.read(keys), s.values.read(values)) };
-                simd.run(Attention { q, keys, values, seen, out, scratch });
-            }
-            Store::F16(s) => {
-                // SAFETY: the caller's promise.
-                let (keys, values) = unsafe { (s.keys.read(keys), s.values.read(values)) };
-                simd.run(Attention { q, keys, values, seen, out, scratch });
-            }
+        let head = layer * self.heads.kv_heads + head;
+        match &self.pages {
+            Pages::F32(pages) => simd.run(Attention { q, pages, head, seen, out, scratch }),
+            Pages::F16(pages) => simd.run(Attention { q, pages, head, seen, out, scratch }),
         }
     }
 }
@@ -120,10 +184,12 @@ impl Element for u16 {
     }
 }
 
+/// Made by [`KvCache::attend`] alone, whose caller promises that nobody writes the head's pages meanwhile.
 struct Attention<'a, A, E> {
     q: &'a [f32],
-    keys: &'a [E],
-    values: &'a [E],
+    pages: &'a [Page<E>],
+    /// The KV head, over all layers.
+    head: usize,
     seen: usize,
     out: &'a mut [f32],
     /// For each chunk: its maximum, its sum, its output.
@@ -134,7 +200,7 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { q, keys, values, seen, out, scratch } = self;
+        let Self { q, pages, head, seen, out, scratch } = self;
         let hd = q.len();
         let padded = hd.next_multiple_of(LANES);
         let scale = A::ONE / A::from_f32(hd as f32).sqrt();
@@ -146,9 +212,11 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
         let mut groups = TreeSum::<A, LANES>::new();
         for (c, chunk) in scratch.chunks_exact_mut(stride).enumerate() {
             let n = (seen - c * CHUNK).min(CHUNK);
+            // SAFETY: the promise to `KvCache::attend`.
+            let (keys, values) = unsafe { pages[c * CHUNK / PAGE].chunk(hd, head, c * CHUNK % PAGE, n) };
             let mut p = [A::ZERO; CHUNK];
             for (s, p) in p.as_chunks_mut::<LANES>().0.iter_mut().enumerate().take(n.div_ceil(LANES)) {
-                let keys = &keys[(c * CHUNK + s * LANES) * hd..][..LANES * hd];
+                let keys = &keys[s * LANES * hd..][..LANES * hd];
                 groups.clear();
                 if hd.is_multiple_of(16) {
                     // Four groups at once are a subtree of their own.
@@ -192,8 +260,7 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
                 *p = (*p - m).exp();
             }
             p[n..].fill(A::ZERO);
-            let (head, o) = chunk.split_at_mut(2);
-            let values = &values[c * CHUNK * padded..][..n * padded];
+            let (ends, o) = chunk.split_at_mut(2);
             let mut d = 0;
             while d < padded {
                 d += match (padded - d) / LANES {
@@ -202,8 +269,8 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
                     _ => weigh::<I, A, E, 4>(&p, values, padded, d, o),
                 };
             }
-            head[0] = m;
-            head[1] = tree_in_place(&mut p);
+            ends[0] = m;
+            ends[1] = tree_in_place(&mut p);
         }
 
         let mut m = scratch[0];

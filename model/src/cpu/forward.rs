@@ -158,14 +158,17 @@ impl Pass<'_, '_, '_> {
                 self.route(share, t, i, &layer.router, &mut scratch);
             }
             worker.meet_if(share.together);
-            if self.failure.get().is_some() {
-                return false;
-            }
-            let routed = [
+            let attended = [
                 (Stage::AttnOut, Kept::F32(&b.y, c.hidden)),
                 (Stage::PostAttnResidual, Kept::F32(&stream.x, c.hidden)),
                 (Stage::FfnNorm, Kept::Norm),
                 (Stage::RouterLogits, Kept::RouterLogits),
+            ];
+            self.record(worker, Some(i), all.clone(), &attended);
+            if self.failure.get().is_some() {
+                return false;
+            }
+            let routed = [
                 (Stage::RouterWeights, Kept::F32(&stream.weights, c.experts_used)),
                 (Stage::RouterExperts, Kept::U32(&stream.chosen, c.experts_used)),
             ];

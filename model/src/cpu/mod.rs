@@ -36,7 +36,8 @@ pub use plant::{Change, Plant, with_plants};
 pub use session::CpuSession;
 pub use simd::SimdLevel;
 
-use crate::{config::Qwen3MoeConfig, gguf::Gguf, kv::KvType, load_error::LoadError};
+use crate::{config::Qwen3MoeConfig, gguf::Gguf, kv::KvType, load_error::LoadError, memory::free_memory};
+use attention::LANES;
 use ptxgen_dsl::precision::{Math, Policy};
 use simd::Simd;
 use team::Team;
@@ -102,21 +103,32 @@ impl<'g> CpuModel<'g> {
         self.team.threads()
     }
 
+    /// How many positions fit the memory that is free, beside the weights, with an eighth to spare; at most the
+    /// model's context. Where the system does not say what is free, that.
+    pub fn fitting(&self, gguf: &Gguf) -> usize {
+        let context = self.config.context;
+        let Some(free) = free_memory() else { return context };
+        // Weights are read from the file again and again; where they do not fit, the cache is to take little.
+        let beside = free.saturating_sub(gguf.file_bytes() as u64).max(free / 8);
+        let each = CpuSession::bytes(&self.config, self.kv, LANES) / LANES as u64;
+        usize::try_from((beside - beside / 8) / each.max(1)).unwrap_or(usize::MAX).min(context)
+    }
+
     /// An empty sequence with room for `capacity` tokens. Its KV cache takes
-    /// `capacity * config.kv_bytes_per_token(kv.bytes())` bytes, paged in as it fills.
+    /// `capacity * config.kv_bytes_per_token(kv.bytes())` bytes when it is full, and takes them as it fills.
     ///
     /// # Errors
-    /// If `capacity` is more than the model's context, or there is no memory for it.
+    /// If `capacity` is more than the model's context, or than there is free memory for now.
     pub fn new_session(&self, capacity: usize) -> Result<CpuSession<'_, 'g>, LoadError> {
         let context = self.config.context;
         if capacity > context {
             return Err(LoadError::Context { asked: capacity, context });
         }
         let bytes = CpuSession::bytes(&self.config, self.kv, capacity);
-        // A file may claim any context, and an allocation that fails would end the process.
-        let room = usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
-        if !room {
-            return Err(LoadError::Memory { asked: capacity, bytes });
+        // A file may claim any context.
+        let free = free_memory();
+        if bytes > free.unwrap_or(isize::MAX as u64) {
+            return Err(LoadError::Memory { asked: capacity, bytes, free });
         }
         Ok(CpuSession::new(self, capacity))
     }

@@ -2,7 +2,7 @@
 
 use super::{
     CpuModel,
-    attention::{KvCache, LANES},
+    attention::{KvCache, LANES, PAGE},
     buffers::Buffers,
     forward::Batch,
 };
@@ -10,6 +10,7 @@ use crate::{
     config::Qwen3MoeConfig,
     engine::{Engine, EngineError, LogitRows, Sequence},
     kv::KvType,
+    not_finite::check_logits,
     trace::Tap,
 };
 use ptxgen_dsl::{
@@ -28,6 +29,7 @@ const ROWS: usize = 8;
 pub struct CpuSession<'m, 'g> {
     model: &'m CpuModel<'g>,
     sequence: Sequence,
+    /// Grows with the sequence, as `rope` does.
     cache: KvCache,
     rope: RopeTable,
     buffers: Buffers,
@@ -62,10 +64,26 @@ impl<'m, 'g> CpuSession<'m, 'g> {
             model,
             sequence: Sequence::new(c.vocab, capacity, model.policy),
             cache: KvCache::new(model.kv, c.blocks, c.kv_heads, c.head_dim, capacity),
-            rope: RopeTable::new(c.head_dim, f64::from(c.rope_base), capacity),
+            rope: RopeTable::new(c.head_dim, f64::from(c.rope_base), 0),
             buffers: Buffers::new(model, BATCH.min(capacity)),
             logits: Vec::new(),
         }
+    }
+
+    /// Checks the tokens, and makes room for them.
+    fn prepare(&mut self, tokens: &[u32]) -> Result<(), EngineError> {
+        self.sequence.check(tokens)?;
+        let (c, positions) = (&self.model.config, self.sequence.position + tokens.len());
+        if !self.cache.grow(positions) {
+            let bytes = Self::bytes(c, self.model.kv, positions);
+            return Err(EngineError::Memory { positions, bytes });
+        }
+        if self.rope.positions() < positions {
+            // Twice as many as before, so that making them anew does not add up.
+            let next = positions.max(2 * self.rope.positions()).next_multiple_of(PAGE).min(self.sequence.capacity);
+            self.rope = RopeTable::new(c.head_dim, f64::from(c.rope_base), next);
+        }
+        Ok(())
     }
 
     /// The batch of `tokens`, `first` tokens behind the sequence, and what it is computed in.
@@ -95,7 +113,10 @@ impl<'m, 'g> CpuSession<'m, 'g> {
                 } else {
                     buffers.logits::<A>(&batch, rows, logits);
                 }
-                logits.chunks_exact(vocab).for_each(&mut *each);
+                for (row, t) in logits.chunks_exact(vocab).zip(start..) {
+                    check_logits(row, vocab, batch.position + t)?;
+                    each(row);
+                }
             }
         }
         Ok(())
@@ -122,7 +143,7 @@ impl Engine for CpuSession<'_, '_> {
         rows: LogitRows,
         mut tap: Option<&mut dyn Tap>,
     ) -> Result<&[f32], EngineError> {
-        self.sequence.check(tokens)?;
+        self.prepare(tokens)?;
         let vocab = self.vocab();
         self.logits.clear();
         self.logits.resize(vocab * if rows == LogitRows::All { tokens.len() } else { 1 }, 0.0);
@@ -143,12 +164,16 @@ impl Engine for CpuSession<'_, '_> {
                 Acc::F64 => buffers.forward::<f64>(&batch, logits, tap)?,
             }
         }
+        if tap.is_none() {
+            let rows = self.logits.len() / vocab.max(1);
+            check_logits(&self.logits, vocab, self.sequence.position + done - rows)?;
+        }
         self.sequence.position += done;
         Ok(&self.logits)
     }
 
     fn forward_rows(&mut self, tokens: &[u32], each: &mut dyn FnMut(&[f32])) -> Result<(), EngineError> {
-        self.sequence.check(tokens)?;
+        self.prepare(tokens)?;
         match self.model.policy.acc {
             Acc::F32 => self.rows::<f32>(tokens, each)?,
             Acc::F64 => self.rows::<f64>(tokens, each)?,

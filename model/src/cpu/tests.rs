@@ -205,12 +205,13 @@ fn vectors_acc_f64() {
 fn attention_is_the_references<A: Accumulator>(ty: KvType) {
     let mut random = random();
     for &head_dim in cases(&[2, 6, 40, 64, 128], &[6]) {
-        let positions = if cfg!(miri) { 18 } else { 150 };
+        let positions = if cfg!(miri) { 18 } else { 600 };
         let stored = |x: Vec<f32>| match ty {
             KvType::F32 => x,
             KvType::F16 => x.into_iter().map(|x| half::f16::from_f32(x).to_f32()).collect(),
         };
-        let cache = KvCache::new(ty, 2, 3, head_dim, positions);
+        let mut cache = KvCache::new(ty, 2, 3, head_dim, positions);
+        assert!(cache.grow(positions / 2) && cache.grow(positions));
         let (mut keys, mut values_) = (vec![], vec![]);
         for pos in 0..positions {
             let (k, v) = (values(&mut random, head_dim), values(&mut random, head_dim));
@@ -220,7 +221,7 @@ fn attention_is_the_references<A: Accumulator>(ty: KvType) {
             values_.push(stored(v));
         }
         let q = values(&mut random, head_dim);
-        for &seen in cases(&[1, 2, 5, 16, 17, 63, 64, 65, 128, 150], &[1, 17]) {
+        for &seen in cases(&[1, 2, 5, 16, 17, 63, 64, 65, 128, 150, 255, 256, 257, 600], &[1, 17]) {
             let k: Vec<&[f32]> = keys[..seen].iter().map(Vec::as_slice).collect();
             let v: Vec<&[f32]> = values_[..seen].iter().map(Vec::as_slice).collect();
             let expected = reference::attention::<A>(&q, &k, &v);

@@ -42,6 +42,7 @@ use crate::{
     gguf::Gguf,
     kv::KvType,
     load_error::LoadError,
+    memory::free_memory,
 };
 use bind::Buffers;
 use passes::Plans;
@@ -110,6 +111,33 @@ impl DeviceModel {
         capacity: usize,
     ) -> Result<u64, LoadError> {
         Ok(Self::plan(gguf, options, target, capacity)?.1)
+    }
+
+    /// How many positions of a session fit the device's free memory beside the weights, with a sixteenth to spare; at
+    /// most the model's context.
+    ///
+    /// # Errors
+    /// As [`bytes_needed`](Self::bytes_needed), or if the device does not say what is free.
+    pub fn fitting(device: &Device, gguf: &Gguf, options: DeviceOptions) -> Result<usize, LoadError> {
+        let context = Qwen3MoeConfig::from_gguf(gguf)?.context;
+        let of_device = device.memory()?.free;
+        let free = of_device.min(if device.is_interpreter() { free_memory().unwrap_or(of_device) } else { of_device });
+        let free = free - free / 16;
+        let needed = |positions| Self::bytes_needed(gguf, options, device.target(), positions);
+        let whole = needed(context)?;
+        if whole <= free {
+            return Ok(context);
+        }
+        // A plan takes milliseconds, so there are few: each position takes about the same.
+        let few = context.min(64);
+        let least = needed(few)?;
+        let each = (whole.saturating_sub(least) / (context - few).max(1) as u64).max(1);
+        let mut fit = few + usize::try_from(free.saturating_sub(least) / each).unwrap_or(usize::MAX - few);
+        fit = fit.min(context);
+        while fit > 0 && needed(fit)? > free {
+            fit -= fit / 16 + 1;
+        }
+        Ok(fit)
     }
 
     /// What is to be done, and the bytes that it takes.

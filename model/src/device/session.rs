@@ -9,7 +9,8 @@ use super::{
     stages::STATUS_STRIDE,
 };
 use crate::{
-    engine::{Engine, EngineError, LogitRows, Sequence},
+    engine::{Engine, EngineError, LogitRows, Sequence, generate_on_host},
+    not_finite::check_logits,
     sample::Sampler,
     trace::{Block, Slice, Stage, Tap},
 };
@@ -29,6 +30,9 @@ pub struct DeviceSession<'m> {
     traced: Option<Traced>,
     logits: Vec<f32>,
 }
+
+/// The token that is chosen where all logits are NaN.
+const NOTHING: u32 = 0;
 
 /// Passes of one token.
 pub(super) struct One {
@@ -273,6 +277,18 @@ impl<'m> DeviceSession<'m> {
         Ok((device.stream().read_later(chosen)?, self.status()?))
     }
 
+    /// The logits of the last pass that the device has been given.
+    fn logits_later(&self) -> Result<Later<f32>, DeviceError> {
+        let logits = self.buffers[&Slot::Logits].view().cast::<f32>()?.slice(..self.sequence.vocab)?;
+        self.device().stream().read_later(logits)
+    }
+
+    /// Whether the logits from which the token at `position` was chosen are numbers.
+    fn look(&self, logits: Later<f32>, position: usize) -> Result<(), EngineError> {
+        let logits = logits.wait().map_err(|e| self.failed(&e))?;
+        check_logits(&logits, self.sequence.vocab, position)
+    }
+
     fn prepare(&mut self, first: u32, sampler: &Sampler) -> Result<(), DeviceError> {
         if let Some(distribution) = sampler.distribution() {
             put(&mut self.buffers, Slot::Distribution, 0, bytes_of(&distribution.words()))?;
@@ -306,7 +322,12 @@ impl Engine for DeviceSession<'_> {
     ) -> Result<&[f32], EngineError> {
         self.sequence.check(tokens)?;
         self.logits.clear();
+        let looked_at = tap.is_none();
         self.take(tokens, rows, tap)?;
+        if looked_at {
+            let (vocab, end) = (self.sequence.vocab, self.sequence.position + tokens.len());
+            check_logits(&self.logits, vocab, end - self.logits.len() / vocab.max(1))?;
+        }
         self.sequence.position += tokens.len();
         Ok(&self.logits)
     }
@@ -318,6 +339,9 @@ impl Engine for DeviceSession<'_> {
         sampler: &mut Sampler,
         each: &mut dyn FnMut(u32) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
+        if sampler.adjusts() {
+            return generate_on_host(self, first, n, sampler, each);
+        }
         let Sequence { position: start, capacity, .. } = self.sequence;
         let n = n.min(capacity - start);
         if n == 0 {
@@ -331,12 +355,27 @@ impl Engine for DeviceSession<'_> {
         let mut under_way = Some(self.start(0, word()).map_err(|e| self.failed(&e))?);
         for i in 0..n {
             let Some((chosen, status)) = under_way.take() else { break };
+            // Every so often, and at the end, the logits that the choice was made from are read before the next
+            // pass overwrites them.
+            let look = (i + 1 == n || (i + 1) % RING as usize == 0)
+                .then(|| self.logits_later())
+                .transpose()
+                .map_err(|e| self.failed(&e))?;
             // The next token is under way before this one is looked at.
             if i + 1 < n {
                 under_way = Some(self.start(i + 1, word()).map_err(|e| self.failed(&e))?);
             }
             self.check(status, start + i)?;
             let chosen = chosen.wait().map_err(|e| self.failed(&e))?;
+            if let Some(look) = look {
+                self.look(look, start + i)?;
+            }
+            if under_way.is_some() && chosen.contains(&NOTHING) {
+                // What is read now are the logits of the token that is under way: where this one's were all NaN, what
+                // comes of it is NaN, too.
+                let later = self.logits_later().map_err(|e| self.failed(&e))?;
+                self.look(later, start + i)?;
+            }
             self.sequence.position = start + i + 1;
             if draws {
                 sampler.word();

@@ -167,11 +167,32 @@ pub(crate) enum GgufErrorKind {
     },
     /// A part of a split model.
     #[error(
-        "is one of {count} parts of a split model; join them with `llama-gguf-split --merge FIRST-PART OUT.gguf` and use the result"
+        "is one of {count} parts of a split model, which are found by their names, NAME-00001-of-{count:05}.gguf and so on; \
+         give them those, or join them with `llama-gguf-split --merge FIRST-PART OUT.gguf` and use the result"
     )]
     Split {
         /// The number of parts.
         count: u64,
+    },
+    /// A part of a split model that says that it is another.
+    #[error("says that it is part {found}, expected part {expected} by its name; fetch the parts again")]
+    Part {
+        /// What the file says, counted from 1.
+        found: String,
+        /// What its name says.
+        expected: String,
+    },
+    /// Parts that are not all of a model.
+    #[error(
+        "has {found} tensors in its {count} parts, expected {expected} (split.tensors.count); fetch the parts again"
+    )]
+    PartTensors {
+        /// Tensors in all parts.
+        found: usize,
+        /// The number of parts.
+        count: u64,
+        /// What the first part says.
+        expected: u64,
     },
     /// A tensor with no or too many dimensions.
     #[error("tensor \"{tensor}\" has {found} dimensions, expected 1 to 4; the file is corrupt")]

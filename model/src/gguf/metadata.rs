@@ -67,6 +67,20 @@ impl Metadata {
         }
     }
 
+    /// A number of things; below 0, which llama.cpp takes for none given, is 0.
+    pub(crate) fn opt_count(&self, key: &str) -> Result<Option<usize>, GgufError> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        let wide = value.integer().ok_or_else(|| self.wrong(key, "an integer", value))?;
+        Ok(Some(usize::try_from(wide.max(0)).unwrap_or(usize::MAX)))
+    }
+
+    /// A value that makes no sense.
+    pub(crate) fn out_of_range(&self, key: &str, expected: &'static str, value: &str) -> GgufError {
+        self.error(GgufErrorKind::KeyRange { key: key.into(), expected, value: value.into() })
+    }
+
     /// An integer that fits u32.
     pub fn u32(&self, key: &str) -> Result<u32, GgufError> {
         self.opt_u32(key).and_then(|v| self.need(key, v))

@@ -22,6 +22,7 @@ mod cursor;
 mod error;
 mod metadata;
 mod parse;
+mod split;
 mod storage;
 mod tensor;
 mod types;
@@ -43,15 +44,17 @@ use std::{path::Path, sync::Arc};
 use storage::Storage;
 use tensor::TensorInfo;
 
-/// An open, validated GGUF file.
+/// An open, validated GGUF file, or all files of a split model.
 pub struct Gguf {
     file: Arc<str>,
-    storage: Storage,
+    /// One, or those of a split model in order.
+    parts: Vec<Storage>,
     header: Header,
 }
 
 impl Gguf {
-    /// Maps and validates a file. Its bytes are paged in when tensors are read.
+    /// Maps and validates a file. Its bytes are paged in when tensors are read. Of a split model
+    /// (`NAME-00001-of-00003.gguf`) any part stands for all of them: the others are opened by their names.
     ///
     /// The file must not be changed while it is open: the system shows changes through the map,
     /// and a file cut short under it ends the process.
@@ -60,15 +63,12 @@ impl Gguf {
     /// If the file cannot be mapped, or breaks any rule of the format.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, GgufError> {
         let path = path.as_ref();
-        let file: Arc<str> = path.to_string_lossy().into();
-        let map = map(path).map_err(|e| {
-            let kind = match e {
-                MapError::NotAFile => GgufErrorKind::NotAFile,
-                MapError::Io(action, source) => GgufErrorKind::Io { action, source },
-            };
-            GgufError::new(&file, kind)
-        })?;
-        Self::new(file, Storage::Mapped(map))
+        let (file, storage, header) = open_part(path)?;
+        let (parts, header) = match header.split()? {
+            None => (vec![storage], header),
+            Some(split) => split::join(path, (&file, storage, header), split)?,
+        };
+        Ok(Self { file, parts, header })
     }
 
     /// Validates bytes that live as long as the program and uses them in place. They should be
@@ -89,10 +89,11 @@ impl Gguf {
     }
 
     fn new(file: Arc<str>, storage: Storage) -> Result<Self, GgufError> {
-        let header = Header::parse(&file, storage.bytes())?;
-        // All of it was copied.
-        storage.forget(header.data_start.min(storage.bytes().len()));
-        Ok(Self { file, storage, header })
+        let header = parse(&file, &storage)?;
+        if let Some(split) = header.split()? {
+            return Err(GgufError::new(&file, GgufErrorKind::Split { count: split.count.into() }));
+        }
+        Ok(Self { file, parts: vec![storage], header })
     }
 
     /// The file's name as it was opened.
@@ -110,19 +111,21 @@ impl Gguf {
         self.header.alignment
     }
 
-    /// The file's size in bytes.
+    /// The file's size in bytes; of a split model that of all parts.
     pub fn file_bytes(&self) -> usize {
-        self.storage.bytes().len()
+        self.parts.iter().map(|part| part.bytes().len()).sum()
     }
 
-    /// SHA-256 of the file, in hexadecimal. Reads all of it.
+    /// SHA-256 of the file, in hexadecimal; of a split model that of all parts one after the other. Reads all of it.
     pub fn sha256(&self) -> String {
-        format!("{:x}", sha2::Sha256::digest(self.storage.bytes()))
+        let mut hash = sha2::Sha256::new();
+        self.parts.iter().for_each(|part| hash.update(part.bytes()));
+        format!("{:x}", hash.finalize())
     }
 
-    /// All that is behind the header: the tensors, and what is between them.
+    /// All that is after the header: the tensors, and what is between them; of a split model those of the first part.
     pub fn tensor_bytes(&self) -> &[u8] {
-        self.storage.bytes().get(self.header.data_start..).unwrap_or_default()
+        self.parts[0].bytes().get(self.header.data_start..).unwrap_or_default()
     }
 
     /// The key-value pairs.
@@ -163,9 +166,31 @@ impl Gguf {
             name,
             dims: &info.dims,
             ty: info.ty,
-            data: &self.storage.bytes()[info.start..][..info.len],
+            data: &self.parts[info.part].bytes()[info.start..][..info.len],
         }
     }
+}
+
+/// Maps and validates one file.
+fn open_part(path: &Path) -> Result<(Arc<str>, Storage, Header), GgufError> {
+    let file: Arc<str> = path.to_string_lossy().into();
+    let map = map(path).map_err(|e| {
+        let kind = match e {
+            MapError::NotAFile => GgufErrorKind::NotAFile,
+            MapError::Io(action, source) => GgufErrorKind::Io { action, source },
+        };
+        GgufError::new(&file, kind)
+    })?;
+    let storage = Storage::Mapped(map);
+    let header = parse(&file, &storage)?;
+    Ok((file, storage, header))
+}
+
+fn parse(file: &Arc<str>, storage: &Storage) -> Result<Header, GgufError> {
+    let header = Header::parse(file, storage.bytes())?;
+    // All of it was copied.
+    storage.forget(header.data_start.min(storage.bytes().len()));
+    Ok(header)
 }
 
 impl std::fmt::Debug for Gguf {

@@ -22,6 +22,15 @@ const LONGEST_KEY: u64 = 65535;
 const LONGEST_NAME: u64 = 64;
 const DEEPEST: usize = 4;
 
+/// Which part of a split model a file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Split {
+    /// Counted from 0.
+    pub(super) no: u32,
+    /// More than 1.
+    pub(super) count: u32,
+}
+
 /// Everything in front of the tensors' bytes, validated against the file.
 pub(super) struct Header {
     pub(super) version: u32,
@@ -33,6 +42,13 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// Which part of a split model it is of, if of one.
+    pub(super) fn split(&self) -> Result<Option<Split>, GgufError> {
+        let number = |key| self.metadata.opt_u32(key);
+        let (no, count) = (number("split.no")?.unwrap_or(0), number("split.count")?.unwrap_or(1));
+        Ok((count > 1).then_some(Split { no, count }))
+    }
+
     /// Reads and validates; allocates in proportion to the bytes read.
     pub(super) fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Self, GgufError> {
         let mut c = Cursor::new(file, bytes);
@@ -64,10 +80,6 @@ impl Header {
         }
         let metadata = Metadata::new(file.clone(), entries);
         let alignment = alignment(&c, &metadata)?;
-        let parts = metadata.opt_u32("split.count")?.unwrap_or(1);
-        if parts > 1 {
-            return Err(c.error(GgufErrorKind::Split { count: parts.into() }));
-        }
 
         let mut table = IndexMap::new();
         for i in 0..tensors {
@@ -220,7 +232,7 @@ fn tensor<'a>(c: &mut Cursor<'a>, i: u64, alignment: usize) -> Result<(&'a str, 
     })?;
     // No dimension exceeds the element count, which was checked.
     let dims = dims.iter().map(|d| *d as usize).collect();
-    Ok((name, TensorInfo { dims, ty, start, len }))
+    Ok((name, TensorInfo { dims, ty, part: 0, start, len }))
 }
 
 /// Makes the offsets relative to the file and checks that each tensor is in it, alone.

@@ -11,6 +11,8 @@ use std::{borrow::Cow, sync::Arc};
 pub(super) struct TensorInfo {
     pub(super) dims: Vec<usize>,
     pub(super) ty: TensorType,
+    /// Which file of a split model has it.
+    pub(super) part: usize,
     /// Byte offset in the file.
     pub(super) start: usize,
     /// Bytes.

@@ -19,6 +19,36 @@ const NORMAL: i32 = 1;
 const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
 
+/// Bytes of all control and user-defined tokens together; models have a few thousand.
+const MOST_WHOLE: usize = 1 << 20;
+
+/// Keys of tokens that end a generation, besides `eos` (llama.cpp's `special_eog_ids`).
+const ENDING: [&str; 5] = ["eot", "eom", "fim_pad", "fim_rep", "fim_sep"];
+
+/// Tokens that end a generation by their names, as in llama.cpp.
+const ENDS: [&str; 20] = [
+    "<|endoftext|>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<|end_of_text|>",
+    "<end_of_turn>",
+    "<end_of_utterance>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "</s>",
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+];
+
 pub(super) fn build(gguf: &Gguf) -> Result<Tokenizer, TokenizerError> {
     let fail = Fail(gguf.file().into());
     let m = gguf.metadata();
@@ -50,6 +80,11 @@ pub(super) fn build(gguf: &Gguf) -> Result<Tokenizer, TokenizerError> {
     }
     let ty = |id: usize| types.map_or(NORMAL, |t| t[id]);
 
+    // What is looked for as it stands becomes an automaton of many times its size.
+    let whole: usize = tokens.iter().enumerate().filter(|(i, _)| is_whole(ty(*i))).map(|(_, token)| token.len()).sum();
+    if whole > MOST_WHOLE {
+        return Err(fail.with(Kind::Whole { bytes: whole, most: MOST_WHOLE }));
+    }
     let ids = ids(&fail, tokens)?;
     let pieces = pieces(&fail, tokens, &ids, ty)?;
     let merges = merges(&fail, m.strings("tokenizer.ggml.merges")?, &ids, ty)?;
@@ -167,7 +202,11 @@ fn special(fail: &Fail, m: &Metadata, tokens: &Strings, ty: impl Fn(usize) -> i3
         let token = id.and_then(|i| tokens.get(i as usize));
         token.unwrap_or_default().to_owned()
     };
-    let (bos, eos, eot) = (id("bos")?, id("eos")?, id("eot")?);
+    let (bos, eos) = (id("bos")?, id("eos")?);
+    let mut end = Vec::from_iter(eos);
+    for name in ENDING {
+        end.extend(id(name)?);
+    }
     id("padding")?;
     let add_bos = m.opt_bool("tokenizer.ggml.add_bos_token")?.unwrap_or(false);
     if add_bos && bos.is_none() {
@@ -179,11 +218,8 @@ fn special(fail: &Fail, m: &Metadata, tokens: &Strings, ty: impl Fn(usize) -> i3
             return Err(fail.with(Kind::Ending { key }));
         }
     }
-    let named = tokens
-        .iter()
-        .zip(0u32..)
-        .filter(|(token, id)| matches!(*token, "<|endoftext|>" | "<|im_end|>") && ty(*id as usize) == CONTROL);
-    let mut end: Vec<u32> = named.map(|(_, id)| id).chain(eos).chain(eot).collect();
+    let named = tokens.iter().zip(0u32..).filter(|(token, id)| ENDS.contains(token) && is_whole(ty(*id as usize)));
+    end.extend(named.map(|(_, id)| id));
     end.sort_unstable();
     end.dedup();
     Ok(Special { bos: bos.filter(|_| add_bos), bos_text: text(bos), eos, eos_text: text(eos), end })

@@ -3,19 +3,41 @@
 use super::{
     Tokenizer,
     error::{Fail, Kind, TokenizerError},
+    python,
 };
 use crate::gguf::Gguf;
-use minijinja::{Environment, Error, ErrorKind, Value, context};
-use serde::Serialize;
-use std::io;
+use minijinja::{Environment, Error, ErrorKind, Value, context, value::merge_maps};
+use serde::{Deserialize, Serialize};
+use std::{io, panic, thread};
 
 /// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Who speaks: `system`, `user` or `assistant`.
     pub role: String,
     /// What they say.
     pub content: String,
+}
+
+/// What a template is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversation {
+    /// The messages so far.
+    pub messages: Vec<Message>,
+    /// What a template may ask for as `enable_thinking`; `None` leaves it undefined, so that the template decides.
+    pub thinking: Option<bool>,
+    /// JSON that a template gets as `tools`, mostly a list of functions.
+    pub tools: Option<String>,
+}
+
+/// A template as a file has it, which nothing has been done with: a file may hold anything. With serde it goes to a
+/// process that may be ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateSource {
+    file: String,
+    source: String,
+    bos: String,
+    eos: String,
 }
 
 /// The template that turns a conversation into a prompt.
@@ -32,6 +54,59 @@ const NAME: &str = "tokenizer.chat_template";
 const FUEL: u64 = 2_000_000;
 /// The longest prompt, in bytes. Far more than a model's context holds.
 const LONGEST: usize = 64 << 20;
+/// The longest template, in bytes; those of models have up to 30,000.
+const LONGEST_SOURCE: usize = 256 << 10;
+/// The stack on which templates are read and rendered, for the deepest that so long a one can be.
+const STACK: usize = 64 << 20;
+
+impl TemplateSource {
+    /// The file's template (`tokenizer.chat_template`).
+    ///
+    /// # Errors
+    /// If there is none, or one of more than 256 KiB.
+    pub fn from_gguf(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Self, TokenizerError> {
+        let fail = Fail(gguf.file().into());
+        let Some(source) = gguf.metadata().opt_str(NAME)? else {
+            return Err(fail.with(Kind::NoTemplate));
+        };
+        if source.len() > LONGEST_SOURCE {
+            let reason = format!("it is {} bytes long, at most {LONGEST_SOURCE} are read", source.len());
+            return Err(fail.with(Kind::Template { reason }));
+        }
+        let special = &tokenizer.special;
+        let (bos, eos) = (special.bos_text.clone(), special.eos_text.clone());
+        Ok(Self { file: gguf.file().into(), source: source.into(), bos, eos })
+    }
+
+    /// The file's name.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Whether the template has a word: what it does not mention has no effect in it.
+    pub fn mentions(&self, word: &str) -> bool {
+        self.source.contains(word)
+    }
+
+    /// Reads it as Jinja.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn compile(&self) -> Result<ChatTemplate, TokenizerError> {
+        let fail = Fail(self.file.as_str().into());
+        let mut env = Environment::new();
+        // What transformers' `apply_chat_template` sets.
+        env.set_trim_blocks(true);
+        env.set_lstrip_blocks(true);
+        env.set_fuel(Some(FUEL));
+        python::add(&mut env);
+        // As Jinja does before anything else.
+        let source = python::without_generation(&self.source.replace("\r\n", "\n").replace('\r', "\n"));
+        let read = on_a_stack(|| env.add_template_owned(NAME, source).map(|()| env));
+        let env = read.and_then(|env| env).map_err(|e| fail.with(broken(&e)))?;
+        Ok(ChatTemplate { fail, env, bos: self.bos.clone(), eos: self.eos.clone() })
+    }
+}
 
 impl ChatTemplate {
     /// The file's template (`tokenizer.chat_template`).
@@ -39,50 +114,57 @@ impl ChatTemplate {
     /// # Errors
     /// If there is none, or it is not Jinja.
     pub fn from_gguf(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Self, TokenizerError> {
-        let fail = Fail(gguf.file().into());
-        let Some(source) = gguf.metadata().opt_str(NAME)? else {
-            return Err(fail.with(Kind::NoTemplate));
-        };
-        let mut env = Environment::new();
-        // What transformers' `apply_chat_template` sets.
-        env.set_trim_blocks(true);
-        env.set_lstrip_blocks(true);
-        env.set_fuel(Some(FUEL));
-        env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        env.add_function("raise_exception", |text: String| -> Result<Value, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, text))
-        });
-        env.add_filter("tojson", tojson);
-        // As Jinja does before anything else.
-        let source = source.replace("\r\n", "\n").replace('\r', "\n");
-        let added = env.add_template_owned(NAME, source);
-        added.map_err(|e| fail.with(broken(&e)))?;
-        Ok(Self { fail, env, bos: tokenizer.special.bos_text.clone(), eos: tokenizer.special.eos_text.clone() })
+        TemplateSource::from_gguf(gguf, tokenizer)?.compile()
     }
 
     /// The prompt for a conversation, ending where the assistant is to speak. `thinking` is what a
     /// template may ask for as `enable_thinking`; `None` leaves it undefined, so that the template
-    /// decides.
-    ///
-    /// The steps that a template takes and the text that it gives are bounded; what it holds in
-    /// variables meanwhile is not.
+    /// decides. As [`render_conversation`](Self::render_conversation).
     ///
     /// # Errors
     /// If the template fails on these messages, does not end, or gives more than 64 MiB.
     pub fn render(&self, messages: &[Message], thinking: Option<bool>) -> Result<String, TokenizerError> {
-        let values = context! {
-            messages,
-            add_generation_prompt => true,
-            bos_token => self.bos,
-            eos_token => self.eos,
-            ..thinking.map_or_else(Value::default, |enable_thinking| context! { enable_thinking }),
-        };
-        let mut out = Bounded(Vec::new());
-        let done = self.env.get_template(NAME).and_then(|t| t.render_captured_to(values, &mut out).map(drop));
-        let text = done
-            .and_then(|()| String::from_utf8(out.0).map_err(|e| Error::new(ErrorKind::WriteFailure, e.to_string())));
-        text.map_err(|e| self.fail.with(broken(&e)))
+        self.render_conversation(&Conversation { messages: messages.to_vec(), thinking, tools: None })
     }
+
+    /// The prompt for a conversation, ending where the assistant is to speak.
+    ///
+    /// The steps that a template takes and the text that it gives are bounded. What it holds in variables meanwhile,
+    /// what a single filter does, and how deep its values nest are not: a hostile template can end the process. Where
+    /// files come from anywhere, render in a process with limits, as the command `ptxgen` does.
+    ///
+    /// # Errors
+    /// If the template fails on these messages, does not end, or gives more than 64 MiB; or if the tools are not JSON.
+    pub fn render_conversation(&self, conversation: &Conversation) -> Result<String, TokenizerError> {
+        let fault = |e: &dyn std::fmt::Display| Error::new(ErrorKind::CannotDeserialize, format!("tools: {e}"));
+        let tools: Option<Result<Value, _>> = conversation.tools.as_deref().map(serde_json::from_str);
+        let rendered = tools.transpose().map_err(|e| fault(&e)).and_then(|tools| {
+            let tools = tools.map(|tools| context! { tools });
+            let thinking = conversation.thinking.map(|enable_thinking| context! { enable_thinking });
+            let always = context! {
+                messages => conversation.messages,
+                add_generation_prompt => true,
+                bos_token => self.bos,
+                eos_token => self.eos,
+            };
+            let values = merge_maps([tools, thinking, Some(always)].into_iter().flatten());
+            on_a_stack(|| {
+                let mut out = Bounded(Vec::new());
+                self.env.get_template(NAME)?.render_captured_to(values, &mut out)?;
+                String::from_utf8(out.0).map_err(|e| Error::new(ErrorKind::WriteFailure, e.to_string()))
+            })
+        });
+        rendered.and_then(|text| text).map_err(|e| self.fail.with(broken(&e)))
+    }
+}
+
+/// Does something on a stack of [`STACK`].
+fn on_a_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    let unable = |e: io::Error| Error::new(ErrorKind::InvalidOperation, format!("no thread for it: {e}"));
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("template".into()).stack_size(STACK).spawn_scoped(scope, work);
+        Ok(thread.map_err(unable)?.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
+    })
 }
 
 /// A text that stops growing at [`LONGEST`].
@@ -108,30 +190,4 @@ fn broken(e: &Error) -> Kind {
         reason = format!("{reason}: {cause}");
     }
     Kind::Template { reason }
-}
-
-/// As Python's `json.dumps(value, ensure_ascii=False)`: no HTML escapes, spaces behind `,` and `:`.
-fn tojson(value: &Value) -> Result<Value, Error> {
-    let mut out = Vec::new();
-    let mut json = serde_json::Serializer::with_formatter(&mut out, Python);
-    let fault = |e: &dyn std::error::Error| Error::new(ErrorKind::BadSerialization, e.to_string());
-    value.serialize(&mut json).map_err(|e| fault(&e))?;
-    let text = String::from_utf8(out).map_err(|e| fault(&e))?;
-    Ok(Value::from_safe_string(text))
-}
-
-struct Python;
-
-impl serde_json::ser::Formatter for Python {
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
-        w.write_all(if first { b"" } else { b", " })
-    }
-
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
-        w.write_all(if first { b"" } else { b", " })
-    }
-
-    fn begin_object_value<W: ?Sized + io::Write>(&mut self, w: &mut W) -> io::Result<()> {
-        w.write_all(b": ")
-    }
 }

@@ -82,6 +82,16 @@ pub(super) enum Kind {
         /// The number of tokens.
         expected: usize,
     },
+    /// Control and user-defined tokens that are too long.
+    #[error(
+        "control and user-defined tokens have {bytes} bytes together, at most {most} are read; the file is corrupt"
+    )]
+    Whole {
+        /// Their bytes.
+        bytes: usize,
+        /// The most allowed.
+        most: usize,
+    },
     /// A merge that is not two normal tokens.
     #[error(
         "merge {index}, \"{merge}\", is not two normal tokens with a space between whose union is one too; the file is corrupt"

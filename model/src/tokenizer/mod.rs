@@ -6,11 +6,12 @@ mod chat;
 mod error;
 mod ids;
 mod parts;
+mod python;
 mod stream;
 mod vocabulary;
 
 pub use bytes::byte_to_char;
-pub use chat::{ChatTemplate, Message};
+pub use chat::{ChatTemplate, Conversation, Message, TemplateSource};
 use error::Kind;
 pub use error::TokenizerError;
 pub use ids::{TokenIdsError, token_ids};

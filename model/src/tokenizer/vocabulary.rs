@@ -71,8 +71,9 @@ impl Vocabulary {
         self.control.get(id as usize).is_some_and(|c| *c)
     }
 
-    /// Whether a token ends a generation: the file's end-of-sequence and end-of-turn tokens,
-    /// and the control tokens `<|endoftext|>` and `<|im_end|>`.
+    /// Whether a token ends a generation: those that the file names so (end of sequence, turn and message, and the
+    /// padding, repository and file tokens of code completion), and those that llama.cpp knows by name, such as
+    /// `<|endoftext|>` and `<|im_end|>`, unless they are ordinary text.
     pub fn is_end(&self, id: u32) -> bool {
         self.special.end.contains(&id)
     }

@@ -31,7 +31,7 @@ pub fn greedy(session: &mut dyn Engine, first: u32, n: usize) -> Vec<u32> {
 
 /// Tokens drawn behind `first`.
 pub fn drawn(session: &mut dyn Engine, first: u32, n: usize) -> Vec<u32> {
-    chosen_by(session, Sampling { temperature: 1.5, top_k: 40, top_p: 0.95, seed: 7 }, first, n)
+    chosen_by(session, Sampling { temperature: 1.5, top_k: 40, top_p: 0.95, seed: 7, ..Sampling::default() }, first, n)
 }
 
 fn chosen_by(session: &mut dyn Engine, sampling: Sampling, first: u32, n: usize) -> Vec<u32> {

@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> Outcome {
     if args.json {
         output::line(serde_json::to_string_pretty(&found)?)?;
     } else {
-        output::line(text::of(&found).trim_end())?;
+        output::line(crate::cli::shown::shown(text::of(&found).trim_end()))?;
     }
     Ok(if found.verdict.is_fault() { Status::Fault } else { Status::Well })
 }
@@ -102,7 +102,7 @@ fn name(side: &SideSpec) -> String {
 fn open(side: &SideSpec) -> anyhow::Result<Option<TraceFile>> {
     match side {
         SideSpec::Run(_) => Ok(None),
-        SideSpec::File(path) => Ok(Some(TraceFile::open(path)?)),
+        SideSpec::File(path) => Ok(Some(crate::cli::open_trace(path)?)),
     }
 }
 

@@ -1,0 +1,146 @@
+//! `ptxgen run`: text from a model.
+
+mod answer;
+mod chat;
+mod input;
+mod sampling;
+mod stop;
+
+use super::{
+    Outcome, Usage,
+    device::{DeviceArgs, Model, Room},
+    inputs, output,
+    tokens::Text,
+};
+use answer::Writer;
+use chat::Chat;
+use ptxgen_model::{
+    Qwen3MoeConfig, Sampler,
+    tokenizer::{Conversation, TemplateSource, Tokenizer},
+};
+use sampling::SamplingArgs;
+use std::path::PathBuf;
+
+/// Continue a text with a model, or talk to it
+///
+/// The text is streamed to standard output; a line with the number of tokens, tokens a second, the device and the
+/// policy goes to standard error. Tokens are drawn as the model's file recommends, or greedily.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The model's GGUF file; without it, the bundled model, which writes Rust
+    model: Option<PathBuf>,
+    /// The text to continue; with --chat, a single message
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: Option<String>,
+    /// The same from a file, - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    prompt_file: Option<PathBuf>,
+    /// Talk: lines of standard input go through the model's chat template
+    ///
+    /// A line that ends in \ goes on in the next, and what stands between two lines of """ is one message. Ctrl-C
+    /// stops an answer, Ctrl-D ends the chat.
+    #[arg(long)]
+    chat: bool,
+    /// With --chat: what the model is told first
+    #[arg(long, value_name = "TEXT", requires = "chat", allow_hyphen_values = true)]
+    system: Option<String>,
+    /// With --chat: a file of JSON with the functions that the template is to offer
+    #[arg(long, value_name = "FILE", requires = "chat")]
+    tools: Option<PathBuf>,
+    /// With --chat: ask for an answer without thinking first, if the template knows how (Qwen3's does)
+    #[arg(long, requires = "chat")]
+    no_thinking: bool,
+    /// Tokens to write at most, in each answer; none are written beyond the context
+    #[arg(short, value_name = "N", default_value = "128")]
+    n: usize,
+    /// Tokens that prompt and answers may have together [default: what is needed; in a chat as many as fit the free
+    /// memory, at most the model's context]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    ctx: Option<u32>,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// What the bundled model is given when nothing else is said.
+const PROMPT: &str = "fn main() {\n";
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let gguf = super::open_model(args.model.as_deref())?;
+    let tokenizer = Tokenizer::from_gguf(&gguf)?;
+    let template = args.chat.then(|| TemplateSource::from_gguf(&gguf, &tokenizer)).transpose()?;
+    let prompt = match (&args.prompt, &args.prompt_file) {
+        (Some(prompt), _) => Some(prompt.clone()),
+        (None, Some(path)) => Some(inputs::read_text(path)?),
+        (None, None) if !args.chat && args.model.is_none() => Some(PROMPT.into()),
+        (None, None) if !args.chat => {
+            return Err(Usage("give a --prompt to continue, or --chat".into()).into());
+        }
+        (None, None) => None,
+    };
+    let config = Qwen3MoeConfig::from_gguf(&gguf)?;
+    let ctx = args.ctx.map(|n| n as usize);
+    if let Some(ctx) = ctx.filter(|ctx| *ctx > config.context) {
+        let context = config.context;
+        return Err(Usage(format!("--ctx {ctx} is more than the model's context of {context} tokens")).into());
+    }
+    let sampler = Sampler::new(args.sampling.sampling(&gguf, template.as_ref())?);
+    let chat = template.map(|template| conversation(args, &template).map(|start| Chat::new(template, start)));
+    let chat = chat.transpose()?;
+
+    let Some(prompt) = prompt else {
+        let chat = chat.ok_or_else(|| Usage("give a --prompt to continue, or --chat".into()))?;
+        let model = Model::load_for(&gguf, &args.device, ctx.map_or(Room::Fitting, Room::Exactly))?;
+        let mut session = model.session(model.capacity())?;
+        let mut writer = Writer::new(&tokenizer, sampler, args.n);
+        chat.talk(&mut *session, &tokenizer, &mut writer)?;
+        return writer.report(&*session);
+    };
+    let ids = match chat {
+        Some(mut chat) => {
+            chat.say(&prompt);
+            let text = chat.render()?;
+            let bytes = text.len();
+            if bytes > chat::longest(config.context) {
+                let context = config.context;
+                let what =
+                    format!("the conversation has {bytes} bytes, which do not fit the model's context of {context}");
+                return Err(Usage(what).into());
+            }
+            Text::new("the conversation", tokenizer.encode(&text)?)
+        }
+        None => Text::new("the prompt", tokenizer.encode(&prompt)?),
+    };
+    let ids = ids.checked(None, 1, &config)?;
+    if let Some(ctx) = ctx.filter(|ctx| *ctx < ids.len()) {
+        let tokens = ids.len();
+        return Err(Usage(format!("the prompt has {tokens} tokens, which do not fit --ctx {ctx}")).into());
+    }
+    let vocabulary = tokenizer.into_vocabulary();
+    let capacity = ids.len().saturating_add(args.n).min(ctx.unwrap_or(config.context));
+    let model = Model::load(&gguf, &args.device, capacity)?;
+    let mut session = model.session(capacity)?;
+    let mut writer = Writer::new(&vocabulary, sampler, args.n);
+    writer.answer(&mut *session, &ids)?;
+    output::line("")?;
+    writer.report(&*session)
+}
+
+/// A conversation in which nobody has said anything but the system.
+fn conversation(args: &Args, template: &TemplateSource) -> anyhow::Result<Conversation> {
+    let without_effect = |option: &str, word: &str| {
+        let file = template.file();
+        Usage(format!("{option} has no effect: the chat template of {file} does not mention {word}"))
+    };
+    if args.no_thinking && !template.mentions("enable_thinking") {
+        return Err(without_effect("--no-thinking", "enable_thinking").into());
+    }
+    if args.tools.is_some() && !template.mentions("tools") {
+        return Err(without_effect("--tools", "tools").into());
+    }
+    let tools = args.tools.as_deref().map(inputs::read_text).transpose()?;
+    let messages = args.system.iter().map(|text| chat::message("system", text)).collect();
+    Ok(Conversation { messages, thinking: args.no_thinking.then_some(false), tools })
+}
