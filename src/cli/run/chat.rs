@@ -89,7 +89,8 @@ impl Chat {
         loop {
             let text = self.render()?;
             // More than fit are too many, however many they are.
-            let ids = match tokenizer.encode(&text[..text.floor_char_boundary(longest(capacity))]) {
+            let part = &text[..text.floor_char_boundary(longest(capacity))];
+            let ids = match tokenizer.encode(part) {
                 Ok(ids) => ids,
                 Err(e) => {
                     output::note(format_args!("{e}; the message is left out"));
@@ -112,9 +113,9 @@ impl Chat {
                 self.conversation.messages.drain(oldest);
                 continue;
             } else {
-                let tokens = ids.len();
+                let (tokens, more) = (ids.len(), if part.len() < text.len() { "more than " } else { "" });
                 output::note(format_args!(
-                    "the message is left out: with it the conversation has {tokens} tokens, which leave no room for an \
+                    "the message is left out: with it the conversation has {more}{tokens} tokens, which leave no room for an \
                      answer in the context of {capacity}"
                 ));
             }
