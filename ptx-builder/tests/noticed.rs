@@ -290,3 +290,28 @@ fn alignments_of_buffers() {
         assert_eq!(memory.alloc(&[0; 8], align), Err(MemoryError::Align(align)));
     }
 }
+
+/// The special registers that tell a lane of its place in the warp.
+#[test]
+fn masks_of_lanes() {
+    let body = "ld.param.u64 %rd0, [y]; cvta.to.global.u64 %rd0, %rd0; mov.u32 %r0, %laneid; mul.wide.u32 %rd1, %r0, 24;\n\
+         add.u64 %rd0, %rd0, %rd1; mov.u32 %r1, %lanemask_eq; mov.u32 %r2, %lanemask_lt; mov.u32 %r3, %lanemask_le;\n\
+         mov.u32 %r4, %lanemask_gt; mov.u32 %r5, %lanemask_ge; st.global.u32 [%rd0], %r0; st.global.u32 [%rd0+4], %r1;\n\
+         st.global.u32 [%rd0+8], %r2; st.global.u32 [%rd0+12], %r3; st.global.u32 [%rd0+16], %r4;\n\
+         st.global.u32 [%rd0+20], %r5; ret;";
+    let module = sound(".param .u64 y", ".reqntid 32", body);
+    let mut memory = Memory::new();
+    let y = memory.alloc(&[0; 32 * 24], 8).expect("room");
+    assert!(run(&module, 32, &[y.into()], &mut memory).findings.is_empty());
+    let words = memory.read(y).expect("its bytes");
+    let words: Vec<u32> =
+        words.chunks(4).map(|b| b.iter().rev().fold(0, |all, b| (all << 8) | u32::from(*b))).collect();
+    for (lane, found) in (0u32..).zip(words.chunks(6)) {
+        let of = |test: fn(u32, u32) -> bool| {
+            (0..32).filter(|other| test(*other, lane)).map(|other| 1u32 << other).sum::<u32>()
+        };
+        let expected =
+            [lane, of(|a, b| a == b), of(|a, b| a < b), of(|a, b| a <= b), of(|a, b| a > b), of(|a, b| a >= b)];
+        assert_eq!(found, expected, "lane {lane}");
+    }
+}

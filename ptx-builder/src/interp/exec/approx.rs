@@ -80,3 +80,34 @@ fn shift(x: f64, ulp: f64, tolerance: &Tolerance, up: bool) -> f64 {
     let by = (ulp * f64::from(tolerance.ulp).floor()).max(f64::from(tolerance.absolute));
     if up { x + by } else { x - by }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One unit in the last place up and down, in every float type and in both halves of a pair.
+    #[test]
+    fn edges_are_a_tolerance_away() {
+        let one = Tolerance { ulp: 1.0, absolute: 0.0, doc: "" };
+        let cases = [
+            (ScalarType::F64, 1.5f64.to_bits(), 1),
+            (ScalarType::F32, u64::from((-1.5f32).to_bits()), 1),
+            (ScalarType::F16, 0x3e00, 1),
+            (ScalarType::Bf16, 0x3fc0, 1),
+            (ScalarType::F16x2, 0x3e00_4100, 0x1_0001),
+            (ScalarType::Bf16x2, 0x3fc0_4020, 0x1_0001),
+        ];
+        for (ty, bits, ulps) in cases {
+            let mut both = [edge(bits, ty, &one, false), edge(bits, ty, &one, true)];
+            both.sort_unstable();
+            assert_eq!(both, [bits - ulps, bits + ulps], "{ty}");
+        }
+        let absolute = Tolerance { ulp: 0.0, absolute: 0.25, doc: "" };
+        assert_eq!(edge(u64::from(1f32.to_bits()), ScalarType::F32, &absolute, true), u64::from(1.25f32.to_bits()));
+        for exact in [0f32, -0.0, f32::INFINITY, f32::NAN] {
+            let bits = u64::from(exact.to_bits());
+            assert_eq!(edge(bits, ScalarType::F32, &one, true), bits);
+        }
+        assert_eq!(edge(7, ScalarType::U32, &one, true), 7);
+    }
+}
