@@ -153,8 +153,7 @@ impl<'k> Agreement<'k, '_> {
     }
 
     fn inst(&self, id: InstId) -> &'k Inst {
-        let (b, i) = self.cfg.site(id);
-        &self.kernel.blocks[b.0 as usize].insts[i]
+        self.cfg.inst(self.kernel, id)
     }
 
     /// Whether an instruction lies on every path to another.

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::bits::BitMatrix;
-use crate::ir::{BlockId, Kernel};
+use crate::ir::{BlockId, Inst, Kernel};
 use crate::table::Meaning;
 
 /// The number of an instruction in its kernel, in writing order.
@@ -170,6 +170,12 @@ impl Cfg {
     pub fn site(&self, inst: InstId) -> (BlockId, usize) {
         let b = self.first.partition_point(|&f| f <= inst.0) - 1;
         (BlockId(b as u32), (inst.0 - self.first[b]) as usize)
+    }
+
+    /// An instruction by number. `kernel` must be the one whose flow this is.
+    pub fn inst<'k>(&self, kernel: &'k Kernel, inst: InstId) -> &'k Inst {
+        let (b, i) = self.site(inst);
+        &kernel.blocks[b.0 as usize].insts[i]
     }
 }
 

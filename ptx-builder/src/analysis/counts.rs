@@ -129,7 +129,7 @@ impl InstClass {
             | Precision::Copies
             | Precision::Lanes
             | Precision::MatrixProduct { .. }
-            | Precision::Opaque => match super::precision::type_of(form) {
+            | Precision::Opaque => match form.last_type() {
                 Some(ScalarType::F64) => InstClass::F64,
                 Some(ScalarType::F32) => InstClass::F32,
                 Some(ty) if ty.kind() == Kind::Float => InstClass::Half,

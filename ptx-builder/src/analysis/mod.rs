@@ -64,8 +64,7 @@ impl KernelInfo {
 
     /// An instruction by number. `kernel` must be the one analysed.
     pub fn inst<'k>(&self, kernel: &'k Kernel, inst: InstId) -> &'k Inst {
-        let (b, i) = self.cfg.site(inst);
-        &kernel.blocks[b.0 as usize].insts[i]
+        self.cfg.inst(kernel, inst)
     }
 
     /// What is known of an operand of an instruction. `module` and `kernel`

@@ -3,7 +3,6 @@
 use super::block::Context;
 use super::homes::variable;
 use crate::ir::{Symbol, Variable};
-use crate::table::Mod;
 use crate::types::Space;
 
 impl Context<'_> {
@@ -75,8 +74,7 @@ impl Context<'_> {
     fn unit(&self, pc: u32) -> u64 {
         let Some(&(block, index, _)) = self.program.sites.get(pc as usize) else { return 1 };
         let form = self.kernel.blocks[block.0 as usize].insts[index].form();
-        let ty = form.mods.iter().rev().find_map(|m| if let Mod::Ty(ty) = m { Some(ty.bytes()) } else { None });
-        u64::from(ty.unwrap_or(1).max(1))
+        u64::from(form.last_type().map_or(1, |ty| ty.bytes().max(1)))
     }
 }
 

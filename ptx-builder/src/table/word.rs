@@ -100,20 +100,20 @@ pub enum Word {
 }
 
 impl Form {
-    /// The type that its sources are of: the last that is written.
-    fn word_type(&self) -> Option<ScalarType> {
+    /// The last type that is written: of what it moves or computes with, of conversions the source's.
+    pub(crate) fn last_type(&self) -> Option<ScalarType> {
         self.mods.iter().rev().find_map(|m| if let Mod::Ty(t) = m { Some(*t) } else { None })
     }
 
     /// How many bits the numbers have that [`word`](Form::word) speaks of: the sources', without c of a wide `mad`.
     pub fn word_bits(&self) -> u32 {
-        self.word_type().map_or(64, ScalarType::bits)
+        self.last_type().map_or(64, ScalarType::bits)
     }
 
     /// What it computes of words of bits.
     pub fn word(&self) -> Word {
         let Meaning::Lane(_) = self.meaning else { return Word::Other };
-        let signed = self.word_type().is_some_and(ScalarType::is_signed);
+        let signed = self.last_type().is_some_and(ScalarType::is_signed);
         let is_float = |m: &Mod| matches!(m, Mod::Ty(t) if t.kind() == Kind::Float);
         let plain = self.mods.len() == 1;
         match self.op {

@@ -6,7 +6,7 @@ use super::components::Components;
 use super::flow::{Flow, Node};
 use super::loaded::Loaded;
 use super::memory::Place;
-use super::tags::{self, Tags, is_float, type_of};
+use super::tags::{self, Tags, is_float};
 use super::{Facts, FloatSum, Reduction};
 use crate::analysis::InstId;
 use crate::ir::Inst;
@@ -146,7 +146,7 @@ impl Flow<'_> {
                 let reduction = self.reduction(id, components.cyclic(id));
                 facts.accumulations.push(FloatSum { inst: id, ty, reduction });
             } else if !(form.precision.real() == Some(Real::Mul) && tags[id.0 as usize].only(Tags::W))
-                || type_of(form) == Some(ScalarType::F64)
+                || form.last_type() == Some(ScalarType::F64)
             {
                 facts.arithmetic.push((id, ty));
             }

@@ -9,7 +9,7 @@ use super::flow::{Flow, Node};
 use super::order::Paths;
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Base, Inst, Kernel, Module, Operand};
-use crate::table::{Access, Precision, Shape};
+use crate::table::{Access, Memory, Precision, Shape};
 use crate::types::{RegClass, Space};
 
 /// A part of memory: an array or a buffer, or all of a space where the address is not followed.
@@ -207,24 +207,7 @@ impl Flow<'_> {
 }
 
 /// The type, elements and order of a load's or store's access; none of others.
-pub(super) fn access(inst: &Inst) -> Option<crate::table::Memory> {
-    use crate::table::Meaning;
-    match inst.form().meaning {
-        Meaning::Load(m) | Meaning::Store(m) => Some(m),
-        Meaning::Lane(_)
-        | Meaning::Approx(..)
-        | Meaning::Atomic(..)
-        | Meaning::Prefetch(_)
-        | Meaning::Shuffle(_)
-        | Meaning::Vote(_)
-        | Meaning::ActiveMask
-        | Meaning::Barrier(_)
-        | Meaning::Fence(_)
-        | Meaning::Async(_)
-        | Meaning::Matrix(_)
-        | Meaning::Branch
-        | Meaning::Exit
-        | Meaning::Trap
-        | Meaning::Pause => None,
-    }
+pub(super) fn access(inst: &Inst) -> Option<Memory> {
+    let form = inst.form();
+    form.memory().copied().filter(|_| matches!(form.precision, Precision::Loads | Precision::Stores))
 }

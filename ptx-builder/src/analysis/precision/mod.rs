@@ -25,8 +25,6 @@ mod whole;
 
 use std::fmt;
 
-pub(super) use tags::type_of;
-
 use super::InstId;
 use crate::ir::Loc;
 use crate::types::ScalarType;

@@ -1,7 +1,7 @@
 //! What numbers are made of: weights, activations, their scales, their products.
 
 use crate::ir::Inst;
-use crate::table::{Form, Mod, Parts, Precision, Real};
+use crate::table::{Parts, Precision, Real};
 use crate::types::{Kind, ScalarType};
 
 /// A set of ingredients.
@@ -52,11 +52,6 @@ impl Tags {
     pub(super) fn only(self, these: Tags) -> bool {
         self.0 != 0 && self.0 & !these.0 == 0
     }
-}
-
-/// The type that an instruction computes in: its last written type.
-pub(crate) fn type_of(form: &Form) -> Option<ScalarType> {
-    form.mods.iter().rev().find_map(|m| if let Mod::Ty(t) = m { Some(*t) } else { None })
 }
 
 pub(super) fn is_float(ty: ScalarType) -> bool {

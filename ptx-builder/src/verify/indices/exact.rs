@@ -158,8 +158,7 @@ impl<'k> Search<'k> {
     }
 
     pub fn inst(&self, id: InstId) -> &'k Inst {
-        let (BlockId(b), i) = self.info.cfg.site(id);
-        &self.kernel.blocks[b as usize].insts[i]
+        self.info.inst(self.kernel, id)
     }
 
     /// An operand, read as a number of a type.

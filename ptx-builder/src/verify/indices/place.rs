@@ -3,8 +3,8 @@
 use super::exact::{DEPTH, Exact, Numbers, Search, When, narrow};
 use crate::analysis::{InstId, Origin};
 use crate::ir::{Address, Base, Module, Operand, Reg};
-use crate::table::{Mod, WARP, Word};
-use crate::types::{RegClass, ScalarType};
+use crate::table::{WARP, Word};
+use crate::types::RegClass;
 
 /// A number of 64 bits, or an address's distance from its start.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +49,6 @@ fn widened(index: Exact, signed: bool) -> Wide {
 /// An index where addresses have 32 bits, too, and wrap as it does.
 fn exact(index: Exact) -> Wide {
     Wide { number: index.number, wrapped: None, when: index.when }
-}
-
-fn source_type(inst: &crate::ir::Inst) -> Option<ScalarType> {
-    inst.form().mods.iter().rev().find_map(|m| if let Mod::Ty(ty) = m { Some(*ty) } else { None })
 }
 
 impl Search<'_> {
@@ -126,7 +122,7 @@ impl Search<'_> {
     fn product(&mut self, def: InstId, inst: &crate::ir::Inst, depth: u32) -> Option<Wide> {
         let (a, b) = (inst.operands.get(1)?, inst.operands.get(2)?);
         if matches!(inst.form().word(), Word::WideMul { .. } | Word::WideMad { .. }) {
-            let ty = source_type(inst).filter(|ty| ty.bits() == 32)?;
+            let ty = inst.form().last_type().filter(|ty| ty.bits() == 32)?;
             let mut wide = |op| Some(widened(self.operand(def, op, ty.is_signed(), depth)?, ty.is_signed()));
             return Some(wide(a)?.times(wide(b)?));
         }
@@ -154,7 +150,7 @@ impl Search<'_> {
         let depth = depth - 1;
         let found = match form.word() {
             Word::Resize { .. } => {
-                let ty = source_type(inst).filter(|ty| ty.bits() == 32)?;
+                let ty = inst.form().last_type().filter(|ty| ty.bits() == 32)?;
                 widened(self.operand(def, nth(0)?, ty.is_signed(), depth)?, ty.is_signed())
             }
             Word::Copy => self.number(def, nth(0)?, depth)?,
