@@ -8,6 +8,7 @@ use anstream::{stderr, stdout};
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{Engine, LogitRows, Sampler, locate, tokenizer::Vocabulary};
 use std::{
+    borrow::Cow,
     io::{self, IsTerminal, Write},
     ops::ControlFlow,
     time::{Duration, Instant},
@@ -55,7 +56,7 @@ impl<'t> Writer<'t> {
             written += 1;
             if !self.vocabulary.is_control(token) {
                 let piece = decoder.push(token)?;
-                write!(out, "{}", if terminal { shown(&piece) } else { piece.clone() })?;
+                out.write_all(if terminal { Cow::Owned(shown(&piece)) } else { Cow::Borrowed(&*piece) }.as_bytes())?;
                 out.flush()?;
                 text.push_str(&piece);
             }

@@ -90,7 +90,16 @@ impl Chat {
             let text = self.render()?;
             // More than fit are too many, however many they are.
             let part = &text[..text.floor_char_boundary(longest(capacity))];
-            let ids = match tokenizer.encode(part) {
+            let mut cut = part.len() < text.len();
+            let encoded = match tokenizer.encode(part) {
+                // Its tokens are longer than most: what fits is taken whole.
+                Ok(ids) if cut && ids.len() <= room => {
+                    cut = false;
+                    tokenizer.encode(&text)
+                }
+                other => other,
+            };
+            let ids = match encoded {
                 Ok(ids) => ids,
                 Err(e) => {
                     output::note(format_args!("{e}; the message is left out"));
@@ -113,7 +122,7 @@ impl Chat {
                 self.conversation.messages.drain(oldest);
                 continue;
             } else {
-                let (tokens, more) = (ids.len(), if part.len() < text.len() { "more than " } else { "" });
+                let (tokens, more) = (ids.len(), if cut { "more than " } else { "" });
                 output::note(format_args!(
                     "the message is left out: with it the conversation has {more}{tokens} tokens, which leave no room for an \
                      answer in the context of {capacity}"
