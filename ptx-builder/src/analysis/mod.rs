@@ -23,6 +23,8 @@ mod uniformity;
 mod value;
 
 #[cfg(test)]
+mod known;
+#[cfg(test)]
 mod sound;
 #[cfg(test)]
 mod tests;
