@@ -25,6 +25,8 @@ pub(super) mod regs;
 pub(super) mod shape;
 pub(super) mod store;
 pub(super) mod summary;
+#[cfg(test)]
+mod tables;
 mod who;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,0 +1,495 @@
+//! What becomes of shadows in memory, in registers and in instructions, as tables in `tables/`.
+//!
+//! The tests of whole kernels see only the largest errors; here every case of a function has its line. `BLESS=1` writes
+//! the tables anew.
+
+use std::fmt::Write;
+
+use super::bits::{moved, permuted};
+use super::combine::{amplify, clamp, combine, sum};
+use super::convert::{Conversion, convert, floats};
+use super::pages::{Found, PAGE, Pages};
+use super::real::{bends, local, passed, terms};
+use super::regs::{Gathered, Held, Regs};
+use super::shape::{Format, Granule, Shape};
+use super::store::Global;
+use super::{Numbers, Plane, Who};
+use crate::interp::program::{Dst, Src};
+use crate::table::{Clamp, Lanes, Parts, Real, WARP};
+use crate::types::ScalarType;
+
+fn is_golden(name: &str, text: &str) {
+    crate::assert_golden!(format!("src/interp/wide/tables/{name}.txt"), text);
+}
+
+fn who(w: Who) -> String {
+    let introduced = w.introducer().map_or("-".to_owned(), |pc| pc.to_string());
+    w.amplifier().map_or(introduced.clone(), |(pc, factor)| format!("{introduced}, {factor} times by {pc}"))
+}
+
+fn shape(s: Shape) -> String {
+    let granule = |g: Granule| format!("{:?}.{}/{}", g.format, g.at, g.plane);
+    let all: Vec<_> = (0..4).map(|i| s.get(i).map_or("_".to_owned(), granule)).collect();
+    all.join(" ").trim_end_matches([' ', '_']).to_owned()
+}
+
+fn found(f: &Found) -> String {
+    let planes: Vec<_> = (0..f.shape.planes()).map(|p| format!("{:e} ({})", f.err[p], who(f.who[p]))).collect();
+    format!("{}: {}", shape(f.shape), planes.join("; "))
+}
+
+/// A register's shadow with errors 2^-10, 2^-11, ... in its planes, that instructions 1, 2, ... introduced.
+fn holding(shape: Shape) -> Found {
+    let mut f = Found { shape, err: [0.0; 4], who: [Who::NONE; 4] };
+    for p in 0..4 {
+        (f.err[p], f.who[p]) = (2f64.powi(-10 - p as i32), Who::introduced(1 + p as u32));
+    }
+    f
+}
+
+fn shapes() -> Vec<(&'static str, Shape)> {
+    let pieces = |all: [Option<(Format, u8, u8)>; 4]| {
+        let mut s = Shape::NONE;
+        for (i, g) in all.into_iter().enumerate() {
+            s.set(i, g.map(|(format, at, plane)| Granule { format, at, plane }));
+        }
+        s
+    };
+    use Format::{Bf16, F16, F32, F64, Int};
+    vec![
+        ("f64", Shape::of(F64, 1)),
+        ("f32", Shape::of(F32, 1)),
+        ("two f32", Shape::of(F32, 2)),
+        ("f16", Shape::of(F16, 1)),
+        ("two f16", Shape::of(F16, 2)),
+        ("four f16", Shape::of(F16, 4)),
+        ("two bf16", Shape::of(Bf16, 2)),
+        ("integer", Shape::of(Int, 1)),
+        ("nothing", Shape::NONE),
+        ("second f16", pieces([None, Some((F16, 0, 1)), None, None])),
+        ("second f32", pieces([None, None, Some((F32, 0, 2)), Some((F32, 1, 2))])),
+        ("upper half of an f32", pieces([Some((F32, 1, 0)), None, None, None])),
+        ("upper half of an f64", pieces([Some((F64, 2, 0)), Some((F64, 3, 0)), None, None])),
+        ("halves of an f32, swapped", pieces([Some((F32, 1, 0)), Some((F32, 0, 1)), None, None])),
+        ("halves of an f32 apart", pieces([Some((F32, 0, 0)), Some((F32, 1, 1)), None, None])),
+        ("an f16 and half an f32", pieces([Some((F16, 0, 0)), Some((F32, 0, 1)), None, None])),
+        ("an f32 and an f16", pieces([Some((F32, 0, 0)), Some((F32, 1, 0)), Some((F16, 0, 2)), None])),
+    ]
+}
+
+/// The shapes that are put beside each other.
+fn few_shapes() -> Vec<(&'static str, Shape)> {
+    let few = ["f64", "f32", "two f32", "four f16", "second f16", "integer", "halves of an f32 apart"];
+    shapes().into_iter().filter(|(name, _)| few.contains(name)).collect()
+}
+
+const BITS: u64 = 0x8877_6655_4433_2211;
+
+/// What loads of all widths find at `base` and the seven bytes after it, where memory holds `bits`.
+fn loads(pages: &mut Pages, base: u64, bits: u64) -> String {
+    let mut text = String::new();
+    for bytes in [8, 4, 2, 1] {
+        for k in (0..8).step_by(bytes as usize) {
+            let value = (bits >> (8 * k)) & (u64::MAX >> (64 - 8 * bytes));
+            if let Some(f) = pages.load(base + k, bytes, value) {
+                writeln!(text, "  {bytes} at {k}: {}", found(&f)).expect("text");
+            }
+        }
+    }
+    let mut entries: Vec<_> = pages.entries().collect();
+    entries.sort_by_key(|(at, e)| (*at, e.size));
+    for (at, e) in entries {
+        let part = format!("{} bytes of {:?} from {}", e.size, e.format, e.at);
+        writeln!(text, "  kept at {at}: {part}, {:x}, {:e} ({})", e.held, e.err, who(e.who)).expect("text");
+    }
+    text
+}
+
+#[test]
+fn memory_holds_what_is_stored() {
+    let mut text = String::new();
+    let mut show = |title: String, pages: &mut Pages, base: u64, bits: u64| {
+        writeln!(text, "{title}\n{}", loads(pages, base, bits)).expect("text");
+    };
+    let store = |pages: &mut Pages, at: u64, bytes: u32, s: Shape| {
+        pages.store(at, bytes, BITS >> (8 * (at % 8)), &holding(s));
+    };
+    for (name, s) in shapes() {
+        for bytes in [1, 2, 4, 8] {
+            let mut pages = Pages::default();
+            assert!(pages.is_empty());
+            store(&mut pages, 16, bytes, s);
+            show(format!("{bytes} bytes of {name}"), &mut pages, 16, BITS);
+        }
+    }
+    let all = shapes();
+    let named = |n: &str| all.iter().find(|(name, _)| *name == n).expect("a shape").1;
+    // At the end of a page, and in several.
+    let mut pages = Pages::default();
+    store(&mut pages, PAGE - 8, 8, named("f64"));
+    store(&mut pages, PAGE, 4, named("f32"));
+    store(&mut pages, 5 * PAGE + 6, 2, named("f16"));
+    for base in [PAGE - 8, PAGE, 5 * PAGE, 6 * PAGE] {
+        show(format!("several pages, at {base}"), &mut pages, base, BITS);
+    }
+    // Pieces beside each other are one value again.
+    let mut pages = Pages::default();
+    pages.store(0, 4, BITS, &holding(named("f32")));
+    let upper = Found { err: [2f64.powi(-10); 4], ..holding(named("upper half of an f32")) };
+    pages.store(2, 2, BITS >> 16, &upper);
+    show("a half stored again, with the same error".to_owned(), &mut pages, 0, BITS);
+    pages.store(0, 2, BITS, &holding(named("f16")));
+    show("the other half another value".to_owned(), &mut pages, 0, BITS);
+    for (first, second, at, bytes) in [
+        ("f64", "f32", 0, 4),
+        ("f64", "f32", 4, 4),
+        ("f64", "f16", 2, 2),
+        ("f64", "f16", 6, 2),
+        ("f64", "integer", 3, 1),
+        ("two f32", "two f16", 4, 4),
+        ("four f16", "f32", 0, 4),
+        ("four f16", "f64", 0, 8),
+        ("two f32", "nothing", 0, 4),
+        ("two f32", "nothing", 4, 2),
+        ("four f16", "nothing", 2, 4),
+        ("four f16", "nothing", 0, 8),
+        ("integer", "f32", 0, 4),
+    ] {
+        let mut pages = Pages::default();
+        store(&mut pages, 0, 8, named(first));
+        store(&mut pages, at, bytes, named(second));
+        show(format!("{first}, then {bytes} bytes of {second} at {at}"), &mut pages, 0, BITS);
+        show("  where the bits at 4 changed".to_owned(), &mut pages, 0, BITS ^ 1 << 33);
+        pages.store(at, bytes, BITS >> (8 * at), &Found { err: [0.0; 4], ..holding(named(second)) });
+        show("  the second exact".to_owned(), &mut pages, 0, BITS);
+        pages.clear(at, bytes);
+        pages.clear(PAGE, 8);
+        show("  the second cleared".to_owned(), &mut pages, 0, BITS);
+    }
+    is_golden("memory", &text);
+}
+
+/// Global memory is pages under locks; what nothing was stored in holds nothing.
+#[test]
+fn global_memory_is_spread() {
+    let global = Global::default();
+    let f = holding(Shape::of(Format::F32, 1));
+    let places: Vec<u64> = (0..130).map(|i| i * PAGE).chain([1 << 26, 3 << 26, (5 << 26) + 8, (1 << 26) - 4]).collect();
+    for (i, &at) in places.iter().enumerate() {
+        let value = i as u64 + 1;
+        assert!(global.load(at, 4, value).is_none());
+        global.store(at, 4, value, &f);
+        assert_eq!(global.load(at, 4, value).map(|f| found(&f)), Some(found(&f)));
+        assert!(global.load(at, 4, value + 1).is_none(), "other bits");
+    }
+    let mut sorted = places.clone();
+    sorted.sort_unstable();
+    assert_eq!(global.entries().iter().map(|(at, _)| *at).collect::<Vec<_>>(), sorted);
+    for piece in 0..64 {
+        assert_eq!(global.may_hold(piece << 26), [0, 1, 3, 5].contains(&piece), "{piece}");
+        assert_eq!(global.may_hold((piece << 26) + (1 << 26) - 1), [0, 1, 3, 5].contains(&piece), "{piece}");
+    }
+    // Accesses of different pages are under different locks, 64 in all.
+    let held = global.pages(0);
+    for i in 1..64 {
+        drop(global.pages(i * PAGE));
+    }
+    drop(held);
+    global.clear(0, 4);
+    global.clear(2 << 26, 4);
+    assert!(!global.may_hold(2 << 26));
+    assert_eq!(global.entries().len(), places.len() - 1);
+}
+
+/// Errors `2^-10 * (lane + 1) * k` of instruction `10 k`.
+fn plane(k: u32) -> Plane {
+    Plane {
+        err: std::array::from_fn(|lane| 2f64.powi(-10) * (lane + 1) as f64 * f64::from(k)),
+        who: [Who::introduced(10 * k); WARP],
+    }
+}
+
+fn held(shape: Shape) -> Held {
+    Held { shape, planes: (1..=shape.planes() as u32).map(plane).collect() }
+}
+
+/// Lanes 0 to 4 and 31 of a register's shadow, in units of 2^-10.
+fn lanes(h: Option<&Held>) -> String {
+    let Some(h) = h else { return "exact".to_owned() };
+    let planes = h.planes.iter().take(h.shape.planes()).map(|p| {
+        let all: Vec<_> = [0, 1, 2, 3, 31].map(|l| format!("{} ({})", p.err[l] * 1024.0, who(p.who[l]))).into();
+        all.join(" ")
+    });
+    format!("{}: {}", shape(h.shape), planes.collect::<Vec<_>>().join("; "))
+}
+
+#[test]
+fn registers_hold_what_is_put() {
+    let mut text = String::new();
+    let dst = |reg: u32| Dst { reg, ty: ScalarType::B64, extend: None };
+    for (first, a) in few_shapes() {
+        for (second, b) in few_shapes() {
+            for mask in [u32::MAX, 0b101] {
+                let mut regs = Regs::new(2);
+                regs.put(&dst(1), u32::MAX, a, &held(a).planes);
+                let planes: Vec<_> = (5..9).map(plane).collect();
+                regs.put(&dst(1), mask, b, &planes);
+                assert!(regs.source(Some(&Src::Reg(0))).is_none());
+                writeln!(text, "{first}, then {second} in {mask:x}: {}", lanes(regs.source(Some(&Src::Reg(1)))))
+                    .expect("text");
+                regs.clear(&dst(1), 0b11);
+                let cleared = regs.source(Some(&Src::Reg(1)));
+                writeln!(text, "  without lanes 0 and 1: {}", lanes(cleared)).expect("text");
+                // An exact value in some lanes.
+                regs.put(&dst(1), 0b100, b, &[Plane::EXACT, Plane::EXACT, Plane::EXACT, Plane::EXACT]);
+                writeln!(text, "  without lane 2: {}", lanes(regs.source(Some(&Src::Reg(1))))).expect("text");
+                let taken = regs.take(Some(&Src::Reg(1)));
+                assert!(regs.source(Some(&Src::Reg(1))).is_none());
+                if let Some((register, held)) = taken {
+                    let before = lanes(Some(&held));
+                    regs.give_back(register, held);
+                    assert_eq!(lanes(regs.source(Some(&Src::Reg(1)))), before);
+                }
+                regs.reset();
+                assert!(regs.source(Some(&Src::Reg(1))).is_none());
+            }
+        }
+    }
+    is_golden("registers", &text);
+}
+
+#[test]
+fn lanes_are_gathered() {
+    let mut text = String::new();
+    for (first, a) in few_shapes() {
+        for (second, b) in few_shapes() {
+            for granule in 0..4 {
+                let mut gathered = Gathered::default();
+                gathered.add(0, 0, &holding(a));
+                gathered.add(1, granule, &holding(b));
+                gathered.add(2, 0, &holding(a));
+                let held = Held { shape: gathered.shape, planes: gathered.planes };
+                writeln!(text, "{first}, {second} from {granule}, {first}: {}", lanes(Some(&held))).expect("text");
+            }
+        }
+    }
+    is_golden("gathered", &text);
+}
+
+#[test]
+fn bits_are_moved() {
+    let mut text = String::new();
+    let bits = |x: u64| -> Lanes { std::array::from_fn(|lane| x + lane as u64) };
+    let (a, b) = (0x1111_2222_3333_4444, 0x5555_6666_7777_8888);
+    for (name, s) in shapes() {
+        let (first, second) = (held(s), Held { shape: s, planes: (5..9).map(plane).collect() });
+        let (la, lb) = (bits(a), bits(b));
+        for (width, count) in [(64, 1), (32, 2), (16, 4)] {
+            for index in 0..count {
+                let result = bits(a >> (width as usize * index));
+                let made = moved(Parts::Unpack, &[(&la, Some(&first))], (index, width), &result, u32::MAX);
+                let held = Held { shape: made.shape, planes: made.planes };
+                writeln!(text, "{name}, part {index} of {width} bits: {}", lanes(Some(&held))).expect("text");
+            }
+        }
+        for (what, sources) in [
+            ("two", vec![(&la, Some(&first)), (&lb, Some(&second))]),
+            ("the first exact", vec![(&la, None), (&lb, Some(&second))]),
+            ("of one", vec![(&la, Some(&first)), (&la, Some(&first))]),
+            ("four", vec![(&la, Some(&first)), (&lb, Some(&second)), (&la, Some(&first)), (&lb, None)]),
+        ] {
+            for width in [32, 64] {
+                let made = moved(Parts::Pack, &sources, (0, width), &la, u32::MAX);
+                let held = Held { shape: made.shape, planes: made.planes };
+                writeln!(text, "{name}, {what} packed to {width}: {}", lanes(Some(&held))).expect("text");
+            }
+            for (how, result) in [
+                ("as it was", a),
+                ("shifted right by 16", a >> 16),
+                ("shifted left by 16", a << 16),
+                ("halves of both", (a & 0xffff_ffff) | (b & 0xffff_ffff_0000_0000)),
+                ("changed", a ^ 1),
+                ("all changed", 0x0101_0101_0101_0101),
+            ] {
+                for mask in if how == "changed" { vec![u32::MAX, 1] } else { vec![u32::MAX] } {
+                    let result: Lanes = std::array::from_fn(|lane| match how {
+                        "as it was" => la[lane],
+                        "shifted right by 16" => la[lane] >> 16,
+                        "shifted left by 16" => la[lane] << 16,
+                        "halves of both" => (la[lane] & 0xffff_ffff) | (lb[lane] & 0xffff_ffff_0000_0000),
+                        _ => result,
+                    });
+                    let made = moved(Parts::Mix, &sources, (0, 64), &result, mask);
+                    let held = Held { shape: made.shape, planes: made.planes };
+                    if held.shape.is_none() {
+                        continue;
+                    }
+                    writeln!(text, "{name}, {what}, {how} in {mask:x}: {}", lanes(Some(&held))).expect("text");
+                }
+            }
+        }
+        let from: [u32; WARP] = std::array::from_fn(|lane| (lane as u32 ^ 1) + if lane > 2 { 32 } else { 0 });
+        let other = Held { shape: s, planes: permuted(&first, &from) };
+        writeln!(text, "{name} of the neighbour: {}", lanes(Some(&other))).expect("text");
+    }
+    is_golden("bits", &text);
+}
+
+const REALS: [Real; 19] = [
+    Real::Add,
+    Real::Sub,
+    Real::Mul,
+    Real::Fma,
+    Real::Div,
+    Real::Rcp,
+    Real::Sqrt,
+    Real::Rsqrt,
+    Real::Sin,
+    Real::Cos,
+    Real::Lg2,
+    Real::Ex2,
+    Real::Tanh,
+    Real::Neg,
+    Real::Abs,
+    Real::Min,
+    Real::Max,
+    Real::Magnitude,
+    Real::Copysign,
+];
+
+/// Values with errors, one case a lane.
+fn cases() -> ([Numbers; 3], [Numbers; 3], Numbers) {
+    let (mut v, mut e, mut r) = ([[1.0; WARP]; 3], [[0.0; WARP]; 3], [1.0; WARP]);
+    let list = [
+        ([1.5, 2.5, -3.0], [0.0, 0.0, 0.0], 4.0),
+        ([1.5, 2.5, -3.0], [0.25, 0.0, 0.0], 0.75),
+        ([1.5, 2.5, -3.0], [0.0, 0.125, 0.0], 1.5),
+        ([1.5, 2.5, -3.0], [0.0, 0.0, 0.5], 2.5),
+        ([1.5, 1.5, 2.0], [0.25, -0.5, 0.125], 1.5),
+        ([-1.5, 1.5, 0.0], [0.25, -0.5, 0.125], -1.5),
+        ([1e10, -1e10, 1.0], [1.0, 0.5, 0.25], 0.0),
+        ([1.0, 1.0000001, 3.0], [1e-9, 0.0, 0.0], 1.0),
+        ([0.0, 3.0, 1.0], [1e-9, 1e-9, 0.0], 3.0),
+        ([-0.0, 0.0, 0.0], [0.0, 0.0, 0.0], 0.0),
+        ([0.1, 0.2, 0.3], [-0.2, 0.1, 0.0], 0.3),
+        ([-0.1, 0.2, 0.3], [0.2, 0.1, 0.0], 0.1),
+        ([f64::NAN, 2.0, 1.0], [0.0, 0.5, 0.0], 2.0),
+        ([2.0, f64::NAN, 1.0], [0.5, 0.0, 0.0], 2.0),
+        ([f64::INFINITY, 2.0, 1.0], [0.0, 0.5, 0.0], f64::INFINITY),
+        ([3.0, 7.0, 0.1], [1e-3, -1e-3, 1e-3], 21.1),
+        ([1.0 / 3.0, 1.0 / 7.0, 1.0], [1e-17, 1e-18, 0.0], 1.0 / 21.0),
+        ([100.0, 4.0, -400.0], [1.0, 0.0, 0.0], 0.125),
+        ([1e-300, 1e300, 1.0], [0.0, 1e290, 0.0], 1.0),
+        ([5.0, -5.0, 25.0], [0.5, 0.5, 0.5], -5.0),
+    ];
+    for (lane, (values, errors, result)) in list.into_iter().enumerate() {
+        for i in 0..3 {
+            (v[i][lane], e[i][lane]) = (values[i], errors[i]);
+        }
+        r[lane] = result;
+    }
+    // The last lane, too.
+    for i in 0..3 {
+        (v[i][31], e[i][31]) = (v[i][4], e[i][4]);
+    }
+    (v, e, r)
+}
+
+#[test]
+fn errors_of_real_functions() {
+    let mut text = String::new();
+    let (v, e, r) = cases();
+    let (values, errors) = ([&v[0], &v[1], &v[2]], [&e[0], &e[1], &e[2]]);
+    for real in REALS {
+        writeln!(text, "{real:?}: adds {}, bends {}", real.adds(), bends(real)).expect("text");
+        let (mut wide, mut narrow) = ([0.0; WARP], [0.0; WARP]);
+        local::<true>(real, values, &r, &mut wide);
+        local::<false>(real, values, &r, &mut narrow);
+        let mut parts = [[0.0; WARP]; 3];
+        for (i, part) in parts.iter_mut().enumerate() {
+            passed(real, i, values, &r, errors, part);
+        }
+        let planes: Vec<Plane> =
+            (0..3).map(|i| Plane { err: e[i], who: [Who::introduced(10 * (i as u32 + 1)); WARP] }).collect();
+        let planes = [Some(&planes[0]), Some(&planes[1]), Some(&planes[2])];
+        let mut out = Plane::EXACT;
+        combine(7, &wide, &parts, &planes, &r, &mut out);
+        let combined = out.clone();
+        amplify(7, real, values, errors, &parts, &r, &mut out);
+        let mut clamped = [out.clone(), out.clone()];
+        clamp(&mut clamped[0], &r, Some(Clamp::Unit));
+        clamp(&mut clamped[1], &r, None);
+        for lane in (0..20).chain([31]) {
+            let own: Vec<_> = parts.iter().map(|p| format!("{:e}", p[lane])).collect();
+            let of = terms(real, [v[0][lane], v[1][lane], v[2][lane]], [1.0, 2.0, 4.0]);
+            writeln!(
+                text,
+                "  {lane}: own {:e} {:e}, passed {}; {:e} {}; {}; within 1 {:e} {:e}; terms {of:?}",
+                wide[lane],
+                narrow[lane],
+                own.join(" "),
+                combined.err[lane],
+                who(combined.who[lane]),
+                who(out.who[lane]),
+                clamped[0].err[lane],
+                clamped[1].err[lane],
+            )
+            .expect("text");
+        }
+        // Without the sources' errors, all is its own; without one, the others'.
+        combine(7, &wide, &[], &[], &r, &mut out);
+        writeln!(text, "  alone {:e} {}", out.err[4], who(out.who[4])).expect("text");
+        combine(7, &wide, &parts, &[planes[0], None, planes[2]], &r, &mut out);
+        writeln!(text, "  without the second {:e} {}", out.err[4], who(out.who[4])).expect("text");
+    }
+    for (a, b, r) in [((1.0, 0.25), (2.0, 0.5), 3.0), ((1.0, 0.25), (-1.0, 0.5), 0.125), ((0.1, 0.0), (0.2, 0.0), 0.25)]
+    {
+        let (err, by) = sum(7, (a.0, (a.1, Who::introduced(1))), (b.0, (b.1, Who::introduced(2))), r);
+        writeln!(text, "{a:?} + {b:?} = {r}: {err:e} {}", who(by)).expect("text");
+    }
+    assert!(Plane::EXACT.is_exact(u32::MAX));
+    let mut one = Plane::EXACT;
+    one.err[3] = 1.0;
+    assert!(!one.is_exact(8) && !one.is_exact(u32::MAX) && one.is_exact(!8) && one.is_exact(0));
+    is_golden("errors", &text);
+}
+
+#[test]
+fn errors_of_conversions() {
+    use ScalarType::{Bf16, Bf16x2, F16, F16x2, F32, F64, S8, S32, U16, U32, U64};
+    let mut text = String::new();
+    let source: Lanes = std::array::from_fn(|lane| match lane {
+        0 => 0x3fc0_3f80_3fc0_3e00,
+        1 => 0xbff8_0000_c0a0_c500,
+        2 => 0x4059_0000_42c8_5640,
+        3 => 0x7ff0_0000_7f80_7c00,
+        4 => 0x00ff_00ff_80ff_ff81,
+        _ => 0x4008_0000_4040_4200 + lane as u64,
+    });
+    let result: Lanes = std::array::from_fn(|lane| source[lane].rotate_left(lane as u32 % 3) ^ (lane as u64 & 1));
+    for (ty, piece) in [(F64, 0), (F32, 0), (F16, 0), (F16x2, 0), (F16x2, 1), (Bf16, 0), (Bf16x2, 1), (U32, 0)] {
+        let n = floats(ty, &source, piece);
+        writeln!(text, "{ty} {piece}: {:?} {:e}", &n[..6], n[31]).expect("text");
+    }
+    let types = [F64, F32, F16, Bf16x2, S8, U16, S32, U64];
+    let known = Plane { err: std::array::from_fn(|lane| lane as f64 - 2.0), who: [Who::introduced(3); WARP] };
+    for from in types {
+        for to in types {
+            for (integral, clamp, saturates) in [(false, None, false), (true, Some(Clamp::Unit), true)] {
+                for plane in [None, Some(&known)] {
+                    let c = Conversion { from, to, integral, clamp, saturates };
+                    // Once as it is, and once with a result that is the same number.
+                    for (name, result) in [("", &result), ("same ", &source)] {
+                        let (out, distances) = convert(5, &c, &source, result, 0, plane);
+                        let shown: Vec<_> =
+                            [0, 1, 4, 31].map(|l| format!("{:e} ({})", out.err[l], who(out.who[l]))).into();
+                        let far = distances.map(|d| [d[0], d[4], d[31]]);
+                        let kind = format!("{integral} {clamp:?} {saturates} {}", plane.is_some());
+                        writeln!(text, "{name}{from} to {to} {kind}: {} {far:?}", shown.join(" ")).expect("text");
+                    }
+                }
+            }
+        }
+    }
+    is_golden("conversions", &text);
+}
