@@ -10,6 +10,7 @@ mod conversions;
 mod memory;
 mod random;
 mod shared;
+mod told;
 
 use ptxgen_builder::analysis::precision::{Accumulator, PolicyRule, PolicyViolation, Requirements, Role, check};
 use ptxgen_builder::interp::{Launch, Memory, Options};
@@ -111,8 +112,8 @@ impl Case {
         verify(module).unwrap_or_else(|e| panic!("{}: {e}\n{text}", self.name))
     }
 
-    fn check(&self, body: &str) -> Result<(), Vec<PolicyViolation>> {
-        let wanted = Requirements {
+    fn wanted(&self) -> Requirements {
+        Requirements {
             accumulator: Some(match self.acc {
                 F32 => Accumulator::F32,
                 F64 => Accumulator::F64,
@@ -121,8 +122,11 @@ impl Case {
             stages: self.stages,
             roles: vec![Role::Other, Role::Other, Role::Output, Role::Other, Role::Other],
             ..Requirements::default()
-        };
-        check(&self.module(body), 0, &wanted).map(drop)
+        }
+    }
+
+    fn check(&self, body: &str) -> Result<(), Vec<PolicyViolation>> {
+        check(&self.module(body), 0, &self.wanted()).map(drop)
     }
 
     fn holds(&self, body: &str) -> bool {

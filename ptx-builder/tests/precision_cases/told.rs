@@ -1,0 +1,113 @@
+//! What the proof tells of each case: its messages whole, its sums, and the rules that are broken where
+//! something else is asked for. `BLESS=1` writes the tables anew.
+
+use std::fmt::Write;
+
+use ptxgen_builder::analysis::InstId;
+use ptxgen_builder::analysis::precision::{ActivationFormat, facts};
+use ptxgen_builder::types::ScalarType;
+
+use super::*;
+
+fn told(case: &Case, change: impl FnOnce(&mut Requirements)) -> Vec<PolicyViolation> {
+    let mut wanted = case.wanted();
+    change(&mut wanted);
+    check(&case.module(case.body), 0, &wanted).err().unwrap_or_default()
+}
+
+/// What a kernel does, in the lists that are not empty.
+fn facts_of(case: &Case, roles: &[Role]) -> String {
+    let f = facts(&case.module(case.body), 0, roles);
+    let numbers = |all: &[InstId]| all.iter().map(|i| i.0.to_string()).collect::<Vec<_>>().join(" ");
+    let pairs =
+        |all: &[(InstId, u32)]| all.iter().map(|(i, n)| format!("{} {n} times", i.0)).collect::<Vec<_>>().join(", ");
+    let typed =
+        |all: &[(InstId, ScalarType)]| all.iter().map(|(i, t)| format!("{} {t}", i.0)).collect::<Vec<_>>().join(", ");
+    let sums = f.accumulations.iter().map(|s| format!("{} {} {:?}", s.inst.0, s.ty, s.reduction)).collect::<Vec<_>>();
+    let lists = [
+        ("outputs", numbers(&f.outputs)),
+        ("sums", sums.join(", ")),
+        ("arithmetic", typed(&f.arithmetic)),
+        ("narrowings", numbers(&f.narrowings)),
+        ("in loops", numbers(&f.looped_narrowings)),
+        ("rounded", pairs(&f.rounded)),
+        ("choosing", numbers(&f.choosing)),
+        ("weighted", numbers(&f.weighted)),
+        ("integer products", numbers(&f.integer_products)),
+        ("decoded products", numbers(&f.decoded_products)),
+        ("quantizations", numbers(&f.quantizations)),
+        ("quantizing", numbers(&f.quantizing)),
+        ("approximate", numbers(&f.approximate)),
+        ("unwritten", numbers(&f.unwritten_roundings)),
+        ("flushing", numbers(&f.flushing)),
+        ("atomics", numbers(&f.float_atomics)),
+        ("read back", numbers(&f.read_back)),
+        ("matrices", numbers(&f.float_matrices)),
+    ];
+    let mut text = format!("stages {} {}", f.stages, f.resumed);
+    for (name, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
+        write!(text, "; {name} {list}").expect("text");
+    }
+    text
+}
+
+/// The messages of a group of cases, and what their kernels do.
+fn messages(cases: &[Case]) -> String {
+    let mut text = String::new();
+    for case in cases {
+        writeln!(text, "{} ({:?})", case.name, case.acc).expect("text");
+        writeln!(text, "  {}", facts_of(case, &case.wanted().roles)).expect("text");
+        told(case, |_| {}).iter().for_each(|v| writeln!(text, "  {v}").expect("text"));
+    }
+    text
+}
+
+#[test]
+fn of_each_case() {
+    for (name, cases) in [
+        ("conversions", conversions::CASES),
+        ("bits", bits::CASES),
+        ("choices", choices::CASES),
+        ("shared", shared::CASES),
+        ("memory", memory::CASES),
+    ] {
+        ptxgen_builder::assert_golden!(format!("tests/precision_cases/told/{name}.txt"), messages(cases));
+    }
+}
+
+#[test]
+fn where_something_else_is_asked_for() {
+    let mut text = String::new();
+    for case in all() {
+        let rules = |change: &dyn Fn(&mut Requirements)| {
+            let mut rules: Vec<_> = told(case, change).iter().map(|v| format!("{:?}", v.rule)).collect();
+            rules.dedup();
+            if rules.is_empty() { "holds".to_owned() } else { rules.join(" ") }
+        };
+        let other = if case.acc == F32 { Accumulator::F64 } else { Accumulator::F32 };
+        let weights = vec![Role::Weights, Role::Activations, Role::Output, Role::Other, Role::Other];
+        writeln!(
+            text,
+            "{} ({:?}): stages unknown: {}; 0: {}; 3: {}; approximate {}: {}; {other:?}: {}; of weights: {}; q8k: {}; every store: {}",
+            case.name,
+            case.acc,
+            rules(&|r| r.stages = None),
+            rules(&|r| r.stages = Some(0)),
+            rules(&|r| r.stages = Some(3)),
+            !case.approximate,
+            rules(&|r| r.allow_approximate = !r.allow_approximate),
+            rules(&|r| r.accumulator = Some(other)),
+            rules(&|r| {
+                r.of_weights = Some(other);
+                r.roles.clone_from(&weights);
+            }),
+            rules(&|r| {
+                r.activations = Some(ActivationFormat::Q8K);
+                r.roles.clone_from(&weights);
+            }),
+            rules(&|r| r.roles.clear()),
+        )
+        .expect("text");
+    }
+    ptxgen_builder::assert_golden!("tests/precision_cases/told/otherwise.txt", text);
+}
