@@ -96,7 +96,7 @@ fn wrong_use() {
     refuses(
         &["dump", "q4k-gemv", "--sm", "60"],
         expect![[r#"
-        error: invalid value '60' for '--sm <SM>': unknown target '60'; known targets: sm_75, sm_80, sm_86, sm_87, sm_88, sm_89, sm_90, sm_100, sm_103, sm_110, sm_120, sm_121
+        error: invalid value '60' for '--sm <SM>': the kernels are written for sm_75 and later, and sm_60 is older
 
         For more information, try '--help'.
     "#]],

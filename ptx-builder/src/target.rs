@@ -62,36 +62,82 @@ impl fmt::Display for PtxVersion {
     }
 }
 
-/// A target architecture, `sm_N`.
+/// A target architecture, `sm_N`, `sm_Na` or `sm_Nf`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Target(u16);
+pub struct Target {
+    sm: u16,
+    features: Features,
+}
 
-/// The targets that this library writes for, each with the first PTX version
-/// that names it (PTX ISA 11.1.2, "Release notes").
-const TARGETS: &[(u16, u16)] = &[
-    (75, 63),
-    (80, 70),
-    (86, 71),
-    (87, 74),
-    (88, 90),
-    (89, 78),
-    (90, 78),
-    (100, 86),
-    (103, 88),
-    (110, 90),
-    (120, 87),
-    (121, 88),
+/// Which instructions of an architecture a target has (PTX ISA 11.1.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Features {
+    /// Those that all later architectures have, too: `sm_90`.
+    Common,
+    /// Also those of its family: `sm_100f`.
+    Family,
+    /// Also those that it alone has: `sm_90a`.
+    Specific,
+}
+
+impl Features {
+    /// The letter after the architecture's number.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Common => "",
+            Self::Family => "f",
+            Self::Specific => "a",
+        }
+    }
+}
+
+/// The architectures, each with the first PTX version that names it, the first
+/// with its specific features and the first with its family's (PTX ISA 11.1.2
+/// and the release notes; held against the assembler by a test).
+const TARGETS: &[(u16, u16, Option<u16>, Option<u16>)] = &[
+    (20, 20, None, None),
+    (21, 20, None, None),
+    (30, 30, None, None),
+    (32, 40, None, None),
+    (35, 31, None, None),
+    (37, 41, None, None),
+    (50, 40, None, None),
+    (52, 41, None, None),
+    (53, 42, None, None),
+    (60, 50, None, None),
+    (61, 50, None, None),
+    (62, 50, None, None),
+    (70, 51, None, None),
+    (72, 61, None, None),
+    (75, 63, None, None),
+    (80, 70, None, None),
+    (86, 71, None, None),
+    (87, 74, None, None),
+    (88, 90, None, None),
+    (89, 78, None, None),
+    (90, 78, Some(80), None),
+    (100, 86, Some(86), Some(88)),
+    (101, 86, Some(86), Some(88)),
+    (103, 88, Some(88), Some(88)),
+    (107, 94, Some(94), Some(94)),
+    (110, 90, Some(90), Some(90)),
+    (120, 87, Some(87), Some(88)),
+    (121, 88, Some(88), Some(88)),
 ];
+
+const fn common(sm: u16) -> Target {
+    Target { sm, features: Features::Common }
+}
 
 #[allow(missing_docs)] // the names say it
 impl Target {
-    pub const SM_75: Target = Target(75);
-    pub const SM_80: Target = Target(80);
-    pub const SM_86: Target = Target(86);
-    pub const SM_89: Target = Target(89);
-    pub const SM_90: Target = Target(90);
-    pub const SM_100: Target = Target(100);
-    pub const SM_120: Target = Target(120);
+    pub const SM_75: Target = common(75);
+    pub const SM_80: Target = common(80);
+    pub const SM_86: Target = common(86);
+    pub const SM_89: Target = common(89);
+    pub const SM_90: Target = common(90);
+    pub const SM_100: Target = common(100);
+    pub const SM_120: Target = common(120);
 }
 
 impl Target {
@@ -101,14 +147,44 @@ impl Target {
 
     /// The target `sm_<sm>`; an error names the known ones.
     pub fn new(sm: u16) -> Result<Target, UnknownTarget> {
-        if TARGETS.iter().any(|&(t, _)| t == sm) { Ok(Target(sm)) } else { Err(UnknownTarget(format!("sm_{sm}"))) }
+        common(sm).known()
+    }
+
+    /// The same architecture with more of its features; an error where it has none of that kind.
+    pub fn with(self, features: Features) -> Result<Target, UnknownTarget> {
+        Target { features, ..self }.known()
+    }
+
+    fn known(self) -> Result<Target, UnknownTarget> {
+        self.since().map(|_| self).ok_or_else(|| UnknownTarget(self.to_string()))
+    }
+
+    /// The first PTX version that has it, if there is such a target.
+    fn since(self) -> Option<PtxVersion> {
+        let &(_, common, specific, family) = TARGETS.iter().find(|t| t.0 == self.sm)?;
+        let version = match self.features {
+            Features::Common => Some(common),
+            Features::Specific => specific,
+            Features::Family => family,
+        };
+        version.map(PtxVersion)
+    }
+
+    /// Every target, in order.
+    pub fn all() -> impl Iterator<Item = Target> {
+        let features = [Features::Common, Features::Family, Features::Specific];
+        let each =
+            move |&(sm, ..): &(u16, u16, Option<u16>, Option<u16>)| features.map(|features| Target { sm, features });
+        TARGETS.iter().flat_map(each).filter(|t| t.since().is_some())
     }
 
     /// The most shared memory that a block can have, static and dynamic, in
     /// bytes (CUDA Programming Guide, "Technical Specifications per Compute
     /// Capability").
     pub const fn max_shared_bytes(self) -> u32 {
-        1024 * match self.0 {
+        1024 * match self.sm {
+            ..70 => 48,
+            70 | 72 => 96,
             75 => 64,
             80 | 87 | 88 => 163,
             86 | 89 | 120 | 121 => 99,
@@ -121,7 +197,10 @@ impl Target {
     /// multiprocessors of the largest that is sold, and what each holds (CUDA
     /// Programming Guide, as above).
     pub fn most_resident_blocks(self, threads: u32, shared_bytes: u64) -> u64 {
-        let (multiprocessors, most_threads, most_blocks, most_shared) = match self.0 {
+        let (multiprocessors, most_threads, most_blocks, most_shared) = match self.sm {
+            60 => (56, 2048, 32, 64),
+            61 => (30, 2048, 32, 96),
+            70 => (84, 2048, 32, 96),
             75 => (72, 1024, 16, 64),
             80 => (108, 2048, 32, 164),
             86 => (84, 1536, 16, 100),
@@ -136,25 +215,30 @@ impl Target {
         };
         // Warps are whole, and from sm_80 on a block takes a KiB of shared memory more.
         let warps = u64::from(threads.max(1).next_multiple_of(32));
-        let shared = shared_bytes + if self.0 >= 80 { 1024 } else { 0 };
+        let shared = shared_bytes + if self.sm >= 80 { 1024 } else { 0 };
         let by_shared = (most_shared * 1024u64).checked_div(shared).unwrap_or(u64::MAX);
         (most_threads / warps).min(most_blocks).min(by_shared).max(1) * multiprocessors
     }
 
     /// The number after `sm_`.
     pub const fn sm(self) -> u16 {
-        self.0
+        self.sm
+    }
+
+    /// Which of its architecture's features it has.
+    pub const fn features(self) -> Features {
+        self.features
     }
 
     /// The first PTX version that knows this target.
     pub fn least_ptx(self) -> PtxVersion {
-        PtxVersion(TARGETS.iter().find(|&&(t, _)| t == self.0).map_or(63, |&(_, v)| v))
+        self.since().unwrap_or(PtxVersion::LATEST)
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sm_{}", self.0)
+        write!(f, "sm_{}{}", self.sm, self.features.suffix())
     }
 }
 
@@ -167,9 +251,10 @@ impl std::error::Error for UnknownTarget {}
 impl fmt::Display for UnknownTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "unknown target '{}'; known targets:", self.0)?;
-        for (i, (sm, _)) in TARGETS.iter().enumerate() {
+        for (i, (sm, ..)) in TARGETS.iter().enumerate() {
             write!(f, "{} sm_{sm}", if i == 0 { "" } else { "," })?;
         }
+        f.write_str(", from sm_90 on also with an 'a' and from sm_100 on with an 'f'")?;
         Ok(())
     }
 }
@@ -177,17 +262,35 @@ impl fmt::Display for UnknownTarget {
 impl FromStr for Target {
     type Err = UnknownTarget;
 
-    /// Reads `sm_90` or `90`.
+    /// Reads `sm_90`, `sm_90a` or `90`.
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let digits = s.strip_prefix("sm_").unwrap_or(s);
+        let number = s.strip_prefix("sm_").unwrap_or(s);
+        let (digits, features) = match (number.strip_suffix('a'), number.strip_suffix('f')) {
+            (Some(digits), _) => (digits, Features::Specific),
+            (_, Some(digits)) => (digits, Features::Family),
+            _ => (number, Features::Common),
+        };
         let unknown = || UnknownTarget(s.to_owned());
-        Target::new(digits.parse().map_err(|_| unknown())?).map_err(|_| unknown())
+        let sm = Some(digits).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).and_then(|d| d.parse().ok());
+        common(sm.ok_or_else(unknown)?).with(features).map_err(|_| unknown())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_targets() {
+        for target in Target::all() {
+            assert_eq!(target.to_string().parse(), Ok(target));
+        }
+        assert_eq!("90a".parse().map(|t: Target| (t.sm(), t.features())), Ok((90, Features::Specific)));
+        assert_eq!("sm_100f".parse().map(|t: Target| t.least_ptx()), Ok(PtxVersion(88)));
+        for none in ["sm_80a", "sm_90f", "sm_91", "sm_", "sm_+90", "sm_90aa", "90b", ""] {
+            assert!(none.parse::<Target>().is_err(), "{none}");
+        }
+    }
 
     #[test]
     fn blocks_that_fit() {

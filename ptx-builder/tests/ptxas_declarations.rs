@@ -408,7 +408,6 @@ const EXCUSED: &[(&str, &str)] = &[
     ("must be a power of two, at most 65536", "an alignment beyond any page"),
     ("it must be a power of two from", "a parameter aligned to less than its type, or to more than 128 bytes"),
     // What is not supported, and says so.
-    ("unknown target 'sm_70'", "GPUs before Turing"),
     ("or an unknown length is not supported", "an array as long as its values"),
     ("'.common' linkage is not supported", "tentative definitions"),
     ("expected the registers' type, found '.b128'", "registers of 128 bits"),

@@ -11,6 +11,15 @@ use ptxgen_builder::table::{Form, table};
 use ptxgen_builder::target::{PtxVersion, Target};
 use rayon::prelude::*;
 
+/// The targets that releases are assembled for, and older ones at which instructions came.
+fn targets() -> Vec<Target> {
+    let older = [20, 30, 32, 50, 53, 60, 61, 70].map(|sm| Target::new(sm).expect("a known target"));
+    older.into_iter().chain(Target::TESTED).collect()
+}
+
+/// Of some targets, the oldest version that the assembler takes with `.address_size`.
+const FIRST: PtxVersion = PtxVersion(23);
+
 /// The forms by the PTX version they are tested with.
 fn by_version<'f>(
     forms: impl Iterator<Item = &'f Form>,
@@ -31,9 +40,9 @@ fn report(mut wrong: Vec<String>, what: &str) {
 #[test]
 fn legal_forms_assemble() {
     let Some(ptxas) = Ptxas::for_tests() else { return };
-    let wrong = Target::TESTED.par_iter().flat_map_iter(|&target| {
+    let wrong = targets().into_par_iter().flat_map_iter(|target| {
         let forms = table().forms().iter().filter(|f| f.is_legal_on(target));
-        let groups = by_version(forms, |f| f.least_ptx.max(target.least_ptx()));
+        let groups = by_version(forms, |f| f.least_ptx.max(target.least_ptx()).max(FIRST));
         let mut wrong = Vec::new();
         for (version, forms) in groups {
             let lines: Vec<_> = forms.iter().flat_map(|f| lines(f)).collect();
@@ -59,9 +68,9 @@ fn accepted<'f>(ptxas: &Ptxas, version: PtxVersion, target: Target, forms: &[&'f
 #[test]
 fn illegal_targets_are_refused() {
     let Some(ptxas) = Ptxas::for_tests() else { return };
-    let wrong = Target::TESTED.par_iter().flat_map_iter(|&target| {
+    let wrong = targets().into_par_iter().flat_map_iter(|target| {
         let forms = table().forms().iter().filter(|f| !f.is_legal_on(target));
-        let groups = by_version(forms, |f| f.least_ptx.max(target.least_ptx()));
+        let groups = by_version(forms, |f| f.least_ptx.max(target.least_ptx()).max(FIRST));
         let mut wrong = Vec::new();
         for (version, forms) in groups {
             for form in accepted(&ptxas, version, target, &forms) {

@@ -14,8 +14,8 @@ anew with `BLESS=1 cargo test -p ptxgen-builder --test table_listing`.
 
 Each entry gives the operands, with a bar before a predicate result that follows another result and
 brackets around what may be left out; then the spellings, by the first PTX version and the first
-`sm_` that have them, with braces around alternatives. PTX 6.3 and sm_75 are the oldest that this
-library writes for.
+`sm_` that have them, with braces around alternatives. What came before PTX 2.0 and sm_20 counts as
+theirs. (The kernels of this library are written for PTX 6.3, sm_75 and later.)
 ";
 
 fn operands(form: &Form) -> String {

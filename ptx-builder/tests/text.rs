@@ -250,7 +250,7 @@ fn headers_are_checked() {
         (".version x", "t:1:10: expected a version such as 7.8, found 'x'"),
         (
             ".version 7.8 .target sm_91 .address_size 64",
-            "t:1:22: unknown target 'sm_91'; known targets: sm_75, sm_80, sm_86, sm_87, sm_88, sm_89, sm_90, sm_100, sm_103, sm_110, sm_120, sm_121",
+            "t:1:22: unknown target 'sm_91'; known targets: sm_20, sm_21, sm_30, sm_32, sm_35, sm_37, sm_50, sm_52, sm_53, sm_60, sm_61, sm_62, sm_70, sm_72, sm_75, sm_80, sm_86, sm_87, sm_88, sm_89, sm_90, sm_100, sm_101, sm_103, sm_107, sm_110, sm_120, sm_121, from sm_90 on also with an 'a' and from sm_100 on with an 'f'",
         ),
         (".version 7.8 .target sm_90 .address_size 32", "t:1:42: the address size 32 is not in 64..=64"),
         (".version 7.8 .target sm_90 .entry k", "t:1:36: expected '{', found the end of the text"),

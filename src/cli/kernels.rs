@@ -3,7 +3,10 @@
 
 use super::Usage;
 use clap::ValueEnum;
-use ptxgen_builder::{opt::OptOptions, target::Target};
+use ptxgen_builder::{
+    opt::OptOptions,
+    target::{Target, UnknownTarget},
+};
 use ptxgen_dsl::{
     catalogue::{Built, CATALOGUE, CatalogueError, Dims, Entry, Request, find},
     precision::{Acc, Act, Math, ParsePolicyError, Policy},
@@ -140,8 +143,17 @@ pub struct Size {
     #[arg(long)]
     pdl: bool,
     /// Architecture to write for: 75, 80, 90 .. [default: 75]
-    #[arg(long, value_name = "SM")]
+    #[arg(long, value_name = "SM", value_parser = written_for)]
     sm: Option<Target>,
+}
+
+/// A target that kernels are written for: others are only read.
+fn written_for(text: &str) -> Result<Target, String> {
+    let target: Target = text.parse().map_err(|e: UnknownTarget| e.to_string())?;
+    if target < Target::SM_75 {
+        return Err(format!("the kernels are written for sm_75 and later, and {target} is older"));
+    }
+    Ok(target)
 }
 
 impl Sizes {

@@ -80,7 +80,11 @@ impl SpecialReg {
         use SpecialReg::*;
         PtxVersion(match self {
             ClusteridX | NclusteridX | ClusterCtaidX | ClusterNctaidX | ClusterCtarank | ClusterNctarank => 78,
-            _ => 63,
+            Gridid => 30,
+            Globaltimer | GlobaltimerLo | GlobaltimerHi => 31,
+            TotalSmemSize | DynamicSmemSize => 41,
+            ClockHi => 50,
+            _ => 20,
         })
     }
 
@@ -89,7 +93,8 @@ impl SpecialReg {
         use SpecialReg::*;
         match self {
             ClusteridX | NclusteridX | ClusterCtaidX | ClusterNctaidX | ClusterCtarank | ClusterNctarank => 90,
-            _ => 75,
+            Globaltimer | GlobaltimerLo | GlobaltimerHi => 30,
+            _ => 20,
         }
     }
 }

@@ -118,7 +118,8 @@ pub fn module(version: PtxVersion, target: Target, lines: &[String]) -> (String,
 /// What `ptxas` says against each of the lines, by their index. (A fatal error hides later ones.)
 pub fn complaints(ptxas: &Ptxas, version: PtxVersion, target: Target, lines: &[String]) -> BTreeMap<usize, String> {
     let (text, first) = module(version, target, lines);
-    match ptxas.assemble(&text, target) {
+    // It writes machine code for no older GPU, and reads text for all.
+    match ptxas.assemble(&text, target.max(Target::SM_75)) {
         Ok(_) => BTreeMap::new(),
         Err(PtxasError::Rejected { diagnostics, .. }) => {
             let mut found = BTreeMap::new();

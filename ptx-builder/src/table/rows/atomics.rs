@@ -81,6 +81,10 @@ fn update(mods: &[Mod]) -> Option<Update> {
     })
 }
 
+fn order_is_written(mods: &[Mod]) -> bool {
+    order(mods) != Order::Weak
+}
+
 const OPERATIONS: &[Mod] =
     &[Mod::AtomAdd, Mod::AtomMin, Mod::AtomMax, Mod::Inc, Mod::Dec, Mod::And, Mod::Or, Mod::Xor, Mod::Exch, Mod::Cas];
 
@@ -122,8 +126,19 @@ fn form(mods: &[Mod], returns: bool) -> Option<Spec> {
     }
     let memory = Memory { space, ty, len: 1, order, scope, read_only: false };
     let mut spec = spec(slots, Meaning::Atomic(memory, Atomic { update, returns }));
-    if matches!(ty, Bf16 | Bf16x2) {
-        spec = spec.since(78, 90);
+    let bits_of_64 = ty == B64 && (has(Mod::And) || has(Mod::Or) || has(Mod::Xor));
+    let extreme_of_64 = matches!(ty, U64 | S64) && (has(Mod::AtomMin) || has(Mod::AtomMax));
+    spec = match ty {
+        Bf16 | Bf16x2 => spec.since(78, 90),
+        F16 => spec.since(63, 70),
+        F16x2 => spec.since(62, 60),
+        F64 => spec.since(50, 60),
+        B16 => spec.since(63, 70),
+        _ if bits_of_64 || extreme_of_64 => spec.since(31, 32),
+        _ => spec,
+    };
+    if order_is_written(mods) {
+        spec = spec.since(51, 70);
     }
     if scope == Scope::Cluster {
         spec = spec.since(78, 90);

@@ -20,7 +20,7 @@ pub(super) fn rows(t: &mut Builder) {
         "Waits for the block, or for b threads, at barrier a; unless aligned, also in divergent code.",
         nothing,
         &maybe(),
-        |m| Some(wait(aligned(m))),
+        |m| Some(wait(aligned(m)).since(51, 30)),
     );
     let arrive = |aligned| spec([small("a", U32, 15), src("b", U32)], Meaning::Barrier(Barrier::Arrive { aligned }));
     t.row(Op::BarArrive, "9.7.13.1", "Arrives at barrier a of b threads without waiting.", nothing, &[], |_| {
@@ -32,7 +32,7 @@ pub(super) fn rows(t: &mut Builder) {
         "Arrives at barrier a of b threads without waiting; unless aligned, also in divergent code.",
         nothing,
         &maybe(),
-        |m| Some(arrive(aligned(m))),
+        |m| Some(arrive(aligned(m)).since(51, 30)),
     );
     for (all, counted, may_diverge) in
         [(Op::BarRed, Op::BarRedCount, false), (Op::BarrierRed, Op::BarrierRedCount, true)]
@@ -43,7 +43,7 @@ pub(super) fn rows(t: &mut Builder) {
         }
         places.push(types(&[U32, Pred]));
         t.row(all, "9.7.13.1", "Waits at barrier a and combines predicate c over the block.", compares, &places, |m| {
-            reduce(m, false, !may_diverge || aligned(m))
+            reduce(m, false, may_diverge)
         });
         t.row(
             counted,
@@ -51,7 +51,7 @@ pub(super) fn rows(t: &mut Builder) {
             "Waits at barrier a and combines predicate c over b threads.",
             compares,
             &places,
-            |m| reduce(m, true, !may_diverge || aligned(m)),
+            |m| reduce(m, true, may_diverge),
         );
     }
     t.row(
@@ -60,7 +60,7 @@ pub(super) fn rows(t: &mut Builder) {
         "Waits for the lanes of the mask, and orders their memory accesses.",
         nothing,
         &[],
-        |_| Some(spec([src("membermask", U32)], Meaning::Barrier(Barrier::Warp))),
+        |_| Some(spec([src("membermask", U32)], Meaning::Barrier(Barrier::Warp)).since(51, 30)),
     );
     t.row(
         Op::BarrierClusterArrive,
@@ -99,11 +99,12 @@ pub(super) fn rows(t: &mut Builder) {
         "Sleeps for about t nanoseconds, at most twice that.",
         nothing,
         &[types(&[U32])],
-        |_| Some(spec([src("t", U32)], Meaning::Pause)),
+        |_| Some(spec([src("t", U32)], Meaning::Pause).since(62, 70)),
     );
 }
 
-fn reduce(m: &[Mod], counted: bool, aligned: bool) -> Option<Spec> {
+fn reduce(m: &[Mod], counted: bool, may_diverge: bool) -> Option<Spec> {
+    let aligned = !may_diverge || m.contains(&Mod::Aligned);
     let counts = m[0] == Mod::Popc;
     if counts != m.contains(&Mod::Ty(U32)) {
         return None;
@@ -118,7 +119,8 @@ fn reduce(m: &[Mod], counted: bool, aligned: bool) -> Option<Spec> {
         slots.push(src("b", U32));
     }
     slots.push(src_pred("c"));
-    Some(spec(slots, Meaning::Barrier(Barrier::Reduce { op, aligned })))
+    let spec = spec(slots, Meaning::Barrier(Barrier::Reduce { op, aligned }));
+    Some(if may_diverge { spec.since(51, 30) } else { spec })
 }
 
 fn fences(t: &mut Builder) {
@@ -146,7 +148,7 @@ fn fences(t: &mut Builder) {
         |m| {
             let scope = super::load_store::scope(m)?;
             let spec = thread(scope);
-            Some(if scope == Scope::Cluster { spec.since(78, 90) } else { spec })
+            Some(if scope == Scope::Cluster { spec.since(78, 90) } else { spec.since(51, 70) })
         },
     );
     t.row(

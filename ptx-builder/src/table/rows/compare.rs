@@ -202,9 +202,9 @@ fn write_pair<const VALUE: u64>(results: &mut [Lanes], sources: &[Lanes], test: 
     }
 }
 
-/// bf16 is compared since sm_90.
+/// f16 is compared since sm_53, bf16 since sm_90.
 fn since(spec: Spec, ty: ScalarType) -> Spec {
-    if matches!(ty, Bf16 | Bf16x2) { spec.since(78, 90) } else { spec }
+    if matches!(ty, Bf16 | Bf16x2) { spec.since(78, 90) } else { spec.since(42, 53) }
 }
 
 pub(super) fn rows(t: &mut Builder) {
@@ -246,7 +246,7 @@ fn sets(t: &mut Builder) {
                 _ => return None,
             };
             let form = since(exact(d, a, 2, eval)?, a);
-            Some(if matches!(d, U16 | U32) { form.since(65, 75) } else { form })
+            Some(if matches!(d, U16 | U32) { form.since(65, 53) } else { form })
         },
     );
 }

@@ -218,7 +218,7 @@ fn extremes(t: &mut Builder) {
                 }
                 let nan = m.contains(&Mod::Nan);
                 let eval = with_bool!(max, MAX, with_bool!(nan, NAN, plain!(m, |a, b| extreme!(a, b, MAX, NAN))));
-                Some(binary(ty(m, 0), eval)?.since(if nan { 70 } else { 63 }, if nan { 80 } else { 75 }))
+                Some(binary(ty(m, 0), eval)?.since(if nan { 70 } else { 20 }, if nan { 80 } else { 20 }))
             },
         );
         let doc = if max {

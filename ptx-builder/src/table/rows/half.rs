@@ -55,15 +55,15 @@ pub(super) fn rows(t: &mut Builder) {
     let legal = |m: &[Mod]| !(is_bf16(ty(m, 0)) && m.contains(&Mod::Sat));
     t.row(Op::Add, "9.7.4.1", "Adds.", rounds(Real::Add), &places(), |m| {
         let form = legal(m).then(|| binary(ty(m, 0), clamped!(m, |a, b| a.add_in(b, NEAREST))));
-        since(form?, ty(m, 0), (63, 75), (78, 90))
+        since(form?, ty(m, 0), (42, 53), (78, 90))
     });
     t.row(Op::Sub, "9.7.4.2", "Subtracts.", rounds(Real::Sub), &places(), |m| {
         let form = legal(m).then(|| binary(ty(m, 0), clamped!(m, |a, b| a.sub_in(b, NEAREST))));
-        since(form?, ty(m, 0), (63, 75), (78, 90))
+        since(form?, ty(m, 0), (42, 53), (78, 90))
     });
     t.row(Op::Mul, "9.7.4.3", "Multiplies.", rounds(Real::Mul), &places(), |m| {
         let form = legal(m).then(|| binary(ty(m, 0), clamped!(m, |a, b| a.mul_in(b, NEAREST))));
-        since(form?, ty(m, 0), (63, 75), (78, 90))
+        since(form?, ty(m, 0), (42, 53), (78, 90))
     });
     let doc = "a * b + c, rounded once.";
     t.row(
@@ -74,16 +74,16 @@ pub(super) fn rows(t: &mut Builder) {
         &[one(Mod::Rn), opt(&[Mod::Sat, Mod::Relu]), types(HALVES)],
         |m| {
             let form = legal(m).then(|| ternary(ty(m, 0), clamped!(m, |a, b, c| a.fma_in(b, c, NEAREST))));
-            let f16 = if m.contains(&Mod::Relu) { (70, 80) } else { (63, 75) };
+            let f16 = if m.contains(&Mod::Relu) { (70, 80) } else { (42, 53) };
             since(form?, ty(m, 0), f16, (70, 80))
         },
     );
     t.row(Op::Neg, "9.7.4.5", "Negates.", exact_of(Real::Neg), &[types(HALVES)], |m| {
-        since(unary(ty(m, 0), halves!(ty(m, 0), |a| T => -a)), ty(m, 0), (63, 75), (70, 80))
+        since(unary(ty(m, 0), halves!(ty(m, 0), |a| T => -a)), ty(m, 0), (51, 53), (70, 80))
     });
     t.row(Op::Abs, "9.7.4.6", "The absolute value.", exact_of(Real::Abs), &[types(HALVES)], |m| {
         let eval = halves!(ty(m, 0), |a| T => if a.is_sign_negative() { -a } else { a });
-        since(unary(ty(m, 0), eval), ty(m, 0), (65, 75), (70, 80))
+        since(unary(ty(m, 0), eval), ty(m, 0), (65, 53), (70, 80))
     });
     for (op, section, doc, max) in [
         (Op::Min, "9.7.4.7", "The lesser; a NaN only if both are, or with .NaN if either is.", false),

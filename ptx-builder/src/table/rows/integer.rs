@@ -306,7 +306,7 @@ fn dots(t: &mut Builder) {
             _ => dot!(i8, i8),
         };
         let d = dot_type(a, b);
-        Some(spec([dst(d), src("a", a), src("b", b), src("c", d)], Meaning::Lane(eval)))
+        Some(spec([dst(d), src("a", a), src("b", b), src("c", d)], Meaning::Lane(eval)).since(50, 61))
     });
     t.row(
         Op::Dp2a,
@@ -335,7 +335,7 @@ fn dots(t: &mut Builder) {
                 _ => dot!(i16, i8),
             };
             let d = dot_type(a, b);
-            Some(spec([dst(d), src("a", a), src("b", b), src("c", d)], Meaning::Lane(eval)))
+            Some(spec([dst(d), src("a", a), src("b", b), src("c", d)], Meaning::Lane(eval)).since(50, 61))
         },
     );
 }

@@ -88,10 +88,12 @@ fn memory(mods: &[Mod]) -> Option<Memory> {
 /// The first PTX version and target with these modifiers on a load or store.
 fn since(spec: Spec, mods: &[Mod]) -> Spec {
     mods.iter().fold(spec, |spec, m| match m {
-        m if L1.contains(m) => spec.since(74, 75),
+        m if L1.contains(m) => spec.since(74, 70),
         Mod::L2P64 | Mod::L2P128 => spec.since(74, 75),
         Mod::L2P256 => spec.since(74, 80),
         Mod::ScopeCluster => spec.since(78, 90),
+        Mod::Relaxed | Mod::Acquire | Mod::Release => spec.since(51, 70),
+        Mod::Nc => spec.since(31, 32),
         _ => spec,
     })
 }

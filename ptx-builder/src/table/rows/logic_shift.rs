@@ -55,7 +55,7 @@ pub(super) fn rows(t: &mut Builder) {
                 d
             });
             let lut = constant("immLut", U32, 0, 255);
-            Some(spec([dst(B32), src("a", B32), src("b", B32), src("c", B32), lut], Meaning::Lane(eval)))
+            Some(spec([dst(B32), src("a", B32), src("b", B32), src("c", B32), lut], Meaning::Lane(eval)).since(43, 50))
         },
     );
     t.row(
@@ -74,7 +74,7 @@ pub(super) fn rows(t: &mut Builder) {
                     })
                 })
             });
-            Some(spec([dst(B32), src("a", B32), src("b", B32), src("c", U32)], Meaning::Lane(eval)))
+            Some(spec([dst(B32), src("a", B32), src("b", B32), src("c", U32)], Meaning::Lane(eval)).since(31, 32))
         },
     );
     let shift = |t: ScalarType, eval| Some(spec([dst(t), src("a", t), src("b", U32)], Meaning::Lane(eval)));

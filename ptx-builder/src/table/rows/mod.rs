@@ -57,9 +57,9 @@ pub(super) struct Spec {
     spellings: Vec<Mods>,
 }
 
-/// A form with these operands and this meaning, as old as PTX 6.3 and sm_75.
+/// A form with these operands and this meaning, as old as PTX 2.0 and sm_20.
 pub(super) fn spec(slots: impl Into<Vec<Slot>>, meaning: Meaning) -> Spec {
-    Spec { slots: slots.into(), meaning, least_ptx: 63, least_sm: 75, spellings: Vec::new() }
+    Spec { slots: slots.into(), meaning, least_ptx: 20, least_sm: 20, spellings: Vec::new() }
 }
 
 /// A form that computes `d` of type `result` from sources a, b, ... of type `ty`.

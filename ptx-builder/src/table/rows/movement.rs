@@ -1,7 +1,7 @@
 //! Moving data between registers, and addresses between spaces (PTX ISA 9.7.9).
 
 use super::precision::{always, integer, of_bits};
-use super::{Alternatives, Builder, any, one, opt, spec, ty, types};
+use super::{Alternatives, Builder, Spec, any, one, opt, spec, ty, types};
 use crate::table::lanes::lane;
 use crate::table::slot::{dst, dst_pred, src, src_reg, vector};
 use crate::table::{Access, LaneFn, Lanes, Meaning, Mod, Op, Shape, window};
@@ -122,9 +122,13 @@ fn spaces() -> Alternatives {
 }
 
 fn addresses(t: &mut Builder) {
-    /// Parameters have generic addresses since PTX 7.7.
-    fn ptx(space: Mod) -> u16 {
-        if space == Mod::Param { 77 } else { 63 }
+    /// Constants have generic addresses since PTX 3.1, parameters since PTX 7.7 and sm_70.
+    fn since(spec: Spec, space: Mod) -> Spec {
+        match space {
+            Mod::Param => spec.since(77, 70),
+            Mod::Const => spec.since(31, 20),
+            _ => spec,
+        }
     }
     t.row(Op::Isspacep, "9.7.9.19", "Whether a generic address lies in a space.", integer, &[spaces()], |m| {
         let eval = match m[0] {
@@ -134,7 +138,7 @@ fn addresses(t: &mut Builder) {
             Mod::Param => lane!(|a: u64| -> bool { window::space_of(a) == Space::Param }),
             _ => lane!(|a: u64| -> bool { window::space_of(a) == Space::Global }),
         };
-        Some(spec([dst_pred(), src_reg("a", U64)], Meaning::Lane(eval)).since(ptx(m[0]), 75))
+        Some(since(spec([dst_pred(), src_reg("a", U64)], Meaning::Lane(eval)), m[0]))
     });
     t.row(
         Op::Cvta,
@@ -146,12 +150,12 @@ fn addresses(t: &mut Builder) {
             let mut a = src("a", U64);
             a.shape = Shape::Move(U64);
             let eval = windowed!(m[0], |a, base| a.wrapping_add(base));
-            Some(spec([dst(U64), a], Meaning::Lane(eval)).since(ptx(m[0]), 75))
+            Some(since(spec([dst(U64), a], Meaning::Lane(eval)), m[0]))
         },
     );
     let doc = "The address in a space of a generic address that lies there.";
     t.row(Op::Cvta, "9.7.9.20", doc, integer, &[one(Mod::To), spaces(), types(&[U64])], |m| {
         let eval = windowed!(m[1], |a, base| a.wrapping_sub(base));
-        Some(spec([dst(U64), src_reg("a", U64)], Meaning::Lane(eval)).since(ptx(m[1]), 75))
+        Some(since(spec([dst(U64), src_reg("a", U64)], Meaning::Lane(eval)), m[1]))
     });
 }

@@ -23,7 +23,7 @@ pub(super) fn rows(t: &mut Builder) {
             };
             let slots =
                 [dst(B32), dst_pred().optional(), src("a", B32), src("b", U32), src("c", U32), src("membermask", U32)];
-            Some(spec(slots, Meaning::Shuffle(mode)))
+            Some(spec(slots, Meaning::Shuffle(mode)).since(51, 30))
         },
     );
     t.row(
@@ -38,7 +38,9 @@ pub(super) fn rows(t: &mut Builder) {
                 Mod::Any => Vote::Any,
                 _ => Vote::Uni,
             };
-            Some(spec([dst_pred().named("d"), src_pred("a"), src("membermask", U32)], Meaning::Vote(vote)))
+            Some(
+                spec([dst_pred().named("d"), src_pred("a"), src("membermask", U32)], Meaning::Vote(vote)).since(51, 30),
+            )
         },
     );
     t.row(
@@ -47,7 +49,7 @@ pub(super) fn rows(t: &mut Builder) {
         "The mask of the lanes where a predicate holds.",
         compares,
         &[one(Mod::Ballot), types(&[B32])],
-        |_| Some(spec([dst(B32), src_pred("a"), src("membermask", U32)], Meaning::Vote(Vote::Ballot))),
+        |_| Some(spec([dst(B32), src_pred("a"), src("membermask", U32)], Meaning::Vote(Vote::Ballot)).since(51, 30)),
     );
     t.row(
         Op::MatchSync,
@@ -55,7 +57,12 @@ pub(super) fn rows(t: &mut Builder) {
         "The mask of the lanes with this lane's value.",
         compares,
         &[one(Mod::Any), one(Mod::Sync), types(&[B32, B64])],
-        |m| Some(spec([dst(U32), src("a", ty(m, 0)), src("membermask", U32)], Meaning::Vote(Vote::MatchAny))),
+        |m| {
+            Some(
+                spec([dst(U32), src("a", ty(m, 0)), src("membermask", U32)], Meaning::Vote(Vote::MatchAny))
+                    .since(51, 70),
+            )
+        },
     );
     t.row(
         Op::MatchSync,
@@ -65,7 +72,7 @@ pub(super) fn rows(t: &mut Builder) {
         &[one(Mod::All), one(Mod::Sync), types(&[B32, B64])],
         |m| {
             let slots = [dst(U32), dst_pred().optional(), src("a", ty(m, 0)), src("membermask", U32)];
-            Some(spec(slots, Meaning::Vote(Vote::MatchAll)))
+            Some(spec(slots, Meaning::Vote(Vote::MatchAll)).since(51, 70))
         },
     );
     t.row(
@@ -74,7 +81,7 @@ pub(super) fn rows(t: &mut Builder) {
         "The mask of the lanes that run this together.",
         integer,
         &[types(&[B32])],
-        |_| Some(spec([dst(B32)], Meaning::ActiveMask)),
+        |_| Some(spec([dst(B32)], Meaning::ActiveMask).since(62, 30)),
     );
     t.row(
         Op::ReduxSync,
