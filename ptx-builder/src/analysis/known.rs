@@ -1,4 +1,4 @@
-//! How much is known of values, ranges and places, as tables in `known/`.
+//! How much is known of values, ranges and places, as tables in `tests/known`.
 //!
 //! `sound.rs` and `agree_sound.rs` say that what is known is true. An analysis that knows nothing passes them; these
 //! tables say what it knows. `BLESS=1` writes them anew.
@@ -18,7 +18,7 @@ use crate::verify::{Validated, verify};
 #[track_caller]
 fn is_golden(name: &str, text: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = Path::new("src/analysis/known").join(name);
+    let path = Path::new("tests/known").join(name);
     check_golden(root, &path, text, crate::testing::blessing()).unwrap_or_else(|e| panic!("{e}"));
 }
 
@@ -137,7 +137,7 @@ fn of_comparisons() {
 /// Numbers of other widths, addresses, products of more than two, and what is known of special registers.
 #[test]
 fn of_the_rest() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/analysis/known/rest.ptx");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/known/rest.ptx");
     let rest = std::fs::read_to_string(file).expect("a file");
     is_golden("rest.txt", &known("", rest.lines().map(str::to_owned)));
 }
@@ -261,4 +261,62 @@ fn of_places() {
         }
         is_golden(&format!("{}.txt", file.replace('/', "-").trim_end_matches(".ptx")), &found);
     }
+}
+
+/// Loops that threads go round as often as each other, or perhaps not: by test, `B` for a block, `W` for a warp.
+#[test]
+fn of_loops() {
+    let mut text = String::new();
+    let tests = ["lt.u32", "le.u32", "gt.u32", "ge.u32", "lt.s32", "le.s32", "gt.s32", "ge.s32", "ne.u32", "eq.s32"];
+    let starts = ["mov.u32 %i, %tid;", "add.u32 %i, %tid, 3;", "mov.u32 %i, %n;", "mov.u32 %i, %lane;"];
+    let bounds = [
+        "add.u32 %b, %i, 20;",
+        "add.u32 %b, %tid, %byte;",
+        "add.u32 %b, 1000, %lane;",
+        "add.u32 %b, %tid, 0x7ffffbfb;",
+        "add.u32 %b, %tid, 0x7ffffc00;",
+        "add.u32 %b, %tid, 0xfffff7fb;",
+        "mov.u32 %b, %n;",
+        "sub.u32 %b, %tid, 1;",
+    ];
+    let steps = [
+        "add.u32 %i, %i, 1;",
+        "add.u32 %i, 4, %i;",
+        "add.u32 %x, %i, %byte; mov.u32 %i, %x;",
+        "sub.u32 %i, %i, 1;",
+        "@%odd add.u32 %i, %i, 1;",
+        "add.u32 %i, %i, %lane;",
+        "add.u32 %i, %i, %n;",
+        "add.u32 %i, %i, 0x200;",
+        "add.u32 %i, %i, 0x3fffffff;",
+    ];
+    let forms = [
+        "L: S setp.T %go, %i, %b; @%go bra L;",
+        "L: S setp.T %go, %b, %i; @%go bra L;",
+        "L: setp.T %go, %i, %b; @!%go bra O; S bra L; O:",
+        "L: setp.T %go, %i, %b; S @%go bra L;",
+    ];
+    for form in forms {
+        for (start, bound) in starts.iter().flat_map(|s| bounds.iter().map(move |b| (s, b))) {
+            for step in steps {
+                let levels = tests.map(|test| {
+                    let body = form.replace('S', step).replace('T', test);
+                    let v = kernel("", &format!(".reg .b32 %i, %b, %x; .reg .pred %go, %odd;\nsetp.eq.u32 %odd, %lane, 1;\n{start} {bound} {body}"));
+                    let (kernel, info) = (&v.module().kernels[0], v.info(0));
+                    let conditional = |b: &BlockId| kernel.blocks[b.0 as usize].insts.last().is_some_and(|i| i.guard.is_some());
+                    let branch = (0..info.cfg.len() as u32).map(BlockId).find(conditional).expect("a branch");
+                    match info.uniformity.branch(branch) {
+                        Uniformity::Block => 'B',
+                        Uniformity::Warp => 'W',
+                        Uniformity::Divergent => '-',
+                    }
+                });
+                if levels.iter().any(|l| *l != '-') {
+                    writeln!(text, "{start} {bound} {} {}", form.replace('S', step), String::from_iter(levels))
+                        .expect("text");
+                }
+            }
+        }
+    }
+    is_golden("loops.txt", &text);
 }

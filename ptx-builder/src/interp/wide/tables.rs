@@ -1,4 +1,4 @@
-//! What becomes of shadows in memory, in registers and in instructions, as tables in `tables/`.
+//! What becomes of shadows in memory, in registers and in instructions, as tables in `tests/shadow_tables`.
 //!
 //! The tests of whole kernels see only the largest errors; here every case of a function has its line. `BLESS=1` writes
 //! the tables anew.
@@ -19,7 +19,7 @@ use crate::table::{Clamp, Lanes, Parts, Real, WARP};
 use crate::types::ScalarType;
 
 fn is_golden(name: &str, text: &str) {
-    crate::assert_golden!(format!("src/interp/wide/tables/{name}.txt"), text);
+    crate::assert_golden!(format!("tests/shadow_tables/{name}.txt"), text);
 }
 
 fn who(w: Who) -> String {
