@@ -28,6 +28,8 @@
 mod cells;
 mod clock;
 mod cross;
+#[cfg(test)]
+mod model;
 mod pages;
 
 pub(super) use cells::Mark;
