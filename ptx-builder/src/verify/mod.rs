@@ -79,6 +79,8 @@ mod convergence;
 mod declarations;
 mod error;
 mod indices;
+#[cfg(test)]
+mod limits;
 mod memory;
 mod operands;
 mod rule;
