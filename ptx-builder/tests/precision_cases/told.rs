@@ -16,8 +16,8 @@ fn told(case: &Case, change: impl FnOnce(&mut Requirements)) -> Vec<PolicyViolat
 }
 
 /// What a kernel does, in the lists that are not empty.
-fn facts_of(case: &Case, roles: &[Role]) -> String {
-    let f = facts(&case.module(case.body), 0, roles);
+fn facts_of(module: &Validated, roles: &[Role]) -> String {
+    let f = facts(module, 0, roles);
     let numbers = |all: &[InstId]| all.iter().map(|i| i.0.to_string()).collect::<Vec<_>>().join(" ");
     let pairs =
         |all: &[(InstId, u32)]| all.iter().map(|(i, n)| format!("{} {n} times", i.0)).collect::<Vec<_>>().join(", ");
@@ -56,7 +56,7 @@ fn messages(cases: &[Case]) -> String {
     let mut text = String::new();
     for case in cases {
         writeln!(text, "{} ({:?})", case.name, case.acc).expect("text");
-        writeln!(text, "  {}", facts_of(case, &case.wanted().roles)).expect("text");
+        writeln!(text, "  {}", facts_of(&case.module(case.body), &case.wanted().roles)).expect("text");
         told(case, |_| {}).iter().for_each(|v| writeln!(text, "  {v}").expect("text"));
     }
     text
@@ -110,4 +110,45 @@ fn where_something_else_is_asked_for() {
         .expect("text");
     }
     ptxgen_builder::assert_golden!("tests/precision_cases/told/otherwise.txt", text);
+}
+
+/// Kernels of weights `%w`, activations `%x` and an output `%y`: `// name`, then the body.
+#[test]
+fn of_weights_and_activations() {
+    let mut text = String::new();
+    for case in include_str!("told/weights.ptx").split("// ").skip(1) {
+        let (name, body) = case.split_once('\n').expect("a name and a body");
+        let source = format!(
+            ".version 8.7\n.target sm_90\n.address_size 64\n.visible .entry k(.param .u64 w, .param .u64 x, .param .u64 y) {{\n\
+             .reg .pred %p<4>; .reg .b16 %h<8>; .reg .b32 %r<16>, %t; .reg .b64 %w, %x, %y; .reg .f32 %f<16>; .reg .f64 %q<8>;\n\
+             ld.param.u64 %w, [w]; ld.param.u64 %x, [x]; ld.param.u64 %y, [y]; mov.u32 %t, %tid.x;\n{body}\nret;\n}}\n"
+        );
+        let module = parse("k.ptx", &source).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let module = verify(module).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let sides = [Role::Weights, Role::Activations, Role::Output];
+        writeln!(text, "{name}\n  {}", facts_of(&module, &sides)).expect("text");
+        writeln!(text, "  of logits: {}", facts_of(&module, &[Role::Weights, Role::Logits, Role::Output]))
+            .expect("text");
+        for (what, activations, accumulator) in [
+            ("q8k", ActivationFormat::Q8K, Accumulator::F32),
+            ("q8k in f64", ActivationFormat::Q8K, Accumulator::F64),
+            ("f32", ActivationFormat::F32, Accumulator::F32),
+            ("f32 in f64", ActivationFormat::F32, Accumulator::F64),
+        ] {
+            let wanted = Requirements {
+                accumulator: Some(accumulator),
+                activations: Some(activations),
+                stages: Some(1),
+                stages_of: vec![None, None, Some(1)],
+                roles: sides.to_vec(),
+                ..Requirements::default()
+            };
+            let found = check(&module, 0, &wanted).err().unwrap_or_default();
+            let at = |v: &PolicyViolation| v.inst.map_or(String::new(), |i| format!(" at {}", i.0));
+            let rules: Vec<_> = found.iter().map(|v| format!("{}{}", v.rule, at(v))).collect();
+            writeln!(text, "  {what}: {}", if rules.is_empty() { "holds".to_owned() } else { rules.join(", ") })
+                .expect("text");
+        }
+    }
+    ptxgen_builder::assert_golden!("tests/precision_cases/told/weights.txt", text);
 }
