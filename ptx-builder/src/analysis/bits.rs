@@ -59,10 +59,9 @@ pub(crate) fn set(words: &mut [u64], bit: usize) {
 
 /// The words that a range of bits touches, each with the mask of its bits there.
 fn spans(bits: std::ops::Range<usize>) -> impl Iterator<Item = (usize, u64)> {
-    let words = if bits.is_empty() { 0..0 } else { bits.start / 64..bits.end.div_ceil(64) };
-    words.map(move |w| {
+    (bits.start / 64..bits.end.div_ceil(64)).filter_map(move |w| {
         let (from, to) = (bits.start.max(w * 64) - w * 64, bits.end.min(w * 64 + 64) - w * 64);
-        (w, u64::MAX >> (64 - (to - from)) << from)
+        (from < to).then(|| (w, u64::MAX >> (64 - (to - from)) << from))
     })
 }
 
@@ -101,7 +100,9 @@ mod tests {
 
     #[test]
     fn ranges_across_words() {
-        for (from, to) in [(0, 0), (0, 1), (0, 64), (3, 64), (64, 128), (60, 70), (1, 191), (128, 192)] {
+        for (from, to) in
+            [(0, 0), (5, 5), (70, 70), (128, 128), (0, 1), (0, 64), (3, 64), (64, 128), (60, 70), (1, 191), (128, 192)]
+        {
             let mut words = [u64::MAX; 3];
             assert_eq!(ones_in(&words, from..to).collect::<Vec<_>>(), (from..to).collect::<Vec<_>>());
             clear_range(&mut words, from..to);

@@ -102,7 +102,7 @@ pub(super) fn bank_passes(addresses: &[u64; 32], mask: u32, bytes: u32) -> (u64,
     let (mut passes, mut ideal) = (0, 0);
     for phase in 0..words {
         let phase_mask = ((1u64 << lanes_a_phase) - 1) as u32;
-        let mut lanes = mask & phase_mask.checked_shl(phase * lanes_a_phase).unwrap_or(0);
+        let mut lanes = mask & phase_mask << (phase * lanes_a_phase);
         if lanes == 0 {
             continue;
         }

@@ -77,5 +77,10 @@ mod tests {
         more.merge(&notes);
         more.merge(&notes);
         assert_eq!((more.integral[&7], more.integral.len(), more.decided[&4]), ((0.5, 3), 1, 4));
+        // Infinities have no distance, and an empty collection gets what another has.
+        more.rounded(9, 0b11, &[f64::INFINITY; 32]);
+        let mut empty = Notes::default();
+        empty.merge(&more);
+        assert_eq!((empty.integral, empty.decided), (more.integral, more.decided));
     }
 }
