@@ -16,6 +16,9 @@ fn slot(slot: &Slot) -> String {
         Shape::OneOf(_, values) => ("one_of", format!(r#","values":{values:?}"#)),
         Shape::Address(space) => ("address", format!(r#","space":"{space}""#)),
         Shape::Label => ("label", String::new()),
+        Shape::Function => ("function", String::new()),
+        Shape::Passed => ("passed", String::new()),
+        Shape::Carry => ("carry", String::new()),
         ref other => unreachable!("a shape that this program does not know: {other:?}"),
     };
     let ty = slot.ty().map_or_else(|| "null".to_owned(), |ty| format!("\"{ty}\""));
@@ -31,7 +34,7 @@ fn line(form: &Form) -> String {
     let meaning = format!("{:?}", form.meaning);
     let meaning = meaning.split(['(', ' ']).next().unwrap_or_default();
     format!(
-        r#"{{"name":"{}","op":"{}","opcode":"{:?}","mods":[{}],"slots":[{}],"meaning":"{meaning}","ptx":{},"sm":{},"section":"{}"}}"#,
+        r#"{{"name":"{}","op":"{}","opcode":"{:?}","mods":[{}],"slots":[{}],"meaning":"{meaning}","ptx":{},"sm":{},"specific":{},"section":"{}"}}"#,
         form.name,
         form.op,
         form.op,
@@ -39,6 +42,7 @@ fn line(form: &Form) -> String {
         slots.join(","),
         form.least_ptx.0,
         form.least_sm,
+        form.is_specific,
         form.row.get().section
     )
 }

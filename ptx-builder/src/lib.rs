@@ -15,6 +15,7 @@ pub mod analysis;
 pub mod build;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod exec;
 pub mod guard;
 pub mod interp;
 pub mod ir;

@@ -197,7 +197,23 @@ impl Target {
     /// multiprocessors of the largest that is sold, and what each holds (CUDA
     /// Programming Guide, as above).
     pub fn most_resident_blocks(self, threads: u32, shared_bytes: u64) -> u64 {
-        let (multiprocessors, most_threads, most_blocks, most_shared) = match self.sm {
+        let (multiprocessors, ..) = self.residency();
+        self.resident_blocks(multiprocessors, threads, shared_bytes)
+    }
+
+    /// The same of a GPU with so many multiprocessors.
+    pub fn resident_blocks(self, multiprocessors: u64, threads: u32, shared_bytes: u64) -> u64 {
+        let (_, most_threads, most_blocks, most_shared) = self.residency();
+        // Warps are whole, and from sm_80 on a block takes a KiB of shared memory more.
+        let warps = u64::from(threads.max(1).next_multiple_of(32));
+        let shared = shared_bytes + if self.sm >= 80 { 1024 } else { 0 };
+        let by_shared = (most_shared * 1024u64).checked_div(shared).unwrap_or(u64::MAX);
+        (most_threads / warps).min(most_blocks).min(by_shared).max(1) * multiprocessors
+    }
+
+    /// Multiprocessors of the largest GPU; and of each the most threads, blocks and KiB of shared memory.
+    fn residency(self) -> (u64, u64, u64, u64) {
+        match self.sm {
             60 => (56, 2048, 32, 64),
             61 => (30, 2048, 32, 96),
             70 => (84, 2048, 32, 96),
@@ -212,12 +228,7 @@ impl Target {
             121 => (48, 1536, 24, 100),
             // What is not known is taken to be large.
             _ => (160, 2048, 32, 228),
-        };
-        // Warps are whole, and from sm_80 on a block takes a KiB of shared memory more.
-        let warps = u64::from(threads.max(1).next_multiple_of(32));
-        let shared = shared_bytes + if self.sm >= 80 { 1024 } else { 0 };
-        let by_shared = (most_shared * 1024u64).checked_div(shared).unwrap_or(u64::MAX);
-        (most_threads / warps).min(most_blocks).min(by_shared).max(1) * multiprocessors
+        }
     }
 
     /// The number after `sm_`.
@@ -239,6 +250,54 @@ impl Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sm_{}{}", self.sm, self.features.suffix())
+    }
+}
+
+/// A GPU that is sold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gpu {
+    /// What it is called.
+    pub name: &'static str,
+    /// Its architecture.
+    pub target: Target,
+    /// How many multiprocessors it has.
+    pub multiprocessors: u64,
+}
+
+const fn gpu(name: &'static str, sm: u16, multiprocessors: u64) -> Gpu {
+    Gpu { name, target: common(sm), multiprocessors }
+}
+
+impl Gpu {
+    /// Those that are known by name (their data sheets).
+    pub const ALL: &[Gpu] = &[
+        gpu("v100", 70, 80),
+        gpu("t4", 75, 40),
+        gpu("a100", 80, 108),
+        gpu("a10", 86, 72),
+        gpu("rtx3090", 86, 82),
+        gpu("l4", 89, 58),
+        gpu("l40s", 89, 142),
+        gpu("rtx4090", 89, 128),
+        gpu("h100", 90, 132),
+        gpu("h200", 90, 132),
+        gpu("b200", 100, 148),
+        gpu("rtx5090", 120, 170),
+    ];
+
+    /// Blocks of this many threads and bytes of shared memory that it holds at once, were they to need no registers.
+    pub fn resident_blocks(&self, threads: u32, shared_bytes: u64) -> u64 {
+        self.target.resident_blocks(self.multiprocessors, threads, shared_bytes)
+    }
+}
+
+impl FromStr for Gpu {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let known = || Gpu::ALL.iter().map(|g| g.name).collect::<Vec<_>>().join(", ");
+        let same = |g: &&Gpu| g.name.eq_ignore_ascii_case(s);
+        Gpu::ALL.iter().find(same).copied().ok_or_else(|| format!("unknown GPU '{s}'; known are {}", known()))
     }
 }
 

@@ -13,6 +13,7 @@ pub enum ScalarType {
     U8, U16, U32, U64,
     S8, S16, S32, S64,
     F16, F16x2, Bf16, Bf16x2, F32, F64,
+    F32x2, Tf32, E4m3x2, E5m2x2, E2m3x2, E3m2x2, Ue8m0x2,
 }
 
 /// What a type's bits mean; decides which registers an operand accepts.
@@ -33,10 +34,11 @@ pub enum Kind {
 impl ScalarType {
     /// Every type, in table order.
     #[rustfmt::skip]
-    pub const ALL: [ScalarType; 20] = [
+    pub const ALL: [ScalarType; 27] = [
         Self::Pred, Self::B8, Self::B16, Self::B32, Self::B64, Self::B128,
         Self::U8, Self::U16, Self::U32, Self::U64, Self::S8, Self::S16, Self::S32, Self::S64,
         Self::F16, Self::F16x2, Self::Bf16, Self::Bf16x2, Self::F32, Self::F64,
+        Self::F32x2, Self::Tf32, Self::E4m3x2, Self::E5m2x2, Self::E2m3x2, Self::E3m2x2, Self::Ue8m0x2,
     ];
 
     /// The type's name in PTX, without the dot.
@@ -48,7 +50,9 @@ impl ScalarType {
             Self::U8 => "u8", Self::U16 => "u16", Self::U32 => "u32", Self::U64 => "u64",
             Self::S8 => "s8", Self::S16 => "s16", Self::S32 => "s32", Self::S64 => "s64",
             Self::F16 => "f16", Self::F16x2 => "f16x2", Self::Bf16 => "bf16", Self::Bf16x2 => "bf16x2",
-            Self::F32 => "f32", Self::F64 => "f64",
+            Self::F32 => "f32", Self::F64 => "f64", Self::F32x2 => "f32x2", Self::Tf32 => "tf32",
+            Self::E4m3x2 => "e4m3x2", Self::E5m2x2 => "e5m2x2", Self::E2m3x2 => "e2m3x2", Self::E3m2x2 => "e3m2x2",
+            Self::Ue8m0x2 => "ue8m0x2",
         }
     }
 
@@ -58,8 +62,9 @@ impl ScalarType {
             Self::Pred => 1,
             Self::B8 | Self::U8 | Self::S8 => 8,
             Self::B16 | Self::U16 | Self::S16 | Self::F16 | Self::Bf16 => 16,
-            Self::B32 | Self::U32 | Self::S32 | Self::F32 | Self::F16x2 | Self::Bf16x2 => 32,
-            Self::B64 | Self::U64 | Self::S64 | Self::F64 => 64,
+            Self::E4m3x2 | Self::E5m2x2 | Self::E2m3x2 | Self::E3m2x2 | Self::Ue8m0x2 => 16,
+            Self::B32 | Self::U32 | Self::S32 | Self::F32 | Self::F16x2 | Self::Bf16x2 | Self::Tf32 => 32,
+            Self::B64 | Self::U64 | Self::S64 | Self::F64 | Self::F32x2 => 64,
             Self::B128 => 128,
         }
     }
@@ -85,10 +90,21 @@ impl ScalarType {
         matches!(self.kind(), Kind::Signed)
     }
 
-    /// Whether variables may be declared of it (PTX ISA 5.2.1): bf16 and pairs of it are types of
+    /// Whether variables may be declared of it (PTX ISA 5.2.1): alternate formats are types of
     /// instructions only.
     pub const fn is_fundamental(self) -> bool {
-        !matches!(self, Self::Bf16 | Self::Bf16x2)
+        !matches!(
+            self,
+            Self::Bf16
+                | Self::Bf16x2
+                | Self::F32x2
+                | Self::Tf32
+                | Self::E4m3x2
+                | Self::E5m2x2
+                | Self::E2m3x2
+                | Self::E3m2x2
+                | Self::Ue8m0x2
+        )
     }
 
     /// The type with this PTX name (no dot).

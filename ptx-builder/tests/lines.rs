@@ -126,7 +126,6 @@ const SILENT: &[&str] = &[
     "kernel",
     "module",
     "name",
-    "new",
     "shared_bytes",
     "unoptimized",
     "verify",

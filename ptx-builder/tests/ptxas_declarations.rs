@@ -403,18 +403,10 @@ const EXCUSED: &[(&str, &str)] = &[
     ("expected a constant of type b32, found '}'", "no initial values in braces"),
     ("'_' is no PTX name", "a parameter without a name"),
     ("control can run past the last instruction", "a kernel without an end"),
-    (".loc names file 1, which no", "a place in a file that is not named"),
     ("pointers are 64-bit integers", "half of a pointer"),
     ("must be a power of two, at most 65536", "an alignment beyond any page"),
     ("it must be a power of two from", "a parameter aligned to less than its type, or to more than 128 bytes"),
     // What is not supported, and says so.
-    ("or an unknown length is not supported", "an array as long as its values"),
-    ("'.common' linkage is not supported", "tentative definitions"),
-    ("expected the registers' type, found '.b128'", "registers of 128 bits"),
-    ("expected the registers' type, found '.v", "vectors of registers"),
-    ("'.param' in a body is not supported", "parameters of calls"),
-    ("'.explicitcluster' is not supported", "clusters whose shape the launch gives"),
-    ("found '.maxclusterrank'", "a bound on clusters whose shape the launch gives"),
 ];
 
 fn texts() -> Vec<(String, String)> {

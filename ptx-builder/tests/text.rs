@@ -204,12 +204,11 @@ fn errors_tell_the_place_the_expectation_and_near_spellings() {
         ("ret", "t.ptx:8:1: expected an operand or ';', found '}'"),
         ("add.s32 %r0, %r1, 1 ret;", "t.ptx:7:21: expected ',' or ';', found 'ret'"),
         (".reg .b32 count;", "t.ptx:7:11: 'count' is declared twice in this scope; rename one of them"),
-        (".reg .b128 q;", "t.ptx:7:6: expected the registers' type, found '.b128'"),
+        (".reg .b8x q;", "t.ptx:7:6: expected the registers' type, found '.b8x'"),
         (
             ".rge .b32 q;",
             "t.ptx:7:1: expected .reg, .shared, .local, .loc, .pragma, a label or an instruction, found '.rge'",
         ),
-        (".loc 3 1 1", "t.ptx:7:6: .loc names file 3, which no .file directive declares"),
         ("@%r5 ret;", "t.ptx:7:2: '%r5' is not declared"),
         (
             "ld.global.v2.f32 {%f0, %f1, %f0}, [x];",
@@ -229,10 +228,10 @@ fn errors_tell_the_place_the_expectation_and_near_spellings() {
 fn reading_goes_on_after_an_error() {
     let all = errors(".reg .b32 %r<2>;\nfoo.bar %r0;\nadd.s32 %r0, %r1, ];\n{ mov.u32 %r9, 1; }\nadd.s32 %r0, %r1, 1;");
     assert_eq!(all.len(), 3, "{all:?}");
-    let text = format!("{HEADER}.entry a(.param .u32) {{ ret; }}\n.entry b() {{ nop; }}\n.func f() {{ ret; }}\n");
+    let text = format!("{HEADER}.entry a(.param .u32) {{ ret; }}\n.entry b() {{ nop; }}\n.func f() {{ nop; }}\n");
     let all: Vec<String> = parse("t", &text).expect_err("is faulty").iter().map(ToString::to_string).collect();
     assert_eq!(all.len(), 3, "{all:?}");
-    assert!(all[2].starts_with("t:6:1: a device function is not supported"), "{all:?}");
+    assert!(all[2].starts_with("t:6:13: unknown instruction 'nop'"), "{all:?}");
 }
 
 #[test]
@@ -261,14 +260,6 @@ fn headers_are_checked() {
         (
             ".version 7.9 .target sm_90",
             "t:1:10: there is no PTX version '7.9'; known are those up to 9.5: 1.0 to 1.5, 2.0 to 2.3, 3.0 to 3.2, 4.0 to 4.3, 5.0 to 5.1, 6.0 to 6.5, 7.0 to 7.8, 8.0 to 8.8, 9.0 to 9.5",
-        ),
-        (
-            ".version 7.8 .target sm_90 .common .global .b32 g;",
-            "t:1:28: '.common' linkage is not supported; write .visible",
-        ),
-        (
-            ".version 7.8 .target sm_90 .visible .entry k() .explicitcluster { ret; }",
-            "t:1:48: '.explicitcluster' is not supported; give the cluster's shape with .reqnctapercluster",
         ),
         (
             ".version 7.8 .target sm_90 .global .b32 x[2] = {1, 2, 3};",

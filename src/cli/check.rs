@@ -1,5 +1,6 @@
 //! `ptxgen check`: kernels against the verifier and a policy.
 
+mod file;
 mod measure;
 
 use super::{
@@ -12,9 +13,8 @@ use ptxgen_builder::{
     analysis::precision::{
         self, Accumulator, ActivationFormat, Facts, FloatSum, PolicyViolation, Reduction, Requirements,
     },
-    parse::parse,
     types::ScalarType,
-    verify::{Doubts, Validated, verify_with},
+    verify::Validated,
 };
 use ptxgen_dsl::{
     catalogue::{CATALOGUE, Entry, Request, find},
@@ -298,25 +298,7 @@ fn check_file(args: &Args, file: &str, out: &mut impl Write) -> Outcome {
         return Err(Usage(message.into()).into());
     }
     let text = super::inputs::read_text(file.as_ref())?;
-    let parsed = parse(file, &text).map_err(|e| e.to_string());
-    let doubts = if args.strict { Doubts::Refuse } else { Doubts::Warn };
-    let module = match parsed.and_then(|m| verify_with(m, doubts).map_err(|e| e.to_string())) {
-        Ok(module) => module,
-        Err(errors) => {
-            fault(out, file, "does not verify", &[errors])?;
-            return Ok(Status::Fault);
-        }
-    };
-    for warning in module.warnings() {
-        warn(out, &warning.to_string())?;
-    }
-    let mut status = Status::Well;
-    for i in 0..module.module().kernels.len() {
-        if !check_kernel(args, file, &module, i, out)? {
-            status = Status::Fault;
-        }
-    }
-    Ok(status)
+    file::check(args, file, &text, out)
 }
 
 /// Holds a file's kernel against the policy, and tells what was left out.

@@ -71,6 +71,18 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The bytes of a file, which may be written afterwards unless it is only read.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_bytes(path: &Path, is_only_read: bool) -> anyhow::Result<Vec<u8>> {
+    if is_only_read {
+        return read(path);
+    }
+    let bytes = open(path).and_then(bounded);
+    bytes.with_context(|| format!("cannot read {}", path.display()))
+}
+
 /// The text of a file, or of standard input where the name is `-`.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ mod device;
 mod diff;
 mod doctor;
 mod dump;
+mod exec;
 mod inputs;
 mod inspect;
 mod interrupt;
@@ -60,6 +61,7 @@ struct Cli {
 enum Command {
     List(list::Args),
     Dump(dump::Args),
+    Exec(exec::Args),
     Check(check::Args),
     Compare(compare::Args),
     Stats(stats::Args),
@@ -100,6 +102,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::List(args) => list::run(&args),
         Command::Dump(args) => dump::run(&args),
+        Command::Exec(args) => exec::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Diff(args) => diff::run(&args),

@@ -104,7 +104,9 @@ impl InstClass {
             Meaning::Shuffle(_) | Meaning::Vote(_) | Meaning::ActiveMask => InstClass::Warp,
             Meaning::Barrier(_) | Meaning::Fence(_) => InstClass::Barrier,
             Meaning::Matrix(_) => InstClass::Matrix,
-            Meaning::Branch | Meaning::Exit | Meaning::Trap | Meaning::Pause => InstClass::Control,
+            Meaning::Call | Meaning::Foreign | Meaning::Branch | Meaning::Exit | Meaning::Trap | Meaning::Pause => {
+                InstClass::Control
+            }
             Meaning::Lane(_) => InstClass::of_lane(form),
         }
     }

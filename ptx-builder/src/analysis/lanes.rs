@@ -173,7 +173,9 @@ impl Search<'_> {
                 known.map(|bits| [bits; WARP])
             }
             // Addresses are the machine's.
-            Operand::Symbol(..) | Operand::Address(_) | Operand::Label(_) | Operand::None => None,
+            Operand::Symbol(..) | Operand::Address(_) | Operand::Label(_) | Operand::Function(_) | Operand::None => {
+                None
+            }
         }
     }
 }

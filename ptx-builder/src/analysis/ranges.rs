@@ -165,6 +165,8 @@ impl<'k> Ranges<'k> {
             | Meaning::Fence(_)
             | Meaning::Async(_)
             | Meaning::Matrix(_)
+            | Meaning::Call
+            | Meaning::Foreign
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap

@@ -7,6 +7,8 @@ use crate::ir::{Kernel, Reg};
 #[derive(Clone, Debug)]
 pub struct RegNumbers {
     number: [Vec<u32>; 6],
+    /// That of the carry flag.
+    carry: u32,
     regs: Vec<Reg>,
 }
 
@@ -16,7 +18,7 @@ impl RegNumbers {
     /// Numbers a kernel's registers in order of appearance. Memory grows with
     /// the highest number that appears in each class.
     pub fn new(kernel: &Kernel) -> Self {
-        let mut numbers = RegNumbers { number: Default::default(), regs: Vec::new() };
+        let mut numbers = RegNumbers { number: Default::default(), carry: NONE, regs: Vec::new() };
         for (_, _, inst) in kernel.insts() {
             inst.uses().chain(inst.defs()).for_each(|r| numbers.add(r));
         }
@@ -24,6 +26,13 @@ impl RegNumbers {
     }
 
     fn add(&mut self, reg: Reg) {
+        if reg.is_carry() {
+            if self.carry == NONE {
+                self.carry = self.regs.len() as u32;
+                self.regs.push(reg);
+            }
+            return;
+        }
         let class = &mut self.number[reg.class as usize];
         let index = reg.index as usize;
         if class.len() <= index {
@@ -42,7 +51,9 @@ impl RegNumbers {
 
     /// The number of a register; none where it does not appear.
     pub fn get(&self, reg: Reg) -> Option<usize> {
-        self.number[reg.class as usize].get(reg.index as usize).filter(|&&n| n != NONE).map(|&n| n as usize)
+        let number =
+            if reg.is_carry() { Some(&self.carry) } else { self.number[reg.class as usize].get(reg.index as usize) };
+        number.filter(|&&n| n != NONE).map(|&n| n as usize)
     }
 
     /// The register with a number.

@@ -104,7 +104,7 @@ impl Context<'_> {
                 }
                 Base::Symbol(s) => self.symbol(s, a.offset),
             },
-            Operand::Label(_) | Operand::None => Value::constant(0),
+            Operand::Label(_) | Operand::Function(_) | Operand::None => Value::constant(0),
         }
     }
 
@@ -139,6 +139,8 @@ impl Context<'_> {
             Meaning::Atomic(..)
             | Meaning::Async(_)
             | Meaning::Matrix(_)
+            | Meaning::Call
+            | Meaning::Foreign
             // These have no results.
             | Meaning::Barrier(_)
             | Meaning::Store(_)

@@ -138,7 +138,7 @@ impl<A> Kernel<A> {
     /// A module of this kernel alone, as it was written: neither verified nor
     /// optimized.
     pub fn module(&self, target: Target) -> Module {
-        Module { version: None, target, variables: self.variables.clone(), kernels: vec![self.kernel.clone()] }
+        Module { variables: self.variables.clone(), kernels: vec![self.kernel.clone()], ..Module::new(target) }
     }
 
     /// Verifies the kernel for a target as it was written, then
@@ -160,12 +160,6 @@ impl<A> Kernel<A> {
 
 /// Modules of several kernels, whose parameters may differ in type: `Module::new(target).with(&one).with(&two)`.
 impl Module {
-    /// A module without kernels.
-    #[must_use]
-    pub fn new(target: Target) -> Module {
-        Module { version: None, target, variables: Vec::new(), kernels: Vec::new() }
-    }
-
     /// The module with one more kernel. Each keeps its own constants and arrays.
     #[must_use]
     pub fn with<A>(mut self, kernel: &Kernel<A>) -> Module {

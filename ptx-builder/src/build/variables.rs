@@ -23,6 +23,7 @@ fn declare<S: ReadSpace, T: Scalar>(prefix: &str, align: u32, len: u64) -> Ptr<S
             ty: element::<T>(),
             len: Some(len),
             init: Vec::new(),
+            refs: Vec::new(),
             linkage: Linkage::Internal,
         });
         Symbol::Kernel(index)
@@ -98,6 +99,7 @@ impl Body {
                     ty: ScalarType::B8,
                     len: None,
                     init: Vec::new(),
+                    refs: Vec::new(),
                     linkage: Linkage::Internal,
                 });
                 s.globals.len() - 1
@@ -130,6 +132,7 @@ impl Body {
                 ty: element::<T>(),
                 len,
                 init,
+                refs: Vec::new(),
                 linkage: Linkage::Internal,
             });
             Symbol::Kernel(index)

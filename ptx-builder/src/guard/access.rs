@@ -63,6 +63,13 @@ pub(super) fn accesses(inst: &Inst) -> (Way, SmallVec<[Access; 3]>) {
             });
             return (Way::Redirect, rows.collect());
         }
+        Meaning::Matrix(Matrix::Store { .. }) => {
+            let rows = addresses(inst).map(|(operand, _, space)| {
+                let size = Size::Fixed(16);
+                Access { operand, space, size, align: 16, reads: false, writes: true }
+            });
+            return (Way::Redirect, rows.collect());
+        }
         Meaning::Async(kind) => return asynchronous(inst, kind),
         Meaning::Lane(_)
         | Meaning::Approx(..)
@@ -72,6 +79,8 @@ pub(super) fn accesses(inst: &Inst) -> (Way, SmallVec<[Access; 3]>) {
         | Meaning::Barrier(_)
         | Meaning::Fence(_)
         | Meaning::Matrix(Matrix::FloatMma { .. } | Matrix::IntMma { .. })
+        | Meaning::Call
+        | Meaning::Foreign
         | Meaning::Branch
         | Meaning::Exit
         | Meaning::Trap

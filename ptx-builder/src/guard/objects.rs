@@ -120,6 +120,7 @@ impl Emit<'_> {
                 ty: ScalarType::B8,
                 len: Some(16),
                 init: Vec::new(),
+                refs: Vec::new(),
                 linkage: Linkage::Internal,
             });
             variables.len() as u32 - 1

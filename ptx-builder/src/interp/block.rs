@@ -104,6 +104,8 @@ pub(super) struct BlockState {
     pub src: Vec<Lanes>,
     pub dst: Vec<Lanes>,
     pub findings: Findings,
+    /// What it printed.
+    pub printed: String,
     /// Threads that have not exited.
     pub live: u32,
     /// The numbered barriers, and the cluster's.
@@ -157,6 +159,7 @@ impl<'a> Block<'a> {
             src: vec![[0; WARP]; widest],
             dst: vec![[0; WARP]; widest],
             findings: Findings::default(),
+            printed: String::new(),
             live: threads,
             barriers: Default::default(),
             released: Vec::new(),

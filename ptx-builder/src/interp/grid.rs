@@ -28,6 +28,7 @@ struct Outcome<'a> {
     /// Blocks that wait for others.
     waiting: Vec<Block<'a>>,
     notes: Notes,
+    printed: String,
 }
 
 impl<'a> Outcome<'a> {
@@ -40,6 +41,7 @@ impl<'a> Outcome<'a> {
         self.findings.merge(std::mem::take(&mut state.findings));
         self.add_counts(&state.counts);
         self.notes.merge(&state.wide.notes);
+        self.printed.push_str(&state.printed);
         match result {
             Err(stop) => self.fault = Some(stop),
             Ok(()) if cx.grid.iter().any(|&n| n > 1) => self.traces.extend(state.into_trace()),
@@ -61,6 +63,7 @@ impl<'a> Outcome<'a> {
             self.findings.merge(later.findings);
             self.add_counts(&later.counts);
             self.notes.merge(&later.notes);
+            self.printed.push_str(&later.printed);
             self.traces.extend(later.traces);
             self.fault = later.fault;
             self.waiting.extend(later.waiting);
@@ -78,13 +81,17 @@ pub(super) fn run(cx: &Context) -> (Report, Measured) {
         conflicts(&all.traces, |c| all.findings.cross_clash(&c));
     }
     let measured = Measured::new(cx, &all.notes);
-    (Report { findings: all.findings.finish(cx), counters: counters(cx, &all.counts) }, measured)
+    let printed = std::mem::take(&mut all.printed);
+    (Report { findings: all.findings.finish(cx), counters: counters(cx, &all.counts), printed }, measured)
 }
 
 /// How many blocks a GPU holds at once: a block starts when one before it has ended, or there is room.
 fn slots(cx: &Context) -> u64 {
     let threads = cx.block.iter().product();
-    cx.module.target.most_resident_blocks(threads, cx.layout.shared_bytes)
+    match &cx.options.gpu {
+        Some(gpu) => gpu.resident_blocks(threads, cx.layout.shared_bytes),
+        None => cx.module.target.most_resident_blocks(threads, cx.layout.shared_bytes),
+    }
 }
 
 /// Runs the blocks in order, as many at once as there are slots.
@@ -184,11 +191,16 @@ fn waits(cx: &Context, blocks: usize, more: u64) -> String {
     match (blocks, more) {
         (1, 0) => "the block waits for memory that no thread changes any more".to_owned(),
         (n, 0) => format!("{n} blocks wait for memory that no thread of the grid changes any more, this one"),
-        (n, more) => format!(
-            "{n} blocks, as many as the largest {} GPU holds at once, wait for memory that none of them changes, and the \
-             other {more} start only when one ends (launch fewer blocks where they wait for each other); this one waits",
-            cx.module.target
-        ),
+        (n, more) => {
+            let gpu = match &cx.options.gpu {
+                Some(gpu) => format!("a GPU named {}", gpu.name),
+                None => format!("the largest {} GPU", cx.module.target),
+            };
+            format!(
+                "{n} blocks, as many as {gpu} holds at once, wait for memory that none of them changes, and the \
+                 other {more} start only when one ends (launch fewer blocks where they wait for each other); this one waits"
+            )
+        }
     }
 }
 

@@ -144,9 +144,14 @@ impl Globals {
             }
             let len = v.bytes().ok_or(MemoryError::Full(u64::MAX))?;
             let buffer = memory.alloc_zeroed(len, u64::from(v.align.max(1)))?;
-            memory.write(buffer, 0, &v.init)?;
             *address = buffer.address;
             globals.buffers.push((v.name.clone(), buffer));
+        }
+        // Addresses among the values are known only now.
+        let layout = Layout::of_module(module, &globals.addresses);
+        for (i, v) in module.variables.iter().enumerate().filter(|(_, v)| v.space == Space::Global) {
+            let Some(buffer) = globals.get(&v.name).filter(|b| b.address == globals.addresses[i]) else { continue };
+            memory.write(buffer, 0, &layout.initial(module, v))?;
         }
         Ok(globals)
     }
@@ -256,7 +261,7 @@ impl Launch<'_> {
             return Err(size("its local or const memory exceeds the interpreter's 1 GiB a block"));
         }
         let params = self.params(kernel, &layout)?;
-        let program = Program::decode(kernel, &layout).map_err(|why| size(&why))?;
+        let program = Program::decode(module, kernel, &layout).map_err(|why| size(&why))?;
         let wide = wide.then(|| Wide::new(&program));
         let index = if self.options.wraps { IndexSteps::new(&program) } else { IndexSteps::default() };
         let homes = homes(module, kernel, self.module.info(number), &program, &layout);

@@ -97,14 +97,41 @@ impl Layout {
         }
     }
 
+    /// Where a module's own variables lie, but for shared ones.
+    pub fn of_module(module: &Module, globals: &[u64]) -> Layout {
+        let mut l = Layout::default();
+        for (i, v) in module.variables.iter().enumerate() {
+            let at = match (v.space, v.bytes()) {
+                (Space::Const, Some(bytes)) => place(&mut l.const_bytes, u64::from(v.align), bytes).unwrap_or(0),
+                _ => globals.get(i).copied().unwrap_or(0),
+            };
+            l.module.push(at);
+        }
+        l
+    }
+
+    /// A variable's first values, with the addresses among them.
+    pub fn initial(&self, module: &Module, v: &Variable) -> Vec<u8> {
+        let mut bytes = v.init.clone();
+        for r in &v.refs {
+            let Some(of) = module.variables.get(r.variable as usize) else { continue };
+            let address = self.module.get(r.variable as usize).copied().unwrap_or(0);
+            let (at, n) = (r.at as usize, usize::from(r.bytes));
+            if let Some(place) = bytes.get_mut(at..at + n) {
+                place.copy_from_slice(&r.bits(address, of.space).to_le_bytes()[..n]);
+            }
+        }
+        bytes
+    }
+
     /// The bytes of const space.
     pub fn consts(&self, module: &Module) -> Vec<u8> {
         let mut bytes = vec![0; self.const_bytes as usize];
         for (v, &at) in module.variables.iter().zip(&self.module) {
             if v.space == Space::Const {
-                let at = at as usize;
-                let n = v.init.len().min(v.bytes().unwrap_or(0) as usize);
-                bytes[at..at + n].copy_from_slice(&v.init[..n]);
+                let (at, init) = (at as usize, self.initial(module, v));
+                let n = init.len().min(v.bytes().unwrap_or(0) as usize);
+                bytes[at..at + n].copy_from_slice(&init[..n]);
             }
         }
         bytes

@@ -119,7 +119,7 @@ impl Memory {
     ///
     /// # Errors
     /// As [`Memory::alloc`].
-    pub(super) fn alloc_zeroed(&mut self, len: u64, align: u64) -> Result<Buffer, MemoryError> {
+    pub(crate) fn alloc_zeroed(&mut self, len: u64, align: u64) -> Result<Buffer, MemoryError> {
         self.reserve(len, align, false)
     }
 

@@ -75,6 +75,8 @@ pub use report::{Finding, FindingKind, Other, Report, Site};
 pub use wide::measured::{Decision, ElementError, IntegerRounding, Measured};
 pub use wide::summary::{BufferErrors, ErrorLine, Worst};
 
+use crate::target::Gpu;
+
 /// In which order the warps of a block run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -122,6 +124,9 @@ pub struct Options {
     pub check: Checks,
     /// Whether to look for memory accessed at indices whose 32-bit arithmetic wrapped.
     pub wraps: bool,
+    /// The GPU whose blocks are to be resident together where they wait for each other; without one, the largest of
+    /// the module's architecture.
+    pub gpu: Option<Gpu>,
     /// Warp instructions that a block may execute before it counts as endless.
     pub max_steps: u64,
     /// Whether to fill in the report's counters.
@@ -140,6 +145,7 @@ impl Default for Options {
             schedule: Blocks::Parallel,
             check: Checks { races: true, uninit: true },
             wraps: false,
+            gpu: None,
             max_steps: 100_000_000,
             count: false,
             perturb: None,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::layout::Layout;
 use crate::analysis::RegNumbers;
-use crate::ir::{Base, BlockId, Inst, Kernel, Operand, Reg, Symbol};
+use crate::ir::{Base, BlockId, Inst, Kernel, Module, Operand, Reg, Symbol};
 use crate::table::{
     Access, Async, Atomic, Barrier, Fence, FormId, LaneFn, Matrix, Meaning, Memory, Shape, Shuffle, SpecialReg,
     Tolerance, Vote,
@@ -28,9 +28,30 @@ pub(super) enum Step {
     Fence(Fence),
     Async(Async),
     Matrix(Matrix),
+    Call(Callee),
     Branch(u32),
     Exit,
     Trap,
+}
+
+/// A function of the CUDA runtime that a kernel can call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Callee {
+    /// `vprintf`.
+    Print,
+    /// `__assertfail`.
+    AssertFail,
+}
+
+impl Callee {
+    /// The function of a name and how many values it takes; none of the others are known here.
+    fn of(name: &str) -> Option<(Callee, usize)> {
+        match name {
+            "vprintf" => Some((Callee::Print, 2)),
+            "__assertfail" => Some((Callee::AssertFail, 5)),
+            _ => None,
+        }
+    }
 }
 
 /// A source.
@@ -123,7 +144,7 @@ impl Program {
     }
 
     /// Decodes a kernel. The error names what is not as the verifier leaves it.
-    pub fn decode(kernel: &Kernel, layout: &Layout) -> Result<Program, String> {
+    pub fn decode(module: &Module, kernel: &Kernel, layout: &Layout) -> Result<Program, String> {
         // A kernel may declare many more than it names.
         let regs = RegNumbers::new(kernel);
         let mut block_start = Vec::with_capacity(kernel.blocks.len());
@@ -141,7 +162,7 @@ impl Program {
             registers: regs.len(),
             widest: 1,
         };
-        let mut d = Decoder { program, layout, regs, block_start };
+        let mut d = Decoder { module, program, layout, regs, block_start };
         for (block, index, inst) in kernel.insts() {
             let code = d.inst(inst)?;
             d.program.code.push(code);
@@ -154,6 +175,7 @@ impl Program {
 }
 
 struct Decoder<'a> {
+    module: &'a Module,
     program: Program,
     layout: &'a Layout,
     regs: RegNumbers,
@@ -172,11 +194,12 @@ impl Decoder<'_> {
     fn inst(&mut self, inst: &Inst) -> Result<Code, String> {
         let guard = inst.guard.map(|g| self.reg(g.reg).map(|r| (r, g.negated))).transpose()?;
         let (s, d, a) = (self.program.srcs.len(), self.program.dsts.len(), self.program.addrs.len());
-        let mut target = None;
+        let (mut target, mut callee) = (None, None);
         for (slot, operands) in inst.slots() {
             for operand in operands {
                 match (slot.shape, operand) {
                     (Shape::Label, Operand::Label(b)) => target = self.block_start.get(b.0 as usize).copied(),
+                    (Shape::Function, Operand::Function(i)) => callee = Some(self.callee(*i)?),
                     (Shape::Address(_), operand) => {
                         let addr = self.address(operand)?;
                         self.program.addrs.push(addr);
@@ -210,6 +233,11 @@ impl Decoder<'_> {
             Meaning::Fence(f) => Step::Fence(f),
             Meaning::Async(a) => Step::Async(a),
             Meaning::Matrix(m) => Step::Matrix(m),
+            Meaning::Foreign => {
+                let name = &inst.form().name;
+                return Err(format!("it executes `{name}`, and the interpreter has no memory of several devices"));
+            }
+            Meaning::Call => Step::Call(callee.ok_or("a call of no function")?),
             Meaning::Branch => Step::Branch(target.ok_or("a branch to no block")?),
             Meaning::Exit => Step::Exit,
             Meaning::Trap => Step::Trap,
@@ -225,6 +253,14 @@ impl Decoder<'_> {
         })
     }
 
+    fn callee(&self, function: u32) -> Result<Callee, String> {
+        let function = self.module.externs.get(function as usize).ok_or("a call of no function")?;
+        let known = Callee::of(&function.name).filter(|(_, takes)| *takes == function.params.len());
+        known
+            .map(|(callee, _)| callee)
+            .ok_or_else(|| format!("it calls '{}', a function of another module, which is not here", function.name))
+    }
+
     fn src(&self, operand: &Operand) -> Result<Src, String> {
         Ok(match *operand {
             Operand::Reg(r) => Src::Reg(self.reg(r)?),
@@ -233,7 +269,9 @@ impl Decoder<'_> {
             Operand::Special(special) => Src::Special(special),
             Operand::Symbol(symbol, offset) => Src::Imm(self.symbol(symbol)?.wrapping_add_signed(i64::from(offset))),
             Operand::None => Src::Absent,
-            Operand::Address(_) | Operand::Label(_) => return Err(format!("{operand:?} where a value belongs")),
+            Operand::Address(_) | Operand::Label(_) | Operand::Function(_) => {
+                return Err(format!("{operand:?} where a value belongs"));
+            }
         })
     }
 

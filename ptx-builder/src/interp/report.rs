@@ -17,6 +17,8 @@ pub enum FindingKind {
     ReadOnlySpace,
     /// `trap` was executed. Ends the launch.
     Trap,
+    /// An `assert` of the kernel's source failed. Ends the launch.
+    Assertion,
     /// No thread of the block can go on, or those that can wait for memory that
     /// nobody changes any more. Ends the launch.
     Deadlock,
@@ -149,6 +151,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What was executed; all zero unless the launch counts.
     pub counters: Counters,
+    /// What the kernel printed, block after block.
+    pub printed: String,
 }
 
 impl Report {

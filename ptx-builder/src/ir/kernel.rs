@@ -18,15 +18,50 @@ pub struct Module {
     pub target: Target,
     /// Constant, global and external shared arrays.
     pub variables: Vec<Variable>,
+    /// Functions of other modules that its kernels call.
+    pub externs: Vec<Extern>,
     /// Kernels, in writing order.
     pub kernels: Vec<Kernel>,
+}
+
+impl Module {
+    /// A module without kernels.
+    #[must_use]
+    pub fn new(target: Target) -> Self {
+        Module { version: None, target, variables: Vec::new(), externs: Vec::new(), kernels: Vec::new() }
+    }
 }
 
 /// The version is not compared.
 impl PartialEq for Module {
     fn eq(&self, other: &Self) -> bool {
-        self.target == other.target && self.variables == other.variables && self.kernels == other.kernels
+        self.target == other.target
+            && self.variables == other.variables
+            && self.externs == other.externs
+            && self.kernels == other.kernels
     }
+}
+
+/// A function of another module, such as `vprintf`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Extern {
+    /// Its name.
+    pub name: String,
+    /// What it gives: at most one value.
+    pub results: Vec<Passed>,
+    /// What it takes.
+    pub params: Vec<Passed>,
+}
+
+/// What is passed to a function or from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Passed {
+    /// Type of the scalar, or of an element.
+    pub ty: ScalarType,
+    /// Elements of an array; `None` for a scalar.
+    pub len: Option<u32>,
+    /// Alignment in bytes where it is written.
+    pub align: Option<u32>,
 }
 
 /// An array in some state space.
@@ -44,9 +79,37 @@ pub struct Variable {
     pub len: Option<u64>,
     /// Initial bytes (const and global only); empty means zeros.
     pub init: Vec<u8>,
+    /// Addresses among them, in order; the bytes there are zeros.
+    pub refs: Vec<Reference>,
     /// Who else knows it by its name. Anything but [`Linkage::Internal`] is for const and global
     /// variables of a module only.
     pub linkage: Linkage,
+}
+
+/// An address among a variable's initial values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reference {
+    /// The first byte that it takes.
+    pub at: u64,
+    /// How many it takes: 8, or fewer of a part.
+    pub bytes: u8,
+    /// From which bit of the address on.
+    pub shift: u8,
+    /// The variable of the module whose address it is.
+    pub variable: u32,
+    /// Bytes added to it.
+    pub addend: i64,
+    /// Whether it is the generic address (`generic(x)`).
+    pub is_generic: bool,
+}
+
+impl Reference {
+    /// The bits that it puts there, if this is the variable's address in its space.
+    pub(crate) fn bits(&self, address: u64, space: Space) -> u64 {
+        let base = if self.is_generic { crate::table::window::base(space) } else { 0 };
+        let whole = address.wrapping_add(base).wrapping_add_signed(self.addend);
+        whole >> self.shift & u64::MAX >> (64 - 8 * u32::from(self.bytes.clamp(1, 8)))
+    }
 }
 
 /// Who knows a module's variable by its name (PTX ISA 11.6).
@@ -99,6 +162,10 @@ pub struct LaunchBounds {
     pub max_registers: Option<u32>,
     /// `.reqnctapercluster`: the cluster shape (sm_90).
     pub cluster: Option<[u32; 3]>,
+    /// `.explicitcluster`: the launch gives the cluster's shape (sm_90).
+    pub explicit_cluster: bool,
+    /// `.maxclusterrank`: the most blocks of a cluster whose shape the launch gives (sm_90).
+    pub max_cluster_rank: Option<u32>,
 }
 
 /// The number of a block in its kernel, which is its place in the text too.

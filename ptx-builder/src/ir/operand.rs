@@ -16,8 +16,22 @@ pub struct Reg {
     pub index: u32,
 }
 
+impl Reg {
+    /// The condition code's carry flag, which `add.cc` and its like write and read (PTX ISA 9.7.2). It is declared
+    /// nowhere, and no operand of the text.
+    pub const CARRY: Reg = Reg { class: RegClass::Pred, index: u32::MAX };
+
+    /// Whether it is [`Reg::CARRY`].
+    pub const fn is_carry(self) -> bool {
+        matches!(self.class, RegClass::Pred) && self.index == u32::MAX
+    }
+}
+
 impl fmt::Display for Reg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_carry() {
+            return f.write_str("CC.CF");
+        }
         write!(f, "{}{}", self.class.prefix(), self.index)
     }
 }
@@ -71,6 +85,8 @@ pub enum Operand {
     Address(Address),
     /// A branch target.
     Label(BlockId),
+    /// A function of another module: [`Module::externs`](super::Module::externs).
+    Function(u32),
     /// An unused destination, `_`, or an optional operand left out.
     None,
 }

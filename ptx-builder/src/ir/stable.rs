@@ -98,6 +98,7 @@ impl Kind {
                 kind.and_number(offset as u64)
             }
             Operand::Label(_) => kind.and("$"),
+            Operand::Function(i) => kind.and("()").and_number(u64::from(i)),
             Operand::None => kind.and("_"),
         })
     }
@@ -173,7 +174,7 @@ impl Kernel {
 }
 
 /// Every register that an instruction names, in its form's slots or beyond.
-fn registers(inst: &mut Inst) -> impl Iterator<Item = &mut Reg> {
+pub(crate) fn registers(inst: &mut Inst) -> impl Iterator<Item = &mut Reg> {
     let guard = inst.guard.as_mut().map(|g| &mut g.reg);
     guard.into_iter().chain(inst.operands.iter_mut().filter_map(|operand| match operand {
         Operand::Reg(r) | Operand::NotPred(r) | Operand::Address(Address { base: Base::Reg(r), .. }) => Some(r),

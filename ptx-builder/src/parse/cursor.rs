@@ -1,6 +1,7 @@
 //! A place among the tokens.
 
 use super::error::ParseErrorKind;
+use super::expression::Number;
 use super::lex::{Fault, Kind, Pos, Token};
 
 /// The tokens with the next one to read.
@@ -89,6 +90,26 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// As [`int`](Self::int), of a constant expression.
+    pub fn computed(&mut self, what: &'static str, least: i128, most: i128) -> Result<i128, Fault> {
+        if !self.starts_constant() {
+            return Err(self.expected(what));
+        }
+        let at = self.at();
+        let value = match self.constant(what)? {
+            Number::Signed(v) => i128::from(v),
+            Number::Unsigned(v) => i128::from(v),
+            Number::Float(v) => {
+                let found = format!("'{v:?}'");
+                return Err((at, ParseErrorKind::Expected { expected: what.to_owned(), found }));
+            }
+        };
+        match (least..=most).contains(&value) {
+            true => Ok(value),
+            false => Err((at, ParseErrorKind::Range { what, value, least, most })),
+        }
+    }
+
     /// Takes a count that fits 32 bits.
     pub fn count(&mut self, what: &'static str) -> Result<u32, Fault> {
         self.int(what, 0, u32::MAX.into()).map(|v| v as u32)
@@ -140,6 +161,21 @@ impl<'a> Cursor<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// The number of the next token.
+    pub fn place(&self) -> usize {
+        self.next
+    }
+
+    /// Goes on at the token with a number.
+    pub fn jump(&mut self, place: usize) {
+        self.next = place.min(self.tokens.len() - 1);
+    }
+
+    /// The tokens from a number on.
+    pub fn from(&self, place: usize) -> &[Token<'a>] {
+        &self.tokens[place.min(self.tokens.len())..]
     }
 
     /// Where the next token is.

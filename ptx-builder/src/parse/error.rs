@@ -12,6 +12,11 @@ pub struct ParseErrors(pub(super) Vec<ParseError>);
 impl ParseErrors {
     /// The parser gives up after this many errors.
     pub const MOST: usize = 50;
+
+    /// All of them as a list.
+    pub fn into_vec(self) -> Vec<ParseError> {
+        self.0
+    }
 }
 
 impl std::error::Error for ParseErrors {}
@@ -41,6 +46,8 @@ pub struct ParseError {
     pub at: Loc,
     /// What is wrong.
     pub kind: ParseErrorKind,
+    /// The entry or function in which it is, if it is in one.
+    pub within: Option<std::sync::Arc<str>>,
 }
 
 /// The ways in which PTX text can be wrong.
@@ -135,9 +142,6 @@ pub enum ParseErrorKind {
     /// A PTX version that is not known.
     #[error(transparent)]
     Version(#[from] UnknownVersion),
-    /// A `.loc` that names a file without a `.file`.
-    #[error(".loc names file {0}, which no .file directive declares")]
-    UnknownFile(u64),
     /// PTX that is right, but outside what this library has.
     #[error("{what} is not supported; {instead}")]
     Unsupported {

@@ -1,13 +1,16 @@
 //! Entries: header, launch bounds and the body as a whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::call::{Actual, Call, Callee, PASSED};
 use super::cursor::Cursor;
 use super::error::ParseErrorKind;
+use super::forward::forward;
+use super::function::{Home, Signature};
 use super::lex::{Fault, Kind, Pos};
 use super::module::{Parser, directive_type};
 use super::scope::{Entity, Scopes};
-use crate::ir::{Block, BlockId, Kernel, Loc, Operand, Param, Symbol};
+use crate::ir::{Block, BlockId, Kernel, Loc, Operand, Param, Reg, Symbol, registers};
 use crate::types::{ScalarType, Space};
 
 /// A kernel being read.
@@ -21,6 +24,31 @@ pub(super) struct Body<'p, 'a> {
     pub loc: Option<Loc>,
     /// Shared arrays of the module that the kernel uses.
     pub shared: HashMap<String, Symbol>,
+    /// Names of its arrays and parameters.
+    pub taken: HashSet<String>,
+    /// Whether it is a function's, which returns.
+    pub is_function: bool,
+    /// Calls of functions of the text.
+    pub calls: Vec<Call<'a>>,
+    /// How many registers of each class stand for what is passed.
+    pub passed: [u32; 6],
+    /// What `.callprototype` declares.
+    pub prototypes: HashMap<&'a str, Signature<'a>>,
+    /// What `.calltargets` lists.
+    pub targets: HashMap<&'a str, Vec<usize>>,
+    /// What `.branchtargets` lists: labels and their places.
+    pub tables: HashMap<&'a str, Vec<(&'a str, Pos)>>,
+    /// Labels without a name, by their number among the branches: their blocks.
+    pub places: HashMap<u32, u32>,
+}
+
+/// A body whose calls wait for their functions.
+#[derive(Clone, Debug)]
+pub(super) struct Draft<'a> {
+    pub kernel: Kernel,
+    pub calls: Vec<Call<'a>>,
+    pub results: Vec<Home>,
+    pub params: Vec<Home>,
 }
 
 impl<'a> Body<'_, 'a> {
@@ -28,31 +56,72 @@ impl<'a> Body<'_, 'a> {
         &mut self.parser.cursor
     }
 
-    /// Reads the rest of an entry from its name on.
-    pub(super) fn entry(parser: &mut Parser<'a>) -> Result<(), Fault> {
-        let name = parser.cursor.name("the entry's name")?;
-        let mut kernel = Kernel::new(name.text);
-        kernel.loc = Some(parser.place(name.at));
-        if parser.module.kernels.iter().any(|k| k.name == name.text)
-            || parser.symbol(name.text).is_some()
-            || parser.shared(name.text).is_some()
-        {
-            parser.fault((name.at, ParseErrorKind::Redeclared { name: name.text.to_owned() }));
+    fn new<'p>(parser: &'p mut Parser<'a>, name: &str, at: Pos) -> Body<'p, 'a> {
+        let mut kernel = Kernel::new(name);
+        kernel.loc = Some(parser.place(at));
+        Body {
+            parser,
+            kernel,
+            scopes: Scopes::new(),
+            branches: Vec::new(),
+            loc: None,
+            shared: HashMap::new(),
+            taken: HashSet::new(),
+            is_function: false,
+            calls: Vec::new(),
+            passed: [0; 6],
+            prototypes: HashMap::new(),
+            targets: HashMap::new(),
+            tables: HashMap::new(),
+            places: HashMap::new(),
         }
-        let mut body =
-            Body { parser, kernel, scopes: Scopes::new(), branches: Vec::new(), loc: None, shared: HashMap::new() };
+    }
+
+    /// Reads the rest of an entry from its name on; none where it is only declared.
+    pub(super) fn entry(parser: &mut Parser<'a>, name: &str, at: Pos) -> Result<Option<Draft<'a>>, Fault> {
+        let mut body = Body::new(parser, name, at);
         body.params()?;
         body.bounds()?;
-        if body.cursor().is(';') {
-            let what = "an entry without a body".to_owned();
-            let instead = "give its body, or leave the declaration out";
-            return Err((body.cursor().at(), ParseErrorKind::Unsupported { what, instead }));
+        if body.cursor().take_if(';') {
+            return Ok(None);
         }
-        body.cursor().punct('{')?;
-        body.statements();
-        let mut kernel = body.finish();
-        kernel.canonicalize();
-        parser.module.kernels.push(kernel);
+        body.braces()?;
+        let (kernel, calls, _) = body.finish(Vec::new());
+        Ok(Some(Draft { kernel, calls, results: Vec::new(), params: Vec::new() }))
+    }
+
+    /// Reads a function's body.
+    pub(super) fn function(
+        parser: &mut Parser<'a>,
+        name: &str,
+        at: Pos,
+        signature: &Signature<'a>,
+    ) -> Result<Draft<'a>, Fault> {
+        let mut body = Body::new(parser, name, at);
+        body.is_function = true;
+        let mut homes = Vec::new();
+        for formal in signature.params.iter().chain(&signature.results) {
+            homes.push(body.home(formal)?);
+        }
+        body.braces()?;
+        // Where it returns to.
+        body.kernel.blocks.push(Block::default());
+        let (kernel, calls, mut params) = body.finish(homes);
+        let results = params.split_off(signature.params.len());
+        Ok(Draft { kernel, calls, results, params })
+    }
+
+    fn braces(&mut self) -> Result<(), Fault> {
+        if !self.cursor().is('{') {
+            return self.cursor().punct('{');
+        }
+        let end = self.indexed_tables();
+        self.cursor().take();
+        self.statements();
+        if self.parser.gave_up() {
+            self.cursor().jump(end);
+            self.cursor().take_if('}');
+        }
         Ok(())
     }
 
@@ -105,12 +174,13 @@ impl<'a> Body<'_, 'a> {
         let name = self.cursor().name("the parameter's name")?;
         let mut len = None;
         if self.cursor().take_if('[') {
-            len = Some(self.cursor().count("the parameter's length")?);
+            len = Some(self.cursor().computed("the parameter's length", 0, u32::MAX.into())? as u32);
             self.cursor().punct(']')?;
         }
         let symbol = Symbol::Param(self.kernel.params.len() as u32);
         let declared = self.scopes.declare(name.text, Entity::Symbol(symbol));
         declared.map_err(|kind| (name.at, kind))?;
+        self.taken.insert(name.text.to_owned());
         self.kernel.params.push(Param { name: name.text.to_owned(), ty, len, align, pointer });
         Ok(())
     }
@@ -129,11 +199,8 @@ impl<'a> Body<'_, 'a> {
                 ".reqnctapercluster" => self.kernel.bounds.cluster = Some(self.shape()?),
                 ".minnctapersm" => self.kernel.bounds.min_blocks = Some(count(self.cursor())?),
                 ".maxnreg" => self.kernel.bounds.max_registers = Some(count(self.cursor())?),
-                ".explicitcluster" => {
-                    let what = "'.explicitcluster'".to_owned();
-                    let instead = "give the cluster's shape with .reqnctapercluster";
-                    return Err((token.at, ParseErrorKind::Unsupported { what, instead }));
-                }
+                ".explicitcluster" => self.kernel.bounds.explicit_cluster = true,
+                ".maxclusterrank" => self.kernel.bounds.max_cluster_rank = Some(count(self.cursor())?),
                 _ => return Err((token.at, self.parser.unknown(&token, "a launch bound or '{'"))),
             }
         }
@@ -152,24 +219,66 @@ impl<'a> Body<'_, 'a> {
         Ok(shape)
     }
 
-    /// The kernel, its branches resolved.
-    fn finish(self) -> Kernel {
-        let Body { parser, mut kernel, scopes, branches, .. } = self;
-        let targets: Vec<u32> = branches
-            .iter()
-            .map(|&(scope, name, at)| {
-                scopes.find_label(scope, name).unwrap_or_else(|| {
+    /// The kernel, its branches resolved, with its calls and the places of what it takes and gives.
+    fn finish(self, mut homes: Vec<Home>) -> (Kernel, Vec<Call<'a>>, Vec<Home>) {
+        let Body { parser, mut kernel, scopes, branches, mut calls, is_function, places, .. } = self;
+        let targets: Vec<u32> = (0..)
+            .zip(&branches)
+            .map(|(n, &(scope, name, at))| {
+                places.get(&n).copied().or_else(|| scopes.find_label(scope, name)).unwrap_or_else(|| {
                     let near = scopes.nearest_label(name);
                     parser.fault((at, ParseErrorKind::UnknownLabel { name: name.to_owned(), near }));
                     u32::MAX
                 })
             })
             .collect();
+        let end = BlockId(kernel.blocks.len() as u32 - 1);
         for op in kernel.blocks.iter_mut().flat_map(|b: &mut Block| &mut b.insts).flat_map(|i| &mut i.operands) {
-            if let Operand::Label(b) = op {
-                *b = BlockId(targets.get(b.0 as usize).copied().unwrap_or(u32::MAX));
+            match op {
+                Operand::Label(b) if *b == RETURN && is_function => *b = end,
+                Operand::Label(b) => *b = BlockId(targets.get(b.0 as usize).copied().unwrap_or(u32::MAX)),
+                _ => {}
             }
         }
-        kernel
+        forward(&mut kernel, &calls);
+        settle(&mut kernel, &mut calls, &mut homes);
+        (kernel, calls, homes)
+    }
+}
+
+/// What a function's `ret` names, until its last block has a number.
+pub(super) const RETURN: BlockId = BlockId(u32::MAX - 1);
+
+/// Gives the registers of what is passed numbers after the kernel's own, as far as something uses them.
+fn settle(kernel: &mut Kernel, calls: &mut [Call<'_>], homes: &mut [Home]) {
+    let mut numbers: HashMap<Reg, Reg> = HashMap::new();
+    let counts = &mut kernel.registers;
+    let mut settled = |reg: &mut Reg| {
+        if reg.index >= PASSED && !reg.is_carry() {
+            *reg = *numbers.entry(*reg).or_insert_with(|| {
+                let count = &mut counts[reg.class as usize];
+                *count += 1;
+                Reg { class: reg.class, index: *count - 1 }
+            });
+        }
+    };
+    for home in homes {
+        if let Home::Reg(reg) = home {
+            settled(reg);
+        }
+    }
+    for inst in kernel.blocks.iter_mut().flat_map(|b| &mut b.insts) {
+        registers(inst).for_each(&mut settled);
+    }
+    for call in calls {
+        call.guard.iter_mut().for_each(|g| settled(&mut g.reg));
+        if let Callee::At(reg, _) = &mut call.callee {
+            settled(reg);
+        }
+        for actual in call.args.iter_mut().chain(&mut call.results) {
+            if let Actual::Reg(reg) = actual {
+                settled(reg);
+            }
+        }
     }
 }

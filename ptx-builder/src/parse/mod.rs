@@ -5,10 +5,17 @@
 //! nested scopes, line information and debug sections. Types of operands are
 //! the verifier's business; the parser only chooses among forms by them.
 
+mod call;
 mod cursor;
 mod error;
+mod expression;
+mod forward;
+mod function;
+mod indexed;
 mod kernel;
 mod lex;
+mod link;
+mod lowered;
 mod module;
 mod operand;
 mod scope;
@@ -18,6 +25,8 @@ pub(crate) mod suggest;
 mod variable;
 
 pub use error::{ParseError, ParseErrorKind, ParseErrors};
+
+use std::sync::Arc;
 
 use crate::ir::Module;
 
@@ -29,5 +38,31 @@ use crate::ir::Module;
 /// Everything that is wrong with the text, in its order, up to
 /// [`ParseErrors::MOST`] errors; each has a line and a column.
 pub fn parse(file_name: &str, text: &str) -> Result<Module, ParseErrors> {
-    module::Parser::new(file_name, text)?.module()
+    let reading = module::Parser::new(file_name, text, true)?.read();
+    if reading.errors.is_empty() { Ok(reading.module) } else { Err(ParseErrors(reading.errors)) }
+}
+
+/// What could be read of a text.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reading {
+    /// The entries that nothing is wrong with, and what they use.
+    pub module: Module,
+    /// Everything that is wrong, in the text's order: up to [`ParseErrors::MOST`] errors of an entry or a function.
+    pub errors: Vec<ParseError>,
+    /// The entries (`true`) and functions that were refused, by name.
+    pub refused: Vec<(Arc<str>, bool)>,
+    /// How many functions have a body.
+    pub functions: usize,
+}
+
+/// Reads what can be read: a fault in an entry or a function refuses that one only.
+pub fn read(file_name: &str, text: &str) -> Reading {
+    match module::Parser::new(file_name, text, false) {
+        Ok(parser) => parser.read(),
+        Err(errors) => {
+            let module = Module::new(crate::target::Target::SM_75);
+            Reading { module, errors: errors.0, refused: Vec::new(), functions: 0 }
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! Modules: what stands outside of kernels.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::Reading;
 use super::cursor::{Cursor, found};
 use super::error::{ParseError, ParseErrorKind, ParseErrors};
-use super::kernel::Body;
+use super::function::Function;
+use super::kernel::{Body, Draft};
 use super::lex::{Fault, Kind, Pos, Token, tokens};
 use super::suggest;
 use crate::ir::{Linkage, Loc, Module, Symbol, Variable};
@@ -18,15 +20,32 @@ pub(super) struct Parser<'a> {
     pub module: Module,
     /// The files that `.loc` names.
     pub files: HashMap<u64, Arc<str>>,
+    /// Functions, by their numbers.
+    pub functions: Vec<Function<'a>>,
+    pub function_ids: HashMap<&'a str, usize>,
     file: Arc<str>,
     symbols: HashMap<&'a str, Symbol>,
     /// Shared arrays of the module: each kernel that uses one has it as its own.
     shared: HashMap<&'a str, Variable>,
+    entries: HashSet<&'a str>,
+    /// Entries whose calls wait for their functions.
+    drafts: Vec<Draft<'a>>,
     target: Option<Target>,
     /// Whether the file does not begin as it should.
     is_beheaded: bool,
     errors: Vec<ParseError>,
+    /// The entry or function that is being read, and the errors before it.
+    part: Option<(Arc<str>, usize)>,
+    /// Entries and functions that could not be read.
+    refused: Vec<(Arc<str>, bool)>,
+    /// Errors outside of entries and functions.
+    outside: usize,
+    /// Whether an error refuses all, so that few are enough.
+    is_strict: bool,
 }
+
+/// Errors of a text are told up to this many, if each refuses its part only.
+const MOST_IN_PARTS: usize = 5000;
 
 /// The type that a directive of a declaration names, such as `.u32`: not those
 /// that only instructions have.
@@ -36,26 +55,34 @@ pub(super) fn directive_type(text: &str) -> Option<ScalarType> {
 
 impl<'a> Parser<'a> {
     /// Reads the tokens; a text beyond 2 GiB is refused.
-    pub fn new(file_name: &str, text: &'a str) -> Result<Self, ParseErrors> {
+    pub fn new(file_name: &str, text: &'a str, is_strict: bool) -> Result<Self, ParseErrors> {
         let file: Arc<str> = file_name.into();
         if text.len() > i32::MAX as usize {
             let at = Loc { file, line: 1, column: 1 };
             let what = "a text beyond 2 GiB".to_owned();
             let kind = ParseErrorKind::Unsupported { what, instead: "split it" };
-            return Err(ParseErrors(vec![ParseError { at, kind }]));
+            return Err(ParseErrors(vec![ParseError { at, kind, within: None }]));
         }
         let (tokens, faults) = tokens(text);
-        let module = Module { version: None, target: Target::SM_75, variables: Vec::new(), kernels: Vec::new() };
+        let module = Module::new(Target::SM_75);
         let mut parser = Parser {
             cursor: Cursor::new(tokens),
             module,
             files: HashMap::new(),
+            functions: Vec::new(),
+            function_ids: HashMap::new(),
             file,
             symbols: HashMap::new(),
             shared: HashMap::new(),
+            entries: HashSet::new(),
+            drafts: Vec::new(),
             target: None,
             is_beheaded: false,
             errors: Vec::new(),
+            part: None,
+            refused: Vec::new(),
+            outside: 0,
+            is_strict,
         };
         for fault in faults {
             parser.fault(fault);
@@ -77,16 +104,43 @@ impl<'a> Parser<'a> {
     /// Records a fault, up to the most that are told.
     pub fn fault(&mut self, (at, kind): Fault) {
         let at = self.place(at);
-        match self.errors.len() {
-            n if n + 1 < ParseErrors::MOST => self.errors.push(ParseError { at, kind }),
-            n if n < ParseErrors::MOST => self.errors.push(ParseError { at, kind: ParseErrorKind::TooMany }),
-            _ => {}
+        let within = self.part.as_ref().map(|(name, _)| name.clone());
+        let told = self.told();
+        if told >= ParseErrors::MOST || self.errors.len() >= MOST_IN_PARTS {
+            return;
+        }
+        let kind = if told + 1 < ParseErrors::MOST { kind } else { ParseErrorKind::TooMany };
+        self.outside += usize::from(within.is_none());
+        self.errors.push(ParseError { at, kind, within });
+    }
+
+    /// How many errors count towards the most.
+    fn told(&self) -> usize {
+        match &self.part {
+            _ if self.is_strict => self.errors.len(),
+            Some((_, before)) => self.errors.len() - before,
+            None => self.outside,
         }
     }
 
-    /// Whether so much is wrong that reading on is of no use.
+    /// Whether so much is wrong that reading on is of no use: here, if an error refuses its part only.
     pub fn gave_up(&self) -> bool {
-        self.errors.len() >= ParseErrors::MOST
+        self.told() >= ParseErrors::MOST || self.errors.len() >= MOST_IN_PARTS
+    }
+
+    /// Begins an entry or a function.
+    pub fn begin_part(&mut self, name: &str) {
+        self.part = Some((name.into(), self.errors.len()));
+    }
+
+    /// Ends it; whether nothing was wrong.
+    pub fn end_part(&mut self, is_entry: bool) -> bool {
+        let Some((name, before)) = self.part.take() else { return true };
+        let is_whole = self.errors.len() == before;
+        if !is_whole {
+            self.refused.push((name, is_entry));
+        }
+        is_whole
     }
 
     /// A position in this text.
@@ -114,8 +168,8 @@ impl<'a> Parser<'a> {
         ParseErrorKind::Expected { expected: expected.to_owned(), found: found(token) }
     }
 
-    /// The whole text.
-    pub fn module(mut self) -> Result<Module, ParseErrors> {
+    /// The whole text: what could be read, and what was refused.
+    pub fn read(mut self) -> Reading {
         if let Err(fault) = self.header() {
             self.fault(fault);
             self.is_beheaded = true;
@@ -130,17 +184,26 @@ impl<'a> Parser<'a> {
         if let Some(target) = self.target {
             self.module.target = target;
         }
-        if self.errors.is_empty() {
-            Ok(self.module)
-        } else {
-            self.errors.sort_by_key(|e| (e.at.line, e.at.column));
-            Err(ParseErrors(self.errors))
+        let mut done = Vec::new();
+        for draft in std::mem::take(&mut self.drafts) {
+            self.begin_part(&draft.kernel.name);
+            match self.link(&draft, &mut done) {
+                Ok(mut kernel) => {
+                    kernel.canonicalize();
+                    self.module.kernels.push(kernel);
+                }
+                Err(fault) => self.fault(fault),
+            }
+            self.end_part(true);
         }
+        self.errors.sort_by_key(|e| (e.at.line, e.at.column));
+        let functions = self.functions.iter().filter(|f| f.draft.is_some() || f.is_refused).count();
+        Reading { module: self.module, errors: self.errors, refused: self.refused, functions }
     }
 
     /// Goes on before the next directive that starts an item, with at least one
     /// token taken since `start`.
-    fn recover(&mut self, start: Pos) {
+    pub fn recover(&mut self, start: Pos) {
         if self.cursor.at() == start {
             self.cursor.take();
         }
@@ -172,6 +235,15 @@ impl<'a> Parser<'a> {
                 return Ok(());
             }
             ".pragma" => return self.pragma(),
+            ".file" => return self.source_file(),
+            ".alias" => return self.alias(),
+            // A place outside of any code.
+            ".loc" => {
+                while self.cursor.peek().at.line == token.at.line && !self.cursor.at_end() {
+                    self.cursor.take();
+                }
+                return Ok(());
+            }
             ".entry" | ".func" | ".global" | ".const" | ".shared" | ".visible" | ".extern" | ".weak" | ".common" => {
                 return self.declaration();
             }
@@ -191,20 +263,61 @@ impl<'a> Parser<'a> {
                 let instead = "a file begins with .version, .target and .address_size, once each";
                 Err((token.at, ParseErrorKind::Unsupported { what, instead }))
             }
-            ".file" => {
-                self.cursor.int("the file's number", 0, u64::MAX.into())?;
-                if self.cursor.peek().kind != Kind::Str {
-                    return Err(self.cursor.expected("the file's name in quotes"));
-                }
-                self.cursor.take();
-                // A time and a size may follow.
-                while self.cursor.take_if(',') {
-                    self.cursor.int("a number", 0, u64::MAX.into())?;
-                }
-                Ok(())
-            }
             _ => Err((token.at, self.unknown(&token, "a directive of a module such as .entry or .global"))),
         }
+    }
+
+    /// `.file 1 "name", time, size`
+    pub fn source_file(&mut self) -> Result<(), Fault> {
+        self.cursor.take();
+        self.cursor.int("the file's number", 0, u64::MAX.into())?;
+        if self.cursor.peek().kind != Kind::Str {
+            return Err(self.cursor.expected("the file's name in quotes"));
+        }
+        self.cursor.take();
+        while self.cursor.take_if(',') {
+            self.cursor.int("a number", 0, u64::MAX.into())?;
+        }
+        Ok(())
+    }
+
+    /// `.alias other, function;`
+    fn alias(&mut self) -> Result<(), Fault> {
+        self.cursor.take();
+        let other = self.cursor.name("the function's other name")?;
+        self.cursor.punct(',')?;
+        let name = self.cursor.name("the function's name")?;
+        let id = self.function_ids.get(name.text).copied();
+        let unknown = || ParseErrorKind::UnknownName { name: name.text.to_owned(), near: None };
+        self.function_ids.insert(other.text, id.ok_or_else(|| (name.at, unknown()))?);
+        self.cursor.punct(';')
+    }
+
+    /// Whether a name stands for something of the module that is no function.
+    pub fn is_declared(&self, name: &str) -> bool {
+        self.symbols.contains_key(name) || self.shared.contains_key(name) || self.entries.contains(name)
+    }
+
+    /// The rest of an entry from its name on.
+    fn entry(&mut self) -> Result<(), Fault> {
+        let name = self.cursor.name("the entry's name")?;
+        let start = self.cursor.at();
+        self.begin_part(name.text);
+        if self.is_declared(name.text) || self.function_ids.contains_key(name.text) {
+            self.fault((name.at, ParseErrorKind::Redeclared { name: name.text.to_owned() }));
+        }
+        let draft = Body::entry(self, name.text, name.at).unwrap_or_else(|fault| {
+            self.fault(fault);
+            self.recover(start);
+            None
+        });
+        if self.end_part(true)
+            && let Some(draft) = draft
+        {
+            self.entries.insert(name.text);
+            self.drafts.push(draft);
+        }
+        Ok(())
     }
 
     /// What every file begins with: its version, its target and, as a rule, the size of addresses.
@@ -275,22 +388,10 @@ impl<'a> Parser<'a> {
                 ".extern" => linkage = Linkage::External,
                 ".visible" => linkage = Linkage::Visible,
                 ".weak" => linkage = Linkage::Weak,
-                ".common" => {
-                    let what = format!("'{}' linkage", token.text);
-                    return Err((token.at, ParseErrorKind::Unsupported { what, instead: "write .visible" }));
-                }
-                ".entry" if linkage == Linkage::External => {
-                    let what = "an external entry".to_owned();
-                    return Err((token.at, ParseErrorKind::Unsupported { what, instead: "write .visible" }));
-                }
-                ".entry" => return Body::entry(self),
-                ".func" => {
-                    let what = "a device function".to_owned();
-                    return Err((
-                        token.at,
-                        ParseErrorKind::Unsupported { what, instead: "inline it into its callers" },
-                    ));
-                }
+                // A definition that another module's may take the place of.
+                ".common" => linkage = Linkage::Weak,
+                ".entry" => return self.entry(),
+                ".func" => return self.function(linkage),
                 ".global" => return self.module_variable(Space::Global, linkage),
                 ".const" => return self.module_variable(Space::Const, linkage),
                 ".shared" => return self.module_variable(Space::Shared, linkage),
@@ -302,14 +403,13 @@ impl<'a> Parser<'a> {
     fn module_variable(&mut self, space: Space, linkage: Linkage) -> Result<(), Fault> {
         for (at, name, mut variable) in self.variables(space)? {
             variable.linkage = linkage;
-            let taken = self.symbols.contains_key(name) || self.shared.contains_key(name);
-            if taken || self.module.kernels.iter().any(|k| k.name == name) {
+            if self.is_declared(name) || self.function_ids.contains_key(name) {
                 return Err((at, ParseErrorKind::Redeclared { name: name.to_owned() }));
             }
             if linkage == Linkage::External && space == Space::Shared {
                 // The launch sets its size, whatever the text says of it.
                 (variable.len, variable.linkage) = (None, Linkage::Internal);
-            } else if variable.len.is_none() {
+            } else if variable.len.is_none() && linkage != Linkage::External {
                 let what = "an array without length".to_owned();
                 return Err((at, ParseErrorKind::Unsupported { what, instead: "give its length" }));
             } else if space == Space::Shared {

@@ -1,11 +1,13 @@
 //! Arguments of instructions, before a form is chosen for them.
 
 use super::error::ParseErrorKind;
+use super::expression::Number;
 use super::kernel::Body;
 use super::lex::{Fault, Kind, Pos, Token};
 use super::scope::Entity;
 use crate::ir::{Address, Base, Guard, Reg, Symbol};
 use crate::table::SpecialReg;
+use crate::types::ScalarType;
 
 /// What an argument is.
 #[derive(Clone, PartialEq, Debug)]
@@ -23,6 +25,12 @@ pub(super) enum Arg {
     Special(SpecialReg),
     Symbol(Symbol, i32),
     Address(Address),
+    /// What is passed to or from a function, in this register.
+    Passed(Reg, ScalarType),
+    /// The same in brackets, with an offset.
+    PassedAt(Reg, ScalarType, i32),
+    /// A register of 128 bits, by its low half.
+    Pair(Reg),
     /// `{a, b}`; not nested.
     Vector(Vec<Argument<'static>>),
     /// `_`.
@@ -43,9 +51,6 @@ pub(super) struct Argument<'a> {
     pub text: String,
     pub at: Pos,
 }
-
-/// `WARP_SZ`, the one predefined constant (PTX ISA 4.4).
-const WARP_SIZE: (&str, u64) = ("WARP_SZ", 32);
 
 impl<'a> Body<'_, 'a> {
     /// The arguments up to a semicolon, which is taken.
@@ -76,7 +81,7 @@ impl<'a> Body<'_, 'a> {
     fn argument(&mut self) -> Result<Argument<'a>, Fault> {
         let token = self.cursor().peek();
         let arg = match token.kind {
-            Kind::Punct('[') => Arg::Address(self.address()?),
+            Kind::Punct('[') => self.address()?,
             Kind::Punct('{') => Arg::Vector(self.vector()?),
             _ => return self.scalar(),
         };
@@ -101,13 +106,13 @@ impl<'a> Body<'_, 'a> {
         }
     }
 
-    fn scalar(&mut self) -> Result<Argument<'a>, Fault> {
+    pub(super) fn scalar(&mut self) -> Result<Argument<'a>, Fault> {
         let token = self.cursor().peek();
         let arg = match token.kind {
+            _ if self.cursor().starts_constant() => self.number()?,
             Kind::Word => {
                 self.cursor().take();
-                let arg = self.named(token.text);
-                match arg {
+                match self.named(token.text) {
                     Arg::Symbol(symbol, _) => Arg::Symbol(symbol, self.offset()?),
                     arg => arg,
                 }
@@ -127,7 +132,13 @@ impl<'a> Body<'_, 'a> {
         match self.scopes.find(name) {
             Some(Entity::Reg(r)) => return Arg::Reg(r),
             Some(Entity::Symbol(s)) => return Arg::Symbol(s, 0),
+            Some(Entity::Passed(r, ty)) => return Arg::Passed(r, ty),
+            Some(Entity::Pair(r)) => return Arg::Pair(r),
+            Some(Entity::Vector(first, len)) => return vector_of(name, first, len),
             None => {}
+        }
+        if let Some(component) = self.component(name) {
+            return Arg::Reg(component);
         }
         if let Some(special) = SpecialReg::from_text(name) {
             Arg::Special(special)
@@ -135,24 +146,38 @@ impl<'a> Body<'_, 'a> {
             Arg::Symbol(symbol, 0)
         } else if let Some(symbol) = self.shared_array(name) {
             Arg::Symbol(symbol, 0)
+        } else if let Some(address) = self.parser.address_of_function(name) {
+            Arg::Int { negative: false, magnitude: address }
         } else if name == "_" {
             Arg::Sink
-        } else if name == WARP_SIZE.0 {
-            Arg::Int { negative: false, magnitude: WARP_SIZE.1 }
         } else {
             Arg::Unknown
         }
     }
 
+    /// `%v.x`, an element of a vector register.
+    fn component(&self, name: &str) -> Option<Reg> {
+        let (vector, element) = name.rsplit_once('.')?;
+        let Some(Entity::Vector(first, len)) = self.scopes.find(vector) else { return None };
+        let places = [["x", "r"], ["y", "g"], ["z", "b"], ["w", "a"]];
+        let place = places.iter().position(|names| names.contains(&element)).filter(|&i| i < usize::from(len))?;
+        Some(Reg { index: first.index + place as u32, ..first })
+    }
+
+    /// A constant expression.
+    fn number(&mut self) -> Result<Arg, Fault> {
+        Ok(match self.cursor().constant("an operand")? {
+            Number::Signed(v) => Arg::Int { negative: v < 0, magnitude: v.unsigned_abs() },
+            Number::Unsigned(magnitude) => Arg::Int { negative: false, magnitude },
+            Number::Float(v) => Arg::Float(v),
+        })
+    }
+
     fn literal(&mut self) -> Result<Arg, Fault> {
-        let negative = self.cursor().take_if('-');
-        let token = self.cursor().peek();
-        let arg = match token.kind {
-            Kind::Int(magnitude) => Arg::Int { negative, magnitude },
-            Kind::Float(v) => Arg::Float(if negative { -v } else { v }),
-            Kind::F32(bits) if !negative => Arg::F32(bits),
-            Kind::F64(bits) if !negative => Arg::F64(bits),
-            _ => return Err(self.cursor().expected(if negative { "a decimal number" } else { "an operand" })),
+        let arg = match self.cursor().peek().kind {
+            Kind::F32(bits) => Arg::F32(bits),
+            Kind::F64(bits) => Arg::F64(bits),
+            _ => return Err(self.cursor().expected("an operand")),
         };
         self.cursor().take();
         Ok(arg)
@@ -179,7 +204,7 @@ impl<'a> Body<'_, 'a> {
     }
 
     /// `[base]`, `[base+4]`, `[base+-4]`.
-    fn address(&mut self) -> Result<Address, Fault> {
+    fn address(&mut self) -> Result<Arg, Fault> {
         self.cursor().punct('[')?;
         let token = self.cursor().peek();
         if matches!(token.kind, Kind::Int(_)) {
@@ -191,12 +216,17 @@ impl<'a> Body<'_, 'a> {
         let base = match self.named(token.text) {
             Arg::Reg(r) => Base::Reg(r),
             Arg::Symbol(s, _) => Base::Symbol(s),
+            Arg::Passed(r, ty) => {
+                let offset = self.offset()?;
+                self.cursor().punct(']')?;
+                return Ok(Arg::PassedAt(r, ty, offset));
+            }
             Arg::Unknown => return Err((token.at, self.unknown_name(token.text))),
             _ => return Err((token.at, expected(what, &token))),
         };
         let offset = self.offset()?;
         self.cursor().punct(']')?;
-        Ok(Address { base, offset })
+        Ok(Arg::Address(Address { base, offset }))
     }
 
     /// `+4`, `+-4` or nothing.
@@ -209,7 +239,7 @@ impl<'a> Body<'_, 'a> {
         if !self.cursor().take_if('+') {
             return Ok(0);
         }
-        self.cursor().int("a byte offset", i32::MIN.into(), i32::MAX.into()).map(|v| v as i32)
+        self.cursor().computed("a byte offset", i32::MIN.into(), i32::MAX.into()).map(|v| v as i32)
     }
 
     /// The error that a name is not declared.
@@ -217,6 +247,18 @@ impl<'a> Body<'_, 'a> {
         let near = self.scopes.nearest(name).or_else(|| self.parser.nearest_symbol(name));
         ParseErrorKind::UnknownName { name: name.to_owned(), near }
     }
+}
+
+/// The elements of a vector register.
+fn vector_of(name: &str, first: Reg, len: u8) -> Arg {
+    let element = |i: u8| Argument {
+        arg: Arg::Reg(Reg { index: first.index + u32::from(i), ..first }),
+        bar: false,
+        name: None,
+        text: name.to_owned(),
+        at: Pos { line: 0, column: 0 },
+    };
+    Arg::Vector((0..len).map(element).collect())
 }
 
 fn expected(what: &str, token: &Token<'_>) -> ParseErrorKind {

@@ -5,21 +5,36 @@ use std::collections::HashMap;
 use super::error::ParseErrorKind;
 use super::suggest;
 use crate::ir::{Reg, Symbol};
-use crate::types::RegClass;
+use crate::types::{RegClass, ScalarType};
 
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Entity {
     Reg(Reg),
+    /// `.reg .v4 .f32 %v`: so many registers from this one on.
+    Vector(Reg, u8),
+    /// A register of 128 bits: this one has the low half, the next the high one.
+    Pair(Reg),
     Symbol(Symbol),
+    /// A scalar that is passed to or from a function, in a register.
+    Passed(Reg, ScalarType),
 }
 
-/// `%r<28>`: `count` registers from number `first` on.
+/// `%r<28>`: `count` registers from number `first` on, or pairs of them.
 #[derive(Clone, Copy, Debug)]
 struct Range {
     class: RegClass,
     first: u32,
     count: u32,
+    pairs: bool,
+}
+
+impl Range {
+    fn nth(&self, n: u32) -> Entity {
+        let each = if self.pairs { 2 } else { 1 };
+        let reg = Reg { class: self.class, index: self.first + n * each };
+        if self.pairs { Entity::Pair(reg) } else { Entity::Reg(reg) }
+    }
 }
 
 /// The names of one pair of braces.
@@ -28,6 +43,8 @@ struct Scope<'a> {
     parent: Option<usize>,
     names: HashMap<&'a str, Entity>,
     ranges: HashMap<&'a str, Range>,
+    /// Of declared names that end in a number, by what stands before it, the one with the least.
+    stems: HashMap<&'a str, (u32, &'a str)>,
     labels: HashMap<&'a str, u32>,
 }
 
@@ -72,24 +89,28 @@ impl<'a> Scopes<'a> {
     pub fn declare(&mut self, name: &'a str, entity: Entity) -> Result<(), ParseErrorKind> {
         let scope = &mut self.all[self.current];
         let taken = scope.labels.contains_key(name) || numbered(&scope.ranges, name).is_some();
+        for (prefix, number) in numbers(name) {
+            let least = scope.stems.entry(prefix).or_insert((number, name));
+            *least = (*least).min((number, name));
+        }
         if scope.names.insert(name, entity).is_some() || taken { Err(redeclared(name)) } else { Ok(()) }
     }
 
-    /// Declares `prefix<count>` in the current scope.
+    /// Declares `prefix<count>` in the current scope: registers, or pairs of them.
     pub fn declare_range(
         &mut self,
         prefix: &'a str,
-        class: RegClass,
-        first: u32,
+        first: Reg,
         count: u32,
+        pairs: bool,
     ) -> Result<(), ParseErrorKind> {
         let scope = &mut self.all[self.current];
-        if scope.ranges.insert(prefix, Range { class, first, count }).is_some() {
+        let range = Range { class: first.class, first: first.index, count, pairs };
+        if scope.ranges.insert(prefix, range).is_some() {
             return Err(redeclared(prefix));
         }
-        let own = |name: &&str| number_after(prefix, name).is_some_and(|n| n < count);
-        let taken = scope.names.keys().copied().filter(own).min();
-        taken.map_or(Ok(()), |name| Err(redeclared(name)))
+        let taken = scope.stems.get(prefix).filter(|(number, _)| *number < count);
+        taken.map_or(Ok(()), |(_, name)| Err(redeclared(name)))
     }
 
     /// Declares a label in the current scope.
@@ -103,7 +124,7 @@ impl<'a> Scopes<'a> {
     pub fn find(&self, name: &str) -> Option<Entity> {
         self.chain(self.current).find_map(|scope| {
             let named = || scope.names.get(name).copied();
-            named().or_else(|| numbered(&scope.ranges, name).map(Entity::Reg))
+            named().or_else(|| numbered(&scope.ranges, name))
         })
     }
 
@@ -129,22 +150,22 @@ fn redeclared(name: &str) -> ParseErrorKind {
 }
 
 /// The register `name` of a range: a prefix and a number without leading zeros.
-fn numbered(ranges: &HashMap<&str, Range>, name: &str) -> Option<Reg> {
-    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
-    // `%r1<20>` may stand next to `%r<20>`: the number may start at any digit.
-    (1..=digits.min(10)).rev().find_map(|len| {
-        let (prefix, _) = name.split_at(name.len() - len);
+fn numbered(ranges: &HashMap<&str, Range>, name: &str) -> Option<Entity> {
+    numbers(name).find_map(|(prefix, number)| {
         let range = ranges.get(prefix)?;
-        let number = number_after(prefix, name)?;
-        (number < range.count).then(|| Reg { class: range.class, index: range.first + number })
+        (number < range.count).then(|| range.nth(number))
     })
 }
 
-/// The number that follows a prefix in a name, without leading zeros.
-fn number_after(prefix: &str, name: &str) -> Option<u32> {
-    let number = name.strip_prefix(prefix)?;
-    let plain = number.bytes().all(|b| b.is_ascii_digit()) && (number.len() == 1 || !number.starts_with('0'));
-    number.parse().ok().filter(|_| plain)
+/// A name as prefix and number, in every way, the longest number first: `%r1<20>` may stand next to `%r<20>`.
+/// A number has no leading zeros.
+fn numbers(name: &str) -> impl Iterator<Item = (&str, u32)> {
+    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
+    (1..=digits.min(10)).rev().filter_map(move |len| {
+        let (prefix, number) = name.split_at(name.len() - len);
+        let plain = number.len() == 1 || !number.starts_with('0');
+        Some((prefix, number.parse().ok().filter(|_| plain)?))
+    })
 }
 
 #[cfg(test)]
@@ -155,7 +176,7 @@ mod tests {
     fn inner_names_hide_outer_ones_until_the_scope_closes() {
         let reg = |class, index| Entity::Reg(Reg { class, index });
         let mut scopes = Scopes::new();
-        scopes.declare_range("%p", RegClass::Pred, 0, 3).unwrap();
+        scopes.declare_range("%p", Reg { class: RegClass::Pred, index: 0 }, 3, false).unwrap();
         scopes.open();
         scopes.declare("%p1", reg(RegClass::Pred, 3)).unwrap();
         assert_eq!(scopes.find("%p1"), Some(reg(RegClass::Pred, 3)));
@@ -172,8 +193,8 @@ mod tests {
         let reg = Entity::Reg(Reg { class: RegClass::B32, index: 0 });
         let mut scopes = Scopes::new();
         scopes.declare("%r1", reg).unwrap();
-        assert!(scopes.declare_range("%r", RegClass::B32, 1, 2).is_err());
-        scopes.declare_range("%x", RegClass::B32, 1, 2).unwrap();
+        assert!(scopes.declare_range("%r", Reg { class: RegClass::B32, index: 1 }, 2, false).is_err());
+        scopes.declare_range("%x", Reg { class: RegClass::B32, index: 1 }, 2, false).unwrap();
         assert!(scopes.declare("%x1", reg).is_err());
         scopes.declare("%x2", reg).unwrap();
         scopes.declare("%x01", reg).unwrap();
@@ -189,8 +210,8 @@ mod tests {
     #[test]
     fn a_prefix_may_end_in_digits() {
         let mut scopes = Scopes::new();
-        scopes.declare_range("%r", RegClass::B32, 0, 5).unwrap();
-        scopes.declare_range("%r1", RegClass::B32, 5, 5).unwrap();
+        scopes.declare_range("%r", Reg { class: RegClass::B32, index: 0 }, 5, false).unwrap();
+        scopes.declare_range("%r1", Reg { class: RegClass::B32, index: 5 }, 5, false).unwrap();
         assert_eq!(scopes.find("%r12"), Some(Entity::Reg(Reg { class: RegClass::B32, index: 7 })));
     }
 }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::error::ParseErrorKind;
 use super::lex::{Fault, Pos};
 use super::operand::{Arg, Argument};
-use crate::ir::{BlockId, Operand};
+use crate::ir::{BlockId, Operand, Reg};
 use crate::table::{Access, Form, FormId, Shape, Slot, table};
 use crate::types::{Kind, RegClass, ScalarType};
 
@@ -71,6 +71,10 @@ impl<'a> Fit<'a> {
     fn all(&mut self, args: &[Argument<'a>], unknown: &impl Fn(&str) -> ParseErrorKind) -> Result<(), Fault> {
         let mut rest = args.iter().peekable();
         for (i, slot) in self.form.slots.iter().enumerate() {
+            if slot.shape == Shape::Carry {
+                self.operands.push(Operand::Reg(Reg::CARRY));
+                continue;
+            }
             let bar = i > 0 && slot.access == Access::Write && matches!(slot.shape, Shape::Predicate(_));
             match rest.next_if(|arg| arg.bar == bar) {
                 Some(arg) => self.one(slot, arg, unknown)?,
@@ -100,6 +104,8 @@ impl<'a> Fit<'a> {
                 }
             }
             (Shape::Vector { .. } | Shape::Address(_), _) => return Err(self.mismatch(slot, arg)),
+            // A vector of one element is that element.
+            (_, Arg::Vector(elements)) if elements.len() == 1 => return self.one(slot, &elements[0], unknown),
             (shape, _) => {
                 let relaxed = matches!(shape, Shape::Wide(_));
                 let operand = self.scalar(slot, slot.ty().unwrap_or(ScalarType::B64), relaxed, arg)?;
@@ -168,6 +174,8 @@ impl<'a> Fit<'a> {
             Arg::Symbol(..) => format!("variable '{}'", arg.text),
             Arg::Address(_) => "an address".to_owned(),
             Arg::Vector(elements) => format!("a vector of {}", elements.len()),
+            Arg::Passed(..) | Arg::PassedAt(..) => format!("'{}', which is passed to a function", arg.text),
+            Arg::Pair(_) => format!("register '{}' of type b128", arg.text),
             Arg::Sink => "'_'".to_owned(),
             Arg::Unknown => format!("'{}'", arg.text),
         };
@@ -182,7 +190,7 @@ impl<'a> Fit<'a> {
         // A first result that is not wanted is written `_`.
         let least = slots.iter().enumerate().filter(|(i, s)| *i == 0 || !s.optional).count();
         let expected = if least == slots.len() { least.to_string() } else { format!("{least} to {}", slots.len()) };
-        let operands = slots.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
+        let operands = slots.iter().filter(|s| s.shape != Shape::Carry).map(|s| s.name).collect::<Vec<_>>().join(", ");
         let instruction = self.form.name.clone();
         (self.at, ParseErrorKind::OperandCount { instruction, expected, operands, found })
     }
@@ -208,6 +216,9 @@ fn expected(slot: &Slot) -> String {
         Shape::OneOf(ty, values) => format!("a {ty} constant out of {values:?}"),
         Shape::Address(space) => format!("an address in {space} space in brackets"),
         Shape::Label => "a label".to_owned(),
+        Shape::Function => "a function".to_owned(),
+        Shape::Passed => "a register or a constant".to_owned(),
+        Shape::Carry => "nothing: the carry flag is not written".to_owned(),
     }
 }
 

@@ -1,13 +1,16 @@
 //! What stands in a kernel's braces.
 
+use std::borrow::Cow;
+
 use super::error::ParseErrorKind;
+use super::function::Signature;
 use super::kernel::Body;
-use super::lex::{Fault, Kind};
+use super::lex::{Fault, Kind, Pos};
 use super::module::directive_type;
 use super::scope::Entity;
 use super::select;
-use crate::ir::{Block, Inst, Loc, Symbol, Variable};
-use crate::types::{RegClass, Space};
+use crate::ir::{Block, Inst, Loc, Reg, Symbol, Variable};
+use crate::types::{RegClass, ScalarType, Space};
 
 /// Braces nest no deeper than this.
 const DEEPEST: u32 = 64;
@@ -64,6 +67,16 @@ impl<'a> Body<'_, 'a> {
             Kind::Word if self.cursor().peek_at(1).kind == Kind::Punct(':') => {
                 self.cursor().take();
                 self.cursor().take();
+                match self.cursor().peek().text {
+                    ".callprototype" => return self.prototype(token.text),
+                    ".calltargets" => return self.call_targets(token.text),
+                    // They have been found before.
+                    ".branchtargets" => {
+                        self.cursor().skip_statement();
+                        return Ok(());
+                    }
+                    _ => {}
+                }
                 self.kernel.blocks.push(Block::default());
                 let block = self.kernel.blocks.len() as u32 - 1;
                 self.scopes.declare_label(token.text, block).map_err(|kind| (token.at, kind))
@@ -88,10 +101,9 @@ impl<'a> Body<'_, 'a> {
                 self.parser.section();
                 Ok(())
             }
-            ".param" | ".callprototype" | ".calltargets" | ".branchtargets" => {
-                let what = format!("'{}' in a body", token.text);
-                Err((token.at, ParseErrorKind::Unsupported { what, instead: "inline the calls and indirect branches" }))
-            }
+            ".param" => self.passed(),
+            // Where sources are called so is for debuggers.
+            ".file" => self.parser.source_file(),
             _ => {
                 let what = ".reg, .shared, .local, .loc, .pragma, a label or an instruction";
                 Err((token.at, self.parser.unknown(&token, what)))
@@ -102,11 +114,23 @@ impl<'a> Body<'_, 'a> {
     /// `.reg .b32 %r<28>, sum;`
     fn registers(&mut self) -> Result<(), Fault> {
         self.cursor().take();
-        let token = self.cursor().take();
+        let mut token = self.cursor().take();
+        let vector = match token.text {
+            ".v2" => 2,
+            ".v4" => 4,
+            _ => 1,
+        };
+        if vector > 1 {
+            token = self.cursor().take();
+        }
         let ty = if token.kind == Kind::Directive { directive_type(token.text) } else { None };
-        let Some(class) = ty.and_then(RegClass::of) else {
+        // 128 bits are two registers of 64.
+        let pairs = ty == Some(ScalarType::B128) && vector == 1;
+        let class = if pairs { Some(RegClass::B64) } else { ty.and_then(RegClass::of) };
+        let Some(class) = class else {
             return Err((token.at, self.parser.unknown(&token, "the registers' type")));
         };
+        let each = if pairs { 2 } else { vector };
         loop {
             let name = self.cursor().name("a register's name")?;
             if matches!(name.text, "_" | "$" | "%" | "WARP_SZ") {
@@ -115,17 +139,27 @@ impl<'a> Body<'_, 'a> {
             let first = self.kernel.registers[class as usize];
             let left = MOST_REGISTERS - first;
             let declared = if self.cursor().take_if('<') {
-                let count = self.cursor().int("the number of registers", 0, left.into())? as u32;
+                let count = self.cursor().int("the number of registers", 0, (left / each).into())? as u32;
                 self.cursor().punct('>')?;
-                self.kernel.registers[class as usize] += count;
-                self.scopes.declare_range(name.text, class, first, count)
-            } else if left == 0 {
+                if vector > 1 {
+                    let what = "a numbered row of vectors of registers".to_owned();
+                    return Err((name.at, ParseErrorKind::Unsupported { what, instead: "declare each by its name" }));
+                }
+                self.kernel.registers[class as usize] += count * each;
+                self.scopes.declare_range(name.text, Reg { class, index: first }, count, pairs)
+            } else if left < each {
                 let what = format!("more than {MOST_REGISTERS} registers of a class");
                 Err(ParseErrorKind::Unsupported { what, instead: "use fewer" })
             } else {
-                let reg = self.kernel.new_reg(class);
+                let reg = Reg { class, index: first };
+                self.kernel.registers[class as usize] += each;
                 self.kernel.names.insert(reg, name.text.to_owned());
-                self.scopes.declare(name.text, Entity::Reg(reg))
+                let entity = match (pairs, vector) {
+                    (true, _) => Entity::Pair(reg),
+                    (false, 1) => Entity::Reg(reg),
+                    (false, _) => Entity::Vector(reg, vector as u8),
+                };
+                self.scopes.declare(name.text, entity)
             };
             declared.map_err(|kind| (name.at, kind))?;
             if !self.cursor().take_if(',') {
@@ -150,13 +184,15 @@ impl<'a> Body<'_, 'a> {
     }
 
     /// Makes an array one of the kernel's.
-    fn own(&mut self, mut variable: Variable) -> Symbol {
+    pub(super) fn own(&mut self, mut variable: Variable) -> Symbol {
         let name = variable.name.clone();
+        // Names that are taken often are followed by larger numbers.
         let mut copies = 0;
         while self.is_taken(&variable.name) {
-            copies += 1;
+            copies += 1 + self.kernel.variables.len();
             variable.name = format!("{name}_{copies}");
         }
+        self.taken.insert(variable.name.clone());
         self.kernel.variables.push(variable);
         Symbol::Kernel(self.kernel.variables.len() as u32 - 1)
     }
@@ -174,16 +210,12 @@ impl<'a> Body<'_, 'a> {
 
     /// Whether a variable of the kernel may not have this name.
     fn is_taken(&self, name: &str) -> bool {
-        let Body { kernel, parser, .. } = self;
-        kernel.variables.iter().any(|v| v.name == name)
-            || kernel.params.iter().any(|p| p.name == name)
-            || parser.symbol(name).is_some()
+        self.taken.contains(name) || self.parser.symbol(name).is_some()
     }
 
     /// `.loc file line column`, and what may follow about inlining.
     fn position(&mut self) -> Result<(), Fault> {
         self.cursor().take();
-        let at = self.cursor().at();
         let number = self.cursor().int("the file's number", 0, u64::MAX.into())? as u64;
         let line = self.cursor().count("the line")?;
         let column = self.cursor().count("the column")?;
@@ -204,9 +236,8 @@ impl<'a> Body<'_, 'a> {
                 _ => return Err((clause.at, self.parser.unknown(&clause, "function_name or inlined_at"))),
             }
         }
-        let file = self.parser.files.get(&number).cloned();
-        let file = file.ok_or((at, ParseErrorKind::UnknownFile(number)))?;
-        self.loc = Some(Loc { file, line, column });
+        // A place in a file that is not named is none.
+        self.loc = self.parser.files.get(&number).cloned().map(|file| Loc { file, line, column });
         Ok(())
     }
 
@@ -214,12 +245,18 @@ impl<'a> Body<'_, 'a> {
         let at = self.cursor().at();
         let guard = self.guard()?;
         let opcode = self.cursor().name("an instruction")?;
-        let mut name = std::borrow::Cow::Borrowed(opcode.text);
+        let mut name = Cow::Borrowed(opcode.text);
         // Modifiers may stand apart from their opcode.
         while self.cursor().peek().kind == Kind::Directive {
             name.to_mut().push_str(self.cursor().take().text);
         }
-        let args = self.arguments_or_skip(&name)?;
+        if matches!(&*name, "call" | "call.uni") {
+            return self.call(guard, at);
+        }
+        let mut args = self.arguments_or_skip(&name)?;
+        if self.special_statement(&mut name, guard, &mut args, at)? {
+            return Ok(());
+        }
         let label = self.branches.len() as u32;
         let choice = select::choose(&name, opcode.at, &args, label, |name| self.unknown_name(name));
         let select::Choice { form, operands, label } = match choice {
@@ -233,13 +270,48 @@ impl<'a> Body<'_, 'a> {
         if let Some((name, at)) = label {
             self.branches.push((self.scopes.current(), name, at));
         }
-        let loc = Some(self.loc.clone().unwrap_or_else(|| self.parser.place(at)));
-        let inst = Inst { form, guard, operands, loc };
+        let loc = Some(self.here(at));
+        self.push(Inst { form, guard, operands, loc });
+        Ok(())
+    }
+
+    /// The source line of a statement.
+    pub(super) fn here(&self, at: Pos) -> Loc {
+        self.loc.clone().unwrap_or_else(|| self.parser.place(at))
+    }
+
+    pub(super) fn push(&mut self, inst: Inst) {
         // There is a block from the start on.
         if let Some(block) = self.kernel.blocks.last_mut() {
             block.insts.push(inst);
         }
-        Ok(())
+    }
+
+    /// `.callprototype (results) _ (parameters);`
+    fn prototype(&mut self, name: &'a str) -> Result<(), Fault> {
+        self.cursor().take();
+        let results = self.parser.formals()?;
+        self.cursor().name("'_'")?;
+        let params = self.parser.formals()?;
+        self.parser.attributes()?;
+        self.prototypes.insert(name, Signature { results, params });
+        self.cursor().punct(';')
+    }
+
+    /// `.calltargets f, g;`
+    fn call_targets(&mut self, name: &'a str) -> Result<(), Fault> {
+        self.cursor().take();
+        let mut all = Vec::new();
+        loop {
+            let function = self.cursor().name("a function")?;
+            let id = self.parser.function_ids.get(function.text).copied();
+            all.push(id.ok_or_else(|| (function.at, self.unknown_name(function.text)))?);
+            if !self.cursor().take_if(',') {
+                break;
+            }
+        }
+        self.targets.insert(name, all);
+        self.cursor().punct(';')
     }
 
     /// The arguments; where the instruction is unknown as well, that is the

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::operand::constant;
-use crate::ir::{LaunchBounds, Linkage, Module, Param, Variable};
+use crate::ir::{Extern, LaunchBounds, Linkage, Module, Param, Passed, Reference, Variable};
 use crate::target::{CLUSTERS, PtxVersion};
 use crate::types::Space;
 
@@ -18,7 +18,7 @@ pub fn least_version(module: &Module) -> PtxVersion {
 }
 
 /// `.shared .align 16 .b8 tile[4096];` without indentation.
-pub(super) fn variable(out: &mut String, v: &Variable) {
+pub(super) fn variable(out: &mut String, module: &Module, v: &Variable) {
     let linkage = match (v.len, v.linkage) {
         (None, _) | (_, Linkage::External) => ".extern ",
         (Some(_), Linkage::Visible) => ".visible ",
@@ -32,14 +32,48 @@ pub(super) fn variable(out: &mut String, v: &Variable) {
     out.push(']');
     if !v.init.is_empty() {
         out.push_str(" = {");
-        for (i, element) in v.init.chunks(v.ty.bytes().max(1) as usize).enumerate() {
+        let size = v.ty.bytes().max(1) as usize;
+        let mut refs = v.refs.iter().peekable();
+        for (i, element) in v.init.chunks(size).enumerate() {
             out.push_str(if i > 0 { ", " } else { "" });
+            if let Some(reference) = refs.next_if(|r| r.at == (i * size) as u64) {
+                address(out, module, reference);
+                continue;
+            }
             let bits = element.iter().rev().fold(0, |bits, &byte| bits << 8 | u64::from(byte));
             out.push_str(&constant(bits, Some(v.ty)));
         }
         out.push('}');
     }
     out.push_str(";\n");
+}
+
+/// `generic(x)+4`, or a part of it: `0xFF00(x)`.
+fn address(out: &mut String, module: &Module, reference: &Reference) {
+    let name = module.variables.get(reference.variable as usize).map_or("_", |v| &v.name);
+    let name = if reference.is_generic { format!("generic({name})") } else { name.to_owned() };
+    let _ = match reference.bytes {
+        8 if reference.shift == 0 => write!(out, "{name}"),
+        bytes => write!(out, "{:#X}({name})", (u64::MAX >> (64 - 8 * u32::from(bytes))) << reference.shift),
+    };
+    if reference.addend != 0 {
+        let _ = write!(out, "{:+}", reference.addend);
+    }
+}
+
+/// `.extern .func (.param .b32 d) name (.param .b64 a0, .param .b64 a1);`
+pub(super) fn function(out: &mut String, function: &Extern) {
+    let all = |name: &str, passed: &[Passed]| {
+        let one = |(i, p): (usize, &Passed)| {
+            let align = p.align.map(|a| format!(".align {a} ")).unwrap_or_default();
+            let len = p.len.map(|n| format!("[{n}]")).unwrap_or_default();
+            format!(".param {align}.{} {name}{i}{len}", p.ty)
+        };
+        passed.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let results =
+        if function.results.is_empty() { String::new() } else { format!("({}) ", all("d", &function.results)) };
+    let _ = writeln!(out, ".extern .func {results}{}({});", function.name, all("a", &function.params));
 }
 
 /// `.param .u64 .ptr .global .align 16 x`.
@@ -77,5 +111,11 @@ pub(super) fn bounds(out: &mut String, b: &LaunchBounds) {
     }
     if let Some(n) = b.max_registers {
         let _ = writeln!(out, ".maxnreg {n}");
+    }
+    if b.explicit_cluster {
+        let _ = writeln!(out, ".explicitcluster");
+    }
+    if let Some(n) = b.max_cluster_rank {
+        let _ = writeln!(out, ".maxclusterrank {n}");
     }
 }

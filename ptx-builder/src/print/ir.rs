@@ -15,7 +15,7 @@ pub fn ir(module: &Module) -> String {
     let _ = writeln!(out, "module {} ptx {}", module.target, least_version(module));
     for variable in &module.variables {
         out.push_str("  ");
-        directive::variable(&mut out, variable);
+        directive::variable(&mut out, module, variable);
     }
     for kernel in &module.kernels {
         self::kernel(&mut out, module, kernel);
@@ -41,7 +41,7 @@ fn kernel(out: &mut String, module: &Module, kernel: &Kernel) {
     }
     for variable in &kernel.variables {
         out.push_str("  ");
-        directive::variable(out, variable);
+        directive::variable(out, module, variable);
     }
     out.push_str("  registers");
     for (class, count) in RegClass::ALL.into_iter().zip(kernel.registers) {

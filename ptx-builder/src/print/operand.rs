@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::label::Labels;
 use crate::ir::{Address, Base, Inst, Kernel, Module, Operand, Symbol};
-use crate::table::{Access, Shape, Slot};
+use crate::table::{Access, Op, Shape, Slot};
 use crate::types::{Kind, ScalarType};
 
 /// One instruction as PTX, with its guard and semicolon. It need not be
@@ -23,6 +23,9 @@ pub(super) fn halves(module: &Module, kernel: &Kernel, labels: Option<&Labels>, 
         let _ = write!(head, "@{}{} ", if guard.negated { "!" } else { "" }, guard.reg);
     }
     head.push_str(&inst.form().name);
+    if inst.form().op == Op::Call {
+        return (head, call(module, kernel, inst));
+    }
 
     let names = Names { module, kernel, labels };
     let mut text = String::new();
@@ -33,10 +36,10 @@ pub(super) fn halves(module: &Module, kernel: &Kernel, labels: Option<&Labels>, 
         let bar = i > 0 && slot.access == Access::Write && matches!(slot.shape, Shape::Predicate(_));
         let left_out = slot.optional && operands.iter().all(|op| *op == Operand::None);
         visited += operands.len();
-        if left_out && (bar || visited > written) {
+        if left_out && (bar || visited > written) || slot.shape == Shape::Carry {
             continue;
         }
-        if i > 0 {
+        if !text.is_empty() {
             text.push_str(if bar { "|" } else { ", " });
         }
         if let Shape::Vector { .. } = slot.shape {
@@ -55,6 +58,20 @@ pub(super) fn halves(module: &Module, kernel: &Kernel, labels: Option<&Labels>, 
         names.operand(&mut text, None, op);
     }
     (head, text)
+}
+
+/// `(d), function, (a, b)`, with what is passed itself: in a text it goes by way of `.param`s.
+fn call(module: &Module, kernel: &Kernel, inst: &Inst) -> String {
+    let names = Names { module, kernel, labels: None };
+    let one = |operand: &Operand| {
+        let mut text = String::new();
+        names.operand(&mut text, None, operand);
+        text
+    };
+    let [function, result, args @ ..] = &inst.operands[..] else { return String::new() };
+    let result = if *result == Operand::None { String::new() } else { format!("({}), ", one(result)) };
+    let args: Vec<String> = args.iter().filter(|op| **op != Operand::None).map(one).collect();
+    format!("{result}{}, ({})", one(function), args.join(", "))
 }
 
 /// Where symbols get their names.
@@ -93,6 +110,10 @@ impl Names<'_> {
             Operand::Label(b) => match self.labels {
                 Some(labels) => write!(out, "{}", labels.label(b)),
                 None => write!(out, "{b}"),
+            },
+            Operand::Function(i) => match self.module.externs.get(i as usize) {
+                Some(function) => write!(out, "{}", function.name),
+                None => write!(out, "<no function {i}>"),
             },
             Operand::None => write!(out, "_"),
         };

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::label::Labels;
 use super::operand::halves;
 use super::{PrintOptions, directive, least_version};
-use crate::ir::{BlockId, Inst, Kernel, Loc, Module, Reg};
+use crate::ir::{BlockId, Inst, Kernel, Loc, Module, Operand, Reg};
+use crate::table::Op;
 use crate::types::RegClass;
 
 /// Where operands start, from the start of the instruction, unless the opcode
@@ -44,7 +45,13 @@ fn written(module: &Module, options: &PrintOptions) -> (String, Vec<Vec<usize>>)
         out.push('\n');
     }
     for variable in &module.variables {
-        directive::variable(&mut out, variable);
+        directive::variable(&mut out, module, variable);
+    }
+    if !module.externs.is_empty() {
+        out.push('\n');
+    }
+    for function in &module.externs {
+        directive::function(&mut out, function);
     }
     for kernel in &module.kernels {
         out.push('\n');
@@ -120,7 +127,7 @@ impl<'a> Entry<'a> {
         }
         for variable in &kernel.variables {
             out.push_str("    ");
-            directive::variable(out, variable);
+            directive::variable(out, self.module, variable);
         }
         if let Some(loc) = &kernel.loc {
             self.position(out, loc);
@@ -142,6 +149,9 @@ impl<'a> Entry<'a> {
         if let Some(loc) = &inst.loc {
             self.position(out, loc);
         }
+        if inst.form().op == Op::Call {
+            return self.call(out, inst);
+        }
         let (head, operands) = halves(self.module, self.kernel, Some(&self.labels), inst);
         let mut line =
             if operands.is_empty() { format!("{head};") } else { format!("{head:<w$} {operands};", w = OPERANDS - 1) };
@@ -151,6 +161,36 @@ impl<'a> Entry<'a> {
         }
         self.starts.push(out.len());
         let _ = writeln!(out, "    {line}");
+    }
+
+    /// A call, whose arguments and result are `.param`s of their own.
+    fn call(&mut self, out: &mut String, inst: &Inst) {
+        let [Operand::Function(i), result, args @ ..] = &inst.operands[..] else { return };
+        let Some(function) = self.module.externs.get(*i as usize) else { return };
+        out.push_str("    {\n");
+        for (n, (param, arg)) in function.params.iter().zip(args).enumerate() {
+            let ty = param.ty;
+            let _ = writeln!(out, "        .param .{ty} param{n};");
+            let text = match arg {
+                Operand::Imm(bits) => super::operand::constant(*bits, Some(ty)),
+                Operand::Reg(r) => r.to_string(),
+                _ => "_".to_owned(),
+            };
+            let _ = writeln!(out, "        st.param.b{} [param{n}], {text};", ty.bits());
+        }
+        let names: Vec<String> = (0..function.params.len()).map(|n| format!("param{n}")).collect();
+        let gives = function.results.first().map(|r| r.ty);
+        if let Some(ty) = gives {
+            let _ = writeln!(out, "        .param .{ty} result;");
+        }
+        let guard = inst.guard.map(|g| format!("@{}{} ", if g.negated { "!" } else { "" }, g.reg)).unwrap_or_default();
+        self.starts.push(out.len());
+        let result_text = if gives.is_some() { "(result), " } else { "" };
+        let _ = writeln!(out, "        {guard}call {result_text}{}, ({});", function.name, names.join(", "));
+        if let (Some(ty), Operand::Reg(r)) = (gives, result) {
+            let _ = writeln!(out, "        {guard}ld.param.b{} {r}, [result];", ty.bits());
+        }
+        out.push_str("    }\n");
     }
 
     /// ` // %r3 = row, %f1 = sum`: the registers that the author named.

@@ -95,7 +95,7 @@ fn is_unstable(form: &Form) -> bool {
 }
 
 pub(super) fn module(plan: &Plan) -> Module {
-    let module = Module { version: None, target: plan.target, variables: variables(), kernels: Vec::new() };
+    let module = Module { variables: variables(), ..Module::new(plan.target) };
     let mut kernel = Kernel::new(Shape::KERNEL);
     let pointer = |name: &str| Param {
         name: name.to_owned(),
@@ -115,6 +115,7 @@ pub(super) fn module(plan: &Plan) -> Module {
         ty: ScalarType::B8,
         len: Some(len.into()),
         init: Vec::new(),
+        refs: Vec::new(),
         linkage: Default::default(),
     };
     kernel.variables = vec![
@@ -152,6 +153,7 @@ fn variables() -> Vec<Variable> {
         ty,
         len,
         init,
+        refs: Vec::new(),
         linkage: crate::ir::Linkage::Visible,
     }]
 }

@@ -157,14 +157,15 @@ impl Form {
                 | Async::MbarrierExpectTx
                 | Async::MbarrierWait { .. },
             ) => object(true, true),
-            Meaning::Matrix(Matrix::Load { .. }) => {
+            Meaning::Matrix(matrix @ (Matrix::Load { .. } | Matrix::Store { .. })) => {
+                let writes = matches!(matrix, Matrix::Store { .. });
                 let access = |(slot, space)| MemoryAccess {
                     slot,
                     space,
                     bytes: Bytes::Fixed(16),
                     align: Some(16),
-                    reads: true,
-                    writes: false,
+                    reads: !writes,
+                    writes,
                     order: Order::Weak,
                     scope: Scope::Cta,
                     proxy: Proxy::Generic,
@@ -183,6 +184,8 @@ impl Form {
             | Meaning::Barrier(_)
             | Meaning::Fence(_)
             | Meaning::Matrix(Matrix::FloatMma { .. } | Matrix::IntMma { .. })
+            | Meaning::Call
+            | Meaning::Foreign
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
@@ -204,6 +207,8 @@ impl Form {
             | Meaning::Fence(_)
             | Meaning::Async(_)
             | Meaning::Matrix(_)
+            | Meaning::Call
+            | Meaning::Foreign
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
@@ -243,6 +248,8 @@ impl Form {
             | Meaning::ActiveMask
             | Meaning::Fence(_)
             | Meaning::Async(_)
+            | Meaning::Call
+            | Meaning::Foreign
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
@@ -267,6 +274,8 @@ impl Form {
             | Meaning::ActiveMask
             | Meaning::Fence(_)
             | Meaning::Async(_)
+            | Meaning::Call
+            | Meaning::Foreign
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
@@ -294,6 +303,8 @@ impl Form {
             | Meaning::ActiveMask
             | Meaning::Fence(_)
             | Meaning::Async(_)
+            | Meaning::Call
+            | Meaning::Foreign
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
@@ -340,6 +351,8 @@ impl Form {
             | Meaning::Vote(_)
             | Meaning::ActiveMask
             | Meaning::Matrix(_)
+            | Meaning::Call
+            | Meaning::Foreign
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap

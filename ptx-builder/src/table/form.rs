@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Meaning, Mods, Op, Precision, Slot, table};
-use crate::target::{PtxVersion, Target};
+use crate::target::{Features, PtxVersion, Target};
 
 /// An instruction of the PTX ISA, as a family of forms with one meaning.
 #[derive(Clone, Debug)]
@@ -90,12 +90,17 @@ pub struct Form {
     pub least_ptx: PtxVersion,
     /// The least `sm_` that has it.
     pub least_sm: u16,
+    /// Whether only targets with more than the common features have it (`sm_100a`, `sm_100f`).
+    pub is_specific: bool,
+    /// The last `sm_` that has it.
+    pub most_sm: u16,
 }
 
 impl Form {
     /// Whether `target` has this instruction.
     pub fn is_legal_on(&self, target: Target) -> bool {
-        target.sm() >= self.least_sm
+        (self.least_sm..=self.most_sm).contains(&target.sm())
+            && (!self.is_specific || target.features() != Features::Common)
     }
 
     /// How many operands it has, vectors laid flat and optional ones counted.

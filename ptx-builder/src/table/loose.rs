@@ -10,7 +10,7 @@ use super::{FormId, Meaning, Order, Table};
 use crate::types::ScalarType;
 
 /// Opcodes whose next word is part of them.
-const WITH_NEXT_WORD: &[&str] = &["mul", "mad", "bar", "barrier"];
+const WITH_NEXT_WORD: &[&str] = &["mul", "mad", "madc", "bar", "barrier", "createpolicy", "multimem"];
 
 /// Modifiers whose order among themselves counts.
 fn is_ordered(word: &str) -> bool {
@@ -46,6 +46,10 @@ pub(super) fn find<'t>(table: &'t Table, name: &str) -> &'t [FormId] {
         all.values_mut().for_each(|forms| forms.sort_unstable());
         all
     });
+    // A barrier is the block's, also where that is written.
+    let plain = name.strip_prefix("barrier.cta.").map(|rest| format!("barrier.{rest}"));
+    let plain = plain.or_else(|| name.strip_prefix("bar.cta.").map(|rest| format!("bar.{rest}")));
+    let name = plain.as_deref().unwrap_or(name);
     let of = |name: &str| loose.get(&key(name)).map_or(&[][..], Vec::as_slice);
     if !name.contains(".weak") {
         return of(name);

@@ -34,6 +34,10 @@ pub enum Meaning {
     Async(Async),
     /// Warp-wide matrix operations.
     Matrix(Matrix),
+    /// Calls another module's function.
+    Call,
+    /// What only a machine has that the interpreter is not: memory of several devices.
+    Foreign,
     /// Jumps.
     Branch,
     /// Ends the thread.
@@ -43,6 +47,9 @@ pub enum Meaning {
     /// Timing only: `nanosleep`, `griddepcontrol`.
     Pause,
 }
+
+/// Most values that a call gives to another module's function.
+pub const CALL_ARGUMENTS: usize = 8;
 
 /// What an instruction's results depend on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -315,6 +322,13 @@ pub enum Matrix {
         /// Whether results saturate.
         satfinite: bool,
     },
+    /// `stmatrix` of `count` 8 x 8 matrices of 16-bit elements.
+    Store {
+        /// 1, 2 or 4.
+        count: u8,
+        /// Whether they are transposed.
+        trans: bool,
+    },
     /// `ldmatrix` of `count` 8 x 8 matrices of 16-bit elements.
     Load {
         /// 1, 2 or 4.
@@ -343,6 +357,8 @@ impl Meaning {
             | Meaning::Fence(_)
             | Meaning::Async(_)
             | Meaning::Matrix(_)
+            | Meaning::Call
+            | Meaning::Foreign
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
@@ -373,6 +389,8 @@ impl Meaning {
             | Meaning::Fence(_)
             | Meaning::Async(_)
             | Meaning::Matrix(_)
+            | Meaning::Call
+            | Meaning::Foreign
             | Meaning::Pause => false,
         }
     }

@@ -38,6 +38,7 @@ pub use effects::{Bytes, Groups, Meets, MemoryAccess, Proxy, Role};
 pub use facts::{Clamp, Parts, Precision, Real};
 pub use form::{Form, FormId, Row, RowId};
 pub use lanes::{LaneFn, Lanes, WARP};
+pub use meaning::CALL_ARGUMENTS;
 pub use meaning::{
     Async, Atomic, Barrier, BarrierReduce, Depends, Fence, Matrix, Meaning, Memory, Order, Scope, Shuffle, Tolerance,
     Vote,

@@ -33,13 +33,13 @@ macro_rules! mods {
 mods! {
     // Rounding and floating-point behaviour.
     Rn = "rn", Rz = "rz", Rm = "rm", Rp = "rp",
-    Rni = "rni", Rzi = "rzi", Rmi = "rmi", Rpi = "rpi",
+    Rna = "rna", Rni = "rni", Rzi = "rzi", Rmi = "rmi", Rpi = "rpi",
     Ftz = "ftz", Sat = "sat", Satfinite = "satfinite", Relu = "relu", Nan = "NaN", Approx = "approx", Full = "full",
     Xorsign = "xorsign", Abs = "abs",
     Finite = "finite", Infinite = "infinite", Number = "number", NotANumber = "notanumber",
     Normal = "normal", Subnormal = "subnormal",
     // Integer arithmetic.
-    Lo = "lo", Hi = "hi", Wide = "wide", Shiftamt = "shiftamt",
+    Cc = "cc", Lo = "lo", Hi = "hi", Wide = "wide", Shiftamt = "shiftamt",
     L = "l", R = "r", Clamp = "clamp", Wrap = "wrap",
     F4e = "f4e", B4e = "b4e", Rc8 = "rc8", Ecl = "ecl", Ecr = "ecr", Rc16 = "rc16",
     // Comparison.
@@ -57,6 +57,7 @@ mods! {
     Ca = "ca", Cg = "cg", Cs = "cs", Lu = "lu", Cv = "cv", Wb = "wb", Wt = "wt",
     L1EvictNormal = "L1::evict_normal", L1EvictUnchanged = "L1::evict_unchanged", L1EvictFirst = "L1::evict_first",
     L1EvictLast = "L1::evict_last", L1NoAllocate = "L1::no_allocate",
+    L2EvictFirst = "L2::evict_first", L2EvictUnchanged = "L2::evict_unchanged", Mmio = "mmio",
     L2EvictLast = "L2::evict_last", L2EvictNormal = "L2::evict_normal",
     L2P64 = "L2::64B", L2P128 = "L2::128B", L2P256 = "L2::256B",
     L1 = "L1", L2 = "L2",

@@ -26,6 +26,11 @@ ops! {
     Add = "add", Sub = "sub", Mul = "mul", Mad = "mad", Mul24 = "mul24", Mad24 = "mad24", Sad = "sad",
     Div = "div", Rem = "rem", Abs = "abs", Neg = "neg", Min = "min", Max = "max",
     Popc = "popc", Clz = "clz", Brev = "brev", Bfind = "bfind", Bfe = "bfe", Bfi = "bfi",
+    Addc = "addc", Subc = "subc", Madc = "madc", Bmsk = "bmsk", Fns = "fns", Szext = "szext",
+    Min3 = "min", Max3 = "max",
+    // Video: operations on halves and bytes.
+    Vadd2 = "vadd2", Vsub2 = "vsub2", Vavrg2 = "vavrg2", Vabsdiff2 = "vabsdiff2", Vmin2 = "vmin2", Vmax2 = "vmax2",
+    Vadd4 = "vadd4", Vsub4 = "vsub4", Vavrg4 = "vavrg4", Vabsdiff4 = "vabsdiff4", Vmin4 = "vmin4", Vmax4 = "vmax4",
     Dp4a = "dp4a", Dp2a = "dp2a",
     // Logic and shifts.
     And = "and", Or = "or", Xor = "xor", Not = "not", Cnot = "cnot", Lop3 = "lop3",
@@ -38,7 +43,8 @@ ops! {
     // Data movement and conversion.
     Mov = "mov", Pack = "mov", Unpack = "mov", Pack4 = "mov", Unpack4 = "mov", Prmt = "prmt", Cvt = "cvt", CvtPack = "cvt", Cvta = "cvta",
     Isspacep = "isspacep",
-    Ld = "ld", LdNc = "ld", St = "st", Prefetch = "prefetch", Prefetchu = "prefetchu",
+    Ld = "ld", LdNc = "ld", St = "st", Ldu = "ldu", Mapa = "mapa", Getctarank = "getctarank", Applypriority = "applypriority", Discard = "discard",
+    CreatepolicyFractional = "createpolicy.fractional", CreatepolicyCvt = "createpolicy.cvt", Prefetch = "prefetch", Prefetchu = "prefetchu",
     Atom = "atom", Red = "red",
     // Asynchronous copies.
     CpAsync = "cp.async", CpAsyncCommitGroup = "cp.async.commit_group", CpAsyncWaitGroup = "cp.async.wait_group",
@@ -58,10 +64,12 @@ ops! {
     BarrierClusterArrive = "barrier.cluster.arrive", BarrierClusterWait = "barrier.cluster.wait",
     Membar = "membar", Fence = "fence",
     // Control and the rest.
-    Bra = "bra", Ret = "ret", Exit = "exit", Trap = "trap",
+    Bra = "bra", Call = "call", Ret = "ret", Exit = "exit", Trap = "trap", Brkpt = "brkpt", Setmaxnreg = "setmaxnreg", Pmevent = "pmevent",
     Nanosleep = "nanosleep", Griddepcontrol = "griddepcontrol",
     // Matrices.
-    MmaSync = "mma.sync", Ldmatrix = "ldmatrix.sync",
+    MmaSync = "mma.sync", Ldmatrix = "ldmatrix.sync", Stmatrix = "stmatrix.sync",
+    // Multicast memory.
+    MultimemRed = "multimem.red", MultimemLdReduce = "multimem.ld_reduce", MultimemSt = "multimem.st",
 }
 
 impl fmt::Display for Op {

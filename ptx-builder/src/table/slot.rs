@@ -57,6 +57,12 @@ pub enum Shape {
     Address(Space),
     /// A branch target.
     Label,
+    /// A function of another module.
+    Function,
+    /// What is passed to a function or from it: a register or a constant, of the type that the function declares.
+    Passed,
+    /// The carry flag, which is not written.
+    Carry,
 }
 
 /// One operand of a form.
@@ -95,8 +101,8 @@ impl Slot {
             | Shape::Small { ty, .. }
             | Shape::Const { ty, .. }
             | Shape::OneOf(ty, _) => Some(ty),
-            Shape::Predicate(_) => Some(ScalarType::Pred),
-            Shape::Address(_) | Shape::Label => None,
+            Shape::Predicate(_) | Shape::Carry => Some(ScalarType::Pred),
+            Shape::Address(_) | Shape::Label | Shape::Function | Shape::Passed => None,
         }
     }
 
@@ -171,6 +177,21 @@ pub(super) const fn one_of(name: &'static str, ty: ScalarType, values: &'static 
 /// A memory operand.
 pub(super) const fn address(name: &'static str, space: Space) -> Slot {
     Slot { name, access: Access::Read, shape: Shape::Address(space), optional: false }
+}
+
+/// A function of another module.
+pub(super) const fn function() -> Slot {
+    Slot { name: "func", access: Access::Read, shape: Shape::Function, optional: false }
+}
+
+/// What is passed to a function (`a`, ..) or from it.
+pub(super) const fn passed(name: &'static str, access: Access) -> Slot {
+    Slot { name, access, shape: Shape::Passed, optional: true }
+}
+
+/// The carry flag.
+pub(super) const fn carry(access: Access) -> Slot {
+    Slot { name: "CC.CF", access, shape: Shape::Carry, optional: false }
 }
 
 /// A branch target.

@@ -159,6 +159,30 @@ impl Form {
             | Op::Bfind
             | Op::Bfe
             | Op::Bfi
+            | Op::Addc
+            | Op::Subc
+            | Op::Madc
+            | Op::Min3
+            | Op::Max3
+            | Op::Vadd2
+            | Op::Vsub2
+            | Op::Vavrg2
+            | Op::Vabsdiff2
+            | Op::Vmin2
+            | Op::Vmax2
+            | Op::Vadd4
+            | Op::Vsub4
+            | Op::Vavrg4
+            | Op::Vabsdiff4
+            | Op::Vmin4
+            | Op::Vmax4
+            | Op::Mapa
+            | Op::Getctarank
+            | Op::CreatepolicyFractional
+            | Op::CreatepolicyCvt
+            | Op::Bmsk
+            | Op::Fns
+            | Op::Szext
             | Op::Dp4a
             | Op::Dp2a
             | Op::Not
@@ -188,6 +212,9 @@ impl Form {
             // These are no functions of a lane's sources.
             Op::Ld
             | Op::LdNc
+            | Op::Ldu
+            | Op::Applypriority
+            | Op::Discard
             | Op::St
             | Op::Prefetch
             | Op::Prefetchu
@@ -232,13 +259,21 @@ impl Form {
             | Op::Membar
             | Op::Fence
             | Op::Bra
+            | Op::Call
             | Op::Ret
             | Op::Exit
             | Op::Trap
+            | Op::Brkpt
+            | Op::Setmaxnreg
+            | Op::Pmevent
             | Op::Nanosleep
             | Op::Griddepcontrol
             | Op::MmaSync
-            | Op::Ldmatrix => Word::Other,
+            | Op::Ldmatrix
+            | Op::Stmatrix
+            | Op::MultimemRed
+            | Op::MultimemLdReduce
+            | Op::MultimemSt => Word::Other,
         }
     }
 }

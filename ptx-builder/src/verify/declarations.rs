@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::Rule;
 use super::error::Errors;
 use crate::ir::{Base, Kernel, Linkage, Module, Operand, Param, Symbol, Variable};
+use crate::table::CALL_ARGUMENTS;
 use crate::types::{RegClass, ScalarType, Space};
 
 /// Most static shared memory of a kernel, in bytes. What a launch adds
@@ -32,6 +33,28 @@ pub(super) fn check_module(module: &Module, errors: &mut Errors) {
         array(variable, &spaces, true).unwrap_or_else(|m| errors.module(Rule::Variable, format!("{what} {m}")));
         if !seen.insert(variable.name.as_str()) {
             errors.module(Rule::DuplicateName, format!("{what} is declared twice in the module; rename one"));
+        }
+    }
+    for variable in &module.variables {
+        if let Some(r) = variable.refs.iter().find(|r| r.variable as usize >= module.variables.len()) {
+            let (name, n) = (&variable.name, module.variables.len());
+            let message = format!("variable '{name}' has the address of variable {}; {n} are declared", r.variable);
+            errors.module(Rule::Symbol, message);
+        }
+    }
+    for function in &module.externs {
+        name(&function.name).unwrap_or_else(|m| errors.module(Rule::Name, m));
+        if !seen.insert(function.name.as_str()) {
+            let message = format!("the name '{}' is declared twice in the module; rename one", function.name);
+            errors.module(Rule::DuplicateName, message);
+        }
+        let arrays = function.params.iter().chain(&function.results).any(|p| p.len.is_some());
+        if function.results.len() > 1 || function.params.len() > CALL_ARGUMENTS || arrays {
+            let message = format!(
+                "function '{}' takes or gives an array, more than one result or more than {CALL_ARGUMENTS} values",
+                function.name
+            );
+            errors.module(Rule::Parameter, message);
         }
     }
     for kernel in &module.kernels {
@@ -139,6 +162,7 @@ fn array(v: &Variable, spaces: &[Space], module_scope: bool) -> Result<(), Strin
         return Err(format!("has alignment {}; it must be a power of two, at most 65536", v.align));
     }
     match v.len {
+        None if module_scope && v.linkage == Linkage::External => {}
         None if !(module_scope && v.space == Space::Shared) => {
             return Err("has no length; only shared memory at module scope can leave it to the launch".to_owned());
         }
@@ -160,6 +184,11 @@ fn array(v: &Variable, spaces: &[Space], module_scope: bool) -> Result<(), Strin
     let Some(bytes) = v.bytes() else { return Err("is larger than memory can be".to_owned()) };
     if v.init.len() as u64 > bytes {
         return Err(format!("has {} initial bytes and a size of {bytes}", v.init.len()));
+    }
+    if let Some(r) =
+        v.refs.iter().find(|r| r.bytes == 0 || r.bytes > 8 || r.at + u64::from(r.bytes) > v.init.len() as u64)
+    {
+        return Err(format!("has an address at byte {} and {} initial bytes", r.at, v.init.len()));
     }
     if !v.init.is_empty() && !matches!(v.space, Space::Const | Space::Global) {
         return Err(format!("is in {} space, which cannot be initialized", v.space));
@@ -269,7 +298,7 @@ mod tests {
 
     fn constant(name: &str, len: u64) -> Variable {
         let (name, space, ty) = (name.into(), Space::Const, ScalarType::B32);
-        Variable { name, space, align: 4, ty, len: Some(len), init: vec![], linkage: Linkage::Visible }
+        Variable { name, space, align: 4, ty, len: Some(len), init: vec![], refs: vec![], linkage: Linkage::Visible }
     }
 
     #[test]

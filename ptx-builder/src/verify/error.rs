@@ -54,6 +54,11 @@ impl fmt::Display for VerifyError {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifyErrors(pub(super) Vec<VerifyError>);
 
+impl VerifyErrors {
+    /// The verifier tells no more errors of a module than this, and no more warnings.
+    pub const MOST: usize = 1000;
+}
+
 impl std::error::Error for VerifyErrors {}
 
 impl std::ops::Deref for VerifyErrors {
@@ -81,37 +86,50 @@ pub(super) struct Errors<'m> {
     doubts: Doubts,
     all: Vec<VerifyError>,
     warnings: Vec<VerifyError>,
+    /// How many there are, told or not.
+    total: usize,
 }
 
 impl<'m> Errors<'m> {
     /// None yet.
     pub(super) fn new(module: &'m Module, doubts: Doubts) -> Self {
-        Errors { module, doubts, all: Vec::new(), warnings: Vec::new() }
+        Errors { module, doubts, all: Vec::new(), warnings: Vec::new(), total: 0 }
     }
 
     /// Of the module's declarations.
     pub(super) fn module(&mut self, rule: Rule, message: String) {
-        self.all.push(VerifyError { rule, kernel: None, instruction: None, loc: None, message });
+        self.push(|_| VerifyError { rule, kernel: None, instruction: None, loc: None, message });
     }
 
     /// Of a kernel's declarations.
     pub(super) fn kernel(&mut self, kernel: &Kernel, rule: Rule, message: String) {
         let (name, loc) = (Some(kernel.name.clone()), kernel.loc.clone());
-        self.all.push(VerifyError { rule, kernel: name, instruction: None, loc, message });
+        self.push(|_| VerifyError { rule, kernel: name, instruction: None, loc, message });
     }
 
     /// Of an instruction.
     pub(super) fn inst(&mut self, kernel: &Kernel, inst: &Inst, rule: Rule, message: String) {
-        let error = self.of(kernel, inst, rule, message);
-        self.all.push(error);
+        self.push(|errors| errors.of(kernel, inst, rule, message));
+    }
+
+    /// Counts an error, and tells it if there are not too many.
+    fn push(&mut self, make: impl FnOnce(&Self) -> VerifyError) {
+        self.total += 1;
+        if self.all.len() < VerifyErrors::MOST {
+            let error = make(self);
+            self.all.push(error);
+        }
     }
 
     /// Of an instruction, if a run shows it to be so.
     pub(super) fn doubt(&mut self, kernel: &Kernel, inst: &Inst, rule: Rule, message: String) {
-        let doubt = self.of(kernel, inst, rule, message);
         match self.doubts {
-            Doubts::Warn => self.warnings.push(doubt),
-            Doubts::Refuse => self.all.push(doubt),
+            Doubts::Warn if self.warnings.len() < VerifyErrors::MOST => {
+                let doubt = self.of(kernel, inst, rule, message);
+                self.warnings.push(doubt);
+            }
+            Doubts::Warn => {}
+            Doubts::Refuse => self.inst(kernel, inst, rule, message),
         }
     }
 
@@ -127,7 +145,12 @@ impl<'m> Errors<'m> {
 
     /// How many there are so far.
     pub(super) fn len(&self) -> usize {
-        self.all.len()
+        self.total
+    }
+
+    /// The errors and the warnings.
+    pub(super) fn into_parts(self) -> (Vec<VerifyError>, Vec<VerifyError>) {
+        (self.all, self.warnings)
     }
 
     /// All of them, or, where the module is sound, the warnings.

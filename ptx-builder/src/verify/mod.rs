@@ -93,7 +93,7 @@ pub use error::{Doubts, VerifyError, VerifyErrors};
 pub use rule::Rule;
 
 use crate::analysis::{KernelInfo, Pressure};
-use crate::ir::Module;
+use crate::ir::{Kernel, Module};
 use error::Errors;
 
 /// A module that passed the verifier. Only [`verify`] makes one.
@@ -154,24 +154,70 @@ pub fn verify_with(mut module: Module, doubts: Doubts) -> Result<Validated, Veri
     target::check_version(&module, &mut errors);
     let mut info = Vec::with_capacity(module.kernels.len());
     for kernel in &module.kernels {
-        let before = errors.len();
-        declarations::check_kernel(&module, kernel, &mut errors);
-        structure::check(kernel, &mut errors);
-        for (_, _, inst) in kernel.insts() {
-            target::check(&module, kernel, inst, &mut errors);
-            operands::check(&module, kernel, inst, &mut errors);
-        }
-        if errors.len() > before {
-            continue;
-        }
-        let facts = KernelInfo::new(&module, kernel);
-        assigned::check(&module, kernel, &facts, &mut errors);
-        memory::check(&module, kernel, &facts, &mut errors);
-        indices::check(&module, kernel, &facts, &mut errors);
-        convergence::check(&module, kernel, &facts, &mut errors);
-        asynchronous::check(&module, kernel, &facts, &mut errors);
-        info.push(facts);
+        info.extend(check(&module, kernel, &mut errors));
     }
     let warnings = errors.finish()?;
     Ok(Validated { module, info, warnings })
+}
+
+/// Checks a kernel; gives what was learned of it where its declarations, structure and operands are sound.
+fn check(module: &Module, kernel: &Kernel, errors: &mut Errors) -> Option<KernelInfo> {
+    let before = errors.len();
+    declarations::check_kernel(module, kernel, errors);
+    structure::check(kernel, errors);
+    for (_, _, inst) in kernel.insts() {
+        target::check(module, kernel, inst, errors);
+        operands::check(module, kernel, inst, errors);
+    }
+    if errors.len() > before {
+        return None;
+    }
+    let facts = KernelInfo::new(module, kernel);
+    assigned::check(module, kernel, &facts, errors);
+    memory::check(module, kernel, &facts, errors);
+    indices::check(module, kernel, &facts, errors);
+    convergence::check(module, kernel, &facts, errors);
+    asynchronous::check(module, kernel, &facts, errors);
+    Some(facts)
+}
+
+/// What the verifier says of each kernel by itself.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Judged {
+    /// The module with the kernels that nothing is wrong with.
+    pub validated: Validated,
+    /// The names of the others, and what is wrong with them.
+    pub refused: Vec<(String, VerifyErrors)>,
+    /// What is wrong with the module's own declarations: then no kernel is among the validated.
+    pub module: Vec<VerifyError>,
+}
+
+/// Verifies a module kernel by kernel: a fault in one refuses that one only.
+pub fn verify_each(mut module: Module, doubts: Doubts) -> Judged {
+    module.hoist_constants();
+    let mut errors = Errors::new(&module, doubts);
+    declarations::check_module(&module, &mut errors);
+    target::check_version(&module, &mut errors);
+    let (of_module, mut warnings) = errors.into_parts();
+    let (of_kernels, of_module): (Vec<_>, Vec<_>) = of_module.into_iter().partition(|e| e.kernel.is_some());
+    let (mut refused, mut info, mut sound) = (Vec::new(), Vec::new(), Vec::new());
+    for kernel in &module.kernels {
+        let mut errors = Errors::new(&module, doubts);
+        let facts = check(&module, kernel, &mut errors);
+        let (mut wrong, mut doubtful) = errors.into_parts();
+        wrong.extend(of_kernels.iter().filter(|e| e.kernel.as_deref() == Some(&kernel.name)).cloned());
+        sound.push(wrong.is_empty() && of_module.is_empty());
+        match (facts, wrong.is_empty()) {
+            (Some(facts), true) if of_module.is_empty() => {
+                info.push(facts);
+                warnings.append(&mut doubtful);
+            }
+            (_, true) => {}
+            (_, false) => refused.push((kernel.name.clone(), VerifyErrors(wrong))),
+        }
+    }
+    let mut is_sound = sound.into_iter();
+    module.kernels.retain(|_| is_sound.next().unwrap_or(false));
+    Judged { validated: Validated { module, info, warnings }, refused, module: of_module }
 }

@@ -73,7 +73,7 @@ impl Check<'_> {
 
     fn declared(&self, reg: Reg, errors: &mut Errors) {
         let count = self.kernel.registers[reg.class as usize];
-        if reg.index >= count {
+        if reg.index >= count && !reg.is_carry() {
             let message =
                 format!("register {reg} is not declared: the kernel has {count} of class {}", reg.class.declared());
             self.report(Rule::Register, message, errors);
@@ -85,6 +85,12 @@ impl Check<'_> {
         let source = slot.access == Access::Read;
         match (slot.shape, operand) {
             (_, Operand::None) if slot.optional => {}
+            // A result of several that is not wanted.
+            (Shape::Vector { .. }, Operand::None) if !source => {}
+            (Shape::Carry, Operand::Reg(r)) if r.is_carry() => {}
+            (Shape::Passed, Operand::Reg(r)) => self.declared(*r, errors),
+            (Shape::Passed, Operand::Imm(_)) if source => {}
+            (Shape::Function, Operand::Function(i)) => self.function(*i, errors),
             (Shape::Value(ty) | Shape::Register(ty) | Shape::Move(ty) | Shape::Small { ty, .. }, Operand::Reg(r)) => {
                 self.register(slot, *r, ty, false, errors);
             }
@@ -153,6 +159,37 @@ impl Check<'_> {
                     kind_of(operand)
                 );
                 self.report(Rule::OperandKind, message, errors);
+            }
+        }
+    }
+
+    /// What a call passes is what the function declares.
+    fn function(&self, function: u32, errors: &mut Errors) {
+        let Some(function) = self.module.externs.get(function as usize) else {
+            let message = format!(
+                "there is no function {function} of another module; {} are declared",
+                self.module.externs.len()
+            );
+            return self.report(Rule::Symbol, message, errors);
+        };
+        let name = &function.name;
+        let mut operands = self.inst.operands.iter().skip(1);
+        let result = operands.next().filter(|op| **op != Operand::None);
+        let given: Vec<&Operand> = operands.filter(|op| **op != Operand::None).collect();
+        let (takes, gives) = (function.params.len(), function.results.len());
+        if given.len() != takes || usize::from(result.is_some()) > gives {
+            let message =
+                format!("'{name}' takes {takes} values and gives {gives}, and the call passes {}", given.len());
+            return self.report(Rule::OperandCount, message, errors);
+        }
+        for (operand, passed) in
+            given.into_iter().zip(&function.params).chain(result.into_iter().zip(&function.results))
+        {
+            if let Operand::Reg(r) = operand
+                && r.class.bits().max(8) < passed.ty.bits()
+            {
+                let message = format!("'{name}' passes a {} and {r} has {} bits", passed.ty, r.class.bits());
+                self.report(Rule::OperandType, message, errors);
             }
         }
     }
@@ -293,6 +330,9 @@ fn wanted(shape: Shape, slot: &Slot) -> String {
         Shape::Const { ty, .. } | Shape::OneOf(ty, _) => format!("a {ty} constant"),
         Shape::Address(space) => format!("an address in {space} space"),
         Shape::Label => "a label".to_owned(),
+        Shape::Function => "a function of another module".to_owned(),
+        Shape::Passed => "a register or a constant".to_owned(),
+        Shape::Carry => "the carry flag".to_owned(),
     }
 }
 
@@ -305,6 +345,7 @@ fn kind_of(operand: &Operand) -> String {
         Operand::Symbol(..) => "the address of a symbol".to_owned(),
         Operand::Address(_) => "a memory operand".to_owned(),
         Operand::Label(b) => format!("label {b}"),
+        Operand::Function(i) => format!("function {i}"),
         Operand::None => "left out".to_owned(),
     }
 }

@@ -49,7 +49,7 @@ impl K {
     }
 
     pub(crate) fn on(target: Target) -> K {
-        let module = Module { version: None, target, variables: Vec::new(), kernels: Vec::new() };
+        let module = Module::new(target);
         K { kernel: Kernel::new("k"), module }
     }
 
@@ -82,6 +82,7 @@ impl K {
             ty: ScalarType::B8,
             len: Some(bytes),
             init: Vec::new(),
+            refs: Vec::new(),
             linkage: Linkage::Internal,
         });
         Symbol::Kernel(self.kernel.variables.len() as u32 - 1)

@@ -133,6 +133,7 @@ fn kernel(body: Vec<Inst>) -> Module {
         ty: ScalarType::B8,
         len: Some(len),
         init: vec![],
+        refs: vec![],
         linkage: Default::default(),
     };
     k.variables = vec![array("s", Space::Shared, 512), array("l", Space::Local, 64)];
@@ -172,7 +173,7 @@ fn kernel(body: Vec<Inst>) -> Module {
         k.blocks = vec![Block { insts: first }];
     }
     let constants = array("c", Space::Const, 64);
-    Module { version: None, target: Target::SM_90, variables: vec![constants], kernels: vec![k] }
+    Module { variables: vec![constants], kernels: vec![k], ..Module::new(Target::SM_90) }
 }
 
 /// Whether the verifier let it through; runs it then.

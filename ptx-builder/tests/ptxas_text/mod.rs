@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use ptxgen_builder::ptxas::{Ptxas, PtxasError, Severity};
-use ptxgen_builder::table::{Access, Form, Shape, Slot};
+use ptxgen_builder::table::{Access, Form, Op, Shape, Slot};
 use ptxgen_builder::target::{PtxVersion, Target};
 use ptxgen_builder::types::{Kind, RegClass, ScalarType, Space};
 
@@ -63,6 +63,7 @@ pub fn operand(slot: &Slot, style: Style, registers: &mut u32) -> String {
             other => unreachable!("a space without an array here: {other}"),
         },
         Shape::Label => "END".to_owned(),
+        Shape::Carry | Shape::Function | Shape::Passed => String::new(),
         ref other => unreachable!("a shape without an operand here: {other:?}"),
     }
 }
@@ -71,7 +72,15 @@ pub fn operand(slot: &Slot, style: Style, registers: &mut u32) -> String {
 pub fn line(form: &Form, style: Style) -> String {
     let mut text = form.name.clone();
     let mut registers = 0;
+    if form.op == Op::Call {
+        // The one function of another module that the assembler knows.
+        let passed = "st.param.b64 [p0], %rd0; st.param.b64 [p1], %rd1;";
+        return format!("{{ .param .b64 p0; .param .b64 p1; .param .b32 r0; {passed} call (r0), vprintf, (p0, p1); }}");
+    }
     for (i, slot) in form.slots.iter().enumerate() {
+        if slot.shape == Shape::Carry {
+            continue;
+        }
         let bar = i > 0 && slot.access == Access::Write;
         let operand = match slot.optional && style == Style::Short {
             true if i == 0 => "_".to_owned(),
@@ -101,6 +110,7 @@ pub fn lines(form: &Form) -> Vec<String> {
 /// A module with one kernel that has all these lines, and the number of the first.
 pub fn module(version: PtxVersion, target: Target, lines: &[String]) -> (String, usize) {
     let mut text = format!(".version {version}\n.target {target}\n.address_size 64\n");
+    text.push_str(".extern .func (.param .b32 r) vprintf (.param .b64 a, .param .b64 b);\n");
     text.push_str(".const .align 16 .b8 const_bytes[64];\n.visible .entry k(.param .align 16 .b8 param[64])\n{\n");
     text.push_str(".shared .align 16 .b8 shared_bytes[64];\n.local .align 16 .b8 local_bytes[64];\n");
     for class in RegClass::ALL {

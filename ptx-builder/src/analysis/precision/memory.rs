@@ -142,6 +142,7 @@ impl Roots {
             | Operand::Special(_)
             | Operand::Symbol(..)
             | Operand::Label(_)
+            | Operand::Function(_)
             | Operand::None => return 0,
         };
         info.defuse.reaching(id, reg).iter().fold(0, |all, d| all | self.of[d.index()])

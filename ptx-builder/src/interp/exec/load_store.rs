@@ -171,7 +171,7 @@ impl Exec<'_> {
         Ok(())
     }
 
-    fn store_in(
+    pub(super) fn store_in(
         &mut self,
         space: Space,
         mask: u32,

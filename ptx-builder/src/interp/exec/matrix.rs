@@ -33,6 +33,7 @@ impl Exec<'_> {
         match matrix {
             Matrix::FloatMma { input, acc } => self.float_mma(input, acc),
             Matrix::IntMma { k, a, b, satfinite } => self.int_mma(usize::from(k), a, b, satfinite),
+            Matrix::Store { count, trans } => self.store_matrices(usize::from(count), trans)?,
             Matrix::Load { count, trans } => self.load_matrices(usize::from(count), trans)?,
         }
         Ok(Flow::Next)
@@ -133,11 +134,45 @@ impl Exec<'_> {
         (0..4).for_each(|i| self.wide_clear(i));
     }
 
-    /// Lanes 8 i to 8 i + 7 give the addresses of the rows of matrix i.
-    fn load_matrices(&mut self, count: usize, trans: bool) -> Result<(), Stop> {
+    /// The space that the instruction accesses.
+    fn matrix_space(&self) -> Space {
         let (_, _, form) = self.cx.program.sites[self.pc as usize];
         let generic = form.get().slots.iter().any(|s| s.shape == crate::table::Shape::Address(Space::Generic));
-        let space = if generic { Space::Generic } else { Space::Shared };
+        if generic { Space::Generic } else { Space::Shared }
+    }
+
+    /// Lanes 8 i to 8 i + 7 give the addresses of the rows of matrix i.
+    fn store_matrices(&mut self, count: usize, trans: bool) -> Result<(), Stop> {
+        self.gather();
+        let space = self.matrix_space();
+        let (ty, order, scope) = (ScalarType::B32, Order::Weak, Scope::Cta);
+        let row = Memory { space, ty, len: 4, order, scope, read_only: false };
+        let mut rows = [0u128; WARP];
+        for m in 0..count {
+            for lane in 0..WARP {
+                let pair = self.st.src[m][lane];
+                for (i, half) in [pair & 0xffff, pair >> 16 & 0xffff].into_iter().enumerate() {
+                    let (r, c) = (lane / 4, lane % 4 * 2 + i);
+                    let (r, c) = if trans { (c, r) } else { (r, c) };
+                    rows[m * 8 + r] |= u128::from(half) << (c * 16);
+                }
+            }
+        }
+        let addresses = self.addresses(0);
+        let all = self.mask;
+        self.mask = u32::MAX >> (32 - 8 * count);
+        let stored =
+            self.by_space(space, &addresses, |this, space, mask, at| this.store_in(space, mask, at, &row, &rows));
+        if stored.is_ok() {
+            self.wide_store(&row, &addresses, &rows);
+        }
+        self.mask = all;
+        stored
+    }
+
+    /// Lanes 8 i to 8 i + 7 give the addresses of the rows of matrix i.
+    fn load_matrices(&mut self, count: usize, trans: bool) -> Result<(), Stop> {
+        let space = self.matrix_space();
         let (ty, order, scope) = (ScalarType::B32, Order::Weak, Scope::Cta);
         let row = Memory { space, ty, len: 4, order, scope, read_only: false };
         let addresses = self.addresses(0);

@@ -4,6 +4,7 @@ mod approx;
 mod async_copy;
 mod atomic;
 mod barrier;
+mod call;
 mod load_store;
 mod matrix;
 mod mbarrier;
@@ -162,6 +163,7 @@ fn run_group(
             | Step::Fence(_)
             | Step::Async(_)
             | Step::Matrix(_)
+            | Step::Call(_)
             | Step::Trap => match exec.checked_other()? {
                 Flow::Next => group.pc += 1,
                 Flow::Pause => {
@@ -310,6 +312,7 @@ impl Exec<'_> {
             | Step::ActiveMask
             | Step::Fence(_)
             | Step::Async(_)
+            | Step::Call(_)
             | Step::Branch(_)
             | Step::Exit
             | Step::Trap => self.count(),
@@ -328,6 +331,7 @@ impl Exec<'_> {
                     return Ok(Flow::Pause);
                 }
             }
+            Step::Call(callee) => self.call(callee)?,
             Step::Pause => return Ok(Flow::Pause),
             Step::Trap => {
                 return Err(self.fault(FindingKind::Trap, self.mask, "the kernel executed a trap".to_owned()));

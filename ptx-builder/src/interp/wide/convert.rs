@@ -41,7 +41,15 @@ pub(in crate::interp) fn floats(ty: ScalarType, bits: &Lanes, piece: usize) -> N
         | ScalarType::S8
         | ScalarType::S16
         | ScalarType::S32
-        | ScalarType::S64 => {}
+        | ScalarType::S64
+        // Of these, nothing is followed.
+        | ScalarType::F32x2
+        | ScalarType::Tf32
+        | ScalarType::E4m3x2
+        | ScalarType::E5m2x2
+        | ScalarType::E2m3x2
+        | ScalarType::E3m2x2
+        | ScalarType::Ue8m0x2 => {}
     }
     out
 }

@@ -36,7 +36,14 @@ impl Format {
             | ScalarType::S8
             | ScalarType::S16
             | ScalarType::S32
-            | ScalarType::S64 => (Format::Int, 1),
+            | ScalarType::S64
+            | ScalarType::F32x2
+            | ScalarType::Tf32
+            | ScalarType::E4m3x2
+            | ScalarType::E5m2x2
+            | ScalarType::E2m3x2
+            | ScalarType::E3m2x2
+            | ScalarType::Ue8m0x2 => (Format::Int, 1),
         }
     }
 

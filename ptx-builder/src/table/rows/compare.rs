@@ -125,6 +125,7 @@ comparison!(setp_xor, numbers, write_xor);
 comparison!(set_word, numbers, write_value::<0xffff_ffff>);
 comparison!(set_f32, numbers, write_value::<0x3f80_0000>);
 comparison!(set_half, halves, write_value::<0xffff>);
+comparison!(set_half_word, halves, write_value::<0xffff_ffff>);
 comparison!(set_f16, halves, write_value::<0x3c00>);
 comparison!(set_bf16, halves, write_value::<0x3f80>);
 comparison!(set_pair, halves, write_pair::<0xffff>);
@@ -230,15 +231,16 @@ fn sets(t: &mut Builder) {
         "9.7.7.1",
         "All ones (1.0 in f16 and bf16) where the comparison holds, else 0; for pairs in each half.",
         compares,
-        &[comparisons(), types(&[U16, U32, F16, F16x2, Bf16, Bf16x2]), types(&[F16, F16x2, Bf16, Bf16x2])],
+        &[comparisons(), types(&[U16, U32, S16, S32, F16, F16x2, Bf16, Bf16x2]), types(&[F16, F16x2, Bf16, Bf16x2])],
         |m| {
             let (d, a) = (ty(m, 0), ty(m, 1));
             if !comparable(m[0], a) {
                 return None;
             }
             let eval = match (d, a) {
-                (U16, F16 | Bf16) => set_half(m[0], a),
-                (U32, F16x2 | Bf16x2) => set_pair(m[0], a),
+                (U16 | S16, F16 | Bf16) => set_half(m[0], a),
+                (U32 | S32, F16 | Bf16) => set_half_word(m[0], a),
+                (U32 | S32, F16x2 | Bf16x2) => set_pair(m[0], a),
                 (F16, F16) => set_f16(m[0], a),
                 (F16x2, F16x2) => set_f16x2(m[0], a),
                 (Bf16, Bf16) => set_bf16(m[0], a),
@@ -246,7 +248,7 @@ fn sets(t: &mut Builder) {
                 _ => return None,
             };
             let form = since(exact(d, a, 2, eval)?, a);
-            Some(if matches!(d, U16 | U32) { form.since(65, 53) } else { form })
+            Some(if matches!(d, U16 | U32 | S16 | S32) { form.since(65, 53) } else { form })
         },
     );
 }

@@ -1,11 +1,11 @@
 //! Exact f32 and f64 arithmetic (PTX ISA 9.7.3).
 
-use super::precision::{compares, exact_of, rounds};
+use super::precision::{always, compares, exact_of, rounds};
 use super::{Alternatives, Builder, any, binary, exact, one, opt, ternary, ty, types, unary};
 use crate::table::Real;
 use crate::table::arith::{Arith, Convert, add_odd};
 use crate::table::lanes::{lane, with_bool, with_float, with_mode};
-use crate::table::{Mod, Op, Rounding};
+use crate::table::{Mod, Op, Precision, Rounding};
 use crate::types::ScalarType::{F32, F64, Pred};
 
 /// `x`, or a zero of its sign where `FTZ` and `x` is subnormal.
@@ -221,6 +221,19 @@ fn extremes(t: &mut Builder) {
                 Some(binary(ty(m, 0), eval)?.since(if nan { 70 } else { 20 }, if nan { 80 } else { 20 }))
             },
         );
+        let three = if max { Op::Max3 } else { Op::Min3 };
+        let doc = if max { "The greatest of three." } else { "The least of three." };
+        let places = [opt(&[Mod::Ftz]), opt(&[Mod::Nan]), types(&[F32])];
+        t.row(three, section, doc, always(Precision::Opaque), &places, |m| {
+            let eval = with_bool!(
+                max,
+                MAX,
+                with_bool!(m.contains(&Mod::Nan), NAN, {
+                    plain_f32!(m, |a, b, c| extreme!(extreme!(a, b, MAX, NAN), c, MAX, NAN))
+                })
+            );
+            Some(ternary(F32, eval)?.since(88, 100))
+        });
         let doc = if max {
             "The greater magnitude, with the sign of the product."
         } else {

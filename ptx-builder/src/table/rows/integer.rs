@@ -234,6 +234,74 @@ fn bits(t: &mut Builder) {
     t.row(Op::Brev, "9.7.1.18", "Reverses the bits.", of_bits(Parts::Mix), &[types(WORDS)], |m| {
         unary(ty(m, 0), with_int!(ty(m, 0), T, lane!(|a: T| -> T { a.reverse_bits() })))
     });
+    masks(t);
+}
+
+/// A mask of b ones from bit a on (PTX ISA 9.7.1.22).
+fn mask<const CLAMP: bool>(a: u32, b: u32) -> u32 {
+    let (first, count) = (a & 31, b & 31);
+    let beyond = CLAMP && a >= 32;
+    let from = if beyond { 0 } else { u32::MAX << first };
+    let after = match first + count {
+        _ if beyond || CLAMP && b >= 32 => 0,
+        32.. => 0,
+        _ if count == 0 => u32::MAX,
+        end => u32::MAX << end,
+    };
+    from & !after
+}
+
+/// The low b bits of a, extended by zeros or the sign (PTX ISA 9.7.1.21).
+fn extended<const CLAMP: bool, const SIGNED: bool>(a: u32, b: u32) -> u32 {
+    let count = b & 31;
+    if CLAMP && b >= 32 {
+        return a;
+    }
+    let above = u32::MAX << count;
+    let sign = SIGNED && count > 0 && a >> (count - 1) & 1 == 1;
+    a & !above | if sign { above } else { 0 }
+}
+
+/// The place of the n-th one of a mask from a place on, up or down (PTX ISA 9.7.1.17).
+fn nth_one(mask: u32, base: u32, offset: i32) -> u32 {
+    let is_one = |place: i64| (0..32).contains(&place) && mask >> place & 1 == 1;
+    let mut place = i64::from(base);
+    if offset == 0 {
+        return if is_one(place) { base } else { u32::MAX };
+    }
+    let mut left = offset.unsigned_abs();
+    while (0..32).contains(&place) {
+        left -= u32::from(is_one(place));
+        if left == 0 {
+            return place as u32;
+        }
+        place += i64::from(offset.signum());
+    }
+    u32::MAX
+}
+
+fn masks(t: &mut Builder) {
+    let modes = || any(&[Mod::Clamp, Mod::Wrap]);
+    let doc = "A mask of b ones from bit a on.";
+    t.row(Op::Bmsk, "9.7.1.22", doc, integer, &[modes(), types(&[B32])], |m| {
+        let eval = with_bool!(m[0] == Mod::Clamp, CLAMP, lane!(|a: u32, b: u32| -> u32 { mask::<CLAMP>(a, b) }));
+        Some(spec([dst(B32), src("a", U32), src("b", U32)], Meaning::Lane(eval)).since(76, 70))
+    });
+    let doc = "The low b bits of a, extended by zeros or the sign.";
+    t.row(Op::Szext, "9.7.1.21", doc, of_bits(Parts::Cut), &[modes(), types(&[U32, S32])], |m| {
+        let t = ty(m, 0);
+        let eval = with_bool!(m[0] == Mod::Clamp, CLAMP, {
+            with_bool!(t == S32, SIGNED, lane!(|a: u32, b: u32| -> u32 { extended::<CLAMP, SIGNED>(a, b) }))
+        });
+        Some(spec([dst(t), src("a", t), src("b", U32)], Meaning::Lane(eval)).since(76, 70))
+    });
+    let doc =
+        "The place of the offset-th one of a mask from bit base on, upwards or downwards; all ones if there is none.";
+    t.row(Op::Fns, "9.7.1.17", doc, integer, &[types(&[B32])], |_| {
+        let eval = lane!(|a: u32, b: u32, c: i32| -> u32 { nth_one(a, b, c) });
+        let slots = [dst(B32), src("mask", B32), src("base", B32), src("offset", S32)];
+        Some(spec(slots, Meaning::Lane(eval)).since(51, 30))
+    });
 }
 
 /// The position or length of a field in a register of `BITS` bits. The PTX

@@ -91,7 +91,7 @@ fn since(spec: Spec, mods: &[Mod]) -> Spec {
         m if L1.contains(m) => spec.since(74, 70),
         Mod::L2P64 | Mod::L2P128 => spec.since(74, 75),
         Mod::L2P256 => spec.since(74, 80),
-        Mod::ScopeCluster => spec.since(78, 90),
+        Mod::ScopeCluster | Mod::SharedCluster => spec.since(78, 90),
         Mod::Relaxed | Mod::Acquire | Mod::Release => spec.since(51, 70),
         Mod::Nc => spec.since(31, 32),
         _ => spec,
@@ -120,7 +120,7 @@ pub(super) fn rows(t: &mut Builder) {
     let global = || one(Mod::Global);
     let spaces = || opt(&[Mod::Global, Mod::Shared]);
 
-    let readable = || opt(&[Mod::Param, Mod::Global, Mod::Shared, Mod::Local, Mod::Const]);
+    let readable = || opt(&[Mod::Param, Mod::Global, Mod::Shared, Mod::SharedCluster, Mod::Local, Mod::Const]);
     t.row(Op::Ld, "9.7.9.8", "Loads.", always(Precision::Loads), &[readable(), vectors(), types(LOADABLE)], load);
     t.row(
         Op::Ld,
@@ -164,6 +164,22 @@ pub(super) fn rows(t: &mut Builder) {
     );
 
     t.row(
+        Op::Ldu,
+        "9.7.9.10",
+        "Loads read-only data whose address is the same for all threads of a warp.",
+        always(Precision::Loads),
+        &[opt(&[Mod::Global]), vectors(), types(LOADABLE)],
+        load,
+    );
+    t.row(
+        Op::Ld,
+        "9.7.9.8",
+        "Loads once and as it is written from memory that a device maps.",
+        always(Precision::Loads),
+        &[one(Mod::Mmio), one(Mod::Relaxed), one(Mod::ScopeSys), opt(&[Mod::Global]), types(ORDERED)],
+        |m| Some(load(m)?.since(82, 70)),
+    );
+    t.row(
         Op::LdNc,
         "9.7.9.9",
         "Loads global data that does not change during the kernel, through the read-only path.",
@@ -188,7 +204,7 @@ pub(super) fn rows(t: &mut Builder) {
         load,
     );
 
-    let writable = || opt(&[Mod::Global, Mod::Shared, Mod::Local]);
+    let writable = || opt(&[Mod::Global, Mod::Shared, Mod::SharedCluster, Mod::Local]);
     t.row(Op::St, "9.7.9.11", "Stores.", always(Precision::Stores), &[writable(), vectors(), types(LOADABLE)], store);
     t.row(
         Op::St,
@@ -221,6 +237,15 @@ pub(super) fn rows(t: &mut Builder) {
         always(Precision::Stores),
         &[any(&[Mod::Relaxed, Mod::Release]), scopes(), spaces(), types(ORDERED)],
         store,
+    );
+
+    t.row(
+        Op::St,
+        "9.7.9.11",
+        "Stores once and as it is written to memory that a device maps.",
+        always(Precision::Stores),
+        &[one(Mod::Mmio), one(Mod::Relaxed), one(Mod::ScopeSys), opt(&[Mod::Global]), types(ORDERED)],
+        |m| Some(store(m)?.since(82, 70)),
     );
 
     t.row(

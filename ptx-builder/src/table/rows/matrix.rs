@@ -73,4 +73,28 @@ pub(super) fn rows(t: &mut Builder) {
             Some(spec(slots, Meaning::Matrix(Matrix::Load { count, trans })).since(65, 75))
         },
     );
+    t.row(
+        Op::Stmatrix,
+        "9.7.14.5.16",
+        "Stores 1, 2 or 4 matrices of 8 x 8 16-bit elements, rows at the addresses of eight lanes each.",
+        always(Precision::Opaque),
+        &[
+            one(Mod::Aligned),
+            one(Mod::M8n8),
+            any(&[Mod::X1, Mod::X2, Mod::X4]),
+            opt(&[Mod::Trans]),
+            opt(&[Mod::Shared]),
+            types(&[B16]),
+        ],
+        |m| {
+            let count = match m[2] {
+                Mod::X1 => 1,
+                Mod::X2 => 2,
+                _ => 4,
+            };
+            let trans = m.contains(&Mod::Trans);
+            let slots = [address("p", space(m)), vector("r", Access::Read, B32, count, false)];
+            Some(spec(slots, Meaning::Matrix(Matrix::Store { count, trans })).since(78, 90))
+        },
+    );
 }

@@ -3,10 +3,13 @@
 mod async_copy;
 mod atomics;
 mod barrier;
+mod carry;
+mod cluster;
 mod compare;
 mod control;
 mod convert;
 mod float;
+mod float_pair;
 mod half;
 mod integer;
 mod load_store;
@@ -14,8 +17,12 @@ mod logic_shift;
 mod matrix;
 mod mbarrier;
 mod movement;
+mod multimem;
+mod policy;
 mod precision;
+mod small_float;
 mod special_function;
+mod video;
 mod warp;
 
 use std::collections::HashMap;
@@ -30,14 +37,20 @@ use crate::types::ScalarType;
 pub(super) fn expand() -> Table {
     let mut table = Builder { rows: Vec::new(), forms: Vec::new(), spellings: Vec::new() };
     integer::rows(&mut table);
+    carry::rows(&mut table);
     float::rows(&mut table);
+    float_pair::rows(&mut table);
     half::rows(&mut table);
     special_function::rows(&mut table);
     compare::rows(&mut table);
     logic_shift::rows(&mut table);
     movement::rows(&mut table);
     convert::rows(&mut table);
+    small_float::rows(&mut table);
     load_store::rows(&mut table);
+    policy::rows(&mut table);
+    cluster::rows(&mut table);
+    multimem::rows(&mut table);
     atomics::rows(&mut table);
     async_copy::rows(&mut table);
     mbarrier::rows(&mut table);
@@ -45,6 +58,7 @@ pub(super) fn expand() -> Table {
     barrier::rows(&mut table);
     matrix::rows(&mut table);
     control::rows(&mut table);
+    video::rows(&mut table);
     table.finish()
 }
 
@@ -54,12 +68,22 @@ pub(super) struct Spec {
     meaning: Meaning,
     least_ptx: u16,
     least_sm: u16,
+    is_specific: bool,
+    most_sm: u16,
     spellings: Vec<Mods>,
 }
 
 /// A form with these operands and this meaning, as old as PTX 2.0 and sm_20.
 pub(super) fn spec(slots: impl Into<Vec<Slot>>, meaning: Meaning) -> Spec {
-    Spec { slots: slots.into(), meaning, least_ptx: 20, least_sm: 20, spellings: Vec::new() }
+    Spec {
+        slots: slots.into(),
+        meaning,
+        least_ptx: 20,
+        least_sm: 20,
+        is_specific: false,
+        most_sm: u16::MAX,
+        spellings: Vec::new(),
+    }
 }
 
 /// A form that computes `d` of type `result` from sources a, b, ... of type `ty`.
@@ -88,6 +112,18 @@ impl Spec {
     pub(super) fn since(mut self, ptx: u16, sm: u16) -> Self {
         self.least_ptx = self.least_ptx.max(ptx);
         self.least_sm = self.least_sm.max(sm);
+        self
+    }
+
+    /// The same, but only on targets with more than the common features.
+    pub(super) fn specific(mut self) -> Self {
+        self.is_specific = true;
+        self
+    }
+
+    /// The same, but only up to this `sm_`.
+    pub(super) fn until(mut self, sm: u16) -> Self {
+        self.most_sm = sm;
         self
     }
 
@@ -163,7 +199,10 @@ impl Builder {
                 .collect();
         }
         for mods in combinations {
-            let Some(Spec { slots, meaning, least_ptx, least_sm, spellings }) = form(&mods) else { continue };
+            let Some(Spec { slots, meaning, least_ptx, least_sm, is_specific, most_sm, spellings }) = form(&mods)
+            else {
+                continue;
+            };
             let id = FormId(u16::try_from(self.forms.len()).expect("fewer than 65536 forms"));
             let name = spelled(op, &mods);
             for other in spellings.iter().chain([&mods]) {
@@ -188,6 +227,8 @@ impl Builder {
                 precision,
                 least_ptx: PtxVersion(least_ptx),
                 least_sm,
+                is_specific,
+                most_sm,
             });
         }
         let len = (self.forms.len() as u16) - first.0;

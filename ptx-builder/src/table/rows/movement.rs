@@ -102,7 +102,7 @@ fn permutation(t: &mut Builder) {
 macro_rules! windowed {
     ($space:expr, |$a:ident, $base:ident| $e:expr) => {
         match $space {
-            Mod::Shared => windowed!(@ Space::Shared, |$a, $base| $e),
+            Mod::Shared | Mod::SharedCluster => windowed!(@ Space::Shared, |$a, $base| $e),
             Mod::Local => windowed!(@ Space::Local, |$a, $base| $e),
             Mod::Const => windowed!(@ Space::Const, |$a, $base| $e),
             Mod::Param => windowed!(@ Space::Param, |$a, $base| $e),
@@ -118,7 +118,7 @@ macro_rules! windowed {
 }
 
 fn spaces() -> Alternatives {
-    any(&[Mod::Global, Mod::Shared, Mod::Local, Mod::Const, Mod::Param])
+    any(&[Mod::Global, Mod::Shared, Mod::SharedCluster, Mod::Local, Mod::Const, Mod::Param])
 }
 
 fn addresses(t: &mut Builder) {
@@ -127,12 +127,13 @@ fn addresses(t: &mut Builder) {
         match space {
             Mod::Param => spec.since(77, 70),
             Mod::Const => spec.since(31, 20),
+            Mod::SharedCluster => spec.since(78, 90),
             _ => spec,
         }
     }
     t.row(Op::Isspacep, "9.7.9.19", "Whether a generic address lies in a space.", integer, &[spaces()], |m| {
         let eval = match m[0] {
-            Mod::Shared => lane!(|a: u64| -> bool { window::space_of(a) == Space::Shared }),
+            Mod::Shared | Mod::SharedCluster => lane!(|a: u64| -> bool { window::space_of(a) == Space::Shared }),
             Mod::Local => lane!(|a: u64| -> bool { window::space_of(a) == Space::Local }),
             Mod::Const => lane!(|a: u64| -> bool { window::space_of(a) == Space::Const }),
             Mod::Param => lane!(|a: u64| -> bool { window::space_of(a) == Space::Param }),

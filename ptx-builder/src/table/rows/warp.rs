@@ -1,11 +1,12 @@
 //! Instructions of a whole warp (PTX ISA 9.7.9.6, 9.7.13.9 to 9.7.13.14).
 
 use super::precision::{always, compares, integer};
-use super::{Builder, any, one, spec, ty, types};
+use super::{Builder, any, one, opt, spec, ty, types};
 use crate::table::Precision;
+use crate::table::lanes::with_bool;
 use crate::table::slot::{dst, dst_pred, src, src_pred};
 use crate::table::{Meaning, Mod, Op, Shuffle, Vote};
-use crate::types::ScalarType::{B32, B64, Pred, S32, U32};
+use crate::types::ScalarType::{B32, B64, F32, Pred, S32, U32};
 
 pub(super) fn rows(t: &mut Builder) {
     t.row(
@@ -107,6 +108,25 @@ pub(super) fn rows(t: &mut Builder) {
             Some(spec([dst(t), src("a", t), src("membermask", U32)], Meaning::Vote(Vote::Redux(reduce))).since(70, 80))
         },
     );
+    let doc = "The least or greatest f32 of the lanes of the mask, of magnitudes with abs; a NaN only if all are, or with NaN if any is.";
+    let extremes = any(&[Mod::AtomMin, Mod::AtomMax]);
+    let places = [extremes, opt(&[Mod::Abs]), opt(&[Mod::Nan]), types(&[F32])];
+    t.row(Op::ReduxSync, "9.7.13.12", doc, always(Precision::Opaque), &places, |m| {
+        use super::float::extreme;
+        let reduce: fn(u64, u64) -> u64 = with_bool!(m[0] == Mod::AtomMax, MAX, {
+            with_bool!(m.contains(&Mod::Abs), ABS, {
+                with_bool!(m.contains(&Mod::Nan), NAN, {
+                    |a: u64, b: u64| {
+                        let of = |bits: u64| f32::from_bits(bits as u32 & if ABS { u32::MAX >> 1 } else { u32::MAX });
+                        let d = extreme!(of(a), of(b), MAX, NAN);
+                        u64::from(if d.is_nan() { 0x7fff_ffff } else { d.to_bits() })
+                    }
+                })
+            })
+        });
+        let slots = [dst(F32), src("a", F32), src("membermask", U32)];
+        Some(spec(slots, Meaning::Vote(Vote::Redux(reduce))).since(86, 100).specific().until(107))
+    });
     t.row(Op::ElectSync, "9.7.13.14", "Elects one lane of the mask; p holds there.", compares, &[], |_| {
         let slots = [dst(U32).optional(), dst_pred(), src("membermask", U32)];
         Some(spec(slots, Meaning::Vote(Vote::Elect)).since(80, 90))

@@ -96,7 +96,9 @@ def convert_address(form):
     case = Case(form)
     r = rng(form.name)
     values = [r.getrandbits(32) for _ in range(LANES)]
-    space = form.first(("global", "shared", "local", "const", "param"))
+    space = form.first(("global", "shared", "shared::cluster", "local", "const", "param"))
+    if space == "shared::cluster":
+        space = "shared"
     reg = case.new("b32")
     if space == "param":
         case.value("a", "b32", values[:4], 16)
@@ -114,7 +116,7 @@ def convert_address(form):
         case.input("a", "b32", values)
         at = places(case, r, values, space)[space]
         out = case.new("b64")
-        case.say(f"cvta.{space}.u64 {out}, {at}")
+        case.say(f"{form.name if not form.has('to') else f'cvta.{space}.u64'} {out}, {at}")
         seen, load, offset = values, "ld.b32", ""
         if form.has("to"):
             back = case.new("b64")
@@ -130,7 +132,8 @@ def is_space(form):
     r = rng(form.name)
     values = [r.getrandbits(32) for _ in range(LANES)]
     case.input("a", "b32", values)
-    asked = form.first(("global", "shared", "local", "const", "param"))
+    asked = form.first(("global", "shared", "shared::cluster", "local", "const", "param"))
+    asked = "shared" if asked == "shared::cluster" else asked
     for space, at in places(case, r, values).items():
         generic, p = case.new("b64"), case.new("pred")
         case.say(f"cvta.{space}.u64 {generic}, {at}")

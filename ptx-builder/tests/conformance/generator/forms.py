@@ -5,7 +5,8 @@ import re
 from dataclasses import dataclass, field
 
 TYPES = set(
-    "pred b8 b16 b32 b64 b128 u8 u16 u32 u64 s8 s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64".split()
+    "pred b8 b16 b32 b64 b128 u8 u16 u32 u64 s8 s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64"
+    " f32x2 tf32 e4m3x2 e5m2x2 e2m3x2 e3m2x2 ue8m0x2".split()
 )
 
 
@@ -33,6 +34,7 @@ class Form:
     meaning: str
     ptx: int
     sm: int
+    specific: bool
     section: str
 
     def has(self, mod):
@@ -65,6 +67,9 @@ def bits(type):
     """A type's size in bits."""
     if type == "pred":
         return 1
+    special = {"f32x2": 64, "tf32": 32, "e4m3x2": 16, "e5m2x2": 16, "e2m3x2": 16, "e3m2x2": 16, "ue8m0x2": 16}
+    if type in special:
+        return special[type]
     size = int(re.sub(r"x2$", "", re.sub(r"^[a-z]+", "", type)))
     return 32 if type.endswith("x2") else size
 

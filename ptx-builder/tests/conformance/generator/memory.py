@@ -8,7 +8,7 @@ SPACES = ("param", "global", "shared", "local", "const")
 
 
 def space(form):
-    return next((m for m in form.mods if m in SPACES), "generic")
+    return next((m.split("::")[0] for m in form.mods if m.split("::")[0] in SPACES), "generic")
 
 
 def elements(form, type, count):

@@ -133,7 +133,7 @@ class Case:
     # The file.
 
     def text(self):
-        ptx = max(self.ptx, FIRST_PTX[self.sm])
+        ptx = max(self.ptx, FIRST_PTX[self.sm], 80 if self.form.specific else 0)
         lines = [f"//@ form {self.form.name}"]
         if self.threads != 32:
             lines.append(f"//@ block {self.threads}")
@@ -146,7 +146,9 @@ class Case:
             per_line = max(1, 112 // (digits + 1))
             for i in range(0, len(words), per_line):
                 lines.append("//@   " + " ".join(words[i : i + per_line]))
-        lines += [f".version {ptx // 10}.{ptx % 10}", f".target sm_{self.sm}", ".address_size 64", ""]
+        # A form of specific features has them on the first architecture with families.
+        letter = "a" if self.form.specific else ""
+        lines += [f".version {ptx // 10}.{ptx % 10}", f".target sm_{self.sm}{letter}", ".address_size 64", ""]
         lines += self.module
         lines.append(".visible .entry test(")
         lines.append(",\n".join(self.params))

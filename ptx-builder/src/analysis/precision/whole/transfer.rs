@@ -45,9 +45,12 @@ impl Contents<'_, '_> {
                 self.names.id(Name::Not(of))
             }
             Operand::Imm(bits) => self.names.id(Name::Constant(*bits)),
-            Operand::Special(_) | Operand::Symbol(..) | Operand::Address(_) | Operand::Label(_) | Operand::None => {
-                Id::NONE
-            }
+            Operand::Special(_)
+            | Operand::Symbol(..)
+            | Operand::Address(_)
+            | Operand::Label(_)
+            | Operand::Function(_)
+            | Operand::None => Id::NONE,
         };
         Value { content: Content::Plain, id }
     }
