@@ -7,7 +7,7 @@ use ptxgen_builder::interp::{Arg, Buffer, Launch, Memory, Options};
 use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::ptxas::Ptxas;
 use ptxgen_builder::verify::Validated;
-use ptxgen_dsl::catalogue::{Built, CATALOGUE, Request};
+use ptxgen_dsl::catalogue::{Built, Request, TYPICAL};
 use ptxgen_dsl::precision::Policy;
 
 /// What a launch left in its buffers, and what it told.
@@ -59,7 +59,7 @@ fn some_policy(n: usize, mut policies: impl Iterator<Item = Policy> + Clone) -> 
 fn the_catalogue_stays_inside() {
     let ptxas = Ptxas::for_tests();
     let mut table = String::new();
-    for (n, entry) in CATALOGUE.iter().enumerate() {
+    for (n, entry) in TYPICAL.iter().enumerate() {
         let Some(policy) = some_policy(n, entry.policies().into_iter()) else { continue };
         let target = ptxgen_builder::target::Target::SM_90;
         let built = entry.build(&Request::for_trial(entry, policy, target)).expect("it builds");

@@ -2,7 +2,7 @@
 //! breaks the others, as proved on its code.
 
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::catalogue::{CATALOGUE, Dims, Entry, Family, Request};
+use ptxgen_dsl::catalogue::{Dims, Entry, Family, Request, TYPICAL};
 use ptxgen_dsl::precision::{Math, Policy};
 
 /// The violations of `policy` by the kernel made for `made`, as text.
@@ -20,7 +20,7 @@ fn violations_in(entry: &'static Entry, dims: Dims, made: Policy, policy: Policy
 
 #[test]
 fn every_kernel_keeps_its_policy() {
-    for entry in CATALOGUE {
+    for entry in TYPICAL {
         for policy in entry.policies() {
             let found = violations(entry, policy, policy);
             assert!(found.is_empty(), "{} under {policy:?}:\n{}", entry.name, found.join("\n"));
@@ -32,7 +32,7 @@ fn every_kernel_keeps_its_policy() {
 #[test]
 fn kernels_for_several_tokens_keep_their_policy() {
     let matrix = |e: &&Entry| e.family == Family::Matrix && e.dims.tokens == Some(1);
-    for entry in CATALOGUE.iter().filter(matrix) {
+    for entry in TYPICAL.iter().filter(matrix) {
         let dims = Dims { tokens: Some(4), ..Dims::NONE };
         for policy in entry.policies() {
             let found = violations_in(entry, dims, policy, policy);
@@ -43,7 +43,7 @@ fn kernels_for_several_tokens_keep_their_policy() {
 
 #[test]
 fn every_kernel_breaks_the_other_policies() {
-    for entry in CATALOGUE {
+    for entry in TYPICAL {
         for made in entry.policies() {
             for policy in entry.policies() {
                 // What is exact is allowed where approximate functions are.

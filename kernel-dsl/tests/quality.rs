@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use ptxgen_builder::target::Target;
 use ptxgen_builder::testing::assert_golden;
-use ptxgen_dsl::catalogue::{Built, CATALOGUE, Contents, Dims, Family, Profile, Request};
+use ptxgen_dsl::catalogue::{Built, Contents, Dims, Family, Profile, Request, TYPICAL};
 use ptxgen_dsl::format::TensorType;
 use ptxgen_dsl::precision::{Acc, Act};
 
@@ -67,7 +67,7 @@ Written by `BLESS=1 cargo test -p ptxgen-dsl --test quality`.
 #[test]
 fn the_matrix_kernels_cost_what_they_should() {
     let mut table = HEAD.to_owned();
-    for entry in CATALOGUE.iter().filter(|e| e.family == Family::Matrix) {
+    for entry in TYPICAL.iter().filter(|e| e.family == Family::Matrix) {
         for policy in entry.policies() {
             let [old, new] = [Target::SM_75, Target::SM_90].map(|target| {
                 let trial = Request::for_trial(entry, policy, target);
@@ -94,7 +94,7 @@ fn the_matrix_kernels_cost_what_they_should() {
 /// Sectors are used as well in the kernels' own shapes, such as the down projections' short rows.
 #[test]
 fn sectors_are_used_in_every_shape() {
-    for entry in CATALOGUE.iter().filter(|e| e.family == Family::Matrix && e.dims.cols != Some(2048)) {
+    for entry in TYPICAL.iter().filter(|e| e.family == Family::Matrix && e.dims.cols != Some(2048)) {
         for policy in entry.policies() {
             let built = entry.build(&Request::for_trial(entry, policy, Target::SM_90)).unwrap();
             let used = profile(&built).sectors_used();

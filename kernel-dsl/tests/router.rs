@@ -9,7 +9,7 @@ use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::ptxas::Ptxas;
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{
-    CATALOGUE, Dims, Experts, Family, PairVector, Request, Shape, norm_router_logits, plain_experts, plain_gemv,
+    Dims, Experts, Family, PairVector, Request, Shape, TYPICAL, norm_router_logits, plain_experts, plain_gemv,
     plain_gemv_add, router, router_tiles,
 };
 use ptxgen_dsl::device::DevicePlain;
@@ -198,7 +198,7 @@ fn check_norm_logits<F: DevicePlain, C: Accumulation>(cols: u32, experts: u32, t
 fn passes_of_many_tokens_assemble_without_spills() {
     let Some(ptxas) = Ptxas::for_tests() else { return };
     let families = [Family::Plain, Family::Router, Family::Token];
-    for entry in CATALOGUE.iter().filter(|e| families.contains(&e.family) && e.dims.tokens.is_some()) {
+    for entry in TYPICAL.iter().filter(|e| families.contains(&e.family) && e.dims.tokens.is_some()) {
         for (policy, target) in entry.policies().into_iter().zip([Target::SM_75, Target::SM_90].into_iter().cycle()) {
             let dims = Dims { tokens: Some(32), ..Dims::NONE };
             let built = entry.build(&Request { dims, ..Request::new(policy, target) }).unwrap();

@@ -4,7 +4,7 @@ mod support;
 
 use ptxgen_builder::interp::Options;
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::catalogue::{CATALOGUE, Dims, Request, find};
+use ptxgen_dsl::catalogue::{Dims, Request, TYPICAL, find};
 use ptxgen_dsl::format::{Q8KPlanar, SUPERBLOCK, TensorType};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_dsl::reference::quantize_q8k;
@@ -98,7 +98,7 @@ fn processor_time() -> f64 {
 fn shadows_cost_at_most_five_times_the_plain_interpreter() {
     let wanted = std::env::var("SHADOW_COST").unwrap_or_default();
     let (mut all, mut plain_total, mut measured_total) = (Vec::new(), 0.0, 0.0);
-    for entry in CATALOGUE {
+    for entry in TYPICAL {
         for policy in entry.policies() {
             let built = entry.build(&Request::for_trial(entry, policy, Target::SM_90)).unwrap();
             if !built.title().starts_with(&wanted) {

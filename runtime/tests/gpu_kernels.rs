@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use ptxgen_dsl::catalogue::{Built, CATALOGUE, CatalogueError, Entry, Request, Schedule};
+use ptxgen_dsl::catalogue::{Built, CatalogueError, Entry, Request, Schedule, TYPICAL};
 use ptxgen_dsl::precision::{Math, Policy};
 use ptxgen_runtime::{CudaOptions, Device, DeviceError};
 use support::{checked_outputs, outputs, same};
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let (device, totals) = (Gpu::default(), Arc::new(Mutex::new(Totals::default())));
     let mut trials = Vec::new();
-    for entry in CATALOGUE {
+    for entry in TYPICAL {
         for policy in entry.policies() {
             let (device, totals) = (device.clone(), totals.clone());
             let name = format!("{} {}", entry.name, entry.variant(policy));

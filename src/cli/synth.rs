@@ -1,7 +1,10 @@
 //! `ptxgen synth`: a model of random weights.
 
 use super::{Outcome, Status, Usage, interrupt, output, text};
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{
     gguf::TensorType,
@@ -54,8 +57,8 @@ pub struct Args {
     #[arg(long)]
     tied: bool,
     /// Tensor types of the matrices
-    #[arg(long, value_enum, default_value = "q4-k-m")]
-    types: TypesArg,
+    #[arg(long, default_value = Q4_K_M, value_parser = mixes())]
+    types: Mix,
     /// Include a tokenizer whose tokens are bytes, so that the model takes text and not only ids
     #[arg(long)]
     byte_vocabulary: bool,
@@ -73,20 +76,20 @@ enum PresetArg {
     Qwen3_30bA3b,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum TypesArg {
-    /// Q4_K and Q6_K as llama.cpp mixes them
-    #[value(name = "q4-k-m")]
-    Q4KM,
-    #[value(name = "q4-k")]
-    Q4K,
-    #[value(name = "q6-k")]
-    Q6K,
-    #[value(name = "q8-0")]
-    Q8_0,
-    F16,
-    Bf16,
-    F32,
+/// Q4_K and Q6_K as llama.cpp mixes them.
+const Q4_K_M: &str = "q4-k-m";
+
+/// The option's name of a type: `q4-k` for Q4_K.
+fn option_name(ty: TensorType) -> String {
+    ty.name().to_lowercase().replace('_', "-")
+}
+
+/// The mixes by their names.
+fn mixes() -> impl TypedValueParser<Value = Mix> {
+    let q4_k_m = PossibleValue::new(Q4_K_M).help("Q4_K and Q6_K as llama.cpp mixes them");
+    let types = TensorType::ALL.into_iter().map(|ty| PossibleValue::new(option_name(ty)));
+    PossibleValuesParser::new(std::iter::once(q4_k_m).chain(types))
+        .map(|name| TensorType::ALL.into_iter().find(|ty| option_name(*ty) == name).map_or(Mix::Q4KM, Mix::One))
 }
 
 impl Args {
@@ -116,15 +119,7 @@ impl Args {
         config.tied = self.tied;
         Synth {
             config,
-            mix: match self.types {
-                TypesArg::Q4KM => Mix::Q4KM,
-                TypesArg::Q4K => Mix::One(TensorType::Q4_K),
-                TypesArg::Q6K => Mix::One(TensorType::Q6_K),
-                TypesArg::Q8_0 => Mix::One(TensorType::Q8_0),
-                TypesArg::F16 => Mix::One(TensorType::F16),
-                TypesArg::Bf16 => Mix::One(TensorType::BF16),
-                TypesArg::F32 => Mix::One(TensorType::F32),
-            },
+            mix: self.types,
             vocabulary: match self.byte_vocabulary {
                 true => Vocabulary::Bytes,
                 false => Vocabulary::None,

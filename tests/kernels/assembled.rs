@@ -6,7 +6,7 @@ use ptxgen::{
         ptxas::Ptxas,
         target::Target,
     },
-    dsl::catalogue::{CATALOGUE, Request},
+    dsl::catalogue::{Request, TYPICAL},
 };
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -18,7 +18,7 @@ fn on_every_target_without_spills() {
     let Some(ptxas) = Ptxas::for_tests() else { return };
     let work: Vec<_> = Target::TESTED
         .into_iter()
-        .flat_map(|t| CATALOGUE.iter().flat_map(move |e| e.policies().into_iter().map(move |p| (e, p, t))))
+        .flat_map(|t| TYPICAL.iter().flat_map(move |e| e.policies().into_iter().map(move |p| (e, p, t))))
         .collect();
     let next = AtomicUsize::new(0);
     let assemble = || {

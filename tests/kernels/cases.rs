@@ -8,7 +8,7 @@ use ptxgen::{
         verify::{Validated, verify},
     },
     dsl::{
-        catalogue::{Built, CATALOGUE, Entry, Request, find},
+        catalogue::{Built, Entry, Request, TYPICAL, find},
         precision::Policy,
     },
 };
@@ -44,5 +44,5 @@ impl Case {
 
 /// All of them.
 pub fn all(target: Target) -> impl Iterator<Item = Case> {
-    CATALOGUE.iter().flat_map(move |e| e.policies().into_iter().map(move |p| Case::new(e, p, target)))
+    TYPICAL.iter().flat_map(move |e| e.policies().into_iter().map(move |p| Case::new(e, p, target)))
 }

@@ -9,7 +9,7 @@ use ptxgen::{
         target::Target,
         verify::Validated,
     },
-    dsl::catalogue::{Built, CATALOGUE, Entry, Request},
+    dsl::catalogue::{Built, Entry, Request, TYPICAL},
     dsl::precision::Policy,
 };
 use std::{
@@ -45,7 +45,7 @@ fn both(ptxas: &Ptxas, entry: &'static Entry, policy: Policy, target: Target) ->
 /// lost on the way (`lost-bits`), which refuses what it cannot follow, may need the optimizer's shorter ways.
 #[test]
 fn policies_hold_with_and_without() {
-    for entry in CATALOGUE {
+    for entry in TYPICAL {
         for made in entry.policies() {
             let built =
                 entry.build(&Request::for_reading(entry, made, Target::SM_90)).unwrap_or_else(|e| panic!("{e}"));
@@ -69,7 +69,7 @@ fn with_and_without() {
         "| target | instructions | registers: fewer / same / more | largest gain, loss | spills |\n|---|---|---|---|---|"
     );
     for target in [Target::SM_75, Target::SM_80, Target::SM_90, Target::SM_100, Target::SM_120] {
-        let work: Vec<_> = CATALOGUE.iter().flat_map(|e| e.policies().into_iter().map(move |p| (e, p))).collect();
+        let work: Vec<_> = TYPICAL.iter().flat_map(|e| e.policies().into_iter().map(move |p| (e, p))).collect();
         let (next, costs) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         thread::scope(|s| {
             for _ in 0..thread::available_parallelism().map_or(2, usize::from) {

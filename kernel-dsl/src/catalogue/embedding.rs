@@ -8,7 +8,8 @@ use super::error::CatalogueError;
 use super::launchable::Launchable;
 use super::limits::refuse_if;
 use super::schedule::Shape;
-use crate::format::{Q4K, Q6K, Q8_0, TensorType};
+use crate::device::{DeviceIntegers, DevicePlain, GroupAt};
+use crate::format::{IntegerFormat, NibbleFormat, Q4K, Q6K, Q8_0, SUPERBLOCK, TensorType, for_each_type};
 
 /// The parameters: the table, row by row in its format; a token's number for
 /// each row wanted, below the table's rows; the rows, f32.
@@ -19,21 +20,61 @@ pub trait EmbeddingRow {
     /// The format.
     const TYPE: TensorType;
 
-    /// Eight consecutive weights of a row, from `8 * index` on: the contract's
-    /// "Dequantization".
-    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8];
+    /// How many consecutive weights a thread has, a multiple of 4 that divides the format's block, if
+    /// that is not a single weight.
+    const SHARE: u32 = 8;
+
+    /// So many weights of a row, from `SHARE * index` on: the contract's "Dequantization".
+    fn share(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>>;
 }
 
 /// The same for blocks of 256.
 #[track_caller]
-fn of_superblock<F: Dequantize>(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
-    F::eight(k, row.byte_at((index >> 5) * F::BLOCK_BYTES), index & 31)
+fn of_superblock<F: Dequantize>(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>> {
+    F::eight(k, row.byte_at((index >> 5) * F::BLOCK_BYTES), index & 31).to_vec()
 }
+
+macro_rules! of_blocks {
+    ($($name:ident $id:literal $len:literal $bytes:literal $module:ident::$format:ident $kind:ident, $doc:literal;)*) => {
+        $(of_blocks!(@ $kind $format);)*
+    };
+    // A lane's share of a superblock of integers.
+    (@ integers $format:ident) => {
+        impl EmbeddingRow for crate::format::$format {
+            const TYPE: TensorType = <Self as IntegerFormat>::TYPE;
+            const SHARE: u32 = 64;
+
+            #[track_caller]
+            fn share(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>> {
+                let block = row.byte_at((index >> 2) * <Self as IntegerFormat>::TYPE.block_bytes() as u32);
+                let own = <Self as DeviceIntegers>::share(k, block, index & 3);
+                let factors = Self::factors(k, &own, 0);
+                Self::lane(k, &own, 0).weights::<f32>(factors).concat()
+            }
+        }
+    };
+    // Half a block of nibbles.
+    (@ nibbles $format:ident) => {
+        impl EmbeddingRow for crate::format::$format {
+            const TYPE: TensorType = <Self as NibbleFormat>::TYPE;
+            const SHARE: u32 = 16;
+
+            #[track_caller]
+            fn share(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>> {
+                let at = GroupAt { row, group: index, cols: SUPERBLOCK as u32, here: None };
+                Self::group::<_, f32>(k, &at).to_vec()
+            }
+        }
+    };
+    (@ $kind:ident $format:ident) => {};
+}
+
+for_each_type!(of_blocks);
 
 impl EmbeddingRow for Q4K<'static> {
     const TYPE: TensorType = TensorType::Q4_K;
     #[track_caller]
-    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn share(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>> {
         of_superblock::<Self>(k, row, index)
     }
 }
@@ -41,7 +82,7 @@ impl EmbeddingRow for Q4K<'static> {
 impl EmbeddingRow for Q6K<'static> {
     const TYPE: TensorType = TensorType::Q6_K;
     #[track_caller]
-    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn share(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>> {
         of_superblock::<Self>(k, row, index)
     }
 }
@@ -49,46 +90,47 @@ impl EmbeddingRow for Q6K<'static> {
 impl EmbeddingRow for Q8_0<'static> {
     const TYPE: TensorType = TensorType::Q8_0;
     #[track_caller]
-    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn share(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>> {
         let block = row.byte_at((index >> 2) * Q8_0::BYTES as u32);
         let d: Val<f32> = block.cast::<f16>().load(k).to();
         // Blocks are 2-byte aligned.
         let quants = block.byte_at((index & 3) * 8).plus(2).cast::<u16>();
         let pairs: [Val<i32>; 4] = std::array::from_fn(|i| quants.plus(i as i64).load_extended(k));
-        std::array::from_fn(|i| d * pairs[i / 2].bfe(8 * (i as u32 % 2), 8).to_rn::<f32>())
+        (0..8).map(|i: usize| d * pairs[i / 2].bfe(8 * (i as u32 % 2), 8).to_rn::<f32>()).collect()
     }
 }
 
 impl EmbeddingRow for f32 {
     const TYPE: TensorType = TensorType::F32;
     #[track_caller]
-    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn share(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>> {
         let at = row.cast::<f32>().at(index * 8);
         let (a, b): ([_; 4], [_; 4]) = (at.load_vec(k), at.plus(4).load_vec(k));
-        std::array::from_fn(|i| if i < 4 { a[i] } else { b[i - 4] })
+        [a, b].concat()
     }
 }
 
 impl EmbeddingRow for f16 {
     const TYPE: TensorType = TensorType::F16;
     #[track_caller]
-    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn share(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>> {
         let words: [Val<u32>; 4] = row.cast::<u32>().at(index * 4).load_vec(k);
         let pairs = words.map(|w| w.bitcast::<F16x2>().split());
-        std::array::from_fn(|i| if i % 2 == 0 { pairs[i / 2].0.to() } else { pairs[i / 2].1.to() })
+        (0..8).map(|i: usize| if i % 2 == 0 { pairs[i / 2].0.to() } else { pairs[i / 2].1.to() }).collect()
     }
 }
 
 impl EmbeddingRow for bf16 {
     const TYPE: TensorType = TensorType::BF16;
     #[track_caller]
-    fn eight(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> [Val<f32>; 8] {
+    fn share(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>> {
         let words: [Val<u32>; 4] = row.cast::<u32>().at(index * 4).load_vec(k);
         // A bf16 is the upper half of an f32.
-        std::array::from_fn(|i| match i % 2 {
+        let value = |i: usize| match i % 2 {
             0 => (words[i / 2] << 16).bitcast(),
             _ => (words[i / 2] & 0xffff_0000).bitcast(),
-        })
+        };
+        (0..8).map(value).collect()
     }
 }
 
@@ -124,14 +166,15 @@ pub fn embedding<F: EmbeddingRow>(
     let entry = format!("embedding_{}_{tokens}x{cols}", F::TYPE.name().to_lowercase());
     let kernel = kernel::<EmbeddingArgs>(&entry, ["table", "tokens", "x"], |k, (table, ids, x)| {
         let (index, token) = (k.global_thread_id(), k.block_y());
-        k.if_(index.lt(cols / 8), |k| {
+        k.if_(index.lt(cols / F::SHARE), |k| {
             let id = ids.at(token).load(k);
             let row = ReadOnly::<u8>::from_address(table.address() + id.mul_wide(row_bytes));
-            let [a, b, c, d, e, f, g, h] = F::eight(k, row, index);
-            let out = x.at(token * cols + index * 8);
-            out.store_vec(k, [a, b, c, d]);
-            out.plus(4).store_vec(k, [e, f, g, h]);
+            let weights = F::share(k, row, index);
+            let out = x.at(token * cols + index * F::SHARE);
+            for (place, four) in (0..).step_by(4).zip(weights.as_chunks::<4>().0) {
+                out.plus(place).store_vec(k, *four);
+            }
         });
     });
-    Ok(Launchable::new(kernel, [(cols / 8).div_ceil(threads), tokens, 1], threads))
+    Ok(Launchable::new(kernel, [(cols / F::SHARE).div_ceil(threads), tokens, 1], threads))
 }

@@ -10,6 +10,7 @@ use super::launchable::Launchable;
 use super::limits::check_tokens;
 use super::matrix::{Here, Store, Tiles, Work, finish, resident};
 use super::memory::{Memory, launch};
+use super::plain_gemv::PairVector;
 use super::plan::Plan;
 use super::schedule::{How, Shape};
 use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready};
@@ -98,24 +99,53 @@ pub fn experts_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
 pub fn experts_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     name: &'static str,
     shape: Shape,
+    experts: (Experts, u32),
+    how: How,
+) -> Result<Launchable<ExpertsDownArgs<X>>, CatalogueError> {
+    let names = ["down", "x", "offsets", "pairs", "y"];
+    product::<F, X, C>((name, names), shape, experts, PairVector::Pair, how)
+}
+
+/// `y = W_e x` for every pair of token and expert, `x` the token's vector: the gate's or the up
+/// projection by itself. The parameters are those of [`experts_down`].
+///
+/// # Errors
+/// For shapes and schedules that the kernel is not made for.
+pub fn grouped_experts<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+    name: &'static str,
+    shape: Shape,
+    experts: (Experts, u32),
+    how: How,
+) -> Result<Launchable<ExpertsDownArgs<X>>, CatalogueError> {
+    let names = ["w", "x", "offsets", "pairs", "y"];
+    product::<F, X, C>((name, names), shape, experts, PairVector::Token, how)
+}
+
+fn product<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+    (name, names): (&'static str, [&'static str; 5]),
+    shape: Shape,
     (experts, tokens): (Experts, u32),
+    vectors: PairVector,
     how: How,
 ) -> Result<Launchable<ExpertsDownArgs<X>>, CatalogueError> {
     check_tokens(name, tokens)?;
     experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?.resident();
     let entry = format!("{}_t{tokens}", expert_entry_name::<X, C>(name, None, shape, experts));
-    let names = ["down", "x", "offsets", "pairs", "y"];
-    let kernel = kernel::<ExpertsDownArgs<X>>(&entry, names, |k, (down, x, offsets, pairs, y)| {
+    let kernel = kernel::<ExpertsDownArgs<X>>(&entry, names, |k, (w, x, offsets, pairs, y)| {
         let memory = Memory::<C::Scalar>::new(k, &[&plan]);
         let block = k.block_x();
         let work = Work::new(&plan, Here::new(k, &plan), memory, block);
         let (expert, list) = List::new(k, &plan, offsets, pairs);
         k.return_if(list.first.ge(list.end));
-        let matrices = [Tiles::one_of(&plan, down, expert, experts.count)];
+        let matrices = [Tiles::one_of(&plan, w, expert, experts.count)];
         let vector = |k: &Body, place| {
             let pair = list.pair(k, place);
-            (pair, nth_vector::<X>(fresh(x), pair, shape.cols))
+            let which = match vectors {
+                PairVector::Pair => pair,
+                PairVector::Token => pair / experts.used,
+            };
+            (pair, nth_vector::<X>(fresh(x), which, shape.cols))
         };
         let range = |_: &Body| (list.first, list.end);
         resident::<F, X, C::Scalar>(k, &work, &matrices, range, vector, |k, pair, rows, sums| {

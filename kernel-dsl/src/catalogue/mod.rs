@@ -48,7 +48,7 @@ pub use experts_sum::{ExpertsSumArgs, experts_sum};
 pub use gate_up::{Experts, GateUpArgs, NormGateUpArgs, gate_up_swiglu, norm_gate_up_swiglu};
 pub use gemv::{GemvArgs, GemvBatchArgs, gemv, gemv_batch};
 pub use group::{GroupArgs, moe_group};
-pub use grouped::{ExpertsDownArgs, ExpertsGateUpArgs, experts_down, experts_gate_up};
+pub use grouped::{ExpertsDownArgs, ExpertsGateUpArgs, experts_down, experts_gate_up, grouped_experts};
 pub use launchable::{AnyLaunchable, Launchable};
 pub use matrix::{Add, Epilogue, Store};
 pub use norm::{Norm, RmsNormArgs, RmsNormQ8KArgs, rms_norm, rms_norm_q8k};
@@ -60,7 +60,9 @@ pub use qk_rope::{QkRopeArgs, qk_norm_rope};
 pub use qkv::{NormQkvArgs, QkvArgs, QkvBatchArgs, QkvShape, norm_qkv, qkv, qkv_batch};
 pub use qkv_join::{QkvJoinArgs, qkv_join};
 pub use quantize::{QuantizeArgs, QuantizePassArgs, quantize_q8k, quantize_q8k_pass};
-pub use registry::{Access, Built, CATALOGUE, Contents, Dims, Entry, Family, ParamSpec, Sizes, Words, find};
+pub use registry::{
+    Access, Built, CATALOGUE, Contents, Dims, Entry, Family, ParamSpec, Role, Sizes, TYPICAL, Words, find, kernel_for,
+};
 pub use request::Request;
 pub use router::{NormLogitsArgs, RouterArgs, norm_router_logits, router, router_tiles};
 pub use schedule::{How, Schedule, Shape};

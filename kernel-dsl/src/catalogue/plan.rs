@@ -60,7 +60,7 @@ impl Plan {
         let blocks = shape.cols / SUPERBLOCK as u32;
         let per_row = schedule.split.min(32 / F::LANES).min(blocks.next_power_of_two());
         let groups = LaneGroups { per_block: F::LANES, per_row, blocks };
-        let row_bytes = blocks * F::BLOCK_BYTES;
+        let row_bytes = blocks * F::block_bytes();
         let tile = |rows: u32| {
             let (bytes, matrix) = (rows * row_bytes, u64::from(shape.rows) * u64::from(row_bytes));
             StagedTile { bytes, aligned: matrix.is_multiple_of(16) && bytes.is_multiple_of(16) }

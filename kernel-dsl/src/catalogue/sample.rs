@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{Access, Built, Contents, ParamSpec, Words};
-use crate::format::{Q4K, Q6K, Q8_0, Q8KPlanar, SUPERBLOCK, TensorType};
+use crate::format::{Q8KPlanar, SUPERBLOCK, TensorType};
 use crate::precision::Act;
 use crate::reference;
 
@@ -78,24 +78,7 @@ fn q8k(rng: &mut ChaCha8Rng, bytes: usize) -> Vec<u8> {
 fn weights(rng: &mut ChaCha8Rng, ty: TensorType, bytes: usize) -> Vec<u8> {
     let mut all = vec![0; bytes];
     rng.fill_bytes(&mut all);
-    let mut scale = |size: f32| f16::from_f32((1.0 + 0.5 * unit(rng)) * size).to_le_bytes();
     match ty {
-        TensorType::Q6_K => {
-            for block in all.chunks_exact_mut(Q6K::BYTES) {
-                block[Q6K::D..].copy_from_slice(&scale(1.5e-5));
-            }
-        }
-        TensorType::Q4_K => {
-            for block in all.chunks_exact_mut(Q4K::BYTES) {
-                block[..2].copy_from_slice(&scale(1e-4));
-                block[2..4].copy_from_slice(&scale(7.5e-4));
-            }
-        }
-        TensorType::Q8_0 => {
-            for block in all.chunks_exact_mut(Q8_0::BYTES) {
-                block[..2].copy_from_slice(&scale(1e-4));
-            }
-        }
         TensorType::F32 => all = floats(rng, bytes / 4),
         TensorType::F16 => {
             all.chunks_exact_mut(2).for_each(|b| b.copy_from_slice(&f16::from_f32(unit(rng)).to_le_bytes()));
@@ -103,6 +86,7 @@ fn weights(rng: &mut ChaCha8Rng, ty: TensorType, bytes: usize) -> Vec<u8> {
         TensorType::BF16 => {
             all.chunks_exact_mut(2).for_each(|b| b.copy_from_slice(&unit(rng).to_le_bytes()[2..]));
         }
+        _ => ty.set_factors(&mut all, &mut |size| f16::from_f32((1.0 + 0.5 * unit(rng)) * size)),
     }
     all
 }

@@ -18,9 +18,11 @@ mod exp;
 mod float;
 mod group;
 mod head;
+mod integers;
 mod kv;
 mod last_block;
 mod newest;
+mod nibbles;
 mod norm;
 pub mod pass;
 mod plain;
@@ -45,6 +47,11 @@ pub use exp::DeviceExp;
 pub use float::DeviceFloat;
 pub(crate) use group::expert_pairs;
 pub(crate) use head::{HeadLanes, Turn};
+pub use integers::{Coded, DeviceIntegers};
+pub(crate) use integers::{
+    Factors, Grid, LaneIntegers, Share, byte, bytes_less, even_signs, half, sixteen_values, two_bytes, two_halves,
+    with_signs, words,
+};
 pub use kv::DeviceKv;
 pub use last_block::last_block;
 pub(crate) use newest::{Newest, QkvAt};

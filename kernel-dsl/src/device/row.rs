@@ -26,10 +26,6 @@ pub struct IntegerSums {
 
 /// A block format as kernels decode it: a block is shared out over a few lanes.
 pub trait DeviceFormat: Copy + Send + Sync + 'static {
-    /// The tensor type.
-    const TYPE: TensorType;
-    /// Bytes of a block.
-    const BLOCK_BYTES: u32;
     /// Lanes that share a block.
     const LANES: u32;
     /// The groups of 16 weights in a lane's share, counted from its first.
@@ -43,6 +39,14 @@ pub trait DeviceFormat: Copy + Send + Sync + 'static {
     const BANK_SHIFT: u32;
     /// Where a lane's share of a block lies.
     type Base: Copy;
+
+    /// The tensor type.
+    fn tensor_type() -> TensorType;
+
+    /// Bytes of a block.
+    fn block_bytes() -> u32 {
+        Self::tensor_type().block_bytes() as u32
+    }
 
     /// The first group of 16 of lane `lane` (below [`LANES`](Self::LANES)).
     fn first_group(lane: Val<u32>) -> Val<u32>;
@@ -186,13 +190,13 @@ pub fn row_sums<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     address: Val<u32>,
     (rows, row_bytes): (u32, u32),
 ) -> Vec<Val<A>> {
-    let base = F::base(k, address + place.group * F::BLOCK_BYTES, place.lane);
+    let base = F::base(k, address + place.group * F::block_bytes(), place.lane);
     let mut terms: Vec<Vec<Val<A>>> = vec![Vec::new(); rows as usize];
     for step in 0..groups.steps() {
         let ragged = groups.is_ragged(step);
         let (base, first) = if ragged {
             let block = groups.last_block(place.group);
-            (F::base(k, address + block * F::BLOCK_BYTES, place.lane), 0)
+            (F::base(k, address + block * F::block_bytes(), place.lane), 0)
         } else {
             (base, step * groups.per_row)
         };
@@ -205,7 +209,7 @@ pub fn row_sums<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
             }
         };
         for (row, terms) in terms.iter_mut().enumerate() {
-            let block = BlockAt { base, offset: row as u32 * row_bytes + first * F::BLOCK_BYTES };
+            let block = BlockAt { base, offset: row as u32 * row_bytes + first * F::block_bytes() };
             let mut term = X::term::<F, A>(k, block, share);
             if ragged {
                 term = term.select(place.group.lt(groups.in_last_step()), A::constant(0.0));

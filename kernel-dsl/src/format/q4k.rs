@@ -6,6 +6,8 @@
 
 mod device;
 
+pub(super) use device::LaneScales;
+
 use super::{SUPERBLOCK, f16_le};
 use crate::reference::Accumulator;
 
@@ -29,6 +31,21 @@ impl<'a> Q4K<'a> {
         Self(bytes)
     }
 
+    /// The block at the start of `bytes`.
+    ///
+    /// # Panics
+    /// If there are fewer than a block's.
+    #[inline(always)]
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes.first_chunk().expect("a block has all of its bytes"))
+    }
+
+    /// Gives a block of random bytes factors like those of trained weights.
+    pub(super) fn set_factors(block: &mut [u8], next: &mut dyn FnMut(f32) -> half::f16) {
+        block[..2].copy_from_slice(&next(1e-4).to_le_bytes());
+        block[2..4].copy_from_slice(&next(7.5e-4).to_le_bytes());
+    }
+
     /// The block's bytes.
     #[inline(always)]
     pub const fn bytes(self) -> &'a [u8; Q4K::BYTES] {
@@ -47,10 +64,15 @@ impl<'a> Q4K<'a> {
         f16_le([self.0[2], self.0[3]])
     }
 
-    /// The scale and the minimum of sub-block `j` < 8, each below 64 (ggml `get_scale_min_k4`).
+    /// The scale and the minimum of sub-block `j` < 8, each below 64.
     #[inline(always)]
     pub fn scale_min(self, j: usize) -> (u8, u8) {
-        let s = &self.0[Self::SCALES..Self::QUANTS];
+        Self::packed_scale_min(&self.0[Self::SCALES..Self::QUANTS], j)
+    }
+
+    /// The same of twelve packed bytes (ggml `get_scale_min_k4`).
+    #[inline(always)]
+    pub(super) fn packed_scale_min(s: &[u8], j: usize) -> (u8, u8) {
         if j < 4 {
             (s[j] & 63, s[j + 4] & 63)
         } else {

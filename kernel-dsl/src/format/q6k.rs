@@ -30,6 +30,20 @@ impl<'a> Q6K<'a> {
         Self(bytes)
     }
 
+    /// The block at the start of `bytes`.
+    ///
+    /// # Panics
+    /// If there are fewer than a block's.
+    #[inline(always)]
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes.first_chunk().expect("a block has all of its bytes"))
+    }
+
+    /// Gives a block of random bytes factors like those of trained weights.
+    pub(super) fn set_factors(block: &mut [u8], next: &mut dyn FnMut(f32) -> half::f16) {
+        block[Self::D..].copy_from_slice(&next(1.5e-5).to_le_bytes());
+    }
+
     /// The block's bytes.
     #[inline(always)]
     pub const fn bytes(self) -> &'a [u8; Q6K::BYTES] {

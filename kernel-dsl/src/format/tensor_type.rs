@@ -1,25 +1,113 @@
 //! The types of a GGUF file's tensors that ptxgen computes with.
 
-use super::{Q4K, Q6K, plain};
+use super::list::for_each_type;
+use super::{Integers, Q4K, Q6K, SUPERBLOCK, plain};
+use crate::reference::Accumulator;
+use half::f16;
 use std::fmt;
 
-/// How the elements of a tensor are stored (ggml `ggml_type`), restricted to what ptxgen reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(non_camel_case_types)] // ggml's names
-pub enum TensorType {
-    /// IEEE binary32.
-    F32,
-    /// IEEE binary16.
-    F16,
-    /// The upper half of an IEEE binary32.
-    BF16,
-    /// 32 signed bytes and one f16 scale (ggml `block_q8_0`, 34 bytes).
-    Q8_0,
-    /// Superblocks of 256 4-bit weights (ggml `block_q4_K`, 144 bytes).
-    Q4_K,
-    /// Superblocks of 256 6-bit weights (ggml `block_q6_K`, 210 bytes).
-    Q6_K,
+/// How a type's weights are taken apart, where it has blocks.
+#[derive(Clone, Copy)]
+pub(crate) enum Decoder {
+    /// Element by element, or Q8_0.
+    Plain,
+    /// Q4_K and Q6_K, which have ways of their own everywhere.
+    Own,
+    /// Superblocks of integers: how a block is taken apart, and whether it has minimums.
+    Integers(fn(&[u8], &mut Integers), bool),
+    /// Nibbles in blocks of 32.
+    Nibbles(super::nibbles::Layout),
 }
+
+/// Gives a block of random bytes factors like those of trained weights.
+type SetFactors = fn(&mut [u8], &mut dyn FnMut(f32) -> f16);
+
+macro_rules! types {
+    ($($name:ident $id:literal $len:literal $bytes:literal $module:ident::$format:ident $kind:ident, $doc:literal;)*) => {
+        /// How the elements of a tensor are stored (ggml `ggml_type`), restricted to what ptxgen reads.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(non_camel_case_types)] // ggml's names
+        #[non_exhaustive]
+        pub enum TensorType {
+            $(#[doc = $doc] $name,)*
+        }
+
+        impl TensorType {
+            /// Every type that ptxgen reads.
+            pub const ALL: [Self; [$($id),*].len()] = [$(Self::$name),*];
+
+            /// The number that stands for the type in a file (ggml `enum ggml_type`).
+            pub const fn id(self) -> u32 {
+                match self { $(Self::$name => $id,)* }
+            }
+
+            /// Weights in a block; a row of a tensor is a whole number of blocks.
+            pub const fn block_len(self) -> usize {
+                match self { $(Self::$name => $len,)* }
+            }
+
+            /// Bytes of a block.
+            pub const fn block_bytes(self) -> usize {
+                match self { $(Self::$name => $bytes,)* }
+            }
+
+            /// ggml's name of the type.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// How blocks are taken apart.
+            pub(crate) const fn decoder(self) -> Decoder {
+                match self { $(Self::$name => decoder!($kind super::$module::$format),)* }
+            }
+
+            /// How blocks get factors.
+            fn factors(self) -> Option<SetFactors> {
+                match self { $(Self::$name => factors!($kind super::$module::$format),)* }
+            }
+        }
+    };
+}
+
+macro_rules! decoder {
+    (floats $format:path) => {
+        Decoder::Plain
+    };
+    (bytes $format:path) => {
+        Decoder::Plain
+    };
+    (own $format:path) => {
+        Decoder::Own
+    };
+    (integers $format:path) => {
+        Decoder::Integers(<$format as super::IntegerFormat>::integers, <$format as super::IntegerFormat>::MINIMUMS)
+    };
+    (nibbles $format:path) => {
+        Decoder::Nibbles(<$format as super::NibbleFormat>::LAYOUT)
+    };
+}
+
+macro_rules! factors {
+    (floats $format:path) => {
+        None
+    };
+    (bytes $format:path) => {
+        Some(<$format>::set_factors)
+    };
+    (own $format:path) => {
+        Some(<$format>::set_factors)
+    };
+    (integers $format:path) => {
+        Some(<$format as super::IntegerFormat>::set_factors)
+    };
+    (nibbles $format:path) => {
+        Some(|block, next| {
+            <$format as super::NibbleFormat>::LAYOUT.set_factors(<$format as super::NibbleFormat>::USUAL, block, next)
+        })
+    };
+}
+
+for_each_type!(types);
 
 /// The bytes given to a decoder are not what its type and shape need.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,56 +125,9 @@ pub struct DecodeError {
 }
 
 impl TensorType {
-    /// Every type that ptxgen reads.
-    pub const ALL: [Self; 6] = [Self::F32, Self::F16, Self::BF16, Self::Q8_0, Self::Q4_K, Self::Q6_K];
-
-    /// The number that stands for the type in a file (ggml `enum ggml_type`).
-    pub const fn id(self) -> u32 {
-        match self {
-            Self::F32 => 0,
-            Self::F16 => 1,
-            Self::Q8_0 => 8,
-            Self::Q4_K => 12,
-            Self::Q6_K => 14,
-            Self::BF16 => 30,
-        }
-    }
-
     /// The type with this number, if ptxgen reads it.
     pub fn from_id(id: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|t| t.id() == id)
-    }
-
-    /// Weights in a block; a row of a tensor is a whole number of blocks.
-    pub const fn block_len(self) -> usize {
-        match self {
-            Self::F32 | Self::F16 | Self::BF16 => 1,
-            Self::Q8_0 => 32,
-            Self::Q4_K | Self::Q6_K => 256,
-        }
-    }
-
-    /// Bytes of a block.
-    pub const fn block_bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 | Self::BF16 => 2,
-            Self::Q8_0 => 34,
-            Self::Q4_K => 144,
-            Self::Q6_K => 210,
-        }
-    }
-
-    /// ggml's name of the type.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "F32",
-            Self::F16 => "F16",
-            Self::BF16 => "BF16",
-            Self::Q8_0 => "Q8_0",
-            Self::Q4_K => "Q4_K",
-            Self::Q6_K => "Q6_K",
-        }
     }
 
     /// Bytes of `elements` weights; `None` if they are not whole blocks or the size overflows.
@@ -97,9 +138,10 @@ impl TensorType {
         (elements / self.block_len()).checked_mul(self.block_bytes())
     }
 
-    /// Whether a matrix of this type reads Q8_K activations under `act = q8k`.
+    /// Whether a matrix of this type reads Q8_K activations under `act = q8k`: those of superblocks,
+    /// whose products with them are exact integers.
     pub const fn reads_q8k(self) -> bool {
-        matches!(self, Self::Q4_K | Self::Q6_K)
+        self.block_len() == SUPERBLOCK
     }
 
     /// The f32 values of `bytes` (the contract's "Dequantization"): bit for bit those of the
@@ -108,34 +150,80 @@ impl TensorType {
     /// # Errors
     /// If `bytes` is not exactly the storage of `out.len()` weights.
     pub fn dequantize(self, bytes: &[u8], out: &mut [f32]) -> Result<(), DecodeError> {
-        if self.bytes_of(out.len()) != Some(bytes.len()) {
-            return Err(DecodeError {
-                ty: self,
-                elements: out.len(),
-                expected: match self.bytes_of(out.len()) {
-                    Some(n) => format!("{n} bytes"),
-                    None => format!("whole blocks of {}", self.block_len()),
-                },
-                found: bytes.len(),
-            });
-        }
-        match self {
-            Self::F32 => plain::f32_values(bytes, out),
-            Self::F16 => plain::f16_values(bytes, out),
-            Self::BF16 => plain::bf16_values(bytes, out),
-            Self::Q8_0 => plain::q8_0_values(bytes, out),
-            Self::Q4_K => {
-                let (blocks, _) = bytes.as_chunks();
-                let (rows, _) = out.as_chunks_mut();
-                blocks.iter().zip(rows).for_each(|(b, o)| Q4K::new(b).dequantize(o));
-            }
-            Self::Q6_K => {
-                let (blocks, _) = bytes.as_chunks();
-                let (rows, _) = out.as_chunks_mut();
-                blocks.iter().zip(rows).for_each(|(b, o)| Q6K::new(b).dequantize(o));
+        self.check(bytes, out.len())?;
+        match self.decoder() {
+            Decoder::Plain | Decoder::Integers(..) | Decoder::Nibbles(..) => self.decode(bytes, out),
+            Decoder::Own => {
+                let blocks = bytes.chunks_exact(self.block_bytes()).zip(out.as_chunks_mut().0);
+                match self {
+                    Self::Q4_K => blocks.for_each(|(b, o)| Q4K::of(b).dequantize(o)),
+                    _ => blocks.for_each(|(b, o)| Q6K::of(b).dequantize(o)),
+                }
             }
         }
         Ok(())
+    }
+
+    /// The weights in `bytes` as a product with f32 activations takes them, in the accumulator's type:
+    /// the contract's "Matrix times vector".
+    ///
+    /// # Errors
+    /// If `bytes` is not exactly the storage of `out.len()` weights.
+    pub fn weights<A: Accumulator>(self, bytes: &[u8], out: &mut [A]) -> Result<(), DecodeError> {
+        self.check(bytes, out.len())?;
+        self.decode(bytes, out);
+        Ok(())
+    }
+
+    /// Takes a superblock apart, and says whether the type has minimums; `None` for types that are not
+    /// [integers](super::IntegerFormat).
+    ///
+    /// # Panics
+    /// If `block` has fewer bytes than a block.
+    #[inline]
+    pub fn integers(self, block: &[u8], out: &mut Integers) -> Option<bool> {
+        let Decoder::Integers(take_apart, minimums) = self.decoder() else { return None };
+        take_apart(block, out);
+        Some(minimums)
+    }
+
+    fn check(self, bytes: &[u8], elements: usize) -> Result<(), DecodeError> {
+        if self.bytes_of(elements) == Some(bytes.len()) {
+            return Ok(());
+        }
+        let expected = match self.bytes_of(elements) {
+            Some(n) => format!("{n} bytes"),
+            None => format!("whole blocks of {}", self.block_len()),
+        };
+        Err(DecodeError { ty: self, elements, expected, found: bytes.len() })
+    }
+
+    #[inline(always)]
+    fn decode<A: Accumulator>(self, bytes: &[u8], out: &mut [A]) {
+        let blocks = bytes.chunks_exact(self.block_bytes()).zip(out.chunks_exact_mut(self.block_len()));
+        match self.decoder() {
+            Decoder::Plain => plain::values(self, bytes, out),
+            Decoder::Own => blocks.for_each(|(b, o)| match self {
+                Self::Q4_K => o.copy_from_slice(&Q4K::of(b).weights::<A>()),
+                _ => o.copy_from_slice(&Q6K::of(b).weights::<A>()),
+            }),
+            Decoder::Integers(take_apart, minimums) => {
+                let mut integers = Integers::default();
+                blocks.for_each(|(b, o)| {
+                    take_apart(b, &mut integers);
+                    o.copy_from_slice(&integers.weights::<A>(minimums));
+                });
+            }
+            Decoder::Nibbles(layout) => blocks.for_each(|(b, o)| layout.weights(b, o)),
+        }
+    }
+
+    /// Gives blocks of random bytes factors like those of trained weights; `next` makes one of about
+    /// the size that it is asked for. Nothing where the elements are floats.
+    pub fn set_factors(self, blocks: &mut [u8], next: &mut dyn FnMut(f32) -> f16) {
+        if let Some(set) = self.factors() {
+            blocks.chunks_exact_mut(self.block_bytes()).for_each(|block| set(block, next));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Accumulator, chain, quantize_q8k, tree, tree_by};
 use crate::{
-    format::{DecodeError, Q4K, Q6K, Q8KBlock, SUPERBLOCK, TensorType},
+    format::{DecodeError, Decoder, Integers, Q4K, Q6K, Q8KBlock, SUPERBLOCK, TensorType},
     precision::Act,
 };
 
@@ -47,7 +47,7 @@ pub fn term_f32<A: Accumulator>(w: &[A; SUPERBLOCK], x: &[f32; SUPERBLOCK]) -> A
 }
 
 /// `y[r] = sum_k w[r][k] * x[k]` for the rows of a matrix of any type: `w` holds whole rows of
-/// `x.len()` weights each. Only Q4_K and Q6_K read Q8_K activations, whatever `act` says.
+/// `x.len()` weights each. Only types of superblocks read Q8_K activations, whatever `act` says.
 ///
 /// # Errors
 /// If `w` is not whole rows, or a row of `x.len()` weights is not whole blocks of the type.
@@ -78,7 +78,7 @@ pub enum Activations {
 }
 
 impl Activations {
-    /// What a matrix of type `ty` reads of `x`: only Q4_K and Q6_K read Q8_K, whatever `act` says.
+    /// What a matrix of type `ty` reads of `x`: only types of superblocks read Q8_K, whatever `act` says.
     pub fn new(act: Act, ty: TensorType, x: &[f32]) -> Self {
         let blocks = x.chunks(SUPERBLOCK).map(|c| std::array::from_fn(|i| c.get(i).copied().unwrap_or(0.0)));
         match act {
@@ -103,6 +103,8 @@ impl Activations {
 pub enum Row<'a, A> {
     /// Weights, which take f32 activations; the last block is padded with +0.
     Weights(Vec<[A; SUPERBLOCK]>),
+    /// Other superblocks, which take Q8_K, and whether they have minimums.
+    Integers(Vec<Integers>, bool),
     /// Blocks of Q4_K, which take Q8_K.
     Q4K(&'a [[u8; Q4K::BYTES]]),
     /// Blocks of Q6_K, which take Q8_K.
@@ -117,20 +119,33 @@ impl<'a, A: Accumulator> Row<'a, A> {
     /// If the row of another type has not as many weights as `x`.
     #[inline(always)]
     pub fn new(ty: TensorType, bytes: &'a [u8], x: &Activations) -> Result<Self, DecodeError> {
-        Ok(match (ty, x) {
-            (TensorType::Q4_K, Activations::Q8K(_)) => Self::Q4K(bytes.as_chunks().0),
-            (TensorType::Q6_K, Activations::Q8K(_)) => Self::Q6K(bytes.as_chunks().0),
-            (TensorType::Q4_K, _) => Self::Weights(bytes.as_chunks().0.iter().map(|w| Q4K::new(w).weights()).collect()),
-            (TensorType::Q6_K, _) => Self::Weights(bytes.as_chunks().0.iter().map(|w| Q6K::new(w).weights()).collect()),
-            (_, Activations::F32(len, _)) => {
-                let mut values = vec![0.0; *len];
-                ty.dequantize(bytes, &mut values)?;
-                values.resize(x.blocks() * SUPERBLOCK, 0.0);
-                Self::Weights(values.as_chunks().0.iter().map(|w| w.map(A::from_f32)).collect())
-            }
-            (_, Activations::Q8K(_)) => {
-                let (elements, expected) = (x.blocks() * SUPERBLOCK, "f32 activations".into());
-                return Err(DecodeError { ty, elements, expected, found: bytes.len() });
+        Ok(match x {
+            Activations::Q8K(_) => match (ty, ty.decoder()) {
+                (TensorType::Q4_K, _) => Self::Q4K(bytes.as_chunks().0),
+                (TensorType::Q6_K, _) => Self::Q6K(bytes.as_chunks().0),
+                (_, Decoder::Integers(take_apart, minimums)) => {
+                    let blocks = bytes.chunks_exact(ty.block_bytes()).map(|block| {
+                        let mut integers = Integers::default();
+                        take_apart(block, &mut integers);
+                        integers
+                    });
+                    Self::Integers(blocks.collect(), minimums)
+                }
+                _ => {
+                    let (elements, expected) = (x.blocks() * SUPERBLOCK, "f32 activations".into());
+                    return Err(DecodeError { ty, elements, expected, found: bytes.len() });
+                }
+            },
+            Activations::F32(len, _) => {
+                let blocks = bytes.len() / ty.block_bytes();
+                let (whole, bytes) = match ty.reads_q8k() {
+                    true => (blocks * SUPERBLOCK, &bytes[..blocks * ty.block_bytes()]),
+                    false => (*len, bytes),
+                };
+                let mut values = vec![A::ZERO; whole];
+                ty.weights(bytes, &mut values)?;
+                values.resize(whole.next_multiple_of(SUPERBLOCK), A::ZERO);
+                Self::Weights(values.as_chunks().0.to_vec())
             }
         })
     }
@@ -141,6 +156,9 @@ impl<'a, A: Accumulator> Row<'a, A> {
     pub fn dot(&self, x: &Activations) -> Option<A> {
         let terms: Vec<A> = match (self, x) {
             (Self::Weights(w), Activations::F32(_, x)) => w.iter().zip(x).map(|(w, x)| term_f32(w, x)).collect(),
+            (Self::Integers(w, minimums), Activations::Q8K(x)) => {
+                w.iter().zip(x).map(|(w, x)| w.term(*minimums, w.sums(&x.q, &x.sums), x.d)).collect()
+            }
             (Self::Q4K(w), Activations::Q8K(x)) => w.iter().zip(x).map(|(w, x)| term_q4k_q8k(Q4K::new(w), x)).collect(),
             (Self::Q6K(w), Activations::Q8K(x)) => w.iter().zip(x).map(|(w, x)| term_q6k_q8k(Q6K::new(w), x)).collect(),
             _ => return None,

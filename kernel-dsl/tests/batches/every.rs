@@ -4,7 +4,7 @@ use crate::support::{Rng, all_bits, floats};
 use crate::ways::{FORMATS, product, vectors, weights};
 use ptxgen_builder::interp::Options;
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::catalogue::{CATALOGUE, Dims, Family, Request, find};
+use ptxgen_dsl::catalogue::{Dims, Family, Request, TYPICAL, find};
 use ptxgen_dsl::format::SUPERBLOCK;
 use ptxgen_dsl::precision::Policy;
 
@@ -31,7 +31,7 @@ fn long_rows_are_read_where_they_lie() {
 /// Rows longer than any model's have a kernel under every policy.
 #[test]
 fn very_long_rows_fit() {
-    for entry in CATALOGUE.iter().filter(|e| e.family == Family::Matrix) {
+    for entry in TYPICAL.iter().filter(|e| e.family == Family::Matrix) {
         for policy in entry.policies() {
             let dims = Dims { cols: Some(16_384), ..entry.trial };
             let built = entry.build(&Request { dims, ..Request::new(policy, Target::SM_75) });
@@ -43,7 +43,7 @@ fn very_long_rows_fit() {
 /// Every kernel of the catalogue can be launched early from sm_90 on, and no kernel is otherwise.
 #[test]
 fn every_kernel_waits_where_it_is_asked_to() {
-    for entry in CATALOGUE {
+    for entry in TYPICAL {
         for (target, pdl) in [(Target::SM_80, true), (Target::SM_90, true), (Target::SM_90, false)] {
             let policy = entry.policies()[0];
             let request = Request { pdl, ..Request::for_reading(entry, policy, target) };

@@ -25,7 +25,7 @@ use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::table::table;
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::{Validated, verify};
-use ptxgen_dsl::catalogue::{CATALOGUE, Request};
+use ptxgen_dsl::catalogue::{Request, TYPICAL};
 
 use harmless::HARMLESS;
 use losses::{LOSSES, When};
@@ -65,7 +65,7 @@ fn catalogue() -> Vec<Result<Option<Host>, String>> {
         wanted.accumulator?;
         Some(Host::new(format!("{} under {policy}", entry.name), module, wanted))
     };
-    CATALOGUE.iter().flat_map(|e| e.policies().into_iter().filter_map(move |p| one(e, p))).collect()
+    TYPICAL.iter().flat_map(|e| e.policies().into_iter().filter_map(move |p| one(e, p))).collect()
 }
 
 fn reductions(count: u64) -> impl Iterator<Item = Result<Option<Host>, String>> {

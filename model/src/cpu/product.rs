@@ -1,11 +1,11 @@
 //! The contract's "Matrix times vector" for some rows of a matrix and some vectors at once.
 
 use super::{
-    matrix::{Inputs, Lanes, Matrix, spread},
+    matrix::{Inputs, Lanes, Matrix},
     simd::{Isa, Kernel, Simd, TILE},
 };
 use ptxgen_dsl::{
-    format::{Q4K, Q6K, Q8KBlock, SUPERBLOCK, TensorType},
+    format::{Integers, Q4K, Q6K, Q8KBlock, SUPERBLOCK, TensorType},
     precision::Act,
     reference::{Accumulator, TreeSum},
 };
@@ -77,7 +77,8 @@ unsafe fn tile<A: Accumulator, const T: usize>(
         let x = slots.map(|s| unsafe { inputs.q8k(s as usize) });
         match w.ty {
             TensorType::Q4_K => simd.run(Quantized::<A, Q4KRows, T> { w, rows, x, out, types }),
-            _ => simd.run(Quantized::<A, Q6KRows, T> { w, rows, x, out, types: PhantomData }),
+            TensorType::Q6_K => simd.run(Quantized::<A, Q6KRows, T> { w, rows, x, out, types: PhantomData }),
+            _ => simd.run(Quantized::<A, OtherRows, T> { w, rows, x, out, types: PhantomData }),
         }
     } else {
         // SAFETY: the caller's promise.
@@ -85,7 +86,7 @@ unsafe fn tile<A: Accumulator, const T: usize>(
         match w.ty {
             TensorType::Q4_K => simd.run(Floats::<A, Q4KRows, T> { w, rows, x, out, types }),
             TensorType::Q6_K => simd.run(Floats::<A, Q6KRows, T> { w, rows, x, out, types: PhantomData }),
-            _ => simd.run(Floats::<A, PlainRows, T> { w, rows, x, out, types: PhantomData }),
+            _ => simd.run(Floats::<A, OtherRows, T> { w, rows, x, out, types: PhantomData }),
         }
     }
 }
@@ -226,7 +227,8 @@ trait QuantizedBlocks: Blocks {
 
 struct Q4KRows;
 struct Q6KRows;
-struct PlainRows;
+/// Rows of the types that have no kernels of their own here.
+struct OtherRows;
 
 impl Blocks for Q4KRows {
     type Block<'a> = Q4K<'a>;
@@ -320,7 +322,7 @@ impl QuantizedBlocks for Q6KRows {
     }
 }
 
-impl Blocks for PlainRows {
+impl Blocks for OtherRows {
     /// Up to 256 weights' bytes, and their type.
     type Block<'a> = (&'a [u8], TensorType);
 
@@ -333,15 +335,31 @@ impl Blocks for PlainRows {
 
     #[inline(always)]
     fn lanes<I: Isa, A: Accumulator>((bytes, ty): Self::Block<'_>) -> Lanes<A> {
-        let mut values = [0.0; SUPERBLOCK];
+        let mut values = [A::ZERO; SUPERBLOCK];
         let n = bytes.len() / ty.block_bytes() * ty.block_len();
-        ty.dequantize(bytes, &mut values[..n]).expect("a file's rows are whole blocks");
-        let mut narrow = [[0.0; 16]; 16];
-        spread(&values, &mut narrow);
+        ty.weights(bytes, &mut values[..n]).expect("a file's rows are whole blocks");
         let mut lanes = [[A::ZERO; 16]; 16];
         for i in 0..16 {
-            lanes[i] = I::widen(narrow[i]);
+            for g in 0..16 {
+                lanes[i][g] = values[16 * g + i];
+            }
         }
         lanes
+    }
+}
+
+impl QuantizedBlocks for OtherRows {
+    #[inline(always)]
+    fn terms<I: Isa, A: Accumulator, const T: usize>(w: [Self::Block<'_>; TILE], x: [&Q8KBlock; T]) -> [[A; TILE]; T] {
+        let mut terms = [[A::ZERO; TILE]; T];
+        let mut integers = Integers::default();
+        for r in 0..TILE {
+            let (bytes, ty) = w[r];
+            let minimums = ty.integers(bytes, &mut integers).expect("rows that read Q8_K are superblocks of integers");
+            for t in 0..T {
+                terms[t][r] = integers.term(minimums, integers.sums(&x[t].q, &x[t].sums), x[t].d);
+            }
+        }
+        terms
     }
 }

@@ -139,13 +139,23 @@ mod tests {
     }
 
     #[test]
-    fn a_tensor_that_no_kernel_takes_is_named() {
-        let model = model(Preset::Tiny, Policy::default(), |role| match role {
-            _ if role.is_f32() => TensorType::F32,
-            T::FfnUpExps => TensorType::Q6_K,
-            _ => TensorType::Q4_K,
-        });
-        let error = Plans::new(&model, 64, 32).err().map(|e| e.to_string()).unwrap_or_default();
-        assert!(error.starts_with("no kernel takes tensor 'blk.0.ffn_up_exps.weight' as Q6_K here"), "{error}");
+    fn experts_of_any_types_go_in_passes() {
+        use TensorType::{F16, F32, IQ2_XS, MXFP4, Q4_K, Q5_K, Q6_K};
+        for [gate, up, down] in [[Q4_K, Q6_K, Q5_K], [F16, Q4_K, MXFP4], [Q6_K, MXFP4, Q4_K], [IQ2_XS; 3]] {
+            for policy in Policy::EXACT {
+                let model = model(Preset::Tiny, policy, |role| match role {
+                    _ if role.is_f32() => F32,
+                    T::FfnGateExps => gate,
+                    T::FfnUpExps => up,
+                    T::FfnDownExps => down,
+                    _ => Q4_K,
+                });
+                let plans = Plans::new(&model, 64, 32).unwrap();
+                let swiglu = |p: &Plan<'_>| p.kernels.keys().filter(|(name, _)| *name == "swiglu").count();
+                let apart = usize::from(gate != up);
+                assert_eq!(swiglu(&plans.one.plan), apart, "{gate} {up} {policy}");
+                assert_eq!(swiglu(&plans.many.unwrap().plan), apart, "{gate} {up} {policy}");
+            }
+        }
     }
 }

@@ -212,8 +212,9 @@ pub(crate) enum GgufErrorKind {
     },
     /// A tensor type that ptxgen does not read.
     #[error(
-        "tensor \"{tensor}\" has type {} (number {id}); supported are F32, F16, BF16, Q8_0, Q4_K and Q6_K: quantize the model as Q4_K_M, Q6_K or Q8_0",
-        type_name(*id)
+        "tensor \"{tensor}\" has type {} (number {id}); supported are {}",
+        type_name(*id),
+        TensorType::ALL.map(TensorType::name).join(", ")
     )]
     TensorType {
         /// The tensor.

@@ -207,15 +207,34 @@ impl Synth {
 
     /// llama.cpp's `LLAMA_FTYPE_*` of the mix.
     fn file_type(&self) -> Option<u32> {
-        match self.mix {
-            Mix::Q4KM => Some(15),
-            Mix::One(TensorType::Q6_K) => Some(18),
-            Mix::One(TensorType::Q8_0) => Some(7),
-            Mix::One(TensorType::F16) => Some(1),
-            Mix::One(TensorType::BF16) => Some(32),
-            Mix::One(TensorType::F32) => Some(0),
-            Mix::One(TensorType::Q4_K) => None,
-        }
+        Some(match self.mix {
+            Mix::Q4KM => 15,
+            Mix::One(ty) => match ty {
+                TensorType::F32 => 0,
+                TensorType::F16 => 1,
+                TensorType::Q4_0 => 2,
+                TensorType::Q4_1 => 3,
+                TensorType::Q8_0 => 7,
+                TensorType::Q5_0 => 8,
+                TensorType::Q5_1 => 9,
+                TensorType::Q2_K => 10,
+                TensorType::Q6_K => 18,
+                TensorType::IQ2_XXS => 19,
+                TensorType::IQ2_XS => 20,
+                TensorType::IQ3_XXS => 23,
+                TensorType::IQ1_S => 24,
+                TensorType::IQ4_NL => 25,
+                TensorType::IQ3_S => 26,
+                TensorType::IQ2_S => 28,
+                TensorType::IQ4_XS => 30,
+                TensorType::IQ1_M => 31,
+                TensorType::BF16 => 32,
+                TensorType::TQ1_0 => 36,
+                TensorType::TQ2_0 => 37,
+                // llama.cpp has a number for mixes of these only.
+                _ => return None,
+            },
+        })
     }
 
     fn set_vocabulary(&self, w: &mut GgufWriter) {

@@ -107,6 +107,10 @@ fn fill(seed: u64, batch: &Batch, out: &mut [u8]) {
             TensorType::F32 => each(unit, || normal(&mut rng, batch.weights).to_le_bytes()),
             TensorType::F16 => each(unit, || f16::from_f32(normal(&mut rng, batch.weights)).to_le_bytes()),
             TensorType::BF16 => each(unit, || bf16::from_f32(normal(&mut rng, batch.weights)).to_le_bytes()),
+            ty => {
+                rng.fill_bytes(unit);
+                ty.set_factors(unit, &mut |size| scale(&(rng.next_u32() as u16).to_le_bytes(), size));
+            }
         }
     });
 }

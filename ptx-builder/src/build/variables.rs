@@ -116,20 +116,24 @@ impl Body {
         declare("local", T::TY.bytes().max(8), u64::from(len))
     }
 
-    /// An array of constants.
+    /// An array of constants. A kernel has one array of the same values, however often it asks for it.
     #[track_caller]
     pub fn constants<T: Scalar>(&self, values: &[T]) -> Const<T> {
         let size = T::TY.bytes() as usize;
-        let init = values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size)).collect();
+        let init: Vec<u8> = values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size)).collect();
         let symbol = with(|s| {
-            let number = s.kernel.variables.iter().filter(|v| v.space == Space::Const).count();
+            let (ty, is_const) = (element::<T>(), |v: &&Variable| v.space == Space::Const);
+            if let Some(same) = s.kernel.variables.iter().position(|v| is_const(&v) && v.ty == ty && v.init == init) {
+                return Symbol::Kernel(same as u32);
+            }
+            let number = s.kernel.variables.iter().filter(is_const).count();
             let (name, len) = (format!("{}_const{number}", s.kernel.name), Some(values.len() as u64));
             let (index, space) = (s.kernel.variables.len() as u32, Space::Const);
             s.kernel.variables.push(Variable {
                 name,
                 space,
                 align: 16,
-                ty: element::<T>(),
+                ty,
                 len,
                 init,
                 refs: Vec::new(),

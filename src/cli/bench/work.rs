@@ -137,7 +137,7 @@ impl Work {
 mod tests {
     use super::*;
     use ptxgen_builder::target::Target;
-    use ptxgen_dsl::catalogue::{CATALOGUE, Dims, Request, find};
+    use ptxgen_dsl::catalogue::{Dims, Request, TYPICAL, find};
     use ptxgen_dsl::precision::Policy;
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn every_kernel_s_work_runs() {
         let device = Device::interp();
-        for entry in CATALOGUE {
+        for entry in TYPICAL {
             let policy = entry.policies()[0];
             let built = entry.build(&Request::for_trial(entry, policy, device.target())).unwrap();
             let mut work = Work::new(&device, &built, 2 * weight_bytes(&built)).unwrap();

@@ -5,29 +5,54 @@ use half::{bf16, f16};
 use super::super::error::CatalogueError;
 use super::super::request::Resolved;
 use super::super::{EmbeddingRow, embedding};
-use super::{Built, Contents, Dims, Entry, Family, ParamSpec, Words};
-use crate::format::{Q4K, Q6K, Q8_0};
+use super::{Built, Contents, Dims, Entry, Family, ParamSpec, Role, Words, does};
+use crate::format::{Q4K, Q6K, Q8_0, TensorType};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry { name: "embedding-q4k", summary: "rows of a Q4_K table as f32", ..EMBEDDING },
+    Entry {
+        name: "embedding-q4k",
+        does: does(Role::Embedding, TensorType::Q4_K),
+        summary: "rows of a Q4_K table as f32",
+        ..EMBEDDING
+    },
     Entry {
         name: "embedding-q6k",
+        does: does(Role::Embedding, TensorType::Q6_K),
         summary: "rows of a Q6_K table as f32",
         build: rows_of::<Q6K<'static>>,
         ..EMBEDDING
     },
     Entry {
         name: "embedding-q8_0",
+        does: does(Role::Embedding, TensorType::Q8_0),
         summary: "rows of a Q8_0 table as f32",
         build: rows_of::<Q8_0<'static>>,
         ..EMBEDDING
     },
-    Entry { name: "embedding-f32", summary: "rows of an F32 table", build: rows_of::<f32>, ..EMBEDDING },
-    Entry { name: "embedding-f16", summary: "rows of an F16 table as f32", build: rows_of::<f16>, ..EMBEDDING },
-    Entry { name: "embedding-bf16", summary: "rows of a BF16 table as f32", build: rows_of::<bf16>, ..EMBEDDING },
+    Entry {
+        name: "embedding-f32",
+        does: does(Role::Embedding, TensorType::F32),
+        summary: "rows of an F32 table",
+        build: rows_of::<f32>,
+        ..EMBEDDING
+    },
+    Entry {
+        name: "embedding-f16",
+        does: does(Role::Embedding, TensorType::F16),
+        summary: "rows of an F16 table as f32",
+        build: rows_of::<f16>,
+        ..EMBEDDING
+    },
+    Entry {
+        name: "embedding-bf16",
+        does: does(Role::Embedding, TensorType::BF16),
+        summary: "rows of a BF16 table as f32",
+        build: rows_of::<bf16>,
+        ..EMBEDDING
+    },
 ];
 
-const EMBEDDING: Entry = Entry {
+pub(super) const EMBEDDING: Entry = Entry {
     family: Family::Dequantize,
     dims: Dims { rows: Some(151_936), cols: Some(2048), tokens: Some(1), ..Dims::NONE },
     trial: Dims { rows: Some(16), ..Dims::NONE },
@@ -36,7 +61,7 @@ const EMBEDDING: Entry = Entry {
     ..Entry::BASE
 };
 
-fn rows_of<F: EmbeddingRow>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+pub(super) fn rows_of<F: EmbeddingRow>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let tokens = r.sizes.tokens;
     let kernel = embedding::<F>(entry.name, r.shape(), tokens)?;
     let rows = r.elements() / F::TYPE.block_len() as u64 * F::TYPE.block_bytes() as u64;

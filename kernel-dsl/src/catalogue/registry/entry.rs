@@ -4,6 +4,7 @@ use super::super::error::CatalogueError;
 use super::super::request::{Request, Resolved};
 use super::super::schedule::{How, Schedule};
 use super::{Built, Dims, Sizes};
+use crate::format::TensorType;
 use crate::precision::{Acc, Act, Math, Policy};
 
 /// What kind of kernel an entry is.
@@ -44,6 +45,40 @@ impl Family {
     }
 }
 
+/// What a kernel that reads a matrix does with it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Role {
+    /// Multiplies vectors.
+    Product,
+    /// The same, added to the residual stream.
+    ProductAdded,
+    /// Gives rows as f32.
+    Embedding,
+    /// Queries, keys and values of one type.
+    Projections,
+    /// The norm before them, too.
+    NormProjections,
+    /// The experts' gate and up projections and SwiGLU, for one token.
+    GateUp,
+    /// The norm and the choice of experts before them, too.
+    NormGateUp,
+    /// The same of a pass, by expert.
+    GroupedGateUp,
+    /// The down projections of a token's experts, added to the residual stream.
+    DownAdded,
+    /// The choice of experts before them, too.
+    RoutedDownAdded,
+    /// The down projections of a pass, by expert.
+    GroupedDown,
+    /// Multiplies the tokens' vectors by the matrices of their experts.
+    Experts,
+    /// Multiplies a vector for each token and expert.
+    ExpertsDown,
+    /// The first of these of a pass, by expert.
+    GroupedExperts,
+}
+
 /// How an entry generates its kernel.
 pub(in crate::catalogue) type Build = fn(&'static Entry, &Resolved) -> Result<Built, CatalogueError>;
 
@@ -56,6 +91,8 @@ pub struct Entry {
     pub summary: &'static str,
     /// What kind of kernel it is.
     pub family: Family,
+    /// What it does with matrices of which type, where all that it reads have one.
+    pub does: Option<(Role, TensorType)>,
     /// Activation formats that it has variants for; empty where there is no choice.
     pub acts: &'static [Act],
     /// Accumulators.
@@ -79,6 +116,11 @@ pub struct Entry {
     pub(in crate::catalogue) build: Build,
 }
 
+/// For the field of that name.
+pub(super) const fn does(role: Role, ty: TensorType) -> Option<(Role, TensorType)> {
+    Some((role, ty))
+}
+
 /// The schedule of most kernels.
 pub(super) fn usual(_: &Sizes, _: Policy) -> Schedule {
     Schedule::default()
@@ -90,6 +132,7 @@ impl Entry {
         name: "",
         summary: "",
         family: Family::Elementwise,
+        does: None,
         acts: &[],
         accs: &[],
         maths: &[],

@@ -4,35 +4,40 @@ use super::super::error::CatalogueError;
 use super::super::request::Resolved;
 use super::super::schedule::Schedule;
 use super::super::{
-    Add, Epilogue, Experts, Store, experts_down, experts_gate_up, gate_up_swiglu, moe_down, norm_gate_up_swiglu,
-    routed_down,
+    Add, Epilogue, Experts, Store, experts_down, experts_gate_up, gate_up_swiglu, grouped_experts, moe_down,
+    norm_gate_up_swiglu, routed_down,
 };
 use super::matrix::{GEMV, Q4, Q6};
-use super::{Built, Contents, Dims, Entry, Family, MATHS, ParamSpec, Words, with_policy};
+use super::{Built, Contents, Dims, Entry, Family, MATHS, ParamSpec, Role, Words, does, with_policy};
 use crate::device::{DeviceActivation, DeviceFormat};
+use crate::format::TensorType;
 use crate::precision::Accumulation;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         name: "fused-gate-up-swiglu",
+        does: does(Role::GateUp, TensorType::Q4_K),
         summary: "both Q4_K projections and SwiGLU of all experts of a token",
         build: gate_up::<Q4>,
         ..GATE_UP
     },
     Entry {
         name: "fused-gate-up-swiglu-q6k",
+        does: does(Role::GateUp, TensorType::Q6_K),
         summary: "both Q6_K projections and SwiGLU of all experts of a token",
         build: gate_up::<Q6>,
         ..GATE_UP
     },
     Entry {
         name: "norm-gate-up-swiglu",
+        does: does(Role::NormGateUp, TensorType::Q4_K),
         summary: "RMSNorm and the choice of experts, then both Q4_K projections and SwiGLU of all of them",
         build: norm_gate_up::<Q4>,
         ..NORM_GATE_UP
     },
     Entry {
         name: "norm-gate-up-swiglu-q6k",
+        does: does(Role::NormGateUp, TensorType::Q6_K),
         summary: "the same of Q6_K matrices",
         build: norm_gate_up::<Q6>,
         ..NORM_GATE_UP
@@ -51,55 +56,77 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "moe-down-add",
+        does: does(Role::DownAdded, TensorType::Q4_K),
         summary: "the same of Q4_K, added to the residual stream",
         build: down::<Q4, Add>,
         ..DOWN_ADD
     },
     Entry {
         name: "moe-down-add-q6k",
+        does: does(Role::DownAdded, TensorType::Q6_K),
         summary: "the same of Q6_K, added to the residual stream",
         build: down::<Q6, Add>,
         ..DOWN_ADD
     },
     Entry {
         name: "routed-down-add",
+        does: does(Role::RoutedDownAdded, TensorType::Q4_K),
         summary: "the choice of a token's experts, then their Q4_K down projections, added to the residual stream",
         build: routed::<Q4, Add>,
         ..ROUTED_DOWN_ADD
     },
     Entry {
         name: "routed-down-add-q6k",
+        does: does(Role::RoutedDownAdded, TensorType::Q6_K),
         summary: "the same of Q6_K matrices",
         build: routed::<Q6, Add>,
         ..ROUTED_DOWN_ADD
     },
     Entry {
         name: "experts-gate-up",
+        does: does(Role::GroupedGateUp, TensorType::Q4_K),
         summary: "both Q4_K projections and SwiGLU of a pass, by expert",
         build: grouped_gate_up::<Q4>,
         ..GROUPED_GATE_UP
     },
     Entry {
         name: "experts-gate-up-q6k",
+        does: does(Role::GroupedGateUp, TensorType::Q6_K),
         summary: "both Q6_K projections and SwiGLU of a pass, by expert",
         build: grouped_gate_up::<Q6>,
         ..GROUPED_GATE_UP
     },
     Entry {
         name: "experts-down",
+        does: does(Role::GroupedDown, TensorType::Q4_K),
         summary: "Q4_K down projections of a pass, by expert",
         build: grouped_down::<Q4>,
         ..GROUPED_DOWN
     },
     Entry {
         name: "experts-down-q6k",
+        does: does(Role::GroupedDown, TensorType::Q6_K),
         summary: "Q6_K down projections of a pass, by expert",
         build: grouped_down::<Q6>,
         ..GROUPED_DOWN
     },
+    Entry {
+        name: "grouped-experts-q4k",
+        does: does(Role::GroupedExperts, TensorType::Q4_K),
+        summary: "Q4_K matrices of the experts chosen times their tokens' vectors, by expert",
+        build: grouped::<Q4>,
+        ..GROUPED_EXPERTS
+    },
+    Entry {
+        name: "grouped-experts-q6k",
+        does: does(Role::GroupedExperts, TensorType::Q6_K),
+        summary: "Q6_K matrices of the experts chosen times their tokens' vectors, by expert",
+        build: grouped::<Q6>,
+        ..GROUPED_EXPERTS
+    },
 ];
 
-const GATE_UP: Entry = Entry {
+pub(super) const GATE_UP: Entry = Entry {
     maths: MATHS,
     dims: Dims { experts: Some(128), used: Some(8), tokens: None, ..GEMV.dims },
     trial: Dims { experts: Some(4), used: Some(2), ..GEMV.trial },
@@ -108,25 +135,25 @@ const GATE_UP: Entry = Entry {
     ..GEMV
 };
 
-const DOWN: Entry = Entry {
+pub(super) const DOWN: Entry = Entry {
     maths: &[],
     dims: Dims { rows: Some(2048), cols: Some(768), ..GATE_UP.dims },
     usual: |s, p| Schedule::experts_at_once(s.cols, p),
     ..GATE_UP
 };
 
-const DOWN_ADD: Entry = Entry { stages: 3, ..DOWN };
+pub(super) const DOWN_ADD: Entry = Entry { stages: 3, ..DOWN };
 
-const ROUTED_DOWN_ADD: Entry = Entry { family: Family::Router, ..DOWN_ADD };
+pub(super) const ROUTED_DOWN_ADD: Entry = Entry { family: Family::Router, ..DOWN_ADD };
 
-const GROUPED_GATE_UP: Entry = Entry {
+pub(super) const GROUPED_GATE_UP: Entry = Entry {
     dims: Dims { tokens: Some(32), ..GATE_UP.dims },
     trial: Dims { tokens: Some(4), ..GATE_UP.trial },
     usual: super::usual,
     ..GATE_UP
 };
 
-const GROUPED_DOWN: Entry = Entry {
+pub(super) const GROUPED_DOWN: Entry = Entry {
     maths: &[],
     dims: Dims { tokens: Some(32), ..DOWN.dims },
     trial: GROUPED_GATE_UP.trial,
@@ -135,7 +162,10 @@ const GROUPED_DOWN: Entry = Entry {
     ..GATE_UP
 };
 
-const NORM_GATE_UP: Entry = Entry { family: Family::Norm, stages: 3, ..GATE_UP };
+/// Of the gate's or the up projection's shape.
+pub(super) const GROUPED_EXPERTS: Entry = Entry { dims: GROUPED_GATE_UP.dims, build: grouped::<Q4>, ..GROUPED_DOWN };
+
+pub(super) const NORM_GATE_UP: Entry = Entry { family: Family::Norm, stages: 3, ..GATE_UP };
 
 impl Resolved {
     /// The lists of pairs of token and rank, by expert.
@@ -153,7 +183,7 @@ impl Resolved {
     }
 }
 
-fn gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+pub(super) fn gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         entry: &'static Entry,
         r: &Resolved,
@@ -172,7 +202,7 @@ fn gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built
     with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
 }
 
-fn norm_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+pub(super) fn norm_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         entry: &'static Entry,
         r: &Resolved,
@@ -189,7 +219,7 @@ fn norm_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<
     with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
 }
 
-fn down<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+pub(super) fn down<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
         entry: &'static Entry,
         r: &Resolved,
@@ -208,7 +238,10 @@ fn down<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> Re
     with_policy!(r.policy, |X, C| typed::<F, X, C, E>(entry, r))
 }
 
-fn routed<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+pub(super) fn routed<F: DeviceFormat, E: Epilogue>(
+    entry: &'static Entry,
+    r: &Resolved,
+) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
         entry: &'static Entry,
         r: &Resolved,
@@ -226,7 +259,7 @@ fn routed<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> 
     with_policy!(r.policy, |X, C| typed::<F, X, C, E>(entry, r))
 }
 
-fn grouped_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+pub(super) fn grouped_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         entry: &'static Entry,
         r: &Resolved,
@@ -247,7 +280,7 @@ fn grouped_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Resu
     with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
 }
 
-fn grouped_down<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+pub(super) fn grouped_down<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         entry: &'static Entry,
         r: &Resolved,
@@ -258,6 +291,26 @@ fn grouped_down<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<
         let params = vec![
             r.matrices::<F>("down", experts.count),
             ParamSpec::vectors("x", X::ACT, r.sizes.cols, r.pairs()),
+            offsets,
+            pairs,
+            r.results::<Store>("y", r.pairs()),
+        ];
+        Ok(Built::new(entry, r, kernel, r.elements() * u64::from(r.pairs()), params))
+    }
+    with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
+}
+
+pub(super) fn grouped<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+        entry: &'static Entry,
+        r: &Resolved,
+    ) -> Result<Built, CatalogueError> {
+        let (experts, tokens) = (r.experts(), r.sizes.tokens);
+        let kernel = grouped_experts::<F, X, C>(entry.name, r.shape(), (experts, tokens), r.how)?;
+        let [offsets, pairs] = r.lists();
+        let params = vec![
+            r.matrices::<F>("w", experts.count),
+            ParamSpec::vectors("x", X::ACT, r.sizes.cols, tokens),
             offsets,
             pairs,
             r.results::<Store>("y", r.pairs()),

@@ -4,30 +4,50 @@ use super::super::error::CatalogueError;
 use super::super::request::Resolved;
 use super::super::schedule::Schedule;
 use super::super::{Add, Epilogue, QkvShape, Store, gemv, gemv_batch, norm_qkv, qkv, qkv_batch};
-use super::{ACCS, ACTS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words, with_policy};
+use super::{ACCS, ACTS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Role, Words, does, with_policy};
 use crate::device::{DeviceActivation, DeviceFormat};
-use crate::format::{Q4K, Q6K};
+use crate::format::{Q4K, Q6K, TensorType};
 use crate::precision::{Accumulation, Act};
 
 pub(super) type Q4 = Q4K<'static>;
 pub(super) type Q6 = Q6K<'static>;
 
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry { name: "q4k-gemv", summary: "Q4_K matrix times vector", build: matrix_vector::<Q4, Store>, ..GEMV },
-    Entry { name: "q6k-gemv", summary: "Q6_K matrix times vector", build: matrix_vector::<Q6, Store>, ..GEMV },
+    Entry {
+        name: "q4k-gemv",
+        does: does(Role::Product, TensorType::Q4_K),
+        summary: "Q4_K matrix times vector",
+        build: matrix_vector::<Q4, Store>,
+        ..GEMV
+    },
+    Entry {
+        name: "q6k-gemv",
+        does: does(Role::Product, TensorType::Q6_K),
+        summary: "Q6_K matrix times vector",
+        build: matrix_vector::<Q6, Store>,
+        ..GEMV
+    },
     Entry {
         name: "q4k-gemv-add",
+        does: does(Role::ProductAdded, TensorType::Q4_K),
         summary: "Q4_K matrix times vector, added to the residual stream",
         build: matrix_vector::<Q4, Add>,
         ..GEMV_ADD
     },
     Entry {
         name: "q6k-gemv-add",
+        does: does(Role::ProductAdded, TensorType::Q6_K),
         summary: "Q6_K matrix times vector, added to the residual stream",
         build: matrix_vector::<Q6, Add>,
         ..GEMV_ADD
     },
-    Entry { name: "qkv", summary: "queries, keys and values of Q4_K matrices", build: projections::<Q4, Q4>, ..QKV },
+    Entry {
+        name: "qkv",
+        does: does(Role::Projections, TensorType::Q4_K),
+        summary: "queries, keys and values of Q4_K matrices",
+        build: projections::<Q4, Q4>,
+        ..QKV
+    },
     Entry {
         name: "qkv-q6k-v",
         summary: "queries and keys of Q4_K matrices, values of a Q6_K one",
@@ -36,12 +56,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "qkv-q6k",
+        does: does(Role::Projections, TensorType::Q6_K),
         summary: "queries, keys and values of Q6_K matrices",
         build: projections::<Q6, Q6>,
         ..QKV
     },
     Entry {
         name: "norm-qkv",
+        does: does(Role::NormProjections, TensorType::Q4_K),
         summary: "RMSNorm, then queries, keys and values of Q4_K matrices",
         build: norm_projections::<Q4, Q4>,
         ..NORM_QKV
@@ -52,7 +74,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         build: norm_projections::<Q4, Q6>,
         ..NORM_QKV
     },
-    Entry { name: "norm-qkv-q6k", summary: "the same of Q6_K matrices", build: norm_projections::<Q6, Q6>, ..NORM_QKV },
+    Entry {
+        name: "norm-qkv-q6k",
+        does: does(Role::NormProjections, TensorType::Q6_K),
+        summary: "the same of Q6_K matrices",
+        build: norm_projections::<Q6, Q6>,
+        ..NORM_QKV
+    },
 ];
 
 pub(super) const GEMV: Entry = Entry {
@@ -69,9 +97,10 @@ pub(super) const GEMV: Entry = Entry {
 };
 
 /// What is rounded is added, and rounded again.
-const GEMV_ADD: Entry = Entry { dims: Dims { rows: Some(2048), cols: Some(4096), ..GEMV.dims }, stages: 2, ..GEMV };
+pub(super) const GEMV_ADD: Entry =
+    Entry { dims: Dims { rows: Some(2048), cols: Some(4096), ..GEMV.dims }, stages: 2, ..GEMV };
 
-const QKV: Entry = Entry {
+pub(super) const QKV: Entry = Entry {
     usual: super::usual,
     dims: Dims { rows: None, heads: Some(32), kv_heads: Some(4), head_dim: Some(128), ..GEMV.dims },
     trial: Dims { heads: Some(2), kv_heads: Some(1), head_dim: Some(32), ..Dims::NONE },
@@ -80,7 +109,7 @@ const QKV: Entry = Entry {
 };
 
 /// What is normed is rounded first.
-const NORM_QKV: Entry = Entry {
+pub(super) const NORM_QKV: Entry = Entry {
     family: Family::Norm,
     dims: Dims { tokens: None, ..QKV.dims },
     stages: 2,
@@ -124,8 +153,8 @@ impl Resolved {
 }
 
 fn weights<F: DeviceFormat>(name: &'static str, elements: u64) -> ParamSpec {
-    let bytes = elements / 256 * u64::from(F::BLOCK_BYTES);
-    ParamSpec::read(name, Contents::Weights(F::TYPE), bytes)
+    let bytes = elements / 256 * u64::from(F::block_bytes());
+    ParamSpec::read(name, Contents::Weights(F::tensor_type()), bytes)
 }
 
 /// The matrices of queries, keys and values.
@@ -138,7 +167,10 @@ fn projection_matrices<F: DeviceFormat, V: DeviceFormat>(shape: QkvShape) -> Vec
     ]
 }
 
-fn matrix_vector<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+pub(super) fn matrix_vector<F: DeviceFormat, E: Epilogue>(
+    entry: &'static Entry,
+    r: &Resolved,
+) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
         entry: &'static Entry,
         r: &Resolved,
@@ -159,7 +191,10 @@ fn matrix_vector<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Resolv
     with_policy!(r.policy, |X, C| typed::<F, X, C, E>(entry, r))
 }
 
-fn projections<F: DeviceFormat, V: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+pub(super) fn projections<F: DeviceFormat, V: DeviceFormat>(
+    entry: &'static Entry,
+    r: &Resolved,
+) -> Result<Built, CatalogueError> {
     fn typed<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         entry: &'static Entry,
         r: &Resolved,
@@ -184,7 +219,7 @@ fn projections<F: DeviceFormat, V: DeviceFormat>(entry: &'static Entry, r: &Reso
     with_policy!(r.policy, |X, C| typed::<F, V, X, C>(entry, r))
 }
 
-fn norm_projections<F: DeviceFormat, V: DeviceFormat>(
+pub(super) fn norm_projections<F: DeviceFormat, V: DeviceFormat>(
     entry: &'static Entry,
     r: &Resolved,
 ) -> Result<Built, CatalogueError> {

@@ -9,6 +9,7 @@ mod elementwise;
 mod embedding;
 mod entry;
 mod experts;
+mod formats;
 mod matrix;
 mod norm;
 mod plain;
@@ -17,9 +18,10 @@ mod token;
 
 pub use built::{Access, Built, Contents, ParamSpec, Words};
 pub use dims::{Dims, Sizes};
-pub use entry::{Entry, Family};
+pub use entry::{Entry, Family, Role};
 
 use super::error::CatalogueError;
+use crate::format::TensorType;
 use crate::precision::{Acc, Act, Math};
 
 /// The families, in the order of the catalogue.
@@ -37,34 +39,53 @@ const FAMILIES: &[&[Entry]] = &[
     token::ENTRIES,
 ];
 
-/// Every kernel.
-pub static CATALOGUE: &[Entry] = &joined::<{ total() }>();
+/// A kernel of each kind: those of the catalogue but for kernels that another tensor type's kernel
+/// differs from in nothing but the decoding of its blocks.
+pub static TYPICAL: &[Entry] = &joined::<{ total(&[FAMILIES]) }>(&[FAMILIES]);
 
-const fn total() -> usize {
-    let (mut family, mut n) = (0, 0);
-    while family < FAMILIES.len() {
-        n += FAMILIES[family].len();
-        family += 1;
+/// Every kernel.
+pub static CATALOGUE: &[Entry] = &joined::<{ total(ALL) }>(ALL);
+
+const ALL: &[&[&[Entry]]] = &[FAMILIES, formats::ENTRIES];
+
+const fn total(groups: &[&[&[Entry]]]) -> usize {
+    let (mut group, mut n) = (0, 0);
+    while group < groups.len() {
+        let mut family = 0;
+        while family < groups[group].len() {
+            n += groups[group][family].len();
+            family += 1;
+        }
+        group += 1;
     }
     n
 }
 
-const fn joined<const N: usize>() -> [Entry; N] {
+const fn joined<const N: usize>(groups: &[&[&[Entry]]]) -> [Entry; N] {
     let mut all = [FAMILIES[0][0]; N];
-    let (mut family, mut n) = (0, 0);
-    while family < FAMILIES.len() {
-        let mut i = 0;
-        while i < FAMILIES[family].len() {
-            all[n] = FAMILIES[family][i];
-            n += 1;
-            i += 1;
+    let (mut group, mut n) = (0, 0);
+    while group < groups.len() {
+        let mut family = 0;
+        while family < groups[group].len() {
+            let mut i = 0;
+            while i < groups[group][family].len() {
+                all[n] = groups[group][family][i];
+                n += 1;
+                i += 1;
+            }
+            family += 1;
         }
-        family += 1;
+        group += 1;
     }
     all
 }
 
-use entry::usual;
+/// The kernel that does this with matrices of a type, if there is one.
+pub fn kernel_for(role: Role, ty: TensorType) -> Option<&'static Entry> {
+    CATALOGUE.iter().find(|e| e.does == Some((role, ty)))
+}
+
+use entry::{does, usual};
 
 const ACTS: &[Act] = &[Act::F32, Act::Q8K];
 const ACCS: &[Acc] = &[Acc::F32, Acc::F64];

@@ -5,31 +5,75 @@ use half::{bf16, f16};
 use super::super::error::CatalogueError;
 use super::super::request::Resolved;
 use super::super::{PairVector, plain_experts, plain_gemv, plain_gemv_add};
-use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words, with_acc};
+use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Role, Words, does, with_acc};
 use crate::device::DevicePlain;
-use crate::format::Q8_0;
+use crate::format::{Q8_0, TensorType};
 use crate::precision::Act;
 
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry { name: "f32-gemv", summary: "F32 matrix times the vectors of a pass", build: product::<f32>, ..GEMV },
-    Entry { name: "f16-gemv", summary: "F16 matrix times the vectors of a pass", build: product::<f16>, ..GEMV },
-    Entry { name: "bf16-gemv", summary: "BF16 matrix times the vectors of a pass", build: product::<bf16>, ..GEMV },
+    Entry {
+        name: "f32-gemv",
+        does: does(Role::Product, TensorType::F32),
+        summary: "F32 matrix times the vectors of a pass",
+        build: product::<f32>,
+        ..GEMV
+    },
+    Entry {
+        name: "f16-gemv",
+        does: does(Role::Product, TensorType::F16),
+        summary: "F16 matrix times the vectors of a pass",
+        build: product::<f16>,
+        ..GEMV
+    },
+    Entry {
+        name: "bf16-gemv",
+        does: does(Role::Product, TensorType::BF16),
+        summary: "BF16 matrix times the vectors of a pass",
+        build: product::<bf16>,
+        ..GEMV
+    },
     Entry {
         name: "q8_0-gemv",
+        does: does(Role::Product, TensorType::Q8_0),
         summary: "Q8_0 matrix times the vectors of a pass",
         build: product::<Q8_0<'static>>,
         ..GEMV
     },
-    Entry { name: "f32-gemv-add", summary: "f32-gemv onto a residual stream", build: onto::<f32>, ..ADD },
-    Entry { name: "f16-gemv-add", summary: "f16-gemv onto a residual stream", build: onto::<f16>, ..ADD },
-    Entry { name: "bf16-gemv-add", summary: "bf16-gemv onto a residual stream", build: onto::<bf16>, ..ADD },
-    Entry { name: "q8_0-gemv-add", summary: "q8_0-gemv onto a residual stream", build: onto::<Q8_0<'static>>, ..ADD },
+    Entry {
+        name: "f32-gemv-add",
+        does: does(Role::ProductAdded, TensorType::F32),
+        summary: "f32-gemv onto a residual stream",
+        build: onto::<f32>,
+        ..ADD
+    },
+    Entry {
+        name: "f16-gemv-add",
+        does: does(Role::ProductAdded, TensorType::F16),
+        summary: "f16-gemv onto a residual stream",
+        build: onto::<f16>,
+        ..ADD
+    },
+    Entry {
+        name: "bf16-gemv-add",
+        does: does(Role::ProductAdded, TensorType::BF16),
+        summary: "bf16-gemv onto a residual stream",
+        build: onto::<bf16>,
+        ..ADD
+    },
+    Entry {
+        name: "q8_0-gemv-add",
+        does: does(Role::ProductAdded, TensorType::Q8_0),
+        summary: "q8_0-gemv onto a residual stream",
+        build: onto::<Q8_0<'static>>,
+        ..ADD
+    },
 ];
 
 macro_rules! experts {
-    ($($name:literal, $summary:literal, $F:ty, $vector:ident;)*) => {
+    ($($name:literal, $summary:literal, $F:ty, $ty:ident, $vector:ident $role:ident;)*) => {
         &[$(Entry {
             name: $name,
+            does: does(Role::$role, TensorType::$ty),
             summary: $summary,
             build: |entry, r| of_experts::<$F>(entry, r, PairVector::$vector),
             ..EXPERTS
@@ -39,18 +83,18 @@ macro_rules! experts {
 
 /// The products of the experts chosen: gate and up multiply the token's vector, down each its own.
 pub(super) const OF_EXPERTS: &[Entry] = experts! {
-    "f32-experts", "F32 matrices of the experts chosen times their tokens' vectors", f32, Token;
-    "f16-experts", "F16 matrices of the experts chosen times their tokens' vectors", f16, Token;
-    "bf16-experts", "BF16 matrices of the experts chosen times their tokens' vectors", bf16, Token;
-    "q8_0-experts", "Q8_0 matrices of the experts chosen times their tokens' vectors", Q8_0<'static>, Token;
-    "f32-experts-down", "F32 matrices of the experts chosen times a vector each", f32, Pair;
-    "f16-experts-down", "F16 matrices of the experts chosen times a vector each", f16, Pair;
-    "bf16-experts-down", "BF16 matrices of the experts chosen times a vector each", bf16, Pair;
-    "q8_0-experts-down", "Q8_0 matrices of the experts chosen times a vector each", Q8_0<'static>, Pair;
+    "f32-experts", "F32 matrices of the experts chosen times their tokens' vectors", f32, F32, Token Experts;
+    "f16-experts", "F16 matrices of the experts chosen times their tokens' vectors", f16, F16, Token Experts;
+    "bf16-experts", "BF16 matrices of the experts chosen times their tokens' vectors", bf16, BF16, Token Experts;
+    "q8_0-experts", "Q8_0 matrices of the experts chosen times their tokens' vectors", Q8_0<'static>, Q8_0, Token Experts;
+    "f32-experts-down", "F32 matrices of the experts chosen times a vector each", f32, F32, Pair ExpertsDown;
+    "f16-experts-down", "F16 matrices of the experts chosen times a vector each", f16, F16, Pair ExpertsDown;
+    "bf16-experts-down", "BF16 matrices of the experts chosen times a vector each", bf16, BF16, Pair ExpertsDown;
+    "q8_0-experts-down", "Q8_0 matrices of the experts chosen times a vector each", Q8_0<'static>, Q8_0, Pair ExpertsDown;
 };
 
 /// Activations are f32 whatever the policy, so there is no choice of them.
-const GEMV: Entry = Entry {
+pub(super) const GEMV: Entry = Entry {
     family: Family::Plain,
     accs: ACCS,
     dims: Dims { rows: Some(2048), cols: Some(2048), tokens: Some(1), ..Dims::NONE },
@@ -62,9 +106,9 @@ const GEMV: Entry = Entry {
 };
 
 /// The product, and the residual.
-const ADD: Entry = Entry { stages: 2, ..GEMV };
+pub(super) const ADD: Entry = Entry { stages: 2, ..GEMV };
 
-const EXPERTS: Entry = Entry {
+pub(super) const EXPERTS: Entry = Entry {
     dims: Dims { rows: Some(768), experts: Some(128), used: Some(8), ..GEMV.dims },
     trial: Dims { experts: Some(4), used: Some(2), ..GEMV.trial },
     ..GEMV
@@ -80,14 +124,14 @@ fn params<F: DevicePlain>(r: &Resolved) -> Vec<ParamSpec> {
     ]
 }
 
-fn product<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+pub(super) fn product<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let kernel = with_acc!(r.policy, |C| plain_gemv::<F, C>(entry.name, r.shape(), r.sizes.tokens, r.how.waits()))?;
     let mut params = params::<F>(r);
     params.push(ParamSpec::result("y", u64::from(r.sizes.rows) * u64::from(r.sizes.tokens)));
     Ok(Built::new(entry, r, kernel, r.elements(), params))
 }
 
-fn onto<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+pub(super) fn onto<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let kernel = with_acc!(r.policy, |C| plain_gemv_add::<F, C>(entry.name, r.shape(), r.sizes.tokens, r.how.waits()))?;
     let mut params = params::<F>(r);
     let stream = ParamSpec::vectors("x", Act::F32, r.sizes.rows, r.sizes.tokens);
@@ -95,7 +139,7 @@ fn onto<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, Ca
     Ok(Built::new(entry, r, kernel, r.elements(), params))
 }
 
-fn of_experts<F: DevicePlain>(
+pub(super) fn of_experts<F: DevicePlain>(
     entry: &'static Entry,
     r: &Resolved,
     vector: PairVector,

@@ -5,7 +5,7 @@
 //! and sub-block `2k + 1` in the high ones, groups `4k + 2` and `4k + 3`.
 
 use half::f16;
-use ptxgen_builder::build::{Body, F16x2, Ptr, ReadSpace, Rounding, Shared, Val};
+use ptxgen_builder::build::{Body, F16x2, Pred, Ptr, ReadSpace, Rounding, Shared, Val};
 
 use super::Q4K;
 use crate::device::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, Q8KShare};
@@ -16,12 +16,7 @@ use crate::format::TensorType;
 pub struct Base {
     header: Shared<u32>,
     quants: Shared<u32>,
-    /// `prmt` selector of the lane's two bytes in each of two words.
-    pair: Val<u32>,
-    /// Where the upper bits of the lane's scales come from, and their masks.
-    shift: Val<u32>,
-    upper: Val<u32>,
-    lower: Val<u32>,
+    scales: LaneScales,
 }
 
 impl Base {
@@ -32,19 +27,64 @@ impl Base {
     }
 }
 
+/// How a lane finds the scales and minimums of its two sub-blocks.
+#[derive(Clone, Copy)]
+pub struct LaneScales {
+    /// `prmt` selector of the lane's two bytes in each of two words.
+    pair: Val<u32>,
+    /// Where the upper bits of the lane's scales come from, and their masks.
+    shift: Val<u32>,
+    upper: Val<u32>,
+    lower: Val<u32>,
+}
+
+impl LaneScales {
+    /// Those of lane `lane` of four.
+    #[track_caller]
+    pub fn of(lane: Val<u32>) -> Self {
+        Self::where_(Self::parts(lane))
+    }
+
+    /// Whether the lane has the odd pair of a half, and whether the upper half, in which scales keep 4
+    /// bits here and 2 bits there.
+    #[track_caller]
+    fn parts(lane: Val<u32>) -> (Pred, Pred) {
+        ((lane & 1).ne(0), lane.ge(2))
+    }
+
+    #[track_caller]
+    fn where_((odd_pair, split): (Pred, Pred)) -> Self {
+        Self {
+            pair: Val::from(0x7632u32).select(odd_pair, 0x5410),
+            shift: Val::from(2u32).select(split, 0),
+            upper: Val::from(0x3030_3030u32).select(split, 0x3f3f_3f3f),
+            lower: Val::from(0x0f0f_0f0fu32).select(split, 0),
+        }
+    }
+
+    /// The parts, to be kept as plain values.
+    pub fn values(&self) -> [Val<u32>; 4] {
+        [self.pair, self.shift, self.upper, self.lower]
+    }
+
+    /// From its [parts](Self::values).
+    pub fn from_values([pair, shift, upper, lower]: [Val<u32>; 4]) -> Self {
+        Self { pair, shift, upper, lower }
+    }
+
+    /// The two scales (bytes 0, 1) and minimums (bytes 2, 3), from the twelve packed bytes.
+    #[track_caller]
+    pub fn unpacked(&self, [s0, s1, s2]: [Val<u32>; 3]) -> Val<u32> {
+        let first = s0.prmt(s1, self.pair);
+        let nibbles = s2.prmt(s2 >> 4, self.pair) & self.lower;
+        (first >> self.shift).lop3(self.upper, nibbles, AND_OR)
+    }
+}
+
 /// `(a & b) | c`.
 const AND_OR: u8 = 0xea;
 
 impl Q4K<'_> {
-    /// The two scales (bytes 0, 1) and minimums (bytes 2, 3) of the lane's
-    /// sub-blocks, from the twelve packed bytes.
-    #[track_caller]
-    fn lane_scales(base: &Base, [s0, s1, s2]: [Val<u32>; 3]) -> Val<u32> {
-        let first = s0.prmt(s1, base.pair);
-        let nibbles = s2.prmt(s2 >> 4, base.pair) & base.lower;
-        (first >> base.shift).lop3(base.upper, nibbles, AND_OR)
-    }
-
     /// d and dmin.
     #[track_caller]
     fn lane_factors(word: Val<u32>) -> (Val<f16>, Val<f16>) {
@@ -53,13 +93,15 @@ impl Q4K<'_> {
 }
 
 impl DeviceFormat for Q4K<'static> {
-    const TYPE: TensorType = TensorType::Q4_K;
-    const BLOCK_BYTES: u32 = Q4K::BYTES as u32;
     const LANES: u32 = 4;
     const GROUPS: &'static [u32] = &[0, 1, 2, 3];
     const TREE: &'static [u32] = &[1, 2];
     const BANK_SHIFT: u32 = 16;
     type Base = Base;
+
+    fn tensor_type() -> TensorType {
+        TensorType::Q4_K
+    }
 
     #[track_caller]
     fn first_group(lane: Val<u32>) -> Val<u32> {
@@ -69,17 +111,9 @@ impl DeviceFormat for Q4K<'static> {
     #[track_caller]
     fn base(_k: &Body, address: Val<u32>, lane: Val<u32>) -> Base {
         let header = Shared::<u32>::from_address(address);
-        let odd_pair = (lane & 1).ne(0);
-        // Sub-blocks 4 to 7 keep 4 bits of a scale here and 2 bits there.
-        let split = lane.ge(2);
-        Base {
-            header,
-            quants: header.byte_at(lane * 32).plus_bytes(Q4K::QUANTS as i64),
-            pair: Val::from(0x7632u32).select(odd_pair, 0x5410),
-            shift: Val::from(2u32).select(split, 0),
-            upper: Val::from(0x3030_3030u32).select(split, 0x3f3f_3f3f),
-            lower: Val::from(0x0f0f_0f0fu32).select(split, 0),
-        }
+        let parts = LaneScales::parts(lane);
+        let quants = header.byte_at(lane * 32).plus_bytes(Q4K::QUANTS as i64);
+        Base { header, quants, scales: LaneScales::where_(parts) }
     }
 
     #[track_caller]
@@ -90,7 +124,7 @@ impl DeviceFormat for Q4K<'static> {
     #[track_caller]
     fn integer_sums(k: &Body, BlockAt { base, offset }: BlockAt<Base>, x: &Q8KShare) -> IntegerSums {
         let [_, s0, s1, s2] = base.header.plus_bytes(offset).load_vec(k);
-        let scales: Val<i32> = Self::lane_scales(&base, [s0, s1, s2]).bitcast();
+        let scales: Val<i32> = base.scales.unpacked([s0, s1, s2]).bitcast();
         let (mut a, mut b) = (Val::from(0), Val::from(0));
         for half in 0..2 {
             let (mut low, mut high) = (Val::from(0i32), Val::from(0i32));
@@ -133,7 +167,7 @@ impl DeviceFormat for Q4K<'static> {
         x: &[[Val<A>; 16]],
     ) -> Vec<Val<A>> {
         let [factors, s0, s1, s2] = base.header.plus_bytes(offset).load_vec(k);
-        let scales = Self::lane_scales(&base, [s0, s1, s2]);
+        let scales = base.scales.unpacked([s0, s1, s2]);
         let (d, dmin) = Self::lane_factors(factors);
         // 8 d and -dmin instead of d and dmin: scaling by powers of two and
         // negation commute with every rounding below.

@@ -77,13 +77,15 @@ impl Base {
 }
 
 impl DeviceFormat for Q6K<'static> {
-    const TYPE: TensorType = TensorType::Q6_K;
-    const BLOCK_BYTES: u32 = Q6K::BYTES as u32;
     const LANES: u32 = 4;
     const GROUPS: &'static [u32] = &[0, 2, 4, 6];
     const TREE: &'static [u32] = &[2, 1];
     const BANK_SHIFT: u32 = 0;
     type Base = Base;
+
+    fn tensor_type() -> TensorType {
+        TensorType::Q6_K
+    }
 
     #[track_caller]
     fn first_group(lane: Val<u32>) -> Val<u32> {

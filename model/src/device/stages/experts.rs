@@ -3,11 +3,11 @@
 use super::{super::LoadError, STATE, size};
 use crate::config::TensorRole as T;
 use crate::device::{
-    choice::{self, Kind},
+    choice::{self, Kind, Reader},
     plan::{Place, Plan, place},
     slot::Slot,
 };
-use ptxgen_dsl::catalogue::Dims;
+use ptxgen_dsl::catalogue::{Dims, Role};
 
 /// Bytes between the layers' words of [`Slot::RouterStatus`].
 pub(in crate::device) const STATUS_STRIDE: u64 = 16;
@@ -26,30 +26,38 @@ impl Plan<'_> {
     /// The experts of a layer.
     pub(super) fn experts_of(&mut self, layer: usize) -> Result<(), LoadError> {
         let [gate, up, down] = [T::FfnGateExps, T::FfnUpExps, T::FfnDownExps].map(|role| self.tensor(role).0);
-        let kinds = [gate, down].map(Kind::of);
-        let fused = match choice::gate_up(gate, up) {
+        let together = choice::gate_up(gate, up);
+        let fused = match &together {
             Some(names) if self.tokens == 1 => self.norm_experts(layer, names.normed)?,
             _ => false,
         };
         if !fused {
-            self.norm(T::FfnNorm, &[gate])?;
+            self.norm(T::FfnNorm, &[gate, up])?;
             self.route(layer)?;
-            if self.tokens > 1 && kinds.contains(&Kind::Quantized) {
-                let group = Dims { cols: None, rows: None, tokens: Some(self.tokens), ..self.experts(0, 0) };
+            // Whether kernels by expert follow.
+            let apart = together.is_none() && [gate, up].map(Kind::of).contains(&Kind::Quantized);
+            let several = self.tokens > 1 && [gate, down].map(Kind::of).contains(&Kind::Quantized);
+            if apart || several {
+                let group = Dims { cols: None, rows: None, ..self.pairs(0, 0) };
                 self.push("moe-group", group, &[&[IDS, STATE][..], &LISTS].concat())?;
             }
-            match kinds[0] {
-                Kind::Quantized => self.gate_up(layer)?,
-                Kind::Plain => self.plain_gate_up(layer)?,
+            match &together {
+                Some(names) => self.gate_up(names)?,
+                None => self.gate_and_up(layer)?,
             }
         }
-        match kinds[1] {
+        match Kind::of(down) {
             Kind::Quantized => self.down(layer, fused),
             Kind::Plain => {
                 self.plain_experts(T::FfnDownExps, Slot::Inner, Slot::Products)?;
                 self.sum_experts()
             }
         }
+    }
+
+    /// The sizes of the experts' kernels of a pass, also where it is of one token.
+    fn pairs(&self, rows: usize, cols: usize) -> Dims {
+        Dims { tokens: Some(self.tokens), ..self.experts(rows, cols) }
     }
 
     fn route(&mut self, layer: usize) -> Result<(), LoadError> {
@@ -90,12 +98,10 @@ impl Plan<'_> {
         Ok(fits)
     }
 
-    fn gate_up(&mut self, layer: usize) -> Result<(), LoadError> {
+    fn gate_up(&mut self, names: &Reader) -> Result<(), LoadError> {
         let (gate, gates) = self.tensor(T::FfnGateExps);
-        let (up, ups) = self.tensor(T::FfnUpExps);
+        let (_, ups) = self.tensor(T::FfnUpExps);
         let dims = self.experts(self.model.config.expert_ff, self.model.config.hidden);
-        let names = choice::gate_up(gate, up)
-            .ok_or_else(|| choice::lacking(T::FfnUpExps.name(Some(layer)), up, "the gate projections' type"))?;
         let x = self.input(gate, Slot::Normed, Slot::NormedQ8K);
         let places = [("gate", gates.into()), ("up", ups.into()), ("x", x), ("h", Slot::Inner.into())];
         if self.tokens == 1 {
@@ -110,9 +116,7 @@ impl Plan<'_> {
         let c = &self.model.config;
         let (width, dims, used) = (c.expert_ff, self.experts(c.hidden, c.expert_ff), size(c.experts_used));
         let (ty, downs) = self.tensor(T::FfnDownExps);
-        let names = choice::down(ty).ok_or_else(|| {
-            choice::lacking(T::FfnDownExps.name(Some(layer)), ty, "Q4_K, Q6_K, or a type without superblocks")
-        })?;
+        let kernel = |role| choice::kernel(role, ty, || T::FfnDownExps.name(Some(layer)));
         let mut x = Slot::Inner;
         if self.rounds() {
             let dims = Dims { cols: size(width), used, ..self.pass() };
@@ -122,13 +126,14 @@ impl Plan<'_> {
         }
         let places = [("down", downs.into()), ("x", x.into())];
         if self.tokens > 1 {
-            self.push(names.pass, dims, &[&places[..], &LISTS, &[("y", Slot::Products.into())]].concat())?;
+            let y = ("y", Slot::Products.into());
+            self.push(kernel(Role::GroupedDown)?, dims, &[&places[..], &LISTS, &[y]].concat())?;
             return self.sum_experts();
         }
         let y = ("y", Slot::Stream.into());
         match routed {
-            true => self.push(names.routed, dims, &[&places[..], &[LOGITS, y]].concat()),
-            false => self.push(names.one, dims, &[&places[..], &[IDS, WEIGHTS, y]].concat()),
+            true => self.push(kernel(Role::RoutedDownAdded)?, dims, &[&places[..], &[LOGITS, y]].concat()),
+            false => self.push(kernel(Role::DownAdded)?, dims, &[&places[..], &[IDS, WEIGHTS, y]].concat()),
         }
     }
 
@@ -139,32 +144,38 @@ impl Plan<'_> {
         self.push("experts-sum", dims, &[("y", Slot::Products.into()), WEIGHTS, STATE, ("x", Slot::Stream.into())])
     }
 
-    /// Gate and up projections without superblocks: two products, and SwiGLU of all elements.
-    fn plain_gate_up(&mut self, layer: usize) -> Result<(), LoadError> {
-        let (up, _) = self.tensor(T::FfnUpExps);
-        if Kind::of(up) == Kind::Quantized {
-            return Err(choice::lacking(
-                T::FfnUpExps.name(Some(layer)),
-                up,
-                "a type without superblocks, as the gate has",
-            ));
+    /// Gate and up projections that no kernel takes together: two products, and SwiGLU of all elements.
+    fn gate_and_up(&mut self, layer: usize) -> Result<(), LoadError> {
+        for (role, to) in [(T::FfnGateExps, Slot::Gates), (T::FfnUpExps, Slot::Ups)] {
+            match Kind::of(self.tensor(role).0) {
+                Kind::Plain => self.plain_experts(role, Slot::Normed, to)?,
+                Kind::Quantized => self.grouped_experts(layer, role, to)?,
+            }
         }
-        self.plain_experts(T::FfnGateExps, Slot::Normed, Slot::Gates)?;
-        self.plain_experts(T::FfnUpExps, Slot::Normed, Slot::Ups)?;
         let c = &self.model.config;
         let elements = c.expert_ff * c.experts_used * self.tokens as usize;
         let places = [("gate", Slot::Gates.into()), ("up", Slot::Ups.into()), ("h", Slot::Inner.into())];
         self.push("swiglu", Dims { rows: size(elements), ..Dims::NONE }, &places)
     }
 
+    /// The products of the tokens' vectors with the matrices of their experts, by expert.
+    fn grouped_experts(&mut self, layer: usize, role: T, to: Slot) -> Result<(), LoadError> {
+        let (ty, w) = self.tensor(role);
+        let name = choice::kernel(Role::GroupedExperts, ty, || role.name(Some(layer)))?;
+        let dims = self.pairs(self.model.config.expert_ff, self.model.config.hidden);
+        let x = self.input(ty, Slot::Normed, Slot::NormedQ8K);
+        let places = [("w", w.into()), ("x", x), ("y", to.into())];
+        self.push(name, dims, &[&places[..], &LISTS].concat())
+    }
+
     fn plain_experts(&mut self, role: T, x: Slot, to: Slot) -> Result<(), LoadError> {
         let c = &self.model.config;
         let down = role == T::FfnDownExps;
         let (rows, cols) = if down { (c.hidden, c.expert_ff) } else { (c.expert_ff, c.hidden) };
-        let dims = Dims { tokens: Some(self.tokens), ..self.experts(rows, cols) };
+        let dims = self.pairs(rows, cols);
         let (ty, w) = self.tensor(role);
-        let name = choice::plain_experts(ty, down)
-            .ok_or_else(|| choice::lacking(role.name(self.layer()), ty, "a type without superblocks"))?;
+        let does = if down { Role::ExpertsDown } else { Role::Experts };
+        let name = choice::kernel(does, ty, || role.name(self.layer()))?;
         self.push(name, dims, &[("w", w.into()), ("x", x.into()), IDS, STATE, ("y", to.into())])
     }
 }

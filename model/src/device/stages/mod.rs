@@ -7,7 +7,7 @@ use super::{
     slot::Slot,
 };
 use crate::{config::TensorRole as T, gguf::TensorType};
-use ptxgen_dsl::catalogue::Dims;
+use ptxgen_dsl::catalogue::{Dims, Role};
 
 mod attention;
 mod experts;
@@ -68,7 +68,8 @@ impl Plan<'_> {
         let c = &self.model.config;
         let dims = self.matrix(c.vocab, c.hidden);
         let places = [("table", table.into()), ("tokens", Slot::Tokens.into()), ("x", Slot::Stream.into())];
-        self.push(choice::embedding(ty), dims, &places)
+        let name = choice::kernel(Role::Embedding, ty, || T::TokenEmbd.name(None))?;
+        self.push(name, dims, &places)
     }
 
     /// The stream's norm, in the forms that matrices of these types read.
@@ -99,7 +100,8 @@ impl Plan<'_> {
             places.push(STATE);
         }
         places.push((if plain && adds { "stream" } else { "y" }, to));
-        let name = if adds { choice::product_added(ty) } else { choice::product(ty) };
+        let does = if adds { Role::ProductAdded } else { Role::Product };
+        let name = choice::kernel(does, ty, || role.name(self.layer()))?;
         let dims = self.matrix(rows, cols);
         self.push(name, dims, &places)
     }

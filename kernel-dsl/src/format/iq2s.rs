@@ -1,0 +1,77 @@
+//! IQ2_S: 256 weights in 82 bytes (ggml `block_iq2_s`).
+//!
+//! `d` as f16, 32 bytes and 32 pairs of upper bits that together number eight magnitudes each, 32 bytes
+//! of signs, and sixteen 4-bit scales s, which count as (2 s + 1) / 8. Blocks are only 2-byte aligned.
+
+use super::grids::{self, eights, signed};
+use super::integers::{half_at, put_half};
+use super::{IntegerFormat, Integers, TensorType};
+use crate::device::{self, DeviceIntegers, Factors, LaneIntegers, Share, half, two_bytes, words};
+use half::f16;
+use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
+
+/// IQ2_S.
+#[derive(Clone, Copy, Debug)]
+pub struct IQ2S;
+
+const QUANTS: usize = 2;
+const SIGNS: usize = 34;
+const HIGH: usize = 66;
+const SCALES: usize = 74;
+
+static GRID: [u64; 1024] = eights(&grids::IQ2S, [8, 25, 43, 0]);
+
+impl IntegerFormat for IQ2S {
+    const TYPE: TensorType = TensorType::IQ2_S;
+
+    #[inline(always)]
+    fn integers(block: &[u8], out: &mut Integers) {
+        out.d = half_at(block, 0) * 0.125;
+        for g in 0..16 {
+            out.scales[g] = i16::from(block[SCALES + g / 2] >> (g % 2 * 4) & 15) * 2 + 1;
+        }
+        for l in 0..32 {
+            let high = usize::from(block[HIGH + l / 4] >> (l % 4 * 2) & 3);
+            let magnitudes = GRID[usize::from(block[QUANTS + l]) | high << 8].to_le_bytes();
+            signed(&magnitudes, block[SIGNS + l], &mut out.quants[8 * l..][..8]);
+        }
+    }
+
+    fn set_factors(block: &mut [u8], next: &mut dyn FnMut(f32) -> f16) {
+        put_half(block, 0, next(3e-4));
+    }
+}
+
+impl DeviceIntegers for IQ2S {
+    /// Quants and signs, eight bytes apart; their upper bits and the scales, two bytes apart.
+    #[track_caller]
+    fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
+        Share::new(block, [block.byte_at(lane * 8), block.byte_at(lane * 2)], [])
+    }
+
+    #[track_caller]
+    fn lane<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> LaneIntegers {
+        let [eight, two] = share.places(offset);
+        let numbers: [_; 2] = words(k, eight.plus_bytes(QUANTS as i64), 2);
+        let signs: [_; 2] = words(k, eight.plus_bytes(SIGNS as i64), 2);
+        let high = two_bytes(k, two.plus_bytes(HIGH as i64));
+        let scales = two_bytes(k, two.plus_bytes(SCALES as i64));
+        let grid = device::Grid::new(k, &GRID);
+        LaneIntegers {
+            quants: std::array::from_fn(|g| {
+                grid.signed([0, 1].map(|i| {
+                    let l = 2 * g as u32 + i;
+                    let number = numbers[g / 2].bfe(8 * (l % 4), 8) | (high.bfe(2 * l, 2) << 8);
+                    (number, signs[g / 2].bfe(8 * (l % 4), 8))
+                }))
+            }),
+            scales: std::array::from_fn(|g| ((scales.bfe(4 * g as u32, 4) << 1) | 1).bitcast()),
+            minimums: None,
+        }
+    }
+
+    #[track_caller]
+    fn factors<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> Factors {
+        Factors { d: half(k, share.block.plus_bytes(offset)), times: 0.125, dmin: None }
+    }
+}

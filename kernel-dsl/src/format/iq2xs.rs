@@ -1,0 +1,69 @@
+//! IQ2_XS: 256 weights in 74 bytes (ggml `block_iq2_xs`).
+//!
+//! `d` as f16, 32 words of 16 bits (the number of eight magnitudes in nine bits, seven signs), and
+//! sixteen 4-bit scales s, which count as (2 s + 1) / 8. Blocks are only 2-byte aligned.
+
+use super::grids::{self, eights, even_signs, signed};
+use super::integers::{half_at, put_half, u16_at};
+use super::{IntegerFormat, Integers, TensorType};
+use crate::device::{self, DeviceIntegers, Factors, LaneIntegers, Share, half, two_bytes, words};
+use half::f16;
+use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
+
+/// IQ2_XS.
+#[derive(Clone, Copy, Debug)]
+pub struct IQ2XS;
+
+const QUANTS: usize = 2;
+const SCALES: usize = 66;
+
+static GRID: [u64; 512] = eights(&grids::IQ2XS, [8, 25, 43, 0]);
+
+impl IntegerFormat for IQ2XS {
+    const TYPE: TensorType = TensorType::IQ2_XS;
+
+    #[inline(always)]
+    fn integers(block: &[u8], out: &mut Integers) {
+        out.d = half_at(block, 0) * 0.125;
+        for g in 0..16 {
+            out.scales[g] = i16::from(block[SCALES + g / 2] >> (g % 2 * 4) & 15) * 2 + 1;
+        }
+        for l in 0..32 {
+            let word = u16_at(block, QUANTS + 2 * l);
+            let magnitudes = GRID[usize::from(word & 511)].to_le_bytes();
+            signed(&magnitudes, even_signs(u32::from(word >> 9)), &mut out.quants[8 * l..][..8]);
+        }
+    }
+
+    fn set_factors(block: &mut [u8], next: &mut dyn FnMut(f32) -> f16) {
+        put_half(block, 0, next(3e-4));
+    }
+}
+
+impl DeviceIntegers for IQ2XS {
+    /// The quants and the scales.
+    #[track_caller]
+    fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
+        Share::new(block, [block.byte_at(lane * 16), block.byte_at(lane * 2)], [])
+    }
+
+    #[track_caller]
+    fn lane<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> LaneIntegers {
+        let [quants, scales] = share.places(offset);
+        let all: [_; 4] = words(k, quants.plus_bytes(QUANTS as i64), 2);
+        let scales = two_bytes(k, scales.plus_bytes(SCALES as i64));
+        let grid = device::Grid::new(k, &GRID);
+        LaneIntegers {
+            quants: std::array::from_fn(|g| {
+                grid.signed([0, 16].map(|at| (all[g].bfe(at, 9), device::even_signs(all[g].bfe(at + 9, 7)))))
+            }),
+            scales: std::array::from_fn(|g| ((scales.bfe(4 * g as u32, 4) << 1) | 1).bitcast()),
+            minimums: None,
+        }
+    }
+
+    #[track_caller]
+    fn factors<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> Factors {
+        Factors { d: half(k, share.block.plus_bytes(offset)), times: 0.125, dmin: None }
+    }
+}
