@@ -38,8 +38,11 @@ fn refuses_name(args: &[&str], name: &str, suggestion: Option<&str>) {
     let dir = tempfile::tempdir().unwrap();
     let output = ptxgen_in(dir.path(), args);
     let did_you_mean = suggestion.map_or(String::new(), |s| format!(", did you mean '{s}'?"));
-    let known = ptxgen::dsl::catalogue::CATALOGUE.iter().map(|e| e.name).collect::<Vec<_>>().join(", ");
-    let message = format!("error: unknown kernel '{name}'{did_you_mean}; known kernels: {known}\n");
+    let known = ptxgen::dsl::catalogue::TYPICAL.iter().map(|e| e.name).collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "error: unknown kernel '{name}'{did_you_mean}; known kernels: {known}, and those of other tensor types, \
+         q5k-gemv for example\n"
+    );
     assert_eq!(String::from_utf8_lossy(&output.stderr), message);
     assert_eq!(output.status.code(), Some(2), "{args:?}");
 }
@@ -61,7 +64,10 @@ fn json(text: &str) -> serde_json::Value {
 #[test]
 fn list() {
     let text = prints(&["list"], 0);
-    assert_eq!(text.lines().count(), ptxgen::dsl::catalogue::CATALOGUE.len());
+    let (typical, all) = (ptxgen::dsl::catalogue::TYPICAL.len(), ptxgen::dsl::catalogue::CATALOGUE.len());
+    let others = format!("and {} of other tensor types, q5k-gemv for example: ptxgen list --all", all - typical);
+    assert_eq!((text.lines().count(), text.lines().last()), (typical + 1, Some(&*others)));
+    assert_eq!(prints(&["list", "--all"], 0).lines().count(), all);
     let first = text.lines().next().unwrap();
     expect!["q4k-gemv                  Q4_K matrix times vector; --act f32|q8k --acc f32|f64 --rows 768 --cols 2048 --tokens 1"]
         .assert_eq(first);

@@ -1,6 +1,7 @@
 //! What a file may say of its model, and what is refused by name.
 
 use expect_test::{Expect, expect};
+use ptxgen_dsl::reference::RopeScaling;
 use ptxgen_model::{
     Qwen3MoeConfig, TensorRole,
     gguf::{Array, Gguf, GgufWriter, TensorType, Value},
@@ -168,24 +169,41 @@ fn keys() {
 }
 
 #[test]
+fn stretched_contexts() {
+    let scaling = |keys: &[(&str, Value)]| {
+        let keys: Vec<_> = keys.iter().map(|(k, v)| (format!("qwen3moe.rope.scaling.{k}"), v.clone())).collect();
+        let keys: Vec<_> = keys.iter().map(|(k, v)| (&**k, Some(v.clone()))).collect();
+        Qwen3MoeConfig::from_gguf(&changed(&keys, |_| {})).unwrap().rope_scaling
+    };
+    assert_eq!(scaling(&[("type", "linear".into()), ("factor", Value::F32(1.0))]), RopeScaling::None);
+    // A factor alone is linear, as in llama.cpp.
+    assert_eq!(scaling(&[("factor", Value::F32(4.0))]), RopeScaling::Linear { factor: 4.0 });
+    assert_eq!(scaling(&[("type", "none".into()), ("factor", Value::F32(4.0))]), RopeScaling::None);
+    let context = small().config.context as f64;
+    let usual = RopeScaling::Yarn { factor: 4.0, original: context, beta_fast: 32.0, beta_slow: 1.0, attention: 1.0 };
+    let yarn = [("type", "yarn".into()), ("factor", Value::F32(4.0))];
+    assert_eq!(scaling(&yarn), usual);
+    let more = [
+        ("original_context_length", Value::U32(32768)),
+        ("yarn_beta_fast", Value::F32(16.0)),
+        ("yarn_beta_slow", Value::F32(2.0)),
+        ("attn_factor", Value::F32(0.5)),
+    ];
+    assert_eq!(
+        scaling(&[&yarn[..], &more].concat()),
+        RopeScaling::Yarn { factor: 4.0, original: 32768.0, beta_fast: 16.0, beta_slow: 2.0, attention: 0.5 }
+    );
+}
+
+#[test]
 fn keys_that_change_the_function() {
     refused(
-        &with("qwen3moe.rope.scaling.type", "yarn"),
-        expect![[
-            r#"m.gguf: key "qwen3moe.rope.scaling.type" is "yarn", expected "none"; another value would change what the model computes, which is not supported"#
-        ]],
+        &with("qwen3moe.rope.scaling.type", "longrope"),
+        expect![[r#"m.gguf: key "qwen3moe.rope.scaling.type" is "longrope", expected "none", "linear" or "yarn""#]],
     );
     refused(
-        &with("qwen3moe.rope.scaling.type", "linear"),
-        expect![[
-            r#"m.gguf: key "qwen3moe.rope.scaling.type" is "linear", expected "none"; another value would change what the model computes, which is not supported"#
-        ]],
-    );
-    refused(
-        &with("qwen3moe.rope.scaling.factor", 4f32),
-        expect![[
-            r#"m.gguf: key "qwen3moe.rope.scaling.factor" is 4, expected 1; another value would change what the model computes, which is not supported"#
-        ]],
+        &with("qwen3moe.rope.scaling.factor", 0f32),
+        expect![[r#"m.gguf: key "qwen3moe.rope.scaling.factor" is 0, expected a number above 0, at most 4096"#]],
     );
     refused(
         &with("qwen3moe.attention.sliding_window", 4096u32),

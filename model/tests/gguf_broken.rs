@@ -269,19 +269,19 @@ fn tensors() {
     refused(
         &ty(2),
         expect![[
-            r#"m.gguf: tensor "b.weight" has type Q4_0 (number 2); supported are F32, F16, BF16, Q8_0, Q4_K and Q6_K: quantize the model as Q4_K_M, Q6_K or Q8_0"#
+            r#"m.gguf: tensor "b.weight" has type Q4_0 (number 2); supported are F32, F16, BF16, Q8_0, Q4_K, Q6_K, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q5_K, IQ4_XS, IQ3_S, IQ3_XXS, IQ2_S, IQ2_XS, IQ2_XXS, IQ1_S, IQ1_M, TQ1_0, TQ2_0"#
         ]],
     );
     refused(
         &ty(13),
         expect![[
-            r#"m.gguf: tensor "b.weight" has type Q5_K (number 13); supported are F32, F16, BF16, Q8_0, Q4_K and Q6_K: quantize the model as Q4_K_M, Q6_K or Q8_0"#
+            r#"m.gguf: tensor "b.weight" has type Q5_K (number 13); supported are F32, F16, BF16, Q8_0, Q4_K, Q6_K, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q5_K, IQ4_XS, IQ3_S, IQ3_XXS, IQ2_S, IQ2_XS, IQ2_XXS, IQ1_S, IQ1_M, TQ1_0, TQ2_0"#
         ]],
     );
     refused(
         &ty(1000),
         expect![[
-            r#"m.gguf: tensor "b.weight" has type unknown (number 1000); supported are F32, F16, BF16, Q8_0, Q4_K and Q6_K: quantize the model as Q4_K_M, Q6_K or Q8_0"#
+            r#"m.gguf: tensor "b.weight" has type unknown (number 1000); supported are F32, F16, BF16, Q8_0, Q4_K, Q6_K, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q5_K, IQ4_XS, IQ3_S, IQ3_XXS, IQ2_S, IQ2_XS, IQ2_XXS, IQ1_S, IQ1_M, TQ1_0, TQ2_0"#
         ]],
     );
     refused(

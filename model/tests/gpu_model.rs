@@ -5,6 +5,7 @@ mod common;
 use common::{
     bits,
     device::{fed, greedy, same_as_the_cpu, some_tokens, synth},
+    mixed::{in_one_type, mixed},
 };
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
@@ -85,6 +86,22 @@ fn plain_types_throughout() {
             let options = DeviceOptions { policy: Policy::EXACT[i], kv, pass: 32 };
             same_as_the_cpu(&gpu(), &gguf, options, &some_tokens(70, 1000), 8);
         }
+    }
+}
+
+/// Every tensor type as the only one, and all of them in one model.
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn every_tensor_type() {
+    for (i, ty) in TensorType::ALL.into_iter().enumerate() {
+        for policy in [Policy::EXACT[i % 4], Policy::EXACT[(i + 2) % 4]] {
+            let options = DeviceOptions { policy, kv: KvType::F32, pass: 32 };
+            same_as_the_cpu(&gpu(), &in_one_type(ty), options, &some_tokens(40, 100), 4);
+        }
+    }
+    for (policy, seed) in Policy::EXACT.into_iter().zip(1..) {
+        let options = DeviceOptions { policy, kv: KvType::F16, pass: 32 };
+        same_as_the_cpu(&gpu(), &mixed(seed), options, &some_tokens(40, 100), 4);
     }
 }
 

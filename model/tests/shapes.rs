@@ -54,12 +54,13 @@ fn check(name: &str, gguf: &Gguf) {
             chosen.extend(experts.iter().map(|&e| e as u8));
         }
     };
-    let found = session.forward_traced(&tokens[..24], LogitRows::All, Some(&mut trace)).unwrap().to_vec();
-    // The experts of the first 24 tokens, layer after layer.
+    let first = n.min(24);
+    let found = session.forward_traced(&tokens[..first], LogitRows::All, Some(&mut trace)).unwrap().to_vec();
+    // The experts of the first tokens, layer after layer.
     let used = experts.shape()[2];
-    let expected: Vec<u8> = experts.data().chunks_exact(n * used).flat_map(|l| &l[..24 * used]).copied().collect();
+    let expected: Vec<u8> = experts.data().chunks_exact(n * used).flat_map(|l| &l[..first * used]).copied().collect();
     assert_eq!(chosen, expected, "{name}");
-    let rest = &tokens[24..];
+    let rest = &tokens[first..];
     let rest = if rest.is_empty() { Vec::new() } else { session.forward(rest, LogitRows::All).unwrap().to_vec() };
     let found = [found, rest].concat();
 
@@ -111,4 +112,16 @@ fn many_experts_of_q6_k() {
 #[test]
 fn odd_widths_in_f32() {
     check("odd", &model([2, 33, 3, 3, 2, 5, 3, 7], 17, Mix::One(TensorType::F32), false));
+}
+
+#[test]
+fn every_tensor_type() {
+    let others = TensorType::ALL.into_iter().filter(|ty| {
+        use TensorType::{BF16, F16, F32, Q4_K, Q6_K, Q8_0};
+        !matches!(ty, F32 | F16 | BF16 | Q8_0 | Q4_K | Q6_K)
+    });
+    for (i, ty) in others.enumerate() {
+        let name = format!("type-{}", ty.name().to_lowercase().replace('_', "-"));
+        check(&name, &model([1, 256, 2, 1, 64, 4, 2, 256], 100 + i as u64, Mix::One(ty), false));
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Status};
 use anstream::stdout;
-use ptxgen_dsl::catalogue::{CATALOGUE, Entry};
+use ptxgen_dsl::catalogue::{CATALOGUE, Entry, TYPICAL};
 use serde::Serialize;
 use std::{collections::BTreeMap, io::Write};
 
@@ -12,6 +12,10 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Also list the kernels of every tensor type that differ from another type's only in how its blocks
+    /// are decoded; --json has them always
+    #[arg(long)]
+    all: bool,
 }
 
 #[derive(Serialize)]
@@ -56,11 +60,16 @@ pub fn run(args: &Args) -> Outcome {
         writeln!(out)?;
         return Ok(Status::Well);
     }
-    let width = CATALOGUE.iter().map(|e| e.name.len()).max().unwrap_or(0);
+    let listed = if args.all { CATALOGUE } else { TYPICAL };
+    let width = listed.iter().map(|e| e.name.len()).max().unwrap_or(0);
     let bold = anstyle::Style::new().bold();
-    for e in CATALOGUE {
+    for e in listed {
         let sizes: String = e.dims.iter().map(|(name, n)| format!(" --{name} {n}")).collect();
         writeln!(out, "{bold}{:width$}{bold:#}  {};{}{sizes}", e.name, e.summary, Kernel::new(e).options())?;
+    }
+    let others = CATALOGUE.len() - listed.len();
+    if others > 0 {
+        writeln!(out, "and {others} of other tensor types, q5k-gemv for example: ptxgen list --all")?;
     }
     Ok(Status::Well)
 }

@@ -20,7 +20,7 @@ pub use exp::{exp_f32, exp_f64};
 pub use gemv::{Activations, Row, gemv, term_q4k_q8k};
 pub use norm::{dot4, rms_norm};
 pub use quantize::quantize_q8k;
-pub use rope::{RopeTable, qk_norm_rope, rope};
+pub use rope::{Rope, RopeScaling, RopeTable, qk_norm_rope, rope};
 pub use router::{NanInRouter, Routed, renormalize, route, router_logits, router_probabilities};
 pub use sample::{Distribution, sample};
 pub(crate) use sample::{SAMPLE_LEAST, SAMPLE_ONE};

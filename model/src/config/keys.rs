@@ -1,10 +1,11 @@
 //! The hyperparameters' keys (llama.cpp `LLM_KV_*`, prefix `qwen3moe.`).
 
 use super::{ARCHITECTURE, ConfigError, Qwen3MoeConfig};
-use crate::gguf::{Gguf, Value};
+use crate::gguf::{Gguf, Metadata, Value};
+use ptxgen_dsl::reference::RopeScaling;
 
 /// Keys that are read here, or that do not change what is computed.
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 26] = [
     "context_length",
     "embedding_length",
     "block_count",
@@ -20,8 +21,15 @@ const KNOWN: [&str; 17] = [
     "expert_used_count",
     "expert_feed_forward_length",
     "vocab_size",
-    // Told by converters for information; without a scaling type they mean nothing.
+    "rope.scaling.type",
+    "rope.scaling.factor",
     "rope.scaling.original_context_length",
+    "rope.scaling.attn_factor",
+    "rope.scaling.yarn_attn_factor",
+    "rope.scaling.yarn_beta_fast",
+    "rope.scaling.yarn_beta_slow",
+    "rope.scaling.yarn_ext_factor",
+    // Told by converters for information.
     "rope.scaling.finetuned",
 ];
 
@@ -30,14 +38,10 @@ enum Neutral {
     /// One of these numbers.
     Number(&'static [f64]),
     Bool(bool),
-    Text(&'static str),
 }
 
 /// Keys that would change what is computed; only these values are accepted.
-const NEUTRAL: [(&str, Neutral); 24] = [
-    ("rope.scaling.type", Neutral::Text("none")),
-    ("rope.scaling.factor", Neutral::Number(&[1.0])),
-    ("rope.scaling.attn_factor", Neutral::Number(&[1.0])),
+const NEUTRAL: [(&str, Neutral); 21] = [
     ("rope.scale_linear", Neutral::Number(&[1.0])),
     ("attention.sliding_window", Neutral::Number(&[0.0])),
     ("attention.causal", Neutral::Bool(true)),
@@ -133,6 +137,8 @@ pub(super) fn read(gguf: &Gguf) -> Result<Qwen3MoeConfig, ConfigError> {
     let rms_eps = float(eps, m.f32(&full(eps))?, 0.0)?;
     let rope_base = float(base, m.opt_f32(&full(base))?.unwrap_or(10000.0), 1.0)?;
 
+    let rope_scaling = scaling(m, number("context_length")?, &wrong)?;
+
     // The embedding's shape is checked with that of the others.
     let vocab = gguf.tensor("token_embd.weight")?.rows();
     if let Some(found) = optional("vocab_size")?
@@ -164,8 +170,48 @@ pub(super) fn read(gguf: &Gguf) -> Result<Qwen3MoeConfig, ConfigError> {
         vocab,
         rms_eps,
         rope_base,
+        rope_scaling,
         tied: gguf.find("output.weight").is_none(),
     })
+}
+
+/// How the context is stretched (llama.cpp `LLM_KV_ROPE_SCALING_*`). As there, a factor without a type is linear, and the
+/// original context is the whole one where the file does not tell.
+fn scaling(
+    m: &Metadata,
+    context: usize,
+    wrong: &dyn Fn(&str, String, String) -> ConfigError,
+) -> Result<RopeScaling, ConfigError> {
+    let key = |name: &str| format!("rope.scaling.{name}");
+    let number = |name: &str, usual: f64, most: f64| {
+        let found = m.opt_f32(&format!("{ARCHITECTURE}.{}", key(name)))?.map_or(usual, f64::from);
+        if found > 0.0 && found <= most {
+            return Ok(found);
+        }
+        Err(wrong(&key(name), found.to_string(), format!("a number above 0, at most {most}")))
+    };
+    let factor = number("factor", 1.0, 4096.0)?;
+    let ty = m.opt_str(&format!("{ARCHITECTURE}.{}", key("type")))?.unwrap_or("linear");
+    match ty {
+        "none" => Ok(RopeScaling::None),
+        "linear" if factor == 1.0 => Ok(RopeScaling::None),
+        "linear" => Ok(RopeScaling::Linear { factor }),
+        "yarn" => {
+            let extrapolation = number("yarn_ext_factor", 1.0, 4096.0)?;
+            if extrapolation != 1.0 {
+                return Err(wrong(&key("yarn_ext_factor"), extrapolation.to_string(), "1".into()));
+            }
+            let original = m.opt_u32(&format!("{ARCHITECTURE}.{}", key("original_context_length")))?;
+            Ok(RopeScaling::Yarn {
+                factor,
+                original: original.filter(|n| *n > 0).map_or(context as f64, f64::from),
+                beta_fast: number("yarn_beta_fast", 32.0, 1e6)?,
+                beta_slow: number("yarn_beta_slow", 1.0, 1e6)?,
+                attention: number("attn_factor", 1.0, 4096.0)? * number("yarn_attn_factor", 1.0, 4096.0)?,
+            })
+        }
+        other => Err(wrong(&key("type"), format!("\"{other}\""), "\"none\", \"linear\" or \"yarn\"".into())),
+    }
 }
 
 enum Problem {
@@ -191,7 +237,6 @@ fn known(key: &str, value: &Value) -> Result<(), Problem> {
             values.iter().map(f64::to_string).collect::<Vec<_>>().join(" or "),
         ),
         Neutral::Bool(b) => (*value == Value::Bool(*b), b.to_string()),
-        Neutral::Text(t) => (matches!(value, Value::Str(s) if **s == **t), format!("\"{t}\"")),
     };
     if same {
         return Ok(());

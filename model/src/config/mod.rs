@@ -8,6 +8,7 @@ pub use error::ConfigError;
 pub use tensors::TensorRole;
 
 use crate::gguf::Gguf;
+use ptxgen_dsl::reference::{Rope, RopeScaling};
 
 /// The hyperparameters of a Qwen3-MoE model. Immutable facts of a file, so every field is public.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,8 @@ pub struct Qwen3MoeConfig {
     pub rms_eps: f32,
     /// RoPE's base (`rope.freq_base`).
     pub rope_base: f32,
+    /// How RoPE is stretched to a longer context (`rope.scaling.*`).
+    pub rope_scaling: RopeScaling,
     /// Whether the output projection is the embedding, because `output.weight` is absent.
     pub tied: bool,
 }
@@ -53,6 +56,11 @@ impl Qwen3MoeConfig {
         let config = keys::read(gguf)?;
         tensors::check(gguf, &config)?;
         Ok(config)
+    }
+
+    /// RoPE's base and scaling.
+    pub fn rope(&self) -> Rope {
+        Rope { theta: f64::from(self.rope_base), scaling: self.rope_scaling }
     }
 
     /// Width of all query heads together.

@@ -64,7 +64,7 @@ impl<'m, 'g> CpuSession<'m, 'g> {
             model,
             sequence: Sequence::new(c.vocab, capacity, model.policy),
             cache: KvCache::new(model.kv, c.blocks, c.kv_heads, c.head_dim, capacity),
-            rope: RopeTable::new(c.head_dim, f64::from(c.rope_base), 0),
+            rope: RopeTable::new(c.head_dim, c.rope(), 0),
             buffers: Buffers::new(model, BATCH.min(capacity)),
             logits: Vec::new(),
         }
@@ -81,7 +81,7 @@ impl<'m, 'g> CpuSession<'m, 'g> {
         if self.rope.positions() < positions {
             // Twice as many as before, so that making them anew does not add up.
             let next = positions.max(2 * self.rope.positions()).next_multiple_of(PAGE).min(self.sequence.capacity);
-            self.rope = RopeTable::new(c.head_dim, f64::from(c.rope_base), next);
+            self.rope = RopeTable::new(c.head_dim, c.rope(), next);
         }
         Ok(())
     }

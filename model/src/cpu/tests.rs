@@ -46,17 +46,18 @@ fn values(random: &mut TestRng, n: usize) -> Vec<f32> {
 fn weights(random: &mut TestRng, ty: TensorType, width: usize, rows: usize) -> Vec<u8> {
     let mut bytes = vec![0; ty.bytes_of(width * rows).unwrap()];
     random.fill_bytes(&mut bytes);
-    let half = |b: &mut [u8]| b[1] = b[1] & 0x83 | 0x20;
+    let sane = |b: &mut [u8]| b[1] = b[1] & 0x83 | 0x20;
     for block in bytes.chunks_exact_mut(ty.block_bytes()) {
         match ty {
             TensorType::F32 => block[3] = block[3] & 0x80 | 0x3e,
             TensorType::BF16 => block[1] = block[1] & 0x80 | 0x3e,
-            TensorType::F16 | TensorType::Q8_0 => half(block),
+            TensorType::F16 | TensorType::Q8_0 => sane(block),
             TensorType::Q4_K => {
-                half(block);
-                half(&mut block[2..]);
+                sane(block);
+                sane(&mut block[2..]);
             }
-            TensorType::Q6_K => half(&mut block[208..]),
+            TensorType::Q6_K => sane(&mut block[208..]),
+            _ => ty.set_factors(block, &mut |_| half::f16::from_bits(random.next_u32() as u16 & 0x83ff | 0x2000)),
         }
     }
     bytes

@@ -80,7 +80,7 @@ impl<'m> DeviceSession<'m> {
         for (slot, bytes) in plans.sizes() {
             buffers.insert(slot, buffer(&model.device, slot, bytes)?);
         }
-        let rope = RopeTable::new(config.head_dim, f64::from(config.rope_base), capacity);
+        let rope = RopeTable::new(config.head_dim, config.rope(), capacity);
         put(&mut buffers, Slot::Rope, 0, cast_slice(rope.values()))?;
         clear_status(&mut buffers)?;
 

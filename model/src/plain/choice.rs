@@ -7,7 +7,7 @@ use std::{collections::HashMap, fmt};
 /// Everything about a stage that is a choice. A stage looks at what concerns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Choice {
-    /// Activations that meet a Q4_K or Q6_K matrix.
+    /// Activations that meet a matrix of superblocks.
     pub act: Act,
     /// The accumulator, of all but the router.
     pub acc: Acc,

@@ -154,7 +154,7 @@ impl<'g> PlainModel<'g> {
         let x = |i: usize| from.floats(i);
         let norm = |role| Ok::<_, PlainError>(rms_norm(choice.acc, &x(0)?, &self.norm(role, layer)?, c.rms_eps));
         let rope = |role, heads| {
-            let table = RopeTable::new(c.head_dim, f64::from(c.rope_base), first + tokens.len());
+            let table = RopeTable::new(c.head_dim, c.rope(), first + tokens.len());
             let w = self.norm(role, layer)?;
             Ok::<_, PlainError>(qk_norm_rope(choice, &x(0)?, heads, &w, c.rms_eps, (&table, first)))
         };

@@ -7,6 +7,7 @@ use crate::{
     gguf::{Array, GgufError, GgufWriter, Strings, TensorType},
     tokenizer::byte_to_char,
 };
+use ptxgen_dsl::reference::RopeScaling;
 use std::path::Path;
 
 /// Shapes of known models.
@@ -35,6 +36,7 @@ impl Preset {
                 vocab: 4096,
                 rms_eps: 1e-6,
                 rope_base: 1e6,
+                rope_scaling: RopeScaling::None,
                 tied: false,
             },
             Self::Qwen3_30bA3b => Qwen3MoeConfig {
@@ -50,6 +52,7 @@ impl Preset {
                 vocab: 151936,
                 rms_eps: 1e-6,
                 rope_base: 1e6,
+                rope_scaling: RopeScaling::None,
                 tied: false,
             },
         }

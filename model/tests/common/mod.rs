@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 pub mod comparison;
 pub mod device;
+pub mod mixed;
 
 /// A file of `tests/data`.
 pub fn data(name: &str) -> PathBuf {

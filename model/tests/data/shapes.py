@@ -10,6 +10,8 @@ import subprocess, sys, pathlib, tempfile
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+TYPES = ('q4-0 q4-1 q5-0 q5-1 iq4-nl mxfp4 q2-k q3-k q5-k iq4-xs iq3-s iq3-xxs iq2-s iq2-xs iq2-xxs iq1-s iq1-m '
+         'tq1-0 tq2-0').split()
 here = pathlib.Path(__file__).parent
 SHAPES = {
     'q8-0': '--layers 2 --hidden 128 --heads 6 --kv 3 --hd 32 --experts 6 --topk 3 --ff 96 --vocab 300 --seed 11',
@@ -21,6 +23,11 @@ SHAPES = {
     'odd': '--layers 2 --hidden 33 --heads 3 --kv 3 --hd 2 --experts 5 --topk 3 --ff 7 --vocab 300 --seed 17 --types f32',
 }
 TOKENS = {'one-kv-head': 70}  # attention in two chunks
+# A model of each tensor type: `ptxgen synth` has a name for each.
+for i, ty in enumerate(TYPES):
+    name = 'type-' + ty
+    SHAPES[name] = f'--layers 1 --hidden 256 --heads 2 --kv 1 --hd 64 --experts 4 --topk 2 --ff 256 --vocab 300 --seed {100 + i} --types {ty}'
+    TOKENS[name] = 8
 out = {}
 with tempfile.TemporaryDirectory() as d:
     d = pathlib.Path(d)

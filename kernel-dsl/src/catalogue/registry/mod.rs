@@ -102,7 +102,8 @@ pub fn find(name: &str) -> Result<&'static Entry, CatalogueError> {
         CatalogueError::UnknownKernel {
             name: name.to_owned(),
             suggestion: best.map(|(_, n)| n.to_owned()),
-            known: CATALOGUE.iter().map(|e| e.name).collect::<Vec<_>>().join(", "),
+            known: TYPICAL.iter().map(|e| e.name).collect::<Vec<_>>().join(", ")
+                + ", and those of other tensor types, q5k-gemv for example",
         }
     })
 }
