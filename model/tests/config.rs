@@ -281,9 +281,7 @@ fn every_key_of_llama_cpp_is_read_or_refused() {
         attention.indexer.head_count attention.indexer.top_k attention.output_lora_rank \
         attention.compress_rope_freq_base attention.shared_kv_layers attention.recurrent_layers \
         hyper_connection.count hash_layer_count rope.dimension_count_swa rope.dimension_sections \
-        rope.freq_base_swa rope.scale_linear rope.scaling.type rope.scaling.factor rope.scaling.alpha \
-        rope.scaling.attn_factor rope.scaling.yarn_log_multiplier rope.scaling.yarn_ext_factor \
-        rope.scaling.yarn_attn_factor rope.scaling.yarn_beta_fast rope.scaling.yarn_beta_slow ssm.conv_kernel \
+        rope.freq_base_swa rope.scale_linear rope.scaling.alpha rope.scaling.yarn_log_multiplier ssm.conv_kernel \
         wkv.head_size shortconv.l_cache target_layers norm_before_residual";
     let values: [Value; 5] =
         [Value::U32(3), Value::F32(0.5), false.into(), "linear".into(), Array::U32(vec![0, 1]).into()];

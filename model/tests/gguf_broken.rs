@@ -267,21 +267,15 @@ fn tensors() {
         ]],
     );
     refused(
-        &ty(2),
+        &ty(26),
         expect![[
-            r#"m.gguf: tensor "b.weight" has type Q4_0 (number 2); supported are F32, F16, BF16, Q8_0, Q4_K, Q6_K, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q5_K, IQ4_XS, IQ3_S, IQ3_XXS, IQ2_S, IQ2_XS, IQ2_XXS, IQ1_S, IQ1_M, TQ1_0, TQ2_0"#
-        ]],
-    );
-    refused(
-        &ty(13),
-        expect![[
-            r#"m.gguf: tensor "b.weight" has type Q5_K (number 13); supported are F32, F16, BF16, Q8_0, Q4_K, Q6_K, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q5_K, IQ4_XS, IQ3_S, IQ3_XXS, IQ2_S, IQ2_XS, IQ2_XXS, IQ1_S, IQ1_M, TQ1_0, TQ2_0"#
+            r#"m.gguf: ptxgen does not read tensors of type I32 (number 26: tensor "b.weight"); by type the file has 1 F32, 1 I32; supported are F32, F16, BF16, Q8_0, Q4_K, Q6_K, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q5_K, IQ4_XS, IQ3_S, IQ3_XXS, IQ2_S, IQ2_XS, IQ2_XXS, IQ1_S, IQ1_M, TQ1_0, TQ2_0"#
         ]],
     );
     refused(
         &ty(1000),
         expect![[
-            r#"m.gguf: tensor "b.weight" has type unknown (number 1000); supported are F32, F16, BF16, Q8_0, Q4_K, Q6_K, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q5_K, IQ4_XS, IQ3_S, IQ3_XXS, IQ2_S, IQ2_XS, IQ2_XXS, IQ1_S, IQ1_M, TQ1_0, TQ2_0"#
+            r#"m.gguf: ptxgen does not read tensors of type unknown (number 1000: tensor "b.weight"); by type the file has 1 F32, 1 unknown; supported are F32, F16, BF16, Q8_0, Q4_K, Q6_K, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q5_K, IQ4_XS, IQ3_S, IQ3_XXS, IQ2_S, IQ2_XS, IQ2_XXS, IQ1_S, IQ1_M, TQ1_0, TQ2_0"#
         ]],
     );
     refused(

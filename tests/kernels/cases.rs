@@ -8,7 +8,7 @@ use ptxgen::{
         verify::{Validated, verify},
     },
     dsl::{
-        catalogue::{Built, Entry, Request, TYPICAL, find},
+        catalogue::{Built, CATALOGUE, Entry, Request, Role, TYPICAL, find},
         precision::Policy,
     },
 };
@@ -42,7 +42,14 @@ impl Case {
     }
 }
 
-/// All of them.
+/// The products with matrices of the types whose kernels differ from the typical ones only in how blocks are decoded.
+pub fn by_type(target: Target) -> impl Iterator<Item = Case> {
+    let others = CATALOGUE.iter().filter(|e| TYPICAL.iter().all(|t| t.name != e.name));
+    let products = others.filter(|e| matches!(e.does, Some((Role::Product, _))));
+    products.flat_map(move |e| e.policies().into_iter().map(move |p| Case::new(e, p, target)))
+}
+
+/// One of each kind.
 pub fn all(target: Target) -> impl Iterator<Item = Case> {
     TYPICAL.iter().flat_map(move |e| e.policies().into_iter().map(move |p| Case::new(e, p, target)))
 }

@@ -11,8 +11,10 @@ use crate::format::{IntegerFormat, TensorType};
 
 /// A lane's 64 consecutive weights: four of the contract's groups.
 pub struct LaneIntegers {
-    /// Signed quants, four to a word: `[group][word]`.
+    /// Quants, four signed bytes to a word: `[group][word]`.
     pub quants: [[Val<u32>; 4]; 4],
+    /// What is to be subtracted from each.
+    pub less: u8,
     /// The groups' scales.
     pub scales: [Val<i32>; 4],
     /// Their minimums, in formats that have them.
@@ -26,15 +28,15 @@ pub struct Share<S> {
     /// The block's first byte.
     pub block: Ptr<S, u8>,
     /// The same, moved on by what depends on the lane.
-    pub at: [Ptr<S, u8>; 4],
+    pub at: [Ptr<S, u8>; 5],
     /// Shifts, masks and the like.
-    pub values: [Val<u32>; 5],
+    pub values: [Val<u32>; 6],
 }
 
 impl<S> Share<S> {
     /// The first of `at` and `values` are those given.
     pub fn new<const P: usize, const V: usize>(block: Ptr<S, u8>, at: [Ptr<S, u8>; P], values: [Val<u32>; V]) -> Self {
-        let (mut all, mut every) = ([block; 4], [Val::from(0); 5]);
+        let (mut all, mut every) = ([block; 5], [Val::from(0); 6]);
         all[..P].copy_from_slice(&at);
         every[..V].copy_from_slice(&values);
         Share { block, at: all, values: every }
@@ -93,7 +95,8 @@ impl LaneIntegers {
             let scale = A::product(d, A::of_int(self.scales[g]));
             let minimum = self.minimums.zip(dmin).map(|(m, dmin)| A::negated(A::product(dmin, A::of_int(m[g]))));
             std::array::from_fn(|i| {
-                let q = A::of_int(self.quants[g][i / 4].bitcast::<i32>().bfe(8 * (i as u32 % 4), 8));
+                let q = self.quants[g][i / 4].bitcast::<i32>().bfe(8 * (i as u32 % 4), 8);
+                let q = A::of_int(if self.less == 0 { q } else { q - i32::from(self.less) });
                 match minimum {
                     Some(minimum) => scale.fma_rounded(q, minimum, Rounding::NearestEven),
                     None => A::product(scale, q),
@@ -178,15 +181,17 @@ impl DeviceFormat for Coded {
         let own = (Self::decoding().lane)(k, &base, offset);
         let (mut a, mut b) = (Val::from(0i32), Val::from(0i32));
         for g in 0..4 {
-            let start = Val::from(0i32);
+            // The sum of the group's activations: groups g and g + 2 share a word.
+            let sum = || {
+                let pair: Val<i32> = x.sums[g % 2].bitcast();
+                if g < 2 { pair.bfe(0, 16) } else { pair >> 16 }
+            };
+            let start = if own.less == 0 { Val::from(0i32) } else { sum() * -i32::from(own.less) };
             let words = own.quants[g].into_iter().zip(x.quants[g]);
             let dot = words.fold(start, |sum, (q, x)| q.bitcast::<i32>().dp4a(x, sum));
             a = own.scales[g].mad(dot, a);
             if let Some(minimums) = own.minimums {
-                // Groups g and g + 2 share a word.
-                let pair: Val<i32> = x.sums[g % 2].bitcast();
-                let sum = if g < 2 { pair.bfe(0, 16) } else { pair >> 16 };
-                b = minimums[g].mad(sum, b);
+                b = minimums[g].mad(sum(), b);
             }
         }
         IntegerSums { a, b: own.minimums.map(|_| b) }
@@ -247,6 +252,42 @@ pub fn words<S: ReadSpace, const N: usize>(k: &Body, at: Ptr<S, u8>, align: u32)
         }
     }
     all.try_into().unwrap_or_else(|_| unreachable!("as many words as were asked for"))
+}
+
+/// Words of blocks that are only 2-byte aligned, put together from aligned ones.
+#[derive(Clone, Copy)]
+pub struct Unaligned<S> {
+    /// The aligned words, for blocks a multiple of 4 bytes further and for those 2 bytes more.
+    pub words: [Ptr<S, u8>; 2],
+    /// `prmt` selectors of the four bytes wanted of two words.
+    pub select: [Val<u32>; 2],
+}
+
+impl<S: ReadSpace> Unaligned<S> {
+    /// Words of the blocks that lie whole pairs of bytes from `block`.
+    #[track_caller]
+    pub fn new(block: Ptr<S, u8>) -> Self {
+        let [a, b] = [0, 2].map(|further| {
+            let (words, below) = block.plus_bytes(further).align_down(4);
+            (words, Val::from(0x5432u32).select(below.ne(0), 0x3210))
+        });
+        Unaligned { words: [a.0, b.0], select: [a.1, b.1] }
+    }
+
+    /// `N` words of the block `offset` bytes further, `field` bytes into it. `field` is a multiple of 4. Reads the two
+    /// bytes after them too, and the two before.
+    #[track_caller]
+    pub fn read<const N: usize>(&self, k: &Body, offset: u32, field: usize) -> [Val<u32>; N] {
+        let odd = usize::from(!offset.is_multiple_of(4));
+        let at = self.words[odd].plus_bytes(offset & !3).plus_bytes(field as i64).cast::<u32>();
+        let mut word = at.load(k);
+        std::array::from_fn(|i| {
+            let next = at.plus(i as i64 + 1).load(k);
+            let joined = word.prmt(next, self.select[odd]);
+            word = next;
+            joined
+        })
+    }
 }
 
 /// The byte at a pointer.

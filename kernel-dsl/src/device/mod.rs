@@ -49,7 +49,7 @@ pub(crate) use group::expert_pairs;
 pub(crate) use head::{HeadLanes, Turn};
 pub use integers::{Coded, DeviceIntegers};
 pub(crate) use integers::{
-    Factors, Grid, LaneIntegers, Share, byte, bytes_less, even_signs, half, sixteen_values, two_bytes, two_halves,
+    Factors, Grid, LaneIntegers, Share, Unaligned, byte, even_signs, half, sixteen_values, two_bytes, two_halves,
     with_signs, words,
 };
 pub use kv::DeviceKv;

@@ -70,6 +70,7 @@ impl DeviceIntegers for IQ1M {
                     (number, (high.bfe(4 * l + 3, 1) * 0x0202_0202) + 0x0707_0707)
                 }))
             }),
+            less: 0,
             scales: std::array::from_fn(|g| ((scales.bfe(3 * g as u32, 3) << 1) | 1).bitcast()),
             minimums: None,
         }

@@ -76,6 +76,7 @@ impl DeviceIntegers for IQ1S {
                     (numbers[g / 2].bfe(8 * l, 8) | upper, less[g / 2])
                 }))
             }),
+            less: 0,
             scales: [0, 0, 1, 1].map(|j| scales[j]),
             minimums: None,
         }

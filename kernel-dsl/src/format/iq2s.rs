@@ -65,6 +65,7 @@ impl DeviceIntegers for IQ2S {
                     (number, signs[g / 2].bfe(8 * (l % 4), 8))
                 }))
             }),
+            less: 0,
             scales: std::array::from_fn(|g| ((scales.bfe(4 * g as u32, 4) << 1) | 1).bitcast()),
             minimums: None,
         }

@@ -57,6 +57,7 @@ impl DeviceIntegers for IQ2XS {
             quants: std::array::from_fn(|g| {
                 grid.signed([0, 16].map(|at| (all[g].bfe(at, 9), device::even_signs(all[g].bfe(at + 9, 7)))))
             }),
+            less: 0,
             scales: std::array::from_fn(|g| ((scales.bfe(4 * g as u32, 4) << 1) | 1).bitcast()),
             minimums: None,
         }

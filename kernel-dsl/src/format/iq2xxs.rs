@@ -61,6 +61,7 @@ impl DeviceIntegers for IQ2XXS {
                     (numbers.bfe(8 * l, 8), device::even_signs(signs.bfe(7 * l, 7)))
                 }))
             }),
+            less: 0,
             scales: [0, 0, 1, 1].map(|j| scales[j]),
             minimums: None,
         }

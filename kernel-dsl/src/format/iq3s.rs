@@ -69,6 +69,7 @@ impl DeviceIntegers for IQ3S {
                     with_signs(grid.at(number).load(k), signs[g / 2].bfe(4 * (four % 8), 4))
                 })
             }),
+            less: 0,
             scales: [0, 0, 1, 1].map(|j| scales[j]),
             minimums: None,
         }

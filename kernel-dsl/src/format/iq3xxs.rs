@@ -66,6 +66,7 @@ impl DeviceIntegers for IQ3XXS {
                     with_signs(magnitudes, signs[i / 2].bfe(4 * (i as u32 % 2), 4))
                 })
             }),
+            less: 0,
             scales: [0, 0, 1, 1].map(|j| scales[j]),
             minimums: None,
         }

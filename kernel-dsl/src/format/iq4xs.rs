@@ -62,6 +62,7 @@ impl DeviceIntegers for IQ4XS {
         });
         LaneIntegers {
             quants: std::array::from_fn(|g| std::array::from_fn(|i| values[g / 2 * 4 + i][g % 2])),
+            less: 0,
             scales: [0, 0, 1, 1].map(|j| scales[j]),
             minimums: None,
         }

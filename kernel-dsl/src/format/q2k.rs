@@ -56,6 +56,7 @@ impl DeviceIntegers for Q2K {
             quants: std::array::from_fn(|g| {
                 std::array::from_fn(|i| (bytes[g % 2 * 4 + i] >> (g as u32 / 2 * 2)) & 0x0303_0303)
             }),
+            less: 0,
             scales: std::array::from_fn(|g| scales.bfe(8 * g as u32, 4).bitcast()),
             minimums: Some(std::array::from_fn(|g| scales.bfe(8 * g as u32 + 4, 4).bitcast())),
         }

@@ -6,7 +6,7 @@
 
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, bytes_less, half, words};
+use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, Unaligned, half, words};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -42,35 +42,43 @@ impl IntegerFormat for Q3K {
 }
 
 impl DeviceIntegers for Q3K {
-    /// The quants and the low bits of the scales; how far the quants, their third bits, and the two
-    /// parts of the scales are shifted.
+    /// The quants and the third bits as aligned words, and the low bits of the scales; how far the quants,
+    /// their third bits and the two parts of the scales are shifted.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
         let (half, odd) = (lane >> 1, lane & 1);
-        let at = [block.byte_at(half * 32), block.byte_at(odd * 4)];
-        Share::new(block, at, [odd * 4, lane * 2, half * 4, lane * 2])
+        let Unaligned { words: [a, b], select: [even, uneven] } = Unaligned::new(block);
+        let quants = half * 32;
+        let at = [a.byte_at(quants), b.byte_at(quants), a, b, block.byte_at(odd * 4)];
+        Share::new(block, at, [odd * 4, lane * 2, half * 4, even, uneven])
     }
 
     #[track_caller]
     fn lane<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> LaneIntegers {
         let block = share.block.plus_bytes(offset);
-        let [quants, scales] = share.places(offset);
-        let [shift, bit, low_shift, high_shift, _] = share.values;
-        let low: [_; 8] = words(k, quants.plus_bytes(QUANTS as i64), 2);
-        let high: [_; 8] = words(k, block, 2);
-        let (low, high) = (low.map(|w| w >> shift), high.map(|w| w >> bit));
-        let [low_scales] = words(k, scales.plus_bytes(SCALES as i64), 2);
+        let [a, b, c, d, scales] = share.at;
+        let [shift, pair, low_shift, even, uneven, _] = share.values;
+        let aligned = |words| Unaligned { words, select: [even, uneven] };
+        let low: [_; 8] = aligned([a, b]).read(k, offset, QUANTS);
+        let high: [_; 8] = aligned([c, d]).read(k, offset, 0);
+        let (low, high) = (low.map(|w| w >> shift), high.map(|w| w >> pair));
+        let [low_scales] = words(k, scales.plus_bytes(offset).plus_bytes(SCALES as i64), 2);
         let [high_scales] = words(k, block.plus_bytes(SCALES as i64 + 8), 2);
-        let scales = ((low_scales >> low_shift) & 0x0f0f_0f0f) | (((high_scales >> high_shift) & 0x0303_0303) << 4);
+        let scales = ((low_scales >> low_shift) & 0x0f0f_0f0f) | (((high_scales >> pair) & 0x0303_0303) << 4);
         LaneIntegers {
             quants: std::array::from_fn(|g| {
                 let (run, half) = (g as u32 / 2, g % 2);
                 std::array::from_fn(|i| {
                     let low = (low[4 * half + i] >> (2 * run)) & 0x0303_0303;
-                    let high = (high[4 * half + i] >> run) & 0x0101_0101;
-                    bytes_less(low | (high << 2), 4)
+                    // The third bit, where it is added.
+                    let high = match run {
+                        0 => high[4 * half + i] << 2,
+                        _ => high[4 * half + i] << 1,
+                    };
+                    high.lop3(0x0404_0404, low, AND_OR)
                 })
             }),
+            less: 4,
             scales: std::array::from_fn(|g| scales.bfe(8 * g as u32, 8).bitcast::<i32>() - 32),
             minimums: None,
         }
@@ -81,3 +89,6 @@ impl DeviceIntegers for Q3K {
         Factors { d: half(k, share.block.plus_bytes(offset).plus_bytes(D as i64)), times: 1.0, dmin: None }
     }
 }
+
+/// `(a & b) | c`.
+const AND_OR: u8 = 0xea;

@@ -50,13 +50,13 @@ impl DeviceIntegers for Q5K {
 
     #[track_caller]
     fn lane<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> LaneIntegers {
-        let [scales @ .., shift] = share.values;
+        let [a, b, c, d, shift, _] = share.values;
         let block = share.block.plus_bytes(offset);
         let low: [_; 8] = words(k, share.at[0].plus_bytes(offset).plus_bytes(QUANTS as i64), 16);
         let high: [_; 8] = words(k, block.plus_bytes(HIGH as i64), 16);
         let high = high.map(|w| w >> shift);
         let [_, s0, s1, s2] = words(k, block, 16);
-        let scales = LaneScales::from_values(scales).unpacked([s0, s1, s2]);
+        let scales = LaneScales::from_values([a, b, c, d]).unpacked([s0, s1, s2]);
         let byte = |i: u32| scales.bfe(8 * i, 8).bitcast();
         LaneIntegers {
             quants: std::array::from_fn(|g| {
@@ -66,6 +66,7 @@ impl DeviceIntegers for Q5K {
                     low | (((high[4 * half + i] >> run) & 0x0101_0101) << 4)
                 })
             }),
+            less: 0,
             scales: [0, 0, 1, 1].map(byte),
             minimums: Some([2, 2, 3, 3].map(byte)),
         }

@@ -6,7 +6,7 @@
 
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, bytes_less, half, words};
+use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, half, words};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -46,14 +46,14 @@ impl IntegerFormat for TQ1_0 {
     }
 }
 
-/// The digits, less 1, that a power of 3 brings to the front of a word's bytes.
+/// The digits that a power of 3 brings to the front of a word's bytes.
 #[track_caller]
 fn digits(word: Val<u32>, power: Val<u32>) -> Val<u32> {
     let [even, odd] = [word & 0x00ff_00ff, (word >> 8) & 0x00ff_00ff].map(|bytes| {
         let fraction = (bytes * power) & 0x00ff_00ff;
         ((fraction * 3) >> 8) & 0x00ff_00ff
     });
-    bytes_less(even | (odd << 8), 1)
+    even | (odd << 8)
 }
 
 impl DeviceIntegers for TQ1_0 {
@@ -73,7 +73,7 @@ impl DeviceIntegers for TQ1_0 {
 
     #[track_caller]
     fn lane<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> LaneIntegers {
-        let [powers @ .., stride] = share.values;
+        let [powers @ .., stride, _] = share.values;
         let group = |g: usize| -> [Val<u32>; 4] {
             let at = share.at[g].plus_bytes(offset);
             if g < 3 {
@@ -85,7 +85,7 @@ impl DeviceIntegers for TQ1_0 {
                 digits(word, Val::from(u32::from(POWERS[i])).select(one_word, powers[g]))
             })
         };
-        LaneIntegers { quants: [0, 1, 2, 3].map(group), scales: [Val::from(1); 4], minimums: None }
+        LaneIntegers { quants: [0, 1, 2, 3].map(group), less: 1, scales: [Val::from(1); 4], minimums: None }
     }
 
     #[track_caller]

@@ -4,7 +4,7 @@
 
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, bytes_less, half, words};
+use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, half, words};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -44,8 +44,9 @@ impl DeviceIntegers for TQ2_0 {
         let bytes = bytes.map(|w| w >> share.values[0]);
         LaneIntegers {
             quants: std::array::from_fn(|g| {
-                std::array::from_fn(|i| bytes_less((bytes[g % 2 * 4 + i] >> (g as u32 / 2 * 2)) & 0x0303_0303, 1))
+                std::array::from_fn(|i| (bytes[g % 2 * 4 + i] >> (g as u32 / 2 * 2)) & 0x0303_0303)
             }),
+            less: 1,
             scales: [Val::from(1); 4],
             minimums: None,
         }

@@ -10,6 +10,12 @@ pub enum ConfigError {
     /// A key or tensor is missing or unreadable.
     #[error(transparent)]
     Gguf(#[from] GgufError),
+    /// Several of the others at once.
+    #[error("{}", several(all))]
+    Several {
+        /// All of them, at least two.
+        all: Vec<ConfigError>,
+    },
     /// Another architecture.
     #[error("{file}: architecture \"{found}\" is not supported; only \"{ARCHITECTURE}\" (Qwen3-MoE) is")]
     Architecture {
@@ -72,4 +78,20 @@ pub enum ConfigError {
         /// `block_count`.
         blocks: usize,
     },
+}
+
+/// Faults that a message tells in full.
+const TOLD: usize = 10;
+
+/// Faults that are looked for: a file may claim any number of layers.
+pub(super) const SOUGHT: usize = 100;
+
+fn several(all: &[ConfigError]) -> String {
+    let told: Vec<_> = all.iter().take(TOLD).map(ConfigError::to_string).collect();
+    let (rest, more) = match all.len().saturating_sub(TOLD) {
+        0 => (String::new(), ""),
+        _ if all.len() >= SOUGHT => ("; and others".into(), "or more "),
+        n => (format!("; and {n} others"), ""),
+    };
+    format!("{} {more}things are in the way: {}{rest}", all.len(), told.join("; "))
 }

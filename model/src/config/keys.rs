@@ -5,7 +5,7 @@ use crate::gguf::{Gguf, Metadata, Value};
 use ptxgen_dsl::reference::RopeScaling;
 
 /// Keys that are read here, or that do not change what is computed.
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 24] = [
     "context_length",
     "embedding_length",
     "block_count",
@@ -66,27 +66,40 @@ const NEUTRAL: [(&str, Neutral); 21] = [
     ("pooling_type", Neutral::Number(&[0.0])),
 ];
 
+/// Refuses another architecture, of which nothing else can be said.
+pub(super) fn architecture(gguf: &Gguf) -> Result<(), ConfigError> {
+    let found = gguf.metadata().str("general.architecture")?;
+    if found == ARCHITECTURE {
+        return Ok(());
+    }
+    let (file, found) = (gguf.file().to_owned(), found.into());
+    Err(ConfigError::Architecture { file, found })
+}
+
+fn full(key: &str) -> String {
+    format!("{ARCHITECTURE}.{key}")
+}
+
+/// Keys of the architecture that are not known, or that would change what is computed.
+pub(super) fn faults(gguf: &Gguf) -> Vec<ConfigError> {
+    let own = |key: &'_ str| key.strip_prefix(ARCHITECTURE).and_then(|k| k.strip_prefix('.')).map(str::to_owned);
+    let keys = gguf.metadata().iter().filter_map(|(key, value)| Some((own(key)?, value)));
+    let file = || gguf.file().to_owned();
+    let fault = |(short, value): (String, &Value)| {
+        let key = full(&short);
+        match known(&short, value).err()? {
+            Problem::Unknown => Some(ConfigError::UnknownKey { file: file(), key }),
+            Problem::Value(expected) => Some(ConfigError::Key { file: file(), key, found: show(value), expected }),
+        }
+    };
+    keys.filter_map(fault).collect()
+}
+
 /// Reads the keys; `vocab` and `tied` come from the tensors.
 pub(super) fn read(gguf: &Gguf) -> Result<Qwen3MoeConfig, ConfigError> {
-    let file = || gguf.file().to_owned();
-    let m = gguf.metadata();
-    let found = m.str("general.architecture")?;
-    if found != ARCHITECTURE {
-        let (file, found) = (file(), found.into());
-        return Err(ConfigError::Architecture { file, found });
-    }
-    let full = |key: &str| format!("{ARCHITECTURE}.{key}");
+    let (file, m) = (|| gguf.file().to_owned(), gguf.metadata());
     let wrong =
         |key: &str, found: String, expected: String| ConfigError::Key { file: file(), key: full(key), found, expected };
-    for (key, value) in m.iter() {
-        if let Some(short) = key.strip_prefix(ARCHITECTURE).and_then(|k| k.strip_prefix('.')) {
-            known(short, value).map_err(|problem| match problem {
-                Problem::Unknown => ConfigError::UnknownKey { file: file(), key: key.into() },
-                Problem::Value(expected) => wrong(short, show(value), expected),
-            })?;
-        }
-    }
-
     let optional = |key: &str| match m.opt_u32(&full(key)) {
         Ok(Some(0)) => Err(wrong(key, "0".into(), "1 or more".into())),
         other => Ok(other?.map(|v| v as usize)),

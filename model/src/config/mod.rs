@@ -49,13 +49,22 @@ impl Qwen3MoeConfig {
     /// there, each in its shape and with a type it may have.
     ///
     /// # Errors
-    /// Names the architecture, key or tensor that is missing, wrong, or not supported. A key of
+    /// Names every architecture, key or tensor that is missing, wrong, or not supported. A key of
     /// the architecture that is not known here is refused too: it could change what the model
     /// computes.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self, ConfigError> {
-        let config = keys::read(gguf)?;
-        tensors::check(gguf, &config)?;
-        Ok(config)
+        keys::architecture(gguf)?;
+        let mut faults = keys::faults(gguf);
+        let config = keys::read(gguf);
+        match &config {
+            Ok(config) => faults.extend(tensors::faults(gguf, config)),
+            Err(e) => faults.push(e.clone()),
+        }
+        match faults.len() {
+            0 => config,
+            1 => Err(faults.remove(0)),
+            _ => Err(ConfigError::Several { all: faults }),
+        }
     }
 
     /// RoPE's base and scaling.

@@ -1,6 +1,6 @@
 //! The tensors of a Qwen3-MoE file: names, shapes, roles (llama.cpp `LLM_ARCH_QWEN3MOE`).
 
-use super::{ConfigError, Qwen3MoeConfig};
+use super::{ConfigError, Qwen3MoeConfig, error::SOUGHT};
 use crate::gguf::{Gguf, TensorType};
 use std::collections::HashSet;
 
@@ -110,24 +110,34 @@ impl TensorRole {
     }
 }
 
-/// Checks that the file has exactly the model's tensors.
-pub(super) fn check(gguf: &Gguf, config: &Qwen3MoeConfig) -> Result<(), ConfigError> {
+/// What keeps the file from having exactly the model's tensors.
+pub(super) fn faults(gguf: &Gguf, config: &Qwen3MoeConfig) -> Vec<ConfigError> {
     let file = || gguf.file().to_owned();
-    let mut expected = HashSet::new();
+    let (mut faults, mut expected) = (Vec::new(), HashSet::new());
     for (role, block) in config.tensors() {
         let name = role.name(block);
-        let found = gguf.tensor(&name)?;
         let dims = role.dims(config);
-        if found.dims != dims {
-            return Err(ConfigError::Shape { file: file(), tensor: name, found: found.dims.to_vec(), expected: dims });
-        }
-        if role.is_f32() && found.ty != TensorType::F32 {
-            return Err(ConfigError::Type { file: file(), tensor: name, found: found.ty });
+        match gguf.tensor(&name) {
+            Err(e) => faults.push(e.into()),
+            Ok(t) if t.dims != dims => {
+                let (tensor, found) = (name.clone(), t.dims.to_vec());
+                faults.push(ConfigError::Shape { file: file(), tensor, found, expected: dims });
+            }
+            Ok(t) if role.is_f32() && t.ty != TensorType::F32 => {
+                faults.push(ConfigError::Type { file: file(), tensor: name.clone(), found: t.ty });
+            }
+            Ok(_) => (),
         }
         expected.insert(name);
+        if faults.len() >= SOUGHT {
+            return faults;
+        }
     }
-    match gguf.tensors().find(|t| !expected.contains(t.name)) {
-        None => Ok(()),
-        Some(t) => Err(ConfigError::UnknownTensor { file: file(), tensor: t.name.into(), blocks: config.blocks }),
-    }
+    let unknown = gguf.tensors().filter(|t| !expected.contains(t.name));
+    faults.extend(unknown.take(SOUGHT).map(|t| ConfigError::UnknownTensor {
+        file: file(),
+        tensor: t.name.into(),
+        blocks: config.blocks,
+    }));
+    faults
 }

@@ -1,7 +1,7 @@
 //! What can be wrong with a GGUF file.
 
 use super::types::{TensorType, type_name};
-use std::{error::Error, fmt, io, sync::Arc};
+use std::{collections::BTreeMap, error::Error, fmt, io, sync::Arc};
 
 /// A GGUF file that cannot be read, written or used, with the file's name and the reason. Where the system
 /// refused, its answer is the [source](Error::source).
@@ -210,17 +210,18 @@ pub(crate) enum GgufErrorKind {
         /// Its dimensions, innermost first.
         dims: Vec<u64>,
     },
-    /// A tensor type that ptxgen does not read.
+    /// Tensor types that ptxgen does not read.
     #[error(
-        "tensor \"{tensor}\" has type {} (number {id}); supported are {}",
-        type_name(*id),
+        "ptxgen does not read tensors of type {}; by type the file has {}; supported are {}",
+        unread.iter().map(Unread::to_string).collect::<Vec<_>>().join(", "),
+        counts(types),
         TensorType::ALL.map(TensorType::name).join(", ")
     )]
-    TensorType {
-        /// The tensor.
-        tensor: String,
-        /// The type's number.
-        id: u32,
+    TensorTypes {
+        /// Those not read, in the order of the file.
+        unread: Vec<Unread>,
+        /// How many tensors of each type there are, by number.
+        types: BTreeMap<u32, usize>,
     },
     /// A row that is not a whole number of blocks.
     #[error("tensor \"{tensor}\" has rows of {row} weights, but {ty} needs a multiple of {}; the file is corrupt", ty.block_len())]
@@ -327,4 +328,30 @@ fn did_you_mean(near: &Option<String>) -> String {
         Some(n) => format!("; there is \"{n}\""),
         None => String::new(),
     }
+}
+
+/// A tensor type of a file that ptxgen does not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unread {
+    /// The type's number.
+    pub(super) id: u32,
+    /// Tensors of it.
+    pub(super) tensors: usize,
+    /// The first one's name.
+    pub(super) first: String,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, Self { id, first, .. }) = (type_name(self.id), self);
+        match self.tensors {
+            1 => write!(f, "{name} (number {id}: tensor \"{first}\")"),
+            n => write!(f, "{name} (number {id}: {n} tensors, the first \"{first}\")"),
+        }
+    }
+}
+
+/// `3 F32, 1 Q5_K`.
+fn counts(types: &BTreeMap<u32, usize>) -> String {
+    types.iter().map(|(id, n)| format!("{n} {}", type_name(*id))).collect::<Vec<_>>().join(", ")
 }

@@ -2,14 +2,14 @@
 
 use super::{
     cursor::Cursor,
-    error::{GgufError, GgufErrorKind},
+    error::{GgufError, GgufErrorKind, Unread},
     metadata::Metadata,
     tensor::TensorInfo,
     types::{TensorType, ValueType},
     value::{Array, Strings, Value},
 };
 use indexmap::{IndexMap, map::Entry};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 const MAGIC: &[u8; 4] = b"GGUF";
 /// Least bytes of a key-value pair: key length, value type, one byte of value.
@@ -82,8 +82,15 @@ impl Header {
         let alignment = alignment(&c, &metadata)?;
 
         let mut table = IndexMap::new();
+        let (mut types, mut unread) = (BTreeMap::new(), IndexMap::new());
         for i in 0..tensors {
-            let (name, info) = tensor(&mut c, i, alignment)?;
+            let (name, id, info) = tensor(&mut c, i, alignment)?;
+            *types.entry(id).or_default() += 1;
+            let Some(info) = info else {
+                let of_type = unread.entry(id).or_insert_with(|| Unread { id, tensors: 0, first: name.into() });
+                of_type.tensors += 1;
+                continue;
+            };
             match table.entry(Box::from(name)) {
                 Entry::Vacant(e) => e.insert(info),
                 Entry::Occupied(_) => {
@@ -91,6 +98,10 @@ impl Header {
                     return Err(c.error(GgufErrorKind::DuplicateTensor { tensor }));
                 }
             };
+        }
+        if !unread.is_empty() {
+            let unread = unread.into_values().collect();
+            return Err(c.error(GgufErrorKind::TensorTypes { unread, types }));
         }
         let data_start = c.position().next_multiple_of(alignment);
         place(&c, &mut table, data_start, bytes.len())?;
@@ -186,8 +197,9 @@ fn alignment(c: &Cursor, metadata: &Metadata) -> Result<usize, GgufError> {
     Ok(value as usize)
 }
 
-/// One entry of the table. `start` is relative to the data section until [`place`] has run.
-fn tensor<'a>(c: &mut Cursor<'a>, i: u64, alignment: usize) -> Result<(&'a str, TensorInfo), GgufError> {
+/// One entry of the table: the name, the type's number, and the rest where ptxgen reads the type. `start` is relative to
+/// the data section until [`place`] has run.
+fn tensor<'a>(c: &mut Cursor<'a>, i: u64, alignment: usize) -> Result<(&'a str, u32, Option<TensorInfo>), GgufError> {
     let name = c.str(LONGEST_NAME, || format!("the name of tensor {i}"))?;
     if name.is_empty() {
         let what = format!("tensor {i}");
@@ -206,7 +218,7 @@ fn tensor<'a>(c: &mut Cursor<'a>, i: u64, alignment: usize) -> Result<(&'a str, 
     let id = c.u32(what)?;
     let offset = c.u64(what)?;
     let tensor = || String::from(name);
-    let ty = TensorType::from_id(id).ok_or_else(|| c.error(GgufErrorKind::TensorType { tensor: tensor(), id }))?;
+    let Some(ty) = TensorType::from_id(id) else { return Ok((name, id, None)) };
     let size = || c.error(GgufErrorKind::Size { tensor: tensor(), dims: dims.clone() });
     let elements = dims
         .iter()
@@ -232,7 +244,7 @@ fn tensor<'a>(c: &mut Cursor<'a>, i: u64, alignment: usize) -> Result<(&'a str, 
     })?;
     // No dimension exceeds the element count, which was checked.
     let dims = dims.iter().map(|d| *d as usize).collect();
-    Ok((name, TensorInfo { dims, ty, part: 0, start, len }))
+    Ok((name, id, Some(TensorInfo { dims, ty, part: 0, start, len })))
 }
 
 /// Makes the offsets relative to the file and checks that each tensor is in it, alone.

@@ -212,6 +212,27 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         }
     }
 
+    /// The largest multiple of `bytes` (a power of two) that is not above this address, and how far below it is.
+    ///
+    /// # Panics
+    /// If `bytes` is not a power of two.
+    #[must_use]
+    #[track_caller]
+    pub fn align_down(self, bytes: u32) -> (Self, Val<u32>) {
+        assert!(bytes.is_power_of_two(), "an alignment is a power of two, not {bytes}");
+        let base = self.base_reg();
+        if S::WIDE {
+            let base = Val::<u64>::of_reg(base);
+            let address = if self.offset == 0 { base } else { base + self.offset as i64 as u64 };
+            let below = address.to::<u32>() & (bytes - 1);
+            (Self::of_reg((address & !u64::from(bytes - 1)).operand()), below)
+        } else {
+            let base = Val::<u32>::of_reg(base);
+            let address = if self.offset == 0 { base } else { base + self.offset as u32 };
+            (Self::of_reg((address & !(bytes - 1)).operand()), address & (bytes - 1))
+        }
+    }
+
     /// The same address as a pointer to `U`.
     #[must_use]
     pub fn cast<U: Scalar>(self) -> Ptr<S, U> {
