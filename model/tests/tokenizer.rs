@@ -161,14 +161,14 @@ fn vocabularies_that_are_refused() {
         &key("model"),
         None,
         expect![
-            "m.gguf: has no vocabulary (tokenizer.ggml.model is missing), so it takes token ids, not text: use --tokens"
+            "m.gguf: has no vocabulary (tokenizer.ggml.model is missing), so it takes token ids, not text: give them with --tokens to logits, perplexity, trace or compare"
         ],
     );
     refused(
         &key("model"),
         Some("no_vocab".into()),
         expect![[
-            r#"m.gguf: has no vocabulary (tokenizer.ggml.model is "no_vocab"), so it takes token ids, not text: use --tokens"#
+            r#"m.gguf: has no vocabulary (tokenizer.ggml.model is "no_vocab"), so it takes token ids, not text: give them with --tokens to logits, perplexity, trace or compare"#
         ]],
     );
     refused(

@@ -116,7 +116,7 @@ impl EmbeddingRow for f16 {
     fn share(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>> {
         let words: [Val<u32>; 4] = row.cast::<u32>().at(index * 4).load_vec(k);
         let pairs = words.map(|w| w.bitcast::<F16x2>().split());
-        (0..8).map(|i: usize| if i % 2 == 0 { pairs[i / 2].0.to() } else { pairs[i / 2].1.to() }).collect()
+        (0..8).map(|i: usize| if i.is_multiple_of(2) { pairs[i / 2].0.to() } else { pairs[i / 2].1.to() }).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tensor and activation formats: one module for each, in which the layout of a block and its
 //! decoding stand together. See the contract's "Dequantization" and "Formats".
+#![allow(clippy::needless_range_loop)] // several arrays are indexed alike
 
 mod grids;
 mod integers;

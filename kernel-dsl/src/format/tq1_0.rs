@@ -37,7 +37,7 @@ impl IntegerFormat for TQ1_0 {
         for (i, q) in out.quants.iter_mut().enumerate() {
             let (byte, digit) = place(i);
             let fraction = u16::from(block[byte].wrapping_mul(POWERS[digit]));
-            *q = (fraction * 3 >> 8) as i8 - 1;
+            *q = ((fraction * 3) >> 8) as i8 - 1;
         }
     }
 

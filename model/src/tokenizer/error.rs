@@ -29,7 +29,7 @@ pub(super) enum Reason {
 pub(super) enum Kind {
     /// The file has no tokenizer.
     #[error(
-        "has no vocabulary (tokenizer.ggml.model {}), so it takes token ids, not text: use --tokens",
+        "has no vocabulary (tokenizer.ggml.model {}), so it takes token ids, not text: give them with --tokens to logits, perplexity, trace or compare",
         found.as_ref().map_or("is missing".into(), |f| format!("is \"{f}\""))
     )]
     NoVocabulary {

@@ -24,7 +24,7 @@ const OF_DRAFT: u32 = 1 << 31;
 pub(super) enum Linked {
     Not,
     Now,
-    Whole(Kernel, Vec<Home>, Vec<Home>),
+    Whole(Box<Kernel>, Vec<Home>, Vec<Home>),
     Refused,
 }
 
@@ -123,7 +123,7 @@ impl<'a> Parser<'a> {
                     done[id] = Linked::Now;
                     let kernel = self.linked(&draft, done, depth + 1);
                     done[id] = match &kernel {
-                        Ok(kernel) => Linked::Whole(kernel.clone(), draft.results.clone(), draft.params.clone()),
+                        Ok(kernel) => Linked::Whole(Box::new(kernel.clone()), draft.results.clone(), draft.params.clone()),
                         Err(_) => Linked::Refused,
                     };
                     self.functions[id].draft = Some(draft);

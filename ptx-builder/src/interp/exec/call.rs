@@ -282,7 +282,7 @@ fn shortened(text: &str) -> String {
 
 fn hexadecimal(x: f64) -> String {
     let bits = x.to_bits();
-    let (exponent, fraction) = ((bits >> 52) as i32, bits & (1 << 52) - 1);
+    let (exponent, fraction) = ((bits >> 52) as i32, bits & ((1 << 52) - 1));
     let (whole, exponent) = match (exponent, fraction) {
         (0, 0) => (0, 0),
         (0, _) => (0, -1022),
