@@ -65,9 +65,9 @@ fn json(text: &str) -> serde_json::Value {
 fn list() {
     let text = prints(&["list"], 0);
     let (typical, all) = (ptxgen::dsl::catalogue::TYPICAL.len(), ptxgen::dsl::catalogue::CATALOGUE.len());
-    let others = format!("and {} of other tensor types, q5k-gemv for example: ptxgen list --all", all - typical);
+    let others = format!("and {} of other tensor types, q5k-gemv for example: ptxgen list --every-type", all - typical);
     assert_eq!((text.lines().count(), text.lines().last()), (typical + 1, Some(&*others)));
-    assert_eq!(prints(&["list", "--all"], 0).lines().count(), all);
+    assert_eq!(prints(&["list", "--every-type"], 0).lines().count(), all);
     let first = text.lines().next().unwrap();
     expect!["q4k-gemv                  Q4_K matrix times vector; --act f32|q8k --acc f32|f64 --rows 768 --cols 2048 --tokens 1"]
         .assert_eq(first);
@@ -205,7 +205,7 @@ fn two_dumps_are_the_same_bytes() {
     };
     let (one, two) = (files("one"), files("two"));
     assert_eq!(one, two);
-    let variants: usize = ptxgen::dsl::catalogue::CATALOGUE.iter().map(|e| e.policies().len()).sum();
+    let variants: usize = ptxgen::dsl::catalogue::TYPICAL.iter().map(|e| e.policies().len()).sum();
     assert_eq!(one.len(), variants + 1);
     for file in &one {
         let read = |folder: &str| fs::read(dir.path().join(folder).join(file)).unwrap();
@@ -222,7 +222,7 @@ fn two_dumps_are_the_same_bytes() {
 #[test]
 fn check_of_kernels() {
     let text = prints(&["check", "--all", "--sm", "90"], 0);
-    let n: usize = ptxgen::dsl::catalogue::CATALOGUE.iter().map(|e| e.policies().len()).sum();
+    let n: usize = ptxgen::dsl::catalogue::TYPICAL.iter().map(|e| e.policies().len()).sum();
     assert!(text.ends_with(&format!("{n} of {n} kernels hold\n")) && !text.contains("fault"), "{text}");
     expect![[r#"
         ok    q4k-gemv act=q8k acc=f64: verified; 16 sums in f64 (12 across lanes); rounded to f32 once on the way to a result; 72 integer products, no float product of weights; nothing approximate

@@ -26,6 +26,7 @@ const UNKIND: Options = Options {
     max_steps: 100_000_000,
     count: false,
     perturb: None,
+    gpu: None,
 };
 
 /// What the heads hold.

@@ -22,6 +22,7 @@ const EXACT: Options = Options {
     max_steps: 100_000_000,
     count: false,
     perturb: None,
+    gpu: None,
 };
 
 fn quantized(x: &[f32]) -> Vec<u8> {

@@ -23,6 +23,7 @@ const UNKIND: Options = Options {
     max_steps: 100_000_000,
     count: false,
     perturb: None,
+    gpu: None,
 };
 
 /// Values of all sizes, with the corners among them where asked.

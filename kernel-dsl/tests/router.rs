@@ -26,6 +26,7 @@ const ADVERSARIAL: Options = Options {
     max_steps: 100_000_000,
     count: false,
     perturb: None,
+    gpu: None,
 };
 
 /// Written for programmatic dependent launch where the target has it.

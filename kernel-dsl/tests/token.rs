@@ -20,6 +20,7 @@ const ADVERSARIAL: Options = Options {
     max_steps: 100_000_000,
     count: false,
     perturb: None,
+    gpu: None,
 };
 
 /// Chooses from the last of `tokens` rows, and checks what becomes of the state.

@@ -17,7 +17,7 @@ use ptxgen_builder::{
     verify::Validated,
 };
 use ptxgen_dsl::{
-    catalogue::{CATALOGUE, Entry, Request, find},
+    catalogue::{Entry, Request, TYPICAL, find},
     precision::{Acc, Act, Math, Policy},
 };
 use std::{
@@ -129,7 +129,7 @@ pub fn run(args: &Args) -> Outcome {
             check_all(args, policies.into_iter().map(|p| (entry, p)), wanted, &mut out)
         }
         None => {
-            let all = CATALOGUE.iter().flat_map(|e| choice.variants(e).into_iter().map(move |p| (e, p)));
+            let all = TYPICAL.iter().flat_map(|e| choice.variants(e).into_iter().map(move |p| (e, p)));
             check_all(args, all, wanted, &mut out)
         }
     }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use ptxgen_builder::print::{self, PrintOptions};
 use ptxgen_dsl::{
-    catalogue::{Access, Built, CATALOGUE, Contents, Entry, ParamSpec, Request, Words},
+    catalogue::{Access, Built, Contents, Entry, ParamSpec, Request, TYPICAL, Words},
     precision::Policy,
 };
 use serde::Serialize;
@@ -160,7 +160,7 @@ fn all(args: &Args) -> Outcome {
     let Some(folder) = &args.output else { return Err(Usage("dump --all needs a folder: -o DIR".into()).into()) };
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut index = Vec::new();
-    for entry in CATALOGUE {
+    for entry in TYPICAL {
         for policy in args.choice.variants(entry) {
             let (built, text) = generate(args, entry, policy)?;
             let file = format!("{}.{}", built.title(), args.format.extension());

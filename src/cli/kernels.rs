@@ -8,7 +8,7 @@ use ptxgen_builder::{
     target::{Target, UnknownTarget},
 };
 use ptxgen_dsl::{
-    catalogue::{Built, CATALOGUE, CatalogueError, Dims, Entry, Request, find},
+    catalogue::{Built, CatalogueError, Dims, Entry, Request, TYPICAL, find},
     precision::{Acc, Act, Math, ParsePolicyError, Policy},
 };
 use serde::Serialize;
@@ -216,7 +216,7 @@ pub fn entry(name: &str) -> Result<&'static Entry, Usage> {
 
 /// The kernels of these names, or all.
 pub fn entries(names: &[String], all: bool) -> Result<Vec<&'static Entry>, Usage> {
-    if all { Ok(CATALOGUE.iter().collect()) } else { names.iter().map(|n| entry(n)).collect() }
+    if all { Ok(TYPICAL.iter().collect()) } else { names.iter().map(|n| entry(n)).collect() }
 }
 
 /// Generates a kernel; a request that it has no variant for is wrong use.

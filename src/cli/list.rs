@@ -15,7 +15,7 @@ pub struct Args {
     /// Also list the kernels of every tensor type that differ from another type's only in how its blocks
     /// are decoded; --json has them always
     #[arg(long)]
-    all: bool,
+    every_type: bool,
 }
 
 #[derive(Serialize)]
@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> Outcome {
         writeln!(out)?;
         return Ok(Status::Well);
     }
-    let listed = if args.all { CATALOGUE } else { TYPICAL };
+    let listed = if args.every_type { CATALOGUE } else { TYPICAL };
     let width = listed.iter().map(|e| e.name.len()).max().unwrap_or(0);
     let bold = anstyle::Style::new().bold();
     for e in listed {
@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> Outcome {
     }
     let others = CATALOGUE.len() - listed.len();
     if others > 0 {
-        writeln!(out, "and {others} of other tensor types, q5k-gemv for example: ptxgen list --all")?;
+        writeln!(out, "and {others} of other tensor types, q5k-gemv for example: ptxgen list --every-type")?;
     }
     Ok(Status::Well)
 }

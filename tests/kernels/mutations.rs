@@ -229,6 +229,7 @@ const MUTATIONS: &[Mutation] = &[
                 len: Some(1),
                 init: Vec::new(),
                 linkage: Default::default(),
+                refs: Vec::new(),
             };
             let at = Address { base: Base::Symbol(Symbol::Kernel(k.variables.len() as u32)), offset: 0 };
             k.variables.push(spilled);

@@ -153,6 +153,7 @@ impl Host {
                 len: Some(slots * SLOT),
                 init: Vec::new(),
                 linkage: Default::default(),
+                refs: Vec::new(),
             });
             Symbol::Kernel(kernel.variables.len() as u32 - 1)
         })

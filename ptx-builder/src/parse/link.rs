@@ -123,7 +123,9 @@ impl<'a> Parser<'a> {
                     done[id] = Linked::Now;
                     let kernel = self.linked(&draft, done, depth + 1);
                     done[id] = match &kernel {
-                        Ok(kernel) => Linked::Whole(Box::new(kernel.clone()), draft.results.clone(), draft.params.clone()),
+                        Ok(kernel) => {
+                            Linked::Whole(Box::new(kernel.clone()), draft.results.clone(), draft.params.clone())
+                        }
                         Err(_) => Linked::Refused,
                     };
                     self.functions[id].draft = Some(draft);

@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn signs_are_even_in_number() {
         assert_eq!([0, 1, 2, 3, 127].map(even_signs), [0, 0x81, 0x82, 3, 0xff]);
-        assert!((0..128).all(|bits| even_signs(bits).count_ones() % 2 == 0));
+        assert!((0..128).all(|bits| even_signs(bits).count_ones().is_multiple_of(2)));
     }
 
     #[test]
