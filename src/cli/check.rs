@@ -41,7 +41,7 @@ pub struct Args {
     /// A kernel, as `ptxgen list` names it, or a file of PTX
     #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "KERNEL|FILE.ptx")]
     subject: Option<String>,
-    /// Every kernel
+    /// Every kernel that `ptxgen list` shows
     #[arg(long)]
     all: bool,
     #[command(flatten)]

@@ -25,7 +25,7 @@ pub struct Args {
     /// The kernel, as `ptxgen list` names it
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     kernel: Option<String>,
-    /// Every kernel; needs -o
+    /// Every kernel that `ptxgen list` shows; needs -o
     #[arg(long, requires = "output")]
     all: bool,
     #[command(flatten)]
