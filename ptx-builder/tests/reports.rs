@@ -153,6 +153,11 @@ fn of_places() {
 }
 
 #[test]
+fn of_memory_and_matrices() {
+    told("memory");
+}
+
+#[test]
 fn of_shadows() {
     told("shadows");
 }
