@@ -9,8 +9,8 @@ use ptxgen_builder::build::Scalar;
 use ptxgen_builder::interp::{Blocks, Checks, Options, WarpOrder};
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{
-    AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k, decode_attention,
-    qk_norm_rope,
+    AttentionSchedule, AttentionShape, CatalogueError, attention, attention_combine, attention_combine_q8k,
+    attention_prompt, decode_attention, qk_norm_rope,
 };
 use ptxgen_dsl::device::DeviceKv;
 use ptxgen_dsl::format::{Q8KPlanar, SUPERBLOCK};
@@ -119,6 +119,27 @@ fn check<E: Stored, C: Accumulation>(case: &Case) {
     }
 
     let state = || [position, count, 0, 0].iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+    for target in [Target::SM_75, Target::SM_90] {
+        let data = [
+            Data::In(to_bytes(&q)),
+            Data::In(stored::<E>(&keys, shape)),
+            Data::In(stored::<E>(&values, shape)),
+            Data::In(state()),
+            Data::InOut(vec![0; expected.len() * 4]),
+        ];
+        let kernel = match attention_prompt::<E, C>("attention-prompt", shape, target) {
+            Err(CatalogueError::SharedMemory { .. }) if target == Target::SM_75 && head_dim > 128 => continue,
+            kernel => kernel.unwrap(),
+        };
+        let (y, _) = run(kernel, target, &data, &UNKIND);
+        assert_eq!(
+            all_bits(&floats(&y[0])),
+            all_bits(&expected),
+            "prompt {} {} {shape:?} at {position}",
+            E::NAME,
+            C::ACC
+        );
+    }
     let size = <C::Scalar as Scalar>::TY.bytes() as usize;
     let partials = shape.partials() as usize;
     let kernel = attention::<E, C>("attention", shape, schedule).unwrap();

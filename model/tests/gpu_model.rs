@@ -7,7 +7,7 @@ use common::{
     device::{fed, greedy, same_as_the_cpu, some_tokens, synth},
     mixed::{in_one_type, mixed},
 };
-use ptxgen_dsl::precision::Policy;
+use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_model::{
     Engine, KvType, LoadedModel, LogitRows, RunSpec,
     compare::{CompareOptions, RunSide, Source, Verdict, compare},
@@ -71,6 +71,20 @@ fn one_expert_and_a_wide_stream() {
         (c.heads, c.kv_heads, c.head_dim, c.expert_ff) = (32, 4, 128, 256);
     });
     everything(&gguf, &some_tokens(40, 512));
+}
+
+/// Passes of hundreds of tokens: products on tensor cores, attention of many queries.
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn long_passes() {
+    let gguf = synth(Mix::Q4KM, 27, |c| {
+        (c.blocks, c.vocab, c.hidden, c.experts, c.experts_used) = (2, 512, 2048, 128, 8);
+        (c.heads, c.kv_heads, c.head_dim, c.expert_ff) = (32, 4, 128, 768);
+    });
+    for (acc, kv, pass) in [(Acc::F32, KvType::F32, 512), (Acc::F64, KvType::F16, 512), (Acc::F32, KvType::F16, 96)] {
+        let options = DeviceOptions { policy: Policy::new(Act::Q8K, acc), kv, pass };
+        same_as_the_cpu(&gpu(), &gguf, options, &some_tokens(650, 512), 4);
+    }
 }
 
 /// Queries, keys and values have products of their own, which passes of many tokens put together.

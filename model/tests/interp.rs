@@ -175,3 +175,14 @@ fn nan_in_a_router_names_the_layer_and_leaves_the_session_as_it_was() {
     session.rewind(0);
     assert_eq!(bits(session.forward(&[1], LogitRows::Last).unwrap()), expected);
 }
+
+/// Passes of more tokens than the kernels of few take: products on tensor cores, attention of many queries. Prompts that
+/// a long pass takes with room to spare, and that take a long one, then a short one; all logits, and those of the last.
+#[test]
+fn long_passes_are_the_cpus() {
+    let gguf = small();
+    for (acc, kv) in [(Acc::F32, KvType::F32), (Acc::F64, KvType::F16)] {
+        let policy = Policy::new(Act::Q8K, acc);
+        same_as_the_cpu(&Device::interp(), &gguf, options(policy, kv, 96), &some_tokens(101, 300), 1);
+    }
+}

@@ -63,8 +63,13 @@ impl AttentionShape {
         refuse_if(tokens == 0 || tokens > 65_535, kernel, "tokens", tokens, "1 to 65,535")?;
         // Indices are 32 bits wide.
         let cache = u64::from(kv_heads) * u64::from(positions.next_multiple_of(CHUNK as u32)) * u64::from(head_dim);
-        refuse_if(cache > u64::from(u32::MAX), kernel, "kv-heads * positions * head-dim", cache, "below 2^32")?;
-        let partials = self.partials() * u64::from(head_dim);
+        refuse_if(cache > u64::from(u32::MAX), kernel, "kv-heads * positions * head-dim", cache, "below 2^32")
+    }
+
+    /// The same for a kernel that keeps results of chunks in memory.
+    pub(super) fn check_chunks(&self, kernel: &'static str) -> Result<(), CatalogueError> {
+        self.check(kernel)?;
+        let partials = self.partials() * u64::from(self.head_dim);
         let expected = "below 2^32: fewer tokens a pass or positions";
         refuse_if(partials > u64::from(u32::MAX), kernel, "tokens * heads * chunks * head-dim", partials, expected)
     }
@@ -131,7 +136,7 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
     shape: AttentionShape,
     schedule: AttentionSchedule,
 ) -> Result<Launchable<AttentionArgs<E, C::Scalar>>, CatalogueError> {
-    shape.check(name)?;
+    shape.check_chunks(name)?;
     schedule.check(name)?;
     let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
     let (sharing, chunks) = (heads / kv_heads, shape.chunks());

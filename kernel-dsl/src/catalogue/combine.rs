@@ -140,7 +140,7 @@ pub fn attention_combine<C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
 ) -> Result<Launchable<CombineArgs<C::Scalar>>, CatalogueError> {
-    shape.check(name)?;
+    shape.check_chunks(name)?;
     let piece = Piece::new(shape, shape.head_dim);
     let entry = format!("attention_combine_{}_{}", C::ACC, shape.text());
     let names = ["sums", "outputs", "state", "y"];
@@ -162,7 +162,7 @@ pub fn attention_combine_q8k<C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
 ) -> Result<Launchable<CombineQ8KArgs<C::Scalar>>, CatalogueError> {
-    shape.check(name)?;
+    shape.check_chunks(name)?;
     let cols = shape.heads * shape.head_dim;
     refuse_if(!cols.is_multiple_of(SUPERBLOCK as u32), name, "heads * head-dim", cols, "a multiple of 256")?;
     let piece = Piece::new(shape, SUPERBLOCK as u32);

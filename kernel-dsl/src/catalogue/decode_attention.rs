@@ -32,7 +32,7 @@ pub fn decode_attention<E: DeviceKv, C: Accumulation>(
     schedule: AttentionSchedule,
     (eps, pdl): (f32, bool),
 ) -> Result<Launchable<DecodeAttentionArgs<E, C::Scalar>>, CatalogueError> {
-    shape.check(name)?;
+    shape.check_chunks(name)?;
     schedule.check(name)?;
     let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
     refuse_if(tokens != 1, name, "tokens", tokens, "1")?;

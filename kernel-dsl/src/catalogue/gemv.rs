@@ -101,7 +101,7 @@ pub fn gemv_batch<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epil
     launch(name, kernel, [plan.grid(), 1, 1], &[&plan], how.target)
 }
 
-fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape: Shape) -> String {
+pub(super) fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape: Shape) -> String {
     format!("{}_{}_{}_{}x{}", name.replace('-', "_"), X::ACT, C::ACC, shape.rows, shape.cols)
 }
 

@@ -26,17 +26,17 @@ pub type ExpertsGateUpArgs<X> = (In<u8>, In<u8>, In<<X as DeviceActivation>::Ele
 pub type ExpertsDownArgs<X> = (In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, In<u32>, Out<f32>);
 
 /// An expert's list of pairs of token and rank.
-struct List {
-    first: Val<u32>,
-    end: Val<u32>,
+pub(super) struct List {
+    pub first: Val<u32>,
+    pub end: Val<u32>,
     pairs: ReadOnly<u32>,
 }
 
 impl List {
     /// The list of the expert `blockIdx.y`, written by the kernels before.
     #[track_caller]
-    fn new(k: &Body, plan: &Plan, offsets: ReadOnly<u32>, pairs: ReadOnly<u32>) -> (Val<u32>, List) {
-        inputs_ready(k, plan.pdl);
+    pub(super) fn new(k: &Body, pdl: bool, offsets: ReadOnly<u32>, pairs: ReadOnly<u32>) -> (Val<u32>, List) {
+        inputs_ready(k, pdl);
         let expert = k.block_y();
         let bounds = fresh(offsets).at(expert);
         let (first, end) = (bounds.load(k), bounds.plus(1).load(k));
@@ -45,7 +45,7 @@ impl List {
 
     /// `token * used + rank` of a place in the list.
     #[track_caller]
-    fn pair(&self, k: &Body, place: Val<u32>) -> Val<u32> {
+    pub(super) fn pair(&self, k: &Body, place: Val<u32>) -> Val<u32> {
         fresh(self.pairs).at(place).load(k)
     }
 }
@@ -72,7 +72,7 @@ pub fn experts_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         let memory = Memory::<C::Scalar>::new(k, &[&plan]);
         let block = k.block_x();
         let work = Work::new(&plan, Here::new(k, &plan), memory, block);
-        let (expert, list) = List::new(k, &plan, offsets, pairs);
+        let (expert, list) = List::new(k, plan.pdl, offsets, pairs);
         k.return_if(list.first.ge(list.end));
         let matrices = [gate, up].map(|w| Tiles::one_of(&plan, w, expert, experts.count));
         let vector = |k: &Body, place| {
@@ -136,7 +136,7 @@ fn product<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
         let memory = Memory::<C::Scalar>::new(k, &[&plan]);
         let block = k.block_x();
         let work = Work::new(&plan, Here::new(k, &plan), memory, block);
-        let (expert, list) = List::new(k, &plan, offsets, pairs);
+        let (expert, list) = List::new(k, plan.pdl, offsets, pairs);
         k.return_if(list.first.ge(list.end));
         let matrices = [Tiles::one_of(&plan, w, expert, experts.count)];
         let vector = |k: &Body, place| {

@@ -22,6 +22,7 @@ mod norm;
 mod plain_gemv;
 mod plan;
 mod profile;
+mod prompt;
 mod proof;
 mod qk_rope;
 mod qkv;
@@ -33,6 +34,7 @@ mod router;
 mod sample;
 mod schedule;
 mod swiglu;
+mod tile;
 mod trial;
 
 pub use argmax::{ArgmaxArgs, argmax};
@@ -56,6 +58,7 @@ pub use plain_gemv::{
     PairVector, PlainExpertsArgs, PlainGemvAddArgs, PlainGemvArgs, plain_experts, plain_gemv, plain_gemv_add,
 };
 pub use profile::Profile;
+pub use prompt::{PromptArgs, attention_prompt};
 pub use qk_rope::{QkRopeArgs, qk_norm_rope};
 pub use qkv::{NormQkvArgs, QkvArgs, QkvBatchArgs, QkvShape, norm_qkv, qkv, qkv_batch};
 pub use qkv_join::{QkvJoinArgs, qkv_join};
@@ -67,4 +70,5 @@ pub use request::Request;
 pub use router::{NormLogitsArgs, RouterArgs, norm_router_logits, router, router_tiles};
 pub use schedule::{How, Schedule, Shape};
 pub use swiglu::{SwigluArgs, swiglu};
+pub use tile::has_tiles;
 pub use trial::{MeasuredOutput, Measurement, Trial, TrialError};

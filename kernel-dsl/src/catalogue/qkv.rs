@@ -178,7 +178,7 @@ impl Products {
     }
 }
 
-fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape: QkvShape) -> String {
+pub(super) fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape: QkvShape) -> String {
     format!("{}_{}_{}_{}_{}x{}", name.replace('-', "_"), X::ACT, C::ACC, shape.q, shape.kv, shape.cols)
 }
 

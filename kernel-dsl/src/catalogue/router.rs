@@ -34,6 +34,9 @@ pub type NormLogitsArgs = (In<u8>, In<f32>, In<f32>, Out<f64>);
 /// Threads of a block.
 const THREADS: u32 = 128;
 
+/// Tokens beyond which there are blocks enough for several rows each.
+const MANY: u32 = 64;
+
 /// Tokens whose experts one block chooses, one after the other, where a pass
 /// has several.
 const TILE: u32 = 4;
@@ -159,8 +162,10 @@ impl Router {
     ) -> Result<Router, CatalogueError> {
         let choice = experts.choice(name, THREADS)?;
         let count = experts.count;
-        super::plain_gemv::check::<F>(name, Shape { rows: count, cols }, tokens)?;
+        super::limits::check_tokens(name, tokens)?;
+        super::plain_gemv::check::<F>(name, Shape { rows: count, cols }, tokens.min(TILE))?;
         let tile = PlainTile::new(cols, tokens.min(TILE), THREADS);
+        let tile = if tokens > MANY { tile.wide() } else { tile };
         let grid = [count.div_ceil(tile.rows), router_tiles(tokens), 1];
         Ok(Router { tile, grid, choice })
     }

@@ -73,3 +73,15 @@ impl DeviceKv for f16 {
 pub(super) fn four_words<S: ReadSpace, E: DeviceKv>(k: &Body, at: Ptr<S, E>, holds: Pred) -> [Val<u32>; 4] {
     at.cast::<u32>().load_vec_or(k, holds, 0u32)
 }
+
+/// Four elements from a multiple of four, widened.
+#[track_caller]
+pub(crate) fn four_elements<S: ReadSpace, E: DeviceKv>(k: &Body, at: Ptr<S, E>) -> [Val<f32>; 4] {
+    let words = at.cast::<u32>();
+    let words: Vec<Val<u32>> = match E::PER_WORD {
+        1 => words.load_vec::<4>(k).to_vec(),
+        _ => words.load_vec::<2>(k).to_vec(),
+    };
+    let all: Vec<Val<f32>> = words.into_iter().flat_map(E::widen::<f32>).collect();
+    std::array::from_fn(|i| all[i])
+}

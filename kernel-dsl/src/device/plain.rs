@@ -80,6 +80,12 @@ impl PlainTile {
         PlainTile { rows: (threads / 16 / runs).max(1), cols, tokens, threads }
     }
 
+    /// The same with so many rows that lanes hold all that they have room for, where many vectors go through them.
+    pub fn wide(self) -> PlainTile {
+        let rounds = (self.rows * self.runs()).div_ceil(self.teams());
+        PlainTile { rows: self.rows * (HELD / rounds).max(1), ..self }
+    }
+
     /// Runs of 256 weights in a row.
     pub fn runs(&self) -> u32 {
         self.cols.div_ceil(SUPERBLOCK as u32)

@@ -63,3 +63,57 @@ pub fn row_tree<A: DeviceFloat>(terms: &[Val<A>], padded: usize) -> Val<A> {
     }
     at_caller(|| level[0].unwrap_or_else(|| A::constant(0.0)))
 }
+
+/// The sum of a tree of `2^levels` leaves, of which the sums that still lack a right sibling are `left`, by level, and the
+/// last, which has no sibling at all, is `last`. Missing leaves are +0.
+#[track_caller]
+pub(super) fn finished<A: DeviceFloat>(
+    levels: u32,
+    left: impl Fn(u32) -> Option<Val<A>>,
+    last: Option<Val<A>>,
+) -> Val<A> {
+    let zero = || A::constant(0.0);
+    let step = |right: Option<Val<A>>, level| match (left(level), right) {
+        (Some(left), right) => Some(A::sum(left, right.unwrap_or_else(zero))),
+        (None, Some(right)) => Some(A::sum(right, zero())),
+        (None, None) => None,
+    };
+    at_caller(|| (0..levels).fold(last, step).unwrap_or_else(zero))
+}
+
+/// A tree over terms that are pushed in order while code is written.
+#[derive(Clone)]
+pub struct Growing<A>(Vec<Option<Val<A>>>);
+
+impl<A> Default for Growing<A> {
+    fn default() -> Self {
+        Growing(Vec::new())
+    }
+}
+
+impl<A: DeviceFloat> Growing<A> {
+    /// Adds a term.
+    #[track_caller]
+    pub fn push(&mut self, mut term: Val<A>) {
+        for level in &mut self.0 {
+            match level.take() {
+                Some(left) => term = A::sum(left, term),
+                None => {
+                    *level = Some(term);
+                    return;
+                }
+            }
+        }
+        self.0.push(Some(term));
+    }
+
+    /// The sum of all, `terms` of them.
+    #[track_caller]
+    pub fn sum(self, terms: u32) -> Val<A> {
+        let levels = terms.next_power_of_two().trailing_zeros();
+        match self.0.get(levels as usize).copied().flatten() {
+            Some(whole) => whole,
+            None => finished(levels, |level| self.0.get(level as usize).copied().flatten(), None),
+        }
+    }
+}

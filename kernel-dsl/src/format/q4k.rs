@@ -5,6 +5,7 @@
 //! nibbles of the same 32 bytes.
 
 mod device;
+mod fragment;
 
 pub(super) use device::LaneScales;
 

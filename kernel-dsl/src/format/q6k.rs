@@ -4,6 +4,7 @@
 //! weights), then `d` as f16. Blocks are only 2-byte aligned in a file.
 
 mod device;
+mod fragment;
 
 use super::{SUPERBLOCK, f16_le};
 use crate::reference::Accumulator;

@@ -8,4 +8,5 @@ mod norms;
 mod pass;
 #[path = "../support/mod.rs"]
 mod support;
+mod tiles;
 mod ways;

@@ -8,7 +8,7 @@ use ptxgen_dsl::format::SUPERBLOCK;
 use ptxgen_dsl::precision::Policy;
 
 /// Lists of pairs by expert.
-fn lists(ids: &[u32], experts: u32) -> (Vec<u32>, Vec<u32>) {
+pub fn lists(ids: &[u32], experts: u32) -> (Vec<u32>, Vec<u32>) {
     let (mut offsets, mut pairs) = (vec![0], Vec::new());
     for e in 0..experts {
         pairs.extend((0..).zip(ids).filter(|(_, id)| **id == e).map(|(pair, _)| pair));

@@ -1,16 +1,16 @@
-//! What the stages of a token take.
+//! What the stages of a pass take.
 
 use super::{DeviceSession, LoadError, bind::Kernels, slot::Slot};
 use crate::engine::Engine;
 use ptxgen_runtime::{Call, DeviceError};
 use std::time::Duration;
 
-/// A stage of a token's pass: the same one of every layer, or one outside of the layers.
+/// A stage of a pass: the same one of every layer, or one outside of the layers.
 #[derive(Clone, Debug)]
 pub struct StageTime {
     /// The kernel; in some layers it may be its sibling for another type.
     pub kernel: &'static str,
-    /// Launches in a token's pass.
+    /// Launches in a pass.
     pub launches: usize,
     /// Bytes of weights and of the KV cache that a launch reads, on average.
     pub bytes: u64,
@@ -31,8 +31,27 @@ impl DeviceSession<'_> {
         self.set_pass(&[0], position)?;
         // Every buffer holds something sensible then.
         self.model.device.replay(&self.one.body)?;
-        let passes = &self.plans.one;
-        let stages = &passes.plan.stages[..passes.choice.end];
+        self.times_of(None, position + 1, runs)
+    }
+
+    /// The same of a prompt of these tokens, as many as one pass takes.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub fn prompt_stage_times(&mut self, tokens: &[u32], runs: usize) -> Result<Vec<StageTime>, LoadError> {
+        self.rewind(0);
+        let Some(which) = self.passes_for(tokens.len()) else { return self.stage_times(runs) };
+        let tokens = &tokens[..tokens.len().min(self.plans.many[which].plan.tokens as usize)];
+        self.set_pass(tokens, 0)?;
+        self.model.device.replay(&self.many[which].body)?;
+        self.times_of(Some(which), tokens.len(), runs)
+    }
+
+    /// Times the stages of the passes of several tokens `which`, or of one.
+    fn times_of(&mut self, which: Option<usize>, positions: usize, runs: usize) -> Result<Vec<StageTime>, LoadError> {
+        let passes = which.map_or(&self.plans.one, |i| &self.plans.many[i]);
+        let end = if which.is_some() { passes.head.end } else { passes.choice.end };
+        let stages = &passes.plan.stages[..end];
         let kernels = Kernels::load(&self.model.device, &passes.plan)?;
         let nowhere = (Slot::Stream, 0);
         let calls = kernels.bind(&passes.plan, stages, &self.model.weights, &mut self.buffers, nowhere)?;
@@ -51,7 +70,7 @@ impl DeviceSession<'_> {
         let mut times = Vec::new();
         for (_, group) in groups {
             let launches: Vec<Call> = group.iter().map(|&i| calls[i].clone()).collect();
-            let bytes = group.iter().map(|&i| passes.plan.bytes_read(&stages[i], position + 1)).sum::<u64>();
+            let bytes = group.iter().map(|&i| passes.plan.bytes_read(&stages[i], positions)).sum::<u64>();
             let kernel = passes.plan.kernels[stages[group[0]].kernel].entry.name;
             let count = group.len();
             let time = self.time(&launches, runs)? / count as u32;

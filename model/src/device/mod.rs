@@ -61,13 +61,14 @@ pub struct DeviceOptions {
     pub policy: Policy,
     /// Type of the KV cache.
     pub kv: KvType,
-    /// Tokens of a pass at most, 1 to 64: each weight is read once for them.
+    /// Tokens of a pass at most, 1 to 2,048: each weight is read once for them. Passes of more than 64 tokens are for
+    /// activations in Q8_K and matrices in superblocks, on GPUs from sm_80 on; otherwise they have 32 at most.
     pub pass: usize,
 }
 
 impl Default for DeviceOptions {
     fn default() -> Self {
-        Self { policy: Policy::default(), kv: KvType::default(), pass: 32 }
+        Self { policy: Policy::default(), kv: KvType::default(), pass: 1024 }
     }
 }
 
@@ -96,7 +97,7 @@ impl DeviceModel {
         let (plan, needed) = Self::plan(gguf, options, device.target(), capacity)?;
         device.require(needed)?;
         let weights = weights::upload(device, gguf, &plan.config, progress)?;
-        Ok(Self { device: device.clone(), plan, pass: options.pass.clamp(1, 64), weights })
+        Ok(Self { device: device.clone(), plan, pass: options.pass, weights })
     }
 
     /// Bytes of a device's memory that the weights and a session of `capacity` positions take, known
@@ -149,7 +150,7 @@ impl DeviceModel {
         let types = plant::planted(types);
         let weights = weights::bytes(gguf, &config)?;
         let plan = Model { config, types, policy: options.policy, kv: options.kv, target };
-        let session = Plans::new(&plan, capacity, options.pass.clamp(1, 64))?.session_bytes();
+        let session = Plans::new(&plan, capacity, options.pass)?.session_bytes();
         Ok((plan, weights.saturating_add(session)))
     }
 

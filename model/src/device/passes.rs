@@ -2,7 +2,7 @@
 
 use super::{
     LoadError,
-    plan::{Model, Plan},
+    plan::{Model, Plan, SHORT},
     slot::Slot,
 };
 use indexmap::IndexMap;
@@ -10,6 +10,12 @@ use std::ops::Range;
 
 /// Tokens that the device has chosen and keeps until the host has read them.
 pub(super) const RING: u32 = 64;
+
+/// Tokens of a short pass.
+const USUAL: u32 = 32;
+
+/// Tokens of a pass at most.
+const MOST: usize = 2048;
 
 /// A plan for passes of up to so many tokens, and its parts.
 pub(super) struct Passes<'m> {
@@ -32,7 +38,10 @@ impl<'m> Passes<'m> {
             plan.layer_of(layer)?;
         }
         let body = 0..plan.stages.len();
-        plan.head()?;
+        // A long pass has no logits of all of its tokens at once: they go through a shorter one's kernels.
+        if !plan.is_long() {
+            plan.head()?;
+        }
         let head = body.end..plan.stages.len();
         if tokens == 1 {
             plan.choose(RING)?;
@@ -49,8 +58,8 @@ impl<'m> Passes<'m> {
 /// All passes of a session.
 pub(super) struct Plans<'m> {
     pub(super) one: Passes<'m>,
-    /// Where a session has room for several tokens.
-    pub(super) many: Option<Passes<'m>>,
+    /// Of several tokens, where a session has room for them, the shortest first.
+    pub(super) many: Vec<Passes<'m>>,
 }
 
 impl<'m> Plans<'m> {
@@ -64,16 +73,27 @@ impl<'m> Plans<'m> {
         }
         let positions = u32::try_from(capacity.max(1)).unwrap_or(u32::MAX);
         let one = Passes::new(model, positions, 1)?;
-        let tokens = pass.min(capacity) as u32;
-        let many = if tokens > 1 { Some(Passes::new(model, positions, tokens)?) } else { None };
+        let sizes = Self::tokens(pass.min(capacity).min(MOST) as u32, model.has_long_passes());
+        let many = sizes.into_iter().map(|tokens| Passes::new(model, positions, tokens)).collect::<Result<_, _>>()?;
         Ok(Self { one, many })
+    }
+
+    /// Tokens of passes of several, if one may have up to `most`.
+    fn tokens(most: u32, has_long: bool) -> Vec<u32> {
+        match most {
+            ..=1 => vec![],
+            2..=SHORT => vec![most],
+            // The logits of all tokens are computed in whole short passes.
+            _ if has_long => vec![USUAL, most / USUAL * USUAL],
+            _ => vec![USUAL],
+        }
     }
 
     /// Bytes of a session's buffers, each as large as the most that a stage needs.
     pub(super) fn sizes(&self) -> IndexMap<Slot, u64> {
         let mut sizes = IndexMap::new();
         self.one.plan.sizes(&mut sizes);
-        if let Some(many) = &self.many {
+        for many in &self.many {
             many.plan.sizes(&mut sizes);
         }
         sizes.retain(|slot, _| !matches!(slot, Slot::Weight(..)));
@@ -110,7 +130,7 @@ mod tests {
             let plans = Plans::new(&model, 4096, 32).unwrap();
             let stages = plans.one.plan.stages.iter().filter(|s| s.layer == Some(5)).count();
             assert_eq!(stages, if policy.act == Act::Q8K { 8 } else { 7 }, "{policy}");
-            assert!(plans.many.is_some());
+            assert_eq!(plans.many.len(), 1);
             // Beyond the KV cache a session takes less than a twentieth of the model's 18.6 GB.
             let cache = model.config.kv_bytes_per_token(4) as u64 * 4096;
             assert!(plans.session_bytes() - cache < 900 << 20, "{}", plans.session_bytes() - cache);
@@ -133,7 +153,7 @@ mod tests {
                 let joins = |p: &Plan<'_>| p.kernels.keys().filter(|(name, _)| *name == "qkv-join").count();
                 assert_eq!(joins(&plans.one.plan), 0, "a token's parts lie side by side: {q} {k} {v} {policy}");
                 let expected = usize::from([q, k, v] != [Q4_K, Q4_K, Q6_K]);
-                assert_eq!(joins(&plans.many.unwrap().plan), expected, "{q} {k} {v} {policy}");
+                assert_eq!(joins(&plans.many[0].plan), expected, "{q} {k} {v} {policy}");
             }
         }
     }
@@ -154,7 +174,7 @@ mod tests {
                 let swiglu = |p: &Plan<'_>| p.kernels.keys().filter(|(name, _)| *name == "swiglu").count();
                 let apart = usize::from(gate != up);
                 assert_eq!(swiglu(&plans.one.plan), apart, "{gate} {up} {policy}");
-                assert_eq!(swiglu(&plans.many.unwrap().plan), apart, "{gate} {up} {policy}");
+                assert_eq!(swiglu(&plans.many[0].plan), apart, "{gate} {up} {policy}");
             }
         }
     }

@@ -16,6 +16,9 @@ use ptxgen_dsl::{
 };
 use std::collections::HashMap;
 
+/// Tokens of a pass at most whose kernels are those of few tokens: results of attention's chunks go through memory.
+pub(super) const SHORT: u32 = 64;
+
 /// What a plan is made for.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
@@ -30,6 +33,15 @@ impl Model {
     /// A tensor's type; the output projection's is the embedding's where they are one.
     pub(super) fn ty(&self, role: TensorRole, layer: Option<usize>) -> TensorType {
         self.types.get(&(role, layer)).copied().unwrap_or(TensorType::F32)
+    }
+
+    /// Whether there are kernels for passes of more than [`SHORT`] tokens: all products are of superblocks with Q8_K on
+    /// tensor cores.
+    pub(super) fn has_long_passes(&self) -> bool {
+        let quantized = |(role, layer): &(TensorRole, Option<usize>)| {
+            layer.is_none() || role.is_f32() || catalogue::has_tiles(self.ty(*role, *layer))
+        };
+        self.policy.act == Act::Q8K && self.target.sm() >= 80 && self.types.keys().all(quantized)
     }
 
     /// Where the output projection is.
@@ -176,6 +188,11 @@ impl<'m> Plan<'m> {
             _ => 0,
         });
         bytes.sum()
+    }
+
+    /// Whether its passes have hundreds of tokens.
+    pub(super) fn is_long(&self) -> bool {
+        self.tokens > SHORT
     }
 
     /// Whether activations for matrices in superblocks are rounded to Q8_K.

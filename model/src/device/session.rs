@@ -26,7 +26,7 @@ pub struct DeviceSession<'m> {
     pub(super) plans: Plans<'m>,
     pub(super) buffers: Buffers,
     pub(super) one: One,
-    many: Option<Many>,
+    pub(super) many: Vec<Many>,
     traced: Option<Traced>,
     logits: Vec<f32>,
 }
@@ -45,11 +45,12 @@ pub(super) struct One {
 }
 
 /// Passes of several tokens.
-struct Many {
+pub(super) struct Many {
     tokens: usize,
-    body: Graph,
-    /// Logits of all tokens.
-    head: Vec<Call>,
+    pub(super) body: Graph,
+    /// Logits of all tokens, so many at once.
+    all: Vec<Vec<Call>>,
+    at_once: usize,
     /// For each place in the pass, the logits of the token there.
     heads: Vec<Vec<Call>>,
 }
@@ -57,7 +58,7 @@ struct Many {
 /// The same passes, launch by launch, for a tap.
 struct Traced {
     one: Recorded,
-    many: Option<Recorded>,
+    many: Vec<Recorded>,
     /// Whether the launches behind the layers write the final norm, and do not keep it to themselves.
     final_norm: bool,
 }
@@ -96,20 +97,28 @@ impl<'m> DeviceSession<'m> {
             (bind(p, &kernels, p.choice.clone(), nowhere)?, bind(p, &kernels, p.draw.clone(), nowhere)?);
         let token = |end: &[Call]| model.device.graph(&[&body[..], &head, end].concat());
         let one = One { body: model.device.graph(&body)?, greedy: token(&choice)?, drawn: token(&draw)?, head };
-        let many = match &plans.many {
-            None => None,
-            Some(many) => {
-                let row = config.hidden as u64 * 4;
-                let heads = (0..u64::from(many.plan.tokens))
-                    .map(|i| bind(p, &kernels, p.head.clone(), (Slot::Stream, i * row)))
-                    .collect::<Result<_, _>>()?;
-                let kernels = Kernels::load(&model.device, &many.plan)?;
-                let body = bind(many, &kernels, many.body.clone(), nowhere)?;
-                let head = bind(many, &kernels, many.head.clone(), nowhere)?;
-                let tokens = many.plan.tokens as usize;
-                Some(Many { tokens, body: model.device.graph(&body)?, head, heads })
-            }
-        };
+        let row = config.hidden as u64 * 4;
+        let mut many = Vec::new();
+        let mut short = None;
+        for passes in &plans.many {
+            let tokens = passes.plan.tokens;
+            let heads = (0..u64::from(tokens))
+                .map(|i| bind(p, &kernels, p.head.clone(), (Slot::Stream, i * row)))
+                .collect::<Result<_, _>>()?;
+            let own = Kernels::load(&model.device, &passes.plan)?;
+            let body = bind(passes, &own, passes.body.clone(), nowhere)?;
+            // The first has as many as there are logits at once.
+            let (with_head, kernels) = short.get_or_insert((passes, own));
+            let at_once = with_head.plan.tokens;
+            let all = (0..tokens.div_ceil(at_once))
+                .map(|i| {
+                    let moved = (Slot::Stream, u64::from(i * at_once) * row);
+                    bind(with_head, kernels, with_head.head.clone(), moved)
+                })
+                .collect::<Result<_, _>>()?;
+            let body = model.device.graph(&body)?;
+            many.push(Many { tokens: tokens as usize, body, all, at_once: at_once as usize, heads });
+        }
         let sequence = Sequence::new(config.vocab, capacity, model.plan.policy);
         Ok(Self { model, sequence, plans, buffers, one, many, traced: None, logits: Vec::new() })
     }
@@ -153,6 +162,12 @@ impl<'m> DeviceSession<'m> {
         EngineError::Device { device: self.device().name().to_owned(), message: error.to_string() }
     }
 
+    /// The passes that `tokens` tokens go through: the shortest that takes all of them, or the longest.
+    pub(super) fn passes_for(&self, tokens: usize) -> Option<usize> {
+        let last = self.many.len().checked_sub(1).filter(|_| tokens > 1)?;
+        Some(self.many.iter().position(|m| m.tokens >= tokens).unwrap_or(last))
+    }
+
     /// Runs a pass, as many tokens as one takes; gives how many it was, and
     /// appends their logits as far as they are wanted.
     fn pass(
@@ -162,39 +177,50 @@ impl<'m> DeviceSession<'m> {
         rows: LogitRows,
         tap: &mut Option<&mut dyn Tap>,
     ) -> Result<(usize, Later<u64>), DeviceError> {
-        let taken = match &self.many {
-            Some(many) if tokens.len() > 1 => many.tokens.min(tokens.len()),
-            _ => 1,
-        };
+        let which = self.passes_for(tokens.len());
+        let taken = which.map_or(1, |i| self.many[i].tokens.min(tokens.len()));
         self.set_pass(&tokens[..taken], position)?;
-        let device = self.device();
         let last = taken == tokens.len();
-        let (head, logits) = match &self.many {
-            Some(many) if taken > 1 => {
-                self.body(&many.body, |t| t.many.as_ref(), Tokens { position, count: taken }, tap)?;
-                match rows {
-                    LogitRows::All => (&many.head, taken),
-                    LogitRows::Last => (&many.heads[taken - 1], usize::from(last)),
+        let all = Tokens { position, count: taken };
+        match which {
+            Some(i) => self.body(&self.many[i].body, |t| t.many.get(i), all, tap)?,
+            None => self.body(&self.one.body, |t| Some(&t.one), all, tap)?,
+        }
+        let status = self.status()?;
+        let of_last = Tokens { position: position + taken - 1, count: 1 };
+        match (which, rows) {
+            (Some(i), LogitRows::All) => {
+                for piece in 0..taken.div_ceil(self.many[i].at_once) {
+                    let at_once = self.many[i].at_once;
+                    let count = at_once.min(taken - piece * at_once);
+                    let tokens = Tokens { position: position + piece * at_once, count };
+                    self.head(|s| s.many[i].all.get(piece), tokens, tap)?;
                 }
             }
-            _ => {
-                self.body(&self.one.body, |t| Some(&t.one), Tokens { position, count: 1 }, tap)?;
-                (&self.one.head, usize::from(last || rows == LogitRows::All))
-            }
-        };
-        let status = self.status()?;
-        if logits > 0 {
-            for call in head {
-                device.run(call)?;
-            }
-            let start = self.logits.len();
-            self.logits.resize(start + logits * self.sequence.vocab, 0.0);
-            read(&self.buffers[&Slot::Logits], &mut self.logits[start..])?;
-            if let Some(tap) = tap {
-                self.give_head(start, Tokens { position: position + taken - logits, count: logits }, &mut **tap)?;
-            }
+            (Some(i), LogitRows::Last) if last => self.head(|s| s.many[i].heads.get(taken - 1), of_last, tap)?,
+            (None, rows) if last || rows == LogitRows::All => self.head(|s| Some(&s.one.head), of_last, tap)?,
+            _ => {}
         }
         Ok((taken, status))
+    }
+
+    /// Appends the logits of some tokens of the pass, by these calls.
+    fn head(
+        &mut self,
+        calls: impl Fn(&Self) -> Option<&Vec<Call>>,
+        tokens: Tokens,
+        tap: &mut Option<&mut dyn Tap>,
+    ) -> Result<(), DeviceError> {
+        for call in calls(self).into_iter().flatten() {
+            self.device().run(call)?;
+        }
+        let start = self.logits.len();
+        self.logits.resize(start + tokens.count * self.sequence.vocab, 0.0);
+        read(&self.buffers[&Slot::Logits], &mut self.logits[start..])?;
+        if let Some(tap) = tap {
+            self.give_head(start, tokens, &mut **tap)?;
+        }
+        Ok(())
     }
 
     /// The embedding and the layers of a pass: its graph, or launch by launch for a tap.
@@ -254,11 +280,12 @@ impl<'m> DeviceSession<'m> {
             let calls = kernels.bind(&p.plan, stages, weights, &mut self.buffers, (Slot::Stream, 0))?;
             Ok(Recorded::new(&p.plan, p.body.clone(), calls))
         };
-        let (one, many) = (recorded(&self.plans.one)?, self.plans.many.as_ref().map(recorded).transpose()?);
+        let one = recorded(&self.plans.one)?;
+        let many = self.plans.many.iter().map(recorded).collect::<Result<_, _>>()?;
         let norms = |p: &Passes<'_>| {
             p.plan.stages[p.head.clone()].iter().any(|stage| written(&p.plan, stage).any(|slot| slot == Slot::Normed))
         };
-        let final_norm = norms(&self.plans.one) && self.plans.many.as_ref().is_none_or(norms);
+        let final_norm = norms(&self.plans.one) && self.plans.many.first().is_none_or(norms);
         Ok(Traced { one, many, final_norm })
     }
 

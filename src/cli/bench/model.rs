@@ -4,7 +4,7 @@ use super::measure::rate;
 use super::stream;
 use crate::cli::{Outcome, Status, device::PolicyArgs, output};
 use anyhow::Context;
-use ptxgen_model::device::{DeviceModel, DeviceOptions, DeviceSession};
+use ptxgen_model::device::{DeviceModel, DeviceOptions, DeviceSession, StageTime};
 use ptxgen_model::{Engine, LogitRows, Sampler, Sampling};
 use ptxgen_runtime::{Device, DriverInfo};
 use serde::Serialize;
@@ -55,8 +55,11 @@ pub struct Prefill {
     #[arg(short, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,
     /// Tokens of a pass at most
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..=2048))]
     pass: u16,
+    /// Show what each stage of the first pass takes
+    #[arg(long)]
+    stages: bool,
 }
 
 #[derive(Serialize)]
@@ -117,15 +120,7 @@ pub fn decode(args: &Decode) -> Outcome {
         if args.stages {
             session.rewind(args.depth as usize);
             let stages = session.stage_times(args.common.runs.into())?;
-            report.stages = stages
-                .into_iter()
-                .map(|s| {
-                    let (us, gb_per_s) = (s.time.as_secs_f64() * 1e6, rate(s.bytes, s.time));
-                    let bound = if gb_per_s >= report.stream_gb_per_s / 2.0 { "memory" } else { "latency" };
-                    let us_of_a_token = us * s.launches as f64;
-                    Stage { kernel: s.kernel, launches: s.launches, us, us_of_a_token, bytes: s.bytes, gb_per_s, bound }
-                })
-                .collect();
+            report.stages = shown(stages, report.stream_gb_per_s);
         }
         Ok(())
     })
@@ -144,8 +139,23 @@ pub fn prefill(args: &Prefill) -> Outcome {
         };
         once()?;
         report.tokens_per_s = f64::from(args.n) / median(args.common.runs, once)?;
+        if args.stages {
+            let stages = session.prompt_stage_times(&tokens, args.common.runs.into())?;
+            report.stages = shown(stages, report.stream_gb_per_s);
+        }
         Ok(())
     })
+}
+
+/// Stages as they are printed, beside the streaming bandwidth.
+fn shown(stages: Vec<StageTime>, stream_gb_per_s: f64) -> Vec<Stage> {
+    let one = |s: StageTime| {
+        let (us, gb_per_s) = (s.time.as_secs_f64() * 1e6, rate(s.bytes, s.time));
+        let bound = if gb_per_s >= stream_gb_per_s / 2.0 { "memory" } else { "latency" };
+        let us_of_a_token = us * s.launches as f64;
+        Stage { kernel: s.kernel, launches: s.launches, us, us_of_a_token, bytes: s.bytes, gb_per_s, bound }
+    };
+    stages.into_iter().map(one).collect()
 }
 
 /// Tokens from all over the vocabulary.

@@ -7,7 +7,8 @@ use super::super::error::CatalogueError;
 use super::super::request::Resolved;
 use super::super::schedule::Schedule;
 use super::super::{
-    AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k, decode_attention, qkv_join,
+    AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k, attention_prompt,
+    decode_attention, qkv_join,
 };
 use super::built::vector_bytes;
 use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words, with_acc};
@@ -48,6 +49,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         build: decode::<f16>,
         ..DECODE
     },
+    Entry {
+        name: "attention-prompt-kv-f32",
+        summary: "attention of a pass over an f32 cache, chunk by chunk",
+        ..PROMPT
+    },
+    Entry {
+        name: "attention-prompt-kv-f16",
+        summary: "attention of a pass over an f16 cache, chunk by chunk",
+        build: prompt::<f16>,
+        ..PROMPT
+    },
     Entry { name: "attention-combine", summary: "the chunks' results put together", ..COMBINE },
     Entry {
         name: "attention-combine-q8k",
@@ -79,6 +91,15 @@ const ATTENTION: Entry = Entry {
 
 const DECODE: Entry =
     Entry { stages: 1, usual: |s, _| Schedule::decode_attention(s.positions), build: decode::<f32>, ..ATTENTION };
+
+const PROMPT: Entry = Entry {
+    stages: 1,
+    dims: Dims { tokens: Some(512), ..HEADS },
+    trial: Dims { tokens: Some(5), ..HEADS_TRIAL },
+    reading: Dims { tokens: Some(5), ..HEADS_READING },
+    build: prompt::<f32>,
+    ..ATTENTION
+};
 
 const COMBINE: Entry = Entry { stages: 1, build: combine, ..ATTENTION };
 
@@ -157,6 +178,22 @@ fn chunks<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
             r.last_pass(),
             sums,
             outputs,
+        ];
+        Ok(Built::new(entry, r, kernel, r.queries() * u64::from(shape.positions), params))
+    })
+}
+
+fn prompt<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    let shape = r.heads();
+    with_acc!(r.policy, |C| {
+        let kernel = attention_prompt::<E, C>(entry.name, shape, r.how.target)?;
+        let cache = r.cache::<E>(Access::In);
+        let params = vec![
+            ParamSpec::read("q", Contents::Activations(Act::F32), r.queries() * 4),
+            ParamSpec { name: "keys", ..cache },
+            ParamSpec { name: "values", ..cache },
+            r.last_pass(),
+            ParamSpec::result("y", r.queries()),
         ];
         Ok(Built::new(entry, r, kernel, r.queries() * u64::from(shape.positions), params))
     })

@@ -5,11 +5,11 @@ use super::super::request::Resolved;
 use super::super::schedule::Schedule;
 use super::super::{
     Add, Epilogue, Experts, Store, experts_down, experts_gate_up, gate_up_swiglu, grouped_experts, moe_down,
-    norm_gate_up_swiglu, routed_down,
+    norm_gate_up_swiglu, routed_down, tile,
 };
 use super::matrix::{GEMV, Q4, Q6};
 use super::{Built, Contents, Dims, Entry, Family, MATHS, ParamSpec, Role, Words, does, with_policy};
-use crate::device::{DeviceActivation, DeviceFormat};
+use crate::device::{DeviceActivation, DeviceFormat, FragmentFormat};
 use crate::format::TensorType;
 use crate::precision::Accumulation;
 
@@ -259,43 +259,58 @@ pub(super) fn routed<F: DeviceFormat, E: Epilogue>(
     with_policy!(r.policy, |X, C| typed::<F, X, C, E>(entry, r))
 }
 
-pub(super) fn grouped_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
-    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+pub(super) fn grouped_gate_up<F: FragmentFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    fn typed<F: FragmentFormat, X: DeviceActivation, C: Accumulation>(
         entry: &'static Entry,
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
         let (experts, tokens) = (r.experts(), r.sizes.tokens);
-        let kernel = experts_gate_up::<F, X, C>(entry.name, r.shape(), (experts, tokens), r.policy.math, r.how)?;
+        let (shape, math) = (r.shape(), r.policy.math);
         let [offsets, pairs] = r.lists();
-        let params = vec![
-            r.matrices::<F>("gate", experts.count),
-            r.matrices::<F>("up", experts.count),
-            ParamSpec::vectors("x", X::ACT, r.sizes.cols, tokens),
-            offsets,
-            pairs,
-            r.results::<Store>("h", r.pairs()),
-        ];
-        Ok(Built::new(entry, r, kernel, 2 * r.elements() * u64::from(r.pairs()), params))
+        let params = || {
+            vec![
+                r.matrices::<F>("gate", experts.count),
+                r.matrices::<F>("up", experts.count),
+                ParamSpec::vectors("x", X::ACT, r.sizes.cols, tokens),
+                offsets,
+                pairs,
+                r.results::<Store>("h", r.pairs()),
+            ]
+        };
+        let multiplied = || 2 * r.elements() * u64::from(r.pairs());
+        if r.has_tiles::<F>() {
+            let kernel = tile::experts_gate_up_tiles::<F, C>(entry.name, shape, (experts, tokens), math, r.how)?;
+            return Ok(Built::new(entry, r, kernel, multiplied(), params()));
+        }
+        let kernel = experts_gate_up::<F, X, C>(entry.name, shape, (experts, tokens), math, r.how)?;
+        Ok(Built::new(entry, r, kernel, multiplied(), params()))
     }
     with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
 }
 
-pub(super) fn grouped_down<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
-    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+pub(super) fn grouped_down<F: FragmentFormat>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
+    fn typed<F: FragmentFormat, X: DeviceActivation, C: Accumulation>(
         entry: &'static Entry,
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
         let (experts, tokens) = (r.experts(), r.sizes.tokens);
-        let kernel = experts_down::<F, X, C>(entry.name, r.shape(), (experts, tokens), r.how)?;
         let [offsets, pairs] = r.lists();
-        let params = vec![
-            r.matrices::<F>("down", experts.count),
-            ParamSpec::vectors("x", X::ACT, r.sizes.cols, r.pairs()),
-            offsets,
-            pairs,
-            r.results::<Store>("y", r.pairs()),
-        ];
-        Ok(Built::new(entry, r, kernel, r.elements() * u64::from(r.pairs()), params))
+        let params = || {
+            vec![
+                r.matrices::<F>("down", experts.count),
+                ParamSpec::vectors("x", X::ACT, r.sizes.cols, r.pairs()),
+                offsets,
+                pairs,
+                r.results::<Store>("y", r.pairs()),
+            ]
+        };
+        let multiplied = || r.elements() * u64::from(r.pairs());
+        if r.has_tiles::<F>() {
+            let kernel = tile::experts_down_tiles::<F, C>(entry.name, r.shape(), (experts, tokens), r.how)?;
+            return Ok(Built::new(entry, r, kernel, multiplied(), params()));
+        }
+        let kernel = experts_down::<F, X, C>(entry.name, r.shape(), (experts, tokens), r.how)?;
+        Ok(Built::new(entry, r, kernel, multiplied(), params()))
     }
     with_policy!(r.policy, |X, C| typed::<F, X, C>(entry, r))
 }

@@ -3,9 +3,9 @@
 use super::super::error::CatalogueError;
 use super::super::request::Resolved;
 use super::super::schedule::Schedule;
-use super::super::{Add, Epilogue, QkvShape, Store, gemv, gemv_batch, norm_qkv, qkv, qkv_batch};
+use super::super::{Add, Epilogue, QkvShape, Store, gemv, gemv_batch, norm_qkv, qkv, qkv_batch, tile};
 use super::{ACCS, ACTS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Role, Words, does, with_policy};
-use crate::device::{DeviceActivation, DeviceFormat};
+use crate::device::{DeviceActivation, DeviceFormat, FragmentFormat};
 use crate::format::{Q4K, Q6K, TensorType};
 use crate::precision::{Accumulation, Act};
 
@@ -133,6 +133,11 @@ impl Resolved {
         ParamSpec { contents: Contents::Words(Words::Is(self.sizes.tokens)), ..ParamSpec::state(Access::In) }
     }
 
+    /// Whether the products of a pass with matrices of this format are computed by tiles on tensor cores.
+    pub(super) fn has_tiles<F: FragmentFormat>(&self) -> bool {
+        F::HAS_FRAGMENTS && tile::pays(self.policy, self.sizes.tokens, self.how)
+    }
+
     /// The shape of attention's projections.
     fn projections(&self) -> QkvShape {
         let s = self.sizes;
@@ -167,11 +172,11 @@ fn projection_matrices<F: DeviceFormat, V: DeviceFormat>(shape: QkvShape) -> Vec
     ]
 }
 
-pub(super) fn matrix_vector<F: DeviceFormat, E: Epilogue>(
+pub(super) fn matrix_vector<F: FragmentFormat, E: Epilogue>(
     entry: &'static Entry,
     r: &Resolved,
 ) -> Result<Built, CatalogueError> {
-    fn typed<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
+    fn typed<F: FragmentFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
         entry: &'static Entry,
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
@@ -184,18 +189,22 @@ pub(super) fn matrix_vector<F: DeviceFormat, E: Epilogue>(
             let params = [inputs(), vec![r.results::<E>("y", 1)]].concat();
             return Ok(Built::new(entry, r, kernel, weights(), params));
         }
+        let all = || [inputs(), vec![r.full_pass(), r.results::<E>("y", tokens)]].concat();
+        if r.has_tiles::<F>() {
+            let kernel = tile::dense::<F, C, E>(entry.name, r.shape(), tokens, r.how)?;
+            return Ok(Built::new(entry, r, kernel, weights(), all()));
+        }
         let kernel = gemv_batch::<F, X, C, E>(entry.name, r.shape(), tokens, r.how)?;
-        let params = [inputs(), vec![r.full_pass(), r.results::<E>("y", tokens)]].concat();
-        Ok(Built::new(entry, r, kernel, weights(), params))
+        Ok(Built::new(entry, r, kernel, weights(), all()))
     }
     with_policy!(r.policy, |X, C| typed::<F, X, C, E>(entry, r))
 }
 
-pub(super) fn projections<F: DeviceFormat, V: DeviceFormat>(
+pub(super) fn projections<F: FragmentFormat, V: FragmentFormat>(
     entry: &'static Entry,
     r: &Resolved,
 ) -> Result<Built, CatalogueError> {
-    fn typed<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulation>(
+    fn typed<F: FragmentFormat, V: FragmentFormat, X: DeviceActivation, C: Accumulation>(
         entry: &'static Entry,
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
@@ -212,9 +221,13 @@ pub(super) fn projections<F: DeviceFormat, V: DeviceFormat>(
             let params = [inputs(), vec![ParamSpec::result("y", results())]].concat();
             return Ok(Built::new(entry, r, kernel, multiplied(), params));
         }
+        let all = || [inputs(), vec![r.full_pass(), ParamSpec::result("y", results())]].concat();
+        if r.has_tiles::<F>() && V::HAS_FRAGMENTS {
+            let kernel = tile::projections::<F, V, C>(entry.name, shape, tokens, r.how)?;
+            return Ok(Built::new(entry, r, kernel, multiplied(), all()));
+        }
         let kernel = qkv_batch::<F, V, X, C>(entry.name, shape, tokens, r.how)?;
-        let params = [inputs(), vec![r.full_pass(), ParamSpec::result("y", results())]].concat();
-        Ok(Built::new(entry, r, kernel, multiplied(), params))
+        Ok(Built::new(entry, r, kernel, multiplied(), all()))
     }
     with_policy!(r.policy, |X, C| typed::<F, V, X, C>(entry, r))
 }

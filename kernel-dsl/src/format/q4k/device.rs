@@ -148,16 +148,7 @@ impl DeviceFormat for Q4K<'static> {
         d_x: Val<f32>,
     ) -> Val<A> {
         let (d, dmin) = Self::lane_factors(base.header.plus_bytes(offset).load(k));
-        let d_x = A::widen(d_x);
-        let scaled = A::product(A::of_half(d), d_x);
-        let term = |rest: Val<A>| scaled.fma_rounded(A::of_int(sums.a), rest, Rounding::NearestEven);
-        match sums.b {
-            Some(b) => {
-                let minimum = A::product(A::product(A::of_half(dmin), d_x), A::of_int(b));
-                term(A::negated(minimum))
-            }
-            None => A::product(scaled, A::of_int(sums.a)),
-        }
+        sums.term(d, sums.b.map(|_| dmin), d_x)
     }
 
     #[track_caller]

@@ -3,11 +3,19 @@
 use super::{super::LoadError, STATE, size};
 use crate::device::{
     choice,
-    plan::{Place, Plan},
+    plan::{Place, Plan, place},
     slot::Slot,
 };
-use crate::{config::TensorRole as T, kv::KvType};
+use crate::{config::TensorRole as T, gguf::TensorType, kv::KvType};
 use ptxgen_dsl::catalogue::Dims;
+
+/// Normed and turned queries.
+const QUERIES: (&str, Place) = ("q", place(Slot::Queries));
+
+/// A layer's keys and values.
+fn cache(layer: usize) -> [(&'static str, Place); 2] {
+    [("keys", Slot::Keys(layer).into()), ("values", Slot::Values(layer).into())]
+}
 
 impl Plan<'_> {
     pub(super) fn attention(&mut self, layer: usize) -> Result<(), LoadError> {
@@ -50,20 +58,34 @@ impl Plan<'_> {
                 }
             }
         }
+        let (ty, _) = self.tensor(T::AttnOutput);
+        if self.is_long() {
+            self.attend_many(layer)?;
+            if self.any_rounded(&[ty]) {
+                let dims = Dims { cols: size(query), used: Some(1), ..self.pass() };
+                let places = [("x", Slot::Attended.into()), ("y", Slot::AttendedQ8K.into()), STATE];
+                self.push("quantize-q8k", dims, &places)?;
+            }
+        } else {
+            self.attend_by_chunks(layer, ty)?;
+        }
+        let x = self.input(ty, Slot::Attended, Slot::AttendedQ8K);
+        self.product(T::AttnOutput, (hidden, query), x, Slot::Stream.into(), true)
+    }
+
+    /// Attention whose chunks' results go through memory.
+    fn attend_by_chunks(&mut self, layer: usize, output: TensorType) -> Result<(), LoadError> {
         let chunks = [("sums", Slot::ChunkSums.into()), ("outputs", Slot::ChunkOutputs.into())];
         self.attend(layer, &chunks)?;
         let [sums, outputs] = chunks;
         let dims = Dims { positions: Some(self.positions), ..self.heads() };
-        let (ty, _) = self.tensor(T::AttnOutput);
         let mut places = vec![sums, outputs, STATE, ("y", Slot::Attended.into())];
-        if self.any_rounded(&[ty]) {
+        if self.any_rounded(&[output]) {
             places.push(("y_q8k", Slot::AttendedQ8K.into()));
-            self.push("attention-combine-q8k", dims, &places)?;
+            self.push("attention-combine-q8k", dims, &places)
         } else {
-            self.push("attention-combine", dims, &places)?;
+            self.push("attention-combine", dims, &places)
         }
-        let x = self.input(ty, Slot::Attended, Slot::AttendedQ8K);
-        self.product(T::AttnOutput, (hidden, query), x, Slot::Stream.into(), true)
     }
 
     /// Attention's matrices, and where their products go.
@@ -83,23 +105,46 @@ impl Plan<'_> {
     /// of it is one launch.
     fn attend(&mut self, layer: usize, chunks: &[(&'static str, Place)]) -> Result<(), LoadError> {
         let dims = Dims { positions: Some(self.positions), ..self.heads() };
-        let projected = [
+        let (one, attend) = match self.model.kv {
+            KvType::F32 => ("decode-attention-kv-f32", "attention-kv-f32"),
+            KvType::F16 => ("decode-attention-kv-f16", "attention-kv-f16"),
+        };
+        if self.tokens == 1 {
+            return self.push(one, dims, &[&self.projected()[..], &cache(layer), chunks].concat());
+        }
+        self.append(layer)?;
+        self.push(attend, dims, &[&[QUERIES, STATE][..], &cache(layer), chunks].concat())
+    }
+
+    /// The same for hundreds of tokens, without results of chunks in memory.
+    fn attend_many(&mut self, layer: usize) -> Result<(), LoadError> {
+        self.append(layer)?;
+        let dims = Dims { positions: Some(self.positions), ..self.heads() };
+        let name = match self.model.kv {
+            KvType::F32 => "attention-prompt-kv-f32",
+            KvType::F16 => "attention-prompt-kv-f16",
+        };
+        self.push(name, dims, &[&[QUERIES, STATE, ("y", Slot::Attended.into())][..], &cache(layer)].concat())
+    }
+
+    /// Heads normed, turned and appended to the cache.
+    fn append(&mut self, layer: usize) -> Result<(), LoadError> {
+        let dims = Dims { positions: Some(self.positions), ..self.heads() };
+        let name = match self.model.kv {
+            KvType::F32 => "qk-norm-rope-kv-f32",
+            KvType::F16 => "qk-norm-rope-kv-f16",
+        };
+        self.push(name, dims, &[&self.projected()[..], &[QUERIES], &cache(layer)].concat())
+    }
+
+    /// What becomes queries, keys and values.
+    fn projected(&self) -> [(&'static str, Place); 5] {
+        [
             ("qkv", Slot::Projected.into()),
             ("q_norm", self.tensor(T::AttnQNorm).1.into()),
             ("k_norm", self.tensor(T::AttnKNorm).1.into()),
             ("rope", Slot::Rope.into()),
             STATE,
-        ];
-        let queries = ("q", Slot::Queries.into());
-        let cache = [("keys", Slot::Keys(layer).into()), ("values", Slot::Values(layer).into())];
-        let (one, append, attend) = match self.model.kv {
-            KvType::F32 => ("decode-attention-kv-f32", "qk-norm-rope-kv-f32", "attention-kv-f32"),
-            KvType::F16 => ("decode-attention-kv-f16", "qk-norm-rope-kv-f16", "attention-kv-f16"),
-        };
-        if self.tokens == 1 {
-            return self.push(one, dims, &[&projected[..], &cache, chunks].concat());
-        }
-        self.push(append, dims, &[&projected[..], &[queries], &cache].concat())?;
-        self.push(attend, dims, &[&[queries, STATE][..], &cache, chunks].concat())
+        ]
     }
 }

@@ -1,0 +1,138 @@
+//! Superblocks of a tile on their way to shared memory.
+
+use ptxgen_builder::build::{AsyncBytes, Body, Global, ReadOnly, Shared, Val};
+
+use super::Tile;
+use super::plan::{CHUNK, COLUMNS, QUANTS, SUMS, TOKENS};
+use crate::format::SUPERBLOCK;
+
+/// A matrix of a tile's rows.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Rows {
+    /// The tensor's first byte.
+    pub base: ReadOnly<u8>,
+    /// Bytes from there to the matrix.
+    pub matrix: Val<u64>,
+    /// Bytes of the whole tensor.
+    pub tensor_bytes: u64,
+}
+
+impl Tile<'_> {
+    /// Starts copying superblock `block` of all rows and vectors to a stage.
+    #[track_caller]
+    pub(super) fn copy(&self, k: &Body, vectors: &[Global<u8>], block: Val<u32>, stage: Val<u32>) {
+        for (i, rows) in (0..).zip(&self.rows) {
+            self.copy_rows(k, i, rows, block, stage);
+        }
+        self.copy_vectors(k, vectors, block, stage);
+        k.copy_async_commit();
+    }
+
+    /// Consecutive threads copy a row's block, and as many rows at once as the threads suffice for.
+    #[track_caller]
+    fn copy_rows(&self, k: &Body, index: u32, rows: &Rows, block: Val<u32>, stage: Val<u32>) {
+        let plan = self.plan;
+        let (chunks, count) = (plan.chunks(), plan.matrix_rows());
+        let at_once = (plan.threads() / chunks).min(count);
+        let (row, chunk) = (self.thread / chunks, self.thread % chunks);
+        let to = self.memory.weights.byte_at(stage * plan.stage_bytes() + row * plan.row_stride() + chunk * CHUNK);
+        let of_block = rows.matrix + block.mul_wide(plan.block_bytes);
+        let all_at_once = plan.threads() == at_once * chunks;
+        for first in (0..count).step_by(at_once as usize) {
+            let mine = row + first;
+            let source = self.first_row(rows, mine);
+            let offset = source.mul_wide(plan.row_bytes) + of_block;
+            let address = rows.base.address() + offset;
+            let start = if plan.skewed { address & !15u64 } else { address };
+            let left = count - first;
+            let here = (!all_at_once || left < at_once).then(|| row.lt(at_once.min(left)));
+            let from = ReadOnly::<u8>::from_address(start + (chunk * CHUNK).to::<u64>());
+            // The last row's last copy may reach beyond the tensor.
+            let room = plan.skewed.then(|| {
+                let end = rows.base.address() + rows.tensor_bytes;
+                (end - from.address()).min(u64::from(CHUNK)).to::<u32>()
+            });
+            let to = to.plus_bytes((index * count + first) * plan.row_stride());
+            k.copy_async_filled(to, from, AsyncBytes::B16, here, room);
+        }
+    }
+
+    /// 16 threads copy a vector's part.
+    #[track_caller]
+    fn copy_vectors(&self, k: &Body, vectors: &[Global<u8>], block: Val<u32>, stage: Val<u32>) {
+        let layout = self.plan.vector();
+        let memory = &self.memory;
+        let (slot, part) = (self.thread >> 4, self.thread & 15);
+        let quants = memory.quants.byte_at(stage * (TOKENS * QUANTS) + slot * QUANTS + part * CHUNK);
+        let sums = memory.sums.byte_at(stage * (TOKENS * SUMS) + slot * SUMS + part * CHUNK);
+        let scales = memory.scales.at(stage * TOKENS + slot);
+        for (i, &vector) in (0u32..).zip(vectors) {
+            let first = i * self.plan.threads() / 16;
+            let here = (slot + first).lt(self.present);
+            let from = vector.byte_at(block * SUPERBLOCK as u32 + part * CHUNK);
+            k.copy_async_filled(quants.plus_bytes(first * QUANTS), from, AsyncBytes::B16, Some(here), None);
+            let from = vector.byte_at(block * SUMS + part * CHUNK).plus_bytes(layout.sums() as i64);
+            let some = here & part.lt(SUMS / CHUNK);
+            k.copy_async_filled(sums.plus_bytes(first * SUMS), from, AsyncBytes::B16, Some(some), None);
+            let from = vector.cast::<f32>().at(block).plus_bytes(layout.scales() as i64);
+            let one = here & part.eq(SUMS / CHUNK);
+            k.copy_async_filled(scales.plus(first), from, AsyncBytes::B4, Some(one), None);
+        }
+    }
+
+    /// The vectors that this thread copies parts of, of a tile of `count`: those missing are the last one. `vector`
+    /// gives that of a place in the tile.
+    #[track_caller]
+    pub(super) fn vectors(
+        &self,
+        k: &Body,
+        count: Val<u32>,
+        vector: impl Fn(&Body, Val<u32>) -> Global<u8>,
+    ) -> Vec<Global<u8>> {
+        let each = self.plan.threads() / 16;
+        let first = self.thread >> 4;
+        (0..TOKENS).step_by(each as usize).map(|i| vector(k, (first + i).min(count - 1))).collect()
+    }
+
+    /// Row `row` of the tile's in a matrix, of missing ones the last.
+    #[track_caller]
+    fn first_row(&self, _rows: &Rows, row: Val<u32>) -> Val<u32> {
+        let row = self.first + row;
+        if self.plan.is_ragged() { row.min(self.plan.shape.rows - 1) } else { row }
+    }
+
+    /// Bytes from the last 16-byte boundary to block `block` of row `row` of the tile's in a matrix.
+    #[track_caller]
+    pub(super) fn skew(&self, rows: &Rows, row: Val<u32>, block: Val<u32>) -> Val<u32> {
+        let offset = self.first_row(rows, row) * self.plan.row_bytes + block * self.plan.block_bytes;
+        ((rows.base.address() + rows.matrix).to::<u32>() + offset) & 15
+    }
+
+    /// Vectors that products read, those present and what fills up the last eight.
+    #[track_caller]
+    pub(super) fn present(count: Val<u32>) -> Val<u32> {
+        (count + (COLUMNS - 1)) & !(COLUMNS - 1)
+    }
+}
+
+/// The shared memory of a tile.
+#[derive(Clone, Copy)]
+pub(super) struct TileMemory {
+    pub weights: Shared<u8>,
+    pub quants: Shared<u8>,
+    pub sums: Shared<u8>,
+    pub scales: Shared<f32>,
+}
+
+impl TileMemory {
+    /// Enough for tiles of any of these plans.
+    #[track_caller]
+    pub(super) fn new(k: &Body, stages: u32) -> TileMemory {
+        TileMemory {
+            weights: k.dynamic_shared(),
+            quants: k.shared(stages * TOKENS * QUANTS),
+            sums: k.shared(stages * TOKENS * SUMS),
+            scales: k.shared(stages * TOKENS),
+        }
+    }
+}

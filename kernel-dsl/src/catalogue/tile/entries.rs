@@ -1,0 +1,252 @@
+//! The kernels: a matrix, attention's three, the experts'.
+
+use ptxgen_builder::build::{Body, Global, ReadOnly, Val, kernel};
+
+use super::super::error::CatalogueError;
+use super::super::gate_up::{Experts, expert_entry_name, swiglu};
+use super::super::gemv::{GemvBatchArgs, entry_name, nth_vector};
+use super::super::grouped::{ExpertsDownArgs, ExpertsGateUpArgs, List};
+use super::super::launchable::Launchable;
+use super::super::limits::check_tokens;
+use super::super::matrix::{Epilogue, Store, finish};
+use super::super::qkv::{self, QkvBatchArgs, QkvShape};
+use super::super::schedule::{How, Shape};
+use super::Tile;
+use super::copy::{Rows, TileMemory};
+use super::plan::{TOKENS, TilePlan};
+use super::product::{OF_LANE, OfTile};
+use crate::device::{DeviceFloat, FragmentFormat, fresh, inputs_ready, pass, residual};
+use crate::precision::{Acc, Accumulation, ActQ8K, Math};
+
+impl Rows {
+    /// The only matrix of a tensor.
+    #[track_caller]
+    fn whole(plan: &TilePlan, base: ReadOnly<u8>) -> Rows {
+        Rows { base, matrix: Val::from(0u64).copied(), tensor_bytes: plan.matrix_bytes() }
+    }
+
+    /// Matrix `index` of the `count` in a tensor.
+    #[track_caller]
+    fn one_of(plan: &TilePlan, base: ReadOnly<u8>, index: Val<u32>, count: u32) -> Rows {
+        let bytes = plan.matrix_bytes();
+        Rows { base, matrix: index.to::<u64>() * bytes, tensor_bytes: bytes * u64::from(count) }
+    }
+}
+
+/// Vectors of a pass, a tile of them a block in y.
+#[derive(Clone, Copy)]
+struct Pass {
+    x: Global<u8>,
+    first: Val<u32>,
+    count: Val<u32>,
+}
+
+impl Pass {
+    /// The tile of the block in y; the block ends here if there is none.
+    #[track_caller]
+    fn new(k: &Body, x: ReadOnly<u8>, state: ReadOnly<u32>, tokens: u32, pdl: bool) -> Pass {
+        inputs_ready(k, pdl);
+        let first = k.block_y() * TOKENS;
+        let end = pass::tokens(k, fresh(state), tokens);
+        k.return_if(first.ge(end));
+        Pass { x: fresh(x), first, count: (end - first).min(TOKENS) }
+    }
+
+    /// Multiplies a tile of a matrix, results of each vector `stride` apart.
+    #[track_caller]
+    fn multiply<F: FragmentFormat, C: Accumulation, E: Epilogue>(
+        &self,
+        k: &Body,
+        tile: Tile<'_>,
+        y: Global<f32>,
+        stride: u32,
+    ) {
+        let tile = tile.of(self.count);
+        let (cols, rows) = (tile.plan.shape.cols, tile.plan.shape.rows);
+        let vector = |_: &Body, place: Val<u32>| nth_vector::<ActQ8K>(self.x, self.first + place, cols);
+        // A row's place in the results of a vector, and whether it is written.
+        let target = |v: OfTile, own: Val<u32>| {
+            let row = tile.first + own;
+            let writes = if tile.plan.is_ragged() { v.here & row.lt(rows) } else { v.here };
+            (y.at((self.first + v.place) * stride).at(row), writes)
+        };
+        // For sums in f64, whose proof counts roundings, what all are added to is asked for before any is written.
+        let early = E::ADDS && C::ACC == Acc::F64;
+        let before: Vec<_> = (0..if early { 2 * OF_LANE } else { 0 }).map(|_| k.var::<f32>(0.0)).collect();
+        if early {
+            tile.each_vector(k, self.count, |k, v, _| {
+                for (i, own) in tile.own_rows.into_iter().enumerate() {
+                    let (at, writes) = target(v, own);
+                    before[2 * v.index + i].set(at.load_or(k, writes, 0.0));
+                }
+            });
+        }
+        tile.multiply::<F, C::Scalar>(k, self.count, vector, |k, v, sums| {
+            for (i, (own, sum)) in tile.own_rows.into_iter().zip(sums).enumerate() {
+                let (at, writes) = target(v, own);
+                match before.get(2 * v.index + i) {
+                    Some(before) => {
+                        let value = residual::<C::Scalar>(before.get(), DeviceFloat::narrow(sum));
+                        at.store_if(k, writes, value);
+                    }
+                    None => finish::<E, _>(k, at, writes, sum),
+                }
+            }
+        });
+    }
+}
+
+/// [`gemv_batch`](super::super::gemv_batch) by tiles.
+pub(in super::super) fn dense<F: FragmentFormat, C: Accumulation, E: Epilogue>(
+    name: &'static str,
+    shape: Shape,
+    tokens: u32,
+    how: How,
+) -> Result<Launchable<GemvBatchArgs<ActQ8K, E>>, CatalogueError> {
+    check_tokens(name, tokens)?;
+    let plan = TilePlan::new::<F>(name, shape, 1, how)?;
+    let entry = format!("{}_t{tokens}", entry_name::<ActQ8K, C>(name, shape));
+    let kernel = kernel::<GemvBatchArgs<ActQ8K, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
+        let memory = TileMemory::new(k, plan.stages);
+        let pass = Pass::new(k, x, state, tokens, plan.pdl);
+        let tile = Tile::new(&plan, k.thread_x(), memory, vec![Rows::whole(&plan, w)], k.block_x());
+        pass.multiply::<F, C, E>(k, tile, y, shape.rows);
+    });
+    let grid = [plan.row_tiles(), tokens.div_ceil(TOKENS), 1];
+    TilePlan::launch::<C, _>(name, kernel, grid, &[plan], how)
+}
+
+/// [`qkv_batch`](super::super::qkv_batch) by tiles.
+pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Accumulation>(
+    name: &'static str,
+    shape: QkvShape,
+    tokens: u32,
+    how: How,
+) -> Result<Launchable<QkvBatchArgs<ActQ8K>>, CatalogueError> {
+    check_tokens(name, tokens)?;
+    let rows = |rows| Shape { rows, cols: shape.cols };
+    let plans = [
+        TilePlan::new::<F>(name, rows(shape.q), 1, how)?,
+        TilePlan::new::<F>(name, rows(shape.kv), 1, how)?,
+        TilePlan::new::<V>(name, rows(shape.kv), 1, how)?,
+    ];
+    // One number of threads and of stages for all.
+    let least = |f: fn(&TilePlan) -> u32| plans.iter().map(f).min().unwrap_or(1);
+    let (warps, stages) = (least(|p| p.warps), least(|p| p.stages));
+    let plans = plans.map(|plan| TilePlan { warps, stages, ..plan });
+    let entry = format!("{}_t{tokens}", qkv::entry_name::<ActQ8K, C>(name, shape));
+    let names = ["q", "k", "v", "x", "state", "y"];
+    let kernel = kernel::<QkvBatchArgs<ActQ8K>>(&entry, names, |k, (wq, wk, wv, x, state, y)| {
+        let memory = TileMemory::new(k, stages);
+        let pass = Pass::new(k, x, state, tokens, plans[0].pdl);
+        let (thread, block) = (k.thread_x(), k.block_x());
+        let [q, key, value] = &plans;
+        let stride = shape.q + 2 * shape.kv;
+        let (keys, values) = (q.row_tiles(), q.row_tiles() + key.row_tiles());
+        let tile = |plan, w, tile| Tile::new(plan, thread, memory, vec![Rows::whole(plan, w)], tile);
+        k.if_else(
+            block.lt(keys),
+            |k| pass.multiply::<F, C, Store>(k, tile(q, wq, block), y, stride),
+            |k| {
+                k.if_else(
+                    block.lt(values),
+                    |k| pass.multiply::<F, C, Store>(k, tile(key, wk, block - keys), y.plus(shape.q), stride),
+                    |k| {
+                        let y = y.plus(shape.q + shape.kv);
+                        pass.multiply::<V, C, Store>(k, tile(value, wv, block - values), y, stride);
+                    },
+                );
+            },
+        );
+    });
+    let grid = [plans.iter().map(TilePlan::row_tiles).sum(), tokens.div_ceil(TOKENS), 1];
+    TilePlan::launch::<C, _>(name, kernel, grid, &plans, how)
+}
+
+/// [`experts_gate_up`](super::super::experts_gate_up) by tiles: `blockIdx.y` is the expert, whose tiles are shared out over z.
+pub(in super::super) fn experts_gate_up_tiles<F: FragmentFormat, C: Accumulation>(
+    name: &'static str,
+    shape: Shape,
+    (experts, tokens): (Experts, u32),
+    math: Math,
+    how: How,
+) -> Result<Launchable<ExpertsGateUpArgs<ActQ8K>>, CatalogueError> {
+    check_tokens(name, tokens)?;
+    experts.check(name)?;
+    let plan = TilePlan::new::<F>(name, shape, 2, how)?;
+    let entry = format!("{}_t{tokens}", expert_entry_name::<ActQ8K, C>(name, Some(math), shape, experts));
+    let names = ["gate", "up", "x", "offsets", "pairs", "h"];
+    let kernel = kernel::<ExpertsGateUpArgs<ActQ8K>>(&entry, names, |k, (gate, up, x, offsets, pairs, h)| {
+        let memory = TileMemory::new(k, plan.stages);
+        let (expert, list) = List::new(k, plan.pdl, offsets, pairs);
+        let (thread, block) = (k.thread_x(), k.block_x());
+        let x = fresh(x);
+        list.tiles(k, tokens, |k, first, count| {
+            let rows = [gate, up].map(|w| Rows::one_of(&plan, w, expert, experts.count)).to_vec();
+            let tile = Tile::new(&plan, thread, memory, rows, block).of(count);
+            let vector =
+                |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place) / experts.used, shape.cols);
+            tile.multiply::<F, C::Scalar>(k, count, vector, |k, v, [gate, up]| {
+                let row = tile.first + tile.own_rows[0];
+                let writes = if plan.is_ragged() { v.here & row.lt(shape.rows) } else { v.here };
+                let value = swiglu::<C::Scalar>(math, &[gate], &[up])[0];
+                let pair = list.pair(k, first + v.place.min(count - 1));
+                h.at(pair * shape.rows).at(row).store_if(k, writes, value);
+            });
+        });
+    });
+    TilePlan::launch::<C, _>(name, kernel, [plan.row_tiles(), experts.count, sharing(tokens)], &[plan], how)
+}
+
+/// [`experts_down`](super::super::experts_down) by tiles.
+pub(in super::super) fn experts_down_tiles<F: FragmentFormat, C: Accumulation>(
+    name: &'static str,
+    shape: Shape,
+    (experts, tokens): (Experts, u32),
+    how: How,
+) -> Result<Launchable<ExpertsDownArgs<ActQ8K>>, CatalogueError> {
+    check_tokens(name, tokens)?;
+    experts.check(name)?;
+    let plan = TilePlan::new::<F>(name, shape, 1, how)?;
+    let entry = format!("{}_t{tokens}", expert_entry_name::<ActQ8K, C>(name, None, shape, experts));
+    let names = ["down", "x", "offsets", "pairs", "y"];
+    let kernel = kernel::<ExpertsDownArgs<ActQ8K>>(&entry, names, |k, (down, x, offsets, pairs, y)| {
+        let memory = TileMemory::new(k, plan.stages);
+        let (expert, list) = List::new(k, plan.pdl, offsets, pairs);
+        let (thread, block) = (k.thread_x(), k.block_x());
+        let x = fresh(x);
+        list.tiles(k, tokens, |k, first, count| {
+            let rows = vec![Rows::one_of(&plan, down, expert, experts.count)];
+            let tile = Tile::new(&plan, thread, memory, rows, block).of(count);
+            let vector = |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place), shape.cols);
+            tile.multiply::<F, C::Scalar>(k, count, vector, |k, v, sums| {
+                let pair = list.pair(k, first + v.place.min(count - 1));
+                let y = y.at(pair * shape.rows);
+                for (own, sum) in tile.own_rows.into_iter().zip(sums) {
+                    let row = tile.first + own;
+                    let writes = if plan.is_ragged() { v.here & row.lt(shape.rows) } else { v.here };
+                    finish::<Store, _>(k, y.at(row), writes, sum);
+                }
+            });
+        });
+    });
+    TilePlan::launch::<C, _>(name, kernel, [plan.row_tiles(), experts.count, sharing(tokens)], &[plan], how)
+}
+
+/// Blocks that share out the tiles of an expert in a pass of up to `tokens`: some experts have many more than others.
+fn sharing(tokens: u32) -> u32 {
+    (tokens / 128).clamp(1, 8)
+}
+
+impl List {
+    /// Runs `each` on those tiles of the list that fall to the block in z: the first place of one, and how many it has.
+    #[track_caller]
+    fn tiles(&self, k: &Body, tokens: u32, each: impl Fn(&Body, Val<u32>, Val<u32>)) {
+        let (z, blocks) = (k.block_z(), sharing(tokens));
+        k.for_(self.first + z * TOKENS, self.end, TOKENS * blocks, |k, first, _| {
+            // What was read before is free.
+            k.barrier();
+            each(k, first, (self.end - first).min(TOKENS));
+        });
+    }
+}

@@ -1,0 +1,85 @@
+//! Products of quantized matrices and tiles of Q8_K vectors on tensor cores (sm_80), with the bits of
+//! [`gemv`](super::gemv()): inside a superblock the contract's sums are exact integers, which have no order; each
+//! superblock's term and the tree over a row's are computed as there.
+//!
+//! A block of threads has a tile of rows and up to 32 vectors. Superblocks of both go to shared memory some stages
+//! ahead. A warp has 16 rows: [`FragmentFormat`](crate::device::FragmentFormat) gives them as bytes with integer
+//! scales, a product of matrices sums 32 columns (or 16), and each such sum is multiplied by its scale and added.
+
+mod copy;
+mod entries;
+mod plan;
+mod product;
+
+use ptxgen_builder::build::{Shared, Val};
+
+pub(super) use copy::Rows;
+use copy::TileMemory;
+pub(super) use entries::{dense, experts_down_tiles, experts_gate_up_tiles, projections};
+use plan::QUANTS;
+pub(super) use plan::TilePlan;
+
+use super::schedule::How;
+use crate::format::TensorType;
+use crate::precision::{Act, Policy};
+
+/// The fewest tokens of a pass whose products are worth tiles.
+const FEWEST: u32 = 16;
+
+/// Whether there are products by tiles of matrices of this type, under act = q8k.
+pub fn has_tiles(ty: TensorType) -> bool {
+    matches!(ty, TensorType::Q4_K | TensorType::Q6_K)
+}
+
+/// Whether the products of a pass are computed by tiles.
+pub(super) fn pays(policy: Policy, tokens: u32, how: How) -> bool {
+    policy.act == Act::Q8K && tokens >= FEWEST && how.target.sm() >= 80
+}
+
+/// A thread's part of a tile.
+struct Tile<'p> {
+    plan: &'p TilePlan,
+    thread: Val<u32>,
+    /// The lane's place in products of matrices: its rows and vectors, and its words of these.
+    g: Val<u32>,
+    t: Val<u32>,
+    memory: TileMemory,
+    /// The address that the lane gives for eight vectors' quants.
+    quant_rows: Shared<u16>,
+    /// The matrices.
+    rows: Vec<Rows>,
+    /// The tile's first row in each matrix.
+    first: Val<u32>,
+    /// The lane's two rows in the tile's part of their matrix, and in shared memory.
+    own_rows: [Val<u32>; 2],
+    row_places: [Val<u32>; 2],
+    /// Vectors that are in shared memory.
+    present: Val<u32>,
+}
+
+impl<'p> Tile<'p> {
+    /// Tile `tile` of the rows.
+    #[track_caller]
+    fn new(plan: &'p TilePlan, thread: Val<u32>, memory: TileMemory, rows: Vec<Rows>, tile: Val<u32>) -> Tile<'p> {
+        let (lane, warp) = (thread & 31, thread >> 5);
+        let (g, t) = (lane >> 2, lane & 3);
+        let own = match plan.matrices {
+            1 => warp * 16 + g,
+            _ => warp * 8 + g,
+        };
+        let (own_rows, row_places) = match plan.matrices {
+            1 => ([own, own + 8], [own, own + 8]),
+            _ => ([own, own], [own, own + plan.matrix_rows()]),
+        };
+        let quant_rows = memory.quants.byte_at((lane & 7) * QUANTS + (lane >> 3) * 64).cast();
+        let first = tile * plan.matrix_rows();
+        let present = Val::from(plan::TOKENS);
+        Tile { plan, thread, g, t, memory, quant_rows, rows, first, own_rows, row_places, present }
+    }
+
+    /// The same for `count` vectors.
+    #[track_caller]
+    fn of(self, count: Val<u32>) -> Self {
+        Tile { present: Self::present(count), ..self }
+    }
+}

@@ -1,0 +1,170 @@
+//! How a block of threads shares out a tile: rows of weights times vectors of activations.
+
+use ptxgen_builder::build::Kernel;
+use ptxgen_builder::ir::LaunchBounds;
+
+use super::super::error::CatalogueError;
+use super::super::launchable::{Launchable, fits};
+use super::super::limits::refuse_if;
+use super::super::schedule::{How, Shape};
+use crate::device::FragmentFormat;
+use crate::format::{Q8KPlanar, SUPERBLOCK};
+use crate::precision::{Acc, Accumulation};
+
+/// Vectors of a tile.
+pub(in super::super) const TOKENS: u32 = 32;
+/// Vectors of one product of matrices.
+pub(super) const COLUMNS: u32 = 8;
+/// Rows of one product of matrices, which are a warp's.
+const ROWS: u32 = 16;
+/// Bytes of a copy.
+pub(super) const CHUNK: u32 = 16;
+/// Bytes between two vectors' quants of a superblock in shared memory: one copy more than they have, so that those of
+/// eight vectors lie in different banks.
+pub(super) const QUANTS: u32 = SUPERBLOCK as u32 + CHUNK;
+/// Bytes of a vector's sums of a superblock.
+pub(super) const SUMS: u32 = SUPERBLOCK as u32 / 16 * 2;
+
+/// Shared memory that leaves room for a second block on a multiprocessor, in bytes.
+const HALF: u32 = 113 << 10;
+
+/// A matrix, or two of the same shape side by side, times tiles of vectors.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct TilePlan {
+    pub shape: Shape,
+    /// Matrices whose rows a tile has: 1, or 2.
+    pub matrices: u32,
+    pub warps: u32,
+    /// Superblocks of a tile under way or at work.
+    pub stages: u32,
+    pub block_bytes: u32,
+    pub row_bytes: u32,
+    /// Whether a row's blocks may begin between two multiples of 16 bytes.
+    pub skewed: bool,
+    /// Whether the kernel waits for those before it.
+    pub pdl: bool,
+}
+
+impl TilePlan {
+    /// The plan for a format, or for the larger of two.
+    pub(in super::super) fn new<F: FragmentFormat>(
+        kernel: &'static str,
+        shape: Shape,
+        matrices: u32,
+        how: How,
+    ) -> Result<TilePlan, CatalogueError> {
+        let superblock = SUPERBLOCK as u32;
+        refuse_if(shape.rows == 0 || shape.rows > 1 << 24, kernel, "rows", shape.rows, "1 to 16,777,216")?;
+        refuse_if(
+            shape.cols == 0 || !shape.cols.is_multiple_of(superblock) || shape.cols > 1 << 15,
+            kernel,
+            "cols",
+            shape.cols,
+            "a multiple of 256, from 256 to 32,768",
+        )?;
+        let row_bytes = shape.cols / superblock * F::block_bytes();
+        let needed = (shape.rows * matrices).div_ceil(ROWS).next_power_of_two();
+        let mut plan = TilePlan {
+            shape,
+            matrices,
+            warps: needed.clamp(1, 8),
+            stages: 3,
+            block_bytes: F::block_bytes(),
+            row_bytes,
+            skewed: !F::block_bytes().is_multiple_of(CHUNK),
+            pdl: how.waits(),
+        };
+        if plan.static_bytes() + plan.ring_bytes() > HALF {
+            plan.stages = 2;
+        }
+        while plan.static_bytes() + plan.ring_bytes() > how.target.max_shared_bytes() && plan.warps > 1 {
+            plan.warps /= 2;
+        }
+        Ok(plan)
+    }
+
+    pub(in super::super) fn threads(&self) -> u32 {
+        self.warps * 32
+    }
+
+    /// Rows of a tile, those of both matrices counted.
+    pub(super) fn tile_rows(&self) -> u32 {
+        self.warps * ROWS
+    }
+
+    /// Rows of each matrix in a tile.
+    pub(super) fn matrix_rows(&self) -> u32 {
+        self.tile_rows() / self.matrices
+    }
+
+    /// Tiles of rows.
+    pub(in super::super) fn row_tiles(&self) -> u32 {
+        self.shape.rows.div_ceil(self.matrix_rows())
+    }
+
+    /// Superblocks of a row.
+    pub(super) fn blocks(&self) -> u32 {
+        self.shape.cols / SUPERBLOCK as u32
+    }
+
+    /// Whether the last tile has fewer rows.
+    pub(super) fn is_ragged(&self) -> bool {
+        !self.shape.rows.is_multiple_of(self.matrix_rows())
+    }
+
+    pub(super) fn matrix_bytes(&self) -> u64 {
+        u64::from(self.shape.rows) * u64::from(self.row_bytes)
+    }
+
+    /// Copies of a row's block.
+    pub(super) fn chunks(&self) -> u32 {
+        // Blocks have even sizes.
+        (self.block_bytes + if self.skewed { CHUNK - 2 } else { 0 }).div_ceil(CHUNK)
+    }
+
+    /// Bytes between two rows in shared memory: an odd number of copies, so that eight rows lie in different banks.
+    pub(super) fn row_stride(&self) -> u32 {
+        (self.chunks() | 1) * CHUNK
+    }
+
+    /// Bytes of a superblock of all rows in shared memory.
+    pub(super) fn stage_bytes(&self) -> u32 {
+        self.tile_rows() * self.row_stride()
+    }
+
+    /// Bytes of all stages of weights, and those that a format may read behind them.
+    pub(in super::super) fn ring_bytes(&self) -> u32 {
+        self.stages * self.stage_bytes() + CHUNK
+    }
+
+    /// Bytes of all stages of activations.
+    fn static_bytes(&self) -> u32 {
+        self.stages * TOKENS * (QUANTS + SUMS + 4)
+    }
+
+    /// The layout of a vector.
+    pub(super) fn vector(&self) -> Q8KPlanar {
+        Q8KPlanar::new(self.shape.cols as usize)
+    }
+
+    /// The launch of a kernel that works on tiles of these plans.
+    pub(in super::super) fn launch<C: Accumulation, A>(
+        name: &'static str,
+        kernel: Kernel<A>,
+        grid: [u32; 3],
+        plans: &[TilePlan],
+        how: How,
+    ) -> Result<Launchable<A>, CatalogueError> {
+        // Two blocks hide each other's waits; sums in f64 need all registers.
+        let two = C::ACC == Acc::F32 && plans.iter().all(|p| p.static_bytes() + p.ring_bytes() <= HALF);
+        let bounds = LaunchBounds { min_blocks: Some(if two { 2 } else { 1 }), ..kernel.bounds() };
+        let launchable = fits(name, Launchable::new(kernel.with_bounds(bounds), grid, plans[0].threads()))?;
+        let dynamic = plans.iter().map(TilePlan::ring_bytes).max().unwrap_or(0);
+        let needed = launchable.kernel.shared_bytes() + u64::from(dynamic);
+        let available = u64::from(how.target.max_shared_bytes());
+        if needed > available {
+            return Err(CatalogueError::SharedMemory { kernel: name, needed, available });
+        }
+        Ok(Launchable { dynamic_shared: dynamic, ..launchable })
+    }
+}

@@ -1,0 +1,209 @@
+//! The products of a superblock, and the sums over a row.
+
+use ptxgen_builder::build::{Body, Global, Pred, Shared, Val, Var};
+
+use super::Tile;
+use super::plan::{COLUMNS, QUANTS, SUMS, TOKENS};
+use crate::device::{Chunk, ChunkScales, DeviceFloat, FragmentFormat, IntegerSums, TreeStack};
+use crate::format::Q8KPlanar;
+
+/// Products of 16 rows with eight vectors.
+const PRODUCTS: u32 = TOKENS / COLUMNS;
+
+/// Sums of a lane for each product of matrices: its two rows with two vectors.
+const EACH: u32 = 4;
+
+/// Vectors of a lane.
+pub(super) const OF_LANE: usize = 2 * PRODUCTS as usize;
+
+/// One of the lane's vectors.
+#[derive(Clone, Copy)]
+pub(in super::super) struct OfTile {
+    /// Its number, below [`OF_LANE`].
+    pub index: usize,
+    /// Its place in the tile.
+    pub place: Val<u32>,
+    /// Whether there is such a vector.
+    pub here: Pred,
+}
+
+/// A superblock of the lane's two rows.
+struct Block<F: FragmentFormat> {
+    rows: [F::Row; 2],
+    chunks: Vec<[Chunk; 2]>,
+    minimums: Option<[Val<u32>; 2]>,
+}
+
+impl Tile<'_> {
+    /// The products of the tile's rows with `count` vectors (1 to 32), which `vector` gives. `write` gets a vector, and the
+    /// sums of the lane's two rows.
+    #[track_caller]
+    pub(in super::super) fn multiply<F: FragmentFormat, A: DeviceFloat>(
+        &self,
+        k: &Body,
+        count: Val<u32>,
+        vector: impl Fn(&Body, Val<u32>) -> Global<u8>,
+        write: impl Fn(&Body, OfTile, [Val<A>; 2]),
+    ) {
+        let (blocks, stages) = (self.plan.blocks(), self.plan.stages);
+        let ahead = stages - 1;
+        let vectors = self.vectors(k, count, vector);
+        for block in 0..ahead {
+            match block < blocks {
+                true => self.copy(k, &vectors, Val::from(block).copied(), Val::from(block).copied()),
+                false => k.copy_async_commit(),
+            }
+        }
+        let trees = (PRODUCTS * EACH) as usize;
+        let stack = TreeStack::<A>::new(k, blocks, trees);
+        let zeros = || -> Vec<Var<A>> { (0..trees).map(|_| k.var::<A>(A::constant(0.0))).collect() };
+        // One variable for both: what a product without vectors leaves as it is is held round the loop.
+        let terms = zeros();
+        let stage = k.var::<u32>(0u32);
+        let one = |k: &Body, block: Val<u32>, to: &dyn Fn(usize, Val<A>)| {
+            k.copy_async_wait(ahead - 1);
+            k.barrier();
+            let here = stage.get();
+            // What was read before the barrier is free.
+            let free = if stages == 2 { here ^ 1 } else { Val::from(stages - 1).select(here.eq(0), here - 1) };
+            let next = block + ahead;
+            k.if_else(next.lt(blocks), |k| self.copy(k, &vectors, next, free), |k| k.copy_async_commit());
+            self.superblock::<F, A>(k, count, (block, here), to);
+            let following = here + 1;
+            stage.set(Val::from(0u32).select(following.ge(stages), following));
+        };
+        if blocks >= 2 {
+            k.for_(0u32, blocks / 2, 1u32, |k, pair, _| {
+                let block = pair << 1;
+                one(k, block, &|i, term| terms[i].set(term));
+                one(k, block + 1, &|i, term| terms[i].set(A::sum(terms[i].get(), term)));
+                stack.push(k, pair, &terms);
+            });
+        }
+        if !blocks.is_multiple_of(2) {
+            one(k, Val::from(blocks - 1).copied(), &|i, term| terms[i].set(term));
+        }
+        let sum = |tree: u32| {
+            let tree = tree as usize;
+            stack.sum(tree, (!blocks.is_multiple_of(2)).then(|| terms[tree].get()))
+        };
+        self.each_vector(k, count, |k, vector, (n, column)| {
+            let tree = n * EACH + column;
+            write(k, vector, [sum(tree), sum(tree + 2)]);
+        });
+    }
+
+    /// Runs `then` for each of the lane's vectors, with the product of matrices that it is in, and which of two there.
+    #[track_caller]
+    pub(in super::super) fn each_vector(&self, k: &Body, count: Val<u32>, then: impl Fn(&Body, OfTile, (u32, u32))) {
+        for n in 0..PRODUCTS {
+            self.if_present(k, count, n, |k| {
+                for column in 0..2 {
+                    let place = self.t * 2 + (n * COLUMNS + column);
+                    then(k, OfTile { index: (2 * n + column) as usize, place, here: place.lt(count) }, (n, column));
+                }
+            });
+        }
+    }
+
+    /// Runs `then` if the tile has a vector of product `n`.
+    #[track_caller]
+    fn if_present(&self, k: &Body, count: Val<u32>, n: u32, then: impl Fn(&Body)) {
+        if n == 0 { then(k) } else { k.if_(count.gt(n * COLUMNS), then) }
+    }
+
+    /// The terms of superblock `block`, which is in stage `stage`; `to` gets each with its number.
+    #[track_caller]
+    fn superblock<F: FragmentFormat, A: DeviceFloat>(
+        &self,
+        k: &Body,
+        count: Val<u32>,
+        (block, stage): (Val<u32>, Val<u32>),
+        to: &dyn Fn(usize, Val<A>),
+    ) {
+        let rows = self.block::<F>(k, block, stage);
+        let factors = [0, 1].map(|i| F::factors(k, &rows.rows[i]));
+        let quants = self.quant_rows.byte_at(stage * (TOKENS * QUANTS));
+        let sums = self.memory.sums.byte_at(stage * (TOKENS * SUMS) + self.g * SUMS + self.t * 8);
+        let scales = self.memory.scales.at(stage * TOKENS + self.t * 2);
+        for n in 0..PRODUCTS {
+            self.if_present(k, count, n, |k| {
+                let a = self.products::<F>(k, &rows, quants.plus_bytes(n * COLUMNS * QUANTS));
+                let b = rows.minimums.map(|m| self.minimums(k, m, sums.plus_bytes(n * COLUMNS * SUMS)));
+                let d_x: [Val<f32>; 2] = scales.plus(n * COLUMNS).load_vec(k);
+                for e in 0..EACH as usize {
+                    let (d, dmin) = factors[e / 2];
+                    let sums = IntegerSums { a: a[e], b: b.map(|b| b[e]) };
+                    to((n * EACH) as usize + e, sums.term(d, dmin, d_x[e % 2]));
+                }
+            });
+        }
+    }
+
+    /// The lane's rows of a superblock.
+    #[track_caller]
+    fn block<F: FragmentFormat>(&self, k: &Body, block: Val<u32>, stage: Val<u32>) -> Block<F> {
+        let plan = self.plan;
+        let weights = self.memory.weights.byte_at(stage * plan.stage_bytes()).address();
+        let rows = [0, 1].map(|i| {
+            let place = weights + self.row_places[i] * plan.row_stride();
+            let rows = &self.rows[if plan.matrices == 2 { i } else { 0 }];
+            let skew = plan.skewed.then(|| self.skew(rows, self.own_rows[i], block));
+            F::row(k, skew.map_or(place, |skew| place + skew), self.t)
+        });
+        let mut chunks = Vec::new();
+        for half in 0..2 {
+            let [low, high] = [0, 1].map(|i| F::chunks(k, &rows[i], half));
+            chunks.extend(low.into_iter().zip(high).map(|(low, high)| [low, high]));
+        }
+        let minimums = F::minimums(k, &rows[0], self.t).zip(F::minimums(k, &rows[1], self.t));
+        Block { rows, chunks, minimums: minimums.map(|(low, high)| [low, high]) }
+    }
+
+    /// `S_A` of the lane's two rows and two vectors.
+    #[track_caller]
+    fn products<F: FragmentFormat>(&self, k: &Body, rows: &Block<F>, quants: Shared<u16>) -> [Val<i32>; 4] {
+        let zero = Val::from(0i32).copied();
+        let none = Val::from(0u32).copied();
+        let mut sums: Option<[Val<i32>; 4]> = None;
+        for quarter in 0..4 {
+            // Groups 4 * quarter and the next three stand four places apart.
+            let x = k.load_matrix_x4(quants.plus_bytes(16 * Q8KPlanar::quant_place(4 * quarter) as i64));
+            for (i, [low, high]) in rows.chunks[2 * quarter..2 * quarter + 2].iter().enumerate() {
+                let x = [x[2 * i], x[2 * i + 1]];
+                let (a, b) = (low.words, high.words);
+                let mut add = |dots: [Val<i32>; 4], scales: [Val<i32>; 2]| {
+                    sums = Some(std::array::from_fn(|e| match sums {
+                        None => scales[e / 2] * dots[e],
+                        Some(sums) => scales[e / 2].mad(dots[e], sums[e]),
+                    }));
+                };
+                match (&low.scales, &high.scales) {
+                    (ChunkScales::One(low), ChunkScales::One(high)) => {
+                        add(k.mma_s8([a[0], b[0], a[1], b[1]], x, [zero; 4]), [*low, *high]);
+                    }
+                    (ChunkScales::Two(low), ChunkScales::Two(high)) => {
+                        add(k.mma_s8([a[0], b[0], none, none], [x[0], none], [zero; 4]), [low[0], high[0]]);
+                        add(k.mma_s8([a[1], b[1], none, none], [x[1], none], [zero; 4]), [low[1], high[1]]);
+                    }
+                    _ => unreachable!("the rows are of one format"),
+                }
+            }
+        }
+        sums.unwrap_or([zero; 4])
+    }
+
+    /// `S_B` of the lane's two rows and two vectors: sums of 16 are between -2,048 and 2,032, so 16 times a signed byte
+    /// and four bits more.
+    #[track_caller]
+    fn minimums(&self, k: &Body, rows: [Val<u32>; 2], sums: Shared<u8>) -> [Val<i32>; 4] {
+        let words: [Val<u32>; 2] = sums.cast().load_vec(k);
+        let bytes = |words: [Val<u32>; 2]| words[0].prmt(words[1], 0x6420);
+        let low = bytes(words.map(|w| w & 0x000f_000f));
+        let high = bytes(words.map(|w| w >> 4));
+        let none = Val::from(0u32).copied();
+        let a = [rows[0], rows[1], none, none];
+        let upper = k.mma_s8(a, [high, none], [Val::from(0i32).copied(); 4]);
+        k.mma_s8(a, [low, none], upper.map(|v| v << 4))
+    }
+}
