@@ -72,6 +72,7 @@ fn run(file: &str, case: &Case<'_>, order: WarpOrder) -> String {
         wraps: case.has("wraps"),
         count: case.has("count"),
         max_steps: u64::from(case.number("steps", 100_000)),
+        perturb: case.has("perturb").then(|| u64::from(case.number("perturb", 0))),
         ..Options::default()
     };
     let launch = Launch {
@@ -92,6 +93,7 @@ fn run(file: &str, case: &Case<'_>, order: WarpOrder) -> String {
             let by = format!("{:?} {:?}", e.introduced, e.amplified);
             writeln!(text, "  {} at {}: {:e}, error {:e} {by}", e.ty, e.at, e.value, e.error).expect("text");
         }
+        writeln!(text, "  y: {}", measured.of(y)).expect("text");
         measured.integers.iter().for_each(|i| writeln!(text, "  {i}").expect("text"));
         measured.decisions.iter().for_each(|d| writeln!(text, "  {d}").expect("text"));
         report

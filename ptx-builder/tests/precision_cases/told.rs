@@ -75,10 +75,10 @@ fn of_each_case() {
     }
 }
 
-#[test]
-fn where_something_else_is_asked_for() {
+/// The rules that a group of cases breaks where something else is asked for.
+fn otherwise(name: &str, cases: &[Case]) {
     let mut text = String::new();
-    for case in all() {
+    for case in cases {
         let rules = |change: &dyn Fn(&mut Requirements)| {
             let mut rules: Vec<_> = told(case, change).iter().map(|v| format!("{:?}", v.rule)).collect();
             rules.dedup();
@@ -109,7 +109,32 @@ fn where_something_else_is_asked_for() {
         )
         .expect("text");
     }
-    ptxgen_builder::assert_golden!("tests/precision_cases/told/otherwise.txt", text);
+    ptxgen_builder::assert_golden!(format!("tests/precision_cases/told/{name}-otherwise.txt"), text);
+}
+
+#[test]
+fn of_conversions_where_something_else_is_asked_for() {
+    otherwise("conversions", conversions::CASES);
+}
+
+#[test]
+fn of_bits_where_something_else_is_asked_for() {
+    otherwise("bits", bits::CASES);
+}
+
+#[test]
+fn of_choices_where_something_else_is_asked_for() {
+    otherwise("choices", choices::CASES);
+}
+
+#[test]
+fn of_shared_where_something_else_is_asked_for() {
+    otherwise("shared", shared::CASES);
+}
+
+#[test]
+fn of_memory_where_something_else_is_asked_for() {
+    otherwise("memory", memory::CASES);
 }
 
 /// Kernels of weights `%w`, activations `%x` and an output `%y`: `// name`, then the body.
