@@ -268,7 +268,13 @@ fn of_places() {
 fn of_loops() {
     let mut text = String::new();
     let tests = ["lt.u32", "le.u32", "gt.u32", "ge.u32", "lt.s32", "le.s32", "gt.s32", "ge.s32", "ne.u32", "eq.s32"];
-    let starts = ["mov.u32 %i, %tid;", "add.u32 %i, %tid, 3;", "mov.u32 %i, %n;", "mov.u32 %i, %lane;"];
+    let starts = [
+        "mov.u32 %i, %tid;",
+        "add.u32 %i, %tid, 3;",
+        "mov.u32 %i, %n;",
+        "mov.u32 %i, %lane;",
+        "@%odd mov.u32 %i, %tid;",
+    ];
     let bounds = [
         "add.u32 %b, %i, 20;",
         "add.u32 %b, %tid, %byte;",
@@ -289,6 +295,9 @@ fn of_loops() {
         "add.u32 %i, %i, %n;",
         "add.u32 %i, %i, 0x200;",
         "add.u32 %i, %i, 0x3fffffff;",
+        // In a loop of its own, and on one way of two.
+        "mov.u32 %x, 0; M: add.u32 %i, %i, 1; add.u32 %x, %x, 1; setp.lt.u32 %in, %x, 4; @%in bra M;",
+        "@%in bra M; add.u32 %i, %i, 1; M:",
     ];
     let forms = [
         "L: S setp.T %go, %i, %b; @%go bra L;",
@@ -301,10 +310,13 @@ fn of_loops() {
             for step in steps {
                 let levels = tests.map(|test| {
                     let body = form.replace('S', step).replace('T', test);
-                    let v = kernel("", &format!(".reg .b32 %i, %b, %x; .reg .pred %go, %odd;\nsetp.eq.u32 %odd, %lane, 1;\n{start} {bound} {body}"));
+                    let v = kernel("", &format!(".reg .b32 %i, %b, %x; .reg .pred %go, %odd, %in;\nsetp.eq.u32 %odd, %lane, 1;\nsetp.eq.u32 %in, %n, 3;\n{start} {bound} {body}"));
                     let (kernel, info) = (&v.module().kernels[0], v.info(0));
-                    let conditional = |b: &BlockId| kernel.blocks[b.0 as usize].insts.last().is_some_and(|i| i.guard.is_some());
-                    let branch = (0..info.cfg.len() as u32).map(BlockId).find(conditional).expect("a branch");
+                    let named = |b: &BlockId| {
+                        let guard = kernel.blocks[b.0 as usize].insts.last().and_then(|i| i.guard);
+                        guard.is_some_and(|g| kernel.names.get(&g.reg).is_some_and(|name| name == "%go"))
+                    };
+                    let branch = (0..info.cfg.len() as u32).map(BlockId).find(named).expect("a branch");
                     match info.uniformity.branch(branch) {
                         Uniformity::Block => 'B',
                         Uniformity::Warp => 'W',

@@ -303,7 +303,7 @@ fn shifted_up(bits: u64, by: Value, width: u32) -> u64 {
     match by.as_constant() {
         Some(0) => 0,
         Some(c) if c.is_power_of_two() => (bits << c.trailing_zeros()) & low(width),
-        Some(c) => upward(bits << c.trailing_zeros().min(63), width),
+        Some(c) => upward(bits << c.trailing_zeros(), width),
         None if by.residue == 0 => upward(bits << u32::from(by.known).min(63), width),
         None => upward(bits, width),
     }
