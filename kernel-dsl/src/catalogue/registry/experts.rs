@@ -266,8 +266,8 @@ pub(super) fn grouped_gate_up<F: FragmentFormat>(entry: &'static Entry, r: &Reso
     ) -> Result<Built, CatalogueError> {
         let (experts, tokens) = (r.experts(), r.sizes.tokens);
         let (shape, math) = (r.shape(), r.policy.math);
-        let [offsets, pairs] = r.lists();
         let params = || {
+            let [offsets, pairs] = r.lists();
             vec![
                 r.matrices::<F>("gate", experts.count),
                 r.matrices::<F>("up", experts.count),
@@ -294,8 +294,8 @@ pub(super) fn grouped_down<F: FragmentFormat>(entry: &'static Entry, r: &Resolve
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
         let (experts, tokens) = (r.experts(), r.sizes.tokens);
-        let [offsets, pairs] = r.lists();
         let params = || {
+            let [offsets, pairs] = r.lists();
             vec![
                 r.matrices::<F>("down", experts.count),
                 ParamSpec::vectors("x", X::ACT, r.sizes.cols, r.pairs()),
