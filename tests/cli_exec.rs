@@ -75,7 +75,7 @@ fn findings_have_their_source_lines_and_write_nothing() {
     let output = ptxgen(&[&["exec", &file], &launch[..], &args[..]].concat());
     assert_eq!(code(&output), Some(1), "{}", text(&output.stderr));
     expect![[r#"
-        ========= Access out of bounds: lane 8 accesses x[40] of 40: 4 bytes of global memory at 0x200a0: byte 160 of the buffer of 160 bytes at 0x20000
+        ========= Access out of bounds: lane 8 accesses x[40] of 40: 4 bytes of global memory at 0x80001a0: byte 160 of the buffer of 160 bytes at 0x8000100
         =========     at `ld.global.f32 %f2, [%rd4];` at scale.cu:9:5, in scale
         =========     by thread (8, 0, 0) and 7 more of its warp in block (1, 0, 0)
         =========
@@ -123,7 +123,7 @@ fn what_is_asked_for_wrongly_is_wrong_use() {
     let x = at(dir.path(), "x.npy");
     refuses(&["--entry", "scale", "--arg", &format!("in:u32:{x}")], "has elements '<f4', and u32 is '<u4'");
     let output = ptxgen(&["exec", &file, "--entry", "broken"]);
-    let said = "error: entry 'broken' cannot run:\nscale.ptx:23:27: unknown instruction 'frobnicate'\n";
+    let said = "error: entry 'broken' cannot run:\nscale.ptx:22:28: unknown instruction 'frobnicate'\n";
     assert_eq!((code(&output), shown(&text(&output.stderr)).as_str()), (Some(1), said));
 }
 

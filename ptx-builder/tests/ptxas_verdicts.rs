@@ -271,6 +271,10 @@ const EXCUSED: &[(&str, &str)] = &[
     ("%clock64", "a special register of another size, or in `cvt`"),
     ("is the address of a symbol", "an address taken apart"),
     ("left out", "a result of `setp` that is not wanted"),
+    ("isspacep.", "an address of 32 bits"),
+    ("is declared b32; move or convert", "a half in a wider register"),
+    ("expects 1 to 1048575 arrivals", "a number of arrivals that no mbarrier has"),
+    ("is not in -2147483648..=4294967295", "a number that has more bits than its operand"),
     ("setp.eq.f16x2 _", "both results of `setp` not wanted"),
 ];
 

@@ -228,6 +228,7 @@ const MUTATIONS: &[Mutation] = &[
                 ty: ScalarType::B32,
                 len: Some(1),
                 init: Vec::new(),
+                refs: Vec::new(),
                 linkage: Default::default(),
                 refs: Vec::new(),
             };

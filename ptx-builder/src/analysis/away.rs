@@ -19,6 +19,9 @@ pub enum Away {
 /// What lanes of a warp may do that do not come to an instruction of block `b`
 /// when others do.
 pub fn lanes_elsewhere(kernel: &Kernel, info: &KernelInfo, b: BlockId, inst: InstId) -> Away {
+    if !info.uniformity.is_complete() {
+        return Away::Meet;
+    }
     let mut walk = Walk { kernel, info, seen: BitMatrix::new(1, info.cfg.len(), false), work: Vec::new(), b };
     let (_, at) = info.cfg.site(inst);
     let insts = &kernel.blocks[b.0 as usize].insts;

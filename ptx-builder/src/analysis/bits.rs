@@ -29,18 +29,6 @@ impl BitMatrix {
         self.stride
     }
 
-    /// Adds the bits of row `from` to row `to`; whether that changed it.
-    pub(crate) fn join(&mut self, to: usize, from: usize) -> bool {
-        let (to, from) = (to * self.stride, from * self.stride);
-        let mut changed = false;
-        for i in 0..self.stride {
-            let with = self.words[to + i] | self.words[from + i];
-            changed |= with != self.words[to + i];
-            self.words[to + i] = with;
-        }
-        changed
-    }
-
     /// Sets a bit of a row.
     pub(crate) fn set(&mut self, row: usize, bit: usize) {
         set(self.row_mut(row), bit);
@@ -119,13 +107,8 @@ mod tests {
             m.set(1, 0);
             assert!(has(m.row(1), bits - 1) && has(m.row(1), 0));
             assert_eq!(ones(m.row(0)).count() + ones(m.row(2)).count(), 0);
-            assert!(m.join(2, 1));
-            assert!(!m.join(2, 1));
-            assert!(!m.join(1, 0));
-            assert_eq!(m.row(1), m.row(2));
-            clear(m.row_mut(2), bits - 1);
-            assert_eq!(ones(m.row(2)).collect::<Vec<_>>(), if bits == 1 { vec![] } else { vec![0] });
-            assert!(m.join(2, 1), "a row that has one bit of two");
+            clear(m.row_mut(1), bits - 1);
+            assert_eq!(ones(m.row(1)).collect::<Vec<_>>(), if bits == 1 { vec![] } else { vec![0] });
             assert!(BitMatrix::new(2, bits, true).row(1).iter().all(|w| *w == u64::MAX));
         }
     }

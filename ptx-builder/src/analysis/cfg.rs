@@ -2,7 +2,6 @@
 
 use smallvec::SmallVec;
 
-use super::bits::BitMatrix;
 use crate::ir::{BlockId, Inst, Kernel};
 use crate::table::Meaning;
 
@@ -117,13 +116,11 @@ impl Cfg {
         (d != NONE && (d as usize) < self.len()).then_some(BlockId(d))
     }
 
-    /// Blocks with more than one successor whose choice decides whether each
-    /// block is executed, directly or through other such blocks (the closure
-    /// of control dependence, Ferrante et al. 1987). Row b has bit c where c
-    /// controls b.
-    pub(crate) fn control_dependence(&self) -> BitMatrix {
+    /// The blocks between each choice and where all ways from it meet again: `(decides, decided)`, up to `most` of them.
+    /// None where there are more.
+    pub(super) fn decisions(&self, most: usize) -> Option<Vec<(u32, u32)>> {
         let n = self.len();
-        let mut controls = BitMatrix::new(n, n, false);
+        let mut all = Vec::new();
         for &BlockId(c) in &self.order {
             let succs = &self.succs[c as usize];
             if succs.len() + usize::from(self.exits[c as usize]) < 2 {
@@ -132,23 +129,15 @@ impl Cfg {
             for &s in succs {
                 let mut at = s;
                 while at != self.ipdom[c as usize] && (at as usize) < n {
-                    controls.set(at as usize, c as usize);
+                    if all.len() == most {
+                        return None;
+                    }
+                    all.push((c, at));
                     at = self.ipdom[at as usize];
                 }
             }
         }
-        // Closure: a block depends on what its controllers depend on.
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for &BlockId(b) in &self.order {
-                let direct: SmallVec<[usize; 8]> = super::bits::ones(controls.row(b as usize)).collect();
-                for c in direct {
-                    changed |= controls.join(b as usize, c);
-                }
-            }
-        }
-        controls
+        Some(all)
     }
 
     /// How many instructions the kernel has.

@@ -3,6 +3,8 @@
 //! The IR is not in SSA form: a variable that a loop changes is one register
 //! with several definitions. So a use has a set of definitions that reach it.
 
+use std::collections::HashMap;
+
 use super::bits::{self, BitMatrix};
 use super::{Cfg, InstId, RegNumbers};
 use crate::ir::{Kernel, Reg};
@@ -48,6 +50,20 @@ pub struct DefUse {
     reaching: Vec<DefId>,
     by_reg: Vec<DefId>,
     reg_start: Vec<u32>,
+    is_complete: bool,
+}
+
+/// Definitions that are followed at a time.
+const CHUNK: usize = 4096;
+
+/// Pairs of a use and a definition that reaches it, at most.
+const MOST_PAIRS: usize = 1 << 25;
+
+/// What happens to a register.
+#[derive(Clone, Copy)]
+enum Event {
+    Use(u32),
+    Def(DefId),
 }
 
 impl DefUse {
@@ -64,6 +80,7 @@ impl DefUse {
             reaching: Vec::with_capacity(2 * count),
             by_reg: Vec::new(),
             reg_start: Vec::new(),
+            is_complete: true,
         };
         for (next, (_, _, inst)) in (0..).zip(kernel.insts()) {
             du.def_start.push(du.defs.len() as u32);
@@ -90,26 +107,116 @@ impl DefUse {
         self.def_start[inst.0 as usize] as usize..self.def_start[inst.0 as usize + 1] as usize
     }
 
-    /// Fills in the reaching definitions. Registers with one definition need
-    /// no sets: it is what reaches their uses. The others' definitions are
-    /// numbered together, so that each register owns a range of bits.
+    /// Fills in the reaching definitions. A register with one definition needs no sets: that is what reaches its uses; nor
+    /// does one whose uses all follow a definition of their own block. The others' definitions are numbered, and some
+    /// thousand of them at a time are followed through the blocks.
     fn chain(&mut self, cfg: &Cfg) {
-        let several = |du: &DefUse, reg: u32| du.reg_start[reg as usize + 1] - du.reg_start[reg as usize] > 1;
-        let mut base = vec![u32::MAX; self.regs.len()];
+        let mut pairs: Vec<(u32, DefId)> = Vec::new();
+        let exposed = self.local(cfg, &mut pairs);
         let mut shared: Vec<DefId> = Vec::new();
-        for reg in 0..self.regs.len() as u32 {
-            if several(self, reg) {
-                base[reg as usize] = shared.len() as u32;
-                shared.extend(&self.by_reg[self.reg_range(reg)]);
+        for reg in (0..self.regs.len() as u32).filter(|&r| exposed[r as usize]) {
+            shared.extend(&self.by_reg[self.reg_range(reg)]);
+        }
+        let mut uses: Vec<u32> =
+            (0..self.uses.len() as u32).filter(|&u| exposed[self.uses[u as usize].reg as usize]).collect();
+        uses.sort_by_key(|&u| self.uses[u as usize].reg);
+        for chunk in shared.chunks(CHUNK) {
+            let (first, last) = (self.defs[chunk[0].index()].reg, self.defs[chunk[chunk.len() - 1].index()].reg);
+            let from = uses.partition_point(|&u| self.uses[u as usize].reg < first);
+            let to = uses.partition_point(|&u| self.uses[u as usize].reg <= last);
+            self.follow(cfg, chunk, &uses[from..to], &mut pairs);
+            if pairs.len() > MOST_PAIRS {
+                self.is_complete = false;
+                break;
             }
         }
-        let mut bit_of = vec![0u32; self.defs.len()];
-        shared.iter().enumerate().for_each(|(bit, d)| bit_of[d.index()] = bit as u32);
-        let n = cfg.len();
-        let mut enter = BitMatrix::new(n, shared.len(), false);
-        let mut now = vec![0u64; enter.stride()];
-        let mut changed = !shared.is_empty();
+        let (starts, order) = group(self.uses.len(), pairs.iter().map(|p| p.0), |i| i);
+        for (u, of) in self.uses.iter_mut().enumerate() {
+            (of.start, of.len) = (starts[u], starts[u + 1] - starts[u]);
+        }
+        self.reaching = order.into_iter().map(|i| pairs[i as usize].1).collect();
+    }
+
+    /// What reaches uses from their own block or from a register's only definition; and which registers need more.
+    fn local(&self, cfg: &Cfg, pairs: &mut Vec<(u32, DefId)>) -> Vec<bool> {
+        let count = |reg: u32| self.reg_start[reg as usize + 1] - self.reg_start[reg as usize];
+        let mut exposed = vec![false; self.regs.len()];
+        // The block of the last definition that replaces others.
+        let mut block_of = vec![u32::MAX; self.regs.len()];
+        for b in 0..cfg.len() as u32 {
+            for inst in block_insts(cfg, b) {
+                for u in self.use_range(inst) {
+                    let reg = self.uses[u].reg;
+                    exposed[reg as usize] |= count(reg) > 1 && block_of[reg as usize] != b;
+                }
+                for d in self.def_range(inst).filter(|&d| !self.defs[d].guarded) {
+                    block_of[self.defs[d].reg as usize] = b;
+                }
+            }
+        }
+        let mut now: Vec<smallvec::SmallVec<[DefId; 2]>> = vec![smallvec::SmallVec::new(); self.regs.len()];
+        for b in 0..cfg.len() as u32 {
+            for inst in block_insts(cfg, b) {
+                for u in self.use_range(inst) {
+                    let reg = self.uses[u].reg;
+                    match count(reg) {
+                        _ if exposed[reg as usize] => {}
+                        0 | 1 => pairs.extend(self.by_reg[self.reg_range(reg)].iter().map(|&d| (u as u32, d))),
+                        _ => pairs.extend(now[reg as usize].iter().map(|&d| (u as u32, d))),
+                    }
+                }
+                for d in self.def_range(inst) {
+                    let def = self.defs[d];
+                    if count(def.reg) > 1 && !exposed[def.reg as usize] {
+                        if !def.guarded {
+                            now[def.reg as usize].clear();
+                        }
+                        now[def.reg as usize].push(DefId(d as u32));
+                    }
+                }
+            }
+        }
+        exposed
+    }
+
+    /// Where these definitions, of registers in order, reach. `uses` are all of their registers.
+    fn follow(&self, cfg: &Cfg, chunk: &[DefId], uses: &[u32], pairs: &mut Vec<(u32, DefId)>) {
+        let (first, last) = (self.defs[chunk[0].index()].reg, self.defs[chunk[chunk.len() - 1].index()].reg);
+        // The bits of each register, and the bit of each definition that is followed here.
+        let mut range_of: Vec<Option<std::ops::Range<usize>>> = vec![None; (last - first) as usize + 1];
+        let mut bit_of: HashMap<u32, usize> = HashMap::with_capacity(chunk.len());
+        for (bit, d) in chunk.iter().enumerate() {
+            bit_of.insert(d.0, bit);
+            let range = &mut range_of[(self.defs[d.index()].reg - first) as usize];
+            *range = Some(range.as_ref().map_or(bit, |r| r.start)..bit + 1);
+        }
+        // Everything that happens to these registers, by block: definitions elsewhere replace these, too.
+        let mut events: Vec<(InstId, Event)> = uses.iter().map(|&u| (self.inst_of_use(u), Event::Use(u))).collect();
+        for reg in (first..=last).filter(|r| range_of[(r - first) as usize].is_some()) {
+            let of = self.by_reg[self.reg_range(reg)].iter();
+            events.extend(of.map(|&d| (self.defs[d.index()].inst, Event::Def(d))));
+        }
+        // An instruction reads before it writes.
+        events.sort_by_key(|&(inst, event)| (inst, matches!(event, Event::Def(_))));
+        let starts: Vec<usize> = (0..=cfg.len() as u32)
+            .map(|b| {
+                if (b as usize) < cfg.len() { cfg.inst_id(crate::ir::BlockId(b), 0).0 } else { cfg.inst_count() as u32 }
+            })
+            .map(|i| events.partition_point(|(inst, _)| inst.0 < i))
+            .collect();
+        let apply = |now: &mut [u64], d: DefId| {
+            let def = self.defs[d.index()];
+            if let Some(range) = range_of[(def.reg - first) as usize].clone().filter(|_| !def.guarded) {
+                bits::clear_range(now, range);
+            }
+            if let Some(&bit) = bit_of.get(&d.0) {
+                bits::set(now, bit);
+            }
+        };
+        let mut enter = BitMatrix::new(cfg.len(), chunk.len(), false);
         let mut leave = enter.clone();
+        let mut now = vec![0u64; enter.stride()];
+        let mut changed = true;
         while changed {
             changed = false;
             for &b in cfg.order() {
@@ -118,8 +225,10 @@ impl DefUse {
                     row.iter_mut().zip(leave.row(p.0 as usize)).for_each(|(to, from)| *to |= from);
                 }
                 now.copy_from_slice(row);
-                for inst in block_insts(cfg, b.0) {
-                    self.apply(inst, &base, &bit_of, &mut now);
+                for (_, event) in &events[starts[b.0 as usize]..starts[b.0 as usize + 1]] {
+                    if let Event::Def(d) = event {
+                        apply(&mut now, *d);
+                    }
                 }
                 let out = leave.row_mut(b.0 as usize);
                 if *out != *now {
@@ -128,44 +237,40 @@ impl DefUse {
                 }
             }
         }
-        for b in 0..n as u32 {
-            now.copy_from_slice(enter.row(b as usize));
-            for inst in block_insts(cfg, b) {
-                for u in self.use_range(inst) {
-                    let reg = self.uses[u].reg;
-                    let start = self.reaching.len() as u32;
-                    let range = self.reg_range(reg);
-                    if base[reg as usize] == u32::MAX {
-                        self.reaching.extend_from_slice(&self.by_reg[range]);
-                    } else {
-                        let bit = base[reg as usize] as usize;
-                        let reach = bits::ones_in(&now, bit..bit + range.len());
-                        self.reaching.extend(reach.map(|bit| shared[bit]));
+        for b in 0..cfg.len() {
+            let here = &events[starts[b]..starts[b + 1]];
+            if here.is_empty() {
+                continue;
+            }
+            now.copy_from_slice(enter.row(b));
+            for (_, event) in here {
+                match *event {
+                    Event::Def(d) => apply(&mut now, d),
+                    Event::Use(u) => {
+                        let Some(range) = range_of[(self.uses[u as usize].reg - first) as usize].clone() else {
+                            continue;
+                        };
+                        pairs.extend(bits::ones_in(&now, range).map(|bit| (u, chunk[bit])));
+                        if pairs.len() > MOST_PAIRS {
+                            return;
+                        }
                     }
-                    self.uses[u] = Use { reg, start, len: self.reaching.len() as u32 - start };
                 }
-                self.apply(inst, &base, &bit_of, &mut now);
             }
         }
+    }
+
+    fn inst_of_use(&self, u: u32) -> InstId {
+        InstId(self.use_start.partition_point(|&start| start <= u) as u32 - 1)
     }
 
     fn reg_range(&self, reg: u32) -> std::ops::Range<usize> {
         self.reg_start[reg as usize] as usize..self.reg_start[reg as usize + 1] as usize
     }
 
-    fn apply(&self, inst: InstId, base: &[u32], bit_of: &[u32], now: &mut [u64]) {
-        for d in self.def_range(inst) {
-            let def = self.defs[d];
-            let first = base[def.reg as usize];
-            if first == u32::MAX {
-                continue;
-            }
-            if !def.guarded {
-                let len = self.reg_range(def.reg).len();
-                bits::clear_range(now, first as usize..first as usize + len);
-            }
-            bits::set(now, bit_of[d] as usize);
-        }
+    /// Whether all is known: not so where very many definitions reach very many uses.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// The registers that appear, and their numbers.

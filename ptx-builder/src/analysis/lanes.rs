@@ -1,6 +1,8 @@
 //! Which lanes of a warp can be at a block, where conditions on the lane
 //! number decide it.
 
+use std::cell::Cell;
+
 use smallvec::SmallVec;
 
 use super::value::low;
@@ -37,7 +39,10 @@ pub fn lanes_at(
     guard: Option<Guard>,
     warp: u32,
 ) -> LaneSet {
-    let search = Search { module, kernel, info, warp };
+    if !info.uniformity.is_complete() {
+        return LaneSet { exact: false, with_block: false, ..LaneSet::ALL };
+    }
+    let search = Search { module, kernel, info, warp, steps: Cell::new(0) };
     let lanes = search.at(b, &mut SmallVec::new());
     guard.map_or(lanes, |guard| search.under(inst, guard, lanes))
 }
@@ -47,7 +52,15 @@ struct Search<'k> {
     kernel: &'k Kernel,
     info: &'k KernelInfo,
     warp: u32,
+    /// How many blocks have been looked at.
+    steps: Cell<u32>,
 }
+
+/// Conditions nest no deeper than this; beyond, only a run can tell.
+const NESTED: usize = 100;
+
+/// Blocks that are looked at for an instruction; beyond, only a run can tell.
+const STEPS: u32 = 2000;
 
 /// Expressions of the lane number are short.
 const DEPTH: u32 = 16;
@@ -57,8 +70,10 @@ impl Search<'_> {
         if self.info.uniformity.control(b) == Uniformity::Block {
             return LaneSet::ALL;
         }
-        if visiting.contains(&b) {
-            let exact = self.info.uniformity.control(b) < Uniformity::Divergent;
+        self.steps.set(self.steps.get() + 1);
+        if visiting.contains(&b) || visiting.len() > NESTED || self.steps.get() > STEPS {
+            let whole = visiting.len() <= NESTED && self.steps.get() <= STEPS;
+            let exact = whole && self.info.uniformity.control(b) < Uniformity::Divergent;
             return LaneSet { exact, with_block: false, ..LaneSet::ALL };
         }
         visiting.push(b);

@@ -11,6 +11,7 @@ mod agree_sound;
 pub(crate) mod away;
 pub(crate) mod bits;
 mod cfg;
+mod controls;
 mod counts;
 mod defuse;
 pub(crate) mod lanes;
@@ -50,8 +51,6 @@ pub(crate) struct KernelInfo {
     pub defuse: DefUse,
     /// Divergence, and what else is known of values.
     pub uniformity: Divergence,
-    /// Live registers and the peak pressure.
-    pub liveness: Liveness,
 }
 
 impl KernelInfo {
@@ -60,8 +59,12 @@ impl KernelInfo {
         let cfg = Cfg::new(kernel);
         let defuse = DefUse::new(kernel, &cfg);
         let uniformity = Divergence::new(module, kernel, &cfg, &defuse);
-        let liveness = Liveness::new(&cfg, &defuse);
-        KernelInfo { cfg, defuse, uniformity, liveness }
+        KernelInfo { cfg, defuse, uniformity }
+    }
+
+    /// Live registers and the peak pressure.
+    pub fn liveness(&self) -> Liveness {
+        Liveness::new(&self.cfg, &self.defuse)
     }
 
     /// An instruction by number. `kernel` must be the one analysed.

@@ -122,7 +122,7 @@ fn peak_pressure() {
          st.global.f64 [%rd0], %fd3;
          ret;",
     );
-    let peak = v.info(0).liveness.peak();
+    let peak = v.info(0).liveness().peak();
     // The pointer and three f64 before the fma.
     assert_eq!((peak.registers, peak.predicates, peak.at), (8, 0, Some(InstId(5))));
 }
@@ -131,10 +131,10 @@ fn peak_pressure() {
 fn live_around_a_loop() {
     let v = kernel(DIAMOND_IN_LOOP);
     let info = v.info(0);
-    let mut live = info.liveness.live_out(BlockId(0), &info.defuse);
+    let mut live = info.liveness().live_out(BlockId(0), &info.defuse);
     live.sort();
     assert_eq!(live, [0, 1, 2].map(|i| reg(RegClass::B32, i)));
-    assert!(info.liveness.live_out(BlockId(5), &info.defuse).is_empty());
+    assert!(info.liveness().live_out(BlockId(5), &info.defuse).is_empty());
 }
 
 /// How far the result of each line's instruction is the same.

@@ -10,7 +10,7 @@
 use std::cell::OnceCell;
 
 use super::agree::Agreement;
-use super::bits::{self, BitMatrix};
+use super::controls::Controls;
 use super::transfer::{Context, Geometry};
 use super::value::{Uniformity, Value};
 use super::{Cfg, DefId, DefUse, InstId};
@@ -23,7 +23,7 @@ pub struct Divergence {
     values: Vec<Option<Value>>,
     branches: Vec<Uniformity>,
     control: Vec<Uniformity>,
-    controls: BitMatrix,
+    controls: Controls,
 }
 
 impl Divergence {
@@ -34,7 +34,7 @@ impl Divergence {
             values: vec![None; defuse.def_count()],
             branches: vec![Uniformity::Block; cfg.len()],
             control: vec![Uniformity::Block; cfg.len()],
-            controls: cfg.control_dependence(),
+            controls: Controls::new(cfg),
         };
         let ranges = OnceCell::new();
         let mut sources: Vec<Value> = Vec::new();
@@ -78,8 +78,8 @@ impl Divergence {
                 }
             }
             for b in 0..cfg.len() {
-                let level = bits::ones(d.controls.row(b)).map(|c| d.branches[c]).max();
-                let level = level.unwrap_or(Uniformity::Block);
+                let deciding = d.controls.of(BlockId(b as u32)).iter();
+                let level = deciding.map(|&c| d.branches[c as usize]).max().unwrap_or(d.unknown());
                 changed |= level != d.control[b];
                 d.control[b] = level;
             }
@@ -106,7 +106,17 @@ impl Divergence {
 
     /// The blocks whose branches decide whether `b` is executed, directly or indirectly.
     pub fn controllers(&self, b: BlockId) -> impl Iterator<Item = BlockId> {
-        bits::ones(self.controls.row(b.0 as usize)).map(|c| BlockId(c as u32))
+        self.controls.of(b).iter().map(|&c| BlockId(c))
+    }
+
+    /// Whether all that decide are known.
+    pub fn is_complete(&self) -> bool {
+        self.controls.is_complete()
+    }
+
+    /// What a block is under that nobody is known to decide about.
+    fn unknown(&self) -> Uniformity {
+        if self.controls.is_complete() { Uniformity::Block } else { Uniformity::Divergent }
     }
 
     /// What is known of a register where an instruction uses it.
@@ -139,9 +149,12 @@ impl Divergence {
             return Uniformity::Block;
         }
         // A lone definition differs only where lanes leave its loop at different times.
-        let (own, seen) = (self.controls.row(from.0 as usize), self.controls.row(to.0 as usize));
-        let beyond = bits::ones(own).filter(|&c| !bits::has(seen, c)).map(|c| self.branches[c]);
-        beyond.max().unwrap_or(Uniformity::Block)
+        let (own, seen) = (self.controls.of(from), self.controls.of(to));
+        if std::ptr::eq(own, seen) {
+            return self.unknown();
+        }
+        let beyond = own.iter().filter(|c| seen.binary_search(c).is_err()).map(|&c| self.branches[c as usize]);
+        beyond.max().unwrap_or(self.unknown())
     }
 
     /// What is known of an operand of an instruction.

@@ -338,7 +338,7 @@ impl BlockState {
     /// Looks for writes by threads that a bulk copy out of shared memory may not
     /// see, though they are ordered before it.
     pub fn check_fenced(&mut self, cx: &Context, pc: u32, warp: u32, lane: u32, from: u64, bytes: u64) {
-        let Some([shared, _]) = &mut self.marks else { return };
+        let Some([shared, _]) = &self.marks else { return };
         let by_engine = |m: &Mark| matches!(cx.program.code[m.pc as usize].step, Step::Async(Async::BulkLoad));
         let order = &self.order;
         let unseen = |m: &Mark| {

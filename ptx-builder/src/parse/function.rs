@@ -286,6 +286,8 @@ impl<'a> Body<'_, 'a> {
         let name = format!("passed_{}", name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
         let (space, linkage) = (Space::Local, Linkage::Internal);
         let (init, refs) = (Vec::new(), Vec::new());
-        self.own(Variable { name, space, align, ty, len: Some(len), init, refs, linkage })
+        let array = self.own(Variable { name, space, align, ty, len: Some(len), init, refs, linkage });
+        self.passed_arrays.insert(array);
+        array
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Body<'p, 'a> {
     pub calls: Vec<Call<'a>>,
     /// How many registers of each class stand for what is passed.
     pub passed: [u32; 6],
+    /// Local arrays that stand for arrays that are passed.
+    pub passed_arrays: HashSet<Symbol>,
     /// What `.callprototype` declares.
     pub prototypes: HashMap<&'a str, Signature<'a>>,
     /// What `.calltargets` lists.
@@ -70,6 +72,7 @@ impl<'a> Body<'_, 'a> {
             is_function: false,
             calls: Vec::new(),
             passed: [0; 6],
+            passed_arrays: HashSet::new(),
             prototypes: HashMap::new(),
             targets: HashMap::new(),
             tables: HashMap::new(),

@@ -19,12 +19,20 @@ const DEEPEST: usize = 200;
 /// A label with this bit names a block of the draft, by its number there.
 const OF_DRAFT: u32 = 1 << 31;
 
+/// A function as it is put in the place of calls.
+#[derive(Clone)]
+pub(super) struct Body {
+    kernel: Kernel,
+    results: Vec<Home>,
+    params: Vec<Home>,
+}
+
 /// What has become of a function.
 #[derive(Clone)]
 pub(super) enum Linked {
     Not,
     Now,
-    Whole(Box<Kernel>, Vec<Home>, Vec<Home>),
+    Whole(Box<Body>),
     Refused,
 }
 
@@ -123,9 +131,11 @@ impl<'a> Parser<'a> {
                     done[id] = Linked::Now;
                     let kernel = self.linked(&draft, done, depth + 1);
                     done[id] = match &kernel {
-                        Ok(kernel) => {
-                            Linked::Whole(Box::new(kernel.clone()), draft.results.clone(), draft.params.clone())
-                        }
+                        Ok(kernel) => Linked::Whole(Box::new(Body {
+                            kernel: kernel.clone(),
+                            results: draft.results.clone(),
+                            params: draft.params.clone(),
+                        })),
                         Err(_) => Linked::Refused,
                     };
                     self.functions[id].draft = Some(draft);
@@ -134,8 +144,8 @@ impl<'a> Parser<'a> {
                 None => done[id] = Linked::Refused,
             }
         }
-        let (body, results, params) = match &done[id] {
-            Linked::Whole(body, results, params) => (body, results, params),
+        let Body { kernel: body, results, params } = match &done[id] {
+            Linked::Whole(body) => &**body,
             Linked::Now => return refuse(format!("function '{name}', which calls itself,"), "write a loop"),
             Linked::Refused | Linked::Not if self.functions[id].is_refused => {
                 return refuse(format!("a call of function '{name}', which was refused,"), "see what is wrong with it");

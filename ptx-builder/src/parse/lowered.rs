@@ -7,7 +7,7 @@ use super::kernel::{Body, RETURN};
 use super::lex::{Fault, Pos};
 use super::operand::{Arg, Argument};
 use super::select;
-use crate::ir::{Address, Base, Guard, Inst, Operand, Reg, Symbol};
+use crate::ir::{Address, Base, Guard, Inst, Operand, Reg};
 use crate::table::{Mod, Op};
 use crate::types::{RegClass, ScalarType};
 
@@ -51,8 +51,9 @@ impl<'a> Body<'_, 'a> {
             }
             // Arrays that are passed are local ones.
             let local = |arg: &Argument<'_>| match arg.arg {
-                Arg::Address(Address { base: Base::Symbol(Symbol::Kernel(_)), .. })
-                | Arg::Symbol(Symbol::Kernel(_), _) => true,
+                Arg::Address(Address { base: Base::Symbol(array), .. }) | Arg::Symbol(array, _) => {
+                    self.passed_arrays.contains(&array)
+                }
                 Arg::Address(Address { base: Base::Reg(_), .. }) => self.is_function,
                 Arg::Reg(_) => self.is_function && name.starts_with("cvta"),
                 _ => false,

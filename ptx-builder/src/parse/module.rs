@@ -390,6 +390,9 @@ impl<'a> Parser<'a> {
                 ".weak" => linkage = Linkage::Weak,
                 // A definition that another module's may take the place of.
                 ".common" => linkage = Linkage::Weak,
+                ".entry" if linkage == Linkage::External => {
+                    return Err((token.at, self.unknown(&token, "a function or a variable after .extern")));
+                }
                 ".entry" => return self.entry(),
                 ".func" => return self.function(linkage),
                 ".global" => return self.module_variable(Space::Global, linkage),

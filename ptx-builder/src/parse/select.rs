@@ -6,7 +6,7 @@ use super::error::ParseErrorKind;
 use super::lex::{Fault, Pos};
 use super::operand::{Arg, Argument};
 use crate::ir::{BlockId, Operand, Reg};
-use crate::table::{Access, Form, FormId, Shape, Slot, table};
+use crate::table::{Access, Form, FormId, Mod, Op, Shape, Slot, table};
 use crate::types::{Kind, RegClass, ScalarType};
 
 /// An instruction's form and operands. The label of a branch is its place in
@@ -31,7 +31,8 @@ pub(super) fn choose<'a>(
     let mut loose = None;
     let mut error: Option<Fault> = None;
     for form in table().loosely_named(name) {
-        let mut fit = Fit { form: form.get(), at, label, operands: SmallVec::new(), branch: None, exact: true };
+        let mut fit =
+            Fit { form: form.get(), at, label, operands: SmallVec::new(), branch: None, exact: true, is_braced: false };
         match fit.all(args, &unknown) {
             Ok(()) => {
                 let choice = Choice { form: *form, operands: fit.operands, label: fit.branch };
@@ -65,6 +66,8 @@ struct Fit<'a> {
     branch: Option<(&'a str, Pos)>,
     /// Whether every register has a class that its slot accepts.
     exact: bool,
+    /// Whether one side of a `mov` is in braces.
+    is_braced: bool,
 }
 
 impl<'a> Fit<'a> {
@@ -104,8 +107,13 @@ impl<'a> Fit<'a> {
                 }
             }
             (Shape::Vector { .. } | Shape::Address(_), _) => return Err(self.mismatch(slot, arg)),
-            // A vector of one element is that element.
-            (_, Arg::Vector(elements)) if elements.len() == 1 => return self.one(slot, &elements[0], unknown),
+            // A vector of one element is that element, where there may be vectors (and one side of a `mov` is not).
+            (shape, Arg::Vector(elements)) if elements.len() == 1 && self.takes_vectors() => {
+                if matches!(shape, Shape::Move(_)) && std::mem::replace(&mut self.is_braced, true) {
+                    return Err(self.mismatch(slot, arg));
+                }
+                return self.one(slot, &elements[0], unknown);
+            }
             (shape, _) => {
                 let relaxed = matches!(shape, Shape::Wide(_));
                 let operand = self.scalar(slot, slot.ty().unwrap_or(ScalarType::B64), relaxed, arg)?;
@@ -113,6 +121,14 @@ impl<'a> Fit<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a register in braces is that register: for loads, stores and `mov` of bits.
+    fn takes_vectors(&self) -> bool {
+        match self.form.op {
+            Op::Mov => self.form.mods.iter().any(|m| matches!(m, Mod::Ty(t) if t.kind() == Kind::Bits)),
+            op => matches!(op, Op::Ld | Op::LdNc | Op::Ldu | Op::St),
+        }
     }
 
     fn scalar(&mut self, slot: &Slot, ty: ScalarType, relaxed: bool, arg: &Argument<'_>) -> Result<Operand, Fault> {

@@ -130,6 +130,10 @@ impl<'a> Body<'_, 'a> {
         let Some(class) = class else {
             return Err((token.at, self.parser.unknown(&token, "the registers' type")));
         };
+        // A vector has 128 bits at most.
+        if vector > 1 && vector * class.bits() > 128 {
+            return Err((token.at, self.parser.unknown(&token, "elements of a vector of at most 128 bits")));
+        }
         let each = if pairs { 2 } else { vector };
         loop {
             let name = self.cursor().name("a register's name")?;

@@ -6,7 +6,7 @@ use super::{Plan, Shape, Step};
 use crate::ir::{
     Address, Base, Block, BlockId, Guard, Inst, Kernel, LaunchBounds, Module, Operand, Param, Reg, Symbol, Variable,
 };
-use crate::table::{Async, Barrier, Form, Meaning, Slot, SpecialReg, Vote, table};
+use crate::table::{self, Async, Barrier, Form, Meaning, Op, Slot, SpecialReg, Vote, table};
 use crate::types::{RegClass, ScalarType, Space};
 
 /// Bytes of a thread's part of shared and local memory.
@@ -80,7 +80,10 @@ pub(super) fn is_known(form: &Form) -> bool {
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
-    )
+            | Meaning::Call
+            | Meaning::Foreign
+    ) && form.op != Op::Stmatrix // its rows would have to lie apart
+        && form.slots.iter().all(|slot| slot.shape != table::Shape::Carry)
 }
 
 /// Whether a form may stand only where the whole block is together.

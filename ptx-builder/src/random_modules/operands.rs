@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::Shape as Launch;
 use super::generate::Gen;
 use crate::ir::{Operand, Reg};
-use crate::table::{Access, Barrier, Form, Meaning, Shape, Slot, SpecialReg};
+use crate::table::{Access, Barrier, Form, Meaning, Op, Shape, Slot, SpecialReg};
 use crate::types::{Kind, RegClass, ScalarType};
 
 /// Special registers whose values do not depend on the machine or the time.
@@ -124,7 +124,7 @@ impl Gen {
                 let negated = negatable && self.random.once_in(3);
                 Some(if negated { Operand::NotPred(reg) } else { reg.into() })
             }
-            Shape::Move(_) if constant && ty.bits() == 32 && ty.kind() != Kind::Float => {
+            Shape::Move(_) if constant && form.op == Op::Mov && ty.bits() == 32 && ty.kind() != Kind::Float => {
                 Some(Operand::Special(STABLE[self.random.below(STABLE.len())]))
             }
             Shape::Value(_) | Shape::Wide(_) | Shape::Move(_)

@@ -25,6 +25,9 @@ pub(super) fn key(name: &str) -> String {
     if WITH_NEXT_WORD.contains(&key.as_str()) {
         key = format!("{key}.{}", words.next().unwrap_or_default());
     }
+    if key == "barrier.cluster" {
+        key = format!("{key}.{}", words.next().unwrap_or_default());
+    }
     let (ordered, mut free): (Vec<&str>, Vec<&str>) = words.partition(|w| is_ordered(w));
     free.sort_unstable();
     for word in free.into_iter().chain(ordered) {

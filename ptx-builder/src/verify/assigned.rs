@@ -1,5 +1,7 @@
 //! Definite assignment: no use before a definition.
 
+use std::collections::HashMap;
+
 use super::Rule;
 use super::error::Errors;
 use crate::analysis::bits::{self, BitMatrix};
@@ -7,55 +9,107 @@ use crate::analysis::{InstId, KernelInfo};
 use crate::ir::{BlockId, Guard, Inst, Kernel, Module, Reg};
 
 /// A register that is defined wherever a guard held.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Partial {
     reg: usize,
     guard: Guard,
 }
 
-/// What is defined at a point: a bit for each register, then one for each
-/// [`Partial`].
+/// Registers that are followed at a time.
+const CHUNK: usize = 4096;
+
+/// What is defined at a point: a bit for each register of some, then one for each
+/// [`Partial`] of them.
 struct Assigned<'k> {
     info: &'k KernelInfo,
     kernel: &'k Kernel,
+    /// The bit of each register that is followed; `u32::MAX` for others.
+    bit_of: Vec<u32>,
+    regs: usize,
     partials: Vec<Partial>,
-    /// Whether the module was read from a text: compilers leave registers
-    /// undefined where they know that nobody will look.
-    from_text: bool,
+    number: HashMap<Partial, usize>,
+    /// Partials under a guard, and those whose guard is a register.
+    under: HashMap<Guard, Vec<usize>>,
+    by: HashMap<Reg, Vec<usize>>,
 }
 
 /// Reports every use of a register that some path from the entry reaches
 /// without a definition, if anything depends on it. A guarded definition counts
 /// where the same guard holds, or together with one under the opposite guard.
 pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
-    let mut partials = Vec::new();
-    for (_, _, inst) in kernel.insts() {
-        let Some(guard) = inst.guard else { continue };
-        for reg in inst.defs().filter_map(|r| info.defuse.regs().get(r)) {
-            let partial = Partial { reg, guard };
-            if !partials.contains(&partial) {
-                partials.push(partial);
-            }
-        }
-    }
-    let flow = Assigned { info, kernel, partials, from_text: module.version.is_some() };
-    let entered = flow.solve();
+    let doubtful = undominated(kernel, info);
     let mut found = Vec::new();
-    for &b in info.cfg.order() {
-        let mut now = entered.row(b.0 as usize).to_vec();
-        for (i, inst) in kernel.blocks[b.0 as usize].insts.iter().enumerate() {
-            flow.uses(info.cfg.inst_id(b, i), inst, &now, &mut found);
-            flow.step(inst, &mut now);
+    for chunk in doubtful.chunks(CHUNK) {
+        let flow = Assigned::new(kernel, info, chunk);
+        let entered = flow.solve();
+        for &b in info.cfg.order() {
+            let mut now = entered.row(b.0 as usize).to_vec();
+            for (i, inst) in kernel.blocks[b.0 as usize].insts.iter().enumerate() {
+                flow.uses(info.cfg.inst_id(b, i), inst, &now, &mut found);
+                flow.step(inst, &mut now);
+            }
         }
     }
     if found.is_empty() {
         return;
     }
+    found.sort_by_key(|&(id, ..)| id);
     let matters = matters(kernel, info);
+    // Compilers leave registers undefined where they know that nobody will look.
+    let from_text = module.version.is_some();
     for (id, inst, reg) in found {
         if matters[id.0 as usize] {
-            flow.report(inst, reg, errors);
+            report(kernel, info, from_text, inst, reg, errors);
         }
+    }
+}
+
+/// The registers with a use that no definition dominates: of the others, each use is sure to come after one.
+fn undominated(kernel: &Kernel, info: &KernelInfo) -> Vec<usize> {
+    let (cfg, regs) = (&info.cfg, info.defuse.regs());
+    let mut children: Vec<Vec<BlockId>> = vec![Vec::new(); cfg.len()];
+    for &b in cfg.order() {
+        if let Some(dominator) = cfg.immediate_dominator(b) {
+            children[dominator.0 as usize].push(b);
+        }
+    }
+    let mut above = vec![0u32; regs.len()];
+    let mut found = vec![false; regs.len()];
+    // Down the tree of dominators and up again.
+    let mut work: Vec<(BlockId, bool)> = cfg.order().first().map(|&b| (b, false)).into_iter().collect();
+    while let Some((b, left)) = work.pop() {
+        let insts = &kernel.blocks[b.0 as usize].insts;
+        let defined = |inst: &Inst| inst.guard.is_none().then(|| inst.defs().collect::<smallvec::SmallVec<[Reg; 4]>>());
+        if left {
+            for reg in insts.iter().filter_map(defined).flatten().filter_map(|r| regs.get(r)) {
+                above[reg] -= 1;
+            }
+            continue;
+        }
+        for inst in insts {
+            for reg in inst.uses().filter_map(|r| regs.get(r)) {
+                found[reg] |= above[reg] == 0;
+            }
+            for reg in defined(inst).into_iter().flatten().filter_map(|r| regs.get(r)) {
+                above[reg] += 1;
+            }
+        }
+        work.push((b, true));
+        work.extend(children[b.0 as usize].iter().map(|&c| (c, false)));
+    }
+    (0..regs.len()).filter(|&r| found[r]).collect()
+}
+
+fn report(kernel: &Kernel, info: &KernelInfo, from_text: bool, inst: &Inst, reg: Reg, errors: &mut Errors) {
+    let name = kernel.names.get(&reg).map_or_else(|| reg.to_string(), |n| format!("{reg} ('{n}')"));
+    let message = if info.defuse.defs_of(reg).is_empty() {
+        format!("{name} is never defined; give it a value before this use")
+    } else {
+        format!("{name} is not defined on every path to this use; give it a value before the paths part")
+    };
+    match from_text {
+        true => errors.doubt(kernel, inst, Rule::UseBeforeDefinition, message),
+        false => errors.inst(kernel, inst, Rule::UseBeforeDefinition, message),
     }
 }
 
@@ -86,19 +140,40 @@ fn matters(kernel: &Kernel, info: &KernelInfo) -> Vec<bool> {
     matters
 }
 
-impl Assigned<'_> {
-    fn regs(&self) -> usize {
-        self.info.defuse.regs().len()
+impl<'k> Assigned<'k> {
+    fn new(kernel: &'k Kernel, info: &'k KernelInfo, chunk: &[usize]) -> Self {
+        let regs = info.defuse.regs();
+        let mut bit_of = vec![u32::MAX; regs.len()];
+        chunk.iter().zip(0..).for_each(|(&reg, bit)| bit_of[reg] = bit);
+        let (partials, number) = (Vec::new(), HashMap::new());
+        let (under, by) = (HashMap::new(), HashMap::new());
+        let mut flow = Assigned { info, kernel, bit_of, regs: chunk.len(), partials, number, under, by };
+        for (_, _, inst) in kernel.insts() {
+            let Some(guard) = inst.guard else { continue };
+            let followed: smallvec::SmallVec<[usize; 4]> = inst.defs().filter_map(|r| flow.number(r)).collect();
+            for reg in followed {
+                let partial = Partial { reg, guard };
+                let next = flow.partials.len();
+                if *flow.number.entry(partial).or_insert(next) == next {
+                    flow.partials.push(partial);
+                    flow.under.entry(guard).or_default().push(next);
+                    flow.by.entry(guard.reg).or_default().push(next);
+                }
+            }
+        }
+        flow
     }
 
+    /// The bit of a register, if it is followed here.
     fn number(&self, reg: Reg) -> Option<usize> {
-        self.info.defuse.regs().get(reg)
+        let bit = self.bit_of[self.info.defuse.regs().get(reg)?];
+        (bit != u32::MAX).then_some(bit as usize)
     }
 
     /// What is defined on every path to each block.
     fn solve(&self) -> BitMatrix {
         let cfg = &self.info.cfg;
-        let bits = self.regs() + self.partials.len();
+        let bits = self.regs + self.partials.len();
         let mut enter = BitMatrix::new(cfg.len(), bits, true);
         enter.row_mut(0).fill(0);
         let mut leave = enter.clone();
@@ -139,9 +214,9 @@ impl Assigned<'_> {
             return;
         }
         let holds = Guard { reg: guard.reg, negated: guard.negated != falls };
-        for (i, p) in self.partials.iter().enumerate() {
-            if p.guard == holds && bits::has(now, self.regs() + i) {
-                bits::set(now, p.reg);
+        for &i in self.under.get(&holds).into_iter().flatten() {
+            if bits::has(now, self.regs + i) {
+                bits::set(now, self.partials[i].reg);
             }
         }
     }
@@ -155,36 +230,31 @@ impl Assigned<'_> {
             }
         }
         // A changed predicate guards something else.
-        for reg in inst.defs() {
-            for (i, p) in self.partials.iter().enumerate() {
-                if p.guard.reg == reg {
-                    bits::clear(now, self.regs() + i);
-                }
+        if !self.by.is_empty() {
+            for &i in inst.defs().filter_map(|reg| self.by.get(&reg)).flatten() {
+                bits::clear(now, self.regs + i);
             }
         }
     }
 
     fn partly(&self, reg: usize, guard: Guard, now: &mut [u64]) {
         let opposite = Guard { negated: !guard.negated, ..guard };
-        for (i, p) in self.partials.iter().enumerate() {
-            if p.reg == reg && p.guard == guard {
-                bits::set(now, self.regs() + i);
-            }
-            if p.reg == reg && p.guard == opposite && bits::has(now, self.regs() + i) {
-                bits::set(now, reg);
-            }
+        let here = |guard| self.number.get(&Partial { reg, guard }).map(|i| self.regs + i);
+        if here(opposite).is_some_and(|bit| bits::has(now, bit)) {
+            bits::set(now, reg);
+        }
+        if let Some(bit) = here(guard) {
+            bits::set(now, bit);
         }
     }
 
-    fn uses<'k>(&self, id: InstId, inst: &'k Inst, now: &[u64], found: &mut Vec<(InstId, &'k Inst, Reg)>) {
+    fn uses(&self, id: InstId, inst: &'k Inst, now: &[u64], found: &mut Vec<(InstId, &'k Inst, Reg)>) {
         let mut reported: smallvec::SmallVec<[Reg; 4]> = smallvec::SmallVec::new();
         for reg in inst.uses() {
             let Some(number) = self.number(reg) else { continue };
             let under_guard = || {
-                self.partials
-                    .iter()
-                    .enumerate()
-                    .any(|(i, p)| p.reg == number && Some(p.guard) == inst.guard && bits::has(now, self.regs() + i))
+                let partial = inst.guard.and_then(|guard| self.number.get(&Partial { reg: number, guard }));
+                partial.is_some_and(|i| bits::has(now, self.regs + i))
             };
             let is_guard = inst.guard.is_some_and(|g| g.reg == reg);
             if bits::has(now, number) || !is_guard && under_guard() || reported.contains(&reg) {
@@ -192,19 +262,6 @@ impl Assigned<'_> {
             }
             reported.push(reg);
             found.push((id, inst, reg));
-        }
-    }
-
-    fn report(&self, inst: &Inst, reg: Reg, errors: &mut Errors) {
-        let name = self.kernel.names.get(&reg).map_or_else(|| reg.to_string(), |n| format!("{reg} ('{n}')"));
-        let message = if self.info.defuse.defs_of(reg).is_empty() {
-            format!("{name} is never defined; give it a value before this use")
-        } else {
-            format!("{name} is not defined on every path to this use; give it a value before the paths part")
-        };
-        match self.from_text {
-            true => errors.doubt(self.kernel, inst, Rule::UseBeforeDefinition, message),
-            false => errors.inst(self.kernel, inst, Rule::UseBeforeDefinition, message),
         }
     }
 }

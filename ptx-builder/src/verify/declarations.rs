@@ -1,6 +1,6 @@
 //! Names, arrays, parameters and launch bounds.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::Rule;
 use super::error::Errors;
@@ -123,17 +123,14 @@ fn name(name: &str) -> Result<(), String> {
 
 fn names(module: &Module, kernel: &Kernel, errors: &mut Errors) {
     // An inner name hides an outer one: that is all right where the kernel does not use the outer one.
-    let used = |symbol: Symbol| {
-        kernel.insts().flat_map(|(_, _, i)| &i.operands).any(|op| match op {
-            Operand::Symbol(s, _) => *s == symbol,
-            Operand::Address(a) => a.base == Base::Symbol(symbol),
-            _ => false,
-        })
-    };
-    let hidden = |name: &str| {
-        let module = (0..).zip(&module.variables).find(|(_, v)| v.name == name);
-        module.is_some_and(|(i, _)| used(Symbol::Module(i)))
-    };
+    let named = kernel.insts().flat_map(|(_, _, i)| &i.operands).filter_map(|op| match op {
+        Operand::Symbol(Symbol::Module(i), _) => Some(*i),
+        Operand::Address(a) if let Base::Symbol(Symbol::Module(i)) = a.base => Some(i),
+        _ => None,
+    });
+    let used: HashSet<u32> = named.collect();
+    let of_module: HashMap<&str, u32> = (0..).zip(&module.variables).map(|(i, v)| (v.name.as_str(), i)).collect();
+    let hidden = |name: &str| of_module.get(name).is_some_and(|&i| used.contains(&i));
     let mut seen = HashSet::new();
     let own = kernel.params.iter().map(|p| &p.name).chain(kernel.variables.iter().map(|v| &v.name));
     for n in own {
@@ -269,6 +266,12 @@ fn launch_bounds(module: &Module, kernel: &Kernel) -> Result<(), String> {
     }
     if bounds.max_registers.is_some_and(|n| n == 0 || n > 255) {
         return Err(format!("maxnreg is {}; a thread has 1 to 255 registers", bounds.max_registers.unwrap_or(0)));
+    }
+    if bounds.cluster.is_some() && bounds.max_cluster_rank.is_some() {
+        return Err("maxclusterrank and reqnctapercluster stand together; a kernel has one of them".to_owned());
+    }
+    if (bounds.explicit_cluster || bounds.max_cluster_rank.is_some()) && module.target.sm() < 90 {
+        return Err(format!("clusters need sm_90 or later and the module is for {}", module.target));
     }
     if let Some(cluster) = bounds.cluster {
         if module.target.sm() < 90 {

@@ -1,5 +1,7 @@
 //! Memory accesses whose address is known well enough.
 
+use std::collections::HashSet;
+
 use super::Rule;
 use super::error::Errors;
 use super::operands::resolve;
@@ -22,15 +24,15 @@ struct Access {
 
 /// Checks bounds, alignment, spaces, and that read-only data is not written.
 pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
-    let mut written: Vec<Origin> = Vec::new();
+    let mut written: HashSet<Origin> = HashSet::new();
     let mut read_only: Vec<(&Inst, Origin)> = Vec::new();
     for &b in info.cfg.order() {
         for (i, inst) in kernel.blocks[b.0 as usize].insts.iter().enumerate() {
             for access in accesses(module, kernel, info, info.cfg.inst_id(b, i), inst) {
                 one(module, kernel, inst, &access, errors);
                 let Some(origin) = access.address.origin else { continue };
-                if access.writes && !written.contains(&origin) {
-                    written.push(origin);
+                if access.writes {
+                    written.insert(origin);
                 }
                 if access.read_only {
                     read_only.push((inst, origin));

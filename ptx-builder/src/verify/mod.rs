@@ -65,6 +65,7 @@
 //!
 //! | Flow | |
 //! |---|---|
+//! | `complexity` | The analyses of a kernel stay within their bounds. |
 //! | `use-before-definition` | A register is defined on every path to a use that something depends on. |
 //! | `divergent-barrier` | An aligned barrier is reached by all threads that it waits for: not under a condition that differs within the block (or, with a thread count, within the warp). |
 //! | `barrier-count` | A barrier has a number from 0 to 15, and waits for a multiple of 32 threads that the block can have. |
@@ -125,7 +126,7 @@ impl Validated {
     /// # Panics
     /// If the module has no such kernel.
     pub fn pressure(&self, kernel: usize) -> Pressure {
-        self.info[kernel].liveness.peak()
+        self.info[kernel].liveness().peak()
     }
 
     /// The module, to be changed; it has to be verified again.
@@ -173,6 +174,12 @@ fn check(module: &Module, kernel: &Kernel, errors: &mut Errors) -> Option<Kernel
         return None;
     }
     let facts = KernelInfo::new(module, kernel);
+    if !facts.defuse.is_complete() {
+        let message =
+            "too many definitions reach too many uses of a register for its analysis; use more registers".to_owned();
+        errors.kernel(kernel, Rule::Complexity, message);
+        return None;
+    }
     assigned::check(module, kernel, &facts, errors);
     memory::check(module, kernel, &facts, errors);
     indices::check(module, kernel, &facts, errors);

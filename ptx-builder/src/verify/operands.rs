@@ -3,7 +3,7 @@
 use super::Rule;
 use super::error::Errors;
 use crate::ir::{Address, Base, Inst, Kernel, Module, Operand, Reg, Symbol};
-use crate::table::{Access, Shape, Slot};
+use crate::table::{Access, Mod, Op, Shape, Slot};
 use crate::types::{Kind, RegClass, ScalarType, Space};
 
 /// What a symbol names: its space and, where known, its name and size in bytes.
@@ -135,7 +135,7 @@ impl Check<'_> {
                     self.report(Rule::ConstantRange, message, errors);
                 }
             }
-            (Shape::Move(ty), Operand::Special(s)) => {
+            (Shape::Move(ty), Operand::Special(s)) if self.space_named().is_none() => {
                 if !s.moves_as(ty) {
                     let message = format!("{s} has type {} and cannot be moved as {ty}", s.ty());
                     self.report(Rule::OperandType, message, errors);
@@ -260,6 +260,28 @@ impl Check<'_> {
                 if narrow { " or 32" } else { "" }
             );
             self.report(Rule::OperandType, message, errors);
+        }
+        if let Some(space) = self.space_named().filter(|space| *space != named.space) {
+            let name = &self.inst.form().name;
+            let message = format!("'{}' lies in {} space and {name} takes {space} space", named.name, named.space);
+            self.report(Rule::Space, message, errors);
+        }
+    }
+
+    /// The space whose addresses an instruction takes as values.
+    fn space_named(&self) -> Option<Space> {
+        let form = self.inst.form();
+        match form.op {
+            Op::Mapa | Op::Getctarank => Some(Space::Shared),
+            Op::Cvta => form.mods.iter().find_map(|m| match m {
+                Mod::Global => Some(Space::Global),
+                Mod::Shared | Mod::SharedCluster => Some(Space::Shared),
+                Mod::Local => Some(Space::Local),
+                Mod::Const => Some(Space::Const),
+                Mod::Param => Some(Space::Param),
+                _ => None,
+            }),
+            _ => None,
         }
     }
 

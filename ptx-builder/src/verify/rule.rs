@@ -99,6 +99,8 @@ rules! {
     PtxVersion = "ptx-version",
 
     // Flow.
+    /// The analyses of a kernel stay within their bounds.
+    Complexity = "complexity",
     /// A register is defined on every path to a use that something depends on.
     UseBeforeDefinition = "use-before-definition",
     /// An aligned barrier is reached by all threads that it waits for: not under a condition that differs within the block (or, with a thread count, within the warp).

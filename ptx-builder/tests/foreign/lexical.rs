@@ -21,7 +21,10 @@ fn constant_expressions() {
 
 #[test]
 fn vectors_of_one_sinks_and_constant_predicates() {
-    assert_eq!(body("sm_80", "", ".reg .b16 %h; mov.b32 {%h, _}, %v; cvt.u32.u16 {%v}, %h;"), each(|x| x));
+    assert_eq!(
+        body("sm_80", "", ".reg .b16 %h; .reg .b32 %w; mov.b32 {%h, _}, %v; cvt.u32.u16 %w, %h; mov.b32 {%v}, %w;"),
+        each(|x| x)
+    );
     assert_eq!(body("sm_80", "", ".reg .pred %p; mov.pred %p, -1; @%p add.u32 %v, %v, 1;"), each(|x| x + 1));
 }
 

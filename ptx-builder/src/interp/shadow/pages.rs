@@ -176,15 +176,23 @@ impl Cells {
 
     /// The first write to some bytes, of those still marked, for which `pick` holds, with its
     /// address.
-    pub fn find_write(&mut self, at: u64, bytes: u64, pick: impl Fn(&Mark) -> bool) -> Option<(u64, Mark)> {
-        (at..at + bytes).step_by(4).find_map(|address| {
-            let offset = (address % LINE) as u32;
-            let cell = match self.line(address) {
-                Line::Whole(cell) if cell.is_empty() => return None,
-                Line::Whole(cell) => cell.part(offset),
-                Line::Parts(cells) => cells[offset as usize * cells.len() / LINE as usize],
-            };
-            cell.marks().find(|m| m.write && pick(m)).map(|m| (address, *m))
+    pub fn find_write(&self, at: u64, bytes: u64, pick: impl Fn(&Mark) -> bool) -> Option<(u64, Mark)> {
+        let end = at.saturating_add(bytes);
+        // However many bytes are asked for, only what is marked is looked at.
+        let mut pages: Vec<(u64, u32)> = self.index.iter().map(|(&number, &i)| (number, i)).collect();
+        pages.retain(|(number, _)| (at / PAGE..end.div_ceil(PAGE)).contains(number));
+        pages.sort_unstable();
+        pages.into_iter().find_map(|(number, i)| {
+            let (first, last) = (at.max(number * PAGE), end.min((number + 1).saturating_mul(PAGE)));
+            (first..last).step_by(4).find_map(|address| {
+                let offset = (address % LINE) as u32;
+                let cell = match &self.pages[i as usize][(address % PAGE / LINE) as usize] {
+                    Line::Whole(cell) if cell.is_empty() => return None,
+                    Line::Whole(cell) => cell.part(offset),
+                    Line::Parts(cells) => cells[offset as usize * cells.len() / LINE as usize],
+                };
+                cell.marks().find(|m| m.write && pick(m)).map(|m| (address, *m))
+            })
         })
     }
 

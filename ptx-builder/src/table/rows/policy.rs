@@ -6,7 +6,7 @@ use super::{Builder, any, one, opt, spec, types};
 use crate::table::lanes::lane;
 use crate::table::slot::{address, dst, one_of, src};
 use crate::table::{Meaning, Mod, Op, Precision};
-use crate::types::ScalarType::{B64, F32, U32};
+use crate::types::ScalarType::{B64, F32, U32, U64};
 use crate::types::Space;
 
 pub(super) fn rows(t: &mut Builder) {
@@ -37,7 +37,7 @@ pub(super) fn rows(t: &mut Builder) {
         always(Precision::Opaque),
         &[any(&first), opt(&[Mod::L2EvictFirst, Mod::L2EvictUnchanged]), types(&[B64])],
         |_| {
-            let slots = [dst(B64), src("fraction", F32).optional()];
+            let slots = [dst(U64), src("fraction", F32).optional()];
             Some(spec(slots, Meaning::Lane(lane!(|_fraction: f32| -> u64 { 0 }))).since(74, 80))
         },
     );
@@ -47,6 +47,6 @@ pub(super) fn rows(t: &mut Builder) {
         "A cache policy from the access property of a window.",
         always(Precision::Opaque),
         &[one(Mod::L2), types(&[B64])],
-        |_| Some(spec([dst(B64), src("a", B64)], Meaning::Lane(lane!(|_a: u64| -> u64 { 0 }))).since(74, 80)),
+        |_| Some(spec([dst(U64), src("a", U64)], Meaning::Lane(lane!(|_a: u64| -> u64 { 0 }))).since(74, 80)),
     );
 }

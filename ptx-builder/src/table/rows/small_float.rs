@@ -6,7 +6,7 @@ use crate::table::arith::Small;
 use crate::table::lanes::{lane, with_bool};
 use crate::table::slot::{dst, src};
 use crate::table::{LaneFn, Meaning, Mod, Op, Precision};
-use crate::types::ScalarType::{self, B32, E2m3x2, E3m2x2, E4m3x2, E5m2x2, F16x2, F32, Tf32};
+use crate::types::ScalarType::{self, E2m3x2, E3m2x2, E4m3x2, E5m2x2, F16x2, F32, Tf32, U32};
 
 /// The low bits of an f32 that tf32 has not.
 const CUT: u32 = 13;
@@ -69,7 +69,7 @@ pub(super) fn rows(t: &mut Builder) {
                 }
             })
         });
-        let form = spec([dst(B32), src("a", F32)], Meaning::Lane(eval));
+        let form = spec([dst(U32), src("a", F32)], Meaning::Lane(eval));
         Some(match (m[0], sat) {
             (Mod::Rna, false) => form.since(70, 80),
             (Mod::Rna, true) => form.since(81, 80),

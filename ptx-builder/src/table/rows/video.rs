@@ -3,7 +3,7 @@
 use super::precision::integer;
 use super::{Builder, opt, spec, ty, types};
 use crate::table::lanes::{lane, with_bool};
-use crate::table::slot::{dst, src};
+use crate::table::slot::{dst, src_reg};
 use crate::table::{LaneFn, Meaning, Mod, Op};
 use crate::types::ScalarType::{S32, U32};
 
@@ -70,7 +70,7 @@ pub(super) fn rows(t: &mut Builder) {
                     // A sum is of what is not saturated.
                     let eval: LaneFn = if halves { parts!(m, 16, |$a, $b| $e) } else { parts!(m, 8, |$a, $b| $e) };
                     let d = ty(m, 0);
-                    let slots = [dst(d), src("a", ty(m, 1)), src("b", ty(m, 2)), src("c", d)];
+                    let slots = [dst(d), src_reg("a", ty(m, 1)), src_reg("b", ty(m, 2)), src_reg("c", d)];
                     Some(spec(slots, Meaning::Lane(eval)).since(30, 30))
                 });
             }

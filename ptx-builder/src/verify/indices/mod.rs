@@ -69,7 +69,7 @@ impl Site<'_> {
 
     /// The lanes that are there whenever the access is executed.
     fn lanes(&mut self, b: BlockId, id: InstId, inst: &Inst, distance: &Wide) -> u32 {
-        let always = self.info.uniformity.controllers(b).next().is_none();
+        let always = self.info.uniformity.is_complete() && self.info.uniformity.controllers(b).next().is_none();
         let set = if always {
             LaneSet::ALL
         } else {

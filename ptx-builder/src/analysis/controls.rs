@@ -1,0 +1,217 @@
+//! Which choices decide whether a block is executed.
+
+use super::Cfg;
+use crate::ir::BlockId;
+
+/// Pairs of a choice and a block that are kept at most; beyond, nothing is known.
+const MOST: usize = 1 << 25;
+
+/// Of each block, the blocks with more than one successor whose choice decides whether it is executed, directly or
+/// through other such blocks (the closure of control dependence, Ferrante et al. 1987).
+#[derive(Clone, Debug)]
+pub(crate) struct Controls {
+    /// Of each block, its row.
+    row_of: Vec<u32>,
+    /// Blocks in order; those that decide about each other share one.
+    rows: Vec<Box<[u32]>>,
+    is_complete: bool,
+}
+
+impl Controls {
+    /// Those of a kernel's flow.
+    pub fn new(cfg: &Cfg) -> Controls {
+        let unknown = || Controls { row_of: vec![0; cfg.len()], rows: vec![Box::default()], is_complete: false };
+        let Some(decisions) = cfg.decisions(MOST) else { return unknown() };
+        let mut direct: Vec<Vec<u32>> = vec![Vec::new(); cfg.len()];
+        for (decides, decided) in decisions {
+            direct[decided as usize].push(decides);
+        }
+        // The nearest first: what decides about it is then known already of most others.
+        direct.iter_mut().for_each(|row| {
+            row.sort_unstable_by(|a, b| b.cmp(a));
+            row.dedup();
+        });
+        let mut controls = Controls { row_of: vec![0; cfg.len()], rows: Vec::new(), is_complete: true };
+        let mut stamp = vec![u32::MAX; cfg.len()];
+        let groups = components(&direct);
+        let mut group_of = vec![0; cfg.len()];
+        for (number, group) in groups.iter().enumerate() {
+            group.iter().for_each(|&b| group_of[b as usize] = number);
+        }
+        let mut total = 0;
+        for (number, group) in groups.into_iter().enumerate() {
+            let inside = |c: u32| group_of[c as usize] == number;
+            let number = number as u32;
+            let mut row = Vec::new();
+            let mut add = |c: u32, row: &mut Vec<u32>| {
+                let new = std::mem::replace(&mut stamp[c as usize], number) != number;
+                if new {
+                    row.push(c);
+                }
+                new
+            };
+            for &b in &group {
+                for &c in &direct[b as usize] {
+                    if !add(c, &mut row) || inside(c) {
+                        continue;
+                    }
+                    let of = controls.row_of[c as usize] as usize;
+                    for i in 0..controls.rows[of].len() {
+                        let c = controls.rows[of][i];
+                        add(c, &mut row);
+                    }
+                }
+            }
+            total += row.len();
+            if total > MOST {
+                return unknown();
+            }
+            row.sort_unstable();
+            group.iter().for_each(|&b| controls.row_of[b as usize] = number);
+            controls.rows.push(row.into_boxed_slice());
+        }
+        controls
+    }
+
+    /// Whether all is known: a kernel of very many choices within others may be too large.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// The blocks that decide about a block, in order.
+    pub fn of(&self, b: BlockId) -> &[u32] {
+        &self.rows[self.row_of[b.0 as usize] as usize]
+    }
+
+    /// For tests: how many pairs are kept.
+    #[cfg(test)]
+    pub fn size(&self) -> usize {
+        self.rows.iter().map(|r| r.len()).sum()
+    }
+}
+
+/// The strongly connected components of a graph, each after those that it leads to (Tarjan 1972).
+fn components(next: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    const NONE: u32 = u32::MAX;
+    let n = next.len();
+    let (mut index, mut low, mut on_stack) = (vec![NONE; n], vec![0u32; n], vec![false; n]);
+    let (mut stack, mut found, mut count) = (Vec::new(), Vec::new(), 0);
+    let mut calls: Vec<(u32, usize)> = Vec::new();
+    for root in 0..n as u32 {
+        if index[root as usize] != NONE {
+            continue;
+        }
+        calls.push((root, 0));
+        while let Some((v, i)) = calls.pop() {
+            let at = v as usize;
+            if i == 0 {
+                (index[at], low[at], on_stack[at]) = (count, count, true);
+                count += 1;
+                stack.push(v);
+            }
+            match next[at].get(i) {
+                Some(&w) if index[w as usize] == NONE => {
+                    calls.push((v, i + 1));
+                    calls.push((w, 0));
+                }
+                Some(&w) => {
+                    if on_stack[w as usize] {
+                        low[at] = low[at].min(index[w as usize]);
+                    }
+                    calls.push((v, i + 1));
+                }
+                None => {
+                    if let Some(&(parent, _)) = calls.last() {
+                        low[parent as usize] = low[parent as usize].min(low[at]);
+                    }
+                    if low[at] == index[at] {
+                        let mut group = Vec::new();
+                        while let Some(w) = stack.pop() {
+                            on_stack[w as usize] = false;
+                            group.push(w);
+                            if w == v {
+                                break;
+                            }
+                        }
+                        found.push(group);
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse;
+
+    fn controls(body: &str) -> (Controls, usize) {
+        let head = ".version 7.0 .target sm_80 .address_size 64 .entry k() { .reg .pred %p; .reg .b32 %r; ";
+        let module = parse("t", &format!("{head}{body} ret; }}")).unwrap_or_else(|e| panic!("{e}"));
+        let cfg = Cfg::new(&module.kernels[0]);
+        (Controls::new(&cfg), cfg.len())
+    }
+
+    /// By definition: the transitive closure, one pair after the other.
+    fn closure(cfg: &Cfg) -> Vec<Vec<u32>> {
+        let mut rows = vec![std::collections::BTreeSet::new(); cfg.len()];
+        for (c, b) in cfg.decisions(usize::MAX).expect("all of them") {
+            rows[b as usize].insert(c);
+        }
+        loop {
+            let before: usize = rows.iter().map(|r| r.len()).sum();
+            for b in 0..rows.len() {
+                for c in rows[b].clone() {
+                    let more = rows[c as usize].clone();
+                    rows[b].extend(more);
+                }
+            }
+            if rows.iter().map(|r| r.len()).sum::<usize>() == before {
+                return rows.into_iter().map(|r| r.into_iter().collect()).collect();
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_the_closure() {
+        for body in [
+            "@%p bra A; mov.u32 %r, 1; A: mov.u32 %r, 2; @%p bra B; mov.u32 %r, 3; B:",
+            "L: mov.u32 %r, 1; @%p bra M; mov.u32 %r, 2; M: @%p bra L;",
+            "L: mov.u32 %r, 1; K: mov.u32 %r, 2; @%p bra K; @%p bra L; @%p exit; mov.u32 %r, 4;",
+            "@%p bra A; @%p bra B; mov.u32 %r, 1; A: @%p bra C; mov.u32 %r, 2; B: mov.u32 %r, 5; @%p bra A; C:",
+            "@%p exit; @%p exit; @%p exit; mov.u32 %r, 1;",
+        ] {
+            let head = ".version 7.0 .target sm_80 .address_size 64 .entry k() { .reg .pred %p; .reg .b32 %r; ";
+            let module = parse("t", &format!("{head}{body} ret; }}")).unwrap_or_else(|e| panic!("{e}"));
+            let cfg = Cfg::new(&module.kernels[0]);
+            let controls = Controls::new(&cfg);
+            let rows: Vec<Vec<u32>> = (0..cfg.len() as u32).map(|b| controls.of(BlockId(b)).to_vec()).collect();
+            assert_eq!(rows, closure(&cfg), "{body}");
+        }
+    }
+
+    /// Choices after each other are as many pairs as there are choices, not their square.
+    #[test]
+    fn choices_in_a_row_stay_few() {
+        let row = |n: usize| {
+            let ifs: String = (0..n).map(|i| format!("@%p bra L{i}; mov.u32 %r, {i}; L{i}: mov.u32 %r, 1; ")).collect();
+            controls(&ifs)
+        };
+        let ((small, _), (large, blocks)) = (row(500), row(5000));
+        assert!(
+            large.is_complete() && large.size() <= blocks && small.size() * 10 <= large.size() + 10,
+            "{}",
+            large.size()
+        );
+    }
+
+    /// Where there would be too many, nothing is known, and that soon.
+    #[test]
+    fn choices_within_choices_are_bounded() {
+        let exits = |n: usize| "@%p exit; mov.u32 %r, 1; ".repeat(n);
+        assert!(controls(&exits(1000)).0.is_complete());
+        assert!(!controls(&exits(9000)).0.is_complete());
+    }
+}
