@@ -285,7 +285,7 @@ fn masks(t: &mut Builder) {
     let doc = "A mask of b ones from bit a on.";
     t.row(Op::Bmsk, "9.7.1.22", doc, integer, &[modes(), types(&[B32])], |m| {
         let eval = with_bool!(m[0] == Mod::Clamp, CLAMP, lane!(|a: u32, b: u32| -> u32 { mask::<CLAMP>(a, b) }));
-        Some(spec([dst(B32), src("a", U32), src("b", U32)], Meaning::Lane(eval)).since(76, 70))
+        Some(spec([dst(U32), src("a", U32), src("b", U32)], Meaning::Lane(eval)).since(76, 70))
     });
     let doc = "The low b bits of a, extended by zeros or the sign.";
     t.row(Op::Szext, "9.7.1.21", doc, of_bits(Parts::Cut), &[modes(), types(&[U32, S32])], |m| {
