@@ -9,7 +9,7 @@ use ptxgen_builder::parse::parse;
 use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::ptxas::Ptxas;
 use ptxgen_builder::random_modules::{Plan, can_generate, plans, plans_of_rows};
-use ptxgen_builder::table::table;
+use ptxgen_builder::table::{Row, table};
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::verify;
 
@@ -79,7 +79,9 @@ fn generated_modules_reach_every_row() {
             checked(module, PrintOptions::default()).unwrap_or_else(|e| panic!("{e}\n{plan:?}"));
         }
     }
-    let missing: Vec<_> = rows.iter().zip(seen).filter(|(row, seen)| can_generate(row) && !seen).collect();
+    // What only targets with features of their own have (`sm_100a`) is not among the targets here.
+    let here = |row: &Row| row.forms().iter().any(|form| form.is_legal_on(Target::SM_120));
+    let missing: Vec<_> = rows.iter().zip(seen).filter(|(row, seen)| can_generate(row) && here(row) && !seen).collect();
     let missing: Vec<_> = missing.iter().map(|(row, _)| (row.op, row.doc)).collect();
     assert!(missing.is_empty(), "never generated: {missing:#?}");
 }

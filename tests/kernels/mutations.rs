@@ -230,7 +230,6 @@ const MUTATIONS: &[Mutation] = &[
                 init: Vec::new(),
                 refs: Vec::new(),
                 linkage: Default::default(),
-                refs: Vec::new(),
             };
             let at = Address { base: Base::Symbol(Symbol::Kernel(k.variables.len() as u32)), offset: 0 };
             k.variables.push(spilled);

@@ -25,7 +25,16 @@ fn said(change: impl FnOnce(&mut K)) -> String {
 }
 
 fn variable(name: &str, space: Space, ty: ScalarType, len: Option<u64>) -> Variable {
-    Variable { name: name.into(), space, align: ty.bytes().max(1), ty, len, init: vec![], linkage: Linkage::Internal }
+    Variable {
+        name: name.into(),
+        space,
+        align: ty.bytes().max(1),
+        ty,
+        len,
+        init: vec![],
+        refs: vec![],
+        linkage: Linkage::Internal,
+    }
 }
 
 #[test]
@@ -307,6 +316,7 @@ fn of_operands() {
                     Shape::Address(Space::Param) => at(Symbol::Param(0), 0),
                     Shape::Address(_) => at(n(RegClass::B64), 0),
                     Shape::Label => Operand::Label(BlockId(0)),
+                    Shape::Function | Shape::Passed | Shape::Carry => of(RegClass::B32),
                 };
                 std::iter::repeat_n(one, slot.width())
             })
