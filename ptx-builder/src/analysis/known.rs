@@ -185,7 +185,7 @@ fn blocks(module: &Module, kernel: &Kernel, info: &KernelInfo) -> String {
         let b = BlockId(b as u32);
         let (cfg, u) = (&info.cfg, &info.uniformity);
         let number = |b: Option<BlockId>| b.map_or("-".to_owned(), |b| b.0.to_string());
-        let mut live = info.liveness.live_out(b, &info.defuse);
+        let mut live = info.liveness().live_out(b, &info.defuse);
         live.sort();
         writeln!(
             text,
@@ -235,7 +235,7 @@ fn blocks(module: &Module, kernel: &Kernel, info: &KernelInfo) -> String {
             }
         }
     }
-    let peak = info.liveness.peak();
+    let peak = info.liveness().peak();
     writeln!(text, "peak {peak:?}").expect("text");
     text
 }
