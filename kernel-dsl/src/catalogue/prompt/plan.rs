@@ -78,7 +78,7 @@ impl PromptPlan {
 
     /// Elements between two queries, keys or values in shared memory: eight of them lie in different banks.
     pub(super) fn stride(&self) -> u32 {
-        (self.shape.head_dim / 8 * 2 | 1) * 4
+        ((self.shape.head_dim / 8 * 2) | 1) * 4
     }
 
     /// Elements between two rows' weights.

@@ -307,7 +307,7 @@ fn marks_are_found_again() {
     cells.access(&order, by(1), u32::MAX, &at, 4, write, None, |_| panic!("no clash"));
     cells.access(&order, by(2), 1, &[256; WARP], 4, read, None, |_| panic!("no clash"));
     cells.access(&order, by(3), 1, &[8192 + 33; WARP], 1, write, None, |_| panic!("no clash"));
-    let mut found = |at: u64, bytes: u64| cells.find_write(at, bytes, |_| true).map(|(at, m)| (at, m.pc, m.lane()));
+    let found = |at: u64, bytes: u64| cells.find_write(at, bytes, |_| true).map(|(at, m)| (at, m.pc, m.lane()));
     assert_eq!(found(64, 4), Some((64, 1, 0)));
     assert_eq!(found(60, 4), None);
     assert_eq!(found(60, 8), Some((64, 1, 0)));
