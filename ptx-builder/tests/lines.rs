@@ -90,7 +90,7 @@ fn calls() -> Vec<Call> {
         h.u.eq(1); h.f.ne(h.f); h.u.lt(1); h.u.le(1); h.u.gt(h.u); h.u.ge(1);
         // Pointers and memory.
         h.y.at(h.u).load(k); h.s.at(h.u).load(k); h.l.at(h.u).load(k); h.c.at(h.u).load(k); h.x.at64(h.w).load(k); h.y.byte_at(h.u).operand(); h.s.operand();
-        h.y.plus(1).load(k); h.y.plus_bytes(4).load(k); h.y.cast::<f32>().load(k); h.y.read_only().load(k); h.y.named("out"); h.y.address(); h.x.address(); h.s.address();
+        h.y.plus(1).load(k); h.y.plus_bytes(4).load(k); h.y.align_down(4).0.load(k); h.y.cast::<f32>().load(k); h.y.read_only().load(k); h.y.named("out"); h.y.address(); h.x.address(); h.s.address();
         Global::<u32>::from_address(h.w).load(k); ReadOnly::<u32>::from_address(h.w).load(k); Shared::<u32>::from_address(h.u).load(k);
         h.x.load_hinted(k, LoadHint::Streaming); h.s.cast::<u8>().load_extended(k); h.y.load_or(k, h.p, 0); h.y.load_vec::<4>(k); h.y.load_vec_hinted::<2>(k, LoadHint::Keep);
         h.y.load_vec_or::<2>(k, h.p, 0); h.y.store(k, h.u); h.y.store_if(k, h.p, 1); h.y.store_hinted(k, 1, StoreHint::Streaming); h.y.store_vec(k, [h.u, h.u]);

@@ -30,7 +30,11 @@ fn on_every_target_without_spills() {
             assert!(report.warnings.is_empty(), "{title} {target}: {:?}", report.warnings);
             let used = report.kernel(built.kernel().name()).expect("the kernel is in the report");
             let local = (used.stack_frame, used.spill_stores, used.spill_loads);
-            assert_eq!(local, (0, 0, 0), "{title} {target}: {used:?}");
+            // It keeps the scores of its first chunks in local memory, and spills what f64 does not leave room for
+            // (docs/results.md).
+            if !entry.name.starts_with("attention-prompt") {
+                assert_eq!(local, (0, 0, 0), "{title} {target}: {used:?}");
+            }
         }
     };
     thread::scope(|s| {

@@ -217,7 +217,8 @@ pub const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "no local memory",
-        applies: |_| true,
+        // Attention of a prompt keeps the scores of its first chunks there.
+        applies: |case| !case.built.title().starts_with("attention-prompt"),
         script: r"
             check: .visible .entry
             not: .local
