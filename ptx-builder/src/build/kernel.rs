@@ -101,10 +101,9 @@ impl<A> Kernel<A> {
         &self.kernel.name
     }
 
-    /// Bytes of shared memory that it declares.
+    /// Bytes of shared memory that it declares, each array at its alignment.
     pub fn shared_bytes(&self) -> u64 {
-        let shared = self.kernel.variables.iter().filter(|v| v.space == Space::Shared);
-        shared.filter_map(Variable::bytes).sum()
+        Variable::total(self.kernel.variables.iter().filter(|v| v.space == Space::Shared))
     }
 
     /// Its promises about launches.

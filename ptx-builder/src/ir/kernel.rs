@@ -131,6 +131,14 @@ impl Variable {
     pub fn bytes(&self) -> Option<u64> {
         self.len.unwrap_or(0).checked_mul(u64::from(self.ty.bytes()))
     }
+
+    /// Bytes that variables take one after the other, each at its alignment; 2^64 - 1 on overflow.
+    pub(crate) fn total<'v>(variables: impl Iterator<Item = &'v Variable>) -> u64 {
+        variables.fold(0u64, |at, v| {
+            let start = at.checked_next_multiple_of(u64::from(v.align.max(1))).unwrap_or(u64::MAX);
+            start.saturating_add(v.bytes().unwrap_or(u64::MAX))
+        })
+    }
 }
 
 /// A kernel parameter.

@@ -64,7 +64,7 @@ pub(super) fn check_module(module: &Module, errors: &mut Errors) {
             errors.kernel(kernel, Rule::DuplicateName, message);
         }
     }
-    let constants = total(module.variables.iter().filter(|v| v.space == Space::Const));
+    let constants = Variable::total(module.variables.iter().filter(|v| v.space == Space::Const));
     if constants > CONST_LIMIT {
         let message =
             format!("constants take {constants} bytes and a module has {CONST_LIMIT}; move some to global space");
@@ -80,7 +80,7 @@ pub(super) fn check_kernel(module: &Module, kernel: &Kernel, errors: &mut Errors
             errors.kernel(kernel, Rule::Variable, format!("variable '{}' {m}", variable.name));
         }
     }
-    let shared = total(kernel.variables.iter().filter(|v| v.space == Space::Shared));
+    let shared = Variable::total(kernel.variables.iter().filter(|v| v.space == Space::Shared));
     if shared > SHARED_LIMIT {
         let message = format!(
             "static shared memory takes {shared} bytes and a kernel has {SHARED_LIMIT}; use dynamic shared memory for the rest"
@@ -191,14 +191,6 @@ fn array(v: &Variable, spaces: &[Space], module_scope: bool) -> Result<(), Strin
         return Err(format!("is in {} space, which cannot be initialized", v.space));
     }
     Ok(())
-}
-
-/// Bytes that arrays take one after the other, each aligned.
-fn total<'v>(variables: impl Iterator<Item = &'v Variable>) -> u64 {
-    variables.fold(0u64, |at, v| {
-        let start = at.checked_next_multiple_of(u64::from(v.align.max(1))).unwrap_or(u64::MAX);
-        start.saturating_add(v.bytes().unwrap_or(u64::MAX))
-    })
 }
 
 fn params(kernel: &Kernel, errors: &mut Errors) {

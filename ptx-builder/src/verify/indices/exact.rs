@@ -306,10 +306,13 @@ fn combined(at: InstId, a: Exact, b: Exact, (f, wrapping): Both) -> Option<Exact
     let fits = |n: i64, held: u64| n == held as i64 || n == i64::from(held as u32 as i32);
     // A source above the middle may be a negative number.
     let below = |n: i64, held: u64| if n == held as i64 { i64::from(held as u32 as i32) } else { n };
+    // And a negative number, where it is taken for one without a sign, one above the middle.
+    let above = |n: i64, held: u64| if n == i64::from(held as u32 as i32) { held as i64 } else { n };
     let number = std::array::from_fn(|l| {
         let number = f(a.number[l], b.number[l]);
         let signed = f(below(a.number[l], a.held[l]), below(b.number[l], b.held[l]));
-        if !fits(number, held[l]) && fits(signed, held[l]) { signed } else { number }
+        let unsigned = f(above(a.number[l], a.held[l]), above(b.number[l], b.held[l]));
+        [number, signed, unsigned].into_iter().find(|n| fits(*n, held[l])).unwrap_or(number)
     });
     let differs = (0..WARP).any(|l| number[l] != held[l] as i64);
     let maker = differs.then(|| a.maker.or(b.maker).unwrap_or(at));
