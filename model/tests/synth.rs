@@ -68,7 +68,11 @@ fn weights_have_the_size_of_trained_ones() {
         let gguf = Gguf::from_bytes("m.gguf", &synth.to_bytes().unwrap()).unwrap();
         for name in ["token_embd.weight", "output.weight", "blk.0.ffn_down_exps.weight"] {
             let (mean, deviation) = moments(&gguf, name);
-            assert!(mean.abs() < 2e-3 && (0.015..0.045).contains(&deviation), "{mix:?} {name} {mean} {deviation}");
+            // Of the types of few bits the size is a rough one.
+            use TensorType::{BF16, F16, F32, Q4_K, Q6_K, Q8_0};
+            let rough = matches!(mix, Mix::One(ty) if ![F32, F16, BF16, Q8_0, Q4_K, Q6_K].contains(&ty));
+            let (off, sizes) = if rough { (2e-2, 0.002..0.1) } else { (2e-3, 0.015..0.045) };
+            assert!(mean.abs() < off && sizes.contains(&deviation), "{mix:?} {name} {mean} {deviation}");
         }
         let (mean, deviation) = moments(&gguf, "blk.0.attn_norm.weight");
         assert!((mean - 1.0).abs() < 0.03 && (deviation - 0.1).abs() < 0.02, "{mean} {deviation}");

@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(on(70, 13000), None);
         assert_eq!(on(100, 12080), Some(100));
         assert_eq!(on(120, 12000), Some(90), "a driver that does not know the GPU's own target");
-        assert_eq!(on(101, 13000), Some(100), "a GPU between two targets");
+        assert_eq!(on(101, 13000), Some(101), "the GPU's own target");
         assert_eq!(CudaVersion(12090).to_string(), "12.9");
     }
 
