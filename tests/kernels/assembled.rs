@@ -30,9 +30,10 @@ fn on_every_target_without_spills() {
             assert!(report.warnings.is_empty(), "{title} {target}: {:?}", report.warnings);
             let used = report.kernel(built.kernel().name()).expect("the kernel is in the report");
             let local = (used.stack_frame, used.spill_stores, used.spill_loads);
-            // It keeps the scores of its first chunks in local memory, and spills what f64 does not leave room for
-            // (docs/results.md).
-            if !entry.name.starts_with("attention-prompt") {
+            // Attention of a prompt keeps the scores of its first chunks in local memory, and spills what f64 does not
+            // leave room for; tiles of experts' products spill some registers, which costs what docs/results.md says.
+            let tiles = entry.name.starts_with("experts-") && policy.to_string().contains("q8k");
+            if !entry.name.starts_with("attention-prompt") && !tiles {
                 assert_eq!(local, (0, 0, 0), "{title} {target}: {used:?}");
             }
         }
