@@ -81,7 +81,7 @@ pub enum ConfigError {
 }
 
 /// Faults that a message tells in full.
-const TOLD: usize = 5;
+const TOLD: usize = 10;
 
 /// Faults that are looked for: a file may claim any number of layers.
 pub(super) const SOUGHT: usize = 100;
