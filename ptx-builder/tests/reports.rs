@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ptxgen_builder::interp::{Arg, Launch, Memory, Options, Report, WarpOrder};
+use ptxgen_builder::interp::{Arg, Blocks, Launch, Memory, Options, Report, WarpOrder};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::testing::assert_golden;
 use ptxgen_builder::verify::verify;
@@ -69,6 +69,8 @@ fn run(file: &str, case: &Case<'_>, order: WarpOrder) -> String {
     let y = memory.alloc_uninit(256, 16).expect("room");
     let options = Options {
         order,
+        // Blocks that wait for each other meet in another order in each run of several threads.
+        schedule: Blocks::Interleaved,
         wraps: case.has("wraps"),
         count: case.has("count"),
         max_steps: u64::from(case.number("steps", 100_000)),

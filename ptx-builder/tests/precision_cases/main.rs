@@ -8,6 +8,7 @@ mod bits;
 mod choices;
 mod conversions;
 mod memory;
+mod pairs;
 mod random;
 mod shared;
 mod told;

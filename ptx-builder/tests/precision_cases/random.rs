@@ -5,6 +5,9 @@ use std::fmt::Write;
 
 use super::{Case, F64, Holds, case};
 
+/// Kernels whose answers are kept.
+const KEPT: u64 = 250;
+
 /// A sequence of numbers from a seed (splitmix64).
 struct Random(u64);
 
@@ -191,6 +194,20 @@ fn code(seed: u64) -> String {
 fn values(sums: &[u8]) -> Vec<u64> {
     let sums = sums.chunks(16).map(|c| f64::from_le_bytes(c[..8].try_into().expect("8 bytes")));
     sums.flat_map(|s| [s, 3.0 * s, 5.0 * s]).map(f64::to_bits).collect()
+}
+
+/// What is told of some of them. `BLESS=1` writes it anew.
+#[test]
+fn what_is_told_of_random_ways() {
+    let plain: Case = case(F64, Holds, "plain", "").stages(Some(0));
+    let mut text = String::new();
+    for seed in 0..KEPT {
+        match plain.check(&code(seed)) {
+            Ok(()) => writeln!(text, "{seed} holds").expect("text"),
+            Err(found) => found.iter().for_each(|v| writeln!(text, "{seed} {v}").expect("text")),
+        }
+    }
+    ptxgen_builder::assert_golden!("tests/precision_cases/told/random.txt", text);
 }
 
 #[test]

@@ -64,24 +64,22 @@ impl Cell {
     }
 }
 
-/// Marks one cell. Gives the clashing mark, and whether the clash is about
-/// read-only data.
+/// The mark of a cell that an access clashes with, and whether the clash is about read-only data.
 #[inline]
-pub(super) fn update(
-    cell: &mut Cell,
+pub(super) fn clash(
+    cell: &Cell,
     mark: &Mark,
     order: &Order,
     lane: u32,
     values: Option<&[u128; WARP]>,
 ) -> Option<(Mark, bool)> {
     let warp = mark.warp();
-    let is_ordered = |old: &Mark| order.is_ordered(old.warp(), old.lane(), old.time, warp, lane);
     let clashes = |old: &Mark| -> Option<(Mark, bool)> {
         if old.read_only && mark.write || mark.read_only && old.write {
             return Some((*old, true));
         }
         let harmless = !(old.write || mark.write) || old.strong.is_some() && mark.strong.is_some();
-        if harmless || is_ordered(old) {
+        if harmless || order.is_ordered(old.warp(), old.lane(), old.time, warp, lane) {
             return None;
         }
         let together = old.warp() == warp && old.pc == mark.pc && old.serial == mark.serial && old.time == mark.time;
@@ -90,21 +88,27 @@ pub(super) fn update(
         }
         Some((*old, false))
     };
-    let found = cell.marks().find_map(clashes);
+    cell.marks().find_map(clashes)
+}
+
+/// Marks one cell.
+#[inline]
+pub(super) fn update(cell: &mut Cell, mark: &Mark, order: &Order, lane: u32) {
+    let warp = mark.warp();
     if mark.write && mark.strong.is_none() {
         *cell = Cell { write: Some(*mark), others: [None; 3] };
-        return found;
+        return;
     }
+    let is_ordered = |old: &Mark| order.is_ordered(old.warp(), old.lane(), old.time, warp, lane);
     let replaceable = |old: &Option<Mark>| old.as_ref().is_none_or(|old| mark.covers(old) && is_ordered(old));
     // The usual case: one reader, or all earlier ones ordered before this.
     if replaceable(&cell.others[0]) {
         cell.others[0] = Some(*mark);
-        return found;
+        return;
     }
     let same_warp = |old: &Option<Mark>| old.as_ref().is_some_and(|old| mark.covers(old) && old.warp() == warp);
     let slot = cell.others.iter().position(replaceable).or_else(|| cell.others.iter().position(same_warp));
     cell.others[slot.unwrap_or(2)] = Some(*mark);
-    found
 }
 
 /// Marks a whole line, if no clash is possible; else its parts must be looked

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::cells::{Cell, Mark, update, update_line};
+use smallvec::SmallVec;
+
+use super::cells::{Cell, Mark, clash, update, update_line};
 use super::{Access, By, Order, Strength};
 use crate::interp::warp::lanes;
 use crate::table::WARP;
@@ -168,9 +170,18 @@ impl Cells {
             }
             return;
         }
+        // A lane's weak write takes the place of what was there, and where lanes write the same, that does not clash.
+        // So all of them look before one of them writes.
+        let mut before: [Option<Conflict>; WARP] = [const { None }; WARP];
+        if access.write && strong.is_none() && overlap(mask, at, bytes) {
+            for lane in lanes(mask) {
+                before[lane] = look(self.line(at[lane]), order, &mark, lane as u32, at[lane], bytes, values);
+            }
+        }
         for lane in lanes(representatives(mask, at, &access)) {
             let line = self.line(at[lane]);
-            mark_lane(line, order, &mark, lane as u32, at[lane], bytes, values).into_iter().for_each(&mut clash);
+            let found = mark_lane(line, order, &mark, lane as u32, at[lane], bytes, values);
+            before[lane].take().or(found).into_iter().for_each(&mut clash);
         }
     }
 
@@ -227,8 +238,23 @@ fn representatives(mask: u32, at: &[u64; WARP], access: &Access) -> u32 {
     mask & (1 << first | 1 << last)
 }
 
-/// Marks one lane's access.
-fn mark_lane(
+/// Whether lanes may access the same bytes. Sorting is quick where addresses rise
+/// from lane to lane, as most do.
+fn overlap(mask: u32, at: &[u64; WARP], bytes: u32) -> bool {
+    let mut all: SmallVec<[u64; WARP]> = lanes(mask).map(|lane| at[lane]).collect();
+    all.sort_unstable();
+    all.windows(2).any(|pair| pair[1] - pair[0] < u64::from(bytes))
+}
+
+/// The cells of a line that an access reaches.
+fn reached(cells: usize, address: u64, bytes: u32) -> std::ops::Range<usize> {
+    let size = LINE as usize / cells;
+    let first = (address % LINE) as usize / size;
+    first..first + (bytes as usize / size).max(1)
+}
+
+/// What one lane's access clashes with, before it leaves a mark.
+fn look(
     line: &mut Line,
     order: &Order,
     mark: &Mark,
@@ -239,12 +265,25 @@ fn mark_lane(
 ) -> Option<Conflict> {
     let mark = Mark { thread: mark.thread + lane as u16, ..*mark };
     let cells = line.parts(bytes);
-    let size = LINE as usize / cells.len();
-    let first = (address % LINE) as usize / size;
-    let n = (bytes as usize / size).max(1);
-    let mut found = None;
-    for cell in &mut cells[first..first + n] {
-        found = found.or(update(cell, &mark, order, lane, values));
-    }
-    found.map(|(other, read_only)| Conflict { lane, address, other, read_only })
+    let reached = reached(cells.len(), address, bytes);
+    let (other, read_only) = cells[reached].iter().find_map(|cell| clash(cell, &mark, order, lane, values))?;
+    Some(Conflict { lane, address, other, read_only })
+}
+
+/// Marks one lane's access.
+fn mark_lane(
+    line: &mut Line,
+    order: &Order,
+    mark: &Mark,
+    lane: u32,
+    address: u64,
+    bytes: u32,
+    values: Option<&[u128; WARP]>,
+) -> Option<Conflict> {
+    let found = look(line, order, mark, lane, address, bytes, values);
+    let mark = Mark { thread: mark.thread + lane as u16, ..*mark };
+    let cells = line.parts(bytes);
+    let reached = reached(cells.len(), address, bytes);
+    cells[reached].iter_mut().for_each(|cell| update(cell, &mark, order, lane));
+    found
 }

@@ -138,7 +138,9 @@ impl Pages {
         }
         let mut i = 0;
         while 2 * i < bytes as usize {
-            let Some(first) = found.shape.get(i.min(3)) else {
+            // A byte of a float is nobody's; an integer may be as small.
+            let kept = |g: &Granule| bytes > 1 || g.format == Format::Int;
+            let Some(first) = found.shape.get(i.min(3)).filter(kept) else {
                 if !self.is_empty() {
                     self.clear(at + 2 * i as u64, bytes.min(2));
                 }
@@ -207,8 +209,9 @@ impl Pages {
             let skip = i - begin;
             let n = (usize::from(entry.size) - skip).min(rest);
             let same = low(entry.held >> (8 * skip), n) == low(value >> (8 * k), n);
-            // A byte among others is nobody's, and neither are bytes of an integer.
-            let piece = n == bytes as usize || n.is_multiple_of(2) && skip.is_multiple_of(2);
+            // A byte among others or of a float is nobody's, and neither are bytes of an integer.
+            let alone = entry.format == Format::Int && n == bytes as usize;
+            let piece = alone || n.is_multiple_of(2) && skip.is_multiple_of(2);
             let whole = entry.format != Format::Int || skip == 0 && n == usize::from(entry.size);
             if same && piece && whole {
                 let granules = if entry.format == Format::Int { 1 } else { (n / 2).max(1) };

@@ -62,12 +62,19 @@ impl Contents<'_, '_> {
         let places = inst.operands.iter().take(usize::from(m.len)).enumerate();
         let regs: Vec<_> =
             places.filter_map(|(n, op)| if let Operand::Reg(r) = op { Some((n, r.class)) } else { None }).collect();
+        let stored =
+            self.runs.stored_by(id).and_then(|(store, at)| self.pieces.get(&store)?.get(at..).map(<[_]>::to_vec));
         let mut values = Values::new();
         for (result, (n, class)) in regs.into_iter().enumerate() {
             let own = self.own(id, result);
             // What a signed load fills up with follows from the value.
             let mut bytes = if m.ty.is_signed() { [Byte::Lost; 8] } else { [Byte::Const(0); 8] };
             for (i, byte) in bytes.iter_mut().take(element).enumerate() {
+                // What this thread has just stored there has its name.
+                if let Some(&of @ Byte::Of { .. }) = stored.as_ref().and_then(|s| s.get(n * element + i)) {
+                    *byte = of;
+                    continue;
+                }
                 let at = start + (n * element + i) as i64;
                 let name = self.names.id(Name::Loaded { first, cell: at.div_euclid(size) });
                 let known = self.names.know(name, of);
@@ -109,10 +116,10 @@ impl Contents<'_, '_> {
             bytes.extend_from_slice(&of[..element]);
         }
         let alone = self.floats(&at_zero(&bytes));
+        self.pieces.insert(id.0, bytes);
         stored.float = match self.runs.of(id) {
             None => alone.ok_or(Loss::Stored)?,
             Some(member) => {
-                self.pieces.insert(id.0, bytes);
                 // The rest is stored next to it, and all of it is judged with the last.
                 if member.last {
                     let all = self.floats_of_run(member.first)?;

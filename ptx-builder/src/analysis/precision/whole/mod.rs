@@ -43,7 +43,7 @@ struct Contents<'f, 'k> {
     arrays: Arrays,
     /// What was stored, by instruction.
     stored: Vec<Option<Stored>>,
-    /// The bytes that stores of a run have stored.
+    /// The bytes that stores have stored, by instruction.
     pieces: HashMap<u32, Vec<Byte>>,
     runs: Runs,
     /// Results that are float integers with their remainders (see [`reduce`]); none while that is

@@ -42,11 +42,20 @@ struct Open {
     start: i64,
 }
 
+/// A store whose bytes nothing has overwritten yet.
+struct Written {
+    key: Key,
+    store: u32,
+    bytes: std::ops::Range<i64>,
+}
+
 /// All runs of a kernel.
 #[derive(Default)]
 pub(super) struct Runs {
     of: HashMap<u32, Member>,
     members: HashMap<u32, Vec<(u32, i64)>>,
+    /// Loads of what the same thread has just stored: the store, and how far into it the load begins.
+    forwarded: HashMap<u32, (u32, usize)>,
 }
 
 impl Runs {
@@ -55,17 +64,20 @@ impl Runs {
         let cfg = &flow.info.cfg;
         for &b in cfg.order() {
             let (mut loads, mut stores): (Vec<Open>, Vec<Open>) = (Vec::new(), Vec::new());
+            let mut written: Vec<Written> = Vec::new();
             for at in cfg.inst_id(b, 0).0..cfg.inst_end(b).0 {
                 let inst = flow.nodes[at as usize].inst;
                 let weak = access(inst).filter(|m| m.order == Order::Weak);
                 match (inst.form().precision, weak) {
                     (Precision::Loads, Some(m)) => {
                         runs.close(&mut stores);
+                        runs.forward(flow, at, inst, m, &written);
                         join(flow, at, inst, m, &mut loads);
                     }
                     (Precision::Stores, Some(m)) => {
                         runs.close(&mut loads);
                         let key = key(flow, at, inst, m);
+                        overwrite(&mut written, at, key.clone(), m);
                         // Another address may be the same memory.
                         if !stores.iter().all(|o| Some(&o.key) == key.as_ref().map(|(k, _)| k)) {
                             runs.close(&mut stores);
@@ -79,6 +91,7 @@ impl Runs {
                     _ => {
                         runs.close(&mut loads);
                         runs.close(&mut stores);
+                        written.clear();
                     }
                 }
             }
@@ -98,6 +111,23 @@ impl Runs {
         }
     }
 
+    /// Notes that a load reads what one of these stores has written, whole: without a barrier between, another
+    /// thread that wrote there would be a race.
+    fn forward(&mut self, flow: &Flow<'_>, at: u32, inst: &Inst, m: Memory, written: &[Written]) {
+        let Some((key, offset)) = key(flow, at, inst, m) else { return };
+        let end = offset + i64::from(m.bytes());
+        let from = written.iter().find(|w| w.key == key && w.bytes.start <= offset && end <= w.bytes.end);
+        if let Some(w) = from {
+            self.forwarded.insert(at, (w.store, (offset - w.bytes.start) as usize));
+        }
+    }
+
+    /// The store that wrote what a load reads, and the load's first byte in what it wrote; `None` where that is
+    /// not told.
+    pub(super) fn stored_by(&self, load: InstId) -> Option<(u32, usize)> {
+        self.forwarded.get(&load.0).copied()
+    }
+
     pub(super) fn of(&self, id: InstId) -> Option<Member> {
         self.of.get(&id.0).copied()
     }
@@ -106,6 +136,15 @@ impl Runs {
     pub(super) fn members(&self, first: u32) -> &[(u32, i64)] {
         self.members.get(&first).map_or(&[], |m| &m[..])
     }
+}
+
+/// Adds a store to those that are still there, and drops what it may overwrite.
+fn overwrite(written: &mut Vec<Written>, store: u32, key: Option<(Key, i64)>, m: Memory) {
+    let Some((key, offset)) = key else { return written.clear() };
+    let bytes = offset..offset + i64::from(m.bytes());
+    // Another address may be the same memory.
+    written.retain(|w| w.key == key && (w.bytes.end <= bytes.start || bytes.end <= w.bytes.start));
+    written.push(Written { key, store, bytes });
 }
 
 /// Whether an instruction neither touches memory nor waits for other threads, who do.
