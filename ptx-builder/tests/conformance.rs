@@ -1,7 +1,7 @@
 //! Runs the conformance cases (`tests/conformance/cases`) through parser,
-//! verifier, printer and interpreter: one test a folder, and one that counts.
+//! verifier, printer and interpreter: one test a file, and one that counts.
 //!
-//! `cargo test --test conformance -- cvt` runs the folders with `cvt` in their
+//! `cargo test --test conformance -- cvt` runs the files with `cvt` in their
 //! names.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,18 +16,25 @@ use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::table::{Form, Meaning, table};
 use ptxgen_builder::verify::{Validated, verify};
 
-/// Failures shown of one folder.
+/// Failures shown of one file.
 const SHOWN: usize = 12;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/cases")
 }
 
-/// A form's file; where one spelling has several forms, the variant too.
-fn path(form: &Form) -> PathBuf {
-    let alone = table().forms().iter().filter(|f| f.name == form.name).count() == 1;
-    let variant = if alone { String::new() } else { format!("~{:?}", form.op).to_lowercase() };
-    root().join(form.op.text()).join(format!("{}{variant}.ptx", form.name.replace("::", "-")))
+/// The name of a form's case; where one spelling has several forms, with the variant.
+fn name(form: &Form) -> String {
+    let alone = table().named(&form.name).len() == 1;
+    if alone { form.name.to_string() } else { format!("{}~{}", form.name, format!("{:?}", form.op).to_lowercase()) }
+}
+
+/// The cases of an instruction's file, by name.
+fn read(instruction: &str) -> Result<BTreeMap<String, Case>, String> {
+    let path = root().join(format!("{instruction}.ptx"));
+    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let cases = Case::parse_all(&path.to_string_lossy(), &text).map_err(|e| e.to_string())?;
+    Ok(cases.into_iter().map(|c| (c.name(), c)).collect())
 }
 
 /// Those that a program can run by itself.
@@ -37,19 +44,20 @@ fn forms() -> impl Iterator<Item = &'static Form> {
 
 fn main() {
     let arguments = Arguments::from_args();
-    let mut folders: BTreeMap<&str, Vec<&'static Form>> = BTreeMap::new();
+    let mut files: BTreeMap<&str, Vec<&'static Form>> = BTreeMap::new();
     for form in forms() {
-        folders.entry(form.op.text()).or_default().push(form);
+        files.entry(form.op.text()).or_default().push(form);
     }
-    let mut trials: Vec<Trial> =
-        folders.into_iter().map(|(folder, forms)| Trial::test(folder.to_owned(), move || run_folder(&forms))).collect();
-    trials.push(Trial::test("every_form_has_its_file", every_form_has_its_file));
+    let one = |(file, forms): (&'static str, Vec<_>)| Trial::test(file.to_owned(), move || run_file(file, &forms));
+    let mut trials: Vec<Trial> = files.into_iter().map(one).collect();
+    trials.push(Trial::test("every_form_has_its_case", every_form_has_its_case));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn run_folder(forms: &[&Form]) -> Result<(), Failed> {
+fn run_file(file: &str, forms: &[&Form]) -> Result<(), Failed> {
+    let cases = read(file)?;
     let failures: Vec<String> =
-        forms.iter().filter_map(|form| run(form).err().map(|why| format!("{}: {why}", form.name))).collect();
+        forms.iter().filter_map(|form| run(&cases, form).err().map(|why| format!("{}: {why}", name(form)))).collect();
     if failures.is_empty() {
         return Ok(());
     }
@@ -57,41 +65,38 @@ fn run_folder(forms: &[&Form]) -> Result<(), Failed> {
     Err(format!("{} of {} cases fail:\n{}", failures.len(), forms.len(), shown.join("\n")).into())
 }
 
-/// A case for each form, and no other file.
-fn every_form_has_its_file() -> Result<(), Failed> {
-    let wanted: BTreeSet<PathBuf> = forms().map(path).collect();
+/// A case for each form, and no other file or case.
+fn every_form_has_its_case() -> Result<(), Failed> {
+    let wanted: BTreeSet<(String, String)> = forms().map(|f| (f.op.text().to_owned(), name(f))).collect();
     let mut found = BTreeSet::new();
-    for folder in fs::read_dir(root())? {
-        for file in fs::read_dir(folder?.path())? {
-            found.insert(file?.path());
-        }
+    for file in fs::read_dir(root())? {
+        let file = file?.path();
+        let instruction = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        found.extend(read(&instruction)?.into_keys().map(|name| (instruction.clone(), name)));
     }
-    let name = |p: &PathBuf| p.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let missing: Vec<String> = wanted.difference(&found).take(SHOWN).map(name).collect();
-    let extra: Vec<String> = found.difference(&wanted).take(SHOWN).map(name).collect();
-    if missing.is_empty() && extra.is_empty() && found.len() == wanted.len() {
+    let missing: Vec<_> = wanted.difference(&found).take(SHOWN).collect();
+    let extra: Vec<_> = found.difference(&wanted).take(SHOWN).collect();
+    if missing.is_empty() && extra.is_empty() {
         return Ok(());
     }
-    let (files, forms) = (found.len(), wanted.len());
+    let (cases, forms) = (found.len(), wanted.len());
     Err(format!(
-        "{files} files for {forms} forms; missing {missing:?}, left over {extra:?}: run tests/conformance/generate.py"
+        "{cases} cases for {forms} forms; missing {missing:?}, left over {extra:?}: run tests/conformance/generate.py"
     )
     .into())
 }
 
-fn run(form: &Form) -> Result<(), String> {
-    let path = path(form);
-    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let case = Case::parse(&name, &text).map_err(|e| e.to_string())?;
+fn run(cases: &BTreeMap<String, Case>, form: &Form) -> Result<(), String> {
+    let name = name(form);
+    let case = cases.get(&name).ok_or("no case")?;
     let module = parse(&name, &case.ptx).map_err(|e| e.to_string())?;
-    if case.form != form.name || !module.kernels.iter().flat_map(|k| k.insts()).any(|(.., i)| i.form == form.id) {
+    if !module.kernels.iter().flat_map(|k| k.insts()).any(|(.., i)| i.form == form.id) {
         return Err(format!("{name} does not contain the form"));
     }
     let module = verify(module).map_err(|e| e.to_string())?;
     round_trip(&module)?;
     for order in [WarpOrder::RoundRobin, WarpOrder::Adversarial, WarpOrder::Seeded(7)] {
-        interpret(&case, &module, order).map_err(|why| format!("{order:?}: {why}"))?;
+        interpret(case, &module, order).map_err(|why| format!("{order:?}: {why}"))?;
     }
     Ok(())
 }

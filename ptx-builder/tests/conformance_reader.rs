@@ -15,6 +15,19 @@ fn a_case_has_its_parameters_in_order() {
 }
 
 #[test]
+fn a_file_holds_cases() {
+    let text = "//@ form add.u32\n.version 6.3\n// no case\n//@ form add.s32 addb32\n//@ block 64\n.version 6.4\n";
+    let cases = Case::parse_all("add.ptx", text).unwrap();
+    let told: Vec<_> = cases.iter().map(|c| (c.name(), c.block, c.ptx.lines().count())).collect();
+    assert_eq!(told, [("add.u32".to_owned(), 32, 3), ("add.s32~addb32".to_owned(), 64, 3)]);
+    assert_eq!(Case::parse_all("add.ptx", "").unwrap(), []);
+    let wrong = format!("{text}//@ form x\n//@ block 0\n");
+    let error = Case::parse_all("add.ptx", &wrong).unwrap_err().to_string();
+    assert_eq!(error, "add.ptx:8: a block has 1 to 1024 threads, not `0`");
+    assert_eq!(Case::parse_all("add.ptx", ".version 6.3\n").unwrap_err().to_string(), "add.ptx:1: no `//@ form` line");
+}
+
+#[test]
 fn faults_name_their_line() {
     for (text, at) in [
         (".version 6.3\n", "case.ptx:1: no `//@ form` line"),

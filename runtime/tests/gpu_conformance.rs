@@ -1,4 +1,4 @@
-//! The conformance cases of the instruction table on a GPU: one test a folder.
+//! The conformance cases of the instruction table on a GPU: one test a file.
 //!
 //! They need an NVIDIA GPU and are ignored without `--ignored`; then a missing
 //! GPU is a failure. The cases are looked for in `PTXGEN_CASES`, then in
@@ -19,15 +19,15 @@ use ptxgen_builder::print::least_version;
 use ptxgen_builder::verify::verify;
 use ptxgen_runtime::{Argument, Buffer, Device, DeviceError, DriverInfo};
 
-/// Failures shown of one folder.
+/// Failures shown of one file.
 const SHOWN: usize = 12;
 
-/// Set for a process that runs one case that ends its context.
-const ALONE: &str = "PTXGEN_CASE_ALONE";
+/// The file and the case, for a process that runs one case that ends its context.
+const ALONE: [&str; 2] = ["PTXGEN_CASE_FILE", "PTXGEN_CASE_ALONE"];
 
 fn main() -> ExitCode {
-    if let Some(path) = env::var_os(ALONE) {
-        return match alone(Path::new(&path)) {
+    if let (Some(path), Ok(name)) = (env::var_os(ALONE[0]), env::var(ALONE[1])) {
+        return match alone(Path::new(&path), &name) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {
                 eprintln!("{why}");
@@ -36,7 +36,6 @@ fn main() -> ExitCode {
         };
     }
     let arguments = Arguments::from_args();
-    let mut folders: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     let root = match cases() {
         Ok(root) => root,
         Err(why) => {
@@ -44,22 +43,19 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    for path in files(&root) {
-        let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
-        folders.entry(folder).or_default().push(path);
-    }
     let runner = Arc::new(Runner::new());
     let mut trials = Vec::new();
-    for (folder, paths) in folders {
+    for path in files(&root) {
         let runner = runner.clone();
-        trials.push(Trial::test(folder, move || runner.folder(&paths)).with_ignored_flag(true));
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        trials.push(Trial::test(name, move || runner.file(&path)).with_ignored_flag(true));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     runner.report();
     conclusion.exit_code()
 }
 
-/// The folder of folders of cases.
+/// The folder of cases: a file for each instruction.
 fn cases() -> Result<PathBuf, String> {
     let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("conformance/cases")));
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ptx-builder/tests/conformance/cases");
@@ -69,11 +65,8 @@ fn cases() -> Result<PathBuf, String> {
 }
 
 fn files(root: &Path) -> Vec<PathBuf> {
-    let entries = |folder: &Path| -> Vec<PathBuf> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|e| e.path()).collect()
-    };
-    let mut files: Vec<PathBuf> = entries(root).iter().flat_map(|folder| entries(folder)).collect();
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|e| e.path()).collect();
     files.sort();
     files
 }
@@ -110,34 +103,33 @@ impl Runner {
         device.as_ref().map_err(|why| Failed::from(why.clone()))
     }
 
-    fn folder(&self, paths: &[PathBuf]) -> Result<(), Failed> {
+    fn file(&self, path: &Path) -> Result<(), Failed> {
         let (device, driver) = self.device()?;
+        let cases = read(path)?;
         let mut failures = Vec::new();
-        for path in paths {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            match self.case(device, driver, path) {
+        for case in &cases {
+            match self.case(device, driver, path, case) {
                 Ok(Outcome::Holds) => self.counts().held += 1,
-                Ok(Outcome::Lacking) => self.counts().lacking.push(name),
-                Err(why) => failures.push(format!("{name}: {why}")),
+                Ok(Outcome::Lacking) => self.counts().lacking.push(case.name()),
+                Err(why) => failures.push(format!("{}: {why}", case.name())),
             }
         }
         if failures.is_empty() {
             return Ok(());
         }
         let shown = &failures[..failures.len().min(SHOWN)];
-        Err(format!("{} of {} cases fail:\n{}", failures.len(), paths.len(), shown.join("\n")).into())
+        Err(format!("{} of {} cases fail:\n{}", failures.len(), cases.len(), shown.join("\n")).into())
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn case(&self, device: &Device, driver: &DriverInfo, path: &Path) -> Result<Outcome, String> {
-        let case = read(path)?;
+    fn case(&self, device: &Device, driver: &DriverInfo, path: &Path, case: &Case) -> Result<Outcome, String> {
         if case.fails.is_some() {
-            return in_its_own_process(path);
+            return in_its_own_process(path, &case.name());
         }
-        match run(device, driver, &case)? {
+        match run(device, driver, case)? {
             None => Ok(Outcome::Lacking),
             Some(results) => {
                 for (buffer, bytes) in &results {
@@ -171,9 +163,9 @@ impl Runner {
     }
 }
 
-fn read(path: &Path) -> Result<Case, String> {
+fn read(path: &Path) -> Result<Vec<Case>, String> {
     let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Case::parse(&path.to_string_lossy(), &text).map_err(|e| e.to_string())
+    Case::parse_all(&path.to_string_lossy(), &text).map_err(|e| e.to_string())
 }
 
 /// A case's buffers with the bytes that the device left in them.
@@ -214,9 +206,9 @@ fn launch<'c>(
 }
 
 /// A case that has to fail takes its process's context with it.
-fn in_its_own_process(path: &Path) -> Result<Outcome, String> {
+fn in_its_own_process(path: &Path, name: &str) -> Result<Outcome, String> {
     let exe = env::current_exe().map_err(|e| e.to_string())?;
-    let output = Command::new(exe).env(ALONE, path).output().map_err(|e| e.to_string())?;
+    let output = Command::new(exe).env(ALONE[0], path).env(ALONE[1], name).output().map_err(|e| e.to_string())?;
     if output.status.success() {
         return Ok(Outcome::Holds);
     }
@@ -225,8 +217,8 @@ fn in_its_own_process(path: &Path) -> Result<Outcome, String> {
 
 /// Runs a case that has to fail: the failure is a typed error, what follows is
 /// an error too, and the process ends by itself.
-fn alone(path: &Path) -> Result<(), String> {
-    let case = read(path)?;
+fn alone(path: &Path, name: &str) -> Result<(), String> {
+    let case = read(path)?.into_iter().find(|c| c.name() == name).ok_or_else(|| format!("no case {name}"))?;
     let (device, driver) =
         (Device::cuda(0).map_err(|e| e.to_string())?, DriverInfo::query().map_err(|e| e.to_string())?);
     let module = verify(parse("case", &case.ptx).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;

@@ -1,11 +1,12 @@
-//! Conformance cases: what one form of the table must do, as a file.
+//! Conformance cases: what one form of the table must do, as text.
 //!
-//! A case is a PTX file with one kernel, `test`, and its data in comments, so
-//! that an assembler takes it as it is and a runner on any device needs only
-//! [`Case::parse`], a launch of one block, and [`Buffer::check`]:
+//! A case is PTX with one kernel, `test`, and its data in comments, so that an
+//! assembler takes it as it is and a runner on any device needs only
+//! [`Case::parse`], a launch of one block, and [`Buffer::check`]. A file holds
+//! the cases of an instruction, one after the other, each from its `form` on:
 //!
 //! ```text
-//! //@ form add.u32
+//! //@ form add.u32         the form, and which one where a spelling has several
 //! //@ block 64              threads of the one block; 32 where it is not said
 //! //@ fails trap            where the launch has to end so
 //! //@ in a u32              a buffer's elements before the launch
@@ -37,13 +38,15 @@ use crate::types::ScalarType;
 pub struct Case {
     /// The form that it is about, as the table spells it.
     pub form: String,
+    /// Which one it is, where a spelling has several forms.
+    pub variant: Option<String>,
     /// Threads of the one block.
     pub block: u32,
     /// How the launch has to fail; none if it has to succeed.
     pub fails: Option<Failure>,
     /// The kernel's parameters, in order.
     pub params: Vec<Param>,
-    /// The PTX text: the whole file.
+    /// The PTX text, with the data.
     pub ptx: String,
 }
 
@@ -85,6 +88,16 @@ pub struct Expected {
     pub ulp: f64,
     /// Or this absolute error, if that is larger.
     pub absolute: f64,
+}
+
+impl Case {
+    /// What tells the case apart from all others: the form, and which one where a spelling has several.
+    pub fn name(&self) -> String {
+        match &self.variant {
+            Some(variant) => format!("{}~{variant}", self.form),
+            None => self.form.clone(),
+        }
+    }
 }
 
 impl Buffer {

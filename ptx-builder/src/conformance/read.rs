@@ -18,6 +18,9 @@ pub struct CaseError {
     pub message: String,
 }
 
+/// What begins a case after another.
+const BEGINS: &str = "\n//@ form ";
+
 /// What the data lines after a directive belong to.
 enum Target {
     None,
@@ -33,13 +36,31 @@ struct Reader {
 }
 
 impl Case {
-    /// Reads a case. `file` is what errors name.
+    /// Reads the cases of a file. `file` is what errors name.
     ///
     /// # Errors
-    /// The first line with an unknown directive, type or word; or a file
+    /// The first line with an unknown directive, type or word; or a case
     /// without a form or with a buffer whose `in` and `out` differ in length.
+    pub fn parse_all(file: &str, text: &str) -> Result<Vec<Case>, CaseError> {
+        let (mut cases, mut start, mut before) = (Vec::new(), 0, 0);
+        while start < text.len() {
+            let next = text[start + 1..].find(BEGINS).map_or(text.len(), |at| start + 1 + at + 1);
+            let of = &text[start..next];
+            let at_line = |e: CaseError| CaseError { line: e.line + before, ..e };
+            cases.push(Case::parse(file, of).map_err(at_line)?);
+            before += of.lines().count();
+            start = next;
+        }
+        Ok(cases)
+    }
+
+    /// Reads one case. `file` is what errors name.
+    ///
+    /// # Errors
+    /// As [`Case::parse_all`].
     pub fn parse(file: &str, text: &str) -> Result<Case, CaseError> {
-        let case = Case { form: String::new(), block: 32, fails: None, params: Vec::new(), ptx: text.to_owned() };
+        let (form, ptx) = (String::new(), text.to_owned());
+        let case = Case { form, variant: None, block: 32, fails: None, params: Vec::new(), ptx };
         let mut reader = Reader { case, target: Target::None, form: false };
         let error = |line, message| CaseError { file: file.to_owned(), line, message };
         let mut last = 1;
@@ -64,6 +85,7 @@ impl Reader {
         match next("directive")? {
             "form" => {
                 self.case.form = next("form")?.to_owned();
+                self.case.variant = words.next().map(str::to_owned);
                 self.form = true;
             }
             "block" => {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the conformance cases: one small file for each form of the table.
+"""Writes the conformance cases: one for each form of the table, in a file for each instruction.
 
     cargo run -q -p ptxgen-builder --example table | python3 ptx-builder/tests/conformance/generate.py
 
@@ -19,12 +19,10 @@ from generator.forms import read  # noqa: E402
 ROOT = pathlib.Path(__file__).resolve().parent
 
 
-def file_name(form, names):
-    """A form's file; where one spelling has several forms, the variant too."""
-    stem = form.name.replace("::", "-")
-    if names[form.name] > 1:
-        stem += "~" + form.opcode.lower()
-    return ROOT / "cases" / form.op / f"{stem}.ptx"
+def text(case, form, names):
+    """A form's case; where one spelling has several forms, it names the variant too."""
+    head = f"//@ form {form.name}"
+    return case.text().replace(head, f"{head} {form.opcode.lower()}" if names[form.name] > 1 else head, 1)
 
 
 def main():
@@ -42,19 +40,18 @@ def main():
         if case is None:
             missing.append(form.name)
             continue
-        wanted[file_name(form, names)] = case.text()
-    for path, text in wanted.items():
-        size += len(text)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.read_text() != text:
-            path.write_text(text)
-    for path in (ROOT / "cases").rglob("*.ptx"):
+        wanted.setdefault(ROOT / "cases" / f"{form.op}.ptx", []).append((form.name, text(case, form, names)))
+    (ROOT / "cases").mkdir(exist_ok=True)
+    for path, cases in wanted.items():
+        # By name, so that a new form moves no other.
+        whole = "".join(text for _, text in sorted(cases))
+        size += len(whole)
+        if not path.exists() or path.read_text() != whole:
+            path.write_text(whole)
+    for path in (ROOT / "cases").iterdir():
         if path not in wanted:
             path.unlink()
-    for folder in (ROOT / "cases").iterdir():
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    print(f"{len(wanted)} cases, {size / 1e6:.1f} MB", file=sys.stderr)
+    print(f"{sum(map(len, wanted.values()))} cases in {len(wanted)} files, {size / 1e6:.1f} MB", file=sys.stderr)
     if missing:
         sys.exit(f"generate.py: no reference for {len(missing)} forms: {' '.join(missing[:40])}")
 

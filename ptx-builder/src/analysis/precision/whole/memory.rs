@@ -62,8 +62,7 @@ impl Contents<'_, '_> {
         let places = inst.operands.iter().take(usize::from(m.len)).enumerate();
         let regs: Vec<_> =
             places.filter_map(|(n, op)| if let Operand::Reg(r) = op { Some((n, r.class)) } else { None }).collect();
-        let stored =
-            self.runs.stored_by(id).and_then(|(store, at)| self.pieces.get(&store)?.get(at..).map(<[_]>::to_vec));
+        let just_stored = self.just_stored(id, m.bytes() as usize);
         let mut values = Values::new();
         for (result, (n, class)) in regs.into_iter().enumerate() {
             let own = self.own(id, result);
@@ -71,8 +70,8 @@ impl Contents<'_, '_> {
             let mut bytes = if m.ty.is_signed() { [Byte::Lost; 8] } else { [Byte::Const(0); 8] };
             for (i, byte) in bytes.iter_mut().take(element).enumerate() {
                 // What this thread has just stored there has its name.
-                if let Some(&of @ Byte::Of { .. }) = stored.as_ref().and_then(|s| s.get(n * element + i)) {
-                    *byte = of;
+                if let named @ Byte::Of { .. } = just_stored[n * element + i] {
+                    *byte = named;
                     continue;
                 }
                 let at = start + (n * element + i) as i64;
@@ -84,6 +83,18 @@ impl Contents<'_, '_> {
             values.push(self.names.value(bytes, width(class), own));
         }
         Ok(values)
+    }
+
+    /// The bytes that a load finds as this thread has just stored them; plain where that is not told.
+    fn just_stored(&self, load: InstId, bytes: usize) -> Vec<Byte> {
+        let mut all = vec![Byte::Plain; bytes];
+        for &(store, start) in self.runs.stored_by(load) {
+            let places = (start..).zip(self.pieces.get(&store).into_iter().flatten());
+            for (at, byte) in places.filter(|(at, _)| (0..bytes as i64).contains(at)) {
+                all[at as usize] = *byte;
+            }
+        }
+        all
     }
 
     pub(super) fn store(&mut self, id: InstId, inst: &Inst, sources: &[Source]) -> Result<(), Loss> {

@@ -54,8 +54,8 @@ struct Written {
 pub(super) struct Runs {
     of: HashMap<u32, Member>,
     members: HashMap<u32, Vec<(u32, i64)>>,
-    /// Loads of what the same thread has just stored: the store, and how far into it the load begins.
-    forwarded: HashMap<u32, (u32, usize)>,
+    /// Loads of what the same thread has just stored: each store, and where it begins, counted from the load.
+    forwarded: HashMap<u32, Vec<(u32, i64)>>,
 }
 
 impl Runs {
@@ -111,21 +111,22 @@ impl Runs {
         }
     }
 
-    /// Notes that a load reads what one of these stores has written, whole: without a barrier between, another
-    /// thread that wrote there would be a race.
+    /// Notes that a load reads what these stores have written: without a barrier between, another thread that wrote
+    /// there would be a race.
     fn forward(&mut self, flow: &Flow<'_>, at: u32, inst: &Inst, m: Memory, written: &[Written]) {
         let Some((key, offset)) = key(flow, at, inst, m) else { return };
         let end = offset + i64::from(m.bytes());
-        let from = written.iter().find(|w| w.key == key && w.bytes.start <= offset && end <= w.bytes.end);
-        if let Some(w) = from {
-            self.forwarded.insert(at, (w.store, (offset - w.bytes.start) as usize));
+        let meets = |w: &&Written| w.key == key && w.bytes.start < end && offset < w.bytes.end;
+        let from: Vec<_> = written.iter().filter(meets).map(|w| (w.store, w.bytes.start - offset)).collect();
+        if !from.is_empty() {
+            self.forwarded.insert(at, from);
         }
     }
 
-    /// The store that wrote what a load reads, and the load's first byte in what it wrote; `None` where that is
-    /// not told.
-    pub(super) fn stored_by(&self, load: InstId) -> Option<(u32, usize)> {
-        self.forwarded.get(&load.0).copied()
+    /// The stores that wrote what a load reads, each with its first byte's place in the load; none where that is not
+    /// told.
+    pub(super) fn stored_by(&self, load: InstId) -> &[(u32, i64)] {
+        self.forwarded.get(&load.0).map_or(&[], |from| &from[..])
     }
 
     pub(super) fn of(&self, id: InstId) -> Option<Member> {
