@@ -10,7 +10,7 @@ use std::path::Path;
 use ptxgen_builder::interp::{Arg, Blocks, Launch, Memory, Options, Report, WarpOrder};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::testing::assert_golden;
-use ptxgen_builder::verify::verify;
+use ptxgen_builder::verify::{Validated, verify};
 
 /// A kernel and how it is launched.
 struct Case<'a> {
@@ -47,6 +47,11 @@ fn cases(text: &str) -> Vec<Case<'_>> {
 
 /// The report, and what is in `y` (`-` where nothing was written) and, if asked for, counted and measured.
 fn run(file: &str, case: &Case<'_>, order: WarpOrder) -> String {
+    read(file, case).map_or_else(|refused| refused, |module| run_module(case, &module, order))
+}
+
+/// The case's module, or why it is refused.
+fn read(file: &str, case: &Case<'_>) -> Result<Validated, String> {
     let top = if case.has("dynamic") { ".extern .shared .align 16 .b8 dynamic[];\n" } else { "" };
     // The body's first line has the number that it has in the file.
     let text = format!(
@@ -58,11 +63,11 @@ fn run(file: &str, case: &Case<'_>, order: WarpOrder) -> String {
         "\n".repeat(case.line + 1),
         case.body
     );
-    let module = parse(file, &text).unwrap_or_else(|e| panic!("{}: {e}\n{text}", case.name));
-    let module = match verify(module) {
-        Ok(module) => module,
-        Err(errors) => return format!("  refused: {errors}\n"),
-    };
+    let module = parse(file, &text).map_err(|errors| format!("  not read: {errors}\n"))?;
+    verify(module).map_err(|errors| format!("  refused: {errors}\n"))
+}
+
+fn run_module(case: &Case<'_>, module: &Validated, order: WarpOrder) -> String {
     let mut memory = Memory::new();
     let words: Vec<u8> = (0u32..).flat_map(u32::to_le_bytes).take(case.number("bytes", 256) as usize).collect();
     let x = memory.alloc(&words, 16).expect("room");
@@ -78,7 +83,7 @@ fn run(file: &str, case: &Case<'_>, order: WarpOrder) -> String {
         ..Options::default()
     };
     let launch = Launch {
-        module: &module,
+        module,
         kernel: "k",
         grid: [case.number("grid", 1), case.number("grid.y", 1), case.number("grid.z", 1)],
         block: [case.number("block", 32), case.number("block.y", 1), case.number("block.z", 1)],
@@ -164,4 +169,48 @@ fn of_memory_and_matrices() {
 #[test]
 fn of_shadows() {
     told("shadows");
+}
+
+/// The statements of a body, each with its place.
+fn statements(body: &str) -> Vec<std::ops::Range<usize>> {
+    let mut start = 0;
+    let ends = body.match_indices(';').map(|(at, _)| at + 1);
+    ends.map(|end| std::mem::replace(&mut start, end)..end).collect()
+}
+
+/// The lines of a report without their numbers, which are told by one number for all.
+fn in_short(report: &str) -> String {
+    let (mut digest, mut kinds) = (0u32, Vec::new());
+    for line in report.lines() {
+        line.bytes()
+            .filter(u8::is_ascii_digit)
+            .for_each(|b| digest = (digest ^ u32::from(b)).wrapping_mul(0x0100_0193));
+        let kind = line.strip_prefix("k: ").and_then(|l| l.split_once(':')).map(|(kind, _)| kind);
+        kinds.extend(kind.or_else(|| line.strip_prefix("  ")?.split_once(": ").map(|(what, _)| what)));
+    }
+    kinds.dedup();
+    format!("{} {digest:08x}", kinds.join(", "))
+}
+
+/// The same kernels, each without one of its statements: what is missing is found, or nothing is.
+#[test]
+fn of_kernels_that_lack_a_statement() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = String::new();
+    for name in ["copies", "lanes", "memory", "places", "races", "shadows", "waiting"] {
+        let file = format!("{name}.ptx");
+        let text = std::fs::read_to_string(root.join("tests/reports").join(&file)).expect("a file");
+        for mut case in cases(&text) {
+            writeln!(all, "{}", case.name).expect("text");
+            let whole = std::mem::take(&mut case.body);
+            for lacking in statements(&whole) {
+                // Lines stay where they are.
+                let lines = "\n".repeat(whole[lacking.clone()].matches('\n').count());
+                case.body = format!("{}{lines}{}", &whole[..lacking.start], &whole[lacking.end..]);
+                let report = run(&file, &case, WarpOrder::RoundRobin);
+                writeln!(all, "  {} - {}", whole[lacking].trim(), in_short(&report)).expect("text");
+            }
+        }
+    }
+    assert_golden!("tests/reports/lacking.txt", all);
 }

@@ -177,3 +177,30 @@ fn of_weights_and_activations() {
     }
     ptxgen_builder::assert_golden!("tests/precision_cases/told/weights.txt", text);
 }
+
+/// The cases, each without one of its statements: the rules that are broken, and where, and what the kernel does as
+/// one number.
+#[test]
+fn of_cases_that_lack_a_statement() {
+    let mut text = String::new();
+    for case in all() {
+        writeln!(text, "{} ({:?})", case.name, case.acc).expect("text");
+        let ends = case.body.match_indices(';').map(|(at, _)| at + 1);
+        let mut start = 0;
+        for end in ends {
+            let (from, to) = (std::mem::replace(&mut start, end), end);
+            let body = format!("{}{}", &case.body[..from], &case.body[to..]);
+            let lacking = case.body[from..to].trim();
+            let Ok(module) = parse("case.ptx", &case.text(&body)) else { continue };
+            let Ok(module) = verify(module) else { continue };
+            let facts = facts_of(&module, &case.wanted().roles);
+            let digest = facts.bytes().fold(0u32, |d, b| (d ^ u32::from(b)).wrapping_mul(0x0100_0193));
+            let found = check(&module, 0, &case.wanted()).err().unwrap_or_default();
+            let at = |v: &PolicyViolation| format!("{:?} {}", v.rule, v.inst.map_or(0, |i| i.0));
+            let rules: Vec<_> = found.iter().map(at).collect();
+            let rules = if rules.is_empty() { "holds".to_owned() } else { rules.join(", ") };
+            writeln!(text, "  {lacking} {rules}, {digest:08x}").expect("text");
+        }
+    }
+    ptxgen_builder::assert_golden!("tests/precision_cases/told/lacking.txt", text);
+}
