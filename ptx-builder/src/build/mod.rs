@@ -29,6 +29,7 @@
 //! generates code, and panics with the author's line.
 
 mod args;
+mod asm;
 mod async_copy;
 mod atomic;
 mod control;
@@ -56,6 +57,7 @@ mod variables;
 mod warp;
 
 pub use args::{Arg, ArgInfo, Args, In, InOut, Out};
+pub use asm::{AsmOperand, AsmOperands, AsmOut};
 pub use async_copy::{AsyncBytes, Mbarrier};
 pub use atomic::{AtomicScalar, AtomicSpace};
 pub use control::LoopControl;

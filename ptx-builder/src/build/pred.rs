@@ -59,7 +59,7 @@ impl Pred {
 
     /// The register that holds this truth value, negation carried out.
     #[track_caller]
-    fn plain(self) -> Operand {
+    pub(super) fn plain(self) -> Operand {
         self.check();
         if !self.negated {
             return Operand::Reg(self.reg);
