@@ -21,7 +21,7 @@
 //! | none | [`builder`] (kernels, verifier, printer, parser, interpreter) and [`dsl`] (device functions, formats, the kernel catalogue) |
 //! | `testing` | `testing`: golden files, patterns, proofs of precision and the interpreter with inputs by name, for kernels' tests |
 //! | `runtime` | `runtime`: CUDA devices through the driver, and the interpreter as a device |
-//! | `model` | `model`: GGUF files, tokenizer, Qwen3-MoE; implies `runtime` |
+//! | `model` | `model`: GGUF files, tokenizer, Qwen3-MoE and Qwen3; implies `runtime` |
 //! | `cli` (default) | the command `ptxgen`; implies `model` |
 #[cfg(all(doctest, feature = "model", feature = "testing"))]
 mod book;

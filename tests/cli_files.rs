@@ -154,7 +154,7 @@ fn faults_are_1_and_wrong_use_is_2() {
         2,
         expect![[r#"
         error: invalid value 'tyni' for '--preset <PRESET>'
-          [possible values: tiny, qwen3-30b-a3b]
+          [possible values: tiny, qwen3-30b-a3b, tiny-dense, qwen3-8b]
 
         For more information, try '--help'.
     "#]],
@@ -191,7 +191,7 @@ fn faults_are_1_and_wrong_use_is_2() {
           weights  0 B ()
 
         Runs on
-          nothing here: llama.gguf: architecture "llama" is not supported; only "qwen3moe" (Qwen3-MoE) is
+          nothing here: llama.gguf: architecture "llama" is not supported; "qwen3moe" (Qwen3-MoE) and "qwen3" (Qwen3) are
     "#]]
     .assert_eq(&text(&output.stdout));
 }

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ptxgen_model::{Qwen3MoeConfig, gguf::Gguf};
+use ptxgen_model::{ModelConfig, gguf::Gguf};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(gguf) = Gguf::from_bytes("fuzz.gguf", bytes) else {
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     for (key, value) in gguf.metadata().iter() {
         assert_eq!(gguf.metadata().get(key).map(|v| v.ty()), Some(value.ty()));
     }
-    match Qwen3MoeConfig::from_gguf(&gguf) {
+    match ModelConfig::from_gguf(&gguf) {
         Ok(config) => assert_eq!(config.tensors().count(), gguf.tensors().len()),
         Err(e) => assert!(e.to_string().contains("fuzz.gguf")),
     }

@@ -10,7 +10,7 @@ use libfuzzer_sys::{
 use ptxgen_model::{
     bisect::{Run, Swapped, bisect},
     compare::{CompareOptions, Source, compare},
-    config::Qwen3MoeConfig,
+    config::ModelConfig,
     gguf::{Gguf, TensorType},
     report,
     synth::{Mix, Preset, Synth, Vocabulary},
@@ -141,7 +141,7 @@ fn read(name: &str, file: &File<'_>) -> Option<TraceFile> {
 fn model() -> &'static Gguf {
     static MODEL: OnceLock<Gguf> = OnceLock::new();
     MODEL.get_or_init(|| {
-        let config = Qwen3MoeConfig {
+        let config = ModelConfig {
             blocks: 1,
             hidden: 4,
             heads: 2,

@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn bundled_model_is_a_qwen3_moe() {
         let gguf = bundled().unwrap().unwrap();
-        let config = crate::Qwen3MoeConfig::from_gguf(&gguf).unwrap();
+        let config = crate::ModelConfig::from_gguf(&gguf).unwrap();
         assert_eq!(config, crate::synth::Preset::Tiny.config());
         assert_eq!(config.kv_bytes_per_token(4), 6 * 2 * 128 * 4);
     }

@@ -1,4 +1,4 @@
-//! Quantized Qwen3-MoE from GGUF files: on the CPU, on NVIDIA GPUs and in the interpreter, with the same bits.
+//! Quantized Qwen3-MoE and Qwen3 from GGUF files: on the CPU, on NVIDIA GPUs and in the interpreter, with the same bits.
 //!
 //! - To run one: [`gguf::Gguf`] opens a file, [`LoadedModel`] prepares it for a device by its name ([`cpu`] and
 //!   [`device`] do with more choice), an [`Engine`] is a sequence, a [`Sampler`] chooses tokens, and
@@ -6,8 +6,10 @@
 //! - To see what it computes: [`trace`] records a forward stage by stage, [`compare`] holds two runs against each
 //!   other, [`bisect`] names what they differ in, [`plain`] computes any stage under any choice, [`policies`]
 //!   measures what a policy costs and buys.
+//! - To add one: an [`architecture`] makes a [`graph`] of stages, which the rest works from.
 //! - Without a model at hand: [`bundled()`] is a small one, [`synth`] makes up one of any shape.
 
+pub mod architecture;
 pub mod bisect;
 mod bundled;
 pub mod compare;
@@ -16,6 +18,7 @@ pub mod cpu;
 pub mod device;
 mod engine;
 pub mod gguf;
+pub mod graph;
 mod kv;
 mod likelihood;
 mod load_error;
@@ -36,7 +39,9 @@ pub mod trace;
 mod whole_file;
 
 pub use bundled::bundled;
-pub use config::{ConfigError, Qwen3MoeConfig, TensorRole};
+/// The name that [`ModelConfig`] had while there was one architecture.
+pub use config::ModelConfig as Qwen3MoeConfig;
+pub use config::{ConfigError, ModelConfig, TensorRole};
 pub use engine::{Engine, EngineError, LogitRows, Sequence};
 pub use kv::{KvType, ParseKvError};
 pub use likelihood::negative_log_likelihood;

@@ -5,7 +5,7 @@ mod common;
 use common::{bits, logits, model, model_with_nan, tokens};
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    Engine, EngineError, KvType, LoadError, LogitRows, Qwen3MoeConfig,
+    Engine, EngineError, KvType, LoadError, LogitRows, ModelConfig,
     cpu::{CpuModel, CpuOptions, SimdLevel},
     gguf::{Gguf, TensorType},
     synth::{Mix, Preset, Synth, Vocabulary},
@@ -84,8 +84,8 @@ fn a_session_rewinds_and_refuses_what_it_cannot_do() {
 #[test]
 fn a_session_without_memory_is_refused() {
     let tiny = Preset::Tiny.config();
-    let wide = Qwen3MoeConfig { context: 1 << 30, blocks: 8, heads: 32, kv_heads: 32, head_dim: 128, ..tiny };
-    let config = Qwen3MoeConfig { hidden: 2, expert_ff: 2, vocab: 4, ..wide };
+    let wide = ModelConfig { context: 1 << 30, blocks: 8, heads: 32, kv_heads: 32, head_dim: 128, ..tiny };
+    let config = ModelConfig { hidden: 2, expert_ff: 2, vocab: 4, ..wide };
     let synth = Synth { config, mix: Mix::One(TensorType::F16), vocabulary: Vocabulary::None, seed: 0 };
     let gguf = Gguf::from_bytes("wide.gguf", &synth.to_bytes().unwrap()).unwrap();
     let model = CpuModel::load(&gguf, CpuOptions::default()).unwrap();

@@ -3,14 +3,14 @@
 use expect_test::{Expect, expect};
 use ptxgen_dsl::reference::RopeScaling;
 use ptxgen_model::{
-    Qwen3MoeConfig, TensorRole,
+    ModelConfig, TensorRole,
     gguf::{Array, Gguf, GgufWriter, TensorType, Value},
     synth::{Mix, Preset, Synth, Vocabulary},
 };
 
 /// A model small enough to be written in every test.
 fn small() -> Synth {
-    let config = Qwen3MoeConfig {
+    let config = ModelConfig {
         blocks: 1,
         context: 64,
         hidden: 32,
@@ -58,16 +58,22 @@ fn with(key: &str, value: impl Into<Value>) -> Gguf {
 }
 
 fn refused(gguf: &Gguf, message: Expect) {
-    message.assert_eq(&Qwen3MoeConfig::from_gguf(gguf).unwrap_err().to_string());
+    message.assert_eq(&ModelConfig::from_gguf(gguf).unwrap_err().to_string());
 }
 
 #[test]
 fn what_synth_writes_is_read() {
-    for (preset, hidden, tied) in [(Preset::Tiny, 256, false), (Preset::Tiny, 288, true)] {
+    let shapes = [
+        (Preset::Tiny, 256, false),
+        (Preset::Tiny, 288, true),
+        (Preset::TinyDense, 256, false),
+        (Preset::TinyDense, 288, true),
+    ];
+    for (preset, hidden, tied) in shapes {
         let mut synth = small();
-        synth.config = Qwen3MoeConfig { hidden, tied, blocks: 2, vocab: 64, ..preset.config() };
+        synth.config = ModelConfig { hidden, tied, blocks: 2, vocab: 64, ..preset.config() };
         let gguf = Gguf::from_bytes("m.gguf", &synth.to_bytes().unwrap()).unwrap();
-        assert_eq!(Qwen3MoeConfig::from_gguf(&gguf).unwrap(), synth.config);
+        assert_eq!(ModelConfig::from_gguf(&gguf).unwrap(), synth.config);
     }
     let c = small().config;
     assert_eq!((c.query_width(), c.kv_width(), c.kv_bytes_per_token(2)), (96, 32, 128));
@@ -91,15 +97,15 @@ fn defaults_of_llama_cpp() {
         ],
         |_| {},
     );
-    let config = Qwen3MoeConfig::from_gguf(&gguf).unwrap();
-    assert_eq!(config, Qwen3MoeConfig { rope_base: 10000.0, ..small().config });
+    let config = ModelConfig::from_gguf(&gguf).unwrap();
+    assert_eq!(config, ModelConfig { rope_base: 10000.0, ..small().config });
 }
 
 #[test]
 fn keys() {
     refused(
         &with("general.architecture", "llama"),
-        expect![[r#"m.gguf: architecture "llama" is not supported; only "qwen3moe" (Qwen3-MoE) is"#]],
+        expect![[r#"m.gguf: architecture "llama" is not supported; "qwen3moe" (Qwen3-MoE) and "qwen3" (Qwen3) are"#]],
     );
     refused(
         &changed(&[("general.architecture", None)], |_| {}),
@@ -173,7 +179,7 @@ fn stretched_contexts() {
     let scaling = |keys: &[(&str, Value)]| {
         let keys: Vec<_> = keys.iter().map(|(k, v)| (format!("qwen3moe.rope.scaling.{k}"), v.clone())).collect();
         let keys: Vec<_> = keys.iter().map(|(k, v)| (&**k, Some(v.clone()))).collect();
-        Qwen3MoeConfig::from_gguf(&changed(&keys, |_| {})).unwrap().rope_scaling
+        ModelConfig::from_gguf(&changed(&keys, |_| {})).unwrap().rope_scaling
     };
     assert_eq!(scaling(&[("type", "linear".into()), ("factor", Value::F32(1.0))]), RopeScaling::None);
     // A factor alone is linear, as in llama.cpp.
@@ -288,7 +294,7 @@ fn every_key_of_llama_cpp_is_read_or_refused() {
     for key in keys.split_whitespace() {
         let key = format!("qwen3moe.{key}");
         for value in &values {
-            let e = Qwen3MoeConfig::from_gguf(&with(&key, value.clone())).expect_err(&key).to_string();
+            let e = ModelConfig::from_gguf(&with(&key, value.clone())).expect_err(&key).to_string();
             assert!(e.starts_with(&format!("m.gguf: key \"{key}\" is ")), "{e}");
         }
     }
@@ -303,14 +309,14 @@ fn keys_that_are_read_must_fit() {
     for key in integers.into_iter().chain(more).chain(rest) {
         let key = format!("qwen3moe.{key}");
         for value in [Value::U32(0), Value::F32(1.0), Value::I64(-1), Value::U64(1 << 32), "x".into()] {
-            let e = Qwen3MoeConfig::from_gguf(&with(&key, value)).expect_err(&key).to_string();
+            let e = ModelConfig::from_gguf(&with(&key, value)).expect_err(&key).to_string();
             assert!(e.starts_with(&format!("m.gguf: key \"{key}\" is ")), "{e}");
         }
     }
     for key in ["rope.freq_base", "attention.layer_norm_rms_epsilon"] {
         let key = format!("qwen3moe.{key}");
         for value in [Value::U32(1), Value::F32(-1.0), Value::F64(f64::INFINITY), Value::F32(f32::NAN), "x".into()] {
-            let e = Qwen3MoeConfig::from_gguf(&with(&key, value)).expect_err(&key).to_string();
+            let e = ModelConfig::from_gguf(&with(&key, value)).expect_err(&key).to_string();
             assert!(e.starts_with(&format!("m.gguf: key \"{key}\" is ")), "{e}");
         }
     }
@@ -384,8 +390,49 @@ fn tensors() {
     );
 }
 
+/// What belongs to another architecture is refused by name.
+#[test]
+fn a_dense_model_has_no_experts() {
+    let mut synth = small();
+    synth.config = ModelConfig { blocks: 1, vocab: 64, tied: true, ..Preset::TinyDense.config() };
+    let build = |edit: fn(&mut GgufWriter), tensors: &[&str]| {
+        let mut w = GgufWriter::new();
+        for (key, value) in Gguf::from_bytes("m.gguf", &synth.to_bytes().unwrap()).unwrap().metadata().iter() {
+            w.set(key, value.clone());
+        }
+        edit(&mut w);
+        for (role, block) in synth.config.tensors() {
+            w.tensor(&role.name(block), &role.dims(&synth.config), synth.tensor_type(role, block));
+        }
+        for name in tensors {
+            w.tensor(name, &[256, 4], TensorType::F32);
+        }
+        let bytes = w.to_bytes(&vec![0; w.data_bytes() as usize]).unwrap();
+        Gguf::from_bytes("m.gguf", &bytes).unwrap()
+    };
+    let config = ModelConfig::from_gguf(&build(|_| (), &[])).unwrap();
+    assert_eq!((config.architecture.name, config.ff, config.experts, config.tied), ("qwen3", 512, 0, true));
+    refused(
+        &build(
+            |w| {
+                w.set("qwen3.expert_count", 8u32);
+            },
+            &[],
+        ),
+        expect![[
+            r#"m.gguf: key "qwen3.expert_count" is not known and could change what the model computes; not supported"#
+        ]],
+    );
+    refused(
+        &build(|_| (), &["blk.0.ffn_gate_inp.weight"]),
+        expect![[
+            r#"m.gguf: tensor "blk.0.ffn_gate_inp.weight" is not part of a Qwen3 of block_count 1 and could change what the model computes; not supported"#
+        ]],
+    );
+}
+
 #[test]
 fn an_absent_output_is_the_embedding() {
     let gguf = changed(&[], |t| t.retain(|t| t.0 != TensorRole::Output.name(None)));
-    assert!(Qwen3MoeConfig::from_gguf(&gguf).unwrap().tied);
+    assert!(ModelConfig::from_gguf(&gguf).unwrap().tied);
 }

@@ -15,7 +15,7 @@ use ptxgen_model::{
     device::{DeviceModel, DeviceOptions},
     gguf::{Gguf, TensorType},
     plain::PlainModel,
-    synth::Mix,
+    synth::{Mix, Preset},
     trace::TraceMeta,
 };
 use ptxgen_runtime::Device;
@@ -71,6 +71,25 @@ fn one_expert_and_a_wide_stream() {
         (c.heads, c.kv_heads, c.head_dim, c.expert_ff) = (32, 4, 128, 256);
     });
     everything(&gguf, &some_tokens(40, 512));
+}
+
+/// Qwen3 without experts, in short passes and long ones.
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn dense_feed_forwards() {
+    let dense = |mix, ff| {
+        synth(mix, 28, |c| {
+            *c = Preset::TinyDense.config();
+            (c.blocks, c.vocab, c.tied, c.ff) = (3, 3001, true, ff);
+            (c.hidden, c.heads, c.kv_heads, c.head_dim) = (1024, 16, 8, 128);
+        })
+    };
+    everything(&dense(Mix::Q4KM, 3072), &some_tokens(70, 3001));
+    everything(&dense(Mix::One(TensorType::F16), 1056), &some_tokens(40, 3001));
+    for (acc, kv) in [(Acc::F32, KvType::F32), (Acc::F64, KvType::F16)] {
+        let options = DeviceOptions { policy: Policy::new(Act::Q8K, acc), kv, pass: 512 };
+        same_as_the_cpu(&gpu(), &dense(Mix::Q4KM, 3072), options, &some_tokens(700, 3001), 8);
+    }
 }
 
 /// Passes of hundreds of tokens: products on tensor cores, attention of many queries.

@@ -8,7 +8,7 @@ mod common;
 use common::{bits, data, logits, relative_error};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_model::{
-    Engine, LogitRows, Qwen3MoeConfig,
+    Engine, LogitRows, ModelConfig,
     cpu::{CpuModel, CpuOptions},
     gguf::{Gguf, TensorType},
     synth::{Mix, Preset, Synth, Vocabulary},
@@ -20,7 +20,7 @@ use safetensors::SafeTensors;
 fn model(shape: [usize; 8], seed: u64, mix: Mix, tied: bool) -> Gguf {
     let [blocks, hidden, heads, kv_heads, head_dim, experts, experts_used, expert_ff] = shape;
     let preset = Preset::Tiny.config();
-    let config = Qwen3MoeConfig {
+    let config = ModelConfig {
         blocks,
         hidden,
         heads,

@@ -1,7 +1,7 @@
 //! Synthetic models: the same bytes from the same seed, weights of sane size, llama.cpp's types.
 
 use ptxgen_model::{
-    Qwen3MoeConfig, TensorRole, bundled,
+    ModelConfig, TensorRole, bundled,
     gguf::{Gguf, TensorType},
     synth::{Mix, Preset, Synth, Vocabulary},
 };
@@ -84,13 +84,13 @@ fn weights_have_the_size_of_trained_ones() {
 #[test]
 fn rows_that_are_no_whole_blocks_get_another_type() {
     let mut synth = tiny(Mix::Q4KM);
-    synth.config = Qwen3MoeConfig { hidden: 288, expert_ff: 40, blocks: 1, vocab: 64, ..synth.config };
+    synth.config = ModelConfig { hidden: 288, expert_ff: 40, blocks: 1, vocab: 64, ..synth.config };
     let ty = |role| synth.tensor_type(role, Some(0));
     assert_eq!(ty(TensorRole::AttnQ), TensorType::Q8_0);
     assert_eq!(ty(TensorRole::AttnOutput), TensorType::Q4_K);
     assert_eq!(ty(TensorRole::FfnDownExps), TensorType::F16);
     let gguf = Gguf::from_bytes("m.gguf", &synth.to_bytes().unwrap()).unwrap();
-    assert_eq!(Qwen3MoeConfig::from_gguf(&gguf).unwrap(), synth.config);
+    assert_eq!(ModelConfig::from_gguf(&gguf).unwrap(), synth.config);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
 use ptxgen_model::{
-    DeviceName, Engine, KvType, LoadError, LoadedModel, Qwen3MoeConfig, RunSpec, device::Progress, gguf::Gguf,
+    DeviceName, Engine, KvType, LoadError, LoadedModel, ModelConfig, RunSpec, device::Progress, gguf::Gguf,
 };
 use ptxgen_runtime::DeviceError;
 use std::{sync::Once, thread};
@@ -177,7 +177,7 @@ impl<'g> Model<'g> {
         let loaded = LoadedModel::load_fitting(gguf, run, &mut choose, &mut progress);
         bar.finish_and_clear();
         let (loaded, capacity) = loaded?;
-        let context = Qwen3MoeConfig::from_gguf(gguf)?.context;
+        let context = ModelConfig::from_gguf(gguf)?.context;
         let capacity = capacity.min(context);
         if room == Room::Fitting && capacity < context {
             let half = if run.kv == KvType::F32 { ", and --kv f16 makes room for about twice as many" } else { "" };

@@ -5,7 +5,7 @@ use anstream::stdout;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    KvType, LoadError, Qwen3MoeConfig,
+    KvType, LoadError, ModelConfig,
     device::{DeviceModel, DeviceOptions},
     gguf::{Array, Gguf, Value},
     scan::{Damage, scan},
@@ -106,7 +106,7 @@ struct DeviceBytes {
 }
 
 impl DeviceBytes {
-    fn new(gguf: &Gguf, config: &Qwen3MoeConfig) -> Result<Self, LoadError> {
+    fn new(gguf: &Gguf, config: &ModelConfig) -> Result<Self, LoadError> {
         let (tokens, target) = (config.context.min(1000), ptxgen_runtime::Device::interp().target());
         let bytes = |policy| {
             let options = DeviceOptions { policy, ..DeviceOptions::default() };
@@ -128,7 +128,7 @@ struct KvBytes {
 }
 
 impl KvBytes {
-    fn new(config: &Qwen3MoeConfig) -> Self {
+    fn new(config: &ModelConfig) -> Self {
         let bytes = |kv: KvType, tokens| (config.kv_bytes_per_token(kv.bytes()) as u64).saturating_mul(tokens);
         let context = config.context as u64;
         Self {
@@ -143,7 +143,7 @@ impl KvBytes {
 
 impl Report {
     fn new(gguf: &Gguf) -> Self {
-        let config = Qwen3MoeConfig::from_gguf(gguf);
+        let config = ModelConfig::from_gguf(gguf);
         let mut types = BTreeMap::new();
         for t in gguf.tensors() {
             *types.entry(t.ty.name()).or_default() += t.data.len() as u64;

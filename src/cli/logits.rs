@@ -6,7 +6,7 @@ use super::{
     output,
     tokens::Text,
 };
-use ptxgen_model::{Qwen3MoeConfig, locate};
+use ptxgen_model::{ModelConfig, locate};
 use std::path::PathBuf;
 
 /// Write a model's logits for given tokens: little-endian f32, [tokens, vocabulary]
@@ -33,7 +33,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Outcome {
     let text = Text::read(&args.tokens)?;
     let gguf = super::open_model(args.model.as_deref())?;
-    let config = Qwen3MoeConfig::from_gguf(&gguf)?;
+    let config = ModelConfig::from_gguf(&gguf)?;
     let ids = text.checked(None, 1, &config)?;
     let model = Model::load(&gguf, &args.device, ids.len())?;
     let mut session = model.session(ids.len())?;

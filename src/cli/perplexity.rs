@@ -7,7 +7,7 @@ use super::{
     tokens::Text,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use ptxgen_model::{Qwen3MoeConfig, locate, negative_log_likelihood, tokenizer::Tokenizer};
+use ptxgen_model::{ModelConfig, locate, negative_log_likelihood, tokenizer::Tokenizer};
 use std::{path::PathBuf, time::Instant};
 
 /// Tokens between two moves of the progress bar.
@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> Outcome {
         }
         (None, None) => return Err(Usage("name a text with --tokens or --text".into()).into()),
     };
-    let config = Qwen3MoeConfig::from_gguf(&gguf)?;
+    let config = ModelConfig::from_gguf(&gguf)?;
     let ids = text.checked(args.first, 2, &config)?;
     let model = Model::load(&gguf, &args.device, ids.len())?;
     let mut session = model.session(ids.len())?;

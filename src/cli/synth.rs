@@ -44,7 +44,7 @@ pub struct Args {
     /// Experts that a token goes through
     #[arg(long, value_name = "N")]
     topk: Option<u32>,
-    /// Inner width of an expert
+    /// Inner width of an expert, or of a dense feed-forward
     #[arg(long, value_name = "N")]
     ff: Option<u32>,
     /// Tokens in the vocabulary
@@ -74,6 +74,11 @@ enum PresetArg {
     /// Qwen3-30B-A3B: 18.6 GB
     #[value(name = "qwen3-30b-a3b")]
     Qwen3_30bA3b,
+    /// A small dense Qwen3, whose layers have no experts
+    TinyDense,
+    /// Qwen3-8B, dense: 5 GB
+    #[value(name = "qwen3-8b")]
+    Qwen3_8b,
 }
 
 /// Q4_K and Q6_K as llama.cpp mixes them.
@@ -97,8 +102,12 @@ impl Args {
         let mut config = match self.preset {
             PresetArg::Tiny => Preset::Tiny,
             PresetArg::Qwen3_30bA3b => Preset::Qwen3_30bA3b,
+            PresetArg::TinyDense => Preset::TinyDense,
+            PresetArg::Qwen3_8b => Preset::Qwen3_8b,
         }
         .config();
+        let ff = if config.ff > 0 { &mut config.ff } else { &mut config.expert_ff };
+        *ff = self.ff.map_or(*ff, |v| v as usize);
         let given = [
             (&mut config.blocks, self.layers),
             (&mut config.hidden, self.hidden),
@@ -107,7 +116,6 @@ impl Args {
             (&mut config.head_dim, self.hd),
             (&mut config.experts, self.experts),
             (&mut config.experts_used, self.topk),
-            (&mut config.expert_ff, self.ff),
             (&mut config.vocab, self.vocab),
             (&mut config.context, self.context),
         ];

@@ -2,7 +2,7 @@
 
 use super::{Usage, inputs};
 use ptxgen_model::{
-    Qwen3MoeConfig,
+    ModelConfig,
     gguf::Gguf,
     tokenizer::{Tokenizer, token_ids},
 };
@@ -39,7 +39,7 @@ impl Text {
 
     /// The first tokens of it, once they are what the model takes: at least so many, all of its vocabulary, and
     /// no more than one window.
-    pub fn checked(mut self, first: Option<usize>, least: usize, config: &Qwen3MoeConfig) -> anyhow::Result<Vec<u32>> {
+    pub fn checked(mut self, first: Option<usize>, least: usize, config: &ModelConfig) -> anyhow::Result<Vec<u32>> {
         self.ids.truncate(first.unwrap_or(usize::MAX));
         let (name, tokens, context, vocab) = (&self.name, self.ids.len(), config.context, config.vocab);
         let has = format!("{name} has {tokens} {}", if tokens == 1 { "token" } else { "tokens" });

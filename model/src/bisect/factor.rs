@@ -2,6 +2,7 @@
 
 use super::follow::{Followed, Sides};
 use crate::{
+    graph::{Concern, Operation},
     plain::{Choice, Mistake, PlainModel},
     trace::Stage,
 };
@@ -9,7 +10,7 @@ use ptxgen_dsl::precision::{Acc, Act, Math};
 use std::{collections::BTreeSet, fmt};
 
 /// A stage and its layer.
-pub(super) type Site = (Stage, Option<usize>);
+pub(super) use crate::graph::At as Site;
 
 /// One thing that two runs can differ in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,29 +76,25 @@ impl Factor {
 
     /// Whether a stage looks at it.
     pub(super) fn concerns(self, model: &PlainModel<'_>, (stage, layer): Site) -> bool {
-        use Stage as S;
-        let product = model.matrix(stage);
-        let router = matches!(stage, S::RouterLogits | S::RouterWeights | S::RouterExperts);
-        let sums = matches!(
-            stage,
-            S::AttnNorm
-                | S::FfnNorm
-                | S::FinalNorm
-                | S::QPostRope
-                | S::KPostRope
-                | S::Attention
-                | S::ExpertSwiglu
-                | S::MoeFfnOut
-        );
+        // What nothing reads is computed again where it matters.
+        let Some(operation) = model.operation(stage).filter(|_| !model.graph().is_aside(stage)) else { return false };
+        let concerns = |concern| operation.concerns().contains(&concern);
         match self {
-            Self::Act => product.is_some_and(|role| model.tensor(role, layer).is_ok_and(|w| w.ty.reads_q8k())),
-            Self::Acc => product.is_some() || sums,
-            Self::Math | Self::Inner => stage == S::ExpertSwiglu,
-            Self::Router => router,
-            Self::Kv => stage == S::Attention,
-            Self::Mistake(Mistake::Q6kAsQ4k | Mistake::Q6kAsPackedQ4k | Mistake::LeftOut(_)) => product.is_some(),
-            Self::Mistake(Mistake::TiesToHigher) => stage == S::RouterExperts || stage == S::RouterWeights,
-            Self::Mistake(Mistake::RopeInterleaved) => matches!(stage, S::QPostRope | S::KPostRope),
+            Self::Act => {
+                let of_type = |role| model.tensor(role, layer).is_ok_and(|w| operation.rounds_activations(w.ty));
+                operation.matrix().is_some_and(of_type)
+            }
+            Self::Acc => concerns(Concern::Acc),
+            Self::Math | Self::Inner => concerns(Concern::Math),
+            Self::Router => concerns(Concern::Router),
+            Self::Kv => concerns(Concern::Kv),
+            Self::Mistake(Mistake::Q6kAsQ4k | Mistake::Q6kAsPackedQ4k | Mistake::LeftOut(_)) => {
+                operation.matrix().is_some()
+            }
+            Self::Mistake(Mistake::TiesToHigher) => {
+                matches!(operation, Operation::RouterExperts | Operation::RouterWeights)
+            }
+            Self::Mistake(Mistake::RopeInterleaved) => matches!(operation, Operation::HeadNormRope(_)),
         }
     }
 
@@ -133,7 +130,7 @@ impl fmt::Display for Factor {
 
 /// Every factor in which the sides differ, with the stages where they do.
 pub(super) fn differences(model: &PlainModel<'_>, sides: &Sides) -> Vec<(Factor, Vec<Site>)> {
-    let sites: Vec<Site> = Stage::all_of(model.config().blocks).collect();
+    let sites: Vec<Site> = model.graph().stages().collect();
     let of = |&(stage, layer): &Site| (sides.left.choice(stage, layer), sides.right.choice(stage, layer));
     let mistakes: BTreeSet<Mistake> =
         sites.iter().map(of).flat_map(|(l, r)| [l.mistake, r.mistake]).flatten().collect();

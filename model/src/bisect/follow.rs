@@ -7,6 +7,7 @@ use super::{
 use crate::{
     engine::EngineError,
     gguf::TensorType,
+    graph::{Operation, Scope},
     plain::{Choice, Choices, Lane, Mistake, PlainError, PlainModel},
     trace::{Stage, Tensor, TraceData, Values},
 };
@@ -76,9 +77,7 @@ impl Followed {
     /// Stages that follow nearly, where it is not for the hardware's approximate functions.
     pub(super) fn inexact(&self) -> impl Iterator<Item = (Site, f64)> {
         self.findings().filter_map(|(site, choice, how)| match how {
-            Follows::Nearly(relative) if !(choice.math == Math::Approx && site.0 == Stage::ExpertSwiglu) => {
-                Some((site, *relative))
-            }
+            Follows::Nearly(relative) if !(choice.math == Math::Approx && is_swiglu(site.0)) => Some((site, *relative)),
             _ => None,
         })
     }
@@ -86,7 +85,7 @@ impl Followed {
     /// Stages that do not follow as declared, in the forward's order.
     pub fn findings(&self) -> impl Iterator<Item = (Site, &Choice, &Follows)> {
         let mut all: Vec<_> = self.found.iter().filter(|(_, (_, how))| *how != Follows::Declared).collect();
-        let after = |stage: Stage| matches!(stage, Stage::FinalNorm | Stage::Logits);
+        let after = |stage: Stage| stage.scope() == Scope::After;
         all.sort_by_key(|((stage, layer), _)| (after(*stage), *layer, *stage));
         all.into_iter().map(|(site, (choice, how))| (*site, choice, how))
     }
@@ -110,11 +109,11 @@ pub(super) fn follow(
 ) -> Result<Followed, PlainError> {
     let mut found = BTreeMap::new();
     let ours = run.meta.version.is_some();
-    for (stage, layer) in Stage::all_of(model.config().blocks) {
-        // Nothing reads these, and what was derived follows by construction.
-        let aside = matches!(stage, Stage::AttnScores | Stage::AttnSoftmax | Stage::ExpertSilu);
+    for (stage, layer) in model.graph().stages() {
+        // What was derived follows by construction.
+        let aside = model.graph().is_aside(stage);
         let Some(recorded) = run.get(stage, layer) else { continue };
-        let known = model.inputs(stage, layer).iter().all(|&(s, l)| run.get(s, l).is_some());
+        let known = model.graph().inputs(stage, layer).iter().all(|&(s, l)| run.get(s, l).is_some());
         if aside || !known || run.meta.derived.contains(&stage) {
             continue;
         }
@@ -140,10 +139,10 @@ pub(super) fn follow(
 /// itself.
 fn kept_within(model: &PlainModel<'_>, run: &TraceData, (stage, layer): Site) -> Vec<Site> {
     let mut kept: Vec<Site> =
-        model.inputs(stage, layer).into_iter().filter(|(s, _)| run.meta.derived.contains(s)).collect();
+        model.graph().inputs(stage, layer).into_iter().filter(|(s, _)| run.meta.derived.contains(s)).collect();
     let mut next = 0;
     while let Some(&(stage, layer)) = kept.get(next) {
-        let more = model.inputs(stage, layer).into_iter().filter(|(s, _)| run.meta.derived.contains(s));
+        let more = model.graph().inputs(stage, layer).into_iter().filter(|(s, _)| run.meta.derived.contains(s));
         kept.extend(more);
         next += 1;
     }
@@ -252,7 +251,7 @@ impl OneStage<'_> {
     /// The inputs at the first positions, of this stage and of those that lead to it unrecorded.
     fn prefix(&self, positions: usize) -> TraceData {
         let kept = kept_within(self.model, self.run, self.at);
-        let inputs = [&kept[..], &[self.at]].concat().into_iter().flat_map(|(s, l)| self.model.inputs(s, l));
+        let inputs = [&kept[..], &[self.at]].concat().into_iter().flat_map(|(s, l)| self.model.graph().inputs(s, l));
         let tensors = inputs.filter_map(|at| Some((at, head(self.run.get(at.0, at.1)?, positions))));
         TraceData { tensors: tensors.collect(), ..TraceData::default() }
     }
@@ -276,11 +275,11 @@ impl OneStage<'_> {
 
     /// The known mistakes that this stage can be made with.
     fn mistakes(&self) -> Vec<Mistake> {
-        match self.at.0 {
-            Stage::QPostRope | Stage::KPostRope => vec![Mistake::RopeInterleaved],
-            Stage::RouterExperts | Stage::RouterWeights => vec![Mistake::TiesToHigher],
-            stage => {
-                let Some(role) = self.model.matrix(stage) else { return Vec::new() };
+        match self.model.operation(self.at.0) {
+            Some(Operation::HeadNormRope(_)) => vec![Mistake::RopeInterleaved],
+            Some(Operation::RouterExperts | Operation::RouterWeights) => vec![Mistake::TiesToHigher],
+            operation => {
+                let Some(role) = operation.and_then(Operation::matrix) else { return Vec::new() };
                 let Ok(w) = self.model.tensor(role, self.at.1) else { return Vec::new() };
                 let groups = (0..16).map(Lane::Group);
                 let fours = [0, 4, 8, 12].map(Lane::Run).into_iter().chain([0, 1, 8, 9].map(Lane::Four));
@@ -293,6 +292,11 @@ impl OneStage<'_> {
             }
         }
     }
+}
+
+/// Whether a stage is SwiGLU, in whatever architecture.
+fn is_swiglu(stage: Stage) -> bool {
+    matches!(stage, Stage::ExpertSwiglu | Stage::FfnSwiglu)
 }
 
 /// The first positions of a tensor.

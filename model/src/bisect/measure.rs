@@ -29,7 +29,7 @@ pub(super) fn differing(a: &Tensor, b: &Tensor) -> Option<(usize, usize)> {
 
 /// The first stage that holds NaN or infinity, of those that a run has.
 pub(super) fn not_finite(model: &PlainModel<'_>, run: &TraceData) -> Option<NotFinite> {
-    Stage::all_of(model.config().blocks).find_map(|(stage, layer)| {
+    model.graph().stages().find_map(|(stage, layer)| {
         let tensor = run.get(stage, layer)?;
         run.positions.iter().enumerate().find_map(|(row, &position)| {
             let value = |index: usize| tensor.values.at(row * tensor.width() + index);
@@ -116,7 +116,7 @@ pub(super) fn divergence(
 ) -> Result<Option<Divergence>, BisectError> {
     let mut found: Vec<(Site, usize, usize)> = Vec::new();
     let (mut values, mut common) = (0, false);
-    for at in Stage::all_of(model.config().blocks) {
+    for at in model.graph().stages() {
         let (Some(a), Some(b)) = (left.trace.get(at.0, at.1), right.trace.get(at.0, at.1)) else { continue };
         common = true;
         values += a.values.len();

@@ -178,7 +178,9 @@ pub struct Bisection {
 impl Bisection {
     /// Two runs with the same bits.
     pub(super) fn equal(model: &PlainModel<'_>, tokens: usize, runs: [Run<'_>; 2], declared: [Choice; 2]) -> Self {
-        let values = Stage::all_of(model.config().blocks)
+        let values = model
+            .graph()
+            .stages()
             .filter_map(|(s, l)| runs[0].trace.get(s, l).filter(|_| runs[1].trace.get(s, l).is_some()))
             .map(|t| t.values.len())
             .sum::<usize>();

@@ -6,8 +6,9 @@ use super::{
     sums::{Element, Sums},
 };
 use crate::{
+    graph::Dim,
     likelihood::negative_log_likelihood,
-    trace::{Gather, Kind, Stage, Tensor, TraceData, live},
+    trace::{Gather, Stage, Tensor, TraceData, live},
 };
 use indexmap::IndexMap;
 use ptxgen_dsl::reference::argmax;
@@ -51,7 +52,7 @@ impl Comparing {
 
     fn stage(&mut self, (stage, layer): (Stage, Option<usize>), prompt: usize, pairs: &Pairs<'_>) {
         let sums = self.stages.entry((stage, layer)).or_default();
-        let number = stage.kind() == Kind::Float;
+        let number = stage.is_number();
         let (left, right) = self.distributions.entry(stage).or_default();
         for (row, &position) in pairs.positions.iter().enumerate() {
             pairs.of(row, |i, a, b| {
@@ -125,7 +126,7 @@ impl Comparing {
         self.stages.sort_unstable_by_key(|&(stage, layer), _| (stage.scope() as u8, layer, stage));
         let stages: Vec<Difference> = self.stages.into_iter().map(|((s, l), sums)| sums.finish(s, l)).collect();
         self.distributions.sort_unstable_keys();
-        let numbers = self.distributions.into_iter().filter(|(stage, _)| stage.kind() == Kind::Float);
+        let numbers = self.distributions.into_iter().filter(|(stage, _)| stage.is_number());
         let distributions = numbers.map(|(stage, (l, r))| Distribution { stage, left: l.finish(), right: r.finish() });
         let mut experts: Vec<_> =
             self.experts.into_iter().map(|(layer, (used, c))| layer_choices(layer, used, c)).collect();
@@ -186,7 +187,7 @@ impl<'a> Pairs<'a> {
         (left, right): (&'a TraceData, &'a TraceData),
         tensors: (&'a Tensor, &'a Tensor),
     ) -> Self {
-        let of_experts = stage.kind() == Kind::Float && stage.dims().first() == Some(&"experts_used");
+        let of_experts = stage.is_number() && stage.dims().first() == Some(&Dim::ExpertsUsed);
         let chosen = |data: &'a TraceData| data.get(Stage::RouterExperts, layer).filter(|_| of_experts);
         Self { stage, positions: &left.positions, tensors, experts: chosen(left).zip(chosen(right)) }
     }

@@ -1,7 +1,7 @@
 //! How one stage of one layer differs, from its values pair by pair.
 
 use super::{Difference, Place};
-use crate::trace::{Kind, Stage, Tensor, Values};
+use crate::trace::{Stage, Tensor, Values};
 
 /// What is summed over the pairs of values of one stage of one layer.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,7 @@ impl Sums {
             0.0 => f64::from(u8::from(self.left == self.right)),
             _ => (self.product / (self.left.sqrt() * self.right.sqrt())).clamp(-1.0, 1.0),
         };
-        let number = stage.kind() == Kind::Float;
+        let number = stage.is_number();
         Difference {
             stage,
             layer,

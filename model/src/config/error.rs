@@ -1,9 +1,9 @@
 //! Why a file is not a model that can be run.
 
-use super::ARCHITECTURE;
+use crate::architecture;
 use crate::gguf::{GgufError, TensorType};
 
-/// A file that is no Qwen3-MoE model, or one that ptxgen cannot run exactly.
+/// A file that is no model that ptxgen knows, or one that it cannot run exactly.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -17,7 +17,7 @@ pub enum ConfigError {
         all: Vec<ConfigError>,
     },
     /// Another architecture.
-    #[error("{file}: architecture \"{found}\" is not supported; only \"{ARCHITECTURE}\" (Qwen3-MoE) is")]
+    #[error("{file}: architecture \"{found}\" is not supported; {} are", architecture::names())]
     Architecture {
         /// The file.
         file: String,
@@ -68,13 +68,15 @@ pub enum ConfigError {
     },
     /// A tensor that such a model does not have.
     #[error(
-        "{file}: tensor \"{tensor}\" is not part of a Qwen3-MoE of block_count {blocks} and could change what the model computes; not supported"
+        "{file}: tensor \"{tensor}\" is not part of a {title} of block_count {blocks} and could change what the model computes; not supported"
     )]
     UnknownTensor {
         /// The file.
         file: String,
         /// The tensor.
         tensor: String,
+        /// What the model is.
+        title: &'static str,
         /// `block_count`.
         blocks: usize,
     },

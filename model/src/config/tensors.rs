@@ -1,83 +1,106 @@
-//! The tensors of a Qwen3-MoE file: names, shapes, roles (llama.cpp `LLM_ARCH_QWEN3MOE`).
+//! The tensors of files: names, shapes, roles (llama.cpp `LLM_TENSOR_*`).
 
-use super::{ConfigError, Qwen3MoeConfig, error::SOUGHT};
-use crate::gguf::{Gguf, TensorType};
+use super::{ConfigError, ModelConfig, error::SOUGHT};
+use crate::{
+    gguf::{Gguf, TensorType},
+    graph::Dim,
+};
 use std::collections::HashSet;
 
-/// What a tensor is for.
+/// What kind of weights a tensor holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TensorRole {
+pub enum TensorKind {
+    /// A norm's, always F32.
+    Norm,
+    /// The router's matrix, always F32.
+    Router,
+    /// A matrix of any type.
+    Matrix,
+    /// Matrices of any type, one for each expert.
+    Experts,
+}
+
+/// Whether a model has a tensor once, or in each layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Whole,
+    Layer,
+}
+
+macro_rules! roles {
+    ($($(#[$doc:meta])* $variant:ident = $stem:literal: $place:ident, $kind:ident, [$($dim:ident),+];)+) => {
+        /// What a tensor is for. Those of every architecture are here, in the order in which files made by
+        /// `ptxgen synth` have them; a model's are the ones that its [graph](crate::graph::Graph) reads.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum TensorRole { $($(#[$doc])* $variant),+ }
+
+        impl TensorRole {
+            /// The name in a file without block and ending.
+            const fn stem(self) -> &'static str {
+                match self { $(Self::$variant => $stem),+ }
+            }
+
+            const fn place(self) -> Place {
+                match self { $(Self::$variant => Place::$place),+ }
+            }
+
+            /// What kind of weights it holds.
+            pub const fn kind(self) -> TensorKind {
+                match self { $(Self::$variant => TensorKind::$kind),+ }
+            }
+
+            /// The dimensions by name, innermost first.
+            pub const fn dim_names(self) -> &'static [Dim] {
+                match self { $(Self::$variant => &[$(Dim::$dim),+]),+ }
+            }
+        }
+    };
+}
+
+roles! {
     /// Rows are the tokens' embeddings.
-    TokenEmbd,
+    TokenEmbd = "token_embd": Whole, Matrix, [Hidden, Vocab];
     /// Norm in front of the output projection.
-    OutputNorm,
+    OutputNorm = "output_norm": Whole, Norm, [Hidden];
     /// Output projection to the vocabulary.
-    Output,
+    Output = "output": Whole, Matrix, [Hidden, Vocab];
     /// Norm in front of attention.
-    AttnNorm,
-    /// Norm in front of the experts.
-    FfnNorm,
+    AttnNorm = "attn_norm": Layer, Norm, [Hidden];
+    /// Norm in front of the feed-forward.
+    FfnNorm = "ffn_norm": Layer, Norm, [Hidden];
     /// Norm of each query head.
-    AttnQNorm,
+    AttnQNorm = "attn_q_norm": Layer, Norm, [HeadDim];
     /// Norm of each key head.
-    AttnKNorm,
+    AttnKNorm = "attn_k_norm": Layer, Norm, [HeadDim];
     /// Query projection.
-    AttnQ,
+    AttnQ = "attn_q": Layer, Matrix, [Hidden, QueryWidth];
     /// Key projection.
-    AttnK,
+    AttnK = "attn_k": Layer, Matrix, [Hidden, KvWidth];
     /// Value projection.
-    AttnV,
+    AttnV = "attn_v": Layer, Matrix, [Hidden, KvWidth];
     /// Attention's output projection.
-    AttnOutput,
+    AttnOutput = "attn_output": Layer, Matrix, [QueryWidth, Hidden];
     /// Router.
-    FfnGateInp,
+    FfnGateInp = "ffn_gate_inp": Layer, Router, [Hidden, Experts];
     /// The experts' gate projections.
-    FfnGateExps,
+    FfnGateExps = "ffn_gate_exps": Layer, Experts, [Hidden, ExpertFf, Experts];
     /// The experts' up projections.
-    FfnUpExps,
+    FfnUpExps = "ffn_up_exps": Layer, Experts, [Hidden, ExpertFf, Experts];
     /// The experts' down projections.
-    FfnDownExps,
+    FfnDownExps = "ffn_down_exps": Layer, Experts, [ExpertFf, Hidden, Experts];
+    /// Gate projection of a dense feed-forward.
+    FfnGate = "ffn_gate": Layer, Matrix, [Hidden, Ff];
+    /// Its up projection.
+    FfnUp = "ffn_up": Layer, Matrix, [Hidden, Ff];
+    /// Its down projection.
+    FfnDown = "ffn_down": Layer, Matrix, [Ff, Hidden];
 }
 
 impl TensorRole {
-    /// The tensors that a model has once.
-    pub(crate) const WHOLE: [Self; 3] = [Self::TokenEmbd, Self::OutputNorm, Self::Output];
-
-    /// The tensors of each layer.
-    pub(crate) const BLOCK: [Self; 12] = [
-        Self::AttnNorm,
-        Self::FfnNorm,
-        Self::AttnQNorm,
-        Self::AttnKNorm,
-        Self::AttnQ,
-        Self::AttnK,
-        Self::AttnV,
-        Self::AttnOutput,
-        Self::FfnGateInp,
-        Self::FfnGateExps,
-        Self::FfnUpExps,
-        Self::FfnDownExps,
-    ];
-
     /// The name in a file: `blk.3.attn_q.weight` for block 3, or without a block.
     pub fn name(self, block: Option<usize>) -> String {
-        let stem = match self {
-            Self::TokenEmbd => "token_embd",
-            Self::OutputNorm => "output_norm",
-            Self::Output => "output",
-            Self::AttnNorm => "attn_norm",
-            Self::FfnNorm => "ffn_norm",
-            Self::AttnQNorm => "attn_q_norm",
-            Self::AttnKNorm => "attn_k_norm",
-            Self::AttnQ => "attn_q",
-            Self::AttnK => "attn_k",
-            Self::AttnV => "attn_v",
-            Self::AttnOutput => "attn_output",
-            Self::FfnGateInp => "ffn_gate_inp",
-            Self::FfnGateExps => "ffn_gate_exps",
-            Self::FfnUpExps => "ffn_up_exps",
-            Self::FfnDownExps => "ffn_down_exps",
-        };
+        let stem = self.stem();
         match block {
             Some(b) => format!("blk.{b}.{stem}.weight"),
             None => format!("{stem}.weight"),
@@ -85,33 +108,23 @@ impl TensorRole {
     }
 
     /// The dimensions, innermost first.
-    pub fn dims(self, c: &Qwen3MoeConfig) -> Vec<usize> {
-        match self {
-            Self::TokenEmbd | Self::Output => vec![c.hidden, c.vocab],
-            Self::OutputNorm | Self::AttnNorm | Self::FfnNorm => vec![c.hidden],
-            Self::AttnQNorm | Self::AttnKNorm => vec![c.head_dim],
-            Self::AttnQ => vec![c.hidden, c.query_width()],
-            Self::AttnK | Self::AttnV => vec![c.hidden, c.kv_width()],
-            Self::AttnOutput => vec![c.query_width(), c.hidden],
-            Self::FfnGateInp => vec![c.hidden, c.experts],
-            Self::FfnGateExps | Self::FfnUpExps => vec![c.hidden, c.expert_ff, c.experts],
-            Self::FfnDownExps => vec![c.expert_ff, c.hidden, c.experts],
-        }
+    pub fn dims(self, config: &ModelConfig) -> Vec<usize> {
+        self.dim_names().iter().map(|dim| dim.of(config, 0)).collect()
     }
 
-    /// Whether the tensor is a norm's weights.
-    pub(crate) fn is_norm(self) -> bool {
-        matches!(self, Self::OutputNorm | Self::AttnNorm | Self::FfnNorm | Self::AttnQNorm | Self::AttnKNorm)
+    /// Whether a model has it once, and not in each layer.
+    pub fn is_whole(self) -> bool {
+        self.place() == Place::Whole
     }
 
     /// Whether the tensor has to be F32: norms and the router, which are never quantized.
     pub(crate) fn is_f32(self) -> bool {
-        self.is_norm() || self == Self::FfnGateInp
+        matches!(self.kind(), TensorKind::Norm | TensorKind::Router)
     }
 }
 
 /// What keeps the file from having exactly the model's tensors.
-pub(super) fn faults(gguf: &Gguf, config: &Qwen3MoeConfig) -> Vec<ConfigError> {
+pub(super) fn faults(gguf: &Gguf, config: &ModelConfig) -> Vec<ConfigError> {
     let file = || gguf.file().to_owned();
     let (mut faults, mut expected) = (Vec::new(), HashSet::new());
     for (role, block) in config.tensors() {
@@ -137,6 +150,7 @@ pub(super) fn faults(gguf: &Gguf, config: &Qwen3MoeConfig) -> Vec<ConfigError> {
     faults.extend(unknown.take(SOUGHT).map(|t| ConfigError::UnknownTensor {
         file: file(),
         tensor: t.name.into(),
+        title: config.architecture.title,
         blocks: config.blocks,
     }));
     faults

@@ -59,12 +59,13 @@ pub(super) struct Scratch<A> {
 impl Stream {
     fn new(model: &CpuModel<'_>, tokens: usize) -> Self {
         let (c, forms) = (&model.config, &model.weights.forms);
-        let router = Forms { q8k: false, lanes: true };
+        let router = Forms { q8k: false, lanes: c.experts > 0 };
         Self {
             x: Shared::new(0.0, tokens * c.hidden),
             input: Inputs::new(tokens, c.hidden, forms.attention | forms.experts | forms.output | router),
             heads_input: Inputs::new(tokens, c.query_width(), forms.attention_out),
-            chosen: Shared::new(0, tokens * c.experts_used),
+            // Of a dense feed-forward always expert 0.
+            chosen: Shared::new(0, tokens * c.inner_vectors()),
             weights: Shared::new(0.0, tokens * c.experts_used),
             sum: Shared::new(0.0, tokens * c.hidden),
         }
@@ -74,7 +75,7 @@ impl Stream {
 impl Buffers {
     pub(super) fn new(model: &CpuModel<'_>, tokens: usize) -> Self {
         let c = &model.config;
-        let slots = tokens * c.experts_used;
+        let slots = tokens * c.inner_vectors();
         let workers = model.team.threads();
         Self {
             tokens,
@@ -86,8 +87,8 @@ impl Buffers {
             v: Shared::new(0.0, tokens * c.kv_width()),
             heads: Shared::new(0.0, tokens * c.query_width()),
             y: Shared::new(0.0, tokens * c.hidden),
-            inner: Shared::new(0.0, slots * c.expert_ff),
-            inner_input: Inputs::new(slots, c.expert_ff, model.weights.forms.down),
+            inner: Shared::new(0.0, slots * c.inner_width()),
+            inner_input: Inputs::new(slots, c.inner_width(), model.weights.forms.down),
             down: Shared::new(0.0, slots * c.hidden),
         }
     }

@@ -1,5 +1,5 @@
-//! The mixture of experts: routing, and the experts' products grouped by expert, so that a batch
-//! reads each expert's weights once.
+//! The feed-forward: a mixture of experts with its routing, and the products grouped by expert, so that a batch
+//! reads each expert's weights once. A dense feed-forward is one expert that every token goes through, without weights.
 
 use super::{
     buffers::{Scratch, Stream},
@@ -91,16 +91,17 @@ impl Pass<'_, '_, '_> {
     pub(super) fn experts<A: Accumulator>(&self, share: &Share<'_, '_>, layer: &Layer<'_>, scratch: &mut Scratch<A>) {
         let (model, worker, chosen) = (self.batch.model, share.worker, &share.stream.chosen);
         let c = &model.config;
-        let pairs = self.batch.tokens.len() * c.experts_used;
+        let (experts, used) = (c.experts.max(1), c.inner_vectors());
+        let pairs = self.batch.tokens.len() * used;
         // The pairs that are worked on, and the part of each that is: whole experts, or rows of all.
         let (pairs, ff, hidden, prepared) = if share.by_expert {
             let pairs = worker.share(pairs, 1);
-            (pairs.clone(), 0..c.expert_ff, 0..c.hidden, pairs)
+            (pairs.clone(), 0..c.inner_width(), 0..c.hidden, pairs)
         } else {
-            (0..pairs, worker.share(c.expert_ff, TILE), worker.share(c.hidden, TILE), worker.share(pairs, 1))
+            (0..pairs, worker.share(c.inner_width(), TILE), worker.share(c.hidden, TILE), worker.share(pairs, 1))
         };
         // SAFETY: the choice is only read in this stage.
-        scratch.groups.set(pairs.start, unsafe { chosen.read(pairs) }, c.experts, c.experts_used);
+        scratch.groups.set(pairs.start, unsafe { chosen.read(pairs) }, experts, used);
         self.gate_and_up(&share.stream.input, layer, ff, scratch);
         worker.meet_if(!share.by_expert);
         self.prepare_inner(prepared);
@@ -117,7 +118,7 @@ impl Pass<'_, '_, '_> {
         scratch: &mut Scratch<A>,
     ) {
         let (b, model) = (self.buffers, self.batch.model);
-        let (ff, act) = (model.config.expert_ff, model.policy.act);
+        let (ff, act) = (model.config.inner_width(), model.policy.act);
         let Scratch { groups, gate, up, .. } = scratch;
         for (e, pairs, tokens) in groups.iter() {
             for (w, out) in [(&layer.gate, &mut *gate), (&layer.up, &mut *up)] {
@@ -152,7 +153,7 @@ impl Pass<'_, '_, '_> {
     /// Makes the experts' inner vectors of some pairs inputs.
     fn prepare_inner(&self, pairs: Range<usize>) {
         let (b, model) = (self.buffers, self.batch.model);
-        let ff = model.config.expert_ff;
+        let ff = model.config.inner_width();
         for pair in pairs {
             // SAFETY: the inner vectors are read in this stage, the slot is this worker's.
             unsafe {

@@ -114,7 +114,7 @@ impl Pass<'_, '_, '_> {
             tokens: if alone { 0..1 } else { worker.share(tokens, 1) },
             together: !alone,
             by_head: c.kv_heads.is_multiple_of(workers),
-            by_expert: alone && c.experts_used.is_multiple_of(workers),
+            by_expert: alone && c.inner_vectors().is_multiple_of(workers),
         }
     }
 
@@ -153,9 +153,11 @@ impl Pass<'_, '_, '_> {
             worker.meet();
             for t in share.tokens.clone() {
                 self.add(stream, t, &b.y);
-                let router = Forms { q8k: false, lanes: true };
+                let router = Forms { q8k: false, lanes: layer.router.is_some() };
                 self.norm(share, t, &layer.ffn_norm, forms.experts | router, &mut scratch);
-                self.route(share, t, i, &layer.router, &mut scratch);
+                if let Some(router) = &layer.router {
+                    self.route(share, t, i, router, &mut scratch);
+                }
             }
             worker.meet_if(share.together);
             let attended = [
@@ -164,28 +166,39 @@ impl Pass<'_, '_, '_> {
                 (Stage::FfnNorm, Kept::Norm),
                 (Stage::RouterLogits, Kept::RouterLogits),
             ];
-            self.record(worker, Some(i), all.clone(), &attended);
+            let routes = layer.router.is_some();
+            self.record(worker, Some(i), all.clone(), &attended[..if routes { 4 } else { 3 }]);
             if self.failure.get().is_some() {
                 return false;
             }
-            let routed = [
-                (Stage::RouterWeights, Kept::F32(&stream.weights, c.experts_used)),
-                (Stage::RouterExperts, Kept::U32(&stream.chosen, c.experts_used)),
-            ];
-            self.record(worker, Some(i), all.clone(), &routed);
+            if routes {
+                let routed = [
+                    (Stage::RouterWeights, Kept::F32(&stream.weights, c.experts_used)),
+                    (Stage::RouterExperts, Kept::U32(&stream.chosen, c.experts_used)),
+                ];
+                self.record(worker, Some(i), all.clone(), &routed);
+            }
             self.experts(share, layer, &mut scratch);
             worker.meet();
-            let (inner, outer) = (c.experts_used * c.expert_ff, c.experts_used * c.hidden);
+            let (inner, outer) = (c.inner_vectors() * c.inner_width(), c.inner_vectors() * c.hidden);
+            let [gate, up, swiglu, out] = match routes {
+                true => [Stage::ExpertGate, Stage::ExpertUp, Stage::ExpertSwiglu, Stage::ExpertOut],
+                false => [Stage::FfnGate, Stage::FfnUp, Stage::FfnSwiglu, Stage::FfnOut],
+            };
             let made = [
-                (Stage::ExpertGate, Kept::Gate),
-                (Stage::ExpertUp, Kept::Up),
-                (Stage::ExpertSwiglu, Kept::F32(&b.inner, inner)),
-                (Stage::ExpertOut, Kept::F32(&b.down, outer)),
+                (gate, Kept::Gate),
+                (up, Kept::Up),
+                (swiglu, Kept::F32(&b.inner, inner)),
+                (out, Kept::F32(&b.down, outer)),
             ];
             self.record(worker, Some(i), all.clone(), &made);
             for t in share.tokens.clone() {
-                self.sum_experts(stream, t, &mut scratch);
-                self.add(stream, t, &stream.sum);
+                if routes {
+                    self.sum_experts(stream, t, &mut scratch);
+                    self.add(stream, t, &stream.sum);
+                } else {
+                    self.add(stream, t, &b.down);
+                }
                 match weights.layers.get(i + 1) {
                     Some(next) => self.norm(share, t, &next.attn_norm, forms.attention, &mut scratch),
                     None if self.batch.logit_rows.contains(&t) => {

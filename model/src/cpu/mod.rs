@@ -1,4 +1,4 @@
-//! Qwen3-MoE on the CPU, exactly as the numerics contract writes it.
+//! Models on the CPU, exactly as the numerics contract writes it.
 //!
 //! ```no_run
 //! use ptxgen_model::{Engine, LogitRows, cpu::{CpuModel, CpuOptions}, gguf::Gguf};
@@ -36,7 +36,7 @@ pub use plant::{Change, Plant, with_plants};
 pub use session::CpuSession;
 pub use simd::SimdLevel;
 
-use crate::{config::Qwen3MoeConfig, gguf::Gguf, kv::KvType, load_error::LoadError, memory::free_memory};
+use crate::{config::ModelConfig, gguf::Gguf, kv::KvType, load_error::LoadError, memory::free_memory};
 use attention::LANES;
 use ptxgen_dsl::precision::{Math, Policy};
 use simd::Simd;
@@ -58,7 +58,7 @@ pub struct CpuOptions {
 
 /// A model ready to run: its weights stay where the file has them.
 pub struct CpuModel<'g> {
-    config: Qwen3MoeConfig,
+    config: ModelConfig,
     weights: Weights<'g>,
     policy: Policy,
     kv: KvType,
@@ -75,7 +75,7 @@ impl<'g> CpuModel<'g> {
         if options.policy.math != Math::Exact {
             return Err(LoadError::Approximate);
         }
-        let config = Qwen3MoeConfig::from_gguf(gguf)?;
+        let config = ModelConfig::from_gguf(gguf)?;
         #[allow(unused_mut)]
         let mut weights = Weights::load(gguf, &config, options.policy.act)?;
         #[cfg(all(feature = "plants", debug_assertions))]
@@ -89,7 +89,7 @@ impl<'g> CpuModel<'g> {
     }
 
     /// The model's hyperparameters.
-    pub fn config(&self) -> &Qwen3MoeConfig {
+    pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 

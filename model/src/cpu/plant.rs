@@ -120,14 +120,14 @@ fn change_layer(layer: &mut Layer<'_>, stage: Stage, change: Change) {
         Stage::K => change_matrix(&mut layer.k, change),
         Stage::V => change_matrix(&mut layer.v, change),
         Stage::AttnOut => change_matrix(&mut layer.o, change),
-        Stage::ExpertGate => change_matrix(&mut layer.gate, change),
-        Stage::ExpertUp => change_matrix(&mut layer.up, change),
-        Stage::ExpertOut => change_matrix(&mut layer.down, change),
+        Stage::ExpertGate | Stage::FfnGate => change_matrix(&mut layer.gate, change),
+        Stage::ExpertUp | Stage::FfnUp => change_matrix(&mut layer.up, change),
+        Stage::ExpertOut | Stage::FfnOut => change_matrix(&mut layer.down, change),
         Stage::QPostRope => layer.planted.interleaved_queries = true,
         Stage::KPostRope => layer.planted.interleaved_keys = true,
         Stage::RouterExperts => layer.planted.ties_to_higher = true,
         Stage::RouterLogits => layer.planted.router_in_f32 = true,
-        Stage::ExpertSwiglu => {
+        Stage::ExpertSwiglu | Stage::FfnSwiglu => {
             if let Change::Inner(inner) = change {
                 layer.planted.inner = Some(inner);
             }
@@ -242,8 +242,9 @@ pub(super) fn routed(
     used: usize,
 ) -> Option<Result<Routed, NanInRouter>> {
     let Planted { router_in_f32, ties_to_higher, .. } = layer.planted;
+    let router = layer.router.as_ref()?;
     if router_in_f32 {
-        let rows = layer.router.weights.chunks_exact(layer.router.blocks);
+        let rows = router.weights.chunks_exact(router.blocks);
         for (logit, row) in logits.iter_mut().zip(rows) {
             *logit = f64::from(dot_f32(row, x));
         }

@@ -31,8 +31,8 @@ impl<'t> Record<'t> {
             tap: Mutex::new(tap),
             normed: Shared::new(0.0, tokens * c.hidden),
             logits: Shared::new(0.0, tokens * c.experts),
-            gate: Shared::new(0.0, tokens * c.experts_used * c.expert_ff),
-            up: Shared::new(0.0, tokens * c.experts_used * c.expert_ff),
+            gate: Shared::new(0.0, tokens * c.inner_vectors() * c.inner_width()),
+            up: Shared::new(0.0, tokens * c.inner_vectors() * c.inner_width()),
         }
     }
 
@@ -104,7 +104,7 @@ impl Pass<'_, '_, '_> {
             let mut tap = record.tap.lock().unwrap_or_else(PoisonError::into_inner);
             for &(stage, kept) in values {
                 let part = |width: usize| of.start * width..of.end * width;
-                let inner = c.experts_used * c.expert_ff;
+                let inner = c.inner_vectors() * c.inner_width();
                 // SAFETY: nobody writes before this worker has met the others again.
                 let values = unsafe {
                     match kept {
@@ -126,9 +126,10 @@ impl Pass<'_, '_, '_> {
     /// Hands over what a layer leaves behind, and the norm of it: the next layer's, or the last.
     pub(super) fn record_end(&self, worker: &Worker<'_>, stream: &Stream, layer: usize) {
         let (c, tokens) = (&self.batch.model.config, self.batch.tokens.len());
-        let end =
-            [(Stage::MoeFfnOut, Kept::F32(&stream.sum, c.hidden)), (Stage::LayerOut, Kept::F32(&stream.x, c.hidden))];
-        self.record(worker, Some(layer), 0..tokens, &end);
+        if c.experts > 0 {
+            self.record(worker, Some(layer), 0..tokens, &[(Stage::MoeFfnOut, Kept::F32(&stream.sum, c.hidden))]);
+        }
+        self.record(worker, Some(layer), 0..tokens, &[(Stage::LayerOut, Kept::F32(&stream.x, c.hidden))]);
         if layer + 1 < c.blocks {
             self.record(worker, Some(layer + 1), 0..tokens, &[(Stage::AttnNorm, Kept::Norm)]);
         } else if !self.batch.logit_rows.is_empty() {

@@ -7,7 +7,7 @@ use super::{
     forward::Batch,
 };
 use crate::{
-    config::Qwen3MoeConfig,
+    config::ModelConfig,
     engine::{Engine, EngineError, LogitRows, Sequence},
     kv::KvType,
     not_finite::check_logits,
@@ -47,7 +47,7 @@ impl std::fmt::Debug for CpuSession<'_, '_> {
 
 impl<'m, 'g> CpuSession<'m, 'g> {
     /// Bytes of the KV cache and the table of rotations for `capacity` positions, at most `u64::MAX`.
-    pub(super) fn bytes(config: &Qwen3MoeConfig, kv: KvType, capacity: usize) -> u64 {
+    pub(super) fn bytes(config: &ModelConfig, kv: KvType, capacity: usize) -> u64 {
         let c = config;
         // Values of each head are padded.
         let head = c.head_dim + c.head_dim.next_multiple_of(LANES);

@@ -5,7 +5,7 @@ use super::{
     matrix::{Forms, Lanes, Matrix, spread},
 };
 use crate::{
-    config::{Qwen3MoeConfig, TensorRole},
+    config::{ModelConfig, TensorRole},
     gguf::Gguf,
 };
 use ptxgen_dsl::{format::SUPERBLOCK, precision::Act};
@@ -20,8 +20,9 @@ pub(super) struct Layer<'a> {
     pub(super) v: Matrix<'a>,
     pub(super) o: Matrix<'a>,
     pub(super) ffn_norm: Cow<'a, [f32]>,
-    pub(super) router: Router,
-    /// All experts' rows, one expert after the other; likewise `up` and `down`.
+    /// None where the feed-forward is dense.
+    pub(super) router: Option<Router>,
+    /// All experts' rows, one expert after the other; likewise `up` and `down`. A dense feed-forward is one expert.
     pub(super) gate: Matrix<'a>,
     pub(super) up: Matrix<'a>,
     pub(super) down: Matrix<'a>,
@@ -54,9 +55,14 @@ pub(super) struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    pub(super) fn load(gguf: &'a Gguf, config: &Qwen3MoeConfig, act: Act) -> Result<Self, LoadError> {
+    pub(super) fn load(gguf: &'a Gguf, config: &ModelConfig, act: Act) -> Result<Self, LoadError> {
         let matrix = |role: TensorRole, block| Ok::<_, LoadError>(Matrix::new(&gguf.tensor(&role.name(block))?));
         let vector = |role: TensorRole, block| Ok::<_, LoadError>(gguf.tensor(&role.name(block))?.f32s()?);
+        let has_experts = config.experts > 0;
+        let [gate, up, down] = match has_experts {
+            true => [TensorRole::FfnGateExps, TensorRole::FfnUpExps, TensorRole::FfnDownExps],
+            false => [TensorRole::FfnGate, TensorRole::FfnUp, TensorRole::FfnDown],
+        };
         let layers = (0..config.blocks)
             .map(|i| {
                 let (matrix, vector) = (|role| matrix(role, Some(i)), |role| vector(role, Some(i)));
@@ -69,10 +75,13 @@ impl<'a> Weights<'a> {
                     v: matrix(TensorRole::AttnV)?,
                     o: matrix(TensorRole::AttnOutput)?,
                     ffn_norm: vector(TensorRole::FfnNorm)?,
-                    router: Router::new(&vector(TensorRole::FfnGateInp)?, config.hidden),
-                    gate: matrix(TensorRole::FfnGateExps)?,
-                    up: matrix(TensorRole::FfnUpExps)?,
-                    down: matrix(TensorRole::FfnDownExps)?,
+                    router: match has_experts {
+                        true => Some(Router::new(&vector(TensorRole::FfnGateInp)?, config.hidden)),
+                        false => None,
+                    },
+                    gate: matrix(gate)?,
+                    up: matrix(up)?,
+                    down: matrix(down)?,
                     #[cfg(all(feature = "plants", debug_assertions))]
                     planted: Default::default(),
                 })

@@ -1,4 +1,4 @@
-//! Qwen3-MoE on a device: an NVIDIA GPU, or the interpreter, with the CPU's bits.
+//! Models on a device: an NVIDIA GPU, or the interpreter, with the CPU's bits.
 //!
 //! All weights lie in the device's memory, and a token goes through the model
 //! without the host: a pass is a recorded list of launches that read the
@@ -20,6 +20,8 @@
 
 mod bind;
 mod choice;
+#[cfg(test)]
+mod listing;
 mod measure;
 mod passes;
 mod plan;
@@ -37,13 +39,7 @@ pub use plant::{DevicePlant, with_device_plants};
 pub use session::DeviceSession;
 pub use weights::Progress;
 
-use crate::{
-    config::{Qwen3MoeConfig, TensorRole as T},
-    gguf::Gguf,
-    kv::KvType,
-    load_error::LoadError,
-    memory::free_memory,
-};
+use crate::{config::ModelConfig, gguf::Gguf, kv::KvType, load_error::LoadError, memory::free_memory};
 use bind::Buffers;
 use passes::Plans;
 use plan::Model;
@@ -120,7 +116,7 @@ impl DeviceModel {
     /// # Errors
     /// As [`bytes_needed`](Self::bytes_needed), or if the device does not say what is free.
     pub fn fitting(device: &Device, gguf: &Gguf, options: DeviceOptions) -> Result<usize, LoadError> {
-        let context = Qwen3MoeConfig::from_gguf(gguf)?.context;
+        let context = ModelConfig::from_gguf(gguf)?.context;
         let of_device = device.memory()?.free;
         let free = of_device.min(if device.is_interpreter() { free_memory().unwrap_or(of_device) } else { of_device });
         let free = free - free / 16;
@@ -143,7 +139,7 @@ impl DeviceModel {
 
     /// What is to be done, and the bytes that it takes.
     fn plan(gguf: &Gguf, options: DeviceOptions, target: Target, capacity: usize) -> Result<(Model, u64), LoadError> {
-        let config = Qwen3MoeConfig::from_gguf(gguf)?;
+        let config = ModelConfig::from_gguf(gguf)?;
         let types = config.tensors().map(|(role, layer)| Ok(((role, layer), gguf.tensor(&role.name(layer))?.ty)));
         let types = types.collect::<Result<_, LoadError>>()?;
         #[cfg(all(feature = "plants", debug_assertions))]
@@ -155,7 +151,7 @@ impl DeviceModel {
     }
 
     /// The model's hyperparameters.
-    pub fn config(&self) -> &Qwen3MoeConfig {
+    pub fn config(&self) -> &ModelConfig {
         &self.plan.config
     }
 
@@ -172,14 +168,8 @@ impl DeviceModel {
     /// Bytes of weights that a token reads: all but those of the experts that it does not use, and
     /// of the embedding.
     pub fn bytes_of_a_token(&self) -> u64 {
-        let experts = |role| [T::FfnGateExps, T::FfnUpExps, T::FfnDownExps].contains(&role);
-        let (all, used) = (self.config().experts as u64, self.config().experts_used as u64);
-        let read = self.weights.iter().map(|(slot, buffer)| match slot {
-            Slot::Weight(role, _) if experts(*role) => buffer.bytes() / all * used,
-            Slot::Weight(T::TokenEmbd, _) if !self.config().tied => 0,
-            _ => buffer.bytes(),
-        });
-        read.sum()
+        let bytes = |role, layer| self.weights.get(&Slot::Weight(role, layer)).map_or(0, Buffer::bytes);
+        self.config().graph().bytes_of_a_token(self.config(), bytes)
     }
 
     /// An empty sequence with room for `capacity` tokens. All that it will

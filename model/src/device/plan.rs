@@ -4,8 +4,9 @@
 
 use super::{LoadError, slot::Slot};
 use crate::{
-    config::{Qwen3MoeConfig, TensorRole},
+    config::{ModelConfig, TensorKind, TensorRole},
     gguf::TensorType,
+    graph::Operation,
     kv::KvType,
 };
 use indexmap::IndexMap;
@@ -22,7 +23,7 @@ pub(super) const SHORT: u32 = 64;
 /// What a plan is made for.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
-    pub(super) config: Qwen3MoeConfig,
+    pub(super) config: ModelConfig,
     pub(super) types: HashMap<(TensorRole, Option<usize>), TensorType>,
     pub(super) policy: Policy,
     pub(super) kv: KvType,
@@ -179,10 +180,10 @@ impl<'m> Plan<'m> {
         let looks_up = stage.places.iter().any(|p| p.slot == Slot::Tokens);
         let params = stage.places.iter().zip(&self.kernels[stage.kernel].params);
         let bytes = params.map(|(place, param)| match place.slot {
-            Slot::Weight(TensorRole::FfnGateExps | TensorRole::FfnUpExps | TensorRole::FfnDownExps, _) => {
-                param.bytes / c.experts as u64 * c.experts_used as u64
+            Slot::Weight(role, _) if role.kind() == TensorKind::Experts => {
+                Operation::ExpertProduct(role).bytes_of_a_token(c, param.bytes)
             }
-            Slot::Weight(TensorRole::TokenEmbd, _) if looks_up => 0,
+            Slot::Weight(..) if looks_up => 0,
             Slot::Weight(..) if matches!(param.contents, Contents::Weights(_)) => param.bytes,
             Slot::Keys(_) | Slot::Values(_) => (positions * c.kv_width() * self.model.kv.bytes()) as u64,
             _ => 0,

@@ -1,7 +1,7 @@
 //! A model's tensors in a device's memory.
 
 use super::{LoadError, bind::Buffers, slot::Slot};
-use crate::{config::Qwen3MoeConfig, gguf::Gguf};
+use crate::{config::ModelConfig, gguf::Gguf};
 use ptxgen_runtime::Device;
 
 /// Bytes between two words of progress.
@@ -17,7 +17,7 @@ pub struct Progress {
 }
 
 /// Bytes of all tensors.
-pub(super) fn bytes(gguf: &Gguf, config: &Qwen3MoeConfig) -> Result<u64, LoadError> {
+pub(super) fn bytes(gguf: &Gguf, config: &ModelConfig) -> Result<u64, LoadError> {
     let each = config.tensors().map(|(role, layer)| Ok(gguf.tensor(&role.name(layer))?.data.len() as u64));
     each.sum()
 }
@@ -26,7 +26,7 @@ pub(super) fn bytes(gguf: &Gguf, config: &Qwen3MoeConfig) -> Result<u64, LoadErr
 pub(super) fn upload(
     device: &Device,
     gguf: &Gguf,
-    config: &Qwen3MoeConfig,
+    config: &ModelConfig,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Buffers, LoadError> {
     let total = bytes(gguf, config)?;

@@ -1,7 +1,10 @@
 //! Whole forwards, stage by stage.
 
 use super::{Choices, PlainError, PlainModel};
-use crate::trace::{Scope, Stage, TraceData, TraceMeta};
+use crate::{
+    graph::Scope,
+    trace::{Stage, TraceData, TraceMeta},
+};
 
 /// What a plain forward computes and keeps.
 #[derive(Clone, Copy)]
@@ -35,8 +38,8 @@ impl std::fmt::Debug for Forward<'_> {
 }
 
 impl PlainModel<'_> {
-    /// Runs the model, each stage with its choice. Stages that nothing else reads (`attn_scores`,
-    /// `attn_softmax`, `expert_silu`) are computed only where they are kept.
+    /// Runs the model, each stage with its choice. Stages that nothing else reads (as `attn_scores`)
+    /// are computed only where they are kept.
     ///
     /// # Errors
     /// If there are no tokens or one is outside the vocabulary, `start` lacks what is taken from it, or
@@ -47,23 +50,23 @@ impl PlainModel<'_> {
             positions: (0..of.tokens.len()).collect(),
             ..TraceData::default()
         };
-        let stream = self.inputs(Stage::AttnNorm, Some(of.layer))[0];
-        if let Some(tensor) = of.start.and_then(|start| start.get(stream.0, stream.1)) {
+        let graph = self.graph();
+        let stream = graph.stream(of.layer);
+        if let Some((stream, tensor)) = stream.and_then(|at| Some((at, of.start?.get(at.0, at.1)?))) {
             data.tensors.insert(stream, tensor.clone());
         }
-        for (stage, layer) in Stage::all_of(self.config().blocks) {
+        for (stage, layer) in graph.stages() {
             let skipped = match stage.scope() {
                 Scope::Before => of.start.is_some(),
                 Scope::Layer => layer < Some(of.layer),
                 Scope::After => false,
             };
-            let aside = matches!(stage, Stage::AttnScores | Stage::AttnSoftmax | Stage::ExpertSilu);
-            if skipped || aside && !(of.keep)(stage) {
+            if skipped || graph.is_aside(stage) && !(of.keep)(stage) {
                 continue;
             }
             let tensor = self.stage(&choices.at(stage, layer), (stage, layer), of.tokens, &data)?;
             data.tensors.insert((stage, layer), tensor);
-            if stage == Stage::LayerOut {
+            if layer.is_some_and(|l| graph.stream(l + 1) == Some((stage, layer))) {
                 // The next layer reads this layer's end only.
                 data.tensors.retain(|&(s, l), _| (of.keep)(s) || (s, l) == (stage, layer));
             }

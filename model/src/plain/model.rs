@@ -5,9 +5,10 @@ use super::{
     qk_norm_rope, residual, rms_norm, route, router_logits, silu, swiglu,
 };
 use crate::{
-    config::{ConfigError, Qwen3MoeConfig, TensorRole},
+    config::{ConfigError, ModelConfig, TensorRole},
     engine::{EngineError, check_tokens},
     gguf::{Gguf, GgufError, TensorView},
+    graph::{At, Graph, Node, Operation},
     trace::{Stage, Tensor, TraceData, Values},
 };
 use ptxgen_dsl::reference::{RopeTable, Routed};
@@ -17,7 +18,7 @@ use std::borrow::Cow;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlainError {
-    /// The file is not a Qwen3-MoE that is supported.
+    /// The file is not a model that is supported.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A tensor cannot be read.
@@ -33,6 +34,14 @@ pub enum PlainError {
         stage: String,
         /// What it needs.
         needed: String,
+    },
+    /// The model has no such stage.
+    #[error("a {title} has no stage {stage}")]
+    NoStage {
+        /// The stage.
+        stage: Stage,
+        /// What the model is.
+        title: &'static str,
     },
     /// A tensor is not of this model, or not of whole positions from 0 on.
     #[error("{tensor} is {found}, but {expected} is needed")]
@@ -50,7 +59,8 @@ pub enum PlainError {
 #[derive(Debug)]
 pub struct PlainModel<'g> {
     gguf: &'g Gguf,
-    config: Qwen3MoeConfig,
+    config: ModelConfig,
+    graph: Graph,
 }
 
 impl<'g> PlainModel<'g> {
@@ -59,12 +69,18 @@ impl<'g> PlainModel<'g> {
     /// # Errors
     /// If it is not a supported model.
     pub fn new(gguf: &'g Gguf) -> Result<Self, ConfigError> {
-        Ok(Self { gguf, config: Qwen3MoeConfig::from_gguf(gguf)? })
+        let config = ModelConfig::from_gguf(gguf)?;
+        Ok(Self { gguf, graph: config.graph(), config })
     }
 
     /// The model's hyperparameters.
-    pub fn config(&self) -> &Qwen3MoeConfig {
+    pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// Its stages.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// How queries and keys are divided.
@@ -72,20 +88,14 @@ impl<'g> PlainModel<'g> {
         Heads { queries: self.config.heads, keys: self.config.kv_heads, width: self.config.head_dim }
     }
 
+    /// What a stage does, if the model has it.
+    pub(crate) fn operation(&self, stage: Stage) -> Option<Operation> {
+        self.graph.node(stage).map(|node| node.operation)
+    }
+
     /// The matrix that a stage multiplies with, if it is such a stage.
     pub(crate) fn matrix(&self, stage: Stage) -> Option<TensorRole> {
-        Some(match stage {
-            Stage::Q => TensorRole::AttnQ,
-            Stage::K => TensorRole::AttnK,
-            Stage::V => TensorRole::AttnV,
-            Stage::AttnOut => TensorRole::AttnOutput,
-            Stage::ExpertGate => TensorRole::FfnGateExps,
-            Stage::ExpertUp => TensorRole::FfnUpExps,
-            Stage::ExpertOut => TensorRole::FfnDownExps,
-            Stage::Logits if self.config.tied => TensorRole::TokenEmbd,
-            Stage::Logits => TensorRole::Output,
-            _ => return None,
-        })
+        self.operation(stage)?.matrix()
     }
 
     /// A tensor of a layer, or of the whole model.
@@ -93,106 +103,70 @@ impl<'g> PlainModel<'g> {
     /// # Errors
     /// Never for the tensors of a model that was checked.
     pub(crate) fn tensor(&self, role: TensorRole, layer: Option<usize>) -> Result<TensorView<'g>, GgufError> {
-        let layer = layer.filter(|_| !TensorRole::WHOLE.contains(&role));
+        let layer = layer.filter(|_| !role.is_whole());
         self.gguf.tensor(&role.name(layer))
     }
 
-    fn norm(&self, role: TensorRole, layer: Option<usize>) -> Result<Cow<'g, [f32]>, GgufError> {
+    /// Weights that are always F32.
+    fn f32s(&self, role: TensorRole, layer: Option<usize>) -> Result<Cow<'g, [f32]>, GgufError> {
         self.tensor(role, layer)?.f32s()
-    }
-
-    /// The stages whose values a stage is computed from, with their layers; the embedding has none.
-    pub(crate) fn inputs(&self, stage: Stage, layer: Option<usize>) -> Vec<(Stage, Option<usize>)> {
-        let own: &[Stage] = match stage {
-            Stage::Embedding => return Vec::new(),
-            Stage::AttnNorm => return vec![self.stream(layer.unwrap_or(0))],
-            Stage::FinalNorm => return vec![self.stream(self.config.blocks)],
-            Stage::PostAttnResidual => return vec![self.stream(layer.unwrap_or(0)), (Stage::AttnOut, layer)],
-            Stage::Q | Stage::K | Stage::V => &[Stage::AttnNorm],
-            Stage::QPostRope => &[Stage::Q],
-            Stage::KPostRope => &[Stage::K],
-            Stage::AttnScores | Stage::AttnSoftmax => &[Stage::QPostRope, Stage::KPostRope],
-            Stage::Attention => &[Stage::QPostRope, Stage::KPostRope, Stage::V],
-            Stage::AttnOut => &[Stage::Attention],
-            Stage::FfnNorm => &[Stage::PostAttnResidual],
-            Stage::RouterLogits => &[Stage::FfnNorm],
-            Stage::RouterWeights | Stage::RouterExperts => &[Stage::RouterLogits],
-            Stage::ExpertGate | Stage::ExpertUp => &[Stage::FfnNorm, Stage::RouterExperts],
-            Stage::ExpertSilu => &[Stage::ExpertGate],
-            Stage::ExpertSwiglu => &[Stage::ExpertGate, Stage::ExpertUp],
-            Stage::ExpertOut => &[Stage::ExpertSwiglu, Stage::RouterExperts],
-            Stage::MoeFfnOut => &[Stage::ExpertOut, Stage::RouterWeights],
-            Stage::LayerOut => &[Stage::PostAttnResidual, Stage::MoeFfnOut],
-            Stage::Logits => &[Stage::FinalNorm],
-        };
-        own.iter().map(|&s| (s, layer)).collect()
-    }
-
-    /// The residual stream that goes into a layer.
-    fn stream(&self, layer: usize) -> (Stage, Option<usize>) {
-        match layer.checked_sub(1) {
-            None => (Stage::Embedding, None),
-            Some(before) => (Stage::LayerOut, Some(before)),
-        }
     }
 
     /// Computes a stage for `tokens`, which begin at the first position of `before`, from the values of
     /// the stages before it. Keys and values that are attended to have all positions from 0 on.
     ///
     /// # Errors
-    /// If a value that it needs is missing or has another model's shape, or a router logit is NaN.
+    /// If the model has no such stage, a value that it needs is missing or has another model's shape, or a router logit
+    /// is NaN.
     pub fn stage(
         &self,
         choice: &Choice,
-        (stage, layer): (Stage, Option<usize>),
+        (stage, layer): At,
         tokens: &[u32],
         before: &TraceData,
     ) -> Result<Tensor, PlainError> {
         let c = &self.config;
-        let first = before.positions.first().copied().unwrap_or(0);
-        let from = Recorded { model: self, stage: (stage, layer), tokens: tokens.len(), first, before };
-        let x = |i: usize| from.floats(i);
-        let norm = |role| Ok::<_, PlainError>(rms_norm(choice.acc, &x(0)?, &self.norm(role, layer)?, c.rms_eps));
-        let rope = |role, heads| {
-            let table = RopeTable::new(c.head_dim, c.rope(), first + tokens.len());
-            let w = self.norm(role, layer)?;
-            Ok::<_, PlainError>(qk_norm_rope(choice, &x(0)?, heads, &w, c.rms_eps, (&table, first)))
+        let Some(node) = self.graph.node(stage) else {
+            return Err(PlainError::NoStage { stage, title: c.architecture.title });
         };
-        let matrix = || Ok::<_, PlainError>(self.tensor(self.matrix(stage).expect("a product's stage"), layer)?);
-        let values = match stage {
-            Stage::Embedding => {
+        let first = before.positions.first().copied().unwrap_or(0);
+        let from = Recorded { model: self, node, layer, tokens: tokens.len(), first, before };
+        let x = |i: usize| from.floats(i);
+        let values = match node.operation {
+            Operation::Embedding(role) => {
                 check_tokens(tokens, first, first + tokens.len(), c.vocab)?;
-                embedding(&self.tensor(TensorRole::TokenEmbd, None)?, tokens)
+                embedding(&self.tensor(role, layer)?, tokens)
             }
-            Stage::AttnNorm => norm(TensorRole::AttnNorm)?,
-            Stage::FfnNorm => norm(TensorRole::FfnNorm)?,
-            Stage::FinalNorm => norm(TensorRole::OutputNorm)?,
-            Stage::Q | Stage::K | Stage::V | Stage::AttnOut | Stage::Logits => product(choice, &matrix()?, &x(0)?),
-            Stage::QPostRope => rope(TensorRole::AttnQNorm, c.heads)?,
-            Stage::KPostRope => rope(TensorRole::AttnKNorm, c.kv_heads)?,
-            Stage::AttnScores => attention_scores(choice, self.heads(), &x(0)?, &x(1)?, first),
-            Stage::AttnSoftmax => attention_softmax(choice, self.heads(), &x(0)?, &x(1)?, first),
-            Stage::Attention => attention(choice, self.heads(), &x(0)?, &x(1)?, &x(2)?, first),
-            Stage::PostAttnResidual | Stage::LayerOut => residual(&x(0)?, &x(1)?),
-            Stage::RouterLogits => {
-                let logits = router_logits(choice, &self.norm(TensorRole::FfnGateInp, layer)?, &x(0)?, c.hidden);
+            Operation::Norm(role) => rms_norm(choice.acc, &x(0)?, &self.f32s(role, layer)?, c.rms_eps),
+            Operation::HeadNormRope(role) => {
+                let table = RopeTable::new(c.head_dim, c.rope(), first + tokens.len());
+                let heads = stage.shape(c, 0)[0];
+                qk_norm_rope(choice, &x(0)?, heads, &self.f32s(role, layer)?, c.rms_eps, (&table, first))
+            }
+            Operation::Product(role) => product(choice, &self.tensor(role, layer)?, &x(0)?),
+            Operation::AttentionScores => attention_scores(choice, self.heads(), &x(0)?, &x(1)?, first),
+            Operation::AttentionSoftmax => attention_softmax(choice, self.heads(), &x(0)?, &x(1)?, first),
+            Operation::Attention => attention(choice, self.heads(), &x(0)?, &x(1)?, &x(2)?, first),
+            Operation::Residual => residual(&x(0)?, &x(1)?),
+            Operation::RouterLogits(role) => {
+                let logits = router_logits(choice, &self.f32s(role, layer)?, &x(0)?, c.hidden);
                 return Ok(self.tensor_of(stage, (first, tokens.len()), Values::F64(logits)));
             }
-            Stage::RouterWeights => {
+            Operation::RouterWeights => {
                 let routed = self.routed(choice, (layer, first), &from.doubles(0)?)?;
                 routed.into_iter().flat_map(|r| r.weights).collect()
             }
-            Stage::RouterExperts => {
+            Operation::RouterExperts => {
                 let routed = self.routed(choice, (layer, first), &from.doubles(0)?)?;
                 let experts = routed.into_iter().flat_map(|r| r.experts).collect();
                 return Ok(self.tensor_of(stage, (first, tokens.len()), Values::U32(experts)));
             }
-            Stage::ExpertGate | Stage::ExpertUp | Stage::ExpertOut => {
-                expert_product(choice, &matrix()?, from.experts(1)?, &x(0)?)
+            Operation::ExpertProduct(role) => {
+                expert_product(choice, &self.tensor(role, layer)?, from.experts(1)?, &x(0)?)
             }
-            Stage::ExpertSilu => silu(choice, &x(0)?),
-            Stage::ExpertSwiglu => swiglu(choice, &x(0)?, &x(1)?),
-            Stage::MoeFfnOut => experts_sum(choice, &x(1)?, &x(0)?, c.experts_used, c.hidden),
+            Operation::Silu => silu(choice, &x(0)?),
+            Operation::SwiGlu => swiglu(choice, &x(0)?, &x(1)?),
+            Operation::ExpertsSum => experts_sum(choice, &x(1)?, &x(0)?, c.experts_used, c.hidden),
         };
         Ok(self.tensor_of(stage, (first, tokens.len()), Values::F32(values)))
     }
@@ -221,7 +195,8 @@ impl<'g> PlainModel<'g> {
 /// The recorded inputs of a stage.
 struct Recorded<'a> {
     model: &'a PlainModel<'a>,
-    stage: (Stage, Option<usize>),
+    node: &'a Node,
+    layer: Option<usize>,
     tokens: usize,
     /// Position of the first.
     first: usize,
@@ -229,15 +204,19 @@ struct Recorded<'a> {
 }
 
 impl<'a> Recorded<'a> {
+    /// Which stage input `i` is.
+    fn at(&self, i: usize) -> At {
+        self.model.graph.inputs(self.node.stage, self.layer)[i]
+    }
+
     /// Input `i`, in the shape that the model gives it.
     fn tensor(&self, i: usize) -> Result<&'a Tensor, PlainError> {
-        let (stage, layer) = self.model.inputs(self.stage.0, self.stage.1)[i];
+        let (stage, layer) = self.at(i);
         let missing =
-            || PlainError::Missing { stage: self.stage.0.tensor_name(self.stage.1), needed: stage.tensor_name(layer) };
+            || PlainError::Missing { stage: self.node.stage.tensor_name(self.layer), needed: stage.tensor_name(layer) };
         let found = self.before.get(stage, layer).ok_or_else(missing)?;
         let dims = stage.shape(&self.model.config, self.tokens);
-        let attends = matches!(self.stage.0, Stage::AttnScores | Stage::AttnSoftmax | Stage::Attention);
-        let attended = attends && matches!(stage, Stage::KPostRope | Stage::V);
+        let attended = self.node.operation.attends() && i > 0;
         let rows = self.tokens + if attended { self.first } else { 0 };
         // Another program may have the heads of a position in one dimension.
         if found.shape.first() == Some(&rows) && found.width() == dims.iter().product::<usize>() {
@@ -247,7 +226,7 @@ impl<'a> Recorded<'a> {
     }
 
     fn wrong(&self, i: usize, found: String, expected: String) -> PlainError {
-        let (stage, layer) = self.model.inputs(self.stage.0, self.stage.1)[i];
+        let (stage, layer) = self.at(i);
         PlainError::Shape { tensor: stage.tensor_name(layer), found, expected }
     }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     compare::{Comparison, Difference, Distribution, LayerChoices},
-    trace::{Kind, Stage},
+    trace::Stage,
 };
 use plotters::prelude::*;
 use std::collections::BTreeMap;
@@ -23,8 +23,8 @@ pub(super) struct Chart {
     pub(super) svg: String,
 }
 
-/// The stages that stand for a layer: its two halves and its end.
-const OF_A_LAYER: [Stage; 3] = [Stage::LayerOut, Stage::AttnOut, Stage::MoeFfnOut];
+/// The stages that stand for a layer: its two halves and its end. No model has both feed-forwards.
+const OF_A_LAYER: [Stage; 4] = [Stage::LayerOut, Stage::AttnOut, Stage::MoeFfnOut, Stage::FfnOut];
 
 /// Every chart that the comparison has numbers for.
 pub(super) fn all(c: &Comparison) -> Result<Vec<Chart>, ReportError> {
@@ -149,7 +149,7 @@ fn experts(layers: &[LayerChoices]) -> Result<Chart, ReportError> {
 /// The largest relative error of each stage over all layers, in the forward's order.
 fn worst_by_stage(c: &Comparison) -> BTreeMap<Stage, f64> {
     let mut worst = BTreeMap::new();
-    for d in c.stages.iter().filter(|d| d.stage.kind() == Kind::Float) {
+    for d in c.stages.iter().filter(|d| d.stage.is_number()) {
         if let Some(relative) = d.relative {
             let entry: &mut f64 = worst.entry(d.stage).or_default();
             *entry = if relative.is_nan() { f64::INFINITY } else { entry.max(relative) };

@@ -3,8 +3,10 @@
 mod weights;
 
 use crate::{
-    config::{ARCHITECTURE, Qwen3MoeConfig, TensorRole},
+    architecture::{QWEN3, QWEN3_MOE},
+    config::{ModelConfig, TensorRole},
     gguf::{Array, GgufError, GgufWriter, Strings, TensorType},
+    graph::Operation,
     tokenizer::byte_to_char,
 };
 use ptxgen_dsl::reference::RopeScaling;
@@ -17,13 +19,18 @@ pub enum Preset {
     Tiny,
     /// Qwen3-30B-A3B's.
     Qwen3_30bA3b,
+    /// Small shapes of a dense Qwen3.
+    TinyDense,
+    /// Qwen3-8B's.
+    Qwen3_8b,
 }
 
 impl Preset {
     /// The model's hyperparameters.
-    pub fn config(self) -> Qwen3MoeConfig {
+    pub fn config(self) -> ModelConfig {
         match self {
-            Self::Tiny => Qwen3MoeConfig {
+            Self::Tiny => ModelConfig {
+                architecture: &QWEN3_MOE,
                 blocks: 6,
                 context: 4096,
                 hidden: 256,
@@ -33,13 +40,34 @@ impl Preset {
                 experts: 16,
                 experts_used: 4,
                 expert_ff: 256,
+                ff: 0,
                 vocab: 4096,
                 rms_eps: 1e-6,
                 rope_base: 1e6,
                 rope_scaling: RopeScaling::None,
                 tied: false,
             },
-            Self::Qwen3_30bA3b => Qwen3MoeConfig {
+            Self::TinyDense => ModelConfig {
+                architecture: &QWEN3,
+                experts: 0,
+                experts_used: 0,
+                expert_ff: 0,
+                ff: 512,
+                ..Self::Tiny.config()
+            },
+            Self::Qwen3_8b => ModelConfig {
+                blocks: 36,
+                context: 40960,
+                hidden: 4096,
+                heads: 32,
+                kv_heads: 8,
+                head_dim: 128,
+                ff: 12288,
+                vocab: 151936,
+                ..Self::TinyDense.config()
+            },
+            Self::Qwen3_30bA3b => ModelConfig {
+                architecture: &QWEN3_MOE,
                 blocks: 48,
                 context: 40960,
                 hidden: 2048,
@@ -49,6 +77,7 @@ impl Preset {
                 experts: 128,
                 experts_used: 8,
                 expert_ff: 768,
+                ff: 0,
                 vocab: 151936,
                 rms_eps: 1e-6,
                 rope_base: 1e6,
@@ -82,7 +111,7 @@ pub enum Vocabulary {
 #[derive(Debug, Clone)]
 pub struct Synth {
     /// Its shapes.
-    pub config: Qwen3MoeConfig,
+    pub config: ModelConfig,
     /// Its tensor types.
     pub mix: Mix,
     /// Its tokens.
@@ -111,21 +140,26 @@ impl Synth {
     pub fn check(&self) -> Result<(), SynthError> {
         let c = &self.config;
         let wrong = |option, value, expected: String| Err(SynthError { option, value, expected });
+        let experts = [("experts", c.experts, 1 << 12), ("topk", c.experts_used, c.experts)];
         let bounds = [
             ("layers", c.blocks, 10_000),
             ("hidden", c.hidden, 1 << 20),
             ("heads", c.heads, 1 << 12),
             ("kv", c.kv_heads, 1 << 12),
             ("hd", c.head_dim, 1 << 12),
-            ("experts", c.experts, 1 << 12),
-            ("topk", c.experts_used, c.experts),
-            ("ff", c.expert_ff, 1 << 20),
+            ("ff", c.inner_width(), 1 << 20),
             ("vocab", c.vocab, 1 << 24),
             ("context", c.context, 1 << 30),
         ];
-        for (option, value, most) in bounds {
+        let has_experts = self.has_experts();
+        for (option, value, most) in experts.into_iter().filter(|_| has_experts).chain(bounds) {
             if value == 0 || value > most {
                 return wrong(option, value, format!("1 to {most}"));
+            }
+        }
+        for (option, value, _) in experts.into_iter().filter(|_| !has_experts) {
+            if value != 0 {
+                return wrong(option, value, format!("none: the layers of a {} are dense", c.architecture.title));
             }
         }
         if !c.heads.is_multiple_of(c.kv_heads) {
@@ -140,6 +174,11 @@ impl Synth {
         Ok(())
     }
 
+    /// Whether the architecture has experts.
+    fn has_experts(&self) -> bool {
+        self.config.graph().nodes().any(|n| n.operation == Operation::RouterExperts)
+    }
+
     /// The type of a tensor. A matrix whose rows are not whole blocks of the mix's type becomes
     /// Q8_0 or, where that does not fit either, F16.
     pub fn tensor_type(&self, role: TensorRole, block: Option<usize>) -> TensorType {
@@ -150,7 +189,9 @@ impl Synth {
             Mix::One(ty) => ty,
             Mix::Q4KM => match (role, block) {
                 (TensorRole::Output, _) => TensorType::Q6_K,
-                (TensorRole::AttnV | TensorRole::FfnDownExps, Some(b)) if self.more_bits(b) => TensorType::Q6_K,
+                (TensorRole::AttnV | TensorRole::FfnDownExps | TensorRole::FfnDown, Some(b)) if self.more_bits(b) => {
+                    TensorType::Q6_K
+                }
                 _ => TensorType::Q4_K,
             },
         };
@@ -173,29 +214,33 @@ impl Synth {
     pub fn writer(&self) -> GgufWriter {
         let c = &self.config;
         let mut w = GgufWriter::new();
-        w.set("general.architecture", ARCHITECTURE);
-        w.set("general.name", "synthetic-qwen3-moe");
+        let architecture = c.architecture.name;
+        w.set("general.architecture", architecture);
+        w.set("general.name", format!("synthetic-{}", c.architecture.title.to_lowercase()));
         let numbers = [
             ("context_length", c.context),
             ("embedding_length", c.hidden),
             ("block_count", c.blocks),
-            ("feed_forward_length", c.expert_ff * c.experts_used),
+            ("feed_forward_length", c.inner_width() * c.inner_vectors()),
             ("attention.head_count", c.heads),
             ("attention.head_count_kv", c.kv_heads),
             ("attention.key_length", c.head_dim),
             ("attention.value_length", c.head_dim),
+        ];
+        let experts = [
             ("expert_count", c.experts),
             ("expert_used_count", c.experts_used),
             ("expert_feed_forward_length", c.expert_ff),
-            ("vocab_size", c.vocab),
         ];
-        for (key, value) in numbers {
+        let has_experts = self.has_experts();
+        let experts = experts.into_iter().filter(|_| has_experts);
+        for (key, value) in numbers.into_iter().chain(experts).chain([("vocab_size", c.vocab)]) {
             // `check` bounds each well below 2^32.
-            w.set(&format!("{ARCHITECTURE}.{key}"), value as u32);
+            w.set(&format!("{architecture}.{key}"), value as u32);
         }
-        let eps = format!("{ARCHITECTURE}.attention.layer_norm_rms_epsilon");
+        let eps = format!("{architecture}.attention.layer_norm_rms_epsilon");
         w.set(&eps, c.rms_eps);
-        w.set(&format!("{ARCHITECTURE}.rope.freq_base"), c.rope_base);
+        w.set(&format!("{architecture}.rope.freq_base"), c.rope_base);
         w.set("general.quantization_version", 2u32);
         if let Some(id) = self.file_type() {
             w.set("general.file_type", id);

@@ -2,7 +2,7 @@
 
 use super::Synth;
 use crate::{
-    config::TensorRole,
+    config::TensorKind,
     gguf::{GgufError, TensorType},
 };
 use half::{bf16, f16};
@@ -64,10 +64,10 @@ fn batches(synth: &Synth) -> impl Iterator<Item = Batch> {
             first_unit: (start / unit) as u64,
             bytes: step.min(total - start),
             ty,
-            weights: match role {
-                TensorRole::FfnGateInp => Weights::Router,
-                r if r.is_norm() => Weights::Norm,
-                _ => Weights::Matrix,
+            weights: match role.kind() {
+                TensorKind::Norm => Weights::Norm,
+                TensorKind::Router => Weights::Router,
+                TensorKind::Matrix | TensorKind::Experts => Weights::Matrix,
             },
         })
     })

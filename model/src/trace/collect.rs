@@ -1,13 +1,13 @@
 //! Traces in memory.
 
 use super::{Block, Selected, Slice, Stage, Tap, Tensor, TraceData, Values};
-use crate::config::Qwen3MoeConfig;
+use crate::{config::ModelConfig, graph::StageType};
 use std::borrow::Cow;
 
 /// Keeps in memory what is selected of what it takes: blocks of selected positions only.
 #[derive(Debug)]
 pub struct Collect<'a> {
-    config: &'a Qwen3MoeConfig,
+    config: &'a ModelConfig,
     selected: &'a Selected,
     keys: usize,
     data: TraceData,
@@ -15,15 +15,15 @@ pub struct Collect<'a> {
 
 impl<'a> Collect<'a> {
     /// Room for what is selected, with `keys` keys at every position.
-    pub fn new(config: &'a Qwen3MoeConfig, selected: &'a Selected, keys: usize) -> Self {
+    pub fn new(config: &'a ModelConfig, selected: &'a Selected, keys: usize) -> Self {
         let positions = selected.positions.clone();
         let tensor = |&(stage, layer): &(Stage, Option<usize>)| {
             let shape: Vec<usize> = std::iter::once(positions.len()).chain(stage.shape(config, keys)).collect();
             let all = shape.iter().product();
-            let values = match stage {
-                Stage::RouterLogits => Values::F64(vec![0.0; all]),
-                Stage::RouterExperts => Values::U32(vec![0; all]),
-                _ => Values::F32(vec![0.0; all]),
+            let values = match stage.ty() {
+                StageType::F64 => Values::F64(vec![0.0; all]),
+                StageType::Id => Values::U32(vec![0; all]),
+                StageType::F32 => Values::F32(vec![0.0; all]),
             };
             ((stage, layer), Tensor { shape, values })
         };

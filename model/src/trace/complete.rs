@@ -1,7 +1,10 @@
 //! Stages that a device does not write, computed from those it does.
 
 use super::{Block, Fault, Selected, Slice, Stage, Tap, Tensor, TraceData, TraceError, Values};
-use crate::plain::{Choice, PlainModel};
+use crate::{
+    graph::{At, Operation},
+    plain::{Choice, PlainModel},
+};
 use half::f16;
 use indexmap::IndexMap;
 use ptxgen_dsl::precision::Math;
@@ -9,9 +12,6 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     ops::Range,
 };
-
-/// A stage of a layer.
-type At = (Stage, Option<usize>);
 
 /// Takes what a device writes and hands on what is selected of a forward: blocks of consecutive
 /// selected positions, each batch in the forward's order. What is missing is computed by the
@@ -58,7 +58,7 @@ impl Plan {
         loop {
             let before = (plan.derive.len(), plan.check.len());
             // What a derived stage leads to, up to what was written.
-            for &stage in Stage::ALL.iter().filter(|s| s.in_layer()) {
+            for stage in model.graph().layer.iter().map(|n| n.stage) {
                 if chain(model, stage).any(|s| plan.derive.contains(&s)) {
                     let set = if written.contains(&stage) { &mut plan.check } else { &mut plan.derive };
                     set.insert(stage);
@@ -66,7 +66,7 @@ impl Plan {
             }
             // What is needed for it.
             for stage in plan.derive.union(&plan.check).copied().collect::<Vec<_>>() {
-                let own = model.inputs(stage, Some(0)).into_iter().filter(|(_, layer)| *layer == Some(0));
+                let own = model.graph().inputs(stage, Some(0)).into_iter().filter(|(_, layer)| *layer == Some(0));
                 plan.derive.extend(own.map(|(s, _)| s).filter(|s| s.in_layer() && !written.contains(s)));
             }
             if before == (plan.derive.len(), plan.check.len()) {
@@ -75,22 +75,17 @@ impl Plan {
         }
     }
 
-    fn attends(&self) -> bool {
-        let all = [Stage::AttnScores, Stage::AttnSoftmax, Stage::Attention];
-        all.iter().any(|s| self.derive.contains(s) || self.check.contains(s))
+    fn attends(&self, model: &PlainModel<'_>) -> bool {
+        let attending = |s: &Stage| model.operation(*s).is_some_and(Operation::attends);
+        self.derive.union(&self.check).any(attending)
     }
 }
 
 /// The stages of the same layer that a stage follows from, those between included that nothing reads.
 fn chain(model: &PlainModel<'_>, stage: Stage) -> impl Iterator<Item = Stage> {
-    let between: &[Stage] = match stage {
-        Stage::AttnSoftmax => &[Stage::AttnScores],
-        Stage::Attention => &[Stage::AttnScores, Stage::AttnSoftmax],
-        Stage::ExpertSwiglu => &[Stage::ExpertSilu],
-        _ => &[],
-    };
-    let inputs = model.inputs(stage, Some(0)).into_iter().filter(|(_, layer)| *layer == Some(0));
-    inputs.map(|(s, _)| s).chain(between.iter().copied())
+    let graph = model.graph();
+    let inputs = graph.inputs(stage, Some(0)).into_iter().filter(|(_, layer)| *layer == Some(0));
+    inputs.map(|(s, _)| s).chain(graph.node(stage).into_iter().flat_map(|n| n.between.iter().copied()))
 }
 
 impl<'a> Complete<'a> {
@@ -163,7 +158,7 @@ impl<'a> Complete<'a> {
         self.cache(layer, &plan)?;
         for run in self.runs() {
             let mut data = self.part(layer, &run);
-            for &stage in Stage::ALL.iter().filter(|s| s.in_layer()) {
+            for stage in self.model.graph().layer.iter().map(|n| n.stage) {
                 let at = (stage, Some(layer));
                 if plan.derive.contains(&stage) && !data.tensors.contains_key(&at) {
                     let tensor = self.model.stage(&self.choice, at, &self.tokens[run.clone()], &data)?;
@@ -197,7 +192,7 @@ impl<'a> Complete<'a> {
 
     /// Whether a stage's bits are fixed: approximate functions are the hardware's.
     fn has_one_answer(&self, stage: Stage) -> bool {
-        self.choice.math == Math::Exact || stage != Stage::ExpertSwiglu
+        self.choice.math == Math::Exact || self.model.operation(stage) != Some(Operation::SwiGlu)
     }
 
     /// Derives keys and values of the whole batch where they are needed, and keeps them for the
@@ -218,7 +213,7 @@ impl<'a> Complete<'a> {
                 }
                 self.written.insert(at, tensor);
             }
-            if plan.attends()
+            if plan.attends(self.model)
                 && stage != Stage::K
                 && let Some(Tensor { values: Values::F32(values), .. }) = self.written.get(&at)
             {

@@ -1,6 +1,6 @@
 //! What tensors of traces are called, here and elsewhere.
 
-use super::{Scope, Stage};
+use crate::graph::Stage;
 
 /// Names that other programs give a stage's tensor: those of llama.cpp's graph, of Python's modules,
 /// and of this project's oracle.
@@ -23,6 +23,10 @@ const ALIASES: &[(&str, Stage)] = &[
     ("experts", Stage::RouterExperts),
     ("ffn_moe_weights_norm", Stage::RouterWeights),
     ("router", Stage::RouterWeights),
+    ("mlp.gate_proj", Stage::FfnGate),
+    ("mlp.up_proj", Stage::FfnUp),
+    ("mlp.down_proj", Stage::FfnOut),
+    ("ffn_down", Stage::FfnOut),
     ("ffn_moe_gate", Stage::ExpertGate),
     ("ffn_moe_up", Stage::ExpertUp),
     ("ffn_moe_swiglu", Stage::ExpertSwiglu),
@@ -45,7 +49,7 @@ pub(super) fn stage_of(name: &str) -> Option<(Stage, Option<usize>)> {
     let stage = stage.strip_prefix("self_attn.").unwrap_or(stage);
     let known = stage.parse().ok();
     let stage = known.or_else(|| ALIASES.iter().find(|(alias, _)| *alias == stage).map(|(_, stage)| *stage))?;
-    ((stage.scope() == Scope::Layer) == layer.is_some()).then_some((stage, layer))
+    (stage.in_layer() == layer.is_some()).then_some((stage, layer))
 }
 
 /// A layer's number, and the rest of the name. More than 65,536 layers are none: a reader goes through

@@ -217,7 +217,7 @@ impl TraceFile {
         let size = info.dtype.bitsize() / 8;
         let offsets = info.data_offsets.0 + elements.start * size..info.data_offsets.0 + elements.end * size;
         let part = TensorInfo { data_offsets: (offsets.start, offsets.end), ..info.clone() };
-        if stage == Stage::RouterExperts {
+        if !stage.is_number() {
             return self.ids(&name(), &part).map(Values::U32);
         }
         let bytes = self.bytes(&part);

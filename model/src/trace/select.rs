@@ -1,7 +1,7 @@
 //! What of a forward is kept.
 
 use super::{Stage, UnknownStage};
-use crate::config::Qwen3MoeConfig;
+use crate::config::ModelConfig;
 use std::{fmt, ops::Range, str::FromStr};
 
 /// A selection that a trace cannot be made with.
@@ -17,6 +17,16 @@ pub enum SelectError {
     /// Positions that are not written as such.
     #[error("`{0}` are no positions: write last, all, or a list like 0,5,10..20")]
     Positions(String),
+    /// A stage that models of this architecture do not have.
+    #[error("a {title} has no stage {stage}; its stages are {}", list(stages))]
+    NoStage {
+        /// The stage.
+        stage: Stage,
+        /// What the model is.
+        title: &'static str,
+        /// What it has.
+        stages: Vec<Stage>,
+    },
     /// Layers that the model does not have.
     #[error("layers {}..{} are asked for, but the model has {blocks}, counted from 0", .layers.start, .layers.end)]
     NoLayer {
@@ -33,6 +43,10 @@ pub enum SelectError {
         /// Tokens.
         tokens: usize,
     },
+}
+
+fn list(stages: &[Stage]) -> String {
+    stages.iter().map(|s| s.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// Which stages are kept.
@@ -90,9 +104,18 @@ impl Selection {
     /// What it comes to for a model and so many tokens.
     ///
     /// # Errors
-    /// If it names layers or positions that there are not.
-    pub fn of(&self, config: &Qwen3MoeConfig, tokens: usize) -> Result<Selected, SelectError> {
-        self.of_layers(config.blocks, tokens)
+    /// If it names stages, layers or positions that there are not.
+    pub fn of(&self, config: &ModelConfig, tokens: usize) -> Result<Selected, SelectError> {
+        let graph = config.graph();
+        if let Stages::List(list) = &self.stages
+            && let Some(&stage) = list.iter().find(|s| graph.node(**s).is_none())
+        {
+            let stages = graph.nodes().map(|n| n.stage).collect();
+            return Err(SelectError::NoStage { stage, title: config.architecture.title, stages });
+        }
+        let selected = self.of_layers(config.blocks, tokens)?;
+        let stages = selected.stages.into_iter().filter(|(s, _)| graph.node(*s).is_some()).collect();
+        Ok(Selected { stages, ..selected })
     }
 
     /// The same for a model of which only the number of layers is known.

@@ -1,6 +1,6 @@
 //! A stage's values in numbers.
 
-use super::{Block, Kind, Selected, Slice, Stage, Tap};
+use super::{Block, Selected, Slice, Stage, Tap};
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -122,7 +122,7 @@ pub struct GatherStages {
 impl GatherStages {
     /// Nothing yet of what is selected; `heads` are the model's query heads.
     pub fn new(selected: &Selected, heads: usize) -> Self {
-        let stages = selected.stages.iter().filter(|(s, _)| s.kind() == Kind::Float);
+        let stages = selected.stages.iter().filter(|(s, _)| s.is_number());
         Self { heads, stages: stages.map(|(s, _)| (*s, Gather::default())).collect() }
     }
 

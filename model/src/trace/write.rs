@@ -1,7 +1,7 @@
 //! Traces as safetensors files, written while the forward runs.
 
 use super::{Block, Fault, Selected, Slice, Stage, Tap, TraceError, TraceMeta, collect::padded};
-use crate::config::Qwen3MoeConfig;
+use crate::{config::ModelConfig, graph::StageType};
 use indexmap::IndexMap;
 use safetensors::{Dtype, tensor::TensorInfo};
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ const FAULTS: usize = 16;
 #[derive(Debug)]
 pub struct TraceWriter<'a, W> {
     to: W,
-    config: &'a Qwen3MoeConfig,
+    config: &'a ModelConfig,
     selected: &'a Selected,
     keys: usize,
     meta: TraceMeta,
@@ -34,7 +34,7 @@ impl<'a, W: Write + Seek> TraceWriter<'a, W> {
     /// If the file would be larger than `limit` bytes, before anything is written.
     pub fn new(
         to: W,
-        config: &'a Qwen3MoeConfig,
+        config: &'a ModelConfig,
         selected: &'a Selected,
         meta: TraceMeta,
         limit: u64,
@@ -51,7 +51,7 @@ impl<'a, W: Write + Seek> TraceWriter<'a, W> {
         // Wide elements first keeps all of them aligned.
         let positions = selected.positions.len();
         let mut stages: Vec<_> = selected.stages.iter().collect();
-        stages.sort_by_key(|(stage, _)| *stage != Stage::RouterLogits);
+        stages.sort_by_key(|(stage, _)| stage.ty() != StageType::F64);
         for &&(stage, layer) in &stages {
             let shape = std::iter::once(positions).chain(stage.shape(config, keys)).collect();
             add(stage.tensor_name(layer), dtype(stage), shape);
@@ -131,10 +131,10 @@ impl<W: Write + Seek + Send> Tap for TraceWriter<'_, W> {
 }
 
 fn dtype(stage: Stage) -> Dtype {
-    match stage {
-        Stage::RouterLogits => Dtype::F64,
-        Stage::RouterExperts => Dtype::U32,
-        _ => Dtype::F32,
+    match stage.ty() {
+        StageType::F64 => Dtype::F64,
+        StageType::Id => Dtype::U32,
+        StageType::F32 => Dtype::F32,
     }
 }
 

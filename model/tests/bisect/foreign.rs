@@ -65,7 +65,7 @@ fn off(values: &mut [f32]) {
 fn run_of_others(gguf: &Gguf, choice: impl Fn(Stage, Option<usize>) -> Choice, tokens: &[u32]) -> TraceData {
     let model = PlainModel::new(gguf).unwrap();
     let mut data = TraceData { positions: (0..tokens.len()).collect(), ..TraceData::default() };
-    for (stage, layer) in Stage::all_of(model.config().blocks) {
+    for (stage, layer) in model.graph().stages() {
         let mut tensor = model.stage(&choice(stage, layer), (stage, layer), tokens, &data).unwrap();
         match &mut tensor.values {
             Values::F32(values) if stage != Stage::Embedding => off(values),

@@ -5,6 +5,7 @@
 mod choices;
 #[path = "../common/mod.rs"]
 mod common;
+mod dense;
 mod device;
 mod foreign;
 mod planted;

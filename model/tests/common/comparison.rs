@@ -1,10 +1,12 @@
 //! A comparison made up for tests of its report: three layers, sixteen positions.
 
 use ptxgen_model::{
+    ModelConfig,
     compare::{
         Choice, Comparison, Difference, Distribution, Growth, LayerChoices, Perplexities, Place, Side, Thresholds,
         TopTokens, Verdict,
     },
+    synth::Preset,
     trace::{Histogram, Stage, Statistics},
 };
 
@@ -23,7 +25,8 @@ pub fn comparison() -> Comparison {
         faults: Vec::new(),
     };
     let place = |stage, layer| Place { stage, layer, prompt: 0, position: 0, index: 3 };
-    let stages: Vec<_> = Stage::all_of(LAYERS).map(|(stage, layer)| difference(stage, layer)).collect();
+    let graph = ModelConfig { blocks: LAYERS, ..Preset::Tiny.config() }.graph();
+    let stages: Vec<_> = graph.stages().map(|(stage, layer)| difference(stage, layer)).collect();
     Comparison {
         left: side("cpu:act=f32,acc=f64", "act=f32,acc=f64"),
         right: side("interp:act=q8k,acc=f32", "act=q8k,acc=f32"),
@@ -33,7 +36,7 @@ pub fn comparison() -> Comparison {
         differing: stages.iter().map(|d| d.differing).sum(),
         stages,
         missing: vec![Stage::ExpertSilu],
-        distributions: Stage::ALL.iter().filter(|s| is_float(**s)).map(|&s| distribution(s)).collect(),
+        distributions: graph.nodes().map(|n| n.stage).filter(|s| is_float(*s)).map(distribution).collect(),
         experts: (0..LAYERS).map(choices).collect(),
         top: Some(TopTokens { positions: 16, same: 15, prompts: 1, same_at_the_end: 1, first: None }),
         perplexity: Some(Perplexities { tokens: 15, left: 4.2356, right: 4.3012 }),

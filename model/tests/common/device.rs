@@ -2,7 +2,7 @@
 
 use super::bits;
 use ptxgen_model::{
-    Engine, LogitRows, Qwen3MoeConfig, Sampler, Sampling,
+    Engine, LogitRows, ModelConfig, Sampler, Sampling,
     cpu::{CpuModel, CpuOptions},
     device::{DeviceModel, DeviceOptions},
     gguf::Gguf,
@@ -12,7 +12,7 @@ use ptxgen_runtime::Device;
 use std::ops::ControlFlow;
 
 /// A model of random weights; `change` says how it differs from the bundled one.
-pub fn synth(mix: Mix, seed: u64, change: impl FnOnce(&mut Qwen3MoeConfig)) -> Gguf {
+pub fn synth(mix: Mix, seed: u64, change: impl FnOnce(&mut ModelConfig)) -> Gguf {
     let mut config = Preset::Tiny.config();
     change(&mut config);
     let synth = Synth { config, mix, vocabulary: Vocabulary::None, seed };

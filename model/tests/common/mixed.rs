@@ -2,7 +2,7 @@
 
 use super::device::synth;
 use ptxgen_model::{
-    Qwen3MoeConfig,
+    ModelConfig,
     gguf::{Gguf, GgufWriter, TensorType},
     synth::{Mix, Preset, Synth, Vocabulary},
 };
@@ -11,7 +11,7 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-fn small(c: &mut Qwen3MoeConfig) {
+fn small(c: &mut ModelConfig) {
     (c.blocks, c.vocab, c.experts, c.experts_used) = (1, 100, 4, 2);
     (c.hidden, c.heads, c.kv_heads, c.head_dim, c.expert_ff) = (256, 4, 2, 64, 256);
 }

@@ -10,12 +10,12 @@ use common::{
 };
 use ptxgen_dsl::precision::Policy;
 use ptxgen_model::{
-    Engine, EngineError, KvType, LogitRows, Sequence,
+    Engine, EngineError, KvType, LogitRows, ModelConfig, Sequence,
     cpu::{CpuModel, CpuOptions},
     device::{DeviceModel, DeviceOptions},
     gguf::Gguf,
     plain::PlainModel,
-    synth::Mix,
+    synth::{Mix, Preset},
     trace::{Block, Collect, Fault, Recorder, Selection, Slice, Stage, Tap, TraceData, Values},
 };
 use ptxgen_runtime::Device;
@@ -65,9 +65,22 @@ fn small() -> Gguf {
     })
 }
 
+/// The same without experts.
+fn dense() -> Gguf {
+    synth(Mix::Q4KM, 22, |c| {
+        *c = Preset::TinyDense.config();
+        (c.blocks, c.vocab) = (2, 300);
+    })
+}
+
 #[test]
 fn a_traced_run_has_the_untraced_runs_bits_and_one_trace_whatever_the_batch() {
-    let (gguf, tokens) = (small(), some_tokens(9, 300));
+    one_trace_whatever_the_batch(small());
+    one_trace_whatever_the_batch(dense());
+}
+
+fn one_trace_whatever_the_batch(gguf: Gguf) {
+    let tokens = some_tokens(9, 300);
     for (i, policy) in Policy::EXACT.into_iter().enumerate() {
         let kv = [KvType::F32, KvType::F16][i % 2];
         let mut all: Option<Blocks> = None;
@@ -90,8 +103,8 @@ fn a_traced_run_has_the_untraced_runs_bits_and_one_trace_whatever_the_batch() {
         }
         // All but what attention and SwiGLU keep to themselves.
         let all = all.unwrap();
-        let lacking = [Stage::AttnScores, Stage::AttnSoftmax, Stage::ExpertSilu];
-        let expected: Vec<_> = Stage::all_of(2).filter(|(s, _)| !lacking.contains(s)).collect();
+        let graph = ModelConfig::from_gguf(&gguf).unwrap().graph();
+        let expected: Vec<_> = graph.stages().filter(|(s, _)| !graph.is_aside(*s)).collect();
         assert_eq!(all.len(), expected.len() * tokens.len());
         assert!(expected.iter().all(|&(stage, layer)| all.contains_key(&(stage, layer, 8))));
     }
@@ -179,20 +192,26 @@ fn tensor_bits(data: &TraceData, at: (Stage, Option<usize>)) -> Vec<u64> {
 
 #[test]
 fn a_whole_trace_is_the_same_from_the_cpu_and_the_interpreter() {
-    let (gguf, tokens) = (small(), some_tokens(6, 300));
+    whole_traces(small(), Stage::ExpertSilu, Stage::ExpertGate);
+    whole_traces(dense(), Stage::FfnSilu, Stage::FfnOut);
+}
+
+fn whole_traces(gguf: Gguf, aside: Stage, kept: Stage) {
+    let tokens = some_tokens(6, 300);
+    let graph = ModelConfig::from_gguf(&gguf).unwrap().graph();
     for (i, policy) in Policy::EXACT.into_iter().enumerate() {
         let kv = [KvType::F16, KvType::F32][i % 2];
         let all = Selection::default();
         let cpu = CpuModel::load(&gguf, CpuOptions { policy, kv, ..CpuOptions::default() }).unwrap();
         let (on_cpu, derived, faults) = record(&mut cpu.new_session(6).unwrap(), &gguf, kv, &tokens, &all);
-        assert_eq!(derived, [Stage::AttnScores, Stage::AttnSoftmax, Stage::ExpertSilu]);
+        assert_eq!(derived, [Stage::AttnScores, Stage::AttnSoftmax, aside]);
         assert_eq!(faults, []);
-        assert!(on_cpu.tensors.keys().copied().eq(Stage::all_of(2)));
+        assert!(on_cpu.tensors.keys().copied().eq(graph.stages()));
 
         let options = DeviceOptions { policy, kv, pass: [1, 3, 1, 3][i] };
         let model = DeviceModel::load(&Device::interp(), &gguf, options, 6, &mut |_| ()).unwrap();
         let (on_device, derived, faults) = record(&mut model.new_session(6).unwrap(), &gguf, kv, &tokens, &all);
-        assert!(derived.contains(&Stage::ExpertGate) && derived.contains(&Stage::AttnOut));
+        assert!(derived.contains(&kept) && derived.contains(&Stage::AttnOut));
         assert_eq!(faults, [], "{policy}");
         for at in on_cpu.tensors.keys() {
             assert!(tensor_bits(&on_cpu, *at) == tensor_bits(&on_device, *at), "{policy}: {at:?} differs");

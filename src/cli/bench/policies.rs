@@ -8,7 +8,7 @@ use crate::cli::{
 };
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
 use ptxgen_model::{
-    Engine, LogitRows, Qwen3MoeConfig, Sampler, Sampling,
+    Engine, LogitRows, ModelConfig, Sampler, Sampling,
     policies::{Agreement, Reading},
 };
 use serde::Serialize;
@@ -86,7 +86,7 @@ pub fn run(args: &Args) -> Outcome {
         return Err(Usage("bench policies measures every policy: leave out --act, --acc and --math".into()).into());
     }
     let gguf = crate::cli::open_model(args.model.as_deref())?;
-    let config = Qwen3MoeConfig::from_gguf(&gguf)?;
+    let config = ModelConfig::from_gguf(&gguf)?;
     let ids = Text::read(&args.tokens)?.checked(args.first, 2, &config)?;
 
     let capacity = ids.len().max(usize::from(args.n) + 1).min(config.context);

@@ -6,7 +6,7 @@ use super::{Outcome, Status, Usage, device::Model, output, tokens::Text, trace::
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{
-    Qwen3MoeConfig, RunSpec, SideSpec,
+    ModelConfig, RunSpec, SideSpec,
     bisect::{Factor, Run, Swapped, bisect, factor_swaps, swaps},
     gguf::Gguf,
     plain::PlainModel,
@@ -46,7 +46,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let gguf = super::open_model(args.model.as_deref())?;
-    let config = Qwen3MoeConfig::from_gguf(&gguf)?;
+    let config = ModelConfig::from_gguf(&gguf)?;
     let [left, right] = [&args.left, &args.right].map(open);
     let files = [left?, right?];
     let ids = ids(args, &gguf, &config, &files)?;
@@ -107,7 +107,7 @@ fn open(side: &SideSpec) -> anyhow::Result<Option<TraceFile>> {
 }
 
 /// The tokens to run on: those asked for, or a trace's.
-fn ids(args: &Args, gguf: &Gguf, config: &Qwen3MoeConfig, files: &[Option<TraceFile>]) -> anyhow::Result<Vec<u32>> {
+fn ids(args: &Args, gguf: &Gguf, config: &ModelConfig, files: &[Option<TraceFile>]) -> anyhow::Result<Vec<u32>> {
     let known = || files.iter().flatten().find_map(|f| Some((f.path(), f.meta().tokens.clone()?)));
     let text = match (&args.tokens, &args.prompt) {
         (Some(path), _) => Text::read(path)?,

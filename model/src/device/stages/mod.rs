@@ -27,7 +27,7 @@ fn size(n: usize) -> Option<u32> {
 
 impl Plan<'_> {
     fn tensor(&self, role: T) -> (TensorType, Slot) {
-        let layer = if T::WHOLE.contains(&role) { None } else { self.layer() };
+        let layer = if role.is_whole() { None } else { self.layer() };
         (self.model.ty(role, layer), Slot::Weight(role, layer))
     }
 

@@ -1,6 +1,7 @@
-//! The stages of a forward.
+//! The stages of forwards by name: what their values are. How they come about is a graph's business.
 
-use crate::{config::Qwen3MoeConfig, suggest::nearest};
+use super::{At, Dim};
+use crate::{config::ModelConfig, suggest::nearest};
 use serde::Serialize;
 use std::{fmt, str::FromStr};
 
@@ -15,23 +16,26 @@ pub(crate) enum Scope {
     After,
 }
 
-/// What a stage's values are.
+/// The type of a stage's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
-    /// Numbers.
-    Float,
+pub enum StageType {
+    /// Binary32.
+    F32,
+    /// Binary64.
+    F64,
     /// Ids, which have no size: they are equal or they are not.
     Id,
 }
 
 macro_rules! stages {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal: $scope:ident, $kind:ident, [$($dim:literal),+];)+) => {
-        /// A stage of the forward, in the forward's order.
+    ($($(#[$doc:meta])* $variant:ident = $name:literal: $scope:ident, $ty:ident, [$($dim:ident),+];)+) => {
+        /// A stage of a forward, by its name. Those of every architecture are here, in the order of their forwards: a
+        /// model's are the ones of its [`Graph`](super::Graph).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Stage { $($(#[$doc])* $variant),+ }
 
         impl Stage {
-            /// Every stage, in the forward's order.
+            /// Every stage of every architecture, in the forward's order.
             pub const ALL: &[Stage] = &[$(Stage::$variant),+];
 
             /// The stage's name in traces and on the command line.
@@ -44,14 +48,14 @@ macro_rules! stages {
                 match self { $(Self::$variant => Scope::$scope),+ }
             }
 
-            /// What its values are.
-            pub(crate) const fn kind(self) -> Kind {
-                match self { $(Self::$variant => Kind::$kind),+ }
+            /// The type of its values.
+            pub const fn ty(self) -> StageType {
+                match self { $(Self::$variant => StageType::$ty),+ }
             }
 
-            /// The dimensions of one position's values, in words.
-            pub const fn dims(self) -> &'static [&'static str] {
-                match self { $(Self::$variant => &[$($dim),+]),+ }
+            /// The dimensions of one position's values.
+            pub const fn dims(self) -> &'static [Dim] {
+                match self { $(Self::$variant => &[$(Dim::$dim),+]),+ }
             }
         }
     };
@@ -59,55 +63,65 @@ macro_rules! stages {
 
 stages! {
     /// The token's row of the embedding: the residual stream at its start.
-    Embedding = "embedding": Before, Float, ["hidden"];
+    Embedding = "embedding": Before, F32, [Hidden];
     /// RMSNorm of the stream in front of attention.
-    AttnNorm = "attn_norm": Layer, Float, ["hidden"];
+    AttnNorm = "attn_norm": Layer, F32, [Hidden];
     /// Query projection, before its norm and RoPE.
-    Q = "q": Layer, Float, ["heads", "head_dim"];
+    Q = "q": Layer, F32, [Heads, HeadDim];
     /// Key projection, before its norm and RoPE.
-    K = "k": Layer, Float, ["kv_heads", "head_dim"];
+    K = "k": Layer, F32, [KvHeads, HeadDim];
     /// Value projection.
-    V = "v": Layer, Float, ["kv_heads", "head_dim"];
+    V = "v": Layer, F32, [KvHeads, HeadDim];
     /// Queries behind their norm and RoPE.
-    QPostRope = "q_post_rope": Layer, Float, ["heads", "head_dim"];
+    QPostRope = "q_post_rope": Layer, F32, [Heads, HeadDim];
     /// Keys behind their norm and RoPE, before the cache rounds them.
-    KPostRope = "k_post_rope": Layer, Float, ["kv_heads", "head_dim"];
+    KPostRope = "k_post_rope": Layer, F32, [KvHeads, HeadDim];
     /// Scaled products of a query with the keys at or before its position; -inf behind it.
-    AttnScores = "attn_scores": Layer, Float, ["heads", "keys"];
+    AttnScores = "attn_scores": Layer, F32, [Heads, Keys];
     /// Their softmax; 0 behind the position.
-    AttnSoftmax = "attn_softmax": Layer, Float, ["heads", "keys"];
+    AttnSoftmax = "attn_softmax": Layer, F32, [Heads, Keys];
     /// Attention's result for each query head, before the output projection.
-    Attention = "attention": Layer, Float, ["heads", "head_dim"];
+    Attention = "attention": Layer, F32, [Heads, HeadDim];
     /// The output projection.
-    AttnOut = "attn_out": Layer, Float, ["hidden"];
+    AttnOut = "attn_out": Layer, F32, [Hidden];
     /// The residual stream with attention's part.
-    PostAttnResidual = "post_attn_residual": Layer, Float, ["hidden"];
-    /// RMSNorm of the stream in front of the experts.
-    FfnNorm = "ffn_norm": Layer, Float, ["hidden"];
+    PostAttnResidual = "post_attn_residual": Layer, F32, [Hidden];
+    /// RMSNorm of the stream in front of the feed-forward.
+    FfnNorm = "ffn_norm": Layer, F32, [Hidden];
     /// The router's logits, in f64.
-    RouterLogits = "router_logits": Layer, Float, ["experts"];
+    RouterLogits = "router_logits": Layer, F64, [Experts];
     /// Renormalized weights of the chosen experts, in rank order.
-    RouterWeights = "router_weights": Layer, Float, ["experts_used"];
+    RouterWeights = "router_weights": Layer, F32, [ExpertsUsed];
     /// Ids of the chosen experts, in rank order.
-    RouterExperts = "router_experts": Layer, Id, ["experts_used"];
+    RouterExperts = "router_experts": Layer, Id, [ExpertsUsed];
     /// Gate projections of the chosen experts, in rank order.
-    ExpertGate = "expert_gate": Layer, Float, ["experts_used", "expert_ff"];
+    ExpertGate = "expert_gate": Layer, F32, [ExpertsUsed, ExpertFf];
     /// Up projections of the chosen experts.
-    ExpertUp = "expert_up": Layer, Float, ["experts_used", "expert_ff"];
+    ExpertUp = "expert_up": Layer, F32, [ExpertsUsed, ExpertFf];
     /// SiLU of the gate projections.
-    ExpertSilu = "expert_silu": Layer, Float, ["experts_used", "expert_ff"];
+    ExpertSilu = "expert_silu": Layer, F32, [ExpertsUsed, ExpertFf];
     /// SiLU of the gate times up, rounded once.
-    ExpertSwiglu = "expert_swiglu": Layer, Float, ["experts_used", "expert_ff"];
+    ExpertSwiglu = "expert_swiglu": Layer, F32, [ExpertsUsed, ExpertFf];
     /// Down projections of the chosen experts, before their weights.
-    ExpertOut = "expert_out": Layer, Float, ["experts_used", "hidden"];
+    ExpertOut = "expert_out": Layer, F32, [ExpertsUsed, Hidden];
     /// The experts' weighted sum.
-    MoeFfnOut = "moe_ffn_out": Layer, Float, ["hidden"];
+    MoeFfnOut = "moe_ffn_out": Layer, F32, [Hidden];
+    /// Gate projection of a dense feed-forward.
+    FfnGate = "ffn_gate": Layer, F32, [Ff];
+    /// Its up projection.
+    FfnUp = "ffn_up": Layer, F32, [Ff];
+    /// SiLU of the gate projection.
+    FfnSilu = "ffn_silu": Layer, F32, [Ff];
+    /// SiLU of the gate times up, rounded once.
+    FfnSwiglu = "ffn_swiglu": Layer, F32, [Ff];
+    /// The down projection.
+    FfnOut = "ffn_out": Layer, F32, [Hidden];
     /// The residual stream behind the layer.
-    LayerOut = "layer_out": Layer, Float, ["hidden"];
+    LayerOut = "layer_out": Layer, F32, [Hidden];
     /// RMSNorm of the stream behind the last layer.
-    FinalNorm = "final_norm": After, Float, ["hidden"];
+    FinalNorm = "final_norm": After, F32, [Hidden];
     /// The logits.
-    Logits = "logits": After, Float, ["vocab"];
+    Logits = "logits": After, F32, [Vocab];
 }
 
 impl Stage {
@@ -128,19 +142,13 @@ impl Stage {
     }
 
     /// The sizes of [`dims`](Self::dims) in a model, with so many keys.
-    pub fn shape(self, config: &Qwen3MoeConfig, keys: usize) -> Vec<usize> {
-        let size = |dim: &&str| match *dim {
-            "hidden" => config.hidden,
-            "heads" => config.heads,
-            "kv_heads" => config.kv_heads,
-            "head_dim" => config.head_dim,
-            "keys" => keys,
-            "experts" => config.experts,
-            "experts_used" => config.experts_used,
-            "expert_ff" => config.expert_ff,
-            _ => config.vocab,
-        };
-        self.dims().iter().map(size).collect()
+    pub fn shape(self, config: &ModelConfig, keys: usize) -> Vec<usize> {
+        self.dims().iter().map(|dim| dim.of(config, keys)).collect()
+    }
+
+    /// Whether its values are numbers, not ids.
+    pub const fn is_number(self) -> bool {
+        !matches!(self.ty(), StageType::Id)
     }
 
     /// The name of a tensor with this stage's values: `layers.03.attn_norm`, `logits`.
@@ -151,8 +159,9 @@ impl Stage {
         }
     }
 
-    /// Every stage of a model with so many layers, with its layer, in the forward's order.
-    pub fn all_of(layers: usize) -> impl Iterator<Item = (Stage, Option<usize>)> {
+    /// Every stage that a model with so many layers may have, whatever its architecture, with its layer, in the
+    /// forward's order: for traces of which the model is not known.
+    pub fn all_of(layers: usize) -> impl Iterator<Item = At> {
         let of = |scope| Self::ALL.iter().copied().filter(move |s: &Stage| s.scope() == scope);
         let once = move |scope| of(scope).map(|s| (s, None));
         let layers = (0..layers).flat_map(move |l| of(Scope::Layer).map(move |s| (s, Some(l))));
@@ -227,7 +236,7 @@ mod tests {
         assert_eq!(Stage::Logits.tensor_name(None), "logits");
         let all: Vec<_> = Stage::all_of(2).collect();
         assert_eq!((all[0], all[1]), ((Stage::Embedding, None), (Stage::AttnNorm, Some(0))));
-        assert_eq!(all.len(), 3 + 2 * 22);
+        assert_eq!(all.len(), 3 + 2 * 27);
         assert_eq!(all.last(), Some(&(Stage::Logits, None)));
     }
 }

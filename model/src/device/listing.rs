@@ -1,0 +1,118 @@
+//! Plans as text, held to a file: which launches a model becomes, in which order, with which buffers.
+//!
+//! `BLESS=1 cargo test -p ptxgen-model --lib listing` writes it anew. With `PLANS=FILE` a test writes the plans of many
+//! more models there, for comparing two versions of the code.
+
+use super::{passes::Plans, plan::Model};
+use crate::{
+    config::{ModelConfig, TensorRole as T},
+    gguf::TensorType,
+    kv::KvType,
+    synth::Preset,
+};
+use ptxgen_builder::target::Target;
+use ptxgen_dsl::precision::{Acc, Act, Policy};
+use std::{fmt::Write, path::Path};
+
+/// The usual types: those of llama.cpp's Q4_K_M where it gives more bits.
+fn usual(role: T) -> TensorType {
+    match role {
+        T::Output | T::AttnV | T::FfnDownExps | T::FfnDown => TensorType::Q6_K,
+        _ => TensorType::Q4_K,
+    }
+}
+
+pub(super) fn model(config: &ModelConfig, policy: Policy, kv: KvType, ty: impl Fn(T) -> TensorType) -> Model {
+    let own = |role: T| if role.is_f32() { TensorType::F32 } else { ty(role) };
+    let types = config.tensors().map(|(role, layer)| ((role, layer), own(role))).collect();
+    Model { config: config.clone(), types, policy, kv, target: Target::SM_90 }
+}
+
+/// A line for each launch: layer, kernel, sizes, and the buffer of each parameter.
+pub(super) fn list(model: &Model, pass: usize) -> String {
+    let mut text = String::new();
+    let plans = match Plans::new(model, model.config.context.min(4096), pass) {
+        Ok(plans) => plans,
+        Err(e) => return format!("  {e}\n"),
+    };
+    for passes in std::iter::once(&plans.one).chain(&plans.many) {
+        let plan = &passes.plan;
+        writeln!(
+            text,
+            "  passes of {}: to {}, {}, {}",
+            plan.tokens, passes.body.end, passes.head.end, passes.choice.end
+        )
+        .unwrap();
+        for stage in &plan.stages {
+            let ((name, dims), built) = plan.kernels.get_index(stage.kernel).unwrap();
+            let layer = stage.layer.map_or("-".into(), |l| l.to_string());
+            let dims: Vec<_> = dims.iter().map(|(name, size)| format!("{name}={size}")).collect();
+            write!(text, "    {layer} {name} {}:", dims.join(",")).unwrap();
+            for (place, spec) in stage.places.iter().zip(&built.params) {
+                write!(text, " {}={:?}", spec.name, place.slot).unwrap();
+                if place.start > 0 {
+                    write!(text, "+{}", place.start).unwrap();
+                }
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[test]
+fn plans_are_those_of_the_file() {
+    let mut text = String::new();
+    for preset in [Preset::Tiny] {
+        let config = ModelConfig { blocks: 1, ..preset.config() };
+        for policy in [Policy::new(Act::Q8K, Acc::F32), Policy::new(Act::F32, Acc::F32)] {
+            writeln!(text, "{} {preset:?}, {policy}", config.architecture.name).unwrap();
+            text += &list(&model(&config, policy, KvType::F32, usual), 1024);
+        }
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/plans.txt");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    pretty_assertions::assert_eq!(text, expected, "see CONTRIBUTING.md: BLESS=1 writes {}", path.display());
+}
+
+/// Many models' plans into the file that `PLANS` names.
+#[test]
+fn many_plans() {
+    let Some(path) = std::env::var_os("PLANS") else {
+        println!("skipped: PLANS names no file");
+        return;
+    };
+    use TensorType::{BF16, F16, F32, IQ2_XS, MXFP4, Q4_K, Q5_K, Q6_K, Q8_0};
+    let mut text = String::new();
+    let mixes: [(&str, fn(T) -> TensorType); 12] = [
+        ("usual", usual),
+        ("q4k", |_| Q4_K),
+        ("q6k", |_| Q6_K),
+        ("f16", |_| F16),
+        ("f32", |_| F32),
+        ("q8_0", |_| Q8_0),
+        ("iq2xs", |_| IQ2_XS),
+        ("mxfp4", |_| MXFP4),
+        ("gate and up apart", |r| if r == T::FfnGateExps { Q5_K } else { Q4_K }),
+        ("plain gate", |r| if r == T::FfnGateExps { BF16 } else { Q4_K }),
+        ("plain down", |r| if r == T::FfnDownExps { F16 } else { Q6_K }),
+        ("q plain", |r| if r == T::AttnQ { Q8_0 } else { Q4_K }),
+    ];
+    for preset in [Preset::Tiny, Preset::Qwen3_30bA3b] {
+        for tied in [false, true] {
+            let config = ModelConfig { blocks: 2, tied, ..preset.config() };
+            for (name, ty) in mixes {
+                for policy in Policy::EXACT {
+                    for (kv, pass) in [(KvType::F32, 1024), (KvType::F16, 7)] {
+                        writeln!(text, "{preset:?} tied {tied}, {name}, {policy}, {kv}, {pass}").unwrap();
+                        text += &list(&model(&config, policy, kv, ty), pass);
+                    }
+                }
+            }
+        }
+    }
+    std::fs::write(path, text).unwrap();
+}
