@@ -16,6 +16,8 @@ pub mod compare;
 pub mod config;
 pub mod cpu;
 pub mod device;
+#[cfg(test)]
+mod documentation;
 mod engine;
 pub mod gguf;
 pub mod graph;

@@ -12,7 +12,7 @@ use ptxgen_runtime::DeviceError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The file is not a Qwen3-MoE that is supported.
+    /// The file is not a model that is supported.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A tensor cannot be read.
@@ -73,6 +73,12 @@ pub enum LoadError {
     /// A size that no kernel is made for.
     #[error("no kernel for this model: {0}; --device cpu runs this file")]
     Size(#[from] CatalogueError),
+    /// A stage that no rule launches.
+    #[error("no kernel computes stage {stage}; --device cpu runs this file")]
+    NoRule {
+        /// The stage.
+        stage: crate::graph::Stage,
+    },
     /// A kernel's parameters are not those that the pass gives it.
     #[error("kernel '{kernel}' has no parameter '{param}': the catalogue and the model's passes do not match")]
     Parameter {

@@ -1,8 +1,8 @@
-//! Stages with their buffers: what a device runs.
+//! Launches with their buffers: what a device runs.
 
 use super::{
     LoadError,
-    plan::{Plan, Stage},
+    plan::{Launch, Plan},
     slot::Slot,
 };
 use ptxgen_builder::build::ArgInfo;
@@ -27,36 +27,37 @@ impl Kernels {
             // is at most what its buffers hold; the kernels that choose tokens (`argmax`, `sample-draw`) and
             // experts (`router`, the `routed-` and `norm-gate-up-` kernels) write numbers below the
             // vocabulary's size and the number of experts whatever the logits are, NaN among them; offsets
-            // are `moe-group`'s, which counts such numbers. The bytes of every other buffer do not decide
+            // are `moe-group`'s, which counts such numbers. The one expert of a dense feed-forward is
+            // read from zeros that no kernel writes (`Slot::OnlyExpert`). The bytes of every other buffer do not decide
             // where a kernel reads or writes, and the plan binds buffers of the lengths that it states.
             unsafe { device.load_built_unchecked(built) }
         };
         plan.kernels.values().map(load).collect::<Result<_, _>>().map(Kernels)
     }
 
-    /// The calls of some stages. `moved` adds to where a slot's places begin.
+    /// The calls of some launches. `moved` adds to where a slot's places begin.
     pub(super) fn bind(
         &self,
         plan: &Plan<'_>,
-        stages: &[Stage],
+        launches: &[Launch],
         weights: &Buffers,
         buffers: &mut Buffers,
         moved: (Slot, u64),
     ) -> Result<Vec<Call>, LoadError> {
-        stages.iter().map(|stage| self.call(plan, stage, weights, buffers, moved)).collect()
+        launches.iter().map(|launch| self.call(plan, launch, weights, buffers, moved)).collect()
     }
 
     fn call(
         &self,
         plan: &Plan<'_>,
-        stage: &Stage,
+        launch: &Launch,
         weights: &Buffers,
         buffers: &mut Buffers,
         (slot, by): (Slot, u64),
     ) -> Result<Call, LoadError> {
-        let built = &plan.kernels[stage.kernel];
+        let built = &plan.kernels[launch.kernel];
         // Each parameter: its place, its bytes there, its elements, whether it is written.
-        let params = stage.places.iter().zip(&built.params).zip(built.kernel().args()).map(|((place, spec), info)| {
+        let params = launch.places.iter().zip(&built.params).zip(built.kernel().args()).map(|((place, spec), info)| {
             let start = (place.start + if place.slot == slot { by } else { 0 }) as usize;
             let (ty, writes) = match *info {
                 ArgInfo::Buffer { ty, writes, .. } => (ty, writes),
@@ -82,6 +83,6 @@ impl Kernels {
         }
         let lacking = |i: usize| LoadError::Parameter { kernel: built.entry.name, param: built.params[i].name };
         let arguments: Result<Vec<_>, _> = (0..).zip(arguments).map(|(i, a)| a.ok_or_else(|| lacking(i))).collect();
-        Ok(self.0[stage.kernel].call(&arguments?)?)
+        Ok(self.0[launch.kernel].call(&arguments?)?)
     }
 }

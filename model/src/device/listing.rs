@@ -25,7 +25,8 @@ fn usual(role: T) -> TensorType {
 pub(super) fn model(config: &ModelConfig, policy: Policy, kv: KvType, ty: impl Fn(T) -> TensorType) -> Model {
     let own = |role: T| if role.is_f32() { TensorType::F32 } else { ty(role) };
     let types = config.tensors().map(|(role, layer)| ((role, layer), own(role))).collect();
-    Model { config: config.clone(), types, policy, kv, target: Target::SM_90 }
+    let graph = config.graph();
+    Model { config: config.clone(), types, policy, kv, target: Target::SM_90, graph, without: Vec::new() }
 }
 
 /// A line for each launch: layer, kernel, sizes, and the buffer of each parameter.
@@ -43,12 +44,12 @@ pub(super) fn list(model: &Model, pass: usize) -> String {
             plan.tokens, passes.body.end, passes.head.end, passes.choice.end
         )
         .unwrap();
-        for stage in &plan.stages {
-            let ((name, dims), built) = plan.kernels.get_index(stage.kernel).unwrap();
-            let layer = stage.layer.map_or("-".into(), |l| l.to_string());
+        for launch in &plan.launches {
+            let ((name, dims), built) = plan.kernels.get_index(launch.kernel).unwrap();
+            let layer = launch.layer.map_or("-".into(), |l| l.to_string());
             let dims: Vec<_> = dims.iter().map(|(name, size)| format!("{name}={size}")).collect();
             write!(text, "    {layer} {name} {}:", dims.join(",")).unwrap();
-            for (place, spec) in stage.places.iter().zip(&built.params) {
+            for (place, spec) in launch.places.iter().zip(&built.params) {
                 write!(text, " {}={:?}", spec.name, place.slot).unwrap();
                 if place.start > 0 {
                     write!(text, "+{}", place.start).unwrap();

@@ -1,4 +1,4 @@
-//! What the stages of a pass take.
+//! What the launches of a pass take.
 
 use super::{DeviceSession, LoadError, bind::Kernels, slot::Slot};
 use crate::engine::Engine;
@@ -51,7 +51,7 @@ impl DeviceSession<'_> {
     fn times_of(&mut self, which: Option<usize>, positions: usize, runs: usize) -> Result<Vec<StageTime>, LoadError> {
         let passes = which.map_or(&self.plans.one, |i| &self.plans.many[i]);
         let end = if which.is_some() { passes.head.end } else { passes.choice.end };
-        let stages = &passes.plan.stages[..end];
+        let stages = &passes.plan.launches[..end];
         let kernels = Kernels::load(&self.model.device, &passes.plan)?;
         let nowhere = (Slot::Stream, 0);
         let calls = kernels.bind(&passes.plan, stages, &self.model.weights, &mut self.buffers, nowhere)?;

@@ -28,9 +28,9 @@ mod plan;
 #[cfg(all(feature = "plants", debug_assertions))]
 mod plant;
 mod record;
+pub(crate) mod rules;
 mod session;
 mod slot;
-mod stages;
 mod weights;
 
 pub use measure::StageTime;
@@ -90,7 +90,19 @@ impl DeviceModel {
         capacity: usize,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, LoadError> {
-        let (plan, needed) = Self::plan(gguf, options, device.target(), capacity)?;
+        Self::load_without(device, gguf, options, capacity, &[], progress)
+    }
+
+    /// As [`load`](Self::load), without some of the rules by which stages become launches.
+    fn load_without(
+        device: &Device,
+        gguf: &Gguf,
+        options: DeviceOptions,
+        capacity: usize,
+        rules: &[&'static str],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, LoadError> {
+        let (plan, needed) = Self::plan(gguf, options, device.target(), capacity, rules)?;
         device.require(needed)?;
         let weights = weights::upload(device, gguf, &plan.config, progress)?;
         Ok(Self { device: device.clone(), plan, pass: options.pass, weights })
@@ -107,7 +119,7 @@ impl DeviceModel {
         target: Target,
         capacity: usize,
     ) -> Result<u64, LoadError> {
-        Ok(Self::plan(gguf, options, target, capacity)?.1)
+        Ok(Self::plan(gguf, options, target, capacity, &[])?.1)
     }
 
     /// How many positions of a session fit the device's free memory beside the weights, with a sixteenth to spare; at
@@ -138,14 +150,21 @@ impl DeviceModel {
     }
 
     /// What is to be done, and the bytes that it takes.
-    fn plan(gguf: &Gguf, options: DeviceOptions, target: Target, capacity: usize) -> Result<(Model, u64), LoadError> {
+    fn plan(
+        gguf: &Gguf,
+        options: DeviceOptions,
+        target: Target,
+        capacity: usize,
+        without: &[&'static str],
+    ) -> Result<(Model, u64), LoadError> {
         let config = ModelConfig::from_gguf(gguf)?;
         let types = config.tensors().map(|(role, layer)| Ok(((role, layer), gguf.tensor(&role.name(layer))?.ty)));
         let types = types.collect::<Result<_, LoadError>>()?;
         #[cfg(all(feature = "plants", debug_assertions))]
         let types = plant::planted(types);
         let weights = weights::bytes(gguf, &config)?;
-        let plan = Model { config, types, policy: options.policy, kv: options.kv, target };
+        let (graph, without) = (config.graph(), without.to_vec());
+        let plan = Model { config, types, policy: options.policy, kv: options.kv, target, graph, without };
         let session = Plans::new(&plan, capacity, options.pass)?.session_bytes();
         Ok((plan, weights.saturating_add(session)))
     }

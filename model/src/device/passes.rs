@@ -33,24 +33,25 @@ pub(super) struct Passes<'m> {
 impl<'m> Passes<'m> {
     fn new(model: &'m Model, positions: u32, tokens: u32) -> Result<Self, LoadError> {
         let mut plan = Plan::new(model, positions, tokens);
-        plan.embed()?;
-        for layer in 0..model.config.blocks {
-            plan.layer_of(layer)?;
+        let graph = &model.graph;
+        plan.lower(&graph.before, None)?;
+        for layer in 0..graph.blocks {
+            plan.lower(&graph.layer, Some(layer))?;
         }
-        let body = 0..plan.stages.len();
+        let body = 0..plan.launches.len();
         // A long pass has no logits of all of its tokens at once: they go through a shorter one's kernels.
         if !plan.is_long() {
-            plan.head()?;
+            plan.lower(&graph.after, None)?;
         }
-        let head = body.end..plan.stages.len();
+        let head = body.end..plan.launches.len();
         if tokens == 1 {
             plan.choose(RING)?;
         }
-        let choice = head.end..plan.stages.len();
+        let choice = head.end..plan.launches.len();
         if tokens == 1 {
             plan.draw(RING)?;
         }
-        let draw = choice.end..plan.stages.len();
+        let draw = choice.end..plan.launches.len();
         Ok(Self { plan, body, head, choice, draw })
     }
 }
@@ -109,14 +110,11 @@ impl<'m> Plans<'m> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::TensorRole as T, gguf::TensorType, kv::KvType, synth::Preset};
-    use ptxgen_builder::target::Target;
+    use crate::{config::TensorRole as T, device::listing, gguf::TensorType, kv::KvType, synth::Preset};
     use ptxgen_dsl::precision::{Act, Policy};
 
     fn model(preset: Preset, policy: Policy, ty: impl Fn(T) -> TensorType) -> Model {
-        let config = preset.config();
-        let types = config.tensors().map(|(role, layer)| ((role, layer), ty(role))).collect();
-        Model { config, types, policy, kv: KvType::F32, target: Target::SM_90 }
+        listing::model(&preset.config(), policy, KvType::F32, ty)
     }
 
     #[test]
@@ -128,8 +126,8 @@ mod tests {
                 _ => TensorType::Q4_K,
             });
             let plans = Plans::new(&model, 4096, 32).unwrap();
-            let stages = plans.one.plan.stages.iter().filter(|s| s.layer == Some(5)).count();
-            assert_eq!(stages, if policy.act == Act::Q8K { 8 } else { 7 }, "{policy}");
+            let launches = plans.one.plan.launches.iter().filter(|s| s.layer == Some(5)).count();
+            assert_eq!(launches, if policy.act == Act::Q8K { 8 } else { 7 }, "{policy}");
             assert_eq!(plans.many.len(), 1);
             // Beyond the KV cache a session takes less than a twentieth of the model's 18.6 GB.
             let cache = model.config.kv_bytes_per_token(4) as u64 * 4096;

@@ -6,7 +6,7 @@ use super::{LoadError, slot::Slot};
 use crate::{
     config::{ModelConfig, TensorKind, TensorRole},
     gguf::TensorType,
-    graph::Operation,
+    graph::{Graph, Operation, Stage},
     kv::KvType,
 };
 use indexmap::IndexMap;
@@ -28,6 +28,10 @@ pub(super) struct Model {
     pub(super) policy: Policy,
     pub(super) kv: KvType,
     pub(super) target: Target,
+    /// Its stages.
+    pub(super) graph: Graph,
+    /// Names of rules that are left out.
+    pub(super) without: Vec<&'static str>,
 }
 
 impl Model {
@@ -43,11 +47,6 @@ impl Model {
             layer.is_none() || role.is_f32() || catalogue::has_tiles(self.ty(*role, *layer))
         };
         self.policy.act == Act::Q8K && self.target.sm() >= 80 && self.types.keys().all(quantized)
-    }
-
-    /// Where the output projection is.
-    pub(super) fn output(&self) -> TensorRole {
-        if self.config.tied { TensorRole::TokenEmbd } else { TensorRole::Output }
     }
 }
 
@@ -79,19 +78,21 @@ impl Slot {
 
 /// A launch of a pass.
 #[derive(Clone, Debug)]
-pub(super) struct Stage {
+pub(super) struct Launch {
     /// The layer, if it is in one.
     pub(super) layer: Option<usize>,
     /// The kernel's place in [`Plan::kernels`].
     pub(super) kernel: usize,
     /// A place for each of the kernel's parameters.
     pub(super) places: Vec<Place>,
+    /// The stages of the graph whose values are in their buffers after it.
+    pub(super) makes: Vec<Stage>,
 }
 
 /// What makes a kernel: its name and sizes.
 type Key = (&'static str, Dims);
 
-/// Stages, and the kernels that they launch.
+/// Launches, and their kernels.
 #[derive(Clone, Debug)]
 pub(super) struct Plan<'m> {
     pub(super) model: &'m Model,
@@ -100,18 +101,62 @@ pub(super) struct Plan<'m> {
     /// The most tokens of a pass.
     pub(super) tokens: u32,
     pub(super) kernels: IndexMap<Key, Built>,
-    pub(super) stages: Vec<Stage>,
+    pub(super) launches: Vec<Launch>,
     layer: Option<usize>,
+    /// Slots of the layer whose values are there in Q8_K, too.
+    rounded: Vec<Slot>,
+    /// Whether the layer's experts are chosen by each kernel for itself.
+    by_logits: bool,
 }
 
 impl<'m> Plan<'m> {
     pub(super) fn new(model: &'m Model, positions: u32, tokens: u32) -> Self {
-        Plan { model, positions, tokens, kernels: IndexMap::new(), stages: Vec::new(), layer: None }
+        Plan {
+            model,
+            positions,
+            tokens,
+            kernels: IndexMap::new(),
+            launches: Vec::new(),
+            layer: None,
+            rounded: Vec::new(),
+            by_logits: false,
+        }
     }
 
-    /// Says which layer the stages from here on are in.
-    pub(super) fn in_layer(&mut self, layer: Option<usize>) {
-        self.layer = layer;
+    /// Begins a layer, or what is in none.
+    pub(super) fn begin(&mut self, layer: Option<usize>) {
+        (self.layer, self.by_logits) = (layer, false);
+        self.rounded.clear();
+    }
+
+    /// Says which stages' values the last launch has completed.
+    pub(super) fn makes(&mut self, stages: &[Stage]) {
+        if let Some(last) = self.launches.last_mut() {
+            last.makes.extend(stages);
+        }
+    }
+
+    /// Takes the last launch back.
+    pub(super) fn take_back(&mut self) {
+        self.launches.pop();
+    }
+
+    /// Says that the last launch has written a slot's values in Q8_K, too.
+    pub(super) fn is_rounded(&mut self, slot: Slot) {
+        self.rounded.push(slot);
+    }
+
+    pub(super) fn has_rounded(&self, slot: Slot) -> bool {
+        self.rounded.contains(&slot)
+    }
+
+    /// Says that kernels of this layer choose experts for themselves.
+    pub(super) fn chooses_by_logits(&mut self) {
+        self.by_logits = true;
+    }
+
+    pub(super) fn has_chosen_by_logits(&self) -> bool {
+        self.by_logits
     }
 
     pub(super) fn layer(&self) -> Option<usize> {
@@ -138,7 +183,7 @@ impl<'m> Plan<'m> {
             place.map(|(_, place)| *place).ok_or(LoadError::Parameter { kernel: name, param: p.name })
         });
         let places = places.collect::<Result<_, _>>()?;
-        self.stages.push(Stage { layer: self.layer, kernel, places });
+        self.launches.push(Launch { layer: self.layer, kernel, places, makes: Vec::new() });
         Ok(())
     }
 
@@ -165,20 +210,20 @@ impl<'m> Plan<'m> {
 
     /// Bytes that each buffer needs at least.
     pub(super) fn sizes(&self, sizes: &mut IndexMap<Slot, u64>) {
-        for stage in &self.stages {
-            for (place, param) in stage.places.iter().zip(&self.kernels[stage.kernel].params) {
+        for launch in &self.launches {
+            for (place, param) in launch.places.iter().zip(&self.kernels[launch.kernel].params) {
                 let size = sizes.entry(place.slot).or_default();
                 *size = (*size).max(place.start + param.bytes);
             }
         }
     }
 
-    /// Bytes of weights and of the KV cache that a stage reads for one token: rows of the embedding
+    /// Bytes of weights and of the KV cache that a launch reads for one token: rows of the embedding
     /// that are looked up are not counted, and of the experts' matrices those that are used.
-    pub(super) fn bytes_read(&self, stage: &Stage, positions: usize) -> u64 {
+    pub(super) fn bytes_read(&self, launch: &Launch, positions: usize) -> u64 {
         let c = &self.model.config;
-        let looks_up = stage.places.iter().any(|p| p.slot == Slot::Tokens);
-        let params = stage.places.iter().zip(&self.kernels[stage.kernel].params);
+        let looks_up = launch.places.iter().any(|p| p.slot == Slot::Tokens);
+        let params = launch.places.iter().zip(&self.kernels[launch.kernel].params);
         let bytes = params.map(|(place, param)| match place.slot {
             Slot::Weight(role, _) if role.kind() == TensorKind::Experts => {
                 Operation::ExpertProduct(role).bytes_of_a_token(c, param.bytes)

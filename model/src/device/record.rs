@@ -1,8 +1,9 @@
-//! What a tap gets of a pass: the buffers that each launch writes, read behind it.
+//! What a tap gets of a pass: the stages that each launch completes, read after it.
 
 use super::{
     bind::Buffers,
-    plan::{self, Model, Plan},
+    plan::{Launch, Model, Plan},
+    rules::slot,
     slot::Slot,
 };
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
     trace::{Block, Slice, Stage, Tap},
 };
 use half::f16;
-use ptxgen_builder::build::ArgInfo;
 use ptxgen_runtime::{Buffer, Call, Device, DeviceError, Element};
 use std::ops::Range;
 
@@ -36,9 +36,9 @@ pub(super) struct Tokens {
 }
 
 impl Recorded {
-    /// `calls` are those of the plan's `stages`.
-    pub(super) fn new(plan: &Plan<'_>, stages: Range<usize>, calls: Vec<Call>) -> Self {
-        Self { calls: calls.into_iter().zip(readings(plan, stages)).collect() }
+    /// `calls` are those of the plan's `launches`.
+    pub(super) fn new(plan: &Plan<'_>, launches: Range<usize>, calls: Vec<Call>) -> Self {
+        Self { calls: calls.into_iter().zip(readings(plan, launches)).collect() }
     }
 
     /// Runs the pass and hands over what it writes.
@@ -60,59 +60,13 @@ impl Recorded {
     }
 }
 
-/// The buffers that a stage writes.
-pub(super) fn written<'p>(plan: &'p Plan<'_>, stage: &'p plan::Stage) -> impl Iterator<Item = Slot> + use<'p> {
-    let args = stage.places.iter().zip(plan.kernels[stage.kernel].kernel().args());
-    args.filter(|(_, info)| matches!(info, ArgInfo::Buffer { writes: true, .. })).map(|(place, _)| place.slot)
-}
-
-/// What is read behind each of some stages: a buffer behind the last launch that writes it before
-/// something else uses it.
-fn readings(plan: &Plan<'_>, stages: Range<usize>) -> Vec<Vec<Reading>> {
-    let stages = &plan.stages[stages];
-    let written = |i: usize| written(plan, &stages[i]);
-    let mut all = Vec::with_capacity(stages.len());
-    let mut attended = None;
-    for (i, stage) in stages.iter().enumerate() {
-        let layer = stage.layer;
-        let rest = i + 1..stages.len();
-        let again =
-            |slot| rest.clone().take_while(|&j| stages[j].layer == layer).any(|j| written(j).any(|s| s == slot));
-        let mut readings = Vec::new();
-        for slot in written(i) {
-            if slot == Slot::Attended {
-                attended = layer;
-            }
-            let behind = layer.is_some() && attended == layer;
-            let found: &[Stage] = match slot {
-                Slot::Stream if layer.is_none() => &[Stage::Embedding],
-                Slot::Stream if again(slot) => &[Stage::PostAttnResidual],
-                Slot::Stream => &[Stage::LayerOut],
-                Slot::Normed if layer.is_none() => &[Stage::FinalNorm],
-                Slot::Normed if behind => &[Stage::FfnNorm],
-                Slot::Normed => &[Stage::AttnNorm],
-                // Each of three products writes its part.
-                Slot::Projected if again(slot) => &[],
-                Slot::Projected => &[Stage::Q, Stage::K, Stage::V],
-                Slot::Queries => &[Stage::QPostRope],
-                Slot::Keys(_) => &[Stage::KPostRope],
-                Slot::Attended => &[Stage::Attention],
-                Slot::RouterLogits => &[Stage::RouterLogits],
-                Slot::ExpertWeights => &[Stage::RouterWeights],
-                Slot::Experts => &[Stage::RouterExperts],
-                Slot::Gates => &[Stage::ExpertGate],
-                Slot::Ups => &[Stage::ExpertUp],
-                Slot::Inner => &[Stage::ExpertSwiglu],
-                Slot::Products => &[Stage::ExpertOut],
-                Slot::Logits => &[Stage::Logits],
-                _ => &[],
-            };
-            readings.extend(found.iter().map(|&stage| Reading { stage, layer, slot }));
-        }
-        readings.sort_by_key(|r| r.stage);
-        all.push(readings);
-    }
-    all
+/// What is read after each of some launches: the values of the stages that it completes, from where they are kept.
+fn readings(plan: &Plan<'_>, launches: Range<usize>) -> Vec<Vec<Reading>> {
+    let of = |launch: &Launch| {
+        let reading = |&stage: &Stage| Some(Reading { stage, layer: launch.layer, slot: slot(stage, launch.layer)? });
+        launch.makes.iter().filter_map(reading).collect()
+    };
+    plan.launches[launches].iter().map(of).collect()
 }
 
 impl Reading {

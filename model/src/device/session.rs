@@ -4,9 +4,9 @@ use super::{
     DeviceModel, LoadError,
     bind::{Buffers, Kernels},
     passes::{Passes, Plans, RING},
-    record::{Recorded, Tokens, written},
+    record::{Recorded, Tokens},
+    rules::STATUS_STRIDE,
     slot::Slot,
-    stages::STATUS_STRIDE,
 };
 use crate::{
     engine::{Engine, EngineError, LogitRows, Sequence, generate_on_host},
@@ -88,7 +88,7 @@ impl<'m> DeviceSession<'m> {
         let kernels = Kernels::load(&model.device, &plans.one.plan)?;
         let nowhere = (Slot::Stream, 0);
         let mut bind = |p: &Passes<'_>, kernels: &Kernels, range: std::ops::Range<usize>, moved| {
-            kernels.bind(&p.plan, &p.plan.stages[range], &model.weights, &mut buffers, moved)
+            kernels.bind(&p.plan, &p.plan.launches[range], &model.weights, &mut buffers, moved)
         };
         let p = &plans.one;
         let body = bind(p, &kernels, p.body.clone(), nowhere)?;
@@ -136,14 +136,15 @@ impl<'m> DeviceSession<'m> {
         put(&mut self.buffers, Slot::Tokens, 0, cast_slice(tokens))
     }
 
-    /// The routers' words, behind what the device has been given.
-    fn status(&self) -> Result<Later<u64>, DeviceError> {
-        let status = &self.buffers[&Slot::RouterStatus];
-        self.device().stream().read_later(status.view().cast::<u64>()?)
+    /// The routers' words, behind what the device has been given; none of a model without routers.
+    fn status(&self) -> Result<Option<Later<u64>>, DeviceError> {
+        let Some(status) = self.buffers.get(&Slot::RouterStatus) else { return Ok(None) };
+        self.device().stream().read_later(status.view().cast::<u64>()?).map(Some)
     }
 
     /// Whether all routers of a pass that began at `position` chose.
-    fn check(&mut self, status: Later<u64>, position: usize) -> Result<(), EngineError> {
+    fn check(&mut self, status: Option<Later<u64>>, position: usize) -> Result<(), EngineError> {
+        let Some(status) = status else { return Ok(()) };
         let words = status.wait().map_err(|e| self.failed(&e))?;
         let found = words.iter().step_by(STATUS_STRIDE as usize / 8).position(|&w| w != u64::MAX);
         let Some(layer) = found else { return Ok(()) };
@@ -176,7 +177,7 @@ impl<'m> DeviceSession<'m> {
         position: usize,
         rows: LogitRows,
         tap: &mut Option<&mut dyn Tap>,
-    ) -> Result<(usize, Later<u64>), DeviceError> {
+    ) -> Result<(usize, Option<Later<u64>>), DeviceError> {
         let which = self.passes_for(tokens.len());
         let taken = which.map_or(1, |i| self.many[i].tokens.min(tokens.len()));
         self.set_pass(&tokens[..taken], position)?;
@@ -276,14 +277,14 @@ impl<'m> DeviceSession<'m> {
     fn bind_traced(&mut self) -> Result<Traced, LoadError> {
         let (device, weights) = (&self.model.device, &self.model.weights);
         let mut recorded = |p: &Passes<'_>| -> Result<Recorded, LoadError> {
-            let (kernels, stages) = (Kernels::load(device, &p.plan)?, &p.plan.stages[p.body.clone()]);
+            let (kernels, stages) = (Kernels::load(device, &p.plan)?, &p.plan.launches[p.body.clone()]);
             let calls = kernels.bind(&p.plan, stages, weights, &mut self.buffers, (Slot::Stream, 0))?;
             Ok(Recorded::new(&p.plan, p.body.clone(), calls))
         };
         let one = recorded(&self.plans.one)?;
         let many = self.plans.many.iter().map(recorded).collect::<Result<_, _>>()?;
         let norms = |p: &Passes<'_>| {
-            p.plan.stages[p.head.clone()].iter().any(|stage| written(&p.plan, stage).any(|slot| slot == Slot::Normed))
+            p.plan.launches[p.head.clone()].iter().any(|launch| launch.makes.contains(&Stage::FinalNorm))
         };
         let final_norm = norms(&self.plans.one) && self.plans.many.first().is_none_or(norms);
         Ok(Traced { one, many, final_norm })
@@ -291,7 +292,7 @@ impl<'m> DeviceSession<'m> {
 
     /// Starts the next token, number `i`, drawn with a word or the most likely one; gives it and
     /// the routers' words.
-    fn start(&mut self, i: usize, word: Option<u64>) -> Result<(Later<u32>, Later<u64>), DeviceError> {
+    fn start(&mut self, i: usize, word: Option<u64>) -> Result<(Later<u32>, Option<Later<u64>>), DeviceError> {
         let (device, at) = (self.device(), i % RING as usize);
         match word {
             None => device.replay(&self.one.greedy)?,

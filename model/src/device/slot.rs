@@ -55,6 +55,8 @@ pub(crate) enum Slot {
     Gates,
     /// What the up projections give, where they are launches of their own.
     Ups,
+    /// Zeros: the id of the one expert that a dense feed-forward is to kernels of experts. Nothing writes it.
+    OnlyExpert,
     /// The experts' inner vectors, [tokens, used, width].
     Inner,
     /// The same in Q8_K.
@@ -88,6 +90,7 @@ impl Slot {
             Slot::State
                 | Slot::Tokens
                 | Slot::RouterCounter
+                | Slot::OnlyExpert
                 | Slot::Gates
                 | Slot::Ups
                 | Slot::Best

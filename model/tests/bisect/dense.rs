@@ -25,8 +25,10 @@ fn choices_and_mistakes_in_a_dense_feed_forward() {
     let found = planted(&gguf, F64, &tokens(), &[plant]);
     names_mistake(&found, Mistake::Q6kAsQ4k, &["layers.01.ffn_out"]);
 
-    let changes =
-        [(Stage::FfnSwiglu, Change::Inner(Inner::F16), "SwiGLU intermediate"), (Stage::FfnGate, Change::Act(Act::Q8K), "activation format")];
+    let changes = [
+        (Stage::FfnSwiglu, Change::Inner(Inner::F16), "SwiGLU intermediate"),
+        (Stage::FfnGate, Change::Act(Act::Q8K), "activation format"),
+    ];
     for (stage, change, name) in changes {
         let found = planted(&gguf, F64, &tokens(), &[Plant { stage, layer: Some(0), change }]);
         let Cause::Undeclared { factor, sites, .. } = &found.verdict.cause else { panic!("{:?}", found.verdict) };

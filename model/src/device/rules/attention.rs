@@ -1,0 +1,187 @@
+//! Attention: projections, heads and the cache.
+
+use super::{Dims, LoadError, Node, Place, Plan, Rule, S, STATE, choice, place, size};
+use crate::device::{choice::Reader, slot::Slot};
+use crate::kv::KvType;
+
+const PROJECTIONS: &[S] = &[S::Q, S::K, S::V];
+const HEADS: &[S] = &[S::QPostRope, S::KPostRope, S::AttnScores, S::AttnSoftmax, S::Attention];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "norm into projections",
+        stages: &[&[S::AttnNorm, S::Q, S::K, S::V]],
+        needs: "one token; a kernel for the three types together; room in shared memory",
+        push: norm_qkv,
+    },
+    Rule {
+        name: "projections together",
+        stages: &[PROJECTIONS],
+        needs: "a kernel for the three types together",
+        push: qkv,
+    },
+    Rule { name: "projections apart", stages: &[PROJECTIONS], needs: "", push: apart },
+    Rule { name: "attention of a token", stages: &[HEADS], needs: "one token", push: of_a_token },
+    Rule { name: "attention of many", stages: &[HEADS], needs: "more than 64 tokens", push: of_many },
+    Rule { name: "attention by chunks", stages: &[HEADS], needs: "", push: by_chunks },
+];
+
+/// Normed and turned queries.
+const QUERIES: (&str, Place) = ("q", place(Slot::Queries));
+
+/// A layer's keys and values.
+fn cache(layer: usize) -> [(&'static str, Place); 2] {
+    [("keys", Slot::Keys(layer).into()), ("values", Slot::Values(layer).into())]
+}
+
+/// A token's norm and projections in one launch.
+fn norm_qkv(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let [norm, projections @ ..] = nodes else { return Ok(false) };
+    let Some(Reader { normed, .. }) = plan.merged(projections).filter(|_| plan.tokens == 1) else { return Ok(false) };
+    let dims = Dims { tokens: None, cols: size(plan.model.config.hidden), ..plan.heads() };
+    let places = [&plan.matrices(projections)[..], &plan.unnormed(norm)].concat();
+    let fits = plan.push_if_it_fits(normed, dims, &places)?;
+    if fits {
+        plan.makes(PROJECTIONS);
+    }
+    Ok(fits)
+}
+
+/// The projections of a normed stream in one launch.
+fn qkv(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let Some(names) = plan.merged(nodes) else { return Ok(false) };
+    let x = plan.input(plan.weights(&nodes[0]).0, Slot::Normed);
+    let mut places = plan.matrices(nodes);
+    places.push(("x", x.into()));
+    if plan.tokens > 1 {
+        places.push(STATE);
+    }
+    let dims = Dims { cols: size(plan.model.config.hidden), ..plan.heads() };
+    plan.push(if plan.tokens > 1 { names.pass } else { names.one }, dims, &places)?;
+    plan.makes(PROJECTIONS);
+    Ok(true)
+}
+
+/// Three products. A token's results lie side by side; those of several are brought there.
+fn apart(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let mut first = 0;
+    for node in nodes {
+        let (ty, w) = plan.weights(node);
+        let Slot::Weight(role, _) = w else { return Ok(false) };
+        let to = if plan.tokens == 1 { Slot::Projected.at(first as u64 * 4) } else { Slot::Apart(role).into() };
+        plan.product(node, plan.input(ty, Slot::Normed), to, false)?;
+        first += node.stage.shape(&plan.model.config, 0).iter().product::<usize>();
+    }
+    if plan.tokens > 1 {
+        let slots = nodes.iter().filter_map(|n| n.operation.weights()).map(|role| Slot::Apart(role).into());
+        let mut places: Vec<(&str, Place)> = ["q", "k", "v"].into_iter().zip(slots).collect();
+        places.extend([STATE, ("qkv", Slot::Projected.into())]);
+        plan.push("qkv-join", plan.heads(), &places)?;
+    }
+    plan.makes(PROJECTIONS);
+    Ok(true)
+}
+
+/// Heads normed, turned, appended to the cache, and attended chunk by chunk, in one launch; then the chunks' results
+/// together.
+fn of_a_token(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let Some(layer) = plan.layer().filter(|_| plan.tokens == 1) else { return Ok(false) };
+    let name = match plan.model.kv {
+        KvType::F32 => "decode-attention-kv-f32",
+        KvType::F16 => "decode-attention-kv-f16",
+    };
+    plan.push(name, plan.cached(), &[&plan.projected(nodes)[..], &cache(layer), &CHUNKS].concat())?;
+    plan.makes(&[S::KPostRope]);
+    combine(plan)
+}
+
+/// The same in two launches.
+fn by_chunks(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let Some(layer) = plan.layer() else { return Ok(false) };
+    append(plan, nodes, layer)?;
+    let name = match plan.model.kv {
+        KvType::F32 => "attention-kv-f32",
+        KvType::F16 => "attention-kv-f16",
+    };
+    plan.push(name, plan.cached(), &[&[QUERIES, STATE][..], &cache(layer), &CHUNKS].concat())?;
+    combine(plan)
+}
+
+/// The same for hundreds of tokens, without results of chunks in memory.
+fn of_many(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let Some(layer) = plan.layer().filter(|_| plan.is_long()) else { return Ok(false) };
+    append(plan, nodes, layer)?;
+    let name = match plan.model.kv {
+        KvType::F32 => "attention-prompt-kv-f32",
+        KvType::F16 => "attention-prompt-kv-f16",
+    };
+    plan.push(name, plan.cached(), &[&[QUERIES, STATE, ("y", Slot::Attended.into())][..], &cache(layer)].concat())?;
+    plan.makes(&[S::Attention]);
+    Ok(true)
+}
+
+/// What chunks of attention give.
+const CHUNKS: [(&str, Place); 2] = [("sums", place(Slot::ChunkSums)), ("outputs", place(Slot::ChunkOutputs))];
+
+/// The results of chunks together, in the forms that the output projection wants.
+fn combine(plan: &mut Plan<'_>) -> Result<bool, LoadError> {
+    let [sums, outputs] = CHUNKS;
+    let mut places = vec![sums, outputs, STATE, ("y", Slot::Attended.into())];
+    let readers = plan.readers(S::Attention);
+    if plan.any_rounded(&readers) {
+        places.push(("y_q8k", Slot::AttendedQ8K.into()));
+        plan.push("attention-combine-q8k", plan.cached(), &places)?;
+        plan.is_rounded(Slot::Attended);
+    } else {
+        plan.push("attention-combine", plan.cached(), &places)?;
+    }
+    plan.makes(&[S::Attention]);
+    Ok(true)
+}
+
+/// Heads normed, turned and appended to the cache.
+fn append(plan: &mut Plan<'_>, nodes: &[Node], layer: usize) -> Result<(), LoadError> {
+    let name = match plan.model.kv {
+        KvType::F32 => "qk-norm-rope-kv-f32",
+        KvType::F16 => "qk-norm-rope-kv-f16",
+    };
+    plan.push(name, plan.cached(), &[&plan.projected(nodes)[..], &[QUERIES], &cache(layer)].concat())?;
+    plan.makes(&[S::QPostRope, S::KPostRope]);
+    Ok(())
+}
+
+impl Plan<'_> {
+    /// The kernels for the projections' types together.
+    fn merged(&self, projections: &[Node]) -> Option<Reader> {
+        let [q, k, v] = projections else { return None };
+        choice::merged_projections([q, k, v].map(|node| self.weights(node).0))
+    }
+
+    /// The projections' matrices, and where their products go.
+    fn matrices(&self, projections: &[Node]) -> Vec<(&'static str, Place)> {
+        let weights = projections.iter().map(|node| self.weights(node).1.into());
+        ["q", "k", "v"].into_iter().zip(weights).chain([("y", Slot::Projected.into())]).collect()
+    }
+
+    fn heads(&self) -> Dims {
+        let c = &self.model.config;
+        let (heads, kv_heads, head_dim) = (size(c.heads), size(c.kv_heads), size(c.head_dim));
+        Dims { heads, kv_heads, head_dim, ..self.pass() }
+    }
+
+    /// The sizes of kernels that work with the cache.
+    fn cached(&self) -> Dims {
+        Dims { positions: Some(self.positions), ..self.heads() }
+    }
+
+    /// What becomes queries, keys and values.
+    fn projected(&self, nodes: &[Node]) -> [(&'static str, Place); 5] {
+        [
+            ("qkv", Slot::Projected.into()),
+            ("q_norm", self.weights(&nodes[0]).1.into()),
+            ("k_norm", self.weights(&nodes[1]).1.into()),
+            ("rope", Slot::Rope.into()),
+            STATE,
+        ]
+    }
+}

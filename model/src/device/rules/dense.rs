@@ -1,0 +1,49 @@
+//! A dense feed-forward.
+
+use super::{Dims, LoadError, Node, Plan, Rule, S, choice, size};
+use crate::device::slot::Slot;
+
+const GATE_UP: &[S] = &[S::FfnGate, S::FfnUp, S::FfnSilu, S::FfnSwiglu];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "dense gate and up of a token",
+        stages: &[GATE_UP],
+        needs: "one token; gate and up of one type of superblocks; room in shared memory",
+        push: of_a_token,
+    },
+    Rule { name: "dense gate and up", stages: &[GATE_UP], needs: "", push: products },
+];
+
+/// Both projections and SwiGLU in one launch: the experts' kernel, with one expert. Which one a token goes to is read
+/// from zeros that nothing writes.
+fn of_a_token(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let [(gate, gates), (up, ups)] = [&nodes[0], &nodes[1]].map(|node| plan.weights(node));
+    let Some(names) = choice::gate_up(gate, up).filter(|_| plan.tokens == 1) else { return Ok(false) };
+    let dims = Dims { tokens: None, experts: Some(1), used: Some(1), ..plan.product_dims(&nodes[0]) };
+    let places = [
+        ("gate", gates.into()),
+        ("up", ups.into()),
+        ("x", plan.input(gate, Slot::Normed).into()),
+        ("h", Slot::Inner.into()),
+        ("ids", Slot::OnlyExpert.into()),
+    ];
+    let fits = plan.push_if_it_fits(names.one, dims, &places)?;
+    if fits {
+        plan.makes(&[S::FfnSwiglu]);
+    }
+    Ok(fits)
+}
+
+/// Two products, and SwiGLU of all elements.
+fn products(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    for (node, to) in nodes.iter().zip([Slot::Gates, Slot::Ups]) {
+        plan.product(node, plan.input(plan.weights(node).0, Slot::Normed), to.into(), false)?;
+        plan.makes(&[node.stage]);
+    }
+    let elements = plan.model.config.ff * plan.tokens as usize;
+    let places = [("gate", Slot::Gates.into()), ("up", Slot::Ups.into()), ("h", Slot::Inner.into())];
+    plan.push("swiglu", Dims { rows: size(elements), ..Dims::NONE }, &places)?;
+    plan.makes(&[S::FfnSwiglu]);
+    Ok(true)
+}

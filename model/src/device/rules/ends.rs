@@ -1,0 +1,93 @@
+//! The embedding, norms, and products that no other rule has; and the choice of the next token, which is no stage.
+
+use super::{Dims, LoadError, Node, Place, Plan, Role, Rule, S, STATE, place, size, slot};
+use crate::device::slot::Slot;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule { name: "embedding", stages: &[&[S::Embedding]], needs: "", push: embedding },
+    Rule { name: "norm", stages: &[&[S::AttnNorm], &[S::FfnNorm], &[S::FinalNorm]], needs: "", push: norm },
+    Rule {
+        name: "product onto the stream",
+        stages: &[&[S::AttnOut, S::PostAttnResidual], &[S::FfnOut, S::LayerOut]],
+        needs: "",
+        push: product_added,
+    },
+    Rule { name: "logits", stages: &[&[S::Logits]], needs: "", push: logits },
+];
+
+/// How a token becomes the next pass.
+const NEXT: [(&str, Place); 3] = [STATE, ("next", place(Slot::Tokens)), ("ring", place(Slot::Chosen))];
+
+/// The tokens' embeddings become the residual stream.
+fn embedding(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let table = plan.weights(&nodes[0]).1;
+    let places = [("table", table.into()), ("tokens", Slot::Tokens.into()), ("x", Slot::Stream.into())];
+    plan.push(plan.kernel(Role::Embedding, &nodes[0])?, plan.product_dims(&nodes[0]), &places)?;
+    plan.makes(&[S::Embedding]);
+    Ok(true)
+}
+
+/// The stream's norm, in the forms that the matrices which read it want.
+fn norm(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let dims = Dims { cols: size(plan.model.config.hidden), ..plan.pass() };
+    let w = plan.weights(&nodes[0]).1;
+    let mut places = vec![("x", Slot::Stream.into()), ("w", w.into()), ("y", Slot::Normed.into())];
+    let readers = plan.readers(nodes[0].stage);
+    if plan.any_rounded(&readers) {
+        places.push(("y_q8k", Slot::NormedQ8K.into()));
+        plan.push("rmsnorm-q8k", dims, &places)?;
+    } else {
+        plan.push("rmsnorm", dims, &places)?;
+    }
+    plan.makes(&[nodes[0].stage]);
+    Ok(true)
+}
+
+/// A product whose result is added to the residual stream.
+fn product_added(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let (ty, _) = plan.weights(&nodes[0]);
+    let [crate::graph::Source::Stage(from)] = nodes[0].inputs[..] else { return Ok(false) };
+    let Some(plain) = slot(from, plan.layer()) else { return Ok(false) };
+    let x = plan.input(ty, plain);
+    if x != plain && !plan.has_rounded(plain) {
+        let width = from.shape(&plan.model.config, 0).iter().product();
+        plan.quantize(plain, 1, width)?;
+    }
+    plan.product(&nodes[0], x, Slot::Stream.into(), true)?;
+    plan.makes(&[nodes[1].stage]);
+    Ok(true)
+}
+
+/// From the normed stream to logits.
+fn logits(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let x = plan.input(plan.weights(&nodes[0]).0, Slot::Normed);
+    plan.product(&nodes[0], x, Slot::Logits.into(), false)?;
+    plan.makes(&[S::Logits]);
+    Ok(true)
+}
+
+impl Plan<'_> {
+    /// The most likely token becomes the next pass; `ring` of them are kept.
+    pub(in crate::device) fn choose(&mut self, ring: u32) -> Result<(), LoadError> {
+        let dims = Dims { rows: size(self.model.config.vocab), positions: Some(ring), ..self.pass() };
+        let places = [("logits", Slot::Logits.into()), ("best", Slot::Best.into())];
+        self.push("argmax", dims, &[&places[..], &NEXT].concat())
+    }
+
+    /// A token drawn becomes the next pass; `ring` of them are kept.
+    pub(in crate::device) fn draw(&mut self, ring: u32) -> Result<(), LoadError> {
+        let rows = size(self.model.config.vocab);
+        let keys = ("keys", Slot::SampleKeys.into());
+        let places = [("logits", Slot::Logits.into()), STATE, keys];
+        self.push("sample-sort", Dims { rows, ..self.pass() }, &places)?;
+        let places = [
+            keys,
+            ("from", Slot::Distribution.into()),
+            ("random", Slot::Random.into()),
+            ("sums", Slot::SampleSums.into()),
+            ("counter", Slot::SampleCounter.into()),
+        ];
+        let dims = Dims { rows, positions: Some(ring), ..Dims::NONE };
+        self.push("sample-draw", dims, &[&places[..], &NEXT].concat())
+    }
+}
