@@ -108,5 +108,11 @@ fn shapes_that_make_no_model_are_named() {
         message(|s| (s.vocabulary, s.config.vocab) = (Vocabulary::Bytes, 256)),
         "--vocab 256: expected at least 257 for --byte-vocabulary"
     );
+    let dense = |s: &mut Synth| s.config = ModelConfig { experts: 4, ..Preset::TinyDense.config() };
+    assert_eq!(message(dense), "--experts 4: expected none: the layers of a Qwen3 are dense");
+    assert_eq!(
+        message(|s| s.config = ModelConfig { ff: 0, ..Preset::TinyDense.config() }),
+        "--ff 0: expected 1 to 1048576"
+    );
     assert_eq!(tiny(Mix::Q4KM).check(), Ok(()));
 }

@@ -232,7 +232,7 @@ fn thresholds_and_selections_that_make_no_sense_are_wrong_use() {
     compare(
         &["--stages", ""],
         expect![[r#"
-        error: invalid value '' for '--stages <all|LIST>': unknown stage ``; stages are embedding, attn_norm, q, k, v, q_post_rope, k_post_rope, attn_scores, attn_softmax, attention, attn_out, post_attn_residual, ffn_norm, router_logits, router_weights, router_experts, expert_gate, expert_up, expert_silu, expert_swiglu, expert_out, moe_ffn_out, layer_out, final_norm, logits
+        error: invalid value '' for '--stages <all|LIST>': unknown stage ``; stages are embedding, attn_norm, q, k, v, q_post_rope, k_post_rope, attn_scores, attn_softmax, attention, attn_out, post_attn_residual, ffn_norm, router_logits, router_weights, router_experts, expert_gate, expert_up, expert_silu, expert_swiglu, expert_out, moe_ffn_out, ffn_gate, ffn_up, ffn_silu, ffn_swiglu, ffn_out, layer_out, final_norm, logits
 
         For more information, try '--help'.
     "#]],

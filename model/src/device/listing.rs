@@ -64,7 +64,7 @@ pub(super) fn list(model: &Model, pass: usize) -> String {
 #[test]
 fn plans_are_those_of_the_file() {
     let mut text = String::new();
-    for preset in [Preset::Tiny] {
+    for preset in [Preset::Tiny, Preset::TinyDense] {
         let config = ModelConfig { blocks: 1, ..preset.config() };
         for policy in [Policy::new(Act::Q8K, Acc::F32), Policy::new(Act::F32, Acc::F32)] {
             writeln!(text, "{} {preset:?}, {policy}", config.architecture.name).unwrap();
@@ -77,6 +77,25 @@ fn plans_are_those_of_the_file() {
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     pretty_assertions::assert_eq!(text, expected, "see CONTRIBUTING.md: BLESS=1 writes {}", path.display());
+}
+
+/// Dense Qwen3 as it is published, from 0.6B to 32B: there are kernels of their sizes, for every policy.
+#[test]
+fn dense_models_of_every_size_have_plans() {
+    let sizes =
+        [(1024, 16, 3072), (2048, 16, 6144), (2560, 32, 9728), (4096, 32, 12288), (5120, 40, 17408), (5120, 64, 25600)];
+    for (hidden, heads, ff) in sizes {
+        let tied = hidden <= 2560;
+        let config = ModelConfig { blocks: 1, hidden, heads, ff, tied, ..Preset::Qwen3_8b.config() };
+        for policy in Policy::EXACT {
+            let model = model(&config, policy, KvType::F32, usual);
+            let plans = Plans::new(&model, 1024, 1024).unwrap_or_else(|e| panic!("{hidden}, {ff}, {policy}: {e}"));
+            let launches = plans.one.plan.launches.iter().filter(|l| l.layer == Some(0)).count();
+            let most = if policy.act == Act::Q8K { 9 } else { 8 };
+            assert!(launches <= most, "{hidden}, {ff}, {policy}: {launches} launches a layer");
+            assert_eq!(plans.many.len(), if policy.act == Act::Q8K { 2 } else { 1 });
+        }
+    }
 }
 
 /// Many models' plans into the file that `PLANS` names.

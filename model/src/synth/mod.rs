@@ -152,14 +152,14 @@ impl Synth {
             ("context", c.context, 1 << 30),
         ];
         let has_experts = self.has_experts();
-        for (option, value, most) in experts.into_iter().filter(|_| has_experts).chain(bounds) {
-            if value == 0 || value > most {
-                return wrong(option, value, format!("1 to {most}"));
-            }
-        }
         for (option, value, _) in experts.into_iter().filter(|_| !has_experts) {
             if value != 0 {
                 return wrong(option, value, format!("none: the layers of a {} are dense", c.architecture.title));
+            }
+        }
+        for (option, value, most) in experts.into_iter().filter(|_| has_experts).chain(bounds) {
+            if value == 0 || value > most {
+                return wrong(option, value, format!("1 to {most}"));
             }
         }
         if !c.heads.is_multiple_of(c.kv_heads) {

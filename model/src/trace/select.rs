@@ -248,6 +248,11 @@ mod tests {
         let layers = Selection { layers: "4..9".parse().unwrap(), ..Selection::default() };
         let beyond = layers.of(&config, 4).unwrap_err().to_string();
         assert_eq!(beyond, "layers 4..9 are asked for, but the model has 6, counted from 0");
+        let dense = Preset::TinyDense.config();
+        let stages = Selection { stages: "q,expert_out".parse().unwrap(), ..Selection::default() };
+        let error = stages.of(&dense, 4).unwrap_err().to_string();
+        assert!(error.starts_with("a Qwen3 has no stage expert_out; its stages are embedding, "), "{error}");
+        assert_eq!(stages.of(&config, 4).unwrap().stages.len(), 2 * config.blocks);
         assert_eq!("3".parse(), Ok(Layers(Some(3..4))));
         assert_eq!("..2".parse(), Ok(Layers(Some(0..2))));
         assert_eq!("7,3..6,4..5,3,0..2".parse(), Ok(Positions::List(vec![0, 1, 3, 4, 5, 7])));

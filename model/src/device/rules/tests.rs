@@ -50,6 +50,20 @@ fn a_rule_left_out_changes_launches_and_no_bit() {
     }
 }
 
+/// The same of a pass of more than 64 tokens.
+#[test]
+fn attention_of_many_tokens_is_attention_by_chunks() {
+    let gguf = model(Preset::TinyDense);
+    let options = DeviceOptions { policy: Policy::new(Act::Q8K, Acc::F32), kv: KvType::F16, pass: 96 };
+    let tokens: Vec<u32> = (0..70).map(|i| i * 5 % 64).collect();
+    let run = |without: &[&'static str]| {
+        let model = DeviceModel::load_without(&Device::interp(), &gguf, options, 96, without, &mut |_| ()).unwrap();
+        let mut session = model.new_session(96).unwrap();
+        session.forward(&tokens, LogitRows::Last).unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+    };
+    assert!(run(&[]) == run(&["attention of many"]));
+}
+
 #[test]
 fn rules_have_names_of_their_own_and_a_last_one_for_every_stage() {
     let mut names: Vec<_> = rules().map(|r| r.name).collect();
