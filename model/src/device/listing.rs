@@ -107,7 +107,8 @@ fn many_plans() {
     };
     use TensorType::{BF16, F16, F32, IQ2_XS, MXFP4, Q4_K, Q5_K, Q6_K, Q8_0};
     let mut text = String::new();
-    let mixes: [(&str, fn(T) -> TensorType); 12] = [
+    type OfRole = fn(T) -> TensorType;
+    let mixes: [(&str, OfRole); 12] = [
         ("usual", usual),
         ("q4k", |_| Q4_K),
         ("q6k", |_| Q6_K),
