@@ -3,7 +3,7 @@
 use super::{
     Tokenizer,
     error::{Fail, Kind, TokenizerError},
-    python,
+    jinja,
 };
 use crate::gguf::Gguf;
 use minijinja::{Environment, Error, ErrorKind, Value, context, value::merge_maps};
@@ -95,15 +95,16 @@ impl TemplateSource {
     pub fn compile(&self) -> Result<ChatTemplate, TokenizerError> {
         let fail = Fail(self.file.as_str().into());
         let mut env = Environment::new();
-        // What transformers' `apply_chat_template` sets.
-        env.set_trim_blocks(true);
-        env.set_lstrip_blocks(true);
+        jinja::set_up(&mut env);
         env.set_fuel(Some(FUEL));
-        python::add(&mut env);
-        // As Jinja does before anything else.
-        let source = python::without_generation(&self.source.replace("\r\n", "\n").replace('\r', "\n"));
-        let read = on_a_stack(|| env.add_template_owned(NAME, source).map(|()| env));
-        let env = read.and_then(|env| env).map_err(|e| fail.with(broken(&e)))?;
+        let read = on_a_stack(|| {
+            // As Jinja does before anything else.
+            let source = self.source.replace("\r\n", "\n").replace('\r', "\n");
+            let source = jinja::rewrite(&source)
+                .map_err(|(why, line)| Error::new(ErrorKind::SyntaxError, format!("{why} (in {NAME}:{line})")))?;
+            env.add_template_owned(NAME, source).map(|()| env)
+        });
+        let env = read.map_err(|e| fail.with(broken(&e)))?;
         Ok(ChatTemplate { fail, env, bos: self.bos.clone(), eos: self.eos.clone() })
     }
 }
@@ -154,16 +155,16 @@ impl ChatTemplate {
                 String::from_utf8(out.0).map_err(|e| Error::new(ErrorKind::WriteFailure, e.to_string()))
             })
         });
-        rendered.and_then(|text| text).map_err(|e| self.fail.with(broken(&e)))
+        rendered.map_err(|e| self.fail.with(broken(&e)))
     }
 }
 
 /// Does something on a stack of [`STACK`].
-fn on_a_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+fn on_a_stack<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     let unable = |e: io::Error| Error::new(ErrorKind::InvalidOperation, format!("no thread for it: {e}"));
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("template".into()).stack_size(STACK).spawn_scoped(scope, work);
-        Ok(thread.map_err(unable)?.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
+        thread.map_err(unable)?.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
     })
 }
 

@@ -5,8 +5,8 @@ mod bytes;
 mod chat;
 mod error;
 mod ids;
+mod jinja;
 mod parts;
-mod python;
 mod stream;
 mod vocabulary;
 
