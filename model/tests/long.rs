@@ -47,7 +47,8 @@ fn sixty_six_thousand_tokens() {
 
     let tokens: Vec<u32> = (0..TOKENS).map(|i| ((i * 37 + i * i / 7) % VOCAB as u64) as u32).collect();
     let options = CpuOptions { policy: Policy::new(Act::F32, Acc::F64), ..CpuOptions::default() };
-    let model = CpuModel::load(&model(), options).unwrap();
+    let gguf = model();
+    let model = CpuModel::load(&gguf, options).unwrap();
     let mut session = model.new_session(TOKENS as usize).unwrap();
     let mut found = Vec::new();
     for (i, piece) in tokens.chunks(500).enumerate() {

@@ -86,7 +86,7 @@ fn file(template: &str) -> Gguf {
     let original = Gguf::from_bytes("m.gguf", &bytes.unwrap()).unwrap();
     let mut w = GgufWriter::new();
     original.metadata().iter().for_each(|(key, value)| _ = w.set(key, value.clone()));
-    w.set("tokenizer.chat_template", template.into());
+    w.set("tokenizer.chat_template", template);
     Gguf::from_bytes("m.gguf", &w.to_bytes(&[]).unwrap()).unwrap()
 }
 

@@ -10,7 +10,7 @@ use anstream::stderr;
 use anyhow::Context;
 use ptxgen_model::{
     Engine,
-    tokenizer::{Conversation, Message, TemplateSource, Tokenizer},
+    tokenizer::{Conversation, Message, TemplateSource, Tokenizer, TokenizerError},
 };
 use std::io::Write;
 
@@ -25,9 +25,26 @@ pub fn message(role: &str, content: &str) -> Message {
     Message { role: role.into(), content: content.into() }
 }
 
-/// Bytes after which a text has more tokens than so many: what a template makes may be long, and encoding it takes time.
-pub fn longest(tokens: usize) -> usize {
-    tokens.saturating_mul(16).saturating_add(4096)
+/// A text's tokens, as far as they are needed.
+pub struct Encoded {
+    /// The first of them.
+    pub ids: Vec<u32>,
+    /// Whether there are more, which are more than fit in any case.
+    pub more: bool,
+}
+
+/// The tokens of a text, or more than `most` of them: what a template makes may be long, and encoding it takes time.
+pub fn encode(tokenizer: &Tokenizer, text: &str, most: usize) -> Result<Encoded, TokenizerError> {
+    let mut length = most.saturating_mul(16).saturating_add(4096);
+    loop {
+        let part = &text[..text.floor_char_boundary(length)];
+        let (ids, more) = (tokenizer.encode(part)?, part.len() < text.len());
+        // A part of more tokens than fit is enough to know; where tokens are long it takes a longer part.
+        if !more || ids.len() > most {
+            return Ok(Encoded { ids, more });
+        }
+        length = length.saturating_mul(4);
+    }
 }
 
 impl Chat {
@@ -88,19 +105,8 @@ impl Chat {
         let kept = self.conversation.messages.clone();
         loop {
             let text = self.render()?;
-            // More than fit are too many, however many they are.
-            let part = &text[..text.floor_char_boundary(longest(capacity))];
-            let mut cut = part.len() < text.len();
-            let encoded = match tokenizer.encode(part) {
-                // Its tokens are longer than most: what fits is taken whole.
-                Ok(ids) if cut && ids.len() <= room => {
-                    cut = false;
-                    tokenizer.encode(&text)
-                }
-                other => other,
-            };
-            let ids = match encoded {
-                Ok(ids) => ids,
+            let Encoded { ids, more: cut } = match encode(tokenizer, &text, capacity) {
+                Ok(encoded) => encoded,
                 Err(e) => {
                     output::note(format_args!("{e}; the message is left out"));
                     self.conversation.messages = kept;

@@ -101,15 +101,15 @@ pub fn run(args: &Args) -> Outcome {
     let ids = match chat {
         Some(mut chat) => {
             chat.say(&prompt);
-            let text = chat.render()?;
-            let bytes = text.len();
-            if bytes > chat::longest(config.context) {
-                let context = config.context;
-                let what =
-                    format!("the conversation has {bytes} bytes, which do not fit the model's context of {context}");
+            let encoded = chat::encode(&tokenizer, &chat.render()?, config.context)?;
+            if encoded.more {
+                let (tokens, context) = (encoded.ids.len(), config.context);
+                let what = format!(
+                    "the conversation has more than {tokens} tokens, which do not fit the model's context of {context}"
+                );
                 return Err(Usage(what).into());
             }
-            Text::new("the conversation", tokenizer.encode(&text)?)
+            Text::new("the conversation", encoded.ids)
         }
         None => Text::new("the prompt", tokenizer.encode(&prompt)?),
     };

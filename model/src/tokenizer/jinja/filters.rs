@@ -91,7 +91,7 @@ pub(super) fn add(env: &mut Environment<'_>) {
     filter(env, "last", |value, _| Ok(items(value)?.pop().unwrap_or_default()));
     filter(env, "items", |value, _| match kind(value) {
         Kind::Undefined => Ok(Vec::<Value>::new().into()),
-        _ => Ok(View::new(value, "items")?.try_iter()?.collect()),
+        _ => Ok(View::of(value, "items")?.try_iter()?.collect()),
     });
     filter(env, "dictsort", dictsort);
     filter(env, "sort", sort);

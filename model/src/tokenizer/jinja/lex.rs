@@ -156,7 +156,7 @@ fn string(text: &str, quote: char) -> Result<(Token, usize), String> {
                 let digits = text.get(at + 1..at + 1 + count).unwrap_or_default();
                 let value = u32::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'));
                 let value = value.and_then(char::from_u32).ok_or_else(|| format!("a broken escape \\{c}{digits}"))?;
-                (0..count).for_each(|_| drop(chars.next()));
+                chars.by_ref().nth(count - 1);
                 value
             }
             '0'..='7' => {

@@ -96,7 +96,7 @@ fn of_dict(value: &Value, name: &str, args: &Arguments) -> Result<Value, Error> 
         _ => return Err(Error::from(ErrorKind::UnknownMethod)),
     };
     args.done(most)?;
-    if name == "copy" { Ok(pairs(value)?.into_iter().collect()) } else { View::new(value, name) }
+    if name == "copy" { Ok(pairs(value)?.into_iter().collect()) } else { View::of(value, name) }
 }
 
 fn of_list(value: &Value, name: &str, args: &Arguments) -> Result<Value, Error> {

@@ -1,7 +1,7 @@
 //! Values as Python has them: kinds, how they are written, equality and order.
 
 use minijinja::{
-    Error, ErrorKind, State, Value,
+    Error, ErrorKind, Value,
     value::{Enumerator, Object, ObjectRepr, ValueKind},
 };
 use std::{cmp::Ordering, fmt::Write as _, sync::Arc};
@@ -156,7 +156,7 @@ pub(super) struct View {
 
 impl View {
     /// `what` is `keys`, `values` or `items`.
-    pub(super) fn new(dict: &Value, what: &str) -> Result<Value, Error> {
+    pub(super) fn of(dict: &Value, what: &str) -> Result<Value, Error> {
         let pairs = pairs(dict)?.into_iter();
         let (name, values) = match what {
             "keys" => ("dict_keys", pairs.map(|(key, _)| key).collect()),
@@ -394,9 +394,4 @@ fn order_at(a: &Value, b: &Value, depth: usize) -> Result<Option<Ordering>, Erro
         (_, _, Some(a), Some(b)) => Ok(a.partial_cmp(&b)),
         _ => Err(fault(format!("{} and {} have no order", left.name(), right.name()))),
     }
-}
-
-/// Calls a function of the environment by its name, for filters that take one.
-pub(super) fn filtered(state: &State<'_, '_>, name: &str, args: &[Value]) -> Result<Value, Error> {
-    state.apply_filter(name, args)
 }
