@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Bytes of a text, a list of tokens or a kernel that are read at most.
-pub const MOST: u64 = 1 << 28;
+pub const MOST: u64 = 1 << 26;
 
 /// Files that this command reads.
 static READ: Mutex<Vec<(Identity, PathBuf)>> = Mutex::new(Vec::new());
@@ -117,7 +117,7 @@ fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(MOST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than 256 MiB"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than 64 MiB"));
     }
     Ok(bytes)
 }

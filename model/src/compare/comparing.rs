@@ -12,7 +12,7 @@ use crate::{
 };
 use indexmap::IndexMap;
 use ptxgen_dsl::reference::argmax;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Sums up what two runs differ in, as pieces of their traces come.
 #[derive(Debug, Default)]
@@ -241,9 +241,8 @@ pub(super) fn is_past(d: &Difference, thresholds: &Thresholds) -> bool {
 
 /// The layer whose output's relative error is the most above its input's.
 fn growth(stages: &[Difference]) -> Option<Growth> {
-    let relative = |stage: Stage, layer: Option<usize>| {
-        stages.iter().find(|d| (d.stage, d.layer) == (stage, layer)).and_then(|d| d.relative)
-    };
+    let known: HashMap<_, _> = stages.iter().map(|d| ((d.stage, d.layer), d.relative)).collect();
+    let relative = |stage: Stage, layer: Option<usize>| known.get(&(stage, layer)).copied().flatten();
     let layers = stages.iter().filter(|d| d.stage == Stage::LayerOut).filter_map(|d| d.layer);
     let of = layers.filter_map(|layer| {
         let before = match layer.checked_sub(1) {

@@ -177,13 +177,12 @@ fn select(
     let mut missing = Vec::new();
     for (side, other) in [(left, right), (right, left)] {
         let Some(file) = side.file() else { continue };
-        let has: Vec<_> = file.stages().collect();
-        let lacks = |at: &(Stage, Option<usize>)| !has.contains(at);
+        let lacks = |at: &(Stage, Option<usize>)| file.dims(at.0, at.1).is_none();
         if let Some(&(stage, layer)) = selected.stages.iter().find(|at| named && lacks(at)) {
-            let (tensor, has) = (stage.tensor_name(layer), names(has.iter().map(|at| at.0)));
+            let (tensor, has) = (stage.tensor_name(layer), names(file.stages().map(|at| at.0)));
             return Err(CompareError::Missing { side: side.name(), tensor, has });
         }
-        let other_has = |at: &(Stage, Option<usize>)| other.file().is_none_or(|f| f.stages().any(|s| s == *at));
+        let other_has = |at: &(Stage, Option<usize>)| other.file().is_none_or(|f| f.dims(at.0, at.1).is_some());
         missing.extend(selected.stages.iter().filter(|at| lacks(at) && other_has(at)).map(|at| at.0));
         selected.stages.retain(|at| !lacks(at));
         selected.positions.retain(|p| file.positions().binary_search(p).is_ok());

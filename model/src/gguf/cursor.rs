@@ -3,6 +3,10 @@
 use super::error::{GgufError, GgufErrorKind};
 use std::sync::Arc;
 
+/// Bytes of metadata and of the table of tensors at most: five times those of the largest vocabularies. A file may be
+/// longer than any memory and have next to nothing on the disk.
+const LONGEST: u64 = 64 << 20;
+
 /// A position in a file's bytes. No read goes beyond them.
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -36,6 +40,9 @@ impl<'a> Cursor<'a> {
                 need: len,
                 have: self.left(),
             }));
+        }
+        if len > LONGEST.saturating_sub(self.at as u64) {
+            return Err(self.error(GgufErrorKind::Header { what: what(), most: LONGEST }));
         }
         let start = self.at;
         self.at += len as usize;
@@ -78,6 +85,11 @@ impl<'a> Cursor<'a> {
             return Err(self.error(GgufErrorKind::Count { what: what(), count, most, have: self.left() }));
         }
         Ok(())
+    }
+
+    /// Fails if `count` is more than is read of such things.
+    pub(super) fn check_most(&self, count: u64, most: u64, what: impl Fn() -> String) -> Result<(), GgufError> {
+        if count > most { Err(self.error(GgufErrorKind::TooMany { what: what(), count, most })) } else { Ok(()) }
     }
 
     /// A length and so many bytes of UTF-8.

@@ -99,6 +99,26 @@ pub(crate) enum GgufErrorKind {
         /// Bytes left in the file.
         have: u64,
     },
+    /// More in the header than is read.
+    #[error("has {count} {what}, at most {most} are read: the file is corrupt, or no model")]
+    TooMany {
+        /// What is counted.
+        what: String,
+        /// The count in the file.
+        count: u64,
+        /// The largest count that is read.
+        most: u64,
+    },
+    /// More before the tensors than is read.
+    #[error(
+        "has more than {most} bytes before its tensors' ({what} goes beyond them): the file is corrupt, or no model"
+    )]
+    Header {
+        /// What does not end in time.
+        what: String,
+        /// Bytes that are read.
+        most: u64,
+    },
     /// Text that is longer than the format allows.
     #[error("{what} is {len} bytes long, at most {most} are allowed; the file is corrupt")]
     StringLength {

@@ -21,6 +21,10 @@ const LONGEST_KEY: u64 = 65535;
 /// ggml's `GGML_MAX_NAME`.
 const LONGEST_NAME: u64 = 64;
 const DEEPEST: usize = 4;
+/// Keys, tensors, and arrays in arrays that are read: each takes more memory than it has bytes in the file.
+const MOST_PAIRS: u64 = 1 << 17;
+const MOST_TENSORS: u64 = 1 << 19;
+const MOST_ARRAYS: u64 = 1 << 20;
 
 /// Which part of a split model a file is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,8 @@ impl Header {
         let tensors = c.u64(|| "the number of tensors".into())?;
         let pairs = c.count(LEAST_PAIR, || "metadata keys".into())?;
         c.check_count(tensors, LEAST_TENSOR, || "tensors".into())?;
+        c.check_most(pairs as u64, MOST_PAIRS, || "metadata keys".into())?;
+        c.check_most(tensors, MOST_TENSORS, || "tensors".into())?;
 
         let mut entries = IndexMap::new();
         for i in 0..pairs {
@@ -159,6 +165,9 @@ fn array(c: &mut Cursor, key: &str, depth: usize) -> Result<Array, GgufError> {
     let what = || format!("the array of key \"{key}\"");
     let ty = value_type(c, key)?;
     let count = c.count(ty.least_bytes(), || format!("elements of key \"{key}\""))?;
+    if ty == ValueType::Array {
+        c.check_most(count as u64, MOST_ARRAYS, || format!("arrays in key \"{key}\""))?;
+    }
     // The count was checked against the bytes left, so collecting allocates no more than those.
     macro_rules! list {
         ($variant:ident, $read:expr) => {

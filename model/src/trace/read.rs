@@ -13,6 +13,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Bytes of a header at most: ten times those of a trace of 65,536 layers.
+const LONGEST_HEADER: u64 = 64 << 20;
+
 /// An open trace. Its values are read when they are asked for.
 pub struct TraceFile {
     path: PathBuf,
@@ -49,6 +52,10 @@ impl TraceFile {
             MapError::NotAFile => wrong("is not a regular file; expected a trace, as `ptxgen trace` writes it".into()),
             MapError::Io(action, source) => TraceError::Open { path: path.clone(), action, source },
         })?;
+        let length = map.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        if length > LONGEST_HEADER {
+            return Err(wrong(format!("has a header of {length} bytes, at most {LONGEST_HEADER} are read")));
+        }
         let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| {
             wrong(format!("is no safetensors file ({e}); expected a trace, as `ptxgen trace` writes it"))
         })?;

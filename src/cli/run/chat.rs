@@ -85,6 +85,14 @@ impl Chat {
                     left_out(line, "is longer than 64 MiB");
                     continue;
                 }
+                Input::Cut(line) => {
+                    left_out(
+                        line,
+                        "is longer than the 4095 bytes that a terminal takes in a line: paste it in several, or give it \
+                         with --prompt-file",
+                    );
+                    continue;
+                }
                 Input::Text(text) => text,
             };
             self.say(&text);

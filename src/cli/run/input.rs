@@ -5,6 +5,9 @@ use std::io::{self, BufRead, Read, StdinLock};
 /// Bytes of a line at most.
 const LONGEST: u64 = 1 << 26;
 
+/// Bytes that Linux keeps of a line on a terminal, its end with them (termios(3), canonical mode).
+const TERMINAL: usize = 4096;
+
 /// What begins and ends a message of several lines.
 const QUOTES: &str = "\"\"\"";
 
@@ -23,6 +26,8 @@ pub enum Message {
     NotText(usize),
     /// A line that is longer than any message.
     TooLong(usize),
+    /// A line that the terminal has cut, without a word of it.
+    Cut(usize),
     End,
 }
 
@@ -81,6 +86,9 @@ impl Messages {
         if bytes.last() != Some(&b'\n') && bytes.len() as u64 == LONGEST {
             self.skip_line()?;
             return Ok(Message::TooLong(self.line));
+        }
+        if self.terminal && cfg!(target_os = "linux") && bytes.len() == TERMINAL {
+            return Ok(Message::Cut(self.line));
         }
         if bytes.last() == Some(&b'\n') {
             bytes.pop();

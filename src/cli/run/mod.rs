@@ -98,22 +98,20 @@ pub fn run(args: &Args) -> Outcome {
         chat.talk(&mut *session, &tokenizer, &mut writer)?;
         return writer.report(&*session);
     };
-    let ids = match chat {
+    let (name, text) = match chat {
         Some(mut chat) => {
             chat.say(&prompt);
-            let encoded = chat::encode(&tokenizer, &chat.render()?, config.context)?;
-            if encoded.more {
-                let (tokens, context) = (encoded.ids.len(), config.context);
-                let what = format!(
-                    "the conversation has more than {tokens} tokens, which do not fit the model's context of {context}"
-                );
-                return Err(Usage(what).into());
-            }
-            Text::new("the conversation", encoded.ids)
+            ("the conversation", chat.render()?)
         }
-        None => Text::new("the prompt", tokenizer.encode(&prompt)?),
+        None => ("the prompt", prompt),
     };
-    let ids = ids.checked(None, 1, &config)?;
+    let encoded = chat::encode(&tokenizer, &text, config.context)?;
+    if encoded.more {
+        let (tokens, context) = (encoded.ids.len(), config.context);
+        let what = format!("{name} has more than {tokens} tokens, which do not fit the model's context of {context}");
+        return Err(Usage(what).into());
+    }
+    let ids = Text::new(name, encoded.ids).checked(None, 1, &config)?;
     if let Some(ctx) = ctx.filter(|ctx| *ctx < ids.len()) {
         let tokens = ids.len();
         return Err(Usage(format!("the prompt has {tokens} tokens, which do not fit --ctx {ctx}")).into());
