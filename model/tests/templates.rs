@@ -64,6 +64,7 @@ const OTHERWISE: &[(&str, &[&str])] = &[
             "{{ self is defined }}",
         ],
     ),
+    ("what Jinja computes before it runs is otherwise than what it runs", &["{{ 5[1:] }}"]),
     ("keywords are no names", &["{{ if }}", "{% set loop = 1 %}{{ loop }}"]),
     (
         "a macro takes what it names, and a default does not see other parameters",

@@ -134,6 +134,10 @@ fn tests(env: &mut Environment<'_>) {
         let text = text(&v)?;
         Ok::<_, Error>(text.chars().any(characters::is_cased) && text.to_uppercase() == text)
     });
+    let rest = |v: &Value, n: &Value| super::ops::binary('%', v, n);
+    env.add_test("odd", move |v: Value| equal(&rest(&v, &2.into())?, &1.into()));
+    env.add_test("even", move |v: Value| equal(&rest(&v, &2.into())?, &0.into()));
+    env.add_test("divisibleby", move |v: Value, n: Value| equal(&rest(&v, &n)?, &0.into()));
     env.add_test("in", |v: Value, container: Value| contains(&container, &v));
     let comparisons: [(&[&'static str], char); 6] = [
         (&["eq", "equalto", "=="], 'e'),
@@ -353,6 +357,9 @@ fn unique(value: &Value, args: &Arguments) -> Answer {
     let mut out: Vec<Value> = Vec::new();
     for item in items(value)? {
         let key = folded(by.of(&item)?, case);
+        if matches!(kind(&key), Kind::List | Kind::Dict) {
+            return Err(fault(format!("unique takes values that do not change, not {}", kind(&key).name())));
+        }
         let name = kind(&key).float().map_or_else(|| repr(&key), |x| Ok(x.to_string()))?;
         let same = seen.entry(name).or_default();
         let mut is_new = true;

@@ -298,13 +298,12 @@ fn slice(value: &Value, parts: &[Value]) -> Result<Value, Error> {
             let chars: Vec<char> = text.chars().collect();
             indices(parts, chars.len())?.into_iter().map(|i| chars[i]).collect::<String>().into()
         }
-        Kind::Range(_) | Kind::List | Kind::Tuple => {
+        Kind::Range(range) => range.sliced(&indices(parts, range.len())?),
+        Kind::List | Kind::Tuple => {
             let values = items(value)?;
             let picked: Vec<Value> = indices(parts, values.len())?.into_iter().map(|i| values[i].clone()).collect();
             if matches!(kind(value), Kind::Tuple) { tuple(picked) } else { picked.into() }
         }
-        // Jinja asks the object for an item of that name.
-        Kind::Int(_) | Kind::Float(_) | Kind::Bool(_) => Value::UNDEFINED,
         Kind::Undefined => return Err(Error::from(minijinja::ErrorKind::UndefinedError)),
         other => return Err(fault(format!("{} cannot be sliced", other.name()))),
     })

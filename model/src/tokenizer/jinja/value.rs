@@ -130,6 +130,13 @@ impl Range {
     fn at(&self, i: usize) -> i64 {
         self.start + self.step * i as i64
     }
+
+    /// The numbers at these places, which are evenly apart.
+    pub(super) fn sliced(&self, places: &[usize]) -> Value {
+        let (first, second) = (places.first().map_or(self.stop, |i| self.at(*i)), places.get(1).map(|i| self.at(*i)));
+        let step = second.map_or(self.step, |second| second - first);
+        Value::from_object(Self { start: first, stop: first + step * places.len() as i64, step })
+    }
 }
 
 impl Object for Range {
