@@ -17,7 +17,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     prompt_file: Option<PathBuf>,
     /// Token ids, with spaces or commas between
-    #[arg(long, value_name = "IDS")]
+    #[arg(long, value_name = "IDS", allow_hyphen_values = true)]
     ids: Option<String>,
     /// Token ids, little-endian i32
     #[arg(long, value_name = "FILE.i32")]
