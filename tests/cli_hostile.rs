@@ -296,7 +296,7 @@ fn hostile_files_end_in_an_error() {
     let mut wrong = Vec::new();
     let mut ends = |what: &str, args: &[&str], expected: &str| {
         let ran = measured(args, "");
-        let said = text(&ran.output.stderr);
+        let said = text(&[&ran.output.stderr[..], &ran.output.stdout].concat());
         if !matches!(code(&ran.output), Some(1 | 2)) || !said.contains(expected) || !ran.is_harmless() {
             let said: String = said.chars().take(400).collect();
             wrong.push(format!("{what}: {:?}, {:?}, {} bytes: {said}", code(&ran.output), ran.time, ran.memory));
@@ -334,7 +334,7 @@ fn hostile_files_end_in_an_error() {
     let ids = write("ids.i32", b"", 1 << 40);
     ends("a terabyte of token ids", &["perplexity", &model, "--device", "cpu", "--tokens", &ids], "longer than 64 MiB");
     let ids = write("ids.i32", &[0xff; 4000], 0);
-    ends("token ids of -1", &["perplexity", &model, "--device", "cpu", "--tokens", &ids], "is negative");
+    ends("token ids of -1", &["perplexity", &model, "--device", "cpu", "--tokens", &ids], "ids start at 0");
     let with_tools = with_template(&model, "{{ tools }}");
     let json = write("deep.json", &[b"[".repeat(1_000_000), b"]".repeat(1_000_000)].concat(), 0);
     ends("tools in tools", &["run", &with_tools, "--chat", "--prompt", "x", "--tools", &json], "tools");
@@ -385,7 +385,9 @@ fn many_layers_take_linear_time() {
     let (few, many) = (5_000, 40_000);
     let cost = |args: &[&str]| {
         let ran = measured(args, "");
-        assert_eq!(code(&ran.output), Some(0), "{}", text(&ran.output.stderr));
+        // `inspect` says that the model does not run.
+        assert!(matches!(code(&ran.output), Some(0 | 1)), "{}", text(&ran.output.stderr));
+        assert!(!ran.output.stdout.is_empty(), "{}", text(&ran.output.stderr));
         ran.time.as_secs_f64()
     };
     let compare = |layers: usize| {

@@ -8,7 +8,8 @@ pub(super) fn rewrite(source: &str) -> Result<String, (String, usize)> {
     let mut out = String::with_capacity(source.len() * 2);
     let mut rest = source;
     loop {
-        let Some(start) = rest.find("{{").into_iter().chain(rest.find("{%")).chain(rest.find("{#")).min() else {
+        let begins = |at: &usize| matches!(rest.as_bytes().get(at + 1), Some(b'{' | b'%' | b'#'));
+        let Some(start) = rest.match_indices('{').map(|(at, _)| at).find(begins) else {
             out.push_str(rest);
             return Ok(out);
         };
