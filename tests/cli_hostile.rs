@@ -123,6 +123,7 @@ impl Measured {
 }
 
 /// Runs a command to its end, or until it has taken far more than it may.
+#[allow(clippy::zombie_processes, reason = "`wait4` waits for it, which tells what it took, too")]
 fn measured(args: &[&str], input: &str) -> Measured {
     let mut child = command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
