@@ -153,11 +153,13 @@ fn faults_are_1_and_wrong_use_is_2() {
         &["synth", "x.gguf", "--preset", "tyni"],
         2,
         expect![[r#"
-        error: invalid value 'tyni' for '--preset <PRESET>'
-          [possible values: tiny, qwen3-30b-a3b, tiny-dense, qwen3-8b]
+            error: invalid value 'tyni' for '--preset <PRESET>'
+              [possible values: tiny, qwen3-30b-a3b, tiny-dense, qwen3-8b]
 
-        For more information, try '--help'.
-    "#]],
+              tip: a similar value exists: 'tiny-dense'
+
+            For more information, try '--help'.
+        "#]],
     );
     fails(
         dir,
