@@ -22,6 +22,29 @@ fn usual(role: T) -> TensorType {
     }
 }
 
+/// A type for each tensor.
+type OfRole = fn(T) -> TensorType;
+
+/// Mixes of types that lead to different launches.
+pub(super) const MIXES: [(&str, OfRole); 13] = [
+    ("usual", usual),
+    ("q4k", |_| TensorType::Q4_K),
+    ("q6k", |_| TensorType::Q6_K),
+    ("f16", |_| TensorType::F16),
+    ("f32", |_| TensorType::F32),
+    ("q8_0", |_| TensorType::Q8_0),
+    ("iq2xs", |_| TensorType::IQ2_XS),
+    ("mxfp4", |_| TensorType::MXFP4),
+    (
+        "gate and up apart",
+        |r| if matches!(r, T::FfnGateExps | T::FfnGate) { TensorType::Q5_K } else { TensorType::Q4_K },
+    ),
+    ("plain gate", |r| if matches!(r, T::FfnGateExps | T::FfnGate) { TensorType::BF16 } else { TensorType::Q4_K }),
+    ("plain down", |r| if matches!(r, T::FfnDownExps | T::FfnDown) { TensorType::F16 } else { TensorType::Q6_K }),
+    ("plain q", |r| if r == T::AttnQ { TensorType::Q8_0 } else { TensorType::Q4_K }),
+    ("plain output", |r| if r == T::AttnOutput { TensorType::F16 } else { TensorType::Q4_K }),
+];
+
 pub(super) fn model(config: &ModelConfig, policy: Policy, kv: KvType, ty: impl Fn(T) -> TensorType) -> Model {
     let own = |role: T| if role.is_f32() { TensorType::F32 } else { ty(role) };
     let types = config.tensors().map(|(role, layer)| ((role, layer), own(role))).collect();
@@ -105,27 +128,11 @@ fn many_plans() {
         println!("skipped: PLANS names no file");
         return;
     };
-    use TensorType::{BF16, F16, F32, IQ2_XS, MXFP4, Q4_K, Q5_K, Q6_K, Q8_0};
     let mut text = String::new();
-    type OfRole = fn(T) -> TensorType;
-    let mixes: [(&str, OfRole); 12] = [
-        ("usual", usual),
-        ("q4k", |_| Q4_K),
-        ("q6k", |_| Q6_K),
-        ("f16", |_| F16),
-        ("f32", |_| F32),
-        ("q8_0", |_| Q8_0),
-        ("iq2xs", |_| IQ2_XS),
-        ("mxfp4", |_| MXFP4),
-        ("gate and up apart", |r| if r == T::FfnGateExps { Q5_K } else { Q4_K }),
-        ("plain gate", |r| if r == T::FfnGateExps { BF16 } else { Q4_K }),
-        ("plain down", |r| if r == T::FfnDownExps { F16 } else { Q6_K }),
-        ("q plain", |r| if r == T::AttnQ { Q8_0 } else { Q4_K }),
-    ];
     for preset in [Preset::Tiny, Preset::Qwen3_30bA3b] {
         for tied in [false, true] {
             let config = ModelConfig { blocks: 2, tied, ..preset.config() };
-            for (name, ty) in mixes {
+            for (name, ty) in MIXES {
                 for policy in Policy::EXACT {
                     for (kv, pass) in [(KvType::F32, 1024), (KvType::F16, 7)] {
                         writeln!(text, "{preset:?} tied {tied}, {name}, {policy}, {kv}, {pass}").unwrap();

@@ -21,6 +21,8 @@
 mod bind;
 mod choice;
 #[cfg(test)]
+mod early;
+#[cfg(test)]
 mod listing;
 mod measure;
 mod passes;
