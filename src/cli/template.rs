@@ -42,6 +42,9 @@ struct Request {
 pub fn render(source: &TemplateSource, conversation: &Conversation) -> anyhow::Result<String> {
     let mut child = Command::new(this_program()?)
         .arg(CHILD)
+        // glibc keeps 128 MiB of addresses for a thread's memory, which are more than the limit leaves: it would ask the
+        // system for each allocation by itself.
+        .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

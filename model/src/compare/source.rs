@@ -7,6 +7,7 @@ use crate::{
     plain::PlainModel,
     trace::{Collect, Fault, Recorder, Selected, Stage, TraceData, TraceFile, TraceMeta},
 };
+use std::collections::HashSet;
 
 /// A model that can be run, as a side of a comparison.
 pub struct RunSide<'m> {
@@ -119,7 +120,8 @@ impl<'s, 'm> Reader<'s, 'm> {
             }
             Self::File(file) => {
                 let mut data = file.at(&piece.positions)?;
-                data.tensors.retain(|(stage, layer), _| piece.has(*stage, *layer));
+                let wanted: HashSet<_> = piece.stages.iter().collect();
+                data.tensors.retain(|at, _| wanted.contains(at));
                 Ok(data)
             }
         }

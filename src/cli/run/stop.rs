@@ -1,6 +1,8 @@
 //! Ctrl-C in a chat: stops the answer, not the chat.
 
 use super::super::output;
+#[cfg(unix)]
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Whether an answer is being written.
@@ -15,6 +17,7 @@ static IDLE: AtomicU8 = AtomicU8::new(0);
 pub fn watch() {
     #[cfg(unix)]
     {
+        use anstream::stderr;
         use signal_hook::{consts::SIGINT, iterator::Signals, low_level::emulate_default_handler};
         if super::super::interrupt::is_ignored(SIGINT) {
             return;
@@ -27,7 +30,11 @@ pub fn watch() {
                 } else if IDLE.fetch_add(1, Ordering::SeqCst) > 0 {
                     let _ = emulate_default_handler(signal);
                 } else {
+                    // A terminal has shown ^C after the prompt, and has forgotten what was typed there.
+                    let terminal = io::stdin().is_terminal();
+                    let _ = if terminal { writeln!(stderr()) } else { Ok(()) };
                     output::note("Ctrl-D, or Ctrl-C once more, ends the chat");
+                    let _ = if terminal { write!(stderr(), "> ") } else { Ok(()) };
                 }
             }
         };
