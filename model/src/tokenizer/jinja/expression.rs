@@ -6,7 +6,7 @@ use super::lex::Token;
 /// Brackets and operators within each other at most.
 const DEEPEST: usize = 100;
 /// Operands of one call at most; more are a call within a call.
-const OPERANDS: usize = 2000;
+const OPERANDS: usize = 1000;
 /// Arguments of a call at most.
 const ARGUMENTS: usize = 1000;
 
