@@ -153,6 +153,7 @@ impl Down {
         };
         // Asked for before the products that they wait for.
         let only = (rows <= plan.threads()).then(|| prepare(k, this));
+        work.grid_staged(k);
         stream.run(k, &issue, |k, rank, slot| {
             let matrix = matrix(k, rank);
             work.vector_read(k);

@@ -8,7 +8,7 @@ use super::error::CatalogueError;
 use super::launchable::Launchable;
 use super::limits::refuse_if;
 use super::schedule::Shape;
-use crate::device::{DeviceIntegers, DevicePlain, GroupAt};
+use crate::device::{DeviceIntegers, DevicePlain, GroupAt, LaneOrder};
 use crate::format::{IntegerFormat, NibbleFormat, Q4K, Q6K, Q8_0, SUPERBLOCK, TensorType, for_each_type};
 
 /// The parameters: the table, row by row in its format; a token's number for
@@ -20,12 +20,22 @@ pub trait EmbeddingRow {
     /// The format.
     const TYPE: TensorType;
 
-    /// How many consecutive weights a thread has, a multiple of 4 that divides the format's block, if
-    /// that is not a single weight.
+    /// How many weights a thread has, a multiple of 4 that divides the format's block, if that is not a single weight.
     const SHARE: u32 = 8;
 
-    /// So many weights of a row, from `SHARE * index` on: the contract's "Dequantization".
+    /// The weights that thread `index` of a row has: the contract's "Dequantization".
     fn share(k: &Body, row: ReadOnly<u8>, index: Val<u32>) -> Vec<Val<f32>>;
+
+    /// Where the first of them is in the row.
+    #[track_caller]
+    fn first(index: Val<u32>) -> Val<u32> {
+        index * Self::SHARE
+    }
+
+    /// How far weight `i` of them, a multiple of 4, and the three after it are behind the first.
+    fn place(i: u32) -> u32 {
+        i
+    }
 }
 
 /// The same for blocks of 256.
@@ -50,6 +60,16 @@ macro_rules! of_blocks {
                 let own = <Self as DeviceIntegers>::share(k, block, index & 3);
                 let factors = Self::factors(k, &own, 0);
                 Self::lane(k, &own, 0).weights::<f32>(factors).concat()
+            }
+
+            #[track_caller]
+            fn first(index: Val<u32>) -> Val<u32> {
+                let group = <Self as DeviceIntegers>::Order::first_group(index & 3);
+                (index >> 2) * SUPERBLOCK as u32 + group * 16
+            }
+
+            fn place(i: u32) -> u32 {
+                <Self as DeviceIntegers>::Order::GROUPS[i as usize / 16] * 16 + i % 16
             }
         }
     };
@@ -170,9 +190,9 @@ pub fn embedding<F: EmbeddingRow>(
             let id = ids.at(token).load(k);
             let row = ReadOnly::<u8>::from_address(table.address() + id.mul_wide(row_bytes));
             let weights = F::share(k, row, index);
-            let out = x.at(token * cols + index * F::SHARE);
-            for (place, four) in (0..).step_by(4).zip(weights.as_chunks::<4>().0) {
-                out.plus(place).store_vec(k, *four);
+            let out = x.at(token * cols + F::first(index));
+            for (i, four) in (0..).step_by(4).zip(weights.as_chunks::<4>().0) {
+                out.plus(F::place(i)).store_vec(k, *four);
             }
         });
     });

@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::plan::Plan;
 use crate::device::{
     DeviceActivation, DeviceFloat, DeviceFormat, Group, MadeAt, RowVector, Source, Threads, TileSource, TileStream,
-    residual, row_sums,
+    residual, row_sums, staged,
 };
 
 /// A thread's place in a block.
@@ -99,6 +99,7 @@ pub(super) struct Work<'p, A> {
     staging: Option<Shared<A>>,
     /// The scales of a vector that is made.
     scales: Option<Shared<f32>>,
+    grid: Option<Shared<u32>>,
     /// Those that stage a vector together.
     pub stagers: Threads,
 }
@@ -114,7 +115,17 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
         let staging = staging.map(|s| s.byte_at(vector * plan.staging));
         let scales = memory.scales.map(|s| s.at(vector * plan.superblocks()));
         let ring = memory.rings.byte_at(here.warp * plan.ring_bytes()).address();
-        Work { plan, here, place: plan.groups.place(here.lane), block, ring, staging, scales, stagers }
+        Work {
+            plan,
+            here,
+            place: plan.groups.place(here.lane),
+            block,
+            ring,
+            staging,
+            scales,
+            grid: memory.grid,
+            stagers,
+        }
     }
 
     /// The warp's first tile.
@@ -136,6 +147,14 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
         for (i, m) in matrices.iter().enumerate() {
             let slot = slot.plus_bytes(i as i64 * i64::from(staged.slot_bytes()));
             staged.copy(k, self.plan.mode, m.source(self.plan, tile), slot, self.here.lane);
+        }
+    }
+
+    /// Waits for the code book, when the first tiles' copies are under way; the whole block together.
+    #[track_caller]
+    pub(super) fn grid_staged(&self, k: &Body) {
+        if self.grid.is_some() {
+            staged(k, self.plan.mode, self.plan.slots);
         }
     }
 
@@ -183,7 +202,7 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
         let each = matrices.iter().enumerate().map(|(i, m)| {
             let slot = slot.plus_bytes(i as i64 * i64::from(plan.tile.slot_bytes()));
             let address = plan.tile.first_byte(&m.source(plan, tile), slot) + lane_rows;
-            row_sums::<F, X, A>(k, &plan.groups, &self.place, x, address, rows)
+            row_sums::<F, X, A>(k, &plan.groups, &self.place, x, (address, self.grid), rows)
         });
         each.collect()
     }
@@ -240,6 +259,7 @@ pub(super) fn streamed<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     };
     stream.start(k, &issue);
     let x = vector(k);
+    w.grid_staged(k);
     stream.run(k, &issue, |k, tile, slot| {
         let (matrices, own) = locate(k, tile);
         let sums = w.sums::<F, X>(k, &matrices, (own, slot), &x);
@@ -267,6 +287,7 @@ pub(super) fn resident<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     let issue = |k: &Body, _: Val<u32>, slot: Shared<u8>| w.copy(k, matrices, tile, slot);
     stream.start(k, &issue);
     let (first, end) = ready(k);
+    w.grid_staged(k);
     stream.run(k, &|_, _, _| (), |k, _, slot| {
         k.for_(first, end, 1, |k, place, _| {
             let (item, x) = pick(k, place);

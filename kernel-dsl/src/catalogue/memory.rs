@@ -6,7 +6,7 @@ use ptxgen_builder::target::Target;
 use super::error::CatalogueError;
 use super::launchable::{Launchable, SHARED_LIMIT, fits};
 use super::plan::Plan;
-use crate::device::DeviceFloat;
+use crate::device::{DeviceFloat, Threads, stage};
 
 /// Shared memory of a block, for one product after the other.
 #[derive(Clone, Copy)]
@@ -14,6 +14,8 @@ pub(super) struct Memory<A> {
     pub rings: Shared<u8>,
     pub staging: Option<Shared<A>>,
     pub scales: Option<Shared<f32>>,
+    /// The formats' code book, which is being [staged](stage).
+    pub grid: Option<Shared<u32>>,
 }
 
 /// Bytes of a block's shared memory.
@@ -52,7 +54,7 @@ impl Room {
 }
 
 impl<A: DeviceFloat> Memory<A> {
-    /// Enough for each of these products.
+    /// Enough for each of these products. Their code book is on its way: products wait for it.
     #[track_caller]
     pub(super) fn new(k: &Body, plans: &[&Plan]) -> Memory<A> {
         let room = Room::of(plans);
@@ -63,7 +65,10 @@ impl<A: DeviceFloat> Memory<A> {
             _ => k.shared(room.staging / A::TY.bytes()),
         });
         let scales = plans.iter().map(|p| p.made_scales()).max().filter(|&n| n > 0).map(|n| k.shared(n));
-        Memory { rings, staging, scales }
+        let threads = |plan: &Plan| Threads { this: k.thread_x(), count: plan.threads() };
+        // Formats of one kernel that have a code book have the same.
+        let grid = plans.iter().find_map(|p| p.grid.map(|points| stage(k, points, p.mode, threads(p))));
+        Memory { rings, staging, scales, grid }
     }
 }
 

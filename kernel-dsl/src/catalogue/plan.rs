@@ -4,7 +4,7 @@ use super::error::CatalogueError;
 use super::launchable::SHARED_LIMIT;
 use super::limits::refuse_if;
 use super::schedule::{How, Schedule, Shape};
-use crate::device::{CopyMode, DeviceActivation, DeviceFloat, DeviceFormat, LaneGroups, StagedTile};
+use crate::device::{CopyMode, DeviceActivation, DeviceFloat, DeviceFormat, LaneGroups, Points, StagedTile};
 use crate::format::SUPERBLOCK;
 
 /// A schedule resolved for a matrix: lanes, tiles, memory.
@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub may_add_shared: bool,
     /// Whether to wait for the kernel before: see [`How::pdl`].
     pub pdl: bool,
+    /// The format's code book, which each block stages.
+    pub grid: Option<Points>,
 }
 
 impl Plan {
@@ -86,6 +88,7 @@ impl Plan {
             makes: false,
             may_add_shared: false,
             pdl: how.waits(),
+            grid: F::grid(),
         };
         Ok(plan.of_sets(1))
     }

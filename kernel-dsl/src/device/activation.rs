@@ -125,7 +125,7 @@ impl<S: ReadSpace> Planar<S> {
         let ahead = i64::from(ahead);
         let quants = self.quants.at(block * 64);
         let sums = self.sums.at(block * 8);
-        Q8KShare {
+        F::arranged(Q8KShare {
             // The lane's first group is in an even column or the lane has all
             // groups of a column, so the others lie at constant distances.
             quants: F::GROUPS
@@ -137,7 +137,7 @@ impl<S: ReadSpace> Planar<S> {
                 .collect(),
             sums: F::sum_words(k, sums.plus(ahead * 8), self.lane),
             d: self.scales.at(block).plus(ahead).load(k),
-        }
+        })
     }
 }
 

@@ -6,7 +6,7 @@
 use half::f16;
 use ptxgen_builder::build::{Body, Val};
 
-use super::{Coded, DeviceFloat, DeviceFormat, IntegerSums};
+use super::{Coded, DeviceFloat, DeviceFormat, IntegerSums, LaneOrder};
 
 /// A lane's part of 32 consecutive weights of a row, as integers.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ impl IntegerSums {
 }
 
 /// The formats of integers have no kernels of tiles yet.
-impl FragmentFormat for Coded {
+impl<L: LaneOrder> FragmentFormat for Coded<L> {
     const HAS_FRAGMENTS: bool = false;
     type Row = ();
 

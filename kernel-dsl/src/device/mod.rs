@@ -15,12 +15,15 @@ mod attend;
 mod combine;
 mod dependent;
 mod exp;
+mod fields;
 mod float;
 mod fragment;
+mod grid;
 mod group;
 mod head;
 mod integers;
 mod kv;
+mod lanes;
 mod last_block;
 mod newest;
 mod nibbles;
@@ -46,18 +49,21 @@ pub(crate) use attend::{ChunkAt, ChunkPlan, ChunkShared, PartialAt, divisor};
 pub(crate) use combine::{Chunks, sum_parts};
 pub(crate) use dependent::{fresh, inputs_ready};
 pub use exp::DeviceExp;
+pub(crate) use fields::{
+    Unaligned, byte, byte_of, bytes_less, half, merge, rotate_left, sixteen_values, two_bytes, two_halves, words,
+};
 pub use float::DeviceFloat;
 pub use fragment::FragmentFormat;
 pub(crate) use fragment::{Chunk, ChunkScales};
+pub use grid::Points;
+pub(crate) use grid::{Grid, Signs, both, even_masks, stage, staged};
 pub(crate) use group::expert_pairs;
 pub(crate) use head::{HeadLanes, Turn};
 pub use integers::{Coded, DeviceIntegers};
-pub(crate) use integers::{
-    Factors, Grid, LaneIntegers, Share, Unaligned, byte, even_signs, half, sixteen_values, two_bytes, two_halves,
-    with_signs, words,
-};
+pub(crate) use integers::{Factors, LaneIntegers, Scales, Share, dot_of, packed, reading, scaled};
 pub use kv::DeviceKv;
 pub(crate) use kv::four_elements;
+pub use lanes::{Halves, LaneOrder, Runs};
 pub use last_block::last_block;
 pub(crate) use newest::{Newest, QkvAt};
 pub(crate) use norm::{Eights, chain4};

@@ -2,8 +2,7 @@
 
 use ptxgen_builder::build::{Body, Pred, Ptr, ReadSpace, Rounding, Scalar, Val};
 
-use super::integers::{bytes_less, sixteen_values};
-use super::{DeviceFloat, DevicePlain, GroupAt};
+use super::{DeviceFloat, DevicePlain, GroupAt, bytes_less, sixteen_values};
 use crate::format::{Factor, NibbleFormat, TensorType, Values};
 
 /// Loads `T`, 0 where there is nothing.

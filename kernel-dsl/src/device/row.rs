@@ -1,8 +1,8 @@
 //! Rows of a matrix shared out over the lanes of a warp, and their sums.
 
-use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
+use ptxgen_builder::build::{Body, Ptr, ReadSpace, Shared, Val};
 
-use super::{DeviceActivation, DeviceFloat, Q8KShare, butterfly, row_tree};
+use super::{DeviceActivation, DeviceFloat, Points, Q8KShare, butterfly, row_tree};
 use crate::format::TensorType;
 
 /// A block in shared memory as a lane sees it: its share's place in the first
@@ -40,6 +40,11 @@ pub trait DeviceFormat: Copy + Send + Sync + 'static {
     /// Where a lane's share of a block lies.
     type Base: Copy;
 
+    /// The format's code book, if it has one: kernels [stage](super::stage) it.
+    fn grid() -> Option<Points> {
+        None
+    }
+
     /// The tensor type.
     fn tensor_type() -> TensorType;
 
@@ -51,12 +56,18 @@ pub trait DeviceFormat: Copy + Send + Sync + 'static {
     /// The first group of 16 of lane `lane` (below [`LANES`](Self::LANES)).
     fn first_group(lane: Val<u32>) -> Val<u32>;
 
-    /// The lane's share of the block at an address in shared memory.
-    fn base(k: &Body, address: Val<u32>, lane: Val<u32>) -> Self::Base;
+    /// The lane's share of the block at an address in shared memory; with the staged [code book](Self::grid).
+    fn base(k: &Body, address: Val<u32>, lane: Val<u32>, grid: Option<Shared<u32>>) -> Self::Base;
 
     /// The words with the sums of the lane's groups, g and g + 2 in each, of the
     /// block whose eight words begin at `at`. Lanes together read whole sectors.
     fn sum_words<S: ReadSpace>(k: &Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>>;
+
+    /// The lane's activations in the order in which [`integer_sums`](Self::integer_sums) takes them.
+    #[track_caller]
+    fn arranged(x: Q8KShare) -> Q8KShare {
+        x
+    }
 
     /// The lane's part of the integer sums.
     fn integer_sums(k: &Body, block: BlockAt<Self::Base>, x: &Q8KShare) -> IntegerSums;
@@ -179,7 +190,7 @@ impl LaneGroups {
 }
 
 /// The sums of `rows` rows that lie `row_bytes` apart in shared memory, the
-/// first at `address`; on every lane of the row's groups, before the last
+/// first at `address`, with the format's staged code book; on every lane of the row's groups, before the last
 /// rounding.
 #[track_caller]
 pub fn row_sums<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
@@ -187,16 +198,16 @@ pub fn row_sums<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     groups: &LaneGroups,
     place: &Group,
     x: &RowVector<X, A>,
-    address: Val<u32>,
+    (address, grid): (Val<u32>, Option<Shared<u32>>),
     (rows, row_bytes): (u32, u32),
 ) -> Vec<Val<A>> {
-    let base = F::base(k, address + place.group * F::block_bytes(), place.lane);
+    let base = F::base(k, address + place.group * F::block_bytes(), place.lane, grid);
     let mut terms: Vec<Vec<Val<A>>> = vec![Vec::new(); rows as usize];
     for step in 0..groups.steps() {
         let ragged = groups.is_ragged(step);
         let (base, first) = if ragged {
             let block = groups.last_block(place.group);
-            (F::base(k, address + block * F::block_bytes(), place.lane), 0)
+            (F::base(k, address + block * F::block_bytes(), place.lane, grid), 0)
         } else {
             (base, step * groups.per_row)
         };

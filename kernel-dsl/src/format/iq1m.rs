@@ -5,9 +5,9 @@
 //! each, which count as 2 s + 1, and together in their upper nibbles `d` as f16.
 
 use super::integers::u16_at;
-use super::iq1s::{GRID, quants};
+use super::iq1s::{points, quants};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{self, DeviceIntegers, Factors, LaneIntegers, Share, two_bytes, words};
+use crate::device::{DeviceIntegers, Factors, Grid, LaneIntegers, Points, Runs, Scales, Share, two_bytes, words};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -49,6 +49,9 @@ impl IntegerFormat for IQ1M {
 }
 
 impl DeviceIntegers for IQ1M {
+    type Order = Runs;
+    const GRID: Option<Points> = Some(points);
+
     /// The quants, their upper bits, and the scales.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
@@ -61,17 +64,21 @@ impl DeviceIntegers for IQ1M {
         let numbers: [_; 2] = words(k, numbers, 8);
         let [high] = words(k, high.plus_bytes(HIGH as i64), 4);
         let scales = two_bytes(k, scales.plus_bytes(SCALES as i64));
-        let grid = device::Grid::new(k, &GRID);
+        let grid = Grid::new(k, share.grid, points);
         LaneIntegers {
             quants: std::array::from_fn(|g| {
-                grid.less([0, 1].map(|i| {
-                    let l = 2 * g as u32 + i;
-                    let number = numbers[g / 2].bfe(8 * (l % 4), 8) | (high.bfe(4 * l, 3) << 8);
-                    (number, (high.bfe(4 * l + 3, 1) * 0x0202_0202) + 0x0707_0707)
-                }))
+                grid.less(
+                    k,
+                    [0, 1].map(|i| {
+                        let l = 2 * g as u32 + i;
+                        let number = numbers[g / 2].bfe(8 * (l % 4), 8) | (high.bfe(4 * l, 3) << 8);
+                        (number, (high.bfe(4 * l + 3, 1) * 0x0202_0202) + 0x0707_0707)
+                    }),
+                )
             }),
+            negative: None,
             less: 0,
-            scales: std::array::from_fn(|g| ((scales.bfe(3 * g as u32, 3) << 1) | 1).bitcast()),
+            scales: Scales::Each(std::array::from_fn(|g| ((scales.bfe(3 * g as u32, 3) << 1) | 1).bitcast())),
             minimums: None,
         }
     }

@@ -8,7 +8,7 @@
 use super::grids::{self, eights};
 use super::integers::{half_at, put_half, u16_at};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{self, DeviceIntegers, Factors, LaneIntegers, Share, half, words};
+use crate::device::{DeviceIntegers, Factors, Grid, LaneIntegers, Points, Runs, Scales, Share, half, words};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -29,6 +29,10 @@ pub(super) fn quants(number: usize, minus: bool, out: &mut [i8]) {
     for (out, value) in out.iter_mut().zip(GRID[number].to_le_bytes()) {
         *out = value.cast_signed() - shift;
     }
+}
+
+pub(super) fn points() -> Vec<u32> {
+    grids::pairs(&GRID)
 }
 
 impl IntegerFormat for IQ1S {
@@ -53,6 +57,9 @@ impl IntegerFormat for IQ1S {
 }
 
 impl DeviceIntegers for IQ1S {
+    type Order = Runs;
+    const GRID: Option<Points> = Some(points);
+
     /// The quants, and the words of upper bits.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
@@ -64,20 +71,24 @@ impl DeviceIntegers for IQ1S {
         let [quants, high] = share.places(offset);
         let numbers: [_; 2] = words(k, quants.plus_bytes(QUANTS as i64), 2);
         let [high] = words(k, high.plus_bytes(HIGH as i64), 2);
-        let grid = device::Grid::new(k, &GRID);
+        let grid = Grid::new(k, share.grid, points);
         let scales = [0, 16].map(|at: u32| ((high.bfe(at + 12, 3) << 1) | 1).bitcast());
         // 7 where 1 is added, 9 where it is subtracted, as 8 are to be taken away.
         let less = [15, 31].map(|at: u32| (high.bfe(at, 1) * 0x0202_0202) + 0x0707_0707);
         LaneIntegers {
             quants: std::array::from_fn(|g| {
-                grid.less([0, 1].map(|i| {
-                    let l = 2 * (g as u32 % 2) + i;
-                    let upper = high.bfe(16 * (g as u32 / 2) + 3 * l, 3) << 8;
-                    (numbers[g / 2].bfe(8 * l, 8) | upper, less[g / 2])
-                }))
+                grid.less(
+                    k,
+                    [0, 1].map(|i| {
+                        let l = 2 * (g as u32 % 2) + i;
+                        let upper = high.bfe(16 * (g as u32 / 2) + 3 * l, 3) << 8;
+                        (numbers[g / 2].bfe(8 * l, 8) | upper, less[g / 2])
+                    }),
+                )
             }),
+            negative: None,
             less: 0,
-            scales: [0, 0, 1, 1].map(|j| scales[j]),
+            scales: Scales::Pairs(scales),
             minimums: None,
         }
     }

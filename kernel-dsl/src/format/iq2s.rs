@@ -6,7 +6,10 @@
 use super::grids::{self, eights, signed};
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{self, DeviceIntegers, Factors, LaneIntegers, Share, half, two_bytes, words};
+use crate::device::{
+    DeviceIntegers, Factors, Grid, LaneIntegers, Points, Runs, Scales, Share, Signs, both, byte_of, half, two_bytes,
+    words,
+};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -20,6 +23,10 @@ const HIGH: usize = 66;
 const SCALES: usize = 74;
 
 static GRID: [u64; 1024] = eights(&grids::IQ2S, [8, 25, 43, 0]);
+
+fn points() -> Vec<u32> {
+    grids::pairs(&GRID)
+}
 
 impl IntegerFormat for IQ2S {
     const TYPE: TensorType = TensorType::IQ2_S;
@@ -43,6 +50,9 @@ impl IntegerFormat for IQ2S {
 }
 
 impl DeviceIntegers for IQ2S {
+    type Order = Runs;
+    const GRID: Option<Points> = Some(points);
+
     /// Quants and signs, eight bytes apart; their upper bits and the scales, two bytes apart.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
@@ -56,17 +66,20 @@ impl DeviceIntegers for IQ2S {
         let signs: [_; 2] = words(k, eight.plus_bytes(SIGNS as i64), 2);
         let high = two_bytes(k, two.plus_bytes(HIGH as i64));
         let scales = two_bytes(k, two.plus_bytes(SCALES as i64));
-        let grid = device::Grid::new(k, &GRID);
+        let grid = Grid::new(k, share.grid, points);
+        let signs = signs.map(Signs::new);
+        let number = |l: u32| {
+            // The two upper bits of its number.
+            let high = if l < 4 { high << (8 - 2 * l) } else { high >> (2 * l - 8) };
+            byte_of(numbers[l as usize / 4], l % 4) | (high & 0x300)
+        };
         LaneIntegers {
-            quants: std::array::from_fn(|g| {
-                grid.signed([0, 1].map(|i| {
-                    let l = 2 * g as u32 + i;
-                    let number = numbers[g / 2].bfe(8 * (l % 4), 8) | (high.bfe(2 * l, 2) << 8);
-                    (number, signs[g / 2].bfe(8 * (l % 4), 8))
-                }))
-            }),
+            quants: [0, 1, 2, 3].map(|g| both([2 * g, 2 * g + 1].map(|l| grid.eight(k, number(l))))),
+            negative: Some(std::array::from_fn(|g| {
+                std::array::from_fn(|i| signs[g / 2].masks(4 * (g as u32 % 2) + i as u32))
+            })),
             less: 0,
-            scales: std::array::from_fn(|g| ((scales.bfe(4 * g as u32, 4) << 1) | 1).bitcast()),
+            scales: Scales::Each([0, 1, 2, 3].map(|g: u32| ((scales.bfe(4 * g, 4) << 1) | 1).bitcast())),
             minimums: None,
         }
     }

@@ -6,7 +6,9 @@
 use super::grids::{self, eights, even_signs, signed};
 use super::integers::{half_at, put_half, u16_at};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{self, DeviceIntegers, Factors, LaneIntegers, Share, half, two_bytes, words};
+use crate::device::{
+    DeviceIntegers, Factors, Grid, LaneIntegers, Points, Runs, Scales, Share, both, even_masks, half, two_bytes, words,
+};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -18,6 +20,10 @@ const QUANTS: usize = 2;
 const SCALES: usize = 66;
 
 static GRID: [u64; 512] = eights(&grids::IQ2XS, [8, 25, 43, 0]);
+
+fn points() -> Vec<u32> {
+    grids::pairs(&GRID)
+}
 
 impl IntegerFormat for IQ2XS {
     const TYPE: TensorType = TensorType::IQ2_XS;
@@ -41,6 +47,9 @@ impl IntegerFormat for IQ2XS {
 }
 
 impl DeviceIntegers for IQ2XS {
+    type Order = Runs;
+    const GRID: Option<Points> = Some(points);
+
     /// The quants and the scales.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
@@ -52,13 +61,14 @@ impl DeviceIntegers for IQ2XS {
         let [quants, scales] = share.places(offset);
         let all: [_; 4] = words(k, quants.plus_bytes(QUANTS as i64), 2);
         let scales = two_bytes(k, scales.plus_bytes(SCALES as i64));
-        let grid = device::Grid::new(k, &GRID);
+        let grid = Grid::new(k, share.grid, points);
+        // Of each half word.
+        let halves = all.map(|word| [0, 16].map(|at: u32| (word.bfe(at, 9), word.bfe(at + 9, 7))));
         LaneIntegers {
-            quants: std::array::from_fn(|g| {
-                grid.signed([0, 16].map(|at| (all[g].bfe(at, 9), device::even_signs(all[g].bfe(at + 9, 7)))))
-            }),
+            quants: halves.map(|two| both(two.map(|(number, _)| grid.eight(k, number)))),
+            negative: Some(halves.map(|two| both(two.map(|(_, signs)| even_masks(signs))))),
             less: 0,
-            scales: std::array::from_fn(|g| ((scales.bfe(4 * g as u32, 4) << 1) | 1).bitcast()),
+            scales: Scales::Each([0, 1, 2, 3].map(|g: u32| ((scales.bfe(4 * g, 4) << 1) | 1).bitcast())),
             minimums: None,
         }
     }

@@ -7,7 +7,9 @@
 use super::grids::{self, eights, even_signs, signed};
 use super::integers::{half_at, put_half, u32_at};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{self, DeviceIntegers, Factors, LaneIntegers, Share, half, words};
+use crate::device::{
+    DeviceIntegers, Factors, Grid, LaneIntegers, Points, Runs, Scales, Share, both, byte_of, even_masks, half, words,
+};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -18,6 +20,10 @@ pub struct IQ2XXS;
 const QUANTS: usize = 2;
 
 static GRID: [u64; 256] = eights(&grids::IQ2XXS, [8, 25, 43, 0]);
+
+fn points() -> Vec<u32> {
+    grids::pairs(&GRID)
+}
 
 impl IntegerFormat for IQ2XXS {
     const TYPE: TensorType = TensorType::IQ2_XXS;
@@ -42,6 +48,9 @@ impl IntegerFormat for IQ2XXS {
 }
 
 impl DeviceIntegers for IQ2XXS {
+    type Order = Runs;
+    const GRID: Option<Points> = Some(points);
+
     /// The quants.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
@@ -52,17 +61,17 @@ impl DeviceIntegers for IQ2XXS {
     fn lane<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> LaneIntegers {
         let all: [_; 4] = words(k, share.at[0].plus_bytes(offset).plus_bytes(QUANTS as i64), 2);
         let scales = [all[1], all[3]].map(|word| (((word >> 28) << 1) | 1).bitcast());
-        let grid = device::Grid::new(k, &GRID);
+        let grid = Grid::new(k, share.grid, points);
+        // A group's two numbers, and its two times seven signs.
+        let halves = [0u32, 1, 2, 3].map(|g| {
+            let (numbers, signs) = (all[g as usize / 2 * 2], all[g as usize / 2 * 2 + 1]);
+            [0, 1].map(|i| (byte_of(numbers, 2 * (g % 2) + i), signs.bfe(7 * (2 * (g % 2) + i), 7)))
+        });
         LaneIntegers {
-            quants: std::array::from_fn(|g| {
-                let (numbers, signs) = (all[g / 2 * 2], all[g / 2 * 2 + 1]);
-                grid.signed([0, 1].map(|i| {
-                    let l = 2 * (g as u32 % 2) + i;
-                    (numbers.bfe(8 * l, 8), device::even_signs(signs.bfe(7 * l, 7)))
-                }))
-            }),
+            quants: halves.map(|two| both(two.map(|(number, _)| grid.eight(k, number)))),
+            negative: Some(halves.map(|two| both(two.map(|(_, signs)| even_masks(signs))))),
             less: 0,
-            scales: [0, 0, 1, 1].map(|j| scales[j]),
+            scales: Scales::Pairs(scales),
             minimums: None,
         }
     }

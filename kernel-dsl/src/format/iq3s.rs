@@ -6,7 +6,10 @@
 use super::grids::{self, fours, signed};
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, byte, half, two_bytes, with_signs, words};
+use crate::device::{
+    DeviceIntegers, Factors, Grid, LaneIntegers, Points, Runs, Scales, Share, Signs, byte, byte_of, half, two_bytes,
+    words,
+};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -20,6 +23,10 @@ const SIGNS: usize = 74;
 const SCALES: usize = 106;
 
 static GRID: [u32; 512] = fours(&grids::IQ3S, [1, 3, 5, 7, 9, 11, 13, 15]);
+
+fn points() -> Vec<u32> {
+    GRID.to_vec()
+}
 
 impl IntegerFormat for IQ3S {
     const TYPE: TensorType = TensorType::IQ3_S;
@@ -45,6 +52,9 @@ impl IntegerFormat for IQ3S {
 }
 
 impl DeviceIntegers for IQ3S {
+    type Order = Runs;
+    const GRID: Option<Points> = Some(points);
+
     /// The quants, their ninth bits, the signs and the scales.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
@@ -59,18 +69,22 @@ impl DeviceIntegers for IQ3S {
         let high = two_bytes(k, high.plus_bytes(HIGH as i64));
         let signs: [_; 2] = words(k, signs.plus_bytes(SIGNS as i64), 2);
         let scales = byte(k, scales.plus_bytes(SCALES as i64));
-        let grid = k.constants(&GRID);
-        let scales = [0, 1].map(|j: u32| ((scales.bfe(4 * j, 4) << 1) | 1).bitcast());
+        let grid = Grid::new(k, share.grid, points);
+        let signs = signs.map(Signs::new);
         LaneIntegers {
             quants: std::array::from_fn(|g| {
                 std::array::from_fn(|i| {
-                    let (four, i) = (4 * g as u32 + i as u32, i as u32);
-                    let number = numbers[g].bfe(8 * i, 8) | (high.bfe(four, 1) << 8);
-                    with_signs(grid.at(number).load(k), signs[g / 2].bfe(4 * (four % 8), 4))
+                    let four = 4 * g as u32 + i as u32;
+                    // The ninth bit of its number.
+                    let high = if four < 8 { high << (8 - four) } else { high >> (four - 8) };
+                    grid.four(k, byte_of(numbers[g], i as u32) | (high & 0x100))
                 })
             }),
+            negative: Some(std::array::from_fn(|g| {
+                std::array::from_fn(|i| signs[g / 2].masks(4 * (g as u32 % 2) + i as u32))
+            })),
             less: 0,
-            scales: [0, 0, 1, 1].map(|j| scales[j]),
+            scales: Scales::Pairs([0, 1].map(|j: u32| ((scales.bfe(4 * j, 4) << 1) | 1).bitcast())),
             minimums: None,
         }
     }

@@ -7,7 +7,9 @@
 use super::grids::{self, even_signs, fours, signed};
 use super::integers::{half_at, put_half, u32_at};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{self, DeviceIntegers, Factors, LaneIntegers, Share, half, with_signs, words};
+use crate::device::{
+    DeviceIntegers, Factors, Grid, LaneIntegers, Points, Runs, Scales, Share, byte_of, even_masks, half, words,
+};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -19,6 +21,10 @@ const QUANTS: usize = 2;
 const SIGNS: usize = 66;
 
 static GRID: [u32; 256] = fours(&grids::IQ3XXS, [4, 12, 20, 28, 36, 44, 52, 62]);
+
+fn points() -> Vec<u32> {
+    GRID.to_vec()
+}
 
 impl IntegerFormat for IQ3XXS {
     const TYPE: TensorType = TensorType::IQ3_XXS;
@@ -43,6 +49,9 @@ impl IntegerFormat for IQ3XXS {
 }
 
 impl DeviceIntegers for IQ3XXS {
+    type Order = Runs;
+    const GRID: Option<Points> = Some(points);
+
     /// The quants, and the words of signs.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
@@ -54,20 +63,17 @@ impl DeviceIntegers for IQ3XXS {
         let [quants, signs] = share.places(offset);
         let numbers: [_; 4] = words(k, quants.plus_bytes(QUANTS as i64), 2);
         let signs: [_; 2] = words(k, signs.plus_bytes(SIGNS as i64), 2);
-        let grid = k.constants(&GRID);
-        let scales = signs.map(|word| (((word >> 28) << 1) | 1).bitcast());
+        let grid = Grid::new(k, share.grid, points);
         LaneIntegers {
-            quants: std::array::from_fn(|g| {
-                // The group's four numbers, and its two times seven signs.
+            quants: [0, 1, 2, 3].map(|g| [0, 1, 2, 3].map(|i| grid.four(k, byte_of(numbers[g], i)))),
+            // A group's two times seven signs.
+            negative: Some([0, 1, 2, 3].map(|g| {
                 let first = 14 * (g as u32 % 2);
-                let signs = [first, first + 7].map(|at| device::even_signs(signs[g / 2].bfe(at, 7)));
-                std::array::from_fn(|i| {
-                    let magnitudes = grid.at(numbers[g].bfe(8 * i as u32, 8)).load(k);
-                    with_signs(magnitudes, signs[i / 2].bfe(4 * (i as u32 % 2), 4))
-                })
-            }),
+                let [[a, b], [c, d]] = [first, first + 7].map(|at| even_masks(signs[g / 2].bfe(at, 7)));
+                [a, b, c, d]
+            })),
             less: 0,
-            scales: [0, 0, 1, 1].map(|j| scales[j]),
+            scales: Scales::Pairs(signs.map(|word| (((word >> 28) << 1) | 1).bitcast())),
             minimums: None,
         }
     }

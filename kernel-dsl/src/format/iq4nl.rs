@@ -9,7 +9,7 @@ use super::nibbles::{Factor, Layout, NibbleFormat, Values};
 pub struct IQ4NL;
 
 /// The sixteen values (ggml `kvalues_iq4nl`), which IQ4_XS has too.
-pub(super) static VALUES: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+pub(super) const VALUES: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 impl NibbleFormat for IQ4NL {
     const TYPE: TensorType = TensorType::IQ4_NL;

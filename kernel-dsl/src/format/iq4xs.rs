@@ -7,7 +7,10 @@
 use super::integers::{half_at, put_half, u16_at};
 use super::iq4nl::VALUES;
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, byte, half, sixteen_values, two_bytes, words};
+use crate::device::{
+    DeviceIntegers, Factors, IntegerSums, LaneIntegers, Q8KShare, Runs, Scales, Share, dot_of, half, merge,
+    sixteen_values, words,
+};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -43,27 +46,22 @@ impl IntegerFormat for IQ4XS {
 }
 
 impl DeviceIntegers for IQ4XS {
-    /// The quants and the low bits of the scales; how far their high bits are shifted.
+    type Order = Runs;
+
+    /// The quants; how far the upper and the lower bits of the scales are shifted.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
-        Share::new(block, [block.byte_at(lane * 32), block.byte_at(lane)], [lane * 4])
+        Share::new(block, [block.byte_at(lane * 32)], [lane * 4 + 16, lane * 8])
     }
 
     #[track_caller]
     fn lane<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> LaneIntegers {
-        let [quants, scales] = share.places(offset);
-        let bytes: [_; 8] = words(k, quants.plus_bytes(QUANTS as i64), 8);
-        let low = byte(k, scales.plus_bytes(LOW as i64));
-        let high = two_bytes(k, share.block.plus_bytes(offset).plus_bytes(HIGH as i64)) >> share.values[0];
-        let values = bytes.map(|w| sixteen_values(w, &VALUES));
-        let scales = [0, 1].map(|j: u32| {
-            let scale = low.bfe(4 * j, 4) | (high.bfe(2 * j, 2) << 4);
-            scale.bitcast::<i32>() - 32
-        });
+        let values = numbers(k, share, offset).map(|w| sixteen_values(w, &VALUES));
         LaneIntegers {
             quants: std::array::from_fn(|g| std::array::from_fn(|i| values[g / 2 * 4 + i][g % 2])),
+            negative: None,
             less: 0,
-            scales: [0, 0, 1, 1].map(|j| scales[j]),
+            scales: Scales::Pairs(scales(k, share, offset)),
             minimums: None,
         }
     }
@@ -72,4 +70,59 @@ impl DeviceIntegers for IQ4XS {
     fn factors<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> Factors {
         Factors { d: half(k, share.block.plus_bytes(offset)), times: 1.0, dmin: None }
     }
+
+    /// Each word of quants meets two of activations, in the order of its nibbles.
+    #[track_caller]
+    fn arranged(x: Q8KShare) -> Q8KShare {
+        let mut quants = x.quants.clone();
+        for j in [0, 2] {
+            for i in 0..4 {
+                let [low, high] = [x.quants[j][i], x.quants[j + 1][i]].map(Val::bitcast::<u32>);
+                quants[j][i] = low.prmt(high, 0x5140).bitcast();
+                quants[j + 1][i] = low.prmt(high, 0x7362).bitcast();
+            }
+        }
+        Q8KShare { quants, ..x }
+    }
+
+    /// Four nibbles select four bytes of eight, and where a nibble's bit 3 is set, the byte's sign in all bits. The first
+    /// eight values are below 0, which adds -1 to the others; so these are kept with 1 added, and as they are above 0,
+    /// they add 0 to the first eight.
+    #[track_caller]
+    fn sums<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32, x: &Q8KShare) -> IntegerSums {
+        const { assert!(VALUES[7] < 0 && VALUES[8] >= 0 && VALUES[15] < 127) }
+        let table: [Val<u32>; 4] = std::array::from_fn(|i| {
+            let more = if i < 2 { 0 } else { 1 };
+            let four = [0, 1, 2, 3].map(|j| (VALUES[4 * i + j] + more).cast_unsigned());
+            Val::from(u32::from_le_bytes(four)).copied()
+        });
+        let mut dots = [Val::from(0i32); 2];
+        for (n, numbers) in numbers(k, share, offset).into_iter().enumerate() {
+            let (j, i) = (n / 4, n % 4);
+            for (part, shift) in [0u32, 16].into_iter().enumerate() {
+                let place = if shift == 0 { numbers } else { numbers >> shift };
+                let x = x.quants[2 * j + part][i];
+                let first = table[0].prmt(table[1], place);
+                let last = table[2].prmt(table[3], place ^ 0x8888);
+                dots[j] = dot_of(last, x, dot_of(first, x, dots[j]));
+            }
+        }
+        let [first, second] = scales(k, share, offset);
+        IntegerSums { a: second.mad(dots[1], first * dots[0]), b: None }
+    }
+}
+
+/// The lane's nibbles.
+#[track_caller]
+fn numbers<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> [Val<u32>; 8] {
+    words(k, share.at[0].plus_bytes(offset).plus_bytes(QUANTS as i64), 8)
+}
+
+/// The lane's two scales.
+#[track_caller]
+fn scales<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> [Val<i32>; 2] {
+    // The block's first eight bytes.
+    let [high, low] = words(k, share.block.plus_bytes(offset), 8);
+    let (high, low) = (high >> share.values[0], low >> share.values[1]);
+    [merge(high << 4, low, 0x30), merge(high << 2, low >> 4, 0x30)].map(|scale| (scale & 0x3f).bitcast::<i32>() - 32)
 }

@@ -5,7 +5,10 @@
 
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, two_halves, words};
+use crate::device::{
+    DeviceIntegers, Factors, Halves, IntegerSums, LaneIntegers, Q8KShare, Scales, Share, packed, scaled, two_halves,
+    words,
+};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -39,26 +42,26 @@ impl IntegerFormat for Q2K {
 }
 
 impl DeviceIntegers for Q2K {
-    /// The quants and the scales; how far the quants are shifted.
+    type Order = Halves;
+
+    /// The quants and the scales; which bytes of these are the lane's.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
-        let at = [block.byte_at((lane >> 1) * 32), block.byte_at(lane * 4)];
-        Share::new(block, at, [(lane & 1) * 4])
+        let (half, odd) = (lane >> 1, lane & 1);
+        let at = [block.byte_at(half * 32 + odd * 16), block.byte_at(half * 8)];
+        Share::new(block, at, [Val::from(0x7531u32).select(odd.ne(0), 0x6420)])
     }
 
     #[track_caller]
     fn lane<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> LaneIntegers {
-        let [quants, scales] = share.places(offset);
-        let bytes: [_; 8] = words(k, quants.plus_bytes(QUANTS as i64), 4);
-        let bytes = bytes.map(|w| w >> share.values[0]);
-        let [scales] = words(k, scales, 4);
+        let bytes = quants(k, share, offset);
+        let [scales, minimums] = scales(k, share, offset);
         LaneIntegers {
-            quants: std::array::from_fn(|g| {
-                std::array::from_fn(|i| (bytes[g % 2 * 4 + i] >> (g as u32 / 2 * 2)) & 0x0303_0303)
-            }),
+            quants: [0, 1, 2, 3].map(|g| bytes.map(|w| (w >> (2 * g)) & 0x0303_0303)),
+            negative: None,
             less: 0,
-            scales: std::array::from_fn(|g| scales.bfe(8 * g as u32, 4).bitcast()),
-            minimums: Some(std::array::from_fn(|g| scales.bfe(8 * g as u32 + 4, 4).bitcast())),
+            scales: Scales::Each([0, 1, 2, 3].map(|g| scales.bfe(8 * g, 8))),
+            minimums: Some([0, 1, 2, 3].map(|g| minimums.bfe(8 * g, 8))),
         }
     }
 
@@ -67,4 +70,33 @@ impl DeviceIntegers for Q2K {
         let (d, dmin) = two_halves(k, share.block.plus_bytes(offset).plus_bytes(D as i64));
         Factors { d, times: 1.0, dmin: Some(dmin) }
     }
+
+    #[track_caller]
+    fn sums<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32, x: &Q8KShare) -> IntegerSums {
+        let bytes = quants(k, share, offset);
+        let [scales, minimums] = scales(k, share, offset);
+        // Quants stay where they are in the byte: sums are 4, 16 and 64 times too large.
+        let dot = |g: usize| {
+            let words = bytes.into_iter().zip(x.quants[g]);
+            words.fold(Val::from(0i32), |sum, (w, x)| (w & (0x0303_0303 << (2 * g))).dp4a_signed(x, sum))
+        };
+        // Each is at most 16 * 3 * 128 in magnitude.
+        let dots = packed([0, 1, 2, 3].map(dot), [0, 2, 4, 6]);
+        let sums = [0, 1].map(|i| x.sums[i].bitcast());
+        IntegerSums { a: scaled(dots, scales), b: Some(scaled(sums, minimums)) }
+    }
+}
+
+/// The lane's bytes of quants.
+#[track_caller]
+fn quants<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> [Val<u32>; 4] {
+    words(k, share.at[0].plus_bytes(offset).plus_bytes(QUANTS as i64), 4)
+}
+
+/// The lane's four scales and four minimums, a byte each.
+#[track_caller]
+fn scales<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> [Val<i32>; 2] {
+    let [a, b] = words(k, share.at[1].plus_bytes(offset), 4);
+    let both = a.prmt(b, share.values[0]);
+    [both, both >> 4].map(|nibbles| (nibbles & 0x0f0f_0f0f).bitcast())
 }

@@ -6,7 +6,10 @@
 
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, Unaligned, half, words};
+use crate::device::{
+    DeviceIntegers, Factors, Halves, IntegerSums, LaneIntegers, Q8KShare, Scales, Share, Unaligned, bytes_less, dot_of,
+    half, merge, packed, rotate_left, scaled,
+};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -42,44 +45,30 @@ impl IntegerFormat for Q3K {
 }
 
 impl DeviceIntegers for Q3K {
-    /// The quants and the third bits as aligned words, and the low bits of the scales; how far the quants,
-    /// their third bits and the two parts of the scales are shifted.
+    type Order = Halves;
+
+    /// The quants, the third bits and the scales as aligned words; how far the third bits are turned to their places,
+    /// how far scales are shifted, and which bytes of them are the lane's.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
-        let (half, odd) = (lane >> 1, lane & 1);
+        let (half, part) = (lane >> 1, (lane & 1) * 16);
         let Unaligned { words: [a, b], select: [even, uneven] } = Unaligned::new(block);
-        let quants = half * 32;
-        let at = [a.byte_at(quants), b.byte_at(quants), a, b, block.byte_at(odd * 4)];
-        Share::new(block, at, [odd * 4, lane * 2, half * 4, even, uneven])
+        let quants = half * 32 + part;
+        let at = [a.byte_at(quants), b.byte_at(quants), a.byte_at(part), b.byte_at(part), a, b];
+        let bytes = Val::from(0x7531u32).select(part.ne(0), 0x6420);
+        // 2 to the left, or to the right in the upper half block, whose bits are 4 further.
+        Share::new(block, at, [even, uneven, half * 4, Val::from(2u32) - half * 4, bytes])
     }
 
     #[track_caller]
     fn lane<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> LaneIntegers {
-        let block = share.block.plus_bytes(offset);
-        let [a, b, c, d, scales] = share.at;
-        let [shift, pair, low_shift, even, uneven, _] = share.values;
-        let aligned = |words| Unaligned { words, select: [even, uneven] };
-        let low: [_; 8] = aligned([a, b]).read(k, offset, QUANTS);
-        let high: [_; 8] = aligned([c, d]).read(k, offset, 0);
-        let (low, high) = (low.map(|w| w >> shift), high.map(|w| w >> pair));
-        let [low_scales] = words(k, scales.plus_bytes(offset).plus_bytes(SCALES as i64), 2);
-        let [high_scales] = words(k, block.plus_bytes(SCALES as i64 + 8), 2);
-        let scales = ((low_scales >> low_shift) & 0x0f0f_0f0f) | (((high_scales >> pair) & 0x0303_0303) << 4);
+        let quants = quants(k, share, offset);
+        let scales = scales(k, share, offset).bitcast::<i32>();
         LaneIntegers {
-            quants: std::array::from_fn(|g| {
-                let (run, half) = (g as u32 / 2, g % 2);
-                std::array::from_fn(|i| {
-                    let low = (low[4 * half + i] >> (2 * run)) & 0x0303_0303;
-                    // The third bit, where it is added.
-                    let high = match run {
-                        0 => high[4 * half + i] << 2,
-                        _ => high[4 * half + i] << 1,
-                    };
-                    high.lop3(0x0404_0404, low, AND_OR)
-                })
-            }),
+            quants: [0, 1, 2, 3].map(|g| quants.map(|four| if g < 2 { four[g] } else { four[g] >> 4 })),
+            negative: None,
             less: 4,
-            scales: std::array::from_fn(|g| scales.bfe(8 * g as u32, 8).bitcast::<i32>() - 32),
+            scales: Scales::Each([0, 1, 2, 3].map(|g| scales.bfe(8 * g, 8))),
             minimums: None,
         }
     }
@@ -88,7 +77,50 @@ impl DeviceIntegers for Q3K {
     fn factors<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> Factors {
         Factors { d: half(k, share.block.plus_bytes(offset).plus_bytes(D as i64)), times: 1.0, dmin: None }
     }
+
+    #[track_caller]
+    fn sums<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32, x: &Q8KShare) -> IntegerSums {
+        let quants = quants(k, share, offset);
+        let scales = scales(k, share, offset).bitcast::<i32>();
+        let dot = |g: usize| {
+            let words = quants.iter().zip(x.quants[g]);
+            words.fold(Val::from(0i32), |sum, (four, x)| dot_of(four[g], x, sum))
+        };
+        // Each is at most 16 * 7 * 128 in magnitude.
+        let dots = packed([0, 1, 2, 3].map(dot), [0, 0, 4, 4]);
+        let sums = [0, 1].map(|i| x.sums[i].bitcast());
+        IntegerSums { a: scaled(sums, scales).mad(-4, scaled(dots, scales)), b: None }
+    }
 }
 
-/// `(a & b) | c`.
-const AND_OR: u8 = 0xea;
+/// The lane's quants, 4 not yet subtracted: for each four weights of a group, those of the four groups, the last two
+/// times 16.
+#[track_caller]
+fn quants<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> [[Val<u32>; 4]; 4] {
+    let [a, b, c, d, ..] = share.at;
+    let [even, uneven, _, turn, ..] = share.values;
+    let aligned = |words| Unaligned { words, select: [even, uneven] };
+    let low: [_; 4] = aligned([a, b]).read(k, offset, QUANTS);
+    let high: [_; 4] = aligned([c, d]).read(k, offset, 0);
+    std::array::from_fn(|i| {
+        // The third bits of groups 0 and 1 in bits 2 and 3 of each byte, those of 2 and 3 in bits 6 and 7.
+        let (near, far) = (rotate_left(high[i], turn), rotate_left(high[i], turn + 2));
+        let third = merge(near, far, 0x0f0f_0f0f);
+        let even = merge(third, low[i], 0x4444_4444);
+        let odd = merge(third >> 1, low[i] >> 2, 0x4444_4444);
+        [even & 0x0707_0707, odd & 0x0707_0707, even & 0x7070_7070, odd & 0x7070_7070]
+    })
+}
+
+/// The scales of the lane's groups, a signed byte each.
+#[track_caller]
+fn scales<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> Val<u32> {
+    let [even, uneven, shift, _, bytes, _] = share.values;
+    let block = Unaligned { words: [share.at[4], share.at[5]], select: [even, uneven] };
+    let words: [_; 3] = block.read(k, offset, SCALES);
+    let [s0, s1, high] = words.map(|w| w >> shift);
+    let low = s0.prmt(s1, bytes) & 0x0f0f_0f0f;
+    // Two groups share a byte of upper bits with the two after them.
+    let high = high.prmt(high >> 2, bytes) & 0x0303_0303;
+    bytes_less(low | (high << 4), 32)
+}

@@ -6,7 +6,10 @@
 use super::integers::{half_at, put_half};
 use super::q4k::LaneScales;
 use super::{IntegerFormat, Integers, Q4K, TensorType};
-use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, two_halves, words};
+use crate::device::{
+    DeviceIntegers, Factors, IntegerSums, LaneIntegers, Q8KShare, Runs, Scales, Share, dot_of, merge, rotate_left,
+    two_halves, words,
+};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -42,33 +45,25 @@ impl IntegerFormat for Q5K {
 }
 
 impl DeviceIntegers for Q5K {
+    type Order = Runs;
+
+    /// The quants; where the lane's scales are, and how far its fifth bits are turned to their place.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
         let [a, b, c, d] = LaneScales::of(lane).values();
-        Share::new(block, [block.byte_at(lane * 32)], [a, b, c, d, lane * 2])
+        Share::new(block, [block.byte_at(lane * 32)], [a, b, c, d, Val::from(4u32) - lane * 2])
     }
 
     #[track_caller]
     fn lane<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> LaneIntegers {
-        let [a, b, c, d, shift, _] = share.values;
-        let block = share.block.plus_bytes(offset);
-        let low: [_; 8] = words(k, share.at[0].plus_bytes(offset).plus_bytes(QUANTS as i64), 16);
-        let high: [_; 8] = words(k, block.plus_bytes(HIGH as i64), 16);
-        let high = high.map(|w| w >> shift);
-        let [_, s0, s1, s2] = words(k, block, 16);
-        let scales = LaneScales::from_values([a, b, c, d]).unpacked([s0, s1, s2]);
-        let byte = |i: u32| scales.bfe(8 * i, 8).bitcast();
+        let quants = quants(k, share, offset);
+        let scales = scales(k, share, offset);
         LaneIntegers {
-            quants: std::array::from_fn(|g| {
-                let (run, half) = (g as u32 / 2, g % 2);
-                std::array::from_fn(|i| {
-                    let low = (low[4 * half + i] >> (4 * run)) & 0x0f0f_0f0f;
-                    low | (((high[4 * half + i] >> run) & 0x0101_0101) << 4)
-                })
-            }),
+            quants: [0, 1, 2, 3].map(|g| std::array::from_fn(|i| quants[4 * (g % 2) + i][g / 2])),
+            negative: None,
             less: 0,
-            scales: [0, 0, 1, 1].map(byte),
-            minimums: Some([2, 2, 3, 3].map(byte)),
+            scales: Scales::Pairs([0, 1].map(|j| scales.bfe(8 * j, 8))),
+            minimums: Some([2, 2, 3, 3].map(|j| scales.bfe(8 * j, 8))),
         }
     }
 
@@ -77,4 +72,40 @@ impl DeviceIntegers for Q5K {
         let (d, dmin) = two_halves(k, share.block.plus_bytes(offset));
         Factors { d, times: 1.0, dmin: Some(dmin) }
     }
+
+    #[track_caller]
+    fn sums<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32, x: &Q8KShare) -> IntegerSums {
+        let quants = quants(k, share, offset);
+        let scales = scales(k, share, offset);
+        let (mut a, mut b) = (Val::from(0i32), Val::from(0i32));
+        for j in 0..2 {
+            let words = quants.iter().zip(x.quants[2 * j..2 * j + 2].concat());
+            let dot = words.fold(Val::from(0i32), |dot, (two, x)| dot_of(two[j], x, dot));
+            a = scales.bfe(8 * j as u32, 8).mad(dot, a);
+            // The sums of groups j and j + 2, one of each 32 weights.
+            b = x.sums[j].bitcast::<i32>().dp2a(scales, b, true);
+        }
+        IntegerSums { a, b: Some(b) }
+    }
+}
+
+/// The lane's quants: for each four weights of the first 32, theirs and those 32 further.
+#[track_caller]
+fn quants<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> [[Val<u32>; 2]; 8] {
+    let turn = share.values[4];
+    let low: [_; 8] = words(k, share.at[0].plus_bytes(offset).plus_bytes(QUANTS as i64), 16);
+    let high: [_; 8] = words(k, share.block.plus_bytes(offset).plus_bytes(HIGH as i64), 16);
+    std::array::from_fn(|i| {
+        // Bits 2 k and 2 k + 1 of each byte, k the lane.
+        let [first, second] = [turn, turn - 1].map(|turn| rotate_left(high[i], turn));
+        [merge(first, low[i], 0x1010_1010) & 0x1f1f_1f1f, merge(second, low[i] >> 4, 0x1010_1010) & 0x1f1f_1f1f]
+    })
+}
+
+/// The lane's two scales and two minimums, a byte each.
+#[track_caller]
+fn scales<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> Val<i32> {
+    let [a, b, c, d, ..] = share.values;
+    let [_, s0, s1, s2] = words(k, share.block.plus_bytes(offset), 16);
+    LaneScales::from_values([a, b, c, d]).unpacked([s0, s1, s2]).bitcast()
 }

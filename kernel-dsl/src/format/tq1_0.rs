@@ -6,7 +6,7 @@
 
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, half, words};
+use crate::device::{DeviceIntegers, Factors, LaneIntegers, Runs, Scales, Share, half, words};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -57,6 +57,8 @@ fn digits(word: Val<u32>, power: Val<u32>) -> Val<u32> {
 }
 
 impl DeviceIntegers for TQ1_0 {
+    type Order = Runs;
+
     /// The four groups' bytes; their powers of 3, and from a word of the last one to the next: 0 in
     /// the lane whose last group is the digits of one word.
     #[track_caller]
@@ -85,7 +87,13 @@ impl DeviceIntegers for TQ1_0 {
                 digits(word, Val::from(u32::from(POWERS[i])).select(one_word, powers[g]))
             })
         };
-        LaneIntegers { quants: [0, 1, 2, 3].map(group), less: 1, scales: [Val::from(1); 4], minimums: None }
+        LaneIntegers {
+            quants: [0, 1, 2, 3].map(group),
+            negative: None,
+            less: 1,
+            scales: Scales::Each([Val::from(1); 4]),
+            minimums: None,
+        }
     }
 
     #[track_caller]

@@ -4,7 +4,7 @@
 
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};
-use crate::device::{DeviceIntegers, Factors, LaneIntegers, Share, half, words};
+use crate::device::{DeviceIntegers, Factors, Halves, LaneIntegers, Scales, Share, half, words};
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Val};
 
@@ -32,22 +32,22 @@ impl IntegerFormat for TQ2_0 {
 }
 
 impl DeviceIntegers for TQ2_0 {
-    /// The quants; how far they are shifted.
+    type Order = Halves;
+
+    /// The quants.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
-        Share::new(block, [block.byte_at((lane >> 1) * 32)], [(lane & 1) * 4])
+        Share::new(block, [block.byte_at((lane >> 1) * 32 + (lane & 1) * 16)], [])
     }
 
     #[track_caller]
     fn lane<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> LaneIntegers {
-        let bytes: [_; 8] = words(k, share.at[0].plus_bytes(offset), 2);
-        let bytes = bytes.map(|w| w >> share.values[0]);
+        let bytes: [_; 4] = words(k, share.at[0].plus_bytes(offset), 2);
         LaneIntegers {
-            quants: std::array::from_fn(|g| {
-                std::array::from_fn(|i| (bytes[g % 2 * 4 + i] >> (g as u32 / 2 * 2)) & 0x0303_0303)
-            }),
+            quants: [0, 1, 2, 3].map(|g| bytes.map(|w| (w >> (2 * g)) & 0x0303_0303)),
+            negative: None,
             less: 1,
-            scales: [Val::from(1); 4],
+            scales: Scales::Each([Val::from(1); 4]),
             minimums: None,
         }
     }

@@ -1,6 +1,6 @@
 //! Arrays that a kernel declares.
 
-use super::pointer::{Const, Local, Ptr, ReadSpace, Shared};
+use super::pointer::{Const, Local, Ptr, ReadOnly, ReadSpace, Shared};
 use super::state::with;
 use super::{Body, Scalar};
 use crate::ir::{Base, Linkage, Operand, Symbol, Variable};
@@ -9,6 +9,12 @@ use crate::types::{ScalarType, Space};
 /// The type of an array's elements in its declaration.
 fn element<T: Scalar>() -> ScalarType {
     super::val::bits_type(T::TY)
+}
+
+/// An array's first bytes.
+fn initial<T: Scalar>(values: &[T]) -> Vec<u8> {
+    let size = T::TY.bytes() as usize;
+    values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size)).collect()
 }
 
 #[track_caller]
@@ -116,11 +122,38 @@ impl Body {
         declare("local", T::TY.bytes().max(8), u64::from(len))
     }
 
-    /// An array of constants. A kernel has one array of the same values, however often it asks for it.
+    /// An array of constants in global memory, which lanes with different indices read faster than
+    /// [`constants`](Self::constants). A kernel has one array of the same values, however often it asks for it.
+    #[track_caller]
+    pub fn table<T: Scalar>(&self, values: &[T]) -> ReadOnly<T> {
+        let (ty, init) = (element::<T>(), initial(values));
+        let symbol = with(|s| {
+            let is_table = |v: &&Variable| v.space == Space::Global;
+            let same = s.globals.iter().position(|v| is_table(&v) && v.ty == ty && v.init == init);
+            let index = same.unwrap_or_else(|| {
+                let number = s.globals.iter().filter(is_table).count();
+                s.globals.push(Variable {
+                    name: format!("{}_table{number}", s.kernel.name),
+                    space: Space::Global,
+                    align: 16,
+                    ty,
+                    len: Some(values.len() as u64),
+                    init,
+                    refs: Vec::new(),
+                    linkage: Linkage::Internal,
+                });
+                s.globals.len() - 1
+            });
+            Symbol::Module(index as u32)
+        });
+        Ptr::new(Base::Symbol(symbol))
+    }
+
+    /// An array of constants. A kernel has one array of the same values, however often it asks for it. Lanes with
+    /// different indices are served one after the other.
     #[track_caller]
     pub fn constants<T: Scalar>(&self, values: &[T]) -> Const<T> {
-        let size = T::TY.bytes() as usize;
-        let init: Vec<u8> = values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size)).collect();
+        let init = initial(values);
         let symbol = with(|s| {
             let (ty, is_const) = (element::<T>(), |v: &&Variable| v.space == Space::Const);
             if let Some(same) = s.kernel.variables.iter().position(|v| is_const(&v) && v.ty == ty && v.init == init) {

@@ -8,8 +8,11 @@ use super::experts::{
 };
 use super::matrix::{GEMV, GEMV_ADD, NORM_QKV, QKV, matrix_vector, norm_projections, projections};
 use super::{Entry, Role, does, embedding, plain};
-use crate::device::Coded;
+use crate::device::{Coded, DeviceIntegers, reading};
 use crate::format::{TensorType, for_each_type};
+
+/// How kernels read a format of integers.
+type Of<F> = Coded<<F as DeviceIntegers>::Order>;
 
 macro_rules! entries {
     ($($name:ident $id:literal $len:literal $bytes:literal $module:ident::$format:ident $kind:ident, $doc:literal;)*) => {
@@ -22,35 +25,35 @@ macro_rules! entries {
                 name: concat!(stringify!($module), "-gemv"),
                 summary: concat!(stringify!($name), " matrix times vector"),
                 does: does(Role::Product, TensorType::$name),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| matrix_vector::<Coded, Store>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| matrix_vector::<Of<crate::format::$format>, Store>(entry, r)),
                 ..GEMV
             },
             Entry {
                 name: concat!(stringify!($module), "-gemv-add"),
                 summary: concat!(stringify!($name), " matrix times vector, added to the residual stream"),
                 does: does(Role::ProductAdded, TensorType::$name),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| matrix_vector::<Coded, Add>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| matrix_vector::<Of<crate::format::$format>, Add>(entry, r)),
                 ..GEMV_ADD
             },
             Entry {
                 name: concat!("qkv-", stringify!($module)),
                 summary: concat!("queries, keys and values of ", stringify!($name), " matrices"),
                 does: does(Role::Projections, TensorType::$name),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| projections::<Coded, Coded>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| projections::<Of<crate::format::$format>, Of<crate::format::$format>>(entry, r)),
                 ..QKV
             },
             Entry {
                 name: concat!("norm-qkv-", stringify!($module)),
                 summary: concat!("RMSNorm, then queries, keys and values of ", stringify!($name), " matrices"),
                 does: does(Role::NormProjections, TensorType::$name),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| norm_projections::<Coded, Coded>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| norm_projections::<Of<crate::format::$format>, Of<crate::format::$format>>(entry, r)),
                 ..NORM_QKV
             },
             Entry {
                 name: concat!("fused-gate-up-swiglu-", stringify!($module)),
                 summary: concat!("both ", stringify!($name), " projections and SwiGLU of all experts of a token"),
                 does: does(Role::GateUp, TensorType::$name),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| gate_up::<Coded>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| gate_up::<Of<crate::format::$format>>(entry, r)),
                 ..GATE_UP
             },
             Entry {
@@ -61,7 +64,7 @@ macro_rules! entries {
                     " projections and SwiGLU of all of them"
                 ),
                 does: does(Role::NormGateUp, TensorType::$name),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| norm_gate_up::<Coded>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| norm_gate_up::<Of<crate::format::$format>>(entry, r)),
                 ..NORM_GATE_UP
             },
             Entry {
@@ -70,14 +73,14 @@ macro_rules! entries {
                     stringify!($name),
                     " down projections of a token's experts and their weighted sum"
                 ),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| down::<Coded, Store>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| down::<Of<crate::format::$format>, Store>(entry, r)),
                 ..DOWN
             },
             Entry {
                 name: concat!("moe-down-add-", stringify!($module)),
                 summary: concat!("the same of ", stringify!($name), ", added to the residual stream"),
                 does: does(Role::DownAdded, TensorType::$name),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| down::<Coded, Add>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| down::<Of<crate::format::$format>, Add>(entry, r)),
                 ..DOWN_ADD
             },
             Entry {
@@ -88,21 +91,21 @@ macro_rules! entries {
                     " down projections, added to the residual stream"
                 ),
                 does: does(Role::RoutedDownAdded, TensorType::$name),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| routed::<Coded, Add>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| routed::<Of<crate::format::$format>, Add>(entry, r)),
                 ..ROUTED_DOWN_ADD
             },
             Entry {
                 name: concat!("experts-gate-up-", stringify!($module)),
                 summary: concat!("both ", stringify!($name), " projections and SwiGLU of a pass, by expert"),
                 does: does(Role::GroupedGateUp, TensorType::$name),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| grouped_gate_up::<Coded>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| grouped_gate_up::<Of<crate::format::$format>>(entry, r)),
                 ..GROUPED_GATE_UP
             },
             Entry {
                 name: concat!("experts-down-", stringify!($module)),
                 summary: concat!(stringify!($name), " down projections of a pass, by expert"),
                 does: does(Role::GroupedDown, TensorType::$name),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| grouped_down::<Coded>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| grouped_down::<Of<crate::format::$format>>(entry, r)),
                 ..GROUPED_DOWN
             },
             Entry {
@@ -112,7 +115,7 @@ macro_rules! entries {
                     " matrices of the experts chosen times their tokens' vectors, by expert"
                 ),
                 does: does(Role::GroupedExperts, TensorType::$name),
-                build: |entry, r| Coded::reading::<crate::format::$format, _>(|| grouped::<Coded>(entry, r)),
+                build: |entry, r| reading::<crate::format::$format, _>(|| grouped::<Of<crate::format::$format>>(entry, r)),
                 ..GROUPED_EXPERTS
             },
             entries!(@ embedding $name $module $format),

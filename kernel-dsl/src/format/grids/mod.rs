@@ -46,6 +46,11 @@ pub(super) const fn fours<const N: usize>(codes: &[u16; N], values: [u8; 8]) -> 
     table
 }
 
+/// Points of eight values as kernels have them, two words each.
+pub(super) fn pairs(points: &[u64]) -> Vec<u32> {
+    points.iter().flat_map(|p| [*p as u32, (p >> 32) as u32]).collect()
+}
+
 /// The eight signs that seven bits stand for: the last one makes their number even (ggml `ksigns_iq2xs`).
 #[inline(always)]
 pub(super) const fn even_signs(bits: u32) -> u8 {

@@ -8,7 +8,7 @@ use half::f16;
 use ptxgen_builder::build::{Body, F16x2, Pred, Ptr, ReadSpace, Rounding, Shared, Val};
 
 use super::Q4K;
-use crate::device::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, Q8KShare};
+use crate::device::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, LaneOrder, Q8KShare, Runs};
 use crate::format::TensorType;
 
 /// A lane's share of a block, and how it finds its two scales.
@@ -94,9 +94,9 @@ impl Q4K<'_> {
 
 impl DeviceFormat for Q4K<'static> {
     const LANES: u32 = 4;
-    const GROUPS: &'static [u32] = &[0, 1, 2, 3];
-    const TREE: &'static [u32] = &[1, 2];
-    const BANK_SHIFT: u32 = 16;
+    const GROUPS: &'static [u32] = Runs::GROUPS;
+    const TREE: &'static [u32] = Runs::TREE;
+    const BANK_SHIFT: u32 = Runs::BANK_SHIFT;
     type Base = Base;
 
     fn tensor_type() -> TensorType {
@@ -105,11 +105,11 @@ impl DeviceFormat for Q4K<'static> {
 
     #[track_caller]
     fn first_group(lane: Val<u32>) -> Val<u32> {
-        lane << 2
+        Runs::first_group(lane)
     }
 
     #[track_caller]
-    fn base(_k: &Body, address: Val<u32>, lane: Val<u32>) -> Base {
+    fn base(_k: &Body, address: Val<u32>, lane: Val<u32>, _grid: Option<Shared<u32>>) -> Base {
         let header = Shared::<u32>::from_address(address);
         let parts = LaneScales::parts(lane);
         let quants = header.byte_at(lane * 32).plus_bytes(Q4K::QUANTS as i64);
@@ -118,7 +118,7 @@ impl DeviceFormat for Q4K<'static> {
 
     #[track_caller]
     fn sum_words<S: ReadSpace>(k: &Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>> {
-        at.at(lane * 2).load_vec::<2>(k).to_vec()
+        Runs::sum_words(k, at, lane)
     }
 
     #[track_caller]
@@ -185,7 +185,6 @@ impl DeviceFormat for Q4K<'static> {
                 }
             }
         }
-        // Distance 2; 4 and 8 are between lanes, then 1.
-        vec![A::sum(chains[0], chains[2]), A::sum(chains[1], chains[3])]
+        Runs::partial_sums(chains)
     }
 }

@@ -9,7 +9,7 @@ use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Rounding, Shared, Val};
 
 use super::Q6K;
-use crate::device::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, Q8KShare};
+use crate::device::{BlockAt, DeviceFloat, DeviceFormat, Halves, IntegerSums, LaneOrder, Q8KShare};
 use crate::format::TensorType;
 
 /// A lane's share of a block.
@@ -78,9 +78,9 @@ impl Base {
 
 impl DeviceFormat for Q6K<'static> {
     const LANES: u32 = 4;
-    const GROUPS: &'static [u32] = &[0, 2, 4, 6];
-    const TREE: &'static [u32] = &[2, 1];
-    const BANK_SHIFT: u32 = 0;
+    const GROUPS: &'static [u32] = Halves::GROUPS;
+    const TREE: &'static [u32] = Halves::TREE;
+    const BANK_SHIFT: u32 = Halves::BANK_SHIFT;
     type Base = Base;
 
     fn tensor_type() -> TensorType {
@@ -89,11 +89,11 @@ impl DeviceFormat for Q6K<'static> {
 
     #[track_caller]
     fn first_group(lane: Val<u32>) -> Val<u32> {
-        ((lane >> 1) << 3) + (lane & 1)
+        Halves::first_group(lane)
     }
 
     #[track_caller]
-    fn base(_k: &Body, address: Val<u32>, lane: Val<u32>) -> Base {
+    fn base(_k: &Body, address: Val<u32>, lane: Val<u32>, _grid: Option<Shared<u32>>) -> Base {
         let (half, part) = (lane >> 1, (lane & 1) * 16);
         let aligned = |address: Val<u32>| {
             let word = address & !3u32;
@@ -113,10 +113,7 @@ impl DeviceFormat for Q6K<'static> {
 
     #[track_caller]
     fn sum_words<S: ReadSpace>(k: &Body, at: Ptr<S, u32>, lane: Val<u32>) -> Vec<Val<u32>> {
-        // Both lanes of a half block read its four words and take every other one.
-        let [a, b, c, d] = at.at((lane >> 1) * 4).load_vec(k);
-        let odd = (lane & 1).ne(0);
-        vec![b.select(odd, a), d.select(odd, c)]
+        Halves::sum_words(k, at, lane)
     }
 
     #[track_caller]
@@ -170,7 +167,6 @@ impl DeviceFormat for Q6K<'static> {
                 chains[group] = w.fma_rounded(x[group][i], chains[group], Rounding::NearestEven);
             }
         }
-        // Distance 2, then 4.
-        vec![A::sum(A::sum(chains[0], chains[1]), A::sum(chains[2], chains[3]))]
+        Halves::partial_sums(chains)
     }
 }
