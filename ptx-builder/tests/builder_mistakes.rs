@@ -224,6 +224,22 @@ fn kernels_of_one_module_have_their_own_constants() {
 }
 
 #[test]
+fn kernels_of_one_module_have_their_own_tables_in_global_memory() {
+    let table = |name: &str, values: [u32; 4]| {
+        let write = |k: &Body, y: Global<u32>| {
+            let i = k.thread_x();
+            let (once, again) = (k.table(&values).at(i).load(k), k.table(&values).at(i).load(k));
+            y.at(i).store(k, once * 10 + again);
+        };
+        kernel::<(Out<u32>,)>(name, ["y"], |k, (y,)| write(k, y)).with_block(4)
+    };
+    let (one, two) = (table("one", [5, 6, 7, 8]), table("two", [1, 2, 3, 4]));
+    assert_eq!(one.module(Target::SM_90).variables.len(), 1, "a table is in the module once");
+    let right = [vec![55, 66, 77, 88], vec![11, 22, 33, 44]];
+    assert_eq!(tables_of(Module::new(Target::SM_90).with(&one).with(&two)), right);
+}
+
+#[test]
 fn a_variable_is_set_in_both_arms_and_read_in_a_condition() {
     let k = kernel::<(u32, Out<u32>)>("vars", ["n", "y"], |k, (n, y)| {
         let i = k.thread_x();

@@ -96,7 +96,7 @@ fn calls() -> Vec<Call> {
         h.y.load_vec_or::<2>(k, h.p, 0); h.y.store(k, h.u); h.y.store_if(k, h.p, 1); h.y.store_hinted(k, 1, StoreHint::Streaming); h.y.store_vec(k, [h.u, h.u]);
         h.y.load_acquire(k); h.y.store_release(k, 1); h.y.load_volatile(k); h.y.prefetch_l2(k);
         h.y.atomic_add(k, 1); h.s.atomic_max(k, 1); h.s.atomic_min(k, h.u); h.y.atomic_exchange(k, 1); h.y.atomic_compare_exchange(k, 0, h.u); h.y.atomic_add_unread(k, 1); h.y.atomic_add_acq_rel(k, 1);
-        k.shared::<u32>(4).load(k); k.shared_aligned::<u32>(4, 32).load(k); k.dynamic_shared::<u32>().load(k); k.local::<u32>(4).load(k); k.constants(&[1u32]).load(k);
+        k.shared::<u32>(4).load(k); k.shared_aligned::<u32>(4, 32).load(k); k.dynamic_shared::<u32>().load(k); k.local::<u32>(4).load(k); k.constants(&[1u32]).load(k); k.table(&[1u32]).load(k);
         // Variables and control flow.
         k.var(h.u); h.v.get(); h.v.set(h.u); h.v.set(1); h.v.add(1); h.v.update(|v| v + 1); h.v.eq(1); h.v.ne(1); h.v.lt(h.u); h.v.le(1); h.v.gt(1); h.v.ge(1); h.vf.add_product(h.f, 1.0); h.vi.add_dp4a(h.i, 1);
         k.if_(h.p, |k| h.y.store(k, 1)); k.if_else(h.p, |k| h.y.store(k, 1), |k| h.y.store(k, 2)); k.while_(|_| h.v.get().lt(9), |_, _| h.v.add(1));

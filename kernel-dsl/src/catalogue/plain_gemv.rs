@@ -9,6 +9,7 @@ use super::launchable::{Launchable, fits};
 use super::limits::refuse_if;
 use super::schedule::Shape;
 use crate::device::{DeviceFloat, DevicePlain, PlainTile, fresh, inputs_ready, pass, residual};
+use crate::format::SUPERBLOCK;
 use crate::precision::Accumulation;
 
 /// The parameters: the matrix in its format, the vectors, [tokens, cols] f32,
@@ -18,8 +19,13 @@ pub type PlainGemvArgs = (In<u8>, In<f32>, In<u32>, Out<f32>);
 /// The same with the residual stream in place of the products, which are added to it.
 pub type PlainGemvAddArgs = (In<u8>, In<f32>, In<u32>, InOut<f32>);
 
-/// Threads of a block.
-const THREADS: u32 = 128;
+/// Threads of a block: so many that its groups of 16 have whole rows where rows are short enough, as they then read the
+/// vector once for all their rows.
+fn threads(cols: u32) -> u32 {
+    let runs = cols.div_ceil(SUPERBLOCK as u32);
+    let whole = |threads: &u32| (threads / 16).is_multiple_of(runs);
+    (128..=512).step_by(32).find(whole).unwrap_or(128)
+}
 
 /// Checks a plain matrix and the number of vectors.
 pub(super) fn check<F: DevicePlain>(kernel: &'static str, shape: Shape, tokens: u32) -> Result<(), CatalogueError> {
@@ -43,7 +49,7 @@ pub fn plain_gemv<F: DevicePlain, C: Accumulation>(
     pdl: bool,
 ) -> Result<Launchable<PlainGemvArgs>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
-    let tile = PlainTile::new(shape.cols, tokens, THREADS);
+    let tile = PlainTile::new(shape.cols, tokens, threads(shape.cols)).of_rows(shape.rows);
     let entry = entry::<C>(name, shape, tokens);
     let kernel = kernel::<PlainGemvArgs>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
         // The number of tokens is asked for before anything else.
@@ -54,7 +60,7 @@ pub fn plain_gemv<F: DevicePlain, C: Accumulation>(
         multiply::<F, C>(k, (&tile, shape), (w, fresh(x)), rest, |k, at, product| y.at(at).store(k, product));
     });
     let grid = [shape.rows.div_ceil(tile.rows), 1, 1];
-    fits(name, Launchable::new(kernel, grid, THREADS))
+    fits(name, Launchable::new(kernel, grid, tile.threads))
 }
 
 /// `stream[t] += W x[t]`, the sum in f32 after the product's rounding.
@@ -69,7 +75,7 @@ pub fn plain_gemv_add<F: DevicePlain, C: Accumulation>(
     pdl: bool,
 ) -> Result<Launchable<PlainGemvAddArgs>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
-    let tile = PlainTile::new(shape.cols, tokens, THREADS);
+    let tile = PlainTile::new(shape.cols, tokens, threads(shape.cols)).of_rows(shape.rows);
     let entry = entry::<C>(name, shape, tokens);
     let names = ["w", "x", "state", "stream"];
     let kernel = kernel::<PlainGemvAddArgs>(&entry, names, |k, (w, x, state, stream)| {
@@ -85,7 +91,7 @@ pub fn plain_gemv_add<F: DevicePlain, C: Accumulation>(
         });
     });
     let grid = [shape.rows.div_ceil(tile.rows), 1, 1];
-    fits(name, Launchable::new(kernel, grid, THREADS))
+    fits(name, Launchable::new(kernel, grid, tile.threads))
 }
 
 /// Which of a pass's vectors a (token, rank) pair multiplies.
@@ -118,7 +124,7 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
     let impossible = count == 0 || u64::from(count) * u64::from(shape.rows) > 1 << 31;
     refuse_if(impossible, name, "experts", count, "1 or more, and at most 2^31 rows in all")?;
     experts.check(name)?;
-    let tile = PlainTile::new(shape.cols, 1, THREADS);
+    let tile = PlainTile::new(shape.cols, 1, threads(shape.cols)).of_rows(shape.rows);
     let entry = format!("{}_{used}of{count}", entry::<C>(name, shape, tokens));
     let kernel = kernel::<PlainExpertsArgs>(&entry, ["w", "x", "ids", "state", "y"], |k, (w, x, ids, state, y)| {
         let pair = k.block_y();
@@ -138,7 +144,7 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
         });
     });
     let grid = [shape.rows.div_ceil(tile.rows), tokens * used, 1];
-    fits(name, Launchable::new(kernel, grid, THREADS))
+    fits(name, Launchable::new(kernel, grid, tile.threads))
 }
 
 fn entry<C: Accumulation>(name: &str, shape: Shape, tokens: u32) -> String {

@@ -87,6 +87,16 @@ impl Schedule {
         }
     }
 
+    /// The same for formats that take more instructions than Q4_K: of many rows, blocks that run at once and take several
+    /// tiles in turn, for which they find their places, and copy a code book, only once.
+    pub(super) fn gemv_of_integers(rows: u32, act: Act) -> Schedule {
+        let usual = Schedule::gemv(rows, act);
+        match act {
+            Act::Q8K if rows >= 1 << 14 => Schedule { slots: 3, blocks: Some(4 * MULTIPROCESSORS), ..usual },
+            _ => usual,
+        }
+    }
+
     /// For attention's projections of a norm that the kernel computes itself. With f32 activations
     /// many lanes have rows of their own: what is summed across lanes costs more than what is loaded.
     pub(super) fn behind_norm(act: Act) -> Schedule {

@@ -110,7 +110,7 @@ pub fn bytes_less(bytes: Val<u32>, less: u8) -> Val<u32> {
 }
 
 /// The top bits of a word's bytes: set, they keep a borrow from the next byte.
-pub(super) const TOPS: u32 = 0x8080_8080;
+pub const TOPS: u32 = 0x8080_8080;
 
 /// `values[n]` for the eight nibbles of a word: those of the low nibbles of its bytes, and of the
 /// high ones.

@@ -39,6 +39,8 @@ pub trait DeviceFloat: Accumulator + Float + Ordered + Shuffled + SameSize<Self>
     fn quant6(word: Val<u32>, i: u32) -> Val<Self>;
     /// The map of [`quant6`](Self::quant6): it gives `2 + q / SCALE6`.
     const SCALE6: f32;
+    /// Byte `i` of `word`, less `less`, which is below 2^16: exact, and no conversion.
+    fn byte_less(word: Val<u32>, i: u32, less: u32) -> Val<Self>;
     /// Stores four values at a 16-byte boundary of shared memory.
     fn store4(k: &Body, at: Shared<Self>, v: [Val<Self>; 4]);
     /// Loads four values from a 16-byte boundary of shared memory.
@@ -105,6 +107,12 @@ impl DeviceFloat for f32 {
         word.prmt(TWO, 0x7044 | i << 8).bitcast()
     }
     const SCALE6: f32 = 64.0;
+    /// The lowest byte of 2^23's mantissa counts ones.
+    #[track_caller]
+    fn byte_less(word: Val<u32>, i: u32, less: u32) -> Val<f32> {
+        let more: Val<f32> = word.prmt(0x4b00_0000, 0x7440 | i).bitcast();
+        more - ((1 << 23) + less) as f32
+    }
     #[track_caller]
     fn store4(k: &Body, at: Shared<f32>, v: [Val<f32>; 4]) {
         at.store_vec(k, v);
@@ -178,6 +186,11 @@ impl DeviceFloat for f64 {
         from_high(word.prmt(TWO, 0x7404 | i << 4))
     }
     const SCALE6: f32 = 2048.0;
+    /// The lowest byte of the upper word of 2^20 counts ones.
+    #[track_caller]
+    fn byte_less(word: Val<u32>, i: u32, less: u32) -> Val<f64> {
+        from_high(word.prmt(0x4130_0000, 0x7640 | i)) - f64::from((1 << 20) + less)
+    }
     #[track_caller]
     fn store4(k: &Body, at: Shared<f64>, [a, b, c, d]: [Val<f64>; 4]) {
         at.store_vec(k, [a, b]);

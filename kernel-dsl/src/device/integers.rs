@@ -7,7 +7,7 @@ use ptxgen_builder::build::{Body, Ptr, ReadSpace, Rounding, Shared, SharedSpace,
 use std::cell::Cell;
 use std::marker::PhantomData;
 
-use super::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, LaneOrder, Points, Q8KShare, merge};
+use super::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, LaneOrder, Points, Q8KShare, TOPS, merge};
 use crate::format::{IntegerFormat, TensorType};
 
 /// The scales of a lane's four groups.
@@ -156,9 +156,10 @@ impl LaneIntegers {
                 a = (0..4).fold(a, |a, g| scales[g].mad(dot(g, Val::from(0i32)), a));
             }
             Scales::Pairs(scales) => {
+                // Two short chains are done sooner than a long one.
                 a = (0..2).fold(a, |a, j| {
-                    let first = dot(2 * j, Val::from(0i32));
-                    scales[j].mad(dot(2 * j + 1, first), a)
+                    let [first, second] = [2 * j, 2 * j + 1].map(|g| dot(g, Val::from(0i32)));
+                    scales[j].mad(first + second, a)
                 });
             }
         }
@@ -181,8 +182,8 @@ impl LaneIntegers {
                 Some(masks) => (self.quants[g][i] ^ masks[g][i]) + (masks[g][i] & 0x0101_0101),
             });
             std::array::from_fn(|i| {
-                let q = quants[i / 4].bitcast::<i32>().bfe(8 * (i as u32 % 4), 8);
-                let q = A::of_int(if self.less == 0 { q } else { q - i32::from(self.less) });
+                // A signed byte with its top bit turned over is 128 more.
+                let q = A::byte_less(quants[i / 4] ^ TOPS, i as u32 % 4, 128 + u32::from(self.less));
                 match minimum {
                     Some(minimum) => scale.fma_rounded(q, minimum, Rounding::NearestEven),
                     None => A::product(scale, q),

@@ -50,7 +50,7 @@ pub(crate) use combine::{Chunks, sum_parts};
 pub(crate) use dependent::{fresh, inputs_ready};
 pub use exp::DeviceExp;
 pub(crate) use fields::{
-    Unaligned, byte, byte_of, bytes_less, half, merge, rotate_left, sixteen_values, two_bytes, two_halves, words,
+    TOPS, Unaligned, byte, byte_of, bytes_less, half, merge, rotate_left, sixteen_values, two_bytes, two_halves, words,
 };
 pub use float::DeviceFloat;
 pub use fragment::FragmentFormat;

@@ -63,6 +63,9 @@ pub struct PlainTile {
 /// Runs of 256 weights that 16 lanes hold in registers while they go through the vectors.
 const HELD: u32 = 4;
 
+/// Tiles that keep all multiprocessors of a large GPU busy.
+const ENOUGH: u32 = 128;
+
 /// Runs of a tile that 16 lanes hold, and where they are.
 struct Held<A> {
     weights: [Val<A>; 16],
@@ -84,6 +87,13 @@ impl PlainTile {
     pub fn wide(self) -> PlainTile {
         let rounds = (self.rows * self.runs()).div_ceil(self.teams());
         PlainTile { rows: self.rows * (HELD / rounds).max(1), ..self }
+    }
+
+    /// One for the product of one vector with `rows` rows: wide, unless that leaves too few tiles for a large GPU. Lanes
+    /// then have more loads under way, and read the vector once for several rows.
+    pub fn of_rows(self, rows: u32) -> PlainTile {
+        let wide = self.wide();
+        if self.tokens == 1 && rows / wide.rows >= ENOUGH { wide } else { self }
     }
 
     /// Runs of 256 weights in a row.

@@ -29,6 +29,16 @@ pub enum Factor {
     Exponent,
 }
 
+impl Factor {
+    /// Its bytes.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Factor::Half => 2,
+            Factor::Exponent => 1,
+        }
+    }
+}
+
 /// What a quant stands for.
 #[derive(Clone, Copy, Debug)]
 pub enum Values {

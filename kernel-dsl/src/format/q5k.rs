@@ -79,9 +79,11 @@ impl DeviceIntegers for Q5K {
         let scales = scales(k, share, offset);
         let (mut a, mut b) = (Val::from(0i32), Val::from(0i32));
         for j in 0..2 {
-            let words = quants.iter().zip(x.quants[2 * j..2 * j + 2].concat());
-            let dot = words.fold(Val::from(0i32), |dot, (two, x)| dot_of(two[j], x, dot));
-            a = scales.bfe(8 * j as u32, 8).mad(dot, a);
+            let dots = [0, 1].map(|half| {
+                let words = quants[4 * half..].iter().zip(x.quants[2 * j + half]);
+                words.fold(Val::from(0i32), |dot, (two, x)| dot_of(two[j], x, dot))
+            });
+            a = scales.bfe(8 * j as u32, 8).mad(dots[0] + dots[1], a);
             // The sums of groups j and j + 2, one of each 32 weights.
             b = x.sums[j].bitcast::<i32>().dp2a(scales, b, true);
         }

@@ -1,6 +1,7 @@
 //! Entries of the tensor types whose kernels differ from the typical ones only in how a block is
 //! decoded: one macro for each kind of format, over the one list of types.
 
+use super::super::schedule::Schedule;
 use super::super::{Add, PairVector, Store};
 use super::experts::{
     DOWN, DOWN_ADD, GATE_UP, GROUPED_DOWN, GROUPED_EXPERTS, GROUPED_GATE_UP, NORM_GATE_UP, ROUTED_DOWN_ADD, down,
@@ -26,6 +27,7 @@ macro_rules! entries {
                 summary: concat!(stringify!($name), " matrix times vector"),
                 does: does(Role::Product, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| matrix_vector::<Of<crate::format::$format>, Store>(entry, r)),
+                usual: |s, p| Schedule::gemv_of_integers(s.rows, p.act),
                 ..GEMV
             },
             Entry {
