@@ -2,6 +2,7 @@
 
 use ptxgen_builder::target::Target;
 
+use crate::format::Q4K;
 use crate::precision::{Acc, Act, Policy};
 
 /// The shape of a matrix, specialized into its kernel.
@@ -87,12 +88,14 @@ impl Schedule {
         }
     }
 
-    /// The same for formats that take more instructions than Q4_K: of many rows, blocks that run at once and take several
-    /// tiles in turn, for which they find their places, and copy a code book, only once.
-    pub(super) fn gemv_of_integers(rows: u32, act: Act) -> Schedule {
+    /// The same for a format with so many bytes a block. Those of fewer than Q4_K's take more instructions for each: of many
+    /// rows, blocks that run at once take several tiles in turn, and find their places, and copy a code book, only once.
+    pub(super) fn gemv_of_integers(rows: u32, act: Act, block_bytes: usize) -> Schedule {
         let usual = Schedule::gemv(rows, act);
         match act {
-            Act::Q8K if rows >= 1 << 14 => Schedule { slots: 3, blocks: Some(4 * MULTIPROCESSORS), ..usual },
+            Act::Q8K if rows >= 1 << 14 && block_bytes < Q4K::BYTES => {
+                Schedule { blocks: Some(4 * MULTIPROCESSORS), ..usual }
+            }
             _ => usual,
         }
     }

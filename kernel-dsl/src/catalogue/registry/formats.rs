@@ -27,7 +27,7 @@ macro_rules! entries {
                 summary: concat!(stringify!($name), " matrix times vector"),
                 does: does(Role::Product, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| matrix_vector::<Of<crate::format::$format>, Store>(entry, r)),
-                usual: |s, p| Schedule::gemv_of_integers(s.rows, p.act),
+                usual: |s, p| Schedule::gemv_of_integers(s.rows, p.act, TensorType::$name.block_bytes()),
                 ..GEMV
             },
             Entry {
