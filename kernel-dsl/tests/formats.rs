@@ -140,6 +140,22 @@ fn products_are_the_references() {
     }
 }
 
+/// Matrices of many rows, which kernels divide in another way.
+#[test]
+fn products_of_many_rows_are_the_references() {
+    let policy = Policy::new(Act::Q8K, Acc::F32);
+    for (ty, rows, cols) in [
+        (TensorType::Q3_K, 16_387, 256),
+        (TensorType::IQ3_S, 16_387, 256),
+        (TensorType::Q4_0, 515, 2048),
+        (TensorType::IQ4_NL, 2050, 768),
+        (TensorType::MXFP4, 4100, 256),
+    ] {
+        let entry = kernel_for(Role::Product, ty).unwrap_or_else(|| panic!("no kernel multiplies {ty}"));
+        product(entry, ty, policy, (rows, cols, 1));
+    }
+}
+
 /// Every kernel of these types runs clean at its trial's sizes, and is proved.
 #[test]
 fn the_others_run_clean_and_keep_their_policy() {
