@@ -49,7 +49,7 @@ pub fn plain_gemv<F: DevicePlain, C: Accumulation>(
     pdl: bool,
 ) -> Result<Launchable<PlainGemvArgs>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
-    let tile = PlainTile::new(shape.cols, tokens, threads(shape.cols)).of_rows(shape.rows);
+    let tile = PlainTile::new(shape.cols, tokens, threads(shape.cols)).of_rows::<F>(shape.rows);
     let entry = entry::<C>(name, shape, tokens);
     let kernel = kernel::<PlainGemvArgs>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
         // The number of tokens is asked for before anything else.
@@ -75,7 +75,7 @@ pub fn plain_gemv_add<F: DevicePlain, C: Accumulation>(
     pdl: bool,
 ) -> Result<Launchable<PlainGemvAddArgs>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
-    let tile = PlainTile::new(shape.cols, tokens, threads(shape.cols)).of_rows(shape.rows);
+    let tile = PlainTile::new(shape.cols, tokens, threads(shape.cols)).of_rows::<F>(shape.rows);
     let entry = entry::<C>(name, shape, tokens);
     let names = ["w", "x", "state", "stream"];
     let kernel = kernel::<PlainGemvAddArgs>(&entry, names, |k, (w, x, state, stream)| {
@@ -124,7 +124,7 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
     let impossible = count == 0 || u64::from(count) * u64::from(shape.rows) > 1 << 31;
     refuse_if(impossible, name, "experts", count, "1 or more, and at most 2^31 rows in all")?;
     experts.check(name)?;
-    let tile = PlainTile::new(shape.cols, 1, threads(shape.cols)).of_rows(shape.rows);
+    let tile = PlainTile::new(shape.cols, 1, threads(shape.cols)).of_rows::<F>(shape.rows);
     let entry = format!("{}_{used}of{count}", entry::<C>(name, shape, tokens));
     let kernel = kernel::<PlainExpertsArgs>(&entry, ["w", "x", "ids", "state", "y"], |k, (w, x, ids, state, y)| {
         let pair = k.block_y();

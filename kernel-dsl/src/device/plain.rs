@@ -63,6 +63,9 @@ pub struct PlainTile {
 /// Runs of 256 weights that 16 lanes hold in registers while they go through the vectors.
 const HELD: u32 = 4;
 
+/// Bytes of 16 weights that are few: those of four to six bits.
+const FEW: usize = 12;
+
 /// Tiles that keep all multiprocessors of a large GPU busy.
 const ENOUGH: u32 = 128;
 
@@ -89,11 +92,12 @@ impl PlainTile {
         PlainTile { rows: self.rows * (HELD / rounds).max(1), ..self }
     }
 
-    /// One for the product of one vector with `rows` rows: wide, unless that leaves too few tiles for a large GPU. Lanes
-    /// then have more loads under way, and read the vector once for several rows.
-    pub fn of_rows(self, rows: u32) -> PlainTile {
+    /// One for the product of one vector with `rows` rows: for types of few bytes wide, unless that leaves too few tiles for a
+    /// large GPU. Lanes then have more bytes under way, and read the vector once for several rows.
+    pub fn of_rows<F: DevicePlain>(self, rows: u32) -> PlainTile {
         let wide = self.wide();
-        if self.tokens == 1 && rows / wide.rows >= ENOUGH { wide } else { self }
+        let group = 16 * F::TYPE.block_bytes() / F::TYPE.block_len();
+        if self.tokens == 1 && group <= FEW && rows / wide.rows >= ENOUGH { wide } else { self }
     }
 
     /// Runs of 256 weights in a row.
