@@ -149,7 +149,7 @@ fn chats_are_as_the_transcript_shows_them() {
     let mut all = HEAD.to_owned();
     let mut add = |title: &str, command: &[&str], session: String| {
         all += &format!(
-            "\n## {title}\n\n<!-- not run: tests/terminal.rs does -->\n```text\n$ ptxgen {}\n{session}```\n",
+            "\n## {title}\n\n<!-- not run: tests/terminal.rs does -->\n````text\n$ ptxgen {}\n{session}````\n",
             command.join(" ")
         );
     };
