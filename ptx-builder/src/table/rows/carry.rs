@@ -35,12 +35,16 @@ fn sum<const BITS: u32>(results: &mut [Lanes], sources: &[Lanes]) {
     }
 }
 
-/// a - b - borrow.
+/// a + !b + carry, and the carry out of it: the flag is 1 where nothing is borrowed, also for the first word.
+///
+/// The PTX ISA calls the flag "borrow" here, as if it were 1 where something is. A chain of subtractions gives the same
+/// either way; where `addc` reads what `sub.cc` wrote, or `subc` what `add.cc` did, this is what an H200 does.
 fn difference<const BITS: u32>(results: &mut [Lanes], sources: &[Lanes]) {
     for lane in 0..WARP {
-        let [a, b, c] = words(sources, lane);
-        let away = u128::from(b) + u128::from(c & 1);
-        write(results, lane, (u128::from(a).wrapping_sub(away)) as u64 & keep(BITS), u128::from(a) < away);
+        let [a, b] = words(sources, lane);
+        let carry = sources.get(2).map_or(1, |s| s[lane] & 1);
+        let whole = u128::from(a) + u128::from(!b & keep(BITS)) + u128::from(carry);
+        write(results, lane, whole as u64 & keep(BITS), whole >> BITS != 0);
     }
 }
 
