@@ -129,6 +129,8 @@ fn cut(session: &str) -> String {
     let Some((before, after)) = session.split_once("^C") else { panic!("{session}") };
     let start = before.rfind("> ").unwrap();
     let shown: Vec<&str> = before[start..].lines().take(2).collect();
+    // A last word may come after the sign.
+    let after = &after[after.find('\n').unwrap_or(after.len())..];
     format!("{}{}\n[..]^C{after}", &before[..start], shown.join("\n"))
 }
 

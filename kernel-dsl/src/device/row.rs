@@ -40,7 +40,7 @@ pub trait DeviceFormat: Copy + Send + Sync + 'static {
     /// Where a lane's share of a block lies.
     type Base: Copy;
 
-    /// The format's code book, if it has one: kernels [stage](super::stage) it.
+    /// The format's code book, if it has one: kernels copy it to shared memory.
     fn grid() -> Option<Points> {
         None
     }

@@ -317,14 +317,14 @@ impl Body {
             };
             places.push(Place { text, reg, class, is_result: false });
         }
-        let read = match read(text, &places) {
-            Ok(read) => read,
+        let piece = match read(text, &places) {
+            Ok(piece) => piece,
             Err(why) => panic!("PTX text cannot be written here: {why}"),
         };
-        let registers: BTreeMap<Reg, Reg> = (read.names.iter())
+        let registers: BTreeMap<Reg, Reg> = (piece.names.iter())
             .filter_map(|(reg, name)| Some((*reg, places.iter().find(|p| p.text == *name)?.reg?)))
             .collect();
-        let written: Vec<Reg> = read.insts().flat_map(|(.., i)| i.defs()).collect();
+        let written: Vec<Reg> = piece.insts().flat_map(|(.., i)| i.defs()).collect();
         for (n, place) in places.iter().enumerate() {
             let Some(reg) = place.reg else { continue };
             let writes = written.iter().any(|r| registers.get(r) == Some(&reg));
@@ -336,9 +336,9 @@ impl Body {
             }
         }
         with(|state| {
-            let labels = read.blocks.iter().map(|_| state.new_label()).collect();
+            let labels = piece.blocks.iter().map(|_| state.new_label()).collect();
             let mut splice = Splice { state, registers, labels };
-            for (b, block) in read.blocks.iter().enumerate() {
+            for (b, block) in piece.blocks.iter().enumerate() {
                 splice.state.place(splice.labels[b]);
                 block.insts.iter().for_each(|inst| splice.inst(inst, at));
             }
