@@ -311,7 +311,7 @@ fn hostile_files_end_in_an_error() {
     let header = |length: u64, json: &[u8]| [&length.to_le_bytes()[..], json].concat();
     let deep = [b"{\"a\":".repeat(1_000_000), b"1".to_vec(), b"}".repeat(1_000_000)].concat();
     let traces = [
-        ("a header of 2^64 bytes", header(u64::MAX, b"{}"), 0, "at most 67108864 are read"),
+        ("a header of 2^64 bytes", header(u64::MAX, b"{}"), 0, "no safetensors file"),
         ("a header of a terabyte", header(1 << 39, b"{}"), 1 << 40, "at most 67108864 are read"),
         ("a header of nothing", header(60 << 20, b""), 64 << 20, "no safetensors file"),
         ("objects in objects", header(deep.len() as u64, &deep), 0, "no safetensors file"),
