@@ -11,10 +11,28 @@ fn element<T: Scalar>() -> ScalarType {
     super::val::bits_type(T::TY)
 }
 
-/// An array's first bytes.
-fn initial<T: Scalar>(values: &[T]) -> Vec<u8> {
-    let size = T::TY.bytes() as usize;
-    values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size)).collect()
+/// The index of the array of these values among the variables, which is added if there is none yet. `prefix` and a
+/// number name it.
+fn of_values<T: Scalar>(variables: &mut Vec<Variable>, space: Space, prefix: &str, values: &[T]) -> u32 {
+    let (ty, size) = (element::<T>(), T::TY.bytes() as usize);
+    let init: Vec<u8> = values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size)).collect();
+    let own = |v: &&Variable| v.space == space;
+    let same = variables.iter().position(|v| own(&v) && v.ty == ty && v.init == init);
+    let index = same.unwrap_or_else(|| {
+        let number = variables.iter().filter(own).count();
+        variables.push(Variable {
+            name: format!("{prefix}{number}"),
+            space,
+            align: 16,
+            ty,
+            len: Some(values.len() as u64),
+            init,
+            refs: Vec::new(),
+            linkage: Linkage::Internal,
+        });
+        variables.len() - 1
+    });
+    index as u32
 }
 
 #[track_caller]
@@ -126,25 +144,9 @@ impl Body {
     /// [`constants`](Self::constants). A kernel has one array of the same values, however often it asks for it.
     #[track_caller]
     pub fn table<T: Scalar>(&self, values: &[T]) -> ReadOnly<T> {
-        let (ty, init) = (element::<T>(), initial(values));
         let symbol = with(|s| {
-            let is_table = |v: &&Variable| v.space == Space::Global;
-            let same = s.globals.iter().position(|v| is_table(&v) && v.ty == ty && v.init == init);
-            let index = same.unwrap_or_else(|| {
-                let number = s.globals.iter().filter(is_table).count();
-                s.globals.push(Variable {
-                    name: format!("{}_table{number}", s.kernel.name),
-                    space: Space::Global,
-                    align: 16,
-                    ty,
-                    len: Some(values.len() as u64),
-                    init,
-                    refs: Vec::new(),
-                    linkage: Linkage::Internal,
-                });
-                s.globals.len() - 1
-            });
-            Symbol::Module(index as u32)
+            let prefix = format!("{}_table", s.kernel.name);
+            Symbol::Module(of_values(&mut s.globals, Space::Global, &prefix, values))
         });
         Ptr::new(Base::Symbol(symbol))
     }
@@ -153,26 +155,9 @@ impl Body {
     /// different indices are served one after the other.
     #[track_caller]
     pub fn constants<T: Scalar>(&self, values: &[T]) -> Const<T> {
-        let init = initial(values);
         let symbol = with(|s| {
-            let (ty, is_const) = (element::<T>(), |v: &&Variable| v.space == Space::Const);
-            if let Some(same) = s.kernel.variables.iter().position(|v| is_const(&v) && v.ty == ty && v.init == init) {
-                return Symbol::Kernel(same as u32);
-            }
-            let number = s.kernel.variables.iter().filter(is_const).count();
-            let (name, len) = (format!("{}_const{number}", s.kernel.name), Some(values.len() as u64));
-            let (index, space) = (s.kernel.variables.len() as u32, Space::Const);
-            s.kernel.variables.push(Variable {
-                name,
-                space,
-                align: 16,
-                ty,
-                len,
-                init,
-                refs: Vec::new(),
-                linkage: Linkage::Internal,
-            });
-            Symbol::Kernel(index)
+            let prefix = format!("{}_const", s.kernel.name);
+            Symbol::Kernel(of_values(&mut s.kernel.variables, Space::Const, &prefix, values))
         });
         Ptr::new(Base::Symbol(symbol))
     }

@@ -71,15 +71,21 @@ pub(super) fn title(c: char, out: &mut String) {
 
 /// `str.title`.
 pub(super) fn titled(text: &str) -> String {
+    words(text, title, is_cased)
+}
+
+/// A text with the first character of each word as `begin` writes it, and the others in lower case. A word goes on
+/// after a character of which `goes_on` holds.
+pub(super) fn words(text: &str, begin: impl Fn(char, &mut String), goes_on: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut inside = false;
     for c in text.chars() {
         if inside {
             out.extend(c.to_lowercase())
         } else {
-            title(c, &mut out)
+            begin(c, &mut out)
         }
-        inside = is_cased(c);
+        inside = goes_on(c);
     }
     out
 }

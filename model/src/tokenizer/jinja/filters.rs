@@ -156,17 +156,8 @@ fn tests(env: &mut Environment<'_>) {
 
 /// Words begin after white space, a hyphen or an opening bracket.
 fn titled(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut inside = false;
-    for c in text.chars() {
-        if inside {
-            out.extend(c.to_lowercase())
-        } else {
-            out.extend(c.to_uppercase())
-        }
-        inside = !(characters::is_space(c) || matches!(c, '-' | '(' | '{' | '[' | '<'));
-    }
-    out
+    let begins_after = |c: char| characters::is_space(c) || matches!(c, '-' | '(' | '{' | '[' | '<');
+    characters::words(text, |c, out| out.extend(c.to_uppercase()), |c| !begins_after(c))
 }
 
 fn length(value: &Value, _: &Arguments) -> Answer {

@@ -172,8 +172,9 @@ impl Cells {
         }
         // A lane's weak write takes the place of what was there, and where lanes write the same, that does not clash.
         // So all of them look before one of them writes.
-        let mut before: [Option<Conflict>; WARP] = [const { None }; WARP];
+        let mut before: Vec<Option<Conflict>> = Vec::new();
         if access.write && strong.is_none() && overlap(mask, at, bytes) {
+            before.resize_with(WARP, || None);
             for lane in lanes(mask) {
                 before[lane] = look(self.line(at[lane]), order, &mark, lane as u32, at[lane], bytes, values);
             }
@@ -181,7 +182,7 @@ impl Cells {
         for lane in lanes(representatives(mask, at, &access)) {
             let line = self.line(at[lane]);
             let found = mark_lane(line, order, &mark, lane as u32, at[lane], bytes, values);
-            before[lane].take().or(found).into_iter().for_each(&mut clash);
+            before.get_mut(lane).and_then(Option::take).or(found).into_iter().for_each(&mut clash);
         }
     }
 
@@ -246,11 +247,13 @@ fn overlap(mask: u32, at: &[u64; WARP], bytes: u32) -> bool {
     all.windows(2).any(|pair| pair[1] - pair[0] < u64::from(bytes))
 }
 
-/// The cells of a line that an access reaches.
-fn reached(cells: usize, address: u64, bytes: u32) -> std::ops::Range<usize> {
-    let size = LINE as usize / cells;
+/// A lane's own mark, and the cells of a line that its access reaches.
+fn touched<'l>(line: &'l mut Line, mark: &Mark, lane: u32, address: u64, bytes: u32) -> (Mark, &'l mut [Cell]) {
+    let cells = line.parts(bytes);
+    let size = LINE as usize / cells.len();
     let first = (address % LINE) as usize / size;
-    first..first + (bytes as usize / size).max(1)
+    let count = (bytes as usize / size).max(1);
+    (Mark { thread: mark.thread + lane as u16, ..*mark }, &mut cells[first..first + count])
 }
 
 /// What one lane's access clashes with, before it leaves a mark.
@@ -263,10 +266,8 @@ fn look(
     bytes: u32,
     values: Option<&[u128; WARP]>,
 ) -> Option<Conflict> {
-    let mark = Mark { thread: mark.thread + lane as u16, ..*mark };
-    let cells = line.parts(bytes);
-    let reached = reached(cells.len(), address, bytes);
-    let (other, read_only) = cells[reached].iter().find_map(|cell| clash(cell, &mark, order, lane, values))?;
+    let (mark, cells) = touched(line, mark, lane, address, bytes);
+    let (other, read_only) = cells.iter().find_map(|cell| clash(cell, &mark, order, lane, values))?;
     Some(Conflict { lane, address, other, read_only })
 }
 
@@ -281,9 +282,7 @@ fn mark_lane(
     values: Option<&[u128; WARP]>,
 ) -> Option<Conflict> {
     let found = look(line, order, mark, lane, address, bytes, values);
-    let mark = Mark { thread: mark.thread + lane as u16, ..*mark };
-    let cells = line.parts(bytes);
-    let reached = reached(cells.len(), address, bytes);
-    cells[reached].iter_mut().for_each(|cell| update(cell, &mark, order, lane));
+    let (mark, cells) = touched(line, mark, lane, address, bytes);
+    cells.iter_mut().for_each(|cell| update(cell, &mark, order, lane));
     found
 }
