@@ -68,7 +68,7 @@ fn route<F: DevicePlain>(
     target: Target,
     options: &Options,
 ) -> Choice {
-    let kernel = router::<F>("router", cols as u32, experts, most, waits(target)).unwrap();
+    let kernel = router::<F>("router", cols as u32, experts, most, (target, waits(target))).unwrap();
     let (count, used) = (experts.count as usize, experts.used as usize);
     let rows = most as usize;
     let mut padded = x.to_vec();
@@ -150,6 +150,30 @@ fn the_router_of_every_type_gives_the_references_bits() {
     check_random::<f32>(512, Experts { count: 1, used: 1 }, (1, 1), Target::SM_90, 7);
 }
 
+#[test]
+fn the_router_of_many_tokens_gives_the_references_bits() {
+    let experts = |count, used| Experts { count, used };
+    check_random::<f32>(512, experts(64, 4), (70, 100), Target::SM_90, 8);
+    check_random::<f16>(256, experts(32, 16), (65, 65), Target::SM_80, 9);
+    check_random::<bf16>(2304, experts(32, 3), (17, 66), Target::SM_90, 10);
+    check_random::<Q8_0<'static>>(768, experts(160, 8), (33, 65), Target::SM_80, 11);
+    // A block of sm_75 lacks the memory for this one.
+    check_random::<f32>(2048, experts(32, 8), (66, 66), Target::SM_75, 12);
+}
+
+#[test]
+fn of_many_tokens_those_without_a_choice_are_told() {
+    let (cols, experts, tokens) = (256, Experts { count: 32, used: 5 }, 70);
+    let mut rng = Rng::new(13);
+    let w = plain(&mut rng, TensorType::F32, 32 * cols);
+    let mut x = rng.vector(tokens * cols);
+    x[20 * cols + 7] = f32::NAN;
+    x[69 * cols] = f32::INFINITY;
+    // Ties of all experts.
+    x[3 * cols..4 * cols].fill(0.0);
+    check_router::<f32>((&w, &x), cols, experts, (tokens, 70), Target::SM_90, &ADVERSARIAL);
+}
+
 /// One column: a logit is a weight times the activation.
 fn check_logits(w: &[f32], x: &[f32], used: u32) {
     let experts = Experts { count: w.len() as u32, used };
@@ -200,8 +224,10 @@ fn passes_of_many_tokens_assemble_without_spills() {
     let Some(ptxas) = Ptxas::for_tests() else { return };
     let families = [Family::Plain, Family::Router, Family::Token];
     for entry in TYPICAL.iter().filter(|e| families.contains(&e.family) && e.dims.tokens.is_some()) {
-        for (policy, target) in entry.policies().into_iter().zip([Target::SM_75, Target::SM_90].into_iter().cycle()) {
-            let dims = Dims { tokens: Some(32), ..Dims::NONE };
+        let many = if entry.family == Family::Plain { 64 } else { 512 };
+        let ways = [(Target::SM_75, 32), (Target::SM_90, 32), (Target::SM_75, many), (Target::SM_90, many)];
+        for (policy, (target, tokens)) in entry.policies().into_iter().cycle().zip(ways) {
+            let dims = Dims { tokens: Some(tokens), ..Dims::NONE };
             let built = entry.build(&Request { dims, ..Request::new(policy, target) }).unwrap();
             let text = print(&built.finish().unwrap(), &PrintOptions::default());
             let report = ptxas.assemble(&text, target).unwrap_or_else(|e| panic!("{}: {e}", built.title()));

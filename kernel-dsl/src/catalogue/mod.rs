@@ -31,6 +31,7 @@ mod quantize;
 mod registry;
 mod request;
 mod router;
+mod router_many;
 mod sample;
 mod schedule;
 mod swiglu;

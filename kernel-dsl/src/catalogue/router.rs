@@ -2,11 +2,13 @@
 
 use ptxgen_builder::build::{Body, Global, In, InOut, Kernel, Out, Ptr, ReadOnly, ReadSpace, Shared, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
+use ptxgen_builder::target::Target;
 
 use super::Experts;
 use super::error::CatalogueError;
 use super::launchable::{Launchable, fits};
 use super::limits::refuse_if;
+use super::router_many::Many;
 use super::schedule::Shape;
 use crate::device::{
     Choice, Chosen, DevicePlain, Normed, PlainTile, Source, Threads, fresh, inputs_ready, last_block, pass,
@@ -37,6 +39,9 @@ const THREADS: u32 = 128;
 /// Tokens beyond which there are blocks enough for several rows each.
 const MANY: u32 = 64;
 
+/// Names of [`RouterArgs`].
+pub(super) const NAMES: [&str; 8] = ["w", "x", "state", "logits", "counter", "status", "ids", "weights"];
+
 /// Tokens whose experts one block chooses, one after the other, where a pass
 /// has several.
 const TILE: u32 = 4;
@@ -48,7 +53,7 @@ pub fn router_tiles(tokens: u32) -> u32 {
 
 /// The router of up to `tokens` tokens: the contract's "Router". `shape` is
 /// that of the matrix, experts by columns. The block that is last to finish its
-/// logits chooses the experts. `pdl`: see [`How`](super::How).
+/// logits chooses the experts. `pdl`: see [`How`](super::How). `target` says what memory a block has.
 ///
 /// # Errors
 /// For shapes that the kernel is not made for.
@@ -57,13 +62,15 @@ pub fn router<F: DevicePlain>(
     cols: u32,
     experts: Experts,
     tokens: u32,
-    pdl: bool,
+    (target, pdl): (Target, bool),
 ) -> Result<Launchable<RouterArgs>, CatalogueError> {
     let router = Router::new::<F>(name, cols, experts, tokens)?;
     let Experts { count, used } = experts;
     let entry = format!("router_{}_{count}x{cols}_{used}_{tokens}", F::TYPE.name().to_lowercase());
-    let names = ["w", "x", "state", "logits", "counter", "status", "ids", "weights"];
-    let kernel = kernel::<RouterArgs>(&entry, names, |k, (w, x, state, logits, counter, status, ids, weights)| {
+    if let Some(many) = Many::of(name, cols, experts, tokens, target)? {
+        return many.kernel::<F>(name, &entry, pdl);
+    }
+    let kernel = kernel::<RouterArgs>(&entry, NAMES, |k, (w, x, state, logits, counter, status, ids, weights)| {
         let (thread, x) = (k.thread_x(), fresh(x));
         // The number of tokens is asked for before anything else.
         let early = tokens > 1;

@@ -37,6 +37,17 @@ pub trait DevicePlain: Copy + Send + Sync + 'static {
     /// The weights of a group, widened to `A`; zeros beyond the end of the row.
     fn group<S: ReadSpace, A: DeviceFloat>(k: &Body, at: &GroupAt<S>) -> [Val<A>; 16];
 
+    /// Lanes that load a group together where many groups are loaded at once, so that neighbouring lanes read neighbouring
+    /// bytes; they divide 16.
+    const PARTS: u32 = 1;
+
+    /// Weights `16 / PARTS * part` and those after it, `16 / PARTS` of them, of a group of a row of whole groups, widened to `A`.
+    #[track_caller]
+    fn part<S: ReadSpace, A: DeviceFloat>(k: &Body, at: &GroupAt<S>, part: Val<u32>) -> Vec<Val<A>> {
+        let _ = part;
+        Self::group(k, at).to_vec()
+    }
+
     /// Bytes of a row of `cols` weights.
     ///
     /// # Panics

@@ -1,6 +1,6 @@
-//! The contract's "Router" after its logits: softmax, top k, renormalized weights, by a block.
+//! The contract's "Router" after its logits: softmax, top k, renormalized weights, by a block or a warp.
 
-use ptxgen_builder::build::{Body, Global, Pred, Shared, Val};
+use ptxgen_builder::build::{Body, Global, Pred, Scalar, Shared, Val};
 
 use super::{DeviceExp, DeviceFloat, butterfly, row_tree};
 
@@ -11,7 +11,7 @@ pub struct Choice {
     pub experts: u32,
     /// Experts chosen, at most [`MOST_USED`](Choice::MOST_USED).
     pub used: u32,
-    /// Threads of the block: whole warps.
+    /// Threads of the team that chooses: a warp, or a block of whole warps.
     pub threads: u32,
 }
 
@@ -90,39 +90,56 @@ impl Choice {
     /// The shared arrays.
     #[track_caller]
     pub fn shared(&self, k: &Body) -> ChoiceRoom {
+        self.shared_of(k, 1, Val::from(0))
+    }
+
+    /// The shared arrays of team `team` of `teams` in a block.
+    #[track_caller]
+    pub fn shared_of(&self, k: &Body, teams: u32, team: Val<u32>) -> ChoiceRoom {
+        #[track_caller]
+        fn array<T: Scalar>(k: &Body, teams: u32, team: Val<u32>, len: u32) -> Shared<T> {
+            let all = k.shared(teams * len);
+            if teams == 1 { all } else { all.at(team * len) }
+        }
         ChoiceRoom {
-            p: k.shared(self.threads * self.slots()),
-            most: k.shared(self.warps()),
-            sums: k.shared(self.warps() * self.slots()),
-            lacking: k.shared(1),
-            ids: k.shared(self.used),
-            found: k.shared(1),
+            p: array(k, teams, team, self.threads * self.slots()),
+            most: array(k, teams, team, self.warps()),
+            sums: array(k, teams, team, self.warps() * self.slots()),
+            lacking: array(k, teams, team, 1),
+            ids: array(k, teams, team, self.used),
+            found: array(k, teams, team, 1),
         }
     }
 
-    /// Chooses the experts of one token. The whole block takes part, and may read what was chosen
-    /// when this ends; other threads may have written the logits, before a barrier.
+    /// Waits for the team.
+    #[track_caller]
+    fn sync(&self, k: &Body) {
+        if self.threads == 32 { k.sync_warp(0xffff_ffff) } else { k.barrier() }
+    }
+
+    /// Chooses the experts of one token. The whole team takes part, which is a warp or all of the block, `thread` being the
+    /// place in it. It may read what was chosen when this ends; other threads may have written the logits, before a barrier.
     #[track_caller]
     pub fn choose(&self, k: &Body, logits: Global<f64>, room: &ChoiceRoom, thread: Val<u32>) -> Chosen {
         self.probabilities(k, logits, room, thread);
-        k.barrier();
+        self.sync(k);
         let lacking = room.lacking.load(k);
         let possible = lacking.eq(self.experts);
         k.if_else(
             possible,
             |k| {
                 self.rank(k, room, Ties::Ignored, thread);
-                k.barrier();
+                self.sync(k);
                 // All places are taken, each by one expert, unless two have the same probability.
                 let found = room.found.load(k);
                 k.if_(found.ne(self.used << 16 | ((1 << self.used) - 1)), |k| {
                     self.rank(k, room, Ties::LowerFirst, thread);
-                    k.barrier();
+                    self.sync(k);
                 });
             },
             |k| {
                 k.if_(thread.lt(self.used), |k| room.ids.at(thread).store(k, thread));
-                k.barrier();
+                self.sync(k);
             },
         );
         Chosen { used: self.used, room: *room, possible, lacking }
@@ -159,7 +176,7 @@ impl Choice {
             room.lacking.store(k, self.experts);
             room.found.store(k, 0);
         });
-        k.barrier();
+        self.sync(k);
         let mut all: Vec<Val<f64>> = (0..self.warps()).map(|w| room.most.plus(w).load(k)).collect();
         while all.len() > 1 {
             all = all.chunks(2).map(|pair| pair.iter().copied().reduce(Val::<f64>::max).unwrap_or(most)).collect();
@@ -185,7 +202,7 @@ impl Choice {
             let sum = butterfly(k, power, [1, 2, 4, 8, 16]);
             room.sums.at(warp).plus(slot as u32 * self.warps()).store_if(k, lane.eq(0), sum);
         }
-        k.barrier();
+        self.sync(k);
         let sums: Vec<Val<f64>> = (0..self.warps() * self.slots()).map(|i| room.sums.plus(i).load(k)).collect();
         let total = row_tree(&sums, sums.len().next_power_of_two());
         for (&e, &power) in experts.iter().zip(&powers) {

@@ -75,7 +75,7 @@ impl ParamSpec {
 
 fn choose<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let (cols, tokens, experts) = (r.sizes.cols, r.sizes.tokens, r.experts());
-    let kernel = router::<F>(entry.name, cols, experts, tokens, r.how.waits())?;
+    let kernel = router::<F>(entry.name, cols, experts, tokens, (r.how.target, r.how.waits()))?;
     let mut params = vec![
         ParamSpec::read("w", Contents::Weights(F::TYPE), u64::from(experts.count) * u64::from(F::row_bytes(cols))),
         ParamSpec::vectors("x", Act::F32, cols, tokens),

@@ -35,6 +35,13 @@ fn words<S: ReadSpace>(k: &Body, at: &GroupAt<S>, bytes: u32) -> Vec<Val<u32>> {
 
 impl DevicePlain for f32 {
     const TYPE: TensorType = TensorType::F32;
+    const PARTS: u32 = 4;
+
+    #[track_caller]
+    fn part<S: ReadSpace, A: DeviceFloat>(k: &Body, at: &GroupAt<S>, part: Val<u32>) -> Vec<Val<A>> {
+        let four: [Val<f32>; 4] = at.row.cast::<f32>().at(at.group * 16 + part * 4).load_vec(k);
+        four.map(A::widen).to_vec()
+    }
 
     #[track_caller]
     fn group<S: ReadSpace, A: DeviceFloat>(k: &Body, at: &GroupAt<S>) -> [Val<A>; 16] {
