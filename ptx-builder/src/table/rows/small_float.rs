@@ -11,22 +11,24 @@ use crate::types::ScalarType::{self, E2m3x2, E3m2x2, E4m3x2, E5m2x2, F16x2, F32,
 /// The low bits of an f32 that tf32 has not.
 const CUT: u32 = 13;
 
-/// `a` rounded to tf32: away from zero in ties, to even, or towards zero.
+/// `a` rounded to tf32: away from zero in ties, to even, or towards zero. Of a NaN `.rna` drops the low bits, so that it may
+/// become an infinity: so does an H200.
 fn tf32(a: f32, mode: Mod, relu: bool, satfinite: bool) -> u32 {
-    if a.is_nan() {
+    const INFINITY: u32 = 0x7f80_0000;
+    if a.is_nan() && mode != Mod::Rna {
         return 0x7fff_ffff;
     }
     let bits = if relu && a <= 0.0 { 0 } else { a.to_bits() };
     let (sign, magnitude) = (bits & 1 << 31, bits & !(1 << 31));
     let ulp = 1u32 << CUT;
     let rounded = match mode {
-        _ if magnitude >= 0x7f80_0000 => magnitude,
+        _ if magnitude >= INFINITY => magnitude,
         Mod::Rna => magnitude + ulp / 2,
         Mod::Rn => magnitude + ulp / 2 - 1 + (magnitude >> CUT & 1),
         _ => magnitude,
     } & !(ulp - 1);
     let largest = 0x7f7f_ffff & !(ulp - 1);
-    sign | if satfinite { rounded.min(largest) } else { rounded }
+    sign | if satfinite && rounded <= INFINITY { rounded.min(largest) } else { rounded }
 }
 
 macro_rules! with_small {
