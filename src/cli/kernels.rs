@@ -131,6 +131,12 @@ pub struct Sizes {
     /// Positions that a KV cache or a table has room for
     #[arg(long, value_name = "N")]
     positions: Option<u32>,
+    /// Sequences of a batch
+    #[arg(long, value_name = "N")]
+    sequences: Option<u32>,
+    /// Pages of 64 positions that a batch's cache has
+    #[arg(long, value_name = "N")]
+    pages: Option<u32>,
 }
 
 /// The shape that a kernel is specialized to, and its target.
@@ -158,8 +164,8 @@ fn written_for(text: &str) -> Result<Target, String> {
 
 impl Sizes {
     fn dims(&self) -> Dims {
-        let &Sizes { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions } = self;
-        Dims { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions }
+        let &Sizes { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions, sequences, pages } = self;
+        Dims { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions, sequences, pages }
     }
 
     /// A request with what was asked for in place of its own sizes. Where all

@@ -17,10 +17,10 @@ use crate::device::{argmax_index, argmax_key, block_max, pass};
 pub type ArgmaxArgs = (In<f32>, InOut<u64>, InOut<u32>, Out<u32>, InOut<u32>);
 
 /// Threads of a block.
-const THREADS: u32 = 256;
+pub(super) const THREADS: u32 = 256;
 
 /// Logits that a block looks at.
-const SHARE: u32 = 8 * THREADS;
+pub(super) const SHARE: u32 = 8 * THREADS;
 
 /// Chooses the most likely of `vocabulary` tokens, ties to the lower one, in a
 /// pass of up to `tokens` tokens: the contract's "Argmax". `ring` has room for

@@ -1,12 +1,12 @@
 //! `attention`: every chunk of positions on its own.
 
-use ptxgen_builder::build::{Body, In, Kernel, Out, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Kernel, Out, ReadOnly, ReadOnlySpace, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 
 use super::error::CatalogueError;
 use super::launchable::{Launchable, fits};
 use super::limits::refuse_if;
-use crate::device::{ChunkAt, ChunkPlan, DeviceFloat, DeviceKv, PartialAt, divisor, pass};
+use crate::device::{ChunkAt, ChunkPlan, ChunkShared, DeviceExp, DeviceFloat, DeviceKv, PartialAt, divisor, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
 
@@ -162,11 +162,7 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
                 // What was there before has been read.
                 plan.reuse(k, tokens > 1 || chunks > splits);
                 let at = ChunkAt { keys: keys.at(place), values: values.at(place), count, newest: None };
-                let record = row * chunks + chunk;
-                let to = PartialAt { sums: sums.at(record * 2), output: outputs.at(record * head_dim), stride: chunks };
-                plan.attend(k, &shared, &at, &to, thread, |k| {
-                    plan.stage_queries(k, q.at(row * head_dim), shared.queries, thread);
-                });
+                attend_to(k, &plan, &shared, &at, (q, sums, outputs), (row, chunk, chunks), thread);
             });
         };
         if tokens == 1 {
@@ -187,6 +183,25 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
     });
     let grid = [splits, heads / plan.heads, tokens.div_ceil(block_tokens)];
     fits(name, Launchable::new(unhurried(kernel), grid, plan.threads()))
+}
+
+/// Attention of a row's heads over a chunk, into the chunk's place among the row's `chunks`. `row` counts heads.
+#[track_caller]
+pub(super) fn attend_to<E: DeviceKv, A: DeviceExp>(
+    k: &Body,
+    plan: &ChunkPlan,
+    shared: &ChunkShared<A>,
+    at: &ChunkAt<ReadOnlySpace, E, A>,
+    (q, sums, outputs): (ReadOnly<f32>, Global<A>, Global<A>),
+    (row, chunk, chunks): (Val<u32>, Val<u32>, u32),
+    thread: Val<u32>,
+) {
+    let head_dim = plan.head_dim;
+    let record = row * chunks + chunk;
+    let to = PartialAt { sums: sums.at(record * 2), output: outputs.at(record * head_dim), stride: chunks };
+    plan.attend(k, shared, at, &to, thread, |k| {
+        plan.stage_queries(k, q.at(row * head_dim), shared.queries, thread);
+    });
 }
 
 /// Keeps the assembler from spilling for the sake of more blocks: loads under

@@ -7,7 +7,7 @@ use super::attention::AttentionShape;
 use super::error::CatalogueError;
 use super::launchable::{Launchable, fits};
 use super::limits::refuse_if;
-use crate::device::{Chunks, DeviceFloat, Q8KAt, pass, quantize_lanes_q8k, sum_parts};
+use crate::device::{Chunks, DeviceFloat, Q8KAt, pass, quantize_lanes_q8k, rows, sum_parts};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
@@ -18,6 +18,16 @@ pub type CombineArgs<A> = (In<A>, In<A>, In<u32>, Out<f32>);
 
 /// The same, and the result of each token as a [`Q8KPlanar`] vector.
 pub type CombineQ8KArgs<A> = (In<A>, In<A>, In<u32>, Out<f32>, Out<u8>);
+
+/// The parameters: those of [`CombineArgs`] with the [rows](crate::device::rows) of the pass after the state, which says
+/// only how many there are.
+pub type RowsCombineArgs<A> = (In<A>, In<A>, In<u32>, In<u32>, Out<f32>);
+
+/// The same, and the results as [`Q8KPlanar`] vectors.
+pub type RowsCombineQ8KArgs<A> = (In<A>, In<A>, In<u32>, In<u32>, Out<f32>, Out<u8>);
+
+/// Sums and outputs of chunks, and the pass.
+type Parts<A> = (ReadOnly<A>, ReadOnly<A>, ReadOnly<u32>);
 
 /// Neighbouring outputs of a token that a block of threads puts together.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +82,8 @@ impl Piece {
     fn combine<C: Accumulation>(
         &self,
         k: &Body,
-        (sums, outputs, state): (ReadOnly<C::Scalar>, ReadOnly<C::Scalar>, ReadOnly<u32>),
+        (sums, outputs, state): Parts<C::Scalar>,
+        position: Position<'_>,
         then: impl Fn(&Body, Output),
     ) {
         let AttentionShape { heads, head_dim, positions, tokens, .. } = self.shape;
@@ -84,7 +95,7 @@ impl Piece {
         let room = k.shared::<C::Scalar>(self.threads());
         let piece = k.block_x() * self.width;
         let first_head = piece / head_dim;
-        let last = (pass::position(k, state) + token).min(positions - 1);
+        let last = position(k, token).min(positions - 1);
         let chunks = Chunks { count: (last >> CHUNK.trailing_zeros()) + 1, most, run: self.run };
         let body = |k: &Body| {
             let (lane, warp) = (thread & 31, thread >> 5);
@@ -131,6 +142,65 @@ impl Piece {
     }
 }
 
+/// Where a row of a pass is in its sequence.
+type Position<'a> = &'a dyn Fn(&Body, Val<u32>) -> Val<u32>;
+
+/// The position of each token of a pass of one sequence.
+fn of_pass(state: ReadOnly<u32>) -> impl Fn(&Body, Val<u32>) -> Val<u32> {
+    move |k, token| pass::position(k, state) + token
+}
+
+/// The position of each row of a pass of several.
+fn of_rows(at: ReadOnly<u32>) -> impl Fn(&Body, Val<u32>) -> Val<u32> {
+    move |k, row| rows::position(k, at, row)
+}
+
+/// A block's part of [`attention_combine`].
+#[track_caller]
+fn plain<C: Accumulation>(k: &Body, piece: &Piece, parts: Parts<C::Scalar>, position: Position<'_>, y: Global<f32>) {
+    let at = y.at((k.block_y() * piece.shape.heads + k.block_x()) * piece.shape.head_dim);
+    piece.combine::<C>(k, parts, position, |k, output| {
+        store(k, piece, at, output);
+    });
+}
+
+/// A block's part of [`attention_combine_q8k`].
+#[track_caller]
+fn rounded<C: Accumulation>(
+    k: &Body,
+    piece: &Piece,
+    parts: Parts<C::Scalar>,
+    position: Position<'_>,
+    (y, q): (Global<f32>, Global<u8>),
+) {
+    let cols = piece.shape.heads * piece.shape.head_dim;
+    let layout = Q8KPlanar::new(cols as usize);
+    let (block, token) = (k.block_x(), k.block_y());
+    let at = y.at(token * cols + block * SUPERBLOCK as u32);
+    let q = Q8KAt::planar(&layout, q.byte_at(token * layout.bytes() as u32));
+    let values = k.shared::<f32>(SUPERBLOCK as u32);
+    piece.combine::<C>(k, parts, position, |k, output| {
+        store(k, piece, at, output);
+        values.at(output.column).store_if(k, output.part.eq(0), output.value);
+        k.barrier();
+        let lane = k.thread_x();
+        k.if_(lane.lt(32), |k| {
+            let eight = values.at(lane * 8);
+            let (a, b): ([_; 4], [_; 4]) = (eight.load_vec(k), eight.plus(4).load_vec(k));
+            let eight = std::array::from_fn(|i| if i < 4 { a[i] } else { b[i - 4] });
+            quantize_lanes_q8k(k, eight, &q, block, lane);
+        });
+    });
+}
+
+/// A piece that is a superblock.
+fn superblock(name: &'static str, shape: AttentionShape) -> Result<Piece, CatalogueError> {
+    shape.check_chunks(name)?;
+    let cols = shape.heads * shape.head_dim;
+    refuse_if(!cols.is_multiple_of(SUPERBLOCK as u32), name, "heads * head-dim", cols, "a multiple of 256")?;
+    Ok(Piece::new(shape, SUPERBLOCK as u32))
+}
+
 /// The contract's "Attention" across chunks for the tokens of a pass, a block
 /// of threads to a head.
 ///
@@ -145,10 +215,7 @@ pub fn attention_combine<C: Accumulation>(
     let entry = format!("attention_combine_{}_{}", C::ACC, shape.text());
     let names = ["sums", "outputs", "state", "y"];
     let kernel = kernel::<CombineArgs<C::Scalar>>(&entry, names, |k, (sums, outputs, state, y)| {
-        let at = y.at((k.block_y() * shape.heads + k.block_x()) * shape.head_dim);
-        piece.combine::<C>(k, (sums, outputs, state), |k, output| {
-            store(k, &piece, at, output);
-        });
+        plain::<C>(k, &piece, (sums, outputs, state), &of_pass(state), y);
     });
     fits(name, Launchable::new(kernel, piece.grid(), piece.threads()))
 }
@@ -162,30 +229,46 @@ pub fn attention_combine_q8k<C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
 ) -> Result<Launchable<CombineQ8KArgs<C::Scalar>>, CatalogueError> {
-    shape.check_chunks(name)?;
-    let cols = shape.heads * shape.head_dim;
-    refuse_if(!cols.is_multiple_of(SUPERBLOCK as u32), name, "heads * head-dim", cols, "a multiple of 256")?;
-    let piece = Piece::new(shape, SUPERBLOCK as u32);
-    let layout = Q8KPlanar::new(cols as usize);
+    let piece = superblock(name, shape)?;
     let entry = format!("attention_combine_q8k_{}_{}", C::ACC, shape.text());
     let names = ["sums", "outputs", "state", "y", "y_q8k"];
     let kernel = kernel::<CombineQ8KArgs<C::Scalar>>(&entry, names, |k, (sums, outputs, state, y, q)| {
-        let (block, token) = (k.block_x(), k.block_y());
-        let at = y.at(token * cols + block * SUPERBLOCK as u32);
-        let q = Q8KAt::planar(&layout, q.byte_at(token * layout.bytes() as u32));
-        let values = k.shared::<f32>(SUPERBLOCK as u32);
-        piece.combine::<C>(k, (sums, outputs, state), |k, output| {
-            store(k, &piece, at, output);
-            values.at(output.column).store_if(k, output.part.eq(0), output.value);
-            k.barrier();
-            let lane = k.thread_x();
-            k.if_(lane.lt(32), |k| {
-                let eight = values.at(lane * 8);
-                let (a, b): ([_; 4], [_; 4]) = (eight.load_vec(k), eight.plus(4).load_vec(k));
-                let eight = std::array::from_fn(|i| if i < 4 { a[i] } else { b[i - 4] });
-                quantize_lanes_q8k(k, eight, &q, block, lane);
-            });
-        });
+        rounded::<C>(k, &piece, (sums, outputs, state), &of_pass(state), (y, q));
+    });
+    fits(name, Launchable::new(kernel, piece.grid(), piece.threads()))
+}
+
+/// [`attention_combine`] for [rows](crate::device::rows) of several sequences.
+///
+/// # Errors
+/// For shapes that the kernel is not made for.
+pub fn rows_combine<C: Accumulation>(
+    name: &'static str,
+    shape: AttentionShape,
+) -> Result<Launchable<RowsCombineArgs<C::Scalar>>, CatalogueError> {
+    shape.check_chunks(name)?;
+    let piece = Piece::new(shape, shape.head_dim);
+    let entry = format!("rows_combine_{}_{}", C::ACC, shape.text());
+    let names = ["sums", "outputs", "state", "rows", "y"];
+    let kernel = kernel::<RowsCombineArgs<C::Scalar>>(&entry, names, |k, (sums, outputs, state, rows, y)| {
+        plain::<C>(k, &piece, (sums, outputs, state), &of_rows(rows), y);
+    });
+    fits(name, Launchable::new(kernel, piece.grid(), piece.threads()))
+}
+
+/// [`attention_combine_q8k`] for [rows](crate::device::rows) of several sequences.
+///
+/// # Errors
+/// If `heads * head_dim` is not a multiple of 256, and as above.
+pub fn rows_combine_q8k<C: Accumulation>(
+    name: &'static str,
+    shape: AttentionShape,
+) -> Result<Launchable<RowsCombineQ8KArgs<C::Scalar>>, CatalogueError> {
+    let piece = superblock(name, shape)?;
+    let entry = format!("rows_combine_q8k_{}_{}", C::ACC, shape.text());
+    let names = ["sums", "outputs", "state", "rows", "y", "y_q8k"];
+    let kernel = kernel::<RowsCombineQ8KArgs<C::Scalar>>(&entry, names, |k, (sums, outputs, state, rows, y, q)| {
+        rounded::<C>(k, &piece, (sums, outputs, state), &of_rows(rows), (y, q));
     });
     fits(name, Launchable::new(kernel, piece.grid(), piece.threads()))
 }

@@ -1,7 +1,7 @@
 //! `qk-norm-rope`: queries and keys normed and turned, keys and values
 //! appended to the cache.
 
-use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, InOut, Kernel, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
 use super::error::CatalogueError;
@@ -31,17 +31,50 @@ pub fn qk_norm_rope<E: DeviceKv, C: Accumulation>(
     eps: f32,
 ) -> Result<Launchable<QkRopeArgs<E>>, CatalogueError> {
     shape.check(name)?;
-    let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
+    let AttentionShape { head_dim, positions, .. } = shape;
     let entry = format!("qk_norm_rope_{}_{}_{}", E::NAME, C::ACC, shape.text());
-    let all = heads + 2 * kv_heads;
     let names = ["qkv", "q_norm", "k_norm", "rope", "state", "q", "keys", "values"];
     let kernel = kernel::<QkRopeArgs<E>>(&entry, names, |k, args| {
         let (qkv, q_norm, k_norm, rope, state, q, keys, values) = args;
         let (thread, token) = (k.thread_x(), k.block_y());
-        let lane = thread & 31;
-        let head = k.block_x() * WARPS + (thread >> 5);
         // The activations are read from here on.
         let position = pass::position(k, state) + token;
+        let place = |_: &Body, kv_head: Val<u32>| (kv_head * positions + position) * head_dim;
+        let heads = Heads { qkv, q_norm, k_norm, rope, q, keys, values, shape, eps };
+        heads.turn::<C>(k, (thread, token), (state, position), place);
+    });
+    Ok(Heads::<E>::launch(kernel, shape))
+}
+
+/// What a pass's heads are made of, and where they go.
+pub(super) struct Heads<E: DeviceKv> {
+    pub qkv: ReadOnly<f32>,
+    pub q_norm: ReadOnly<f32>,
+    pub k_norm: ReadOnly<f32>,
+    pub rope: ReadOnly<f32>,
+    pub q: Global<f32>,
+    pub keys: Global<E>,
+    pub values: Global<E>,
+    pub shape: AttentionShape,
+    pub eps: f32,
+}
+
+impl<E: DeviceKv> Heads<E> {
+    /// The warp's head of a token, which is at `position`; `place` gives that position's first element of a key head in the
+    /// cache.
+    #[track_caller]
+    pub(super) fn turn<C: Accumulation>(
+        &self,
+        k: &Body,
+        (thread, token): (Val<u32>, Val<u32>),
+        (state, position): (ReadOnly<u32>, Val<u32>),
+        place: impl Fn(&Body, Val<u32>) -> Val<u32>,
+    ) {
+        let &Heads { qkv, q_norm, k_norm, rope, q, keys, values, eps, shape } = self;
+        let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
+        let all = heads + 2 * kv_heads;
+        let lane = thread & 31;
+        let head = k.block_x() * WARPS + (thread >> 5);
         let mut here = position.lt(positions);
         if tokens > 1 {
             here = here & token.lt(pass::tokens(k, state, tokens));
@@ -52,7 +85,6 @@ pub fn qk_norm_rope<E: DeviceKv, C: Accumulation>(
         k.if_(here, |k| {
             let x = qkv.at((token * all + head) * head_dim);
             let lanes = HeadLanes { head_dim };
-            let place = |kv_head: Val<u32>| (kv_head * positions + position) * head_dim;
             let turned = |k: &Body, weights: ReadOnly<f32>| {
                 let turn = Turn { weights, table: rope.at(position * head_dim), eps };
                 let y = lanes.norm_rope::<_, C::Scalar>(k, x, &turn, lane);
@@ -69,18 +101,23 @@ pub fn qk_norm_rope<E: DeviceKv, C: Accumulation>(
                         head.lt(heads + kv_heads),
                         |k| {
                             let v = turned(k, k_norm);
-                            store(k, &lanes, lane, keys.at(place(head - heads)), v);
+                            store(k, &lanes, lane, keys.at(place(k, head - heads)), v);
                         },
                         |k| {
                             let v = lanes.load(k, x, lane);
-                            store(k, &lanes, lane, values.at(place(head - (heads + kv_heads))), v);
+                            store(k, &lanes, lane, values.at(place(k, head - (heads + kv_heads))), v);
                         },
                     );
                 },
             );
         });
-    });
-    Ok(Launchable::new(kernel, [all.div_ceil(WARPS), tokens, 1], WARPS * 32))
+    }
+
+    /// The launch for heads of these sizes.
+    pub(super) fn launch<A>(kernel: Kernel<A>, shape: AttentionShape) -> Launchable<A> {
+        let all = shape.heads + 2 * shape.kv_heads;
+        Launchable::new(kernel, [all.div_ceil(WARPS), shape.tokens, 1], WARPS * 32)
+    }
 }
 
 /// Stores the lane's groups of a head.

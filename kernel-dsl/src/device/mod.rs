@@ -35,6 +35,7 @@ mod quantize;
 mod residual;
 mod route;
 mod row;
+pub mod rows;
 mod sample;
 mod silu;
 mod source;

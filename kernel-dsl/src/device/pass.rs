@@ -37,6 +37,11 @@ pub(crate) fn last_row<S: ReadSpace>(
     first: ReadOnly<f32>,
     cols: u32,
 ) -> ReadOnly<f32> {
-    let row = tokens(k, state, most) - 1;
-    ReadOnly::from_address(row.mad_wide(cols * 4, first.address()))
+    row(first, tokens(k, state, most) - 1, cols)
+}
+
+/// A row of a matrix of `cols` columns.
+#[track_caller]
+pub(crate) fn row(first: ReadOnly<f32>, index: Val<u32>, cols: u32) -> ReadOnly<f32> {
+    ReadOnly::from_address(index.mad_wide(cols * 4, first.address()))
 }

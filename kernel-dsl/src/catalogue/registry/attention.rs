@@ -125,7 +125,7 @@ impl Resolved {
     }
 
     /// The sums and the outputs of chunks.
-    fn partials(&self, access: Access) -> [ParamSpec; 2] {
+    pub(super) fn partials(&self, access: Access) -> [ParamSpec; 2] {
         let (contents, size) = match self.policy.acc {
             Acc::F32 => (Contents::F32, 4),
             Acc::F64 => (Contents::F64, 8),

@@ -60,6 +60,10 @@ dims! {
     head_dim = "head-dim";
     /// Positions that a KV cache or a table has room for.
     positions = "positions";
+    /// Sequences of a batch.
+    sequences = "sequences";
+    /// Pages of 64 positions that a batch's cache has.
+    pages = "pages";
 }
 
 impl Default for Dims {

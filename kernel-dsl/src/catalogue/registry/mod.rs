@@ -14,6 +14,7 @@ mod matrix;
 mod norm;
 mod plain;
 mod router;
+mod rows;
 mod token;
 
 pub use built::{Access, Built, Contents, ParamSpec, Words};
@@ -37,6 +38,7 @@ const FAMILIES: &[&[Entry]] = &[
     attention::ENTRIES,
     router::ENTRIES,
     token::ENTRIES,
+    rows::ENTRIES,
 ];
 
 /// A kernel of each kind: those of the catalogue but for kernels that another tensor type's kernel
