@@ -1,6 +1,10 @@
 //! The type of a KV cache.
 
+use ptxgen_dsl::reference::CHUNK;
 use std::{fmt, str::FromStr};
+
+/// Positions of a page of a KV cache: those of one chunk of attention, so that a chunk lies in one page.
+pub const PAGE: usize = CHUNK;
 
 /// How the values of the KV cache are stored (`--kv`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,8 +1,8 @@
 //! Quantized Qwen3-MoE and Qwen3 from GGUF files: on the CPU, on NVIDIA GPUs and in the interpreter, with the same bits.
 //!
 //! - To run one: [`gguf::Gguf`] opens a file, [`LoadedModel`] prepares it for a device by its name ([`cpu`] and
-//!   [`device`] do with more choice), an [`Engine`] is a sequence, a [`Sampler`] chooses tokens, and
-//!   [`tokenizer`] turns them into text.
+//!   [`device`] do with more choice), an [`Engine`] is a sequence, a [`batch`] several at once, a [`Sampler`] chooses
+//!   tokens, and [`tokenizer`] turns them into text.
 //! - To see what it computes: [`trace`] records a forward stage by stage, [`compare`] holds two runs against each
 //!   other, [`bisect`] names what they differ in, [`plain`] computes any stage under any choice, [`policies`]
 //!   measures what a policy costs and buys.
@@ -10,6 +10,7 @@
 //! - Without a model at hand: [`bundled()`] is a small one, [`synth`] makes up one of any shape.
 
 pub mod architecture;
+pub mod batch;
 pub mod bisect;
 mod bundled;
 pub mod compare;

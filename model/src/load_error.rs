@@ -26,6 +26,9 @@ pub enum LoadError {
         /// The model's limit.
         context: usize,
     },
+    /// A batch without room for anything.
+    #[error("a batch needs at least one sequence, one position and one page")]
+    EmptyBatch,
     /// A session that the machine has no memory for; what a device lacks is [`Device`](Self::Device).
     #[error(
         "there is no memory for a context of {asked} tokens: its KV cache takes {bytes} bytes{}; \

@@ -2,6 +2,7 @@
 
 use crate::{
     Engine,
+    batch::{BatchRoom, BatchSession},
     cpu::{CpuModel, CpuOptions},
     device::{DeviceModel, DeviceOptions, Progress},
     gguf::Gguf,
@@ -171,6 +172,28 @@ impl<'g> LoadedModel<'g> {
             Self::Cpu(model) => Box::new(model.new_session(capacity)?),
             Self::Device(model) => Box::new(model.new_session(capacity)?),
         })
+    }
+
+    /// Pages of a batch's cache that fit the free memory beside the model and the rest of such a batch.
+    ///
+    /// # Errors
+    /// If the device does not say what is free, or something in the model has no kernel.
+    pub fn fitting_pages(&self, gguf: &Gguf, room: BatchRoom) -> Result<usize, LoadError> {
+        match self {
+            Self::Cpu(model) => Ok(model.fitting_pages(gguf)),
+            Self::Device(model) => model.fitting_pages(room),
+        }
+    }
+
+    /// An empty batch of sequences with this room.
+    ///
+    /// # Errors
+    /// If a sequence may have more positions than the model's context, or there is no memory for it.
+    pub fn batch(&self, room: BatchRoom) -> Result<BatchSession<'_>, LoadError> {
+        match self {
+            Self::Cpu(model) => model.new_batch(room),
+            Self::Device(model) => model.new_batch(room),
+        }
     }
 }
 

@@ -127,6 +127,11 @@ impl Sampler {
         self.adjust.is_some()
     }
 
+    /// Whether it takes the most likely token of the logits as they are, which a device can do by itself.
+    pub(crate) fn is_greedy(&self) -> bool {
+        self.distribution.is_none() && self.adjust.is_none()
+    }
+
     /// The random word of the next token.
     pub(crate) fn word(&mut self) -> u64 {
         self.random.next_u64()

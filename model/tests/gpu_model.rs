@@ -3,6 +3,7 @@
 mod common;
 
 use common::{
+    batch::{Walk, queue_gives_what_each_gets_alone},
     bits,
     device::{fed, greedy, same_as_the_cpu, some_tokens, synth},
     mixed::{in_one_type, mixed},
@@ -10,6 +11,7 @@ use common::{
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_model::{
     Engine, KvType, LoadedModel, LogitRows, RunSpec,
+    batch::BatchRoom,
     compare::{CompareOptions, RunSide, Source, Verdict, compare},
     cpu::{CpuModel, CpuOptions},
     device::{DeviceModel, DeviceOptions},
@@ -103,6 +105,34 @@ fn long_passes() {
     for (acc, kv, pass) in [(Acc::F32, KvType::F32, 512), (Acc::F64, KvType::F16, 512), (Acc::F32, KvType::F16, 96)] {
         let options = DeviceOptions { policy: Policy::new(Act::Q8K, acc), kv, pass };
         same_as_the_cpu(&gpu(), &gguf, options, &some_tokens(650, 512), 4);
+    }
+}
+
+/// Batches: sequences join, take pieces, are taken back and leave at random; queues of greedy and drawn texts.
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn batches_of_sequences() {
+    let device = gpu();
+    let wide = synth(Mix::Q4KM, 27, |c| {
+        (c.blocks, c.vocab, c.hidden, c.experts, c.experts_used) = (2, 512, 2048, 128, 8);
+        (c.heads, c.kv_heads, c.head_dim, c.expert_ff) = (32, 4, 128, 768);
+    });
+    let dense = synth(Mix::Q4KM, 28, |c| {
+        *c = Preset::TinyDense.config();
+        (c.blocks, c.vocab) = (2, 1001);
+    });
+    for (gguf, longest) in [(&common::model(), 200), (&wide, 150), (&dense, 300)] {
+        for (i, policy) in Policy::EXACT.into_iter().enumerate() {
+            let kv = [KvType::F32, KvType::F16][i % 2];
+            let options = DeviceOptions { policy, kv, pass: [128, 37, 16, 1024][i] };
+            let model = DeviceModel::load(&device, gguf, options, 1, &mut |_| ()).unwrap();
+            let on_cpu = CpuOptions { policy, kv, ..CpuOptions::default() };
+            let room = BatchRoom { sequences: 24, positions: longest, pages: 60 };
+            let mut batch = model.new_batch(room).unwrap();
+            let walk = Walk { gguf, options: on_cpu, longest, piece: 70, steps: 40, seed: i as u64 };
+            assert!(walk.go(&mut batch) > 50, "{policy}, KV {kv}");
+            queue_gives_what_each_gets_alone(gguf, on_cpu, &mut batch, 20);
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
 use ptxgen_model::{
-    DeviceName, Engine, KvType, LoadError, LoadedModel, ModelConfig, RunSpec, device::Progress, gguf::Gguf,
+    DeviceName, Engine, KvType, LoadError, LoadedModel, ModelConfig, RunSpec,
+    batch::{BatchRoom, BatchSession},
+    device::Progress,
+    gguf::Gguf,
 };
 use ptxgen_runtime::DeviceError;
 use std::{sync::Once, thread};
@@ -196,6 +199,20 @@ impl<'g> Model<'g> {
     /// Whether it runs on the CPU.
     pub fn is_on_cpu(&self) -> bool {
         matches!(self.loaded, LoadedModel::Cpu(_))
+    }
+
+    /// Pages of a batch's cache that fit the free memory.
+    pub fn fitting_pages(&self, room: BatchRoom) -> anyhow::Result<usize> {
+        Ok(self.loaded.fitting_pages(self.gguf, room)?)
+    }
+
+    /// An empty batch of sequences with this room.
+    pub fn batch(&self, room: BatchRoom) -> anyhow::Result<BatchSession<'_>> {
+        let batch = self.loaded.batch(room)?;
+        if self.is_on_cpu() {
+            startup::give_back(self.gguf.tensor_bytes());
+        }
+        Ok(batch)
     }
 
     /// An empty sequence with room for `capacity` tokens.

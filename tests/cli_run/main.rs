@@ -1,5 +1,6 @@
 //! `ptxgen run`, `logits` and `perplexity`: what they print and write, and how they fail.
 
+mod prompts;
 mod refused;
 #[path = "../support/mod.rs"]
 mod support;

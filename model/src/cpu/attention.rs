@@ -5,22 +5,19 @@ use super::{
     team::Shared,
     vector::tree_in_place,
 };
-use crate::kv::KvType;
+use crate::kv::{KvType, PAGE};
 use ptxgen_dsl::reference::{Accumulator, CHUNK, TreeSum};
 
 /// Positions side by side in the key cache.
 pub(super) const LANES: usize = 16;
 
-/// Positions of a page: whole chunks of attention, and few enough that a short text takes little memory.
-pub(super) const PAGE: usize = 4 * CHUNK;
-
-/// Keys and values of all layers, in pages of [`PAGE`] positions that are made when they are first needed.
+/// Keys and values of all layers, in pages of [`PAGE`] positions that are made when they are first needed. Which page has
+/// a sequence's positions from `PAGE * i` on is word i of its table.
 ///
 /// Keys of a head are stored [position / 16, head_dim, 16] in a page, so that a load gives one dimension of
 /// 16 positions; values [position, head_dim padded to 16].
 pub(super) struct KvCache {
     heads: Heads,
-    capacity: usize,
     pages: Pages,
 }
 
@@ -33,12 +30,11 @@ struct Heads {
 }
 
 enum Pages {
-    F32(Vec<Page<f32>>),
-    F16(Vec<Page<u16>>),
+    F32(Vec<Option<Page<f32>>>),
+    F16(Vec<Option<Page<u16>>>),
 }
 
 struct Page<E> {
-    positions: usize,
     keys: Box<Shared<E>>,
     values: Box<Shared<E>>,
 }
@@ -49,22 +45,22 @@ impl Heads {
         self.head_dim.next_multiple_of(LANES)
     }
 
-    /// Elements of all keys and values of so many positions.
-    fn elements(self, positions: usize) -> [usize; 2] {
-        let heads = self.layers * self.kv_heads * positions;
+    /// Elements of all keys and values of a page.
+    fn elements(self) -> [usize; 2] {
+        let heads = self.layers * self.kv_heads * PAGE;
         [heads * self.head_dim, heads * self.padded()]
     }
 }
 
 impl<E: Copy + Default> Page<E> {
     /// None if there is no memory: an allocation that fails would end the process.
-    fn new(heads: Heads, positions: usize) -> Option<Self> {
-        let [keys, values] = heads.elements(positions);
+    fn new(heads: Heads) -> Option<Self> {
+        let [keys, values] = heads.elements();
         let room = |elements: usize| Vec::<E>::new().try_reserve_exact(elements).is_ok();
         if !room(keys + values) {
             return None;
         }
-        Some(Self { positions, keys: Shared::new(E::default(), keys), values: Shared::new(E::default(), values) })
+        Some(Self { keys: Shared::new(E::default(), keys), values: Shared::new(E::default(), values) })
     }
 }
 
@@ -74,7 +70,7 @@ impl<E: Element> Page<E> {
     /// # Safety
     /// No other worker touches this position of the head before the next meeting.
     unsafe fn put(&self, heads: Heads, head: usize, pos: usize, pairs: impl Iterator<Item = (E, E)>) {
-        let (first, padded) = (head * self.positions, heads.padded());
+        let (first, padded) = (head * PAGE, heads.padded());
         for (d, (k, v)) in pairs.enumerate() {
             // SAFETY: the caller has this position alone; other positions' elements stay untouched.
             unsafe {
@@ -89,7 +85,7 @@ impl<E: Element> Page<E> {
     /// # Safety
     /// Nobody writes the head's part of the page before the next meeting.
     unsafe fn chunk(&self, head_dim: usize, head: usize, pos: usize, n: usize) -> (&[E], &[E]) {
-        let (first, padded) = (head * self.positions + pos, head_dim.next_multiple_of(LANES));
+        let (first, padded) = (head * PAGE + pos, head_dim.next_multiple_of(LANES));
         let keys = first * head_dim..(first + n.next_multiple_of(LANES)) * head_dim;
         // SAFETY: the caller's promise.
         unsafe { (self.keys.read(keys), self.values.read(first * padded..(first + n) * padded)) }
@@ -98,71 +94,85 @@ impl<E: Element> Page<E> {
 
 impl KvCache {
     /// An empty cache, which takes no memory yet.
-    pub(super) fn new(ty: KvType, layers: usize, kv_heads: usize, head_dim: usize, capacity: usize) -> Self {
+    pub(super) fn new(ty: KvType, layers: usize, kv_heads: usize, head_dim: usize) -> Self {
         let pages = match ty {
             KvType::F32 => Pages::F32(Vec::new()),
             KvType::F16 => Pages::F16(Vec::new()),
         };
-        Self { heads: Heads { layers, kv_heads, head_dim }, capacity: capacity.next_multiple_of(LANES), pages }
+        Self { heads: Heads { layers, kv_heads, head_dim }, pages }
     }
 
-    /// Makes room for so many positions, at most the capacity; false if there is no memory.
-    pub(super) fn grow(&mut self, positions: usize) -> bool {
-        fn add<E: Copy + Default>(pages: &mut Vec<Page<E>>, heads: Heads, positions: usize, capacity: usize) -> bool {
-            while pages.len() * PAGE < positions {
-                match Page::new(heads, PAGE.min(capacity - pages.len() * PAGE)) {
-                    Some(page) => pages.push(page),
-                    None => return false,
+    /// Makes these pages, as far as they are not there; false if there is no memory.
+    pub(super) fn make(&mut self, table: &[u32]) -> bool {
+        fn make<E: Copy + Default>(pages: &mut Vec<Option<Page<E>>>, heads: Heads, table: &[u32]) -> bool {
+            table.iter().all(|&page| {
+                let page = page as usize;
+                if page >= pages.len() {
+                    pages.resize_with(page + 1, || None);
                 }
-            }
-            true
+                if pages[page].is_none() {
+                    pages[page] = Page::new(heads);
+                }
+                pages[page].is_some()
+            })
         }
-        let (heads, capacity) = (self.heads, self.capacity);
         match &mut self.pages {
-            Pages::F32(pages) => add(pages, heads, positions.min(capacity), capacity),
-            Pages::F16(pages) => add(pages, heads, positions.min(capacity), capacity),
+            Pages::F32(pages) => make(pages, self.heads, table),
+            Pages::F16(pages) => make(pages, self.heads, table),
         }
     }
 
-    /// Stores a position's key and value of one head. There is room for it.
+    /// Stores a key and a value of one head, those of position `pos` of the sequence of this table, whose pages are there.
     ///
     /// # Safety
     /// No other worker touches this position of the head before the next meeting.
-    pub(super) unsafe fn put(&self, layer: usize, head: usize, pos: usize, key: &[f32], value: &[f32]) {
+    pub(super) unsafe fn put(
+        &self,
+        (layer, head): (usize, usize),
+        (table, pos): (&[u32], usize),
+        key: &[f32],
+        value: &[f32],
+    ) {
         let (heads, head) = (self.heads, layer * self.heads.kv_heads + head);
         let pairs = key.iter().zip(value);
         match &self.pages {
             // SAFETY: the caller's promise.
             Pages::F32(pages) => unsafe {
-                pages[pos / PAGE].put(heads, head, pos % PAGE, pairs.map(|(&k, &v)| (k, v)));
+                of(pages, table, pos).put(heads, head, pos % PAGE, pairs.map(|(&k, &v)| (k, v)));
             },
             // SAFETY: the caller's promise.
             Pages::F16(pages) => unsafe {
                 let half = |x: &f32| half::f16::from_f32(*x).to_bits();
-                pages[pos / PAGE].put(heads, head, pos % PAGE, pairs.map(|(k, v)| (half(k), half(v))));
+                of(pages, table, pos).put(heads, head, pos % PAGE, pairs.map(|(k, v)| (half(k), half(v))));
             },
         }
     }
 
-    /// Attention of one query head over the first `seen` positions of a layer's KV head.
+    /// Attention of one query head over the first `seen` positions of a layer's KV head, in the pages of this table.
     ///
     /// # Safety
-    /// Nobody writes the layer's cache before the next meeting.
+    /// Nobody writes the layer's part of these pages before the next meeting.
     pub(super) unsafe fn attend<A: Accumulator>(
         &self,
         simd: Simd,
         (layer, head): (usize, usize),
         q: &[f32],
-        seen: usize,
+        (table, seen): (&[u32], usize),
         out: &mut [f32],
         scratch: &mut Vec<A>,
     ) {
         let head = layer * self.heads.kv_heads + head;
         match &self.pages {
-            Pages::F32(pages) => simd.run(Attention { q, pages, head, seen, out, scratch }),
-            Pages::F16(pages) => simd.run(Attention { q, pages, head, seen, out, scratch }),
+            Pages::F32(pages) => simd.run(Attention { q, pages, table, head, seen, out, scratch }),
+            Pages::F16(pages) => simd.run(Attention { q, pages, table, head, seen, out, scratch }),
         }
     }
+}
+
+/// The page of a position.
+#[inline(always)]
+fn of<'p, E>(pages: &'p [Option<Page<E>>], table: &[u32], pos: usize) -> &'p Page<E> {
+    pages[table[pos / PAGE] as usize].as_ref().expect("the pages of a sequence's positions are made first")
 }
 
 /// An element of the cache.
@@ -187,7 +197,8 @@ impl Element for u16 {
 /// Made by [`KvCache::attend`] alone, whose caller promises that nobody writes the head's pages meanwhile.
 struct Attention<'a, A, E> {
     q: &'a [f32],
-    pages: &'a [Page<E>],
+    pages: &'a [Option<Page<E>>],
+    table: &'a [u32],
     /// The KV head, over all layers.
     head: usize,
     seen: usize,
@@ -200,7 +211,7 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { q, pages, head, seen, out, scratch } = self;
+        let Self { q, pages, table, head, seen, out, scratch } = self;
         let hd = q.len();
         let padded = hd.next_multiple_of(LANES);
         let scale = A::ONE / A::from_f32(hd as f32).sqrt();
@@ -213,7 +224,7 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
         for (c, chunk) in scratch.chunks_exact_mut(stride).enumerate() {
             let n = (seen - c * CHUNK).min(CHUNK);
             // SAFETY: the promise to `KvCache::attend`.
-            let (keys, values) = unsafe { pages[c * CHUNK / PAGE].chunk(hd, head, c * CHUNK % PAGE, n) };
+            let (keys, values) = unsafe { of(pages, table, c * CHUNK).chunk(hd, head, c * CHUNK % PAGE, n) };
             let mut p = [A::ZERO; CHUNK];
             for (s, p) in p.as_chunks_mut::<LANES>().0.iter_mut().enumerate().take(n.div_ceil(LANES)) {
                 let keys = &keys[s * LANES * hd..][..LANES * hd];

@@ -92,7 +92,7 @@ impl Pass<'_, '_, '_> {
         let (model, worker, chosen) = (self.batch.model, share.worker, &share.stream.chosen);
         let c = &model.config;
         let (experts, used) = (c.experts.max(1), c.inner_vectors());
-        let pairs = self.batch.tokens.len() * used;
+        let pairs = self.batch.rows.len() * used;
         // The pairs that are worked on, and the part of each that is: whole experts, or rows of all.
         let (pairs, ff, hidden, prepared) = if share.by_expert {
             let pairs = worker.share(pairs, 1);

@@ -19,22 +19,25 @@ use super::{
     weights::Router,
 };
 use crate::{
-    engine::EngineError,
+    batch::{NanInRow, Row},
     trace::{Stage, Tap},
 };
 use ptxgen_dsl::reference::{Accumulator, RopeTable};
-use std::{ops::Range, sync::OnceLock};
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+};
 
 /// What a forward works on.
 pub(super) struct Batch<'b, 'g> {
     pub(super) model: &'b CpuModel<'g>,
-    /// At most [`Buffers::tokens`].
-    pub(super) tokens: &'b [u32],
-    /// Position of the first token.
-    pub(super) position: usize,
-    /// Tokens of the batch whose logits are wanted, now or by [`Buffers::logits`].
+    /// At most [`Buffers::tokens`]. A sequence's are in order, and what goes before them is in the cache.
+    pub(super) rows: &'b [Row],
+    /// Rows whose logits are wanted, now or by [`Buffers::logits`].
     pub(super) logit_rows: Range<usize>,
     pub(super) cache: &'b KvCache,
+    /// For each sequence its pages of the cache, which are there.
+    pub(super) tables: &'b [Vec<u32>],
     pub(super) rope: &'b RopeTable,
 }
 
@@ -46,10 +49,10 @@ impl Buffers {
         batch: &Batch<'_, '_>,
         logits: &mut [f32],
         tap: Option<&mut dyn Tap>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), NanInRow> {
         let rows = batch.logit_rows.start..batch.logit_rows.start + logits.len() / batch.model.config.vocab;
-        let record = tap.map(|tap| Record::new(batch.model, batch.tokens.len(), tap));
-        let pass = Pass { batch, buffers: self, failure: OnceLock::new(), record };
+        let record = tap.map(|tap| Record::new(batch.model, batch.rows.len(), tap));
+        let pass = Pass { batch, buffers: self, failure: Failure::default(), record };
         let logits = Shared::from_mut(logits);
         batch.model.team.run(|worker| {
             if pass.layers::<A>(worker) && !rows.is_empty() {
@@ -57,12 +60,12 @@ impl Buffers {
                 pass.record_logits(worker, logits);
             }
         });
-        pass.failure.into_inner().map_or(Ok(()), Err)
+        pass.failure.found().map_or(Ok(()), Err)
     }
 
     /// More rows of a batch that has just been through the model.
     pub(super) fn logits<A: Accumulator>(&mut self, batch: &Batch<'_, '_>, rows: Range<usize>, logits: &mut [f32]) {
-        let pass = Pass { batch, buffers: self, failure: OnceLock::new(), record: None };
+        let pass = Pass { batch, buffers: self, failure: Failure::default(), record: None };
         let logits = Shared::from_mut(logits);
         batch.model.team.run(|worker| pass.logits::<A>(worker, rows.clone(), logits));
     }
@@ -72,8 +75,36 @@ impl Buffers {
 pub(super) struct Pass<'p, 'g, 't> {
     pub(super) batch: &'p Batch<'p, 'g>,
     pub(super) buffers: &'p Buffers,
-    pub(super) failure: OnceLock<EngineError>,
+    failure: Failure,
     pub(super) record: Option<Record<'t>>,
+}
+
+/// The first row of a layer for which there was no choice of experts.
+struct Failure {
+    /// `row << 32 | expert`, all ones while there is none.
+    word: AtomicU64,
+    /// All workers are in one layer.
+    layer: AtomicUsize,
+}
+
+impl Default for Failure {
+    fn default() -> Self {
+        Self { word: AtomicU64::new(u64::MAX), layer: AtomicUsize::new(0) }
+    }
+}
+
+impl Failure {
+    fn say(&self, NanInRow { layer, row, expert }: NanInRow) {
+        self.layer.store(layer, Ordering::Relaxed);
+        self.word.fetch_min((row as u64) << 32 | expert as u64, Ordering::Relaxed);
+    }
+
+    /// What was said before the workers met.
+    fn found(&self) -> Option<NanInRow> {
+        let word = self.word.load(Ordering::Relaxed);
+        let (row, expert) = ((word >> 32) as usize, word as u32 as usize);
+        (word != u64::MAX).then(|| NanInRow { layer: self.layer.load(Ordering::Relaxed), row, expert })
+    }
 }
 
 /// What a worker does of a batch.
@@ -106,7 +137,7 @@ impl Pass<'_, '_, '_> {
         Self: 'w,
     {
         let (b, c, workers) = (self.buffers, &self.batch.model.config, worker.workers());
-        let tokens = self.batch.tokens.len();
+        let tokens = self.batch.rows.len();
         let alone = tokens == 1 && workers > 1;
         Share {
             worker,
@@ -121,14 +152,14 @@ impl Pass<'_, '_, '_> {
     /// All layers; whether they succeeded.
     fn layers<A: Accumulator>(&self, worker: &Worker<'_>) -> bool {
         let (b, model) = (self.buffers, self.batch.model);
-        let (weights, slots) = (&model.weights, &b.slots[..self.batch.tokens.len()]);
+        let (weights, slots) = (&model.weights, &b.slots[..self.batch.rows.len()]);
         let forms = &weights.forms;
         let share = &self.share(worker);
         let stream = share.stream;
         let mut scratch = Scratch::<A>::default();
 
         let c = &model.config;
-        let all = 0..self.batch.tokens.len();
+        let all = 0..self.batch.rows.len();
         for t in share.tokens.clone() {
             self.embed(stream, t);
             self.norm(share, t, &weights.layers[0].attn_norm, forms.attention, &mut scratch);
@@ -168,7 +199,7 @@ impl Pass<'_, '_, '_> {
             ];
             let routes = layer.router.is_some();
             self.record(worker, Some(i), all.clone(), &attended[..if routes { 4 } else { 3 }]);
-            if self.failure.get().is_some() {
+            if self.failure.found().is_some() {
                 return false;
             }
             if routes {
@@ -222,7 +253,7 @@ impl Pass<'_, '_, '_> {
     /// This worker's part of the projections to queries, keys and values, and of attention.
     fn attention<A: Accumulator>(&self, share: &Share<'_, '_>, layer: usize, scratch: &mut Scratch<A>) {
         let (b, model, worker) = (self.buffers, self.batch.model, share.worker);
-        let (c, w, tokens) = (&model.config, &model.weights.layers[layer], self.batch.tokens.len());
+        let (c, w, tokens) = (&model.config, &model.weights.layers[layer], self.batch.rows.len());
         let slots = &b.slots[..tokens];
         let group = c.heads / c.kv_heads;
         // What must stay in one piece, for each KV head or in all.
@@ -249,7 +280,8 @@ impl Pass<'_, '_, '_> {
             unsafe {
                 let key = b.k.write(part.clone());
                 self.norm_rope(t, key, &w.k_norm, scratch);
-                self.batch.cache.put(layer, h, self.batch.position + t, key, b.v.read(part));
+                let place = (self.table(t), self.batch.rows[t].position);
+                self.batch.cache.put((layer, h), place, key, b.v.read(part));
             }
         }
         worker.meet_if(!share.by_head);
@@ -257,7 +289,7 @@ impl Pass<'_, '_, '_> {
         for item in queries {
             let (h, t) = (item / tokens, item % tokens);
             let part = part(t, h, c.heads, c.head_dim);
-            let seen = self.batch.position + t + 1;
+            let seen = (self.table(t), self.batch.rows[t].position + 1);
             // SAFETY: queries and the cache are read in this stage, the output's part is this worker's.
             unsafe {
                 let (q, out) = (b.q.read(part.clone()), b.heads.write(part));
@@ -266,18 +298,18 @@ impl Pass<'_, '_, '_> {
         }
     }
 
+    /// The pages of a row's sequence.
+    fn table(&self, t: usize) -> &[u32] {
+        &self.batch.tables[self.batch.rows[t].sequence]
+    }
+
     /// QK-norm and RoPE of one head of a token.
     fn norm_rope<A: Accumulator>(&self, t: usize, head: &mut [f32], w: &[f32], scratch: &mut Scratch<A>) {
-        let (model, table) = (self.batch.model, self.batch.rope.at(self.batch.position + t));
+        let position = self.batch.rows[t].position;
+        let (model, table) = (self.batch.model, self.batch.rope.at(position));
         let (eps, groups) = (model.config.rms_eps, &mut scratch.terms);
         #[cfg(all(feature = "plants", debug_assertions))]
-        if super::plant::norm_rope(
-            &model.weights,
-            model.policy.acc,
-            head,
-            (w, eps),
-            (self.batch.rope, self.batch.position + t),
-        ) {
+        if super::plant::norm_rope(&model.weights, model.policy.acc, head, (w, eps), (self.batch.rope, position)) {
             return;
         }
         model.simd.run(NormRope { head, w, eps, table, groups });
@@ -288,7 +320,7 @@ impl Pass<'_, '_, '_> {
         let embedding = &self.batch.model.weights.embedding;
         // SAFETY: token t is this worker's.
         let x = unsafe { stream.x.write(t * embedding.width..(t + 1) * embedding.width) };
-        let row = embedding.row(self.batch.tokens[t] as usize);
+        let row = embedding.row(self.batch.rows[t].token as usize);
         embedding.ty.dequantize(row, x).expect("a file's rows are whole blocks");
     }
 
@@ -356,11 +388,7 @@ impl Pass<'_, '_, '_> {
                 chosen.copy_from_slice(&routed.experts);
                 weights.copy_from_slice(&routed.weights);
             }
-            Err(nan) => {
-                let position = self.batch.position + t;
-                // Another worker's failure is as good a report as this one.
-                let _ = self.failure.set(EngineError::NanInRouter { layer, expert: nan.expert, position });
-            }
+            Err(nan) => self.failure.say(NanInRow { layer, row: t, expert: nan.expert }),
         }
     }
 }

@@ -15,6 +15,7 @@
 #![allow(clippy::needless_range_loop)]
 
 mod attention;
+mod batch;
 mod buffers;
 mod experts;
 mod forward;
@@ -36,8 +37,14 @@ pub use plant::{Change, Plant, with_plants};
 pub use session::CpuSession;
 pub use simd::SimdLevel;
 
-use crate::{config::ModelConfig, gguf::Gguf, kv::KvType, load_error::LoadError, memory::free_memory};
-use attention::LANES;
+use crate::{
+    batch::{BatchRoom, BatchSession, Setup},
+    config::ModelConfig,
+    gguf::Gguf,
+    kv::{KvType, PAGE},
+    load_error::LoadError,
+    memory::free_memory,
+};
 use ptxgen_dsl::precision::{Math, Policy};
 use simd::Simd;
 use team::Team;
@@ -106,12 +113,16 @@ impl<'g> CpuModel<'g> {
     /// How many positions fit the memory that is free, beside the weights, with an eighth to spare; at most the
     /// model's context. Where the system does not say what is free, that.
     pub fn fitting(&self, gguf: &Gguf) -> usize {
-        let context = self.config.context;
-        let Some(free) = free_memory() else { return context };
+        self.fitting_positions(gguf).unwrap_or(usize::MAX).min(self.config.context)
+    }
+
+    /// Positions of a cache that fit, whatever the context; none where the system does not say what is free.
+    fn fitting_positions(&self, gguf: &Gguf) -> Option<usize> {
+        let free = free_memory()?;
         // Weights are read from the file again and again; where they do not fit, the cache is to take little.
         let beside = free.saturating_sub(gguf.file_bytes() as u64).max(free / 8);
-        let each = CpuSession::bytes(&self.config, self.kv, LANES) / LANES as u64;
-        usize::try_from((beside - beside / 8) / each.max(1)).unwrap_or(usize::MAX).min(context)
+        let each = CpuSession::bytes(&self.config, self.kv, PAGE) / PAGE as u64;
+        Some(usize::try_from((beside - beside / 8) / each.max(1)).unwrap_or(usize::MAX))
     }
 
     /// An empty sequence with room for `capacity` tokens. Its KV cache takes
@@ -131,6 +142,21 @@ impl<'g> CpuModel<'g> {
             return Err(LoadError::Memory { asked: capacity, bytes, free });
         }
         Ok(CpuSession::new(self, capacity))
+    }
+
+    /// An empty batch of sequences with this room. Pages of the cache take memory when they are first used.
+    ///
+    /// # Errors
+    /// If a sequence may have more positions than the model's context, or there is no room for anything.
+    pub fn new_batch(&self, room: BatchRoom) -> Result<BatchSession<'_>, LoadError> {
+        BatchSession::check_room(room, self.config.context)?;
+        let backend = Box::new(batch::CpuBatch::new(self, room));
+        Ok(BatchSession::new(Setup { backend, vocab: self.config.vocab, policy: self.policy }, room))
+    }
+
+    /// Pages of a batch's cache that fit the memory that is free, as [`fitting`](Self::fitting) has positions.
+    pub fn fitting_pages(&self, gguf: &Gguf) -> usize {
+        self.fitting_positions(gguf).unwrap_or(usize::MAX) / PAGE
     }
 }
 

@@ -101,6 +101,7 @@ impl Pass<'_, '_, '_> {
         worker.meet();
         if worker.index == 0 {
             let c = &self.batch.model.config;
+            let position = self.batch.rows[of.start].position;
             let mut tap = record.tap.lock().unwrap_or_else(PoisonError::into_inner);
             for &(stage, kept) in values {
                 let part = |width: usize| of.start * width..of.end * width;
@@ -117,7 +118,7 @@ impl Pass<'_, '_, '_> {
                         Kept::RouterLogits => Slice::F64(record.logits.read(part(c.experts))),
                     }
                 };
-                tap.take(Block { stage, layer, position: self.batch.position + of.start, tokens: of.len(), values });
+                tap.take(Block { stage, layer, position, tokens: of.len(), values });
             }
         }
         worker.meet();
@@ -125,7 +126,7 @@ impl Pass<'_, '_, '_> {
 
     /// Hands over what a layer leaves behind, and the norm of it: the next layer's, or the last.
     pub(super) fn record_end(&self, worker: &Worker<'_>, stream: &Stream, layer: usize) {
-        let (c, tokens) = (&self.batch.model.config, self.batch.tokens.len());
+        let (c, tokens) = (&self.batch.model.config, self.batch.rows.len());
         if c.experts > 0 {
             self.record(worker, Some(layer), 0..tokens, &[(Stage::MoeFfnOut, Kept::F32(&stream.sum, c.hidden))]);
         }

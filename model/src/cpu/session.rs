@@ -2,14 +2,15 @@
 
 use super::{
     CpuModel,
-    attention::{KvCache, LANES, PAGE},
+    attention::{KvCache, LANES},
     buffers::Buffers,
     forward::Batch,
 };
 use crate::{
+    batch::{NanInRow, Row},
     config::ModelConfig,
     engine::{Engine, EngineError, LogitRows, Sequence},
-    kv::KvType,
+    kv::{KvType, PAGE},
     not_finite::check_logits,
     trace::Tap,
 };
@@ -20,7 +21,10 @@ use ptxgen_dsl::{
 use std::ops::Range;
 
 /// Tokens that go through the layers together at most.
-const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
+
+/// A table of rotations has a whole number of so many positions, or the capacity.
+const ROTATIONS: usize = 256;
 
 /// Rows of logits that are made at a time where they are handed over one by one.
 const ROWS: usize = 8;
@@ -31,6 +35,9 @@ pub struct CpuSession<'m, 'g> {
     sequence: Sequence,
     /// Grows with the sequence, as `rope` does.
     cache: KvCache,
+    /// Its pages, one after the other.
+    table: [Vec<u32>; 1],
+    rows: Vec<Row>,
     rope: RopeTable,
     buffers: Buffers,
     logits: Vec<f32>,
@@ -54,7 +61,7 @@ impl<'m, 'g> CpuSession<'m, 'g> {
         let cached = c.blocks.checked_mul(c.kv_heads).and_then(|n| n.checked_mul(head)?.checked_mul(kv.bytes()));
         let rotation = c.head_dim.checked_mul(size_of::<f32>());
         let each = cached.zip(rotation).and_then(|(a, b)| a.checked_add(b));
-        let all = each.and_then(|n| n.checked_mul(capacity.checked_next_multiple_of(LANES)?));
+        let all = each.and_then(|n| n.checked_mul(capacity.checked_next_multiple_of(PAGE)?));
         all.map_or(u64::MAX, |n| n as u64)
     }
 
@@ -63,7 +70,9 @@ impl<'m, 'g> CpuSession<'m, 'g> {
         Self {
             model,
             sequence: Sequence::new(c.vocab, capacity, model.policy),
-            cache: KvCache::new(model.kv, c.blocks, c.kv_heads, c.head_dim, capacity),
+            cache: KvCache::new(model.kv, c.blocks, c.kv_heads, c.head_dim),
+            table: [Vec::new()],
+            rows: Vec::new(),
             rope: RopeTable::new(c.head_dim, c.rope(), 0),
             buffers: Buffers::new(model, BATCH.min(capacity)),
             logits: Vec::new(),
@@ -74,52 +83,72 @@ impl<'m, 'g> CpuSession<'m, 'g> {
     fn prepare(&mut self, tokens: &[u32]) -> Result<(), EngineError> {
         self.sequence.check(tokens)?;
         let (c, positions) = (&self.model.config, self.sequence.position + tokens.len());
-        if !self.cache.grow(positions) {
+        let [table] = &mut self.table;
+        table.extend(table.len() as u32..positions.div_ceil(PAGE) as u32);
+        if !self.cache.make(table) {
             let bytes = Self::bytes(c, self.model.kv, positions);
             return Err(EngineError::Memory { positions, bytes });
         }
-        if self.rope.positions() < positions {
-            // Twice as many as before, so that making them anew does not add up.
-            let next = positions.max(2 * self.rope.positions()).next_multiple_of(PAGE).min(self.sequence.capacity);
-            self.rope = RopeTable::new(c.head_dim, c.rope(), next);
-        }
+        grow_rope(&mut self.rope, c, positions, self.sequence.capacity);
+        self.rows.clear();
+        let row = |(&token, position)| Row { token, position, sequence: 0 };
+        self.rows.extend(tokens.iter().zip(self.sequence.position..).map(row));
         Ok(())
     }
 
-    /// The batch of `tokens`, `first` tokens behind the sequence, and what it is computed in.
+    /// A batch of the rows that have been prepared, and what it is computed in.
     fn batch<'s>(
         &'s mut self,
-        first: usize,
-        tokens: &'s [u32],
+        rows: Range<usize>,
         logit_rows: Range<usize>,
     ) -> (Batch<'s, 'g>, &'s mut Buffers, &'s mut Vec<f32>) {
-        let position = self.sequence.position + first;
-        let batch = Batch { model: self.model, tokens, position, logit_rows, cache: &self.cache, rope: &self.rope };
+        let Self { model, cache, table, rope, .. } = self;
+        let batch = Batch { model, rows: &self.rows[rows], logit_rows, cache, tables: table, rope };
         (batch, &mut self.buffers, &mut self.logits)
     }
 
-    /// Hands over the logits of tokens behind the sequence.
-    fn rows<A: Accumulator>(&mut self, tokens: &[u32], each: &mut dyn FnMut(&[f32])) -> Result<(), EngineError> {
-        let (vocab, size) = (self.vocab(), self.buffers.tokens());
-        for (i, tokens) in tokens.chunks(size).enumerate() {
-            let (batch, buffers, logits) = self.batch(i * size, tokens, 0..tokens.len());
+    /// Hands over the logits of the tokens that have been prepared.
+    fn rows<A: Accumulator>(&mut self, each: &mut dyn FnMut(&[f32])) -> Result<(), EngineError> {
+        let (vocab, size, all) = (self.vocab(), self.buffers.tokens(), self.rows.len());
+        for first in (0..all).step_by(size) {
+            let n = (all - first).min(size);
+            let (batch, buffers, logits) = self.batch(first..first + n, 0..n);
             logits.clear();
-            logits.resize(vocab * tokens.len().min(ROWS), 0.0);
-            for start in (0..tokens.len()).step_by(ROWS) {
-                let rows = start..tokens.len().min(start + ROWS);
+            logits.resize(vocab * n.min(ROWS), 0.0);
+            for start in (0..n).step_by(ROWS) {
+                let rows = start..n.min(start + ROWS);
                 let logits = &mut logits[..rows.len() * vocab];
                 if start == 0 {
-                    buffers.forward::<A>(&batch, logits, None)?;
+                    buffers.forward::<A>(&batch, logits, None).map_err(|nan| nan_at(nan, &batch))?;
                 } else {
                     buffers.logits::<A>(&batch, rows, logits);
                 }
-                for (row, t) in logits.chunks_exact(vocab).zip(start..) {
-                    check_logits(row, vocab, batch.position + t)?;
+                for (row, t) in logits.chunks_exact(vocab).zip(&batch.rows[start..]) {
+                    check_logits(row, vocab, t.position)?;
                     each(row);
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// The device, in a few words for people.
+pub(super) fn device(model: &CpuModel<'_>) -> String {
+    let threads = model.threads();
+    format!("cpu ({}, {threads} thread{})", model.simd(), if threads == 1 { "" } else { "s" })
+}
+
+/// Says where in the sequence there was no choice of experts.
+fn nan_at(NanInRow { layer, row, expert }: NanInRow, batch: &Batch<'_, '_>) -> EngineError {
+    EngineError::NanInRouter { layer, expert, position: batch.rows[row].position }
+}
+
+/// Makes a table of rotations have so many positions: twice as many as before, so that making them anew does not add up.
+pub(super) fn grow_rope(rope: &mut RopeTable, c: &ModelConfig, positions: usize, capacity: usize) {
+    if rope.positions() < positions {
+        let next = positions.max(2 * rope.positions()).next_multiple_of(ROTATIONS).min(capacity);
+        *rope = RopeTable::new(c.head_dim, c.rope(), next);
     }
 }
 
@@ -133,8 +162,7 @@ impl Engine for CpuSession<'_, '_> {
     }
 
     fn device(&self) -> String {
-        let threads = self.model.threads();
-        format!("cpu ({}, {threads} thread{})", self.model.simd(), if threads == 1 { "" } else { "s" })
+        device(self.model)
     }
 
     fn forward_traced(
@@ -148,21 +176,23 @@ impl Engine for CpuSession<'_, '_> {
         self.logits.clear();
         self.logits.resize(vocab * if rows == LogitRows::All { tokens.len() } else { 1 }, 0.0);
         let (mut done, total) = (0, tokens.len());
-        for tokens in tokens.chunks(self.buffers.tokens()) {
+        while done < total {
             let first = done;
-            done += tokens.len();
+            let n = (total - first).min(self.buffers.tokens());
+            done += n;
             let (logit_rows, at) = match rows {
-                LogitRows::All => (0..tokens.len(), first * vocab),
-                LogitRows::Last if done == total => (tokens.len() - 1..tokens.len(), 0),
+                LogitRows::All => (0..n, first * vocab),
+                LogitRows::Last if done == total => (n - 1..n, 0),
                 LogitRows::Last => (0..0, 0),
             };
-            let (batch, buffers, logits) = self.batch(first, tokens, logit_rows);
+            let (batch, buffers, logits) = self.batch(first..done, logit_rows);
             let logits = &mut logits[at..][..batch.logit_rows.len() * vocab];
             let tap = tap.as_mut().map(|tap| &mut **tap as &mut dyn Tap);
-            match batch.model.policy.acc {
-                Acc::F32 => buffers.forward::<f32>(&batch, logits, tap)?,
-                Acc::F64 => buffers.forward::<f64>(&batch, logits, tap)?,
-            }
+            let through = match batch.model.policy.acc {
+                Acc::F32 => buffers.forward::<f32>(&batch, logits, tap),
+                Acc::F64 => buffers.forward::<f64>(&batch, logits, tap),
+            };
+            through.map_err(|nan| nan_at(nan, &batch))?;
         }
         if tap.is_none() {
             let rows = self.logits.len() / vocab.max(1);
@@ -175,8 +205,8 @@ impl Engine for CpuSession<'_, '_> {
     fn forward_rows(&mut self, tokens: &[u32], each: &mut dyn FnMut(&[f32])) -> Result<(), EngineError> {
         self.prepare(tokens)?;
         match self.model.policy.acc {
-            Acc::F32 => self.rows::<f32>(tokens, each)?,
-            Acc::F64 => self.rows::<f64>(tokens, each)?,
+            Acc::F32 => self.rows::<f32>(each)?,
+            Acc::F64 => self.rows::<f64>(each)?,
         }
         self.sequence.position += tokens.len();
         Ok(())

@@ -2,7 +2,6 @@
 //! a thousand, with fewer and smaller inputs.
 
 use super::{
-    KvType,
     attention::KvCache,
     matrix::{Forms, Inputs, Matrix},
     product::product,
@@ -10,7 +9,10 @@ use super::{
     team::Shared,
     vector::{ExpertsSum, Norm, NormRope, SwiGlu},
 };
-use crate::gguf::{Gguf, GgufWriter, TensorType};
+use crate::{
+    gguf::{Gguf, GgufWriter, TensorType},
+    kv::{KvType, PAGE},
+};
 use proptest::{prelude::*, test_runner::TestRng};
 use ptxgen_dsl::{
     format::Q8KBlock,
@@ -206,18 +208,20 @@ fn vectors_acc_f64() {
 fn attention_is_the_references<A: Accumulator>(ty: KvType) {
     let mut random = random();
     for &head_dim in cases(&[2, 6, 40, 64, 128], &[6]) {
-        let positions = if cfg!(miri) { 18 } else { 600 };
+        let positions: usize = if cfg!(miri) { 18 } else { 600 };
         let stored = |x: Vec<f32>| match ty {
             KvType::F32 => x,
             KvType::F16 => x.into_iter().map(|x| half::f16::from_f32(x).to_f32()).collect(),
         };
-        let mut cache = KvCache::new(ty, 2, 3, head_dim, positions);
-        assert!(cache.grow(positions / 2) && cache.grow(positions));
+        let mut cache = KvCache::new(ty, 2, 3, head_dim);
+        // Pages in any order, made in two goes.
+        let table: Vec<u32> = (0..positions.div_ceil(PAGE) as u32).map(|page| page ^ 3).collect();
+        assert!(cache.make(&table[..table.len() / 2]) && cache.make(&table));
         let (mut keys, mut values_) = (vec![], vec![]);
         for pos in 0..positions {
             let (k, v) = (values(&mut random, head_dim), values(&mut random, head_dim));
             // SAFETY: there is one worker.
-            unsafe { cache.put(1, 2, pos, &k, &v) };
+            unsafe { cache.put((1, 2), (&table, pos), &k, &v) };
             keys.push(stored(k));
             values_.push(stored(v));
         }
@@ -229,7 +233,7 @@ fn attention_is_the_references<A: Accumulator>(ty: KvType) {
             for simd in levels() {
                 let mut out = vec![0.0; head_dim];
                 // SAFETY: there is one worker.
-                unsafe { cache.attend::<A>(simd, (1, 2), &q, seen, &mut out, &mut Vec::new()) };
+                unsafe { cache.attend::<A>(simd, (1, 2), &q, (&table, seen), &mut out, &mut Vec::new()) };
                 assert_eq!(bits(&out), bits(&expected), "{head_dim} over {seen}, {ty}, {:?}", simd.level());
             }
         }

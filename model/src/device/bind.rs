@@ -28,7 +28,8 @@ impl Kernels {
             // experts (`router`, the `routed-` and `norm-gate-up-` kernels) write numbers below the
             // vocabulary's size and the number of experts whatever the logits are, NaN among them; offsets
             // are `moe-group`'s, which counts such numbers. The one expert of a dense feed-forward is
-            // read from zeros that no kernel writes (`Slot::OnlyExpert`). The bytes of every other buffer do not decide
+            // read from zeros that no kernel writes (`Slot::OnlyExpert`). Rows of a batch have positions below its
+            // capacity and numbers of its sequences, and tables the numbers of its pages (`DeviceBatch`). The bytes of every other buffer do not decide
             // where a kernel reads or writes, and the plan binds buffers of the lengths that it states.
             unsafe { device.load_built_unchecked(built) }
         };

@@ -1,8 +1,13 @@
 //! What the launches of a pass take.
 
-use super::{DeviceSession, LoadError, bind::Kernels, slot::Slot};
+use super::{
+    DeviceSession, LoadError,
+    bind::{Buffers, Kernels},
+    passes::Passes,
+    slot::Slot,
+};
 use crate::engine::Engine;
-use ptxgen_runtime::{Call, DeviceError};
+use ptxgen_runtime::{Call, Device, DeviceError};
 use std::time::Duration;
 
 /// A stage of a pass: the same one of every layer, or one outside of the layers.
@@ -31,7 +36,15 @@ impl DeviceSession<'_> {
         self.set_pass(&[0], position)?;
         // Every buffer holds something sensible then.
         self.model.device.replay(&self.one.body)?;
-        self.times_of(None, position + 1, runs)
+        let times = times_of(
+            &self.model.device,
+            &self.model.weights,
+            &mut self.buffers,
+            Part::of(&self.plans.one, position + 1),
+            runs,
+        )?;
+        self.forget()?;
+        Ok(times)
     }
 
     /// The same of a prompt of these tokens, as many as one pass takes.
@@ -44,54 +57,72 @@ impl DeviceSession<'_> {
         let tokens = &tokens[..tokens.len().min(self.plans.many[which].plan.tokens as usize)];
         self.set_pass(tokens, 0)?;
         self.model.device.replay(&self.many[which].body)?;
-        self.times_of(Some(which), tokens.len(), runs)
-    }
-
-    /// Times the stages of the passes of several tokens `which`, or of one.
-    fn times_of(&mut self, which: Option<usize>, positions: usize, runs: usize) -> Result<Vec<StageTime>, LoadError> {
-        let passes = which.map_or(&self.plans.one, |i| &self.plans.many[i]);
-        let end = if which.is_some() { passes.head.end } else { passes.choice.end };
-        let stages = &passes.plan.launches[..end];
-        let kernels = Kernels::load(&self.model.device, &passes.plan)?;
-        let nowhere = (Slot::Stream, 0);
-        let calls = kernels.bind(&passes.plan, stages, &self.model.weights, &mut self.buffers, nowhere)?;
-
-        // Each stage by where it stands in its layer, in the order of the first layer that has it.
-        let mut groups: Vec<(Option<usize>, Vec<usize>)> = Vec::new();
-        let mut at = 0;
-        for (i, stage) in stages.iter().enumerate() {
-            at = if i > 0 && stages[i - 1].layer == stage.layer { at + 1 } else { 0 };
-            let key = stage.layer.map(|_| at);
-            match groups.iter_mut().find(|(k, _)| key.is_some() && *k == key) {
-                Some((_, group)) => group.push(i),
-                None => groups.push((key, vec![i])),
-            }
-        }
-        let mut times = Vec::new();
-        for (_, group) in groups {
-            let launches: Vec<Call> = group.iter().map(|&i| calls[i].clone()).collect();
-            let bytes = group.iter().map(|&i| passes.plan.bytes_read(&stages[i], positions)).sum::<u64>();
-            let kernel = passes.plan.kernels[stages[group[0]].kernel].entry.name;
-            let count = group.len();
-            let time = self.time(&launches, runs)? / count as u32;
-            times.push(StageTime { kernel, launches: count, bytes: bytes / count as u64, time });
-        }
+        let part = Part::of(&self.plans.many[which], tokens.len());
+        let times = times_of(&self.model.device, &self.model.weights, &mut self.buffers, part, runs)?;
         self.forget()?;
         Ok(times)
     }
+}
 
-    /// The median time of some launches as one graph.
-    fn time(&self, calls: &[Call], runs: usize) -> Result<Duration, DeviceError> {
-        let device = &self.model.device;
-        let graph = device.graph(calls)?;
-        device.replay(&graph)?;
-        let mut times = Vec::with_capacity(runs.max(1));
-        for _ in 0..runs.max(1) {
-            let start = device.stream().event()?;
-            device.replay(&graph)?;
-            times.push(device.stream().event()?.since(&start)?);
-        }
-        times.sort_unstable();
-        Ok(times[times.len() / 2])
+/// What is timed.
+pub(super) struct Part<'p, 'm> {
+    passes: &'p Passes<'m>,
+    /// Positions that its tokens see.
+    positions: usize,
+}
+
+impl<'p, 'm> Part<'p, 'm> {
+    pub(super) fn of(passes: &'p Passes<'m>, positions: usize) -> Self {
+        Self { passes, positions }
     }
+}
+
+/// Times the stages of passes, up to the choice of a token where they have it.
+pub(super) fn times_of(
+    device: &Device,
+    weights: &Buffers,
+    buffers: &mut Buffers,
+    Part { passes, positions }: Part<'_, '_>,
+    runs: usize,
+) -> Result<Vec<StageTime>, LoadError> {
+    let stages = &passes.plan.launches[..passes.choice.end];
+    let kernels = Kernels::load(device, &passes.plan)?;
+    let nowhere = (Slot::Stream, 0);
+    let calls = kernels.bind(&passes.plan, stages, weights, buffers, nowhere)?;
+
+    // Each stage by where it stands in its layer, in the order of the first layer that has it.
+    let mut groups: Vec<(Option<usize>, Vec<usize>)> = Vec::new();
+    let mut at = 0;
+    for (i, stage) in stages.iter().enumerate() {
+        at = if i > 0 && stages[i - 1].layer == stage.layer { at + 1 } else { 0 };
+        let key = stage.layer.map(|_| at);
+        match groups.iter_mut().find(|(k, _)| key.is_some() && *k == key) {
+            Some((_, group)) => group.push(i),
+            None => groups.push((key, vec![i])),
+        }
+    }
+    let mut times = Vec::new();
+    for (_, group) in groups {
+        let launches: Vec<Call> = group.iter().map(|&i| calls[i].clone()).collect();
+        let bytes = group.iter().map(|&i| passes.plan.bytes_read(&stages[i], positions)).sum::<u64>();
+        let kernel = passes.plan.kernels[stages[group[0]].kernel].entry.name;
+        let count = group.len();
+        let time = time(device, &launches, runs)? / count as u32;
+        times.push(StageTime { kernel, launches: count, bytes: bytes / count as u64, time });
+    }
+    Ok(times)
+}
+
+/// The median time of some launches as one graph.
+fn time(device: &Device, calls: &[Call], runs: usize) -> Result<Duration, DeviceError> {
+    let graph = device.graph(calls)?;
+    device.replay(&graph)?;
+    let mut times = Vec::with_capacity(runs.max(1));
+    for _ in 0..runs.max(1) {
+        let start = device.stream().event()?;
+        device.replay(&graph)?;
+        times.push(device.stream().event()?.since(&start)?);
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
 }

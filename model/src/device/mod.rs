@@ -18,6 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 mod bind;
 mod choice;
 #[cfg(test)]
@@ -41,7 +42,15 @@ pub use plant::{DevicePlant, with_device_plants};
 pub use session::DeviceSession;
 pub use weights::Progress;
 
-use crate::{config::ModelConfig, gguf::Gguf, kv::KvType, load_error::LoadError, memory::free_memory};
+use crate::{
+    batch::{BatchRoom, BatchSession, Setup},
+    config::ModelConfig,
+    gguf::Gguf,
+    kv::KvType,
+    load_error::LoadError,
+    memory::free_memory,
+};
+use batch::DeviceBatch;
 use bind::Buffers;
 use passes::Plans;
 use plan::Model;
@@ -201,6 +210,28 @@ impl DeviceModel {
     /// device failed.
     pub fn new_session(&self, capacity: usize) -> Result<DeviceSession<'_>, LoadError> {
         DeviceSession::new(self, capacity)
+    }
+
+    /// An empty batch of sequences with this room. All that it will need of the device's memory is taken here.
+    ///
+    /// # Errors
+    /// If a sequence may have more positions than the model's context, there is no room, or the device failed.
+    pub fn new_batch(&self, room: BatchRoom) -> Result<BatchSession<'_>, LoadError> {
+        let backend = Box::new(DeviceBatch::new(self, room)?);
+        Ok(BatchSession::new(Setup { backend, vocab: self.config().vocab, policy: self.plan.policy }, room))
+    }
+
+    /// Pages of a batch's cache that fit the device's free memory beside the rest of a batch with this room, with a
+    /// sixteenth to spare.
+    ///
+    /// # Errors
+    /// If the device does not say what is free, or something in the model has no kernel.
+    pub fn fitting_pages(&self, room: BatchRoom) -> Result<usize, LoadError> {
+        let free = self.device.memory()?.free;
+        let needed = |pages| DeviceBatch::bytes_needed(self, BatchRoom { pages, ..room });
+        let (one, two) = (needed(1)?, needed(2)?);
+        let left = (free - free / 16).saturating_sub(one);
+        Ok(usize::try_from(left / (two - one).max(1)).unwrap_or(usize::MAX))
     }
 }
 

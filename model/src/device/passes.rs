@@ -2,7 +2,7 @@
 
 use super::{
     LoadError,
-    plan::{Model, Plan, SHORT},
+    plan::{Model, Paging, Plan, SHORT},
     slot::Slot,
 };
 use indexmap::IndexMap;
@@ -34,11 +34,7 @@ impl<'m> Passes<'m> {
     fn new(model: &'m Model, positions: u32, tokens: u32) -> Result<Self, LoadError> {
         let mut plan = Plan::new(model, positions, tokens);
         let graph = &model.graph;
-        plan.lower(&graph.before, None)?;
-        for layer in 0..graph.blocks {
-            plan.lower(&graph.layer, Some(layer))?;
-        }
-        let body = 0..plan.launches.len();
+        let body = Self::layers(&mut plan)?;
         // A long pass has no logits of all of its tokens at once: they go through a shorter one's kernels.
         if !plan.is_long() {
             plan.lower(&graph.after, None)?;
@@ -53,6 +49,32 @@ impl<'m> Passes<'m> {
         }
         let draw = choice.end..plan.launches.len();
         Ok(Self { plan, body, head, choice, draw })
+    }
+
+    /// Passes of up to so many rows of a batch's sequences: logits and choice are of any of them.
+    pub(super) fn of_rows(
+        model: &'m Model,
+        positions: u32,
+        (tokens, paging): (u32, Paging),
+    ) -> Result<Self, LoadError> {
+        let mut plan = Plan::new(model, positions, tokens);
+        plan.paging = Some(paging);
+        let body = Self::layers(&mut plan)?;
+        plan.lower(&model.graph.after, None)?;
+        let head = body.end..plan.launches.len();
+        plan.choose_rows()?;
+        let choice = head.end..plan.launches.len();
+        Ok(Self { draw: choice.end..choice.end, plan, body, head, choice })
+    }
+
+    /// The embedding and the layers.
+    fn layers(plan: &mut Plan<'m>) -> Result<Range<usize>, LoadError> {
+        let graph = &plan.model.graph;
+        plan.lower(&graph.before, None)?;
+        for layer in 0..graph.blocks {
+            plan.lower(&graph.layer, Some(layer))?;
+        }
+        Ok(0..plan.launches.len())
     }
 }
 
@@ -92,19 +114,23 @@ impl<'m> Plans<'m> {
 
     /// Bytes of a session's buffers, each as large as the most that a stage needs.
     pub(super) fn sizes(&self) -> IndexMap<Slot, u64> {
-        let mut sizes = IndexMap::new();
-        self.one.plan.sizes(&mut sizes);
-        for many in &self.many {
-            many.plan.sizes(&mut sizes);
-        }
-        sizes.retain(|slot, _| !matches!(slot, Slot::Weight(..)));
-        sizes
+        sizes(std::iter::once(&self.one).chain(&self.many))
     }
 
     /// Bytes of a session.
     pub(super) fn session_bytes(&self) -> u64 {
         self.sizes().values().sum()
     }
+}
+
+/// Bytes of the buffers of some passes, each as large as the most that a stage needs.
+pub(super) fn sizes<'p, 'm: 'p>(all: impl Iterator<Item = &'p Passes<'m>>) -> IndexMap<Slot, u64> {
+    let mut sizes = IndexMap::new();
+    for passes in all {
+        passes.plan.sizes(&mut sizes);
+    }
+    sizes.retain(|slot, _| !matches!(slot, Slot::Weight(..)));
+    sizes
 }
 
 #[cfg(test)]

@@ -92,12 +92,21 @@ pub(super) struct Launch {
 /// What makes a kernel: its name and sizes.
 type Key = (&'static str, Dims);
 
+/// The cache of a batch's sequences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Paging {
+    pub(super) sequences: u32,
+    pub(super) pages: u32,
+}
+
 /// Launches, and their kernels.
 #[derive(Clone, Debug)]
 pub(super) struct Plan<'m> {
     pub(super) model: &'m Model,
-    /// Positions of the session.
+    /// Positions of the session, or of each sequence of a batch.
     pub(super) positions: u32,
+    /// Of a batch: its rows are of several sequences.
+    pub(super) paging: Option<Paging>,
     /// The most tokens of a pass.
     pub(super) tokens: u32,
     pub(super) kernels: IndexMap<Key, Built>,
@@ -114,6 +123,7 @@ impl<'m> Plan<'m> {
         Plan {
             model,
             positions,
+            paging: None,
             tokens,
             kernels: IndexMap::new(),
             launches: Vec::new(),
@@ -238,7 +248,7 @@ impl<'m> Plan<'m> {
 
     /// Whether its passes have hundreds of tokens.
     pub(super) fn is_long(&self) -> bool {
-        self.tokens > SHORT
+        self.tokens > SHORT && self.paging.is_none()
     }
 
     /// Whether activations for matrices in superblocks are rounded to Q8_K.

@@ -9,6 +9,7 @@ use super::{
     slot::Slot,
 };
 use crate::{
+    batch::NanInRow,
     engine::{Engine, EngineError, LogitRows, Sequence, generate_on_host},
     not_finite::check_logits,
     sample::Sampler,
@@ -138,20 +139,16 @@ impl<'m> DeviceSession<'m> {
 
     /// The routers' words, behind what the device has been given; none of a model without routers.
     fn status(&self) -> Result<Option<Later<u64>>, DeviceError> {
-        let Some(status) = self.buffers.get(&Slot::RouterStatus) else { return Ok(None) };
-        self.device().stream().read_later(status.view().cast::<u64>()?).map(Some)
+        status(self.device(), &self.buffers)
     }
 
     /// Whether all routers of a pass that began at `position` chose.
     fn check(&mut self, status: Option<Later<u64>>, position: usize) -> Result<(), EngineError> {
         let Some(status) = status else { return Ok(()) };
         let words = status.wait().map_err(|e| self.failed(&e))?;
-        let found = words.iter().step_by(STATUS_STRIDE as usize / 8).position(|&w| w != u64::MAX);
-        let Some(layer) = found else { return Ok(()) };
-        let word = words[layer * (STATUS_STRIDE as usize / 8)];
+        let Some(NanInRow { layer, row, expert }) = first_nan(&words) else { return Ok(()) };
         self.forget().map_err(|e| self.failed(&e))?;
-        let (token, expert) = ((word >> 32) as usize, word as u32 as usize);
-        Err(EngineError::NanInRouter { layer, expert, position: position + token })
+        Err(EngineError::NanInRouter { layer, expert, position: position + row })
     }
 
     /// Makes the buffers those of a session in which nothing has gone wrong.
@@ -335,11 +332,7 @@ impl Engine for DeviceSession<'_> {
     }
 
     fn device(&self) -> String {
-        let device = &self.model.device;
-        if device.is_interpreter() {
-            return "interp (generated kernels in the interpreter)".into();
-        }
-        format!("cuda ({})", device.name())
+        name(&self.model.device)
     }
 
     fn forward_traced(
@@ -416,13 +409,34 @@ impl Engine for DeviceSession<'_> {
     }
 }
 
+/// The device, in a few words for people.
+pub(super) fn name(device: &Device) -> String {
+    if device.is_interpreter() {
+        return "interp (generated kernels in the interpreter)".into();
+    }
+    format!("cuda ({})", device.name())
+}
+
+/// The routers' words, behind what the device has been given; none of a model without routers.
+pub(super) fn status(device: &Device, buffers: &Buffers) -> Result<Option<Later<u64>>, DeviceError> {
+    let Some(status) = buffers.get(&Slot::RouterStatus) else { return Ok(None) };
+    device.stream().read_later(status.view().cast::<u64>()?).map(Some)
+}
+
+/// Of the first layer whose router did not choose for a row, the first such row.
+pub(super) fn first_nan(words: &[u64]) -> Option<NanInRow> {
+    let mut words = words.iter().step_by(STATUS_STRIDE as usize / 8).enumerate();
+    let (layer, word) = words.find(|(_, word)| **word != u64::MAX)?;
+    Some(NanInRow { layer, row: (word >> 32) as usize, expert: *word as u32 as usize })
+}
+
 /// A buffer of a session, as it begins.
-fn buffer(device: &Device, slot: Slot, bytes: u64) -> Result<Buffer<u8>, DeviceError> {
+pub(super) fn buffer(device: &Device, slot: Slot, bytes: u64) -> Result<Buffer<u8>, DeviceError> {
     let len = usize::try_from(bytes.max(16)).unwrap_or(usize::MAX);
     if slot.is_zeroed() { device.zeroed(len) } else { device.alloc(len) }
 }
 
-fn put(buffers: &mut Buffers, slot: Slot, at: usize, bytes: &[u8]) -> Result<(), DeviceError> {
+pub(super) fn put(buffers: &mut Buffers, slot: Slot, at: usize, bytes: &[u8]) -> Result<(), DeviceError> {
     match buffers.get_mut(&slot) {
         Some(buffer) => buffer.write(at, bytes),
         None => Ok(()),
@@ -430,13 +444,13 @@ fn put(buffers: &mut Buffers, slot: Slot, at: usize, bytes: &[u8]) -> Result<(),
 }
 
 /// The first elements of a buffer.
-fn read<T: Element>(buffer: &Buffer<u8>, to: &mut [T]) -> Result<(), DeviceError> {
+pub(super) fn read<T: Element>(buffer: &Buffer<u8>, to: &mut [T]) -> Result<(), DeviceError> {
     let bytes = size_of_val(to);
     buffer.slice(..bytes)?.cast()?.read_to(to)
 }
 
 /// Makes the routers' words say that nothing has gone wrong.
-fn clear_status(buffers: &mut Buffers) -> Result<(), DeviceError> {
+pub(super) fn clear_status(buffers: &mut Buffers) -> Result<(), DeviceError> {
     let len = buffers.get(&Slot::RouterStatus).map_or(0, Buffer::len);
     put(buffers, Slot::RouterStatus, 0, &vec![0xff; len])
 }

@@ -13,6 +13,10 @@ pub(crate) enum Slot {
     State,
     /// Token ids, [tokens].
     Tokens,
+    /// Of a batch: the rows of the pass ([`ptxgen_dsl::device::rows`]).
+    Rows,
+    /// Of a batch: the pages of each sequence.
+    Tables,
     /// The residual stream, [tokens, hidden].
     Stream,
     /// Its norm, [tokens, hidden].
@@ -69,6 +73,10 @@ pub(crate) enum Slot {
     Best,
     /// Tokens that the device has chosen.
     Chosen,
+    /// The best logit so far of each row.
+    RowBest,
+    /// For each row the most likely token, and the first logit that is no number.
+    RowChosen,
     /// Logits as keys, sorted in lists.
     SampleKeys,
     /// Sums of their weights.
@@ -89,6 +97,9 @@ impl Slot {
             self,
             Slot::State
                 | Slot::Tokens
+                | Slot::Rows
+                | Slot::Tables
+                | Slot::RowBest
                 | Slot::RouterCounter
                 | Slot::OnlyExpert
                 | Slot::Gates

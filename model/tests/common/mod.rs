@@ -8,6 +8,7 @@ use ptxgen_model::{
 };
 use std::path::PathBuf;
 
+pub mod batch;
 pub mod comparison;
 pub mod device;
 pub mod mixed;

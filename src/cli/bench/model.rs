@@ -4,6 +4,7 @@ use super::measure::rate;
 use super::stream;
 use crate::cli::{Outcome, Status, device::PolicyArgs, output};
 use anyhow::Context;
+use ptxgen_model::batch::{BatchRoom, Part, Wants};
 use ptxgen_model::device::{DeviceModel, DeviceOptions, DeviceSession, StageTime};
 use ptxgen_model::{Engine, LogitRows, Sampler, Sampling};
 use ptxgen_runtime::{Device, DriverInfo};
@@ -35,6 +36,9 @@ struct Common {
 pub struct Decode {
     #[command(flatten)]
     common: Common,
+    /// Sequences at once, as `ptxgen run --prompts` has them; tokens a second are those of all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    batch: Option<u16>,
     /// Tokens
     #[arg(short, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,
@@ -71,6 +75,10 @@ struct Report {
     kv: String,
     tokens: u32,
     depth: u32,
+    /// Sequences at once, where it is a batch that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<u16>,
+    /// Of all sequences together.
     tokens_per_s: f64,
     us_per_token: f64,
     /// Bytes of weights that a token reads.
@@ -101,6 +109,9 @@ struct Stage {
 /// Runs `ptxgen bench decode`.
 pub fn decode(args: &Decode) -> Outcome {
     let capacity = args.depth as usize + args.n as usize + 1;
+    if let Some(batch) = args.batch {
+        return decode_batch(args, batch, capacity);
+    }
     measured(&args.common, capacity, DeviceOptions::default().pass, |session, report| {
         (report.what, report.tokens, report.depth) = ("decode", args.n, args.depth);
         if args.depth > 0 {
@@ -124,6 +135,43 @@ pub fn decode(args: &Decode) -> Outcome {
         }
         Ok(())
     })
+}
+
+/// The same of several sequences at once.
+fn decode_batch(args: &Decode, sequences: u16, capacity: usize) -> Outcome {
+    let Loaded { model, mut report, free } = Loaded::new(&args.common, 1, DeviceOptions::default().pass)?;
+    let mut batch = model.new_batch(BatchRoom::new(sequences.into(), capacity))?;
+    report.memory_bytes = free.saturating_sub(model.device().memory()?.free);
+    (report.what, report.tokens, report.depth, report.batch) = ("decode", args.n, args.depth, Some(sequences));
+    let members = (0..sequences).map(|_| batch.join(capacity)).collect::<Result<Vec<_>, _>>()?;
+    if args.depth > 0 {
+        let tokens = prompt(args.depth, batch.vocab());
+        for &sequence in &members {
+            batch.step(&[Part { sequence, tokens: &tokens, wants: Wants::Nothing }])?;
+        }
+    }
+    // Each begins with a token of its own, so that they go different ways.
+    let first = prompt(sequences.into(), batch.vocab());
+    let mut once = || {
+        for &sequence in &members {
+            batch.rewind(sequence, args.depth as usize)?;
+        }
+        let (mut tokens, start) = (first.clone(), Instant::now());
+        for _ in 0..args.n {
+            let part = |(&sequence, token)| Part { sequence, tokens: std::slice::from_ref(token), wants: Wants::Token };
+            let parts: Vec<Part<'_>> = members.iter().zip(&tokens).map(part).collect();
+            let step = batch.step(&parts)?;
+            let next = (0..members.len()).map(|i| Ok(step.answer(i)?.token.unwrap_or(0)));
+            tokens = next.collect::<anyhow::Result<_>>()?;
+        }
+        Ok(start.elapsed().as_secs_f64())
+    };
+    once()?;
+    report.tokens_per_s = f64::from(args.n) * f64::from(sequences) / median(args.common.runs, &mut once)?;
+    if args.stages {
+        report.stages = shown(batch.stage_times(args.common.runs.into())?, report.stream_gb_per_s);
+    }
+    report.print(args.common.json)
 }
 
 /// Runs `ptxgen bench prefill`.
@@ -176,47 +224,69 @@ fn measured(
     pass: usize,
     measure: impl FnOnce(&mut DeviceSession<'_>, &mut Report) -> anyhow::Result<()>,
 ) -> Outcome {
-    let gguf = crate::cli::open_model(args.model.as_deref())?;
-    let device = Device::cuda(args.gpu)?;
-    let driver = DriverInfo::query()?;
-    let info = driver.gpus.get(args.gpu).context("the GPU is gone")?;
-    let stream_gb_per_s = stream::bandwidth(&device, info.multiprocessors)?;
-
-    let (policy, kv) = (args.choices.policy(), args.choices.kv);
-    let before = device.memory()?.free;
-    let start = Instant::now();
-    let options = DeviceOptions { policy, kv, pass };
-    let model = DeviceModel::load(&device, &gguf, options, capacity, &mut |_| ())?;
-    device.synchronize()?;
-    let load_gb_per_s = rate(model.weight_bytes(), start.elapsed());
+    let Loaded { model, mut report, free } = Loaded::new(args, capacity, pass)?;
     let mut session = model.new_session(capacity)?;
-    let memory_bytes = before.saturating_sub(device.memory()?.free);
-    let mut report = Report {
-        what: "",
-        gpu: info.name.clone(),
-        driver: driver.version.clone(),
-        policy: policy.to_string(),
-        kv: kv.to_string(),
-        tokens: 0,
-        depth: 0,
-        tokens_per_s: 0.0,
-        us_per_token: 0.0,
-        bytes_per_token: model.bytes_of_a_token(),
-        stream_gb_per_s,
-        share_of_stream: None,
-        load_gb_per_s,
-        weight_bytes: model.weight_bytes(),
-        memory_bytes,
-        stages: Vec::new(),
-    };
+    report.memory_bytes = free.saturating_sub(model.device().memory()?.free);
     measure(&mut session, &mut report)?;
-    report.us_per_token = 1e6 / report.tokens_per_s;
-    if args.json {
-        output::line(serde_json::to_string_pretty(&report)?)?;
-    } else {
-        table(&report)?;
+    report.print(args.json)
+}
+
+/// A model that is to be measured.
+struct Loaded {
+    model: DeviceModel,
+    report: Report,
+    /// What was free of the device's memory before.
+    free: u64,
+}
+
+impl Loaded {
+    fn new(args: &Common, capacity: usize, pass: usize) -> anyhow::Result<Self> {
+        let gguf = crate::cli::open_model(args.model.as_deref())?;
+        let device = Device::cuda(args.gpu)?;
+        let driver = DriverInfo::query()?;
+        let info = driver.gpus.get(args.gpu).context("the GPU is gone")?;
+        let stream_gb_per_s = stream::bandwidth(&device, info.multiprocessors)?;
+
+        let (policy, kv) = (args.choices.policy(), args.choices.kv);
+        let before = device.memory()?.free;
+        let start = Instant::now();
+        let options = DeviceOptions { policy, kv, pass };
+        let model = DeviceModel::load(&device, &gguf, options, capacity, &mut |_| ())?;
+        device.synchronize()?;
+        let load_gb_per_s = rate(model.weight_bytes(), start.elapsed());
+        let report = Report {
+            what: "",
+            gpu: info.name.clone(),
+            driver: driver.version.clone(),
+            policy: policy.to_string(),
+            kv: kv.to_string(),
+            tokens: 0,
+            depth: 0,
+            batch: None,
+            tokens_per_s: 0.0,
+            us_per_token: 0.0,
+            bytes_per_token: model.bytes_of_a_token(),
+            stream_gb_per_s,
+            share_of_stream: None,
+            load_gb_per_s,
+            weight_bytes: model.weight_bytes(),
+            memory_bytes: 0,
+            stages: Vec::new(),
+        };
+        Ok(Self { model, report, free: before })
     }
-    Ok(Status::Well)
+}
+
+impl Report {
+    fn print(mut self, json: bool) -> Outcome {
+        self.us_per_token = 1e6 / self.tokens_per_s;
+        if json {
+            output::line(serde_json::to_string_pretty(&self)?)?;
+        } else {
+            table(&self)?;
+        }
+        Ok(Status::Well)
+    }
 }
 
 fn table(r: &Report) -> anyhow::Result<()> {
@@ -225,6 +295,11 @@ fn table(r: &Report) -> anyhow::Result<()> {
     line(format!("{}, driver {}", r.gpu, r.driver.as_deref().unwrap_or("unknown")))?;
     line(format!("{}, {} tokens at depth {}, {}, KV {}", r.what, r.tokens, r.depth, r.policy, r.kv))?;
     line(format!("{:.1} tokens/s, {:.1} us a token", r.tokens_per_s, r.us_per_token))?;
+    if let Some(batch) = r.batch {
+        let each = r.tokens_per_s / f64::from(batch);
+        let step = 1e6 / each;
+        line(format!("{batch} sequences, {each:.1} tokens/s each, {step:.1} us a step"))?;
+    }
     let share = r.share_of_stream.map_or(String::new(), |s| format!(", {:.1}% of it for weights", s * 100.0));
     line(format!(
         "{:.2} GB of weights a token; streaming read {:.0} GB/s{share}",

@@ -15,6 +15,7 @@ use ptxgen_model::{
 use std::io::Write;
 
 /// A conversation in progress.
+#[derive(Clone)]
 pub struct Chat {
     template: TemplateSource,
     conversation: Conversation,

@@ -3,6 +3,7 @@
 mod answer;
 mod chat;
 mod input;
+mod prompts;
 mod sampling;
 mod stop;
 
@@ -35,6 +36,17 @@ pub struct Args {
     /// The same from a file, - for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     prompt_file: Option<PathBuf>,
+    /// Continue every line of a file, - for standard input, several at once; with --chat each line is a message by itself
+    ///
+    /// For each a line of JSON goes to standard output as soon as it ends: index (of the line, from 0 on), prompt, text,
+    /// tokens, prompt_tokens and stop (end, length, context, interrupted); or index, prompt and error, and then the exit
+    /// code is 1. Each gets what it gets alone. Ctrl-C ends all that are being written.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "prompt_file"])]
+    prompts: Option<PathBuf>,
+    /// With --prompts: prompts that are worked on at once, at most
+    #[arg(long, value_name = "N", default_value = "16", requires = "prompts",
+        value_parser = clap::value_parser!(u16).range(1..=1024))]
+    batch: u16,
     /// Talk: lines of standard input go through the model's chat template
     ///
     /// A line that ends in \ goes on in the next, and what stands between two lines of """ is one message. Ctrl-C
@@ -72,6 +84,7 @@ pub fn run(args: &Args) -> Outcome {
     let tokenizer = Tokenizer::from_gguf(&gguf)?;
     let template = args.chat.then(|| TemplateSource::from_gguf(&gguf, &tokenizer)).transpose()?;
     let prompt = match (&args.prompt, &args.prompt_file) {
+        _ if args.prompts.is_some() => None,
         (Some(prompt), _) => Some(prompt.clone()),
         (None, Some(path)) => Some(inputs::read_text(path)?),
         (None, None) if !args.chat && args.model.is_none() => Some(PROMPT.into()),
@@ -90,6 +103,9 @@ pub fn run(args: &Args) -> Outcome {
     let chat = template.map(|template| conversation(args, &template).map(|start| Chat::new(template, start)));
     let chat = chat.transpose()?;
 
+    if let Some(path) = &args.prompts {
+        return prompts::run(args, path, (&gguf, &config), tokenizer, chat.as_ref(), &sampler);
+    }
     let Some(prompt) = prompt else {
         let chat = chat.ok_or_else(|| Usage("give a --prompt to continue, or --chat".into()))?;
         let model = Model::load_for(&gguf, &args.device, ctx.map_or(Room::Fitting, Room::Exactly))?;

@@ -21,6 +21,7 @@ pub(super) const RULES: &[Rule] = &[
         push: qkv,
     },
     Rule { name: "projections apart", stages: &[PROJECTIONS], needs: "", push: apart },
+    Rule { name: "attention of rows", stages: &[HEADS], needs: "rows of several sequences", push: of_rows },
     Rule { name: "attention of a token", stages: &[HEADS], needs: "one token", push: of_a_token },
     Rule { name: "attention of many", stages: &[HEADS], needs: "more than 64 tokens", push: of_many },
     Rule { name: "attention by chunks", stages: &[HEADS], needs: "", push: by_chunks },
@@ -85,7 +86,7 @@ fn apart(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
 /// Heads normed, turned, appended to the cache, and attended chunk by chunk, in one launch; then the chunks' results
 /// together.
 fn of_a_token(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
-    let Some(layer) = plan.layer().filter(|_| plan.tokens == 1) else { return Ok(false) };
+    let Some(layer) = plan.layer().filter(|_| plan.tokens == 1 && plan.paging.is_none()) else { return Ok(false) };
     let name = match plan.model.kv {
         KvType::F32 => "decode-attention-kv-f32",
         KvType::F16 => "decode-attention-kv-f16",
@@ -95,9 +96,24 @@ fn of_a_token(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     combine(plan)
 }
 
-/// The same in two launches.
+/// The same in three launches, for rows of several sequences, whose keys and values lie in pages.
+fn of_rows(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
+    let Some((layer, paging)) = plan.layer().zip(plan.paging) else { return Ok(false) };
+    let paged = Dims { sequences: Some(paging.sequences), pages: Some(paging.pages), ..plan.cached() };
+    let [turn, attend] = match plan.model.kv {
+        KvType::F32 => ["rows-norm-rope-kv-f32", "rows-attention-kv-f32"],
+        KvType::F16 => ["rows-norm-rope-kv-f16", "rows-attention-kv-f16"],
+    };
+    let (cache, at) = (cache(layer), [ROWS, ("tables", Slot::Tables.into())]);
+    plan.push(turn, paged, &[&plan.projected(nodes)[..], &at, &[QUERIES], &cache].concat())?;
+    plan.makes(&[S::QPostRope]);
+    plan.push(attend, paged, &[&[QUERIES, STATE][..], &at, &cache, &CHUNKS].concat())?;
+    combine(plan)
+}
+
+/// The same in two launches, for tokens of one sequence.
 fn by_chunks(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
-    let Some(layer) = plan.layer() else { return Ok(false) };
+    let Some(layer) = plan.layer().filter(|_| plan.paging.is_none()) else { return Ok(false) };
     append(plan, nodes, layer)?;
     let name = match plan.model.kv {
         KvType::F32 => "attention-kv-f32",
@@ -120,6 +136,9 @@ fn of_many(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     Ok(true)
 }
 
+/// The rows of a pass of several sequences.
+const ROWS: (&str, Place) = ("rows", place(Slot::Rows));
+
 /// What chunks of attention give.
 const CHUNKS: [(&str, Place); 2] = [("sums", place(Slot::ChunkSums)), ("outputs", place(Slot::ChunkOutputs))];
 
@@ -127,13 +146,20 @@ const CHUNKS: [(&str, Place); 2] = [("sums", place(Slot::ChunkSums)), ("outputs"
 fn combine(plan: &mut Plan<'_>) -> Result<bool, LoadError> {
     let [sums, outputs] = CHUNKS;
     let mut places = vec![sums, outputs, STATE, ("y", Slot::Attended.into())];
+    let [plain, rounded] = match plan.paging {
+        None => ["attention-combine", "attention-combine-q8k"],
+        Some(_) => {
+            places.push(ROWS);
+            ["rows-combine", "rows-combine-q8k"]
+        }
+    };
     let readers = plan.readers(S::Attention);
     if plan.any_rounded(&readers) {
         places.push(("y_q8k", Slot::AttendedQ8K.into()));
-        plan.push("attention-combine-q8k", plan.cached(), &places)?;
+        plan.push(rounded, plan.cached(), &places)?;
         plan.is_rounded(Slot::Attended);
     } else {
-        plan.push("attention-combine", plan.cached(), &places)?;
+        plan.push(plain, plan.cached(), &places)?;
     }
     plan.makes(&[S::Attention]);
     Ok(true)

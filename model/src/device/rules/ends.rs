@@ -74,6 +74,18 @@ impl Plan<'_> {
         self.push("argmax", dims, &[&places[..], &NEXT].concat())
     }
 
+    /// The most likely token of each row.
+    pub(in crate::device) fn choose_rows(&mut self) -> Result<(), LoadError> {
+        let dims = Dims { rows: size(self.model.config.vocab), ..self.pass() };
+        let places = [
+            ("logits", Slot::Logits.into()),
+            STATE,
+            ("best", Slot::RowBest.into()),
+            ("chosen", Slot::RowChosen.into()),
+        ];
+        self.push("argmax-rows", dims, &places)
+    }
+
     /// A token drawn becomes the next pass; `ring` of them are kept.
     pub(in crate::device) fn draw(&mut self, ring: u32) -> Result<(), LoadError> {
         let rows = size(self.model.config.vocab);

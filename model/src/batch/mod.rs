@@ -1,0 +1,76 @@
+//! Several sequences at once: rows of any of them, at any positions, go through the model together, which reads its
+//! weights once for all.
+//!
+//! A [`BatchSession`] has places for sequences and pages of a cache that they share. A sequence joins with the room that
+//! it will need, takes tokens in steps, and leaves; prompts and single tokens go in the same step. What a sequence gets is
+//! what it gets alone in an [`Engine`](crate::Engine), bit for bit, whatever else is in the batch.
+//! [`Queue`] is continuous batching on top: requests join as others end.
+//!
+//! ```no_run
+//! use ptxgen_model::{DeviceName, KvType, LoadedModel, RunSpec, batch::{BatchRoom, Part, Wants}, gguf::Gguf};
+//!
+//! let gguf = Gguf::open("model.gguf")?;
+//! let model = LoadedModel::load(&gguf, "cpu:act=q8k".parse()?, 1, &mut |_| ())?;
+//! let mut batch = model.batch(BatchRoom { sequences: 2, positions: 128, pages: 4 })?;
+//! let (one, other) = (batch.join(128)?, batch.join(64)?);
+//! let prompts = [&[1, 2, 3][..], &[4]];
+//! let parts = [Part { sequence: one, tokens: prompts[0], wants: Wants::Token }, Part {
+//!     sequence: other,
+//!     tokens: prompts[1],
+//!     wants: Wants::Last,
+//! }];
+//! let step = batch.step(&parts)?;
+//! println!("{:?}, {} logits", step.answer(0)?.token, step.answer(1)?.logits.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod backend;
+mod error;
+mod places;
+mod queue;
+mod rows;
+mod session;
+
+pub(crate) use backend::{Backend, BadLogit, PassError, PassResults};
+pub use error::BatchError;
+pub use queue::{Ended, Queue, Request, Stop, Totals};
+pub(crate) use rows::{NanInRow, Row};
+pub(crate) use session::Setup;
+pub use session::{Answer, BatchSession, Part, Step, Wants};
+
+use crate::kv::PAGE;
+use std::fmt;
+
+/// What a batch has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchRoom {
+    /// Sequences at once.
+    pub sequences: usize,
+    /// Positions of a sequence at most.
+    pub positions: usize,
+    /// Pages of the cache, each of [`BatchRoom::PAGE`] positions of one sequence.
+    pub pages: usize,
+}
+
+impl BatchRoom {
+    /// Positions of a page.
+    pub const PAGE: usize = PAGE;
+
+    /// Room for so many sequences, each of so many positions.
+    pub fn new(sequences: usize, positions: usize) -> Self {
+        Self { sequences, positions, pages: sequences.saturating_mul(positions.div_ceil(PAGE)) }
+    }
+}
+
+/// A sequence that has joined a batch. Its number is not given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SequenceId {
+    place: usize,
+    number: u64,
+}
+
+impl fmt::Display for SequenceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.number)
+    }
+}
