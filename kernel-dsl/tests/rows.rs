@@ -231,14 +231,14 @@ proptest! {
         sharing in 1u32..5, kv_heads in 1u32..3, eighths in 1u32..17, positions in 1u32..200, spare in 0u32..3,
         starts in proptest::collection::vec((0.0f64..1.0, 1u32..4), 1..4), splits in 1u32..5, seed: u64,
     ) {
-        let rows: Vec<(u32, u32)> = (0..)
+        let mut rows: Vec<(u32, u32)> = (0..)
             .zip(&starts)
             .flat_map(|(sequence, &(place, n))| {
                 let first = (f64::from(positions - 1) * place) as u32;
                 (first..(first + n).min(positions)).map(move |p| (sequence, p))
             })
-            .rev()
             .collect();
+        rows.reverse();
         let tokens = rows.len() as u32 + spare;
         let schedule = AttentionSchedule { splits, ..AttentionSchedule::default() };
         let heads = (sharing * kv_heads, kv_heads, eighths * 8);

@@ -42,13 +42,19 @@ const MANY: u32 = 64;
 /// Names of [`RouterArgs`].
 pub(super) const NAMES: [&str; 8] = ["w", "x", "state", "logits", "counter", "status", "ids", "weights"];
 
-/// Tokens whose experts one block chooses, one after the other, where a pass
-/// has several.
-const TILE: u32 = 4;
+/// Tokens whose experts one block chooses, one after the other, in a pass of up to `tokens`: of few tokens one, so that all
+/// are chosen at once; of many more, so that the matrix is read less often.
+fn tile_tokens(tokens: u32) -> u32 {
+    match tokens {
+        ..=16 => 1,
+        17..=MANY => 2,
+        _ => 4,
+    }
+}
 
 /// Tiles of up to `tokens` tokens, each with a word of `counter`.
 pub fn router_tiles(tokens: u32) -> u32 {
-    tokens.div_ceil(TILE)
+    tokens.div_ceil(tile_tokens(tokens))
 }
 
 /// The router of up to `tokens` tokens: the contract's "Router". `shape` is
@@ -170,8 +176,9 @@ impl Router {
         let choice = experts.choice(name, THREADS)?;
         let count = experts.count;
         super::limits::check_tokens(name, tokens)?;
-        super::plain_gemv::check::<F>(name, Shape { rows: count, cols }, tokens.min(TILE))?;
-        let tile = PlainTile::new(cols, tokens.min(TILE), THREADS);
+        let at_once = tile_tokens(tokens);
+        super::plain_gemv::check::<F>(name, Shape { rows: count, cols }, at_once)?;
+        let tile = PlainTile::new(cols, at_once, THREADS);
         let tile = if tokens > MANY { tile.wide() } else { tile };
         let grid = [count.div_ceil(tile.rows), router_tiles(tokens), 1];
         Ok(Router { tile, grid, choice })

@@ -13,9 +13,16 @@ use ptxgen_dsl::reference;
 
 const SCHEDULE: Schedule = Schedule { rows: 4, split: 8, warps: 4, slots: 4, blocks: None };
 
+/// As few blocks of as many warps as there can be.
+const LARGE: Schedule = Schedule { blocks: Some(1), ..SCHEDULE };
+
 /// Tensor cores, and none.
-const TILES: [Way; 3] =
-    [(Target::SM_80, false, SCHEDULE), (Target::SM_90, true, SCHEDULE), (Target::SM_75, false, SCHEDULE)];
+const TILES: [Way; 4] = [
+    (Target::SM_80, false, SCHEDULE),
+    (Target::SM_90, true, SCHEDULE),
+    (Target::SM_90, true, LARGE),
+    (Target::SM_75, false, SCHEDULE),
+];
 
 const POLICIES: [Policy; 2] = [Policy::new(Act::Q8K, Acc::F32), Policy::new(Act::Q8K, Acc::F64)];
 
@@ -47,6 +54,7 @@ fn check_matrix((rows, cols): (usize, usize), (tokens, count): (usize, usize), s
 fn a_matrix_times_tiles_of_vectors() {
     check_matrix((37, 768), (40, 37), 41);
     check_matrix((160, 512), (16, 1), 42);
+    check_matrix((70, 512), (8, 3), 46);
 }
 
 /// The merged projections of (heads, KV heads, head's width).
@@ -135,10 +143,17 @@ fn experts_of_tiles() {
 
 #[test]
 fn tensor_cores_are_used_where_there_are_any_and_it_pays() {
-    for (tokens, target, expected) in
-        [(16, Target::SM_80, true), (16, Target::SM_75, false), (15, Target::SM_90, false)]
-    {
-        for name in ["q4k-gemv", "q6k-gemv-add", "qkv-q6k-v", "experts-gate-up", "experts-down-q6k"] {
+    const MATRIX: [&str; 3] = ["q4k-gemv", "q6k-gemv-add", "qkv-q6k-v"];
+    const EXPERTS: [&str; 2] = ["experts-gate-up", "experts-down-q6k"];
+    for (names, tokens, target, expected) in [
+        (&MATRIX[..], 8, Target::SM_80, true),
+        (&MATRIX, 8, Target::SM_75, false),
+        (&MATRIX, 7, Target::SM_90, false),
+        (&EXPERTS, 16, Target::SM_80, true),
+        (&EXPERTS, 16, Target::SM_75, false),
+        (&EXPERTS, 15, Target::SM_90, false),
+    ] {
+        for name in names {
             let entry = find(name).unwrap();
             let dims = Dims { tokens: Some(tokens), ..entry.trial };
             let text = |policy| {

@@ -25,7 +25,7 @@ fn reads_early(kernel: &str) -> &'static [&'static str] {
 
 /// Whether it lets the next launch start before it waits itself (`Entry::is_eager`).
 fn is_eager(kernel: &str) -> bool {
-    kernel == "quantize-q8k" || kernel.starts_with("attention-combine")
+    kernel == "quantize-q8k" || kernel.starts_with("attention-combine") || kernel.starts_with("rows-combine")
 }
 
 fn name(plan: &Plan<'_>, launch: &Launch) -> &'static str {

@@ -168,7 +168,10 @@ impl Entry {
     /// kernel before this one is still at work. What follows these in a forward reads early, beyond
     /// weights, only what was complete when the kernel before the eager one had passed its wait.
     pub(crate) fn is_eager(&self) -> bool {
-        matches!(self.name, "quantize-q8k" | "attention-combine" | "attention-combine-q8k")
+        matches!(
+            self.name,
+            "quantize-q8k" | "attention-combine" | "attention-combine-q8k" | "rows-combine" | "rows-combine-q8k"
+        )
     }
 
     /// The policy of this kernel in a forward under `policy`: without the

@@ -278,7 +278,7 @@ pub(super) fn grouped_gate_up<F: FragmentFormat>(entry: &'static Entry, r: &Reso
             ]
         };
         let multiplied = || 2 * r.elements() * u64::from(r.pairs());
-        if r.has_tiles::<F>() {
+        if r.has_tiles::<F>(tile::OF_EXPERTS) {
             let kernel = tile::experts_gate_up_tiles::<F, C>(entry.name, shape, (experts, tokens), math, r.how)?;
             return Ok(Built::new(entry, r, kernel, multiplied(), params()));
         }
@@ -305,7 +305,7 @@ pub(super) fn grouped_down<F: FragmentFormat>(entry: &'static Entry, r: &Resolve
             ]
         };
         let multiplied = || r.elements() * u64::from(r.pairs());
-        if r.has_tiles::<F>() {
+        if r.has_tiles::<F>(tile::OF_EXPERTS) {
             let kernel = tile::experts_down_tiles::<F, C>(entry.name, r.shape(), (experts, tokens), r.how)?;
             return Ok(Built::new(entry, r, kernel, multiplied(), params()));
         }

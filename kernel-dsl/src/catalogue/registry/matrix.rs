@@ -133,9 +133,10 @@ impl Resolved {
         ParamSpec { contents: Contents::Words(Words::Is(self.sizes.tokens)), ..ParamSpec::state(Access::In) }
     }
 
-    /// Whether the products of a pass with matrices of this format are computed by tiles on tensor cores.
-    pub(super) fn has_tiles<F: FragmentFormat>(&self) -> bool {
-        F::HAS_FRAGMENTS && tile::pays(self.policy, self.sizes.tokens, self.how)
+    /// Whether the products of a pass with matrices of this format are computed by tiles on tensor cores, where at least
+    /// `fewest` tokens are worth it.
+    pub(super) fn has_tiles<F: FragmentFormat>(&self, fewest: u32) -> bool {
+        F::HAS_FRAGMENTS && tile::pays(self.policy, (self.sizes.tokens, fewest), self.how)
     }
 
     /// The shape of attention's projections.
@@ -190,7 +191,7 @@ pub(super) fn matrix_vector<F: FragmentFormat, E: Epilogue>(
             return Ok(Built::new(entry, r, kernel, weights(), params));
         }
         let all = || [inputs(), vec![r.full_pass(), r.results::<E>("y", tokens)]].concat();
-        if r.has_tiles::<F>() {
+        if r.has_tiles::<F>(tile::OF_A_MATRIX) {
             let kernel = tile::dense::<F, C, E>(entry.name, r.shape(), tokens, r.how)?;
             return Ok(Built::new(entry, r, kernel, weights(), all()));
         }
@@ -222,7 +223,7 @@ pub(super) fn projections<F: FragmentFormat, V: FragmentFormat>(
             return Ok(Built::new(entry, r, kernel, multiplied(), params));
         }
         let all = || [inputs(), vec![r.full_pass(), ParamSpec::result("y", results())]].concat();
-        if r.has_tiles::<F>() && V::HAS_FRAGMENTS {
+        if r.has_tiles::<F>(tile::OF_A_MATRIX) && V::HAS_FRAGMENTS {
             let kernel = tile::projections::<F, V, C>(entry.name, shape, tokens, r.how)?;
             return Ok(Built::new(entry, r, kernel, multiplied(), all()));
         }

@@ -3,7 +3,8 @@
 use ptxgen_builder::build::{AsyncBytes, Body, Global, ReadOnly, Shared, Val};
 
 use super::Tile;
-use super::plan::{CHUNK, COLUMNS, QUANTS, SUMS, TOKENS};
+use super::TilePlan;
+use super::plan::{CHUNK, COLUMNS, QUANTS, SUMS};
 use crate::format::SUPERBLOCK;
 
 /// A matrix of a tile's rows.
@@ -60,12 +61,12 @@ impl Tile<'_> {
     /// 16 threads copy a vector's part.
     #[track_caller]
     fn copy_vectors(&self, k: &Body, vectors: &[Global<u8>], block: Val<u32>, stage: Val<u32>) {
-        let layout = self.plan.vector();
+        let (layout, tokens) = (self.plan.vector(), self.plan.tokens);
         let memory = &self.memory;
         let (slot, part) = (self.thread >> 4, self.thread & 15);
-        let quants = memory.quants.byte_at(stage * (TOKENS * QUANTS) + slot * QUANTS + part * CHUNK);
-        let sums = memory.sums.byte_at(stage * (TOKENS * SUMS) + slot * SUMS + part * CHUNK);
-        let scales = memory.scales.at(stage * TOKENS + slot);
+        let quants = memory.quants.byte_at(stage * (tokens * QUANTS) + slot * QUANTS + part * CHUNK);
+        let sums = memory.sums.byte_at(stage * (tokens * SUMS) + slot * SUMS + part * CHUNK);
+        let scales = memory.scales.at(stage * tokens + slot);
         for (i, &vector) in (0u32..).zip(vectors) {
             let first = i * self.plan.threads() / 16;
             let here = (slot + first).lt(self.present);
@@ -91,7 +92,7 @@ impl Tile<'_> {
     ) -> Vec<Global<u8>> {
         let each = self.plan.threads() / 16;
         let first = self.thread >> 4;
-        (0..TOKENS).step_by(each as usize).map(|i| vector(k, (first + i).min(count - 1))).collect()
+        (0..self.plan.tokens).step_by(each as usize).map(|i| vector(k, (first + i).min(count - 1))).collect()
     }
 
     /// Row `row` of the tile's in a matrix, of missing ones the last.
@@ -125,14 +126,14 @@ pub(super) struct TileMemory {
 }
 
 impl TileMemory {
-    /// Enough for tiles of any of these plans.
+    /// That of a plan, and of any with as many stages and vectors.
     #[track_caller]
-    pub(super) fn new(k: &Body, stages: u32) -> TileMemory {
+    pub(super) fn new(k: &Body, &TilePlan { stages, tokens, .. }: &TilePlan) -> TileMemory {
         TileMemory {
             weights: k.dynamic_shared(),
-            quants: k.shared(stages * TOKENS * QUANTS),
-            sums: k.shared(stages * TOKENS * SUMS),
-            scales: k.shared(stages * TOKENS),
+            quants: k.shared(stages * tokens * QUANTS),
+            sums: k.shared(stages * tokens * SUMS),
+            scales: k.shared(stages * tokens),
         }
     }
 }

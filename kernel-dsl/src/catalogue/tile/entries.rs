@@ -13,8 +13,8 @@ use super::super::qkv::{self, QkvBatchArgs, QkvShape};
 use super::super::schedule::{How, Shape};
 use super::Tile;
 use super::copy::{Rows, TileMemory};
-use super::plan::{TOKENS, TilePlan};
-use super::product::{OF_LANE, OfTile};
+use super::plan::TilePlan;
+use super::product::OfTile;
 use crate::device::{DeviceFloat, FragmentFormat, fresh, inputs_ready, pass, residual};
 use crate::precision::{Acc, Accumulation, ActQ8K, Math};
 
@@ -44,12 +44,12 @@ struct Pass {
 impl Pass {
     /// The tile of the block in y; the block ends here if there is none.
     #[track_caller]
-    fn new(k: &Body, x: ReadOnly<u8>, state: ReadOnly<u32>, tokens: u32, pdl: bool) -> Pass {
-        inputs_ready(k, pdl);
-        let first = k.block_y() * TOKENS;
+    fn new(k: &Body, x: ReadOnly<u8>, state: ReadOnly<u32>, tokens: u32, plan: &TilePlan) -> Pass {
+        inputs_ready(k, plan.pdl);
+        let first = k.block_y() * plan.tokens;
         let end = pass::tokens(k, fresh(state), tokens);
         k.return_if(first.ge(end));
-        Pass { x: fresh(x), first, count: (end - first).min(TOKENS) }
+        Pass { x: fresh(x), first, count: (end - first).min(plan.tokens) }
     }
 
     /// Multiplies a tile of a matrix, results of each vector `stride` apart.
@@ -72,7 +72,7 @@ impl Pass {
         };
         // For sums in f64, whose proof counts roundings, what all are added to is asked for before any is written.
         let early = E::ADDS && C::ACC == Acc::F64;
-        let before: Vec<_> = (0..if early { 2 * OF_LANE } else { 0 }).map(|_| k.var::<f32>(0.0)).collect();
+        let before: Vec<_> = (0..if early { 2 * tile.plan.of_lane() } else { 0 }).map(|_| k.var::<f32>(0.0)).collect();
         if early {
             tile.each_vector(k, self.count, |k, v, _| {
                 for (i, own) in tile.own_rows.into_iter().enumerate() {
@@ -104,15 +104,15 @@ pub(in super::super) fn dense<F: FragmentFormat, C: Accumulation, E: Epilogue>(
     how: How,
 ) -> Result<Launchable<GemvBatchArgs<ActQ8K, E>>, CatalogueError> {
     check_tokens(name, tokens)?;
-    let plan = TilePlan::new::<F>(name, shape, 1, how)?;
+    let [plan] = TilePlan::spread([TilePlan::new::<F>(name, shape, (1, tokens), how)?], tokens, how);
     let entry = format!("{}_t{tokens}", entry_name::<ActQ8K, C>(name, shape));
     let kernel = kernel::<GemvBatchArgs<ActQ8K, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
-        let memory = TileMemory::new(k, plan.stages);
-        let pass = Pass::new(k, x, state, tokens, plan.pdl);
+        let memory = TileMemory::new(k, &plan);
+        let pass = Pass::new(k, x, state, tokens, &plan);
         let tile = Tile::new(&plan, k.thread_x(), memory, vec![Rows::whole(&plan, w)], k.block_x());
         pass.multiply::<F, C, E>(k, tile, y, shape.rows);
     });
-    let grid = [plan.row_tiles(), tokens.div_ceil(TOKENS), 1];
+    let grid = [plan.row_tiles(), plan.token_tiles(tokens), 1];
     TilePlan::launch::<C, _>(name, kernel, grid, &[plan], how)
 }
 
@@ -126,19 +126,20 @@ pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Acc
     check_tokens(name, tokens)?;
     let rows = |rows| Shape { rows, cols: shape.cols };
     let plans = [
-        TilePlan::new::<F>(name, rows(shape.q), 1, how)?,
-        TilePlan::new::<F>(name, rows(shape.kv), 1, how)?,
-        TilePlan::new::<V>(name, rows(shape.kv), 1, how)?,
+        TilePlan::new::<F>(name, rows(shape.q), (1, tokens), how)?,
+        TilePlan::new::<F>(name, rows(shape.kv), (1, tokens), how)?,
+        TilePlan::new::<V>(name, rows(shape.kv), (1, tokens), how)?,
     ];
     // One number of threads and of stages for all.
     let least = |f: fn(&TilePlan) -> u32| plans.iter().map(f).min().unwrap_or(1);
     let (warps, stages) = (least(|p| p.warps), least(|p| p.stages));
     let plans = plans.map(|plan| TilePlan { warps, stages, ..plan });
+    let plans = TilePlan::spread(plans, tokens, how);
     let entry = format!("{}_t{tokens}", qkv::entry_name::<ActQ8K, C>(name, shape));
     let names = ["q", "k", "v", "x", "state", "y"];
     let kernel = kernel::<QkvBatchArgs<ActQ8K>>(&entry, names, |k, (wq, wk, wv, x, state, y)| {
-        let memory = TileMemory::new(k, stages);
-        let pass = Pass::new(k, x, state, tokens, plans[0].pdl);
+        let memory = TileMemory::new(k, &plans[0]);
+        let pass = Pass::new(k, x, state, tokens, &plans[0]);
         let (thread, block) = (k.thread_x(), k.block_x());
         let [q, key, value] = &plans;
         let stride = shape.q + 2 * shape.kv;
@@ -159,7 +160,7 @@ pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Acc
             },
         );
     });
-    let grid = [plans.iter().map(TilePlan::row_tiles).sum(), tokens.div_ceil(TOKENS), 1];
+    let grid = [plans.iter().map(TilePlan::row_tiles).sum(), plans[0].token_tiles(tokens), 1];
     TilePlan::launch::<C, _>(name, kernel, grid, &plans, how)
 }
 
@@ -173,15 +174,15 @@ pub(in super::super) fn experts_gate_up_tiles<F: FragmentFormat, C: Accumulation
 ) -> Result<Launchable<ExpertsGateUpArgs<ActQ8K>>, CatalogueError> {
     check_tokens(name, tokens)?;
     experts.check(name)?;
-    let plan = TilePlan::new::<F>(name, shape, 2, how)?;
+    let plan = TilePlan::new::<F>(name, shape, (2, of_expert(experts, tokens)), how)?.of_few(how);
     let entry = format!("{}_t{tokens}", expert_entry_name::<ActQ8K, C>(name, Some(math), shape, experts));
     let names = ["gate", "up", "x", "offsets", "pairs", "h"];
     let kernel = kernel::<ExpertsGateUpArgs<ActQ8K>>(&entry, names, |k, (gate, up, x, offsets, pairs, h)| {
-        let memory = TileMemory::new(k, plan.stages);
+        let memory = TileMemory::new(k, &plan);
         let (expert, list) = List::new(k, plan.pdl, offsets, pairs);
         let (thread, block) = (k.thread_x(), k.block_x());
         let x = fresh(x);
-        list.tiles(k, tokens, |k, first, count| {
+        list.tiles(k, (plan.tokens, tokens), |k, first, count| {
             let rows = [gate, up].map(|w| Rows::one_of(&plan, w, expert, experts.count)).to_vec();
             let tile = Tile::new(&plan, thread, memory, rows, block).of(count);
             let vector =
@@ -207,15 +208,15 @@ pub(in super::super) fn experts_down_tiles<F: FragmentFormat, C: Accumulation>(
 ) -> Result<Launchable<ExpertsDownArgs<ActQ8K>>, CatalogueError> {
     check_tokens(name, tokens)?;
     experts.check(name)?;
-    let plan = TilePlan::new::<F>(name, shape, 1, how)?;
+    let plan = TilePlan::new::<F>(name, shape, (1, of_expert(experts, tokens)), how)?.of_few(how);
     let entry = format!("{}_t{tokens}", expert_entry_name::<ActQ8K, C>(name, None, shape, experts));
     let names = ["down", "x", "offsets", "pairs", "y"];
     let kernel = kernel::<ExpertsDownArgs<ActQ8K>>(&entry, names, |k, (down, x, offsets, pairs, y)| {
-        let memory = TileMemory::new(k, plan.stages);
+        let memory = TileMemory::new(k, &plan);
         let (expert, list) = List::new(k, plan.pdl, offsets, pairs);
         let (thread, block) = (k.thread_x(), k.block_x());
         let x = fresh(x);
-        list.tiles(k, tokens, |k, first, count| {
+        list.tiles(k, (plan.tokens, tokens), |k, first, count| {
             let rows = vec![Rows::one_of(&plan, down, expert, experts.count)];
             let tile = Tile::new(&plan, thread, memory, rows, block).of(count);
             let vector = |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place), shape.cols);
@@ -233,6 +234,12 @@ pub(in super::super) fn experts_down_tiles<F: FragmentFormat, C: Accumulation>(
     TilePlan::launch::<C, _>(name, kernel, [plan.row_tiles(), experts.count, sharing(tokens)], &[plan], how)
 }
 
+/// Vectors that most experts have in a pass of up to `tokens`: twice as many as they have on average. Of more, their matrix is
+/// read again.
+fn of_expert(experts: Experts, tokens: u32) -> u32 {
+    tokens.saturating_mul(2 * experts.used).div_ceil(experts.count)
+}
+
 /// Blocks that share out the tiles of an expert in a pass of up to `tokens`: some experts have many more than others.
 fn sharing(tokens: u32) -> u32 {
     (tokens / 128).clamp(1, 8)
@@ -241,12 +248,12 @@ fn sharing(tokens: u32) -> u32 {
 impl List {
     /// Runs `each` on those tiles of the list that fall to the block in z: the first place of one, and how many it has.
     #[track_caller]
-    fn tiles(&self, k: &Body, tokens: u32, each: impl Fn(&Body, Val<u32>, Val<u32>)) {
+    fn tiles(&self, k: &Body, (tile, tokens): (u32, u32), each: impl Fn(&Body, Val<u32>, Val<u32>)) {
         let (z, blocks) = (k.block_z(), sharing(tokens));
-        k.for_(self.first + z * TOKENS, self.end, TOKENS * blocks, |k, first, _| {
+        k.for_(self.first + z * tile, self.end, tile * blocks, |k, first, _| {
             // What was read before is free.
             k.barrier();
-            each(k, first, (self.end - first).min(TOKENS));
+            each(k, first, (self.end - first).min(tile));
         });
     }
 }

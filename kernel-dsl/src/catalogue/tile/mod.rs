@@ -23,17 +23,20 @@ use super::schedule::How;
 use crate::format::TensorType;
 use crate::precision::{Act, Policy};
 
-/// The fewest tokens of a pass whose products are worth tiles.
-const FEWEST: u32 = 16;
+/// The fewest tokens of a pass whose products are worth tiles: with one matrix, of which each tile then has all of these.
+pub(super) const OF_A_MATRIX: u32 = 8;
+
+/// The same with the experts' matrices, of which each has a few of them.
+pub(super) const OF_EXPERTS: u32 = 16;
 
 /// Whether there are products by tiles of matrices of this type, under act = q8k.
 pub fn has_tiles(ty: TensorType) -> bool {
     matches!(ty, TensorType::Q4_K | TensorType::Q6_K)
 }
 
-/// Whether the products of a pass are computed by tiles.
-pub(super) fn pays(policy: Policy, tokens: u32, how: How) -> bool {
-    policy.act == Act::Q8K && tokens >= FEWEST && how.target.sm() >= 80
+/// Whether the products of a pass are computed by tiles, where at least `fewest` tokens are worth it.
+pub(super) fn pays(policy: Policy, (tokens, fewest): (u32, u32), how: How) -> bool {
+    policy.act == Act::Q8K && tokens >= fewest && how.target.sm() >= 80
 }
 
 /// A thread's part of a tile.
@@ -73,7 +76,7 @@ impl<'p> Tile<'p> {
         };
         let quant_rows = memory.quants.byte_at((lane & 7) * QUANTS + (lane >> 3) * 64).cast();
         let first = tile * plan.matrix_rows();
-        let present = Val::from(plan::TOKENS);
+        let present = Val::from(plan.tokens);
         Tile { plan, thread, g, t, memory, quant_rows, rows, first, own_rows, row_places, present }
     }
 

@@ -11,8 +11,8 @@ use crate::device::FragmentFormat;
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::{Acc, Accumulation};
 
-/// Vectors of a tile.
-pub(in super::super) const TOKENS: u32 = 32;
+/// Vectors of a tile at most.
+const TOKENS: u32 = 32;
 /// Vectors of one product of matrices.
 pub(super) const COLUMNS: u32 = 8;
 /// Rows of one product of matrices, which are a warp's.
@@ -25,6 +25,20 @@ pub(super) const QUANTS: u32 = SUPERBLOCK as u32 + CHUNK;
 /// Bytes of a vector's sums of a superblock.
 pub(super) const SUMS: u32 = SUPERBLOCK as u32 / 16 * 2;
 
+/// Warps of a block that has few vectors.
+const FEW_WARPS: u32 = 4;
+
+/// Warps of a multiprocessor that registers are to suffice for.
+const WARPS: u32 = 16;
+
+/// Vectors of a tile where there are about so many.
+fn tile_tokens(most: u32) -> u32 {
+    most.next_power_of_two().clamp(COLUMNS, TOKENS)
+}
+
+/// Blocks of threads that are enough: about as many as a large GPU has multiprocessors.
+const BLOCKS: u32 = 128;
+
 /// Shared memory that leaves room for a second block on a multiprocessor, in bytes.
 const HALF: u32 = 113 << 10;
 
@@ -32,6 +46,8 @@ const HALF: u32 = 113 << 10;
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct TilePlan {
     pub shape: Shape,
+    /// Vectors of a tile: 8, 16 or 32.
+    pub tokens: u32,
     /// Matrices whose rows a tile has: 1, or 2.
     pub matrices: u32,
     pub warps: u32,
@@ -46,11 +62,11 @@ pub(in super::super) struct TilePlan {
 }
 
 impl TilePlan {
-    /// The plan for a format, or for the larger of two.
+    /// The plan for a format, or for the larger of two, where a matrix has about so many vectors.
     pub(in super::super) fn new<F: FragmentFormat>(
         kernel: &'static str,
         shape: Shape,
-        matrices: u32,
+        (matrices, tokens): (u32, u32),
         how: How,
     ) -> Result<TilePlan, CatalogueError> {
         let superblock = SUPERBLOCK as u32;
@@ -66,6 +82,7 @@ impl TilePlan {
         let needed = (shape.rows * matrices).div_ceil(ROWS).next_power_of_two();
         let mut plan = TilePlan {
             shape,
+            tokens: tile_tokens(tokens),
             matrices,
             warps: needed.clamp(1, 8),
             stages: 3,
@@ -83,6 +100,24 @@ impl TilePlan {
         Ok(plan)
     }
 
+    /// The same, for products that one launch has together, with as few warps a block as give a GPU blocks enough, in a pass
+    /// of so many tokens. A schedule may say how many are enough.
+    pub(super) fn spread<const N: usize>(mut plans: [TilePlan; N], tokens: u32, how: How) -> [TilePlan; N] {
+        let enough = how.schedule.blocks.unwrap_or(BLOCKS);
+        let tiles = plans[0].token_tiles(tokens);
+        let blocks = |plans: &[TilePlan]| plans.iter().map(TilePlan::row_tiles).sum::<u32>().saturating_mul(tiles);
+        while plans[0].warps > 1 && blocks(&plans) < enough {
+            plans.iter_mut().for_each(|plan| plan.warps /= 2);
+        }
+        plans
+    }
+
+    /// The same for a few vectors of each of many matrices: blocks of few warps wait less for each other.
+    pub(super) fn of_few(self, how: How) -> TilePlan {
+        let most = if self.tokens < TOKENS && how.schedule.blocks.is_none() { FEW_WARPS } else { self.warps };
+        TilePlan { warps: self.warps.min(most), ..self }
+    }
+
     pub(in super::super) fn threads(&self) -> u32 {
         self.warps * 32
     }
@@ -90,6 +125,21 @@ impl TilePlan {
     /// Rows of a tile, those of both matrices counted.
     pub(super) fn tile_rows(&self) -> u32 {
         self.warps * ROWS
+    }
+
+    /// Products of matrices of a warp's rows with eight vectors each.
+    pub(super) fn products(&self) -> u32 {
+        self.tokens / COLUMNS
+    }
+
+    /// Vectors of a lane.
+    pub(super) fn of_lane(&self) -> usize {
+        2 * self.products() as usize
+    }
+
+    /// Tiles of so many vectors.
+    pub(super) fn token_tiles(&self, tokens: u32) -> u32 {
+        tokens.div_ceil(self.tokens)
     }
 
     /// Rows of each matrix in a tile.
@@ -139,7 +189,7 @@ impl TilePlan {
 
     /// Bytes of all stages of activations.
     fn static_bytes(&self) -> u32 {
-        self.stages * TOKENS * (QUANTS + SUMS + 4)
+        self.stages * self.tokens * (QUANTS + SUMS + 4)
     }
 
     /// The layout of a vector.
@@ -155,9 +205,10 @@ impl TilePlan {
         plans: &[TilePlan],
         how: How,
     ) -> Result<Launchable<A>, CatalogueError> {
-        // Two blocks hide each other's waits; sums in f64 need all registers.
-        let two = C::ACC == Acc::F32 && plans.iter().all(|p| p.static_bytes() + p.ring_bytes() <= HALF);
-        let bounds = LaunchBounds { min_blocks: Some(if two { 2 } else { 1 }), ..kernel.bounds() };
+        // Several blocks hide each other's waits; sums in f64 need all registers.
+        let bytes = plans.iter().map(|p| p.static_bytes() + p.ring_bytes()).max().unwrap_or(1);
+        let blocks = if C::ACC == Acc::F32 { (WARPS / plans[0].warps).min(2 * HALF / bytes).max(1) } else { 1 };
+        let bounds = LaunchBounds { min_blocks: Some(blocks), ..kernel.bounds() };
         let launchable = fits(name, Launchable::new(kernel.with_bounds(bounds), grid, plans[0].threads()))?;
         let dynamic = plans.iter().map(TilePlan::ring_bytes).max().unwrap_or(0);
         let needed = launchable.kernel.shared_bytes() + u64::from(dynamic);

@@ -3,23 +3,17 @@
 use ptxgen_builder::build::{Body, Global, Pred, Shared, Val, Var};
 
 use super::Tile;
-use super::plan::{COLUMNS, QUANTS, SUMS, TOKENS};
+use super::plan::{COLUMNS, QUANTS, SUMS};
 use crate::device::{Chunk, ChunkScales, DeviceFloat, FragmentFormat, IntegerSums, TreeStack};
 use crate::format::Q8KPlanar;
-
-/// Products of 16 rows with eight vectors.
-const PRODUCTS: u32 = TOKENS / COLUMNS;
 
 /// Sums of a lane for each product of matrices: its two rows with two vectors.
 const EACH: u32 = 4;
 
-/// Vectors of a lane.
-pub(super) const OF_LANE: usize = 2 * PRODUCTS as usize;
-
 /// One of the lane's vectors.
 #[derive(Clone, Copy)]
 pub(in super::super) struct OfTile {
-    /// Its number, below [`OF_LANE`].
+    /// Its number, below [`TilePlan::of_lane`](super::TilePlan::of_lane).
     pub index: usize,
     /// Its place in the tile.
     pub place: Val<u32>,
@@ -35,7 +29,7 @@ struct Block<F: FragmentFormat> {
 }
 
 impl Tile<'_> {
-    /// The products of the tile's rows with `count` vectors (1 to 32), which `vector` gives. `write` gets a vector, and the
+    /// The products of the tile's rows with `count` vectors (1 to those of a tile), which `vector` gives. `write` gets a vector, and the
     /// sums of the lane's two rows.
     #[track_caller]
     pub(in super::super) fn multiply<F: FragmentFormat, A: DeviceFloat>(
@@ -54,7 +48,7 @@ impl Tile<'_> {
                 false => k.copy_async_commit(),
             }
         }
-        let trees = (PRODUCTS * EACH) as usize;
+        let trees = (self.plan.products() * EACH) as usize;
         let stack = TreeStack::<A>::new(k, blocks, trees);
         let zeros = || -> Vec<Var<A>> { (0..trees).map(|_| k.var::<A>(A::constant(0.0))).collect() };
         // One variable for both: what a product without vectors leaves as it is is held round the loop.
@@ -96,7 +90,7 @@ impl Tile<'_> {
     /// Runs `then` for each of the lane's vectors, with the product of matrices that it is in, and which of two there.
     #[track_caller]
     pub(in super::super) fn each_vector(&self, k: &Body, count: Val<u32>, then: impl Fn(&Body, OfTile, (u32, u32))) {
-        for n in 0..PRODUCTS {
+        for n in 0..self.plan.products() {
             self.if_present(k, count, n, |k| {
                 for column in 0..2 {
                     let place = self.t * 2 + (n * COLUMNS + column);
@@ -123,10 +117,10 @@ impl Tile<'_> {
     ) {
         let rows = self.block::<F>(k, block, stage);
         let factors = [0, 1].map(|i| F::factors(k, &rows.rows[i]));
-        let quants = self.quant_rows.byte_at(stage * (TOKENS * QUANTS));
-        let sums = self.memory.sums.byte_at(stage * (TOKENS * SUMS) + self.g * SUMS + self.t * 8);
-        let scales = self.memory.scales.at(stage * TOKENS + self.t * 2);
-        for n in 0..PRODUCTS {
+        let quants = self.quant_rows.byte_at(stage * (self.plan.tokens * QUANTS));
+        let sums = self.memory.sums.byte_at(stage * (self.plan.tokens * SUMS) + self.g * SUMS + self.t * 8);
+        let scales = self.memory.scales.at(stage * self.plan.tokens + self.t * 2);
+        for n in 0..self.plan.products() {
             self.if_present(k, count, n, |k| {
                 let a = self.products::<F>(k, &rows, quants.plus_bytes(n * COLUMNS * QUANTS));
                 let b = rows.minimums.map(|m| self.minimums(k, m, sums.plus_bytes(n * COLUMNS * SUMS)));
