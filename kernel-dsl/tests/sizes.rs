@@ -32,17 +32,22 @@ const SIZES: [u32; 20] = [
 fn dims() -> impl Strategy<Value = Dims> {
     let size = || proptest::option::weighted(0.25, select(&SIZES));
     let sizes = (size(), size(), size(), size(), size(), size(), size(), size(), size());
-    sizes.prop_map(|(rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions)| Dims {
-        rows,
-        cols,
-        experts,
-        used,
-        tokens,
-        heads,
-        kv_heads,
-        head_dim,
-        positions,
-    })
+    let of_batches = (size(), size());
+    (sizes, of_batches).prop_map(
+        |((rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions), (sequences, pages))| Dims {
+            rows,
+            cols,
+            experts,
+            used,
+            tokens,
+            heads,
+            kv_heads,
+            head_dim,
+            positions,
+            sequences,
+            pages,
+        },
+    )
 }
 
 proptest! {

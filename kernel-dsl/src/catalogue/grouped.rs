@@ -38,9 +38,15 @@ impl List {
     pub(super) fn new(k: &Body, pdl: bool, offsets: ReadOnly<u32>, pairs: ReadOnly<u32>) -> (Val<u32>, List) {
         inputs_ready(k, pdl);
         let expert = k.block_y();
+        (expert, List::of(k, expert, offsets, pairs))
+    }
+
+    /// The list of an expert, written by the kernels before.
+    #[track_caller]
+    pub(super) fn of(k: &Body, expert: Val<u32>, offsets: ReadOnly<u32>, pairs: ReadOnly<u32>) -> List {
         let bounds = fresh(offsets).at(expert);
         let (first, end) = (bounds.load(k), bounds.plus(1).load(k));
-        (expert, List { first, end, pairs })
+        List { first, end, pairs }
     }
 
     /// `token * used + rank` of a place in the list.

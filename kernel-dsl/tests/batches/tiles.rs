@@ -52,9 +52,15 @@ fn check_matrix((rows, cols): (usize, usize), (tokens, count): (usize, usize), s
 
 #[test]
 fn a_matrix_times_tiles_of_vectors() {
-    check_matrix((37, 768), (40, 37), 41);
-    check_matrix((160, 512), (16, 1), 42);
-    check_matrix((70, 512), (8, 3), 46);
+    check_matrix((160, 256), (16, 1), 42);
+    // Eleven superblocks are not shared out over teams of warps.
+    check_matrix((37, 2816), (40, 37), 41);
+    check_matrix((70, 512), (8, 3), 47);
+    // Teams with a superblock each, with two, with four.
+    check_matrix((37, 768), (40, 37), 43);
+    check_matrix((20, 2048), (16, 9), 44);
+    check_matrix((16, 4096), (33, 33), 45);
+    check_matrix((18, 5120), (16, 16), 46);
 }
 
 /// The merged projections of (heads, KV heads, head's width).

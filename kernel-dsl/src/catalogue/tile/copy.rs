@@ -3,8 +3,7 @@
 use ptxgen_builder::build::{AsyncBytes, Body, Global, ReadOnly, Shared, Val};
 
 use super::Tile;
-use super::TilePlan;
-use super::plan::{CHUNK, COLUMNS, QUANTS, SUMS};
+use super::plan::{CHUNK, COLUMNS, QUANTS, SUMS, TilePlan};
 use crate::format::SUPERBLOCK;
 
 /// A matrix of a tile's rows.
@@ -19,31 +18,60 @@ pub(in super::super) struct Rows {
 }
 
 impl Tile<'_> {
-    /// Starts copying superblock `block` of all rows and vectors to a stage.
+    /// Starts copying the first superblocks of the team's rows, so many as are ahead of those at work. They belong to the next
+    /// group of copies.
+    #[track_caller]
+    pub(super) fn begin(&self, k: &Body) {
+        for block in 0..self.plan.ahead() {
+            self.copy_rows(k, Val::from(block).copied(), Val::from(block).copied());
+        }
+    }
+
+    /// Starts copying superblock `block` of the team's rows and vectors to a stage.
     #[track_caller]
     pub(super) fn copy(&self, k: &Body, vectors: &[Global<u8>], block: Val<u32>, stage: Val<u32>) {
-        for (i, rows) in (0..).zip(&self.rows) {
-            self.copy_rows(k, i, rows, block, stage);
-        }
+        self.copy_rows(k, block, stage);
         self.copy_vectors(k, vectors, block, stage);
         k.copy_async_commit();
     }
 
+    /// Where the thread's first copy of the team's first superblock of a matrix is, not yet rounded down to a multiple of 16.
+    #[track_caller]
+    pub(super) fn source(&self, rows: &Rows) -> Val<u64> {
+        let plan = self.plan;
+        let row = self.thread / plan.chunks();
+        let of_row = self.first_row(row).mul_wide(plan.row_bytes) + rows.matrix;
+        let of_block = self.in_row(Val::from(0u32).copied()).mul_wide(plan.block_bytes);
+        rows.base.address() + of_row + of_block
+    }
+
+    #[track_caller]
+    fn copy_rows(&self, k: &Body, block: Val<u32>, stage: Val<u32>) {
+        let of_block = block.mul_wide(self.plan.block_bytes);
+        for (i, (rows, &source)) in (0..).zip(self.rows.iter().zip(&self.sources)) {
+            self.copy_matrix(k, i, rows, source + of_block, stage);
+        }
+    }
+
     /// Consecutive threads copy a row's block, and as many rows at once as the threads suffice for.
     #[track_caller]
-    fn copy_rows(&self, k: &Body, index: u32, rows: &Rows, block: Val<u32>, stage: Val<u32>) {
+    fn copy_matrix(&self, k: &Body, index: u32, rows: &Rows, source: Val<u64>, stage: Val<u32>) {
         let plan = self.plan;
-        let (chunks, count) = (plan.chunks(), plan.matrix_rows());
-        let at_once = (plan.threads() / chunks).min(count);
+        let (chunks, count, threads) = (plan.chunks(), plan.matrix_rows(), plan.team_threads());
+        let at_once = (threads / chunks).min(count);
         let (row, chunk) = (self.thread / chunks, self.thread % chunks);
         let to = self.memory.weights.byte_at(stage * plan.stage_bytes() + row * plan.row_stride() + chunk * CHUNK);
-        let of_block = rows.matrix + block.mul_wide(plan.block_bytes);
-        let all_at_once = plan.threads() == at_once * chunks;
+        let all_at_once = threads == at_once * chunks;
         for first in (0..count).step_by(at_once as usize) {
-            let mine = row + first;
-            let source = self.first_row(rows, mine);
-            let offset = source.mul_wide(plan.row_bytes) + of_block;
-            let address = rows.base.address() + offset;
+            // Rows that a last tile lacks are its last one.
+            let address = match first {
+                0 => source,
+                _ if plan.is_ragged() => {
+                    let rows_on = self.first_row(row + first) - self.first_row(row);
+                    source + rows_on.mul_wide(plan.row_bytes)
+                }
+                _ => source + u64::from(first) * u64::from(plan.row_bytes),
+            };
             let start = if plan.skewed { address & !15u64 } else { address };
             let left = count - first;
             let here = (!all_at_once || left < at_once).then(|| row.lt(at_once.min(left)));
@@ -60,15 +88,16 @@ impl Tile<'_> {
 
     /// 16 threads copy a vector's part.
     #[track_caller]
-    fn copy_vectors(&self, k: &Body, vectors: &[Global<u8>], block: Val<u32>, stage: Val<u32>) {
+    pub(super) fn copy_vectors(&self, k: &Body, vectors: &[Global<u8>], block: Val<u32>, stage: Val<u32>) {
         let (layout, tokens) = (self.plan.vector(), self.plan.tokens);
         let memory = &self.memory;
+        let block = self.in_row(block);
         let (slot, part) = (self.thread >> 4, self.thread & 15);
         let quants = memory.quants.byte_at(stage * (tokens * QUANTS) + slot * QUANTS + part * CHUNK);
         let sums = memory.sums.byte_at(stage * (tokens * SUMS) + slot * SUMS + part * CHUNK);
         let scales = memory.scales.at(stage * tokens + slot);
         for (i, &vector) in (0u32..).zip(vectors) {
-            let first = i * self.plan.threads() / 16;
+            let first = i * self.plan.team_threads() / 16;
             let here = (slot + first).lt(self.present);
             let from = vector.byte_at(block * SUPERBLOCK as u32 + part * CHUNK);
             k.copy_async_filled(quants.plus_bytes(first * QUANTS), from, AsyncBytes::B16, Some(here), None);
@@ -90,14 +119,14 @@ impl Tile<'_> {
         count: Val<u32>,
         vector: impl Fn(&Body, Val<u32>) -> Global<u8>,
     ) -> Vec<Global<u8>> {
-        let each = self.plan.threads() / 16;
+        let each = self.plan.team_threads() / 16;
         let first = self.thread >> 4;
         (0..self.plan.tokens).step_by(each as usize).map(|i| vector(k, (first + i).min(count - 1))).collect()
     }
 
-    /// Row `row` of the tile's in a matrix, of missing ones the last.
+    /// Row `row` of the tile's in its matrix, of missing ones the last.
     #[track_caller]
-    fn first_row(&self, _rows: &Rows, row: Val<u32>) -> Val<u32> {
+    fn first_row(&self, row: Val<u32>) -> Val<u32> {
         let row = self.first + row;
         if self.plan.is_ragged() { row.min(self.plan.shape.rows - 1) } else { row }
     }
@@ -105,8 +134,9 @@ impl Tile<'_> {
     /// Bytes from the last 16-byte boundary to block `block` of row `row` of the tile's in a matrix.
     #[track_caller]
     pub(super) fn skew(&self, rows: &Rows, row: Val<u32>, block: Val<u32>) -> Val<u32> {
-        let offset = self.first_row(rows, row) * self.plan.row_bytes + block * self.plan.block_bytes;
-        ((rows.base.address() + rows.matrix).to::<u32>() + offset) & 15
+        let offset = self.first_row(row) * self.plan.row_bytes + self.in_row(block) * self.plan.block_bytes;
+        // The tensor starts at a multiple of 16.
+        (rows.matrix.to::<u32>() + offset) & 15
     }
 
     /// Vectors that products read, those present and what fills up the last eight.
@@ -126,14 +156,22 @@ pub(super) struct TileMemory {
 }
 
 impl TileMemory {
-    /// That of a plan, and of any with as many stages and vectors.
+    /// That of a team. Scales and sums have arrays of their own, so that the proof of a kernel's precision does not take quants
+    /// for them.
     #[track_caller]
-    pub(super) fn new(k: &Body, &TilePlan { stages, tokens, .. }: &TilePlan) -> TileMemory {
-        TileMemory {
-            weights: k.dynamic_shared(),
-            quants: k.shared(stages * tokens * QUANTS),
-            sums: k.shared(stages * tokens * SUMS),
-            scales: k.shared(stages * tokens),
-        }
+    pub(super) fn new(k: &Body, plan: &TilePlan, team: Val<u32>) -> TileMemory {
+        let teams = plan.teams;
+        let vectors = plan.stages * plan.tokens;
+        let (all, sums, scales): (Shared<u8>, Shared<u8>, Shared<f32>) =
+            (k.dynamic_shared(), k.shared(teams * vectors * SUMS), k.shared(teams * vectors));
+        let (weights, sums, scales) = match teams {
+            1 => (all, sums, scales),
+            _ => (
+                all.byte_at(team * plan.copied_bytes()),
+                sums.byte_at(team * (vectors * SUMS)),
+                scales.at(team * vectors),
+            ),
+        };
+        TileMemory { weights, quants: weights.plus_bytes(plan.ring_bytes()), sums, scales }
     }
 }

@@ -12,7 +12,7 @@ use super::super::matrix::{Epilogue, Store, finish};
 use super::super::qkv::{self, QkvBatchArgs, QkvShape};
 use super::super::schedule::{How, Shape};
 use super::Tile;
-use super::copy::{Rows, TileMemory};
+use super::copy::Rows;
 use super::plan::TilePlan;
 use super::product::OfTile;
 use crate::device::{DeviceFloat, FragmentFormat, fresh, inputs_ready, pass, residual};
@@ -42,26 +42,46 @@ struct Pass {
 }
 
 impl Pass {
-    /// The tile of the block in y; the block ends here if there is none.
+    /// The tile of the block in y.
     #[track_caller]
     fn new(k: &Body, x: ReadOnly<u8>, state: ReadOnly<u32>, tokens: u32, plan: &TilePlan) -> Pass {
-        inputs_ready(k, plan.pdl);
         let first = k.block_y() * plan.tokens;
-        let end = pass::tokens(k, fresh(state), tokens);
-        k.return_if(first.ge(end));
+        let end = pass::tokens(k, fresh(state), tokens).max(first);
         Pass { x: fresh(x), first, count: (end - first).min(plan.tokens) }
     }
 
-    /// Multiplies a tile of a matrix, results of each vector `stride` apart.
+    /// Multiplies a tile of a matrix, results of each vector `stride` apart. Its weights are asked for before the pass is known,
+    /// which `new` tells after the kernels before.
     #[track_caller]
     fn multiply<F: FragmentFormat, C: Accumulation, E: Epilogue>(
+        k: &Body,
+        tile: Tile<'_>,
+        new: impl Fn(&Body) -> Pass,
+        y: Global<f32>,
+        stride: u32,
+    ) {
+        tile.begin(k);
+        inputs_ready(k, tile.plan.pdl);
+        let pass = new(k);
+        k.if_else(
+            pass.count.gt(0),
+            |k| pass.products::<F, C, E>(k, tile.of(pass.count), y, stride),
+            |k| {
+                // No copy may be under way when the block ends.
+                k.copy_async_commit();
+                k.copy_async_wait(0);
+            },
+        );
+    }
+
+    #[track_caller]
+    fn products<F: FragmentFormat, C: Accumulation, E: Epilogue>(
         &self,
         k: &Body,
         tile: Tile<'_>,
         y: Global<f32>,
         stride: u32,
     ) {
-        let tile = tile.of(self.count);
         let (cols, rows) = (tile.plan.shape.cols, tile.plan.shape.rows);
         let vector = |_: &Body, place: Val<u32>| nth_vector::<ActQ8K>(self.x, self.first + place, cols);
         // A row's place in the results of a vector, and whether it is written.
@@ -77,14 +97,16 @@ impl Pass {
             tile.each_vector(k, self.count, |k, v, _| {
                 for (i, own) in tile.own_rows.into_iter().enumerate() {
                     let (at, writes) = target(v, own);
-                    before[2 * v.index + i].set(at.load_or(k, writes, 0.0));
+                    if let Some(index) = v.index {
+                        before[2 * index + i].set(at.load_or(k, writes, 0.0));
+                    }
                 }
             });
         }
         tile.multiply::<F, C::Scalar>(k, self.count, vector, |k, v, sums| {
             for (i, (own, sum)) in tile.own_rows.into_iter().zip(sums).enumerate() {
                 let (at, writes) = target(v, own);
-                match before.get(2 * v.index + i) {
+                match v.index.and_then(|index| before.get(2 * index + i)) {
                     Some(before) => {
                         let value = residual::<C::Scalar>(before.get(), DeviceFloat::narrow(sum));
                         at.store_if(k, writes, value);
@@ -104,13 +126,11 @@ pub(in super::super) fn dense<F: FragmentFormat, C: Accumulation, E: Epilogue>(
     how: How,
 ) -> Result<Launchable<GemvBatchArgs<ActQ8K, E>>, CatalogueError> {
     check_tokens(name, tokens)?;
-    let [plan] = TilePlan::spread([TilePlan::new::<F>(name, shape, (1, tokens), how)?], tokens, how);
+    let [plan] = TilePlan::spread::<C, 1>([TilePlan::new::<F>(name, shape, (1, tokens), how)?], tokens, how);
     let entry = format!("{}_t{tokens}", entry_name::<ActQ8K, C>(name, shape));
     let kernel = kernel::<GemvBatchArgs<ActQ8K, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
-        let memory = TileMemory::new(k, &plan);
-        let pass = Pass::new(k, x, state, tokens, &plan);
-        let tile = Tile::new(&plan, k.thread_x(), memory, vec![Rows::whole(&plan, w)], k.block_x());
-        pass.multiply::<F, C, E>(k, tile, y, shape.rows);
+        let tile = Tile::new(k, &plan, k.thread_x(), vec![Rows::whole(&plan, w)], k.block_x());
+        Pass::multiply::<F, C, E>(k, tile, |k| Pass::new(k, x, state, tokens, &plan), y, shape.rows);
     });
     let grid = [plan.row_tiles(), plan.token_tiles(tokens), 1];
     TilePlan::launch::<C, _>(name, kernel, grid, &[plan], how)
@@ -133,28 +153,29 @@ pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Acc
     // One number of threads and of stages for all.
     let least = |f: fn(&TilePlan) -> u32| plans.iter().map(f).min().unwrap_or(1);
     let (warps, stages) = (least(|p| p.warps), least(|p| p.stages));
-    let plans = plans.map(|plan| TilePlan { warps, stages, ..plan });
-    let plans = TilePlan::spread(plans, tokens, how);
+    let plans = TilePlan::spread::<C, 3>(plans.map(|plan| TilePlan { warps, stages, ..plan }), tokens, how);
     let entry = format!("{}_t{tokens}", qkv::entry_name::<ActQ8K, C>(name, shape));
     let names = ["q", "k", "v", "x", "state", "y"];
     let kernel = kernel::<QkvBatchArgs<ActQ8K>>(&entry, names, |k, (wq, wk, wv, x, state, y)| {
-        let memory = TileMemory::new(k, &plans[0]);
-        let pass = Pass::new(k, x, state, tokens, &plans[0]);
+        let pass = |k: &Body| Pass::new(k, x, state, tokens, &plans[0]);
         let (thread, block) = (k.thread_x(), k.block_x());
         let [q, key, value] = &plans;
         let stride = shape.q + 2 * shape.kv;
         let (keys, values) = (q.row_tiles(), q.row_tiles() + key.row_tiles());
-        let tile = |plan, w, tile| Tile::new(plan, thread, memory, vec![Rows::whole(plan, w)], tile);
+        let tile = |k: &Body, plan, w, tile| Tile::new(k, plan, thread, vec![Rows::whole(plan, w)], tile);
         k.if_else(
             block.lt(keys),
-            |k| pass.multiply::<F, C, Store>(k, tile(q, wq, block), y, stride),
+            |k| Pass::multiply::<F, C, Store>(k, tile(k, q, wq, block), pass, y, stride),
             |k| {
                 k.if_else(
                     block.lt(values),
-                    |k| pass.multiply::<F, C, Store>(k, tile(key, wk, block - keys), y.plus(shape.q), stride),
+                    |k| {
+                        let y = y.plus(shape.q);
+                        Pass::multiply::<F, C, Store>(k, tile(k, key, wk, block - keys), pass, y, stride);
+                    },
                     |k| {
                         let y = y.plus(shape.q + shape.kv);
-                        pass.multiply::<V, C, Store>(k, tile(value, wv, block - values), y, stride);
+                        Pass::multiply::<V, C, Store>(k, tile(k, value, wv, block - values), pass, y, stride);
                     },
                 );
             },
@@ -164,7 +185,8 @@ pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Acc
     TilePlan::launch::<C, _>(name, kernel, grid, &plans, how)
 }
 
-/// [`experts_gate_up`](super::super::experts_gate_up) by tiles: `blockIdx.y` is the expert, whose tiles are shared out over z.
+/// [`experts_gate_up`](super::super::experts_gate_up) by tiles: `blockIdx.z` is the expert, whose tiles are shared
+/// out over y: blocks that read the same weights are at work together.
 pub(in super::super) fn experts_gate_up_tiles<F: FragmentFormat, C: Accumulation>(
     name: &'static str,
     shape: Shape,
@@ -178,13 +200,15 @@ pub(in super::super) fn experts_gate_up_tiles<F: FragmentFormat, C: Accumulation
     let entry = format!("{}_t{tokens}", expert_entry_name::<ActQ8K, C>(name, Some(math), shape, experts));
     let names = ["gate", "up", "x", "offsets", "pairs", "h"];
     let kernel = kernel::<ExpertsGateUpArgs<ActQ8K>>(&entry, names, |k, (gate, up, x, offsets, pairs, h)| {
-        let memory = TileMemory::new(k, &plan);
-        let (expert, list) = List::new(k, plan.pdl, offsets, pairs);
+        let expert = k.block_z();
+        inputs_ready(k, plan.pdl);
+        let list = List::of(k, expert, offsets, pairs);
         let (thread, block) = (k.thread_x(), k.block_x());
         let x = fresh(x);
         list.tiles(k, (plan.tokens, tokens), |k, first, count| {
             let rows = [gate, up].map(|w| Rows::one_of(&plan, w, expert, experts.count)).to_vec();
-            let tile = Tile::new(&plan, thread, memory, rows, block).of(count);
+            let tile = Tile::new(k, &plan, thread, rows, block).of(count);
+            tile.begin(k);
             let vector =
                 |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place) / experts.used, shape.cols);
             tile.multiply::<F, C::Scalar>(k, count, vector, |k, v, [gate, up]| {
@@ -196,7 +220,7 @@ pub(in super::super) fn experts_gate_up_tiles<F: FragmentFormat, C: Accumulation
             });
         });
     });
-    TilePlan::launch::<C, _>(name, kernel, [plan.row_tiles(), experts.count, sharing(tokens)], &[plan], how)
+    TilePlan::launch::<C, _>(name, kernel, [plan.row_tiles(), sharing(tokens), experts.count], &[plan], how)
 }
 
 /// [`experts_down`](super::super::experts_down) by tiles.
@@ -212,13 +236,15 @@ pub(in super::super) fn experts_down_tiles<F: FragmentFormat, C: Accumulation>(
     let entry = format!("{}_t{tokens}", expert_entry_name::<ActQ8K, C>(name, None, shape, experts));
     let names = ["down", "x", "offsets", "pairs", "y"];
     let kernel = kernel::<ExpertsDownArgs<ActQ8K>>(&entry, names, |k, (down, x, offsets, pairs, y)| {
-        let memory = TileMemory::new(k, &plan);
-        let (expert, list) = List::new(k, plan.pdl, offsets, pairs);
+        let expert = k.block_z();
+        inputs_ready(k, plan.pdl);
+        let list = List::of(k, expert, offsets, pairs);
         let (thread, block) = (k.thread_x(), k.block_x());
         let x = fresh(x);
         list.tiles(k, (plan.tokens, tokens), |k, first, count| {
             let rows = vec![Rows::one_of(&plan, down, expert, experts.count)];
-            let tile = Tile::new(&plan, thread, memory, rows, block).of(count);
+            let tile = Tile::new(k, &plan, thread, rows, block).of(count);
+            tile.begin(k);
             let vector = |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place), shape.cols);
             tile.multiply::<F, C::Scalar>(k, count, vector, |k, v, sums| {
                 let pair = list.pair(k, first + v.place.min(count - 1));
@@ -231,7 +257,7 @@ pub(in super::super) fn experts_down_tiles<F: FragmentFormat, C: Accumulation>(
             });
         });
     });
-    TilePlan::launch::<C, _>(name, kernel, [plan.row_tiles(), experts.count, sharing(tokens)], &[plan], how)
+    TilePlan::launch::<C, _>(name, kernel, [plan.row_tiles(), sharing(tokens), experts.count], &[plan], how)
 }
 
 /// Vectors that most experts have in a pass of up to `tokens`: twice as many as they have on average. Of more, their matrix is
@@ -246,11 +272,11 @@ fn sharing(tokens: u32) -> u32 {
 }
 
 impl List {
-    /// Runs `each` on those tiles of the list that fall to the block in z: the first place of one, and how many it has.
+    /// Runs `each` on those tiles of the list that fall to the block in y: the first place of one, and how many it has.
     #[track_caller]
     fn tiles(&self, k: &Body, (tile, tokens): (u32, u32), each: impl Fn(&Body, Val<u32>, Val<u32>)) {
-        let (z, blocks) = (k.block_z(), sharing(tokens));
-        k.for_(self.first + z * tile, self.end, tile * blocks, |k, first, _| {
+        let (y, blocks) = (k.block_y(), sharing(tokens));
+        k.for_(self.first + y * tile, self.end, tile * blocks, |k, first, _| {
             // What was read before is free.
             k.barrier();
             each(k, first, (self.end - first).min(tile));

@@ -3,7 +3,7 @@
 //! superblock's term and the tree over a row's are computed as there.
 //!
 //! A block of threads has a tile of rows and up to 32 vectors. Superblocks of both go to shared memory some stages
-//! ahead. A warp has 16 rows: [`FragmentFormat`](crate::device::FragmentFormat) gives them as bytes with integer
+//! ahead. Where such tiles would be too few for a GPU, teams of one warp have 16 rows each and share out their superblocks. A warp has 16 rows: [`FragmentFormat`](crate::device::FragmentFormat) gives them as bytes with integer
 //! scales, a product of matrices sums 32 columns (or 16), and each such sum is multiplied by its scale and added.
 
 mod copy;
@@ -11,7 +11,7 @@ mod entries;
 mod plan;
 mod product;
 
-use ptxgen_builder::build::{Shared, Val};
+use ptxgen_builder::build::{Body, Shared, Val, at_caller};
 
 pub(super) use copy::Rows;
 use copy::TileMemory;
@@ -40,17 +40,21 @@ pub(super) fn pays(policy: Policy, (tokens, fewest): (u32, u32), how: How) -> bo
 }
 
 /// A thread's part of a tile.
+#[derive(Clone)]
 struct Tile<'p> {
     plan: &'p TilePlan,
+    /// The thread in its team, and the team.
     thread: Val<u32>,
+    team: Val<u32>,
     /// The lane's place in products of matrices: its rows and vectors, and its words of these.
     g: Val<u32>,
     t: Val<u32>,
     memory: TileMemory,
     /// The address that the lane gives for eight vectors' quants.
     quant_rows: Shared<u16>,
-    /// The matrices.
+    /// The matrices, and where in each the thread's first copy of the team's first superblock comes from.
     rows: Vec<Rows>,
+    sources: Vec<Val<u64>>,
     /// The tile's first row in each matrix.
     first: Val<u32>,
     /// The lane's two rows in the tile's part of their matrix, and in shared memory.
@@ -63,7 +67,12 @@ struct Tile<'p> {
 impl<'p> Tile<'p> {
     /// Tile `tile` of the rows.
     #[track_caller]
-    fn new(plan: &'p TilePlan, thread: Val<u32>, memory: TileMemory, rows: Vec<Rows>, tile: Val<u32>) -> Tile<'p> {
+    fn new(k: &Body, plan: &'p TilePlan, thread: Val<u32>, rows: Vec<Rows>, tile: Val<u32>) -> Tile<'p> {
+        let (thread, team) = match plan.teams {
+            1 => (thread, Val::from(0u32).copied()),
+            _ => (thread & (plan.team_threads() - 1), thread / plan.team_threads()),
+        };
+        let memory = TileMemory::new(k, plan, team);
         let (lane, warp) = (thread & 31, thread >> 5);
         let (g, t) = (lane >> 2, lane & 3);
         let own = match plan.matrices {
@@ -77,12 +86,28 @@ impl<'p> Tile<'p> {
         let quant_rows = memory.quants.byte_at((lane & 7) * QUANTS + (lane >> 3) * 64).cast();
         let first = tile * plan.matrix_rows();
         let present = Val::from(plan.tokens);
-        Tile { plan, thread, g, t, memory, quant_rows, rows, first, own_rows, row_places, present }
+        let sources = Vec::new();
+        let tile =
+            Tile { plan, thread, team, g, t, memory, quant_rows, rows, sources, first, own_rows, row_places, present };
+        let sources = at_caller(|| tile.rows.iter().map(|rows| tile.source(rows)).collect());
+        Tile { sources, ..tile }
     }
 
     /// The same for `count` vectors.
     #[track_caller]
-    fn of(self, count: Val<u32>) -> Self {
-        Tile { present: Self::present(count), ..self }
+    fn of(&self, count: Val<u32>) -> Self {
+        Tile { present: Self::present(count), ..self.clone() }
+    }
+
+    /// Waits for the team, and for what its threads wrote to shared memory.
+    #[track_caller]
+    fn sync(&self, k: &Body) {
+        if self.plan.teams > 1 { k.sync_warp(0xffff_ffff) } else { k.barrier() }
+    }
+
+    /// The number in the row of the team's superblock `block`.
+    #[track_caller]
+    fn in_row(&self, block: Val<u32>) -> Val<u32> {
+        if self.plan.teams > 1 { self.team * self.plan.run() + block } else { block }
     }
 }

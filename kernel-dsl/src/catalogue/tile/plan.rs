@@ -31,13 +31,13 @@ const FEW_WARPS: u32 = 4;
 /// Warps of a multiprocessor that registers are to suffice for.
 const WARPS: u32 = 16;
 
+/// Blocks of threads that are enough: about as many as a large GPU has multiprocessors.
+const BLOCKS: u32 = 128;
+
 /// Vectors of a tile where there are about so many.
 fn tile_tokens(most: u32) -> u32 {
     most.next_power_of_two().clamp(COLUMNS, TOKENS)
 }
-
-/// Blocks of threads that are enough: about as many as a large GPU has multiprocessors.
-const BLOCKS: u32 = 128;
 
 /// Shared memory that leaves room for a second block on a multiprocessor, in bytes.
 const HALF: u32 = 113 << 10;
@@ -50,8 +50,11 @@ pub(in super::super) struct TilePlan {
     pub tokens: u32,
     /// Matrices whose rows a tile has: 1, or 2.
     pub matrices: u32,
+    /// Warps of a team, each with 16 rows.
     pub warps: u32,
-    /// Superblocks of a tile under way or at work.
+    /// Teams of a block of threads: all have the tile's rows, each a run of their superblocks. One, or teams of one warp.
+    pub teams: u32,
+    /// Superblocks of a team under way or at work.
     pub stages: u32,
     pub block_bytes: u32,
     pub row_bytes: u32,
@@ -85,31 +88,53 @@ impl TilePlan {
             tokens: tile_tokens(tokens),
             matrices,
             warps: needed.clamp(1, 8),
+            teams: 1,
             stages: 3,
             block_bytes: F::block_bytes(),
             row_bytes,
             skewed: !F::block_bytes().is_multiple_of(CHUNK),
             pdl: how.waits(),
         };
-        if plan.static_bytes() + plan.ring_bytes() > HALF {
+        if plan.shared_bytes() > HALF {
             plan.stages = 2;
         }
-        while plan.static_bytes() + plan.ring_bytes() > how.target.max_shared_bytes() && plan.warps > 1 {
+        while plan.shared_bytes() > how.target.max_shared_bytes() && plan.warps > 1 {
             plan.warps /= 2;
         }
         Ok(plan)
     }
 
-    /// The same, for products that one launch has together, with as few warps a block as give a GPU blocks enough, in a pass
-    /// of so many tokens. A schedule may say how many are enough.
-    pub(super) fn spread<const N: usize>(mut plans: [TilePlan; N], tokens: u32, how: How) -> [TilePlan; N] {
-        let enough = how.schedule.blocks.unwrap_or(BLOCKS);
+    /// The same for products that one launch has together in a pass of so many tokens, with blocks enough for a GPU, if there can be:
+    /// with teams, or with fewer warps a block. A schedule may say how many are enough.
+    ///
+    /// The proof of sums in f64 wants what a product is added to asked for before anything is written, for which teams are not
+    /// made.
+    pub(super) fn spread<C: Accumulation, const N: usize>(
+        mut plans: [TilePlan; N],
+        tokens: u32,
+        how: How,
+    ) -> [TilePlan; N] {
         let tiles = plans[0].token_tiles(tokens);
         let blocks = |plans: &[TilePlan]| plans.iter().map(TilePlan::row_tiles).sum::<u32>().saturating_mul(tiles);
-        while plans[0].warps > 1 && blocks(&plans) < enough {
+        if C::ACC == Acc::F32 && blocks(&plans) < how.schedule.blocks.unwrap_or(2 * BLOCKS) {
+            let teams = plans.map(|plan| plan.with_teams(how));
+            if teams.iter().all(Option::is_some) {
+                return std::array::from_fn(|i| teams[i].unwrap_or(plans[i]));
+            }
+        }
+        while plans[0].warps > 1 && blocks(&plans) < how.schedule.blocks.unwrap_or(BLOCKS) {
             plans.iter_mut().for_each(|plan| plan.warps /= 2);
         }
         plans
+    }
+
+    /// The same with teams of one warp that share out the superblocks of 16 rows, if those are so many runs of a power of two
+    /// of them, for which a block of threads has the memory.
+    fn with_teams(self, how: How) -> Option<TilePlan> {
+        let plan = |run: u32| TilePlan { warps: 1, teams: self.blocks() / run, stages: run.min(3), ..self };
+        let fits = |p: &TilePlan| (2..=8).contains(&p.teams) && p.shared_bytes() <= how.target.max_shared_bytes();
+        let runs = (0..).map(|log| 1 << log).take_while(|&run| run < self.blocks());
+        runs.filter(|&run| self.matrices == 1 && self.blocks().is_multiple_of(run)).map(plan).find(fits)
     }
 
     /// The same for a few vectors of each of many matrices: blocks of few warps wait less for each other.
@@ -118,8 +143,13 @@ impl TilePlan {
         TilePlan { warps: self.warps.min(most), ..self }
     }
 
-    pub(in super::super) fn threads(&self) -> u32 {
+    /// Threads of a team.
+    pub(super) fn team_threads(&self) -> u32 {
         self.warps * 32
+    }
+
+    pub(in super::super) fn threads(&self) -> u32 {
+        self.teams * self.team_threads()
     }
 
     /// Rows of a tile, those of both matrices counted.
@@ -135,6 +165,11 @@ impl TilePlan {
     /// Vectors of a lane.
     pub(super) fn of_lane(&self) -> usize {
         2 * self.products() as usize
+    }
+
+    /// Elements between two lanes' sums in shared memory: one more than a lane has, so that lanes store to different banks.
+    pub(super) fn summed(&self) -> u32 {
+        self.products() * 4 + 1
     }
 
     /// Tiles of so many vectors.
@@ -153,8 +188,20 @@ impl TilePlan {
     }
 
     /// Superblocks of a row.
-    pub(super) fn blocks(&self) -> u32 {
+    fn blocks(&self) -> u32 {
         self.shape.cols / SUPERBLOCK as u32
+    }
+
+    /// Superblocks that are on their way before the first is at work.
+    pub(super) fn ahead(&self) -> u32 {
+        // Of a team there is a stage for each of a few, and nothing waits for one to be free.
+        let all = self.teams > 1 && self.stages == self.run();
+        if all { self.stages } else { (self.stages - 1).min(self.run()) }
+    }
+
+    /// Superblocks of a row that a team has.
+    pub(super) fn run(&self) -> u32 {
+        self.blocks() / self.teams
     }
 
     /// Whether the last tile has fewer rows.
@@ -182,14 +229,20 @@ impl TilePlan {
         self.tile_rows() * self.row_stride()
     }
 
-    /// Bytes of all stages of weights, and those that a format may read behind them.
-    pub(in super::super) fn ring_bytes(&self) -> u32 {
+    /// Bytes of all stages of a team's weights, and those that a format may read behind them.
+    pub(super) fn ring_bytes(&self) -> u32 {
         self.stages * self.stage_bytes() + CHUNK
     }
 
-    /// Bytes of all stages of activations.
-    fn static_bytes(&self) -> u32 {
-        self.stages * self.tokens * (QUANTS + SUMS + 4)
+    /// Bytes of all stages of a team's weights and quants, which are dynamic shared memory.
+    pub(super) fn copied_bytes(&self) -> u32 {
+        self.ring_bytes() + self.stages * self.tokens * QUANTS
+    }
+
+    /// Bytes of shared memory: beside these, sums and scales of activations, and what teams have summed.
+    fn shared_bytes(&self) -> u32 {
+        let summed = if self.teams > 1 { 32 * self.summed() * 4 } else { 0 };
+        self.teams * (self.copied_bytes() + self.stages * self.tokens * (SUMS + 4) + summed)
     }
 
     /// The layout of a vector.
@@ -206,11 +259,12 @@ impl TilePlan {
         how: How,
     ) -> Result<Launchable<A>, CatalogueError> {
         // Several blocks hide each other's waits; sums in f64 need all registers.
-        let bytes = plans.iter().map(|p| p.static_bytes() + p.ring_bytes()).max().unwrap_or(1);
-        let blocks = if C::ACC == Acc::F32 { (WARPS / plans[0].warps).min(2 * HALF / bytes).max(1) } else { 1 };
+        let bytes = plans.iter().map(TilePlan::shared_bytes).max().unwrap_or(1);
+        let warps = plans[0].threads() / 32;
+        let blocks = if C::ACC == Acc::F32 { (WARPS / warps).min(2 * HALF / bytes).max(1) } else { 1 };
         let bounds = LaunchBounds { min_blocks: Some(blocks), ..kernel.bounds() };
         let launchable = fits(name, Launchable::new(kernel.with_bounds(bounds), grid, plans[0].threads()))?;
-        let dynamic = plans.iter().map(TilePlan::ring_bytes).max().unwrap_or(0);
+        let dynamic = plans.iter().map(|p| p.teams * p.copied_bytes()).max().unwrap_or(0);
         let needed = launchable.kernel.shared_bytes() + u64::from(dynamic);
         let available = u64::from(how.target.max_shared_bytes());
         if needed > available {

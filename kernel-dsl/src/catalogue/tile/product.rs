@@ -4,7 +4,7 @@ use ptxgen_builder::build::{Body, Global, Pred, Shared, Val, Var};
 
 use super::Tile;
 use super::plan::{COLUMNS, QUANTS, SUMS};
-use crate::device::{Chunk, ChunkScales, DeviceFloat, FragmentFormat, IntegerSums, TreeStack};
+use crate::device::{Chunk, ChunkScales, DeviceFloat, FragmentFormat, IntegerSums, TreeStack, row_tree};
 use crate::format::Q8KPlanar;
 
 /// Sums of a lane for each product of matrices: its two rows with two vectors.
@@ -13,8 +13,8 @@ const EACH: u32 = 4;
 /// One of the lane's vectors.
 #[derive(Clone, Copy)]
 pub(in super::super) struct OfTile {
-    /// Its number, below [`TilePlan::of_lane`](super::TilePlan::of_lane).
-    pub index: usize,
+    /// Its number, below [`TilePlan::of_lane`](super::TilePlan::of_lane), where it is known when the kernel is written.
+    pub index: Option<usize>,
     /// Its place in the tile.
     pub place: Val<u32>,
     /// Whether there is such a vector.
@@ -29,8 +29,8 @@ struct Block<F: FragmentFormat> {
 }
 
 impl Tile<'_> {
-    /// The products of the tile's rows with `count` vectors (1 to those of a tile), which `vector` gives. `write` gets a vector, and the
-    /// sums of the lane's two rows.
+    /// The products of the tile's rows with `count` vectors (1 to those of a tile), which `vector` gives, after [`begin`](Tile::begin).
+    /// `write` gets a vector, and the sums of the lane's two rows.
     #[track_caller]
     pub(in super::super) fn multiply<F: FragmentFormat, A: DeviceFloat>(
         &self,
@@ -39,14 +39,11 @@ impl Tile<'_> {
         vector: impl Fn(&Body, Val<u32>) -> Global<u8>,
         write: impl Fn(&Body, OfTile, [Val<A>; 2]),
     ) {
-        let (blocks, stages) = (self.plan.blocks(), self.plan.stages);
-        let ahead = stages - 1;
+        let (blocks, stages, ahead) = (self.plan.run(), self.plan.stages, self.plan.ahead());
         let vectors = self.vectors(k, count, vector);
         for block in 0..ahead {
-            match block < blocks {
-                true => self.copy(k, &vectors, Val::from(block).copied(), Val::from(block).copied()),
-                false => k.copy_async_commit(),
-            }
+            self.copy_vectors(k, &vectors, Val::from(block).copied(), Val::from(block).copied());
+            k.copy_async_commit();
         }
         let trees = (self.plan.products() * EACH) as usize;
         let stack = TreeStack::<A>::new(k, blocks, trees);
@@ -54,36 +51,74 @@ impl Tile<'_> {
         // One variable for both: what a product without vectors leaves as it is is held round the loop.
         let terms = zeros();
         let stage = k.var::<u32>(0u32);
-        let one = |k: &Body, block: Val<u32>, to: &dyn Fn(usize, Val<A>)| {
-            k.copy_async_wait(ahead - 1);
-            k.barrier();
+        // `known`: superblocks that have been at work, where that is known when the kernel is written.
+        let one = |k: &Body, block: Val<u32>, known: Option<u32>, to: &dyn Fn(usize, Val<A>)| {
+            k.copy_async_wait(if ahead < blocks { ahead - 1 } else { known.map_or(0, |known| ahead - 1 - known) });
+            self.sync(k);
             let here = stage.get();
-            // What was read before the barrier is free.
-            let free = if stages == 2 { here ^ 1 } else { Val::from(stages - 1).select(here.eq(0), here - 1) };
-            let next = block + ahead;
-            k.if_else(next.lt(blocks), |k| self.copy(k, &vectors, next, free), |k| k.copy_async_commit());
+            if ahead < blocks {
+                // What was read before the barrier is free.
+                let free = if stages == 2 { here ^ 1 } else { Val::from(stages - 1).select(here.eq(0), here - 1) };
+                let next = block + ahead;
+                k.if_else(next.lt(blocks), |k| self.copy(k, &vectors, next, free), |k| k.copy_async_commit());
+            }
             self.superblock::<F, A>(k, count, (block, here), to);
             let following = here + 1;
             stage.set(Val::from(0u32).select(following.ge(stages), following));
         };
-        if blocks >= 2 {
-            k.for_(0u32, blocks / 2, 1u32, |k, pair, _| {
-                let block = pair << 1;
-                one(k, block, &|i, term| terms[i].set(term));
-                one(k, block + 1, &|i, term| terms[i].set(A::sum(terms[i].get(), term)));
-                stack.push(k, pair, &terms);
-            });
+        let two = |k: &Body, pair: Val<u32>, known: Option<u32>| {
+            let block = pair << 1;
+            one(k, block, known, &|i, term| terms[i].set(term));
+            one(k, block + 1, known.map(|n| n + 1), &|i, term| terms[i].set(A::sum(terms[i].get(), term)));
+            stack.push(k, pair, &terms);
+        };
+        match blocks / 2 {
+            0 => {}
+            1 => two(k, Val::from(0u32).copied(), Some(0)),
+            pairs => k.for_(0u32, pairs, 1u32, |k, pair, _| two(k, pair, None)),
         }
         if !blocks.is_multiple_of(2) {
-            one(k, Val::from(blocks - 1).copied(), &|i, term| terms[i].set(term));
+            one(k, Val::from(blocks - 1).copied(), Some(blocks - 1), &|i, term| terms[i].set(term));
         }
-        let sum = |tree: u32| {
-            let tree = tree as usize;
-            stack.sum(tree, (!blocks.is_multiple_of(2)).then(|| terms[tree].get()))
-        };
+        let sum = |tree: usize| stack.sum(tree, (!blocks.is_multiple_of(2)).then(|| terms[tree].get()));
+        if self.plan.teams > 1 {
+            let sums: Vec<Val<A>> = (0..trees).map(sum).collect();
+            self.of_teams(k, count, &sums, write);
+            return;
+        }
         self.each_vector(k, count, |k, vector, (n, column)| {
-            let tree = n * EACH + column;
+            let tree = (n * EACH + column) as usize;
             write(k, vector, [sum(tree), sum(tree + 2)]);
+        });
+    }
+
+    /// The rest of the trees over the sums of all teams, whose runs are whole subtrees. The teams share out the vectors.
+    #[track_caller]
+    fn of_teams<A: DeviceFloat>(
+        &self,
+        k: &Body,
+        count: Val<u32>,
+        sums: &[Val<A>],
+        write: impl Fn(&Body, OfTile, [Val<A>; 2]),
+    ) {
+        let (teams, summed) = (self.plan.teams, self.plan.summed());
+        let all: Shared<A> = k.shared(teams * 32 * summed);
+        let of_lane = all.at((self.thread & 31) * summed);
+        let own = of_lane.at(self.team * (32 * summed));
+        for (i, &sum) in sums.iter().enumerate() {
+            own.plus(i as i64).store(k, sum);
+        }
+        k.barrier();
+        k.for_(self.team, self.plan.of_lane() as u32, teams, |k, index, _| {
+            let (n, column) = (index >> 1, index & 1);
+            let place = self.t * 2 + n * COLUMNS + column;
+            let tree = of_lane.at(n * EACH + column);
+            let whole = [0, 2].map(|row| {
+                let of_team = |team: u32| tree.plus(i64::from(team * 32 * summed + row)).load(k);
+                let each: Vec<Val<A>> = (0..teams).map(of_team).collect();
+                row_tree(&each, each.len().next_power_of_two())
+            });
+            write(k, OfTile { index: None, place, here: place.lt(count) }, whole);
         });
     }
 
@@ -94,7 +129,11 @@ impl Tile<'_> {
             self.if_present(k, count, n, |k| {
                 for column in 0..2 {
                     let place = self.t * 2 + (n * COLUMNS + column);
-                    then(k, OfTile { index: (2 * n + column) as usize, place, here: place.lt(count) }, (n, column));
+                    then(
+                        k,
+                        OfTile { index: Some((2 * n + column) as usize), place, here: place.lt(count) },
+                        (n, column),
+                    );
                 }
             });
         }
