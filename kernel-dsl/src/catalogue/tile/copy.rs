@@ -146,32 +146,41 @@ impl Tile<'_> {
     }
 }
 
-/// The shared memory of a tile.
+/// The shared memory of tiles.
 #[derive(Clone, Copy)]
 pub(super) struct TileMemory {
     pub weights: Shared<u8>,
     pub quants: Shared<u8>,
     pub sums: Shared<u8>,
     pub scales: Shared<f32>,
+    /// What all teams have summed, in f32, where there are several.
+    pub summed: Option<Shared<f32>>,
 }
 
 impl TileMemory {
-    /// That of a team. Scales and sums have arrays of their own, so that the proof of a kernel's precision does not take quants
-    /// for them.
+    /// Of all teams of a plan, and of any with as many teams, stages and vectors. Scales and sums have arrays of their own, so that
+    /// the proof of a kernel's precision does not take quants for them.
     #[track_caller]
-    pub(super) fn new(k: &Body, plan: &TilePlan, team: Val<u32>) -> TileMemory {
-        let teams = plan.teams;
+    pub(super) fn new(k: &Body, plan: &TilePlan) -> TileMemory {
+        let vectors = plan.teams * plan.stages * plan.tokens;
+        let weights = k.dynamic_shared();
+        let summed = (plan.teams > 1).then(|| k.shared(plan.teams * 32 * plan.summed()));
+        TileMemory { weights, quants: weights, sums: k.shared(vectors * SUMS), scales: k.shared(vectors), summed }
+    }
+
+    /// That of a team.
+    #[track_caller]
+    pub(super) fn of_team(self, plan: &TilePlan, team: Val<u32>) -> TileMemory {
+        let TileMemory { weights, sums, scales, summed, .. } = self;
         let vectors = plan.stages * plan.tokens;
-        let (all, sums, scales): (Shared<u8>, Shared<u8>, Shared<f32>) =
-            (k.dynamic_shared(), k.shared(teams * vectors * SUMS), k.shared(teams * vectors));
-        let (weights, sums, scales) = match teams {
-            1 => (all, sums, scales),
+        let (weights, sums, scales) = match plan.teams {
+            1 => (weights, sums, scales),
             _ => (
-                all.byte_at(team * plan.copied_bytes()),
+                weights.byte_at(team * plan.copied_bytes()),
                 sums.byte_at(team * (vectors * SUMS)),
                 scales.at(team * vectors),
             ),
         };
-        TileMemory { weights, quants: weights.plus_bytes(plan.ring_bytes()), sums, scales }
+        TileMemory { weights, quants: weights.plus_bytes(plan.ring_bytes()), sums, scales, summed }
     }
 }

@@ -12,7 +12,7 @@ use super::super::matrix::{Epilogue, Store, finish};
 use super::super::qkv::{self, QkvBatchArgs, QkvShape};
 use super::super::schedule::{How, Shape};
 use super::Tile;
-use super::copy::Rows;
+use super::copy::{Rows, TileMemory};
 use super::plan::TilePlan;
 use super::product::OfTile;
 use crate::device::{DeviceFloat, FragmentFormat, fresh, inputs_ready, pass, residual};
@@ -129,7 +129,7 @@ pub(in super::super) fn dense<F: FragmentFormat, C: Accumulation, E: Epilogue>(
     let [plan] = TilePlan::spread::<C, 1>([TilePlan::new::<F>(name, shape, (1, tokens), how)?], tokens, how);
     let entry = format!("{}_t{tokens}", entry_name::<ActQ8K, C>(name, shape));
     let kernel = kernel::<GemvBatchArgs<ActQ8K, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
-        let tile = Tile::new(k, &plan, k.thread_x(), vec![Rows::whole(&plan, w)], k.block_x());
+        let tile = Tile::new(&plan, k.thread_x(), TileMemory::new(k, &plan), vec![Rows::whole(&plan, w)], k.block_x());
         Pass::multiply::<F, C, E>(k, tile, |k| Pass::new(k, x, state, tokens, &plan), y, shape.rows);
     });
     let grid = [plan.row_tiles(), plan.token_tiles(tokens), 1];
@@ -162,20 +162,21 @@ pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Acc
         let [q, key, value] = &plans;
         let stride = shape.q + 2 * shape.kv;
         let (keys, values) = (q.row_tiles(), q.row_tiles() + key.row_tiles());
-        let tile = |k: &Body, plan, w, tile| Tile::new(k, plan, thread, vec![Rows::whole(plan, w)], tile);
+        let memory = TileMemory::new(k, &plans[0]);
+        let tile = |plan, w, tile| Tile::new(plan, thread, memory, vec![Rows::whole(plan, w)], tile);
         k.if_else(
             block.lt(keys),
-            |k| Pass::multiply::<F, C, Store>(k, tile(k, q, wq, block), pass, y, stride),
+            |k| Pass::multiply::<F, C, Store>(k, tile(q, wq, block), pass, y, stride),
             |k| {
                 k.if_else(
                     block.lt(values),
                     |k| {
                         let y = y.plus(shape.q);
-                        Pass::multiply::<F, C, Store>(k, tile(k, key, wk, block - keys), pass, y, stride);
+                        Pass::multiply::<F, C, Store>(k, tile(key, wk, block - keys), pass, y, stride);
                     },
                     |k| {
                         let y = y.plus(shape.q + shape.kv);
-                        Pass::multiply::<V, C, Store>(k, tile(k, value, wv, block - values), pass, y, stride);
+                        Pass::multiply::<V, C, Store>(k, tile(value, wv, block - values), pass, y, stride);
                     },
                 );
             },
@@ -203,11 +204,12 @@ pub(in super::super) fn experts_gate_up_tiles<F: FragmentFormat, C: Accumulation
         let expert = k.block_z();
         inputs_ready(k, plan.pdl);
         let list = List::of(k, expert, offsets, pairs);
+        let memory = TileMemory::new(k, &plan);
         let (thread, block) = (k.thread_x(), k.block_x());
         let x = fresh(x);
         list.tiles(k, (plan.tokens, tokens), |k, first, count| {
             let rows = [gate, up].map(|w| Rows::one_of(&plan, w, expert, experts.count)).to_vec();
-            let tile = Tile::new(k, &plan, thread, rows, block).of(count);
+            let tile = Tile::new(&plan, thread, memory, rows, block).of(count);
             tile.begin(k);
             let vector =
                 |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place) / experts.used, shape.cols);
@@ -239,11 +241,12 @@ pub(in super::super) fn experts_down_tiles<F: FragmentFormat, C: Accumulation>(
         let expert = k.block_z();
         inputs_ready(k, plan.pdl);
         let list = List::of(k, expert, offsets, pairs);
+        let memory = TileMemory::new(k, &plan);
         let (thread, block) = (k.thread_x(), k.block_x());
         let x = fresh(x);
         list.tiles(k, (plan.tokens, tokens), |k, first, count| {
             let rows = vec![Rows::one_of(&plan, down, expert, experts.count)];
-            let tile = Tile::new(k, &plan, thread, rows, block).of(count);
+            let tile = Tile::new(&plan, thread, memory, rows, block).of(count);
             tile.begin(k);
             let vector = |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place), shape.cols);
             tile.multiply::<F, C::Scalar>(k, count, vector, |k, v, sums| {

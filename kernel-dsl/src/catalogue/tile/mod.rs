@@ -67,12 +67,12 @@ struct Tile<'p> {
 impl<'p> Tile<'p> {
     /// Tile `tile` of the rows.
     #[track_caller]
-    fn new(k: &Body, plan: &'p TilePlan, thread: Val<u32>, rows: Vec<Rows>, tile: Val<u32>) -> Tile<'p> {
+    fn new(plan: &'p TilePlan, thread: Val<u32>, memory: TileMemory, rows: Vec<Rows>, tile: Val<u32>) -> Tile<'p> {
         let (thread, team) = match plan.teams {
             1 => (thread, Val::from(0u32).copied()),
             _ => (thread & (plan.team_threads() - 1), thread / plan.team_threads()),
         };
-        let memory = TileMemory::new(k, plan, team);
+        let memory = memory.of_team(plan, team);
         let (lane, warp) = (thread & 31, thread >> 5);
         let (g, t) = (lane >> 2, lane & 3);
         let own = match plan.matrices {

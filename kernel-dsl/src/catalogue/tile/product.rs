@@ -81,9 +81,9 @@ impl Tile<'_> {
             one(k, Val::from(blocks - 1).copied(), Some(blocks - 1), &|i, term| terms[i].set(term));
         }
         let sum = |tree: usize| stack.sum(tree, (!blocks.is_multiple_of(2)).then(|| terms[tree].get()));
-        if self.plan.teams > 1 {
+        if let Some(room) = self.memory.summed {
             let sums: Vec<Val<A>> = (0..trees).map(sum).collect();
-            self.of_teams(k, count, &sums, write);
+            self.of_teams(k, room.cast(), count, &sums, write);
             return;
         }
         self.each_vector(k, count, |k, vector, (n, column)| {
@@ -97,12 +97,12 @@ impl Tile<'_> {
     fn of_teams<A: DeviceFloat>(
         &self,
         k: &Body,
+        all: Shared<A>,
         count: Val<u32>,
         sums: &[Val<A>],
         write: impl Fn(&Body, OfTile, [Val<A>; 2]),
     ) {
         let (teams, summed) = (self.plan.teams, self.plan.summed());
-        let all: Shared<A> = k.shared(teams * 32 * summed);
         let of_lane = all.at((self.thread & 31) * summed);
         let own = of_lane.at(self.team * (32 * summed));
         for (i, &sum) in sums.iter().enumerate() {
