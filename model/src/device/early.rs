@@ -3,8 +3,8 @@
 
 use super::{
     listing::{MIXES, model},
-    passes::Plans,
-    plan::{Launch, Plan},
+    passes::{Passes, Plans},
+    plan::{Launch, Paging, Plan},
     slot::Slot,
 };
 use crate::{config::ModelConfig, kv::KvType, synth::Preset};
@@ -79,6 +79,21 @@ fn nothing_is_read_while_it_is_written() {
         }
     }
     assert!(early > 100, "{early} launches read early");
+}
+
+/// Steps of a batch, one after the other.
+#[test]
+fn nor_in_a_batch() {
+    let config = ModelConfig { blocks: 2, ..Preset::Tiny.config() };
+    let (_, usual) = MIXES[0];
+    for policy in Policy::EXACT {
+        let model = model(&config, policy, KvType::F16, usual);
+        for rows in [1, 5] {
+            let passes = Passes::of_rows(&model, 256, (rows, Paging { sequences: 3, pages: 9 })).unwrap();
+            let step = &passes.plan.launches[..passes.choice.end];
+            assert_eq!(races(&passes.plan, &[step, step].concat()), Vec::<String>::new(), "{policy}, {rows} rows");
+        }
+    }
 }
 
 #[test]
