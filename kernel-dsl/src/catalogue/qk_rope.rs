@@ -37,13 +37,20 @@ pub fn qk_norm_rope<E: DeviceKv, C: Accumulation>(
     let kernel = kernel::<QkRopeArgs<E>>(&entry, names, |k, args| {
         let (qkv, q_norm, k_norm, rope, state, q, keys, values) = args;
         let (thread, token) = (k.thread_x(), k.block_y());
+        let warp = head_of(k, thread);
         // The activations are read from here on.
         let position = pass::position(k, state) + token;
         let place = |_: &Body, kv_head: Val<u32>| (kv_head * positions + position) * head_dim;
         let heads = Heads { qkv, q_norm, k_norm, rope, q, keys, values, shape, eps };
-        heads.turn::<C>(k, (thread, token), (state, position), place);
+        heads.turn::<C>(k, (warp, token), (state, position), place);
     });
     Ok(Heads::<E>::launch(kernel, shape))
+}
+
+/// A thread's lane, and the head of its warp: first of a token's queries, then its keys, then its values.
+#[track_caller]
+pub(super) fn head_of(k: &Body, thread: Val<u32>) -> (Val<u32>, Val<u32>) {
+    (thread & 31, k.block_x() * WARPS + (thread >> 5))
 }
 
 /// What a pass's heads are made of, and where they go.
@@ -66,15 +73,13 @@ impl<E: DeviceKv> Heads<E> {
     pub(super) fn turn<C: Accumulation>(
         &self,
         k: &Body,
-        (thread, token): (Val<u32>, Val<u32>),
+        ((lane, head), token): ((Val<u32>, Val<u32>), Val<u32>),
         (state, position): (ReadOnly<u32>, Val<u32>),
         place: impl Fn(&Body, Val<u32>) -> Val<u32>,
     ) {
         let &Heads { qkv, q_norm, k_norm, rope, q, keys, values, eps, shape } = self;
         let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
         let all = heads + 2 * kv_heads;
-        let lane = thread & 31;
-        let head = k.block_x() * WARPS + (thread >> 5);
         let mut here = position.lt(positions);
         if tokens > 1 {
             here = here & token.lt(pass::tokens(k, state, tokens));

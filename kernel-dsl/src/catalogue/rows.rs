@@ -7,7 +7,7 @@ use super::attention::{AttentionSchedule, AttentionShape, attend_to, unhurried};
 use super::error::CatalogueError;
 use super::launchable::{Launchable, fits};
 use super::limits::refuse_if;
-use super::qk_rope::Heads;
+use super::qk_rope::{Heads, head_of};
 use crate::device::rows::PagedRow;
 use crate::device::{ChunkAt, DeviceKv, pass};
 use crate::precision::Accumulation;
@@ -74,15 +74,16 @@ pub fn rows_norm_rope<E: DeviceKv, C: Accumulation>(
     let kernel = kernel::<RowsRopeArgs<E>>(&entry, names, |k, args| {
         let (qkv, q_norm, k_norm, rope, state, rows, tables, q, keys, values) = args;
         let (thread, index) = (k.thread_x(), k.block_y());
+        let warp = head_of(k, thread);
         let row = PagedRow::new(k, rows, (tables, chunks), index);
         let place = |k: &Body, kv_head: Val<u32>| {
             let chunk = row.chunk(k, row.position >> CHUNK.trailing_zeros(), kv_head, (kv_heads, head_dim));
             chunk + (row.position & (CHUNK as u32 - 1)) * head_dim
         };
         let heads = Heads { qkv, q_norm, k_norm, rope, q, keys, values, shape: shape.heads, eps };
-        heads.turn::<C>(k, (thread, index), (state, row.position), place);
+        heads.turn::<C>(k, (warp, index), (state, row.position), place);
     });
-    Ok(Heads::<E>::launch(kernel, shape.heads))
+    Ok(Heads::<E>::launch(unhurried(kernel), shape.heads))
 }
 
 /// The parameters: those of [`AttentionArgs`](super::AttentionArgs) with the rows of the pass and the tables after the

@@ -31,14 +31,14 @@ const STATE: u64 = pass::STATE_WORDS as u64 * 4;
 pub(super) struct DeviceBatch<'m> {
     model: &'m DeviceModel,
     /// Passes of 1, 2, 4 and so on rows.
-    passes: Vec<Sized<'m>>,
+    passes: Vec<RowPasses<'m>>,
     buffers: Buffers,
     /// Chunks of a sequence at most.
     chunks: usize,
 }
 
 /// Passes of up to so many rows.
-struct Sized<'m> {
+struct RowPasses<'m> {
     passes: Passes<'m>,
     /// Recorded when they are first needed.
     graphs: Option<Graphs>,
@@ -87,7 +87,7 @@ impl<'m> DeviceBatch<'m> {
         let rope = RopeTable::new(config.head_dim, config.rope(), room.positions);
         put(&mut buffers, Slot::Rope, 0, cast_slice(rope.values()))?;
         clear_status(&mut buffers)?;
-        let passes = passes.into_iter().map(|passes| Sized { passes, graphs: None }).collect();
+        let passes = passes.into_iter().map(|passes| RowPasses { passes, graphs: None }).collect();
         Ok(Self { model, passes, buffers, chunks: room.positions.div_ceil(PAGE) })
     }
 
@@ -100,7 +100,7 @@ impl<'m> DeviceBatch<'m> {
         let which = self.passes.iter().position(|s| s.passes.plan.tokens as usize >= rows);
         let which = which.unwrap_or(self.passes.len() - 1);
         let (device, weights) = (&self.model.device, &self.model.weights);
-        let Sized { passes, graphs } = &mut self.passes[which];
+        let RowPasses { passes, graphs } = &mut self.passes[which];
         if graphs.is_none() {
             let plan = &passes.plan;
             let kernels = Kernels::load(device, plan)?;
@@ -196,7 +196,7 @@ impl Backend for DeviceBatch<'_> {
         let which = self.prepared(rows.len())?;
         self.set(rows, rows.len())?;
         let Self { model, buffers, .. } = self;
-        let Sized { passes, graphs } = &self.passes[which];
+        let RowPasses { passes, graphs } = &self.passes[which];
         if let Some(graphs) = graphs {
             model.device.replay(&graphs.all)?;
         }
