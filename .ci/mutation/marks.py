@@ -6,7 +6,7 @@ A comment on a line, or alone on the line before it, speaks for the mutants of t
     // mutants: same [3 to 4; + to -], REASON
     let wide = 3 + n;
 
-The second speaks only for those that it names, as they are called in survivors.md. It is for code that is right as it
+The second speaks only for those that it names, as they are called in survivors.md, or by what they become. It is for code that is right as it
 is, where a mutant does the same thing in another way. One that dies nevertheless counts as dead, and is told of.
 """
 import re
@@ -43,7 +43,7 @@ def apply(mutants, found, name):
     for line, (named, reason) in found.items():
         here = [m for m in mutants if m["line"] == line]
         for what in named if named is not None else [None]:
-            chosen = [m for m in here if what is None or m["what"] == what]
+            chosen = [m for m in here if what is None or what in (m["what"], m["to"])]
             if not chosen:
                 whats = sorted({m["what"] for m in here})
                 raise Wrong(f"{name}:{line}: no mutant {what or ''} for this mark; this line has {whats}")

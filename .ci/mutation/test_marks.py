@@ -17,7 +17,7 @@ SOURCE = """fn f(a: u32) -> u32 {
 
 
 def mutant(line, what, **more):
-    return {"file": "a/src/f.rs", "line": line, "what": what} | more
+    return {"file": "a/src/f.rs", "line": line, "what": what, "to": ""} | more
 
 
 class Marks(unittest.TestCase):
@@ -36,6 +36,11 @@ class Marks(unittest.TestCase):
         apply(mutants, marks(SOURCE, "f"), "f")
         self.assertEqual([m.get("marked") for m in mutants],
                          ["only time", "nothing comes so far", "nothing comes so far", None, None])
+
+    def test_a_mutant_is_named_by_what_it_becomes_as_well(self):
+        both = [mutant(1, "whole function", to="returns true"), mutant(1, "whole function", to="returns false")]
+        apply(both, marks("// mutants: same [returns false], only time", "f"), "f")
+        self.assertEqual([m.get("marked") for m in both], [None, "only time"])
 
     def test_a_mark_without_a_mutant_is_wrong(self):
         with self.assertRaisesRegex(Wrong, r"f:2: no mutant  for this mark; this line has \[\]"):
