@@ -4,6 +4,8 @@
 //! A body finds `%x` (a buffer of 256 bytes, whose words are 0, 1, 2, ...; `bytes N` says another size), `%y` (a buffer
 //! of 256 bytes that nobody has written), `%t`, `%lane`, `%warp` and `%b` (the block).
 
+mod lacking;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -11,6 +13,8 @@ use ptxgen_builder::interp::{Arg, Blocks, Launch, Memory, Options, Report, WarpO
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::testing::assert_golden;
 use ptxgen_builder::verify::{Validated, verify};
+
+use lacking::{digest, statements};
 
 /// A kernel and how it is launched.
 struct Case<'a> {
@@ -171,25 +175,15 @@ fn of_shadows() {
     told("shadows");
 }
 
-/// The statements of a body, each with its place.
-fn statements(body: &str) -> Vec<std::ops::Range<usize>> {
-    let mut start = 0;
-    let ends = body.match_indices(';').map(|(at, _)| at + 1);
-    ends.map(|end| std::mem::replace(&mut start, end)..end).collect()
-}
-
 /// The lines of a report without their numbers, which are told by one number for all.
 fn in_short(report: &str) -> String {
-    let (mut digest, mut kinds) = (0u32, Vec::new());
+    let mut kinds = Vec::new();
     for line in report.lines() {
-        line.bytes()
-            .filter(u8::is_ascii_digit)
-            .for_each(|b| digest = (digest ^ u32::from(b)).wrapping_mul(0x0100_0193));
         let kind = line.strip_prefix("k: ").and_then(|l| l.split_once(':')).map(|(kind, _)| kind);
         kinds.extend(kind.or_else(|| line.strip_prefix("  ")?.split_once(": ").map(|(what, _)| what)));
     }
     kinds.dedup();
-    format!("{} {digest:08x}", kinds.join(", "))
+    format!("{} {:08x}", kinds.join(", "), digest(report.bytes().filter(u8::is_ascii_digit)))
 }
 
 /// The same kernels, each without one of its statements: what is missing is found, or nothing is.

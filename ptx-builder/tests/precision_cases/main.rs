@@ -7,6 +7,8 @@
 mod bits;
 mod choices;
 mod conversions;
+#[path = "../lacking/mod.rs"]
+mod lacking;
 mod memory;
 mod pairs;
 mod random;

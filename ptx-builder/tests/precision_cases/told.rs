@@ -2,11 +2,13 @@
 //! something else is asked for. `BLESS=1` writes the tables anew.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use ptxgen_builder::analysis::InstId;
 use ptxgen_builder::analysis::precision::{ActivationFormat, facts};
 use ptxgen_builder::types::ScalarType;
 
+use super::lacking::{digest, statements};
 use super::*;
 
 fn told(case: &Case, change: impl FnOnce(&mut Requirements)) -> Vec<PolicyViolation> {
@@ -185,16 +187,13 @@ fn of_cases_that_lack_a_statement() {
     let mut text = String::new();
     for case in all() {
         writeln!(text, "{} ({:?})", case.name, case.acc).expect("text");
-        let ends = case.body.match_indices(';').map(|(at, _)| at + 1);
-        let mut start = 0;
-        for end in ends {
-            let (from, to) = (std::mem::replace(&mut start, end), end);
-            let body = format!("{}{}", &case.body[..from], &case.body[to..]);
-            let lacking = case.body[from..to].trim();
+        for Range { start, end } in statements(case.body) {
+            let body = format!("{}{}", &case.body[..start], &case.body[end..]);
+            let lacking = case.body[start..end].trim();
             let Ok(module) = parse("case.ptx", &case.text(&body)) else { continue };
             let Ok(module) = verify(module) else { continue };
             let facts = facts_of(&module, &case.wanted().roles);
-            let digest = facts.bytes().fold(0u32, |d, b| (d ^ u32::from(b)).wrapping_mul(0x0100_0193));
+            let digest = digest(facts.bytes());
             let found = check(&module, 0, &case.wanted()).err().unwrap_or_default();
             let at = |v: &PolicyViolation| format!("{:?} {}", v.rule, v.inst.map_or(0, |i| i.0));
             let rules: Vec<_> = found.iter().map(at).collect();
