@@ -315,3 +315,15 @@ fn masks_of_lanes() {
         assert_eq!(found, expected, "lane {lane}");
     }
 }
+
+/// A buffer of no bytes has a name, too.
+#[test]
+fn nothing_is_in_an_empty_buffer() {
+    let body = "ld.param.u64 %rd0, [y]; cvta.to.global.u64 %rd0, %rd0; ld.global.u32 %r0, [%rd0]; st.global.u32 [%rd0], %r0; ret;";
+    let module = sound(".param .u64 y", ".reqntid 32", body);
+    let mut memory = Memory::new();
+    let y = memory.alloc(&[], 8).expect("room");
+    let report = run(&module, 32, &[y.into()], &mut memory);
+    assert_eq!(report.findings[0].kind, FindingKind::OutOfBounds);
+    assert!(report.findings[0].message.contains("y[0] of 0"), "{}", report.findings[0].message);
+}

@@ -58,7 +58,7 @@ struct Side {
 }
 
 /// Sums are short.
-const DEPTH: u32 = 16;
+pub(super) const DEPTH: u32 = 16;
 
 /// The kernel, and what is known of it so far.
 pub(super) struct Agreement<'k, 'd> {
@@ -68,6 +68,8 @@ pub(super) struct Agreement<'k, 'd> {
     pub known: &'d Divergence,
     /// Made when it is first needed.
     pub ranges: &'d OnceCell<Ranges<'k>>,
+    /// Instructions that a sum is followed through, at most.
+    pub depth: u32,
 }
 
 impl<'k> Agreement<'k, '_> {
@@ -83,7 +85,7 @@ impl<'k> Agreement<'k, '_> {
         let source = |name: &str| test.slots().find(|(s, _)| s.name == name).and_then(|(_, ops)| ops.first().copied());
         let (Operand::Reg(left), Operand::Reg(right)) = (source("a")?, source("b")?) else { return None };
         let (left, right) = (self.side(at, left)?, self.side(at, right)?);
-        let here = Added { level: self.control_of(at), most: Some(0) };
+        let here = Added { level: self.control_of(at), ..Added::NOTHING };
         let (start, x, y) = common(&left.sums, &right.sums)?;
         let level = [here, x, y].into_iter().chain(left.step.map(|s| s.1)).chain(right.step.map(|s| s.1));
         let level = level.map(|a| a.level).max()?;
@@ -182,7 +184,7 @@ impl<'k> Agreement<'k, '_> {
             return self.count(at, reg, a, b).or_else(|| self.count(at, reg, b, a));
         }
         let mut sums = Sums::new();
-        self.sums(at, reg, Added::NOTHING, DEPTH, &mut sums);
+        self.sums(at, reg, Added::NOTHING, self.depth, &mut sums);
         Some(Side { sums, step: None })
     }
 
@@ -193,9 +195,9 @@ impl<'k> Agreement<'k, '_> {
         if !is_plain {
             return None;
         }
-        let by = self.step(again, reg, DEPTH)?.and(Added { level: self.control_of(again), most: Some(0) });
+        let by = self.step(again, reg, self.depth)?.and(Added { level: self.control_of(again), ..Added::NOTHING });
         let mut sums: Sums = smallvec![];
-        self.of_result(from, Added { level: self.control_of(from), most: Some(0) }, DEPTH, &mut sums);
+        self.of_result(from, Added { level: self.control_of(from), ..Added::NOTHING }, self.depth, &mut sums);
         Some(Side { sums, step: Some((again, by)) })
     }
 
@@ -206,7 +208,7 @@ impl<'k> Agreement<'k, '_> {
             return Some(added);
         }
         let (before, _) = self.def(id, source).filter(|_| depth > 0)?;
-        let control = Added { level: self.control_of(before), most: Some(0) };
+        let control = Added { level: self.control_of(before), ..Added::NOTHING };
         Some(added.and(control).and(self.step(before, reg, depth - 1)?))
     }
 
@@ -261,7 +263,7 @@ impl<'k> Agreement<'k, '_> {
     /// The sums that a register is where an instruction uses it.
     fn sums(&self, at: InstId, reg: Reg, added: Added, depth: u32, found: &mut Sums) {
         let Some((id, _)) = self.def(at, reg) else { return };
-        let control = Added { level: self.control_of(id), most: Some(0) };
+        let control = Added { level: self.control_of(id), ..Added::NOTHING };
         self.of_result(id, added.and(control), depth, found);
     }
 
@@ -287,4 +289,39 @@ fn common(left: &Sums, right: &Sums) -> Option<(Start, Added, Added)> {
         let (_, y) = right.iter().find(|(other, _)| other == start)?;
         Some((*start, *x, *y))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse;
+    use crate::verify::verify;
+
+    /// How far threads agree on the last branch of a kernel, if sums are followed so deep.
+    fn agreed(depth: u32, body: &str) -> Option<Uniformity> {
+        let head = ".version 7.0 .target sm_80 .address_size 64 .entry k() { .reg .pred %p; .reg .b32 %t, %i, %r<9>; \
+                    mov.u32 %t, %tid.x; ";
+        let module = parse("t", &format!("{head}{body} ret; }}")).unwrap_or_else(|e| panic!("{e}"));
+        let v = verify(module).unwrap_or_else(|e| panic!("{e}"));
+        let (kernel, info) = (&v.module().kernels[0], v.info(0));
+        let (cfg, defuse) = (&info.cfg, &info.defuse);
+        let ranges = OnceCell::new();
+        let agreement = Agreement { kernel, cfg, defuse, known: &info.uniformity, ranges: &ranges, depth };
+        let (b, i, branch) = kernel.insts().filter(|(_, _, inst)| inst.branch_target().is_some()).last()?;
+        agreement.of_branch(b, cfg.inst_id(b, i), branch.guard?)
+    }
+
+    #[test]
+    fn sums_are_followed_as_deep_as_they_may_be() {
+        let sums =
+            "add.u32 %r1, %t, 1; add.u32 %r2, 5, %r1; add.u32 %r3, %r2, 9; setp.lt.u32 %p, %t, %r3; @%p bra E; E:";
+        let steps = "add.u32 %r1, %t, 9; mov.u32 %i, %t; L: add.u32 %r2, %i, 1; add.u32 %r3, %r2, 1; mov.u32 %i, %r3; \
+                     setp.lt.u32 %p, %i, %r1; @%p bra L;";
+        for (body, least) in [(sums, 3), (steps, 2)] {
+            for depth in 0..6 {
+                let expected = (depth >= least).then_some(Uniformity::Block);
+                assert_eq!(agreed(depth, body), expected, "{depth} {body}");
+            }
+        }
+    }
 }

@@ -20,15 +20,23 @@ pub(crate) struct Controls {
 impl Controls {
     /// Those of a kernel's flow.
     pub fn new(cfg: &Cfg) -> Controls {
+        Controls::up_to(cfg, MOST)
+    }
+
+    /// The same, of at most so many pairs.
+    fn up_to(cfg: &Cfg, most: usize) -> Controls {
         let unknown = || Controls { row_of: vec![0; cfg.len()], rows: vec![Box::default()], is_complete: false };
-        let Some(decisions) = cfg.decisions(MOST) else { return unknown() };
+        let Some(decisions) = cfg.decisions(most) else { return unknown() };
         let mut direct: Vec<Vec<u32>> = vec![Vec::new(); cfg.len()];
         for (decides, decided) in decisions {
             direct[decided as usize].push(decides);
         }
         // The nearest first: what decides about it is then known already of most others.
+        // mutants: same, only time
         direct.iter_mut().for_each(|row| {
+            // mutants: same, only time
             row.sort_unstable_by(|a, b| b.cmp(a));
+            // mutants: same, only time
             row.dedup();
         });
         let mut controls = Controls { row_of: vec![0; cfg.len()], rows: Vec::new(), is_complete: true };
@@ -63,7 +71,7 @@ impl Controls {
                 }
             }
             total += row.len();
-            if total > MOST {
+            if total > most {
                 return unknown();
             }
             row.sort_unstable();
@@ -205,6 +213,27 @@ mod tests {
             "{}",
             large.size()
         );
+    }
+
+    /// Pairs are counted as they are found, and as they are kept.
+    #[test]
+    fn as_many_as_there_are_is_enough() {
+        let head = ".version 7.0 .target sm_80 .address_size 64 .entry k() { .reg .pred %p; .reg .b32 %r; ";
+        for (body, direct, kept) in [
+            ("@%p exit; @%p exit; @%p exit;", 3, 6),
+            ("@%p bra A; mov.u32 %r, 1; A: mov.u32 %r, 2; @%p bra B; mov.u32 %r, 3; B:", 2, 2),
+        ] {
+            let module = parse("t", &format!("{head}{body} ret; }}")).unwrap_or_else(|e| panic!("{e}"));
+            let cfg = Cfg::new(&module.kernels[0]);
+            let whole = Controls::new(&cfg);
+            assert_eq!((cfg.decisions(usize::MAX).map(|d| d.len()), whole.size()), (Some(direct), kept), "{body}");
+            for most in 0..8 {
+                let found = Controls::up_to(&cfg, most);
+                assert_eq!(found.is_complete(), most >= kept, "{body} {most}");
+                assert_eq!(found.size(), if most >= kept { kept } else { 0 }, "{body} {most}");
+                assert_eq!(cfg.decisions(most).is_some(), most >= direct, "{body} {most}");
+            }
+        }
     }
 
     /// Where there would be too many, nothing is known, and that soon.

@@ -53,11 +53,16 @@ pub struct DefUse {
     is_complete: bool,
 }
 
-/// Definitions that are followed at a time.
-const CHUNK: usize = 4096;
+/// How much is done and kept.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Definitions that are followed at a time.
+    chunk: usize,
+    /// Pairs of a use and a definition that reaches it; beyond, nothing is known.
+    pairs: usize,
+}
 
-/// Pairs of a use and a definition that reaches it, at most.
-const MOST_PAIRS: usize = 1 << 25;
+const LIMITS: Limits = Limits { chunk: 4096, pairs: 1 << 25 };
 
 /// What happens to a register.
 #[derive(Clone, Copy)]
@@ -69,6 +74,10 @@ enum Event {
 impl DefUse {
     /// The chains of a kernel.
     pub fn new(kernel: &Kernel, cfg: &Cfg) -> DefUse {
+        DefUse::within(kernel, cfg, LIMITS)
+    }
+
+    fn within(kernel: &Kernel, cfg: &Cfg, limits: Limits) -> DefUse {
         let regs = RegNumbers::new(kernel);
         let count = cfg.inst_count();
         let mut du = DefUse {
@@ -95,7 +104,7 @@ impl DefUse {
         du.def_start.push(du.defs.len() as u32);
         du.use_start.push(du.uses.len() as u32);
         (du.reg_start, du.by_reg) = group(du.regs.len(), du.defs.iter().map(|d| d.reg), DefId);
-        du.chain(cfg);
+        du.chain(cfg, limits);
         du
     }
 
@@ -110,7 +119,7 @@ impl DefUse {
     /// Fills in the reaching definitions. A register with one definition needs no sets: that is what reaches its uses; nor
     /// does one whose uses all follow a definition of their own block. The others' definitions are numbered, and some
     /// thousand of them at a time are followed through the blocks.
-    fn chain(&mut self, cfg: &Cfg) {
+    fn chain(&mut self, cfg: &Cfg, limits: Limits) {
         let mut pairs: Vec<(u32, DefId)> = Vec::new();
         let exposed = self.local(cfg, &mut pairs);
         let mut shared: Vec<DefId> = Vec::new();
@@ -120,12 +129,12 @@ impl DefUse {
         let mut uses: Vec<u32> =
             (0..self.uses.len() as u32).filter(|&u| exposed[self.uses[u as usize].reg as usize]).collect();
         uses.sort_by_key(|&u| self.uses[u as usize].reg);
-        for chunk in shared.chunks(CHUNK) {
+        for chunk in shared.chunks(limits.chunk) {
             let (first, last) = (self.defs[chunk[0].index()].reg, self.defs[chunk[chunk.len() - 1].index()].reg);
             let from = uses.partition_point(|&u| self.uses[u as usize].reg < first);
             let to = uses.partition_point(|&u| self.uses[u as usize].reg <= last);
-            self.follow(cfg, chunk, &uses[from..to], &mut pairs);
-            if pairs.len() > MOST_PAIRS {
+            self.follow(cfg, chunk, &uses[from..to], limits.pairs, &mut pairs);
+            if pairs.len() > limits.pairs {
                 self.is_complete = false;
                 break;
             }
@@ -179,8 +188,9 @@ impl DefUse {
         exposed
     }
 
-    /// Where these definitions, of registers in order, reach. `uses` are all of their registers.
-    fn follow(&self, cfg: &Cfg, chunk: &[DefId], uses: &[u32], pairs: &mut Vec<(u32, DefId)>) {
+    /// Where these definitions, of registers in order, reach, until there are more than `most` pairs. `uses` are all of
+    /// their registers.
+    fn follow(&self, cfg: &Cfg, chunk: &[DefId], uses: &[u32], most: usize, pairs: &mut Vec<(u32, DefId)>) {
         let (first, last) = (self.defs[chunk[0].index()].reg, self.defs[chunk[chunk.len() - 1].index()].reg);
         // The bits of each register, and the bit of each definition that is followed here.
         let mut range_of: Vec<Option<std::ops::Range<usize>>> = vec![None; (last - first) as usize + 1];
@@ -251,7 +261,7 @@ impl DefUse {
                             continue;
                         };
                         pairs.extend(bits::ones_in(&now, range).map(|bit| (u, chunk[bit])));
-                        if pairs.len() > MOST_PAIRS {
+                        if pairs.len() > most {
                             return;
                         }
                     }
@@ -353,4 +363,50 @@ where
         *place += 1;
     }
     (starts, order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse;
+
+    /// Variables that loops and branches change, guarded and not, and one that is written only where it is read.
+    const BODY: &str = "mov.u32 %a, 1; mov.u32 %b, 2; mov.u32 %c, 3; \
+        L: add.u32 %a, %a, %b; @%p add.u32 %b, %b, 1; @%p bra M; mov.u32 %c, %a; add.u32 %b, %c, %b; \
+        M: mov.u32 %d, 1; @%p mov.u32 %d, 2; add.u32 %c, %c, %d; @!%p mov.u32 %a, %c; @%p bra L; \
+        add.u32 %a, %b, %c; ret;";
+
+    fn chains(limits: Limits) -> DefUse {
+        let head = ".version 7.0 .target sm_80 .address_size 64 .entry k() { .reg .pred %p; .reg .b32 %a, %b, %c, %d; ";
+        let module = parse("t", &format!("{head}{BODY} }}")).unwrap_or_else(|e| panic!("{e}"));
+        let kernel = &module.kernels[0];
+        DefUse::within(kernel, &Cfg::new(kernel), limits)
+    }
+
+    #[test]
+    fn what_is_followed_at_a_time_is_told_by_nothing() {
+        let all = |du: &DefUse| {
+            let of = |u: &Use| {
+                let mut defs = du.reaching[u.start as usize..][..u.len as usize].to_vec();
+                defs.sort();
+                (u.reg, defs)
+            };
+            du.uses.iter().map(of).collect::<Vec<_>>()
+        };
+        let whole = chains(LIMITS);
+        assert!(whole.is_complete());
+        for chunk in 1..12 {
+            assert_eq!(all(&chains(Limits { chunk, ..LIMITS })), all(&whole), "{chunk}");
+        }
+    }
+
+    #[test]
+    fn more_pairs_than_are_kept_are_told() {
+        let count = chains(LIMITS).reaching.len();
+        for chunk in [1, 3, 4096] {
+            for pairs in 0..count + 2 {
+                assert_eq!(chains(Limits { chunk, pairs }).is_complete(), pairs >= count, "{chunk} {pairs} of {count}");
+            }
+        }
+    }
 }

@@ -42,28 +42,36 @@ pub fn lanes_at(
     if !info.uniformity.is_complete() {
         return LaneSet { exact: false, with_block: false, ..LaneSet::ALL };
     }
-    let search = Search { module, kernel, info, warp, steps: Cell::new(0) };
+    let search = Search { module, kernel, info, warp, limits: LIMITS, steps: Cell::new(0) };
     let lanes = search.at(b, &mut SmallVec::new());
     guard.map_or(lanes, |guard| search.under(inst, guard, lanes))
 }
+
+/// A block whose shape is not known is taken to be a row.
+pub(crate) const ROW: [u32; 3] = [u32::MAX, 1, 1];
 
 struct Search<'k> {
     module: &'k Module,
     kernel: &'k Kernel,
     info: &'k KernelInfo,
     warp: u32,
+    limits: Limits,
     /// How many blocks have been looked at.
     steps: Cell<u32>,
 }
 
-/// Conditions nest no deeper than this; beyond, only a run can tell.
-const NESTED: usize = 100;
+/// How far a search goes; beyond, only a run can tell.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Conditions within each other.
+    nested: usize,
+    /// Blocks that are looked at for an instruction.
+    steps: u32,
+    /// Instructions that an expression of the lane number goes through, one after the other.
+    depth: u32,
+}
 
-/// Blocks that are looked at for an instruction; beyond, only a run can tell.
-const STEPS: u32 = 2000;
-
-/// Expressions of the lane number are short.
-const DEPTH: u32 = 16;
+const LIMITS: Limits = Limits { nested: 100, steps: 2000, depth: 16 };
 
 impl Search<'_> {
     fn at(&self, b: BlockId, visiting: &mut SmallVec<[BlockId; 8]>) -> LaneSet {
@@ -71,10 +79,12 @@ impl Search<'_> {
             return LaneSet::ALL;
         }
         self.steps.set(self.steps.get() + 1);
-        if visiting.contains(&b) || visiting.len() > NESTED || self.steps.get() > STEPS {
-            let whole = visiting.len() <= NESTED && self.steps.get() <= STEPS;
-            let exact = whole && self.info.uniformity.control(b) < Uniformity::Divergent;
-            return LaneSet { exact, with_block: false, ..LaneSet::ALL };
+        let every = |exact| LaneSet { exact, with_block: false, ..LaneSet::ALL };
+        if visiting.len() > self.limits.nested || self.steps.get() > self.limits.steps {
+            return every(false);
+        }
+        if visiting.contains(&b) {
+            return every(self.info.uniformity.control(b) < Uniformity::Divergent);
         }
         visiting.push(b);
         let mut found: Option<LaneSet> = None;
@@ -125,7 +135,7 @@ impl Search<'_> {
         if value.level() == Uniformity::Block {
             return lanes;
         }
-        let Some(holds) = self.reg(inst, guard.reg, DEPTH) else {
+        let Some(holds) = self.reg(inst, guard.reg, self.limits.depth) else {
             return LaneSet { exact: lanes.exact && value.lane_bits == 0, with_block: false, ..lanes };
         };
         let mask = (0..WARP).filter(|&l| (holds[l] & 1 == 1) != guard.negated).fold(0, |m, l| m | 1 << l);
@@ -161,9 +171,8 @@ impl Search<'_> {
         }
         eval(&mut results, &sources);
         let (i, ty) = wanted?;
-        // A wider register holds the number extended by its sign.
-        let narrow = ty.filter(|ty| ty.is_signed() && ty.bits() < reg.class.bits());
-        Some(narrow.map_or(results[i], |ty| {
+        // A wider register holds the number extended by its sign; one as wide, the number.
+        Some(ty.filter(|ty| ty.is_signed()).map_or(results[i], |ty| {
             let up = 64 - ty.bits();
             results[i].map(|v| (((v << up) as i64 >> up) as u64) & low(reg.class.bits()))
         }))
@@ -172,7 +181,7 @@ impl Search<'_> {
     fn operand(&self, inst: InstId, operand: &Operand, depth: u32) -> Option<Lanes> {
         let required = self.kernel.bounds.required;
         let thread = |f: fn(u32, [u32; 3]) -> u32| {
-            let shape = required.unwrap_or([u32::MAX, 1, 1]);
+            let shape = required.unwrap_or(ROW);
             Some(std::array::from_fn(|lane| u64::from(f(self.warp * WARP as u32 + lane as u32, shape))))
         };
         match *operand {
@@ -191,6 +200,59 @@ impl Search<'_> {
             Operand::Symbol(..) | Operand::Address(_) | Operand::Label(_) | Operand::Function(_) | Operand::None => {
                 None
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse;
+    use crate::verify::verify;
+
+    /// The lanes at the last `activemask` but those under `guard`, searched within these limits.
+    fn lanes(body: &str, limits: Limits) -> LaneSet {
+        let head = ".version 7.0 .target sm_80 .address_size 64 .entry k() { .reg .pred %p<99>; .reg .b32 %r<99>; \
+                    mov.u32 %r0, %laneid; ";
+        let module = parse("t", &format!("{head}{body} ret; }}")).unwrap_or_else(|e| panic!("{e}"));
+        let v = verify(module).unwrap_or_else(|e| panic!("{e}"));
+        let (kernel, info) = (&v.module().kernels[0], v.info(0));
+        let search = Search { module: v.module(), kernel, info, warp: 0, limits, steps: Cell::new(0) };
+        let at = kernel.insts().filter(|(_, _, inst)| inst.form().name.starts_with("activemask")).last();
+        let (b, i, inst) = at.expect("the place");
+        let found = search.at(b, &mut SmallVec::new());
+        inst.guard.map_or(found, |guard| search.under(info.cfg.inst_id(b, i), guard, found))
+    }
+
+    /// Who comes round a loop again may be fewer than came first.
+    #[test]
+    fn a_loop_that_lanes_leave_has_no_exact_lanes() {
+        let found = lanes("L: activemask.b32 %r1; setp.lt.u32 %p1, %r0, 5; @%p1 bra L;", LIMITS);
+        assert!(!found.exact && !found.with_block, "{found:?}");
+    }
+
+    #[test]
+    fn a_search_ends_at_its_limits() {
+        let few = |nested, steps, depth| Limits { nested, steps, depth };
+        // Under `n` conditions, each within the last.
+        let nested = |n: u32| -> String {
+            let conditions = (0..n).map(|i| format!("setp.lt.u32 %p{i}, %r0, {}; @!%p{i} bra E; ", 20 - i));
+            conditions.collect::<String>() + "activemask.b32 %r1; E:"
+        };
+        let known = LaneSet { mask: (1 << 18) - 1, exact: true, with_block: true };
+        let every = LaneSet { exact: false, with_block: false, ..LaneSet::ALL };
+        assert_eq!(lanes(&nested(3), LIMITS), known);
+        let narrowed = |mask: u32| LaneSet { mask, ..every };
+        // The place itself and the blocks of the second and the third condition; all threads come to the first.
+        for (limits, expected) in [
+            (few(2, 99, 16), known),
+            (few(1, 99, 16), narrowed(known.mask)),
+            (few(99, 3, 16), known),
+            (few(99, 2, 16), narrowed(known.mask)),
+            (few(99, 99, 2), known),
+            (few(99, 99, 1), every),
+        ] {
+            assert_eq!(lanes(&nested(3), limits), expected, "{} {} {}", limits.nested, limits.steps, limits.depth);
         }
     }
 }

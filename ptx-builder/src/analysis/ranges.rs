@@ -64,9 +64,13 @@ pub(crate) struct Ranges<'k> {
 
 impl<'k> Ranges<'k> {
     pub(crate) fn new(kernel: &'k Kernel, cfg: &'k Cfg, defuse: &'k DefUse) -> Ranges<'k> {
+        Ranges::widened_after(ROUNDS, kernel, cfg, defuse)
+    }
+
+    fn widened_after(rounds: u32, kernel: &'k Kernel, cfg: &'k Cfg, defuse: &'k DefUse) -> Ranges<'k> {
         let mut ranges = Ranges { kernel, cfg, defuse, values: vec![None; defuse.def_count()] };
         let mut round = 0;
-        while ranges.round(round >= ROUNDS) {
+        while ranges.round(round >= rounds) {
             round += 1;
         }
         ranges
@@ -296,4 +300,42 @@ fn clipped(r: Range, bits: u32) -> Range {
 /// Whether a result is extended by its sign to the register that it is written to.
 fn is_sign_extended(form: &Form, reg: Reg) -> bool {
     form.slots.first().and_then(|s| s.ty()).is_some_and(|ty| ty.is_signed() && ty.bits() < reg.class.bits())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse;
+
+    /// What is known of the kernel's definitions of `reg`, in order.
+    fn ranges(rounds: u32, reg: &str, body: &str) -> Vec<Range> {
+        let head = ".version 7.0 .target sm_80 .address_size 64 .entry k() { .reg .pred %p; .reg .b32 %a, %b, %c; ";
+        let module = parse("t", &format!("{head}{body} ret; }}")).unwrap_or_else(|e| panic!("{e}"));
+        let kernel = &module.kernels[0];
+        let cfg = Cfg::new(kernel);
+        let defuse = DefUse::new(kernel, &cfg);
+        let ranges = Ranges::widened_after(rounds, kernel, &cfg, &defuse);
+        let named = |r: &Reg| kernel.names.get(r).is_some_and(|name| name == reg);
+        let insts = kernel.insts().filter(|(_, _, inst)| inst.defs().any(|r| named(&r)));
+        insts.flat_map(|(b, i, _)| defuse.defs(cfg.inst_id(b, i))).map(|def| ranges.of_def(def)).collect()
+    }
+
+    /// What a loop makes larger in each round is anything in the end; what settles before that is known.
+    #[test]
+    fn what_goes_on_changing_is_anything() {
+        let known = |most, zeros| Range { most, zeros };
+        let counts = "mov.u32 %a, 8; L: add.u32 %a, %a, 4; @%p bra L;";
+        assert_eq!(ranges(3, "%a", counts), [known(8, 3), known(u32::MAX.into(), 0)]);
+        // The sum is 2, 3 and 4, and then the same for ever.
+        let settles = "mov.u32 %a, 1; L: add.u32 %b, %a, 1; and.b32 %a, %b, 3; @%p bra L;";
+        let most: Vec<_> = (0..5).map(|rounds| ranges(rounds, "%b", settles)[0].most).collect();
+        assert_eq!(most, [low(32), low(32), low(32), 4, 4]);
+    }
+
+    /// What a round reads before anything has reached it counts for nothing once something has.
+    #[test]
+    fn what_has_not_been_reached_is_joined_later() {
+        let later = "L: add.u32 %a, %b, 4; mov.u32 %b, 8; @%p bra L;";
+        assert_eq!(ranges(6, "%a", later), [Range { most: 12, zeros: 2 }]);
+    }
 }

@@ -253,3 +253,30 @@ fn facts_about_values() {
     assert_eq!(value(4).modulo(16), None, "the pointer's alignment is not declared");
     assert_eq!(value(6).as_constant(), Some(0xffff_fffe));
 }
+
+/// Where only some lanes are, what a warp agrees on elsewhere is not agreed on: such code is refused, but not for that.
+#[test]
+fn combinations_of_some_lanes_differ() {
+    let level = |condition: &str, inst: &str| {
+        let text = format!(
+            ".version 8.0 .target sm_90 .address_size 64 .entry k(.param .u32 n) {{ .reg .pred %p, %q; .reg .b32 %r<9>; \
+             ld.param.u32 %r0, [n]; mov.u32 %r1, %laneid; mov.u32 %r2, %warpid; setp.lt.u32 %p, {condition}, 5; \
+             setp.eq.u32 %q, %r1, 3; @%p bra E; {inst} E: ret; }}"
+        );
+        let module = parse("k.ptx", &text).unwrap_or_else(|e| panic!("{e}"));
+        let (kernel, info) = (&module.kernels[0], KernelInfo::new(&module, &module.kernels[0]));
+        let defs = kernel.insts().flat_map(|(b, i, _)| info.defuse.defs(info.cfg.inst_id(b, i)));
+        info.uniformity.of(defs.last().expect("a result")).level()
+    };
+    for inst in [
+        "shfl.sync.idx.b32 %r3, %r1, 0, 31, -1;",
+        "vote.sync.ballot.b32 %r3, %q, -1;",
+        "vote.sync.any.pred %q, %q, -1;",
+        "redux.sync.add.u32 %r3, %r1, -1;",
+        "activemask.b32 %r3;",
+    ] {
+        assert_eq!(level("%r0", inst), Uniformity::Warp, "{inst}");
+        assert_eq!(level("%r2", inst), Uniformity::Warp, "{inst}");
+        assert_eq!(level("%r1", inst), Uniformity::Divergent, "{inst}");
+    }
+}

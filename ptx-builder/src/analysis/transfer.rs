@@ -255,12 +255,12 @@ fn lane(form: &Form, s: &[Value], width: u32) -> Value {
             factor(nth(0), signed).times(factor(nth(1), signed), width).plus(nth(2), false, width)
         }
         Word::Shl => match nth(1).as_constant() {
-            Some(by) => nth(0).shifted_left(by.min(64) as u32, width),
+            Some(by) => nth(0).shifted_left(u32::try_from(by).unwrap_or(u32::MAX), width),
             None => generic(),
         },
         Word::Shr { signed } => match nth(1).as_constant() {
             Some(by) if !signed && by >= u64::from(width) => Value::constant(0),
-            Some(by) => nth(0).shifted_right(by.min(63) as u32, width, signed),
+            Some(by) => nth(0).shifted_right(u32::try_from(by).unwrap_or(u32::MAX), width, signed),
             None => generic(),
         },
         Word::Div { signed: false } => match power(nth(1)) {

@@ -9,7 +9,7 @@
 
 use std::cell::OnceCell;
 
-use super::agree::Agreement;
+use super::agree::{Agreement, DEPTH};
 use super::controls::Controls;
 use super::transfer::{Context, Geometry};
 use super::value::{Uniformity, Value};
@@ -49,7 +49,7 @@ impl Divergence {
                     if inst.form().meaning.ends_block() {
                         let mut level = guard.unwrap_or(Uniformity::Block);
                         if let Some(guard) = inst.guard.filter(|_| level > d.branches[b.0 as usize]) {
-                            let agreement = Agreement { kernel, cfg, defuse, known: &d, ranges: &ranges };
+                            let agreement = Agreement { kernel, cfg, defuse, known: &d, ranges: &ranges, depth: DEPTH };
                             level = agreement.of_branch(b, id, guard).map_or(level, |agreed| agreed.min(level));
                         }
                         changed |= level > d.branches[b.0 as usize];

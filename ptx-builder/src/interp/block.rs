@@ -81,7 +81,9 @@ impl Context<'_> {
     /// An instruction, for people.
     pub fn site(&self, pc: u32) -> Site {
         let Some(&(block, index, _)) = self.program.sites.get(pc as usize) else {
+            // mutants: same, nobody comes there: a kernel ends in an exit
             let block = BlockId(self.kernel.blocks.len().saturating_sub(1) as u32);
+            // mutants: same, nobody comes there: a kernel ends in an exit
             return Site { loc: self.kernel.loc.clone(), text: "the kernel's end".to_owned(), block, index: 0 };
         };
         let inst = &self.kernel.blocks[block.0 as usize].insts[index];

@@ -129,12 +129,14 @@ fn parallel<'a>(cx: &'a Context<'a>, blocks: std::ops::Range<u64>) -> Outcome<'a
     blocks
         .into_par_iter()
         .fold(Outcome::default, |mut sum, number| {
+            // mutants: same [< to <=], only time
             if number < first_fault.load(Relaxed) {
                 let mut block = Block::new(cx, number);
                 match block.run(u64::MAX) {
                     Ok(Progress::Waiting) => sum.waiting.push(block),
                     Ok(_) => sum.add(cx, block, Ok(())),
                     Err(stop) => {
+                        // mutants: same, only time
                         first_fault.fetch_min(number, Relaxed);
                         sum.add(cx, block, Err(stop));
                     }

@@ -162,3 +162,52 @@ impl Found {
         (dst != NONE).then(|| IndexStep { op: op_of(form), dst, srcs: program.srcs(code).iter().map(number).collect() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interp::layout::Layout;
+    use crate::parse::parse;
+
+    /// Of a body's instructions, in order, which are followed.
+    fn followed(body: &str) -> Vec<IndexOp> {
+        let text = format!(
+            ".version 8.0 .target sm_90 .address_size 64 .entry k(.param .u64 p) {{ .reg .b32 %a, %b, %c; .reg .b64 %p, %q; \
+             ld.param.u64 %p, [p]; {body} ret; }}"
+        );
+        let module = parse("t", &text).unwrap_or_else(|e| panic!("{e}"));
+        let kernel = &module.kernels[0];
+        let layout = Layout::new(&module, kernel, 0, &[]).expect("it fits");
+        let program = Program::decode(&module, kernel, &layout).unwrap_or_else(|e| panic!("{e}"));
+        IndexSteps::new(&program).steps.into_iter().flatten().map(|step| step.op).collect()
+    }
+
+    /// Where an address is made of nothing that can wrap, nothing is followed at all.
+    #[test]
+    fn only_kernels_that_compute_indices_are_followed() {
+        let load = "add.u64 %q, %p, %q; ld.global.u32 %c, [%q];";
+        for body in [
+            "",
+            "ld.global.u32 %c, [%p+4];",
+            "mov.u32 %a, %tid.x; mul.wide.u32 %q, %a, 4; add.u64 %q, %p, %q; ld.global.u32 %c, [%q];",
+            "mov.u32 %a, %tid.x; mov.u32 %b, %a; cvt.u64.u32 %q, %b; add.u64 %q, %p, %q; ld.global.u32 %c, [%q];",
+            // What is computed is no index.
+            "ld.global.u32 %c, [%p]; add.u32 %a, %c, 1; st.global.u32 [%p], %a;",
+        ] {
+            assert_eq!(followed(body), [], "{body}");
+        }
+        for (what, op) in [
+            ("add.u32 %b, %a, 1;", IndexOp::Add),
+            ("sub.u32 %b, %a, 1;", IndexOp::Sub),
+            ("shl.b32 %b, %a, 1;", IndexOp::Shl),
+            ("mul.lo.u32 %b, %a, 3;", IndexOp::Mul),
+        ] {
+            let ops = followed(&format!("mov.u32 %a, %tid.x; {what} mul.wide.u32 %q, %b, 4; {load}"));
+            assert_eq!(
+                ops,
+                [IndexOp::Access, IndexOp::Copy, op, IndexOp::Widen, IndexOp::Wide, IndexOp::Access],
+                "{what}"
+            );
+        }
+    }
+}

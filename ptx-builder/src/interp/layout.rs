@@ -142,3 +142,71 @@ impl Layout {
 fn is_dynamic(v: &Variable) -> bool {
     v.space == Space::Shared && v.len.is_none()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::{Linkage, Operand, Param};
+    use crate::types::{RegClass, ScalarType};
+    use crate::verify::testing::{K, at};
+
+    fn variable(space: Space, align: u32, len: Option<u64>) -> Variable {
+        let (name, ty, linkage) = ("v".to_owned(), ScalarType::B8, Linkage::Visible);
+        Variable { name, space, align, ty, len, init: vec![], refs: vec![], linkage }
+    }
+
+    /// The layout of a kernel that names some variables of its module: two shared arrays, a third, one that the launch
+    /// sizes, two constants and an array in global memory.
+    fn layout(numbers: &[u32], addresses: &[u32], dynamic: u32) -> Layout {
+        let mut k = K::new();
+        k.module.variables = vec![
+            variable(Space::Shared, 4, Some(4)),
+            variable(Space::Shared, 16, Some(20)),
+            variable(Space::Shared, 8, Some(8)),
+            variable(Space::Shared, 32, None),
+            variable(Space::Const, 4, Some(12)),
+            variable(Space::Const, 16, Some(1)),
+            variable(Space::Global, 4, Some(4)),
+        ];
+        let param = |ty, len, align| Param { name: "p".to_owned(), ty, len, align, pointer: None };
+        k.kernel.params = vec![
+            param(ScalarType::U8, None, None),
+            param(ScalarType::U64, None, None),
+            param(ScalarType::B8, Some(3), Some(16)),
+        ];
+        k.shared("own", 6, 2);
+        k.kernel.variables.push(variable(Space::Local, 8, Some(9)));
+        let r = k.reg(RegClass::B32);
+        numbers.iter().for_each(|&i| _ = k.i("mov.u32", &[r.into(), Operand::Symbol(Symbol::Module(i), 0)]));
+        addresses.iter().for_each(|&i| _ = k.i("ld.shared.u32", &[r.into(), at(Symbol::Module(i), 4)]));
+        Layout::new(&k.module, &k.kernel, dynamic, &[0, 0, 0, 0, 0, 0, 7000]).expect("it fits")
+    }
+
+    /// Shared arrays of the module take room where a kernel names them, by an address or as a number.
+    #[test]
+    fn only_what_a_kernel_names_takes_shared_memory() {
+        for (numbers, addresses, module, own, dynamic) in [
+            (&[][..], &[][..], [0, 0, 0], 0, 16),
+            (&[], &[0], [0, 0, 0], 4, 16),
+            (&[1], &[], [0, 0, 0], 20, 32),
+            (&[2], &[1], [0, 0, 24], 32, 48),
+            (&[0, 1, 2], &[1], [0, 16, 40], 48, 64),
+        ] {
+            let l = layout(numbers, addresses, 100);
+            assert_eq!((&l.module[..3], l.kernel[0]), (&module[..], own), "{numbers:?} {addresses:?}");
+            // What the launch sizes comes last, aligned as all that is there.
+            assert_eq!((l.module[3], l.shared_bytes), (dynamic, dynamic + 100), "{numbers:?} {addresses:?}");
+        }
+    }
+
+    #[test]
+    fn other_spaces_are_laid_out_in_order() {
+        let l = layout(&[], &[], 0);
+        assert_eq!((l.params.clone(), l.param_bytes), (vec![0, 8, 16], 19));
+        assert_eq!((l.module[4], l.module[5], l.const_bytes, l.module[6]), (0, 16, 17, 7000));
+        assert_eq!((l.kernel[1], l.local_bytes), (0, 16));
+        assert_eq!(l.offset(Symbol::Param(2)), Some(16));
+        assert_eq!((l.offset(Symbol::Module(6)), l.offset(Symbol::Module(7))), (Some(7000), None));
+        assert_eq!((l.offset(Symbol::Kernel(1)), l.offset(Symbol::Kernel(2))), (Some(0), None));
+    }
+}

@@ -267,9 +267,9 @@ impl Memory {
         Some((id, self.allocs.get(id)?.as_ref()?))
     }
 
-    /// Held during an operation on more than 4 bytes that is to be one step.
-    pub(super) fn wide_step(&self) -> MutexGuard<'_, ()> {
-        self.wide.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Held during an operation on more than 4 bytes that is to be one step; a word is one anyway.
+    pub(super) fn one_step(&self, strong: bool, bytes: u32) -> Option<MutexGuard<'_, ()>> {
+        (strong && bytes > 4).then(|| self.wide.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The buffer in whose region an address lies, if any.
@@ -335,12 +335,7 @@ impl Alloc {
     }
 
     fn update_word(&self, i: usize, f: impl Fn(u32) -> u32) -> u32 {
-        let word = &self.words[i];
-        let mut old = word.load(Relaxed);
-        while let Err(now) = word.compare_exchange_weak(old, f(old), Relaxed, Relaxed) {
-            old = now;
-        }
-        old
+        self.words[i].fetch_update(Relaxed, Relaxed, |old| Some(f(old))).unwrap_or_else(|old| old)
     }
 
     /// The init bits of an aligned access, as a word index and mask.
@@ -378,6 +373,188 @@ impl Alloc {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Buffers that were asked for with this alignment.
+    fn made(memory: &mut Memory, sizes: &[u64], align: u64) -> Vec<Buffer> {
+        sizes.iter().map(|&len| memory.alloc_uninit(len, align).expect("room")).collect()
+    }
+
+    #[test]
+    fn buffers_have_their_own_regions_and_exact_alignment() {
+        let mut memory = Memory::new();
+        let all = made(&mut memory, &[100, 0, REGION - GUARD - 4, REGION - GUARD - 3, 1], 4);
+        // From the second region on; one that needs more than what is left beside the guard has two.
+        assert_eq!(all.iter().map(|b| b.address / REGION).collect::<Vec<_>>(), [1, 2, 3, 4, 6]);
+        for b in &all {
+            assert_eq!((b.address % REGION, memory.id(*b).is_ok()), (4, true));
+        }
+        for (bytes, address) in [
+            (0, None),
+            (REGION - 1, None),
+            (REGION, Some(0)),
+            (2 * REGION - 1, Some(0)),
+            (5 * REGION, Some(3)),
+            (7 * REGION, None),
+        ] {
+            let near = memory.near(bytes).map(|a| all.iter().position(|b| *b == a.buffer));
+            assert_eq!(near, address.map(Some), "{bytes:#x}");
+        }
+        for (align, start) in [(1, 1), (2, 2), (16, 16), (1 << 20, 1 << 20)] {
+            assert_eq!(memory.alloc_uninit(8, align).map(|b| b.address % REGION), Ok(start));
+        }
+        for align in [0, 3, 24, 1 << 21] {
+            assert_eq!(memory.alloc_uninit(8, align), Err(MemoryError::Align(align)));
+        }
+    }
+
+    #[test]
+    fn what_was_freed_is_used_again() {
+        let mut memory = Memory::new();
+        let all = made(&mut memory, &[8, REGION, 8, 8], 8);
+        assert_eq!(all.iter().map(|b| b.address / REGION).collect::<Vec<_>>(), [1, 2, 4, 5]);
+        memory.free(all[1]).expect("it is a buffer");
+        memory.free(all[2]).expect("it is a buffer");
+        assert_eq!(memory.free(all[1]), Err(MemoryError::Unknown(all[1])));
+        assert!(memory.near(all[1].address).is_none() && memory.near(all[3].address).is_some());
+        // Three regions are free, then none before the end.
+        let again = made(&mut memory, &[REGION, 8, REGION], 8);
+        assert_eq!(again.iter().map(|b| b.address / REGION).collect::<Vec<_>>(), [2, 4, 6]);
+        assert_eq!(memory.allocs.len(), 5);
+        let shorter = Buffer { len: 4, ..again[0] };
+        assert_eq!(memory.free(shorter), Err(MemoryError::Unknown(shorter)));
+        // The end of what is free counts, with what is added to it.
+        memory.free(again[2]).expect("it is a buffer");
+        assert_eq!(made(&mut memory, &[2 * REGION], 8)[0].address / REGION, 6);
+    }
+
+    #[test]
+    fn addresses_are_used_up() {
+        let memory = Memory::new();
+        assert_eq!(memory.find_room(REGIONS - 1), Some(1));
+        assert_eq!(memory.find_room(REGIONS), None);
+        let mut memory = Memory::new();
+        for len in [REGIONS * REGION, u64::MAX, u64::MAX - GUARD] {
+            assert_eq!(memory.alloc_uninit(len, 4), Err(MemoryError::Full(len)));
+        }
+    }
+
+    #[test]
+    fn bytes_are_read_and_written_where_they_lie() {
+        let mut memory = Memory::new();
+        let all: Vec<u8> = (0..23).collect();
+        for align in [1, 2, 4, 16] {
+            let b = memory.alloc(&all, align).expect("room");
+            assert_eq!(memory.read(b), Ok(all.clone()));
+            for at in 0..=23usize {
+                for end in at..=23 {
+                    let mut some = vec![0; end - at];
+                    assert_eq!(memory.read_at(b, at as u64, &mut some), Ok(()));
+                    assert_eq!(some, all[at..end]);
+                }
+                let got = 24 - at as u64;
+                let wrong = Err(MemoryError::Size { buffer: b, at: at as u64, got });
+                assert_eq!(memory.read_at(b, at as u64, &mut vec![0; got as usize]), wrong);
+                assert_eq!(memory.write(b, at as u64, &vec![0; got as usize]), wrong);
+                assert_eq!(
+                    memory.is_written(b, at as u64, got),
+                    Err(MemoryError::Size { buffer: b, at: at as u64, got })
+                );
+            }
+            assert!(memory.write(b, u64::MAX, &[1]).is_err() && memory.is_written(b, u64::MAX, 1).is_err());
+            memory.write(b, 5, &[90, 91, 92, 93, 94, 95]).expect("it fits");
+            let expected: Vec<u8> = (0..23).map(|i| if (5..11).contains(&i) { 85 + i } else { i }).collect();
+            assert_eq!(memory.read(b), Ok(expected));
+        }
+        let zeros = memory.alloc_zeroed(9, 4).expect("room");
+        assert_eq!((memory.read(zeros), memory.is_written(zeros, 0, 9)), (Ok(vec![0; 9]), Ok(true)));
+    }
+
+    #[test]
+    fn what_was_written_is_known_by_the_byte() {
+        for align in [1, 2, 4, 32] {
+            for (at, len) in [(0usize, 1usize), (3, 5), (30, 4), (27, 40), (99, 1), (0, 99), (1, 99)] {
+                let mut memory = Memory::new();
+                let b = memory.alloc_uninit(100, align).expect("room");
+                assert_eq!(memory.read(b), Ok(vec![0xaa; 100]));
+                memory.write(b, at as u64, &vec![1; len]).expect("it fits");
+                for i in 0..100usize {
+                    let written = (at..at + len).contains(&i);
+                    assert_eq!(memory.is_written(b, i as u64, 1), Ok(written), "{align} {at} {len} {i}");
+                }
+                assert_eq!(memory.is_written(b, at as u64, len as u64), Ok(true));
+                assert_eq!(memory.is_written(b, 0, 100), Ok(false));
+            }
+            let mut memory = Memory::new();
+            let b = memory.alloc_uninit(100, align).expect("room");
+            memory.write(b, 0, &[7; 100]).expect("it fits");
+            assert!(memory.near(b.address).is_some_and(|a| a.init.is_none()), "nothing is left to be kept");
+            assert_eq!(memory.is_written(b, 0, 100), Ok(true));
+        }
+    }
+
+    #[test]
+    fn accesses_have_their_bytes() {
+        let value = 0x1f1e_1d1c_1b1a_1918_1716_1514_1312_1110_u128;
+        for bytes in [1u32, 2, 4, 8, 16] {
+            for at in (0..64).step_by(bytes as usize) {
+                let mut memory = Memory::new();
+                let b = memory.alloc_uninit(64, 32).expect("room");
+                let alloc = memory.near(b.address).expect("the buffer");
+                alloc.store(b.address + at, bytes, value);
+                let low = value & (u128::MAX >> (128 - 8 * bytes));
+                assert_eq!(alloc.load(b.address + at, bytes), low, "{bytes} at {at}");
+                for k in 0..64 {
+                    let inside = (at..at + u64::from(bytes)).contains(&k);
+                    let expected = if inside { 0x10 + (k - at) as u128 } else { 0xaa };
+                    assert_eq!((alloc.load(b.address + k, 1), alloc.is_init(b.address + k, 1)), (expected, inside));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_update_is_of_its_own_bytes() {
+        for (bytes, at) in [(2, 0), (2, 2), (4, 8)] {
+            let mut memory = Memory::new();
+            let b = memory.alloc_uninit(64, 32).expect("room");
+            let alloc = memory.near(b.address).expect("the buffer");
+            let (place, keep) = (b.address + at, u64::MAX >> (64 - 8 * bytes));
+            alloc.store(place, bytes, 0x1234_5678);
+            assert_eq!(alloc.update(place, bytes, |old| old + 1), 0x1234_5678 & keep);
+            assert_eq!(alloc.load(place, bytes) as u64, 0x1234_5679 & keep);
+            assert_eq!(alloc.update(place, bytes, |_| u64::MAX), 0x1234_5679 & keep);
+            assert_eq!(alloc.load(place, bytes) as u64, keep);
+            let around: Vec<_> = (0..64).filter(|k| alloc.load(b.address + k, 1) == 0xaa).collect();
+            assert_eq!(around.len(), 64 - bytes as usize);
+            // An update writes.
+            let fresh = memory.alloc_uninit(64, 32).expect("room");
+            let alloc = memory.near(fresh.address).expect("the buffer");
+            alloc.update(fresh.address + at, bytes, |old| old);
+            assert!(
+                alloc.is_init(fresh.address + at, bytes) && !alloc.is_init(fresh.address + at + u64::from(bytes), 1)
+            );
+        }
+    }
+
+    #[test]
+    fn a_buffer_holds_what_lies_in_it() {
+        let mut memory = Memory::new();
+        let b = memory.alloc_uninit(10, 4).expect("room");
+        let alloc = memory.near(b.address).expect("the buffer");
+        for at in 0..14 {
+            for bytes in [1, 2, 4, 8] {
+                assert_eq!(alloc.holds(b.address + at, bytes), at + u64::from(bytes) <= 10, "{at} {bytes}");
+            }
+            assert!(!alloc.holds(b.address - 1 - at, 1));
+        }
+    }
+
+    #[test]
+    fn only_what_is_wider_than_a_word_is_locked() {
+        let memory = Memory::new();
+        let locked = |strong, bytes| memory.one_step(strong, bytes).is_some();
+        assert!(locked(true, 8) && locked(true, 16) && !locked(true, 4) && !locked(false, 8));
+    }
 
     /// Whether a machine has so much is its own; none has half of all addresses.
     #[test]

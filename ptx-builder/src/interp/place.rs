@@ -72,9 +72,9 @@ impl Context<'_> {
 
     /// Bytes of what the instruction moves.
     fn unit(&self, pc: u32) -> u64 {
-        let Some(&(block, index, _)) = self.program.sites.get(pc as usize) else { return 1 };
-        let form = self.kernel.blocks[block.0 as usize].insts[index].form();
-        u64::from(form.last_type().map_or(1, |ty| ty.bytes().max(1)))
+        let form = self.program.sites.get(pc as usize).map(|(_, _, form)| form.get());
+        let bytes = form.and_then(|form| form.last_type()).map(|ty| ty.bytes()).unwrap_or_default();
+        u64::from(bytes.max(1))
     }
 }
 

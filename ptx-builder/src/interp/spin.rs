@@ -124,3 +124,94 @@ impl Seen {
 
 /// A register's lanes are compared whole.
 const _: () = assert!(WARP == 32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jump<'a>(target: u32, mask: u32, regs: &'a [Lanes], changes: u64, meetings: u64) -> Jump<'a> {
+        Jump { target, mask, whole: false, regs, changes, meetings }
+    }
+
+    /// A probe that has been looked at once, at the first look, with these registers, at 5 changes and 7 meetings.
+    fn looked(mask: u32, regs: &[Lanes]) -> Probe {
+        let mut probe = Probe::default();
+        for _ in 0..FIRST_LOOK {
+            assert!(probe.seen.is_none());
+            assert_eq!(probe.jump(&jump(3, mask, regs, 5, 7)), None);
+        }
+        assert!(probe.seen.is_some());
+        probe
+    }
+
+    #[test]
+    fn looks_come_after_twice_as_many_jumps() {
+        let mut probe = Probe::default();
+        let mut looks = Vec::new();
+        for n in 1..=5 * FIRST_LOOK {
+            // Another place each time, so that nothing is ever the same.
+            probe.jump(&jump(n, u32::MAX, &[[0; WARP]], 0, 0));
+            if probe.seen.take().is_some() {
+                looks.push(n);
+            }
+        }
+        assert_eq!(looks, [FIRST_LOOK, 2 * FIRST_LOOK, 4 * FIRST_LOOK]);
+    }
+
+    #[test]
+    fn the_same_again_gives_the_changes_of_the_last_time() {
+        let regs = [[1; WARP], [2; WARP]];
+        let mut probe = looked(0xff, &regs);
+        assert_eq!(probe.jump(&jump(3, 0xff, &regs, 6, 7)), Some(5));
+        assert_eq!(probe.jump(&jump(3, 0x0f, &regs, 9, 7)), Some(6));
+        // Another place, more lanes, or lanes that have met others.
+        assert_eq!(probe.jump(&jump(4, 0xff, &regs, 9, 7)), None);
+        assert_eq!(probe.jump(&jump(3, 0x1ff, &regs, 9, 7)), None);
+        assert_eq!(probe.jump(&jump(3, 0xff, &regs, 9, 8)), None);
+        let mut whole = looked(0xff, &regs);
+        assert_eq!(whole.jump(&Jump { whole: true, ..jump(3, 0xff, &regs, 6, 8) }), Some(5));
+    }
+
+    #[test]
+    fn only_registers_of_the_lanes_that_jump_are_compared() {
+        let regs = [[1; WARP], [2; WARP], [3; WARP]];
+        for (register, lane) in [(0, 0), (1, 7), (2, 3)] {
+            let mut other = regs;
+            other[register][lane] = 9;
+            assert_eq!(looked(0xff, &regs).jump(&jump(3, 0xff, &other, 6, 7)), None, "{register} {lane}");
+            assert_eq!(looked(u32::MAX, &regs).jump(&jump(3, u32::MAX, &other, 6, 7)), None, "{register} {lane}");
+            assert_eq!(looked(0xff, &regs).jump(&jump(3, 0xff & !(1 << lane), &other, 6, 7)), Some(5));
+            // What differed is compared first, and the rest all the same.
+            let mut seen = looked(0xff, &regs).seen.expect("a look");
+            assert!(!seen.is_same(&jump(3, 0xff, &other, 6, 7)));
+            assert_eq!(seen.differs, register);
+            for (second, lane) in [(0, 1), (1, 1), (2, 1)] {
+                let mut other = regs;
+                other[second][lane] = 9;
+                seen.differs = register;
+                assert!(!seen.is_same(&jump(3, 0xff, &other, 6, 7)));
+                assert_eq!(seen.differs, second);
+            }
+            assert!(seen.is_same(&jump(3, 0xff, &regs, 6, 7)));
+        }
+    }
+
+    #[test]
+    fn lanes_that_have_spun_and_change_are_looked_at_at_once() {
+        let (regs, other) = ([[1; WARP]], [[2; WARP]]);
+        let mut probe = looked(0xff, &regs);
+        // Not before they have spun.
+        assert_eq!(probe.jump(&jump(3, 0xff, &other, 6, 7)), None);
+        assert_eq!(probe.jump(&jump(3, 0xff, &other, 7, 7)), None);
+        assert_eq!(probe.jump(&jump(3, 0xff, &regs, 8, 7)), Some(5));
+        assert_eq!(probe.jump(&jump(3, 0xff, &other, 9, 7)), None);
+        assert_eq!(probe.jump(&jump(3, 0xff, &other, 10, 7)), Some(9));
+        // What is looked at anew has not spun, and no look of its own is due.
+        let next = probe.next;
+        assert_eq!(next, 2 * FIRST_LOOK);
+        assert_eq!(probe.jump(&jump(3, 0xff, &regs, 11, 7)), None);
+        assert!(probe.seen.as_ref().is_some_and(|seen| !seen.spun && seen.changes == 11));
+        assert_eq!(probe.jump(&jump(3, 0xff, &other, 12, 7)), None);
+        assert!(probe.seen.as_ref().is_some_and(|seen| seen.changes == 11));
+    }
+}

@@ -43,6 +43,7 @@ impl Block<'_> {
             for g in warp.groups.iter_mut().filter(|g| waits(g) == Some(mask)) {
                 (g.pc, g.state) = (g.pc + 1, State::Ready);
             }
+            // mutants: same [1 to 2], a count that is only compared with what it was
             warp.meetings += 1;
             self.state.order_warp(warp, mask & warp.live);
             met = true;

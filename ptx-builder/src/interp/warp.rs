@@ -194,3 +194,111 @@ pub(super) fn lanes(mask: u32) -> impl Iterator<Item = usize> {
         (lane < 32).then_some(lane as usize)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A warp whose lanes are at these places.
+    fn warp(groups: &[(u32, u32, State)]) -> Warp {
+        let mut warp = Warp::new(0, 32, [32, 1, 1], 0);
+        warp.groups = groups.iter().map(|&(pc, mask, state)| Group { pc, mask, state }).collect();
+        warp
+    }
+
+    const SPIN: State = State::Spin(Spin { since: 4, polls: 0, at: None });
+
+    #[test]
+    fn a_warp_has_its_threads() {
+        for (id, count, lanes) in [(0, 32, u32::MAX), (0, 40, u32::MAX), (1, 5, 31), (0, 31, u32::MAX >> 1), (1, 1, 1)]
+        {
+            let warp = Warp::new(id, count, [4, 3, 9], 2);
+            assert_eq!((warp.live, warp.lanes, warp.groups[0].mask, warp.regs.len()), (lanes, lanes, lanes, 2));
+            for lane in 0..32 {
+                let t = u64::from(id * 32 + lane);
+                let place = warp.tid.map(|d| d[lane as usize]);
+                assert_eq!(place, [t % 4, t / 4 % 3, t / 12], "{id} {lane}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_lowest_goes_first_and_stops_where_others_are() {
+        use State::{Barrier, Ready};
+        for (groups, expected) in [
+            (&[(7, 1, Ready)][..], Some((0, u32::MAX))),
+            (&[(7, 1, Barrier(0))], None),
+            (&[(7, 1, Ready), (3, 2, Ready)], Some((0, 7))),
+            (
+                &[(3, 1, Barrier(0)), (5, 2, Ready), (9, 4, SPIN), (12, 8, State::Warp(9)), (14, 16, Ready)],
+                Some((1, 12)),
+            ),
+            (&[(3, 1, Ready), (9, 4, SPIN), (12, 8, Barrier(1))], Some((0, u32::MAX))),
+            (&[(3, 1, SPIN), (9, 4, SPIN)], None),
+        ] {
+            let pick = warp(groups).pick();
+            assert_eq!(pick.as_ref().map(|p| (p.group, p.limit)), expected, "{groups:?}");
+            assert!(pick.is_none_or(|p| !p.out_of_order));
+        }
+    }
+
+    #[test]
+    fn groups_that_have_met_are_one() {
+        use State::{Barrier, Ready, Warp as Waits};
+        let joined = |groups: &[(u32, u32, State)]| {
+            let mut warp = warp(groups);
+            warp.join();
+            warp.groups.iter().map(|g| (g.pc, g.mask, g.state)).collect::<Vec<_>>()
+        };
+        assert_eq!(joined(&[(5, 1, Ready), (3, 2, Ready), (5, 4, Ready)]), [(3, 2, Ready), (5, 5, Ready)]);
+        assert_eq!(joined(&[(5, 1, Waits(3)), (5, 2, Ready)]), [(5, 3, Ready)]);
+        assert_eq!(joined(&[(5, 1, Ready), (5, 2, Waits(3))]), [(5, 3, Ready)]);
+        assert_eq!(joined(&[(5, 1, Ready), (5, 2, Barrier(0))]).len(), 2);
+        assert_eq!(joined(&[(5, 1, SPIN), (5, 2, Ready)]).len(), 2);
+    }
+
+    /// Lanes that go first for too long let the others have a turn, each in its own, and sooner the next time.
+    #[test]
+    fn turns_come_after_patience() {
+        let groups = [(3, 1, State::Ready), (5, 2, State::Ready), (9, 4, State::Ready)];
+        let mut warp = warp(&groups);
+        let mut turns = Vec::new();
+        for n in 1..=PATIENCE + 1 + 4 * (IMPATIENCE + 1) {
+            let pick = warp.pick().expect("one is ready");
+            assert_eq!(pick.out_of_order, pick.group != 0);
+            assert_eq!(pick.limit, [5, 9, u32::MAX][pick.group]);
+            if pick.out_of_order {
+                turns.push((n - PATIENCE - 1, pick.group));
+            }
+        }
+        let after = IMPATIENCE + 1;
+        assert_eq!(turns, [(0, 2), (after, 1), (2 * after, 2), (3 * after, 1), (4 * after, 2)]);
+    }
+
+    /// Where only one can go on, its turn is its own.
+    #[test]
+    fn a_turn_needs_another() {
+        let mut warp = warp(&[(3, 1, State::Ready), (5, 2, State::Barrier(0))]);
+        for _ in 0..=PATIENCE + 1 {
+            assert!(warp.pick().is_some_and(|p| p.group == 0 && !p.out_of_order));
+        }
+    }
+
+    #[test]
+    fn who_spins_looks_again_after_a_change() {
+        for (changes, woken) in [(None, true), (Some(4), false), (Some(5), true)] {
+            let mut warp = warp(&[(3, 1, SPIN), (5, 2, State::Barrier(0))]);
+            assert!(warp.is_spinning() && !warp.is_ready());
+            assert_eq!(warp.wake_spinning(changes), woken);
+            assert_eq!((warp.is_ready(), warp.is_spinning()), (woken, !woken));
+        }
+        let mut warp = warp(&[(3, 1, State::Warp(3)), (5, 2, State::Barrier(0))]);
+        assert!(!warp.wake_spinning(None) && !warp.is_ready());
+        warp.wake_warp_waiters();
+        assert_eq!(warp.groups.iter().map(|g| g.state).collect::<Vec<_>>(), [State::Ready, State::Barrier(0)]);
+        assert_eq!(
+            (0..4).map(|lane| warp.group_of(lane).map(|g| g.pc)).collect::<Vec<_>>(),
+            [Some(3), Some(5), None, None]
+        );
+    }
+}

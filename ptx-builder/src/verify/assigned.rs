@@ -1,5 +1,6 @@
 //! Definite assignment: no use before a definition.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 
 use super::Rule;
@@ -37,9 +38,14 @@ struct Assigned<'k> {
 /// without a definition, if anything depends on it. A guarded definition counts
 /// where the same guard holds, or together with one under the opposite guard.
 pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
+    check_by(CHUNK, module, kernel, info, errors);
+}
+
+/// The same, with so many registers followed at a time.
+fn check_by(size: usize, module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
     let doubtful = undominated(kernel, info);
     let mut found = Vec::new();
-    for chunk in doubtful.chunks(CHUNK) {
+    for chunk in doubtful.chunks(size) {
         let flow = Assigned::new(kernel, info, chunk);
         let entered = flow.solve();
         for &b in info.cfg.order() {
@@ -50,11 +56,8 @@ pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors:
             }
         }
     }
-    if found.is_empty() {
-        return;
-    }
     found.sort_by_key(|&(id, ..)| id);
-    let matters = matters(kernel, info);
+    let matters = LazyCell::new(|| matters(kernel, info));
     // Compilers leave registers undefined where they know that nobody will look.
     let from_text = module.version.is_some();
     for (id, inst, reg) in found {
@@ -204,9 +207,6 @@ impl<'k> Assigned<'k> {
 
     /// A guarded branch tells the value of its guard on both ways out.
     fn along_edge(&self, from: BlockId, to: BlockId, now: &mut [u64]) {
-        if self.partials.is_empty() {
-            return;
-        }
         let Some(last) = self.kernel.blocks[from.0 as usize].insts.last() else { return };
         let Some(guard) = last.guard.filter(|_| last.form().meaning.ends_block()) else { return };
         let (taken, falls) = (last.branch_target() == Some(to), to.0 == from.0 + 1);
@@ -230,10 +230,8 @@ impl<'k> Assigned<'k> {
             }
         }
         // A changed predicate guards something else.
-        if !self.by.is_empty() {
-            for &i in inst.defs().filter_map(|reg| self.by.get(&reg)).flatten() {
-                bits::clear(now, self.regs + i);
-            }
+        for &i in inst.defs().filter_map(|reg| self.by.get(&reg)).flatten() {
+            bits::clear(now, self.regs + i);
         }
     }
 
@@ -308,5 +306,27 @@ mod tests {
         k.i("st.shared.b32", &[at(s, 0), a.into()]);
         k.i("bra", &[Operand::Label(BlockId(1))]);
         k.reject(Rule::UseBeforeDefinition, line);
+    }
+
+    /// However many registers are followed at a time, the same is told, in the order of the text.
+    #[test]
+    fn registers_are_followed_in_parts() {
+        let text = ".version 8.0 .target sm_90 .address_size 64 .entry k(.param .u64 p) { .reg .pred %p; \
+             .reg .b32 %t, %a, %b, %c, %d, %e; .reg .b64 %q; ld.param.u64 %q, [p]; mov.u32 %t, %tid.x; \
+             setp.lt.u32 %p, %t, 5; @%p mov.u32 %b, 1; @%p mov.u32 %a, 1; @!%p mov.u32 %a, 2; add.u32 %c, %d, %a; \
+             @%p add.u32 %c, %c, %b; add.u32 %c, %c, %e; add.u32 %c, %c, %b; st.global.u32 [%q], %c; ret; }";
+        let module = crate::parse::parse("t", text).unwrap_or_else(|e| panic!("{e}"));
+        let (kernel, info) = (&module.kernels[0], KernelInfo::new(&module, &module.kernels[0]));
+        let told = |size| {
+            let mut errors = Errors::new(&module, crate::verify::Doubts::Warn);
+            check_by(size, &module, kernel, &info, &mut errors);
+            errors.into_parts().1.iter().map(|e| e.message.clone()).collect::<Vec<_>>()
+        };
+        let all = told(CHUNK);
+        let named = |name: &str| all.iter().position(|m| m.contains(&format!("'%{name}'")));
+        assert_eq!((all.len(), named("d"), named("e"), named("b")), (3, Some(0), Some(1), Some(2)), "{all:?}");
+        for size in 1..6 {
+            assert_eq!(told(size), all, "{size}");
+        }
     }
 }

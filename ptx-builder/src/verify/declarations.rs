@@ -317,6 +317,43 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_variables_that_there_are_not() {
+        for (variable, right) in [(0, true), (1, true), (2, false)] {
+            let with = kernel(|k| {
+                let mut table = constant("table", 2);
+                table.space = Space::Global;
+                table.ty = ScalarType::B64;
+                table.align = 8;
+                table.init = vec![0; 16];
+                table.refs =
+                    vec![crate::ir::Reference { at: 0, bytes: 8, shift: 0, variable, addend: 0, is_generic: false }];
+                k.module.variables = vec![table, constant("other", 1)];
+            });
+            if right { drop(with.accept()) } else { drop(with.reject(Rule::Symbol, 0)) }
+        }
+    }
+
+    #[test]
+    fn impossible_functions() {
+        let passed = |len| crate::ir::Passed { ty: ScalarType::B32, len, align: None };
+        let with = |names: &[&str], results: usize, params: usize, len: Option<u32>| {
+            let function = |name: &&str| crate::ir::Extern {
+                name: (*name).to_owned(),
+                results: vec![passed(None); results],
+                params: (0..params).map(|i| passed(len.filter(|_| i == 0))).collect(),
+            };
+            kernel(|k| k.module.externs = names.iter().map(function).collect())
+        };
+        with(&["f", "g"], 1, CALL_ARGUMENTS, None).accept();
+        with(&["f"], 0, 0, None).accept();
+        with(&["f", "f"], 0, 0, None).reject(Rule::DuplicateName, 0);
+        with(&["1"], 0, 0, None).reject(Rule::Name, 0);
+        with(&["f"], 2, 0, None).reject(Rule::Parameter, 0);
+        with(&["f"], 0, CALL_ARGUMENTS + 1, None).reject(Rule::Parameter, 0);
+        with(&["f"], 0, 1, Some(4)).reject(Rule::Parameter, 0);
+    }
+
+    #[test]
     fn impossible_arrays() {
         let shared = |change: fn(&mut Variable)| {
             kernel(|k| {

@@ -225,6 +225,6 @@ pub fn verify_each(mut module: Module, doubts: Doubts) -> Judged {
         }
     }
     let mut is_sound = sound.into_iter();
-    module.kernels.retain(|_| is_sound.next().unwrap_or(false));
+    module.kernels.retain(|_| is_sound.next().unwrap_or_default());
     Judged { validated: Validated { module, info, warnings }, refused, module: of_module }
 }

@@ -123,11 +123,11 @@ impl Check<'_> {
             }
             (Shape::Const { ty, least, most }, Operand::Imm(bits)) => {
                 if self.constant_fits(slot, *bits, ty, errors) {
-                    self.constant_range(slot, *bits, ty, least, most, errors);
+                    self.constant_range(slot, *bits, least, most, errors);
                 }
             }
-            (Shape::Small { ty, most }, Operand::Imm(bits)) => {
-                self.constant_range(slot, *bits, ty, 0, most.into(), errors);
+            (Shape::Small { most, .. }, Operand::Imm(bits)) => {
+                self.constant_range(slot, *bits, 0, most.into(), errors);
             }
             (Shape::OneOf(ty, values), Operand::Imm(bits)) => {
                 if self.constant_fits(slot, *bits, ty, errors) && !values.iter().any(|&v| v as u64 == *bits) {
@@ -233,12 +233,9 @@ impl Check<'_> {
         fits
     }
 
-    fn constant_range(&self, slot: &Slot, bits: u64, ty: ScalarType, least: i64, most: i64, errors: &mut Errors) {
-        let value = if ty.is_signed() {
-            i128::from((bits << (64 - ty.bits().min(64))) as i64 >> (64 - ty.bits().min(64)))
-        } else {
-            i128::from(bits)
-        };
+    fn constant_range(&self, slot: &Slot, bits: u64, least: i64, most: i64, errors: &mut Errors) {
+        // Their types are unsigned.
+        let value = i128::from(bits);
         if value < i128::from(least) || value > i128::from(most) {
             let message = format!("operand '{}' must be from {least} to {most} and is {value}", slot.name);
             self.report(Rule::ConstantRange, message, errors);

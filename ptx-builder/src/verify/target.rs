@@ -60,6 +60,19 @@ mod tests {
     use crate::verify::testing::K;
 
     #[test]
+    fn clusters_need_their_version() {
+        for (version, cluster, told) in [(77, true, 1), (78, true, 0), (80, true, 0), (77, false, 0)] {
+            let mut k = K::new();
+            k.i("ret", &[]);
+            k.kernel.bounds.cluster = cluster.then_some([2, 1, 1]);
+            k.module.version = Some(crate::target::PtxVersion(version));
+            let errors = k.verify().err().map_or(Vec::new(), |e| e.0);
+            let of_kernel = errors.iter().filter(|e| e.rule == Rule::PtxVersion && e.kernel.is_some());
+            assert_eq!(of_kernel.count(), told, "{version} {cluster}");
+        }
+    }
+
+    #[test]
     fn a_special_register_of_a_later_target() {
         let kernel = |target| {
             let mut k = K::on(target);

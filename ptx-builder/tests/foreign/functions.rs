@@ -102,6 +102,58 @@ fn kernels_print() {
     assert_eq!(report.printed, "0 0.0\n1 1.0\n2 2.0\n");
 }
 
+/// What the first thread prints, of arguments that lie in memory as these bytes.
+fn printed(format: &str, arguments: &[u8]) -> String {
+    let bytes = |all: &[u8]| all.iter().map(|b| b.to_string()).collect::<Vec<_>>().join(", ");
+    let zero = [format.as_bytes(), &[0]].concat();
+    let ptx = format!(
+        ".extern .func (.param .b32 r) vprintf(.param .b64 f, .param .b64 a);\n\
+         .global .b8 text[{}] = {{{}}};\n.global .align 8 .b8 args[{}] = {{{}}};\n.global .b8 word[4] = {{97, 98, 99, 0}};\n\
+         .visible .entry k(.param .u64 a)\n{{\n.reg .b64 %f, %g; .reg .b32 %t, %n; .reg .pred %p;\nmov.u32 %t, %tid.x;\n\
+         setp.gt.u32 %p, %t, 0;\n@%p bra E;\nmov.u64 %g, args;\ncvta.global.u64 %g, %g;\nmov.u64 %f, word;\n\
+         cvta.global.u64 %f, %f;\nst.global.u64 [args], %f;\nmov.u64 %f, text;\ncvta.global.u64 %f, %f;\n\
+         {{ .param .b64 p0; st.param.b64 [p0], %f; .param .b64 p1; st.param.b64 [p1], %g; .param .b32 q;\n\
+         call.uni (q), vprintf, (p0, p1);\nld.param.b32 %n, [q]; }}\nE:\nret;\n}}\n",
+        zero.len(),
+        bytes(&zero),
+        arguments.len(),
+        bytes(arguments)
+    );
+    let (_, report) = run(&module_of("sm_80", &ptx));
+    assert!(report.is_clean(), "{report}");
+    report.printed.to_string()
+}
+
+/// As glibc's printf: what is no conversion is text, `%%` is a percent sign, and `*` takes an argument of 4 bytes.
+/// The first argument is a string, "abc".
+#[test]
+fn formats_take_their_arguments() {
+    let mut arguments = vec![0; 8];
+    for number in [7u32, 3, 9] {
+        arguments.extend(number.to_le_bytes());
+    }
+    // Aligned to its size.
+    arguments.extend([0; 4]);
+    arguments.extend(1.5f64.to_le_bytes());
+    arguments.extend(5u32.to_le_bytes());
+    for (format, text) in [
+        ("100%% of %s", "100% of abc"),
+        ("%s%y%", "abc%y%"),
+        ("%", "%"),
+        ("%.2s|", "ab|"),
+        ("%5s|", "  abc|"),
+        ("%-5s|", "abc  |"),
+        ("%s %*d", "abc       3"),
+        ("%s %*.*d", "abc     009"),
+        ("%s %d %d %d %f %d", "abc 7 3 9 1.500000 5"),
+        ("%s %5d%-3d|% d %f %+d", "abc     73  | 9 1.500000 +5"),
+        ("%s %d %d %d % f %c", "abc 7 3 9  1.500000 \u{5}"),
+        ("%s %d %d %d %a %u", "abc 7 3 9 0x1.8p+0 5"),
+    ] {
+        assert_eq!(printed(format, &arguments), text, "{format}");
+    }
+}
+
 #[test]
 fn a_failed_assertion_names_its_line() {
     let text = |s: &str| {

@@ -34,6 +34,27 @@ fn entries_are_read_and_verified_by_themselves() {
     assert!(parse("t", &text).is_err());
 }
 
+/// What is wrong with a kernel's declaration is wrong with that kernel; with a variable of the module, with all.
+#[test]
+fn kernels_are_refused_by_name_and_modules_whole() {
+    let text = [HEAD.to_owned(), entry("a", "mov.u32 %r, 1;"), entry("b", ""), entry("c", "mov.u32 %r, 1;")].concat();
+    let names = |all: &[(String, ptxgen_builder::verify::VerifyErrors)]| {
+        all.iter().map(|(name, errors)| (name.clone(), errors.len())).collect::<Vec<_>>()
+    };
+    let mut twice = read("t", &text).module;
+    twice.kernels[1].name = "a".to_owned();
+    let judged = verify_each(twice.clone(), Doubts::Warn);
+    assert_eq!(names(&judged.refused), [("a".to_owned(), 1), ("a".to_owned(), 1)]);
+    assert_eq!((judged.module.len(), judged.validated.module().kernels.len()), (0, 1));
+    assert_eq!(judged.validated.module().kernels[0].name, "c");
+    assert_eq!(judged.validated.pressure(0).registers, 0);
+    let mut wrong = read("t", &text).module;
+    wrong.externs = vec![ptxgen_builder::ir::Extern { name: "1".to_owned(), results: vec![], params: vec![] }];
+    let judged = verify_each(wrong, Doubts::Warn);
+    assert_eq!((names(&judged.refused), judged.module.len()), (vec![], 1));
+    assert_eq!(judged.validated.module().kernels.len(), 0);
+}
+
 #[test]
 fn errors_of_a_part_are_capped_and_the_next_is_read() {
     let many = entry("many", &"foo;\n".repeat(1000));

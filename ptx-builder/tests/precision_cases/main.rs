@@ -12,6 +12,7 @@ mod lacking;
 mod memory;
 mod pairs;
 mod random;
+mod roles;
 mod shared;
 mod told;
 

@@ -106,9 +106,8 @@ impl Components {
                 stopped = stopped.max(going);
             }
             if any(&resumes) {
+                // What has stopped is less from here on than what goes on, and so are its sums.
                 going = going.max(stopped.map(|n| n + 1));
-                // Either in a component that does both.
-                stopped = stopped.filter(|_| any(&stops));
             }
             most[c] = [going, stopped];
         }

@@ -7,7 +7,7 @@ use super::memory::{Place, Roots, Touched};
 use super::tags::{self, Tags, is_factor};
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Inst, Kernel, Module, Operand};
-use crate::table::{Access, Precision, Shape, Slot};
+use crate::table::{Access, Precision, Slot};
 use crate::types::{RegClass, Space};
 
 /// An instruction with its place, and where its numbers come from.
@@ -35,14 +35,11 @@ pub(super) struct Flow<'k> {
     pub(super) nodes: Vec<Node<'k>>,
 }
 
-/// Whether an operand in this slot is a number that the result is made of: no address, condition
-/// or label, and no choice of lanes.
+/// Whether a register in this slot, if it is no predicate, is a number that the result is made of: no choice of lanes.
+/// (The registers of addresses are not operands by themselves.)
 fn is_number(inst: &Inst, slot: &Slot) -> bool {
     let lanes = inst.form().precision == Precision::Lanes;
-    slot.access == Access::Read
-        && !matches!(slot.shape, Shape::Address(_) | Shape::Predicate(_) | Shape::Label)
-        && slot.name != "membermask"
-        && (!lanes || slot.name == "a")
+    slot.access == Access::Read && slot.name != "membermask" && (!lanes || slot.name == "a")
 }
 
 impl<'k> Flow<'k> {

@@ -171,12 +171,15 @@ impl Flow<'_> {
         let read = |(id, node): (InstId, &Node<'_>)| {
             let reads = |place: &Place| node.touched.reads.iter().any(|r| r.meets(*place));
             let all = writers.iter().filter(|(place, _)| reads(place)).flat_map(|(_, by)| by.iter().copied());
-            all.filter(|&by| paths.sees(self, by, id.0) && !self.updates(id, InstId(by))).collect::<Vec<u32>>()
+            all.filter(|&by| paths.sees(self, by, id.0) && self.updates(id, InstId(by)) != Some(true))
+                .collect::<Vec<u32>>()
         };
         let all: Vec<Vec<u32>> = self.numbered().map(read).collect();
         for (node, by) in self.nodes.iter_mut().zip(all) {
             node.sources.extend(by);
+            // mutants: same, only time
             node.sources.sort_unstable();
+            // mutants: same, only time
             node.sources.dedup();
         }
     }
@@ -185,7 +188,7 @@ impl Flow<'_> {
 impl Flow<'_> {
     /// Whether `store` writes what `load` has read before at the same address of a buffer that is
     /// updated in place: see [`Role::InPlace`].
-    fn updates(&self, load: InstId, store: InstId) -> bool {
+    fn updates(&self, load: InstId, store: InstId) -> Option<bool> {
         let address = |id: InstId| {
             let inst = self.nodes[id.0 as usize].inst;
             inst.operands.iter().find_map(|o| if let Operand::Address(a) = o { Some(*a) } else { None })
@@ -194,16 +197,13 @@ impl Flow<'_> {
             Base::Reg(r) => self.info.defuse.reaching(id, r),
             Base::Symbol(_) => &[],
         };
-        let (Some(a), Some(b)) = (address(load), address(store)) else { return false };
+        let (a, b) = (address(load)?, address(store)?);
         // The load comes before the store on every way to it, and so does the one address of both.
         let ((from, i), (to, j)) = (self.info.cfg.site(load), self.info.cfg.site(store));
         let mut before = std::iter::successors(Some(to), |b| self.info.cfg.immediate_dominator(*b));
         let comes_before = if from == to { i < j } else { before.any(|b| b == from) };
-        self.role(self.nodes[load.0 as usize].origin()) == Role::InPlace
-            && comes_before
-            && a == b
-            && base(load, a.base) == base(store, b.base)
-            && base(load, a.base).len() <= 1
+        let is_one = a == b && base(load, a.base) == base(store, b.base) && base(load, a.base).len() <= 1;
+        Some(self.role(self.nodes[load.0 as usize].origin()) == Role::InPlace && comes_before && is_one)
     }
 }
 

@@ -21,6 +21,8 @@ mod memory;
 mod order;
 mod rules;
 mod tags;
+#[cfg(test)]
+mod tags_told;
 mod whole;
 
 use std::fmt;

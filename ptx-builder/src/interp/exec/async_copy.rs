@@ -31,10 +31,10 @@ impl Exec<'_> {
                 self.st.copies.commit(warp, mask, false);
                 self.wait(false, 0);
             }
-            Async::WaitGroup => self.wait(false, self.src_or(0, 0)[0]),
-            Async::BulkWait { read: false } => self.wait(true, self.src_or(0, 0)[0]),
+            Async::WaitGroup => self.wait(false, self.src_first(0)),
+            Async::BulkWait { read: false } => self.wait(true, self.src_first(0)),
             Async::BulkWait { read: true } => {
-                let allowed = self.src_or(0, 0)[0];
+                let allowed = self.src_first(0);
                 let copies = self.st.copies.sources_read(warp, mask, allowed);
                 self.st.changes += copies.len() as u64;
                 copies.iter().for_each(|copy| land(self.cx, self.st, copy));
@@ -47,7 +47,7 @@ impl Exec<'_> {
     /// `cp.async`: sources are the size, and the bytes read if fewer.
     fn copy_async(&mut self) -> Result<(), Stop> {
         let (to, from) = (self.addresses(0), self.addresses(1));
-        let size = self.src_or(0, 4)[0] as u32;
+        let size = self.src_first(0) as u32;
         let read = self.src_or(1, u64::from(size));
         if let Some(lane) = lanes(self.mask).find(|&l| read[l] > u64::from(size)) {
             let message = format!("lane {lane} asks for {} source bytes of a copy of {size}", read[lane]);
@@ -88,7 +88,7 @@ impl Exec<'_> {
     /// mbarrier; the source operand is the size.
     fn bulk(&mut self, from_space: Space, to_space: Space) -> Result<(), Stop> {
         let (to, from, mbarrier) = (self.addresses(0), self.addresses(1), self.addresses(2));
-        let sizes = self.src_or(0, 0);
+        let sizes = self.src_zero(0);
         for lane in lanes(self.mask) {
             let size = sizes[lane] as u32;
             if !size.is_multiple_of(16) {

@@ -14,7 +14,7 @@ impl Exec<'_> {
     pub(super) fn atomic(&mut self, m: Memory, atomic: Atomic) -> Result<(), Stop> {
         let addresses = self.addresses(0);
         self.polls(&addresses);
-        let (b, c) = (self.src_or(0, 0), self.src_or(1, 0));
+        let (b, c) = (self.src_zero(0), self.src_zero(1));
         let mut old = [0; WARP];
         let mut shadows = Gathered::default();
         self.by_space(m.space, &addresses, |this, space, mask, at| {
@@ -66,10 +66,11 @@ impl Exec<'_> {
                 self.st.shared.store(at[lane], bytes, u128::from(update(old[lane])));
             } else if let Some(alloc) = self.cx.memory.near(at[lane]) {
                 unwritten |= u32::from(!alloc.is_init(at[lane], bytes)) << lane;
+                // mutants: same [<= to <], one step either way
                 old[lane] = if bytes <= 4 {
                     alloc.update(at[lane], bytes, update)
                 } else {
-                    let _step = self.cx.memory.wide_step();
+                    let _step = self.cx.memory.one_step(true, bytes);
                     let was = alloc.load(at[lane], bytes) as u64;
                     alloc.store(at[lane], bytes, u128::from(update(was)));
                     was

@@ -139,6 +139,7 @@ impl Exec<'_> {
             Fence::Proxy => return self.fence_proxy(),
             Fence::MbarrierInit => return,
         };
+        // mutants: same, no test can bring about what the host's threads see of each other in which order
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
         let warp = self.warp.id;
         if let Some(seen) = self.st.sync.pending[warp as usize].take() {
@@ -164,6 +165,7 @@ impl Exec<'_> {
         }
         let warp = self.warp.id;
         let published = if matches!(m.order, Order::Release | Order::AcqRel) {
+            // mutants: same, no test can bring about what the host's threads see of each other in which order
             std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
             Some((self.st.release(warp), m.scope >= Scope::Gpu))
         } else {
@@ -200,6 +202,7 @@ impl Exec<'_> {
         let Some(seen) = seen else { return };
         let warp = self.warp.id;
         if matches!(m.order, Order::Acquire | Order::AcqRel) {
+            // mutants: same, no test can bring about what the host's threads see of each other in which order
             std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
             self.st.order.acquire(warp, &seen);
         } else {

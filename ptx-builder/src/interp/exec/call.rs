@@ -23,14 +23,12 @@ impl Exec<'_> {
 
     /// `vprintf(format, arguments)`, lane after lane.
     fn print(&mut self) -> Result<(), Stop> {
-        let (formats, arguments) = (self.src_or(0, 0), self.src_or(1, 0));
+        let (formats, arguments) = (self.src_zero(0), self.src_zero(1));
         let mut results = [0; WARP];
         for lane in lanes(self.mask) {
             let format = self.string(lane, formats[lane])?;
             let (text, conversions) = self.formatted(lane, &format, arguments[lane])?;
-            if self.st.printed.len() + text.len() <= MOST_PRINTED {
-                self.st.printed.push_str(&text);
-            }
+            keep(&mut self.st.printed, &text, MOST_PRINTED);
             results[lane] = conversions;
         }
         self.set(0, &results);
@@ -40,7 +38,7 @@ impl Exec<'_> {
     /// `__assertfail(message, file, line, function, size of a character)`.
     fn assert_fail(&mut self) -> Result<(), Stop> {
         let Some(lane) = lanes(self.mask).next() else { return Ok(()) };
-        let [message, file, line, function] = [0, 1, 2, 3].map(|i| self.src_or(i, 0)[lane]);
+        let [message, file, line, function] = [0, 1, 2, 3].map(|i| self.src_zero(i)[lane]);
         let (message, file) = (self.string(lane, message)?, self.string(lane, file)?);
         let function = self.string(lane, function)?;
         let [x, y, z] = self.warp.tid.map(|d| d[lane]);
@@ -80,12 +78,12 @@ impl Exec<'_> {
         let mut rest = format;
         while let Some(start) = rest.find('%') {
             text.push_str(&rest[..start]);
-            let Some(spec) = Spec::of(&rest[start..]) else {
+            let Some((spec, len)) = Spec::of(&rest[start..]) else {
                 text.push('%');
                 rest = &rest[start + 1..];
                 continue;
             };
-            rest = &rest[start + spec.len..];
+            rest = &rest[start + len..];
             if spec.conversion == '%' {
                 text.push('%');
                 continue;
@@ -127,15 +125,21 @@ struct Spec {
     precision: Option<i32>,
     long: bool,
     conversion: char,
-    len: usize,
+}
+
+/// Adds a text, if there is room for all of it.
+fn keep(printed: &mut String, text: &str, most: usize) {
+    if printed.len() + text.len() <= most {
+        printed.push_str(text);
+    }
 }
 
 impl Spec {
     /// A width or precision that an argument gives, `*`.
     const ASKED: i32 = i32::MIN;
 
-    /// The conversion that a text begins with; none where there is none.
-    fn of(text: &str) -> Option<Spec> {
+    /// The conversion that a text begins with, and how long that is; none where there is none.
+    fn of(text: &str) -> Option<(Spec, usize)> {
         let mut spec = Spec {
             left: false,
             zeros: false,
@@ -146,7 +150,6 @@ impl Spec {
             precision: None,
             long: false,
             conversion: '%',
-            len: 0,
         };
         let bytes = text.as_bytes();
         let mut i = 1;
@@ -183,8 +186,7 @@ impl Spec {
             i += 1;
         }
         spec.conversion = char::from(*bytes.get(i)?);
-        spec.len = i + 1;
-        "diouxXeEfFgGaAcsp%".contains(spec.conversion).then_some(spec)
+        "diouxXeEfFgGaAcsp%".contains(spec.conversion).then_some((spec, i + 1))
     }
 
     /// Bytes of its argument.
@@ -264,13 +266,13 @@ fn real(x: f64, kind: char, places: usize) -> String {
 fn exponential(x: f64, places: usize) -> String {
     let text = format!("{x:.places$e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let exponent: i32 = exponent.parse().unwrap_or_default();
     format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 
 /// The power of ten of a text with an exponent.
 fn power(text: &str) -> i32 {
-    text.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0)
+    text.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or_default()
 }
 
 /// Without the zeros that end its fraction.
@@ -296,12 +298,46 @@ fn hexadecimal(x: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Spec;
+    use super::{Spec, keep};
+
+    #[test]
+    fn what_has_no_room_is_left_out_whole() {
+        let mut printed = "ab".to_owned();
+        for text in ["cde", "fg", "h", "i"] {
+            keep(&mut printed, text, 5);
+        }
+        assert_eq!(printed, "abcde");
+        let mut printed = "ab".to_owned();
+        for text in ["cdef", "fg", "h", "i"] {
+            keep(&mut printed, text, 5);
+        }
+        assert_eq!(printed, "abfgh");
+    }
+
+    #[test]
+    fn what_is_no_conversion_is_text() {
+        for text in ["%", "%-", "%5", "%5.", "%.3", "%l", "%y", "%5.2y", "%\u{e9}"] {
+            assert!(Spec::of(text).is_none(), "{text}");
+        }
+        // Its length is where it ends, whatever comes then.
+        for (text, len) in [("%d.", 2), ("%-5.3lldd", 8), ("%*.*fx", 5), ("%%d", 2), ("% +#0-d5", 7)] {
+            assert_eq!(Spec::of(text).map(|(_, len)| len), Some(len), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_width_is_bounded() {
+        for (format, width) in
+            [("%5000d", 4096), ("%05000d", 4096), ("%-4097d", 4096), ("%4096d", 4096), ("%4095d", 4095)]
+        {
+            assert_eq!(one(format, 7).len(), width, "{format}");
+        }
+    }
 
     fn one(format: &str, value: u64) -> String {
-        let spec = Spec::of(format).unwrap_or_else(|| panic!("{format} is no conversion"));
-        assert_eq!(spec.len, format.len(), "{format}");
-        spec.padded(spec.number(value, spec.precision), spec.width)
+        let (spec, len) = Spec::of(format).unwrap_or_else(|| panic!("{format} is no conversion"));
+        let number = spec.padded(spec.number(value, spec.precision), spec.width);
+        number + &format[len..]
     }
 
     /// As glibc writes them.
@@ -320,6 +356,28 @@ mod tests {
             ("%#x", 255, "0xff"),
             ("%08X", 0xabc, "00000ABC"),
             ("%c", 65, "A"),
+            ("%5c|", 65, "    A|"),
+            ("%p", 255, "0xff"),
+            ("%#p", 0, "0x0"),
+            ("%08p", 255, "    0xff"),
+            ("%o", 8, "10"),
+            ("%#o", 8, "010"),
+            ("%x", 0xffff_ffff_0000_00ff, "ff"),
+            ("%lx", 0xf_0000_00ff, "f000000ff"),
+            ("%hx", 0xf_0000_00ff, "ff"),
+            ("%#x", 0, "0"),
+            ("%#X", 171, "0XAB"),
+            ("%#X", 0, "0"),
+            ("% d", 7, " 7"),
+            ("% u", 7, "7"),
+            ("%+u", 7, "7"),
+            ("% d", 0xffff_ffff, "-1"),
+            ("%+d", 0xffff_ffff, "-1"),
+            ("%+05d", 7, "+0007"),
+            ("% 05d", 7, " 0007"),
+            ("%-05d|", 7, "7    |"),
+            ("%.0d", 7, "7"),
+            ("%i", 7, "7"),
         ] {
             assert_eq!(one(format, value), text, "{format}");
         }
@@ -339,6 +397,22 @@ mod tests {
             ("%f", f64::INFINITY, "inf"),
             ("%F", f64::NAN, "NAN"),
             ("%08.3f", -1.5, "-001.500"),
+            ("%+f", 1.5, "+1.500000"),
+            ("% e", 1.5, " 1.500000e+00"),
+            ("%f", -0.0, "-0.000000"),
+            ("%f", -f64::NAN, "nan"),
+            ("%e", 0.00012, "1.200000e-04"),
+            ("%g", 0.0, "0"),
+            ("%g", 100.5, "100.5"),
+            ("%g", 1.0, "1"),
+            ("%.0g", 15.0, "2e+01"),
+            ("%.1g", 15.0, "2e+01"),
+            ("%.3g", 100.0, "100"),
+            ("%.3g", 1000.0, "1e+03"),
+            ("%G", 1e-10, "1E-10"),
+            ("%a", 0.0, "0x0p+0"),
+            ("%a", f64::from_bits(1), "0x0.0000000000001p-1022"),
+            ("%A", 2.5, "0X1.4P+1"),
         ] {
             assert_eq!(one(format, f64::to_bits(value)), text, "{format}");
         }

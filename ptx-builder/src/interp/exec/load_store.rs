@@ -125,7 +125,7 @@ impl Exec<'_> {
                 }
             }
             Space::Global | Space::Generic => {
-                let _step = (strong && bytes > 4).then(|| self.cx.memory.wide_step());
+                let _step = self.cx.memory.one_step(strong, bytes);
                 let mut alloc = None;
                 for lane in lanes(mask) {
                     let a = at[lane];
@@ -161,7 +161,7 @@ impl Exec<'_> {
         let bits = m.ty.bits();
         let keep = u64::MAX >> (64 - bits.min(64));
         for k in 0..self.cx.program.srcs(self.code).len() {
-            let src = self.src_or(k, 0);
+            let src = self.src_zero(k);
             for lane in lanes(self.mask) {
                 values[lane] |= u128::from(src[lane] & keep).checked_shl(bits * k as u32).unwrap_or(0);
             }
@@ -210,7 +210,7 @@ impl Exec<'_> {
                 self.st.local.store(at, bytes, values[lane]);
             }),
             _ => {
-                let _step = (strong && bytes > 4).then(|| self.cx.memory.wide_step());
+                let _step = self.cx.memory.one_step(strong, bytes);
                 for lane in lanes(mask) {
                     if let Some(alloc) = self.cx.memory.near(at[lane]) {
                         alloc.store(at[lane], bytes, values[lane]);
@@ -306,6 +306,7 @@ impl Exec<'_> {
             Space::Local => self.cx.layout.local_bytes,
             Space::Const => self.cx.consts.len(),
             Space::Param => self.cx.params.len(),
+            // mutants: same, nobody asks for it
             Space::Global | Space::Generic => 0,
         }
     }

@@ -131,10 +131,8 @@ impl Exec<'_> {
         if !late {
             self.complete_copies(lane, place)?;
         }
-        let (now, clock) = match self.st.mbarriers.get(place) {
-            Some(m) => (m.phase, m.complete.clone()),
-            None => return Ok(false),
-        };
+        let known = self.st.mbarriers.get(place).map(|m| (m.phase, m.complete.clone()));
+        let (now, clock) = known.unwrap_or_default();
         let done = if parity { now & 1 != phase & 1 } else { now > phase };
         if done {
             self.st.order.acquire(self.warp.id, &clock);

@@ -265,6 +265,17 @@ impl Exec<'_> {
         }
     }
 
+    /// Source `i`, or zeros.
+    fn src_zero(&self, i: usize) -> Lanes {
+        self.src(i).unwrap_or_default()
+    }
+
+    /// Source `i` of the first lane, where it is a constant, or zero.
+    fn src_first(&self, i: usize) -> u64 {
+        let [first, ..] = self.src_zero(i);
+        first
+    }
+
     /// Source `i`, or a default in every lane.
     fn src_or(&self, i: usize, default: u64) -> Lanes {
         self.src(i).unwrap_or([default; WARP])

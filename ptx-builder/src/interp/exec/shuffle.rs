@@ -45,13 +45,14 @@ impl Exec<'_> {
                 format!("lane {lane} executes it, but is not in its member mask {named:#010x}")
             });
         }
+        // mutants: same [1 to 2], a count that is only compared with what it was
         self.warp.meetings += 1;
         Ok(Meeting::Here(named & self.mask))
     }
 
     /// `shfl.sync`: sources are the value, b, c, and the member mask.
     pub(super) fn shuffle(&mut self, mode: Shuffle) -> Flow {
-        let (a, b, c, members) = (self.src_or(0, 0), self.src_or(1, 0), self.src_or(2, 0), self.src_or(3, u64::MAX));
+        let (a, b, c, members) = (self.src_zero(0), self.src_zero(1), self.src_zero(2), self.src_or(3, u64::MAX));
         let (mut d, mut p) = ([0; WARP], [0; WARP]);
         let mut from = [0; WARP];
         let mut inactive = 0u32;

@@ -138,3 +138,51 @@ pub(super) fn update_line(line: &mut Cell, mark: &Mark, order: &Order) -> bool {
     line.others[slot.unwrap_or(2)] = Some(*mark);
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A read by a lane of a warp that has not met with any other.
+    fn read(warp: u16, lane: u16) -> Mark {
+        let (pc, serial, strong) = (0, 0, None);
+        Mark { time: 1, pc, thread: warp * 32 + lane, serial, strong, read_only: false, write: false, shift: 2 }
+    }
+
+    fn threads(cell: &Cell) -> Vec<(u16, u16)> {
+        cell.marks().map(|m| (m.thread / 32, m.thread % 32)).collect()
+    }
+
+    /// Of more readers than a cell keeps, one of the same warp gives way, and else the last.
+    #[test]
+    fn one_of_the_same_warp_gives_way() {
+        let order = Order::new(5);
+        let (mut cell, mut line) = (Cell::default(), Cell::default());
+        assert!(cell.is_empty());
+        for (warp, lane, expected) in [
+            (0, 0, vec![(0, 0)]),
+            (1, 0, vec![(0, 0), (1, 0)]),
+            (2, 0, vec![(0, 0), (1, 0), (2, 0)]),
+            (1, 8, vec![(0, 0), (1, 8), (2, 0)]),
+            (3, 0, vec![(0, 0), (1, 8), (3, 0)]),
+            (3, 4, vec![(0, 0), (1, 8), (3, 4)]),
+            (0, 4, vec![(0, 4), (1, 8), (3, 4)]),
+        ] {
+            update(&mut cell, &read(warp, lane), &order, lane.into());
+            assert_eq!(threads(&cell), expected, "{warp} {lane}");
+            assert!(update_line(&mut line, &read(warp, lane), &order));
+            assert_eq!(threads(&line), expected, "{warp} {lane}");
+            assert!(!cell.is_empty());
+        }
+        // What is not covered stays: a strong read is less than a weak one, and a read-only one more.
+        let strong = Mark { strong: Some(Scope::Gpu), ..read(1, 3) };
+        update(&mut cell, &strong, &order, 3);
+        assert_eq!(threads(&cell), [(0, 4), (1, 8), (1, 3)]);
+        // A write is all that is left, and what has clashed is not marked as a line.
+        let write = Mark { write: true, ..read(2, 0) };
+        assert!(!update_line(&mut line, &write, &order));
+        assert_eq!(threads(&line).len(), 3);
+        update(&mut cell, &write, &order, 0);
+        assert_eq!(threads(&cell), [(2, 0)]);
+    }
+}

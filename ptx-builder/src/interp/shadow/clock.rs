@@ -41,6 +41,7 @@ fn max_into(to: &mut Vec<u32>, from: &[u32]) {
 
 /// Adds what `from` knows.
 pub(in crate::interp) fn merge_known(to: &mut Known, from: &Known) {
+    // mutants: same [|| to &&], only time
     if Arc::ptr_eq(to, from) || from.is_empty() {
         return;
     }
@@ -51,6 +52,7 @@ pub(in crate::interp) fn merge_known(to: &mut Known, from: &Known) {
     let known = Arc::make_mut(to);
     for (&block, theirs) in from.iter() {
         let ours = known.entry(block).or_insert_with(|| theirs.clone());
+        // mutants: same [&& to ||; > to >=], only time
         if !Arc::ptr_eq(ours, theirs) && theirs.iter().zip(ours.iter()).any(|(t, o)| t > o) {
             *ours = ours.iter().zip(theirs.iter()).map(|(&o, &t)| o.max(t)).collect();
         }

@@ -286,3 +286,28 @@ fn mark_lane(
     cells.iter_mut().for_each(|cell| update(cell, &mark, order, lane));
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(write: impl Fn(&mut PageHasher)) -> u64 {
+        let mut hasher = PageHasher::default();
+        write(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Numbers of pages that follow each other are far apart, and so is whatever else is hashed.
+    #[test]
+    fn hashes_differ() {
+        let of = |x: u64| hash(|h| h.write_u64(x));
+        let mut all: Vec<u64> = (0..1000).map(of).collect();
+        all.extend([&[1u8][..], &[2], &[1, 2], &[2, 1], &[2, 1, 0]].map(|bytes| hash(|h| h.write(bytes))));
+        // A byte is hashed as its number.
+        assert_eq!(hash(|h| h.write(&[7])), of(7));
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 1000 + 5 - 2);
+        assert!((1..64).all(|x| (of(x) ^ of(x - 1)).count_ones() > 8));
+    }
+}

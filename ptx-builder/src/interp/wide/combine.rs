@@ -32,12 +32,10 @@ pub(in crate::interp) fn combine(
             out.who[i] = if larger { plane.who[i] } else { out.who[i] };
         }
     }
-    // An infinity or a NaN has no shadow. Nothing but these gives anything but zeros here.
-    if (0..WARP).map(|i| (out.err[i] + r[i]) * 0.0).sum::<f64>() != 0.0 {
-        for i in 0..WARP {
-            let known = out.err[i].is_finite() && r[i].is_finite();
-            out.err[i] = if known { out.err[i] } else { 0.0 };
-        }
+    // An infinity or a NaN has no shadow.
+    for i in 0..WARP {
+        let known = out.err[i].is_finite() & r[i].is_finite();
+        out.err[i] = if known { out.err[i] } else { 0.0 };
     }
 }
 
@@ -110,5 +108,45 @@ pub(in crate::interp) fn sum(pc: u32, a: (f64, (f64, Who)), b: (f64, (f64, Who))
     let mut out = Plane::EXACT;
     combine(pc, &own, &parts, &[Some(&pa), Some(&pb)], &vr, &mut out);
     amplify(pc, Real::Add, [&va, &vb, &vb], [&pa.err, &pb.err, &pb.err], &parts, &vr, &mut out);
-    (out.err[0], out.who[0])
+    let Plane { err: [err, ..], who: [who, ..] } = out;
+    (err, who)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One lane whose sum is much smaller than its terms is enough, whichever it is, and only it is told of.
+    #[test]
+    fn each_lane_is_looked_at() {
+        for lane in 0..WARP {
+            let (a, mut b) = ([1.0; WARP], [1.0; WARP]);
+            b[lane] = -0.875;
+            let r: Numbers = std::array::from_fn(|i| a[i] + b[i]);
+            let error = Plane { err: [0.0078125; WARP], who: [Who::introduced(3); WARP] };
+            let parts = [error.err, [0.0; WARP], [0.0; WARP]];
+            let mut out = error.clone();
+            amplify(9, Real::Add, [&a, &b, &b], [&error.err, &[0.0; WARP], &[0.0; WARP]], &parts, &r, &mut out);
+            for (i, who) in out.who.iter().enumerate() {
+                assert_eq!(who.amplifier().map(|(pc, _)| pc), (i == lane).then_some(9), "{lane} {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_has_no_shadow() {
+        for lane in 0..WARP {
+            for (of_error, of_result) in [(f64::INFINITY, 1.0), (f64::NAN, 1.0), (0.5, f64::INFINITY), (0.5, f64::NAN)]
+            {
+                let (mut local, mut r) = ([0.5; WARP], [1.0; WARP]);
+                (local[lane], r[lane]) = (of_error, of_result);
+                let mut out = Plane::EXACT;
+                combine(9, &local, &[], &[], &r, &mut out);
+                assert!(
+                    (0..WARP).all(|i| out.err[i] == if i == lane { 0.0 } else { 0.5 }),
+                    "{lane} {of_error} {of_result}"
+                );
+            }
+        }
+    }
 }

@@ -54,6 +54,12 @@ pub(in crate::interp) fn floats(ty: ScalarType, bits: &Lanes, piece: usize) -> N
     out
 }
 
+/// One float of a register, or piece `piece` of packed ones.
+pub(in crate::interp) fn float(ty: ScalarType, bits: u64, piece: usize) -> f64 {
+    let [first, ..] = floats(ty, &[bits; WARP], piece);
+    first
+}
+
 /// An integer of this type.
 fn integer(ty: ScalarType, bits: u64) -> i128 {
     let up = 64 - ty.bits().min(64);
@@ -109,14 +115,12 @@ pub(in crate::interp) fn convert(
         }
         (false, true) => {
             let v = floats(c.from, source, 0);
-            let mut r = [0.0; WARP];
             for i in 0..WARP {
                 let (high, low) = split(integer(c.to, result[i]));
-                r[i] = high;
                 local[i] = (v[i] - high) - low;
             }
             let mut out = Plane::EXACT;
-            combine(pc, &local, &[*err], &[plane], &r, &mut out);
+            combine(pc, &local, &[*err], &[plane], &ZERO, &mut out);
             let distances = out.err;
             (out, Some(distances))
         }
@@ -132,10 +136,9 @@ pub(in crate::interp) fn convert(
         }
         (true, true) => {
             let Some(known) = plane else { return (Plane::EXACT, None) };
-            let (mut err, mut r) = (*err, [0.0; WARP]);
+            let mut err = *err;
             for i in 0..WARP {
                 let (n, d) = (integer(c.from, source[i]), integer(c.to, result[i]));
-                r[i] = d as f64;
                 match n == d || c.saturates {
                     true => local[i] = (n - d) as f64,
                     // What has wrapped stands for nothing any more.
@@ -143,7 +146,7 @@ pub(in crate::interp) fn convert(
                 }
             }
             let mut out = Plane::EXACT;
-            combine(pc, &local, &[err], &[Some(known)], &r, &mut out);
+            combine(pc, &local, &[err], &[Some(known)], &ZERO, &mut out);
             (out, None)
         }
     }

@@ -131,7 +131,7 @@ impl Pages {
             let (err, who, size) = (found.err[0], found.who[0], bytes as u8);
             if err != 0.0 {
                 self.set(at, Entry { err, who, held: low(value, bytes as usize), format, at: 0, size });
-            } else if !self.is_empty() {
+            } else {
                 self.clear(at, bytes);
             }
             return;
@@ -141,9 +141,7 @@ impl Pages {
             // A byte of a float is nobody's; an integer may be as small.
             let kept = |g: &Granule| bytes > 1 || g.format == Format::Int;
             let Some(first) = found.shape.get(i.min(3)).filter(kept) else {
-                if !self.is_empty() {
-                    self.clear(at + 2 * i as u64, bytes.min(2));
-                }
+                self.clear(at + 2 * i as u64, bytes.min(2));
                 i += 1;
                 continue;
             };
@@ -167,7 +165,7 @@ impl Pages {
             if err != 0.0 {
                 let held = low(value >> (16 * i), size);
                 self.set(at, Entry { err, who, held, format: first.format, at: first.at, size: size as u8 });
-            } else if !self.is_empty() {
+            } else {
                 self.clear(at, size as u32);
             }
             i += n;
@@ -177,31 +175,61 @@ impl Pages {
     /// The shadow of `bytes` that hold `value`.
     pub fn load(&mut self, at: u64, bytes: u32, value: u64) -> Option<Found> {
         let page = self.page(at)?;
-        // A value as it was stored, as almost all are; or nothing.
-        if bytes >= 4 {
-            let i = (at % PAGE) as usize;
-            let entry = &page.words[i / 4];
-            if u32::from(entry.size) == bytes && entry.held == value && entry.is_whole() {
-                return Some(Found::one(entry));
-            }
-            let around = &page.words[i / 8 * 2..(i / 8 * 2 + 2).max((i + bytes as usize) / 4)];
-            if page.small.is_none() && around.iter().all(|e| e.size == 0) {
-                return None;
-            }
+        let (at, bytes) = ((at % PAGE) as usize, bytes as usize);
+        page.quick(at, bytes, value).unwrap_or_else(|| page.pieces(at, bytes, value))
+    }
+
+    /// For tests: both ways of a load.
+    #[cfg(test)]
+    pub fn quick_and_pieces(
+        &mut self,
+        at: u64,
+        bytes: u32,
+        value: u64,
+    ) -> Option<(Option<Option<Found>>, Option<Found>)> {
+        let page = self.page(at)?;
+        let (at, bytes) = ((at % PAGE) as usize, bytes as usize);
+        Some((page.quick(at, bytes, value), page.pieces(at, bytes, value)))
+    }
+
+    /// All entries with their addresses.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        self.index.iter().flat_map(|(number, &i)| {
+            let page = &self.pages[i];
+            let words = (0u64..).step_by(4).zip(page.words.iter());
+            let small = (0u64..).zip(page.small.iter().flatten());
+            words.chain(small).filter(|(_, e)| e.size > 0).map(move |(at, e)| (number * PAGE + at, e))
+        })
+    }
+}
+
+impl Page {
+    /// What almost every load finds: a value as it was stored, or nothing near. None where a closer look is needed.
+    #[inline]
+    fn quick(&self, at: usize, bytes: usize, value: u64) -> Option<Option<Found>> {
+        let entry = &self.words[at / 4];
+        if bytes >= 4 && usize::from(entry.size) == bytes && entry.held == value && entry.is_whole() {
+            return Some(Some(Found::one(entry)));
         }
+        // What is wider than 4 bytes begins at a multiple of 8.
+        let around = &self.words[at / 8 * 2..(at + bytes).div_ceil(8) * 2];
+        (self.small.is_none() && around.iter().all(|e| e.size == 0)).then_some(None)
+    }
+
+    /// All that lies in `bytes` from `at` on and still holds `value`.
+    fn pieces(&self, at: usize, bytes: usize, value: u64) -> Option<Found> {
         let mut found = Found { shape: Shape::NONE, err: [0.0; 4], who: [Who::NONE; 4] };
         let (mut any, mut k) = (false, 0);
-        while k < bytes as usize {
-            let i = (at % PAGE) as usize + k;
-            let rest = bytes as usize - k;
+        while k < bytes {
+            let i = at + k;
+            let rest = bytes - k;
             // The entry that begins here, or the wider one around it.
-            let candidate = |page: &Page, begin: usize| {
-                let wide = page.words[begin / 4];
-                (begin.is_multiple_of(4) && wide.size > 0 && begin + usize::from(wide.size) > i)
-                    .then_some((wide, begin))
+            let candidate = |begin: usize| {
+                let wide = self.words[begin / 4];
+                (wide.size > 0 && begin + usize::from(wide.size) > i).then_some((wide, begin))
             };
-            let here = candidate(page, i / 4 * 4).or_else(|| candidate(page, i / 8 * 8));
-            let small = || page.small.as_ref().map(|s| (s[i], i)).filter(|(e, _)| e.size > 0);
+            let here = candidate(i / 4 * 4).or_else(|| candidate(i / 8 * 8));
+            let small = || self.small.as_ref().map(|s| (s[i], i)).filter(|(e, _)| e.size > 0);
             let Some((entry, begin)) = here.or_else(small) else {
                 k += 2;
                 continue;
@@ -210,7 +238,7 @@ impl Pages {
             let n = (usize::from(entry.size) - skip).min(rest);
             let same = low(entry.held >> (8 * skip), n) == low(value >> (8 * k), n);
             // A byte among others or of a float is nobody's, and neither are bytes of an integer.
-            let alone = entry.format == Format::Int && n == bytes as usize;
+            let alone = entry.format == Format::Int && n == bytes;
             let piece = alone || n.is_multiple_of(2) && skip.is_multiple_of(2);
             let whole = entry.format != Format::Int || skip == 0 && n == usize::from(entry.size);
             if same && piece && whole {
@@ -227,16 +255,6 @@ impl Pages {
             k += n.max(2);
         }
         any.then(|| found.joined())
-    }
-
-    /// All entries with their addresses.
-    pub fn entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        self.index.iter().flat_map(|(number, &i)| {
-            let page = &self.pages[i];
-            let words = (0u64..).step_by(4).zip(page.words.iter());
-            let small = (0u64..).zip(page.small.iter().flatten());
-            words.chain(small).filter(|(_, e)| e.size > 0).map(move |(at, e)| (number * PAGE + at, e))
-        })
     }
 }
 
@@ -261,7 +279,7 @@ impl Found {
     fn joined(mut self) -> Found {
         for first in 0..4 {
             let Some(g) = self.shape.get(first).filter(|g| g.at == 0) else { continue };
-            for i in 1..g.format.granules().min(4 - first) {
+            for i in 1..g.format.granules() {
                 let next = self.shape.get(first + i).filter(|n| n.format == g.format && usize::from(n.at) == i);
                 let Some(next) = next else { break };
                 if self.err[usize::from(next.plane)].to_bits() == self.err[usize::from(g.plane)].to_bits() {

@@ -103,8 +103,9 @@ pub(in crate::interp) struct Shape([u8; 4]);
 impl Shape {
     pub const NONE: Shape = Shape([0; 4]);
 
+    /// The granule in a place; none where nobody's bits are, and beyond the register.
     pub fn get(self, i: usize) -> Option<Granule> {
-        let bits = self.0[i];
+        let bits = *self.0.get(i)?;
         Some(Granule { format: Format::from_bits(bits & 7)?, at: bits >> 3 & 3, plane: bits >> 5 & 3 })
     }
 

@@ -58,6 +58,12 @@ impl Global {
         }
     }
 
+    /// For tests: which pieces of the address space may hold something.
+    #[cfg(test)]
+    fn pieces(&self) -> Vec<u64> {
+        (0..64).filter(|i| self.may_hold(i << 26)).collect()
+    }
+
     /// All entries, by address.
     pub fn entries(&self) -> Vec<(u64, Entry)> {
         let mut all = Vec::new();
@@ -67,5 +73,36 @@ impl Global {
         }
         all.sort_unstable_by_key(|(at, e)| (*at, e.size));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Who;
+    use super::super::shape::{Format, Shape};
+    use super::*;
+
+    /// Only pieces that something inexact was stored in are looked at, and a value is found in its own alone.
+    #[test]
+    fn pieces_that_nothing_was_stored_in_hold_nothing() {
+        let global = Global::default();
+        let found = Found { shape: Shape::of(Format::F32, 1), err: [0.5; 4], who: [Who::introduced(1); 4] };
+        assert_eq!(global.pieces(), [0; 0]);
+        for piece in [0, 1, 31, 63] {
+            let at = (piece << 26) + 8;
+            assert!(global.load(at, 4, 7).is_none());
+            global.clear(at, 4);
+            assert!(!global.may_hold(at));
+            global.store(at, 4, 7, &found);
+            assert!(global.may_hold(at) && global.may_hold((piece << 26) + (1 << 26) - 1));
+            assert!(global.load(at, 4, 7).is_some_and(|f| f.err[0] == 0.5));
+        }
+        assert_eq!(global.pieces(), [0, 1, 31, 63]);
+        assert_eq!(global.entries().iter().map(|(at, _)| at >> 26).collect::<Vec<_>>(), [0, 1, 31, 63]);
+        global.touch(5 << 26);
+        global.touch(5 << 26);
+        assert_eq!(global.pieces(), [0, 1, 5, 31, 63]);
+        global.clear((31 << 26) + 8, 4);
+        assert!(global.load((31 << 26) + 8, 4, 7).is_none() && global.load((63 << 26) + 8, 4, 7).is_some());
     }
 }

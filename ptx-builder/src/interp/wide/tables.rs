@@ -84,14 +84,23 @@ fn few_shapes() -> Vec<(&'static str, Shape)> {
 
 const BITS: u64 = 0x8877_6655_4433_2211;
 
+/// What a load finds at once is what it finds piece by piece; whether it does at once.
+fn at_once(pages: &mut Pages, at: u64, bytes: u32, value: u64) -> bool {
+    let both = pages.quick_and_pieces(at, bytes, value);
+    let Some((Some(quick), pieces)) = both else { return false };
+    assert_eq!(quick.as_ref().map(found), pieces.as_ref().map(found), "{bytes} bytes at {at}");
+    true
+}
+
 /// What loads of all widths find at `base` and the seven bytes after it, where memory holds `bits`.
 fn loads(pages: &mut Pages, base: u64, bits: u64) -> String {
     let mut text = String::new();
     for bytes in [8, 4, 2, 1] {
         for k in (0..8).step_by(bytes as usize) {
-            let value = (bits >> (8 * k)) & (u64::MAX >> (64 - 8 * bytes));
+            let value = low_bytes(bits >> (8 * k), bytes);
+            let quick = if at_once(pages, base + k, bytes, value) { "" } else { " by its pieces" };
             if let Some(f) = pages.load(base + k, bytes, value) {
-                writeln!(text, "  {bytes} at {k}: {}", found(&f)).expect("text");
+                writeln!(text, "  {bytes} at {k}{quick}: {}", found(&f)).expect("text");
             }
         }
     }
@@ -102,6 +111,33 @@ fn loads(pages: &mut Pages, base: u64, bits: u64) -> String {
         writeln!(text, "  kept at {at}: {part}, {:x}, {:e} ({})", e.held, e.err, who(e.who)).expect("text");
     }
     text
+}
+
+/// Where nothing is near, a load knows at once.
+#[test]
+fn nothing_is_found_at_once() {
+    let all = shapes();
+    let named = |n: &str| all.iter().find(|(name, _)| *name == n).expect("a shape").1;
+    for (name, size) in [("f32", 4), ("f64", 8)] {
+        let mut pages = Pages::default();
+        pages.store(16, size, BITS, &holding(named(name)));
+        for bytes in [1, 2, 4, 8, 16] {
+            for at in (0..48).step_by(bytes as usize) {
+                let (far, whole) = (at >= 24 || at + u64::from(bytes) <= 16, at == 16 && bytes == size);
+                let value = low_bytes(BITS, bytes);
+                assert_eq!(at_once(&mut pages, at, bytes, value), far || whole, "{name} {bytes} at {at}");
+                // Another value is there than was stored.
+                assert_eq!(at_once(&mut pages, at, bytes, value ^ 1), far, "{name} {bytes} at {at}");
+            }
+        }
+        // Small values may be anywhere in a page.
+        pages.store(PAGE - 2, 2, BITS, &holding(named("f16")));
+        assert!(!at_once(&mut pages, 0, 4, 0) && at_once(&mut pages, 16, size, low_bytes(BITS, size)));
+    }
+}
+
+fn low_bytes(bits: u64, bytes: u32) -> u64 {
+    bits & (u64::MAX >> (64 - 8 * bytes.min(8)))
 }
 
 #[test]
@@ -137,6 +173,18 @@ fn memory_holds_what_is_stored() {
     let upper = Found { err: [2f64.powi(-10); 4], ..holding(named("upper half of an f32")) };
     pages.store(2, 2, BITS >> 16, &upper);
     show("a half stored again, with the same error".to_owned(), &mut pages, 0, BITS);
+    // But not of two formats, nor another part.
+    for (format, at) in [(Format::F64, 1), (Format::F32, 0), (Format::F64, 2)] {
+        let mut pages = Pages::default();
+        let piece = |format, at| {
+            let mut shape = Shape::NONE;
+            shape.set(0, Some(Granule { format, at, plane: 0 }));
+            Found { shape, ..holding(Shape::NONE) }
+        };
+        pages.store(0, 2, BITS, &piece(if at == 2 { Format::F64 } else { Format::F32 }, 0));
+        pages.store(2, 2, BITS >> 16, &piece(format, at));
+        show(format!("a half beside piece {at} of an {format:?}"), &mut pages, 0, BITS);
+    }
     pages.store(0, 2, BITS, &holding(named("f16")));
     show("the other half another value".to_owned(), &mut pages, 0, BITS);
     for (first, second, at, bytes) in [

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use crate::analysis::lanes::ROW;
 use crate::analysis::{DefId, InstId, KernelInfo};
 use crate::ir::{BlockId, Inst, Kernel, Operand, Reg};
 use crate::table::{Access, Lanes, Meaning, Mod, SpecialReg, WARP, Word};
@@ -178,16 +179,16 @@ impl<'k> Search<'k> {
     fn special(&self, s: SpecialReg) -> Option<Exact> {
         let required = self.kernel.bounds.required;
         let thread = |f: fn(u32, [u32; 3]) -> u32| {
-            let shape = required.unwrap_or([u32::MAX, 1, 1]);
+            let shape = required.unwrap_or(ROW);
             let number = |lane: usize| self.warp * WARP as u32 + lane as u32;
             Some(Exact::plain(std::array::from_fn(|lane| f(number(lane), shape).into()), false, When::ALWAYS))
         };
         let size = |axis: usize| required.map(|shape| Exact::plain([shape[axis].into(); WARP], false, When::ALWAYS));
         match s {
             SpecialReg::Laneid => thread(|t, _| t % WARP as u32),
-            SpecialReg::TidX => thread(|t, [x, ..]| t % x.max(1)),
-            SpecialReg::TidY => thread(|t, [x, y, _]| t / x.max(1) % y.max(1)),
-            SpecialReg::TidZ => thread(|t, [x, y, _]| t / x.max(1) / y.max(1)),
+            SpecialReg::TidX => thread(|t, [x, ..]| t % x),
+            SpecialReg::TidY => thread(|t, [x, y, _]| t / x % y),
+            SpecialReg::TidZ => thread(|t, [x, y, _]| t / x / y),
             SpecialReg::NtidX => size(0),
             SpecialReg::NtidY => size(1),
             SpecialReg::NtidZ => size(2),

@@ -10,7 +10,7 @@ mod place;
 use super::Rule;
 use super::error::Errors;
 use super::operands::resolve;
-use crate::analysis::lanes::{LaneSet, lanes_at};
+use crate::analysis::lanes::{LaneSet, ROW, lanes_at};
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{BlockId, Inst, Kernel, Module, Operand};
 use crate::table::{Bytes, Meaning, MemoryAccess, WARP};
@@ -20,7 +20,7 @@ use place::Wide;
 
 /// Checks every access that lanes compute an address for.
 pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
-    let threads = kernel.bounds.required.map_or(1, |shape| shape.iter().product::<u32>().clamp(1, 1024));
+    let threads = kernel.bounds.required.map_or(1, |shape| shape.iter().product::<u32>());
     let last = (threads - 1) / WARP as u32;
     // The first and the last thread are where an index is least and largest.
     let mut warps: Vec<Site> = Vec::new();
@@ -36,7 +36,9 @@ pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors:
             }
             for access in inst.form().accesses() {
                 // One of them is enough.
-                warps.iter_mut().any(|site| site.access(b, info.cfg.inst_id(b, i), inst, &access, errors));
+                warps
+                    .iter_mut()
+                    .any(|site| site.access(b, info.cfg.inst_id(b, i), inst, &access, errors) == Some(true));
             }
         }
     }
@@ -52,19 +54,26 @@ struct Site<'k> {
 }
 
 impl Site<'_> {
-    /// Whether something is wrong with an access.
-    fn access(&mut self, b: BlockId, id: InstId, inst: &Inst, access: &MemoryAccess, errors: &mut Errors) -> bool {
-        let Some((_, [Operand::Address(address)])) = inst.slots().find(|(slot, _)| slot.name == access.slot) else {
-            return false;
+    /// Whether something is wrong with an access, if it is known where it goes.
+    fn access(
+        &mut self,
+        b: BlockId,
+        id: InstId,
+        inst: &Inst,
+        access: &MemoryAccess,
+        errors: &mut Errors,
+    ) -> Option<bool> {
+        let (_, [Operand::Address(address)]) = inst.slots().find(|(slot, _)| slot.name == access.slot)? else {
+            return None;
         };
-        let Bytes::Fixed(bytes) = access.bytes else { return false };
-        let Some((origin, distance)) = self.search.place(self.module, id, address) else { return false };
+        let Bytes::Fixed(bytes) = access.bytes else { return None };
+        let (origin, distance) = self.search.place(self.module, id, address)?;
         let lanes = self.lanes(b, id, inst, &distance);
         let found = self.wrapped(inst, origin, &distance, lanes, errors);
         // A distance that is one constant is checked by `memory`.
         let value = self.info.operand(self.module, self.kernel, id, &Operand::Address(*address));
         let constant = value.offset().is_some_and(|offset| distance.number == [offset; WARP]);
-        found || !constant && self.outside(inst, origin, &distance, u64::from(bytes), lanes, errors)
+        Some(found || !constant && self.outside(inst, origin, &distance, u64::from(bytes), lanes, errors))
     }
 
     /// The lanes that are there whenever the access is executed.
@@ -122,8 +131,8 @@ impl Site<'_> {
         errors: &mut Errors,
     ) -> bool {
         let Origin::Symbol(symbol) = origin else { return false };
-        let Some(named) = resolve(self.module, self.kernel, symbol) else { return false };
-        let Some(size) = named.bytes.filter(|_| named.space != Space::Param) else { return false };
+        let named = resolve(self.module, self.kernel, symbol).filter(|named| named.space != Space::Param);
+        let Some((size, named)) = named.and_then(|named| Some((named.bytes?, named))) else { return false };
         let outside = |l: &u32| {
             let first = distance.number[*l as usize];
             first < 0 || first.saturating_add_unsigned(bytes) > size as i64
@@ -164,8 +173,7 @@ impl Site<'_> {
     /// "in thread (3, 0, 0)".
     fn thread(&self, lane: u32, distance: &Wide) -> String {
         let number = self.search.warp * WARP as u32 + lane;
-        let [x, y, _] = self.kernel.bounds.required.unwrap_or([u32::MAX, 1, 1]);
-        let (x, y) = (x.max(1), y.max(1));
+        let [x, y, _] = self.kernel.bounds.required.unwrap_or(ROW);
         let block = if distance.when.of_block { " of block 0" } else { "" };
         format!("in thread ({}, {}, {}){block}", number % x, number / x % y, number / x / y)
     }

@@ -13,6 +13,32 @@ fn one(mut k: K, name: &str, operands: &[Operand]) -> (K, u32) {
     (k, line)
 }
 
+/// A call passes as many values as the function takes, in registers that are wide enough.
+#[test]
+fn what_calls_pass() {
+    let passed = |ty| crate::ir::Passed { ty, len: None, align: None };
+    let call = |ty: ScalarType, class: RegClass, count: usize| {
+        let mut k = K::new();
+        k.module.externs = vec![crate::ir::Extern { name: "f".to_owned(), results: vec![], params: vec![passed(ty)] }];
+        let r = k.reg(class);
+        k.i("mov.u32", &[r.into(), imm(1)]);
+        let mut operands = vec![Operand::Function(0), Operand::None];
+        operands.extend((0..count).map(|_| Operand::Reg(r)));
+        let width = crate::table::table().named("call")[0].get().width();
+        operands.resize(width, Operand::None);
+        one(k, "call", &operands)
+    };
+    let (k, _) = call(ScalarType::B32, RegClass::B32, 1);
+    k.accept();
+    let (k, line) = call(ScalarType::B64, RegClass::B32, 1);
+    let message = k.reject(Rule::OperandType, line);
+    assert!(message.contains("'f' passes a b64 and %r0 has 32 bits"), "{message}");
+    for count in [0, 2] {
+        let (k, line) = call(ScalarType::B32, RegClass::B32, count);
+        k.reject(Rule::OperandCount, line);
+    }
+}
+
 #[test]
 fn too_few_operands() {
     let mut k = K::new();

@@ -28,11 +28,23 @@ enum Bit {
     Mixed,
 }
 
+/// What the bits of sources are tried with: none, all, and some without an order.
+const PATTERNS: [u64; 6] = {
+    const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+    [
+        0,
+        u64::MAX,
+        SEED.wrapping_mul(2).rotate_left(14),
+        SEED.wrapping_mul(3).rotate_left(21),
+        SEED.wrapping_mul(4).rotate_left(28),
+        SEED.wrapping_mul(5).rotate_left(35),
+    ]
+};
+
 /// How each bit of a one-result function depends on `free` bits of its sources (a mask for each),
 /// the others being as in `fixed`. What depends on several bits, or on one in another way under
 /// other values of the rest, is mixed.
 fn trace(eval: LaneFn, fixed: &[u64], free: &[u64]) -> [Bit; 64] {
-    const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
     let all: Vec<(usize, u32)> =
         (0..free.len()).flat_map(|s| (0..64).filter(move |b| free[s] >> b & 1 == 1).map(move |b| (s, b))).collect();
     let run = |flipped: Option<(usize, u32)>, base: &[u64]| -> Vec<u64> {
@@ -43,12 +55,7 @@ fn trace(eval: LaneFn, fixed: &[u64], free: &[u64]) -> [Bit; 64] {
         inputs
     };
     let mut bits: Option<[Bit; 64]> = None;
-    for round in 0..6u64 {
-        let pattern = match round {
-            0 => 0,
-            1 => u64::MAX,
-            n => SEED.wrapping_mul(n).rotate_left(7 * n as u32),
-        };
+    for pattern in PATTERNS {
         let base: Vec<u64> = (fixed.iter().zip(free))
             .enumerate()
             .map(|(s, (fixed, free))| fixed | pattern.rotate_left(13 * s as u32) & free)
@@ -182,9 +189,10 @@ impl Contents<'_, '_> {
         let bytes: Vec<[Byte; 8]> = (sources.iter())
             .map(|s| self.constant(id, s).map_or([Byte::Plain; 8], |c| c.to_le_bytes().map(Byte::Const)))
             .collect();
-        let Some(bits) = self.traced(inst, &bytes) else { return false };
-        let first = |r: usize| bits[r] == Bit::From { source: 0, bit: 0, inverted: false };
-        [20, 23].into_iter().any(|r| first(r) && bits[..r].iter().all(|b| *b == Bit::Fixed(false)))
+        self.traced(inst, &bytes).is_some_and(|bits| {
+            let first = |r: usize| bits[r] == Bit::From { source: 0, bit: 0, inverted: false };
+            [20, 23].into_iter().any(|r| first(r) && bits[..r].iter().all(|b| *b == Bit::Fixed(false)))
+        })
     }
 
     /// Several registers side by side.
@@ -215,22 +223,25 @@ impl Contents<'_, '_> {
 
     /// A register's parts.
     pub(super) fn unpack(&mut self, id: InstId, inst: &Inst, sources: &[Source]) -> Result<Values, Loss> {
-        let Some(source) = sources.first() else { return Err(Loss::Unknown) };
-        let count = inst.slots().next().map_or(1, |(s, _)| s.width());
+        let (Some(source), Some((slot, _))) = (sources.first(), inst.slots().next()) else {
+            return Err(Loss::Unknown);
+        };
+        let count = slot.width();
         let split = matches!(source.value.content, Content::Whole(_) | Content::Bytes(_));
         let bytes = self.names.bytes(source.value, None);
+        // Of a constant, no part was computed.
         let part = match source.operand {
-            Operand::Reg(r) => width(r.class) / count.max(1),
-            _ => 0,
+            Operand::Reg(r) if split => Some(width(r.class) / count),
+            _ => None,
         };
         // Unused parts have no result, so that results are told by their places.
         let places = inst.operands.iter().take(count).enumerate().filter(|(_, op)| matches!(op, Operand::Reg(_)));
         let mut values = Values::new();
         for (result, (place, _)) in places.enumerate() {
             let own = self.own(id, result);
-            values.push(match split {
-                false => Value { content: source.value.content, id: own },
-                true => {
+            values.push(match part {
+                None => Value { content: source.value.content, id: own },
+                Some(part) => {
                     let mut of = [Byte::Plain; 8];
                     of[..part].copy_from_slice(&bytes[place * part..(place + 1) * part]);
                     self.names.value(of, part, own)

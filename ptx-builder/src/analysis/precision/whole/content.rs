@@ -101,3 +101,49 @@ pub(super) struct Value {
 impl Value {
     pub(super) const UNSET: Value = Value { content: Content::Plain, id: Id::NONE };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_either_may_be() {
+        use Content::{Bytes, Exponent, Half, Lost, Plain, Power, Quant, Whole};
+        let whole = |ty, narrowed| Whole(Float { ty, narrowed });
+        let (f32, f64) = (ScalarType::F32, ScalarType::F64);
+        let all = [
+            Plain,
+            whole(f32, false),
+            whole(f32, true),
+            whole(f64, false),
+            Bytes(Arrangement(0)),
+            Bytes(Arrangement(1)),
+            Half,
+            Quant,
+            Exponent,
+            Power,
+            Lost,
+        ];
+        // Of a pair, in the order above; what is not here is lost.
+        let known = [
+            (0, 1, 1),
+            (0, 2, 2),
+            (0, 3, 3),
+            (0, 6, 6),
+            (0, 7, 7),
+            (0, 8, 8),
+            (1, 2, 2),
+            (7, 8, 7),
+            (7, 9, 7),
+            (8, 9, 7),
+        ];
+        for (i, a) in all.into_iter().enumerate() {
+            for (j, b) in all.into_iter().enumerate() {
+                let pair = (i.min(j), i.max(j));
+                let found = known.iter().find(|(x, y, _)| (*x, *y) == pair);
+                let expected = if i == j { a } else { found.map_or(Lost, |(_, _, to)| all[*to]) };
+                assert_eq!(a.join(b), expected, "{a:?} {b:?}");
+            }
+        }
+    }
+}

@@ -131,7 +131,7 @@ impl<'f, 'k> Contents<'f, 'k> {
 
     /// Goes through the kernel until nothing changes; whether that was soon enough.
     fn settle(&mut self) -> bool {
-        (0..ROUNDS).any(|_| !self.round())
+        std::iter::repeat_n((), ROUNDS).any(|()| !self.round())
     }
 }
 
@@ -139,7 +139,6 @@ impl Contents<'_, '_> {
     /// Goes through the kernel once; whether something changed.
     fn round(&mut self) -> bool {
         let mut changed = false;
-        self.names.learned = false;
         let flow = self.flow;
         for &block in flow.info.cfg.order() {
             self.registers.enter(flow.info, &mut self.names, block);
@@ -151,7 +150,7 @@ impl Contents<'_, '_> {
         let arrays = Arrays::new(flow, &self.stored, &self.arrays);
         changed |= arrays != self.arrays;
         self.arrays = arrays;
-        changed | self.names.learned
+        changed | std::mem::take(&mut self.names.learned)
     }
 
     /// An instruction's results; whether they are others than before.

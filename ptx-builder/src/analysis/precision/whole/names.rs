@@ -51,7 +51,7 @@ pub(super) struct Names {
     floats: HashMap<Id, Float>,
     arrangements: Vec<[Byte; 8]>,
     arranged: HashMap<[Byte; 8], Arrangement>,
-    /// Whether something became known since this was cleared.
+    /// Whether something became known since this was taken.
     pub(super) learned: bool,
 }
 
@@ -224,5 +224,106 @@ impl Names {
         let Some((at, flip, float)) = place else { return Byte::Plain };
         let id = name(self, ids);
         if self.know(id, float).is_none() { Byte::Lost } else { Byte::Of { id, at, flip } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::ScalarType::{F32, F64};
+
+    fn float(ty: crate::types::ScalarType, narrowed: bool) -> Float {
+        Float { ty, narrowed }
+    }
+
+    /// The first `n` bytes of a float, and nothing after them.
+    fn bytes_of(id: Id, n: usize) -> [Byte; 8] {
+        std::array::from_fn(|i| if i < n { Byte::Of { id, at: i as u8, flip: 0 } } else { Byte::Plain })
+    }
+
+    #[test]
+    fn a_name_is_of_one_type_and_stays_narrowed() {
+        let mut names = Names::default();
+        let (a, b) = (names.id(Name::Constant(1)), names.id(Name::Constant(2)));
+        assert_eq!(names.know(a, float(F32, false)), Some(()));
+        assert_eq!(names.know(a, float(F64, false)), None);
+        assert!(!names.learned);
+        assert_eq!(names.know(a, float(F32, true)), Some(()));
+        assert_eq!((names.float(a), names.learned), (Some(float(F32, true)), true));
+        names.learned = false;
+        assert_eq!(names.know(a, float(F32, true)), Some(()));
+        assert_eq!(names.know(a, float(F32, false)), Some(()));
+        assert_eq!(names.know(b, float(F32, true)), Some(()));
+        assert_eq!((names.float(a), names.learned), (Some(float(F32, true)), false));
+    }
+
+    #[test]
+    fn names_are_given_once() {
+        let mut names = Names::default();
+        let a = names.id(Name::Constant(1));
+        assert_eq!(names.id(Name::Constant(1)), a);
+        assert_ne!(names.id(Name::Constant(2)), a);
+        let negated = names.id(Name::Negated(a));
+        assert_eq!((names.id(Name::Negated(a)), names.id(Name::Negated(negated))), (negated, a));
+        let def = names.id(Name::Def(DefId(7)));
+        assert_eq!((names.def(def), names.of_def(DefId(7)), names.def(a)), (Some(DefId(7)), Some(def), None));
+        assert!(a != Id::NONE && negated != Id::NONE && def != Id::NONE);
+    }
+
+    #[test]
+    fn a_float_is_whole_in_its_own_width_and_in_a_wider_register() {
+        let mut names = Names::default();
+        let (a, d, own) = (names.id(Name::Constant(1)), names.id(Name::Constant(2)), names.id(Name::Constant(3)));
+        names.know(a, float(F32, false)).expect("a new name");
+        names.know(d, float(F64, false)).expect("a new name");
+        let whole = |ty| Content::Whole(float(ty, false));
+        for width in [4, 8] {
+            assert_eq!(names.value(bytes_of(a, 4), width, own), Value { content: whole(F32), id: a });
+        }
+        assert_eq!(names.value(bytes_of(d, 8), 8, own), Value { content: whole(F64), id: d });
+        // Not where something stands above it, or a byte is missing, another's or at another place.
+        let mut above = bytes_of(a, 4);
+        above[4] = Byte::Const(0);
+        let mut mixed = bytes_of(a, 4);
+        mixed[3] = Byte::Of { id: d, at: 3, flip: 0 };
+        let mut moved = bytes_of(a, 4);
+        moved.swap(2, 3);
+        let mut flipped = bytes_of(a, 4);
+        flipped[2] = Byte::Of { id: a, at: 2, flip: 0x80 };
+        let arranged = [above, mixed, moved, flipped, bytes_of(a, 3), bytes_of(d, 4), bytes_of(d, 7)];
+        let mut ids = Vec::new();
+        for bytes in arranged {
+            let value = names.value(bytes, 8, own);
+            assert!(matches!(value.content, Content::Bytes(_)), "{bytes:?}");
+            assert_eq!(names.bytes(value, None), bytes);
+            assert_eq!(names.value(bytes, 8, own), value);
+            ids.push(value.id);
+        }
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), arranged.len());
+        // With its sign inverted it is another float, and inverted again the same.
+        let mut negative = bytes_of(a, 4);
+        negative[3] = Byte::Of { id: a, at: 3, flip: 0x80 };
+        let negated = names.value(negative, 4, own);
+        assert_eq!(negated, Value { content: whole(F32), id: names.id(Name::Negated(a)) });
+    }
+
+    #[test]
+    fn what_is_no_float_keeps_its_own_name() {
+        let mut names = Names::default();
+        let (a, own) = (names.id(Name::Constant(1)), names.id(Name::Constant(3)));
+        names.know(a, float(F32, false)).expect("a new name");
+        assert_eq!(names.value([Byte::Const(1); 8], 8, own), Value { content: Content::Plain, id: own });
+        let mut lost = bytes_of(a, 4);
+        lost[6] = Byte::Lost;
+        assert_eq!(names.value(lost, 8, own), Value { content: Content::Lost, id: own });
+        // A narrower register does not hold what is above it.
+        assert_eq!(names.value(lost, 4, own).content, Content::Whole(float(F32, false)));
+        let whole = |id| Value { content: Content::Whole(float(F64, false)), id };
+        assert_eq!(names.bytes(whole(a), None), [Byte::Lost; 8]);
+        assert_eq!(names.bytes(Value { content: Content::Plain, id: own }, Some(0x0102)), {
+            [2, 1, 0, 0, 0, 0, 0, 0].map(Byte::Const)
+        });
     }
 }

@@ -86,8 +86,7 @@ impl Registers {
         guard: Option<Guard>,
         value: Value,
     ) -> bool {
-        let Some(number) = info.defuse.regs().get(reg) else { return false };
-        let Some(place) = self.places[number] else {
+        let Some(place) = info.defuse.regs().get(reg).and_then(|number| self.places[number]) else {
             return std::mem::replace(&mut self.settled[def.index()], value) != value;
         };
         let old = self.now[place as usize];

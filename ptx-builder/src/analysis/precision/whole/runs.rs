@@ -173,7 +173,9 @@ fn key(flow: &Flow<'_>, at: u32, inst: &Inst, m: Memory) -> Option<(Key, i64)> {
 
 /// Adds an access to a run of its kind; whether it could be.
 fn join(flow: &Flow<'_>, at: u32, inst: &Inst, m: Memory, open: &mut Vec<Open>) -> bool {
-    let Some((key, offset)) = key(flow, at, inst, m) else { return true };
+    let address = inst.operands.iter().find(|o| matches!(o, Operand::Address(_)));
+    // mutants: same, every access has an address
+    let Some(((key, offset), address)) = key(flow, at, inst, m).zip(address) else { return true };
     let size = i64::from(m.bytes());
     match open.iter_mut().find(|o| o.key == key) {
         Some(run) => {
@@ -185,8 +187,6 @@ fn join(flow: &Flow<'_>, at: u32, inst: &Inst, m: Memory, open: &mut Vec<Open>) 
             run.members.push((at, place, size));
         }
         None => {
-            let address = inst.operands.iter().find(|o| matches!(o, Operand::Address(_)));
-            let Some(address) = address else { return true };
             let value = flow.info.operand(flow.module, flow.kernel, InstId(at), address).number();
             // Without a known place in a float, nothing is like one access.
             if u32::from(value.known) < UNIT.trailing_zeros() {
@@ -207,12 +207,13 @@ pub(super) fn apart(flow: &Flow<'_>, a: InstId, b: InstId) -> bool {
         let (key, offset) = key(flow, id.0, inst, m)?;
         Some((key.space, key.base, key.symbol, offset..offset + i64::from(m.bytes())))
     };
-    let (Some(a), Some(b)) = (at(a), at(b)) else { return false };
-    let once = |base: &Option<(Reg, Vec<DefId>)>| match base {
-        None => true,
-        Some((_, defs)) => matches!(defs[..], [def] if !repeats(flow, def)),
+    let once = |base: &Option<(Reg, Vec<DefId>)>| {
+        base.as_ref().is_none_or(|(_, defs)| matches!(defs[..], [def] if !repeats(flow, def)))
     };
-    once(&a.1) && (a.0, a.1, a.2) == (b.0, b.1, b.2) && (a.3.end <= b.3.start || b.3.end <= a.3.start)
+    let both = at(a).zip(at(b));
+    both.is_some_and(|(a, b)| {
+        once(&a.1) && (a.0, a.1, a.2) == (b.0, b.1, b.2) && (a.3.end <= b.3.start || b.3.end <= a.3.start)
+    })
 }
 
 /// Whether a definition may be executed more than once.

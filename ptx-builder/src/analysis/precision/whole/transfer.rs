@@ -217,7 +217,6 @@ impl Contents<'_, '_> {
                 }
                 _ => false,
             },
-            Operand::Special(special) => special == SpecialReg::Laneid,
             _ => false,
         };
         at(sources, "b").is_some_and(laneid) && at(sources, "c").is_some_and(|s| s.operand == Operand::Imm(31))

@@ -2,7 +2,7 @@
 
 use super::Exec;
 use crate::interp::exec::matrix::{a_place, b_place, d_place};
-use crate::interp::wide::convert::floats;
+use crate::interp::wide::convert::float;
 use crate::interp::wide::real::two_sum;
 use crate::interp::wide::regs::Regs;
 use crate::interp::wide::shape::{Format, Shape};
@@ -39,7 +39,7 @@ impl Exec<'_> {
         let (format, _) = Format::of(ty);
         let per = 2 / format.granules();
         let (register, piece) = (first + i / per, i % per);
-        let value = floats(ty, &[self.st.src[register][lane]; WARP], piece)[0];
+        let value = float(ty, self.st.src[register][lane], piece);
         let held = regs.source(self.cx.program.srcs(self.code).get(register));
         match held.and_then(|held| held.value(format, piece, format.granules())) {
             Some(plane) => (value, plane.err[lane], plane.who[lane]),
@@ -70,7 +70,7 @@ impl Exec<'_> {
                 for (i, plane) in made.iter_mut().enumerate() {
                     let (row, col) = d_place(lane, i);
                     let c = this.wide_element(regs, acc, 6, lane, i);
-                    let r = floats(acc, &[this.st.dst[i / per][lane]; WARP], i % per)[0];
+                    let r = float(acc, this.st.dst[i / per][lane], i % per);
                     let column: [Element; 16] = std::array::from_fn(|k| b[k][col]);
                     (plane.err[lane], plane.who[lane]) = this.wide_dot(&a[row], &column, c, r);
                 }
@@ -97,7 +97,7 @@ impl Exec<'_> {
         }
         let local = (sum - r) + rest;
         let err = local + passed;
-        if err == 0.0 || !err.is_finite() || !r.is_finite() {
+        if !err.is_finite() || !r.is_finite() {
             return (0.0, Who::NONE);
         }
         if local.abs() >= largest.part {

@@ -4,7 +4,7 @@ use super::Exec;
 use crate::interp::block::{BlockState, Context};
 use crate::interp::copies::Copy;
 use crate::interp::warp::lanes;
-use crate::interp::wide::convert::floats;
+use crate::interp::wide::convert::float;
 use crate::interp::wide::pages::{Found, Pages};
 use crate::interp::wide::regs::Gathered;
 use crate::interp::wide::shape::{Format, Shape};
@@ -36,13 +36,14 @@ impl Exec<'_> {
     }
 
     /// Whether nothing inexact has been stored where an access may go.
+    // mutants: same [returns false], only time
     fn wide_untouched(&self, space: Space, at: &[u64; WARP]) -> bool {
         match space {
             Space::Shared => self.st.wide.shared.is_empty(),
             Space::Local => self.st.wide.local.is_empty(),
             Space::Global => self.cx.wide.as_ref().is_none_or(|w| !lanes(self.mask).any(|l| w.global.may_hold(at[l]))),
-            Space::Generic => false,
-            Space::Const | Space::Param => true,
+            // One may be anything, of the others there is nothing to find.
+            Space::Generic | Space::Const | Space::Param => false,
         }
     }
 
@@ -134,17 +135,14 @@ impl Exec<'_> {
             let mut gathered = Gathered::default();
             for lane in 0..WARP {
                 let (r, c) = (lane / 4, lane % 4 * 2);
-                let pieces = if trans { [(c, r), (c + 1, r)] } else { [(r, c), (r, c + 1)] };
-                for (i, (row, col)) in pieces.into_iter().enumerate() {
-                    // Neighbours in a row are 4 bytes together, which may be one value.
-                    let bytes = if trans { 2 } else { 4 };
-                    if i == 1 && !trans {
-                        break;
-                    }
+                // Neighbours in a row are together, and may be one value.
+                let (pieces, ty): (&[_], _) =
+                    if trans { (&[(c, r), (c + 1, r)], ScalarType::F16) } else { (&[(r, c)], ScalarType::F16x2) };
+                for (i, &(row, col)) in pieces.iter().enumerate() {
                     let row = m * 8 + row;
                     let (space, start) = self.wide_place(space, row, rows[row]);
                     let value = (values[row] >> (16 * col)) as u64;
-                    if let Some(found) = self.wide_found((space, start + 2 * col as u64), bytes, value) {
+                    if let Some(found) = self.wide_found((space, start + 2 * col as u64), ty.bytes(), value) {
                         gathered.add(lane, i, &found);
                     }
                 }
@@ -192,7 +190,7 @@ impl Change {
         let size = format.granules();
         let mut sum = Found { shape: Shape::of(format, count), err: [0.0; 4], who: [Who::NONE; 4] };
         for piece in 0..count {
-            let value = |bits: u64| floats(ty, &[bits; WARP], piece)[0];
+            let value = |bits: u64| float(ty, bits, piece);
             let part = |found: &Found| match found.shape.plane_of(format, piece * size, size) {
                 Some(plane) => (found.err[plane], found.who[plane]),
                 None => (0.0, Who::NONE),

@@ -97,7 +97,7 @@ impl Exec<'_> {
 
     /// Whether the first source is an integer that stands for a float.
     fn stands_for_float(&self, regs: &Regs, srcs: &[Src]) -> bool {
-        regs.source(srcs.first()).is_some_and(|held| held.value(Format::Int, 0, 1).is_some())
+        regs.source(srcs.first()).is_some_and(|held| held.value(Format::Int, 0, Format::Int.granules()).is_some())
     }
 
     fn wide_moves(&mut self, regs: &mut Regs, srcs: &[Src], dsts: &[Dst]) {
