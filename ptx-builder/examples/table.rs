@@ -32,7 +32,7 @@ fn line(form: &Form) -> String {
     let mods: Vec<String> = form.mods.iter().map(|m| format!("\"{m}\"")).collect();
     // The variant's name, without the function pointers and fields.
     let meaning = format!("{:?}", form.meaning);
-    let meaning = meaning.split(['(', ' ']).next().unwrap_or_default();
+    let meaning = meaning.split(['(', ' ']).next().filter(|_| form.is_run()).unwrap_or("Foreign");
     format!(
         r#"{{"name":"{}","op":"{}","opcode":"{:?}","mods":[{}],"slots":[{}],"meaning":"{meaning}","ptx":{},"sm":{},"specific":{},"section":"{}"}}"#,
         form.name,

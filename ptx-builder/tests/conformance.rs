@@ -13,7 +13,7 @@ use ptxgen_builder::conformance::{Case, Failure, Param};
 use ptxgen_builder::interp::{Arg, FindingKind, Launch, Memory, Options, WarpOrder};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::print::{PrintOptions, print};
-use ptxgen_builder::table::{Form, Meaning, table};
+use ptxgen_builder::table::{Form, table};
 use ptxgen_builder::verify::{Validated, verify};
 
 /// Failures shown of one file.
@@ -39,7 +39,7 @@ fn read(instruction: &str) -> Result<BTreeMap<String, Case>, String> {
 
 /// Those that a program can run by itself.
 fn forms() -> impl Iterator<Item = &'static Form> {
-    table().forms().iter().filter(|f| !matches!(f.meaning, Meaning::Foreign))
+    table().forms().iter().filter(|f| f.is_run())
 }
 
 fn main() {

@@ -41,6 +41,8 @@ pub(super) enum Way {
     Redirect,
     /// It is left out, which is no violation: a hint.
     Hint,
+    /// It touches rows as far apart as an operand says, which no check bounds.
+    Unbounded,
 }
 
 /// The accesses of an instruction that may be outside of what they are meant for.
@@ -70,6 +72,17 @@ pub(super) fn accesses(inst: &Inst) -> (Way, SmallVec<[Access; 3]>) {
             });
             return (Way::Redirect, rows.collect());
         }
+        Meaning::Matrix(Matrix::LoadFragment(_) | Matrix::StoreFragment(_)) => {
+            let rows = addresses(inst).map(|(operand, _, space)| Access {
+                operand,
+                space,
+                size: Size::Fixed(1),
+                align: 1,
+                reads: true,
+                writes: true,
+            });
+            return (Way::Unbounded, rows.collect());
+        }
         Meaning::Async(kind) => return asynchronous(inst, kind),
         Meaning::Lane(_)
         | Meaning::Approx(..)
@@ -78,7 +91,9 @@ pub(super) fn accesses(inst: &Inst) -> (Way, SmallVec<[Access; 3]>) {
         | Meaning::ActiveMask
         | Meaning::Barrier(_)
         | Meaning::Fence(_)
-        | Meaning::Matrix(Matrix::FloatMma { .. } | Matrix::IntMma { .. })
+        | Meaning::Matrix(
+            Matrix::FloatMma { .. } | Matrix::IntMma { .. } | Matrix::Product(_) | Matrix::Transpose | Matrix::Foreign,
+        )
         | Meaning::Call
         | Meaning::Foreign
         | Meaning::Branch

@@ -273,7 +273,7 @@ impl Planner<'_> {
             (Some(_), _) | (None, Space::Global | Space::Shared) => true,
             (None, _) => false,
         };
-        if !known || way == Way::Redirect && object.is_none() {
+        if !known || way == Way::Unbounded || way == Way::Redirect && object.is_none() {
             return Err(GuardError::unknown(self.module, self.kernel, inst));
         }
         if access.writes {

@@ -6,7 +6,7 @@ use super::layout::Layout;
 use crate::analysis::RegNumbers;
 use crate::ir::{Base, BlockId, Inst, Kernel, Module, Operand, Reg, Symbol};
 use crate::table::{
-    Access, Async, Atomic, Barrier, Fence, FormId, LaneFn, Matrix, Meaning, Memory, Shape, Shuffle, SpecialReg,
+    Access, Async, Atomic, Barrier, Fence, FormId, LaneFn, Matrix, Meaning, Memory, Op, Shape, Shuffle, SpecialReg,
     Tolerance, Vote,
 };
 use crate::types::ScalarType;
@@ -174,6 +174,16 @@ impl Program {
     }
 }
 
+/// Why an instruction is refused by its name.
+fn why_not(op: Op) -> &'static str {
+    match op {
+        Op::MultimemRed | Op::MultimemLdReduce | Op::MultimemSt => {
+            "and the interpreter has no memory of several devices"
+        }
+        _ => "which the interpreter does not compute",
+    }
+}
+
 struct Decoder<'a> {
     module: &'a Module,
     program: Program,
@@ -232,11 +242,10 @@ impl Decoder<'_> {
             Meaning::Barrier(b) => Step::Barrier(b),
             Meaning::Fence(f) => Step::Fence(f),
             Meaning::Async(a) => Step::Async(a),
-            Meaning::Matrix(m) => Step::Matrix(m),
-            Meaning::Foreign => {
-                let name = &inst.form().name;
-                return Err(format!("it executes `{name}`, and the interpreter has no memory of several devices"));
+            Meaning::Foreign | Meaning::Matrix(Matrix::Foreign) => {
+                return Err(format!("it executes `{}`, {}", inst.form().name, why_not(inst.form().op)));
             }
+            Meaning::Matrix(m) => Step::Matrix(m),
             Meaning::Call => Step::Call(callee.ok_or("a call of no function")?),
             Meaning::Branch => Step::Branch(target.ok_or("a branch to no block")?),
             Meaning::Exit => Step::Exit,

@@ -81,8 +81,10 @@ pub(super) fn is_known(form: &Form) -> bool {
             | Meaning::Exit
             | Meaning::Trap
             | Meaning::Call
-            | Meaning::Foreign
-    ) && form.op != Op::Stmatrix // its rows would have to lie apart
+            // Their rows would have to lie apart.
+            | Meaning::Matrix(table::Matrix::LoadFragment(_) | table::Matrix::StoreFragment(_))
+    ) && form.is_run()
+        && form.op != Op::Stmatrix // its rows would have to lie apart
         && form.slots.iter().all(|slot| slot.shape != table::Shape::Carry)
 }
 

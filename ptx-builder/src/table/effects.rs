@@ -157,13 +157,23 @@ impl Form {
                 | Async::MbarrierExpectTx
                 | Async::MbarrierWait { .. },
             ) => object(true, true),
-            Meaning::Matrix(matrix @ (Matrix::Load { .. } | Matrix::Store { .. })) => {
-                let writes = matches!(matrix, Matrix::Store { .. });
+            Meaning::Matrix(
+                matrix @ (Matrix::Load { .. }
+                | Matrix::Store { .. }
+                | Matrix::LoadFragment(_)
+                | Matrix::StoreFragment(_)),
+            ) => {
+                let writes = matches!(matrix, Matrix::Store { .. } | Matrix::StoreFragment(_));
+                // Rows of fragments lie apart, as far as an operand says: here are the first bytes.
+                let bytes = match matrix {
+                    Matrix::LoadFragment(f) | Matrix::StoreFragment(f) => f.first_bytes(),
+                    _ => 16,
+                };
                 let access = |(slot, space)| MemoryAccess {
                     slot,
                     space,
-                    bytes: Bytes::Fixed(16),
-                    align: Some(16),
+                    bytes: Bytes::Fixed(bytes),
+                    align: Some(bytes),
                     reads: !writes,
                     writes,
                     order: Order::Weak,
@@ -183,7 +193,13 @@ impl Form {
             | Meaning::ActiveMask
             | Meaning::Barrier(_)
             | Meaning::Fence(_)
-            | Meaning::Matrix(Matrix::FloatMma { .. } | Matrix::IntMma { .. })
+            | Meaning::Matrix(
+                Matrix::FloatMma { .. }
+                | Matrix::IntMma { .. }
+                | Matrix::Product(_)
+                | Matrix::Transpose
+                | Matrix::Foreign,
+            )
             | Meaning::Call
             | Meaning::Foreign
             | Meaning::Branch

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Meaning, Mods, Op, Precision, Slot, table};
+use super::{Matrix, Meaning, Mods, Op, Precision, Slot, table};
 use crate::target::{Features, PtxVersion, Target};
 
 /// An instruction of the PTX ISA, as a family of forms with one meaning.
@@ -101,6 +101,11 @@ impl Form {
     pub fn is_legal_on(&self, target: Target) -> bool {
         (self.least_sm..=self.most_sm).contains(&target.sm())
             && (!self.is_specific || target.features() != Features::Common)
+    }
+
+    /// Whether the interpreter runs it; it refuses others by name.
+    pub fn is_run(&self) -> bool {
+        !matches!(self.meaning, Meaning::Foreign | Meaning::Matrix(Matrix::Foreign))
     }
 
     /// How many operands it has, vectors laid flat and optional ones counted.

@@ -15,7 +15,11 @@ const WITH_NEXT_WORD: &[&str] = &["mul", "mad", "madc", "bar", "barrier", "creat
 /// Modifiers whose order among themselves counts.
 fn is_ordered(word: &str) -> bool {
     let spaces = ["param", "global", "shared", "shared::cta", "shared::cluster", "local", "const", "to"];
-    ScalarType::from_name(word).is_some() || spaces.contains(&word) || matches!(word, "row" | "col")
+    let elements = ["e4m3", "e5m2", "e3m2", "e2m3", "e2m1", "s4", "u4", "b1", "ue8m0", "ue4m3"];
+    ScalarType::from_name(word).is_some()
+        || spaces.contains(&word)
+        || elements.contains(&word)
+        || matches!(word, "row" | "col")
 }
 
 /// What spellings have in common that differ in the order of modifiers only.

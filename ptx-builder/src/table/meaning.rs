@@ -1,6 +1,6 @@
 //! What a form does, as the interpreter and the analyses need it.
 
-use super::LaneFn;
+use super::{LaneFn, Matrix};
 use crate::types::{ScalarType, Space};
 
 /// What a form does.
@@ -297,44 +297,6 @@ pub enum Async {
         parity: bool,
         /// Whether it may suspend the thread.
         may_suspend: bool,
-    },
-}
-
-/// Warp-wide matrix instructions (PTX ISA 9.7.14).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum Matrix {
-    /// `mma.sync` m16n8k16 with f16 or bf16 inputs and f32 or f16 results.
-    FloatMma {
-        /// Input type.
-        input: ScalarType,
-        /// Accumulator and result type.
-        acc: ScalarType,
-    },
-    /// `mma.sync` m16n8k32 or m16n8k16 with 8-bit integer inputs and s32 results.
-    IntMma {
-        /// The inner dimension, 16 or 32.
-        k: u8,
-        /// Type of a.
-        a: ScalarType,
-        /// Type of b.
-        b: ScalarType,
-        /// Whether results saturate.
-        satfinite: bool,
-    },
-    /// `stmatrix` of `count` 8 x 8 matrices of 16-bit elements.
-    Store {
-        /// 1, 2 or 4.
-        count: u8,
-        /// Whether they are transposed.
-        trans: bool,
-    },
-    /// `ldmatrix` of `count` 8 x 8 matrices of 16-bit elements.
-    Load {
-        /// 1, 2 or 4.
-        count: u8,
-        /// Whether they are transposed.
-        trans: bool,
     },
 }
 

@@ -15,6 +15,7 @@
 
 mod arith;
 mod effects;
+mod element;
 mod facts;
 mod form;
 mod lanes;
@@ -22,6 +23,7 @@ mod loose;
 mod meaning;
 mod modifier;
 mod op;
+mod product;
 mod rounding;
 mod rows;
 mod slot;
@@ -35,16 +37,17 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
 pub use effects::{Bytes, Groups, Meets, MemoryAccess, Proxy, Role};
+pub use element::Element;
 pub use facts::{Clamp, Parts, Precision, Real};
 pub use form::{Form, FormId, Row, RowId};
 pub use lanes::{LaneFn, Lanes, WARP};
 pub use meaning::CALL_ARGUMENTS;
 pub use meaning::{
-    Async, Atomic, Barrier, BarrierReduce, Depends, Fence, Matrix, Meaning, Memory, Order, Scope, Shuffle, Tolerance,
-    Vote,
+    Async, Atomic, Barrier, BarrierReduce, Depends, Fence, Meaning, Memory, Order, Scope, Shuffle, Tolerance, Vote,
 };
 pub use modifier::{Mod, Mods};
 pub use op::Op;
+pub use product::{Fragment, Layout, Matrix, Part, Product, Sum};
 pub use rounding::Rounding;
 pub use slot::{Access, Shape, Slot};
 pub use special::SpecialReg;

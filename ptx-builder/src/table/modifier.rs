@@ -71,7 +71,15 @@ mods! {
     Read = "read", Noinc = "noinc", NoComplete = "noComplete", MbarrierInit = "mbarrier_init",
     LaunchDependents = "launch_dependents", Wait = "wait",
     // Matrices.
-    M16n8k16 = "m16n8k16", M16n8k32 = "m16n8k32", M8n8 = "m8n8", X1 = "x1", X2 = "x2", X4 = "x4", Trans = "trans",
+    M16n8k16 = "m16n8k16", M16n8k32 = "m16n8k32", M8n8k4 = "m8n8k4", M8n8k16 = "m8n8k16", M8n8k32 = "m8n8k32",
+    M8n8k128 = "m8n8k128", M16n8k4 = "m16n8k4", M16n8k8 = "m16n8k8", M16n8k64 = "m16n8k64", M16n8k128 = "m16n8k128",
+    M16n8k256 = "m16n8k256", M16n16k16 = "m16n16k16", M32n8k16 = "m32n8k16", M8n32k16 = "m8n32k16",
+    M16n16k8 = "m16n16k8", XorPopc = "xor.popc", AndPopc = "and.popc",
+    E4m3 = "e4m3", E5m2 = "e5m2", E3m2 = "e3m2", E2m3 = "e2m3", E2m1 = "e2m1", S4 = "s4", U4 = "u4", B1 = "b1",
+    Ue8m0 = "ue8m0", Ue4m3 = "ue4m3", KindF8f6f4 = "kind::f8f6f4", KindMxf8f6f4 = "kind::mxf8f6f4",
+    KindMxf4 = "kind::mxf4", KindMxf4nvf4 = "kind::mxf4nvf4", BlockScale = "block_scale",
+    ScaleVec1X = "scale_vec::1X", ScaleVec2X = "scale_vec::2X", ScaleVec4X = "scale_vec::4X",
+    M8n8 = "m8n8", X1 = "x1", X2 = "x2", X4 = "x4", Trans = "trans",
     Row = "row", Col = "col",
 }
 

@@ -67,7 +67,9 @@ ops! {
     Bra = "bra", Call = "call", Ret = "ret", Exit = "exit", Trap = "trap", Brkpt = "brkpt", Setmaxnreg = "setmaxnreg", Pmevent = "pmevent",
     Nanosleep = "nanosleep", Griddepcontrol = "griddepcontrol",
     // Matrices.
-    MmaSync = "mma.sync", Ldmatrix = "ldmatrix.sync", Stmatrix = "stmatrix.sync",
+    MmaSync = "mma.sync", MmaSp = "mma.sp.sync", MmaSpOrdered = "mma.sp::ordered_metadata.sync", Movmatrix = "movmatrix.sync",
+    WmmaLoadA = "wmma.load.a.sync", WmmaLoadB = "wmma.load.b.sync", WmmaLoadC = "wmma.load.c.sync", WmmaStoreD = "wmma.store.d.sync",
+    WmmaMma = "wmma.mma.sync", WmmaMmaXor = "wmma.mma.xor.popc.sync", WmmaMmaAnd = "wmma.mma.and.popc.sync", Ldmatrix = "ldmatrix.sync", Stmatrix = "stmatrix.sync",
     // Multicast memory.
     MultimemRed = "multimem.red", MultimemLdReduce = "multimem.ld_reduce", MultimemSt = "multimem.st",
 }

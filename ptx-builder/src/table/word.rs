@@ -269,6 +269,16 @@ impl Form {
             | Op::Nanosleep
             | Op::Griddepcontrol
             | Op::MmaSync
+            | Op::MmaSp
+            | Op::MmaSpOrdered
+            | Op::Movmatrix
+            | Op::WmmaLoadA
+            | Op::WmmaLoadB
+            | Op::WmmaLoadC
+            | Op::WmmaStoreD
+            | Op::WmmaMma
+            | Op::WmmaMmaXor
+            | Op::WmmaMmaAnd
             | Op::Ldmatrix
             | Op::Stmatrix
             | Op::MultimemRed

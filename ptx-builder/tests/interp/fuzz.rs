@@ -179,7 +179,7 @@ fn kernel(body: Vec<Inst>) -> Module {
 
 /// Whether the interpreter has what it needs.
 fn is_run(form: &Form) -> bool {
-    !matches!(form.meaning, Meaning::Call | Meaning::Foreign)
+    form.is_run() && !matches!(form.meaning, Meaning::Call)
 }
 
 /// Whether the verifier let it through; runs it then.

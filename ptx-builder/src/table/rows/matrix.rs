@@ -4,7 +4,7 @@ use super::load_store::space;
 use super::precision::{always, integer_product};
 use super::{Builder, any, one, opt, spec, ty, types};
 use crate::table::Precision;
-use crate::table::slot::{Slot, address, vector};
+use crate::table::slot::{Slot, address, dst, src_reg, vector};
 use crate::table::{Access, Matrix, Meaning, Mod, Op};
 use crate::types::ScalarType::{B16, B32, Bf16, F16, F32, S8, S32, U8, U32};
 
@@ -73,6 +73,11 @@ pub(super) fn rows(t: &mut Builder) {
             Some(spec(slots, Meaning::Matrix(Matrix::Load { count, trans })).since(65, 75))
         },
     );
+    let doc = "Transposes a matrix of 8 x 8 16-bit elements across the lanes.";
+    let places = [one(Mod::Aligned), one(Mod::M8n8), one(Mod::Trans), types(&[B16])];
+    t.row(Op::Movmatrix, "9.7.14.5.17", doc, always(Precision::Opaque), &places, |_| {
+        Some(spec([dst(U32), src_reg("a", U32)], Meaning::Matrix(Matrix::Transpose)).since(78, 75))
+    });
     t.row(
         Op::Stmatrix,
         "9.7.14.5.16",

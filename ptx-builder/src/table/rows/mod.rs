@@ -20,10 +20,12 @@ mod movement;
 mod multimem;
 mod policy;
 mod precision;
+mod product;
 mod small_float;
 mod special_function;
 mod video;
 mod warp;
+mod wmma;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -57,6 +59,8 @@ pub(super) fn expand() -> Table {
     warp::rows(&mut table);
     barrier::rows(&mut table);
     matrix::rows(&mut table);
+    product::rows(&mut table);
+    wmma::rows(&mut table);
     control::rows(&mut table);
     video::rows(&mut table);
     table.finish()

@@ -4,14 +4,20 @@ Float inputs are small integers, so that every product and partial sum is exact
 in any order: tensor cores do not say in which order they add.
 """
 
+import re
+
 from .formats import number
 from .forms import signed
 from .inputs import format_of, rng
 from .program import Case
 
 
+OWN = r"mma\.sync\.aligned\.(m16n8k16\.row\.col(\.f(16|32)\.b?f16\.b?f16|(\.satfinite)?\.s32\.[su]8)|m16n8k32\.row\.col(\.satfinite)?\.s32\.[su]8).*"
+
+
 def case(form):
-    if form.op == "mma.sync":
+    # The forms that this module began with; the others are in `products`.
+    if re.fullmatch(OWN, form.name):
         return multiply(form)
     if form.op == "ldmatrix.sync":
         return load(form)

@@ -1,13 +1,12 @@
 //! Errors of matrix products.
 
 use super::Exec;
-use crate::interp::exec::matrix::{a_place, b_place, d_place};
 use crate::interp::wide::convert::float;
 use crate::interp::wide::real::two_sum;
 use crate::interp::wide::regs::Regs;
 use crate::interp::wide::shape::{Format, Shape};
 use crate::interp::wide::{Plane, Who};
-use crate::table::WARP;
+use crate::table::{Part, Product, WARP};
 use crate::types::ScalarType;
 
 /// An element: its value, its error, and whose that is.
@@ -49,17 +48,17 @@ impl Exec<'_> {
 
     /// The results of a product of floats: its sources and results lie in the scratch area. The shadow is the sum of the
     /// products of the elements' real numbers.
-    pub(in crate::interp::exec) fn wide_mma(&mut self, input: ScalarType, acc: ScalarType) {
+    pub(in crate::interp::exec) fn wide_mma(&mut self, product: &Product, input: ScalarType, acc: ScalarType) {
         self.with_regs(|this, regs| {
             let mut a = [[NOTHING; 16]; 16];
             let mut b = [[NOTHING; 8]; 16];
             for lane in 0..WARP {
                 for i in 0..8 {
-                    let (row, col) = a_place(lane, i);
+                    let (_, row, col) = product.place(Part::A, lane, i);
                     a[row][col] = this.wide_element(regs, input, 0, lane, i);
                 }
                 for i in 0..4 {
-                    let (row, col) = b_place(lane, i);
+                    let (_, row, col) = product.place(Part::B, lane, i);
                     b[row][col] = this.wide_element(regs, input, 4, lane, i);
                 }
             }
@@ -68,7 +67,7 @@ impl Exec<'_> {
             let mut made = vec![Plane::EXACT; 4];
             for lane in 0..WARP {
                 for (i, plane) in made.iter_mut().enumerate() {
-                    let (row, col) = d_place(lane, i);
+                    let (_, row, col) = product.place(Part::D, lane, i);
                     let c = this.wide_element(regs, acc, 6, lane, i);
                     let r = float(acc, this.st.dst[i / per][lane], i % per);
                     let column: [Element; 16] = std::array::from_fn(|k| b[k][col]);
