@@ -62,8 +62,9 @@ impl Geometry {
                 Value::unknown(Uniformity::Divergent)
             }
             CtaidX | CtaidY | CtaidZ | NctaidX | NctaidY | NctaidZ | Nwarpid | Smid | Nsmid | Gridid
-            | TotalSmemSize | DynamicSmemSize | ClusteridX | NclusteridX | ClusterCtaidX | ClusterNctaidX
-            | ClusterCtarank | ClusterNctarank => Value::unknown(Uniformity::Block),
+            | TotalSmemSize | DynamicSmemSize => Value::unknown(Uniformity::Block),
+            // What tells of the cluster, and what the driver sets (`%envreg0` to `%envreg31`).
+            _ => Value::unknown(Uniformity::Block),
         }
     }
 }

@@ -24,8 +24,8 @@ impl<'a> Body<'_, 'a> {
         args: &mut Vec<Argument<'a>>,
         at: Pos,
     ) -> Result<bool, Fault> {
-        // Which lines stay in the cache is a hint, and so is the policy that says it.
-        if name.contains(CACHE_HINT) && args.len() > 1 {
+        // Which lines stay in the cache is a hint, and so is the policy that says it. Volatile accesses take none.
+        if name.contains(CACHE_HINT) && !name.contains(".volatile") && args.len() > 1 {
             *name = Cow::Owned(name.replace(CACHE_HINT, ""));
             args.pop();
         }

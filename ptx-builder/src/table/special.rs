@@ -44,6 +44,18 @@ specials! {
     TotalSmemSize = "%total_smem_size": U32, DynamicSmemSize = "%dynamic_smem_size": U32,
     ClusteridX = "%clusterid.x": U32, NclusteridX = "%nclusterid.x": U32,
     ClusterCtaidX = "%cluster_ctaid.x": U32, ClusterNctaidX = "%cluster_nctaid.x": U32,
+    ClusteridY = "%clusterid.y": U32, NclusteridY = "%nclusterid.y": U32,
+    ClusterCtaidY = "%cluster_ctaid.y": U32, ClusterNctaidY = "%cluster_nctaid.y": U32,
+    ClusteridZ = "%clusterid.z": U32, NclusteridZ = "%nclusterid.z": U32,
+    ClusterCtaidZ = "%cluster_ctaid.z": U32, ClusterNctaidZ = "%cluster_nctaid.z": U32,
+    Envreg0 = "%envreg0": U32, Envreg1 = "%envreg1": U32, Envreg2 = "%envreg2": U32, Envreg3 = "%envreg3": U32,
+    Envreg4 = "%envreg4": U32, Envreg5 = "%envreg5": U32, Envreg6 = "%envreg6": U32, Envreg7 = "%envreg7": U32,
+    Envreg8 = "%envreg8": U32, Envreg9 = "%envreg9": U32, Envreg10 = "%envreg10": U32, Envreg11 = "%envreg11": U32,
+    Envreg12 = "%envreg12": U32, Envreg13 = "%envreg13": U32, Envreg14 = "%envreg14": U32, Envreg15 = "%envreg15": U32,
+    Envreg16 = "%envreg16": U32, Envreg17 = "%envreg17": U32, Envreg18 = "%envreg18": U32, Envreg19 = "%envreg19": U32,
+    Envreg20 = "%envreg20": U32, Envreg21 = "%envreg21": U32, Envreg22 = "%envreg22": U32, Envreg23 = "%envreg23": U32,
+    Envreg24 = "%envreg24": U32, Envreg25 = "%envreg25": U32, Envreg26 = "%envreg26": U32, Envreg27 = "%envreg27": U32,
+    Envreg28 = "%envreg28": U32, Envreg29 = "%envreg29": U32, Envreg30 = "%envreg30": U32, Envreg31 = "%envreg31": U32,
     ClusterCtarank = "%cluster_ctarank": U32, ClusterNctarank = "%cluster_nctarank": U32,
 }
 
@@ -75,11 +87,33 @@ impl SpecialReg {
         !matches!(self, Clock | ClockHi | Clock64 | Globaltimer | GlobaltimerLo | GlobaltimerHi | Warpid | Smid)
     }
 
+    /// Whether it tells of the block's cluster.
+    const fn is_of_cluster(self) -> bool {
+        use SpecialReg::*;
+        matches!(
+            self,
+            ClusteridX
+                | ClusteridY
+                | ClusteridZ
+                | NclusteridX
+                | NclusteridY
+                | NclusteridZ
+                | ClusterCtaidX
+                | ClusterCtaidY
+                | ClusterCtaidZ
+                | ClusterNctaidX
+                | ClusterNctaidY
+                | ClusterNctaidZ
+                | ClusterCtarank
+                | ClusterNctarank
+        )
+    }
+
     /// The first PTX version that has it.
     pub const fn least_ptx(self) -> PtxVersion {
         use SpecialReg::*;
         PtxVersion(match self {
-            ClusteridX | NclusteridX | ClusterCtaidX | ClusterNctaidX | ClusterCtarank | ClusterNctarank => 78,
+            _ if self.is_of_cluster() => 78,
             Gridid => 30,
             Globaltimer | GlobaltimerLo | GlobaltimerHi => 31,
             TotalSmemSize | DynamicSmemSize => 41,
@@ -92,7 +126,7 @@ impl SpecialReg {
     pub fn least_sm(self) -> u16 {
         use SpecialReg::*;
         match self {
-            ClusteridX | NclusteridX | ClusterCtaidX | ClusterNctaidX | ClusterCtarank | ClusterNctarank => 90,
+            _ if self.is_of_cluster() => 90,
             Globaltimer | GlobaltimerLo | GlobaltimerHi => 30,
             _ => 20,
         }

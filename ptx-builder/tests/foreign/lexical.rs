@@ -71,3 +71,65 @@ fn hints() {
     let Some(ptxas) = Ptxas::for_tests() else { return };
     ptxas.assemble(text, Target::SM_80).unwrap_or_else(|e| panic!("{e}"));
 }
+
+/// Written scopes beyond the block are the block's in its own shared memory; every order of every operation is read.
+#[test]
+fn orders_and_scopes_of_atomics() {
+    let text = ".shared .align 4 .b8 s[4]; .reg .b32 %w; st.shared.u32 [s], 0; bar.sync 0;\n\
+         atom.relaxed.sys.shared.add.u32 %w, [s], 1; atom.acq_rel.gpu.shared.max.u32 %w, [s], 40; bar.sync 0;\n\
+         ld.shared.u32 %w, [s]; add.u32 %v, %v, %w;";
+    assert_eq!(body("sm_80", "", text), each(|x| x + 40));
+    let text = ".reg .f32 %f; .reg .b32 %w<2>; atom.global.gpu.acq_rel.add.f32 %f, [g], 0f3F800000;\n\
+         ld.relaxed.gpu.global.v2.u32 {%w0, %w1}, [g]; add.u32 %v, %v, %w1;";
+    assert_eq!(body("sm_80", ".global .align 8 .u32 g[2] = {0, 3};", text), each(|x| x + 3));
+}
+
+/// What the driver would set is 0, and a launch without clusters is one of its own.
+#[test]
+fn registers_of_environments_and_clusters() {
+    let text = ".reg .b32 %w; mov.u32 %w, %envreg3; add.u32 %v, %v, %w; mov.b32 %w, %cluster_nctaid.y; add.u32 %v, %v, %w;\n\
+         mov.u32 %w, %clusterid.z; add.u32 %v, %v, %w;";
+    assert_eq!(body("sm_90", "", text), each(|x| x + 1));
+}
+
+/// Sparse and scaled products are read, verified and printed, and refused by name where they would run.
+#[test]
+fn products_that_do_not_run_are_refused_by_name() {
+    let products = [
+        (
+            "sm_80",
+            "mma.sp.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%r0, %r1}, {%r2, %r3}, {%r4, %r5}, {%r0, %r1}, %r6, 0;",
+        ),
+        (
+            "sm_120a",
+            "mma.sync.aligned.m16n8k32.row.col.kind::f8f6f4.f16.e2m1.e3m2.f16 {%r0, %r1}, {%r2, %r3, %r4, %r5}, {%r6, %r7}, {%r0, %r1};",
+        ),
+    ];
+    for (target, product) in products {
+        let zeros = (0..8).map(|i| format!("mov.b32 %r{i}, 0;")).collect::<String>();
+        let text = format!(".visible .entry k(.param .u64 a) {{ .reg .b32 %r<8>; {zeros} {product} ret; }}\n");
+        let module = super::module_of(target, &text);
+        let refused = super::refusal(&module);
+        let name = product.split(' ').next().unwrap_or_default();
+        assert!(refused.contains(&format!("`{name}`, which the interpreter does not compute")), "{refused}");
+    }
+}
+
+/// The assembler refuses them, too.
+#[test]
+fn modifiers_that_do_not_go_together() {
+    for wrong in [
+        "ld.volatile.global.L2::cache_hint.u32 %r, [%a], %a;",
+        "st.volatile.global.L2::cache_hint.u32 [%a], %r, %a;",
+        "cvt.rni.sat.u16.bf16 %h, %h;",
+    ] {
+        let text = format!(
+            ".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry k(.param .u64 a)\n{{\n.reg .b64 %a; .reg .b32 %r; .reg .b16 %h;\n\
+             ld.param.u64 %a, [a];\nmov.b32 %r, 0;\nmov.b16 %h, 0;\n{wrong}\nret;\n}}\n"
+        );
+        let refused = parse("t", &text).expect_err(wrong).to_string();
+        assert!(refused.contains("unknown instruction"), "{refused}");
+        let Some(ptxas) = Ptxas::for_tests() else { continue };
+        ptxas.assemble(&text, Target::SM_90).expect_err(wrong);
+    }
+}

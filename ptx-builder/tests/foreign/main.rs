@@ -24,6 +24,16 @@ fn module_of(target: &str, text: &str) -> Validated {
 /// Runs kernel `k` on one warp with a buffer of 32 words, filled with the lanes' numbers.
 #[track_caller]
 fn run(module: &Validated) -> (Vec<u32>, Report) {
+    attempt(module).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Why kernel `k` is not run.
+#[track_caller]
+fn refusal(module: &Validated) -> String {
+    attempt(module).map(drop).expect_err("it does not run")
+}
+
+fn attempt(module: &Validated) -> Result<(Vec<u32>, Report), String> {
     let mut memory = Memory::new();
     let bytes: Vec<u8> = (0..32u32).flat_map(u32::to_le_bytes).collect();
     let a = memory.alloc(&bytes, 16).expect("a buffer");
@@ -37,9 +47,9 @@ fn run(module: &Validated) -> (Vec<u32>, Report) {
         globals: None,
         options: &Options::default(),
     };
-    let report = launch.run(&mut memory).unwrap_or_else(|e| panic!("{e}"));
+    let report = launch.run(&mut memory).map_err(|e| e.to_string())?;
     let words = memory.read(a).expect("the buffer");
-    (words.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect(), report)
+    Ok((words.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect(), report))
 }
 
 /// What kernel `k` with this body leaves of the buffer: `%v` is loaded before it and stored after it.

@@ -27,11 +27,11 @@ impl Exec<'_> {
             NtidY => u64::from(cx.block[1]),
             NtidZ => u64::from(cx.block[2]),
             CtaidX | ClusteridX => u64::from(self.st.ctaid[0]),
-            CtaidY => u64::from(self.st.ctaid[1]),
-            CtaidZ => u64::from(self.st.ctaid[2]),
+            CtaidY | ClusteridY => u64::from(self.st.ctaid[1]),
+            CtaidZ | ClusteridZ => u64::from(self.st.ctaid[2]),
             NctaidX | NclusteridX => u64::from(cx.grid[0]),
-            NctaidY => u64::from(cx.grid[1]),
-            NctaidZ => u64::from(cx.grid[2]),
+            NctaidY | NclusteridY => u64::from(cx.grid[1]),
+            NctaidZ | NclusteridZ => u64::from(cx.grid[2]),
             Warpid => u64::from(self.warp.id),
             Nwarpid => cx.warps() as u64,
             Smid => 0,
@@ -42,8 +42,10 @@ impl Exec<'_> {
             Clock64 | Globaltimer => self.st.steps,
             TotalSmemSize => cx.layout.shared_bytes,
             DynamicSmemSize => u64::from(cx.dynamic_shared),
-            ClusterCtaidX | ClusterCtarank => 0,
-            ClusterNctaidX | ClusterNctarank => 1,
+            ClusterCtaidX | ClusterCtaidY | ClusterCtaidZ | ClusterCtarank => 0,
+            ClusterNctaidX | ClusterNctaidY | ClusterNctaidZ | ClusterNctarank => 1,
+            // `%envreg0` to `%envreg31`, which the driver would set.
+            _ => 0,
         };
         [value; WARP]
     }

@@ -1,9 +1,8 @@
 //! Atomic operations (PTX ISA 9.7.13.5, 9.7.13.6).
 //!
-//! Unwritten semantics are relaxed at the GPU's scope. Written ones: relaxed
-//! for every operation; acquire, release and both for those that locks,
-//! counters and flags are made of. In shared space the block's scope is the
-//! widest that concerns anybody, so it is the only one here.
+//! Unwritten semantics are relaxed at the GPU's scope. In shared space the
+//! block's scope is the widest that concerns anybody, so the wider ones are
+//! other spellings of it.
 
 use crate::table::Precision;
 use half::{bf16, f16};
@@ -88,16 +87,6 @@ fn order_is_written(mods: &[Mod]) -> bool {
 const OPERATIONS: &[Mod] =
     &[Mod::AtomAdd, Mod::AtomMin, Mod::AtomMax, Mod::Inc, Mod::Dec, Mod::And, Mod::Or, Mod::Xor, Mod::Exch, Mod::Cas];
 
-/// The operations whose acquire and release forms are kept.
-fn synchronizes(mods: &[Mod]) -> bool {
-    let has = |m| mods.contains(&m);
-    let ty = ty(mods, 0);
-    has(Mod::Exch)
-        || has(Mod::Cas) && ty != B16
-        || has(Mod::AtomAdd) && matches!(ty, U32 | S32 | U64)
-        || (has(Mod::And) || has(Mod::Or)) && ty == B32
-}
-
 fn form(mods: &[Mod], returns: bool) -> Option<Spec> {
     let ty = ty(mods, 0);
     let space = space(mods);
@@ -110,8 +99,7 @@ fn form(mods: &[Mod], returns: bool) -> Option<Spec> {
         (Order::Weak, None) => (Order::Relaxed, Scope::Gpu),
         (Order::Weak, _) | (_, None) => return None,
         (order, Some(scope)) => {
-            let kept =
-                (order == Order::Relaxed || synchronizes(mods)) && (space != Space::Shared || scope == Scope::Cta);
+            let kept = space != Space::Shared || scope == Scope::Cta;
             kept.then_some((order, scope))?
         }
     };
@@ -161,7 +149,13 @@ fn other_orders(spec: Spec, mods: &[Mod]) -> Spec {
         let tail = mods.iter().copied().filter(|m| !is_order(m) && !is_scope(m) && !is_space(m) && !is_op(m));
         head.chain(tail).collect()
     };
-    let spec = spec.also_spelled(arranged(&[&is_space, &is_op, &is_order, &is_scope]));
+    let mut spec = spec.also_spelled(arranged(&[&is_space, &is_op, &is_order, &is_scope]));
+    if mods.contains(&Mod::Shared) {
+        for wider in [Mod::ScopeGpu, Mod::ScopeSys] {
+            let widened = mods.iter().map(|m| if *m == Mod::ScopeCta { wider } else { *m }).collect();
+            spec = spec.also_spelled(widened);
+        }
+    }
     if !mods.contains(&Mod::Relaxed) {
         return spec;
     }

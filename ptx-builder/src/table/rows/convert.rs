@@ -156,10 +156,14 @@ fn to_int(t: &mut Builder) {
             let eval = with_mode!(mode(m), M, {
                 if ftz { eval!(f32, M, |x| flush(x)) } else { with_format!(a, A, eval!(A, M, |x| x)) }
             });
-            // `.sat` may be written, and changes nothing: the result is clamped in any case.
+            // `.sat` may be written but of bf16, and changes nothing: the result is clamped in any case.
+            let form = conversion(d, a, eval);
+            if a == Bf16 {
+                return Some(form);
+            }
             let mut saturated: Mods = m.into();
             saturated.insert(m.len() - 2, Mod::Sat);
-            Some(conversion(d, a, eval).also_spelled(saturated))
+            Some(form.also_spelled(saturated))
         },
     );
 }

@@ -159,7 +159,7 @@ pub(super) fn rows(t: &mut Builder) {
         "9.7.9.8",
         "Loads atomically; with acquire, also what the releasing thread wrote before is visible afterwards.",
         always(Precision::Loads),
-        &[any(&[Mod::Relaxed, Mod::Acquire]), scopes(), spaces(), types(ORDERED)],
+        &[any(&[Mod::Relaxed, Mod::Acquire]), scopes(), spaces(), vectors(), types(ORDERED)],
         load,
     );
 
@@ -235,7 +235,7 @@ pub(super) fn rows(t: &mut Builder) {
         "9.7.9.11",
         "Stores atomically; with release, whoever acquires it sees what this thread wrote before.",
         always(Precision::Stores),
-        &[any(&[Mod::Relaxed, Mod::Release]), scopes(), spaces(), types(ORDERED)],
+        &[any(&[Mod::Relaxed, Mod::Release]), scopes(), spaces(), vectors(), types(ORDERED)],
         store,
     );
 
