@@ -75,7 +75,12 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-fn run(case: &Case, target: &str, order: WarpOrder) {
+/// Kernels in which threads of several warps write the same value to the same place, which is a race, if a harmless one:
+/// Triton clears the bins of a histogram so.
+const WRITE_TWICE: &[&str] = &["histogram"];
+
+/// What is wrong with a run, if anything.
+fn run(case: &Case, target: &str, order: WarpOrder) -> Result<(), String> {
     let path = folder().join(format!("ptx/{}.{target}.ptx", case.name));
     let head = text(&path);
     let shared = head.lines().next().and_then(|l| l.strip_prefix("// shared: ")).expect("the first line");
@@ -106,22 +111,29 @@ fn run(case: &Case, target: &str, order: WarpOrder) {
     let (grid, kernel) = (case.grid, case.name.as_str());
     let launch =
         Launch { module: &module, kernel, grid, block, dynamic_shared, args: &args, globals: None, options: &options };
-    let report = launch.run(&mut memory).unwrap_or_else(|e| panic!("{kernel} {target}: {e}"));
-    assert!(report.is_clean(), "{kernel} {target} {order:?}\n{report}");
-    for (i, (buffer, after)) in outputs.iter().enumerate() {
-        assert!(memory.read(*buffer).expect("the buffer") == *after, "{kernel} {target} {order:?}: output {i}");
+    let report = launch.run(&mut memory).map_err(|e| format!("{kernel} {target}: {e}"))?;
+    if report.is_clean() == WRITE_TWICE.contains(&kernel) {
+        return Err(format!("{kernel} {target} {order:?}\n{report}"));
     }
+    for (i, (buffer, after)) in outputs.iter().enumerate() {
+        if memory.read(*buffer).expect("the buffer") != *after {
+            return Err(format!("{kernel} {target} {order:?}: output {i}"));
+        }
+    }
+    Ok(())
 }
 
 #[test]
 fn values_are_those_of_numpy() {
     let cases = cases();
     assert_eq!(cases.len(), 25);
+    let mut wrong = Vec::new();
     for case in &cases {
         for target in TARGETS {
             for order in [WarpOrder::RoundRobin, WarpOrder::Adversarial] {
-                run(case, target, order);
+                wrong.extend(run(case, target, order).err());
             }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
