@@ -1,5 +1,5 @@
 //! What is known of a kernel: [precision], counts of instructions, register
-//! [pressure](crate::verify::Validated::pressure).
+//! [pressure](crate::verify::Validated::pressure), how it [overlaps](crate::verify::Validated::overlap) with others.
 //!
 //! The analyses behind these (control flow, definitions and uses, uniformity,
 //! liveness) work on kernels whose structure is sound: operands as the table
@@ -16,9 +16,11 @@ mod counts;
 mod defuse;
 pub(crate) mod lanes;
 mod liveness;
+mod overlap;
 pub mod precision;
 pub(crate) mod ranges;
 mod regs;
+mod roots;
 mod transfer;
 mod uniformity;
 mod value;
@@ -36,6 +38,8 @@ pub use counts::{InstClass, InstCounts};
 pub(crate) use defuse::{DefId, DefUse};
 pub(crate) use liveness::Liveness;
 pub use liveness::Pressure;
+pub(crate) use overlap::controls;
+pub use overlap::{Overlap, Uses};
 pub(crate) use regs::RegNumbers;
 pub(crate) use uniformity::Divergence;
 pub(crate) use value::{Origin, Uniformity, Value};

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::kernel::{AnyKernel, Kernel};
+use crate::analysis::controls;
 use crate::ir::{self, Inst, Loc, Operand};
 use crate::table::{FormId, Mod, Op, table};
 
@@ -10,8 +11,7 @@ impl<A> Kernel<A> {
     /// Whether it waits for the kernels before it, so that programmatic
     /// dependent launch may start it before they have ended.
     pub fn waits(&self) -> bool {
-        let waits = |i: &Inst| i.form().op == Op::Griddepcontrol && i.form().mods.contains(&Mod::Wait);
-        self.kernel.insts().any(|(_, _, i)| waits(i))
+        self.kernel.insts().any(|(_, _, i)| controls(i.form(), Mod::Wait))
     }
 
     /// The same kernel for programmatic dependent launch (sm_90): where it does
@@ -30,7 +30,7 @@ impl<A> Kernel<A> {
     /// only on what was complete when this one could start.
     #[must_use]
     pub fn eager(mut self) -> Self {
-        let launches = |i: &Inst| i.form().op == Op::Griddepcontrol && i.form().mods.contains(&Mod::LaunchDependents);
+        let launches = |i: &Inst| controls(i.form(), Mod::LaunchDependents);
         let loc = self.kernel.loc.clone();
         for block in &mut self.kernel.blocks {
             block.insts.retain(|i| !launches(i));

@@ -5,6 +5,7 @@ use super::copies::{Copies, Copy};
 use super::counters::Counts;
 use super::exec;
 use super::findings::{Findings, Raw, RawOther};
+use super::gate::Gate;
 use super::homes::Home;
 use super::index::{IndexStep, IndexSteps};
 use super::layout::Layout;
@@ -13,7 +14,7 @@ use super::memory::Memory;
 use super::program::{Program, Step};
 use super::report::{FindingKind, Site};
 use super::schedule::Scheduler;
-use super::shadow::{Access, By, Cells, Mark, Order, Snapshot, Strength, Trace};
+use super::shadow::{Access, By, Cells, Footprint, Mark, Order, Snapshot, Strength, Trace};
 use super::sync::{Barrier, Device, Sync};
 use super::warp::{State, Warp};
 use super::wide::{BlockWide, Wide};
@@ -46,6 +47,7 @@ pub(super) struct Context<'a> {
     pub dynamic_shared: u32,
     pub options: &'a Options,
     pub device: Device,
+    pub gate: Gate,
     /// What shadow precision needs; none where it is off.
     pub wide: Option<Wide>,
 }
@@ -110,6 +112,8 @@ pub(super) struct BlockState {
     pub printed: String,
     /// Threads that have not exited.
     pub live: u32,
+    /// Whether a thread has come to where it lets the launches after this one start.
+    pub lets_start: bool,
     /// The numbered barriers, and the cluster's.
     pub barriers: [Barrier; CLUSTER as usize + 1],
     /// Barriers that have completed and whose waiters are to go on.
@@ -131,6 +135,8 @@ pub(super) enum Progress {
     Done,
     /// All that can go on waits for a change of memory.
     Waiting,
+    /// All that can go on waits for other launches, or for memory.
+    Held,
 }
 
 /// A block under execution.
@@ -163,6 +169,7 @@ impl<'a> Block<'a> {
             findings: Findings::default(),
             printed: String::new(),
             live: threads,
+            lets_start: false,
             barriers: Default::default(),
             released: Vec::new(),
             order: Order::new(warps.len()),
@@ -173,6 +180,16 @@ impl<'a> Block<'a> {
             marks: cx.options.check.races.then(Default::default),
         };
         Block { cx, scheduler: Scheduler::new(cx.options.order, number), warps, state }
+    }
+
+    /// Whether some of its threads wait for other launches.
+    pub fn is_held(&self) -> bool {
+        self.warps.iter().any(Warp::is_held)
+    }
+
+    /// Lets those look again who wait for other launches.
+    pub fn let_go(&mut self) {
+        self.warps.iter_mut().for_each(Warp::let_go);
     }
 
     /// Executes up to about `budget` warp instructions.
@@ -188,6 +205,9 @@ impl<'a> Block<'a> {
                 }
                 if self.meet_apart() {
                     continue;
+                }
+                if self.is_held() {
+                    return Ok(Progress::Held);
                 }
                 if self.warps.iter().any(Warp::is_spinning) {
                     return Ok(Progress::Waiting);
@@ -364,6 +384,13 @@ impl BlockState {
             block: self.number,
             count: 0,
         });
+    }
+
+    /// Adds what the block has done to global memory so far.
+    pub fn footprint(&self, to: &mut Footprint) {
+        if let Some([_, global]) = &self.marks {
+            to.add(self.number, global);
+        }
     }
 
     /// What other blocks need to know about a finished one.

@@ -10,7 +10,7 @@ use super::block::{Block, Context, Progress, Stop};
 use super::counters::{Counters, Counts, SiteCounts};
 use super::findings::Findings;
 use super::report::Report;
-use super::shadow::{Trace, conflicts};
+use super::shadow::{Footprint, Trace, conflicts};
 use super::wide::measured::Measured;
 use super::wide::notes::Notes;
 
@@ -44,7 +44,7 @@ impl<'a> Outcome<'a> {
         self.printed.push_str(&state.printed);
         match result {
             Err(stop) => self.fault = Some(stop),
-            Ok(()) if cx.grid.iter().any(|&n| n > 1) => self.traces.extend(state.into_trace()),
+            Ok(()) if cx.gate.overlaps() || cx.grid.iter().any(|&n| n > 1) => self.traces.extend(state.into_trace()),
             Ok(()) => {}
         }
     }
@@ -74,15 +74,9 @@ impl<'a> Outcome<'a> {
 
 /// Runs the grid.
 pub(super) fn run(cx: &Context) -> (Report, Measured) {
-    let mut all = in_slots(cx, slots(cx));
-    if let Some(fault) = all.fault {
-        all.findings.push(*fault);
-    } else {
-        conflicts(&all.traces, |c| all.findings.cross_clash(&c));
-    }
-    let measured = Measured::new(cx, &all.notes);
-    let printed = std::mem::take(&mut all.printed);
-    (Report { findings: all.findings.finish(cx), counters: counters(cx, &all.counts), printed }, measured)
+    let mut running = Running::new(cx);
+    running.advance();
+    running.finish()
 }
 
 /// How many blocks a GPU holds at once: a block starts when one before it has ended, or there is room.
@@ -94,34 +88,97 @@ fn slots(cx: &Context) -> u64 {
     }
 }
 
-/// Runs the blocks in order, as many at once as there are slots.
-fn in_slots<'a>(cx: &'a Context<'a>, slots: u64) -> Outcome<'a> {
-    let blocks: u64 = cx.grid.iter().map(|&n| u64::from(n)).product();
-    let mut all = Outcome::default();
-    let mut next = 0;
-    // Blocks that have started and wait for others, or have yet to get a turn.
-    let mut held: Vec<Block> = Vec::new();
-    while all.fault.is_none() && (next < blocks || !held.is_empty()) {
-        let end = blocks.min(next + slots.saturating_sub(held.len() as u64));
-        if next < end {
-            let mut started = match cx.options.schedule {
-                Blocks::Parallel => parallel(cx, next..end),
-                Blocks::Interleaved => {
-                    Outcome { waiting: (next..end).map(|n| Block::new(cx, n)).collect(), ..Outcome::default() }
-                }
-            };
-            next = end;
-            held.append(&mut started.waiting);
-            all = all.then(started);
+/// A grid under execution.
+pub(super) struct Running<'a> {
+    pub cx: &'a Context<'a>,
+    /// As many blocks are resident at once.
+    slots: u64,
+    /// The next block to start.
+    next: u64,
+    /// Blocks that have started and wait for others, or have yet to get a turn.
+    held: Vec<Block<'a>>,
+    all: Outcome<'a>,
+}
+
+impl<'a> Running<'a> {
+    pub fn new(cx: &'a Context<'a>) -> Self {
+        let running = Running { cx, slots: slots(cx), next: 0, held: Vec::new(), all: Outcome::default() };
+        if running.blocks() > running.slots {
+            cx.gate.pass_release();
         }
-        let is_full = held.len() as u64 >= slots || next == blocks;
-        if all.fault.is_none() && is_full && !held.is_empty() {
-            let mut ran = in_turn(cx, std::mem::take(&mut held), blocks - next);
-            held.append(&mut ran.waiting);
-            all = all.then(ran);
+        running
+    }
+
+    fn blocks(&self) -> u64 {
+        self.cx.grid.iter().map(|&n| u64::from(n)).product()
+    }
+
+    /// Whether all blocks have ended, or one has failed.
+    pub fn is_over(&self) -> bool {
+        self.all.fault.is_some() || self.next == self.blocks() && self.held.is_empty()
+    }
+
+    /// Whether the launch ended early.
+    pub fn has_failed(&self) -> bool {
+        self.all.fault.is_some()
+    }
+
+    /// Whether launches after it may start.
+    pub fn has_released(&self) -> bool {
+        self.is_over() || self.next == self.blocks() && self.held.iter().all(|block| block.state.lets_start)
+    }
+
+    /// Runs the blocks in order, as many at once as there are slots, to their ends, or until those that have started
+    /// wait for other launches.
+    pub fn advance(&mut self) {
+        self.held.iter_mut().for_each(Block::let_go);
+        let (cx, blocks) = (self.cx, self.blocks());
+        while !self.is_over() {
+            let end = blocks.min(self.next + self.slots.saturating_sub(self.held.len() as u64));
+            if self.next < end {
+                let mut started = match cx.options.schedule {
+                    Blocks::Parallel => parallel(cx, self.next..end),
+                    Blocks::Interleaved => {
+                        let waiting = (self.next..end).map(|n| Block::new(cx, n)).collect();
+                        Outcome { waiting, ..Outcome::default() }
+                    }
+                };
+                self.next = end;
+                self.held.append(&mut started.waiting);
+                self.all = std::mem::take(&mut self.all).then(started);
+            }
+            let is_full = self.held.len() as u64 >= self.slots || self.next == blocks;
+            if self.all.fault.is_none() && is_full && !self.held.is_empty() {
+                let (mut ran, are_held) = in_turn(cx, std::mem::take(&mut self.held), blocks - self.next);
+                self.held.append(&mut ran.waiting);
+                self.all = std::mem::take(&mut self.all).then(ran);
+                if are_held {
+                    return;
+                }
+            }
         }
     }
-    all
+
+    /// What the launch has done to global memory so far.
+    pub fn footprint(&self) -> Footprint {
+        let mut footprint = Footprint::of(&self.all.traces);
+        self.held.iter().for_each(|block| block.state.footprint(&mut footprint));
+        footprint.sorted()
+    }
+
+    /// What there is to tell of it.
+    pub fn finish(mut self) -> (Report, Measured) {
+        let (cx, all) = (self.cx, &mut self.all);
+        if let Some(fault) = all.fault.take() {
+            all.findings.push(*fault);
+        } else {
+            conflicts(&all.traces, |c| all.findings.cross_clash(&c));
+        }
+        let measured = Measured::new(cx, &all.notes);
+        let printed = std::mem::take(&mut all.printed);
+        let findings = std::mem::take(&mut all.findings).finish(cx);
+        (Report { findings, counters: counters(cx, &all.counts), printed }, measured)
+    }
 }
 
 fn parallel<'a>(cx: &'a Context<'a>, blocks: std::ops::Range<u64>) -> Outcome<'a> {
@@ -133,7 +190,7 @@ fn parallel<'a>(cx: &'a Context<'a>, blocks: std::ops::Range<u64>) -> Outcome<'a
             if number < first_fault.load(Relaxed) {
                 let mut block = Block::new(cx, number);
                 match block.run(u64::MAX) {
-                    Ok(Progress::Waiting) => sum.waiting.push(block),
+                    Ok(Progress::Waiting | Progress::Held) => sum.waiting.push(block),
                     Ok(_) => sum.add(cx, block, Ok(())),
                     Err(stop) => {
                         // mutants: same, only time
@@ -148,10 +205,12 @@ fn parallel<'a>(cx: &'a Context<'a>, blocks: std::ops::Range<u64>) -> Outcome<'a
 }
 
 /// Runs blocks in turn, each some instructions, to their ends; or, where `more` have yet to start, until there is
-/// room for one. Those that still run are among the outcome's waiting.
-fn in_turn<'a>(cx: &'a Context<'a>, mut running: Vec<Block<'a>>, more: u64) -> Outcome<'a> {
+/// room for one, or until none can go on without other launches, which it tells. Those that still run are among the
+/// outcome's waiting.
+fn in_turn<'a>(cx: &'a Context<'a>, mut running: Vec<Block<'a>>, more: u64) -> (Outcome<'a>, bool) {
+    let mut are_held = false;
     let mut done: BTreeMap<u64, (Block, Result<(), Stop>)> = BTreeMap::new();
-    while !running.is_empty() && (more == 0 || done.is_empty()) {
+    while !are_held && !running.is_empty() && (more == 0 || done.is_empty()) {
         let changes = |blocks: &[Block]| blocks.iter().map(|b| b.state.changes).sum::<u64>();
         let before = changes(&running);
         let mut still = Vec::with_capacity(running.len());
@@ -159,9 +218,9 @@ fn in_turn<'a>(cx: &'a Context<'a>, mut running: Vec<Block<'a>>, more: u64) -> O
         for mut block in running {
             block.look_again();
             let result = block.run(TURN);
-            progress |= !matches!(result, Ok(Progress::Waiting));
+            progress |= !matches!(result, Ok(Progress::Waiting | Progress::Held));
             match result {
-                Ok(Progress::Running | Progress::Waiting) => still.push(block),
+                Ok(Progress::Running | Progress::Waiting | Progress::Held) => still.push(block),
                 Ok(Progress::Done) => _ = done.insert(block.state.number, (block, Ok(()))),
                 Err(stop) => {
                     failed = true;
@@ -171,7 +230,9 @@ fn in_turn<'a>(cx: &'a Context<'a>, mut running: Vec<Block<'a>>, more: u64) -> O
             }
         }
         running = if failed { Vec::new() } else { still };
-        if !failed && !progress && changes(&running) == before {
+        let is_stuck = !failed && !progress && changes(&running) == before;
+        are_held = is_stuck && running.iter().any(Block::is_held);
+        if is_stuck && !are_held {
             let why = waits(cx, running.len(), more);
             let block = running.swap_remove(0);
             let stop = block.endless(&why);
@@ -185,7 +246,7 @@ fn in_turn<'a>(cx: &'a Context<'a>, mut running: Vec<Block<'a>>, more: u64) -> O
         sum.then(one)
     });
     all.waiting = running;
-    all
+    (all, are_held)
 }
 
 /// What it says of blocks that wait for each other, and of those that could not start.

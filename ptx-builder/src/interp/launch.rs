@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use super::block::Context;
 use super::bytes::Bytes;
+use super::gate::Gate;
 use super::homes::homes;
 use super::index::IndexSteps;
 use super::layout::Layout;
@@ -214,6 +215,17 @@ impl Launch<'_> {
     }
 
     fn go(&self, memory: &mut Memory, wide: bool) -> Result<(Report, Measured), LaunchError> {
+        let number = self.checked()?;
+        let fresh = self.place_globals(memory)?;
+        let ran = self.context(number, self.addresses(fresh.as_ref()), memory, wide).map(|cx| grid::run(&cx));
+        if let Some(globals) = fresh {
+            globals.free(memory);
+        }
+        ran
+    }
+
+    /// The kernel's number, if the interpreter takes the launch.
+    pub(super) fn checked(&self) -> Result<usize, LaunchError> {
         let module = self.module.module();
         let number =
             module.kernels.iter().position(|k| k.name == self.kernel).ok_or_else(|| LaunchError::NoKernel {
@@ -230,23 +242,28 @@ impl Launch<'_> {
             let why = format!("variable '{}' is defined in another module, which is not here", v.name);
             return Err(LaunchError::Size { kernel: kernel.name.clone(), why });
         }
-        let fresh = if self.globals.is_none() { Some(Globals::place(module, memory)?) } else { None };
-        let addresses = self.globals.or(fresh.as_ref()).map_or(&[][..], |g| &g.addresses);
-        let report = self.run_on(module, number, addresses, memory, wide);
-        if let Some(globals) = fresh {
-            globals.free(memory);
-        }
-        report
+        Ok(number)
     }
 
-    fn run_on(
-        &self,
-        module: &Module,
+    /// Variables of its own, if the launch brings none.
+    pub(super) fn place_globals(&self, memory: &mut Memory) -> Result<Option<Globals>, MemoryError> {
+        self.globals.is_none().then(|| Globals::place(self.module.module(), memory)).transpose()
+    }
+
+    /// Where its module's variables are.
+    pub(super) fn addresses<'g>(&'g self, fresh: Option<&'g Globals>) -> &'g [u64] {
+        self.globals.or(fresh).map_or(&[][..], |g| &g.addresses)
+    }
+
+    /// The launch of kernel `number`, ready to run.
+    pub(super) fn context<'m>(
+        &'m self,
         number: usize,
         globals: &[u64],
-        memory: &Memory,
+        memory: &'m Memory,
         wide: bool,
-    ) -> Result<(Report, Measured), LaunchError> {
+    ) -> Result<Context<'m>, LaunchError> {
+        let module = self.module.module();
         let kernel = &module.kernels[number];
         let size = |why: &str| LaunchError::Size { kernel: kernel.name.clone(), why: why.to_owned() };
         let layout = Layout::new(module, kernel, self.dynamic_shared, globals)
@@ -265,7 +282,7 @@ impl Launch<'_> {
         let wide = wide.then(|| Wide::new(&program));
         let index = if self.options.wraps { IndexSteps::new(&program) } else { IndexSteps::default() };
         let homes = homes(module, kernel, self.module.info(number), &program, &layout);
-        let cx = Context {
+        Ok(Context {
             module,
             kernel,
             program,
@@ -280,9 +297,9 @@ impl Launch<'_> {
             dynamic_shared: self.dynamic_shared,
             options: self.options,
             device: Device::default(),
+            gate: Gate::default(),
             wide,
-        };
-        Ok(grid::run(&cx))
+        })
     }
 
     fn params(&self, kernel: &Kernel, layout: &Layout) -> Result<Vec<u8>, LaunchError> {

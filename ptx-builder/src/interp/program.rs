@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::layout::Layout;
-use crate::analysis::RegNumbers;
+use crate::analysis::{RegNumbers, controls};
 use crate::ir::{Base, BlockId, Inst, Kernel, Module, Operand, Reg, Symbol};
 use crate::table::{
-    Access, Async, Atomic, Barrier, Fence, FormId, LaneFn, Matrix, Meaning, Memory, Op, Shape, Shuffle, SpecialReg,
+    Access, Async, Atomic, Barrier, Fence, FormId, LaneFn, Matrix, Meaning, Memory, Mod, Op, Shape, Shuffle, SpecialReg,
     Tolerance, Vote,
 };
 use crate::types::ScalarType;
@@ -21,6 +21,10 @@ pub(super) enum Step {
     Atomic(Memory, Atomic),
     Nop,
     Pause,
+    /// Waits for the launches before this one.
+    GridWait,
+    /// Lets the launches after this one start.
+    GridRelease,
     Shuffle(Shuffle),
     Vote(Vote),
     ActiveMask,
@@ -235,6 +239,8 @@ impl Decoder<'_> {
             Meaning::Store(m) => Step::Store(m),
             Meaning::Atomic(m, a) => Step::Atomic(m, a),
             Meaning::Prefetch(_) => Step::Nop,
+            Meaning::Pause if controls(inst.form(), Mod::Wait) => Step::GridWait,
+            Meaning::Pause if controls(inst.form(), Mod::LaunchDependents) => Step::GridRelease,
             Meaning::Pause => Step::Pause,
             Meaning::Shuffle(s) => Step::Shuffle(s),
             Meaning::Vote(v) => Step::Vote(v),

@@ -53,6 +53,9 @@ pub enum FindingKind {
     InactiveLane,
     /// Memory accessed at an index whose 32-bit arithmetic wrapped; the instruction is the one that wrapped.
     IndexWrapped,
+    /// A launch that starts before another has ended touches, before it waits, memory that the other writes, or
+    /// writes what the other reads.
+    EarlyAccess,
 }
 
 impl FindingKind {

@@ -88,7 +88,7 @@ impl Block<'_> {
                         (FindingKind::Deadlock, group.pc.saturating_sub(1), why)
                     }
                     State::Spin(spin) => (FindingKind::Deadlock, spin.polls, self.polled(spin.polls, spin.at)),
-                    State::Ready => continue,
+                    State::Ready | State::Held => continue,
                 };
                 let better = first.is_none_or(|(k, ..)| k == FindingKind::Deadlock && kind == FindingKind::WarpMask);
                 if if spins { first.is_none() && matches!(group.state, State::Spin(_)) } else { better } {

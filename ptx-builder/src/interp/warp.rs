@@ -13,6 +13,8 @@ pub(super) enum State {
     Barrier(u8),
     /// The other lanes of this member mask, at this instruction.
     Warp(u32),
+    /// Other launches, at `griddepcontrol`.
+    Held,
     /// A change of memory: it has gone once around a loop that changed nothing.
     Spin(Spin),
 }
@@ -121,6 +123,16 @@ impl Warp {
             }
         }
         woken
+    }
+
+    /// Whether some of its lanes wait for other launches.
+    pub fn is_held(&self) -> bool {
+        self.groups.iter().any(|g| g.state == State::Held)
+    }
+
+    /// Lets those look again who wait for other launches.
+    pub fn let_go(&mut self) {
+        self.groups.iter_mut().filter(|g| g.state == State::Held).for_each(|g| g.state = State::Ready);
     }
 
     pub fn is_ready(&self) -> bool {

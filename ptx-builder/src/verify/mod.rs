@@ -93,7 +93,7 @@ pub(crate) mod testing;
 pub use error::{Doubts, VerifyError, VerifyErrors};
 pub use rule::Rule;
 
-use crate::analysis::{KernelInfo, Pressure};
+use crate::analysis::{KernelInfo, Overlap, Pressure};
 use crate::ir::{Kernel, Module};
 use error::Errors;
 
@@ -127,6 +127,14 @@ impl Validated {
     /// If the module has no such kernel.
     pub fn pressure(&self, kernel: usize) -> Pressure {
         self.info[kernel].liveness().peak()
+    }
+
+    /// How the kernel with this index may overlap with the kernels before and after it, in programmatic dependent launch.
+    ///
+    /// # Panics
+    /// If the module has no such kernel.
+    pub fn overlap(&self, kernel: usize) -> Overlap {
+        Overlap::new(&self.module, &self.module.kernels[kernel], &self.info[kernel])
     }
 
     /// The module, to be changed; it has to be verified again.

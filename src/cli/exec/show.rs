@@ -33,6 +33,7 @@ fn title(kind: FindingKind) -> &'static str {
         FindingKind::WarpMask => "Wrong member mask",
         FindingKind::InactiveLane => "Shuffle from a lane that does not take part",
         FindingKind::IndexWrapped => "Wrapped index",
+        FindingKind::EarlyAccess => "Access before the wait for other kernels",
         _ => "Finding",
     }
 }

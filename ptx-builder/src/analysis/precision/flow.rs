@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use super::Role;
-use super::memory::{Place, Roots, Touched};
+use super::memory::{Place, Touched};
 use super::tags::{self, Tags, is_factor};
+use crate::analysis::roots::Roots;
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Inst, Kernel, Module, Operand};
 use crate::table::{Access, Precision, Slot};

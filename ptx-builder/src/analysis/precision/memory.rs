@@ -7,10 +7,11 @@ use smallvec::SmallVec;
 use super::Role;
 use super::flow::{Flow, Node};
 use super::order::Paths;
+use crate::analysis::roots::Roots;
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Base, Inst, Kernel, Module, Operand};
-use crate::table::{Access, Memory, Precision, Shape};
-use crate::types::{RegClass, Space};
+use crate::table::{Memory, Precision, Shape};
+use crate::types::Space;
 
 /// A part of memory: an array or a buffer, or all of a space where the address is not followed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -80,78 +81,6 @@ impl Touched {
             }
         }
         touched
-    }
-}
-
-/// The arrays and buffers whose addresses a number was computed of, for every definition: an
-/// address that is one's plus the distance to another's points into neither for sure.
-pub(super) struct Roots {
-    of: Vec<u64>,
-    bits: HashMap<Origin, u64>,
-}
-
-impl Roots {
-    pub(super) fn new(module: &Module, kernel: &Kernel, info: &KernelInfo) -> Roots {
-        let mut roots = Roots { of: vec![0; info.defuse.def_count()], bits: HashMap::new() };
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for &b in info.cfg.order() {
-                for (i, inst) in kernel.blocks[b.0 as usize].insts.iter().enumerate() {
-                    let id = info.cfg.inst_id(b, i);
-                    let address = |r: crate::ir::Reg| matches!(r.class, RegClass::B32 | RegClass::B64);
-                    if !inst.defs().any(address) || inst.form().precision == Precision::Loads {
-                        continue;
-                    }
-                    let mut all = 0;
-                    for (slot, operands) in inst.slots() {
-                        if slot.access == Access::Read && !matches!(slot.shape, Shape::Address(_) | Shape::Label) {
-                            for operand in operands {
-                                all |= roots.operand(info, id, operand);
-                                if let Some(origin) = info.operand(module, kernel, id, operand).origin {
-                                    all |= roots.bit(origin);
-                                }
-                            }
-                        }
-                    }
-                    for def in info.defuse.defs(id) {
-                        changed |= roots.of[def.index()] | all != roots.of[def.index()];
-                        roots.of[def.index()] |= all;
-                    }
-                }
-            }
-        }
-        roots
-    }
-
-    /// The last bit stands for all that have no bit of their own.
-    fn bit(&mut self, origin: Origin) -> u64 {
-        let next = 1 << self.bits.len().min(63);
-        *self.bits.entry(origin).or_insert(next)
-    }
-
-    fn operand(&self, info: &KernelInfo, id: InstId, operand: &Operand) -> u64 {
-        let reg = match operand {
-            Operand::Reg(r) => *r,
-            Operand::Address(a) => match a.base {
-                Base::Reg(r) => r,
-                Base::Symbol(_) => return 0,
-            },
-            Operand::NotPred(_)
-            | Operand::Imm(_)
-            | Operand::Special(_)
-            | Operand::Symbol(..)
-            | Operand::Label(_)
-            | Operand::Function(_)
-            | Operand::None => return 0,
-        };
-        info.defuse.reaching(id, reg).iter().fold(0, |all, d| all | self.of[d.index()])
-    }
-
-    /// The origin of an address, if it is computed of no other's.
-    fn only(&self, origin: Option<Origin>, info: &KernelInfo, id: InstId, operand: &Operand) -> Option<Origin> {
-        let own = self.bits.get(&origin?).copied().unwrap_or(0);
-        (self.operand(info, id, operand) & !own == 0).then_some(origin?)
     }
 }
 

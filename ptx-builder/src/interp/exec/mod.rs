@@ -158,6 +158,8 @@ fn run_group(
             | Step::Atomic(..)
             | Step::Nop
             | Step::Pause
+            | Step::GridWait
+            | Step::GridRelease
             | Step::Shuffle(_)
             | Step::Vote(_)
             | Step::ActiveMask
@@ -300,6 +302,7 @@ impl Exec<'_> {
     }
 
     fn other(&mut self) -> Result<Flow, Stop> {
+        let cx = self.cx;
         match self.code.step {
             Step::Shuffle(s) => {
                 return Ok(match self.converge(3)? {
@@ -315,6 +318,14 @@ impl Exec<'_> {
             }
             Step::Barrier(b) => return self.barrier(b),
             Step::Matrix(m) => return self.matrix(m),
+            Step::GridWait if self.mask != 0 && cx.gate.holds_at_wait() => return Ok(Flow::Retry(State::Held)),
+            Step::GridRelease if self.mask != 0 => {
+                self.st.lets_start = true;
+                if cx.gate.holds_at_release() {
+                    return Ok(Flow::Retry(State::Held));
+                }
+                self.count();
+            }
             Step::Lane(_)
             | Step::Approx(..)
             | Step::Load(_)
@@ -322,6 +333,8 @@ impl Exec<'_> {
             | Step::Atomic(..)
             | Step::Nop
             | Step::Pause
+            | Step::GridWait
+            | Step::GridRelease
             | Step::ActiveMask
             | Step::Fence(_)
             | Step::Async(_)
@@ -345,7 +358,7 @@ impl Exec<'_> {
                 }
             }
             Step::Call(callee) => self.call(callee)?,
-            Step::Pause => return Ok(Flow::Pause),
+            Step::Pause | Step::GridWait | Step::GridRelease => return Ok(Flow::Pause),
             Step::Trap => {
                 return Err(self.fault(FindingKind::Trap, self.mask, "the kernel executed a trap".to_owned()));
             }

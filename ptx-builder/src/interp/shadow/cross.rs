@@ -5,10 +5,11 @@ use super::{Cells, Order};
 use crate::table::Scope;
 
 /// Neighbouring bytes with the same mark.
-struct Span {
-    start: u64,
-    end: u64,
-    mark: Mark,
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    pub start: u64,
+    pub end: u64,
+    pub mark: Mark,
 }
 
 impl Span {
@@ -38,6 +39,19 @@ pub(in crate::interp) struct CrossConflict {
 impl Trace {
     /// What remains of a block's marks; `None` where there are none.
     pub fn new(block: u64, cells: &Cells, order: Order) -> Option<Trace> {
+        let spans = Span::all(cells);
+        (!spans.is_empty()).then_some(Trace { block, spans, order })
+    }
+
+    /// Which block it is of, and what that has touched.
+    pub(super) fn spans(&self) -> (u64, &[Span]) {
+        (self.block, &self.spans)
+    }
+}
+
+impl Span {
+    /// What marks there are, joined.
+    pub(super) fn all(cells: &Cells) -> Vec<Span> {
         let mut spans: Vec<Span> = Vec::new();
         // Those that the next bytes may continue, by their place in `spans`.
         let mut open: Vec<usize> = Vec::new();
@@ -53,7 +67,7 @@ impl Trace {
             }
         });
         spans.shrink_to_fit();
-        (!spans.is_empty()).then_some(Trace { block, spans, order })
+        spans
     }
 }
 

@@ -28,6 +28,7 @@
 mod cells;
 mod clock;
 mod cross;
+mod footprint;
 #[cfg(test)]
 mod model;
 mod pages;
@@ -35,6 +36,7 @@ mod pages;
 pub(super) use cells::Mark;
 pub(super) use clock::{Known, Order, Snapshot, merge_known};
 pub(super) use cross::{CrossConflict, Trace, conflicts};
+pub(super) use footprint::{Footprint, Meeting, meetings};
 pub(super) use pages::{Cells, Conflict, PageHasher};
 
 use crate::table::Scope;
