@@ -220,6 +220,7 @@ fn dequantization_gives_the_references_bits() {
 }
 
 fn check_dequantization(blocks: usize, seed: u64) {
+    const SM: Target = Target::SM_75;
     let mut rng = Rng::new(seed);
     for (ty, w) in [
         (TensorType::Q4_K, q4k(&mut rng, blocks, Kind::Adversarial)),
@@ -227,11 +228,11 @@ fn check_dequantization(blocks: usize, seed: u64) {
     ] {
         let mut expected = vec![0.0; blocks * SUPERBLOCK];
         ty.dequantize(&w, &mut expected).unwrap();
-        let kernel = match ty {
-            TensorType::Q4_K => dequantize::<Q4K<'static>>("dequantize-q4k", blocks as u32),
-            _ => dequantize::<Q6K<'static>>("dequantize-q6k", blocks as u32),
+        let (blocks, data) = (blocks as u32, [Data::In(w), Data::Out(expected.len() * 4)]);
+        let (outputs, _) = match ty {
+            TensorType::Q4_K => run(dequantize::<Q4K<'static>>("dequantize-q4k", blocks).unwrap(), SM, &data, &EXACT),
+            _ => run(dequantize::<Q6K<'static>>("dequantize-q6k", blocks).unwrap(), SM, &data, &EXACT),
         };
-        let (outputs, _) = run(kernel.unwrap(), Target::SM_75, &[Data::In(w), Data::Out(expected.len() * 4)], &EXACT);
         assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&expected), "{ty:?}");
     }
 }

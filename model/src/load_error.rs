@@ -5,7 +5,7 @@ use crate::{
     cpu::SimdLevel,
     gguf::{GgufError, TensorType},
 };
-use ptxgen_dsl::catalogue::CatalogueError;
+use ptxgen_dsl::catalogue::{CatalogueError, KernelId};
 use ptxgen_runtime::DeviceError;
 
 /// A model that could not be prepared to run, or a session of it that could not be opened.
@@ -76,6 +76,12 @@ pub enum LoadError {
     /// A size that no kernel is made for.
     #[error("no kernel for this model: {0}; --device cpu runs this file")]
     Size(#[from] CatalogueError),
+    /// A kernel that the catalogue does not have.
+    #[error("the catalogue has no kernel '{kernel}'; --device cpu runs this file")]
+    Unwritten {
+        /// The kernel.
+        kernel: KernelId,
+    },
     /// A stage that no rule launches.
     #[error("no kernel computes stage {stage}; --device cpu runs this file")]
     NoRule {

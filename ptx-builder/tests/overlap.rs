@@ -42,7 +42,7 @@ fn uses(all: &[Uses]) -> String {
 fn what_is_done_before_and_after_the_wait_is_told_by_parameter() {
     let found = overlap(&scale("scale", false));
     assert_eq!((uses(&found.early), uses(&found.later)), ("r--".into(), "-rw".into()), "{found:?}");
-    assert!(found.waits && !found.is_eager && found.releases_before_writes);
+    assert!(found.waits && found.always_waits && !found.is_eager && found.releases_before_writes);
     assert_eq!(uses(&found.ever()), "rrw");
     let found = overlap(&scale("scale", true));
     assert_eq!((uses(&found.early), uses(&found.later)), ("rr-".into(), "--w".into()), "{found:?}");
@@ -59,7 +59,7 @@ fn a_way_around_the_wait_counts_as_no_wait() {
         })
     };
     let found = overlap(&maybe(Body::grid_dependency_wait));
-    assert!(!found.waits);
+    assert!(found.waits && !found.always_waits);
     assert_eq!((uses(&found.early), uses(&found.later)), ("rb".into(), "rb".into()));
     // The release is before the wait of those that come to it at all.
     let found = overlap(&maybe(Body::launch_dependents));
@@ -112,6 +112,26 @@ fn an_address_of_unknown_origin_counts_as_every_parameters() {
     assert_eq!(uses(&loaded.overlap(0).early), "bww");
 }
 
+/// A wait in a loop's first turn is before what later turns do, though no way through the text says so.
+#[test]
+fn a_wait_in_the_first_turn_of_a_loop_is_before_the_later_turns() {
+    let sums = |in_first: bool| {
+        kernel::<(In<f32>, In<f32>, Out<f32>)>("sums", ["w", "x", "y"], move |k, (w, x, y)| {
+            let first = k.block_x();
+            k.for_(first, first + 8, 4, |k, turn, _| {
+                let w = w.at(turn).load(k);
+                let waits = if in_first { turn.eq(first) } else { turn.eq(first + 4) };
+                k.if_(waits, Body::grid_dependency_wait);
+                y.at(turn).store(k, w + x.at(turn).load(k));
+            });
+        })
+    };
+    let found = overlap(&sums(true));
+    assert_eq!((uses(&found.early), uses(&found.later)), ("r--".into(), "rrw".into()), "{found:?}");
+    let found = overlap(&sums(false));
+    assert_eq!((uses(&found.early), uses(&found.later)), ("rrw".into(), "rrw".into()), "{found:?}");
+}
+
 /// A guarded wait may be passed by.
 #[test]
 fn a_guarded_wait_is_none() {
@@ -121,7 +141,7 @@ fn a_guarded_wait_is_none() {
          setp.eq.u32 %p, %r1, 0; @%p griddepcontrol.wait; st.global.u32 [%rd1], 1; ret;",
     );
     let found = guarded.overlap(0);
-    assert!(!found.waits);
+    assert!(found.waits && !found.always_waits);
     assert_eq!((uses(&found.early), uses(&found.later)), ("w--".into(), "w--".into()));
 }
 
@@ -228,6 +248,23 @@ fn an_eager_launch_lets_the_next_overlap_with_the_one_before_it() {
             assert_eq!(bench.value(2, 5), if expected == 0 { 35.0 } else { 15.0 });
         }
     }
+}
+
+/// A launch that ends without having waited may end before those before it: then nobody after it waits for them.
+#[test]
+fn a_launch_in_which_no_thread_waits_is_found() {
+    let first = scale("first", false).verify(Target::SM_90).unwrap();
+    let never = kernel::<(In<f32>, In<f32>, Out<f32>)>("never", ["w", "x", "y"], |k, (_, _, y)| {
+        let i = k.global_thread_id();
+        k.if_(i.gt(1 << 20), Body::grid_dependency_wait);
+        y.at(i).store(k, 1.0f32);
+    });
+    let never = never.verify(Target::SM_90).unwrap();
+    let reports = Bench::new().run(WarpOrder::RoundRobin, &[(&first, 0, 1, true), (&never, 2, 3, true)]);
+    let [finding] = &reports[1].findings[..] else { panic!("{:?}", reports[1].findings) };
+    assert!(finding.message.starts_with("no thread of it has come to its wait"), "{finding}");
+    let reports = Bench::new().run(WarpOrder::RoundRobin, &[(&first, 0, 1, true), (&never, 2, 3, false)]);
+    assert!(reports[1].is_clean());
 }
 
 /// What a launch writes early must not be read by the one before.

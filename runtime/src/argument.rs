@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ptxgen_builder::build::{self, In, InOut, Out, Scalar};
+use ptxgen_builder::build::{self, In, InOut, Out, Scalar, Stored};
 use ptxgen_builder::types::ScalarType;
 use smallvec::SmallVec;
 
@@ -15,9 +15,21 @@ pub struct Argument<'a>(pub(crate) Kind<'a>);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind<'a> {
-    Scalar { ty: ScalarType, bits: u64 },
+    Scalar {
+        ty: ScalarType,
+        bits: u64,
+    },
     Bytes(&'a [u8]),
-    Buffer { ty: ScalarType, allocation: &'a Arc<Allocation>, address: u64, start: u64, bytes: u64, writes: bool },
+    Buffer {
+        ty: ScalarType,
+        /// None of plain numbers, which may stand for any.
+        format: Option<&'static str>,
+        allocation: &'a Arc<Allocation>,
+        address: u64,
+        start: u64,
+        bytes: u64,
+        writes: bool,
+    },
 }
 
 impl<'a> Argument<'a> {
@@ -28,43 +40,47 @@ impl<'a> Argument<'a> {
 
     /// Bytes to read as elements of a type that is known at run time only.
     pub fn read_as(ty: ScalarType, view: View<'a, u8>) -> Argument<'a> {
-        Argument::elements(ty, view, false)
+        Argument::elements((ty, None), view, false)
     }
 
     /// Bytes to write as elements of a type that is known at run time only.
     pub fn write_as(ty: ScalarType, view: ViewMut<'a, u8>) -> Argument<'a> {
-        Argument::elements(ty, view.into_view(), true)
+        Argument::elements((ty, None), view.into_view(), true)
     }
 
-    fn buffer<T: Element>(view: View<'a, T>, writes: bool) -> Argument<'a> {
-        Argument::elements(T::TY, view, writes)
+    fn buffer<T: Stored<Element: Element>>(view: View<'a, T>, writes: bool) -> Argument<'a> {
+        Argument::elements((T::Element::TY, T::FORMAT), view, writes)
     }
 
-    fn elements<T: Element>(ty: ScalarType, view: View<'a, T>, writes: bool) -> Argument<'a> {
+    fn elements<T: Stored<Element: Element>>(
+        (ty, format): (ScalarType, Option<&'static str>),
+        view: View<'a, T>,
+        writes: bool,
+    ) -> Argument<'a> {
         let (allocation, address, start) = (view.allocation(), view.address(), view.start());
-        Argument(Kind::Buffer { ty, allocation, address, start, bytes: view.bytes(), writes })
+        Argument(Kind::Buffer { ty, format, allocation, address, start, bytes: view.bytes(), writes })
     }
 }
 
-impl<'a, T: Element> From<&'a Buffer<T>> for Argument<'a> {
+impl<'a, T: Stored<Element: Element>> From<&'a Buffer<T>> for Argument<'a> {
     fn from(buffer: &'a Buffer<T>) -> Self {
         Argument::buffer(buffer.view(), false)
     }
 }
 
-impl<'a, T: Element> From<&'a mut Buffer<T>> for Argument<'a> {
+impl<'a, T: Stored<Element: Element>> From<&'a mut Buffer<T>> for Argument<'a> {
     fn from(buffer: &'a mut Buffer<T>) -> Self {
         Argument::buffer(buffer.view(), true)
     }
 }
 
-impl<'a, T: Element> From<View<'a, T>> for Argument<'a> {
+impl<'a, T: Stored<Element: Element>> From<View<'a, T>> for Argument<'a> {
     fn from(view: View<'a, T>) -> Self {
         Argument::buffer(view, false)
     }
 }
 
-impl<'a, T: Element> From<ViewMut<'a, T>> for Argument<'a> {
+impl<'a, T: Stored<Element: Element>> From<ViewMut<'a, T>> for Argument<'a> {
     fn from(view: ViewMut<'a, T>) -> Self {
         Argument::buffer(view.into_view(), true)
     }
@@ -101,13 +117,13 @@ pass_numbers!(u32, u64, i32, i64, f32, f64);
 
 macro_rules! pass_buffers {
     ($($parameter:ident: $buffer:ty, $view:ident;)*) => {$(
-        impl<'a, T: Element> Pass<'a, $parameter<T>> for $buffer {
+        impl<'a, T: Stored<Element: Element>> Pass<'a, $parameter<T>> for $buffer {
             fn argument(self) -> Argument<'a> {
                 self.into()
             }
         }
 
-        impl<'a, T: Element> Pass<'a, $parameter<T>> for $view<'a, T> {
+        impl<'a, T: Stored<Element: Element>> Pass<'a, $parameter<T>> for $view<'a, T> {
             fn argument(self) -> Argument<'a> {
                 self.into()
             }

@@ -6,7 +6,7 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use ptxgen_builder::build::Scalar;
+use ptxgen_builder::build::{Scalar, Stored};
 
 use crate::backend::{Backend, Init};
 use crate::element::Element;
@@ -70,7 +70,7 @@ impl Drop for Allocation {
     }
 }
 
-/// `len` elements in a device's memory, aligned to 256 bytes.
+/// `len` elements in a device's memory, aligned to 256 bytes: numbers, or the bytes of a format ([`Stored`]).
 ///
 /// Reads and writes from the host are ordered with what the device's default
 /// stream has been given, and with what other streams have been given that
@@ -103,27 +103,33 @@ impl<T> Clone for View<'_, T> {
 
 impl<T> Copy for View<'_, T> {}
 
-impl<T: Scalar> fmt::Debug for Buffer<T> {
+/// What it holds, for people.
+fn what<T: Stored>() -> String {
+    let ty = T::Element::TY;
+    T::FORMAT.map_or_else(|| ty.to_string(), |format| format!("{ty} ({format})"))
+}
+
+impl<T: Stored> fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Buffer of {} {} on {}", self.len, T::TY, self.allocation.backend.name())
+        write!(f, "Buffer of {} {} on {}", self.len, what::<T>(), self.allocation.backend.name())
     }
 }
 
-impl<T: Scalar> fmt::Debug for View<'_, T> {
+impl<T: Stored> fmt::Debug for View<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "View of {} {} from byte {} on", self.len, T::TY, self.start)
+        write!(f, "View of {} {} from byte {} on", self.len, what::<T>(), self.start)
     }
 }
 
-impl<T: Scalar> fmt::Debug for ViewMut<'_, T> {
+impl<T: Stored> fmt::Debug for ViewMut<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}, to be written", self.0)
     }
 }
 
-impl<T: Element> Buffer<T> {
+impl<T: Stored<Element: Element>> Buffer<T> {
     pub(crate) fn new(backend: &Arc<dyn Backend>, len: usize, init: Init) -> Result<Self, DeviceError> {
-        let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
+        let bytes = (len as u64).saturating_mul(size_of::<T::Element>() as u64);
         let address = backend.alloc(bytes, init)?;
         let (users, written) = (Mutex::default(), AtomicU64::new(0));
         let allocation = Arc::new(Allocation { backend: backend.clone(), address, users, written });
@@ -178,7 +184,7 @@ impl<T: Element> Buffer<T> {
     ///
     /// # Errors
     /// If the device failed.
-    pub fn read(&self) -> Result<Vec<T>, DeviceError> {
+    pub fn read(&self) -> Result<Vec<T::Element>, DeviceError> {
         self.view().read()
     }
 
@@ -187,12 +193,12 @@ impl<T: Element> Buffer<T> {
     ///
     /// # Errors
     /// If they do not fit, or the device failed.
-    pub fn write(&mut self, at: usize, elements: &[T]) -> Result<(), DeviceError> {
+    pub fn write(&mut self, at: usize, elements: &[T::Element]) -> Result<(), DeviceError> {
         self.slice_mut(at..at.saturating_add(elements.len()))?.write(elements)
     }
 }
 
-impl<'b, T: Element> View<'b, T> {
+impl<'b, T: Stored<Element: Element>> View<'b, T> {
     /// Elements.
     pub fn len(&self) -> usize {
         self.len
@@ -205,7 +211,7 @@ impl<'b, T: Element> View<'b, T> {
 
     /// Size in bytes.
     pub fn bytes(&self) -> u64 {
-        self.len as u64 * size_of::<T>() as u64
+        self.len as u64 * size_of::<T::Element>() as u64
     }
 
     /// A range of its elements.
@@ -226,15 +232,15 @@ impl<'b, T: Element> View<'b, T> {
         if start > end || end > self.len {
             return Err(self.range(start, end, "it is not inside of the buffer"));
         }
-        Ok(View { start: self.start + (start * size_of::<T>()) as u64, len: end - start, ..self })
+        Ok(View { start: self.start + (start * size_of::<T::Element>()) as u64, len: end - start, ..self })
     }
 
     /// The same bytes as elements of another type.
     ///
     /// # Errors
     /// If its start or length is no multiple of that type's size.
-    pub fn cast<U: Element>(self) -> Result<View<'b, U>, DeviceError> {
-        let size = size_of::<U>() as u64;
+    pub fn cast<U: Stored<Element: Element>>(self) -> Result<View<'b, U>, DeviceError> {
+        let size = size_of::<U::Element>() as u64;
         if !self.start.is_multiple_of(size) || !self.bytes().is_multiple_of(size) {
             return Err(self.range(0, self.len, "they are no whole elements of the other type"));
         }
@@ -246,8 +252,8 @@ impl<'b, T: Element> View<'b, T> {
     ///
     /// # Errors
     /// If the device failed.
-    pub fn read(self) -> Result<Vec<T>, DeviceError> {
-        let mut elements = vec![T::zeroed(); self.len];
+    pub fn read(self) -> Result<Vec<T::Element>, DeviceError> {
+        let mut elements = vec![<T::Element as bytemuck::Zeroable>::zeroed(); self.len];
         self.read_to(&mut elements)?;
         Ok(elements)
     }
@@ -256,7 +262,7 @@ impl<'b, T: Element> View<'b, T> {
     ///
     /// # Errors
     /// If the lengths differ or the device failed.
-    pub fn read_to(self, elements: &mut [T]) -> Result<(), DeviceError> {
+    pub fn read_to(self, elements: &mut [T::Element]) -> Result<(), DeviceError> {
         if elements.len() != self.len {
             return Err(self.range(0, elements.len(), "the destination has another length"));
         }
@@ -265,7 +271,7 @@ impl<'b, T: Element> View<'b, T> {
     }
 
     fn range(&self, start: usize, end: usize, why: &'static str) -> DeviceError {
-        DeviceError::Range { start, end, len: self.len, ty: T::TY, why }
+        DeviceError::Range { start, end, len: self.len, ty: T::Element::TY, why }
     }
 }
 
@@ -283,7 +289,7 @@ impl<'b, T> View<'b, T> {
     }
 }
 
-impl<'b, T: Element> ViewMut<'b, T> {
+impl<'b, T: Stored<Element: Element>> ViewMut<'b, T> {
     /// The same part, to be read.
     pub fn view(&self) -> View<'_, T> {
         self.0
@@ -297,7 +303,7 @@ impl<'b, T: Element> ViewMut<'b, T> {
     ///
     /// # Errors
     /// If its start or length is no multiple of that type's size.
-    pub fn cast<U: Element>(self) -> Result<ViewMut<'b, U>, DeviceError> {
+    pub fn cast<U: Stored<Element: Element>>(self) -> Result<ViewMut<'b, U>, DeviceError> {
         Ok(ViewMut(self.0.cast()?))
     }
 
@@ -305,7 +311,7 @@ impl<'b, T: Element> ViewMut<'b, T> {
     ///
     /// # Errors
     /// If the lengths differ or the device failed.
-    pub fn write(&mut self, elements: &[T]) -> Result<(), DeviceError> {
+    pub fn write(&mut self, elements: &[T::Element]) -> Result<(), DeviceError> {
         if elements.len() != self.0.len {
             return Err(self.0.range(0, elements.len(), "the source has another length"));
         }

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ptxgen_builder::build::{ArgInfo, Args, Kernel};
+use ptxgen_builder::build::{AnyLaunchable, ArgInfo, Args, Kernel, Stored};
 use ptxgen_builder::guard::{GuardedKernel, guard};
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
-use ptxgen_dsl::catalogue::Built;
 
 use crate::argument::LaunchArgs;
 use crate::backend::{Backend, Init, MemoryInfo};
@@ -101,7 +100,7 @@ impl Device {
     ///
     /// # Errors
     /// If there is no room.
-    pub fn alloc<T: Element>(&self, len: usize) -> Result<Buffer<T>, DeviceError> {
+    pub fn alloc<T: Stored<Element: Element>>(&self, len: usize) -> Result<Buffer<T>, DeviceError> {
         Buffer::new(&self.backend, len, Init::Unwritten)
     }
 
@@ -109,7 +108,7 @@ impl Device {
     ///
     /// # Errors
     /// If there is no room.
-    pub fn zeroed<T: Element>(&self, len: usize) -> Result<Buffer<T>, DeviceError> {
+    pub fn zeroed<T: Stored<Element: Element>>(&self, len: usize) -> Result<Buffer<T>, DeviceError> {
         Buffer::new(&self.backend, len, Init::Zero)
     }
 
@@ -119,6 +118,15 @@ impl Device {
     /// # Errors
     /// If there is no room.
     pub fn upload<T: Element>(&self, elements: &[T]) -> Result<Buffer<T>, DeviceError> {
+        self.upload_as(elements)
+    }
+
+    /// A buffer of something in a format, from the numbers that kernels read there:
+    /// `device.upload_as::<Blocks<Q4K>>(&bytes)`.
+    ///
+    /// # Errors
+    /// If there is no room.
+    pub fn upload_as<T: Stored<Element: Element>>(&self, elements: &[T::Element]) -> Result<Buffer<T>, DeviceError> {
         let mut buffer = self.alloc(elements.len())?;
         buffer.write(0, elements)?;
         Ok(buffer)
@@ -148,39 +156,39 @@ impl Device {
         Ok(Loaded::new(module.function(kernel.name())?.typed(A::INFO)))
     }
 
-    /// Loads a kernel that the catalogue has generated, optimized and with its launch; its calls check every
-    /// buffer's kind and length, and it checks its accesses as it runs: which rows are read can depend on
-    /// numbers in buffers, such as tokens.
+    /// Verifies, compiles and loads a kernel with the launch that it was made for, which [`Function::call`] takes. Its
+    /// calls check every buffer's kind and length, and it checks its accesses as it runs: which memory is read can
+    /// depend on numbers in buffers.
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub fn load_built(&self, built: &Built) -> Result<Function, DeviceError> {
-        let module = self.checked(built.finish()?, may_write(built.kernel().args()))?;
-        Self::built(&module, built)
+    pub fn load_launchable(&self, launch: &AnyLaunchable) -> Result<Function, DeviceError> {
+        let module = self.checked(launch.kernel.verify(launch.target)?, may_write(launch.kernel.args()))?;
+        Self::launchable(&module, launch)
     }
 
-    /// As [`load_built`](Self::load_built), without checks of accesses. The calls check every buffer's kind
+    /// As [`load_launchable`](Self::load_launchable), without checks of accesses. The calls check every buffer's kind
     /// and length.
     ///
     /// # Safety
-    /// Whenever a call of it runs, each buffer of words holds what its
-    /// [`Words`](ptxgen_dsl::catalogue::Words) say: tokens below the vocabulary's size, experts below
-    /// their number, positions below the cache's length, offsets that rise to their total. Everything
-    /// else that a kernel of the catalogue reads or writes follows from the shapes that it was made for,
-    /// which the lengths of its buffers are checked against.
+    /// Whenever a call of it runs, the numbers in its buffers must be such that the kernel reads and writes only inside
+    /// of the buffers of its arguments and of its own arrays. For a kernel of the catalogue of `ptxgen-dsl` they are if
+    /// each buffer of words holds what its `Words` say (tokens below the vocabulary's size, experts below their number,
+    /// positions below the cache's length, offsets that rise to their total): everything else that it reads or writes
+    /// follows from the shapes that it was made for, which the lengths of its buffers are checked against.
     ///
     /// # Errors
     /// If it does not verify or does not compile.
-    pub unsafe fn load_built_unchecked(&self, built: &Built) -> Result<Function, DeviceError> {
-        let module = self.unchecked(built.finish()?)?;
-        Self::built(&module, built)
+    pub unsafe fn load_launchable_unchecked(&self, launch: &AnyLaunchable) -> Result<Function, DeviceError> {
+        let module = self.unchecked(launch.kernel.verify(launch.target)?)?;
+        Self::launchable(&module, launch)
     }
 
-    fn built(module: &Module, built: &Built) -> Result<Function, DeviceError> {
-        let function = module.function(built.kernel().name())?.typed(built.kernel().args());
-        let sized = function.sized(built.params.iter().map(|p| (p.name, p.bytes)));
-        let shape = LaunchShape::from((built.launch.grid, [built.launch.block, 1, 1]));
-        Ok(sized.shaped(shape.with_dynamic_shared(built.launch.dynamic_shared)))
+    fn launchable(module: &Module, launch: &AnyLaunchable) -> Result<Function, DeviceError> {
+        let function = module.function(launch.kernel.name())?.typed(launch.kernel.args());
+        let shape = LaunchShape::from((launch.grid, [launch.block, 1, 1]));
+        let sized = function.sized(launch.kernel.param_names(), &launch.bytes);
+        Ok(sized.shaped(shape.with_dynamic_shared(launch.dynamic_shared)))
     }
 
     /// Compiles and loads a module, whoever wrote it; its kernels check their accesses as they run.

@@ -4,11 +4,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
+use ptxgen_builder::analysis::Overlap;
 use ptxgen_builder::build::ArgInfo;
 use ptxgen_builder::guard::GuardedKernel;
 use ptxgen_builder::interp::check_shapes;
 use ptxgen_builder::ir::Kernel;
-use ptxgen_builder::table::{Mod, Op};
 use ptxgen_builder::types::ScalarType;
 use ptxgen_builder::verify::Validated;
 use smallvec::SmallVec;
@@ -73,7 +73,7 @@ pub struct Function {
     name: Arc<str>,
     params: Arc<[Parameter]>,
     shape: Option<LaunchShape>,
-    waits_itself: bool,
+    overlap: Arc<OnceLock<Overlap>>,
 }
 
 /// Alignment that every pointer parameter is declared with.
@@ -94,10 +94,6 @@ impl Function {
             info: None,
             needed: 0,
         });
-        let waits_itself = kernel.insts().any(|(.., inst)| {
-            let form = inst.form();
-            form.op == Op::Griddepcontrol && form.mods.contains(&Mod::Wait)
-        });
         Ok(Function {
             code: Code::new(module, &kernel.name)?,
             original: original.clone(),
@@ -107,7 +103,7 @@ impl Function {
             name: kernel.name.as_str().into(),
             params: params.collect(),
             shape: None,
-            waits_itself,
+            overlap: Arc::default(),
         })
     }
 
@@ -120,9 +116,10 @@ impl Function {
 
     /// With the parameters' names as their author wrote them, and the bytes
     /// that their buffers need.
-    pub(crate) fn sized(mut self, specs: impl IntoIterator<Item = (&'static str, u64)>) -> Function {
-        let sized = self.params.iter().zip(specs);
-        let sized = sized.map(|(p, (name, needed))| Parameter { name: name.to_owned(), needed, ..p.clone() });
+    pub(crate) fn sized(mut self, names: &[&str], bytes: &[u64]) -> Function {
+        let bytes = bytes.iter().copied().chain(std::iter::repeat(0));
+        let sized = self.params.iter().zip(names).zip(bytes);
+        let sized = sized.map(|((p, &name), needed)| Parameter { name: name.to_owned(), needed, ..p.clone() });
         self.params = sized.collect();
         self
     }
@@ -141,6 +138,11 @@ impl Function {
     /// The kernel's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How it may overlap with launches before and after it, in programmatic dependent launch.
+    pub fn overlap(&self) -> &Overlap {
+        self.overlap.get_or_init(|| self.original.overlap(self.index))
     }
 
     /// A call with the launch that the kernel was made for.
@@ -239,7 +241,7 @@ impl Function {
             block,
             dynamic_shared: shape.dynamic_shared,
             params,
-            waits_itself: self.waits_itself,
+            waits_itself: self.overlap().waits,
             watch,
         };
         Ok(Call { raw, module: code.module.clone(), memory })
@@ -281,16 +283,18 @@ impl Function {
                 (ParamBytes::from_slice(&bits.to_le_bytes()[..ty.bytes() as usize]), Some(ArgInfo::Scalar(ty)))
             }
             Kind::Bytes(bytes) => (ParamBytes::from_slice(bytes), None),
-            Kind::Buffer { ty, address, writes, .. } => {
-                (ParamBytes::from_slice(&address.to_le_bytes()), Some(ArgInfo::Buffer { ty, reads: true, writes }))
+            Kind::Buffer { ty, format, address, writes, .. } => {
+                let info = ArgInfo::Buffer { ty, format, reads: true, writes };
+                (ParamBytes::from_slice(&address.to_le_bytes()), Some(info))
             }
         };
         let fits = match (param.info, kind) {
             (None, _) => bytes.len() as u64 == param.size,
             (Some(ArgInfo::Scalar(want)), Some(ArgInfo::Scalar(got))) => want == got,
-            (Some(ArgInfo::Buffer { ty: want, writes, .. }), Some(ArgInfo::Buffer { ty: got, writes: may, .. })) => {
-                want == got && (may || !writes)
-            }
+            (
+                Some(ArgInfo::Buffer { ty: want, format, writes, .. }),
+                Some(ArgInfo::Buffer { ty: got, format: has, writes: may, .. }),
+            ) => want == got && has.is_none_or(|has| format == Some(has)) && (may || !writes),
             _ => false,
         };
         if !fits {
@@ -324,8 +328,10 @@ fn describe(info: ArgInfo) -> String {
     let article = |ty: ScalarType| if ty.name().starts_with('f') { "an" } else { "a" };
     match info {
         ArgInfo::Scalar(ty) => format!("{} {ty}", article(ty)),
-        ArgInfo::Buffer { ty, writes: false, .. } => format!("a buffer of {ty}"),
-        ArgInfo::Buffer { ty, writes: true, .. } => format!("a buffer of {ty} to write (`&mut`)"),
+        ArgInfo::Buffer { ty, format, writes, .. } => {
+            let what = format.map_or_else(|| ty.to_string(), str::to_owned);
+            format!("a buffer of {what}{}", if writes { " to write (`&mut`)" } else { "" })
+        }
     }
 }
 
@@ -404,6 +410,13 @@ impl Call {
     /// waits for it by itself, where the device can do so.
     pub fn waits_itself(&self) -> bool {
         self.raw.waits_itself
+    }
+
+    /// The same call, which starts when the one before it has ended, even if the kernel waits by itself: for kernels that
+    /// touch memory too early for what stands before them ([`Function::overlap`] tells).
+    pub fn in_order(mut self) -> Call {
+        self.raw.waits_itself = false;
+        self
     }
 }
 

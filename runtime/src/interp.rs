@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ptxgen_builder::interp::{Arg, Buffer, Globals, Launch, LaunchError, Memory, MemoryError, Options};
+use ptxgen_builder::interp::{
+    Arg, Buffer, Globals, Launch, LaunchError, Memory, MemoryError, Options, Overlapping, run_overlapping,
+};
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 
@@ -21,12 +23,15 @@ pub struct InterpOptions {
     pub options: Options,
     /// What kernels are written for.
     pub target: Target,
+    /// Whether launches of a graph whose kernels wait for the one before by themselves start as early as they could on a
+    /// GPU. What they touch too early is found then; otherwise each starts when the one before it has ended.
+    pub overlap: bool,
 }
 
 impl Default for InterpOptions {
-    /// All checks, for sm_90.
+    /// All checks, for sm_90, launch by launch.
     fn default() -> Self {
-        InterpOptions { options: Options::default(), target: Target::SM_90 }
+        InterpOptions { options: Options::default(), target: Target::SM_90, overlap: false }
     }
 }
 
@@ -40,14 +45,18 @@ pub(crate) struct Interp {
     next: AtomicUsize,
 }
 
+type Modules = HashMap<Handle, (Arc<Validated>, Globals)>;
+
+/// A kernel's module and name.
+type Functions = HashMap<Handle, (Handle, String)>;
+
 #[derive(Default)]
 struct State {
     memory: Memory,
     /// Buffers by address.
     buffers: BTreeMap<u64, Buffer>,
-    modules: HashMap<Handle, (Arc<Validated>, Globals)>,
-    /// A kernel's module and name.
-    functions: HashMap<Handle, (Handle, String)>,
+    modules: Modules,
+    functions: Functions,
     events: HashMap<Handle, Instant>,
     graphs: HashMap<Handle, Vec<RawLaunch>>,
 }
@@ -85,23 +94,42 @@ impl State {
     }
 
     fn launch(&mut self, launch: &RawLaunch, options: &Options) -> Result<(), DeviceError> {
-        let no_kernel = || LaunchError::NoKernel { name: launch.kernel.to_string(), known: Vec::new() };
-        let (module, kernel) = self.functions.get(&launch.function).ok_or_else(no_kernel)?;
-        let (module, globals) = self.modules.get(module).ok_or_else(no_kernel)?;
-        let args: Vec<Arg> = launch.params.iter().map(|p| Arg::bytes(p)).collect();
-        let block = launch.block;
-        let launch = Launch {
-            module,
-            kernel,
-            grid: launch.grid,
-            block: launch.block,
-            dynamic_shared: launch.dynamic_shared,
-            args: &args,
-            globals: Some(globals),
-            options,
-        };
-        clean(launch.run(&mut self.memory)?, block)
+        let args = arguments(launch);
+        let State { memory, modules, functions, .. } = self;
+        clean(prepared(modules, functions, launch, &args, options)?.run(memory)?, launch.block)
     }
+
+    /// Runs launches one after the other, those that wait by themselves as early as they may.
+    fn overlapping(&mut self, launches: &[RawLaunch], options: &Options) -> Result<(), DeviceError> {
+        let args: Vec<_> = launches.iter().map(arguments).collect();
+        let State { memory, modules, functions, .. } = self;
+        let all = launches.iter().zip(&args).map(|(raw, args)| {
+            let launch = prepared(modules, functions, raw, args, options)?;
+            Ok(Overlapping { launch, is_early: raw.waits_itself })
+        });
+        let all = all.collect::<Result<Vec<_>, DeviceError>>()?;
+        let reports = run_overlapping(&all, memory)?;
+        reports.into_iter().zip(launches).try_for_each(|(report, launch)| clean(report, launch.block))
+    }
+}
+
+fn arguments(launch: &RawLaunch) -> Vec<Arg> {
+    launch.params.iter().map(|p| Arg::bytes(p)).collect()
+}
+
+/// A launch of a kernel that is loaded.
+fn prepared<'a>(
+    modules: &'a Modules,
+    functions: &'a Functions,
+    launch: &RawLaunch,
+    args: &'a [Arg],
+    options: &'a Options,
+) -> Result<Launch<'a>, LaunchError> {
+    let no_kernel = || LaunchError::NoKernel { name: launch.kernel.to_string(), known: Vec::new() };
+    let (module, kernel) = functions.get(&launch.function).ok_or_else(no_kernel)?;
+    let (module, globals) = modules.get(module).ok_or_else(no_kernel)?;
+    let RawLaunch { grid, block, dynamic_shared, .. } = *launch;
+    Ok(Launch { module, kernel, grid, block, dynamic_shared, args, globals: Some(globals), options })
 }
 
 impl Backend for Interp {
@@ -244,7 +272,11 @@ impl Backend for Interp {
     fn replay(&self, _: Handle, graph: Handle) -> Result<(), DeviceError> {
         let mut state = self.state();
         let launches = state.graphs.remove(&graph).ok_or_else(|| self.foreign("graph"))?;
-        let done = launches.iter().try_for_each(|launch| state.launch(launch, &self.options.options));
+        let options = &self.options.options;
+        let done = match self.options.overlap {
+            true => state.overlapping(&launches, options),
+            false => launches.iter().try_for_each(|launch| state.launch(launch, options)),
+        };
         state.graphs.insert(graph, launches);
         done
     }

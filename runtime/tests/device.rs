@@ -3,8 +3,9 @@
 use ptxgen_builder::build::{In, InOut, Kernel, Out, kernel};
 use ptxgen_builder::interp::{FindingKind, Options};
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::catalogue::{Dims, Request, find};
-use ptxgen_dsl::precision::{Acc, Act, Policy};
+use ptxgen_dsl::catalogue::{Blocks, Dims, How, Request, Schedule, Shape, Store, Vector, find, gemv};
+use ptxgen_dsl::format::{Q4K, Q6K};
+use ptxgen_dsl::precision::{Acc, AccF64, Act, ActQ8K, Policy};
 use ptxgen_runtime::{Argument, ArgumentError, Call, Device, DeviceError, InterpOptions, LaunchError, LaunchShape};
 
 /// One test for the interpreter and one for the GPU.
@@ -25,6 +26,7 @@ on_each_device! {
     typed_launches_calls_and_graphs_give_the_same,
     views_are_arguments,
     untyped_arguments_are_checked_when_bound,
+    formats_are_in_the_types_of_parameters_and_buffers,
     streams_events_and_later_reads,
     shapes_are_checked_before_the_launch,
 }
@@ -128,7 +130,7 @@ fn untyped_arguments_are_checked_when_bound(device: &Device) {
     let dims = Dims { rows: Some(8), cols: Some(256), ..Dims::NONE };
     let request = Request { dims, ..Request::new(Policy::new(Act::F32, Acc::F32), device.target()) };
     let built = find("q4k-gemv").unwrap().build(&request).unwrap();
-    let gemv = device.load_built(&built).unwrap();
+    let gemv = device.load_launchable(&built.launch).unwrap();
     let inputs = built.sample_inputs(1);
     let w = device.upload(&inputs[0]).unwrap();
     let x: Vec<f32> = inputs[1].as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
@@ -151,6 +153,11 @@ fn untyped_arguments_are_checked_when_bound(device: &Device) {
         what(&[short.into(), (&x).into(), (&mut y).into()]),
         "0 w: it needs a buffer of 1152 bytes, and got 100"
     );
+    let blocks = device.upload_as::<Blocks<Q6K<'static>>>(&inputs[0]).unwrap();
+    assert_eq!(
+        what(&[(&blocks).into(), (&x).into(), (&mut y).into()]),
+        "0 w: it takes a buffer of Q4_K blocks, and got a buffer of Q6_K blocks"
+    );
     assert_eq!(
         what(&[(&w).into(), (&bytes).into(), (&mut y).into()]),
         "1 x: it takes a buffer of f32, and got a buffer of u8"
@@ -165,6 +172,52 @@ fn untyped_arguments_are_checked_when_bound(device: &Device) {
         gemv.call(&[(&w).into()]),
         Err(DeviceError::Launch(LaunchError::ArgCount { expected: 3, got: 1, .. }))
     ));
+}
+
+/// A product whose matrix and vector are both bytes to the kernel: that they are not swapped is told by their types
+/// (`ui/weights_for_activations.rs`).
+fn formats_are_in_the_types_of_parameters_and_buffers(device: &Device) {
+    let dims = Dims { rows: Some(8), cols: Some(256), ..Dims::NONE };
+    let request = Request { dims, ..Request::new(Policy::new(Act::Q8K, Acc::F64), device.target()) };
+    let built = find("q4k-gemv").unwrap().build(&request).unwrap();
+    let inputs = built.sample_inputs(2);
+    let trial = built.try_out(&built.verify().unwrap(), &inputs, &Options::default()).unwrap();
+
+    let how = How::new(Schedule::default(), device.target());
+    let shape = Shape { rows: 8, cols: 256 };
+    let launch = gemv::<Q4K<'static>, ActQ8K, AccF64, Store>("q4k-gemv", shape, how).unwrap();
+    let kernel = device.load(&launch.kernel).unwrap();
+    let w = device.upload_as::<Blocks<Q4K<'static>>>(&inputs[0]).unwrap();
+    let x = device.upload_as::<Vector<ActQ8K>>(&inputs[1]).unwrap();
+    assert_eq!(format!("{w:?}"), format!("Buffer of {} u8 (Q4_K blocks) on {}", 8 * 144, device.name()));
+    let mut y = device.alloc::<f32>(8).unwrap();
+    let shape = LaunchShape::from((launch.grid, [launch.block, 1, 1])).with_dynamic_shared(launch.dynamic_shared);
+    device.launch(&kernel, shape, (&w, &x, &mut y)).unwrap();
+    let bytes: Vec<u8> = y.read().unwrap().iter().flat_map(|v| v.to_le_bytes()).collect();
+    assert_eq!(bytes, trial.outputs[0]);
+}
+
+/// A graph's launches start as early as they could on a GPU where that is asked for, unless they are in order.
+#[test]
+fn launches_of_a_graph_overlap_where_that_is_asked_for() {
+    let device = Device::interp_with(InterpOptions { overlap: true, ..InterpOptions::default() });
+    let double = kernel::<(In<u32>, Out<u32>)>("double", ["x", "y"], |k, (x, y)| {
+        let i = k.global_thread_id();
+        let early = x.at(i).load(k);
+        k.grid_dependency_wait();
+        k.launch_dependents();
+        y.at(i).store(k, early * 2);
+    });
+    let double = device.load(&double).unwrap();
+    let x = device.upload(&[3u32; 32]).unwrap();
+    let (mut y, mut z) = (device.zeroed::<u32>(32).unwrap(), device.zeroed::<u32>(32).unwrap());
+    let first = double.bind((1, 32), (&x, &mut y)).unwrap();
+    let second = double.bind((1, 32), (&y, &mut z)).unwrap();
+    assert!(first.waits_itself() && double.function().overlap().early[0].reads);
+    device.replay(&device.graph(&[first.clone(), second.clone().in_order()]).unwrap()).unwrap();
+    assert_eq!(z.read().unwrap(), [12; 32]);
+    let error = device.replay(&device.graph(&[first, second]).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("EarlyAccess") && error.contains("before it waits it reads x["), "{error}");
 }
 
 #[test]

@@ -316,10 +316,10 @@ fn cost_of_the_checks() {
             built.params.iter().map(|p| device.zeroed(p.bytes as usize).unwrap()).collect();
         let mut call = |checked: bool| {
             let function = if checked {
-                device.load_built(&built)
+                device.load_launchable(&built.launch)
             } else {
                 // SAFETY: it has no buffer of words.
-                unsafe { device.load_built_unchecked(&built) }
+                unsafe { device.load_launchable_unchecked(&built.launch) }
             };
             let specs = built.params.iter().zip(built.kernel().args());
             let arguments = specs.zip(&mut buffers).filter_map(|((param, info), buffer)| match *info {

@@ -131,7 +131,7 @@ impl Indexed {
             file,
             kernel: entry.name,
             entry: built.kernel().name().to_owned(),
-            target: built.target.to_string(),
+            target: built.target().to_string(),
             variant: Variant::of(built),
             grid: built.launch.grid,
             block: built.launch.block,

@@ -118,7 +118,7 @@ fn measure(built: &Built, optimize: Switch, ptxas: Option<&Ptxas>) -> anyhow::Re
     let module = built.finish_with(&optimize.passes())?;
     let assembled = match ptxas {
         Some(ptxas) => {
-            let report = ptxas.assemble(&print::print(&module, &PrintOptions::default()), built.target)?;
+            let report = ptxas.assemble(&print::print(&module, &PrintOptions::default()), built.target())?;
             report.kernel(built.kernel().name()).map(Assembled::from)
         }
         None => None,
@@ -132,7 +132,7 @@ impl Stats {
         Stats {
             kernel: entry.name,
             variant: Variant::of(built),
-            target: built.target.to_string(),
+            target: built.target().to_string(),
             entry: built.kernel().name().to_owned(),
             weights: profile.weights,
             instructions: profile.written.by_class.iter().map(|(c, n)| (c.to_string(), *n)).collect(),

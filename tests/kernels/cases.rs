@@ -8,7 +8,7 @@ use ptxgen::{
         verify::{Validated, verify},
     },
     dsl::{
-        catalogue::{Built, CATALOGUE, Entry, Request, Role, TYPICAL, find},
+        catalogue::{Built, CATALOGUE, Entry, KernelId, Request, Role, TYPICAL, find},
         precision::Policy,
     },
 };
@@ -45,7 +45,7 @@ impl Case {
 /// The products with matrices of the types whose kernels differ from the typical ones only in how blocks are decoded.
 pub fn by_type(target: Target) -> impl Iterator<Item = Case> {
     let others = CATALOGUE.iter().filter(|e| TYPICAL.iter().all(|t| t.name != e.name));
-    let products = others.filter(|e| matches!(e.does, Some((Role::Product, _))));
+    let products = others.filter(|e| matches!(e.id, KernelId::Matrix(Role::Product, _)));
     products.flat_map(move |e| e.policies().into_iter().map(move |p| Case::new(e, p, target)))
 }
 

@@ -28,7 +28,7 @@ struct Cost {
 
 fn cost(ptxas: &Ptxas, built: &Built, module: &Validated) -> Cost {
     let text = print(module, &PrintOptions::default());
-    let report = ptxas.assemble(&text, built.target).unwrap_or_else(|e| panic!("{}: {e}", built.title()));
+    let report = ptxas.assemble(&text, built.target()).unwrap_or_else(|e| panic!("{}: {e}", built.title()));
     let used = report.kernel(built.kernel().name()).expect("the kernel is in the report").clone();
     Cost { instructions: module.module().kernels[0].insts().count(), used }
 }

@@ -3,9 +3,9 @@
 use ptxgen_builder::build::{Body, Global, In, InOut, Out, Val, kernel};
 
 use super::error::CatalogueError;
-use super::launchable::Launchable;
 use super::limits::refuse_if;
 use crate::device::{argmax_index, argmax_key, block_max, pass};
+use ptxgen_builder::build::Launchable;
 
 /// The parameters:
 /// - `logits`: [tokens, vocabulary] f32, of which the last token's are read;

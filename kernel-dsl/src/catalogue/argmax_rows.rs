@@ -1,10 +1,9 @@
 //! `argmax-rows`: the most likely token of each row.
 
-use ptxgen_builder::build::{In, InOut, Out, Val, kernel};
+use ptxgen_builder::build::{In, InOut, Launchable, Out, Val, kernel};
 
 use super::argmax::{SHARE, THREADS};
 use super::error::CatalogueError;
-use super::launchable::Launchable;
 use super::limits::refuse_if;
 use crate::device::{argmax_index, argmax_key, block_max, pass};
 

@@ -3,12 +3,14 @@
 use ptxgen_builder::build::{Body, Global, In, Kernel, Out, ReadOnly, ReadOnlySpace, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 
+use super::contents::{Cache, Partial};
 use super::error::CatalogueError;
-use super::launchable::{Launchable, fits};
+use super::launchable::fits;
 use super::limits::refuse_if;
 use crate::device::{ChunkAt, ChunkPlan, ChunkShared, DeviceExp, DeviceFloat, DeviceKv, PartialAt, divisor, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
+use ptxgen_builder::build::Launchable;
 
 /// The heads of a layer, its cache, and the tokens of a pass.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -122,7 +124,7 @@ impl AttentionSchedule {
 /// and values, both [kv_heads, positions, head_dim]; the
 /// [state](crate::device::pass) of the pass; for each token, query
 /// head and chunk its maximum and sum, and its output of `head_dim`.
-pub type AttentionArgs<E, A> = (In<f32>, In<E>, In<E>, In<u32>, Out<A>, Out<A>);
+pub type AttentionArgs<E, A> = (In<f32>, In<Cache<E>>, In<Cache<E>>, In<u32>, Out<Partial<A>>, Out<Partial<A>>);
 
 /// The contract's "Attention" of the tokens of a pass up to the chunks'
 /// results; [`attention_combine`](super::attention_combine) goes on. The

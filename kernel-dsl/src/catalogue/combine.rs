@@ -4,27 +4,29 @@
 use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
+use super::contents::{Partial, Vector};
 use super::error::CatalogueError;
-use super::launchable::{Launchable, fits};
+use super::launchable::fits;
 use super::limits::refuse_if;
 use crate::device::{Chunks, DeviceFloat, Q8KAt, pass, quantize_lanes_q8k, rows, sum_parts};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
-use crate::precision::Accumulation;
+use crate::precision::{Accumulation, ActQ8K};
 use crate::reference::CHUNK;
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: the sums and outputs of [`attention`](super::attention),
 /// its state, and the result, [tokens, heads, head_dim] f32.
-pub type CombineArgs<A> = (In<A>, In<A>, In<u32>, Out<f32>);
+pub type CombineArgs<A> = (In<Partial<A>>, In<Partial<A>>, In<u32>, Out<f32>);
 
 /// The same, and the result of each token as a [`Q8KPlanar`] vector.
-pub type CombineQ8KArgs<A> = (In<A>, In<A>, In<u32>, Out<f32>, Out<u8>);
+pub type CombineQ8KArgs<A> = (In<Partial<A>>, In<Partial<A>>, In<u32>, Out<f32>, Out<Vector<ActQ8K>>);
 
 /// The parameters: those of [`CombineArgs`] with the [rows](crate::device::rows) of the pass after the state, which says
 /// only how many there are.
-pub type RowsCombineArgs<A> = (In<A>, In<A>, In<u32>, In<u32>, Out<f32>);
+pub type RowsCombineArgs<A> = (In<Partial<A>>, In<Partial<A>>, In<u32>, In<u32>, Out<f32>);
 
 /// The same, and the results as [`Q8KPlanar`] vectors.
-pub type RowsCombineQ8KArgs<A> = (In<A>, In<A>, In<u32>, In<u32>, Out<f32>, Out<u8>);
+pub type RowsCombineQ8KArgs<A> = (In<Partial<A>>, In<Partial<A>>, In<u32>, In<u32>, Out<f32>, Out<Vector<ActQ8K>>);
 
 /// Sums and outputs of chunks, and the pass.
 type Parts<A> = (ReadOnly<A>, ReadOnly<A>, ReadOnly<u32>);

@@ -4,16 +4,28 @@
 use ptxgen_builder::build::{In, InOut, Out, kernel};
 
 use super::attention::{AttentionSchedule, AttentionShape, unhurried};
+use super::contents::{Cache, Partial, Table};
 use super::error::CatalogueError;
-use super::launchable::{Launchable, fits};
+use super::launchable::fits;
 use super::limits::refuse_if;
 use crate::device::{ChunkAt, DeviceKv, Newest, PartialAt, QkvAt, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: those of [`qk_norm_rope`](super::qk_norm_rope) without the
 /// turned queries, then the sums and outputs of [`attention`](super::attention).
-pub type DecodeAttentionArgs<E, A> = (In<f32>, In<f32>, In<f32>, In<f32>, In<u32>, InOut<E>, InOut<E>, Out<A>, Out<A>);
+pub type DecodeAttentionArgs<E, A> = (
+    In<f32>,
+    In<Table>,
+    In<Table>,
+    In<Table>,
+    In<u32>,
+    InOut<Cache<E>>,
+    InOut<Cache<E>>,
+    Out<Partial<A>>,
+    Out<Partial<A>>,
+);
 
 /// [`qk_norm_rope`](super::qk_norm_rope) and [`attention`](super::attention) of
 /// one token, with their bits: every block of threads turns the queries of its

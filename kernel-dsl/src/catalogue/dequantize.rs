@@ -3,13 +3,14 @@
 use half::f16;
 use ptxgen_builder::build::{Body, In, Out, ReadOnly, Val, kernel};
 
+use super::contents::Blocks;
 use super::error::CatalogueError;
-use super::launchable::Launchable;
 use super::limits::refuse_if;
-use crate::format::{Q4K, Q6K};
+use crate::format::{Q4K, Q6K, Tensor};
+use ptxgen_builder::build::Launchable;
 
 /// A format whose blocks a kernel can write out as f32.
-pub trait Dequantize {
+pub trait Dequantize: Tensor {
     /// Bytes of a block.
     const BLOCK_BYTES: u32;
 
@@ -83,7 +84,7 @@ impl Dequantize for Q6K<'static> {
 }
 
 /// The parameters: blocks of the format, and 256 f32 for each.
-pub type DequantizeArgs = (In<u8>, Out<f32>);
+pub type DequantizeArgs<F> = (In<Blocks<F>>, Out<f32>);
 
 /// Writes out `blocks` blocks as f32, a warp to a block: the contract's
 /// "Dequantization".
@@ -93,20 +94,21 @@ pub type DequantizeArgs = (In<u8>, Out<f32>);
 pub fn dequantize<F: Dequantize>(
     name: &'static str,
     blocks: u32,
-) -> Result<Launchable<DequantizeArgs>, CatalogueError> {
+) -> Result<Launchable<DequantizeArgs<F>>, CatalogueError> {
     refuse_if(blocks == 0 || blocks > 1 << 22, name, "superblocks", blocks, "1 to 4,194,304 superblocks")?;
     let warps = 8;
-    let kernel = kernel::<DequantizeArgs>(&format!("{}_{blocks}", name.replace('-', "_")), ["w", "y"], |k, (w, y)| {
-        let thread = k.thread_x();
-        let block = k.block_x() * warps + (thread >> 5);
-        k.if_(block.lt(blocks), |k| {
-            let part = thread & 31;
-            let at = w.byte_at(block * F::BLOCK_BYTES);
-            let [a, b, c, d, e, f, g, h] = F::eight(k, at, part);
-            let out = y.at(block * 256 + part * 8);
-            out.store_vec(k, [a, b, c, d]);
-            out.plus(4).store_vec(k, [e, f, g, h]);
+    let kernel =
+        kernel::<DequantizeArgs<F>>(&format!("{}_{blocks}", name.replace('-', "_")), ["w", "y"], |k, (w, y)| {
+            let thread = k.thread_x();
+            let block = k.block_x() * warps + (thread >> 5);
+            k.if_(block.lt(blocks), |k| {
+                let part = thread & 31;
+                let at = w.byte_at(block * F::BLOCK_BYTES);
+                let [a, b, c, d, e, f, g, h] = F::eight(k, at, part);
+                let out = y.at(block * 256 + part * 8);
+                out.store_vec(k, [a, b, c, d]);
+                out.plus(4).store_vec(k, [e, f, g, h]);
+            });
         });
-    });
     Ok(Launchable::new(kernel, [blocks.div_ceil(warps), 1, 1], warps * 32))
 }

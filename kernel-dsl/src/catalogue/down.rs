@@ -1,26 +1,30 @@
 //! `moe-down`: the down projections of a token's experts, and their weighted sum.
 
-use ptxgen_builder::build::{Body, Global, In, Kernel, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val, kernel};
+use ptxgen_builder::build::{Args, Body, Global, In, Kernel, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val};
 use ptxgen_builder::ir::LaunchBounds;
 
+use super::body::{BlockNumber, Resources, alone, written};
+use super::contents::{Blocks, Logits, Table};
 use super::error::CatalogueError;
 use super::gate_up::{Experts, expert_entry_name};
 use super::gemv::nth_vector;
-use super::launchable::Launchable;
 use super::matrix::{Epilogue, Here, Input, Target, Tiles, Work};
 use super::memory::{Memory, launch};
 use super::plan::Plan;
 use super::schedule::{How, Schedule, Shape};
 use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, RowVector, fresh, inputs_ready};
 use crate::precision::{Acc, Accumulation};
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: the down matrices of all experts, `used` vectors of
 /// activations one behind the other, the ids of the token's experts, their
 /// weights, and the result, `rows` f32.
-pub type DownArgs<X, E> = (In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, In<f32>, <E as Epilogue>::Buffer);
+pub type DownArgs<F, X, E> =
+    (In<Blocks<F>>, In<<X as DeviceActivation>::Stored>, In<u32>, In<Table>, <E as Epilogue>::Buffer);
 
 /// The same with the router's logits, an f64 for each expert, in place of ids and weights.
-pub type RoutedDownArgs<X, E> = (In<u8>, In<<X as DeviceActivation>::Element>, In<f64>, <E as Epilogue>::Buffer);
+pub type RoutedDownArgs<F, X, E> =
+    (In<Blocks<F>>, In<<X as DeviceActivation>::Stored>, In<Logits>, <E as Epilogue>::Buffer);
 
 /// `y = sum_k w_k * (D_e h_k)` over the experts `e = ids[k]` in rank order: the
 /// contract's "Experts' sum" of its matrix products, each rounded to f32; with
@@ -37,14 +41,15 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilog
     shape: Shape,
     experts: Experts,
     how: How,
-) -> Result<Launchable<DownArgs<X, E>>, CatalogueError> {
+) -> Result<Launchable<DownArgs<F, X, E>>, CatalogueError> {
     let down = Down::new::<F, X, C>(name, shape, experts, how)?;
     let names = ["down", "x", "ids", "weights", "y"];
-    let kernel = kernel::<DownArgs<X, E>>(&down.entry::<X, C>(), names, |k, (matrices, x, ids, weights, y)| {
+    let body = written(down.resources(), |k, io: <DownArgs<F, X, E> as Args>::Handles, block| {
+        let (matrices, x, ids, weights, y) = io;
         let routing = Routing { expert: |k: &Body, rank: Val<u32>| ids.at(rank).load(k), weights: |_: &Body| weights };
-        down.write::<F, X, C, E, _>(k, matrices, fresh(x), routing, y);
+        down.write::<F, X, C, E, _>(k, matrices, fresh(x), routing, y, block);
     });
-    down.launch::<C, _>(kernel)
+    down.launch::<C, _>(alone::<DownArgs<F, X, E>, _>(&down.entry::<X, C>(), names, &body))
 }
 
 /// [`moe_down`] of the experts that the contract's "Router" chooses by its logits: every block of
@@ -60,11 +65,12 @@ pub fn routed_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epi
     shape: Shape,
     experts: Experts,
     how: How,
-) -> Result<Launchable<RoutedDownArgs<X, E>>, CatalogueError> {
+) -> Result<Launchable<RoutedDownArgs<F, X, E>>, CatalogueError> {
     let down = Down::new::<F, X, C>(name, shape, experts, how)?;
     let choice = experts.choice(name, down.plan.threads())?;
     let names = ["down", "x", "logits", "y"];
-    let kernel = kernel::<RoutedDownArgs<X, E>>(&down.entry::<X, C>(), names, |k, (matrices, x, logits, y)| {
+    let body = written(down.resources(), |k, io: <RoutedDownArgs<F, X, E> as Args>::Handles, block| {
+        let (matrices, x, logits, y) = io;
         let (thread, room) = (k.thread_x(), choice.shared(k));
         let chosen = choice.choose(k, fresh(logits), &room, thread);
         let routing = Routing {
@@ -79,9 +85,9 @@ pub fn routed_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epi
                 weights
             },
         };
-        down.write::<F, X, C, E, _>(k, matrices, fresh(x), routing, y);
+        down.write::<F, X, C, E, _>(k, matrices, fresh(x), routing, y, block);
     });
-    down.launch::<C, _>(kernel)
+    down.launch::<C, _>(alone::<RoutedDownArgs<F, X, E>, _>(&down.entry::<X, C>(), names, &body))
 }
 
 /// A token's experts as the kernels have them.
@@ -113,6 +119,11 @@ impl Down {
         Ok(Down { name, shape, experts, how, plan })
     }
 
+    /// A block to a tile.
+    fn resources(&self) -> Resources {
+        Resources { blocks: self.plan.tiles, threads: self.plan.threads() }
+    }
+
     fn entry<X: DeviceActivation, C: Accumulation>(&self) -> String {
         expert_entry_name::<X, C>(self.name, None, self.shape, self.experts)
     }
@@ -125,12 +136,13 @@ impl Down {
         x: Global<X::Element>,
         Routing { expert, weights }: Routing<impl Fn(&Body, Val<u32>) -> Val<u32>, impl Fn(&Body) -> Ptr<S, f32>>,
         y: Global<f32>,
+        block: BlockNumber<'_>,
     ) {
         let Down { shape, experts, plan, .. } = self;
         let (ranks, rows) = (plan.schedule.warps, plan.rows_per_tile);
         let memory = Memory::<C::Scalar>::new(k, &[plan]);
         let products: Shared<C::Scalar> = k.shared(experts.used * rows);
-        let tile = k.block_x();
+        let tile = block(k);
         let work = Work::new(plan, Here::new(k, plan), memory, tile);
         let matrix = |k: &Body, rank: Val<u32>| {
             let expert = expert(k, rank);

@@ -3,20 +3,21 @@
 use half::{bf16, f16};
 use ptxgen_builder::build::{Body, F16x2, In, Out, ReadOnly, Val, kernel};
 
+use super::contents::Blocks;
 use super::dequantize::Dequantize;
 use super::error::CatalogueError;
-use super::launchable::Launchable;
 use super::limits::refuse_if;
 use super::schedule::Shape;
 use crate::device::{DeviceIntegers, DevicePlain, GroupAt, LaneOrder};
-use crate::format::{IntegerFormat, NibbleFormat, Q4K, Q6K, Q8_0, SUPERBLOCK, TensorType, for_each_type};
+use crate::format::{IntegerFormat, NibbleFormat, Q4K, Q6K, Q8_0, SUPERBLOCK, Tensor, TensorType, for_each_type};
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: the table, row by row in its format; a token's number for
 /// each row wanted, below the table's rows; the rows, f32.
-pub type EmbeddingArgs = (In<u8>, In<u32>, Out<f32>);
+pub type EmbeddingArgs<F> = (In<Blocks<F>>, In<u32>, Out<f32>);
 
 /// A format whose rows a kernel can write out as f32.
-pub trait EmbeddingRow {
+pub trait EmbeddingRow: Tensor {
     /// The format.
     const TYPE: TensorType;
 
@@ -163,7 +164,7 @@ pub fn embedding<F: EmbeddingRow>(
     name: &'static str,
     table: Shape,
     tokens: u32,
-) -> Result<Launchable<EmbeddingArgs>, CatalogueError> {
+) -> Result<Launchable<EmbeddingArgs<F>>, CatalogueError> {
     let Shape { rows, cols } = table;
     let multiple = (F::TYPE.block_len() as u32).max(8);
     refuse_if(
@@ -184,7 +185,7 @@ pub fn embedding<F: EmbeddingRow>(
     let row_bytes = cols / F::TYPE.block_len() as u32 * F::TYPE.block_bytes() as u32;
     let threads = 128;
     let entry = format!("embedding_{}_{tokens}x{cols}", F::TYPE.name().to_lowercase());
-    let kernel = kernel::<EmbeddingArgs>(&entry, ["table", "tokens", "x"], |k, (table, ids, x)| {
+    let kernel = kernel::<EmbeddingArgs<F>>(&entry, ["table", "tokens", "x"], |k, (table, ids, x)| {
         let (index, token) = (k.global_thread_id(), k.block_y());
         k.if_(index.lt(cols / F::SHARE), |k| {
             let id = ids.at(token).load(k);

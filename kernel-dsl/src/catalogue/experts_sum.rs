@@ -3,16 +3,17 @@
 use ptxgen_builder::build::{Body, Global, In, InOut, ReadOnly, Rounding, Val, kernel};
 
 use super::Experts;
+use super::contents::Table;
 use super::error::CatalogueError;
-use super::launchable::Launchable;
 use super::limits::refuse_if;
 use crate::device::{DeviceFloat, pass, residual};
 use crate::precision::Accumulation;
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: the experts' results, [tokens, used, cols] f32, the experts'
 /// weights, [tokens, used], the [pass](crate::device::pass), and the residual
 /// stream, [tokens, cols] f32.
-pub type ExpertsSumArgs = (In<f32>, In<f32>, In<u32>, InOut<f32>);
+pub type ExpertsSumArgs = (In<f32>, In<Table>, In<u32>, InOut<f32>);
 
 /// Threads of a block.
 const THREADS: u32 = 256;

@@ -1,9 +1,10 @@
 //! `fused-gate-up-swiglu`: both projections and SwiGLU of a token's experts.
 
-use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Args, Body, Global, In, InOut, Out, ReadOnly, Val};
 
+use super::body::{BlockNumber, alone, written};
+use super::contents::{Blocks, Logits, Table};
 use super::error::CatalogueError;
-use super::launchable::Launchable;
 use super::limits::refuse_if;
 use super::matrix::{Here, Input, Tiles, Work, streamed};
 use super::memory::{Memory, launch};
@@ -15,6 +16,7 @@ use crate::device::{
     swiglu_exact,
 };
 use crate::precision::{Accumulation, Math};
+use ptxgen_builder::build::Launchable;
 
 /// Experts of a layer and how many a token uses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -28,12 +30,13 @@ pub struct Experts {
 /// The parameters: the gate and up matrices of all experts, the token's
 /// activations, the ids of its experts, and the result, `used` vectors of
 /// `rows` f32.
-pub type GateUpArgs<X> = (In<u8>, In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, Out<f32>);
+pub type GateUpArgs<F, X> = (In<Blocks<F>>, In<Blocks<F>>, In<<X as DeviceActivation>::Stored>, In<u32>, Out<f32>);
 
 /// The parameters: the gate and up matrices of all experts, a vector of f32, its norm's weights, the
 /// router's logits, the result, `used` vectors of `rows` f32, and the choice of experts: `status`,
 /// `ids` and `weights` of [`RouterArgs`](super::RouterArgs).
-pub type NormGateUpArgs = (In<u8>, In<u8>, In<f32>, In<f32>, In<f64>, Out<f32>, InOut<u64>, Out<u32>, Out<f32>);
+pub type NormGateUpArgs<F> =
+    (In<Blocks<F>>, In<Blocks<F>>, In<f32>, In<Table>, In<Logits>, Out<f32>, InOut<u64>, Out<u32>, Out<Table>);
 
 /// `h_k = silu(G_e x) * (U_e x)` for the experts `e = ids[k]` of a token, all in
 /// one launch; both products are rounded to f32 as if they were kernels of
@@ -47,20 +50,20 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     experts: Experts,
     math: Math,
     how: How,
-) -> Result<Launchable<GateUpArgs<X>>, CatalogueError> {
+) -> Result<Launchable<GateUpArgs<F, X>>, CatalogueError> {
     experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.of_sets(experts.used);
     let plan = Plan { may_add_shared: true, ..plan };
     let entry = expert_entry_name::<X, C>(name, Some(math), shape, experts);
     let names = ["gate", "up", "x", "ids", "h"];
-    let kernel = kernel::<GateUpArgs<X>>(&entry, names, |k, (gate, up, x, ids, h)| {
-        let part = Part::<C>::new(k, &plan, experts, math);
+    let body = written(plan.resources(), |k, (gate, up, x, ids, h): <GateUpArgs<F, X> as Args>::Handles, block| {
+        let part = Part::<C>::new(k, &plan, experts, math, block);
         // The router before this kernel chooses the weights.
         inputs_ready(k, plan.pdl);
         let expert = |k: &Body, rank: Val<u32>| fresh(ids).at(rank).load(k);
         part.write::<F, X>(k, [gate, up], expert, |k| part.work.hold::<F, X>(k, Input::Ready(fresh(x))), h);
     });
-    launch(name, kernel, [plan.grid(), 1, 1], &[&plan], how.target)
+    launch(name, alone::<GateUpArgs<F, X>, _>(&entry, names, &body), [plan.grid(), 1, 1], &[&plan], how.target)
 }
 
 /// [`gate_up_swiglu`] of the norm of a vector, with the contract's "RMSNorm", and of the experts that
@@ -77,15 +80,15 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
     experts: Experts,
     (math, eps): (Math, f32),
     how: How,
-) -> Result<Launchable<NormGateUpArgs>, CatalogueError> {
+) -> Result<Launchable<NormGateUpArgs<F>>, CatalogueError> {
     experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.of_sets(experts.used).making::<F, X, C::Scalar>();
     let choice = experts.choice(name, plan.threads())?;
     let entry = expert_entry_name::<X, C>(name, Some(math), shape, experts);
     let names = ["gate", "up", "x", "norm", "logits", "h", "status", "ids", "weights"];
-    let kernel = kernel::<NormGateUpArgs>(&entry, names, |k, args| {
+    let body = written(plan.resources(), |k, args: <NormGateUpArgs<F> as Args>::Handles, block| {
         let (gate, up, x, weights, logits, h, status, ids, chosen_weights) = args;
-        let part = Part::<C>::new(k, &plan, experts, math);
+        let part = Part::<C>::new(k, &plan, experts, math, block);
         let normed = Normed { x, weights, eps };
         let source = Source::normed(k, &normed, shape.cols, part.work.stagers, false);
         let x = part.work.hold::<F, X>(k, Input::From(source));
@@ -94,14 +97,14 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
         let chosen = choice.choose(k, fresh(logits), &room, thread);
         // The first block tells the choice, while its matrices are under way.
         let tell = |k: &Body| {
-            let first = k.block_x().eq(0);
+            let first = block(k).eq(0);
             let to = ChosenAt { status, ids, weights: chosen_weights };
             k.if_(first, |k| to.write(k, thread, Val::from(0).copied(), experts.used, &chosen));
             x
         };
         part.write::<F, X>(k, [gate, up], |k, rank| chosen.id(k, rank), tell, h);
     });
-    launch(name, kernel, [plan.grid(), 1, 1], &[&plan], how.target)
+    launch(name, alone::<NormGateUpArgs<F>, _>(&entry, names, &body), [plan.grid(), 1, 1], &[&plan], how.target)
 }
 
 impl Experts {
@@ -133,13 +136,13 @@ struct Part<'p, C: Accumulation> {
 
 impl<'p, C: Accumulation> Part<'p, C> {
     #[track_caller]
-    fn new(k: &Body, plan: &'p Plan, experts: Experts, math: Math) -> Self {
+    fn new(k: &Body, plan: &'p Plan, experts: Experts, math: Math, block: BlockNumber<'_>) -> Self {
         let memory = Memory::<C::Scalar>::new(k, &[plan]);
-        let block = k.block_x();
+        let block = block(k);
         Part { work: Work::new(plan, Here::new(k, plan), memory, block), experts, math }
     }
 
-    /// The rest of the kernel, behind the wait for the kernels before.
+    /// The rest of the body, after the wait for the kernels before.
     #[track_caller]
     fn write<F: DeviceFormat, X: DeviceActivation>(
         &self,

@@ -1,10 +1,12 @@
 //! `q4k-gemv` and `q6k-gemv`: a quantized matrix times a vector, or several.
 
-use ptxgen_builder::build::{Body, Global, In, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, ReadOnly, Val, kernel};
 use std::cell::Cell;
+use std::marker::PhantomData;
 
+use super::body::{BlockNumber, Resources, StageBody, alone};
+use super::contents::Blocks;
 use super::error::CatalogueError;
-use super::launchable::Launchable;
 use super::limits::check_tokens;
 use super::matrix::{Epilogue, Here, Input, Target, Tiles, Work, finish, resident, streamed};
 use super::memory::{Memory, launch};
@@ -13,15 +15,17 @@ use super::schedule::{How, Shape};
 use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready, pass};
 use crate::format::Q8KPlanar;
 use crate::precision::{Accumulation, Act};
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: the matrix (blocks of its format, row by row), the vector
 /// (f32, or the bytes of a [`Q8KPlanar`] vector), the result (f32, one a row).
-pub type GemvArgs<X, E> = (In<u8>, In<<X as DeviceActivation>::Element>, <E as Epilogue>::Buffer);
+pub type GemvArgs<F, X, E> = (In<Blocks<F>>, In<<X as DeviceActivation>::Stored>, <E as Epilogue>::Buffer);
 
 /// The parameters: the matrix, the vectors one behind the other, the [pass]
 /// (at most as many tokens as the kernel is made for), the results (f32, `rows`
 /// for each vector).
-pub type GemvBatchArgs<X, E> = (In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, <E as Epilogue>::Buffer);
+pub type GemvBatchArgs<F, X, E> =
+    (In<Blocks<F>>, In<<X as DeviceActivation>::Stored>, In<u32>, <E as Epilogue>::Buffer);
 
 /// `y = W x` by the contract's "Matrix times vector", or with
 /// [`Add`](super::Add) `y = y + W x`. A warp takes tiles of rows in turn.
@@ -32,12 +36,38 @@ pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
     name: &'static str,
     shape: Shape,
     how: How,
-) -> Result<Launchable<GemvArgs<X, E>>, CatalogueError> {
-    let plan = Plan { may_add_shared: true, ..Plan::new::<F, X, C::Scalar>(name, shape, 1, how)? };
-    let kernel = kernel::<GemvArgs<X, E>>(&entry_name::<X, C>(name, shape), ["w", "x", "y"], |k, (w, x, y)| {
-        let memory = Memory::<C::Scalar>::new(k, &[&plan]);
-        let block = k.block_x();
-        let work = Work::new(&plan, Here::new(k, &plan), memory, block);
+) -> Result<Launchable<GemvArgs<F, X, E>>, CatalogueError> {
+    let product = Product::<F, X, C, E>::new(name, shape, how)?;
+    let kernel = alone::<GemvArgs<F, X, E>, _>(&entry_name::<X, C>(name, shape), ["w", "x", "y"], &product);
+    launch(name, kernel, [product.plan.grid(), 1, 1], &[&product.plan], how.target)
+}
+
+/// The product of a matrix and a vector, as a stage's work.
+pub(super) struct Product<F, X, C, E> {
+    plan: Plan,
+    types: PhantomData<(F, X, C, E)>,
+}
+
+impl<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue> Product<F, X, C, E> {
+    pub(super) fn new(name: &'static str, shape: Shape, how: How) -> Result<Self, CatalogueError> {
+        let plan = Plan { may_add_shared: true, ..Plan::new::<F, X, C::Scalar>(name, shape, 1, how)? };
+        Ok(Product { plan, types: PhantomData })
+    }
+}
+
+impl<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue> StageBody for Product<F, X, C, E> {
+    type Io = (ReadOnly<u8>, ReadOnly<X::Element>, Global<f32>);
+
+    fn resources(&self) -> Resources {
+        self.plan.resources()
+    }
+
+    #[track_caller]
+    fn emit(&self, k: &Body, (w, x, y): Self::Io, block: BlockNumber<'_>) {
+        let plan = &self.plan;
+        let memory = Memory::<C::Scalar>::new(k, &[plan]);
+        let block = block(k);
+        let work = Work::new(plan, Here::new(k, plan), memory, block);
         let targets = |k: &Body, tile| -> Vec<Target> {
             let rows = work.rows(tile).into_iter();
             rows.map(|(row, writes)| Target::new::<E>(k, y.at(row), writes & tile.lt(plan.tiles))).collect()
@@ -51,7 +81,7 @@ pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
             }
             work.hold::<F, X>(k, Input::Ready(fresh(x)))
         };
-        let matrix = Tiles::whole(&plan, w);
+        let matrix = Tiles::whole(plan, w);
         streamed::<F, X, C::Scalar>(
             k,
             &work,
@@ -64,8 +94,7 @@ pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
                 }
             },
         );
-    });
-    launch(name, kernel, [plan.grid(), 1, 1], &[&plan], how.target)
+    }
 }
 
 /// The same for up to `tokens` vectors, each weight read once: a warp keeps its
@@ -78,11 +107,11 @@ pub fn gemv_batch<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epil
     shape: Shape,
     tokens: u32,
     how: How,
-) -> Result<Launchable<GemvBatchArgs<X, E>>, CatalogueError> {
+) -> Result<Launchable<GemvBatchArgs<F, X, E>>, CatalogueError> {
     check_tokens(name, tokens)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?.resident();
     let entry = format!("{}_t{tokens}", entry_name::<X, C>(name, shape));
-    let kernel = kernel::<GemvBatchArgs<X, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
+    let kernel = kernel::<GemvBatchArgs<F, X, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
         let memory = Memory::<C::Scalar>::new(k, &[&plan]);
         let block = k.block_x();
         let work = Work::new(&plan, Here::new(k, &plan), memory, block);

@@ -4,9 +4,9 @@ use ptxgen_builder::build::{In, Out, kernel};
 
 use super::Experts;
 use super::error::CatalogueError;
-use super::launchable::Launchable;
 use super::limits::check_tokens;
 use crate::device::{expert_pairs, pass};
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: the ids of the tokens' experts, [tokens, used], the
 /// [pass](crate::device::pass), where each expert's list begins and the end,

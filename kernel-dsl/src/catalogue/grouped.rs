@@ -3,10 +3,10 @@
 
 use ptxgen_builder::build::{Body, In, Out, ReadOnly, Val, kernel};
 
+use super::contents::Blocks;
 use super::error::CatalogueError;
 use super::gate_up::{Experts, expert_entry_name, swiglu};
 use super::gemv::nth_vector;
-use super::launchable::Launchable;
 use super::limits::check_tokens;
 use super::matrix::{Here, Store, Tiles, Work, finish, resident};
 use super::memory::{Memory, launch};
@@ -15,15 +15,17 @@ use super::plan::Plan;
 use super::schedule::{How, Shape};
 use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready};
 use crate::precision::{Accumulation, Math};
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: the gate and up matrices of all experts, the tokens'
 /// activations, the lists' starts (one more than there are experts), the lists
 /// of `token * used + rank`, and the results, `rows` f32 for each pair.
-pub type ExpertsGateUpArgs<X> = (In<u8>, In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, In<u32>, Out<f32>);
+pub type ExpertsGateUpArgs<F, X> =
+    (In<Blocks<F>>, In<Blocks<F>>, In<<X as DeviceActivation>::Stored>, In<u32>, In<u32>, Out<f32>);
 
 /// The parameters: the down matrices of all experts, the activations of each
 /// pair, the lists' starts, the lists, and the results, `rows` f32 for each pair.
-pub type ExpertsDownArgs<X> = (In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, In<u32>, Out<f32>);
+pub type ExpertsDownArgs<F, X> = (In<Blocks<F>>, In<<X as DeviceActivation>::Stored>, In<u32>, In<u32>, Out<f32>);
 
 /// An expert's list of pairs of token and rank.
 pub(super) struct List {
@@ -68,13 +70,13 @@ pub fn experts_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     (experts, tokens): (Experts, u32),
     math: Math,
     how: How,
-) -> Result<Launchable<ExpertsGateUpArgs<X>>, CatalogueError> {
+) -> Result<Launchable<ExpertsGateUpArgs<F, X>>, CatalogueError> {
     check_tokens(name, tokens)?;
     experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.resident();
     let entry = format!("{}_t{tokens}", expert_entry_name::<X, C>(name, Some(math), shape, experts));
     let names = ["gate", "up", "x", "offsets", "pairs", "h"];
-    let kernel = kernel::<ExpertsGateUpArgs<X>>(&entry, names, |k, (gate, up, x, offsets, pairs, h)| {
+    let kernel = kernel::<ExpertsGateUpArgs<F, X>>(&entry, names, |k, (gate, up, x, offsets, pairs, h)| {
         let memory = Memory::<C::Scalar>::new(k, &[&plan]);
         let block = k.block_x();
         let work = Work::new(&plan, Here::new(k, &plan), memory, block);
@@ -107,7 +109,7 @@ pub fn experts_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     shape: Shape,
     experts: (Experts, u32),
     how: How,
-) -> Result<Launchable<ExpertsDownArgs<X>>, CatalogueError> {
+) -> Result<Launchable<ExpertsDownArgs<F, X>>, CatalogueError> {
     let names = ["down", "x", "offsets", "pairs", "y"];
     product::<F, X, C>((name, names), shape, experts, PairVector::Pair, how)
 }
@@ -122,7 +124,7 @@ pub fn grouped_experts<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     shape: Shape,
     experts: (Experts, u32),
     how: How,
-) -> Result<Launchable<ExpertsDownArgs<X>>, CatalogueError> {
+) -> Result<Launchable<ExpertsDownArgs<F, X>>, CatalogueError> {
     let names = ["w", "x", "offsets", "pairs", "y"];
     product::<F, X, C>((name, names), shape, experts, PairVector::Token, how)
 }
@@ -133,12 +135,12 @@ fn product<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     (experts, tokens): (Experts, u32),
     vectors: PairVector,
     how: How,
-) -> Result<Launchable<ExpertsDownArgs<X>>, CatalogueError> {
+) -> Result<Launchable<ExpertsDownArgs<F, X>>, CatalogueError> {
     check_tokens(name, tokens)?;
     experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?.resident();
     let entry = format!("{}_t{tokens}", expert_entry_name::<X, C>(name, None, shape, experts));
-    let kernel = kernel::<ExpertsDownArgs<X>>(&entry, names, |k, (w, x, offsets, pairs, y)| {
+    let kernel = kernel::<ExpertsDownArgs<F, X>>(&entry, names, |k, (w, x, offsets, pairs, y)| {
         let memory = Memory::<C::Scalar>::new(k, &[&plan]);
         let block = k.block_x();
         let work = Work::new(&plan, Here::new(k, &plan), memory, block);

@@ -3,6 +3,7 @@
 
 use ptxgen_builder::build::{Arg, Body, Global, InOut, Out, Pred, ReadOnly, Shared, Val};
 
+use super::contents::Parameter;
 use super::memory::Memory;
 use super::plan::Plan;
 use crate::device::{
@@ -304,7 +305,7 @@ pub(super) fn resident<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
 /// What becomes of a result.
 pub trait Epilogue: Copy + 'static {
     /// The buffer of results.
-    type Buffer: Arg<Handle = Global<f32>>;
+    type Buffer: Parameter + Arg<Handle = Global<f32>>;
     /// Whether it is added to what the buffer holds.
     const ADDS: bool;
 }

@@ -4,9 +4,10 @@ use ptxgen_builder::build::{Body, Kernel, Shared};
 use ptxgen_builder::target::Target;
 
 use super::error::CatalogueError;
-use super::launchable::{Launchable, SHARED_LIMIT, fits};
+use super::launchable::{SHARED_LIMIT, fits};
 use super::plan::Plan;
 use crate::device::{DeviceFloat, Threads, stage};
+use ptxgen_builder::build::Launchable;
 
 /// Shared memory of a block, for one product after the other.
 #[derive(Clone, Copy)]

@@ -3,7 +3,9 @@
 mod argmax;
 mod argmax_rows;
 mod attention;
+mod body;
 mod combine;
+mod contents;
 mod decode_attention;
 mod dequantize;
 mod down;
@@ -47,6 +49,7 @@ pub use combine::{
     CombineArgs, CombineQ8KArgs, RowsCombineArgs, RowsCombineQ8KArgs, attention_combine, attention_combine_q8k,
     rows_combine, rows_combine_q8k,
 };
+pub use contents::{Blocks, Cache, Declared, Held, Logits, Parameter, Parameters, Partial, Table, Vector};
 pub use decode_attention::{DecodeAttentionArgs, decode_attention};
 pub use dequantize::{Dequantize, DequantizeArgs, dequantize};
 pub use down::{DownArgs, RoutedDownArgs, moe_down, routed_down};
@@ -58,7 +61,6 @@ pub use gate_up::{Experts, GateUpArgs, NormGateUpArgs, gate_up_swiglu, norm_gate
 pub use gemv::{GemvArgs, GemvBatchArgs, gemv, gemv_batch};
 pub use group::{GroupArgs, moe_group};
 pub use grouped::{ExpertsDownArgs, ExpertsGateUpArgs, experts_down, experts_gate_up, grouped_experts};
-pub use launchable::{AnyLaunchable, Launchable};
 pub use matrix::{Add, Epilogue, Store};
 pub use norm::{Norm, RmsNormArgs, RmsNormQ8KArgs, rms_norm, rms_norm_q8k};
 pub use plain_gemv::{
@@ -66,12 +68,14 @@ pub use plain_gemv::{
 };
 pub use profile::Profile;
 pub use prompt::{PromptArgs, attention_prompt};
+pub use ptxgen_builder::build::{AnyLaunchable, Launchable};
 pub use qk_rope::{QkRopeArgs, qk_norm_rope};
 pub use qkv::{NormQkvArgs, QkvArgs, QkvBatchArgs, QkvShape, norm_qkv, qkv, qkv_batch};
 pub use qkv_join::{QkvJoinArgs, qkv_join};
 pub use quantize::{QuantizeArgs, QuantizePassArgs, quantize_q8k, quantize_q8k_pass};
 pub use registry::{
-    Access, Built, CATALOGUE, Contents, Dims, Entry, Family, ParamSpec, Role, Sizes, TYPICAL, Words, find, kernel_for,
+    Access, Built, CATALOGUE, CacheType, Contents, Dims, Entry, Family, KernelId, ParamSpec, Role, Sizes, TYPICAL,
+    Words, find,
 };
 pub use request::Request;
 pub use router::{NormLogitsArgs, RouterArgs, norm_router_logits, router, router_tiles};

@@ -2,19 +2,22 @@
 
 use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
+use super::body::{BlockNumber, Resources, StageBody, launched};
+use super::contents::{Table, Vector};
 use super::error::CatalogueError;
-use super::launchable::Launchable;
 use super::limits::refuse_if;
 use crate::device::{Eights, Q8KAt, fresh, inputs_ready, quantize_lanes_q8k};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
-use crate::precision::Accumulation;
+use crate::precision::{Accumulation, ActQ8K};
+use ptxgen_builder::build::Launchable;
+use std::marker::PhantomData;
 
 /// The parameters: `tokens` vectors of `cols` activations, the norm's weights
 /// (`cols` f32), and the results, `tokens` vectors of f32.
-pub type RmsNormArgs = (In<f32>, In<f32>, Out<f32>);
+pub type RmsNormArgs = (In<f32>, In<Table>, Out<f32>);
 
 /// The same, and the results as [`Q8KPlanar`] vectors, one behind the other.
-pub type RmsNormQ8KArgs = (In<f32>, In<f32>, Out<f32>, Out<u8>);
+pub type RmsNormQ8KArgs = (In<f32>, In<Table>, Out<f32>, Out<Vector<ActQ8K>>);
 
 /// The vectors of a norm.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -69,6 +72,29 @@ impl Norm {
     }
 }
 
+/// [`Norm`] in the accumulator's type, as a stage's work: a block to each vector.
+pub(super) struct Normed<C>(Norm, PhantomData<C>);
+
+impl<C> Normed<C> {
+    pub(super) fn new(norm: Norm) -> Self {
+        Normed(norm, PhantomData)
+    }
+}
+
+impl<C: Accumulation> StageBody for Normed<C> {
+    type Io = (ReadOnly<f32>, ReadOnly<f32>, Global<f32>);
+
+    fn resources(&self) -> Resources {
+        Resources { blocks: self.0.tokens, threads: Eights::new(self.0.cols).threads }
+    }
+
+    #[track_caller]
+    fn emit(&self, k: &Body, io: Self::Io, block: BlockNumber<'_>) {
+        let here = (k.thread_x(), block(k));
+        self.0.write::<C>(k, io, here);
+    }
+}
+
 /// The contract's "RMSNorm" of some vectors, a block of threads to each.
 ///
 /// # Errors
@@ -76,11 +102,7 @@ impl Norm {
 pub fn rms_norm<C: Accumulation>(name: &'static str, norm: Norm) -> Result<Launchable<RmsNormArgs>, CatalogueError> {
     norm.check(name, 8)?;
     let entry = format!("rmsnorm_{}_{}x{}", C::ACC, norm.tokens, norm.cols);
-    let kernel = kernel::<RmsNormArgs>(&entry, ["x", "w", "y"], |k, args| {
-        let here = (k.thread_x(), k.block_x());
-        norm.write::<C>(k, args, here);
-    });
-    Ok(Launchable::new(kernel, [norm.tokens, 1, 1], Eights::new(norm.cols).threads))
+    Ok(launched::<RmsNormArgs, _>(&entry, ["x", "w", "y"], &Normed::<C>::new(norm)))
 }
 
 /// [`rms_norm`], with the results also rounded to Q8_K in the same launch.

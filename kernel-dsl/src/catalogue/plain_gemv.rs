@@ -4,20 +4,22 @@
 use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
 
 use super::Experts;
+use super::contents::Blocks;
 use super::error::CatalogueError;
-use super::launchable::{Launchable, fits};
+use super::launchable::fits;
 use super::limits::refuse_if;
 use super::schedule::Shape;
 use crate::device::{DeviceFloat, DevicePlain, PlainTile, fresh, inputs_ready, pass, residual};
 use crate::format::SUPERBLOCK;
 use crate::precision::Accumulation;
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: the matrix in its format, the vectors, [tokens, cols] f32,
 /// the [pass](crate::device::pass), and the products, [tokens, rows] f32.
-pub type PlainGemvArgs = (In<u8>, In<f32>, In<u32>, Out<f32>);
+pub type PlainGemvArgs<F> = (In<Blocks<F>>, In<f32>, In<u32>, Out<f32>);
 
 /// The same with the residual stream in place of the products, which are added to it.
-pub type PlainGemvAddArgs = (In<u8>, In<f32>, In<u32>, InOut<f32>);
+pub type PlainGemvAddArgs<F> = (In<Blocks<F>>, In<f32>, In<u32>, InOut<f32>);
 
 /// Threads of a block: so many that its groups of 16 have whole rows where rows are short enough, as they then read the
 /// vector once for all their rows.
@@ -47,11 +49,11 @@ pub fn plain_gemv<F: DevicePlain, C: Accumulation>(
     shape: Shape,
     tokens: u32,
     pdl: bool,
-) -> Result<Launchable<PlainGemvArgs>, CatalogueError> {
+) -> Result<Launchable<PlainGemvArgs<F>>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
     let tile = PlainTile::new(shape.cols, tokens, threads(shape.cols)).of_rows::<F>(shape.rows);
     let entry = entry::<C>(name, shape, tokens);
-    let kernel = kernel::<PlainGemvArgs>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
+    let kernel = kernel::<PlainGemvArgs<F>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
         // The number of tokens is asked for before anything else.
         let early = tokens > 1;
         inputs_ready(k, pdl && early);
@@ -73,12 +75,12 @@ pub fn plain_gemv_add<F: DevicePlain, C: Accumulation>(
     shape: Shape,
     tokens: u32,
     pdl: bool,
-) -> Result<Launchable<PlainGemvAddArgs>, CatalogueError> {
+) -> Result<Launchable<PlainGemvAddArgs<F>>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
     let tile = PlainTile::new(shape.cols, tokens, threads(shape.cols)).of_rows::<F>(shape.rows);
     let entry = entry::<C>(name, shape, tokens);
     let names = ["w", "x", "state", "stream"];
-    let kernel = kernel::<PlainGemvAddArgs>(&entry, names, |k, (w, x, state, stream)| {
+    let kernel = kernel::<PlainGemvAddArgs<F>>(&entry, names, |k, (w, x, state, stream)| {
         // The number of tokens is asked for before anything else.
         let early = tokens > 1;
         inputs_ready(k, pdl && early);
@@ -106,7 +108,7 @@ pub enum PairVector {
 /// The parameters: the experts' matrices one behind the other, the vectors, the
 /// experts' ids, [tokens, used], the [pass](crate::device::pass), and the
 /// products, [tokens, used, rows] f32.
-pub type PlainExpertsArgs = (In<u8>, In<f32>, In<u32>, In<u32>, Out<f32>);
+pub type PlainExpertsArgs<F> = (In<Blocks<F>>, In<f32>, In<u32>, In<u32>, Out<f32>);
 
 /// `y[t, k] = W_e x` for the experts `e = ids[t, k]` of the tokens of a pass.
 ///
@@ -118,7 +120,7 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
     experts: Experts,
     vector: PairVector,
     tokens: u32,
-) -> Result<Launchable<PlainExpertsArgs>, CatalogueError> {
+) -> Result<Launchable<PlainExpertsArgs<F>>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
     let Experts { count, used } = experts;
     let impossible = count == 0 || u64::from(count) * u64::from(shape.rows) > 1 << 31;
@@ -126,7 +128,7 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
     experts.check(name)?;
     let tile = PlainTile::new(shape.cols, 1, threads(shape.cols)).of_rows::<F>(shape.rows);
     let entry = format!("{}_{used}of{count}", entry::<C>(name, shape, tokens));
-    let kernel = kernel::<PlainExpertsArgs>(&entry, ["w", "x", "ids", "state", "y"], |k, (w, x, ids, state, y)| {
+    let kernel = kernel::<PlainExpertsArgs<F>>(&entry, ["w", "x", "ids", "state", "y"], |k, (w, x, ids, state, y)| {
         let pair = k.block_y();
         let here = pass::tokens(k, state, tokens) * used;
         k.if_(pair.lt(here), |k| {

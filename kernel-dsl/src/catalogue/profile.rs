@@ -60,7 +60,7 @@ impl Built {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn finish_with(&self, passes: &OptOptions) -> Result<Validated, VerifyErrors> {
-        finish(self.kernel().module(self.target), passes)
+        finish(self.kernel().module(self.target()), passes)
     }
 
     /// What `module`, this kernel finished, costs when it runs on its sample

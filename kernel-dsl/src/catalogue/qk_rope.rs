@@ -4,17 +4,19 @@
 use ptxgen_builder::build::{Body, Global, In, InOut, Kernel, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
+use super::contents::{Cache, Table};
 use super::error::CatalogueError;
-use super::launchable::Launchable;
 use crate::device::{DeviceFloat, DeviceKv, HeadLanes, Turn, pass};
 use crate::precision::Accumulation;
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: `qkv`, for each token its query, key and value heads as the
 /// projections gave them; the norms' weights of queries and keys (`head_dim`
 /// f32 each); the RoPE table, [positions, 2, head_dim / 2]; the
 /// [state](crate::device::pass) of the pass; the turned queries, [tokens, heads, head_dim]; the layer's keys and values, both
 /// [kv_heads, positions, head_dim].
-pub type QkRopeArgs<E> = (In<f32>, In<f32>, In<f32>, In<f32>, In<u32>, Out<f32>, InOut<E>, InOut<E>);
+pub type QkRopeArgs<E> =
+    (In<f32>, In<Table>, In<Table>, In<Table>, In<u32>, Out<f32>, InOut<Cache<E>>, InOut<Cache<E>>);
 
 /// Heads (warps) of a block of threads.
 const WARPS: u32 = 4;

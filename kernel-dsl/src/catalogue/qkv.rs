@@ -1,11 +1,12 @@
 //! `qkv`: the three projections of attention in one launch.
 
-use ptxgen_builder::build::{Body, Global, In, Kernel, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Args, Body, Global, In, Kernel, Out, ReadOnly, Val};
 use ptxgen_builder::target::Target;
 
+use super::body::{BlockNumber, Resources, alone, written};
+use super::contents::{Blocks, Table};
 use super::error::CatalogueError;
 use super::gemv::nth_vector;
-use super::launchable::Launchable;
 use super::limits::check_tokens;
 use super::matrix::{Here, Input, Store, Tiles, Work, finish, resident, streamed};
 use super::memory::{self, Memory};
@@ -13,17 +14,20 @@ use super::plan::Plan;
 use super::schedule::{How, Shape};
 use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, Normed, Source, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: the matrices of queries, keys and values, the vector, the
 /// results: f32, all queries, then all keys, then all values.
-pub type QkvArgs<X> = (In<u8>, In<u8>, In<u8>, In<<X as DeviceActivation>::Element>, Out<f32>);
+pub type QkvArgs<F, V, X> =
+    (In<Blocks<F>>, In<Blocks<F>>, In<Blocks<V>>, In<<X as DeviceActivation>::Stored>, Out<f32>);
 
 /// The same for several vectors: behind them the [pass]; the results of each
 /// vector one behind the other.
-pub type QkvBatchArgs<X> = (In<u8>, In<u8>, In<u8>, In<<X as DeviceActivation>::Element>, In<u32>, Out<f32>);
+pub type QkvBatchArgs<F, V, X> =
+    (In<Blocks<F>>, In<Blocks<F>>, In<Blocks<V>>, In<<X as DeviceActivation>::Stored>, In<u32>, Out<f32>);
 
 /// The parameters: the matrices, the vector in f32, its norm's weights, the results as before.
-pub type NormQkvArgs = (In<u8>, In<u8>, In<u8>, In<f32>, In<f32>, Out<f32>);
+pub type NormQkvArgs<F, V> = (In<Blocks<F>>, In<Blocks<F>>, In<Blocks<V>>, In<f32>, In<Table>, Out<f32>);
 
 /// Rows of the three matrices, and their columns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -103,17 +107,22 @@ impl Products {
         self.shape.q + 2 * self.shape.kv
     }
 
-    /// Writes the kernel's body: every block works for one matrix.
+    fn resources(&self) -> Resources {
+        Resources { blocks: self.grid()[0], threads: self.plans[0].threads() }
+    }
+
+    /// Writes the body: every block works for one matrix.
     #[track_caller]
     fn write<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
         &self,
         k: &Body,
         pointers: &Pointers<X>,
+        block: BlockNumber<'_>,
     ) {
         let [q, key, value] = &self.plans;
         let memory = Memory::<A>::new(k, &[q, key, value]);
         let here = Here::new(k, q);
-        let block = k.block_x();
+        let block = block(k);
         let (keys, values) = (q.grid(), q.grid() + key.grid());
         k.if_else(
             block.lt(keys),
@@ -191,14 +200,15 @@ pub fn qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulatio
     name: &'static str,
     shape: QkvShape,
     how: How,
-) -> Result<Launchable<QkvArgs<X>>, CatalogueError> {
+) -> Result<Launchable<QkvArgs<F, V, X>>, CatalogueError> {
     let products = Products::new::<F, V, X, C::Scalar>(name, shape, 1, how)?;
     let names = ["q", "k", "v", "x", "y"];
-    let kernel = kernel::<QkvArgs<X>>(&entry_name::<X, C>(name, shape), names, |k, (wq, wk, wv, x, y)| {
+    let body = written(products.resources(), |k, io: <QkvArgs<F, V, X> as Args>::Handles, block| {
+        let (wq, wk, wv, x, y) = io;
         let pointers = Pointers::<X> { matrices: [wq, wk, wv], vectors: Vectors::One(fresh(x)), y };
-        products.write::<F, V, X, C::Scalar>(k, &pointers);
+        products.write::<F, V, X, C::Scalar>(k, &pointers, block);
     });
-    products.launch(name, kernel, how.target)
+    products.launch(name, alone::<QkvArgs<F, V, X>, _>(&entry_name::<X, C>(name, shape), names, &body), how.target)
 }
 
 /// [`qkv`] of the norm of a vector, with the contract's "RMSNorm".
@@ -210,17 +220,18 @@ pub fn norm_qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumu
     shape: QkvShape,
     eps: f32,
     how: How,
-) -> Result<Launchable<NormQkvArgs>, CatalogueError> {
+) -> Result<Launchable<NormQkvArgs<F, V>>, CatalogueError> {
     let Products { plans: [q, key, value], .. } = Products::new::<F, V, X, C::Scalar>(name, shape, 1, how)?;
     let plans = [q.making::<F, X, C::Scalar>(), key.making::<F, X, C::Scalar>(), value.making::<V, X, C::Scalar>()];
     let products = Products { plans, shape, tokens: 1 };
     let names = ["q", "k", "v", "x", "norm", "y"];
     let entry = entry_name::<X, C>(name, shape);
-    let kernel = kernel::<NormQkvArgs>(&entry, names, |k, (wq, wk, wv, x, weights, y)| {
+    let body = written(products.resources(), |k, io: <NormQkvArgs<F, V> as Args>::Handles, block| {
+        let (wq, wk, wv, x, weights, y) = io;
         let vectors = Vectors::Normed(Normed { x, weights, eps });
-        products.write::<F, V, X, C::Scalar>(k, &Pointers::<X> { matrices: [wq, wk, wv], vectors, y });
+        products.write::<F, V, X, C::Scalar>(k, &Pointers::<X> { matrices: [wq, wk, wv], vectors, y }, block);
     });
-    products.launch(name, kernel, how.target)
+    products.launch(name, alone::<NormQkvArgs<F, V>, _>(&entry, names, &body), how.target)
 }
 
 /// The same for up to `tokens` vectors, each weight read once.
@@ -232,13 +243,14 @@ pub fn qkv_batch<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accum
     shape: QkvShape,
     tokens: u32,
     how: How,
-) -> Result<Launchable<QkvBatchArgs<X>>, CatalogueError> {
+) -> Result<Launchable<QkvBatchArgs<F, V, X>>, CatalogueError> {
     let products = Products::new::<F, V, X, C::Scalar>(name, shape, tokens, how)?;
     let entry = format!("{}_t{tokens}", entry_name::<X, C>(name, shape));
     let names = ["q", "k", "v", "x", "state", "y"];
-    let kernel = kernel::<QkvBatchArgs<X>>(&entry, names, |k, (wq, wk, wv, x, state, y)| {
+    let body = written(products.resources(), |k, io: <QkvBatchArgs<F, V, X> as Args>::Handles, block| {
+        let (wq, wk, wv, x, state, y) = io;
         let pointers = Pointers::<X> { matrices: [wq, wk, wv], vectors: Vectors::Pass(fresh(x), state), y };
-        products.write::<F, V, X, C::Scalar>(k, &pointers);
+        products.write::<F, V, X, C::Scalar>(k, &pointers, block);
     });
-    products.launch(name, kernel, how.target)
+    products.launch(name, alone::<QkvBatchArgs<F, V, X>, _>(&entry, names, &body), how.target)
 }

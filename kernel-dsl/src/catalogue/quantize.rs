@@ -2,30 +2,33 @@
 
 use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
 
+use super::body::{BlockNumber, Resources, StageBody, alone};
+use super::contents::Vector;
 use super::error::CatalogueError;
-use super::launchable::Launchable;
 use super::limits::refuse_if;
 use crate::device::{self, pass};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
+use crate::precision::ActQ8K;
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: the vectors of activations, one behind the other, and the
 /// bytes of as many [`Q8KPlanar`] vectors.
-pub type QuantizeArgs = (In<f32>, Out<u8>);
+pub type QuantizeArgs = (In<f32>, Out<Vector<ActQ8K>>);
 
 /// The same with the [pass](crate::device::pass) between them.
-pub type QuantizePassArgs = (In<f32>, In<u32>, Out<u8>);
+pub type QuantizePassArgs = (In<f32>, In<u32>, Out<Vector<ActQ8K>>);
 
 /// Warps of a block of threads, a superblock each.
 const WARPS: u32 = 4;
 
 /// The size of vectors, and how many of them there are.
-struct Vectors {
+pub(super) struct Vectors {
     cols: u32,
     count: u32,
 }
 
 impl Vectors {
-    fn new(kernel: &'static str, cols: u32, count: u32) -> Result<Vectors, CatalogueError> {
+    pub(super) fn new(kernel: &'static str, cols: u32, count: u32) -> Result<Vectors, CatalogueError> {
         refuse_if(
             cols == 0 || !cols.is_multiple_of(SUPERBLOCK as u32) || cols > 1 << 24,
             kernel,
@@ -45,13 +48,21 @@ impl Vectors {
     fn grid(&self) -> [u32; 3] {
         [self.blocks().div_ceil(WARPS), self.count, 1]
     }
+}
 
-    /// Quantizes the vector `blockIdx.y`.
+/// Quantizes the vector `blockIdx.y`, or the only one.
+impl StageBody for Vectors {
+    type Io = (ReadOnly<f32>, Global<u8>);
+
+    fn resources(&self) -> Resources {
+        Resources { blocks: self.grid()[0], threads: WARPS * 32 }
+    }
+
     #[track_caller]
-    fn write(&self, k: &Body, x: ReadOnly<f32>, y: Global<u8>) {
+    fn emit(&self, k: &Body, (x, y): Self::Io, block: BlockNumber<'_>) {
         let layout = Q8KPlanar::new(self.cols as usize);
         let thread = k.thread_x();
-        let block = k.block_x() * WARPS + (thread >> 5);
+        let block = block(k) * WARPS + (thread >> 5);
         k.if_(block.lt(self.blocks()), |k| {
             let (x, y) = match self.count {
                 1 => (x, y),
@@ -77,7 +88,7 @@ pub fn quantize_q8k(name: &'static str, cols: u32, count: u32) -> Result<Launcha
         1 => format!("quantize_q8k_{cols}"),
         _ => format!("quantize_q8k_{count}x{cols}"),
     };
-    let kernel = kernel::<QuantizeArgs>(&entry, ["x", "y"], |k, (x, y)| vectors.write(k, x, y));
+    let kernel = alone::<QuantizeArgs, _>(&entry, ["x", "y"], &vectors);
     Ok(Launchable::new(kernel, vectors.grid(), WARPS * 32))
 }
 
@@ -95,7 +106,7 @@ pub fn quantize_q8k_pass(
     let kernel = kernel::<QuantizePassArgs>(&entry, ["x", "state", "y"], |k, (x, state, y)| {
         let here = pass::tokens(k, state, tokens) * each;
         let vector = k.block_y();
-        k.if_(vector.lt(here), |k| vectors.write(k, x, y));
+        k.if_(vector.lt(here), |k| vectors.emit(k, (x, y), &|k: &Body| k.block_x()));
     });
     Ok(Launchable::new(kernel, vectors.grid(), WARPS * 32))
 }

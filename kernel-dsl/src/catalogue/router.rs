@@ -1,12 +1,16 @@
 //! `router`: logits, softmax and the choice of experts, in one launch.
 
-use ptxgen_builder::build::{Body, Global, In, InOut, Kernel, Out, Ptr, ReadOnly, ReadSpace, Shared, Val, kernel};
+use ptxgen_builder::build::{
+    Args, Body, Global, In, InOut, Kernel, Out, Ptr, ReadOnly, ReadSpace, Shared, Val, kernel,
+};
 use ptxgen_builder::ir::LaunchBounds;
 use ptxgen_builder::target::Target;
 
 use super::Experts;
+use super::body::{BlockNumber, Resources, alone, written};
+use super::contents::{Blocks, Logits, Table};
 use super::error::CatalogueError;
-use super::launchable::{Launchable, fits};
+use super::launchable::fits;
 use super::limits::refuse_if;
 use super::router_many::Many;
 use super::schedule::Shape;
@@ -14,6 +18,7 @@ use crate::device::{
     Choice, Chosen, DevicePlain, Normed, PlainTile, Source, Threads, fresh, inputs_ready, last_block, pass,
 };
 use crate::precision::Accumulation;
+use ptxgen_builder::build::Launchable;
 
 /// The parameters:
 /// - `w`: the router's matrix, [experts, cols], in the format;
@@ -27,11 +32,11 @@ use crate::precision::Accumulation;
 ///   choice impossible for;
 /// - `ids`, `weights`: [tokens, used], in rank order. Of such a token the ids
 ///   are 0, 1, ... and the weights NaN.
-pub type RouterArgs = (In<u8>, In<f32>, In<u32>, Out<f64>, InOut<u32>, InOut<u64>, Out<u32>, Out<f32>);
+pub type RouterArgs<F> = (In<Blocks<F>>, In<f32>, In<u32>, Out<Logits>, InOut<u32>, InOut<u64>, Out<u32>, Out<Table>);
 
 /// The parameters: the router's matrix, [experts, cols], in the format; a vector, `cols` f32; its norm's
 /// weights; and the logits, an f64 for each expert.
-pub type NormLogitsArgs = (In<u8>, In<f32>, In<f32>, Out<f64>);
+pub type NormLogitsArgs<F> = (In<Blocks<F>>, In<f32>, In<Table>, Out<Logits>);
 
 /// Threads of a block.
 const THREADS: u32 = 128;
@@ -69,14 +74,14 @@ pub fn router<F: DevicePlain>(
     experts: Experts,
     tokens: u32,
     (target, pdl): (Target, bool),
-) -> Result<Launchable<RouterArgs>, CatalogueError> {
+) -> Result<Launchable<RouterArgs<F>>, CatalogueError> {
     let router = Router::new::<F>(name, cols, experts, tokens)?;
     let Experts { count, used } = experts;
     let entry = format!("router_{}_{count}x{cols}_{used}_{tokens}", F::TYPE.name().to_lowercase());
     if let Some(many) = Many::of(name, cols, experts, tokens, target)? {
         return many.kernel::<F>(name, &entry, pdl);
     }
-    let kernel = kernel::<RouterArgs>(&entry, NAMES, |k, (w, x, state, logits, counter, status, ids, weights)| {
+    let kernel = kernel::<RouterArgs<F>>(&entry, NAMES, |k, (w, x, state, logits, counter, status, ids, weights)| {
         let (thread, x) = (k.thread_x(), fresh(x));
         // The number of tokens is asked for before anything else.
         let early = tokens > 1;
@@ -87,7 +92,9 @@ pub fn router<F: DevicePlain>(
         let ready = |k: &Body| inputs_ready(k, pdl && !early);
         let to = Results { logits, counter, chosen: ChosenAt { status, ids, weights } };
         k.if_(here.gt(0), |k| {
-            router.logits::<F, _>(k, thread, w, (first, here), (ready, |token| x.at((first + token) * cols)), logits);
+            let vector = |token| x.at((first + token) * cols);
+            let block: BlockNumber<'_> = &|k: &Body| k.block_x();
+            router.logits::<F, _>(k, thread, w, (first, here), (ready, vector), logits, block);
             router.choose(k, (first, here), &to, thread);
         });
     });
@@ -104,12 +111,13 @@ pub fn norm_router_logits<F: DevicePlain, C: Accumulation>(
     cols: u32,
     experts: u32,
     (eps, pdl): (f32, bool),
-) -> Result<Launchable<NormLogitsArgs>, CatalogueError> {
+) -> Result<Launchable<NormLogitsArgs<F>>, CatalogueError> {
     let router = Router::new::<F>(name, cols, Experts { count: experts, used: 1 }, 1)?;
     refuse_if(!cols.is_multiple_of(8), name, "cols", cols, "a multiple of 8")?;
     let entry = format!("norm_router_logits_{}_{}_{}x{cols}", F::TYPE.name().to_lowercase(), C::ACC, experts);
     let names = ["w", "x", "norm", "logits"];
-    let kernel = kernel::<NormLogitsArgs>(&entry, names, |k, (w, x, norm, logits)| {
+    let resources = Resources { blocks: router.grid[0], threads: THREADS };
+    let body = written(resources, |k, (w, x, norm, logits): <NormLogitsArgs<F> as Args>::Handles, block| {
         let thread = k.thread_x();
         let vector: Shared<f32> = k.shared(cols);
         let ready = |k: &Body| {
@@ -123,9 +131,9 @@ pub fn norm_router_logits<F: DevicePlain, C: Accumulation>(
             k.barrier();
         };
         let one = (Val::from(0).copied(), Val::from(1).copied());
-        router.logits::<F, _>(k, thread, w, one, (ready, |_| vector), logits);
+        router.logits::<F, _>(k, thread, w, one, (ready, |_| vector), logits, block);
     });
-    router.launch(name, kernel)
+    router.launch(name, alone::<NormLogitsArgs<F>, _>(&entry, names, &body))
 }
 
 /// The sizes of a router.
@@ -187,6 +195,7 @@ impl Router {
     /// The logits of `here` tokens from `first` on. `ready` is called before `vector` is read, which
     /// tells where a token's activations are.
     #[track_caller]
+    #[allow(clippy::too_many_arguments)] // where it works, and on what
     fn logits<F: DevicePlain, S: ReadSpace>(
         &self,
         k: &Body,
@@ -195,9 +204,10 @@ impl Router {
         (first, here): (Val<u32>, Val<u32>),
         (ready, vector): (impl Fn(&Body), impl Fn(Val<u32>) -> Ptr<S, f32>),
         to: Global<f64>,
+        block: BlockNumber<'_>,
     ) {
         let count = self.choice.experts;
-        let first_row = k.block_x() * self.tile.rows;
+        let first_row = block(k) * self.tile.rows;
         self.tile.products::<F, f64, S>(
             k,
             thread,

@@ -1,11 +1,12 @@
 //! `rows-norm-rope` and `rows-attention`: heads and attention of rows of several sequences, whose keys and values lie in
 //! pages.
 
-use ptxgen_builder::build::{Body, In, InOut, Out, Val, kernel};
+use ptxgen_builder::build::{Body, In, InOut, Launchable, Out, Val, kernel};
 
 use super::attention::{AttentionSchedule, AttentionShape, attend_to, unhurried};
+use super::contents::{Cache, Partial, Table};
 use super::error::CatalogueError;
-use super::launchable::{Launchable, fits};
+use super::launchable::fits;
 use super::limits::refuse_if;
 use super::qk_rope::{Heads, head_of};
 use crate::device::rows::PagedRow;
@@ -54,7 +55,7 @@ impl PagedShape {
 /// The parameters: those of [`QkRopeArgs`](super::QkRopeArgs) with the [rows](crate::device::rows) of the pass and the
 /// tables after the state, which says only how many rows there are. Keys and values are [pages, kv_heads, 64, head_dim].
 pub type RowsRopeArgs<E> =
-    (In<f32>, In<f32>, In<f32>, In<f32>, In<u32>, In<u32>, In<u32>, Out<f32>, InOut<E>, InOut<E>);
+    (In<f32>, In<Table>, In<Table>, In<Table>, In<u32>, In<u32>, In<u32>, Out<f32>, InOut<Cache<E>>, InOut<Cache<E>>);
 
 /// [`qk_norm_rope`](super::qk_norm_rope) for rows of several sequences. Numbers in rows and tables are below those of the
 /// shape; a row beyond the positions of a sequence is left alone.
@@ -88,7 +89,8 @@ pub fn rows_norm_rope<E: DeviceKv, C: Accumulation>(
 
 /// The parameters: those of [`AttentionArgs`](super::AttentionArgs) with the rows of the pass and the tables after the
 /// state, as [`RowsRopeArgs`] has them.
-pub type RowsAttentionArgs<E, A> = (In<f32>, In<E>, In<E>, In<u32>, In<u32>, In<u32>, Out<A>, Out<A>);
+pub type RowsAttentionArgs<E, A> =
+    (In<f32>, In<Cache<E>>, In<Cache<E>>, In<u32>, In<u32>, In<u32>, Out<Partial<A>>, Out<Partial<A>>);
 
 /// [`attention`](super::attention()) for rows of several sequences: each row sees its own up to its position.
 ///

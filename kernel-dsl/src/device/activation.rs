@@ -6,6 +6,7 @@ use super::float::size;
 use super::{
     BlockAt, DeviceFloat, DeviceFormat, Q8KAt, Q8KShare, Source, butterfly, butterfly_int, quantize_lanes_q8k, row_tree,
 };
+use crate::catalogue::{Held, Vector};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::{ActF32, ActQ8K, Activation};
 
@@ -38,6 +39,8 @@ pub struct MadeAt<A> {
 
 /// An activation format as kernels read it.
 pub trait DeviceActivation: Activation {
+    /// What a buffer of vectors holds.
+    type Stored: Held<Element = Self::Element>;
     /// The element of the buffer that holds a vector.
     type Element: Scalar;
     /// A vector, ready to be read by lanes.
@@ -142,6 +145,7 @@ impl<S: ReadSpace> Planar<S> {
 }
 
 impl DeviceActivation for ActQ8K {
+    type Stored = Vector<ActQ8K>;
     type Element = u8;
     type Vector<A: DeviceFloat> = Q8KVector;
     type Share<A: DeviceFloat> = Q8KShare;
@@ -237,6 +241,7 @@ fn group_place<F: DeviceFormat, A: Scalar>(group: Val<u32>) -> Val<u32> {
 }
 
 impl DeviceActivation for ActF32 {
+    type Stored = f32;
     type Element = f32;
     type Vector<A: DeviceFloat> = F32Vector<A>;
     type Share<A: DeviceFloat> = Vec<[Val<A>; 16]>;

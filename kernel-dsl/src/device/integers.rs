@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 
 use super::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, LaneOrder, Points, Q8KShare, TOPS, merge};
-use crate::format::{IntegerFormat, TensorType};
+use crate::format::{IntegerFormat, Tensor, TensorType};
 
 /// The scales of a lane's four groups.
 #[derive(Clone, Copy)]
@@ -269,16 +269,20 @@ impl<L> Coded<L> {
     }
 }
 
+impl<L: LaneOrder> Tensor for Coded<L> {
+    const NAME: Option<&'static str> = None;
+
+    fn tensor_type() -> TensorType {
+        Self::decoding().ty
+    }
+}
+
 impl<L: LaneOrder> DeviceFormat for Coded<L> {
     const LANES: u32 = 4;
     const GROUPS: &'static [u32] = L::GROUPS;
     const TREE: &'static [u32] = L::TREE;
     const BANK_SHIFT: u32 = L::BANK_SHIFT;
     type Base = Share<SharedSpace>;
-
-    fn tensor_type() -> TensorType {
-        Self::decoding().ty
-    }
 
     fn grid() -> Option<Points> {
         Self::decoding().grid

@@ -7,7 +7,7 @@
 use ptxgen_builder::build::{Body, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val};
 
 use super::{DeviceFloat, butterfly, row_tree};
-use crate::format::{SUPERBLOCK, TensorType};
+use crate::format::{SUPERBLOCK, Tensor, TensorType};
 
 /// Where a lane finds 16 weights.
 #[derive(Clone, Copy)]
@@ -30,7 +30,7 @@ impl<S> GroupAt<S> {
 }
 
 /// A tensor type whose weights lanes read in groups of 16.
-pub trait DevicePlain: Copy + Send + Sync + 'static {
+pub trait DevicePlain: Tensor + Copy + Send + Sync {
     /// The type.
     const TYPE: TensorType;
 

@@ -3,7 +3,7 @@
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Shared, Val};
 
 use super::{DeviceActivation, DeviceFloat, Points, Q8KShare, butterfly, row_tree};
-use crate::format::TensorType;
+use crate::format::Tensor;
 
 /// A block in shared memory as a lane sees it: its share's place in the first
 /// block of the row, and the constant bytes from there to this block.
@@ -25,7 +25,7 @@ pub struct IntegerSums {
 }
 
 /// A block format as kernels decode it: a block is shared out over a few lanes.
-pub trait DeviceFormat: Copy + Send + Sync + 'static {
+pub trait DeviceFormat: Tensor + Copy + Send + Sync {
     /// Lanes that share a block.
     const LANES: u32;
     /// The groups of 16 weights in a lane's share, counted from its first.
@@ -44,9 +44,6 @@ pub trait DeviceFormat: Copy + Send + Sync + 'static {
     fn grid() -> Option<Points> {
         None
     }
-
-    /// The tensor type.
-    fn tensor_type() -> TensorType;
 
     /// Bytes of a block.
     fn block_bytes() -> u32 {

@@ -1,7 +1,7 @@
 //! What the formats of 32 weights in nibbles have in common: a factor, perhaps a minimum, perhaps a
 //! fifth bit of each quant, and sixteen bytes whose low nibbles are the first half.
 
-use super::{TensorType, f16_le};
+use super::{Tensor, TensorType, f16_le};
 use crate::reference::Accumulator;
 use half::f16;
 
@@ -49,7 +49,7 @@ pub enum Values {
 }
 
 /// A format of nibbles in blocks of 32.
-pub trait NibbleFormat: Copy + Send + Sync + 'static {
+pub trait NibbleFormat: Tensor + Copy + Send + Sync + 'static {
     /// The tensor type.
     const TYPE: TensorType;
     /// The block.

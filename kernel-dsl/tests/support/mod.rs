@@ -101,7 +101,7 @@ pub fn run<A: Args>(
     data: &[Data],
     options: &Options,
 ) -> (Vec<Vec<u8>>, Report) {
-    let AnyLaunchable { kernel, grid, block, dynamic_shared } = launchable.erase();
+    let AnyLaunchable { kernel, grid, block, dynamic_shared, .. } = launchable.erase(target);
     let module = kernel.verify(target).unwrap_or_else(|e| panic!("{e}"));
     let mut memory = Memory::new();
     let buffers: Vec<Buffer> = data

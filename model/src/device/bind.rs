@@ -2,10 +2,12 @@
 
 use super::{
     LoadError,
+    early::races,
     plan::{Launch, Plan},
     slot::Slot,
 };
-use ptxgen_builder::build::ArgInfo;
+use ptxgen_builder::{analysis::Overlap, build::ArgInfo};
+use ptxgen_dsl::catalogue::Built;
 use ptxgen_runtime::{Argument, Buffer, Call, Device, DeviceError, Function};
 use std::collections::HashMap;
 
@@ -17,7 +19,7 @@ pub(super) struct Kernels(Vec<Function>);
 
 impl Kernels {
     pub(super) fn load(device: &Device, plan: &Plan<'_>) -> Result<Kernels, DeviceError> {
-        let load = |built| {
+        let load = |built: &Built| {
             #[cfg(all(feature = "plants", debug_assertions))]
             if let Some(changed) = super::plant::changed(device, built) {
                 return changed;
@@ -31,12 +33,18 @@ impl Kernels {
             // read from zeros that no kernel writes (`Slot::OnlyExpert`). Rows of a batch have positions below its
             // capacity and numbers of its sequences, and tables the numbers of its pages (`DeviceBatch`). The bytes of every other buffer do not decide
             // where a kernel reads or writes, and the plan binds buffers of the lengths that it states.
-            unsafe { device.load_built_unchecked(built) }
+            unsafe { device.load_launchable_unchecked(&built.launch) }
         };
         plan.kernels.values().map(load).collect::<Result<_, _>>().map(Kernels)
     }
 
-    /// The calls of some launches. `moved` adds to where a slot's places begin.
+    /// What each kernel does before and after it waits.
+    pub(super) fn overlaps(&self) -> Vec<&Overlap> {
+        self.0.iter().map(Function::overlap).collect()
+    }
+
+    /// The calls of some launches that follow each other, those that would come too early in order. `moved` adds to where
+    /// a slot's places begin.
     pub(super) fn bind(
         &self,
         plan: &Plan<'_>,
@@ -45,10 +53,16 @@ impl Kernels {
         buffers: &mut Buffers,
         moved: (Slot, u64),
     ) -> Result<Vec<Call>, LoadError> {
-        launches.iter().map(|launch| self.call(plan, launch, weights, buffers, moved)).collect()
+        let races = races(plan, launches, &self.overlaps(), moved);
+        let call = |(launch, race): (&Launch, Option<_>)| {
+            let call = self.call(plan, launch, weights, buffers, moved)?;
+            Ok(if race.is_some() { call.in_order() } else { call })
+        };
+        launches.iter().zip(races).map(call).collect()
     }
 
-    fn call(
+    /// The call of a launch, which starts early if its kernel waits by itself.
+    pub(super) fn call(
         &self,
         plan: &Plan<'_>,
         launch: &Launch,

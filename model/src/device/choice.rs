@@ -2,7 +2,7 @@
 
 use super::LoadError;
 use crate::gguf::TensorType;
-use ptxgen_dsl::catalogue::{Role, kernel_for};
+use ptxgen_dsl::catalogue::{KernelId, Role};
 
 /// How a matrix is stored, as kernels are divided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,41 +23,37 @@ impl Kind {
 ///
 /// # Errors
 /// If there is none; `tensor` names the matrix.
-pub(super) fn kernel(role: Role, ty: TensorType, tensor: impl FnOnce() -> String) -> Result<&'static str, LoadError> {
+pub(super) fn kernel(role: Role, ty: TensorType, tensor: impl FnOnce() -> String) -> Result<KernelId, LoadError> {
     let expected = "a type that its kernels read";
-    kernel_for(role, ty).map(|e| e.name).ok_or_else(|| LoadError::NoKernel { tensor: tensor(), ty, expected })
+    known(KernelId::Matrix(role, ty)).ok_or_else(|| LoadError::NoKernel { tensor: tensor(), ty, expected })
+}
+
+/// The kernel, if it is in the catalogue.
+fn known(id: KernelId) -> Option<KernelId> {
+    id.entry().map(|_| id)
 }
 
 /// The kernels for matrices that read a norm.
 pub(super) struct Reader {
     /// For one token, the norm with it.
-    pub(super) normed: &'static str,
+    pub(super) normed: KernelId,
     /// For one token.
-    pub(super) one: &'static str,
+    pub(super) one: KernelId,
     /// For a pass.
-    pub(super) pass: &'static str,
-}
-
-/// The kernels of three roles for one type, if there are all three.
-fn reader(ty: TensorType, roles: [Role; 3]) -> Option<Reader> {
-    let [normed, one, pass] = roles.map(|role| kernel_for(role, ty).map(|e| e.name));
-    Some(Reader { normed: normed?, one: one?, pass: pass? })
+    pub(super) pass: KernelId,
 }
 
 /// Queries, keys and values in one launch, where there is such a kernel.
 pub(super) fn merged_projections([q, k, v]: [TensorType; 3]) -> Option<Reader> {
-    // The mix of Q4_K_M files.
-    if (q, k, v) == (TensorType::Q4_K, TensorType::Q4_K, TensorType::Q6_K) {
-        return Some(Reader { normed: "norm-qkv-q6k-v", one: "qkv-q6k-v", pass: "qkv-q6k-v" });
-    }
-    let alike = q == k && k == v;
-    alike.then(|| reader(q, [Role::NormProjections, Role::Projections, Role::Projections])).flatten()
+    let of = |normed| (q == k).then_some(KernelId::Projections { normed, qk: q, v }).and_then(known);
+    let (normed, one) = (of(true)?, of(false)?);
+    Some(Reader { normed, one, pass: one })
 }
 
 /// The kernels of the experts' gate and up projections together, where both have one type of superblocks.
 pub(super) fn gate_up(gate: TensorType, up: TensorType) -> Option<Reader> {
-    let roles = [Role::NormGateUp, Role::GateUp, Role::GroupedGateUp];
-    (gate == up).then(|| reader(gate, roles)).flatten()
+    let of = |role| (gate == up).then_some(KernelId::Matrix(role, gate)).and_then(known);
+    Some(Reader { normed: of(Role::NormGateUp)?, one: of(Role::GateUp)?, pass: of(Role::GroupedGateUp)? })
 }
 
 #[cfg(test)]

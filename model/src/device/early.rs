@@ -1,113 +1,105 @@
-//! Early starts: what a launch reads before it waits for the one before is not written by launches that may still be at
-//! work. Kernels fix what they read early; the order of rules must keep to it, and no interpreter overlaps launches.
+//! Early starts, which are edges of a plan: which launches may start before the one before them has ended.
+//!
+//! In programmatic dependent launch a kernel that waits by itself (`griddepcontrol.wait`) starts while the launch before
+//! it is at work; and if that one lets it start before it has waited itself, while those before it are, too. What a launch
+//! touches before it waits must then not be written by them, and what it writes then not be touched. Which parameters
+//! these are is known of each kernel's instructions ([`Overlap`]), which memory they stand for, of the plan. A launch that
+//! comes too early for what stands before it waits for that to end, as launches without early starts do.
 
 use super::{
-    listing::{MIXES, model},
-    passes::{Passes, Plans},
-    plan::{Launch, Paging, Plan},
+    plan::{Launch, Plan},
     slot::Slot,
 };
-use crate::{config::ModelConfig, kv::KvType, synth::Preset};
-use ptxgen_builder::build::ArgInfo;
-use ptxgen_dsl::precision::Policy;
+use ptxgen_builder::analysis::{Overlap, Uses};
+use std::{fmt, ops::Range};
 
-/// What a kernel reads before it waits, beside weights (docs/kernels.md, "Starting early").
-fn reads_early(kernel: &str) -> &'static [&'static str] {
-    match kernel {
-        _ if kernel.starts_with("norm-gate-up-") => &["x"],
-        _ if kernel.starts_with("routed-down-") => &["logits"],
-        // Each expert's matrix is asked for at once.
-        _ if kernel.starts_with("moe-down-") => &["ids"],
-        _ if kernel.starts_with("decode-attention-") => &["state", "rope", "keys", "values"],
-        _ => &[],
+#[cfg(test)]
+mod tests;
+
+/// Memory that a launch touches.
+struct Touch {
+    param: usize,
+    slot: Slot,
+    bytes: Range<u64>,
+    /// Before the launch waits.
+    early: Uses,
+    /// At any time.
+    ever: Uses,
+}
+
+impl Touch {
+    fn meets(&self, other: &Touch) -> bool {
+        self.slot == other.slot && self.bytes.start < other.bytes.end && other.bytes.start < self.bytes.end
     }
 }
 
-/// Whether it lets the next launch start before it waits itself (`Entry::is_eager`).
-fn is_eager(kernel: &str) -> bool {
-    kernel == "quantize-q8k" || kernel.starts_with("attention-combine") || kernel.starts_with("rows-combine")
+/// Why a launch may not start early.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Race {
+    /// Its kernel.
+    pub(super) kernel: &'static str,
+    /// What it touches too early.
+    pub(super) param: &'static str,
+    /// The kernel that may be at work on it; none where nobody knows what runs before.
+    pub(super) before: Option<&'static str>,
 }
 
-fn name(plan: &Plan<'_>, launch: &Launch) -> &'static str {
-    plan.kernels[launch.kernel].entry.name
+impl fmt::Display for Race {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let before = self.before.unwrap_or("whatever runs before");
+        write!(f, "{} touches {} before it waits, while {before} may be at work on it", self.kernel, self.param)
+    }
 }
 
-fn writes(plan: &Plan<'_>, launch: &Launch, slot: Slot) -> bool {
-    let args = launch.places.iter().zip(plan.kernels[launch.kernel].kernel().args());
-    args.filter(|(_, info)| matches!(info, ArgInfo::Buffer { writes: true, .. })).any(|(place, _)| place.slot == slot)
-}
-
-/// Reads that come too early, in words.
-fn races(plan: &Plan<'_>, launches: &[Launch]) -> Vec<String> {
-    let mut found = Vec::new();
+/// For each of some launches that follow each other, why it may not start before the one before it has ended; none where
+/// it may, or where its kernel does not wait by itself. Nothing is known of what runs before the first. `overlaps` are the
+/// plan's kernels', and `moved` adds to where a slot's places begin.
+pub(super) fn races(
+    plan: &Plan<'_>,
+    launches: &[Launch],
+    overlaps: &[&Overlap],
+    (slot, by): (Slot, u64),
+) -> Vec<Option<Race>> {
+    let touches = |launch: &Launch| -> Vec<Touch> {
+        let (params, overlap) = (&plan.kernels[launch.kernel].params, overlaps[launch.kernel]);
+        let uses = overlap.early.iter().zip(overlap.ever());
+        let of = |(param, (place, (&early, ever)))| {
+            let spec: &ptxgen_dsl::catalogue::ParamSpec = &params[param];
+            let place: &super::plan::Place = place;
+            let start = place.start + if place.slot == slot { by } else { 0 };
+            Touch { param, slot: place.slot, bytes: start..start + spec.bytes, early, ever }
+        };
+        launch.places.iter().zip(uses).enumerate().map(of).collect()
+    };
+    let all: Vec<Vec<Touch>> = launches.iter().map(touches).collect();
+    let name = |launch: &Launch| plan.kernels[launch.kernel].entry.name;
+    let mut found: Vec<Option<Race>> = Vec::with_capacity(launches.len());
     for (i, launch) in launches.iter().enumerate() {
-        let built = &plan.kernels[launch.kernel];
-        for param in reads_early(name(plan, launch)) {
-            let at = built.params.iter().position(|p| p.name == *param).expect("kernels have what they read early");
-            let slot = launch.places[at].slot;
-            // The launch before may be at work; where it is eager, the one before that, too.
-            for before in launches[..i].iter().rev() {
-                if writes(plan, before, slot) {
-                    found.push(format!("{} reads {param} while {} writes it", name(plan, launch), name(plan, before)));
-                }
-                if !is_eager(name(plan, before)) {
-                    break;
-                }
+        let race = |touch: &Touch, before| {
+            let param = plan.kernels[launch.kernel].params[touch.param].name;
+            Some(Race { kernel: name(launch), param, before })
+        };
+        let overlap = |i: usize| overlaps[launches[i].kernel];
+        let early = || all[i].iter().filter(|touch| touch.early.any());
+        let mut at_work = (0..i).rev();
+        let first = loop {
+            if !overlap(i).waits {
+                break None;
             }
-        }
+            let Some(before) = at_work.next() else {
+                break early().find(|touch| !touch.slot.is_constant()).and_then(|touch| race(touch, None));
+            };
+            let clash =
+                |touch: &&Touch| all[before].iter().any(|other| touch.meets(other) && touch.early.clash(other.ever));
+            let hit = early().find(clash).and_then(|touch| race(touch, Some(name(&launches[before]))));
+            // One that has itself started early leaves those before it at work, if it is eager or some thread does not wait.
+            let leaves = overlap(before).is_eager || !overlap(before).always_waits;
+            let is_last = !(leaves && overlap(before).waits && found[before].is_none());
+            if hit.is_some() || is_last {
+                break hit;
+            }
+        };
+        found.push(first);
     }
     found
-}
-
-#[test]
-fn nothing_is_read_while_it_is_written() {
-    let mut early = 0;
-    for preset in [Preset::Tiny, Preset::TinyDense] {
-        let config = ModelConfig { blocks: 2, ..preset.config() };
-        for (mix, ty) in MIXES {
-            for policy in Policy::EXACT {
-                let model = model(&config, policy, KvType::F32, ty);
-                let plans = Plans::new(&model, 256, 128).unwrap();
-                for passes in std::iter::once(&plans.one).chain(&plans.many) {
-                    // A token after the other, as `generate` has them, up to the choice of the next.
-                    let token = &passes.plan.launches[..passes.choice.end];
-                    let two = [token, token].concat();
-                    early += two.iter().filter(|l| !reads_early(name(&passes.plan, l)).is_empty()).count();
-                    assert_eq!(races(&passes.plan, &two), Vec::<String>::new(), "{preset:?}, {mix}, {policy}");
-                }
-            }
-        }
-    }
-    assert!(early > 100, "{early} launches read early");
-}
-
-/// Steps of a batch, one after the other.
-#[test]
-fn nor_in_a_batch() {
-    let config = ModelConfig { blocks: 2, ..Preset::Tiny.config() };
-    let (_, usual) = MIXES[0];
-    for policy in Policy::EXACT {
-        let model = model(&config, policy, KvType::F16, usual);
-        for rows in [1, 5] {
-            let passes = Passes::of_rows(&model, 256, (rows, Paging { sequences: 3, pages: 9 })).unwrap();
-            let step = &passes.plan.launches[..passes.choice.end];
-            assert_eq!(races(&passes.plan, &[step, step].concat()), Vec::<String>::new(), "{policy}, {rows} rows");
-        }
-    }
-}
-
-#[test]
-fn a_launch_less_between_is_found() {
-    let config = ModelConfig { blocks: 1, ..Preset::Tiny.config() };
-    let (_, usual) = MIXES[0];
-    for policy in Policy::EXACT {
-        let model = model(&config, policy, KvType::F32, usual);
-        let plans = Plans::new(&model, 256, 1).unwrap();
-        let plan = &plans.one.plan;
-        let less: Vec<Launch> =
-            plan.launches.iter().filter(|l| !name(plan, l).starts_with("norm-gate-up-")).cloned().collect();
-        let found = races(plan, &less);
-        assert_eq!(found.len(), 1, "{policy}: {found:?}");
-        assert!(found[0].ends_with("reads logits while norm-router-logits writes it"), "{found:?}");
-    }
 }

@@ -21,7 +21,6 @@
 mod batch;
 mod bind;
 mod choice;
-#[cfg(test)]
 mod early;
 #[cfg(test)]
 mod listing;

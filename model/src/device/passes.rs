@@ -137,7 +137,10 @@ pub(super) fn sizes<'p, 'm: 'p>(all: impl Iterator<Item = &'p Passes<'m>>) -> In
 mod tests {
     use super::*;
     use crate::{config::TensorRole as T, device::listing, gguf::TensorType, kv::KvType, synth::Preset};
-    use ptxgen_dsl::precision::{Act, Policy};
+    use ptxgen_dsl::{
+        catalogue::KernelId,
+        precision::{Act, Policy},
+    };
 
     fn model(preset: Preset, policy: Policy, ty: impl Fn(T) -> TensorType) -> Model {
         listing::model(&preset.config(), policy, KvType::F32, ty)
@@ -174,7 +177,7 @@ mod tests {
                     _ => Q4_K,
                 });
                 let plans = Plans::new(&model, 64, 32).unwrap();
-                let joins = |p: &Plan<'_>| p.kernels.keys().filter(|(name, _)| *name == "qkv-join").count();
+                let joins = |p: &Plan<'_>| p.kernels.keys().filter(|(id, _)| *id == KernelId::QkvJoin).count();
                 assert_eq!(joins(&plans.one.plan), 0, "a token's parts lie side by side: {q} {k} {v} {policy}");
                 let expected = usize::from([q, k, v] != [Q4_K, Q4_K, Q6_K]);
                 assert_eq!(joins(&plans.many[0].plan), expected, "{q} {k} {v} {policy}");
@@ -195,7 +198,7 @@ mod tests {
                     _ => Q4_K,
                 });
                 let plans = Plans::new(&model, 64, 32).unwrap();
-                let swiglu = |p: &Plan<'_>| p.kernels.keys().filter(|(name, _)| *name == "swiglu").count();
+                let swiglu = |p: &Plan<'_>| p.kernels.keys().filter(|(id, _)| *id == KernelId::Swiglu).count();
                 let apart = usize::from(gate != up);
                 assert_eq!(swiglu(&plans.one.plan), apart, "{gate} {up} {policy}");
                 assert_eq!(swiglu(&plans.many[0].plan), apart, "{gate} {up} {policy}");

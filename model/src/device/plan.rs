@@ -12,7 +12,7 @@ use crate::{
 use indexmap::IndexMap;
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::{
-    catalogue::{self, Built, CatalogueError, Contents, Dims, Request},
+    catalogue::{self, Built, CatalogueError, Contents, Dims, KernelId, Request},
     precision::{Act, Policy},
 };
 use std::collections::HashMap;
@@ -89,8 +89,8 @@ pub(super) struct Launch {
     pub(super) makes: Vec<Stage>,
 }
 
-/// What makes a kernel: its name and sizes.
-type Key = (&'static str, Dims);
+/// What makes a kernel: which it is, and its sizes.
+type Key = (KernelId, Dims);
 
 /// The cache of a batch's sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,23 +174,18 @@ impl<'m> Plan<'m> {
     }
 
     /// Appends a launch; `places` names the kernel's parameters, each once.
-    pub(super) fn push(
-        &mut self,
-        name: &'static str,
-        dims: Dims,
-        places: &[(&'static str, Place)],
-    ) -> Result<(), LoadError> {
-        let kernel = match self.kernels.get_index_of(&(name, dims)) {
+    pub(super) fn push(&mut self, id: KernelId, dims: Dims, places: &[(&'static str, Place)]) -> Result<(), LoadError> {
+        let kernel = match self.kernels.get_index_of(&(id, dims)) {
             Some(index) => index,
-            None => self.kernels.insert_full((name, dims), self.generate(name, dims)?).0,
+            None => self.kernels.insert_full((id, dims), self.generate(id, dims)?).0,
         };
         let params = &self.kernels[kernel].params;
         if let Some((param, _)) = places.iter().find(|(name, _)| params.iter().all(|p| p.name != *name)) {
-            return Err(LoadError::Parameter { kernel: name, param });
+            return Err(LoadError::Parameter { kernel: id.name(), param });
         }
         let places = params.iter().map(|p| {
             let place = places.iter().find(|(name, _)| *name == p.name);
-            place.map(|(_, place)| *place).ok_or(LoadError::Parameter { kernel: name, param: p.name })
+            place.map(|(_, place)| *place).ok_or(LoadError::Parameter { kernel: id.name(), param: p.name })
         });
         let places = places.collect::<Result<_, _>>()?;
         self.launches.push(Launch { layer: self.layer, kernel, places, makes: Vec::new() });
@@ -200,18 +195,18 @@ impl<'m> Plan<'m> {
     /// As [`push`](Self::push), but `false` where the sizes are too much for the kernel's shared memory.
     pub(super) fn push_if_it_fits(
         &mut self,
-        name: &'static str,
+        id: KernelId,
         dims: Dims,
         places: &[(&'static str, Place)],
     ) -> Result<bool, LoadError> {
-        match self.push(name, dims, places) {
+        match self.push(id, dims, places) {
             Err(LoadError::Size(CatalogueError::SharedMemory { .. })) => Ok(false),
             pushed => pushed.map(|()| true),
         }
     }
 
-    fn generate(&self, name: &'static str, dims: Dims) -> Result<Built, LoadError> {
-        let entry = catalogue::find(name)?;
+    fn generate(&self, id: KernelId, dims: Dims) -> Result<Built, LoadError> {
+        let entry = id.entry().ok_or(LoadError::Unwritten { kernel: id })?;
         let policy = entry.policy_within(self.model.policy);
         let request =
             Request { dims, eps: self.model.config.rms_eps, pdl: true, ..Request::new(policy, self.model.target) };

@@ -7,7 +7,7 @@ use ptxgen_builder::{
     print::{PrintOptions, print},
     verify::verify,
 };
-use ptxgen_dsl::catalogue::Built;
+use ptxgen_dsl::catalogue::{Built, KernelId};
 use ptxgen_runtime::{Device, DeviceError, Function, LaunchShape};
 use std::{cell::RefCell, collections::HashMap};
 
@@ -25,8 +25,8 @@ pub enum DevicePlant {
     },
     /// A kernel's text is changed before it is loaded.
     Text {
-        /// The kernel's name in the catalogue.
-        kernel: &'static str,
+        /// Which kernel of the catalogue.
+        kernel: KernelId,
         /// What becomes of its text.
         change: fn(&str) -> String,
     },
@@ -63,7 +63,7 @@ pub(super) fn planted(mut types: Types) -> Types {
 /// If the changed text is no module that verifies.
 pub(super) fn changed(device: &Device, built: &Built) -> Option<Result<Function, DeviceError>> {
     let change = PLANTS.with_borrow(Clone::clone).into_iter().find_map(|plant| match plant {
-        DevicePlant::Text { kernel, change } if kernel == built.entry.name => Some(change),
+        DevicePlant::Text { kernel, change } if kernel == built.entry.id => Some(change),
         _ => None,
     });
     change.map(|change| load(device, built, change))

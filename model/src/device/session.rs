@@ -446,7 +446,7 @@ pub(super) fn put(buffers: &mut Buffers, slot: Slot, at: usize, bytes: &[u8]) ->
 /// The first elements of a buffer.
 pub(super) fn read<T: Element>(buffer: &Buffer<u8>, to: &mut [T]) -> Result<(), DeviceError> {
     let bytes = size_of_val(to);
-    buffer.slice(..bytes)?.cast()?.read_to(to)
+    buffer.slice(..bytes)?.cast::<T>()?.read_to(to)
 }
 
 /// Makes the routers' words say that nothing has gone wrong.

@@ -90,6 +90,11 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
+    /// Whether no launch writes the buffer.
+    pub(super) fn is_constant(self) -> bool {
+        matches!(self, Slot::Weight(..) | Slot::Rope | Slot::OnlyExpert)
+    }
+
     /// Whether the buffer begins as zeros: counters, and what launches read beyond the pass's
     /// tokens, without use.
     pub(super) fn is_zeroed(self) -> bool {

@@ -1,7 +1,7 @@
 //! Runs in the interpreter: another device than the CPU, and kernels that are wrong.
 
 use super::*;
-use ptxgen_dsl::precision::Math;
+use ptxgen_dsl::{catalogue::find, precision::Math};
 use ptxgen_model::{
     TensorRole,
     device::{DeviceModel, DeviceOptions, DevicePlant, with_device_plants},
@@ -94,7 +94,7 @@ fn a_kernel_that_loses_a_lane() {
         ("routed-down-add", 1, run, "expert_out", &q4[..]),
         ("q4k-gemv-add", 1, run, "attn_out", &[0, 1, 2][..]),
     ] {
-        let plant = DevicePlant::Text { kernel, change: without_a_lane };
+        let plant = DevicePlant::Text { kernel: find(kernel).unwrap().id, change: without_a_lane };
         let found = planted_on_device(&gguf, policy, pass, &tokens, &[plant]);
         let sites: Vec<String> = layers.iter().map(|l| format!("layers.{l:02}.{stage}")).collect();
         let sites: Vec<&str> = sites.iter().map(String::as_str).collect();
@@ -130,7 +130,7 @@ fn a_kernel_that_breaks_ties_the_other_way() {
     // For one token the kernels behind the router choose, each for itself.
     let one = &["norm-gate-up-swiglu", "routed-down-add", "routed-down-add-q6k"][..];
     for (kernels, pass) in [(one, 1), (&["router"], 12)] {
-        let plant = |&kernel| DevicePlant::Text { kernel, change: ties_to_the_higher_id };
+        let plant = |&kernel| DevicePlant::Text { kernel: find(kernel).unwrap().id, change: ties_to_the_higher_id };
         let plants: Vec<DevicePlant> = kernels.iter().map(plant).collect();
         let found = planted_on_device(&gguf, F64, pass, &tokens, &plants);
         let Cause::Mistake { side, mistake, sites } = &found.verdict.cause else { panic!("{:?}", found.verdict) };
@@ -145,7 +145,7 @@ fn a_kernel_that_is_wrong_in_no_known_way_is_placed() {
     // SwiGLU adds 2 in place of 1 to its exponential.
     let change = |text: &str| text.replacen(", 0f3F800000;", ", 0f40000000;", 1);
     let left = run(&gguf, Policy::default(), KvType::F32, &tokens, &[]);
-    let plant = DevicePlant::Text { kernel: "norm-gate-up-swiglu", change };
+    let plant = DevicePlant::Text { kernel: find("norm-gate-up-swiglu").unwrap().id, change };
     let right = on_device(&gguf, Policy::default(), 1, &tokens, &[plant]);
     let found = runs(&gguf, &tokens, &left, &right);
     let Cause::Unknown { side, stage, layer } = &found.verdict.cause else { panic!("{:?}", found.verdict) };
@@ -185,7 +185,7 @@ fn approximations_of_hardware_are_math() {
         });
         lines.collect()
     };
-    let plant = DevicePlant::Text { kernel: "norm-gate-up-swiglu", change };
+    let plant = DevicePlant::Text { kernel: find("norm-gate-up-swiglu").unwrap().id, change };
     let left = on_device(&gguf, exact, 1, &tokens, &[]);
     let right = on_device(&gguf, approx, 1, &tokens, &[plant]);
     let factors = [(Factor::Math, [Some(&right), Some(&left)])];

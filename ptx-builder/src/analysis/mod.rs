@@ -19,6 +19,7 @@ mod liveness;
 mod overlap;
 pub mod precision;
 pub(crate) mod ranges;
+mod reached;
 mod regs;
 mod roots;
 mod transfer;

@@ -5,9 +5,10 @@
 //! writes must be neither read nor written by one. This analysis tells which parameters' memory that concerns; a plan of
 //! launches is checked with it.
 
+use super::reached::Reached;
 use super::roots::Roots;
-use super::{Cfg, InstId, KernelInfo, Origin};
-use crate::ir::{BlockId, Inst, Kernel, Module};
+use super::{InstId, KernelInfo, Origin};
+use crate::ir::{Inst, Kernel, Module};
 use crate::table::{Form, Meaning, Mod, Op};
 use crate::types::Space;
 
@@ -45,10 +46,13 @@ impl Uses {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Overlap {
-    /// Whether every thread waits for the kernels before this one, whatever way it takes, so that it may start before
-    /// they have ended.
+    /// Whether it waits for the kernels before this one, on some way at least, so that it may start before they have ended.
+    /// It is taken for granted that some thread of every grid comes there, or the kernel could end before those before it;
+    /// the interpreter says so where none does.
     pub waits: bool,
-    /// What a thread may do before it waits, by parameter; everything if it does not wait.
+    /// Whether every thread waits, whatever way it takes.
+    pub always_waits: bool,
+    /// What a thread may do before it waits, by parameter; everything on ways on which it does not.
     pub early: Vec<Uses>,
     /// What it may do after it has waited, by parameter.
     pub later: Vec<Uses>,
@@ -68,14 +72,15 @@ impl Overlap {
     }
 
     pub(crate) fn new(module: &Module, kernel: &Kernel, info: &KernelInfo) -> Overlap {
-        let before_wait = Reached::new(kernel, &info.cfg, |inst| is_always(inst, Mod::Wait), &[(BlockId(0), 0)]);
+        let before_wait = Reached::before(kernel, &info.cfg, |inst| is_always(inst, Mod::Wait));
         let waits = |inst: &Inst| controls(inst.form(), Mod::Wait);
         let after_wait = Reached::after(kernel, &info.cfg, waits);
         let releases = |inst: &Inst| controls(inst.form(), Mod::LaunchDependents);
         let after_release = Reached::after(kernel, &info.cfg, releases);
         let roots = Roots::new(module, kernel, info);
         let mut overlap = Overlap {
-            waits: !before_wait.ends,
+            waits: false,
+            always_waits: !before_wait.ends,
             early: vec![Uses::default(); kernel.params.len()],
             later: vec![Uses::default(); kernel.params.len()],
             is_eager: false,
@@ -83,6 +88,7 @@ impl Overlap {
         };
         for (block, index, inst) in kernel.insts() {
             let id = info.cfg.inst_id(block, index);
+            overlap.waits |= waits(inst);
             overlap.is_eager |= releases(inst) && before_wait.holds(block, index);
             for (params, uses) in touched(module, kernel, info, &roots, id) {
                 overlap.releases_before_writes |= uses.writes && after_release.holds(block, index);
@@ -137,49 +143,4 @@ fn touched(module: &Module, kernel: &Kernel, info: &KernelInfo, roots: &Roots, i
         touched.push((params, Uses { reads: access.reads, writes: access.writes }));
     }
     touched
-}
-
-/// Instructions that a thread may reach from some places without passing certain others.
-struct Reached {
-    /// By block: from which instruction on, and up to which.
-    spans: Vec<Option<(usize, usize)>>,
-    /// Whether a thread may end there.
-    ends: bool,
-}
-
-impl Reached {
-    fn holds(&self, block: BlockId, index: usize) -> bool {
-        self.spans[block.0 as usize].is_some_and(|(from, to)| (from..to).contains(&index))
-    }
-
-    /// What may come after an instruction of this kind.
-    fn after(kernel: &Kernel, cfg: &Cfg, is: impl Fn(&Inst) -> bool) -> Reached {
-        let from: Vec<_> = kernel.insts().filter(|(.., inst)| is(inst)).map(|(b, i, _)| (b, i + 1)).collect();
-        Reached::new(kernel, cfg, |_| false, &from)
-    }
-
-    /// What is reached from these places, up to and with the first instruction that stops.
-    fn new(kernel: &Kernel, cfg: &Cfg, stops: impl Fn(&Inst) -> bool, from: &[(BlockId, usize)]) -> Reached {
-        let mut reached = Reached { spans: vec![None; kernel.blocks.len()], ends: false };
-        let mut todo: Vec<(BlockId, usize)> = from.to_vec();
-        while let Some((block, first)) = todo.pop() {
-            let insts = &kernel.blocks[block.0 as usize].insts;
-            let stop = insts.iter().enumerate().skip(first).find(|(_, inst)| stops(inst)).map(|(i, _)| i);
-            let span = &mut reached.spans[block.0 as usize];
-            let (from, to) = (first, stop.map_or(insts.len(), |i| i + 1));
-            match span {
-                Some((start, end)) if *start <= from && *end >= to => continue,
-                Some((start, end)) => (*start, *end) = ((*start).min(from), (*end).max(to)),
-                None => *span = Some((from, to)),
-            }
-            reached.ends |= insts[from.min(insts.len())..to].iter().any(|i| matches!(i.form().meaning, Meaning::Exit));
-            if stop.is_none() {
-                let mut next = cfg.successors(block).peekable();
-                let last = insts.last().map(|i| &i.form().meaning);
-                reached.ends |= next.peek().is_none() && !matches!(last, Some(Meaning::Trap));
-                todo.extend(next.map(|b| (b, 0)));
-            }
-        }
-        reached
-    }
 }

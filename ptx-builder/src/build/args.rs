@@ -10,6 +10,36 @@ use crate::ir::{Address, Base, Operand, Param, Symbol};
 use crate::table::{Mod, Op};
 use crate::types::{ScalarType, Space};
 
+/// What a buffer holds: numbers, or something in a format whose bytes kernels read as numbers, such as the blocks of a
+/// quantized tensor. The format is in a parameter's type, so that a launch with a buffer of another does not compile.
+///
+/// ```
+/// use ptxgen_builder::build::{In, Out, Stored, kernel};
+///
+/// /// Pairs of a count and a sum.
+/// struct Pairs;
+/// impl Stored for Pairs {
+///     type Element = u32;
+///     const FORMAT: Option<&'static str> = Some("pairs");
+/// }
+/// let sums = kernel::<(In<Pairs>, Out<u32>)>("sums", ["pairs", "sums"], |k, (pairs, sums)| {
+///     let i = k.global_thread_id();
+///     sums.at(i).store(k, pairs.at(i * 2 + 1).load(k));
+/// });
+/// assert_eq!(sums.param_names(), ["pairs", "sums"]);
+/// ```
+pub trait Stored: 'static {
+    /// The numbers that kernels read and write: what pointers to it point to.
+    type Element: Scalar;
+    /// The format's name, if it is more than numbers.
+    const FORMAT: Option<&'static str>;
+}
+
+impl<T: Scalar> Stored for T {
+    type Element = T;
+    const FORMAT: Option<&'static str> = None;
+}
+
 /// A buffer that the kernel reads and nobody writes while it runs.
 #[derive(Debug)]
 pub struct In<T>(PhantomData<T>);
@@ -31,6 +61,8 @@ pub enum ArgInfo {
     Buffer {
         /// Element type.
         ty: ScalarType,
+        /// The name of its [format](Stored::FORMAT), if it has one.
+        format: Option<&'static str>,
         /// Whether the kernel reads it.
         reads: bool,
         /// Whether the kernel writes it.
@@ -96,29 +128,29 @@ impl<T> Sealed for In<T> {}
 impl<T> Sealed for Out<T> {}
 impl<T> Sealed for InOut<T> {}
 
-impl<T: Scalar> Arg for In<T> {
-    type Handle = ReadOnly<T>;
-    const INFO: ArgInfo = ArgInfo::Buffer { ty: T::TY, reads: true, writes: false };
+impl<T: Stored> Arg for In<T> {
+    type Handle = ReadOnly<T::Element>;
+    const INFO: ArgInfo = ArgInfo::Buffer { ty: T::Element::TY, format: T::FORMAT, reads: true, writes: false };
     #[track_caller]
-    fn declare(name: &str) -> ReadOnly<T> {
-        Global::<T>::from_address(load_pointer(name)).read_only()
+    fn declare(name: &str) -> ReadOnly<T::Element> {
+        Global::<T::Element>::from_address(load_pointer(name)).read_only()
     }
 }
 
-impl<T: Scalar> Arg for Out<T> {
-    type Handle = Global<T>;
-    const INFO: ArgInfo = ArgInfo::Buffer { ty: T::TY, reads: false, writes: true };
+impl<T: Stored> Arg for Out<T> {
+    type Handle = Global<T::Element>;
+    const INFO: ArgInfo = ArgInfo::Buffer { ty: T::Element::TY, format: T::FORMAT, reads: false, writes: true };
     #[track_caller]
-    fn declare(name: &str) -> Global<T> {
+    fn declare(name: &str) -> Global<T::Element> {
         Global::from_address(load_pointer(name))
     }
 }
 
-impl<T: Scalar> Arg for InOut<T> {
-    type Handle = Global<T>;
-    const INFO: ArgInfo = ArgInfo::Buffer { ty: T::TY, reads: true, writes: true };
+impl<T: Stored> Arg for InOut<T> {
+    type Handle = Global<T::Element>;
+    const INFO: ArgInfo = ArgInfo::Buffer { ty: T::Element::TY, format: T::FORMAT, reads: true, writes: true };
     #[track_caller]
-    fn declare(name: &str) -> Global<T> {
+    fn declare(name: &str) -> Global<T::Element> {
         Global::from_address(load_pointer(name))
     }
 }

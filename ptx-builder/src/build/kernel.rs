@@ -17,6 +17,8 @@ pub struct Kernel<A> {
     pub(super) kernel: ir::Kernel,
     variables: Vec<Variable>,
     passes: OptOptions,
+    /// The parameters' names, as their author wrote them.
+    names: Vec<&'static str>,
     args: PhantomData<fn(A)>,
 }
 
@@ -26,6 +28,7 @@ impl<A> Clone for Kernel<A> {
             kernel: self.kernel.clone(),
             variables: self.variables.clone(),
             passes: self.passes,
+            names: self.names.clone(),
             args: PhantomData,
         }
     }
@@ -57,7 +60,7 @@ pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&Body, A:
     let handles = A::declare(&names);
     write(&recording.body, handles);
     let (kernel, variables) = recording.finish();
-    Kernel { kernel, variables, passes: OptOptions::ALL, args: PhantomData }
+    Kernel { kernel, variables, passes: OptOptions::ALL, names: names.as_ref().to_vec(), args: PhantomData }
 }
 
 /// A kernel whose parameter types are known at run time only.
@@ -85,8 +88,8 @@ impl<A: Args> Kernel<A> {
     /// Forgets the parameter types.
     #[must_use]
     pub fn erase(self) -> AnyKernel {
-        let kernel = Kernel { kernel: self.kernel, variables: self.variables, passes: self.passes, args: PhantomData };
-        AnyKernel { kernel, args: A::INFO }
+        let Kernel { kernel, variables, passes, names, .. } = self;
+        AnyKernel { kernel: Kernel { kernel, variables, passes, names, args: PhantomData }, args: A::INFO }
     }
 
     /// What a launch needs to know of each parameter.
@@ -99,6 +102,11 @@ impl<A> Kernel<A> {
     /// The entry's name.
     pub fn name(&self) -> &str {
         &self.kernel.name
+    }
+
+    /// The parameters' names, as their author wrote them.
+    pub fn param_names(&self) -> &[&'static str] {
+        &self.names
     }
 
     /// Bytes of shared memory that it declares, each array at its alignment.

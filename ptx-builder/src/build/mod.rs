@@ -40,6 +40,7 @@ mod float;
 mod half_float;
 mod integer;
 mod kernel;
+mod launchable;
 mod matrix;
 mod memory;
 mod number;
@@ -56,7 +57,7 @@ mod var;
 mod variables;
 mod warp;
 
-pub use args::{Arg, ArgInfo, Args, In, InOut, Out};
+pub use args::{Arg, ArgInfo, Args, In, InOut, Out, Stored};
 pub use asm::{AsmOperand, AsmOperands, AsmOut};
 pub use async_copy::{AsyncBytes, Mbarrier};
 pub use atomic::{AtomicScalar, AtomicSpace};
@@ -66,6 +67,7 @@ pub use dim3::Dim3;
 pub use float::Float;
 pub use integer::{Bits, Integer, MulWide};
 pub use kernel::{AnyKernel, Kernel, kernel};
+pub use launchable::{AnyLaunchable, Launchable};
 pub use memory::{LoadHint, Narrow, StoreHint};
 pub use number::Number;
 pub use pointer::{

@@ -114,6 +114,8 @@ pub(super) struct BlockState {
     pub live: u32,
     /// Whether a thread has come to where it lets the launches after this one start.
     pub lets_start: bool,
+    /// Whether a thread has come to where it waits for the launches before this one.
+    pub waited: bool,
     /// The numbered barriers, and the cluster's.
     pub barriers: [Barrier; CLUSTER as usize + 1],
     /// Barriers that have completed and whose waiters are to go on.
@@ -170,6 +172,7 @@ impl<'a> Block<'a> {
             printed: String::new(),
             live: threads,
             lets_start: false,
+            waited: false,
             barriers: Default::default(),
             released: Vec::new(),
             order: Order::new(warps.len()),

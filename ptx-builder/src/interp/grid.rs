@@ -24,6 +24,8 @@ struct Outcome<'a> {
     findings: Findings,
     counts: Vec<Counts>,
     traces: Vec<Trace>,
+    /// Whether a thread has come to where it waits for other launches.
+    waited: bool,
     fault: Option<Stop>,
     /// Blocks that wait for others.
     waiting: Vec<Block<'a>>,
@@ -40,6 +42,7 @@ impl<'a> Outcome<'a> {
         let mut state = block.state;
         self.findings.merge(std::mem::take(&mut state.findings));
         self.add_counts(&state.counts);
+        self.waited |= state.waited;
         self.notes.merge(&state.wide.notes);
         self.printed.push_str(&state.printed);
         match result {
@@ -64,6 +67,7 @@ impl<'a> Outcome<'a> {
             self.add_counts(&later.counts);
             self.notes.merge(&later.notes);
             self.printed.push_str(&later.printed);
+            self.waited |= later.waited;
             self.traces.extend(later.traces);
             self.fault = later.fault;
             self.waiting.extend(later.waiting);
@@ -121,6 +125,11 @@ impl<'a> Running<'a> {
     /// Whether the launch ended early.
     pub fn has_failed(&self) -> bool {
         self.all.fault.is_some()
+    }
+
+    /// Whether a thread of a block that has ended has come to where it waits for other launches.
+    pub fn has_waited(&self) -> bool {
+        self.all.waited
     }
 
     /// Whether launches after it may start.

@@ -65,6 +65,7 @@ fn run(
 /// A launch at work.
 struct AtWork<'a> {
     running: Running<'a>,
+    is_early: bool,
     /// What it has done before it has waited, if there was anything to wait for.
     early: Footprint,
     found: Vec<Finding>,
@@ -92,7 +93,7 @@ impl<'a> Line<'a> {
         if self.at_work.is_empty() {
             cx.gate.end_wait();
         }
-        let mut next = AtWork { running: Running::new(cx), early: Footprint::default(), found: Vec::new() };
+        let mut next = AtWork { running: Running::new(cx), is_early, early: Footprint::default(), found: Vec::new() };
         next.go_on();
         self.at_work.push(next);
         // Those before it, which have only stopped to let it start, go on to where they wait.
@@ -134,6 +135,9 @@ impl<'a> Line<'a> {
             meetings(&later.early, &footprint, found);
         }
         let failed = oldest.running.has_failed();
+        if oldest.is_early && !failed && !oldest.running.has_waited() {
+            oldest.found.push(never_waited(cx));
+        }
         let (mut report, _) = oldest.running.finish();
         report.findings.append(&mut oldest.found);
         self.reports.push(report);
@@ -158,6 +162,24 @@ impl AtWork<'_> {
         if self.running.cx.gate.holds_at_wait() {
             self.early = self.running.footprint();
         }
+    }
+}
+
+/// What is wrong with a launch that may start early and never waits.
+fn never_waited(cx: &Context) -> Finding {
+    Finding {
+        kind: FindingKind::EarlyAccess,
+        kernel: cx.kernel.name.clone(),
+        block: [0; 3],
+        warp: 0,
+        lanes: 1,
+        site: cx.site(u32::MAX),
+        other: None,
+        message:
+            "no thread of it has come to its wait for the launches before, so that it may end before they have, and \
+                  those after it start too early: let one thread at least wait, or launch it when the other has ended"
+                .to_owned(),
+        count: 1,
     }
 }
 

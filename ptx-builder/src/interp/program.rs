@@ -6,8 +6,8 @@ use super::layout::Layout;
 use crate::analysis::{RegNumbers, controls};
 use crate::ir::{Base, BlockId, Inst, Kernel, Module, Operand, Reg, Symbol};
 use crate::table::{
-    Access, Async, Atomic, Barrier, Fence, FormId, LaneFn, Matrix, Meaning, Memory, Mod, Op, Shape, Shuffle, SpecialReg,
-    Tolerance, Vote,
+    Access, Async, Atomic, Barrier, Fence, FormId, LaneFn, Matrix, Meaning, Memory, Mod, Op, Shape, Shuffle,
+    SpecialReg, Tolerance, Vote,
 };
 use crate::types::ScalarType;
 

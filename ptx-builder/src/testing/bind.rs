@@ -120,7 +120,7 @@ enum Known {
 fn known(param: &Param, info: Option<ArgInfo>) -> Known {
     match info {
         Some(ArgInfo::Scalar(ty)) => Known::Scalar(ty),
-        Some(ArgInfo::Buffer { ty, reads, writes }) => Known::Buffer(Some((ty, reads, writes))),
+        Some(ArgInfo::Buffer { ty, reads, writes, .. }) => Known::Buffer(Some((ty, reads, writes))),
         None if param.len.is_some() => Known::Array,
         None if param.pointer.is_some() => Known::Buffer(None),
         None => Known::Scalar(param.ty),

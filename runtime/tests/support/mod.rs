@@ -14,12 +14,12 @@ const UNWRITTEN: u8 = 0xaa;
 /// that is written for dependent launch runs as a graph.
 pub fn outputs(device: &Device, built: &Built, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, DeviceError> {
     // SAFETY: the inputs are the samples that the parameters describe.
-    outputs_of(device, &unsafe { device.load_built_unchecked(built)? }, built, inputs)
+    outputs_of(device, &unsafe { device.load_launchable_unchecked(&built.launch)? }, built, inputs)
 }
 
 /// As [`outputs`], with the kernel's accesses checked.
 pub fn checked_outputs(device: &Device, built: &Built, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, DeviceError> {
-    outputs_of(device, &device.load_built(built)?, built, inputs)
+    outputs_of(device, &device.load_launchable(&built.launch)?, built, inputs)
 }
 
 fn outputs_of(

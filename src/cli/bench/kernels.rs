@@ -165,7 +165,7 @@ impl Bench<'_> {
 
     fn row(&self, built: &Built, request: &Request, work: &mut Work) -> anyhow::Result<Row> {
         // SAFETY: the words in the buffers are those that `Work` makes from what the parameters say of them.
-        let kernel = unsafe { self.device.load_built_unchecked(built)? };
+        let kernel = unsafe { self.device.load_launchable_unchecked(&built.launch)? };
         let calls = work.calls(&kernel)?;
         let time = launch_time(self.device, &calls, self.args.runs.into())?;
         let bytes = bytes_read(built);

@@ -160,7 +160,7 @@ mod tests {
             let built = entry.build(&Request::for_trial(entry, policy, device.target())).unwrap();
             let mut work = Work::new(&device, &built, 2 * weight_bytes(&built)).unwrap();
             work.launches = 3;
-            let kernel = device.load_built(&built).unwrap();
+            let kernel = device.load_launchable(&built.launch).unwrap();
             for call in work.calls(&kernel).unwrap() {
                 device.run(&call).unwrap();
             }

@@ -175,7 +175,7 @@ pub fn run(entry: &'static Entry, request: &Request, optimize: Switch, holds: bo
     Ok(Measured {
         kernel: entry.name,
         variant: Variant::of(&built),
-        target: built.target.to_string(),
+        target: built.target().to_string(),
         holds,
         outputs,
         integers: integers.iter().map(Integer::from).collect(),

@@ -17,15 +17,17 @@ use plan::PromptPlan;
 use rows::Rows;
 
 use super::attention::AttentionShape;
+use super::contents::Cache;
 use super::error::CatalogueError;
-use super::launchable::{Launchable, fits};
+use super::launchable::fits;
 use crate::device::{DeviceKv, pass};
 use crate::precision::{Acc, Accumulation};
 use crate::reference::CHUNK;
+use ptxgen_builder::build::Launchable;
 
 /// The parameters: the queries, [tokens, heads, head_dim]; the layer's keys and values, both [kv_heads, positions,
 /// head_dim]; the [state](crate::device::pass) of the pass; the results, as the queries.
-pub type PromptArgs<E> = (In<f32>, In<E>, In<E>, In<u32>, Out<f32>);
+pub type PromptArgs<E> = (In<f32>, In<Cache<E>>, In<Cache<E>>, In<u32>, Out<f32>);
 
 /// The contract's "Attention" of the tokens of a pass. The caches hold the tokens of the pass already.
 ///

@@ -1,7 +1,6 @@
 //! Entries: attention.
 
 use half::f16;
-use ptxgen_builder::build::Scalar;
 
 use super::super::error::CatalogueError;
 use super::super::request::Resolved;
@@ -10,10 +9,8 @@ use super::super::{
     AttentionSchedule, AttentionShape, attention, attention_combine, attention_combine_q8k, attention_prompt,
     decode_attention, qkv_join,
 };
-use super::built::vector_bytes;
-use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words, with_acc};
+use super::{ACCS, Built, CacheType, Dims, Entry, Family, KernelId, Size, Words, with_acc};
 use crate::device::{DeviceKv, pass};
-use crate::precision::{Acc, Act};
 
 /// Qwen3-30B-A3B's heads.
 pub(super) const HEADS: Dims = Dims {
@@ -31,44 +28,48 @@ pub(super) const HEADS_READING: Dims =
     Dims { heads: Some(4), kv_heads: Some(1), head_dim: Some(64), positions: Some(128), ..Dims::NONE };
 
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry { name: "attention-kv-f32", summary: "attention over each chunk of an f32 cache", ..ATTENTION },
     Entry {
-        name: "attention-kv-f16",
+        id: KernelId::Attention(CacheType::F32),
+        summary: "attention over each chunk of an f32 cache",
+        ..ATTENTION
+    },
+    Entry {
+        id: KernelId::Attention(CacheType::F16),
         summary: "attention over each chunk of an f16 cache",
         build: chunks::<f16>,
         ..ATTENTION
     },
     Entry {
-        name: "decode-attention-kv-f32",
+        id: KernelId::DecodeAttention(CacheType::F32),
         summary: "qk-norm-rope and attention of one token over an f32 cache, in one launch",
         ..DECODE
     },
     Entry {
-        name: "decode-attention-kv-f16",
+        id: KernelId::DecodeAttention(CacheType::F16),
         summary: "qk-norm-rope and attention of one token over an f16 cache, in one launch",
         build: decode::<f16>,
         ..DECODE
     },
     Entry {
-        name: "attention-prompt-kv-f32",
+        id: KernelId::PromptAttention(CacheType::F32),
         summary: "attention of a pass over an f32 cache, chunk by chunk",
         ..PROMPT
     },
     Entry {
-        name: "attention-prompt-kv-f16",
+        id: KernelId::PromptAttention(CacheType::F16),
         summary: "attention of a pass over an f16 cache, chunk by chunk",
         build: prompt::<f16>,
         ..PROMPT
     },
-    Entry { name: "attention-combine", summary: "the chunks' results put together", ..COMBINE },
+    Entry { id: KernelId::AttentionCombine, summary: "the chunks' results put together", ..COMBINE },
     Entry {
-        name: "attention-combine-q8k",
+        id: KernelId::AttentionCombineQ8K,
         summary: "the chunks' results put together, as f32 and as Q8_K",
         build: combine_quantized,
         ..COMBINE
     },
     Entry {
-        name: "qkv-join",
+        id: KernelId::QkvJoin,
         summary: "queries, keys and values of a pass, each a matrix, as rows of one",
         accs: &[],
         dims: Dims { positions: None, ..HEADS },
@@ -101,7 +102,7 @@ const PROMPT: Entry = Entry {
     ..ATTENTION
 };
 
-const COMBINE: Entry = Entry { stages: 1, build: combine, ..ATTENTION };
+const COMBINE: Entry = Entry { stages: 1, is_eager: true, build: combine, ..ATTENTION };
 
 impl Resolved {
     pub(super) fn heads(&self) -> AttentionShape {
@@ -111,31 +112,22 @@ impl Resolved {
     }
 
     /// The keys or the values of a layer.
-    pub(super) fn cache<E: DeviceKv>(&self, access: Access) -> ParamSpec {
+    pub(super) fn cache<E: DeviceKv>(&self) -> Size {
         let s = self.heads();
-        let contents = if E::TY == f16::TY { Contents::F16 } else { Contents::F32 };
         let elements = u64::from(s.kv_heads) * u64::from(s.positions) * u64::from(s.head_dim);
-        ParamSpec { access, ..ParamSpec::read("", contents, elements * u64::from(E::TY.bytes())) }
+        Size::elements(elements)
     }
 
     /// The state of a pass; for trials, of one that fills the cache.
-    pub(super) fn last_pass(&self) -> ParamSpec {
+    pub(super) fn last_pass(&self) -> Size {
         let s = self.heads();
-        ParamSpec::words("state", Words::Is(s.positions.saturating_sub(s.tokens)), pass::STATE_WORDS)
+        Size::words(Words::Is(s.positions.saturating_sub(s.tokens)), pass::STATE_WORDS)
     }
 
     /// The sums and the outputs of chunks.
-    pub(super) fn partials(&self, access: Access) -> [ParamSpec; 2] {
-        let (contents, size) = match self.policy.acc {
-            Acc::F32 => (Contents::F32, 4),
-            Acc::F64 => (Contents::F64, 8),
-        };
+    pub(super) fn partials(&self) -> [Size; 2] {
         let s = self.heads();
-        let partials = s.partials();
-        [("sums", 2), ("outputs", s.head_dim)].map(|(name, n)| {
-            let bytes = partials * u64::from(n) * size;
-            ParamSpec { access, ..ParamSpec::read(name, contents, bytes) }
-        })
+        [2, s.head_dim].map(|n| Size::elements(s.partials() * u64::from(n)))
     }
 
     /// Rows stand for query heads, blocks for splits.
@@ -146,15 +138,15 @@ impl Resolved {
     }
 
     /// The parameters of `qk-norm-rope` up to the state.
-    pub(super) fn projected(&self) -> Vec<ParamSpec> {
+    pub(super) fn projected(&self) -> Vec<Size> {
         let s = self.heads();
         let row = u64::from(s.head_dim) * 4;
         let all = u64::from(s.tokens) * u64::from(s.heads + 2 * s.kv_heads);
         vec![
-            ParamSpec::read("qkv", Contents::Activations(Act::F32), all * row),
-            ParamSpec::read("q_norm", Contents::F32, row),
-            ParamSpec::read("k_norm", Contents::F32, row),
-            ParamSpec::read("rope", Contents::F32, row * u64::from(s.positions)),
+            Size::bytes(all * row),
+            Size::bytes(row),
+            Size::bytes(row),
+            Size::bytes(row * u64::from(s.positions)),
             self.last_pass(),
         ]
     }
@@ -169,16 +161,9 @@ fn chunks<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
     let (shape, schedule) = (r.heads(), r.attention_schedule());
     with_acc!(r.policy, |C| {
         let kernel = attention::<E, C>(entry.name, shape, schedule)?;
-        let cache = r.cache::<E>(Access::In);
-        let [sums, outputs] = r.partials(Access::Out);
-        let params = vec![
-            ParamSpec::read("q", Contents::Activations(Act::F32), r.queries() * 4),
-            ParamSpec { name: "keys", ..cache },
-            ParamSpec { name: "values", ..cache },
-            r.last_pass(),
-            sums,
-            outputs,
-        ];
+        let cache = r.cache::<E>();
+        let [sums, outputs] = r.partials();
+        let params = vec![Size::bytes(r.queries() * 4), cache, cache, r.last_pass(), sums, outputs];
         Ok(Built::new(entry, r, kernel, r.queries() * u64::from(shape.positions), params))
     })
 }
@@ -187,14 +172,8 @@ fn prompt<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
     let shape = r.heads();
     with_acc!(r.policy, |C| {
         let kernel = attention_prompt::<E, C>(entry.name, shape, r.how.target)?;
-        let cache = r.cache::<E>(Access::In);
-        let params = vec![
-            ParamSpec::read("q", Contents::Activations(Act::F32), r.queries() * 4),
-            ParamSpec { name: "keys", ..cache },
-            ParamSpec { name: "values", ..cache },
-            r.last_pass(),
-            ParamSpec::result("y", r.queries()),
-        ];
+        let cache = r.cache::<E>();
+        let params = vec![Size::bytes(r.queries() * 4), cache, cache, r.last_pass(), Size::elements(r.queries())];
         Ok(Built::new(entry, r, kernel, r.queries() * u64::from(shape.positions), params))
     })
 }
@@ -206,19 +185,18 @@ fn decode<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
     let schedule = AttentionSchedule { staged, ..r.attention_schedule() };
     with_acc!(r.policy, |C| {
         let kernel = decode_attention::<E, C>(entry.name, shape, schedule, (r.eps, r.how.waits()))?;
-        let cache = r.cache::<E>(Access::InOut);
+        let cache = r.cache::<E>();
         let mut params = r.projected();
-        params.push(ParamSpec { name: "keys", ..cache });
-        params.push(ParamSpec { name: "values", ..cache });
-        params.extend(r.partials(Access::Out));
+        params.extend([cache, cache]);
+        params.extend(r.partials());
         Ok(Built::new(entry, r, kernel, r.queries() * u64::from(shape.positions), params))
     })
 }
 
 impl Resolved {
-    fn combine_params(&self) -> Vec<ParamSpec> {
-        let [sums, outputs] = self.partials(Access::In);
-        vec![sums, outputs, self.last_pass(), ParamSpec::result("y", self.queries())]
+    fn combine_params(&self) -> Vec<Size> {
+        let [sums, outputs] = self.partials();
+        vec![sums, outputs, self.last_pass(), Size::elements(self.queries())]
     }
 }
 
@@ -234,8 +212,7 @@ fn combine_quantized(entry: &'static Entry, r: &Resolved) -> Result<Built, Catal
     with_acc!(r.policy, |C| {
         let kernel = attention_combine_q8k::<C>(entry.name, shape)?;
         let mut params = r.combine_params();
-        let bytes = vector_bytes(Act::Q8K, shape.heads * shape.head_dim) * u64::from(shape.tokens);
-        params.push(ParamSpec::written("y_q8k", Contents::Activations(Act::Q8K), bytes));
+        params.push(Size::vectors(shape.heads * shape.head_dim, shape.tokens).unlisted());
         Ok(Built::new(entry, r, kernel, r.queries(), params))
     })
 }
@@ -244,14 +221,8 @@ fn join(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let shape = AttentionShape { positions: 1, ..r.heads() };
     let kernel = qkv_join(entry.name, shape)?;
     let [queries, keys] = [shape.heads, shape.kv_heads].map(|heads| heads * shape.head_dim);
-    let vectors = |name, cols| ParamSpec::vectors(name, Act::F32, cols, shape.tokens);
+    let vectors = |cols| Size::vectors(cols, shape.tokens);
     let written = u64::from(shape.tokens) * u64::from(queries + 2 * keys);
-    let params = vec![
-        vectors("q", queries),
-        vectors("k", keys),
-        vectors("v", keys),
-        r.full_pass(),
-        ParamSpec::result("qkv", written),
-    ];
+    let params = vec![vectors(queries), vectors(keys), vectors(keys), r.full_pass(), Size::elements(written)];
     Ok(Built::new(entry, r, kernel, written, params))
 }

@@ -1,13 +1,14 @@
 //! A generated kernel with all that is needed to run it.
 
-use ptxgen_builder::build::{AnyKernel, Args};
+use ptxgen_builder::build::{AnyKernel, AnyLaunchable, Launchable};
 use ptxgen_builder::interp::{Arg, Launch, Options};
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 
-use super::super::launchable::{AnyLaunchable, Launchable};
+use super::super::contents::{Declared, Parameters};
 use super::super::request::Resolved;
 use super::Entry;
+use crate::device::pass;
 use crate::format::{Q8KPlanar, TensorType};
 use crate::precision::{Act, Policy};
 
@@ -88,36 +89,93 @@ pub struct ParamSpec {
     pub rounded: Option<u32>,
 }
 
-impl ParamSpec {
-    /// A buffer that the kernel reads.
-    pub(in crate::catalogue) fn read(name: &'static str, contents: Contents, bytes: u64) -> ParamSpec {
-        ParamSpec { name, access: Access::In, contents, bytes, vectors: 1, rounded: None }
+/// What the type of a parameter leaves open.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::catalogue) struct Size {
+    length: Length,
+    words: Option<Words>,
+    vectors: u32,
+    rounded: Option<u32>,
+}
+
+/// How much a buffer holds.
+#[derive(Clone, Copy, Debug)]
+enum Length {
+    Bytes(u64),
+    Elements(u64),
+    /// So many vectors of activations.
+    Vectors {
+        cols: u32,
+        count: u32,
+    },
+}
+
+impl Size {
+    fn new(length: Length) -> Size {
+        Size { length, words: None, vectors: 1, rounded: None }
     }
 
-    /// A buffer that the kernel writes.
-    pub(in crate::catalogue) fn written(name: &'static str, contents: Contents, bytes: u64) -> ParamSpec {
-        ParamSpec { name, access: Access::Out, contents, bytes, vectors: 1, rounded: None }
+    /// So many bytes.
+    pub(in crate::catalogue) fn bytes(bytes: u64) -> Size {
+        Size::new(Length::Bytes(bytes))
     }
 
-    /// `count` vectors of `cols` activations that the kernel reads.
-    pub(in crate::catalogue) fn vectors(name: &'static str, act: Act, cols: u32, count: u32) -> ParamSpec {
-        let bytes = vector_bytes(act, cols) * u64::from(count);
-        ParamSpec { vectors: count, ..ParamSpec::read(name, Contents::Activations(act), bytes) }
+    /// So many elements of the parameter's type.
+    pub(in crate::catalogue) fn elements(n: u64) -> Size {
+        Size::new(Length::Elements(n))
     }
 
-    /// `n` f32 that the kernel writes.
-    pub(in crate::catalogue) fn result(name: &'static str, n: u64) -> ParamSpec {
-        ParamSpec::written(name, Contents::Activations(Act::F32), n * 4)
+    /// `count` vectors of `cols` activations, one after the other.
+    pub(in crate::catalogue) fn vectors(cols: u32, count: u32) -> Size {
+        Size { vectors: count, ..Size::new(Length::Vectors { cols, count }) }
     }
 
-    /// `n` u32 that the kernel reads.
-    pub(in crate::catalogue) fn words(name: &'static str, words: Words, n: u32) -> ParamSpec {
-        ParamSpec::read(name, Contents::Words(words), u64::from(n) * 4)
+    /// `n` u32.
+    pub(in crate::catalogue) fn words(words: Words, n: u32) -> Size {
+        Size::word_bytes(words, u64::from(n) * 4)
+    }
+
+    /// So many bytes of words.
+    pub(in crate::catalogue) fn word_bytes(words: Words, bytes: u64) -> Size {
+        Size { words: Some(words), ..Size::bytes(bytes) }
+    }
+
+    /// Words that the kernel finds and leaves the same, or updates.
+    pub(in crate::catalogue) fn kept(word: u32, bytes: u64) -> Size {
+        Size::word_bytes(Words::Is(word), bytes)
+    }
+
+    /// The state of a pass, of one token.
+    pub(in crate::catalogue) fn state() -> Size {
+        Size::words(Words::Is(1), pass::STATE_WORDS)
+    }
+
+    /// The same as one piece: results that are not taken apart into vectors.
+    pub(in crate::catalogue) fn unlisted(self) -> Size {
+        Size { vectors: 1, ..self }
+    }
+
+    /// Rounded so often from f64 to f32 on its way: see [`ParamSpec::rounded`].
+    pub(in crate::catalogue) fn rounded(self, times: u32) -> Size {
+        Size { rounded: Some(times), ..self }
+    }
+
+    /// The parameter of this name.
+    fn of(self, name: &'static str, declared: &Declared) -> ParamSpec {
+        let words = || Contents::Words(self.words.unwrap_or_else(|| unreachable!("{name} says what its words may be")));
+        let contents = declared.contents.unwrap_or_else(words);
+        let bytes = match (self.length, contents) {
+            (Length::Bytes(bytes), _) => bytes,
+            (Length::Elements(n), _) => n * u64::from(declared.element),
+            (Length::Vectors { cols, count }, Contents::Activations(act)) => vector_bytes(act, cols) * u64::from(count),
+            (Length::Vectors { .. }, other) => unreachable!("{name} holds {other:?}, no vectors"),
+        };
+        ParamSpec { name, access: declared.access, contents, bytes, vectors: self.vectors, rounded: self.rounded }
     }
 }
 
 /// Bytes of a vector of activations.
-pub(in crate::catalogue) fn vector_bytes(act: Act, cols: u32) -> u64 {
+fn vector_bytes(act: Act, cols: u32) -> u64 {
     match act {
         Act::F32 => u64::from(cols) * 4,
         Act::Q8K => Q8KPlanar::new(cols as usize).bytes() as u64,
@@ -138,20 +196,29 @@ pub struct Built {
     pub policy: Policy,
     /// Weights that a launch multiplies (elements, for elementwise kernels).
     pub weights: u64,
-    /// The GPU that it was written for.
-    pub target: Target,
 }
 
 impl Built {
-    /// What an entry has generated for a request.
-    pub(in crate::catalogue) fn new<A: Args>(
+    /// What an entry has generated for a request; `sizes` are those of the parameters.
+    pub(in crate::catalogue) fn new<A: Parameters>(
         entry: &'static Entry,
         r: &Resolved,
         launchable: Launchable<A>,
         weights: u64,
-        params: Vec<ParamSpec>,
+        sizes: Vec<Size>,
     ) -> Built {
-        Built { entry, launch: launchable.erase(), params, policy: r.policy, weights, target: r.how.target }
+        let mut launch = launchable.erase(r.how.target);
+        let declared = A::declared();
+        assert_eq!(declared.len(), sizes.len(), "{}: a size for each parameter", entry.name);
+        let params = launch.kernel.param_names().iter().zip(&declared).zip(sizes);
+        let params: Vec<_> = params.map(|((name, declared), size)| size.of(name, declared)).collect();
+        launch.bytes = params.iter().map(|p| p.bytes).collect();
+        Built { entry, launch, params, policy: r.policy, weights }
+    }
+
+    /// The GPU that it was written for.
+    pub fn target(&self) -> Target {
+        self.launch.target
     }
 
     /// The kernel.
@@ -168,7 +235,7 @@ impl Built {
     /// The same kernel, which waits at its start if it does not wait elsewhere.
     pub(super) fn waiting(mut self) -> Built {
         self.launch.kernel = self.launch.kernel.waiting();
-        if self.entry.is_eager() {
+        if self.entry.is_eager {
             self.launch.kernel = self.launch.kernel.eager();
         }
         self

@@ -3,8 +3,7 @@
 use super::super::error::CatalogueError;
 use super::super::request::{Request, Resolved};
 use super::super::schedule::{How, Schedule};
-use super::{Built, Dims, Sizes};
-use crate::format::TensorType;
+use super::{Built, Dims, KernelId, Sizes};
 use crate::precision::{Acc, Act, Math, Policy};
 
 /// What kind of kernel an entry is.
@@ -45,54 +44,20 @@ impl Family {
     }
 }
 
-/// What a kernel that reads a matrix does with it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum Role {
-    /// Multiplies vectors.
-    Product,
-    /// The same, added to the residual stream.
-    ProductAdded,
-    /// Gives rows as f32.
-    Embedding,
-    /// Queries, keys and values of one type.
-    Projections,
-    /// The norm before them, too.
-    NormProjections,
-    /// The experts' gate and up projections and SwiGLU, for one token.
-    GateUp,
-    /// The norm and the choice of experts before them, too.
-    NormGateUp,
-    /// The same of a pass, by expert.
-    GroupedGateUp,
-    /// The down projections of a token's experts, added to the residual stream.
-    DownAdded,
-    /// The choice of experts before them, too.
-    RoutedDownAdded,
-    /// The down projections of a pass, by expert.
-    GroupedDown,
-    /// Multiplies the tokens' vectors by the matrices of their experts.
-    Experts,
-    /// Multiplies a vector for each token and expert.
-    ExpertsDown,
-    /// The first of these of a pass, by expert.
-    GroupedExperts,
-}
-
 /// How an entry generates its kernel.
 pub(in crate::catalogue) type Build = fn(&'static Entry, &Resolved) -> Result<Built, CatalogueError>;
 
 /// A kernel of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// Its name on the command line.
+    /// Which kernel it is.
+    pub id: KernelId,
+    /// Its name on the command line: [`KernelId::name`].
     pub name: &'static str,
     /// What it does, in one line.
     pub summary: &'static str,
     /// What kind of kernel it is.
     pub family: Family,
-    /// What it does with matrices of which type, where all that it reads have one.
-    pub does: Option<(Role, TensorType)>,
     /// Activation formats that it has variants for; empty where there is no choice.
     pub acts: &'static [Act],
     /// Accumulators.
@@ -102,6 +67,10 @@ pub struct Entry {
     /// The type of its sums where there is no choice of accumulator; where there is one, that of its
     /// products with weights if it is not the accumulator. `None` where there are none.
     pub sums: Option<Acc>,
+    /// Whether it lets the kernel after it start before it waits itself, in programmatic dependent
+    /// launch: short kernels before one with many weights, which are so requested while the
+    /// kernel before this one is still at work.
+    pub is_eager: bool,
     /// The sizes that it has, with those of Qwen3-30B-A3B.
     pub dims: Dims,
     /// Sizes for a short trial in the interpreter, where other than `dims`.
@@ -116,23 +85,24 @@ pub struct Entry {
     pub(in crate::catalogue) build: Build,
 }
 
-/// For the field of that name.
-pub(super) const fn does(role: Role, ty: TensorType) -> Option<(Role, TensorType)> {
-    Some((role, ty))
-}
-
 /// The schedule of most kernels.
 pub(super) fn usual(_: &Sizes, _: Policy) -> Schedule {
     Schedule::default()
 }
 
 impl Entry {
+    /// The same with the name that follows from what it is.
+    pub(super) const fn named(self) -> Entry {
+        Entry { name: self.id.name(), ..self }
+    }
+
     /// What families begin with: no choices, no sizes, nothing rounded.
     pub(super) const BASE: Entry = Entry {
+        id: KernelId::Swiglu,
         name: "",
         summary: "",
         family: Family::Elementwise,
-        does: None,
+        is_eager: false,
         acts: &[],
         accs: &[],
         maths: &[],
@@ -161,17 +131,6 @@ impl Entry {
             }
         }
         all
-    }
-
-    /// Whether it lets the kernel behind it start before it waits itself, in programmatic dependent
-    /// launch: short kernels in front of one with many weights, which are so requested while the
-    /// kernel before this one is still at work. What follows these in a forward reads early, beyond
-    /// weights, only what was complete when the kernel before the eager one had passed its wait.
-    pub(crate) fn is_eager(&self) -> bool {
-        matches!(
-            self.name,
-            "quantize-q8k" | "attention-combine" | "attention-combine-q8k" | "rows-combine" | "rows-combine-q8k"
-        )
     }
 
     /// The policy of this kernel in a forward under `policy`: without the

@@ -8,118 +8,104 @@ use super::super::{
     norm_gate_up_swiglu, routed_down, tile,
 };
 use super::matrix::{GEMV, Q4, Q6};
-use super::{Built, Contents, Dims, Entry, Family, MATHS, ParamSpec, Role, Words, does, with_policy};
+use super::{Built, Dims, Entry, Family, KernelId, MATHS, Role, Size, Words, with_policy};
 use crate::device::{DeviceActivation, DeviceFormat, FragmentFormat};
 use crate::format::TensorType;
 use crate::precision::Accumulation;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
-        name: "fused-gate-up-swiglu",
-        does: does(Role::GateUp, TensorType::Q4_K),
+        id: KernelId::Matrix(Role::GateUp, TensorType::Q4_K),
         summary: "both Q4_K projections and SwiGLU of all experts of a token",
         build: gate_up::<Q4>,
         ..GATE_UP
     },
     Entry {
-        name: "fused-gate-up-swiglu-q6k",
-        does: does(Role::GateUp, TensorType::Q6_K),
+        id: KernelId::Matrix(Role::GateUp, TensorType::Q6_K),
         summary: "both Q6_K projections and SwiGLU of all experts of a token",
         build: gate_up::<Q6>,
         ..GATE_UP
     },
     Entry {
-        name: "norm-gate-up-swiglu",
-        does: does(Role::NormGateUp, TensorType::Q4_K),
+        id: KernelId::Matrix(Role::NormGateUp, TensorType::Q4_K),
         summary: "RMSNorm and the choice of experts, then both Q4_K projections and SwiGLU of all of them",
         build: norm_gate_up::<Q4>,
         ..NORM_GATE_UP
     },
     Entry {
-        name: "norm-gate-up-swiglu-q6k",
-        does: does(Role::NormGateUp, TensorType::Q6_K),
+        id: KernelId::Matrix(Role::NormGateUp, TensorType::Q6_K),
         summary: "the same of Q6_K matrices",
         build: norm_gate_up::<Q6>,
         ..NORM_GATE_UP
     },
     Entry {
-        name: "moe-down",
+        id: KernelId::Matrix(Role::Down, TensorType::Q4_K),
         summary: "Q4_K down projections of a token's experts and their weighted sum",
         build: down::<Q4, Store>,
         ..DOWN
     },
     Entry {
-        name: "moe-down-q6k",
+        id: KernelId::Matrix(Role::Down, TensorType::Q6_K),
         summary: "Q6_K down projections of a token's experts and their weighted sum",
         build: down::<Q6, Store>,
         ..DOWN
     },
     Entry {
-        name: "moe-down-add",
-        does: does(Role::DownAdded, TensorType::Q4_K),
+        id: KernelId::Matrix(Role::DownAdded, TensorType::Q4_K),
         summary: "the same of Q4_K, added to the residual stream",
         build: down::<Q4, Add>,
         ..DOWN_ADD
     },
     Entry {
-        name: "moe-down-add-q6k",
-        does: does(Role::DownAdded, TensorType::Q6_K),
+        id: KernelId::Matrix(Role::DownAdded, TensorType::Q6_K),
         summary: "the same of Q6_K, added to the residual stream",
         build: down::<Q6, Add>,
         ..DOWN_ADD
     },
     Entry {
-        name: "routed-down-add",
-        does: does(Role::RoutedDownAdded, TensorType::Q4_K),
+        id: KernelId::Matrix(Role::RoutedDownAdded, TensorType::Q4_K),
         summary: "the choice of a token's experts, then their Q4_K down projections, added to the residual stream",
         build: routed::<Q4, Add>,
         ..ROUTED_DOWN_ADD
     },
     Entry {
-        name: "routed-down-add-q6k",
-        does: does(Role::RoutedDownAdded, TensorType::Q6_K),
+        id: KernelId::Matrix(Role::RoutedDownAdded, TensorType::Q6_K),
         summary: "the same of Q6_K matrices",
         build: routed::<Q6, Add>,
         ..ROUTED_DOWN_ADD
     },
     Entry {
-        name: "experts-gate-up",
-        does: does(Role::GroupedGateUp, TensorType::Q4_K),
+        id: KernelId::Matrix(Role::GroupedGateUp, TensorType::Q4_K),
         summary: "both Q4_K projections and SwiGLU of a pass, by expert",
         build: grouped_gate_up::<Q4>,
         ..GROUPED_GATE_UP
     },
     Entry {
-        name: "experts-gate-up-q6k",
-        does: does(Role::GroupedGateUp, TensorType::Q6_K),
+        id: KernelId::Matrix(Role::GroupedGateUp, TensorType::Q6_K),
         summary: "both Q6_K projections and SwiGLU of a pass, by expert",
         build: grouped_gate_up::<Q6>,
         ..GROUPED_GATE_UP
     },
     Entry {
-        name: "experts-down",
-        does: does(Role::GroupedDown, TensorType::Q4_K),
+        id: KernelId::Matrix(Role::GroupedDown, TensorType::Q4_K),
         summary: "Q4_K down projections of a pass, by expert",
         build: grouped_down::<Q4>,
         ..GROUPED_DOWN
     },
     Entry {
-        name: "experts-down-q6k",
-        does: does(Role::GroupedDown, TensorType::Q6_K),
+        id: KernelId::Matrix(Role::GroupedDown, TensorType::Q6_K),
         summary: "Q6_K down projections of a pass, by expert",
         build: grouped_down::<Q6>,
         ..GROUPED_DOWN
     },
     Entry {
-        name: "grouped-experts-q4k",
-        does: does(Role::GroupedExperts, TensorType::Q4_K),
+        id: KernelId::Matrix(Role::GroupedExperts, TensorType::Q4_K),
         summary: "Q4_K matrices of the experts chosen times their tokens' vectors, by expert",
         build: grouped::<Q4>,
         ..GROUPED_EXPERTS
     },
     Entry {
-        name: "grouped-experts-q6k",
-        does: does(Role::GroupedExperts, TensorType::Q6_K),
+        id: KernelId::Matrix(Role::GroupedExperts, TensorType::Q6_K),
         summary: "Q6_K matrices of the experts chosen times their tokens' vectors, by expert",
         build: grouped::<Q6>,
         ..GROUPED_EXPERTS
@@ -169,11 +155,11 @@ pub(super) const NORM_GATE_UP: Entry = Entry { family: Family::Norm, stages: 3, 
 
 impl Resolved {
     /// The lists of pairs of token and rank, by expert.
-    fn lists(&self) -> [ParamSpec; 2] {
+    fn lists(&self) -> [Size; 2] {
         let pairs = self.pairs();
         [
-            ParamSpec::words("offsets", Words::Offsets { total: pairs }, self.sizes.experts + 1),
-            ParamSpec::words("pairs", Words::Distinct { below: pairs }, pairs),
+            Size::words(Words::Offsets { total: pairs }, self.sizes.experts + 1),
+            Size::words(Words::Distinct { below: pairs }, pairs),
         ]
     }
 
@@ -191,11 +177,11 @@ pub(super) fn gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> R
         let experts @ Experts { count, used } = r.experts();
         let kernel = gate_up_swiglu::<F, X, C>(entry.name, r.shape(), experts, r.policy.math, r.how)?;
         let params = vec![
-            r.matrices::<F>("gate", count),
-            r.matrices::<F>("up", count),
-            ParamSpec::vectors("x", X::ACT, r.sizes.cols, 1),
-            ParamSpec::words("ids", Words::Distinct { below: count }, used),
-            r.results::<Store>("h", used),
+            r.matrices::<F>(count),
+            r.matrices::<F>(count),
+            Size::vectors(r.sizes.cols, 1),
+            Size::words(Words::Distinct { below: count }, used),
+            r.results(used),
         ];
         Ok(Built::new(entry, r, kernel, 2 * r.elements() * u64::from(used), params))
     }
@@ -210,9 +196,9 @@ pub(super) fn norm_gate_up<F: DeviceFormat>(entry: &'static Entry, r: &Resolved)
         let experts @ Experts { count, used } = r.experts();
         let (math, eps) = (r.policy.math, r.eps);
         let kernel = norm_gate_up_swiglu::<F, X, C>(entry.name, r.shape(), experts, (math, eps), r.how)?;
-        let mut params = vec![r.matrices::<F>("gate", count), r.matrices::<F>("up", count)];
+        let mut params = vec![r.matrices::<F>(count), r.matrices::<F>(count)];
         params.extend(r.unnormed());
-        params.extend([r.logits(), r.results::<Store>("h", used)]);
+        params.extend([r.logits(), r.results(used)]);
         params.extend(r.chosen());
         Ok(Built::new(entry, r, kernel, 2 * r.elements() * u64::from(used), params))
     }
@@ -227,11 +213,11 @@ pub(super) fn down<F: DeviceFormat, E: Epilogue>(entry: &'static Entry, r: &Reso
         let experts @ Experts { count, used } = r.experts();
         let kernel = moe_down::<F, X, C, E>(entry.name, r.shape(), experts, r.how)?;
         let params = vec![
-            r.matrices::<F>("down", count),
-            ParamSpec::vectors("x", X::ACT, r.sizes.cols, used),
-            ParamSpec::words("ids", Words::Distinct { below: count }, used),
-            ParamSpec::read("weights", Contents::F32, u64::from(used) * 4),
-            r.results::<E>("y", 1),
+            r.matrices::<F>(count),
+            Size::vectors(r.sizes.cols, used),
+            Size::words(Words::Distinct { below: count }, used),
+            Size::bytes(u64::from(used) * 4),
+            r.results(1),
         ];
         Ok(Built::new(entry, r, kernel, r.elements() * u64::from(used), params))
     }
@@ -248,12 +234,7 @@ pub(super) fn routed<F: DeviceFormat, E: Epilogue>(
     ) -> Result<Built, CatalogueError> {
         let experts @ Experts { count, used } = r.experts();
         let kernel = routed_down::<F, X, C, E>(entry.name, r.shape(), experts, r.how)?;
-        let params = vec![
-            r.matrices::<F>("down", count),
-            ParamSpec::vectors("x", X::ACT, r.sizes.cols, used),
-            r.logits(),
-            r.results::<E>("y", 1),
-        ];
+        let params = vec![r.matrices::<F>(count), Size::vectors(r.sizes.cols, used), r.logits(), r.results(1)];
         Ok(Built::new(entry, r, kernel, r.elements() * u64::from(used), params))
     }
     with_policy!(r.policy, |X, C| typed::<F, X, C, E>(entry, r))
@@ -269,12 +250,12 @@ pub(super) fn grouped_gate_up<F: FragmentFormat>(entry: &'static Entry, r: &Reso
         let params = || {
             let [offsets, pairs] = r.lists();
             vec![
-                r.matrices::<F>("gate", experts.count),
-                r.matrices::<F>("up", experts.count),
-                ParamSpec::vectors("x", X::ACT, r.sizes.cols, tokens),
+                r.matrices::<F>(experts.count),
+                r.matrices::<F>(experts.count),
+                Size::vectors(r.sizes.cols, tokens),
                 offsets,
                 pairs,
-                r.results::<Store>("h", r.pairs()),
+                r.results(r.pairs()),
             ]
         };
         let multiplied = || 2 * r.elements() * u64::from(r.pairs());
@@ -297,11 +278,11 @@ pub(super) fn grouped_down<F: FragmentFormat>(entry: &'static Entry, r: &Resolve
         let params = || {
             let [offsets, pairs] = r.lists();
             vec![
-                r.matrices::<F>("down", experts.count),
-                ParamSpec::vectors("x", X::ACT, r.sizes.cols, r.pairs()),
+                r.matrices::<F>(experts.count),
+                Size::vectors(r.sizes.cols, r.pairs()),
                 offsets,
                 pairs,
-                r.results::<Store>("y", r.pairs()),
+                r.results(r.pairs()),
             ]
         };
         let multiplied = || r.elements() * u64::from(r.pairs());
@@ -324,11 +305,11 @@ pub(super) fn grouped<F: DeviceFormat>(entry: &'static Entry, r: &Resolved) -> R
         let kernel = grouped_experts::<F, X, C>(entry.name, r.shape(), (experts, tokens), r.how)?;
         let [offsets, pairs] = r.lists();
         let params = vec![
-            r.matrices::<F>("w", experts.count),
-            ParamSpec::vectors("x", X::ACT, r.sizes.cols, tokens),
+            r.matrices::<F>(experts.count),
+            Size::vectors(r.sizes.cols, tokens),
             offsets,
             pairs,
-            r.results::<Store>("y", r.pairs()),
+            r.results(r.pairs()),
         ];
         Ok(Built::new(entry, r, kernel, r.elements() * u64::from(r.pairs()), params))
     }

@@ -8,7 +8,7 @@ use super::experts::{
     gate_up, grouped, grouped_down, grouped_gate_up, norm_gate_up, routed,
 };
 use super::matrix::{GEMV, GEMV_ADD, NORM_QKV, QKV, matrix_vector, norm_projections, projections};
-use super::{Entry, Role, does, embedding, plain};
+use super::{Entry, KernelId, Role, embedding, plain};
 use crate::device::{Coded, DeviceIntegers, reading};
 use crate::format::{TensorType, for_each_type};
 
@@ -23,54 +23,48 @@ macro_rules! entries {
     (@ integers $name:ident $module:ident $format:ident) => {
         &[
             Entry {
-                name: concat!(stringify!($module), "-gemv"),
+                id: KernelId::Matrix(Role::Product, TensorType::$name),
                 summary: concat!(stringify!($name), " matrix times vector"),
-                does: does(Role::Product, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| matrix_vector::<Of<crate::format::$format>, Store>(entry, r)),
                 usual: |s, p| Schedule::gemv_of_integers(s.rows, p.act, TensorType::$name.block_bytes()),
                 ..GEMV
             },
             Entry {
-                name: concat!(stringify!($module), "-gemv-add"),
+                id: KernelId::Matrix(Role::ProductAdded, TensorType::$name),
                 summary: concat!(stringify!($name), " matrix times vector, added to the residual stream"),
-                does: does(Role::ProductAdded, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| matrix_vector::<Of<crate::format::$format>, Add>(entry, r)),
                 ..GEMV_ADD
             },
             Entry {
-                name: concat!("qkv-", stringify!($module)),
+                id: KernelId::Projections { normed: false, qk: TensorType::$name, v: TensorType::$name },
                 summary: concat!("queries, keys and values of ", stringify!($name), " matrices"),
-                does: does(Role::Projections, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| projections::<Of<crate::format::$format>, Of<crate::format::$format>>(entry, r)),
                 ..QKV
             },
             Entry {
-                name: concat!("norm-qkv-", stringify!($module)),
+                id: KernelId::Projections { normed: true, qk: TensorType::$name, v: TensorType::$name },
                 summary: concat!("RMSNorm, then queries, keys and values of ", stringify!($name), " matrices"),
-                does: does(Role::NormProjections, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| norm_projections::<Of<crate::format::$format>, Of<crate::format::$format>>(entry, r)),
                 ..NORM_QKV
             },
             Entry {
-                name: concat!("fused-gate-up-swiglu-", stringify!($module)),
+                id: KernelId::Matrix(Role::GateUp, TensorType::$name),
                 summary: concat!("both ", stringify!($name), " projections and SwiGLU of all experts of a token"),
-                does: does(Role::GateUp, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| gate_up::<Of<crate::format::$format>>(entry, r)),
                 ..GATE_UP
             },
             Entry {
-                name: concat!("norm-gate-up-swiglu-", stringify!($module)),
+                id: KernelId::Matrix(Role::NormGateUp, TensorType::$name),
                 summary: concat!(
                     "RMSNorm and the choice of experts, then both ",
                     stringify!($name),
                     " projections and SwiGLU of all of them"
                 ),
-                does: does(Role::NormGateUp, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| norm_gate_up::<Of<crate::format::$format>>(entry, r)),
                 ..NORM_GATE_UP
             },
             Entry {
-                name: concat!("moe-down-", stringify!($module)),
+                id: KernelId::Matrix(Role::Down, TensorType::$name),
                 summary: concat!(
                     stringify!($name),
                     " down projections of a token's experts and their weighted sum"
@@ -79,44 +73,39 @@ macro_rules! entries {
                 ..DOWN
             },
             Entry {
-                name: concat!("moe-down-add-", stringify!($module)),
+                id: KernelId::Matrix(Role::DownAdded, TensorType::$name),
                 summary: concat!("the same of ", stringify!($name), ", added to the residual stream"),
-                does: does(Role::DownAdded, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| down::<Of<crate::format::$format>, Add>(entry, r)),
                 ..DOWN_ADD
             },
             Entry {
-                name: concat!("routed-down-add-", stringify!($module)),
+                id: KernelId::Matrix(Role::RoutedDownAdded, TensorType::$name),
                 summary: concat!(
                     "the choice of a token's experts, then their ",
                     stringify!($name),
                     " down projections, added to the residual stream"
                 ),
-                does: does(Role::RoutedDownAdded, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| routed::<Of<crate::format::$format>, Add>(entry, r)),
                 ..ROUTED_DOWN_ADD
             },
             Entry {
-                name: concat!("experts-gate-up-", stringify!($module)),
+                id: KernelId::Matrix(Role::GroupedGateUp, TensorType::$name),
                 summary: concat!("both ", stringify!($name), " projections and SwiGLU of a pass, by expert"),
-                does: does(Role::GroupedGateUp, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| grouped_gate_up::<Of<crate::format::$format>>(entry, r)),
                 ..GROUPED_GATE_UP
             },
             Entry {
-                name: concat!("experts-down-", stringify!($module)),
+                id: KernelId::Matrix(Role::GroupedDown, TensorType::$name),
                 summary: concat!(stringify!($name), " down projections of a pass, by expert"),
-                does: does(Role::GroupedDown, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| grouped_down::<Of<crate::format::$format>>(entry, r)),
                 ..GROUPED_DOWN
             },
             Entry {
-                name: concat!("grouped-experts-", stringify!($module)),
+                id: KernelId::Matrix(Role::GroupedExperts, TensorType::$name),
                 summary: concat!(
                     stringify!($name),
                     " matrices of the experts chosen times their tokens' vectors, by expert"
                 ),
-                does: does(Role::GroupedExperts, TensorType::$name),
                 build: |entry, r| reading::<crate::format::$format, _>(|| grouped::<Of<crate::format::$format>>(entry, r)),
                 ..GROUPED_EXPERTS
             },
@@ -126,30 +115,26 @@ macro_rules! entries {
     (@ nibbles $name:ident $module:ident $format:ident) => {
         &[
             Entry {
-                name: concat!(stringify!($module), "-gemv"),
+                id: KernelId::Matrix(Role::Product, TensorType::$name),
                 summary: concat!(stringify!($name), " matrix times the vectors of a pass"),
-                does: does(Role::Product, TensorType::$name),
                 build: plain::product::<crate::format::$format>,
                 ..plain::GEMV
             },
             Entry {
-                name: concat!(stringify!($module), "-gemv-add"),
+                id: KernelId::Matrix(Role::ProductAdded, TensorType::$name),
                 summary: concat!(stringify!($module), "-gemv onto a residual stream"),
-                does: does(Role::ProductAdded, TensorType::$name),
                 build: plain::onto::<crate::format::$format>,
                 ..plain::ADD
             },
             Entry {
-                name: concat!(stringify!($module), "-experts"),
+                id: KernelId::Matrix(Role::Experts, TensorType::$name),
                 summary: concat!(stringify!($name), " matrices of the experts chosen times their tokens' vectors"),
-                does: does(Role::Experts, TensorType::$name),
                 build: |entry, r| plain::of_experts::<crate::format::$format>(entry, r, PairVector::Token),
                 ..plain::EXPERTS
             },
             Entry {
-                name: concat!(stringify!($module), "-experts-down"),
+                id: KernelId::Matrix(Role::ExpertsDown, TensorType::$name),
                 summary: concat!(stringify!($name), " matrices of the experts chosen times a vector each"),
-                does: does(Role::ExpertsDown, TensorType::$name),
                 build: |entry, r| plain::of_experts::<crate::format::$format>(entry, r, PairVector::Pair),
                 ..plain::EXPERTS
             },
@@ -158,9 +143,8 @@ macro_rules! entries {
     };
     (@ embedding $name:ident $module:ident $format:ident) => {
         Entry {
-            name: concat!("embedding-", stringify!($module)),
+            id: KernelId::Matrix(Role::Embedding, TensorType::$name),
             summary: concat!("rows of a ", stringify!($name), " table as f32"),
-            does: does(Role::Embedding, TensorType::$name),
             build: embedding::rows_of::<crate::format::$format>,
             ..embedding::EMBEDDING
         }

@@ -4,79 +4,71 @@ use super::super::error::CatalogueError;
 use super::super::request::Resolved;
 use super::super::schedule::Schedule;
 use super::super::{Add, Epilogue, QkvShape, Store, gemv, gemv_batch, norm_qkv, qkv, qkv_batch, tile};
-use super::{ACCS, ACTS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Role, Words, does, with_policy};
-use crate::device::{DeviceActivation, DeviceFormat, FragmentFormat};
+use super::{ACCS, ACTS, Built, Dims, Entry, Family, KernelId, Role, Size, Words, with_policy};
+use crate::device::{DeviceActivation, DeviceFormat, FragmentFormat, pass};
 use crate::format::{Q4K, Q6K, TensorType};
-use crate::precision::{Accumulation, Act};
+use crate::precision::Accumulation;
 
 pub(super) type Q4 = Q4K<'static>;
 pub(super) type Q6 = Q6K<'static>;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
-        name: "q4k-gemv",
-        does: does(Role::Product, TensorType::Q4_K),
+        id: KernelId::Matrix(Role::Product, TensorType::Q4_K),
         summary: "Q4_K matrix times vector",
         build: matrix_vector::<Q4, Store>,
         ..GEMV
     },
     Entry {
-        name: "q6k-gemv",
-        does: does(Role::Product, TensorType::Q6_K),
+        id: KernelId::Matrix(Role::Product, TensorType::Q6_K),
         summary: "Q6_K matrix times vector",
         build: matrix_vector::<Q6, Store>,
         ..GEMV
     },
     Entry {
-        name: "q4k-gemv-add",
-        does: does(Role::ProductAdded, TensorType::Q4_K),
+        id: KernelId::Matrix(Role::ProductAdded, TensorType::Q4_K),
         summary: "Q4_K matrix times vector, added to the residual stream",
         build: matrix_vector::<Q4, Add>,
         ..GEMV_ADD
     },
     Entry {
-        name: "q6k-gemv-add",
-        does: does(Role::ProductAdded, TensorType::Q6_K),
+        id: KernelId::Matrix(Role::ProductAdded, TensorType::Q6_K),
         summary: "Q6_K matrix times vector, added to the residual stream",
         build: matrix_vector::<Q6, Add>,
         ..GEMV_ADD
     },
     Entry {
-        name: "qkv",
-        does: does(Role::Projections, TensorType::Q4_K),
+        id: KernelId::Projections { normed: false, qk: TensorType::Q4_K, v: TensorType::Q4_K },
         summary: "queries, keys and values of Q4_K matrices",
         build: projections::<Q4, Q4>,
         ..QKV
     },
     Entry {
-        name: "qkv-q6k-v",
+        id: KernelId::Projections { normed: false, qk: TensorType::Q4_K, v: TensorType::Q6_K },
         summary: "queries and keys of Q4_K matrices, values of a Q6_K one",
         build: projections::<Q4, Q6>,
         ..QKV
     },
     Entry {
-        name: "qkv-q6k",
-        does: does(Role::Projections, TensorType::Q6_K),
+        id: KernelId::Projections { normed: false, qk: TensorType::Q6_K, v: TensorType::Q6_K },
         summary: "queries, keys and values of Q6_K matrices",
         build: projections::<Q6, Q6>,
         ..QKV
     },
     Entry {
-        name: "norm-qkv",
-        does: does(Role::NormProjections, TensorType::Q4_K),
+        id: KernelId::Projections { normed: true, qk: TensorType::Q4_K, v: TensorType::Q4_K },
         summary: "RMSNorm, then queries, keys and values of Q4_K matrices",
         build: norm_projections::<Q4, Q4>,
         ..NORM_QKV
     },
     Entry {
-        name: "norm-qkv-q6k-v",
+        id: KernelId::Projections { normed: true, qk: TensorType::Q4_K, v: TensorType::Q6_K },
         summary: "the same, values of a Q6_K matrix",
         build: norm_projections::<Q4, Q6>,
         ..NORM_QKV
     },
     Entry {
-        name: "norm-qkv-q6k",
-        does: does(Role::NormProjections, TensorType::Q6_K),
+        id: KernelId::Projections { normed: true, qk: TensorType::Q6_K, v: TensorType::Q6_K },
         summary: "the same of Q6_K matrices",
         build: norm_projections::<Q6, Q6>,
         ..NORM_QKV
@@ -124,13 +116,13 @@ impl Resolved {
     }
 
     /// A parameter of `count` quantized matrices.
-    pub(super) fn matrices<F: DeviceFormat>(&self, name: &'static str, count: u32) -> ParamSpec {
-        weights::<F>(name, self.elements() * u64::from(count))
+    pub(super) fn matrices<F: DeviceFormat>(&self, count: u32) -> Size {
+        weights::<F>(self.elements() * u64::from(count))
     }
 
     /// The state of a pass of as many tokens as there may be.
-    pub(super) fn full_pass(&self) -> ParamSpec {
-        ParamSpec { contents: Contents::Words(Words::Is(self.sizes.tokens)), ..ParamSpec::state(Access::In) }
+    pub(super) fn full_pass(&self) -> Size {
+        Size::words(Words::Is(self.sizes.tokens), pass::STATE_WORDS)
     }
 
     /// Whether the products of a pass with matrices of this format are computed by tiles on tensor cores, where at least
@@ -146,31 +138,26 @@ impl Resolved {
     }
 
     /// A vector that is not normed yet, and the norm's weights.
-    pub(super) fn unnormed(&self) -> [ParamSpec; 2] {
+    pub(super) fn unnormed(&self) -> [Size; 2] {
         let cols = self.sizes.cols;
-        [ParamSpec::vectors("x", Act::F32, cols, 1), ParamSpec::read("norm", Contents::F32, u64::from(cols) * 4)]
+        [Size::vectors(cols, 1), Size::bytes(u64::from(cols) * 4)]
     }
 
     /// Rows of each of `n` vectors of results.
-    pub(super) fn results<E: Epilogue>(&self, name: &'static str, n: u32) -> ParamSpec {
-        let access = if E::ADDS { Access::InOut } else { Access::Out };
-        ParamSpec { access, ..ParamSpec::result(name, u64::from(self.sizes.rows) * u64::from(n)) }
+    pub(super) fn results(&self, n: u32) -> Size {
+        Size::elements(u64::from(self.sizes.rows) * u64::from(n))
     }
 }
 
-fn weights<F: DeviceFormat>(name: &'static str, elements: u64) -> ParamSpec {
+fn weights<F: DeviceFormat>(elements: u64) -> Size {
     let bytes = elements / 256 * u64::from(F::block_bytes());
-    ParamSpec::read(name, Contents::Weights(F::tensor_type()), bytes)
+    Size::bytes(bytes)
 }
 
 /// The matrices of queries, keys and values.
-fn projection_matrices<F: DeviceFormat, V: DeviceFormat>(shape: QkvShape) -> Vec<ParamSpec> {
+fn projection_matrices<F: DeviceFormat, V: DeviceFormat>(shape: QkvShape) -> Vec<Size> {
     let elements = |rows: u32| u64::from(rows) * u64::from(shape.cols);
-    vec![
-        weights::<F>("q", elements(shape.q)),
-        weights::<F>("k", elements(shape.kv)),
-        weights::<V>("v", elements(shape.kv)),
-    ]
+    vec![weights::<F>(elements(shape.q)), weights::<F>(elements(shape.kv)), weights::<V>(elements(shape.kv))]
 }
 
 pub(super) fn matrix_vector<F: FragmentFormat, E: Epilogue>(
@@ -183,14 +170,14 @@ pub(super) fn matrix_vector<F: FragmentFormat, E: Epilogue>(
     ) -> Result<Built, CatalogueError> {
         let tokens = r.sizes.tokens;
         // The kernel first, here and below: it refuses sizes whose bytes do not fit a number.
-        let inputs = || vec![r.matrices::<F>("w", 1), ParamSpec::vectors("x", X::ACT, r.sizes.cols, tokens)];
+        let inputs = || vec![r.matrices::<F>(1), Size::vectors(r.sizes.cols, tokens)];
         let weights = || r.elements() * u64::from(tokens);
         if tokens == 1 {
             let kernel = gemv::<F, X, C, E>(entry.name, r.shape(), r.how)?;
-            let params = [inputs(), vec![r.results::<E>("y", 1)]].concat();
+            let params = [inputs(), vec![r.results(1)]].concat();
             return Ok(Built::new(entry, r, kernel, weights(), params));
         }
-        let all = || [inputs(), vec![r.full_pass(), r.results::<E>("y", tokens)]].concat();
+        let all = || [inputs(), vec![r.full_pass(), r.results(tokens)]].concat();
         if r.has_tiles::<F>(tile::OF_A_MATRIX) {
             let kernel = tile::dense::<F, C, E>(entry.name, r.shape(), tokens, r.how)?;
             return Ok(Built::new(entry, r, kernel, weights(), all()));
@@ -212,17 +199,17 @@ pub(super) fn projections<F: FragmentFormat, V: FragmentFormat>(
         let (shape, tokens) = (r.projections(), r.sizes.tokens);
         let inputs = || {
             let mut params = projection_matrices::<F, V>(shape);
-            params.push(ParamSpec::vectors("x", X::ACT, shape.cols, tokens));
+            params.push(Size::vectors(shape.cols, tokens));
             params
         };
         let results = || shape.rows() * u64::from(tokens);
         let multiplied = || results() * u64::from(shape.cols);
         if tokens == 1 {
             let kernel = qkv::<F, V, X, C>(entry.name, shape, r.how)?;
-            let params = [inputs(), vec![ParamSpec::result("y", results())]].concat();
+            let params = [inputs(), vec![Size::elements(results())]].concat();
             return Ok(Built::new(entry, r, kernel, multiplied(), params));
         }
-        let all = || [inputs(), vec![r.full_pass(), ParamSpec::result("y", results())]].concat();
+        let all = || [inputs(), vec![r.full_pass(), Size::elements(results())]].concat();
         if r.has_tiles::<F>(tile::OF_A_MATRIX) && V::HAS_FRAGMENTS {
             let kernel = tile::projections::<F, V, C>(entry.name, shape, tokens, r.how)?;
             return Ok(Built::new(entry, r, kernel, multiplied(), all()));
@@ -245,7 +232,7 @@ pub(super) fn norm_projections<F: DeviceFormat, V: DeviceFormat>(
         let kernel = norm_qkv::<F, V, X, C>(entry.name, shape, r.eps, r.how)?;
         let mut params = projection_matrices::<F, V>(shape);
         params.extend(r.unnormed());
-        params.push(ParamSpec::result("y", shape.rows()));
+        params.push(Size::elements(shape.rows()));
         let multiplied = shape.rows() * u64::from(shape.cols);
         Ok(Built::new(entry, r, kernel, multiplied, params))
     }

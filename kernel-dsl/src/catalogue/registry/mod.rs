@@ -10,6 +10,7 @@ mod embedding;
 mod entry;
 mod experts;
 mod formats;
+mod id;
 mod matrix;
 mod norm;
 mod plain;
@@ -17,12 +18,13 @@ mod router;
 mod rows;
 mod token;
 
+pub(in crate::catalogue) use built::Size;
 pub use built::{Access, Built, Contents, ParamSpec, Words};
 pub use dims::{Dims, Sizes};
-pub use entry::{Entry, Family, Role};
+pub use entry::{Entry, Family};
+pub use id::{CacheType, KernelId, Role};
 
 use super::error::CatalogueError;
-use crate::format::TensorType;
 use crate::precision::{Acc, Act, Math};
 
 /// The families, in the order of the catalogue.
@@ -71,7 +73,7 @@ const fn joined<const N: usize>(groups: &[&[&[Entry]]]) -> [Entry; N] {
         while family < groups[group].len() {
             let mut i = 0;
             while i < groups[group][family].len() {
-                all[n] = groups[group][family][i];
+                all[n] = groups[group][family][i].named();
                 n += 1;
                 i += 1;
             }
@@ -82,12 +84,7 @@ const fn joined<const N: usize>(groups: &[&[&[Entry]]]) -> [Entry; N] {
     all
 }
 
-/// The kernel that does this with matrices of a type, if there is one.
-pub fn kernel_for(role: Role, ty: TensorType) -> Option<&'static Entry> {
-    CATALOGUE.iter().find(|e| e.does == Some((role, ty)))
-}
-
-use entry::{does, usual};
+use entry::usual;
 
 const ACTS: &[Act] = &[Act::F32, Act::Q8K];
 const ACCS: &[Acc] = &[Acc::F32, Acc::F64];

@@ -6,26 +6,24 @@ use super::super::error::CatalogueError;
 use super::super::request::Resolved;
 use super::super::{Norm, qk_norm_rope, rms_norm, rms_norm_q8k};
 use super::attention::{HEADS, HEADS_READING, HEADS_TRIAL};
-use super::built::vector_bytes;
-use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, with_acc};
+use super::{ACCS, Built, CacheType, Dims, Entry, Family, KernelId, Size, with_acc};
 use crate::device::DeviceKv;
-use crate::precision::Act;
 
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry { name: "rmsnorm", summary: "RMSNorm of the tokens' vectors", ..NORM },
+    Entry { id: KernelId::RmsNorm, summary: "RMSNorm of the tokens' vectors", ..NORM },
     Entry {
-        name: "rmsnorm-q8k",
+        id: KernelId::RmsNormQ8K,
         summary: "RMSNorm of the tokens' vectors, as f32 and as Q8_K",
         build: quantized_norm,
         ..NORM
     },
     Entry {
-        name: "qk-norm-rope-kv-f32",
+        id: KernelId::QkNormRope(CacheType::F32),
         summary: "queries and keys normed and turned, keys and values appended to an f32 cache",
         ..HEADS_NORM
     },
     Entry {
-        name: "qk-norm-rope-kv-f16",
+        id: KernelId::QkNormRope(CacheType::F16),
         summary: "queries and keys normed and turned, keys and values appended to an f16 cache",
         build: heads_norm::<f16>,
         ..HEADS_NORM
@@ -50,12 +48,12 @@ impl Resolved {
         Norm { cols: self.sizes.cols, tokens: self.sizes.tokens, eps: self.eps, pdl: self.how.waits() }
     }
 
-    fn norm_params(&self) -> Vec<ParamSpec> {
+    fn norm_params(&self) -> Vec<Size> {
         let Norm { cols, tokens, .. } = self.norm();
         vec![
-            ParamSpec::vectors("x", Act::F32, cols, tokens),
-            ParamSpec::read("w", Contents::F32, u64::from(cols) * 4),
-            ParamSpec::result("y", u64::from(cols) * u64::from(tokens)),
+            Size::vectors(cols, tokens),
+            Size::bytes(u64::from(cols) * 4),
+            Size::elements(u64::from(cols) * u64::from(tokens)),
         ]
     }
 }
@@ -70,8 +68,7 @@ fn quantized_norm(entry: &'static Entry, r: &Resolved) -> Result<Built, Catalogu
     let Norm { cols, tokens, .. } = r.norm();
     let kernel = with_acc!(r.policy, |C| rms_norm_q8k::<C>(entry.name, r.norm()))?;
     let mut params = r.norm_params();
-    let bytes = vector_bytes(Act::Q8K, cols) * u64::from(tokens);
-    params.push(ParamSpec::written("y_q8k", Contents::Activations(Act::Q8K), bytes));
+    params.push(Size::vectors(cols, tokens).unlisted());
     Ok(Built::new(entry, r, kernel, u64::from(cols) * u64::from(tokens), params))
 }
 
@@ -79,10 +76,9 @@ fn heads_norm<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built,
     let shape = r.heads();
     let kernel = with_acc!(r.policy, |C| qk_norm_rope::<E, C>(entry.name, shape, r.eps))?;
     let elements = u64::from(shape.tokens) * u64::from(shape.heads + 2 * shape.kv_heads) * u64::from(shape.head_dim);
-    let cache = r.cache::<E>(Access::InOut);
+    let cache = r.cache::<E>();
     let mut params = r.projected();
-    params.push(ParamSpec::result("q", r.queries()));
-    params.push(ParamSpec { name: "keys", ..cache });
-    params.push(ParamSpec { name: "values", ..cache });
+    params.push(Size::elements(r.queries()));
+    params.extend([cache, cache]);
     Ok(Built::new(entry, r, kernel, elements, params))
 }

@@ -5,64 +5,55 @@ use half::{bf16, f16};
 use super::super::error::CatalogueError;
 use super::super::request::Resolved;
 use super::super::{PairVector, plain_experts, plain_gemv, plain_gemv_add};
-use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Role, Words, does, with_acc};
+use super::{ACCS, Built, Dims, Entry, Family, KernelId, Role, Size, Words, with_acc};
 use crate::device::DevicePlain;
 use crate::format::{Q8_0, TensorType};
-use crate::precision::Act;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
-        name: "f32-gemv",
-        does: does(Role::Product, TensorType::F32),
+        id: KernelId::Matrix(Role::Product, TensorType::F32),
         summary: "F32 matrix times the vectors of a pass",
         build: product::<f32>,
         ..GEMV
     },
     Entry {
-        name: "f16-gemv",
-        does: does(Role::Product, TensorType::F16),
+        id: KernelId::Matrix(Role::Product, TensorType::F16),
         summary: "F16 matrix times the vectors of a pass",
         build: product::<f16>,
         ..GEMV
     },
     Entry {
-        name: "bf16-gemv",
-        does: does(Role::Product, TensorType::BF16),
+        id: KernelId::Matrix(Role::Product, TensorType::BF16),
         summary: "BF16 matrix times the vectors of a pass",
         build: product::<bf16>,
         ..GEMV
     },
     Entry {
-        name: "q8_0-gemv",
-        does: does(Role::Product, TensorType::Q8_0),
+        id: KernelId::Matrix(Role::Product, TensorType::Q8_0),
         summary: "Q8_0 matrix times the vectors of a pass",
         build: product::<Q8_0<'static>>,
         ..GEMV
     },
     Entry {
-        name: "f32-gemv-add",
-        does: does(Role::ProductAdded, TensorType::F32),
+        id: KernelId::Matrix(Role::ProductAdded, TensorType::F32),
         summary: "f32-gemv onto a residual stream",
         build: onto::<f32>,
         ..ADD
     },
     Entry {
-        name: "f16-gemv-add",
-        does: does(Role::ProductAdded, TensorType::F16),
+        id: KernelId::Matrix(Role::ProductAdded, TensorType::F16),
         summary: "f16-gemv onto a residual stream",
         build: onto::<f16>,
         ..ADD
     },
     Entry {
-        name: "bf16-gemv-add",
-        does: does(Role::ProductAdded, TensorType::BF16),
+        id: KernelId::Matrix(Role::ProductAdded, TensorType::BF16),
         summary: "bf16-gemv onto a residual stream",
         build: onto::<bf16>,
         ..ADD
     },
     Entry {
-        name: "q8_0-gemv-add",
-        does: does(Role::ProductAdded, TensorType::Q8_0),
+        id: KernelId::Matrix(Role::ProductAdded, TensorType::Q8_0),
         summary: "q8_0-gemv onto a residual stream",
         build: onto::<Q8_0<'static>>,
         ..ADD
@@ -70,10 +61,9 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 macro_rules! experts {
-    ($($name:literal, $summary:literal, $F:ty, $ty:ident, $vector:ident $role:ident;)*) => {
+    ($($summary:literal, $F:ty, $ty:ident, $vector:ident $role:ident;)*) => {
         &[$(Entry {
-            name: $name,
-            does: does(Role::$role, TensorType::$ty),
+            id: KernelId::Matrix(Role::$role, TensorType::$ty),
             summary: $summary,
             build: |entry, r| of_experts::<$F>(entry, r, PairVector::$vector),
             ..EXPERTS
@@ -83,14 +73,14 @@ macro_rules! experts {
 
 /// The products of the experts chosen: gate and up multiply the token's vector, down each its own.
 pub(super) const OF_EXPERTS: &[Entry] = experts! {
-    "f32-experts", "F32 matrices of the experts chosen times their tokens' vectors", f32, F32, Token Experts;
-    "f16-experts", "F16 matrices of the experts chosen times their tokens' vectors", f16, F16, Token Experts;
-    "bf16-experts", "BF16 matrices of the experts chosen times their tokens' vectors", bf16, BF16, Token Experts;
-    "q8_0-experts", "Q8_0 matrices of the experts chosen times their tokens' vectors", Q8_0<'static>, Q8_0, Token Experts;
-    "f32-experts-down", "F32 matrices of the experts chosen times a vector each", f32, F32, Pair ExpertsDown;
-    "f16-experts-down", "F16 matrices of the experts chosen times a vector each", f16, F16, Pair ExpertsDown;
-    "bf16-experts-down", "BF16 matrices of the experts chosen times a vector each", bf16, BF16, Pair ExpertsDown;
-    "q8_0-experts-down", "Q8_0 matrices of the experts chosen times a vector each", Q8_0<'static>, Q8_0, Pair ExpertsDown;
+    "F32 matrices of the experts chosen times their tokens' vectors", f32, F32, Token Experts;
+    "F16 matrices of the experts chosen times their tokens' vectors", f16, F16, Token Experts;
+    "BF16 matrices of the experts chosen times their tokens' vectors", bf16, BF16, Token Experts;
+    "Q8_0 matrices of the experts chosen times their tokens' vectors", Q8_0<'static>, Q8_0, Token Experts;
+    "F32 matrices of the experts chosen times a vector each", f32, F32, Pair ExpertsDown;
+    "F16 matrices of the experts chosen times a vector each", f16, F16, Pair ExpertsDown;
+    "BF16 matrices of the experts chosen times a vector each", bf16, BF16, Pair ExpertsDown;
+    "Q8_0 matrices of the experts chosen times a vector each", Q8_0<'static>, Q8_0, Pair ExpertsDown;
 };
 
 /// Activations are f32 whatever the policy, so there is no choice of them.
@@ -115,27 +105,22 @@ pub(super) const EXPERTS: Entry = Entry {
 };
 
 /// The parameters up to the vectors of results.
-fn params<F: DevicePlain>(r: &Resolved) -> Vec<ParamSpec> {
+fn params<F: DevicePlain>(r: &Resolved) -> Vec<Size> {
     let bytes = u64::from(r.sizes.rows) * u64::from(F::row_bytes(r.sizes.cols));
-    vec![
-        ParamSpec::read("w", Contents::Weights(F::TYPE), bytes),
-        ParamSpec::vectors("x", Act::F32, r.sizes.cols, r.sizes.tokens),
-        r.full_pass(),
-    ]
+    vec![Size::bytes(bytes), Size::vectors(r.sizes.cols, r.sizes.tokens), r.full_pass()]
 }
 
 pub(super) fn product<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let kernel = with_acc!(r.policy, |C| plain_gemv::<F, C>(entry.name, r.shape(), r.sizes.tokens, r.how.waits()))?;
     let mut params = params::<F>(r);
-    params.push(ParamSpec::result("y", u64::from(r.sizes.rows) * u64::from(r.sizes.tokens)));
+    params.push(Size::elements(u64::from(r.sizes.rows) * u64::from(r.sizes.tokens)));
     Ok(Built::new(entry, r, kernel, r.elements(), params))
 }
 
 pub(super) fn onto<F: DevicePlain>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let kernel = with_acc!(r.policy, |C| plain_gemv_add::<F, C>(entry.name, r.shape(), r.sizes.tokens, r.how.waits()))?;
     let mut params = params::<F>(r);
-    let stream = ParamSpec::vectors("x", Act::F32, r.sizes.rows, r.sizes.tokens);
-    params.push(ParamSpec { name: "stream", access: Access::InOut, ..stream });
+    params.push(Size::vectors(r.sizes.rows, r.sizes.tokens));
     Ok(Built::new(entry, r, kernel, r.elements(), params))
 }
 
@@ -150,11 +135,11 @@ pub(super) fn of_experts<F: DevicePlain>(
     let pairs = tokens * experts.used;
     let vectors = if vector == PairVector::Token { tokens } else { pairs };
     let params = vec![
-        ParamSpec::read("w", Contents::Weights(F::TYPE), bytes),
-        ParamSpec::vectors("x", Act::F32, r.sizes.cols, vectors),
-        ParamSpec::words("ids", Words::Below(experts.count), pairs),
+        Size::bytes(bytes),
+        Size::vectors(r.sizes.cols, vectors),
+        Size::words(Words::Below(experts.count), pairs),
         r.full_pass(),
-        ParamSpec::result("y", u64::from(r.sizes.rows) * u64::from(pairs)),
+        Size::elements(u64::from(r.sizes.rows) * u64::from(pairs)),
     ];
     Ok(Built::new(entry, r, kernel, r.elements() * u64::from(pairs), params))
 }

@@ -8,10 +8,8 @@ use super::super::{
     AttentionSchedule, PagedShape, argmax_rows, rows_attention, rows_combine, rows_combine_q8k, rows_norm_rope,
 };
 use super::attention::{HEADS, HEADS_READING, HEADS_TRIAL};
-use super::built::vector_bytes;
-use super::{ACCS, Access, Built, Contents, Dims, Entry, Family, ParamSpec, Words, with_acc};
+use super::{ACCS, Built, CacheType, Dims, Entry, Family, KernelId, Size, Words, with_acc};
 use crate::device::{DeviceKv, rows};
-use crate::precision::Act;
 use crate::reference::CHUNK;
 
 const ROWS_DIMS: Dims =
@@ -23,26 +21,40 @@ const ROWS_READING: Dims = Dims { tokens: Some(3), sequences: Some(6), pages: So
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
-        name: "rows-norm-rope-kv-f32",
+        id: KernelId::RowsNormRope(CacheType::F32),
         summary: "qk-norm-rope of rows of several sequences, keys and values to pages of an f32 cache",
         ..ROPE
     },
-    Entry { name: "rows-norm-rope-kv-f16", summary: "the same with an f16 cache", build: rope::<f16>, ..ROPE },
     Entry {
-        name: "rows-attention-kv-f32",
+        id: KernelId::RowsNormRope(CacheType::F16),
+        summary: "the same with an f16 cache",
+        build: rope::<f16>,
+        ..ROPE
+    },
+    Entry {
+        id: KernelId::RowsAttention(CacheType::F32),
         summary: "attention of rows of several sequences over each chunk, pages of an f32 cache",
         ..ATTENTION
     },
     Entry {
-        name: "rows-attention-kv-f16",
+        id: KernelId::RowsAttention(CacheType::F16),
         summary: "the same with an f16 cache",
         build: attention::<f16>,
         ..ATTENTION
     },
-    Entry { name: "rows-combine", summary: "the chunks' results of rows of several sequences put together", ..COMBINE },
-    Entry { name: "rows-combine-q8k", summary: "the same, as f32 and as Q8_K", build: combine_quantized, ..COMBINE },
     Entry {
-        name: "argmax-rows",
+        id: KernelId::RowsCombine,
+        summary: "the chunks' results of rows of several sequences put together",
+        ..COMBINE
+    },
+    Entry {
+        id: KernelId::RowsCombineQ8K,
+        summary: "the same, as f32 and as Q8_K",
+        build: combine_quantized,
+        ..COMBINE
+    },
+    Entry {
+        id: KernelId::ArgmaxRows,
         summary: "the most likely of rows tokens for each of several vectors of logits",
         family: Family::Token,
         dims: Dims { rows: Some(151_936), tokens: Some(32), ..Dims::NONE },
@@ -67,6 +79,7 @@ const ROPE: Entry = Entry { family: Family::Norm, stages: 1, build: rope::<f32>,
 
 const COMBINE: Entry = Entry {
     stages: 1,
+    is_eager: true,
     dims: Dims { sequences: None, pages: None, ..ROWS_DIMS },
     trial: Dims { sequences: None, pages: None, ..ROWS_TRIAL },
     reading: Dims { sequences: None, pages: None, ..ROWS_READING },
@@ -80,24 +93,22 @@ impl Resolved {
     }
 
     /// The rows of a pass: words that are positions and numbers of sequences; for trials, of different sequences.
-    fn rows(&self) -> ParamSpec {
+    fn rows(&self) -> Size {
         let s = &self.sizes;
         let below = if s.sequences == 0 { s.positions } else { s.positions.min(s.sequences) };
-        ParamSpec::words("rows", Words::Distinct { below }, s.tokens.saturating_mul(rows::ROW_WORDS))
+        Size::words(Words::Distinct { below }, s.tokens.saturating_mul(rows::ROW_WORDS))
     }
 
     /// The state, rows and tables of a pass.
-    fn places(&self) -> [ParamSpec; 3] {
+    fn places(&self) -> [Size; 3] {
         let shape = self.paged();
-        let tables =
-            ParamSpec::read("tables", Contents::Words(Words::Distinct { below: shape.pages }), shape.tables() * 4);
+        let tables = Size::word_bytes(Words::Distinct { below: shape.pages }, shape.tables() * 4);
         [self.full_pass(), self.rows(), tables]
     }
 
-    /// The keys or values of a layer, in pages.
-    fn pages<E: DeviceKv>(&self, name: &'static str, access: Access) -> ParamSpec {
-        let cache = self.cache::<E>(access);
-        ParamSpec { name, bytes: self.paged().cache() * u64::from(E::TY.bytes()), ..cache }
+    /// The keys and the values of a layer, in pages.
+    fn pages(&self) -> [Size; 2] {
+        [Size::elements(self.paged().cache()); 2]
     }
 }
 
@@ -108,8 +119,8 @@ fn rope<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Catal
         // The state is the last of them.
         params.pop();
         params.extend(r.places());
-        params.push(ParamSpec::result("q", r.queries()));
-        params.extend(["keys", "values"].map(|name| r.pages::<E>(name, Access::InOut)));
+        params.push(Size::elements(r.queries()));
+        params.extend(r.pages());
         Ok(Built::new(entry, r, kernel, r.queries(), params))
     })
 }
@@ -122,10 +133,10 @@ fn attention<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, 
     let schedule = AttentionSchedule { heads: s.rows, warps: s.warps, splits, tokens: 1, staged: false };
     with_acc!(r.policy, |C| {
         let kernel = rows_attention::<E, C>(entry.name, shape, schedule)?;
-        let mut params = vec![ParamSpec::read("q", Contents::Activations(Act::F32), r.queries() * 4)];
-        params.extend(["keys", "values"].map(|name| r.pages::<E>(name, Access::In)));
+        let mut params = vec![Size::elements(r.queries())];
+        params.extend(r.pages());
         params.extend(r.places());
-        params.extend(r.partials(Access::Out));
+        params.extend(r.partials());
         let positions = u64::from(shape.heads.chunks()) * CHUNK as u64;
         Ok(Built::new(entry, r, kernel, r.queries() * positions, params))
     })
@@ -135,9 +146,9 @@ fn attention<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, 
 const BLOCKS: u32 = 1024;
 
 impl Resolved {
-    fn rows_combine_params(&self) -> Vec<ParamSpec> {
-        let [sums, outputs] = self.partials(Access::In);
-        vec![sums, outputs, self.full_pass(), self.rows(), ParamSpec::result("y", self.queries())]
+    fn rows_combine_params(&self) -> Vec<Size> {
+        let [sums, outputs] = self.partials();
+        vec![sums, outputs, self.full_pass(), self.rows(), Size::elements(self.queries())]
     }
 }
 
@@ -153,8 +164,7 @@ fn combine_quantized(entry: &'static Entry, r: &Resolved) -> Result<Built, Catal
     with_acc!(r.policy, |C| {
         let kernel = rows_combine_q8k::<C>(entry.name, shape)?;
         let mut params = r.rows_combine_params();
-        let bytes = vector_bytes(Act::Q8K, shape.heads * shape.head_dim) * u64::from(shape.tokens);
-        params.push(ParamSpec::written("y_q8k", Contents::Activations(Act::Q8K), bytes));
+        params.push(Size::vectors(shape.heads * shape.head_dim, shape.tokens).unlisted());
         Ok(Built::new(entry, r, kernel, r.queries(), params))
     })
 }
@@ -162,12 +172,7 @@ fn combine_quantized(entry: &'static Entry, r: &Resolved) -> Result<Built, Catal
 fn most_likely(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let (vocabulary, tokens) = (r.sizes.rows, r.sizes.tokens);
     let kernel = argmax_rows(entry.name, vocabulary, tokens)?;
-    let chosen = ParamSpec::written("chosen", Contents::Words(Words::Below(u32::MAX)), u64::from(tokens) * 8);
-    let params = vec![
-        ParamSpec::vectors("logits", Act::F32, vocabulary, tokens),
-        r.full_pass(),
-        ParamSpec::kept("best", 0, u64::from(tokens) * 16),
-        chosen,
-    ];
+    let chosen = Size::word_bytes(Words::Below(u32::MAX), u64::from(tokens) * 8);
+    let params = vec![Size::vectors(vocabulary, tokens), r.full_pass(), Size::kept(0, u64::from(tokens) * 16), chosen];
     Ok(Built::new(entry, r, kernel, u64::from(vocabulary) * u64::from(tokens), params))
 }

@@ -6,7 +6,6 @@ use super::super::error::CatalogueError;
 use super::super::gate_up::{Experts, expert_entry_name, swiglu};
 use super::super::gemv::{GemvBatchArgs, entry_name, nth_vector};
 use super::super::grouped::{ExpertsDownArgs, ExpertsGateUpArgs, List};
-use super::super::launchable::Launchable;
 use super::super::limits::check_tokens;
 use super::super::matrix::{Epilogue, Store, finish};
 use super::super::qkv::{self, QkvBatchArgs, QkvShape};
@@ -17,6 +16,7 @@ use super::plan::TilePlan;
 use super::product::OfTile;
 use crate::device::{DeviceFloat, FragmentFormat, fresh, inputs_ready, pass, residual};
 use crate::precision::{Acc, Accumulation, ActQ8K, Math};
+use ptxgen_builder::build::Launchable;
 
 impl Rows {
     /// The only matrix of a tensor.
@@ -124,11 +124,11 @@ pub(in super::super) fn dense<F: FragmentFormat, C: Accumulation, E: Epilogue>(
     shape: Shape,
     tokens: u32,
     how: How,
-) -> Result<Launchable<GemvBatchArgs<ActQ8K, E>>, CatalogueError> {
+) -> Result<Launchable<GemvBatchArgs<F, ActQ8K, E>>, CatalogueError> {
     check_tokens(name, tokens)?;
     let [plan] = TilePlan::spread::<C, 1>([TilePlan::new::<F>(name, shape, (1, tokens), how)?], tokens, how);
     let entry = format!("{}_t{tokens}", entry_name::<ActQ8K, C>(name, shape));
-    let kernel = kernel::<GemvBatchArgs<ActQ8K, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
+    let kernel = kernel::<GemvBatchArgs<F, ActQ8K, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
         let tile = Tile::new(&plan, k.thread_x(), TileMemory::new(k, &plan), vec![Rows::whole(&plan, w)], k.block_x());
         Pass::multiply::<F, C, E>(k, tile, |k| Pass::new(k, x, state, tokens, &plan), y, shape.rows);
     });
@@ -142,7 +142,7 @@ pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Acc
     shape: QkvShape,
     tokens: u32,
     how: How,
-) -> Result<Launchable<QkvBatchArgs<ActQ8K>>, CatalogueError> {
+) -> Result<Launchable<QkvBatchArgs<F, V, ActQ8K>>, CatalogueError> {
     check_tokens(name, tokens)?;
     let rows = |rows| Shape { rows, cols: shape.cols };
     let plans = [
@@ -156,7 +156,7 @@ pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Acc
     let plans = TilePlan::spread::<C, 3>(plans.map(|plan| TilePlan { warps, stages, ..plan }), tokens, how);
     let entry = format!("{}_t{tokens}", qkv::entry_name::<ActQ8K, C>(name, shape));
     let names = ["q", "k", "v", "x", "state", "y"];
-    let kernel = kernel::<QkvBatchArgs<ActQ8K>>(&entry, names, |k, (wq, wk, wv, x, state, y)| {
+    let kernel = kernel::<QkvBatchArgs<F, V, ActQ8K>>(&entry, names, |k, (wq, wk, wv, x, state, y)| {
         let pass = |k: &Body| Pass::new(k, x, state, tokens, &plans[0]);
         let (thread, block) = (k.thread_x(), k.block_x());
         let [q, key, value] = &plans;
@@ -194,13 +194,13 @@ pub(in super::super) fn experts_gate_up_tiles<F: FragmentFormat, C: Accumulation
     (experts, tokens): (Experts, u32),
     math: Math,
     how: How,
-) -> Result<Launchable<ExpertsGateUpArgs<ActQ8K>>, CatalogueError> {
+) -> Result<Launchable<ExpertsGateUpArgs<F, ActQ8K>>, CatalogueError> {
     check_tokens(name, tokens)?;
     experts.check(name)?;
     let plan = TilePlan::new::<F>(name, shape, (2, of_expert(experts, tokens)), how)?.of_few(how);
     let entry = format!("{}_t{tokens}", expert_entry_name::<ActQ8K, C>(name, Some(math), shape, experts));
     let names = ["gate", "up", "x", "offsets", "pairs", "h"];
-    let kernel = kernel::<ExpertsGateUpArgs<ActQ8K>>(&entry, names, |k, (gate, up, x, offsets, pairs, h)| {
+    let kernel = kernel::<ExpertsGateUpArgs<F, ActQ8K>>(&entry, names, |k, (gate, up, x, offsets, pairs, h)| {
         let expert = k.block_z();
         inputs_ready(k, plan.pdl);
         let list = List::of(k, expert, offsets, pairs);
@@ -231,13 +231,13 @@ pub(in super::super) fn experts_down_tiles<F: FragmentFormat, C: Accumulation>(
     shape: Shape,
     (experts, tokens): (Experts, u32),
     how: How,
-) -> Result<Launchable<ExpertsDownArgs<ActQ8K>>, CatalogueError> {
+) -> Result<Launchable<ExpertsDownArgs<F, ActQ8K>>, CatalogueError> {
     check_tokens(name, tokens)?;
     experts.check(name)?;
     let plan = TilePlan::new::<F>(name, shape, (1, of_expert(experts, tokens)), how)?.of_few(how);
     let entry = format!("{}_t{tokens}", expert_entry_name::<ActQ8K, C>(name, None, shape, experts));
     let names = ["down", "x", "offsets", "pairs", "y"];
-    let kernel = kernel::<ExpertsDownArgs<ActQ8K>>(&entry, names, |k, (down, x, offsets, pairs, y)| {
+    let kernel = kernel::<ExpertsDownArgs<F, ActQ8K>>(&entry, names, |k, (down, x, offsets, pairs, y)| {
         let expert = k.block_z();
         inputs_ready(k, plan.pdl);
         let list = List::of(k, expert, offsets, pairs);

@@ -4,12 +4,13 @@ use ptxgen_builder::build::Kernel;
 use ptxgen_builder::ir::LaunchBounds;
 
 use super::super::error::CatalogueError;
-use super::super::launchable::{Launchable, fits};
+use super::super::launchable::fits;
 use super::super::limits::refuse_if;
 use super::super::schedule::{How, Shape};
 use crate::device::FragmentFormat;
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::{Acc, Accumulation};
+use ptxgen_builder::build::Launchable;
 
 /// Vectors of a tile at most.
 const TOKENS: u32 = 32;

@@ -9,7 +9,6 @@ use ptxgen_builder::build::{Body, F16x2, Pred, Ptr, ReadSpace, Rounding, Shared,
 
 use super::Q4K;
 use crate::device::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, LaneOrder, Q8KShare, Runs};
-use crate::format::TensorType;
 
 /// A lane's share of a block, and how it finds its two scales.
 #[derive(Clone, Copy)]
@@ -98,10 +97,6 @@ impl DeviceFormat for Q4K<'static> {
     const TREE: &'static [u32] = Runs::TREE;
     const BANK_SHIFT: u32 = Runs::BANK_SHIFT;
     type Base = Base;
-
-    fn tensor_type() -> TensorType {
-        TensorType::Q4_K
-    }
 
     #[track_caller]
     fn first_group(lane: Val<u32>) -> Val<u32> {

@@ -10,7 +10,6 @@ use ptxgen_builder::build::{Body, Ptr, ReadSpace, Rounding, Shared, Val};
 
 use super::Q6K;
 use crate::device::{BlockAt, DeviceFloat, DeviceFormat, Halves, IntegerSums, LaneOrder, Q8KShare};
-use crate::format::TensorType;
 
 /// A lane's share of a block.
 #[derive(Clone, Copy)]
@@ -82,10 +81,6 @@ impl DeviceFormat for Q6K<'static> {
     const TREE: &'static [u32] = Halves::TREE;
     const BANK_SHIFT: u32 = Halves::BANK_SHIFT;
     type Base = Base;
-
-    fn tensor_type() -> TensorType {
-        TensorType::Q6_K
-    }
 
     #[track_caller]
     fn first_group(lane: Val<u32>) -> Val<u32> {

@@ -1,8 +1,9 @@
 //! Attention: projections, heads and the cache.
 
-use super::{Dims, LoadError, Node, Place, Plan, Rule, S, STATE, choice, place, size};
+use super::{Dims, KernelId, LoadError, Node, Place, Plan, Rule, S, STATE, choice, place, size};
 use crate::device::{choice::Reader, slot::Slot};
 use crate::kv::KvType;
+use ptxgen_dsl::catalogue::CacheType;
 
 const PROJECTIONS: &[S] = &[S::Q, S::K, S::V];
 const HEADS: &[S] = &[S::QPostRope, S::KPostRope, S::AttnScores, S::AttnSoftmax, S::Attention];
@@ -77,7 +78,7 @@ fn apart(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
         let slots = nodes.iter().filter_map(|n| n.operation.weights()).map(|role| Slot::Apart(role).into());
         let mut places: Vec<(&str, Place)> = ["q", "k", "v"].into_iter().zip(slots).collect();
         places.extend([STATE, ("qkv", Slot::Projected.into())]);
-        plan.push("qkv-join", plan.heads(), &places)?;
+        plan.push(KernelId::QkvJoin, plan.heads(), &places)?;
     }
     plan.makes(PROJECTIONS);
     Ok(true)
@@ -87,11 +88,11 @@ fn apart(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
 /// together.
 fn of_a_token(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let Some(layer) = plan.layer().filter(|_| plan.tokens == 1 && plan.paging.is_none()) else { return Ok(false) };
-    let name = match plan.model.kv {
-        KvType::F32 => "decode-attention-kv-f32",
-        KvType::F16 => "decode-attention-kv-f16",
-    };
-    plan.push(name, plan.cached(), &[&plan.projected(nodes)[..], &cache(layer), &CHUNKS].concat())?;
+    plan.push(
+        KernelId::DecodeAttention(plan.cache_type()),
+        plan.cached(),
+        &[&plan.projected(nodes)[..], &cache(layer), &CHUNKS].concat(),
+    )?;
     plan.makes(&[S::KPostRope]);
     combine(plan)
 }
@@ -100,10 +101,7 @@ fn of_a_token(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
 fn of_rows(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let Some((layer, paging)) = plan.layer().zip(plan.paging) else { return Ok(false) };
     let paged = Dims { sequences: Some(paging.sequences), pages: Some(paging.pages), ..plan.cached() };
-    let [turn, attend] = match plan.model.kv {
-        KvType::F32 => ["rows-norm-rope-kv-f32", "rows-attention-kv-f32"],
-        KvType::F16 => ["rows-norm-rope-kv-f16", "rows-attention-kv-f16"],
-    };
+    let [turn, attend] = [KernelId::RowsNormRope, KernelId::RowsAttention].map(|of| of(plan.cache_type()));
     let (cache, at) = (cache(layer), [ROWS, ("tables", Slot::Tables.into())]);
     plan.push(turn, paged, &[&plan.projected(nodes)[..], &at, &[QUERIES], &cache].concat())?;
     plan.makes(&[S::QPostRope]);
@@ -115,11 +113,11 @@ fn of_rows(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
 fn by_chunks(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let Some(layer) = plan.layer().filter(|_| plan.paging.is_none()) else { return Ok(false) };
     append(plan, nodes, layer)?;
-    let name = match plan.model.kv {
-        KvType::F32 => "attention-kv-f32",
-        KvType::F16 => "attention-kv-f16",
-    };
-    plan.push(name, plan.cached(), &[&[QUERIES, STATE][..], &cache(layer), &CHUNKS].concat())?;
+    plan.push(
+        KernelId::Attention(plan.cache_type()),
+        plan.cached(),
+        &[&[QUERIES, STATE][..], &cache(layer), &CHUNKS].concat(),
+    )?;
     combine(plan)
 }
 
@@ -127,11 +125,11 @@ fn by_chunks(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
 fn of_many(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let Some(layer) = plan.layer().filter(|_| plan.is_long()) else { return Ok(false) };
     append(plan, nodes, layer)?;
-    let name = match plan.model.kv {
-        KvType::F32 => "attention-prompt-kv-f32",
-        KvType::F16 => "attention-prompt-kv-f16",
-    };
-    plan.push(name, plan.cached(), &[&[QUERIES, STATE, ("y", Slot::Attended.into())][..], &cache(layer)].concat())?;
+    plan.push(
+        KernelId::PromptAttention(plan.cache_type()),
+        plan.cached(),
+        &[&[QUERIES, STATE, ("y", Slot::Attended.into())][..], &cache(layer)].concat(),
+    )?;
     plan.makes(&[S::Attention]);
     Ok(true)
 }
@@ -147,10 +145,10 @@ fn combine(plan: &mut Plan<'_>) -> Result<bool, LoadError> {
     let [sums, outputs] = CHUNKS;
     let mut places = vec![sums, outputs, STATE, ("y", Slot::Attended.into())];
     let [plain, rounded] = match plan.paging {
-        None => ["attention-combine", "attention-combine-q8k"],
+        None => [KernelId::AttentionCombine, KernelId::AttentionCombineQ8K],
         Some(_) => {
             places.push(ROWS);
-            ["rows-combine", "rows-combine-q8k"]
+            [KernelId::RowsCombine, KernelId::RowsCombineQ8K]
         }
     };
     let readers = plan.readers(S::Attention);
@@ -167,11 +165,11 @@ fn combine(plan: &mut Plan<'_>) -> Result<bool, LoadError> {
 
 /// Heads normed, turned and appended to the cache.
 fn append(plan: &mut Plan<'_>, nodes: &[Node], layer: usize) -> Result<(), LoadError> {
-    let name = match plan.model.kv {
-        KvType::F32 => "qk-norm-rope-kv-f32",
-        KvType::F16 => "qk-norm-rope-kv-f16",
-    };
-    plan.push(name, plan.cached(), &[&plan.projected(nodes)[..], &[QUERIES], &cache(layer)].concat())?;
+    plan.push(
+        KernelId::QkNormRope(plan.cache_type()),
+        plan.cached(),
+        &[&plan.projected(nodes)[..], &[QUERIES], &cache(layer)].concat(),
+    )?;
     plan.makes(&[S::QPostRope, S::KPostRope]);
     Ok(())
 }
@@ -187,6 +185,14 @@ impl Plan<'_> {
     fn matrices(&self, projections: &[Node]) -> Vec<(&'static str, Place)> {
         let weights = projections.iter().map(|node| self.weights(node).1.into());
         ["q", "k", "v"].into_iter().zip(weights).chain([("y", Slot::Projected.into())]).collect()
+    }
+
+    /// The cache's type, to kernels.
+    fn cache_type(&self) -> CacheType {
+        match self.model.kv {
+            KvType::F32 => CacheType::F32,
+            KvType::F16 => CacheType::F16,
+        }
     }
 
     fn heads(&self) -> Dims {

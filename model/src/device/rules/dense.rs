@@ -1,6 +1,6 @@
 //! A dense feed-forward.
 
-use super::{Dims, LoadError, Node, Plan, Rule, S, choice, size};
+use super::{Dims, KernelId, LoadError, Node, Plan, Rule, S, choice, size};
 use crate::device::slot::Slot;
 
 const GATE_UP: &[S] = &[S::FfnGate, S::FfnUp, S::FfnSilu, S::FfnSwiglu];
@@ -43,7 +43,7 @@ fn products(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     }
     let elements = plan.model.config.ff * plan.tokens as usize;
     let places = [("gate", Slot::Gates.into()), ("up", Slot::Ups.into()), ("h", Slot::Inner.into())];
-    plan.push("swiglu", Dims { rows: size(elements), ..Dims::NONE }, &places)?;
+    plan.push(KernelId::Swiglu, Dims { rows: size(elements), ..Dims::NONE }, &places)?;
     plan.makes(&[S::FfnSwiglu]);
     Ok(true)
 }

@@ -1,6 +1,6 @@
 //! The embedding, norms, and products that no other rule has; and the choice of the next token, which is no stage.
 
-use super::{Dims, LoadError, Node, Place, Plan, Role, Rule, S, STATE, place, size, slot};
+use super::{Dims, KernelId, LoadError, Node, Place, Plan, Role, Rule, S, STATE, place, size, slot};
 use crate::device::slot::Slot;
 
 pub(super) const RULES: &[Rule] = &[
@@ -35,9 +35,9 @@ fn norm(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let readers = plan.readers(nodes[0].stage);
     if plan.any_rounded(&readers) {
         places.push(("y_q8k", Slot::NormedQ8K.into()));
-        plan.push("rmsnorm-q8k", dims, &places)?;
+        plan.push(KernelId::RmsNormQ8K, dims, &places)?;
     } else {
-        plan.push("rmsnorm", dims, &places)?;
+        plan.push(KernelId::RmsNorm, dims, &places)?;
     }
     plan.makes(&[nodes[0].stage]);
     Ok(true)
@@ -71,7 +71,7 @@ impl Plan<'_> {
     pub(in crate::device) fn choose(&mut self, ring: u32) -> Result<(), LoadError> {
         let dims = Dims { rows: size(self.model.config.vocab), positions: Some(ring), ..self.pass() };
         let places = [("logits", Slot::Logits.into()), ("best", Slot::Best.into())];
-        self.push("argmax", dims, &[&places[..], &NEXT].concat())
+        self.push(KernelId::Argmax, dims, &[&places[..], &NEXT].concat())
     }
 
     /// The most likely token of each row.
@@ -83,7 +83,7 @@ impl Plan<'_> {
             ("best", Slot::RowBest.into()),
             ("chosen", Slot::RowChosen.into()),
         ];
-        self.push("argmax-rows", dims, &places)
+        self.push(KernelId::ArgmaxRows, dims, &places)
     }
 
     /// A token drawn becomes the next pass; `ring` of them are kept.
@@ -91,7 +91,7 @@ impl Plan<'_> {
         let rows = size(self.model.config.vocab);
         let keys = ("keys", Slot::SampleKeys.into());
         let places = [("logits", Slot::Logits.into()), STATE, keys];
-        self.push("sample-sort", Dims { rows, ..self.pass() }, &places)?;
+        self.push(KernelId::SampleSort, Dims { rows, ..self.pass() }, &places)?;
         let places = [
             keys,
             ("from", Slot::Distribution.into()),
@@ -100,6 +100,6 @@ impl Plan<'_> {
             ("counter", Slot::SampleCounter.into()),
         ];
         let dims = Dims { rows, positions: Some(ring), ..Dims::NONE };
-        self.push("sample-draw", dims, &[&places[..], &NEXT].concat())
+        self.push(KernelId::SampleDraw, dims, &[&places[..], &NEXT].concat())
     }
 }

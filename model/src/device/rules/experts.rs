@@ -1,6 +1,6 @@
 //! A mixture of experts: their choice, their products, and back onto the stream.
 
-use super::{Dims, LoadError, Node, Place, Plan, Role, Rule, S, STATE, choice, place, size};
+use super::{Dims, KernelId, LoadError, Node, Place, Plan, Role, Rule, S, STATE, choice, place, size};
 use crate::device::{choice::Kind, slot::Slot};
 use crate::gguf::TensorType;
 
@@ -59,7 +59,7 @@ fn norm_experts(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> 
     let gate_up = plan.experts(c.expert_ff, c.hidden);
     let unnormed = plan.unnormed(norm);
     let weights = [("w", plan.weights(router).1.into()), LOGITS];
-    if !plan.push_if_it_fits("norm-router-logits", dims, &[weights, unnormed].concat())? {
+    if !plan.push_if_it_fits(KernelId::NormRouterLogits, dims, &[weights, unnormed].concat())? {
         return Ok(false);
     }
     plan.makes(&[S::RouterLogits]);
@@ -81,7 +81,7 @@ fn router(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let dims = Dims { tokens: Some(plan.tokens), rows: None, ..plan.experts(0, plan.model.config.hidden) };
     let w = plan.weights(&nodes[0]).1.into();
     let places = [("w", w), ("x", Slot::Normed.into()), STATE, LOGITS, ("counter", Slot::RouterCounter.into())];
-    plan.push("router", dims, &[&places[..], &plan.chosen()].concat())?;
+    plan.push(KernelId::Matrix(Role::Router, TensorType::F32), dims, &[&places[..], &plan.chosen()].concat())?;
     plan.makes(ROUTER);
     let ty = |stage| plan.model.graph.node(stage).map(|node| plan.weights(node).0);
     let quantized = |stage| ty(stage).is_some_and(|ty| Kind::of(ty) == Kind::Quantized);
@@ -89,7 +89,7 @@ fn router(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let has_together = plan.has_together();
     if !has_together && (gate || up) || plan.tokens > 1 && (gate || down) {
         let group = Dims { cols: None, rows: None, ..plan.pairs(0, 0) };
-        plan.push("moe-group", group, &[&[IDS, STATE][..], &LISTS].concat())?;
+        plan.push(KernelId::MoeGroup, group, &[&[IDS, STATE][..], &LISTS].concat())?;
     }
     Ok(true)
 }
@@ -120,7 +120,7 @@ fn apart(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let c = &plan.model.config;
     let elements = c.expert_ff * c.experts_used * plan.tokens as usize;
     let places = [("gate", Slot::Gates.into()), ("up", Slot::Ups.into()), ("h", Slot::Inner.into())];
-    plan.push("swiglu", Dims { rows: size(elements), ..Dims::NONE }, &places)?;
+    plan.push(KernelId::Swiglu, Dims { rows: size(elements), ..Dims::NONE }, &places)?;
     plan.makes(&[S::ExpertSwiglu]);
     Ok(true)
 }
@@ -186,7 +186,7 @@ impl Plan<'_> {
         let c = &self.model.config;
         let dims = Dims { cols: size(c.hidden), used: size(c.experts_used), ..self.pass() };
         let places = [("y", Slot::Products.into()), WEIGHTS, STATE, ("x", Slot::Stream.into())];
-        self.push("experts-sum", dims, &places)?;
+        self.push(KernelId::ExpertsSum, dims, &places)?;
         self.makes(&[S::LayerOut]);
         Ok(true)
     }

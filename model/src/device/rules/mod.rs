@@ -15,7 +15,7 @@ use crate::{
     gguf::TensorType,
     graph::{Node, Stage as S},
 };
-use ptxgen_dsl::catalogue::{Dims, Role};
+use ptxgen_dsl::catalogue::{Dims, KernelId, Role};
 
 mod attention;
 mod dense;
@@ -139,7 +139,7 @@ impl Plan<'_> {
     }
 
     /// The kernel that does this with a node's matrix.
-    fn kernel(&self, role: Role, node: &Node) -> Result<&'static str, LoadError> {
+    fn kernel(&self, role: Role, node: &Node) -> Result<KernelId, LoadError> {
         choice::kernel(role, self.weights(node).0, || self.tensor(node))
     }
 
@@ -180,7 +180,7 @@ impl Plan<'_> {
         let Some(to) = rounded(plain) else { return Ok(()) };
         let dims = Dims { cols: size(width), used: size(vectors), ..self.pass() };
         let places = [("x", plain.into()), ("y", to.into()), STATE];
-        self.push("quantize-q8k", dims, &places[..if self.tokens > 1 { 3 } else { 2 }])
+        self.push(KernelId::QuantizeQ8K, dims, &places[..if self.tokens > 1 { 3 } else { 2 }])
     }
 
     /// A product with the vectors of the pass, into a place or onto the residual stream.
@@ -192,8 +192,8 @@ impl Plan<'_> {
             places.push(STATE);
         }
         places.push((if plain && adds { "stream" } else { "y" }, to));
-        let name = self.kernel(if adds { Role::ProductAdded } else { Role::Product }, node)?;
-        self.push(name, self.product_dims(node), &places)
+        let id = self.kernel(if adds { Role::ProductAdded } else { Role::Product }, node)?;
+        self.push(id, self.product_dims(node), &places)
     }
 
     /// The stream and the weights of its norm.

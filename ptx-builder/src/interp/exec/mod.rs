@@ -318,7 +318,13 @@ impl Exec<'_> {
             }
             Step::Barrier(b) => return self.barrier(b),
             Step::Matrix(m) => return self.matrix(m),
-            Step::GridWait if self.mask != 0 && cx.gate.holds_at_wait() => return Ok(Flow::Retry(State::Held)),
+            Step::GridWait if self.mask != 0 => {
+                self.st.waited = true;
+                if cx.gate.holds_at_wait() {
+                    return Ok(Flow::Retry(State::Held));
+                }
+                self.count();
+            }
             Step::GridRelease if self.mask != 0 => {
                 self.st.lets_start = true;
                 if cx.gate.holds_at_release() {
