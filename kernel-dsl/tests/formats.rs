@@ -4,7 +4,7 @@ mod support;
 
 use ptxgen_builder::interp::Options;
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::catalogue::{CATALOGUE, Contents, Dims, Entry, Request, Role, TYPICAL, kernel_for};
+use ptxgen_dsl::catalogue::{CATALOGUE, Contents, Dims, Entry, KernelId, Request, Role, TYPICAL};
 use ptxgen_dsl::format::{Q8KPlanar, SUPERBLOCK, TensorType};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_dsl::reference;
@@ -57,7 +57,7 @@ fn weights_are_the_gguf_packages() {
 #[test]
 fn rows_of_an_embedding_are_the_gguf_packages() {
     for Fixture { ty, bytes, weights } in fixtures() {
-        let entry = kernel_for(Role::Embedding, ty);
+        let entry = KernelId::Matrix(Role::Embedding, ty).entry();
         let Some(entry) = entry else { panic!("no embedding kernel reads {ty}") };
         // Two rows of four blocks, the second one first.
         let cols = weights.len() / 2;
@@ -150,7 +150,7 @@ fn products_of_many_rows_are_the_references() {
         (TensorType::IQ4_NL, 2050, 768),
         (TensorType::MXFP4, 4100, 256),
     ] {
-        let entry = kernel_for(Role::Product, ty).unwrap_or_else(|| panic!("no kernel multiplies {ty}"));
+        let entry = KernelId::Matrix(Role::Product, ty).entry().unwrap_or_else(|| panic!("no kernel multiplies {ty}"));
         let chosen = |p: &Policy| p.acc == Acc::F32 && (p.act == Act::Q8K) == ty.reads_q8k();
         let policy = entry.policies().into_iter().find(chosen).unwrap();
         product(entry, ty, policy, (rows, cols, 1));

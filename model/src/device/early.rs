@@ -7,7 +7,7 @@
 //! comes too early for what stands before it waits for that to end, as launches without early starts do.
 
 use super::{
-    plan::{Launch, Plan},
+    plan::{Launch, Place, Plan},
     slot::Slot,
 };
 use ptxgen_builder::analysis::{Overlap, Uses};
@@ -62,14 +62,13 @@ pub(super) fn races(
 ) -> Vec<Option<Race>> {
     let touches = |launch: &Launch| -> Vec<Touch> {
         let (params, overlap) = (&plan.kernels[launch.kernel].params, overlaps[launch.kernel]);
-        let uses = overlap.early.iter().zip(overlap.ever());
-        let of = |(param, (place, (&early, ever)))| {
-            let spec: &ptxgen_dsl::catalogue::ParamSpec = &params[param];
-            let place: &super::plan::Place = place;
+        let ever = overlap.ever();
+        let touch = |(param, place): (usize, &Place)| {
             let start = place.start + if place.slot == slot { by } else { 0 };
-            Touch { param, slot: place.slot, bytes: start..start + spec.bytes, early, ever }
+            let bytes = start..start + params[param].bytes;
+            Touch { param, slot: place.slot, bytes, early: overlap.early[param], ever: ever[param] }
         };
-        launch.places.iter().zip(uses).enumerate().map(of).collect()
+        launch.places.iter().enumerate().map(touch).collect()
     };
     let all: Vec<Vec<Touch>> = launches.iter().map(touches).collect();
     let name = |launch: &Launch| plan.kernels[launch.kernel].entry.name;

@@ -99,17 +99,24 @@ impl Reached {
 
     /// What may come before an instruction that stops, from the kernel's start on.
     pub fn before(kernel: &Kernel, cfg: &Cfg, stops: impl Fn(&Inst) -> bool) -> Reached {
-        Reached::new(kernel, cfg, stops, &[(BlockId(0), 0)])
+        Reached::new(kernel, cfg, stops, &[(BlockId(0), 0)], true)
     }
 
     /// What may come after an instruction of this kind.
     pub fn after(kernel: &Kernel, cfg: &Cfg, is: impl Fn(&Inst) -> bool) -> Reached {
         let from: Vec<_> = kernel.insts().filter(|(.., inst)| is(inst)).map(|(b, i, _)| (b, i + 1)).collect();
-        Reached::new(kernel, cfg, |_| false, &from)
+        Reached::new(kernel, cfg, |_| false, &from, false)
     }
 
-    /// What is reached from these places, up to and with the first instruction that stops.
-    fn new(kernel: &Kernel, cfg: &Cfg, stops: impl Fn(&Inst) -> bool, from: &[(BlockId, usize)]) -> Reached {
+    /// What is reached from these places, up to and with the first instruction that stops; `copies` says whether ways that
+    /// contradict themselves are looked for.
+    fn new(
+        kernel: &Kernel,
+        cfg: &Cfg,
+        stops: impl Fn(&Inst) -> bool,
+        from: &[(BlockId, usize)],
+        copies: bool,
+    ) -> Reached {
         let blocks = kernel.blocks.len();
         let mut reached = Reached { spans: vec![None; blocks], ends: false };
         // What is known at the start of each block, on all ways that have been found.
@@ -134,7 +141,9 @@ impl Reached {
             for (i, inst) in insts.iter().enumerate().take(end).skip(first) {
                 reached.ends |= matches!(inst.form().meaning, Meaning::Exit);
                 branch = matches!(inst.form().meaning, Meaning::Branch).then(|| equal.executes(inst)).flatten();
-                equal.pass(inst, cfg.inst_id(block, i).0);
+                if copies {
+                    equal.pass(inst, cfg.inst_id(block, i).0);
+                }
             }
             if stop.is_some() {
                 continue;

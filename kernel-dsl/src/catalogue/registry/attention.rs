@@ -112,7 +112,7 @@ impl Resolved {
     }
 
     /// The keys or the values of a layer.
-    pub(super) fn cache<E: DeviceKv>(&self) -> Size {
+    pub(super) fn cache(&self) -> Size {
         let s = self.heads();
         let elements = u64::from(s.kv_heads) * u64::from(s.positions) * u64::from(s.head_dim);
         Size::elements(elements)
@@ -161,7 +161,7 @@ fn chunks<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
     let (shape, schedule) = (r.heads(), r.attention_schedule());
     with_acc!(r.policy, |C| {
         let kernel = attention::<E, C>(entry.name, shape, schedule)?;
-        let cache = r.cache::<E>();
+        let cache = r.cache();
         let [sums, outputs] = r.partials();
         let params = vec![Size::bytes(r.queries() * 4), cache, cache, r.last_pass(), sums, outputs];
         Ok(Built::new(entry, r, kernel, r.queries() * u64::from(shape.positions), params))
@@ -172,7 +172,7 @@ fn prompt<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
     let shape = r.heads();
     with_acc!(r.policy, |C| {
         let kernel = attention_prompt::<E, C>(entry.name, shape, r.how.target)?;
-        let cache = r.cache::<E>();
+        let cache = r.cache();
         let params = vec![Size::bytes(r.queries() * 4), cache, cache, r.last_pass(), Size::elements(r.queries())];
         Ok(Built::new(entry, r, kernel, r.queries() * u64::from(shape.positions), params))
     })
@@ -185,7 +185,7 @@ fn decode<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Cat
     let schedule = AttentionSchedule { staged, ..r.attention_schedule() };
     with_acc!(r.policy, |C| {
         let kernel = decode_attention::<E, C>(entry.name, shape, schedule, (r.eps, r.how.waits()))?;
-        let cache = r.cache::<E>();
+        let cache = r.cache();
         let mut params = r.projected();
         params.extend([cache, cache]);
         params.extend(r.partials());

@@ -76,7 +76,7 @@ fn heads_norm<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built,
     let shape = r.heads();
     let kernel = with_acc!(r.policy, |C| qk_norm_rope::<E, C>(entry.name, shape, r.eps))?;
     let elements = u64::from(shape.tokens) * u64::from(shape.heads + 2 * shape.kv_heads) * u64::from(shape.head_dim);
-    let cache = r.cache::<E>();
+    let cache = r.cache();
     let mut params = r.projected();
     params.push(Size::elements(r.queries()));
     params.extend([cache, cache]);
