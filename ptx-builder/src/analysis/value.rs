@@ -199,7 +199,7 @@ impl Value {
         let origin = a.origin.or(b.origin);
         let sum = if origin.is_some() && width == 32 { sum as i32 as i64 as u64 } else { sum & low(width) };
         let known = if known == 64 { 64 } else { u32::from(known).min(width) };
-        Value { lane_bits, warp_bits, origin, known: 64, residue: sum, align: a.align.min(b.align) }.known_to(known)
+        Value { lane_bits, warp_bits, origin, align: a.align.min(b.align), ..Value::constant(sum) }.known_to(known)
     }
 
     /// The product in `width` bits.
@@ -275,7 +275,8 @@ impl Value {
         let settled = (low(u32::from(a.known)) | !mask).trailing_ones();
         let residue = a.residue & mask;
         let known = if settled >= width { 64 } else { settled };
-        Value { lane_bits: a.lane_bits & mask, warp_bits: a.warp_bits & mask, known: 64, residue, ..a }.known_to(known)
+        let (lane_bits, warp_bits) = (a.lane_bits & mask, a.warp_bits & mask);
+        Value { lane_bits, warp_bits, ..Value::constant(residue) }.known_to(known)
     }
 
     /// An address rounded down to a multiple of 2^bits: it points into the same.

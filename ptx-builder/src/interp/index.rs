@@ -119,8 +119,7 @@ impl IndexSteps {
         if !arithmetic {
             return IndexSteps::default();
         }
-        let mut steps: Vec<_> = sites().map(|(code, (.., form))| found.step(program, code, *form)).collect();
-        steps.push(None);
+        let steps = sites().map(|(code, (.., form))| found.step(program, code, *form)).collect();
         IndexSteps { steps, registers: found.numbers.len() }
     }
 }

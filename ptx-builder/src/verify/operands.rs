@@ -100,7 +100,7 @@ impl Check<'_> {
             (Shape::Predicate(true) | Shape::Move(ScalarType::Pred), Operand::NotPred(r)) if source => {
                 self.register(slot, *r, ScalarType::Pred, false, errors);
             }
-            (Shape::Predicate(true), Operand::Imm(bits)) if source => {
+            (Shape::Predicate(true), Operand::Imm(bits)) => {
                 self.constant_fits(slot, *bits, ScalarType::Pred, errors);
             }
             (Shape::Value(ty) | Shape::Wide(ty) | Shape::Vector { ty, .. }, Operand::Imm(_))

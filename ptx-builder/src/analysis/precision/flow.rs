@@ -68,10 +68,6 @@ impl<'k> Flow<'k> {
         flow
     }
 
-    pub(super) fn is_reachable(&self, id: InstId) -> bool {
-        self.info.cfg.is_reachable(self.info.cfg.site(id).0)
-    }
-
     pub(super) fn role(&self, origin: Option<Origin>) -> Role {
         match origin {
             Some(Origin::Pointer(i)) => self.roles.get(i as usize).copied().unwrap_or(Role::Other),

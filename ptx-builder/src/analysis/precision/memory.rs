@@ -91,7 +91,7 @@ impl Flow<'_> {
         for (id, node) in self.numbered() {
             for &place in &node.touched.writes {
                 // What a cache of 16-bit floats holds is data, whoever put it there.
-                if self.role(place.origin) != Role::HalfOutput && self.is_reachable(id) {
+                if self.role(place.origin) != Role::HalfOutput {
                     writers.entry(place).or_default().push(id.0);
                 }
             }

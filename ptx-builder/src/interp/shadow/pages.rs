@@ -108,6 +108,7 @@ impl Cells {
                     pages.push((0..PAGE / LINE).map(|_| Line::Whole(Cell::default())).collect());
                     pages.len() as u32 - 1
                 });
+                // mutants: same, only time
                 self.last = Some((number, i));
                 i
             }

@@ -89,6 +89,7 @@ impl Pages {
             Some((last, i)) if last == number => i,
             _ => {
                 let i = self.index.get(&number).copied();
+                // mutants: same, only time
                 self.last = Some((number, i));
                 i
             }
@@ -100,7 +101,7 @@ impl Pages {
     pub fn clear(&mut self, at: u64, bytes: u32) {
         if let Some(page) = self.page(at) {
             let at = (at % PAGE) as usize;
-            page.clear(at, (bytes as usize).min(PAGE as usize - at));
+            page.clear(at, bytes as usize);
         }
     }
 
