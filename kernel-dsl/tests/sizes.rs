@@ -31,23 +31,20 @@ const SIZES: [u32; 20] = [
 /// A size of each kind that kernels have, some left as they are.
 fn dims() -> impl Strategy<Value = Dims> {
     let size = || proptest::option::weighted(0.25, select(&SIZES));
-    let sizes = (size(), size(), size(), size(), size(), size(), size(), size(), size());
-    let of_batches = (size(), size());
-    (sizes, of_batches).prop_map(
-        |((rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions), (sequences, pages))| Dims {
-            rows,
-            cols,
-            experts,
-            used,
-            tokens,
-            heads,
-            kv_heads,
-            head_dim,
-            positions,
-            sequences,
-            pages,
-        },
-    )
+    let sizes = (size(), size(), size(), size(), size(), size(), size(), size(), size(), size(), size());
+    sizes.prop_map(|(rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions, sequences, pages)| Dims {
+        rows,
+        cols,
+        experts,
+        used,
+        tokens,
+        heads,
+        kv_heads,
+        head_dim,
+        positions,
+        sequences,
+        pages,
+    })
 }
 
 proptest! {

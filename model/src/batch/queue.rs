@@ -69,6 +69,9 @@ struct Running {
     sampler: Sampler,
 }
 
+/// What a step has made of a sequence: its tokens up to here are taken, and the next one, if it was wanted.
+type Next = (usize, Result<Option<u32>, BatchError>);
+
 /// Requests on their way through a batch: the tokens of each are those that it would get alone.
 ///
 /// Requests join in the order in which they were made. A step has the next token of each sequence, and as much of prompts
@@ -209,7 +212,7 @@ impl<'b, 'm> Queue<'b, 'm> {
     }
 
     /// What becomes of each sequence after a step, which had its tokens up to one, and gave the next.
-    fn settle(&mut self, next: Vec<Option<(usize, Result<Option<u32>, BatchError>)>>, each: &mut dyn FnMut(Ended)) {
+    fn settle(&mut self, next: Vec<Option<Next>>, each: &mut dyn FnMut(Ended)) {
         let all = std::mem::take(&mut self.running);
         for (mut running, next) in all.into_iter().zip(next) {
             let Some((taken, next)) = next else {

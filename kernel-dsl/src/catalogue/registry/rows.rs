@@ -128,7 +128,8 @@ fn rope<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, Catal
 fn attention<E: DeviceKv>(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError> {
     let (shape, s) = (r.paged(), r.how.schedule);
     // Enough blocks to fill a GPU: of many rows, few for the chunks of each.
-    let blocks = shape.heads.tokens.saturating_mul((shape.heads.heads / s.rows.max(1)).max(shape.heads.kv_heads));
+    let each = (shape.heads.heads / s.rows.max(1)).max(shape.heads.kv_heads);
+    let blocks = shape.heads.tokens.saturating_mul(each);
     let splits = s.blocks.unwrap_or((BLOCKS / blocks.max(1)).clamp(1, AttentionSchedule::default().splits));
     let schedule = AttentionSchedule { heads: s.rows, warps: s.warps, splits, tokens: 1, staged: false };
     with_acc!(r.policy, |C| {
