@@ -83,7 +83,7 @@ fn text_json_and_page_carry_the_same_numbers() {
         top["same"], top["positions"], top["same_at_the_end"]
     ));
     shows(format!(
-        "is the same at {} of {} positions, and behind {} of 1",
+        "is the same at {} of {} positions, and after {} of 1",
         top["same"], top["positions"], top["same_at_the_end"]
     ));
     let perplexity = &json["perplexity"];

@@ -178,7 +178,7 @@ pub trait Engine {
         self.forward(tokens, LogitRows::All)?.chunks_exact(vocab).for_each(each);
         Ok(())
     }
-    /// Takes `first`, chooses the token behind it, gives that to `each`, takes it, and so on: up
+    /// Takes `first`, chooses the token after it, gives that to `each`, takes it, and so on: up
     /// to `n` tokens, as many as there is room for, or until `each` breaks off. The last token
     /// that `each` got has not been taken. The tokens are those of [`forward`](Self::forward) and
     /// the sampler, in whatever way a device does it.

@@ -80,7 +80,7 @@ fn one_policy_on_the_cpu_and_in_the_interpreter_is_equal_in_every_value() {
         assert_eq!(found.stages.len(), 3 + 22 * 2, "every stage was compared");
         assert_eq!(found.missing, []);
         assert!(found.left.faults.is_empty() && found.right.faults.is_empty());
-        // Keys behind a position are no values: 1 + 2 + .. for each of six heads.
+        // Keys after a position are no values: 1 + 2 + .. for each of six heads.
         let scores = found.stage(Stage::AttnScores, Some(1)).unwrap();
         assert_eq!(scores.values, 6 * (15 + 6));
         assert_eq!((scores.cosine, scores.relative, scores.largest_ulp), (Some(1.0), Some(0.0), Some(0)));

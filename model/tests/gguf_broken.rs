@@ -15,13 +15,13 @@ fn good() -> Vec<u8> {
     w.to_bytes(&[0; 32 + 288]).unwrap()
 }
 
-/// The position behind the first occurrence of `text`.
+/// The position after the first occurrence of `text`.
 fn after(bytes: &[u8], text: &str) -> usize {
     let at = bytes.windows(text.len()).position(|w| w == text.as_bytes());
     at.unwrap() + text.len()
 }
 
-/// The good file with `new` written over the bytes `skip` behind the first occurrence of `text`.
+/// The good file with `new` written over the bytes `skip` after the first occurrence of `text`.
 fn patched(text: &str, skip: usize, new: &[u8]) -> Vec<u8> {
     let mut bytes = good();
     let at = after(&bytes, text) + skip;

@@ -135,7 +135,7 @@ fn a_stage_says_what_it_lacks() {
     let whole = plain.forward(&Choices::all(choice), Forward::new(&tokens)).unwrap();
     assert_eq!(
         error(Stage::Q, &tokens[..2], &whole),
-        "layers.01.attn_norm is [3, 256], but [2] and [256] behind it is needed"
+        "layers.01.attn_norm is [3, 256], but [2] and [256] after it is needed"
     );
     let outside = plain.forward(&Choices::all(choice), Forward::new(&[1, 4096])).unwrap_err();
     assert!(matches!(outside, PlainError::Engine(_)), "{outside}");

@@ -287,7 +287,7 @@ fn vocabularies_that_are_refused() {
         &key("add_eos_token"),
         Some(true.into()),
         expect![[
-            r#"m.gguf: key "tokenizer.ggml.add_eos_token" is true, expected false: a token behind every text is not supported"#
+            r#"m.gguf: key "tokenizer.ggml.add_eos_token" is true, expected false: a token after every text is not supported"#
         ]],
     );
 }

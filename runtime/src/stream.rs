@@ -113,7 +113,7 @@ impl Stream {
         Err(DeviceError::Foreign { what, device: self.0.backend.name().to_owned() })
     }
 
-    /// Launches a kernel behind what the stream has been given.
+    /// Launches a kernel after what the stream has been given.
     ///
     /// # Errors
     /// If the launch or an earlier one failed. On a GPU a kernel that fails
@@ -164,7 +164,7 @@ impl Stream {
         self.0.backend.wait_event(self.0.handle, event.handle)
     }
 
-    /// Copies elements to the host behind what the stream has been given,
+    /// Copies elements to the host after what the stream has been given,
     /// without waiting for it.
     ///
     /// # Errors

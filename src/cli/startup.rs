@@ -80,7 +80,7 @@ mod linux {
         0
     }
 
-    /// What of a segment is in front of the pages that hold some of the tensors, and what behind them.
+    /// What of a segment is in front of the pages that hold some of the tensors, and what after them.
     fn without(segment: &Range<usize>, tensors: &Range<usize>) -> [Range<usize>; 2] {
         let page = page();
         let cut = |at: usize| at.clamp(segment.start, segment.end.max(segment.start));

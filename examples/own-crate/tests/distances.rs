@@ -62,7 +62,7 @@ fn the_sum_is_fused_and_across_lanes() {
             check: fma.rn.f64
             check: shfl.sync.bfly.b32
             check: add.rn.f64
-            # Rounded once, behind the root.
+            # Rounded once, after the root.
             check: sqrt.rn.f64
             nextln: cvt.rn.f32.f64$S$(d=%f\d+),
             check: st.global.f32$S$(=\S+), $d;

@@ -11,7 +11,7 @@ use ptxgen_builder::build::Launchable;
 /// - `logits`: [tokens, vocabulary] f32, of which the last token's are read;
 /// - `best`: two words, 0 before and after;
 /// - `state`: the [pass](crate::device::pass), which becomes the next one: one
-///   token, behind those of this pass;
+///   token, after those of this pass;
 /// - `next`: one word, written with the token;
 /// - `ring`: the tokens chosen so far; number i is word i modulo its length.
 pub type ArgmaxArgs = (In<f32>, InOut<u64>, InOut<u32>, Out<u32>, InOut<u32>);

@@ -17,7 +17,7 @@ use crate::precision::{Acc, Accumulation};
 use ptxgen_builder::build::Launchable;
 
 /// The parameters: the down matrices of all experts, `used` vectors of
-/// activations one behind the other, the ids of the token's experts, their
+/// activations one after the other, the ids of the token's experts, their
 /// weights, and the result, `rows` f32.
 pub type DownArgs<F, X, E> =
     (In<Blocks<F>>, In<<X as DeviceActivation>::Stored>, In<u32>, In<Table>, <E as Epilogue>::Buffer);

@@ -33,7 +33,7 @@ pub trait EmbeddingRow: Tensor {
         index * Self::SHARE
     }
 
-    /// How far weight `i` of them, a multiple of 4, and the three after it are behind the first.
+    /// How far weight `i` of them, a multiple of 4, and the three after it are after the first.
     fn place(i: u32) -> u32 {
         i
     }

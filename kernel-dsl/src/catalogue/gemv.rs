@@ -21,7 +21,7 @@ use ptxgen_builder::build::Launchable;
 /// (f32, or the bytes of a [`Q8KPlanar`] vector), the result (f32, one a row).
 pub type GemvArgs<F, X, E> = (In<Blocks<F>>, In<<X as DeviceActivation>::Stored>, <E as Epilogue>::Buffer);
 
-/// The parameters: the matrix, the vectors one behind the other, the [pass]
+/// The parameters: the matrix, the vectors one after the other, the [pass]
 /// (at most as many tokens as the kernel is made for), the results (f32, `rows`
 /// for each vector).
 pub type GemvBatchArgs<F, X, E> =
@@ -134,7 +134,7 @@ pub(super) fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape
     format!("{}_{}_{}_{}x{}", name.replace('-', "_"), X::ACT, C::ACC, shape.rows, shape.cols)
 }
 
-/// One of several vectors that lie one behind the other.
+/// One of several vectors that lie one after the other.
 #[track_caller]
 pub(super) fn nth_vector<X: DeviceActivation>(x: Global<X::Element>, n: Val<u32>, cols: u32) -> Global<X::Element> {
     let bytes = match X::ACT {

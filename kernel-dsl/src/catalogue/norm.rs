@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 /// (`cols` f32), and the results, `tokens` vectors of f32.
 pub type RmsNormArgs = (In<f32>, In<Table>, Out<f32>);
 
-/// The same, and the results as [`Q8KPlanar`] vectors, one behind the other.
+/// The same, and the results as [`Q8KPlanar`] vectors, one after the other.
 pub type RmsNormQ8KArgs = (In<f32>, In<Table>, Out<f32>, Out<Vector<ActQ8K>>);
 
 /// The vectors of a norm.

@@ -105,7 +105,7 @@ pub enum PairVector {
     Pair,
 }
 
-/// The parameters: the experts' matrices one behind the other, the vectors, the
+/// The parameters: the experts' matrices one after the other, the vectors, the
 /// experts' ids, [tokens, used], the [pass](crate::device::pass), and the
 /// products, [tokens, used, rows] f32.
 pub type PlainExpertsArgs<F> = (In<Blocks<F>>, In<f32>, In<u32>, In<u32>, Out<f32>);

@@ -18,7 +18,7 @@ pub(super) struct Plan {
     pub row_bytes: u32,
     pub rows_per_tile: u32,
     pub tiles: u32,
-    /// Such matrices (or pairs of them), one behind the other: the experts of a token.
+    /// Such matrices (or pairs of them), one after the other: the experts of a token.
     pub sets: u32,
     /// Matrices whose tiles go through the ring together.
     pub matrices: u32,

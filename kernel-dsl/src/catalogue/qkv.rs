@@ -21,8 +21,8 @@ use ptxgen_builder::build::Launchable;
 pub type QkvArgs<F, V, X> =
     (In<Blocks<F>>, In<Blocks<F>>, In<Blocks<V>>, In<<X as DeviceActivation>::Stored>, Out<f32>);
 
-/// The same for several vectors: behind them the [pass]; the results of each
-/// vector one behind the other.
+/// The same for several vectors: after them the [pass]; the results of each
+/// vector one after the other.
 pub type QkvBatchArgs<F, V, X> =
     (In<Blocks<F>>, In<Blocks<F>>, In<Blocks<V>>, In<<X as DeviceActivation>::Stored>, In<u32>, Out<f32>);
 

@@ -11,7 +11,7 @@ use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::ActQ8K;
 use ptxgen_builder::build::Launchable;
 
-/// The parameters: the vectors of activations, one behind the other, and the
+/// The parameters: the vectors of activations, one after the other, and the
 /// bytes of as many [`Q8KPlanar`] vectors.
 pub type QuantizeArgs = (In<f32>, Out<Vector<ActQ8K>>);
 

@@ -102,7 +102,7 @@ pub fn router<F: DevicePlain>(
 }
 
 /// The router's logits of the norm of one token's vector: the contract's "RMSNorm" with accumulator
-/// `C`, then the logits of its "Router". The kernels behind it choose.
+/// `C`, then the logits of its "Router". The kernels after it choose.
 ///
 /// # Errors
 /// For shapes that the kernel is not made for.

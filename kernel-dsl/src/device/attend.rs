@@ -63,13 +63,13 @@ pub(crate) fn divisor(n: u32, most: u32) -> u32 {
 /// A chunk's place in memory.
 #[derive(Clone, Copy)]
 pub struct ChunkAt<S, E, A> {
-    /// The chunk's keys of a head, one behind the other.
+    /// The chunk's keys of a head, one after the other.
     pub keys: Ptr<S, E>,
     /// Its values.
     pub values: Ptr<S, E>,
     /// How many of them there are: 1 to 64, or 0 before a newest position.
     pub count: Val<u32>,
-    /// A position behind these that memory does not hold yet.
+    /// A position after these that memory does not hold yet.
     pub newest: Option<Newest<A>>,
 }
 
@@ -126,7 +126,7 @@ impl ChunkPlan {
         self.warps * 32
     }
 
-    /// Elements of a query in shared memory: zeros behind the head's own.
+    /// Elements of a query in shared memory: zeros after the head's own.
     pub fn padded_dim(&self) -> u32 {
         4 * self.groups
     }

@@ -4,7 +4,7 @@
 use ptxgen_builder::build::{Body, Global, ReadOnly, Scalar};
 
 /// Waits for the kernels before this one, and lets the next start; nothing
-/// without `pdl`. What they wrote is read behind this, by [`Global`] loads (see
+/// without `pdl`. What they wrote is read after this, by [`Global`] loads (see
 /// [`fresh`]); what does not depend on them, such as weights, may be requested
 /// before. Since the next kernel starts only when this one has passed here, it
 /// may read what kernels before this one wrote without waiting. Does nothing

@@ -34,7 +34,7 @@ pub trait FragmentFormat: DeviceFormat {
     /// What a lane keeps of a block of a row.
     type Row: Copy;
 
-    /// The block at an address in shared memory; 16 bytes behind it may be read, too.
+    /// The block at an address in shared memory; 16 bytes after it may be read, too.
     fn row(k: &Body, block: Val<u32>, t: Val<u32>) -> Self::Row;
 
     /// The lane's parts of the four times 32 weights of half `half` of the block.

@@ -23,7 +23,7 @@ pub enum Grid {
 /// Bytes that a thread copies at once.
 const CHUNK: u32 = 16;
 
-/// Starts copying a code book to shared memory, by all threads of a block. It is there behind
+/// Starts copying a code book to shared memory, by all threads of a block. It is there after
 /// [`staged`].
 #[track_caller]
 pub fn stage(k: &Body, points: Points, mode: CopyMode, threads: Threads) -> Shared<u32> {

@@ -6,7 +6,7 @@ use ptxgen_builder::build::{Body, Global, ReadOnly, Val};
 const AT_ONCE: u32 = 8;
 
 /// Writes the list of one expert, by a warp: of the `pairs` ids the places of those that are
-/// `expert`, in order, to `list` behind those of lower experts. Gives how many of these there are,
+/// `expert`, in order, to `list` after those of lower experts. Gives how many of these there are,
 /// which is where its list begins.
 #[track_caller]
 pub fn expert_pairs(

@@ -23,7 +23,7 @@ pub struct Newest<A> {
 /// The projections of a token for the block's heads.
 #[derive(Clone, Copy)]
 pub struct QkvAt {
-    /// Its queries, one behind the other.
+    /// Its queries, one after the other.
     pub queries: Global<f32>,
     /// Its key.
     pub key: Global<f32>,
@@ -50,7 +50,7 @@ impl ChunkPlan {
         HeadLanes { head_dim: self.head_dim }
     }
 
-    /// A head's groups to shared memory, with zeros behind them.
+    /// A head's groups to shared memory, with zeros after them.
     #[track_caller]
     fn pad<A: DeviceFloat>(&self, k: &Body, v: Vec<[Val<f32>; 4]>, to: Shared<A>, lane: Val<u32>) {
         for (place, v) in self.lanes().place(lane).into_iter().zip(v) {
@@ -128,7 +128,7 @@ impl ChunkPlan {
     ) {
         let groups = self.padded_dim() / 4;
         let distances = || (0..groups.min(32).trailing_zeros()).map(|level| 1 << level);
-        // Lanes behind the padded head read its last group.
+        // Lanes after the padded head read its last group.
         let at = (lane.min(groups - 1)) * 4;
         for first in (0..self.heads).step_by(self.warps as usize) {
             let head = warp + first;

@@ -123,7 +123,7 @@ impl PlainTile {
 
     /// Calls `finish` with every row of the tile, every vector below `tokens` and their product
     /// before its last rounding, one a lane. `row` and `vector` tell where they are; they are
-    /// asked for any row of the tile. `ready` is called before a vector is read, and behind the
+    /// asked for any row of the tile. `ready` is called before a vector is read, and after the
     /// loads of weights where all fit the registers.
     #[track_caller]
     pub fn products<F: DevicePlain, A: DeviceFloat, S: ReadSpace>(
@@ -158,7 +158,7 @@ impl PlainTile {
         self.finish(k, thread, tokens, terms, finish);
     }
 
-    /// Row `row` of `count` that lie one behind the other from `first` on; the last one for those
+    /// Row `row` of `count` that lie one after the other from `first` on; the last one for those
     /// beyond it.
     #[track_caller]
     pub fn row_at<F: DevicePlain>(&self, first: ReadOnly<u8>, row: Val<u32>, count: u32) -> ReadOnly<u8> {

@@ -27,7 +27,7 @@ pub struct Q8KAt<S> {
 }
 
 impl<S: ReadSpace> Q8KAt<S> {
-    /// The parts one behind the other from `start` on.
+    /// The parts one after the other from `start` on.
     #[track_caller]
     pub fn planar(layout: &Q8KPlanar, start: Ptr<S, u8>) -> Q8KAt<S> {
         Q8KAt {

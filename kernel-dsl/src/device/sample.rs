@@ -174,7 +174,7 @@ impl Lists {
             let own = self.of_first(k, measure, n);
             let reached = self.total(k, round, own).ge(target);
             key.set(tried.select(reached, known));
-            // Larger keys are among these, or smaller ones behind them.
+            // Larger keys are among these, or smaller ones after them.
             last.set(n.select(reached, high));
             first.set(low.select(reached, n));
         });

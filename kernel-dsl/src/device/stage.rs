@@ -1,6 +1,6 @@
 //! Staging: contiguous weights into shared memory, 16 bytes a lane.
 //!
-//! Rows of a quantized matrix lie one behind the other, so the rows of a tile
+//! Rows of a quantized matrix lie one after the other, so the rows of a tile
 //! are one run of bytes. A warp copies the run with full, contiguous 16-byte
 //! accesses (every sector asked is used), then decodes from shared memory,
 //! where odd strides cost nothing.
@@ -49,7 +49,7 @@ pub struct TileSource {
     /// The tile's first byte, from there.
     pub offset: Val<u64>,
     /// Bytes of the tensor from the tile's first on, where a tile may end
-    /// behind the tensor; what is missing is filled with zeros.
+    /// after the tensor; what is missing is filled with zeros.
     pub available: Option<Val<u32>>,
 }
 
@@ -68,7 +68,7 @@ impl TileSource {
 
 impl StagedTile {
     /// Where the first byte of a tile lands in `slot`: at its start, or up to 14
-    /// bytes behind it where tiles start at odd places.
+    /// bytes after it where tiles start at odd places.
     #[track_caller]
     pub fn first_byte(&self, source: &TileSource, slot: Shared<u8>) -> Val<u32> {
         if self.aligned { slot.address() } else { slot.address() + source.skew() }

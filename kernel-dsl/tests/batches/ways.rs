@@ -33,7 +33,7 @@ pub fn weights(ty: TensorType, rng: &mut Rng, blocks: usize) -> Vec<u8> {
     }
 }
 
-/// Vectors one behind the other, as kernels read them.
+/// Vectors one after the other, as kernels read them.
 pub fn vectors(act: Act, x: &[f32], cols: usize) -> Vec<u8> {
     match act {
         Act::F32 => to_bytes(x),

@@ -201,7 +201,7 @@ impl<'m> BatchSession<'m> {
         let positions = self.check(parts)?;
         self.answers.clear();
         self.answers.resize_with(parts.len(), || Ok(Given::default()));
-        // Who fails stands aside, and the others go again: what is in the cache behind a sequence's position does not count.
+        // Who fails stands aside, and the others go again: what is in the cache after a sequence's position does not count.
         while let Err((part, error)) = self.attempt(parts, &positions)? {
             self.answers[part] = Err(BatchError::Sequence { sequence: parts[part].sequence, error });
         }

@@ -33,7 +33,7 @@ impl Comparing {
     }
 
     /// Takes a piece of both sides: the same positions of a prompt. Tensors of both have the same
-    /// widths, but for keys behind a position.
+    /// widths, but for keys after a position.
     pub(super) fn add(&mut self, prompt: usize, tokens: &[u32], left: &TraceData, right: &TraceData) {
         self.positions += left.positions.len() as u64;
         for (&(stage, layer), l) in &left.tensors {

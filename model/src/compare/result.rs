@@ -214,7 +214,7 @@ pub struct Comparison {
     pub experts: Vec<LayerChoices>,
     /// Agreement on the next token, where there are logits.
     pub top: Option<TopTokens>,
-    /// Perplexity, where there are logits and tokens behind them.
+    /// Perplexity, where there are logits and tokens after them.
     pub perplexity: Option<Perplexities>,
     /// Where the forward first differs at all.
     pub first: Option<Place>,

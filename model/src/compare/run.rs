@@ -65,7 +65,7 @@ pub fn compare(
             let end = tokens.len().min(start + PIECE);
             let positions = selected.positions[selected.rows(start, end - start)].to_vec();
             let piece = Selected { stages: selected.stages.clone(), positions };
-            // A run takes tokens whose values nobody wants, too: those behind need them.
+            // A run takes tokens whose values nobody wants, too: those after need them.
             let (a, b) = (l.next(&piece, end, tokens.len())?, r.next(&piece, end, tokens.len())?);
             if !piece.positions.is_empty() {
                 comparing.add(i, tokens, &a, &b);

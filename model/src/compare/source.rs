@@ -65,7 +65,7 @@ impl Source<'_> {
         }
     }
 
-    /// Describes it behind the comparison.
+    /// Describes it after the comparison.
     pub(super) fn side(&self, derived: Vec<Stage>, faults: Vec<Fault>) -> Side {
         let meta = self.meta();
         let (device, policy, kv) = match self {

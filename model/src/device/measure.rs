@@ -25,7 +25,7 @@ pub struct StageTime {
 
 impl DeviceSession<'_> {
     /// Times every stage of a token at the session's position, over `runs` runs: the launches of a
-    /// stage in all layers one behind the other, each with its own weights, recorded as one graph.
+    /// stage in all layers one after the other, each with its own weights, recorded as one graph.
     /// The session is empty afterwards.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use half::f16;
 use ptxgen_runtime::{Buffer, Call, Device, DeviceError, Element};
 use std::ops::Range;
 
-/// Launches of a pass, one by one, with what is read behind each.
+/// Launches of a pass, one by one, with what is read after each.
 pub(super) struct Recorded {
     calls: Vec<(Call, Vec<Reading>)>,
 }

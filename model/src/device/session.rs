@@ -60,7 +60,7 @@ pub(super) struct Many {
 struct Traced {
     one: Recorded,
     many: Vec<Recorded>,
-    /// Whether the launches behind the layers write the final norm, and do not keep it to themselves.
+    /// Whether the launches after the layers write the final norm, and do not keep it to themselves.
     final_norm: bool,
 }
 
@@ -137,7 +137,7 @@ impl<'m> DeviceSession<'m> {
         put(&mut self.buffers, Slot::Tokens, 0, cast_slice(tokens))
     }
 
-    /// The routers' words, behind what the device has been given; none of a model without routers.
+    /// The routers' words, after what the device has been given; none of a model without routers.
     fn status(&self) -> Result<Option<Later<u64>>, DeviceError> {
         status(self.device(), &self.buffers)
     }
@@ -417,7 +417,7 @@ pub(super) fn name(device: &Device) -> String {
     format!("cuda ({})", device.name())
 }
 
-/// The routers' words, behind what the device has been given; none of a model without routers.
+/// The routers' words, after what the device has been given; none of a model without routers.
 pub(super) fn status(device: &Device, buffers: &Buffers) -> Result<Option<Later<u64>>, DeviceError> {
     let Some(status) = buffers.get(&Slot::RouterStatus) else { return Ok(None) };
     device.stream().read_later(status.view().cast::<u64>()?).map(Some)

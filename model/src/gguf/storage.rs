@@ -24,7 +24,7 @@ impl Storage {
     }
 
     /// Lets go of the memory of the first `len` bytes where they are a mapped file, which has them still,
-    /// and makes them a mapping of their own, so that they do not come back with what is behind them.
+    /// and makes them a mapping of their own, so that they do not come back with what is after them.
     pub(super) fn forget(&self, len: usize) {
         #[cfg(unix)]
         if let Self::Mapped(map) = self {

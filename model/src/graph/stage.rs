@@ -12,7 +12,7 @@ pub(crate) enum Scope {
     Before,
     /// Once in each layer.
     Layer,
-    /// Once in a forward, behind the layers.
+    /// Once in a forward, after the layers.
     After,
 }
 
@@ -72,13 +72,13 @@ stages! {
     K = "k": Layer, F32, [KvHeads, HeadDim];
     /// Value projection.
     V = "v": Layer, F32, [KvHeads, HeadDim];
-    /// Queries behind their norm and RoPE.
+    /// Queries after their norm and RoPE.
     QPostRope = "q_post_rope": Layer, F32, [Heads, HeadDim];
-    /// Keys behind their norm and RoPE, before the cache rounds them.
+    /// Keys after their norm and RoPE, before the cache rounds them.
     KPostRope = "k_post_rope": Layer, F32, [KvHeads, HeadDim];
-    /// Scaled products of a query with the keys at or before its position; -inf behind it.
+    /// Scaled products of a query with the keys at or before its position; -inf after it.
     AttnScores = "attn_scores": Layer, F32, [Heads, Keys];
-    /// Their softmax; 0 behind the position.
+    /// Their softmax; 0 after the position.
     AttnSoftmax = "attn_softmax": Layer, F32, [Heads, Keys];
     /// Attention's result for each query head, before the output projection.
     Attention = "attention": Layer, F32, [Heads, HeadDim];
@@ -116,9 +116,9 @@ stages! {
     FfnSwiglu = "ffn_swiglu": Layer, F32, [Ff];
     /// The down projection.
     FfnOut = "ffn_out": Layer, F32, [Hidden];
-    /// The residual stream behind the layer.
+    /// The residual stream after the layer.
     LayerOut = "layer_out": Layer, F32, [Hidden];
-    /// RMSNorm of the stream behind the last layer.
+    /// RMSNorm of the stream after the last layer.
     FinalNorm = "final_norm": After, F32, [Hidden];
     /// The logits.
     Logits = "logits": After, F32, [Vocab];
@@ -136,7 +136,7 @@ impl Stage {
         matches!(self, Self::AttnScores | Self::AttnSoftmax)
     }
 
-    /// What stands at keys behind a position, where a stage has such.
+    /// What stands at keys after a position, where a stage has such.
     pub(crate) const fn padding(self) -> f32 {
         if matches!(self, Self::AttnScores) { f32::NEG_INFINITY } else { 0.0 }
     }

@@ -53,7 +53,7 @@ pub(super) fn qk_norm_rope(
 }
 
 /// `attn_scores`: the scaled products of the queries at positions from `first` on with all `keys`,
-/// [queries, heads, keys]; -inf behind the query's position.
+/// [queries, heads, keys]; -inf after the query's position.
 pub(super) fn attention_scores(choice: &Choice, heads: Heads, q: &[f32], keys: &[f32], first: usize) -> Vec<f32> {
     let cache = Cache::new(choice.kv, heads, keys);
     let positions = cache.positions();
@@ -62,7 +62,7 @@ pub(super) fn attention_scores(choice: &Choice, heads: Heads, q: &[f32], keys: &
     }))
 }
 
-/// `attn_softmax`: what the values are weighed with, [queries, heads, keys]; 0 behind the query's
+/// `attn_softmax`: what the values are weighed with, [queries, heads, keys]; 0 after the query's
 /// position.
 pub(super) fn attention_softmax(choice: &Choice, heads: Heads, q: &[f32], keys: &[f32], first: usize) -> Vec<f32> {
     let cache = Cache::new(choice.kv, heads, keys);

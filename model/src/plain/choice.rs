@@ -88,7 +88,7 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Q6kAsQ4k => f.write_str("Q6_K bytes decoded as Q4_K"),
-            Self::Q6kAsPackedQ4k => f.write_str("Q6_K bytes decoded as Q4_K, one behind the other"),
+            Self::Q6kAsPackedQ4k => f.write_str("Q6_K bytes decoded as Q4_K, one after the other"),
             Self::LeftOut(Lane::Group(g)) => {
                 let from = 16 * u32::from(*g);
                 write!(f, "a lane left out of the reduction (weights {from} to {} of every 256)", from + 15)

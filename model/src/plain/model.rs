@@ -222,7 +222,7 @@ impl<'a> Recorded<'a> {
         if found.shape.first() == Some(&rows) && found.width() == dims.iter().product::<usize>() {
             return Ok(found);
         }
-        Err(self.wrong(i, format!("{:?}", found.shape), format!("[{rows}] and {dims:?} behind it")))
+        Err(self.wrong(i, format!("{:?}", found.shape), format!("[{rows}] and {dims:?} after it")))
     }
 
     fn wrong(&self, i: usize, found: String, expected: String) -> PlainError {

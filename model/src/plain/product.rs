@@ -19,7 +19,7 @@ pub(super) fn product(choice: &Choice, w: &TensorView<'_>, x: &[f32]) -> Vec<f32
 }
 
 /// `expert_gate`, `expert_up`, `expert_out`: the products of chosen experts' matrices,
-/// [tokens, experts used, rows]. `w` holds the experts one behind the other, `chosen` is
+/// [tokens, experts used, rows]. `w` holds the experts one after the other, `chosen` is
 /// [tokens, experts used], and `x` has a vector for each token or one for each token and expert.
 pub(super) fn expert_product(choice: &Choice, w: &TensorView<'_>, chosen: &[u32], x: &[f32]) -> Vec<f32> {
     let x = activations(choice, w.ty, x, w.row_len());

@@ -8,7 +8,7 @@ use plotters::{
 
 /// Text, axes. The page gives these colours others where it is dark.
 pub(super) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
-/// Lines behind the marks.
+/// Lines after the marks.
 pub(super) const GRID: RGBColor = RGBColor(0xd0, 0xd7, 0xde);
 /// Marks that stand for one thing each.
 pub(super) const SERIES: [RGBColor; 3] =

@@ -167,7 +167,7 @@ fn merges(
     // Another token would not be decoded to the bytes that it was encoded from.
     let is_normal = |token: &str| ids.get(token).is_some_and(|id| ty(*id as usize) == NORMAL);
     let mut one = |(index, merge): (usize, &str)| {
-        // As in llama.cpp, the space is looked for behind the first character.
+        // As in llama.cpp, the space is looked for after the first character.
         let first = merge.chars().next().map_or(0, char::len_utf8);
         let parts = merge[first..].find(' ').map(|at| {
             let (a, b) = merge.split_at(first + at);

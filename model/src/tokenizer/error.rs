@@ -117,8 +117,8 @@ pub(super) enum Kind {
         "asks for a beginning-of-sequence token (tokenizer.ggml.add_bos_token) but names none (tokenizer.ggml.bos_token_id)"
     )]
     NoBos,
-    /// A token is asked for behind every text.
-    #[error("key \"{key}\" is true, expected false: a token behind every text is not supported")]
+    /// A token is asked for after every text.
+    #[error("key \"{key}\" is true, expected false: a token after every text is not supported")]
     Ending {
         /// The key.
         key: String,

@@ -196,7 +196,7 @@ impl<'a> Complete<'a> {
     }
 
     /// Derives keys and values of the whole batch where they are needed, and keeps them for the
-    /// positions behind them.
+    /// positions after them.
     fn cache(&mut self, layer: usize, plan: &Plan) -> Result<(), TraceError> {
         let whole = self.batch.clone();
         for stage in [Stage::K, Stage::KPostRope, Stage::V] {

@@ -38,7 +38,7 @@ impl Values {
             (Self::F32(a), Self::F32(b)) => a.extend(b),
             (Self::F64(a), Self::F64(b)) => a.extend(b),
             (Self::U32(a), Self::U32(b)) => a.extend(b),
-            (a, b) => unreachable!("{b:?} behind {a:?}"),
+            (a, b) => unreachable!("{b:?} after {a:?}"),
         }
     }
 

@@ -35,7 +35,7 @@ pub enum SelectError {
         /// Layers of the model.
         blocks: usize,
     },
-    /// A position behind the last token.
+    /// A position after the last token.
     #[error("position {position} is asked for, but there are {tokens} tokens, counted from 0")]
     NoPosition {
         /// The position.

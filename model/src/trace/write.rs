@@ -22,7 +22,7 @@ pub struct TraceWriter<'a, W> {
     keys: usize,
     meta: TraceMeta,
     tensors: IndexMap<String, TensorInfo>,
-    /// Bytes of the header, with the space behind it.
+    /// Bytes of the header, with the space after it.
     header: usize,
     failure: Option<io::Error>,
 }

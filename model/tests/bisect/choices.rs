@@ -42,7 +42,7 @@ fn a_format_and_an_accumulator_are_ranked() {
     let left = run(&gguf, F64, KvType::F32, &text, &[]);
     let right = run(&gguf, Policy::new(Act::Q8K, Acc::F32), KvType::F32, &text, &[]);
     let found = runs(&gguf, &text, &left, &right);
-    // The format first; the accumulator behind it, since under q8k it moves roundings to 8 bits.
+    // The format first; the accumulator after it, since under q8k it moves roundings to 8 bits.
     assert_eq!(found.verdict.cause, Cause::Choices { factors: vec!["activation format".into(), "accumulator".into()] });
     let [act, acc] = &found.attributions[..] else { panic!("two factors") };
     assert!(act.alone > 1000.0 * acc.alone, "{} {}", act.alone, acc.alone);

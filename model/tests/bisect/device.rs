@@ -127,7 +127,7 @@ fn a_kernel_that_breaks_ties_the_other_way() {
         }
     });
     let tokens = some_tokens(12, 300);
-    // For one token the kernels behind the router choose, each for itself.
+    // For one token the kernels after the router choose, each for itself.
     let one = &["norm-gate-up-swiglu", "routed-down-add", "routed-down-add-q6k"][..];
     for (kernels, pass) in [(one, 1), (&["router"], 12)] {
         let plant = |&kernel| DevicePlant::Text { kernel: find(kernel).unwrap().id, change: ties_to_the_higher_id };

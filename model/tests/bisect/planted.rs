@@ -103,7 +103,7 @@ fn what_is_not_known_is_placed() {
     let gguf = model();
     let left = run(&gguf, F64, KvType::F32, &text(), &[]);
     let mut right = left.clone();
-    // A kernel that writes one value wrongly, and everything behind it computed from that.
+    // A kernel that writes one value wrongly, and everything after it computed from that.
     let Some(Tensor { values: Values::F32(values), shape }) = right.tensors.get_mut(&(Stage::Attention, Some(5)))
     else {
         panic!("it is recorded")

@@ -24,12 +24,12 @@ pub fn some_tokens(n: usize, vocab: usize) -> Vec<u32> {
     (0..n).map(|i| (i * 2_654_435_761 % vocab) as u32).collect()
 }
 
-/// Tokens chosen greedily behind `first`.
+/// Tokens chosen greedily after `first`.
 pub fn greedy(session: &mut dyn Engine, first: u32, n: usize) -> Vec<u32> {
     chosen_by(session, Sampling::default(), first, n)
 }
 
-/// Tokens drawn behind `first`.
+/// Tokens drawn after `first`.
 pub fn drawn(session: &mut dyn Engine, first: u32, n: usize) -> Vec<u32> {
     chosen_by(session, Sampling { temperature: 1.5, top_k: 40, top_p: 0.95, seed: 7, ..Sampling::default() }, first, n)
 }
@@ -82,7 +82,7 @@ pub fn same_as_the_cpu(device: &Device, gguf: &Gguf, options: DeviceOptions, tok
         assert_eq!(drawn(&mut session, tokens[0], chosen), drawn_expected, "{policy}, KV {kv}, drawn");
         session.rewind(0);
     }
-    // The last row by itself, behind a rewind into the middle.
+    // The last row by itself, after a rewind into the middle.
     let middle = tokens.len() / 2;
     fed(&mut session, tokens, &[]);
     session.rewind(middle);

@@ -217,7 +217,7 @@ fn whole_traces(gguf: Gguf, [aside, kept, given]: [Stage; 3]) {
         for at in on_cpu.tensors.keys() {
             assert!(tensor_bits(&on_cpu, *at) == tensor_bits(&on_device, *at), "{policy}: {at:?} differs");
         }
-        // Weights of attention sum to one, and keys behind the position have none.
+        // Weights of attention sum to one, and keys after the position have none.
         let softmax = &on_cpu.tensors[&(Stage::AttnSoftmax, Some(1))];
         assert_eq!(softmax.shape, [6, 4, 6]);
         let Values::F32(values) = &softmax.values else { panic!("{:?}", softmax.shape) };

@@ -146,7 +146,7 @@ impl Writer {
                 }
             }
         }
-        // Nothing leads behind the last instruction that leaves.
+        // Nothing leads after the last instruction that leaves.
         while self.blocks.len() > 1 && self.blocks.last().is_some_and(|b| b.insts.is_empty()) {
             self.blocks.pop();
         }

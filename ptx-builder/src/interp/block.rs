@@ -23,7 +23,7 @@ use crate::ir::{BlockId, Kernel, Module};
 use crate::table::{Async, Lanes, WARP};
 use crate::types::Space;
 
-/// The number of the cluster's barrier, behind the block's own.
+/// The number of the cluster's barrier, after the block's own.
 pub(super) const CLUSTER: u8 = 16;
 
 /// Why a block ends early.

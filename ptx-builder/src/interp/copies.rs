@@ -33,7 +33,7 @@ pub(super) struct Copy {
     pub from: (Space, u64),
     pub to: (Space, u64),
     pub bytes: u32,
-    /// Zeros written behind them.
+    /// Zeros written after them.
     pub zeros: u32,
     /// Whether the data is already there.
     pub landed: bool,

@@ -59,7 +59,7 @@ impl<'a> Outcome<'a> {
         self.counts.iter_mut().zip(counts).for_each(|(a, b)| *a += *b);
     }
 
-    /// Adds the blocks after these. What is behind a fault does not count, so
+    /// Adds the blocks after these. What is after a fault does not count, so
     /// that the report does not depend on how far other blocks came.
     fn then(mut self, later: Outcome<'a>) -> Outcome<'a> {
         if self.fault.is_none() {

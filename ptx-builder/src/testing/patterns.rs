@@ -45,7 +45,7 @@ pub enum PatternError {
 /// Checks that a text, such as a kernel's [`ptx`](super::ptx), matches
 /// patterns: a directive a line, in the language of the crate [`filecheck`].
 ///
-/// `check: P` matches P behind the last match, `nextln:` and `sameln:` on the
+/// `check: P` matches P after the last match, `nextln:` and `sameln:` on the
 /// next or the same line, `not: P` forbids P between the matches around it,
 /// `unordered:` matches in any order. `$(x=REGEX)` matches a regular
 /// expression and names it, `$x` is what it matched, and `regex: X=REGEX`

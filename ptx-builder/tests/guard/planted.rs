@@ -132,7 +132,7 @@ fn shared_memory_of_the_kernel() {
         y.at(i).store(k, other.at(i).load(k));
     });
     let outcome = astray(&k.with_block(64), (1, 64, 0), &[Pass::Word(1), numbers(64)], line, "x[64] of 64");
-    assert_eq!(outcome.buffers[0], words_bytes(64), "the array behind is as it was");
+    assert_eq!(outcome.buffers[0], words_bytes(64), "the array after is as it was");
 }
 
 fn words_bytes(n: u32) -> Vec<u8> {

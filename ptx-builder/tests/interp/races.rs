@@ -161,7 +161,7 @@ fn a_grid_barrier() {
     assert!(report.is_clean(), "{report}");
 }
 
-/// Data behind a flag, in one block and between two.
+/// Data after a flag, in one block and between two.
 #[test]
 fn a_flag_with_release_and_acquire() {
     let body = |store: &str, load: &str| {

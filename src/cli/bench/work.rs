@@ -14,7 +14,7 @@ const ALIGN: u64 = 256;
 
 /// Buffers for a kernel: several copies of its weights, one of all else.
 pub struct Work {
-    /// For each parameter its copies, one behind the other.
+    /// For each parameter its copies, one after the other.
     buffers: Vec<Buffer<u8>>,
     params: Vec<Param>,
     copies: usize,

@@ -93,7 +93,7 @@ impl Prompts {
         Ok(Self { lines, ids })
     }
 
-    /// What each takes of the cache, with `n` tokens behind it.
+    /// What each takes of the cache, with `n` tokens after it.
     fn positions(&self, n: usize, most: usize) -> impl Iterator<Item = usize> {
         self.ids.iter().flatten().map(move |ids| (ids.len() + n.saturating_sub(1)).min(most))
     }

@@ -172,7 +172,7 @@ impl<'p, A: DeviceExp> Rows<'p, A> {
         }
     }
 
-    /// Remembers the largest scores; behind the `last` chunk the whole rows'.
+    /// Remembers the largest scores; after the `last` chunk the whole rows'.
     #[track_caller]
     pub(super) fn see(&self, k: &Body, scores: &[Vec<Var<A>>], last: Pred) {
         for (scores, largest) in scores.iter().zip(&self.largest) {
@@ -282,7 +282,7 @@ impl<'p, A: DeviceExp> Rows<'p, A> {
         }
     }
 
-    /// The rows' results: `write` gets a row, the first of four columns, which may be behind the last, and four results.
+    /// The rows' results: `write` gets a row, the first of four columns, which may be after the last, and four results.
     #[track_caller]
     pub(super) fn finish(&self, k: &Body, write: impl Fn(&Body, Val<u32>, Val<u32>, [Val<f32>; 4])) {
         let columns = self.plan.columns();

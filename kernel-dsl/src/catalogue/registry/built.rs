@@ -18,7 +18,7 @@ pub enum Contents {
     /// Blocks of a quantized tensor, or the rows of a plain one.
     Weights(TensorType),
     /// Activations in a format: f32, or a [`Q8KPlanar`] vector (several, one
-    /// behind the other).
+    /// after the other).
     Activations(Act),
     /// f32 that are neither: a norm's weights, the RoPE table, routing weights.
     F32,
@@ -81,7 +81,7 @@ pub struct ParamSpec {
     pub contents: Contents,
     /// Bytes of its buffer.
     pub bytes: u64,
-    /// Vectors that it holds one behind the other, all of the same bytes; 1
+    /// Vectors that it holds one after the other, all of the same bytes; 1
     /// where it is not made of vectors.
     pub vectors: u32,
     /// How often what the kernel writes there is rounded from f64 to f32 on its way under acc = f64,

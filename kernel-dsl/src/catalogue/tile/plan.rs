@@ -230,7 +230,7 @@ impl TilePlan {
         self.tile_rows() * self.row_stride()
     }
 
-    /// Bytes of all stages of a team's weights, and those that a format may read behind them.
+    /// Bytes of all stages of a team's weights, and those that a format may read after them.
     pub(super) fn ring_bytes(&self) -> u32 {
         self.stages * self.stage_bytes() + CHUNK
     }

@@ -7,7 +7,7 @@ use crate::device::kv::four_words;
 use crate::device::{DeviceFloat, DeviceKv};
 
 impl ChunkPlan {
-    /// Copies the queries of all heads, one behind the other at `from`, to
+    /// Copies the queries of all heads, one after the other at `from`, to
     /// shared memory. A barrier must follow.
     #[track_caller]
     pub fn stage_queries<S: ReadSpace, A: DeviceFloat>(

@@ -143,7 +143,7 @@ impl Isa for Avx2 {
 
 #[inline(always)]
 unsafe fn load(p: *const u8) -> __m256i {
-    // SAFETY: the callers' pointers have 32 bytes behind them.
+    // SAFETY: the callers' pointers have 32 bytes after them.
     unsafe { _mm256_loadu_si256(p.cast()) }
 }
 

@@ -268,7 +268,7 @@ impl Isa for Avx512 {
 
 #[inline(always)]
 unsafe fn load(p: *const u8) -> __m512i {
-    // SAFETY: the callers' pointers have 64 bytes behind them.
+    // SAFETY: the callers' pointers have 64 bytes after them.
     unsafe { _mm512_loadu_si512(p.cast()) }
 }
 

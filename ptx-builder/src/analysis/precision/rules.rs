@@ -123,7 +123,7 @@ fn arithmetic(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
 /// acc = f64: how often, where and how values are rounded to f32.
 fn roundings(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
     for &id in &facts.looped_narrowings {
-        let message = "acc=f64 and a sum is rounded to f32 in every round of a loop; round once, behind it";
+        let message = "acc=f64 and a sum is rounded to f32 in every round of a loop; round once, after it";
         report.at(PolicyRule::RoundingInLoop, id, message);
     }
     for &id in &facts.narrowings {
