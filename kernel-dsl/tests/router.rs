@@ -153,12 +153,12 @@ fn the_router_of_every_type_gives_the_references_bits() {
 #[test]
 fn the_router_of_many_tokens_gives_the_references_bits() {
     let experts = |count, used| Experts { count, used };
-    check_random::<f32>(512, experts(64, 4), (70, 100), Target::SM_90, 8);
-    check_random::<f16>(256, experts(32, 16), (65, 65), Target::SM_80, 9);
-    check_random::<bf16>(2304, experts(32, 3), (17, 66), Target::SM_90, 10);
-    check_random::<Q8_0<'static>>(768, experts(160, 8), (33, 65), Target::SM_80, 11);
+    check_random::<f32>(512, experts(64, 4), (70, 140), Target::SM_90, 8);
+    check_random::<f16>(256, experts(32, 16), (65, 129), Target::SM_80, 9);
+    check_random::<bf16>(2304, experts(32, 3), (17, 130), Target::SM_90, 10);
+    check_random::<Q8_0<'static>>(768, experts(160, 8), (33, 129), Target::SM_80, 11);
     // A block of sm_75 lacks the memory for this one.
-    check_random::<f32>(2048, experts(32, 8), (66, 66), Target::SM_75, 12);
+    check_random::<f32>(2048, experts(32, 8), (66, 130), Target::SM_75, 12);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn of_many_tokens_those_without_a_choice_are_told() {
     x[69 * cols] = f32::INFINITY;
     // Ties of all experts.
     x[3 * cols..4 * cols].fill(0.0);
-    check_router::<f32>((&w, &x), cols, experts, (tokens, 70), Target::SM_90, &ADVERSARIAL);
+    check_router::<f32>((&w, &x), cols, experts, (tokens, 130), Target::SM_90, &ADVERSARIAL);
 }
 
 /// One column: a logit is a weight times the activation.

@@ -53,7 +53,7 @@ fn what_is_taken_converges() {
     let mut runner = TestRunner::deterministic();
     let mut random = Random::new(31);
     let (mut taken, mut refused, mut found) = (0, 0, 0);
-    for _ in 0..1000 {
+    for _ in 0..1500 {
         let plan = plans().new_tree(&mut runner).expect("a plan").current();
         let Some(module) = with_meeting(&plan, &mut random) else { continue };
         let strict = verify_with(module.clone(), Doubts::Refuse);

@@ -127,6 +127,8 @@ const SILENT: &[&str] = &[
     "kernel",
     "module",
     "name",
+    "new",
+    "param_names",
     "shared_bytes",
     "unoptimized",
     "verify",

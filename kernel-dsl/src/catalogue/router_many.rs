@@ -17,8 +17,8 @@ pub(super) struct Many {
     tokens: u32,
 }
 
-/// Tokens up to which the tiles of few are quicker.
-const MANY: u32 = 64;
+/// Tokens up to which tiles of few are quicker: these would be too few for a large GPU.
+const MANY: u32 = 128;
 
 /// Warps of a block.
 const WARPS: u32 = PlainPairs::THREADS / 32;

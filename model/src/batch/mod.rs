@@ -7,7 +7,7 @@
 //! [`Queue`] is continuous batching on top: requests join as others end.
 //!
 //! ```no_run
-//! use ptxgen_model::{DeviceName, KvType, LoadedModel, RunSpec, batch::{BatchRoom, Part, Wants}, gguf::Gguf};
+//! use ptxgen_model::{LoadedModel, LogitRows, batch::{BatchRoom, Part, Wants}, gguf::Gguf};
 //!
 //! let gguf = Gguf::open("model.gguf")?;
 //! let model = LoadedModel::load(&gguf, "cpu:act=q8k".parse()?, 1, &mut |_| ())?;
@@ -17,7 +17,7 @@
 //! let parts = [Part { sequence: one, tokens: prompts[0], wants: Wants::Token }, Part {
 //!     sequence: other,
 //!     tokens: prompts[1],
-//!     wants: Wants::Last,
+//!     wants: Wants::Logits(LogitRows::Last),
 //! }];
 //! let step = batch.step(&parts)?;
 //! println!("{:?}, {} logits", step.answer(0)?.token, step.answer(1)?.logits.len());

@@ -35,6 +35,9 @@ const WARPS: u32 = 16;
 /// Blocks of threads that are enough: about as many as a large GPU has multiprocessors.
 const BLOCKS: u32 = 128;
 
+/// Blocks of eight warps up to which teams, which read every vector more often, are quicker than blocks of fewer warps.
+const TEAMS: u32 = BLOCKS / 2;
+
 /// Vectors of a tile where there are about so many.
 fn tile_tokens(most: u32) -> u32 {
     most.next_power_of_two().clamp(COLUMNS, TOKENS)
@@ -117,7 +120,7 @@ impl TilePlan {
     ) -> [TilePlan; N] {
         let tiles = plans[0].token_tiles(tokens);
         let blocks = |plans: &[TilePlan]| plans.iter().map(TilePlan::row_tiles).sum::<u32>().saturating_mul(tiles);
-        if C::ACC == Acc::F32 && blocks(&plans) < how.schedule.blocks.unwrap_or(2 * BLOCKS) {
+        if C::ACC == Acc::F32 && blocks(&plans) < how.schedule.blocks.unwrap_or(TEAMS) {
             let teams = plans.map(|plan| plan.with_teams(how));
             if teams.iter().all(Option::is_some) {
                 return std::array::from_fn(|i| teams[i].unwrap_or(plans[i]));

@@ -2,6 +2,7 @@
 
 use super::Exec;
 use crate::interp::block::Stop;
+use crate::interp::wide::regs::Gathered;
 use crate::table::{Fragment, Memory, Order, Scope, WARP};
 use crate::types::ScalarType;
 
@@ -46,6 +47,7 @@ impl Exec<'_> {
         let stride = self.src(0).map(|lanes| lanes[0]);
         let memory = self.fragment_memory(&fragment);
         let mut registers = vec![[0u64; WARP]; usize::from(fragment.registers)];
+        let mut shadows: Vec<Gathered> = registers.iter().map(|_| Gathered::default()).collect();
         for (i, addresses) in self.fragment(&fragment, stride) {
             let mut values = [0u128; WARP];
             self.by_space(memory.space, &addresses, |this, space, mask, at| {
@@ -55,8 +57,12 @@ impl Exec<'_> {
             for lane in 0..WARP {
                 registers[register][lane] |= (values[lane] as u64) << bit;
             }
+            self.wide_gather(&memory, (&addresses, &values), bit / 16, &mut shadows[register]);
         }
-        registers.iter().enumerate().for_each(|(i, value)| self.set(i, value));
+        for (i, (value, shadow)) in registers.iter().zip(&shadows).enumerate() {
+            self.set(i, value);
+            self.wide_put(i, shadow);
+        }
         Ok(())
     }
 
@@ -72,7 +78,11 @@ impl Exec<'_> {
             self.by_space(memory.space, &addresses, |this, space, mask, at| {
                 this.store_in(space, mask, at, &memory, &values)
             })?;
-            self.wide_store(&memory, &addresses, &values);
+            // Of a part of a register no shadow is kept: what is stored is taken as exact.
+            match fragment.together() == fragment.element.per_register() {
+                true => self.wide_store_of(register..register + 1, &memory, &addresses, &values),
+                false => self.wide_forget(&memory, &addresses),
+            }
         }
         Ok(())
     }

@@ -42,10 +42,10 @@ macro_rules! with_format {
     };
 }
 
-/// A conversion's form. bf16 converts since sm_90, but to and from f32 since sm_80, and never to or
-/// from bytes.
+/// A conversion's form. bf16 converts since sm_90, but to and from f32 since sm_80, never to or
+/// from bytes, and to or from integers in registers of their size only.
 fn conversion(d: ScalarType, a: ScalarType, eval: LaneFn) -> Spec {
-    let wide = |t: ScalarType| t.kind() != Kind::Float;
+    let wide = |t: ScalarType| t.kind() != Kind::Float && d != Bf16 && a != Bf16;
     let result = if wide(d) { dst_wide(d) } else { dst(d) };
     let source = if wide(a) { src_wide("a", a) } else { src("a", a) };
     let form = spec([result, source], Meaning::Lane(eval));

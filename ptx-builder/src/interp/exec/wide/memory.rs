@@ -1,5 +1,7 @@
 //! Shadows through memory.
 
+use std::ops::Range;
+
 use super::Exec;
 use crate::interp::block::{BlockState, Context};
 use crate::interp::copies::Copy;
@@ -68,13 +70,58 @@ impl Exec<'_> {
         }
     }
 
-    /// Memory has the shadows of what is stored.
+    /// Memory has the shadows of what is stored, of all sources one after the other.
     pub(in crate::interp::exec) fn wide_store(&mut self, m: &Memory, at: &[u64; WARP], values: &[u128; WARP]) {
+        let all = 0..self.cx.program.srcs(self.code).len();
+        self.wide_store_of(all, m, at, values);
+    }
+
+    /// What a load of single values finds, for a result from granule `first` on.
+    pub(in crate::interp::exec) fn wide_gather(
+        &mut self,
+        m: &Memory,
+        (at, values): (&[u64; WARP], &[u128; WARP]),
+        first: usize,
+        to: &mut Gathered,
+    ) {
+        if self.cx.wide.is_none() {
+            return;
+        }
+        for lane in lanes(self.mask) {
+            let place = self.wide_place(m.space, lane, at[lane]);
+            if let Some(found) = self.wide_found(place, m.ty.bytes(), values[lane] as u64) {
+                to.add(lane, first, &found);
+            }
+        }
+    }
+
+    /// Memory is exact where single values are stored.
+    pub(in crate::interp::exec) fn wide_forget(&mut self, m: &Memory, at: &[u64; WARP]) {
+        let Some(wide) = &self.cx.wide else { return };
+        let bytes = m.ty.bytes();
+        for lane in lanes(self.mask) {
+            match self.wide_place(m.space, lane, at[lane]) {
+                (Space::Shared, start) => self.st.wide.shared.clear(start, bytes),
+                (Space::Local, start) => self.st.wide.local.clear(start, bytes),
+                (Space::Global | Space::Generic, start) => wide.global.clear(start, bytes),
+                (Space::Const | Space::Param, _) => {}
+            }
+        }
+    }
+
+    /// The same of some of the sources.
+    pub(in crate::interp::exec) fn wide_store_of(
+        &mut self,
+        sources: Range<usize>,
+        m: &Memory,
+        at: &[u64; WARP],
+        values: &[u128; WARP],
+    ) {
         let Some(wide) = &self.cx.wide else { return };
         let bytes = m.ty.bytes();
         let untouched = self.wide_untouched(m.space, at);
         self.with_regs(|this, regs| {
-            let srcs = this.cx.program.srcs(this.code);
+            let srcs = &this.cx.program.srcs(this.code)[sources];
             for (k, src) in srcs.iter().enumerate() {
                 let held = regs.source(Some(src));
                 if held.is_none() && untouched {
