@@ -32,6 +32,9 @@ pub struct PlainPairs {
     pub cols: u32,
 }
 
+/// Weights or activations that a lane has loaded of a group: of some rows or vectors some of each.
+type Loaded<A> = Vec<Vec<Val<A>>>;
+
 /// Where a lane stands.
 #[derive(Clone, Copy)]
 struct Lane<A> {
@@ -83,7 +86,7 @@ impl PlainPairs {
                 let even = run * GROUPS + ((pair & 3) << 2) + (pair >> 2);
                 let load = |group: Val<u32>| {
                     let at = |row| GroupAt { row, group, cols: self.cols, here: None };
-                    (
+                    [
                         self.part::<F, A, _>(k, lane, Self::ROWS, |i| at(row(i))),
                         self.part::<f32, A, _>(k, lane, Self::TOKENS, |i| GroupAt {
                             row: vector(i).cast(),
@@ -91,7 +94,7 @@ impl PlainPairs {
                             cols: self.cols,
                             here: None,
                         }),
-                    )
+                    ]
                 };
                 let first = load(even);
                 self.keep::<F, A>(k, &here, &first);
@@ -137,7 +140,7 @@ impl PlainPairs {
         lane: Val<u32>,
         count: u32,
         at: impl Fn(Val<u32>) -> GroupAt<S>,
-    ) -> Vec<Vec<Val<A>>> {
+    ) -> Loaded<A> {
         let rounds = count * F::PARTS / 32;
         (0..rounds)
             .map(|round| {
@@ -149,12 +152,7 @@ impl PlainPairs {
 
     /// Brings the weights that all lanes have loaded to the warp's shared memory, when all have read what was there.
     #[track_caller]
-    fn keep<F: DevicePlain, A: DeviceFloat>(
-        &self,
-        k: &Body,
-        here: &Lane<A>,
-        (rows, vectors): &(Vec<Vec<Val<A>>>, Vec<Vec<Val<A>>>),
-    ) {
+    fn keep<F: DevicePlain, A: DeviceFloat>(&self, k: &Body, here: &Lane<A>, [rows, vectors]: &[Loaded<A>; 2]) {
         k.sync_warp(0xffff_ffff);
         let put = |parts: u32, of: &[Vec<Val<A>>], first: u32| {
             for (round, values) in of.iter().enumerate() {
