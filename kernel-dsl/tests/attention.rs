@@ -6,28 +6,15 @@ mod support;
 use half::f16;
 use proptest::prelude::*;
 use ptxgen_builder::build::Scalar;
-use ptxgen_builder::interp::{Blocks, Checks, Options, WarpOrder};
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{
     AttentionSchedule, AttentionShape, CatalogueError, attention, attention_combine, attention_combine_q8k,
     attention_prompt, decode_attention, qk_norm_rope,
 };
-use ptxgen_dsl::device::DeviceKv;
 use ptxgen_dsl::format::{Q8KPlanar, SUPERBLOCK};
 use ptxgen_dsl::precision::{AccF32, AccF64, Accumulation};
 use ptxgen_dsl::reference::{self, RopeTable};
-use support::{Data, Rng, all_bits, floats, run, to_bytes};
-
-const UNKIND: Options = Options {
-    order: WarpOrder::Adversarial,
-    schedule: Blocks::Parallel,
-    check: Checks { races: true, uninit: true },
-    wraps: false,
-    max_steps: 100_000_000,
-    count: false,
-    perturb: None,
-    gpu: None,
-};
+use support::{Data, Rng, Stored, UNKIND, all_bits, floats, run, to_bytes};
 
 /// What the heads hold.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -56,30 +43,6 @@ fn fill(rng: &mut Rng, n: usize, inputs: Inputs) -> Vec<f32> {
         }
     }
     x
-}
-
-/// An element type of the cache, on the host.
-trait Stored: DeviceKv {
-    fn stored(v: f32) -> f32;
-    fn bytes(v: &[f32]) -> Vec<u8>;
-}
-
-impl Stored for f32 {
-    fn stored(v: f32) -> f32 {
-        v
-    }
-    fn bytes(v: &[f32]) -> Vec<u8> {
-        to_bytes(v)
-    }
-}
-
-impl Stored for f16 {
-    fn stored(v: f32) -> f32 {
-        f16::from_f32(v).to_f32()
-    }
-    fn bytes(v: &[f32]) -> Vec<u8> {
-        v.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect()
-    }
 }
 
 struct Case {

@@ -3,7 +3,7 @@
 mod support;
 
 use proptest::prelude::*;
-use ptxgen_builder::interp::{Options, WarpOrder};
+use ptxgen_builder::interp::Options;
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{
     Experts, How, Schedule, Shape, Store, dequantize, gate_up_swiglu, moe_down, quantize_q8k, swiglu,
@@ -12,18 +12,7 @@ use ptxgen_dsl::device::{DeviceActivation, DeviceFormat};
 use ptxgen_dsl::format::{Q4K, Q6K, Q8KPlanar, SUPERBLOCK, TensorType};
 use ptxgen_dsl::precision::{Acc, AccF32, AccF64, Accumulation, Act, ActF32, ActQ8K, Math};
 use ptxgen_dsl::reference;
-use support::{Data, Kind, Rng, all_bits, floats, q4k, q6k, run, to_bytes};
-
-const EXACT: Options = Options {
-    order: WarpOrder::Adversarial,
-    schedule: ptxgen_builder::interp::Blocks::Parallel,
-    check: ptxgen_builder::interp::Checks { races: true, uninit: true },
-    wraps: false,
-    max_steps: 100_000_000,
-    count: false,
-    perturb: None,
-    gpu: None,
-};
+use support::{Data, Kind, Rng, UNKIND, all_bits, floats, q4k, q6k, run, to_bytes};
 
 fn quantized(x: &[f32]) -> Vec<u8> {
     let blocks: Vec<_> = x.as_chunks::<SUPERBLOCK>().0.iter().map(reference::quantize_q8k).collect();
@@ -64,7 +53,7 @@ fn check_quantization(x: &[f32]) {
     let expected = quantized(x);
     let layout = Q8KPlanar::new(x.len());
     let used = layout.sums() + x.len() / 8;
-    let (outputs, _) = run(kernel, Target::SM_75, &[Data::In(to_bytes(x)), Data::Out(used)], &EXACT);
+    let (outputs, _) = run(kernel, Target::SM_75, &[Data::In(to_bytes(x)), Data::Out(used)], &UNKIND);
     // Between the scales and the sums there may be padding, which nobody writes.
     let scales = layout.scales() + x.len() / SUPERBLOCK * 4;
     assert_eq!(outputs[0][..scales], expected[..scales]);
@@ -80,12 +69,12 @@ fn check_swiglu<C: Accumulation>(n: usize, seed: u64) {
     let expected: Vec<f32> = gate.iter().zip(&up).map(|(&g, &u)| reference::swiglu::<C::Scalar>(g, u)).collect();
     let data = || [Data::In(to_bytes(&gate)), Data::In(to_bytes(&up)), Data::Out(4 * n)];
     let exact = swiglu::<C>("swiglu", n as u32, Math::Exact).unwrap();
-    let (outputs, _) = run(exact, Target::SM_75, &data(), &EXACT);
+    let (outputs, _) = run(exact, Target::SM_75, &data(), &UNKIND);
     assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&expected));
 
     for perturb in [None, Some(1), Some(2)] {
         let approx = swiglu::<C>("swiglu", n as u32, Math::Approx).unwrap();
-        let (outputs, _) = run(approx, Target::SM_75, &data(), &Options { perturb, ..EXACT });
+        let (outputs, _) = run(approx, Target::SM_75, &data(), &Options { perturb, ..UNKIND });
         if perturb.is_none() {
             let approx = gate.iter().zip(&up).map(|(&g, &u)| reference::swiglu_approx::<C::Scalar>(g, u));
             assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&approx.collect::<Vec<_>>()));
@@ -147,7 +136,7 @@ fn check_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
             Data::In(ids),
             Data::Out(expected.len() * 4),
         ];
-        let (outputs, _) = run(kernel, target, &data, &EXACT);
+        let (outputs, _) = run(kernel, target, &data, &UNKIND);
         assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&expected), "{ty:?} {} {} {target}", X::ACT, C::ACC);
     }
 }
@@ -186,7 +175,7 @@ fn check_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
             Data::In(to_bytes(&routing)),
             Data::Out(expected.len() * 4),
         ];
-        let (outputs, _) = run(kernel, target, &data, &EXACT);
+        let (outputs, _) = run(kernel, target, &data, &UNKIND);
         assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&expected), "{ty:?} {} {} {target}", X::ACT, C::ACC);
     }
 }
@@ -230,8 +219,8 @@ fn check_dequantization(blocks: usize, seed: u64) {
         ty.dequantize(&w, &mut expected).unwrap();
         let (blocks, data) = (blocks as u32, [Data::In(w), Data::Out(expected.len() * 4)]);
         let (outputs, _) = match ty {
-            TensorType::Q4_K => run(dequantize::<Q4K<'static>>("dequantize-q4k", blocks).unwrap(), SM, &data, &EXACT),
-            _ => run(dequantize::<Q6K<'static>>("dequantize-q6k", blocks).unwrap(), SM, &data, &EXACT),
+            TensorType::Q4_K => run(dequantize::<Q4K<'static>>("dequantize-q4k", blocks).unwrap(), SM, &data, &UNKIND),
+            _ => run(dequantize::<Q6K<'static>>("dequantize-q6k", blocks).unwrap(), SM, &data, &UNKIND),
         };
         assert_eq!(all_bits(&floats(&outputs[0])), all_bits(&expected), "{ty:?}");
     }

@@ -4,27 +4,14 @@ mod support;
 
 use half::{bf16, f16};
 use proptest::prelude::*;
-use ptxgen_builder::interp::{Options, WarpOrder};
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{
     AttentionShape, EmbeddingRow, Norm, Shape, embedding, qk_norm_rope, rms_norm, rms_norm_q8k,
 };
-use ptxgen_dsl::device::DeviceKv;
 use ptxgen_dsl::format::{Q4K, Q6K, Q8_0, Q8KPlanar, SUPERBLOCK};
 use ptxgen_dsl::precision::{AccF32, AccF64, Accumulation};
 use ptxgen_dsl::reference::{self, Accumulator, RopeTable};
-use support::{Data, Kind, Rng, all_bits, floats, q4k, q6k, run, to_bytes};
-
-const UNKIND: Options = Options {
-    order: WarpOrder::Adversarial,
-    schedule: ptxgen_builder::interp::Blocks::Parallel,
-    check: ptxgen_builder::interp::Checks { races: true, uninit: true },
-    wraps: false,
-    max_steps: 100_000_000,
-    count: false,
-    perturb: None,
-    gpu: None,
-};
+use support::{Data, Kind, Rng, Stored, UNKIND, all_bits, floats, q4k, q6k, run, to_bytes};
 
 /// Values of all sizes, with the corners among them where asked.
 fn values(rng: &mut Rng, n: usize, kind: Kind) -> Vec<f32> {
@@ -88,23 +75,6 @@ fn a_vector_of_zeros_stays_zero() {
         let data = [Data::In(vec![0; 1024]), Data::In(to_bytes(&[1.0; 256])), Data::Out(1024)];
         let (outputs, _) = run(kernel, Target::SM_90, &data, &UNKIND);
         assert!(floats(&outputs[0]).iter().all(|y| if zero { *y == 0.0 } else { y.is_nan() }));
-    }
-}
-
-/// Widens what the cache holds.
-trait Stored: DeviceKv {
-    fn bytes(v: &[f32]) -> Vec<u8>;
-}
-
-impl Stored for f32 {
-    fn bytes(v: &[f32]) -> Vec<u8> {
-        to_bytes(v)
-    }
-}
-
-impl Stored for f16 {
-    fn bytes(v: &[f32]) -> Vec<u8> {
-        v.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect()
     }
 }
 

@@ -4,7 +4,7 @@ mod support;
 
 use half::{bf16, f16};
 use proptest::prelude::*;
-use ptxgen_builder::interp::{Blocks, Options, WarpOrder};
+use ptxgen_builder::interp::{Options, WarpOrder};
 use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::ptxas::Ptxas;
 use ptxgen_builder::target::Target;
@@ -16,18 +16,7 @@ use ptxgen_dsl::device::DevicePlain;
 use ptxgen_dsl::format::{Q8_0, TensorType};
 use ptxgen_dsl::precision::{AccF32, AccF64, Accumulation, Act};
 use ptxgen_dsl::reference::{self, Accumulator, NanInRouter, Routed};
-use support::{Data, Rng, all_bits, floats, run, to_bytes, word_bytes, words};
-
-const ADVERSARIAL: Options = Options {
-    order: WarpOrder::Adversarial,
-    schedule: Blocks::Interleaved,
-    check: ptxgen_builder::interp::Checks { races: true, uninit: true },
-    wraps: false,
-    max_steps: 100_000_000,
-    count: false,
-    perturb: None,
-    gpu: None,
-};
+use support::{Data, INTERLEAVED, Rng, all_bits, floats, run, to_bytes, word_bytes, words};
 
 /// Written for programmatic dependent launch where the target has it.
 fn waits(target: Target) -> bool {
@@ -132,7 +121,7 @@ fn check_random<F: DevicePlain>(cols: usize, experts: Experts, tokens: (usize, u
     let mut rng = Rng::new(seed);
     let w = plain(&mut rng, F::TYPE, experts.count as usize * cols);
     let x = rng.vector(tokens.0 * cols);
-    let options = Options { order: WarpOrder::Seeded(seed), ..ADVERSARIAL };
+    let options = Options { order: WarpOrder::Seeded(seed), ..INTERLEAVED };
     check_router::<F>((&w, &x), cols, experts, tokens, target, &options);
 }
 
@@ -171,14 +160,14 @@ fn of_many_tokens_those_without_a_choice_are_told() {
     x[69 * cols] = f32::INFINITY;
     // Ties of all experts.
     x[3 * cols..4 * cols].fill(0.0);
-    check_router::<f32>((&w, &x), cols, experts, (tokens, 130), Target::SM_90, &ADVERSARIAL);
+    check_router::<f32>((&w, &x), cols, experts, (tokens, 130), Target::SM_90, &INTERLEAVED);
 }
 
 /// One column: a logit is a weight times the activation.
 fn check_logits(w: &[f32], x: &[f32], used: u32) {
     let experts = Experts { count: w.len() as u32, used };
     let tokens = (x.len(), x.len() as u32);
-    check_router::<f32>((&to_bytes(w), x), 1, experts, tokens, Target::SM_90, &ADVERSARIAL);
+    check_router::<f32>((&to_bytes(w), x), 1, experts, tokens, Target::SM_90, &INTERLEAVED);
 }
 
 #[test]
@@ -212,7 +201,7 @@ fn check_norm_logits<F: DevicePlain, C: Accumulation>(cols: u32, experts: u32, t
     let expected = reference::router_logits(F::TYPE, &w, &normed).unwrap();
     let kernel = norm_router_logits::<F, C>("norm-router-logits", cols, experts, (eps, waits(target))).unwrap();
     let data = [Data::In(w), Data::In(to_bytes(&x)), Data::In(to_bytes(&norm)), Data::Out(expected.len() * 8)];
-    let options = Options { order: WarpOrder::Seeded(seed), ..ADVERSARIAL };
+    let options = Options { order: WarpOrder::Seeded(seed), ..INTERLEAVED };
     let (out, _) = run(kernel, target, &data, &options);
     let expected: Vec<u8> = expected.iter().flat_map(|v| v.to_le_bytes()).collect();
     assert_eq!(out[0], expected, "{} {} {experts}x{cols} {target}", F::TYPE, C::ACC);
@@ -312,7 +301,7 @@ fn check_experts<F: DevicePlain, C: Accumulation>(
         Data::In(word_bytes(&[0, tokens as u32, 0, 0])),
         Data::Out(most as usize * used * rows * 4),
     ];
-    let (out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
+    let (out, _) = run(kernel, Target::SM_90, &data, &INTERLEAVED);
     assert_eq!(all_bits(&floats(&out[0])[..expected.len()]), all_bits(&expected), "{} {vector:?}", F::TYPE);
 }
 

@@ -6,52 +6,15 @@ mod support;
 use half::f16;
 use proptest::prelude::*;
 use ptxgen_builder::build::Scalar;
-use ptxgen_builder::interp::{Blocks, Checks, Options, WarpOrder};
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{
     AttentionSchedule, AttentionShape, CatalogueError, PagedShape, argmax_rows, rows_attention, rows_combine,
     rows_combine_q8k, rows_norm_rope,
 };
-use ptxgen_dsl::device::DeviceKv;
 use ptxgen_dsl::format::{Q8KPlanar, SUPERBLOCK};
 use ptxgen_dsl::precision::{AccF32, AccF64, Accumulation};
 use ptxgen_dsl::reference::{self, CHUNK, RopeTable};
-use support::{Data, Rng, all_bits, floats, run, to_bytes, word_bytes, words};
-
-const UNKIND: Options = Options {
-    order: WarpOrder::Adversarial,
-    schedule: Blocks::Parallel,
-    check: Checks { races: true, uninit: true },
-    wraps: false,
-    max_steps: 100_000_000,
-    count: false,
-    perturb: None,
-    gpu: None,
-};
-
-/// An element type of the cache, on the host.
-trait Stored: DeviceKv {
-    fn to(v: f32) -> Vec<u8>;
-    fn of(bytes: &[u8]) -> f32;
-}
-
-impl Stored for f32 {
-    fn to(v: f32) -> Vec<u8> {
-        v.to_le_bytes().to_vec()
-    }
-    fn of(bytes: &[u8]) -> f32 {
-        f32::from_le_bytes(bytes.try_into().unwrap())
-    }
-}
-
-impl Stored for f16 {
-    fn to(v: f32) -> Vec<u8> {
-        f16::from_f32(v).to_le_bytes().to_vec()
-    }
-    fn of(bytes: &[u8]) -> f32 {
-        f16::from_le_bytes(bytes.try_into().unwrap()).to_f32()
-    }
-}
+use support::{Data, Rng, Stored, UNKIND, all_bits, floats, run, to_bytes, word_bytes, words};
 
 struct Case {
     heads: (u32, u32, u32),

@@ -5,23 +5,11 @@ mod support;
 use std::slice;
 
 use proptest::prelude::*;
-use ptxgen_builder::interp::{Blocks, Checks, Options, WarpOrder};
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{Experts, argmax, experts_sum, moe_group, sample_draw, sample_keys, sample_sort};
 use ptxgen_dsl::precision::{AccF32, AccF64, Accumulation};
 use ptxgen_dsl::reference::{self, Distribution};
-use support::{Data, Rng, all_bits, floats, run, to_bytes, word_bytes, words};
-
-const ADVERSARIAL: Options = Options {
-    order: WarpOrder::Adversarial,
-    schedule: Blocks::Interleaved,
-    check: Checks { races: true, uninit: true },
-    wraps: false,
-    max_steps: 100_000_000,
-    count: false,
-    perturb: None,
-    gpu: None,
-};
+use support::{Data, INTERLEAVED, Rng, all_bits, floats, run, to_bytes, word_bytes, words};
 
 /// Chooses from the last of `tokens` rows, and checks what becomes of the state.
 fn check_argmax(rows: &[Vec<f32>], most: u32, chosen: u32) {
@@ -37,7 +25,7 @@ fn check_argmax(rows: &[Vec<f32>], most: u32, chosen: u32) {
         Data::Out(4),
         Data::InOut(word_bytes(&[u32::MAX; 5])),
     ];
-    let (out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
+    let (out, _) = run(kernel, Target::SM_90, &data, &INTERLEAVED);
     let expected = reference::argmax(&rows[rows.len() - 1]) as u32;
     assert_eq!(words(&out[2]), [expected], "{vocabulary} {tokens} of {most}");
     assert_eq!(words(&out[1]), [1000 + tokens, 1, chosen + 1, 0]);
@@ -85,7 +73,7 @@ fn check_sample(rows: &[Vec<f32>], most: u32, from: Distribution, chosen: u32, r
     let keys = sample_keys(vocabulary) as usize * 8;
     let kernel = sample_sort("sample-sort", vocabulary, most).unwrap();
     let data = [Data::In(to_bytes(&all)), Data::In(word_bytes(&state)), Data::Out(keys)];
-    let (mut out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
+    let (mut out, _) = run(kernel, Target::SM_90, &data, &INTERLEAVED);
     let kernel = sample_draw("sample-draw", vocabulary, ring).unwrap();
     let data = [
         Data::In(out.remove(0)),
@@ -97,7 +85,7 @@ fn check_sample(rows: &[Vec<f32>], most: u32, from: Distribution, chosen: u32, r
         Data::Out(4),
         Data::InOut(word_bytes(&vec![u32::MAX; random.len()])),
     ];
-    let (out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
+    let (out, _) = run(kernel, Target::SM_90, &data, &INTERLEAVED);
     let word = random[chosen as usize % random.len()];
     let expected = reference::sample(&rows[rows.len() - 1], &from, word);
     assert_eq!(words(&out[3]), [expected], "{vocabulary} {from:?} {word:#x}");
@@ -146,7 +134,7 @@ fn check_group(experts: Experts, tokens: usize, most: u32, ids: &[u32]) {
         Data::Out((count + 1) * 4),
         Data::InOut(word_bytes(&vec![u32::MAX; most as usize * used])),
     ];
-    let (out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
+    let (out, _) = run(kernel, Target::SM_90, &data, &INTERLEAVED);
     let (offsets, pairs) = (words(&out[0]), words(&out[1]));
     let mut expected = Vec::new();
     for (e, &start) in offsets[..count].iter().enumerate() {
@@ -194,7 +182,7 @@ fn check_sum<C: Accumulation>(cols: u32, used: u32, (tokens, most): (usize, u32)
         Data::In(word_bytes(&[3, tokens as u32, 0, 0])),
         Data::InOut(to_bytes(&x)),
     ];
-    let (out, _) = run(kernel, Target::SM_90, &data, &ADVERSARIAL);
+    let (out, _) = run(kernel, Target::SM_90, &data, &INTERLEAVED);
     assert_eq!(all_bits(&floats(&out[0])), all_bits(&expected), "{cols} {used} {tokens} of {most} {}", C::ACC);
 }
 

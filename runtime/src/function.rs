@@ -73,6 +73,8 @@ pub struct Function {
     name: Arc<str>,
     params: Arc<[Parameter]>,
     shape: Option<LaunchShape>,
+    waits_itself: bool,
+    /// How it may overlap with others, once it is asked for.
     overlap: Arc<OnceLock<Overlap>>,
 }
 
@@ -103,6 +105,7 @@ impl Function {
             name: kernel.name.as_str().into(),
             params: params.collect(),
             shape: None,
+            waits_itself: original.waits(index),
             overlap: Arc::default(),
         })
     }
@@ -241,7 +244,7 @@ impl Function {
             block,
             dynamic_shared: shape.dynamic_shared,
             params,
-            waits_itself: self.overlap().waits,
+            waits_itself: self.waits_itself,
             watch,
         };
         Ok(Call { raw, module: code.module.clone(), memory })

@@ -1,11 +1,10 @@
 //! `argmax`: the most likely token, which becomes the next pass.
 
-use ptxgen_builder::build::{Body, Global, In, InOut, Out, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, InOut, Launchable, Out, Val, kernel};
 
 use super::error::CatalogueError;
 use super::limits::refuse_if;
 use crate::device::{argmax_index, argmax_key, block_max, pass};
-use ptxgen_builder::build::Launchable;
 
 /// The parameters:
 /// - `logits`: [tokens, vocabulary] f32, of which the last token's are read;

@@ -1,6 +1,6 @@
 //! `attention`: every chunk of positions on its own.
 
-use ptxgen_builder::build::{Body, Global, In, Kernel, Out, ReadOnly, ReadOnlySpace, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Kernel, Launchable, Out, ReadOnly, ReadOnlySpace, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 
 use super::contents::{Cache, Partial};
@@ -10,7 +10,6 @@ use super::limits::refuse_if;
 use crate::device::{ChunkAt, ChunkPlan, ChunkShared, DeviceExp, DeviceFloat, DeviceKv, PartialAt, divisor, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
-use ptxgen_builder::build::Launchable;
 
 /// The heads of a layer, its cache, and the tokens of a pass.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,7 +1,7 @@
 //! `attention-combine` and `attention-combine-q8k`: the chunks of every head
 //! put together.
 
-use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Launchable, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
 use super::contents::{Partial, Vector};
@@ -12,7 +12,6 @@ use crate::device::{Chunks, DeviceFloat, Q8KAt, pass, quantize_lanes_q8k, rows, 
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::{Accumulation, ActQ8K};
 use crate::reference::CHUNK;
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the sums and outputs of [`attention`](super::attention),
 /// its state, and the result, [tokens, heads, head_dim] f32.

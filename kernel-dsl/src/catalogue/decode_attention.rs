@@ -1,7 +1,7 @@
 //! `decode-attention`: one token's heads normed, turned, appended to the cache
 //! and attended over every chunk, in one launch.
 
-use ptxgen_builder::build::{In, InOut, Out, kernel};
+use ptxgen_builder::build::{In, InOut, Launchable, Out, kernel};
 
 use super::attention::{AttentionSchedule, AttentionShape, unhurried};
 use super::contents::{Cache, Partial, Table};
@@ -11,7 +11,6 @@ use super::limits::refuse_if;
 use crate::device::{ChunkAt, DeviceKv, Newest, PartialAt, QkvAt, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: those of [`qk_norm_rope`](super::qk_norm_rope) without the
 /// turned queries, then the sums and outputs of [`attention`](super::attention).

@@ -1,13 +1,12 @@
 //! `dequantize-q4k` and `dequantize-q6k`: weights as f32.
 
 use half::f16;
-use ptxgen_builder::build::{Body, In, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, In, Launchable, Out, ReadOnly, Val, kernel};
 
 use super::contents::Blocks;
 use super::error::CatalogueError;
 use super::limits::refuse_if;
 use crate::format::{Q4K, Q6K, Tensor};
-use ptxgen_builder::build::Launchable;
 
 /// A format whose blocks a kernel can write out as f32.
 pub trait Dequantize: Tensor {

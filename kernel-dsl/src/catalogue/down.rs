@@ -1,6 +1,8 @@
 //! `moe-down`: the down projections of a token's experts, and their weighted sum.
 
-use ptxgen_builder::build::{Args, Body, Global, In, Kernel, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val};
+use ptxgen_builder::build::{
+    Args, Body, Global, In, Kernel, Launchable, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val,
+};
 use ptxgen_builder::ir::LaunchBounds;
 
 use super::body::{BlockNumber, Resources, alone, written};
@@ -14,7 +16,6 @@ use super::plan::Plan;
 use super::schedule::{How, Schedule, Shape};
 use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, RowVector, fresh, inputs_ready};
 use crate::precision::{Acc, Accumulation};
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the down matrices of all experts, `used` vectors of
 /// activations one after the other, the ids of the token's experts, their

@@ -1,6 +1,6 @@
 //! `sample-sort` and `sample-draw`: a token drawn at random.
 
-use ptxgen_builder::build::{Body, In, InOut, Out, ReadOnly, Rounding, Val, kernel};
+use ptxgen_builder::build::{Body, In, InOut, Launchable, Out, ReadOnly, Rounding, Val, kernel};
 
 use super::argmax::chosen;
 use super::error::CatalogueError;
@@ -9,7 +9,6 @@ use crate::device::{
     Lists, Measure, argmax_index, argmax_key, block_max, block_prefix_sums, key_logit, last_block, pass, sample_weight,
     sort_keys,
 };
-use ptxgen_builder::build::Launchable;
 
 /// The parameters of `sample-sort`: the logits, [tokens, vocabulary] f32, of
 /// which the last token's are read, the [pass](crate::device::pass), and the

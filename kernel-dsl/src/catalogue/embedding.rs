@@ -1,7 +1,7 @@
 //! `embedding`: the rows of a pass's tokens as f32.
 
 use half::{bf16, f16};
-use ptxgen_builder::build::{Body, F16x2, In, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, F16x2, In, Launchable, Out, ReadOnly, Val, kernel};
 
 use super::contents::Blocks;
 use super::dequantize::Dequantize;
@@ -10,7 +10,6 @@ use super::limits::refuse_if;
 use super::schedule::Shape;
 use crate::device::{DeviceIntegers, DevicePlain, GroupAt, LaneOrder};
 use crate::format::{IntegerFormat, NibbleFormat, Q4K, Q6K, Q8_0, SUPERBLOCK, Tensor, TensorType, for_each_type};
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the table, row by row in its format; a token's number for
 /// each row wanted, below the table's rows; the rows, f32.

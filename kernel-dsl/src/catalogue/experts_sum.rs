@@ -1,6 +1,6 @@
 //! `experts-sum`: the experts' results of each token, weighted, onto the residual stream.
 
-use ptxgen_builder::build::{Body, Global, In, InOut, ReadOnly, Rounding, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, InOut, Launchable, ReadOnly, Rounding, Val, kernel};
 
 use super::Experts;
 use super::contents::Table;
@@ -8,7 +8,6 @@ use super::error::CatalogueError;
 use super::limits::refuse_if;
 use crate::device::{DeviceFloat, pass, residual};
 use crate::precision::Accumulation;
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the experts' results, [tokens, used, cols] f32, the experts'
 /// weights, [tokens, used], the [pass](crate::device::pass), and the residual

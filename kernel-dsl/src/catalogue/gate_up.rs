@@ -1,6 +1,6 @@
 //! `fused-gate-up-swiglu`: both projections and SwiGLU of a token's experts.
 
-use ptxgen_builder::build::{Args, Body, Global, In, InOut, Out, ReadOnly, Val};
+use ptxgen_builder::build::{Args, Body, Global, In, InOut, Launchable, Out, ReadOnly, Val};
 
 use super::body::{BlockNumber, alone, written};
 use super::contents::{Blocks, Logits, Table};
@@ -16,7 +16,6 @@ use crate::device::{
     swiglu_exact,
 };
 use crate::precision::{Accumulation, Math};
-use ptxgen_builder::build::Launchable;
 
 /// Experts of a layer and how many a token uses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

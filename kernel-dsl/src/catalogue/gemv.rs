@@ -1,6 +1,6 @@
 //! `q4k-gemv` and `q6k-gemv`: a quantized matrix times a vector, or several.
 
-use ptxgen_builder::build::{Body, Global, In, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Launchable, ReadOnly, Val, kernel};
 use std::cell::Cell;
 use std::marker::PhantomData;
 
@@ -15,7 +15,6 @@ use super::schedule::{How, Shape};
 use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready, pass};
 use crate::format::Q8KPlanar;
 use crate::precision::{Accumulation, Act};
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the matrix (blocks of its format, row by row), the vector
 /// (f32, or the bytes of a [`Q8KPlanar`] vector), the result (f32, one a row).

@@ -1,12 +1,11 @@
 //! `moe-group`: which tokens of a pass each expert has.
 
-use ptxgen_builder::build::{In, Out, kernel};
+use ptxgen_builder::build::{In, Launchable, Out, kernel};
 
 use super::Experts;
 use super::error::CatalogueError;
 use super::limits::check_tokens;
 use crate::device::{expert_pairs, pass};
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the ids of the tokens' experts, [tokens, used], the
 /// [pass](crate::device::pass), where each expert's list begins and the end,

@@ -1,7 +1,7 @@
 //! `experts-gate-up` and `experts-down`: the experts' products of a whole pass,
 //! each expert's weights read once for all of its tokens.
 
-use ptxgen_builder::build::{Body, In, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, In, Launchable, Out, ReadOnly, Val, kernel};
 
 use super::contents::Blocks;
 use super::error::CatalogueError;
@@ -15,7 +15,6 @@ use super::plan::Plan;
 use super::schedule::{How, Shape};
 use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready};
 use crate::precision::{Accumulation, Math};
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the gate and up matrices of all experts, the tokens'
 /// activations, the lists' starts (one more than there are experts), the lists

@@ -1,13 +1,12 @@
 //! The shared memory of matrix kernels: rings of tiles under way, staged vectors.
 
-use ptxgen_builder::build::{Body, Kernel, Shared};
+use ptxgen_builder::build::{Body, Kernel, Launchable, Shared};
 use ptxgen_builder::target::Target;
 
 use super::error::CatalogueError;
 use super::launchable::{SHARED_LIMIT, fits};
 use super::plan::Plan;
 use crate::device::{DeviceFloat, Threads, stage};
-use ptxgen_builder::build::Launchable;
 
 /// Shared memory of a block, for one product after the other.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! `rmsnorm` and `rmsnorm-q8k`: the norm before a layer's matrices.
 
-use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Launchable, Out, ReadOnly, Val, kernel};
 
 use super::body::{BlockNumber, Resources, StageBody, launched};
 use super::contents::{Table, Vector};
@@ -9,7 +9,6 @@ use super::limits::refuse_if;
 use crate::device::{Eights, Q8KAt, fresh, inputs_ready, quantize_lanes_q8k};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::{Accumulation, ActQ8K};
-use ptxgen_builder::build::Launchable;
 use std::marker::PhantomData;
 
 /// The parameters: `tokens` vectors of `cols` activations, the norm's weights

@@ -1,7 +1,7 @@
 //! `f32-gemv`, `f16-gemv`, `bf16-gemv`, `q8_0-gemv`: matrices without
 //! superblocks times the vectors of a pass.
 
-use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, InOut, Launchable, Out, ReadOnly, Val, kernel};
 
 use super::Experts;
 use super::contents::Blocks;
@@ -12,7 +12,6 @@ use super::schedule::Shape;
 use crate::device::{DeviceFloat, DevicePlain, PlainTile, fresh, inputs_ready, pass, residual};
 use crate::format::SUPERBLOCK;
 use crate::precision::Accumulation;
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the matrix in its format, the vectors, [tokens, cols] f32,
 /// the [pass](crate::device::pass), and the products, [tokens, rows] f32.

@@ -1,14 +1,13 @@
 //! `qk-norm-rope`: queries and keys normed and turned, keys and values
 //! appended to the cache.
 
-use ptxgen_builder::build::{Body, Global, In, InOut, Kernel, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, InOut, Kernel, Launchable, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
 use super::contents::{Cache, Table};
 use super::error::CatalogueError;
 use crate::device::{DeviceFloat, DeviceKv, HeadLanes, Turn, pass};
 use crate::precision::Accumulation;
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: `qkv`, for each token its query, key and value heads as the
 /// projections gave them; the norms' weights of queries and keys (`head_dim`

@@ -1,6 +1,6 @@
 //! `qkv`: the three projections of attention in one launch.
 
-use ptxgen_builder::build::{Args, Body, Global, In, Kernel, Out, ReadOnly, Val};
+use ptxgen_builder::build::{Args, Body, Global, In, Kernel, Launchable, Out, ReadOnly, Val};
 use ptxgen_builder::target::Target;
 
 use super::body::{BlockNumber, Resources, alone, written};
@@ -14,7 +14,6 @@ use super::plan::Plan;
 use super::schedule::{How, Shape};
 use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, Normed, Source, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the matrices of queries, keys and values, the vector, the
 /// results: f32, all queries, then all keys, then all values.

@@ -1,11 +1,10 @@
 //! `qkv-join`: queries, keys and values of a pass, each a matrix, as rows of one.
 
-use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Launchable, Out, ReadOnly, Val, kernel};
 
 use super::attention::AttentionShape;
 use super::error::CatalogueError;
 use crate::device::pass;
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: queries, [tokens, heads, head_dim]; keys and values, [tokens, kv_heads, head_dim];
 /// the [state](crate::device::pass) of the pass; for each token its query, key and value heads.

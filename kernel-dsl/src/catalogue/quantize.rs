@@ -1,6 +1,6 @@
 //! `quantize-q8k`: f32 activations to Q8_K.
 
-use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Launchable, Out, ReadOnly, Val, kernel};
 
 use super::body::{BlockNumber, Resources, StageBody, alone};
 use super::contents::Vector;
@@ -9,7 +9,6 @@ use super::limits::refuse_if;
 use crate::device::{self, pass};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::ActQ8K;
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the vectors of activations, one after the other, and the
 /// bytes of as many [`Q8KPlanar`] vectors.

@@ -1,7 +1,7 @@
 //! `router`: logits, softmax and the choice of experts, in one launch.
 
 use ptxgen_builder::build::{
-    Args, Body, Global, In, InOut, Kernel, Out, Ptr, ReadOnly, ReadSpace, Shared, Val, kernel,
+    Args, Body, Global, In, InOut, Kernel, Launchable, Out, Ptr, ReadOnly, ReadSpace, Shared, Val, kernel,
 };
 use ptxgen_builder::ir::LaunchBounds;
 use ptxgen_builder::target::Target;
@@ -18,7 +18,6 @@ use crate::device::{
     Choice, Chosen, DevicePlain, Normed, PlainTile, Source, Threads, fresh, inputs_ready, last_block, pass,
 };
 use crate::precision::Accumulation;
-use ptxgen_builder::build::Launchable;
 
 /// The parameters:
 /// - `w`: the router's matrix, [experts, cols], in the format;

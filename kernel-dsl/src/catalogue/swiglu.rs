@@ -1,12 +1,11 @@
 //! `swiglu`: the elementwise activation of an expert.
 
-use ptxgen_builder::build::{In, Out, kernel};
+use ptxgen_builder::build::{In, Launchable, Out, kernel};
 
 use super::error::CatalogueError;
 use super::limits::refuse_if;
 use crate::device::{swiglu_approx, swiglu_exact};
 use crate::precision::{Accumulation, Math};
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the gate's and the up projection's results, and `h`, all
 /// of the same length.

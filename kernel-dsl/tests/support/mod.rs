@@ -3,10 +3,11 @@
 
 use half::f16;
 use ptxgen_builder::build::Args;
-use ptxgen_builder::interp::{Arg, Buffer, Launch, Memory, Options, Report};
+use ptxgen_builder::interp::{Arg, Blocks, Buffer, Checks, Launch, Memory, Options, Report, WarpOrder};
 use ptxgen_builder::target::Target;
 pub use ptxgen_builder::testing::Random as Rng;
 use ptxgen_dsl::catalogue::{AnyLaunchable, Launchable};
+use ptxgen_dsl::device::DeviceKv;
 use ptxgen_dsl::format::{Q4K, Q6K};
 
 /// What kind of blocks a matrix has.
@@ -18,6 +19,21 @@ pub enum Kind {
     /// scales, uniform quants, among random ones.
     Adversarial,
 }
+
+/// Warps in an unkind order, and blocks all at once: whatever the order, a kernel's bits are the same.
+pub const UNKIND: Options = Options {
+    order: WarpOrder::Adversarial,
+    schedule: Blocks::Parallel,
+    check: Checks { races: true, uninit: true },
+    wraps: false,
+    max_steps: 100_000_000,
+    count: false,
+    perturb: None,
+    gpu: None,
+};
+
+/// The same with blocks in turn, for those that wait for each other or count up together.
+pub const INTERLEAVED: Options = Options { schedule: Blocks::Interleaved, ..UNKIND };
 
 const CORNERS: [u16; 10] = [0x0000, 0x8000, 0x7bff, 0xfbff, 0x0001, 0x8001, 0x03ff, 0x7e00, 0x7c00, 0xfc00];
 
@@ -71,6 +87,42 @@ pub fn all_bits(v: &[f32]) -> Vec<u32> {
 
 pub fn to_bytes(v: &[f32]) -> Vec<u8> {
     v.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// An element type of the KV cache, on the host.
+pub trait Stored: DeviceKv {
+    /// An element's bytes, rounded to nearest even.
+    fn to(v: f32) -> Vec<u8>;
+    /// The element of these bytes.
+    fn of(bytes: &[u8]) -> f32;
+
+    /// What the cache gives back of a value.
+    fn stored(v: f32) -> f32 {
+        Self::of(&Self::to(v))
+    }
+
+    /// The bytes of elements, one after the other.
+    fn bytes(v: &[f32]) -> Vec<u8> {
+        v.iter().copied().flat_map(Self::to).collect()
+    }
+}
+
+impl Stored for f32 {
+    fn to(v: f32) -> Vec<u8> {
+        v.to_le_bytes().to_vec()
+    }
+    fn of(bytes: &[u8]) -> f32 {
+        f32::from_le_bytes(bytes.try_into().unwrap())
+    }
+}
+
+impl Stored for f16 {
+    fn to(v: f32) -> Vec<u8> {
+        f16::from_f32(v).to_le_bytes().to_vec()
+    }
+    fn of(bytes: &[u8]) -> f32 {
+        f16::from_le_bytes(bytes.try_into().unwrap()).to_f32()
+    }
 }
 
 pub fn floats(bytes: &[u8]) -> Vec<f32> {

@@ -3,10 +3,10 @@
 use super::{
     DeviceModel, LoadError,
     bind::{Buffers, Kernels},
-    measure::{Part, StageTime, times_of},
+    measure::{StageTime, times_of},
     passes::{Passes, sizes},
     plan::Paging,
-    session::{buffer, clear_status, first_nan, name, put, read, status},
+    session::{begun, clear_status, first_nan, name, put, read, status},
     slot::Slot,
 };
 use crate::{
@@ -15,10 +15,7 @@ use crate::{
     kv::PAGE,
 };
 use bytemuck::cast_slice;
-use ptxgen_dsl::{
-    device::{pass, rows::ROW_WORDS},
-    reference::RopeTable,
-};
+use ptxgen_dsl::device::{pass, rows::ROW_WORDS};
 use ptxgen_runtime::{DeviceError, Graph};
 
 /// Rows of a pass at most.
@@ -78,15 +75,7 @@ impl<'m> DeviceBatch<'m> {
         let passes = Self::plans(model, room)?;
         let mut sizes = sizes(passes.iter());
         sizes.insert(Slot::State, 2 * STATE);
-        model.device.require(sizes.values().sum())?;
-        let mut buffers = Buffers::new();
-        for (slot, bytes) in sizes {
-            buffers.insert(slot, buffer(&model.device, slot, bytes)?);
-        }
-        let config = model.config();
-        let rope = RopeTable::new(config.head_dim, config.rope(), room.positions);
-        put(&mut buffers, Slot::Rope, 0, cast_slice(rope.values()))?;
-        clear_status(&mut buffers)?;
+        let buffers = begun(model, sizes, room.positions)?;
         let passes = passes.into_iter().map(|passes| RowPasses { passes, graphs: None }).collect();
         Ok(Self { model, passes, buffers, chunks: room.positions.div_ceil(PAGE) })
     }
@@ -201,7 +190,7 @@ impl Backend for DeviceBatch<'_> {
             model.device.replay(&graphs.all)?;
         }
         let positions = rows.iter().map(|r| r.position + 1).sum();
-        let times = times_of(&model.device, &model.weights, buffers, Part::of(passes, positions), runs)?;
+        let times = times_of(model, buffers, (passes, positions), runs)?;
         clear_status(buffers)?;
         Ok(times)
     }

@@ -1,7 +1,7 @@
 //! What the launches of a pass take.
 
 use super::{
-    DeviceSession, LoadError,
+    DeviceModel, DeviceSession, LoadError,
     bind::{Buffers, Kernels},
     passes::Passes,
     slot::Slot,
@@ -36,13 +36,7 @@ impl DeviceSession<'_> {
         self.set_pass(&[0], position)?;
         // Every buffer holds something sensible then.
         self.model.device.replay(&self.one.body)?;
-        let times = times_of(
-            &self.model.device,
-            &self.model.weights,
-            &mut self.buffers,
-            Part::of(&self.plans.one, position + 1),
-            runs,
-        )?;
+        let times = times_of(self.model, &mut self.buffers, (&self.plans.one, position + 1), runs)?;
         self.forget()?;
         Ok(times)
     }
@@ -57,38 +51,24 @@ impl DeviceSession<'_> {
         let tokens = &tokens[..tokens.len().min(self.plans.many[which].plan.tokens as usize)];
         self.set_pass(tokens, 0)?;
         self.model.device.replay(&self.many[which].body)?;
-        let part = Part::of(&self.plans.many[which], tokens.len());
-        let times = times_of(&self.model.device, &self.model.weights, &mut self.buffers, part, runs)?;
+        let times = times_of(self.model, &mut self.buffers, (&self.plans.many[which], tokens.len()), runs)?;
         self.forget()?;
         Ok(times)
     }
 }
 
-/// What is timed.
-pub(super) struct Part<'p, 'm> {
-    passes: &'p Passes<'m>,
-    /// Positions that its tokens see.
-    positions: usize,
-}
-
-impl<'p, 'm> Part<'p, 'm> {
-    pub(super) fn of(passes: &'p Passes<'m>, positions: usize) -> Self {
-        Self { passes, positions }
-    }
-}
-
-/// Times the stages of passes, up to the choice of a token where they have it.
+/// Times the stages of passes, up to the choice of a token where they have it; their tokens see so many positions.
 pub(super) fn times_of(
-    device: &Device,
-    weights: &Buffers,
+    model: &DeviceModel,
     buffers: &mut Buffers,
-    Part { passes, positions }: Part<'_, '_>,
+    (passes, positions): (&Passes<'_>, usize),
     runs: usize,
 ) -> Result<Vec<StageTime>, LoadError> {
+    let device = &model.device;
     let stages = &passes.plan.launches[..passes.choice.end];
     let kernels = Kernels::load(device, &passes.plan)?;
     let nowhere = (Slot::Stream, 0);
-    let calls = kernels.bind(&passes.plan, stages, weights, buffers, nowhere)?;
+    let calls = kernels.bind(&passes.plan, stages, &model.weights, buffers, nowhere)?;
 
     // Each stage by where it stands in its layer, in the order of the first layer that has it.
     let mut groups: Vec<(Option<usize>, Vec<usize>)> = Vec::new();

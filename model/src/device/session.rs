@@ -16,6 +16,7 @@ use crate::{
     trace::{Block, Slice, Stage, Tap},
 };
 use bytemuck::{bytes_of, cast_slice};
+use indexmap::IndexMap;
 use ptxgen_dsl::{device::pass, reference::RopeTable};
 use ptxgen_runtime::{Buffer, Call, Device, DeviceError, Element, Graph, Later};
 use std::ops::ControlFlow;
@@ -77,14 +78,7 @@ impl<'m> DeviceSession<'m> {
     pub(super) fn new(model: &'m DeviceModel, capacity: usize) -> Result<Self, LoadError> {
         let config = &model.plan.config;
         let plans = Plans::new(&model.plan, capacity, model.pass)?;
-        model.device.require(plans.session_bytes())?;
-        let mut buffers = Buffers::new();
-        for (slot, bytes) in plans.sizes() {
-            buffers.insert(slot, buffer(&model.device, slot, bytes)?);
-        }
-        let rope = RopeTable::new(config.head_dim, config.rope(), capacity);
-        put(&mut buffers, Slot::Rope, 0, cast_slice(rope.values()))?;
-        clear_status(&mut buffers)?;
+        let mut buffers = begun(model, plans.sizes(), capacity)?;
 
         let kernels = Kernels::load(&model.device, &plans.one.plan)?;
         let nowhere = (Slot::Stream, 0);
@@ -430,8 +424,22 @@ pub(super) fn first_nan(words: &[u64]) -> Option<NanInRow> {
     Some(NanInRow { layer, row: (word >> 32) as usize, expert: *word as u32 as usize })
 }
 
+/// The buffers of a session, as it begins, for sequences of so many positions.
+pub(super) fn begun(model: &DeviceModel, sizes: IndexMap<Slot, u64>, positions: usize) -> Result<Buffers, LoadError> {
+    model.device.require(sizes.values().sum())?;
+    let mut buffers = Buffers::new();
+    for (slot, bytes) in sizes {
+        buffers.insert(slot, buffer(&model.device, slot, bytes)?);
+    }
+    let config = model.config();
+    let rope = RopeTable::new(config.head_dim, config.rope(), positions);
+    put(&mut buffers, Slot::Rope, 0, cast_slice(rope.values()))?;
+    clear_status(&mut buffers)?;
+    Ok(buffers)
+}
+
 /// A buffer of a session, as it begins.
-pub(super) fn buffer(device: &Device, slot: Slot, bytes: u64) -> Result<Buffer<u8>, DeviceError> {
+fn buffer(device: &Device, slot: Slot, bytes: u64) -> Result<Buffer<u8>, DeviceError> {
     let len = usize::try_from(bytes.max(16)).unwrap_or(usize::MAX);
     if slot.is_zeroed() { device.zeroed(len) } else { device.alloc(len) }
 }

@@ -73,13 +73,12 @@ impl Overlap {
 
     pub(crate) fn new(module: &Module, kernel: &Kernel, info: &KernelInfo) -> Overlap {
         let before_wait = Reached::before(kernel, &info.cfg, |inst| is_always(inst, Mod::Wait));
-        let waits = |inst: &Inst| controls(inst.form(), Mod::Wait);
-        let after_wait = Reached::after(kernel, &info.cfg, waits);
+        let after_wait = Reached::after(kernel, &info.cfg, |inst| controls(inst.form(), Mod::Wait));
         let releases = |inst: &Inst| controls(inst.form(), Mod::LaunchDependents);
         let after_release = Reached::after(kernel, &info.cfg, releases);
         let roots = Roots::new(module, kernel, info);
         let mut overlap = Overlap {
-            waits: false,
+            waits: waits(kernel),
             always_waits: !before_wait.ends,
             early: vec![Uses::default(); kernel.params.len()],
             later: vec![Uses::default(); kernel.params.len()],
@@ -88,7 +87,6 @@ impl Overlap {
         };
         for (block, index, inst) in kernel.insts() {
             let id = info.cfg.inst_id(block, index);
-            overlap.waits |= waits(inst);
             overlap.is_eager |= releases(inst) && before_wait.holds(block, index);
             for (params, uses) in touched(module, kernel, info, &roots, id) {
                 overlap.releases_before_writes |= uses.writes && after_release.holds(block, index);
@@ -105,6 +103,11 @@ impl Overlap {
         }
         overlap
     }
+}
+
+/// Whether a kernel waits for the kernels before it, on some way at least.
+pub(crate) fn waits(kernel: &Kernel) -> bool {
+    kernel.insts().any(|(.., inst)| controls(inst.form(), Mod::Wait))
 }
 
 /// Whether an instruction is `griddepcontrol` of this kind.

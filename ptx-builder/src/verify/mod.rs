@@ -93,7 +93,7 @@ pub(crate) mod testing;
 pub use error::{Doubts, VerifyError, VerifyErrors};
 pub use rule::Rule;
 
-use crate::analysis::{KernelInfo, Overlap, Pressure};
+use crate::analysis::{KernelInfo, Overlap, Pressure, waits};
 use crate::ir::{Kernel, Module};
 use error::Errors;
 
@@ -127,6 +127,14 @@ impl Validated {
     /// If the module has no such kernel.
     pub fn pressure(&self, kernel: usize) -> Pressure {
         self.info[kernel].liveness().peak()
+    }
+
+    /// Whether the kernel with this index waits for the kernels before it (`griddepcontrol.wait`), on some way at least.
+    ///
+    /// # Panics
+    /// If the module has no such kernel.
+    pub fn waits(&self, kernel: usize) -> bool {
+        waits(&self.module.kernels[kernel])
     }
 
     /// How the kernel with this index may overlap with the kernels before and after it, in programmatic dependent launch.

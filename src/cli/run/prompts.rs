@@ -10,7 +10,7 @@ use anstream::{stderr, stdout};
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{
     Qwen3MoeConfig, Sampler,
-    batch::{BatchError, BatchRoom, Ended, Queue, Request, Stop},
+    batch::{BatchError, BatchRoom, Ended, Queue, Request, Stop, Totals},
     gguf::Gguf,
     tokenizer::{Tokenizer, Vocabulary},
 };
@@ -201,6 +201,7 @@ pub fn run(
         queue.push(Request { tokens: ids.to_vec(), most: args.n, sampler: sampler.clone() });
     }
     let (start, mut written) = (Instant::now(), Ok(()));
+    let speed = |totals: &Totals| totals.written as f64 / start.elapsed().as_secs_f64().max(1e-9);
     let mut told = |ended: Ended| {
         let (index, ids) = requests[ended.index];
         faults += usize::from(ended.stop.is_err());
@@ -215,15 +216,15 @@ pub fn run(
     let answering = Answering::begin();
     let mut interrupted = false;
     while queue.step(&mut told)? {
-        let (totals, seconds) = (queue.totals(), start.elapsed().as_secs_f64());
-        bar.set_message(format!("{:.1} tokens/s", totals.written as f64 / seconds.max(1e-9)));
+        bar.set_message(format!("{:.1} tokens/s", speed(&queue.totals())));
         if answering.is_stopped() {
             interrupted = true;
             queue.stop(&mut told);
         }
     }
     drop(answering);
-    let (totals, seconds) = (queue.totals(), start.elapsed().as_secs_f64());
+    let totals = queue.totals();
+    let speed = speed(&totals);
     drop(queue);
     bar.finish_and_clear();
     written?;
@@ -231,7 +232,6 @@ pub fn run(
         let left = requests.len() as u64 - totals.ended;
         output::note(format_args!("interrupted: {left} prompts were not begun"));
     }
-    let speed = totals.written as f64 / seconds.max(1e-9);
     let _ = writeln!(
         stderr(),
         "{count} prompts, {faults} with an error; {} tokens read, {} written, {speed:.1} tokens/s, {device}, {policy}",

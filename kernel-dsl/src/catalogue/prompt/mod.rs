@@ -9,7 +9,7 @@
 mod plan;
 mod rows;
 
-use ptxgen_builder::build::{Global, In, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Global, In, Launchable, Out, ReadOnly, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 use ptxgen_builder::target::Target;
 
@@ -23,7 +23,6 @@ use super::launchable::fits;
 use crate::device::{DeviceKv, pass};
 use crate::precision::{Acc, Accumulation};
 use crate::reference::CHUNK;
-use ptxgen_builder::build::Launchable;
 
 /// The parameters: the queries, [tokens, heads, head_dim]; the layer's keys and values, both [kv_heads, positions,
 /// head_dim]; the [state](crate::device::pass) of the pass; the results, as the queries.

@@ -1,6 +1,6 @@
 //! The kernels: a matrix, attention's three, the experts'.
 
-use ptxgen_builder::build::{Body, Global, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, Launchable, ReadOnly, Val, kernel};
 
 use super::super::error::CatalogueError;
 use super::super::gate_up::{Experts, expert_entry_name, swiglu};
@@ -16,7 +16,6 @@ use super::plan::TilePlan;
 use super::product::OfTile;
 use crate::device::{DeviceFloat, FragmentFormat, fresh, inputs_ready, pass, residual};
 use crate::precision::{Acc, Accumulation, ActQ8K, Math};
-use ptxgen_builder::build::Launchable;
 
 impl Rows {
     /// The only matrix of a tensor.

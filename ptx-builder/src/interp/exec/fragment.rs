@@ -57,7 +57,7 @@ impl Exec<'_> {
             for lane in 0..WARP {
                 registers[register][lane] |= (values[lane] as u64) << bit;
             }
-            self.wide_gather(&memory, (&addresses, &values), bit / 16, &mut shadows[register]);
+            self.wide_gather(&memory, (&addresses, &values), 0, (bit / 16, &mut shadows[register]));
         }
         for (i, (value, shadow)) in registers.iter().zip(&shadows).enumerate() {
             self.set(i, value);

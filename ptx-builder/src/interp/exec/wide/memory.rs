@@ -49,24 +49,53 @@ impl Exec<'_> {
         }
     }
 
+    /// Memory has the shadow of a value, or none.
+    fn wide_remember(&mut self, (space, at): (Space, u64), bytes: u32, value: u64, found: Option<&Found>) {
+        let Some(wide) = &self.cx.wide else { return };
+        match (space, found) {
+            (Space::Shared, Some(found)) => self.st.wide.shared.store(at, bytes, value, found),
+            (Space::Shared, None) => self.st.wide.shared.clear(at, bytes),
+            (Space::Local, Some(found)) => self.st.wide.local.store(at, bytes, value, found),
+            (Space::Local, None) => self.st.wide.local.clear(at, bytes),
+            (Space::Global | Space::Generic, Some(found)) => wide.global.store(at, bytes, value, found),
+            (Space::Global | Space::Generic, None) => wide.global.clear(at, bytes),
+            (Space::Const | Space::Param, _) => {}
+        }
+    }
+
     /// The results of a load have the shadows that memory has.
     pub(in crate::interp::exec) fn wide_load(&mut self, m: &Memory, at: &[u64; WARP], values: &[u128; WARP]) {
         if self.cx.wide.is_none() {
             return;
         }
-        let cx = self.cx;
-        let bytes = m.ty.bytes();
         let untouched = self.wide_untouched(m.space, at);
-        for k in 0..cx.program.dsts(self.code).len() {
+        for k in 0..self.cx.program.dsts(self.code).len() {
             let mut gathered = Gathered::default();
-            for lane in lanes(if untouched { 0 } else { self.mask }) {
-                let (space, start) = self.wide_place(m.space, lane, at[lane]);
-                let value = (values[lane] >> (8 * bytes * k as u32)) as u64;
-                if let Some(found) = self.wide_found((space, start + u64::from(bytes) * k as u64), bytes, value) {
-                    gathered.add(lane, 0, &found);
-                }
+            if !untouched {
+                self.wide_gather(m, (at, values), k, (0, &mut gathered));
             }
             self.wide_put(k, &gathered);
+        }
+    }
+
+    /// What value `k` of a load finds, for a result from granule `first` on.
+    pub(in crate::interp::exec) fn wide_gather(
+        &mut self,
+        m: &Memory,
+        (at, values): (&[u64; WARP], &[u128; WARP]),
+        k: usize,
+        (first, to): (usize, &mut Gathered),
+    ) {
+        if self.cx.wide.is_none() {
+            return;
+        }
+        let bytes = m.ty.bytes();
+        for lane in lanes(self.mask) {
+            let (space, start) = self.wide_place(m.space, lane, at[lane]);
+            let value = (values[lane] >> (8 * bytes * k as u32)) as u64;
+            if let Some(found) = self.wide_found((space, start + u64::from(bytes) * k as u64), bytes, value) {
+                to.add(lane, first, &found);
+            }
         }
     }
 
@@ -74,39 +103,6 @@ impl Exec<'_> {
     pub(in crate::interp::exec) fn wide_store(&mut self, m: &Memory, at: &[u64; WARP], values: &[u128; WARP]) {
         let all = 0..self.cx.program.srcs(self.code).len();
         self.wide_store_of(all, m, at, values);
-    }
-
-    /// What a load of single values finds, for a result from granule `first` on.
-    pub(in crate::interp::exec) fn wide_gather(
-        &mut self,
-        m: &Memory,
-        (at, values): (&[u64; WARP], &[u128; WARP]),
-        first: usize,
-        to: &mut Gathered,
-    ) {
-        if self.cx.wide.is_none() {
-            return;
-        }
-        for lane in lanes(self.mask) {
-            let place = self.wide_place(m.space, lane, at[lane]);
-            if let Some(found) = self.wide_found(place, m.ty.bytes(), values[lane] as u64) {
-                to.add(lane, first, &found);
-            }
-        }
-    }
-
-    /// Memory is exact where single values are stored.
-    pub(in crate::interp::exec) fn wide_forget(&mut self, m: &Memory, at: &[u64; WARP]) {
-        let Some(wide) = &self.cx.wide else { return };
-        let bytes = m.ty.bytes();
-        for lane in lanes(self.mask) {
-            match self.wide_place(m.space, lane, at[lane]) {
-                (Space::Shared, start) => self.st.wide.shared.clear(start, bytes),
-                (Space::Local, start) => self.st.wide.local.clear(start, bytes),
-                (Space::Global | Space::Generic, start) => wide.global.clear(start, bytes),
-                (Space::Const | Space::Param, _) => {}
-            }
-        }
     }
 
     /// The same of some of the sources.
@@ -117,7 +113,9 @@ impl Exec<'_> {
         at: &[u64; WARP],
         values: &[u128; WARP],
     ) {
-        let Some(wide) = &self.cx.wide else { return };
+        if self.cx.wide.is_none() {
+            return;
+        }
         let bytes = m.ty.bytes();
         let untouched = self.wide_untouched(m.space, at);
         self.with_regs(|this, regs| {
@@ -129,21 +127,24 @@ impl Exec<'_> {
                 }
                 for lane in lanes(this.mask) {
                     let (space, start) = this.wide_place(m.space, lane, at[lane]);
-                    let start = start + u64::from(bytes) * k as u64;
                     let value = (values[lane] >> (8 * bytes * k as u32)) as u64;
                     let found = held.map(|held| Found::of(held.shape, &held.planes, lane));
-                    match (space, found) {
-                        (Space::Shared, Some(found)) => this.st.wide.shared.store(start, bytes, value, &found),
-                        (Space::Shared, None) => this.st.wide.shared.clear(start, bytes),
-                        (Space::Local, Some(found)) => this.st.wide.local.store(start, bytes, value, &found),
-                        (Space::Local, None) => this.st.wide.local.clear(start, bytes),
-                        (Space::Global | Space::Generic, Some(found)) => wide.global.store(start, bytes, value, &found),
-                        (Space::Global | Space::Generic, None) => wide.global.clear(start, bytes),
-                        (Space::Const | Space::Param, _) => {}
-                    }
+                    let place = (space, start + u64::from(bytes) * k as u64);
+                    this.wide_remember(place, bytes, value, found.as_ref());
                 }
             }
         });
+    }
+
+    /// Memory is exact where single values are stored.
+    pub(in crate::interp::exec) fn wide_forget(&mut self, m: &Memory, at: &[u64; WARP]) {
+        if self.cx.wide.is_none() {
+            return;
+        }
+        for lane in lanes(self.mask) {
+            let place = self.wide_place(m.space, lane, at[lane]);
+            self.wide_remember(place, m.ty.bytes(), 0, None);
+        }
     }
 
     /// The shadows of an atomic operation's sources, in a lane.
