@@ -1,7 +1,7 @@
 //! What a program needs of a device that runs a model.
 
 use crate::{not_finite::NotFinite, sample::Sampler, trace::Tap};
-use ptxgen_dsl::precision::Policy;
+use ptxgen_dsl::{precision::Policy, reference::argmax};
 use std::ops::ControlFlow;
 
 /// Which positions' logits a forward returns.
@@ -178,6 +178,21 @@ pub trait Engine {
         self.forward(tokens, LogitRows::All)?.chunks_exact(vocab).for_each(each);
         Ok(())
     }
+    /// As [`forward`](Self::forward) with [`LogitRows::All`], for a few tokens: those that guesses are checked with.
+    ///
+    /// # Errors
+    /// See [`EngineError`]; the position has not moved then.
+    fn forward_few(&mut self, tokens: &[u32]) -> Result<&[f32], EngineError> {
+        self.forward(tokens, LogitRows::All)
+    }
+    /// Takes a few tokens, and gives the most likely token after each; of equal logits that of the lower id.
+    ///
+    /// # Errors
+    /// See [`EngineError`]; the position has not moved then.
+    fn most_likely(&mut self, tokens: &[u32]) -> Result<Vec<u32>, EngineError> {
+        let vocab = self.vocab();
+        Ok(most_likely_of(self.forward_few(tokens)?, vocab))
+    }
     /// Takes `first`, chooses the token after it, gives that to `each`, takes it, and so on: up
     /// to `n` tokens, as many as there is room for, or until `each` breaks off. The last token
     /// that `each` got has not been taken. The tokens are those of [`forward`](Self::forward) and
@@ -197,6 +212,11 @@ pub trait Engine {
     ) -> Result<(), EngineError> {
         generate_on_host(self, first, n, sampler, each)
     }
+}
+
+/// The most likely token of each row of logits.
+pub(crate) fn most_likely_of(logits: &[f32], vocab: usize) -> Vec<u32> {
+    logits.chunks_exact(vocab).map(|row| argmax(row) as u32).collect()
 }
 
 /// [`Engine::generate`] by forwards of one token, each chosen by the host.

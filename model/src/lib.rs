@@ -2,7 +2,7 @@
 //!
 //! - To run one: [`gguf::Gguf`] opens a file, [`LoadedModel`] prepares it for a device by its name ([`cpu`] and
 //!   [`device`] do with more choice), an [`Engine`] is a sequence, a [`batch`] several at once, a [`Sampler`] chooses
-//!   tokens, and [`tokenizer`] turns them into text.
+//!   tokens, [`speculate`] writes several in a step, and [`tokenizer`] turns them into text.
 //! - To see what it computes: [`trace`] records a forward stage by stage, [`compare`] holds two runs against each
 //!   other, [`bisect`] names what they differ in, [`plain`] computes any stage under any choice, [`policies`]
 //!   measures what a policy costs and buys.
@@ -35,6 +35,7 @@ mod recommended;
 pub mod report;
 mod sample;
 pub mod scan;
+pub mod speculate;
 mod suggest;
 pub mod synth;
 pub mod tokenizer;

@@ -225,3 +225,25 @@ fn every_stage_is_the_cpus_and_no_kernel_contradicts_itself() {
         }
     }
 }
+
+/// Guesses from the text, from a draft model and at random: the text without guesses, greedy and drawn.
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn guesses_change_no_text() {
+    let device = gpu();
+    let dense = synth(Mix::Q4KM, 28, |c| {
+        *c = Preset::TinyDense.config();
+        (c.blocks, c.vocab) = (2, 1001);
+    });
+    for (gguf, runs) in [(&common::model(), 40), (&dense, 60)] {
+        for (i, policy) in Policy::EXACT.into_iter().enumerate() {
+            let options = DeviceOptions { policy, kv: [KvType::F32, KvType::F16][i % 2], ..DeviceOptions::default() };
+            let model = DeviceModel::load(&device, gguf, options, 96, &mut |_| ()).unwrap();
+            let [mut plain, mut guessing] = [(); 2].map(|()| model.new_session(96).unwrap());
+            let draft = || Box::new(model.new_session(80).unwrap()) as Box<dyn ptxgen_model::Engine>;
+            let counts =
+                common::speculate::guesses_change_nothing(&mut plain, &mut guessing, &draft, runs, 90 + i as u64);
+            assert!(counts.accepted > 0 && counts.guessed > counts.accepted, "{policy}: {counts:?}");
+        }
+    }
+}

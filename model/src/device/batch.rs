@@ -6,11 +6,11 @@ use super::{
     measure::{StageTime, times_of},
     passes::{Passes, sizes},
     plan::Paging,
-    session::{begun, clear_status, first_nan, name, put, read, status},
+    session::{begun, chosen_of_rows, clear_status, first_nan, name, put, read, status},
     slot::Slot,
 };
 use crate::{
-    batch::{Backend, BadLogit, BatchRoom, BatchSession, NanInRow, PassError, PassResults, Row},
+    batch::{Backend, BatchRoom, BatchSession, NanInRow, PassError, PassResults, Row},
     engine::EngineError,
     kv::PAGE,
 };
@@ -143,17 +143,7 @@ impl<'m> DeviceBatch<'m> {
             clear_status(&mut self.buffers)?;
             return Ok(Some(nan));
         }
-        results.tokens.clear();
-        for (row, [token, bad]) in words.into_iter().enumerate() {
-            results.tokens.push(match bad {
-                u32::MAX => Ok(token),
-                index => {
-                    let at = row * vocab + index as usize;
-                    let nan = rows(Slot::Logits)?.slice(at..=at)?.read()?.iter().any(|v| v.is_nan());
-                    Err(BadLogit { index: index as usize, nan })
-                }
-            });
-        }
+        results.tokens = chosen_of_rows(&self.buffers, vocab, &words)?;
         Ok(None)
     }
 }

@@ -22,6 +22,7 @@ mod batch;
 mod bind;
 mod choice;
 mod early;
+mod few;
 #[cfg(test)]
 mod listing;
 mod measure;

@@ -59,8 +59,17 @@ impl<'m> Passes<'m> {
     ) -> Result<Self, LoadError> {
         let mut plan = Plan::new(model, positions, tokens);
         plan.paging = Some(paging);
+        Self::with_choice(plan)
+    }
+
+    /// Passes of up to so many tokens of a session: logits and choice are of all of them.
+    pub(super) fn of_few(model: &'m Model, positions: u32, tokens: u32) -> Result<Self, LoadError> {
+        Self::with_choice(Plan::new(model, positions, tokens))
+    }
+
+    fn with_choice(mut plan: Plan<'m>) -> Result<Self, LoadError> {
         let body = Self::layers(&mut plan)?;
-        plan.lower(&model.graph.after, None)?;
+        plan.lower(&plan.model.graph.after, None)?;
         let head = body.end..plan.launches.len();
         plan.choose_rows()?;
         let choice = head.end..plan.launches.len();

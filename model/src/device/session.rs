@@ -3,14 +3,15 @@
 use super::{
     DeviceModel, LoadError,
     bind::{Buffers, Kernels},
+    few::Few,
     passes::{Passes, Plans, RING},
     record::{Recorded, Tokens},
     rules::STATUS_STRIDE,
     slot::Slot,
 };
 use crate::{
-    batch::NanInRow,
-    engine::{Engine, EngineError, LogitRows, Sequence, generate_on_host},
+    batch::{BadLogit, NanInRow},
+    engine::{Engine, EngineError, LogitRows, Sequence, generate_on_host, most_likely_of},
     not_finite::check_logits,
     sample::Sampler,
     trace::{Block, Slice, Stage, Tap},
@@ -29,6 +30,8 @@ pub struct DeviceSession<'m> {
     pub(super) buffers: Buffers,
     pub(super) one: One,
     pub(super) many: Vec<Many>,
+    /// Passes of a few tokens, as far as they were needed.
+    pub(super) few: Vec<Few>,
     traced: Option<Traced>,
     logits: Vec<f32>,
 }
@@ -115,7 +118,7 @@ impl<'m> DeviceSession<'m> {
             many.push(Many { tokens: tokens as usize, body, all, at_once: at_once as usize, heads });
         }
         let sequence = Sequence::new(config.vocab, capacity, model.plan.policy);
-        Ok(Self { model, sequence, plans, buffers, one, many, traced: None, logits: Vec::new() })
+        Ok(Self { model, sequence, plans, buffers, one, many, few: Vec::new(), traced: None, logits: Vec::new() })
     }
 
     fn device(&self) -> &'m Device {
@@ -132,12 +135,12 @@ impl<'m> DeviceSession<'m> {
     }
 
     /// The routers' words, after what the device has been given; none of a model without routers.
-    fn status(&self) -> Result<Option<Later<u64>>, DeviceError> {
+    pub(super) fn status(&self) -> Result<Option<Later<u64>>, DeviceError> {
         status(self.device(), &self.buffers)
     }
 
     /// Whether all routers of a pass that began at `position` chose.
-    fn check(&mut self, status: Option<Later<u64>>, position: usize) -> Result<(), EngineError> {
+    pub(super) fn check(&mut self, status: Option<Later<u64>>, position: usize) -> Result<(), EngineError> {
         let Some(status) = status else { return Ok(()) };
         let words = status.wait().map_err(|e| self.failed(&e))?;
         let Some(NanInRow { layer, row, expert }) = first_nan(&words) else { return Ok(()) };
@@ -145,12 +148,17 @@ impl<'m> DeviceSession<'m> {
         Err(EngineError::NanInRouter { layer, expert, position: position + row })
     }
 
+    /// So many more tokens have been taken.
+    pub(super) fn advance(&mut self, tokens: usize) {
+        self.sequence.position += tokens;
+    }
+
     /// Makes the buffers those of a session in which nothing has gone wrong.
     pub(super) fn forget(&mut self) -> Result<(), DeviceError> {
         clear_status(&mut self.buffers)
     }
 
-    fn failed(&self, error: &dyn std::fmt::Display) -> EngineError {
+    pub(super) fn failed(&self, error: &dyn std::fmt::Display) -> EngineError {
         EngineError::Device { device: self.device().name().to_owned(), message: error.to_string() }
     }
 
@@ -343,8 +351,26 @@ impl Engine for DeviceSession<'_> {
             let (vocab, end) = (self.sequence.vocab, self.sequence.position + tokens.len());
             check_logits(&self.logits, vocab, end - self.logits.len() / vocab.max(1))?;
         }
-        self.sequence.position += tokens.len();
+        self.advance(tokens.len());
         Ok(&self.logits)
+    }
+
+    fn forward_few(&mut self, tokens: &[u32]) -> Result<&[f32], EngineError> {
+        match self.logits_of_few(tokens)? {
+            Some(logits) => self.logits = logits,
+            None => return self.forward(tokens, LogitRows::All),
+        }
+        Ok(&self.logits)
+    }
+
+    fn most_likely(&mut self, tokens: &[u32]) -> Result<Vec<u32>, EngineError> {
+        match self.most_likely_of_few(tokens)? {
+            Some(chosen) => Ok(chosen),
+            None => {
+                let vocab = self.sequence.vocab;
+                Ok(most_likely_of(self.forward(tokens, LogitRows::All)?, vocab))
+            }
+        }
     }
 
     fn generate(
@@ -417,6 +443,23 @@ pub(super) fn status(device: &Device, buffers: &Buffers) -> Result<Option<Later<
     device.stream().read_later(status.view().cast::<u64>()?).map(Some)
 }
 
+/// Of each row of a pass, by its words in [`Slot::RowChosen`]: the most likely token, or the first logit that is no number.
+pub(super) fn chosen_of_rows(
+    buffers: &Buffers,
+    vocab: usize,
+    words: &[[u32; 2]],
+) -> Result<Vec<Result<u32, BadLogit>>, DeviceError> {
+    let of = |(row, [token, bad]): (usize, &[u32; 2])| match *bad {
+        u32::MAX => Ok(Ok(*token)),
+        index => {
+            let (index, at) = (index as usize, row * vocab + index as usize);
+            let logit = buffers[&Slot::Logits].view().cast::<f32>()?.slice(at..=at)?.read()?;
+            Ok(Err(BadLogit { index, nan: logit.iter().any(|v| v.is_nan()) }))
+        }
+    };
+    words.iter().enumerate().map(of).collect()
+}
+
 /// Of the first layer whose router did not choose for a row, the first such row.
 pub(super) fn first_nan(words: &[u64]) -> Option<NanInRow> {
     let mut words = words.iter().step_by(STATUS_STRIDE as usize / 8).enumerate();
@@ -439,7 +482,7 @@ pub(super) fn begun(model: &DeviceModel, sizes: IndexMap<Slot, u64>, positions: 
 }
 
 /// A buffer of a session, as it begins.
-fn buffer(device: &Device, slot: Slot, bytes: u64) -> Result<Buffer<u8>, DeviceError> {
+pub(super) fn buffer(device: &Device, slot: Slot, bytes: u64) -> Result<Buffer<u8>, DeviceError> {
     let len = usize::try_from(bytes.max(16)).unwrap_or(usize::MAX);
     if slot.is_zeroed() { device.zeroed(len) } else { device.alloc(len) }
 }

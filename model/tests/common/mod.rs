@@ -12,6 +12,7 @@ pub mod batch;
 pub mod comparison;
 pub mod device;
 pub mod mixed;
+pub mod speculate;
 
 /// A file of `tests/data`.
 pub fn data(name: &str) -> PathBuf {
