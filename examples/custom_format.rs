@@ -90,7 +90,7 @@ fn main() -> Result<(), HarnessError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ptxgen::testing::{Accumulator, ActivationFormat, Random, assert_policy};
+    use ptxgen::testing::{Accumulator, Act, PolicyProof, Random, assert_policy};
 
     /// Random blocks.
     fn blocks(random: &mut Random, n: usize) -> Vec<u32> {
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn weights_meet_activations_as_floats_in_f64() {
-        let act = ActivationFormat::F32;
+        let act = Act::F32;
         let acc = Accumulator::F64;
         assert_policy!(gemv(), act = act, acc = acc, stages = 1, weights = "q", activations = "x", output = "y");
     }

@@ -28,10 +28,17 @@ mod book;
 pub mod prelude;
 
 pub use ptxgen_builder as builder;
-#[cfg(feature = "testing")]
-pub use ptxgen_builder::testing;
 pub use ptxgen_dsl as dsl;
 #[cfg(feature = "model")]
 pub use ptxgen_model as model;
 #[cfg(feature = "runtime")]
 pub use ptxgen_runtime as runtime;
+
+#[cfg(feature = "testing")]
+pub mod testing {
+    //! [`builder::testing`](crate::builder::testing), with the words of the policies.
+
+    pub use ptxgen_builder::testing::*;
+    pub use ptxgen_dsl::precision::{Acc, Act};
+    pub use ptxgen_dsl::proof::PolicyProof;
+}

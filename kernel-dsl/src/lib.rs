@@ -4,4 +4,5 @@ pub mod catalogue;
 pub mod device;
 pub mod format;
 pub mod precision;
+pub mod proof;
 pub mod reference;

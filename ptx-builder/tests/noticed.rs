@@ -1,10 +1,14 @@
 //! Tests that mutation testing asked for: each notices a change of one token in the verifier, the
 //! analyses or the interpreter that no other test saw.
 
-use ptxgen_builder::analysis::precision::{Accumulator, ActivationFormat, PolicyRule, Requirements, Role, check};
+use ptxgen_builder::analysis::precision::{Accumulator, PolicyRule, Products, Requirements, Role, check};
 use ptxgen_builder::interp::{Arg, FindingKind, Launch, Memory, MemoryError, Options, Report};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::verify::{Rule, Validated, VerifyErrors, verify};
+
+mod policy;
+
+use policy::{ACTIVATIONS, FACTORS, INTEGERS, WEIGHTS};
 
 const REGS: &str =
     ".reg .pred %p<9>; .reg .b16 %h<9>; .reg .b32 %r<20>; .reg .b64 %rd<20>; .reg .f32 %f<20>; .reg .f64 %fd<20>;";
@@ -106,11 +110,12 @@ fn liveness_across_guarded_definitions() {
     assert_eq!(peak(&format!("{start} {terms} {branch} mov.u32 %r1, 2; {end}")), 2);
 }
 
-fn requirements(acc: Accumulator, act: Option<ActivationFormat>) -> Requirements {
+fn requirements(acc: Accumulator, products: Option<Products>) -> Requirements {
     Requirements {
         accumulator: Some(acc),
-        activations: act,
-        roles: vec![Role::Weights, Role::Activations, Role::Output],
+        factors: FACTORS,
+        products,
+        roles: vec![WEIGHTS, ACTIVATIONS, Role::Output],
         ..Requirements::default()
     }
 }
@@ -132,14 +137,14 @@ fn scales_are_no_terms() {
         mov.b32 {%h0, %h1}, %r1; cvt.f32.f16 %f1, %h0; mul.rn.f32 %f2, %f1, %f0;
         and.b32 %r3, %r0, 0x0f0f0f0f; dp4a.s32.s32 %r4, %r3, %r2, 0; cvt.rn.f32.s32 %f3, %r4;
         mul.rn.f32 %f4, %f2, %f3;";
-    let q8k = requirements(Accumulator::F32, Some(ActivationFormat::Q8K));
-    assert_eq!(broken(&format!("{loads} st.global.f32 [%rd2], %f4;"), &q8k), []);
+    let integers = requirements(Accumulator::F32, Some(INTEGERS));
+    assert_eq!(broken(&format!("{loads} st.global.f32 [%rd2], %f4;"), &integers), []);
     let decoded =
         "and.b32 %r5, %r0, 15; cvt.rn.f32.s32 %f5, %r5; fma.rn.f32 %f6, %f2, %f5, %f4; st.global.f32 [%rd2], %f6;";
-    assert_eq!(broken(&format!("{loads} {decoded}"), &q8k), [PolicyRule::DecodedProduct]);
+    assert_eq!(broken(&format!("{loads} {decoded}"), &integers), [PolicyRule::DecodedProduct]);
     // Its bits changed, an f16 is a decoded weight like any other.
     let changed = loads.replace("mov.b32 {%h0, %h1}, %r1;", "xor.b32 %r6, %r1, 1; mov.b32 {%h0, %h1}, %r6;");
-    let rules = broken(&format!("{changed} st.global.f32 [%rd2], %f4;"), &q8k);
+    let rules = broken(&format!("{changed} st.global.f32 [%rd2], %f4;"), &integers);
     assert!(rules.contains(&PolicyRule::DecodedProduct), "{rules:?}");
 }
 

@@ -10,15 +10,14 @@ use super::{
 use anstream::stdout;
 use clap::ValueEnum;
 use ptxgen_builder::{
-    analysis::precision::{
-        self, Accumulator, ActivationFormat, Facts, FloatSum, PolicyViolation, Reduction, Requirements,
-    },
+    analysis::precision::{self, Accumulator, Facts, FloatSum, Meeting, PolicyViolation, Reduction, Requirements},
     types::ScalarType,
     verify::Validated,
 };
 use ptxgen_dsl::{
     catalogue::{Entry, Request, TYPICAL, find},
-    precision::{Acc, Act, Math, Policy},
+    precision::{Acc, Math, Policy},
+    proof,
 };
 use std::{
     io::{self, Write},
@@ -88,8 +87,8 @@ enum RoleArg {
 impl From<RoleArg> for precision::Role {
     fn from(role: RoleArg) -> Self {
         match role {
-            RoleArg::Weights => Self::Weights,
-            RoleArg::Activations => Self::Activations,
+            RoleArg::Weights => proof::WEIGHTS,
+            RoleArg::Activations => proof::ACTIVATIONS,
             RoleArg::Output => Self::Output,
             RoleArg::Other => Self::Other,
         }
@@ -232,11 +231,11 @@ fn sentence(facts: &Facts, held: &Requirements) -> String {
             parts.push(format!("rounded to f32 {} on the way to a result", times(facts.stages)));
         }
     }
-    match held.activations {
-        Some(ActivationFormat::Q8K) => {
+    match held.products.map(|p| p.meeting) {
+        Some(Meeting::Integers) => {
             parts.push(format!("{} integer products, no float product of weights", facts.integer_products.len()));
         }
-        Some(ActivationFormat::F32) => {
+        Some(Meeting::Floats) => {
             parts.push(format!("{} float products of weights, no integer ones", facts.decoded_products.len()));
         }
         None => {}
@@ -316,22 +315,17 @@ fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut
         .into());
     }
     let Some(policy) = args.policy else {
-        let facts = precision::facts(module, i, &roles);
+        let facts = precision::facts(module, i, &roles, &proof::FACTORS);
         let text = format!("verified; {}; {}", sums(&facts.accumulations), approximations(&facts));
         pass(out, &title, &text)?;
         return Ok(true);
     };
     let known = !roles.is_empty();
     let requirements = Requirements {
-        accumulator: policy.acc.map(|acc| match acc {
-            Acc::F32 => Accumulator::F32,
-            Acc::F64 => Accumulator::F64,
-        }),
-        activations: policy.act.filter(|_| known).map(|act| match act {
-            Act::F32 => ActivationFormat::F32,
-            Act::Q8K => ActivationFormat::Q8K,
-        }),
-        of_weights: None,
+        accumulator: policy.acc.map(Into::into),
+        own_types: Vec::new(),
+        factors: proof::FACTORS,
+        products: policy.act.filter(|_| known).map(proof::products),
         allow_approximate: policy.math == Some(Math::Approx),
         stages: args.stages,
         stages_of: Vec::new(),

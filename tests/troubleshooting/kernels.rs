@@ -2,11 +2,12 @@
 
 use ptxgen::{
     builder::{
-        analysis::precision::{self, Accumulator, ActivationFormat, Requirements, Role},
+        analysis::precision::{self, Accumulator, Requirements, Role},
         build::F16x2,
         parse::parse,
         table::{Mod, Op},
     },
+    dsl::{precision::Act, proof},
     prelude::*,
 };
 use std::cell::Cell;
@@ -243,7 +244,7 @@ type Product = (In<f32>, In<f32>, Out<f32>);
 /// What a policy says about `y = w x + ..`, written in one way or another.
 fn violations(
     accumulator: Accumulator,
-    activations: Option<ActivationFormat>,
+    act: Option<Act>,
     write: impl FnOnce(&Body, Val<f32>, Val<f32>, Global<f32>),
 ) -> Vec<String> {
     let kernel = kernel::<Product>("k", ["w", "x", "y"], |k, (w, x, y)| {
@@ -253,12 +254,13 @@ fn violations(
     let module = kernel.verify(Target::SM_80).unwrap_or_else(|e| panic!("{e}"));
     let wanted = Requirements {
         accumulator: Some(accumulator),
-        of_weights: None,
-        activations,
+        own_types: Vec::new(),
+        factors: proof::FACTORS,
+        products: act.map(proof::products),
         allow_approximate: false,
         stages: None,
         stages_of: Vec::new(),
-        roles: vec![Role::Weights, Role::Activations, Role::Output],
+        roles: vec![proof::WEIGHTS, proof::ACTIVATIONS, Role::Output],
     };
     let found = precision::check(&module, 0, &wanted);
     found.expect_err("the policy does not hold").iter().map(ToString::to_string).collect()
@@ -279,7 +281,7 @@ fn policies() -> Vec<String> {
             });
             y.store(k, sum.get());
         }),
-        violations(Accumulator::F32, Some(ActivationFormat::Q8K), |k, w, x, y| y.store(k, w.fma(x, 1.0))),
+        violations(Accumulator::F32, Some(Act::Q8K), |k, w, x, y| y.store(k, w.fma(x, 1.0))),
         violations(Accumulator::F32, None, |k, w, _, y| y.store(k, w.ex2_approx())),
     ]
     .concat()

@@ -1,12 +1,11 @@
 //! Proofs that a generated kernel computes as its policy says.
 
-use ptxgen_builder::analysis::precision::{
-    Accumulator, ActivationFormat, Facts, PolicyViolation, Requirements, Role, check,
-};
+use ptxgen_builder::analysis::precision::{Facts, PolicyViolation, Requirements, Role, check};
 use ptxgen_builder::verify::Validated;
 
 use super::{Access, Built, Contents, ParamSpec};
-use crate::precision::{Acc, Act, Math, Policy};
+use crate::precision::{Act, Math, Policy};
+use crate::proof;
 
 impl ParamSpec {
     /// What the parameter is to the flow of numbers.
@@ -18,9 +17,9 @@ impl ParamSpec {
             Contents::F16 if self.access.writes() => Role::HalfOutput,
             Contents::F32 | Contents::Activations(Act::F32) if self.access == Access::InOut => Role::InPlace,
             _ if self.access.writes() => Role::Output,
-            Contents::Weights(_) => Role::Weights,
-            Contents::Activations(_) => Role::Activations,
-            Contents::Logits => Role::Logits,
+            Contents::Weights(_) => proof::WEIGHTS,
+            Contents::Activations(_) => proof::ACTIVATIONS,
+            Contents::Logits => proof::LOGITS,
             Contents::F32 | Contents::F16 | Contents::F64 | Contents::Words(_) => Role::Other,
         }
     }
@@ -42,22 +41,15 @@ impl Built {
     /// have ask nothing, except that math is exact unless `policy` says
     /// otherwise.
     pub fn requirements(&self, policy: Policy) -> Requirements {
-        let type_of = |acc| match acc {
-            Acc::F32 => Accumulator::F32,
-            Acc::F64 => Accumulator::F64,
-        };
-        let (accumulator, of_weights) = match (self.entry.accs.is_empty(), self.entry.sums) {
+        let (accumulator, with_weights) = match (self.entry.accs.is_empty(), self.entry.sums) {
             (true, sums) => (sums, None),
             (false, sums) => (Some(policy.acc), sums),
         };
-        let activations = match policy.act {
-            Act::F32 => ActivationFormat::F32,
-            Act::Q8K => ActivationFormat::Q8K,
-        };
         Requirements {
-            accumulator: accumulator.map(type_of),
-            of_weights: of_weights.map(type_of),
-            activations: (!self.entry.acts.is_empty()).then_some(activations),
+            accumulator: accumulator.map(Into::into),
+            own_types: [proof::CHOICE].into_iter().chain(with_weights.map(proof::products_in)).collect(),
+            factors: proof::FACTORS,
+            products: (!self.entry.acts.is_empty()).then_some(proof::products(policy.act)),
             allow_approximate: policy.math == Math::Approx,
             stages: Some(self.entry.stages),
             stages_of: self.params.iter().map(ParamSpec::in_stages).collect(),

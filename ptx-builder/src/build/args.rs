@@ -10,8 +10,8 @@ use crate::ir::{Address, Base, Operand, Param, Symbol};
 use crate::table::{Mod, Op};
 use crate::types::{ScalarType, Space};
 
-/// What a buffer holds: numbers, or something in a format whose bytes kernels read as numbers, such as the blocks of a
-/// quantized tensor. The format is in a parameter's type, so that a launch with a buffer of another does not compile.
+/// What a buffer holds: numbers, or something in a format whose bytes kernels read as numbers, such as packed
+/// pairs. The format is in a parameter's type, so that a launch with a buffer of another does not compile.
 ///
 /// ```
 /// use ptxgen_builder::build::{In, Out, Stored, kernel};

@@ -44,7 +44,7 @@ mod random;
 mod shadow;
 mod subject;
 
-pub use crate::analysis::precision::{Accumulator, ActivationFormat};
+pub use crate::analysis::precision::Accumulator;
 pub use crate::build::Dim3;
 pub use crate::{assert_golden, assert_policy};
 pub use bind::BindError;

@@ -6,7 +6,9 @@ use thiserror::Error;
 
 use super::bind::{BindError, unknown};
 use super::subject::{Subject, find_kernel, short_name};
-use crate::analysis::precision::{Accumulator, ActivationFormat, Facts, PolicyViolation, Requirements, Role, check};
+use crate::analysis::precision::{
+    Accumulator, Factors, Facts, OwnType, PolicyViolation, Products, Requirements, Role, check,
+};
 use crate::ir::Kernel;
 use crate::print::{PrintOptions, lines};
 use crate::verify::{Validated, VerifyErrors};
@@ -80,10 +82,23 @@ impl Proof {
         self
     }
 
-    /// How activations meet weights; name both with [`weights`](Self::weights)
-    /// and [`activations`](Self::activations).
-    pub fn act(mut self, act: ActivationFormat) -> Self {
-        self.wanted.activations = Some(act);
+    /// What the kernel multiplies; say which parameters point to it with
+    /// [`role`](Self::role).
+    pub fn factors(mut self, factors: Factors) -> Self {
+        self.wanted.factors = factors;
+        self
+    }
+
+    /// How its [`factors`](Self::factors) meet.
+    pub fn products(mut self, products: Products) -> Self {
+        self.wanted.products = Some(products);
+        self
+    }
+
+    /// A type of what is computed of some inputs, where it is not the
+    /// accumulator's; of several, the first that fits applies.
+    pub fn own_type(mut self, own: OwnType) -> Self {
+        self.wanted.own_types.push(own);
         self
     }
 
@@ -100,36 +115,14 @@ impl Proof {
         self
     }
 
-    /// A parameter that points to quantized weights.
-    pub fn weights(self, parameter: &str) -> Self {
-        self.role(parameter, Role::Weights)
-    }
-
-    /// A parameter that points to activations.
-    pub fn activations(self, parameter: &str) -> Self {
-        self.role(parameter, Role::Activations)
-    }
-
-    /// A parameter that points to logits: f64 values that something is chosen
-    /// by. What is computed of them alone is in f64 whatever the accumulator.
-    pub fn logits(self, parameter: &str) -> Self {
-        self.role(parameter, Role::Logits)
-    }
-
-    /// The type of what weights take part in, where it is not the
-    /// accumulator's; name the [`weights`](Self::weights).
-    pub fn of_weights(mut self, acc: Accumulator) -> Self {
-        self.wanted.of_weights = Some(acc);
-        self
-    }
-
     /// A parameter that points to results. Where none is named, every store to
     /// global memory is a result.
     pub fn output(self, parameter: &str) -> Self {
         self.role(parameter, Role::Output)
     }
 
-    fn role(mut self, parameter: &str, role: Role) -> Self {
+    /// What a parameter is to the numerics.
+    pub fn role(mut self, parameter: &str, role: Role) -> Self {
         self.roles.push((parameter.to_owned(), role));
         self
     }

@@ -11,6 +11,8 @@ mod conversions;
 mod lacking;
 mod memory;
 mod pairs;
+#[path = "../policy/mod.rs"]
+mod policy;
 mod random;
 mod roles;
 mod shared;
@@ -123,6 +125,7 @@ impl Case {
                 F64 => Accumulator::F64,
             }),
             allow_approximate: self.approximate,
+            factors: policy::FACTORS,
             stages: self.stages,
             roles: vec![Role::Other, Role::Other, Role::Output, Role::Other, Role::Other],
             ..Requirements::default()

@@ -2,6 +2,7 @@
 
 use ptxgen_builder::analysis::precision::facts;
 
+use super::policy::FACTORS;
 use super::*;
 
 /// A kernel of two pointers `%x` and `%y`.
@@ -28,7 +29,8 @@ fn looped(body: &str) -> String {
 #[test]
 fn what_is_updated_in_place_is_not_read_back() {
     let whole = looped(&format!("{PLACE} {LOAD} {STORE}"));
-    let fed_back = |body: &str, role| !facts(&module(body), 0, &[role, Role::Other]).looped_narrowings.is_empty();
+    let fed_back =
+        |body: &str, role| !facts(&module(body), 0, &[role, Role::Other], &FACTORS).looped_narrowings.is_empty();
     assert!(!fed_back(&whole, Role::InPlace));
     assert!(fed_back(&whole, Role::Output));
     for (what, body) in [
@@ -90,10 +92,10 @@ fn a_cache_takes_its_last_rounding() {
 fn a_loop_of_two() {
     let body = "ld.global.f32 %f0, [%x]; mov.u32 %i, 0; L: cvt.f64.f32 %d0, %f0; cvt.rn.f32.f64 %f0, %d0; \
                 add.u32 %i, %i, 1; setp.lt.u32 %p0, %i, 8; @%p0 bra L; st.global.f32 [%y], %f0;";
-    let found = facts(&module(body), 0, &[Role::Other, Role::Output]);
+    let found = facts(&module(body), 0, &[Role::Other, Role::Output], &FACTORS);
     assert_eq!((found.narrowings.len(), found.looped_narrowings.len()), (1, 1));
     let once = "ld.global.f32 %f0, [%x]; cvt.f64.f32 %d0, %f0; cvt.rn.f32.f64 %f0, %d0; st.global.f32 [%y], %f0;";
-    assert_eq!(facts(&module(once), 0, &[Role::Other, Role::Output]).looped_narrowings.len(), 0);
+    assert_eq!(facts(&module(once), 0, &[Role::Other, Role::Output], &FACTORS).looped_narrowings.len(), 0);
 }
 
 /// What addresses, masks of lanes and conditions are computed of is no part of a number, whatever registers they share.
@@ -122,11 +124,11 @@ fn addresses_and_masks_are_no_numbers() {
             "setp.lt.f32 %p0, %f1, %f0; mov.u32 %r1, %laneid; selp.u32 %r2, %r1, 5, %p0; st.global.u32 [%y], %r2;",
         ),
     ] {
-        let found = facts(&module(&format!("{start} {body}")), 0, &[Role::Other, Role::Output]);
+        let found = facts(&module(&format!("{start} {body}")), 0, &[Role::Other, Role::Output], &FACTORS);
         assert_eq!((found.outputs.len(), found.arithmetic.len()), (1, 0), "{what}");
     }
     let whole = format!("{start} st.global.f32 [%y], %f1;");
-    assert_eq!(facts(&module(&whole), 0, &[Role::Other, Role::Output]).arithmetic.len(), 1);
+    assert_eq!(facts(&module(&whole), 0, &[Role::Other, Role::Output], &FACTORS).arithmetic.len(), 1);
 }
 
 /// An f32 that was rounded from f64 has lost what an f64 of it would lack; one that is made of an integer is what it is.

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use ptxgen_builder::analysis::InstId;
-use ptxgen_builder::analysis::precision::{ActivationFormat, facts};
+use ptxgen_builder::analysis::precision::{Input, Inputs, facts};
 use ptxgen_builder::types::ScalarType;
 
 use super::lacking::{digest, statements};
+use super::policy::{ACTIVATIONS, APART, FACTORS, FLOATS, INTEGERS, WEIGHTS, of_weights};
 use super::*;
 
 fn told(case: &Case, change: impl FnOnce(&mut Requirements)) -> Vec<PolicyViolation> {
@@ -19,7 +20,10 @@ fn told(case: &Case, change: impl FnOnce(&mut Requirements)) -> Vec<PolicyViolat
 
 /// What a kernel does, in the lists that are not empty.
 fn facts_of(module: &Validated, roles: &[Role]) -> String {
-    let f = facts(module, 0, roles);
+    let f = facts(module, 0, roles, &FACTORS);
+    let computed_of = |which: &dyn Fn(Inputs) -> bool| -> Vec<InstId> {
+        (0..).map(InstId).zip(&f.computed_of).filter(|(_, of)| which(**of)).map(|(id, _)| id).collect()
+    };
     let numbers = |all: &[InstId]| all.iter().map(|i| i.0.to_string()).collect::<Vec<_>>().join(" ");
     let pairs =
         |all: &[(InstId, u32)]| all.iter().map(|(i, n)| format!("{} {n} times", i.0)).collect::<Vec<_>>().join(", ");
@@ -33,8 +37,8 @@ fn facts_of(module: &Validated, roles: &[Role]) -> String {
         ("narrowings", numbers(&f.narrowings)),
         ("in loops", numbers(&f.looped_narrowings)),
         ("rounded", pairs(&f.rounded)),
-        ("choosing", numbers(&f.choosing)),
-        ("weighted", numbers(&f.weighted)),
+        ("choosing", numbers(&computed_of(&|i| i.only(Input::Apart)))),
+        ("weighted", numbers(&computed_of(&|i| i.has(Input::Left)))),
         ("integer products", numbers(&f.integer_products)),
         ("decoded products", numbers(&f.decoded_products)),
         ("quantizations", numbers(&f.quantizations)),
@@ -87,7 +91,7 @@ fn otherwise(name: &str, cases: &[Case]) {
             if rules.is_empty() { "holds".to_owned() } else { rules.join(" ") }
         };
         let other = if case.acc == F32 { Accumulator::F64 } else { Accumulator::F32 };
-        let weights = vec![Role::Weights, Role::Activations, Role::Output, Role::Other, Role::Other];
+        let weights = vec![WEIGHTS, ACTIVATIONS, Role::Output, Role::Other, Role::Other];
         writeln!(
             text,
             "{} ({:?}): stages unknown: {}; 0: {}; 3: {}; approximate {}: {}; {other:?}: {}; of weights: {}; q8k: {}; every store: {}",
@@ -100,11 +104,11 @@ fn otherwise(name: &str, cases: &[Case]) {
             rules(&|r| r.allow_approximate = !r.allow_approximate),
             rules(&|r| r.accumulator = Some(other)),
             rules(&|r| {
-                r.of_weights = Some(other);
+                r.own_types = vec![of_weights(other)];
                 r.roles.clone_from(&weights);
             }),
             rules(&|r| {
-                r.activations = Some(ActivationFormat::Q8K);
+                r.products = Some(INTEGERS);
                 r.roles.clone_from(&weights);
             }),
             rules(&|r| r.roles.clear()),
@@ -152,19 +156,19 @@ fn of_weights_and_activations() {
         );
         let module = parse("k.ptx", &source).unwrap_or_else(|e| panic!("{name}: {e}"));
         let module = verify(module).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let sides = [Role::Weights, Role::Activations, Role::Output];
+        let sides = [WEIGHTS, ACTIVATIONS, Role::Output];
         writeln!(text, "{name}\n  {}", facts_of(&module, &sides)).expect("text");
-        writeln!(text, "  of logits: {}", facts_of(&module, &[Role::Weights, Role::Logits, Role::Output]))
-            .expect("text");
-        for (what, activations, accumulator) in [
-            ("q8k", ActivationFormat::Q8K, Accumulator::F32),
-            ("q8k in f64", ActivationFormat::Q8K, Accumulator::F64),
-            ("f32", ActivationFormat::F32, Accumulator::F32),
-            ("f32 in f64", ActivationFormat::F32, Accumulator::F64),
+        writeln!(text, "  of logits: {}", facts_of(&module, &[WEIGHTS, APART, Role::Output])).expect("text");
+        for (what, products, accumulator) in [
+            ("q8k", INTEGERS, Accumulator::F32),
+            ("q8k in f64", INTEGERS, Accumulator::F64),
+            ("f32", FLOATS, Accumulator::F32),
+            ("f32 in f64", FLOATS, Accumulator::F64),
         ] {
             let wanted = Requirements {
                 accumulator: Some(accumulator),
-                activations: Some(activations),
+                factors: FACTORS,
+                products: Some(products),
                 stages: Some(1),
                 stages_of: vec![None, None, Some(1)],
                 roles: sides.to_vec(),

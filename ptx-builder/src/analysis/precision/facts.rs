@@ -4,10 +4,9 @@ use smallvec::SmallVec;
 
 use super::components::Components;
 use super::flow::{Flow, Node};
-use super::loaded::Loaded;
 use super::memory::Place;
 use super::tags::{self, Tags, is_float};
-use super::{Facts, FloatSum, Reduction};
+use super::{Factor, Facts, FloatSum, Reduction};
 use crate::analysis::InstId;
 use crate::ir::Inst;
 use crate::table::{Mod, Parts, Precision, Real};
@@ -19,8 +18,8 @@ impl Flow<'_> {
         let behind = self.behind(&outputs);
         let tags = self.tags();
         let components = Components::new(&self.nodes);
-        let Loaded { choosing, weighted } = self.loaded(&components);
-        let mut facts = Facts { outputs, choosing, weighted, ..Facts::default() };
+        let computed_of = self.computed_of(&components);
+        let mut facts = Facts { outputs, computed_of, ..Facts::default() };
         for (id, node) in self.numbered() {
             if self.info.cfg.is_reachable(self.info.cfg.site(id).0) {
                 self.anywhere(id, node, &mut facts);
@@ -110,16 +109,16 @@ impl Flow<'_> {
         }
     }
 
-    /// Where weights and activations meet, and in which shape.
+    /// Where the two kinds of factors meet, and in which shape.
     fn meetings(&self, id: InstId, node: &Node<'_>, tags: &[Tags], facts: &mut Facts) {
         let form = node.inst.form();
-        let (a, b) = self.factors(id, tags);
+        let (a, b) = self.multiplied(id, tags);
         if form.precision == Precision::IntegerProduct && tags::meets(a, b) {
             facts.integer_products.push(id);
         }
         let multiplies = form.precision.real().is_some_and(Real::multiplies);
         let matrix = matches!(form.precision, Precision::MatrixProduct { .. });
-        if (multiplies || matrix) && a.or(b).has(Tags::W_FLOAT.or(Tags::A_DECODED)) && !a.or(b).has(Tags::TERM) {
+        if (multiplies || matrix) && a.or(b).has(Tags::DECODED) && !a.or(b).has(Tags::TERM) {
             facts.decoded_products.push(id);
         }
         if let Some((to, from)) = form.precision.conversion()
@@ -127,7 +126,7 @@ impl Flow<'_> {
             && is_float(from)
         {
             let of = node.sources.iter().fold(Tags::NONE, |t, &s| t.or(tags[s as usize]));
-            if of.only(Tags::A) {
+            if tags::alone(self.factors, of).is_some_and(|factor| factor.rounding) {
                 facts.quantizations.push(id);
             }
         }
@@ -145,7 +144,7 @@ impl Flow<'_> {
             if form.precision.sums() {
                 let reduction = self.reduction(id, components.cyclic(id));
                 facts.accumulations.push(FloatSum { inst: id, ty, reduction });
-            } else if !(form.precision.real() == Some(Real::Mul) && tags[id.0 as usize].only(Tags::W))
+            } else if !(form.precision.real() == Some(Real::Mul) && self.decoded(tags[id.0 as usize]).is_some())
                 || form.last_type() == Some(ScalarType::F64)
             {
                 facts.arithmetic.push((id, ty));
@@ -167,6 +166,11 @@ impl Flow<'_> {
         if form.precision.conversion().is_some_and(|(to, from)| to == ScalarType::F64 && is_float(from)) {
             facts.arithmetic.push((id, ScalarType::F64));
         }
+    }
+
+    /// The factors that a product of these decodes, if it decodes any.
+    pub(super) fn decoded(&self, t: Tags) -> Option<&Factor> {
+        tags::alone(self.factors, t).filter(|factor| factor.decoding)
     }
 
     /// Where the terms of a sum come from.

@@ -2,9 +2,9 @@
 
 use smallvec::SmallVec;
 
-use super::Role;
 use super::memory::{Place, Touched};
 use super::tags::{self, Tags, is_factor};
+use super::{Factors, Input, Role};
 use crate::analysis::roots::Roots;
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Inst, Kernel, Module, Operand};
@@ -33,6 +33,7 @@ pub(super) struct Flow<'k> {
     pub(super) kernel: &'k Kernel,
     pub(super) info: &'k KernelInfo,
     roles: &'k [Role],
+    pub(super) factors: &'k Factors,
     pub(super) nodes: Vec<Node<'k>>,
 }
 
@@ -44,7 +45,13 @@ fn is_number(inst: &Inst, slot: &Slot) -> bool {
 }
 
 impl<'k> Flow<'k> {
-    pub(super) fn new(module: &'k Module, kernel: &'k Kernel, info: &'k KernelInfo, roles: &'k [Role]) -> Flow<'k> {
+    pub(super) fn new(
+        module: &'k Module,
+        kernel: &'k Kernel,
+        info: &'k KernelInfo,
+        roles: &'k [Role],
+        factors: &'k Factors,
+    ) -> Flow<'k> {
         let mut nodes: Vec<Node<'k>> = Vec::with_capacity(info.cfg.inst_count());
         let roots = Roots::new(module, kernel, info);
         for (b, i, inst) in kernel.insts() {
@@ -63,7 +70,7 @@ impl<'k> Flow<'k> {
             let touched = if reachable { Touched::new(module, kernel, info, &roots, id) } else { Touched::default() };
             nodes.push(Node { inst, sources, touched });
         }
-        let mut flow = Flow { module, kernel, info, roles, nodes };
+        let mut flow = Flow { module, kernel, info, roles, factors, nodes };
         flow.through_memory();
         flow
     }
@@ -121,8 +128,7 @@ impl<'k> Flow<'k> {
         match node.inst.form().precision {
             Precision::Loads | Precision::Copies => {
                 let loaded = all.or(self.raw(node.origin()));
-                let float = node.inst.defs().any(|r| matches!(r.class, RegClass::F32 | RegClass::F64));
-                if float { tags::as_float(loaded) } else { loaded }
+                tags::reinterpret(self.factors, node.inst, loaded)
             }
             Precision::Lanes | Precision::Stores | Precision::Updates { .. } | Precision::Compares => all,
             Precision::Nothing
@@ -137,9 +143,9 @@ impl<'k> Flow<'k> {
             | Precision::Converts { .. }
             | Precision::MatrixProduct { .. }
             | Precision::Opaque => {
-                let (a, b) = self.factors(id, tags);
+                let (a, b) = self.multiplied(id, tags);
                 let constants = node.inst.operands.iter().any(|op| matches!(op, Operand::Imm(_)));
-                tags::result(node.inst, a, b, all, constants)
+                tags::result(self.factors, node.inst, (a, b), all, constants)
             }
         }
     }
@@ -147,14 +153,14 @@ impl<'k> Flow<'k> {
     /// What is loaded from there.
     fn raw(&self, origin: Option<Origin>) -> Tags {
         match self.role(origin) {
-            Role::Weights => Tags::W_RAW,
-            Role::Activations => Tags::A_RAW,
-            _ => Tags::NONE,
+            Role::Input(Input::Left) => Tags::LEFT.and(Tags::RAW),
+            Role::Input(Input::Right) => Tags::RIGHT.and(Tags::RAW),
+            Role::Input(Input::Apart) | Role::Output | Role::InPlace | Role::HalfOutput | Role::Other => Tags::NONE,
         }
     }
 
     /// The ingredients of an instruction's two factors.
-    pub(super) fn factors(&self, id: InstId, tags: &[Tags]) -> (Tags, Tags) {
+    pub(super) fn multiplied(&self, id: InstId, tags: &[Tags]) -> (Tags, Tags) {
         let inst = self.nodes[id.0 as usize].inst;
         let mut found = [Tags::NONE; 2];
         for (slot, operands) in inst.slots().filter(|(s, _)| s.access == Access::Read && is_factor(s.name)) {

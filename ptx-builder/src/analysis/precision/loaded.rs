@@ -1,48 +1,32 @@
-//! Which parameters a result is computed of.
+//! Which inputs a result is computed of.
 
-use super::Role;
 use super::components::Components;
 use super::flow::Flow;
-use crate::analysis::InstId;
+use super::{Inputs, Role};
 use crate::types::Space;
 
-const WEIGHTS: u8 = 1;
-const LOGITS: u8 = 2;
-const OTHER: u8 = 4;
-
-/// See [`Facts`](super::Facts).
-pub(super) struct Loaded {
-    pub choosing: Vec<InstId>,
-    pub weighted: Vec<InstId>,
-}
-
 impl Flow<'_> {
-    /// Follows what is loaded to all that is computed of it.
-    pub(super) fn loaded(&self, components: &Components) -> Loaded {
-        let mut of = vec![0u8; components.members.len()];
+    /// Follows what is loaded to all that is computed of it; by instruction.
+    pub(super) fn computed_of(&self, components: &Components) -> Vec<Inputs> {
+        let mut of = vec![Inputs::default(); components.members.len()];
         // Components come sources first.
         for (c, members) in components.members.iter().enumerate() {
-            let own = members.iter().fold(0, |all, &m| all | self.loads(m));
+            let own = members.iter().fold(Inputs::default(), |all, &m| all.and(self.loads(m)));
             let sources = members.iter().flat_map(|&m| &self.nodes[m as usize].sources);
-            of[c] = sources.fold(own, |all, &s| all | of[components.of[s as usize] as usize]);
+            of[c] = sources.fold(own, |all, &s| all.and(of[components.of[s as usize] as usize]));
         }
-        let which = |wanted: fn(u8) -> bool| {
-            let all = (0..).zip(&components.of).filter(|&(_, &c)| wanted(of[c as usize]));
-            all.map(|(i, _)| InstId(i)).collect()
-        };
-        Loaded { choosing: which(|of| of == LOGITS), weighted: which(|of| of & WEIGHTS != 0) }
+        components.of.iter().map(|&c| of[c as usize]).collect()
     }
 
     /// What an instruction loads itself, beyond what other instructions have stored.
-    fn loads(&self, node: u32) -> u8 {
+    fn loads(&self, node: u32) -> Inputs {
         let reads = &self.nodes[node as usize].touched.reads;
         let global = |space| matches!(space, Space::Global | Space::Generic);
-        reads.iter().filter(|p| global(p.space)).fold(0, |all, place| {
-            all | match self.role(place.origin) {
-                Role::Weights => WEIGHTS,
-                Role::Logits => LOGITS,
-                Role::Activations | Role::Output | Role::InPlace | Role::HalfOutput | Role::Other => OTHER,
-            }
+        reads.iter().filter(|p| global(p.space)).fold(Inputs::default(), |all, place| {
+            all.and(match self.role(place.origin) {
+                Role::Input(input) => Inputs::of(input),
+                Role::Output | Role::InPlace | Role::HalfOutput | Role::Other => Inputs::OTHER,
+            })
         })
     }
 }

@@ -5,10 +5,12 @@
 //! it finds against [`Requirements`] ([`check`]). Addresses and conditions are
 //! not numbers of the result and are not followed.
 //!
-//! What weights and activations are is told by the parameters' [`Role`]s: data
-//! loaded through a weights pointer stays "weights" through shifts and masks;
-//! an f16 taken from it unchanged is a scale; any other float made of it is a
-//! decoded weight. An integer product of weights and activations is neither.
+//! What a kernel multiplies is told by its parameters' [`Role`]s and by the
+//! policy's [`Factors`]: data loaded through a pointer to factors stays such
+//! through shifts and masks; a float taken from it unchanged is a number as it
+//! stands where the policy says so; any other float made of it is a decoded one.
+//! An integer product of both kinds is neither. Which formats, names and types
+//! these are is the business of whoever states the policy.
 //!
 //! Shared memory is followed by variable and element size: a load sees every
 //! store of that size to the same variable.
@@ -19,6 +21,7 @@ mod flow;
 mod loaded;
 mod memory;
 mod order;
+mod policy;
 mod rules;
 mod tags;
 #[cfg(test)]
@@ -26,6 +29,8 @@ mod tags_told;
 mod whole;
 
 use std::fmt;
+
+pub use policy::{Factor, Factors, Input, Inputs, Meeting, OwnType, Products, Share};
 
 use super::InstId;
 use crate::ir::Loc;
@@ -35,13 +40,8 @@ use crate::verify::Validated;
 /// What a parameter is to the numerics.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
-    /// A pointer to quantized weights.
-    Weights,
-    /// A pointer to activations, in the format that [`Requirements`] names.
-    Activations,
-    /// A pointer to f64 values that something is chosen by, such as a router's logits. What is
-    /// computed of them alone is in f64, whatever the accumulator.
-    Logits,
+    /// A pointer to inputs of a kind that the policy distinguishes.
+    Input(Input),
     /// A pointer to results.
     Output,
     /// A pointer to results that are added to what is there: where an element is read and then
@@ -62,13 +62,14 @@ pub enum Accumulator {
     F64,
 }
 
-/// How activations meet weights.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum ActivationFormat {
-    /// `act = f32`: as floats.
-    F32,
-    /// `act = q8k`: as 8-bit integers, in integer products.
-    Q8K,
+impl Accumulator {
+    /// The type itself.
+    fn scalar(self) -> ScalarType {
+        match self {
+            Accumulator::F32 => ScalarType::F32,
+            Accumulator::F64 => ScalarType::F64,
+        }
+    }
 }
 
 /// A policy, as what the emitted code must satisfy.
@@ -76,10 +77,12 @@ pub enum ActivationFormat {
 pub struct Requirements {
     /// The type of sums; none where the kernel has no such choice.
     pub accumulator: Option<Accumulator>,
-    /// The type of what weights take part in, where it is not that: a router's products.
-    pub of_weights: Option<Accumulator>,
-    /// How activations meet weights; none where the kernel has no such choice.
-    pub activations: Option<ActivationFormat>,
+    /// Types of what is computed of some inputs, where it is not that; the first that fits applies.
+    pub own_types: Vec<OwnType>,
+    /// What the kernel multiplies.
+    pub factors: Factors,
+    /// How these meet; none where the kernel has no such choice.
+    pub products: Option<Products>,
     /// Whether `math = approx` was asked for by name. Approximate instructions
     /// exist in f32 only: they themselves may then be f32 under f64, and
     /// rounding their arguments is no stage. What is computed around them is
@@ -95,6 +98,13 @@ pub struct Requirements {
     /// Roles by parameter index; parameters beyond it are [`Role::Other`].
     /// Where no parameter is an output, every store to global memory is.
     pub roles: Vec<Role>,
+}
+
+impl Requirements {
+    /// Whether factors meet as integers, which may be made of floats.
+    fn meets_as_integers(&self) -> bool {
+        self.products.is_some_and(|products| products.meeting == Meeting::Integers)
+    }
 }
 
 /// How a sum gets its terms.
@@ -143,18 +153,16 @@ pub struct Facts {
     pub rounded: Vec<(InstId, u32)>,
     /// The most narrowings on one way to an output after which it goes on in f64.
     pub resumed: u32,
-    /// Instructions that compute of [`Role::Logits`] and nothing else that is loaded.
-    pub choosing: Vec<InstId>,
-    /// Instructions that weights take part in.
-    pub weighted: Vec<InstId>,
-    /// Integer products of weights and activations.
+    /// Of which inputs each instruction's result is computed, by the instruction's number.
+    pub computed_of: Vec<Inputs>,
+    /// Integer products of both kinds of factors.
     pub integer_products: Vec<InstId>,
-    /// Float products with a decoded weight or a dequantized activation as a factor.
+    /// Float products with a decoded factor.
     pub decoded_products: Vec<InstId>,
-    /// Conversions of activations to integers.
+    /// Conversions of factors to integers, where [`Factor::rounding`] notes them.
     pub quantizations: Vec<InstId>,
     /// Products and quotients that lead to them, back to the last rounding to f32, and quotients
-    /// of these: the scales. Sums are not among them.
+    /// of these. Sums are not among them.
     pub quantizing: Vec<InstId>,
     /// Approximate instructions, anywhere in the kernel.
     pub approximate: Vec<InstId>,
@@ -193,7 +201,7 @@ macro_rules! policy_rules {
 policy_rules! {
     /// Nothing is stored to an output.
     NoOutput = "no-output",
-    /// acc = f64, or a choice: arithmetic in f32 (or less) on the way to an output.
+    /// acc = f64, or an [`OwnType`] of f64: arithmetic in f32 (or less) on the way to an output.
     NarrowArithmetic = "narrow-arithmetic",
     /// acc = f64: a rounding to f32 inside a loop that feeds back into itself.
     RoundingInLoop = "rounding-in-loop",
@@ -201,15 +209,15 @@ policy_rules! {
     RoundingCount = "rounding-count",
     /// acc = f64: a rounding to f32 that is not to nearest even.
     RoundingMode = "rounding-mode",
-    /// acc = f32: arithmetic in f64 on the way to an output.
+    /// acc = f32, or an [`OwnType`] of f32: arithmetic in f64 on the way to an output.
     WideArithmetic = "wide-arithmetic",
-    /// act = q8k: a float product of decoded weights or activations.
+    /// [`Meeting::Integers`]: a float product of decoded factors.
     DecodedProduct = "decoded-product",
-    /// act = q8k: no integer product of weights and activations.
+    /// [`Meeting::Integers`]: no integer product of both kinds of factors.
     NoIntegerProduct = "no-integer-product",
-    /// act = f32: an integer product of weights and activations.
+    /// [`Meeting::Floats`]: an integer product of both kinds of factors.
     IntegerProduct = "integer-product",
-    /// act = f32: activations are converted to integers.
+    /// [`Meeting::Floats`]: factors are converted to integers.
     Quantization = "quantization",
     /// math = exact: an approximate instruction.
     Approximate = "approximate",
@@ -269,8 +277,8 @@ impl std::error::Error for PolicyViolation {}
 ///
 /// # Panics
 /// If the module has no such kernel.
-pub fn facts(module: &Validated, kernel: usize, roles: &[Role]) -> Facts {
-    flow::Flow::new(module.module(), &module.module().kernels[kernel], module.info(kernel), roles).facts()
+pub fn facts(module: &Validated, kernel: usize, roles: &[Role], factors: &Factors) -> Facts {
+    flow::Flow::new(module.module(), &module.module().kernels[kernel], module.info(kernel), roles, factors).facts()
 }
 
 /// Holds a module's kernel against a policy; `kernel` is its place in the module.
@@ -282,7 +290,7 @@ pub fn facts(module: &Validated, kernel: usize, roles: &[Role]) -> Facts {
 /// If the module has no such kernel.
 pub fn check(module: &Validated, kernel: usize, requirements: &Requirements) -> Result<Facts, Vec<PolicyViolation>> {
     let (info, module) = (module.info(kernel), module.module());
-    let flow = flow::Flow::new(module, &module.kernels[kernel], info, &requirements.roles);
+    let flow = flow::Flow::new(module, &module.kernels[kernel], info, &requirements.roles, &requirements.factors);
     let facts = flow.facts();
     let losses = whole::losses(&flow, requirements);
     let violations = rules::violations(module, &module.kernels[kernel], info, requirements, &facts, &losses);

@@ -1,7 +1,7 @@
 //! A policy's rules over the facts.
 
 use super::whole::Loss;
-use super::{Accumulator, ActivationFormat, Facts, PolicyRule, PolicyViolation, Requirements, Role};
+use super::{Accumulator, Facts, Input, Meeting, PolicyRule, PolicyViolation, Products, Requirements, Role, Share};
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Kernel, Module};
 use crate::table::{Precision, Rounding};
@@ -69,10 +69,11 @@ pub(super) fn violations(
     if wanted.accumulator == Some(Accumulator::F64) {
         roundings(facts, wanted, &mut report);
     }
-    match wanted.activations {
-        Some(ActivationFormat::Q8K) => q8k(facts, &wanted.roles, &mut report),
-        Some(ActivationFormat::F32) => floats(facts, &mut report),
-        None => {}
+    if let Some(products) = wanted.products {
+        match products.meeting {
+            Meeting::Integers => as_integers(facts, wanted, products, &mut report),
+            Meeting::Floats => as_floats(facts, wanted, products, &mut report),
+        }
     }
     for &(id, how) in losses.iter().filter(|_| wanted.accumulator.is_some()) {
         let (what, instead) = how.words();
@@ -84,28 +85,24 @@ pub(super) fn violations(
 
 /// Every sum, product and root in the type that it must have.
 fn arithmetic(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
-    // Q8_K's quants and scales are made in f32 whatever the accumulator.
-    let quantizes = wanted.activations == Some(ActivationFormat::Q8K);
+    let quantizes = wanted.meets_as_integers();
     let excused = |id: InstId| {
         wanted.allow_approximate && facts.approximate.binary_search(&id).is_ok()
             || quantizes && facts.quantizing.binary_search(&id).is_ok()
     };
     let expected = |id: InstId| {
-        if facts.choosing.binary_search(&id).is_ok() {
-            return (ScalarType::F64, "a choice is made in f64 whatever the accumulator");
-        }
-        let of_weights = wanted.of_weights.filter(|_| facts.weighted.binary_search(&id).is_ok());
-        match (of_weights, wanted.accumulator) {
-            (Some(Accumulator::F64), _) => (ScalarType::F64, "this kernel's products with weights are in f64"),
-            (Some(Accumulator::F32), _) => (ScalarType::F32, "this kernel's products with weights are in f32"),
+        let of = facts.computed_of[id.0 as usize];
+        match (wanted.own_types.iter().find(|own| own.fits(of)), wanted.accumulator) {
+            (Some(own), _) => (own.ty.scalar(), own.why),
             (None, Some(Accumulator::F64)) => (ScalarType::F64, "acc=f64"),
             (None, _) => (ScalarType::F32, "acc=f32"),
         }
     };
-    // Exact, and what products with weights in f64 begin with.
+    // Exact, and what arithmetic in f64 on loaded f32 begins with.
+    let begins_wider = wanted.own_types.iter().any(|own| own.share == Share::Any && own.ty == Accumulator::F64);
     let widens = |report: &Report<'_>, id: InstId| {
         let to_and_from = report.info.inst(report.kernel, id).form().precision.conversion();
-        wanted.of_weights == Some(Accumulator::F64) && to_and_from == Some((ScalarType::F64, ScalarType::F32))
+        begins_wider && to_and_from == Some((ScalarType::F64, ScalarType::F32))
     };
     let sums = facts.accumulations.iter().map(|a| (a.inst, a.ty));
     // What is narrowed was computed in f64.
@@ -175,26 +172,28 @@ fn counts(facts: &Facts, wanted: &Requirements, report: &mut Report<'_>) {
     }
 }
 
-fn q8k(facts: &Facts, roles: &[Role], report: &mut Report<'_>) {
+fn as_integers(facts: &Facts, wanted: &Requirements, products: Products, report: &mut Report<'_>) {
+    let (choice, left, right) = (products.name, wanted.factors.left.name, wanted.factors.right.name);
     for &id in &facts.decoded_products {
-        let message = "act=q8k and decoded weights or activations are multiplied as floats; multiply the integers";
+        let message = format!("{choice} and decoded {left} or {right} are multiplied as floats; multiply the integers");
         report.at(PolicyRule::DecodedProduct, id, message);
     }
-    let both = roles.contains(&Role::Weights) && roles.contains(&Role::Activations);
+    let both = [Input::Left, Input::Right].iter().all(|&i| wanted.roles.contains(&Role::Input(i)));
     if both && facts.integer_products.is_empty() {
-        report.missing(
-            PolicyRule::NoIntegerProduct,
-            "act=q8k and weights never meet activations in an integer product (dp4a, mad, mma)",
-        );
+        let message = format!("{choice} and {left} never meet {right} in an integer product (dp4a, mad, mma)");
+        report.missing(PolicyRule::NoIntegerProduct, message);
     }
 }
 
-fn floats(facts: &Facts, report: &mut Report<'_>) {
+fn as_floats(facts: &Facts, wanted: &Requirements, products: Products, report: &mut Report<'_>) {
+    let (choice, left, right) = (products.name, wanted.factors.left.name, wanted.factors.right.name);
     for &id in &facts.integer_products {
-        report.at(PolicyRule::IntegerProduct, id, "act=f32 and weights meet activations in an integer product");
+        let message = format!("{choice} and {left} meet {right} in an integer product");
+        report.at(PolicyRule::IntegerProduct, id, message);
     }
     for &id in &facts.quantizations {
-        report.at(PolicyRule::Quantization, id, "act=f32 and activations are converted to integers");
+        let of = if facts.computed_of[id.0 as usize].has(Input::Right) { right } else { left };
+        report.at(PolicyRule::Quantization, id, format!("{choice} and {of} are converted to integers"));
     }
 }
 

@@ -1,24 +1,31 @@
-//! What each kind of instruction makes of weights and activations, as a table in `tests/known/tags.txt`. `BLESS=1`
+//! What each kind of instruction makes of two kinds of factors, as a table in `tests/known/tags.txt`. `BLESS=1`
 //! writes it anew.
 
 use std::fmt::Write;
 
 use super::tags::{self, Tags, as_float, meets};
+use super::{Factor, Factors};
 use crate::parse::parse;
 
 const NAMES: [(&str, Tags); 11] = [
     ("-", Tags::NONE),
-    ("Wraw", Tags::W_RAW),
-    ("Wint", Tags::W_INT),
-    ("Wscale", Tags::W_SCALE),
-    ("Wfloat", Tags::W_FLOAT),
-    ("Araw", Tags::A_RAW),
-    ("Aint", Tags::A_INT),
-    ("Afloat", Tags::A_FLOAT),
-    ("Adecoded", Tags::A_DECODED),
+    ("Lraw", Tags::LEFT.and(Tags::RAW)),
+    ("Lint", Tags::LEFT.and(Tags::INT)),
+    ("Lplain", Tags::LEFT.and(Tags::PLAIN)),
+    ("Ldecoded", Tags::LEFT.and(Tags::DECODED)),
+    ("Rraw", Tags::RIGHT.and(Tags::RAW)),
+    ("Rint", Tags::RIGHT.and(Tags::INT)),
+    ("Rplain", Tags::RIGHT.and(Tags::PLAIN)),
+    ("Rdecoded", Tags::RIGHT.and(Tags::DECODED)),
     ("dot", Tags::DOT),
     ("term", Tags::TERM),
 ];
+
+/// Floats of 16 bits are numbers as they stand on the left, and all are on the right.
+const FACTORS: Factors = Factors {
+    left: Factor { name: "left", floats: &[16], decoding: true, rounding: false },
+    right: Factor { name: "right", floats: &[16, 32, 64], decoding: false, rounding: true },
+};
 
 fn named(t: Tags) -> String {
     let names: Vec<_> = NAMES[1..].iter().filter(|(_, one)| t.has(*one)).map(|(name, _)| *name).collect();
@@ -68,7 +75,7 @@ fn of_instructions() {
         writeln!(text, "{form}: {:?}", inst.form().precision).expect("text");
         for (first, a) in NAMES {
             let results = |constants| -> Vec<_> {
-                NAMES.iter().map(|(_, b)| named(tags::result(inst, a, *b, a.or(*b), constants))).collect()
+                NAMES.iter().map(|(_, b)| named(tags::result(&FACTORS, inst, (a, *b), a.or(*b), constants))).collect()
             };
             for constants in [false, true] {
                 let results = if constants && results(true) == results(false) { continue } else { results(constants) };
@@ -91,18 +98,21 @@ fn of_instructions() {
 }
 
 #[test]
-fn bits_become_floats_and_weights_meet_activations() {
-    let floats: Vec<_> = NAMES.iter().map(|(_, t)| named(as_float(*t))).collect();
+fn bits_become_floats_and_factors_meet() {
+    let floats: Vec<_> = NAMES.iter().map(|(_, t)| named(as_float(&FACTORS, *t, 32))).collect();
     assert_eq!(
         floats,
-        ["-", "Wfloat", "Wfloat", "Wscale", "Wfloat", "Afloat", "Adecoded", "Afloat", "Adecoded", "dot", "term"]
+        ["-", "Ldecoded", "Ldecoded", "Lplain", "Ldecoded", "Rplain", "Rdecoded", "Rplain", "Rdecoded", "dot", "term"]
     );
-    let (w, a) = ([Tags::W_RAW, Tags::W_INT], [Tags::A_RAW, Tags::A_INT]);
+    let (w, a) = (
+        [Tags::LEFT.and(Tags::RAW), Tags::LEFT.and(Tags::INT)],
+        [Tags::RIGHT.and(Tags::RAW), Tags::RIGHT.and(Tags::INT)],
+    );
     for (first, x) in NAMES {
         for (second, y) in NAMES {
             let expected = w.contains(&x) && a.contains(&y) || a.contains(&x) && w.contains(&y);
             assert_eq!(meets(x, y), expected, "{first} {second}");
         }
     }
-    assert!(!Tags::NONE.only(Tags::W) && Tags::W_RAW.only(Tags::W) && !Tags::W_RAW.or(Tags::DOT).only(Tags::W));
+    assert!(!Tags::NONE.only(Tags::LEFT) && w[0].only(Tags::LEFT) && !w[0].or(Tags::DOT).only(Tags::LEFT));
 }

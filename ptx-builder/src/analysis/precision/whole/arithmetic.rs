@@ -66,9 +66,9 @@ impl Contents<'_, '_> {
         }
     }
 
-    /// Whether quantized weights meet quantized activations, or what is made of both.
+    /// Whether both kinds of factors meet, or what is made of both.
     fn is_product(&self, id: InstId) -> bool {
-        let (a, b) = self.flow.factors(id, &self.tags);
+        let (a, b) = self.flow.multiplied(id, &self.tags);
         tags::meets(a, b) || a.or(b).has(Tags::DOT)
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Stored {
     pub mixed: bool,
     /// The sizes, as a sum of powers of two, in which everything else is written.
     pub grains: u32,
-    /// Whether quantized values are written.
+    /// Whether integers that were made of floats are written.
     pub quants: bool,
     /// Whether memory is changed in place.
     pub updated: bool,

@@ -59,7 +59,7 @@ pub(super) enum Content {
     Bytes(Arrangement),
     /// One rounded to 16 bits, to be stored.
     Half,
-    /// An integer that stands for a quantized value.
+    /// An integer that was made of a float, or may have been.
     Quant,
     /// The exponent of a power of two that is to be a factor.
     Exponent,

@@ -6,8 +6,8 @@ use super::content::{Content, Float, Value};
 use super::transfer::{Source, any_computed, joined};
 use super::{Contents, Loss};
 use crate::analysis::precision::flow::{Flow, Node};
-use crate::analysis::precision::tags::{Tags, is_float};
-use crate::analysis::precision::{Accumulator, ActivationFormat, Role};
+use crate::analysis::precision::tags::is_float;
+use crate::analysis::precision::{Accumulator, Role};
 use crate::analysis::{DefId, InstId};
 use crate::ir::{Inst, Operand};
 use crate::table::{Precision, Rounding};
@@ -75,8 +75,10 @@ impl Contents<'_, '_> {
             }
             (F32, F64) if float.narrowed && self.wanted.accumulator != Some(Accumulator::F64) => Err(Loss::Widened),
             (F32, F64) => Ok(Content::Whole(Float { ty: to, narrowed: false })),
-            (F64, F32) if nearest && self.tags[id.0 as usize].only(Tags::W) => Err(Loss::Weights),
-            (F64, F32) if nearest => Ok(Content::Whole(Float { ty: to, narrowed: true })),
+            (F64, F32) if nearest => match self.flow.decoded(self.tags[id.0 as usize]) {
+                Some(factor) => Err(Loss::Decoded(factor.name)),
+                None => Ok(Content::Whole(Float { ty: to, narrowed: true })),
+            },
             (F64, F32) => Err(Loss::Narrowed),
             (_, to) if is_float(to) => {
                 let halves = to.bits() == 16 || matches!(to, ScalarType::F16x2 | ScalarType::Bf16x2);
@@ -89,7 +91,7 @@ impl Contents<'_, '_> {
                 }
             }
             _ if self.all_integers(id, sources) => Ok(Content::Exponent),
-            _ if self.wanted.activations == Some(ActivationFormat::Q8K) => Ok(Content::Quant),
+            _ if self.wanted.meets_as_integers() => Ok(Content::Quant),
             _ => Err(Loss::Integer),
         }
     }

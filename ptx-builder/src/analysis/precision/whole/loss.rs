@@ -1,5 +1,7 @@
 //! How instructions lose bits, in words.
 
+use std::borrow::Cow;
+
 /// A way to lose bits of a computed float.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in super::super) enum Loss {
@@ -25,8 +27,8 @@ pub(in super::super) enum Loss {
     Integer,
     /// Rounded to f32 toward a side.
     Narrowed,
-    /// Weights rounded.
-    Weights,
+    /// Decoded factors rounded, with their name.
+    Decoded(&'static str),
     /// Rounded to another type.
     OtherType,
     /// f64 of what was rounded to f32.
@@ -67,10 +69,10 @@ pub(in super::super) enum Loss {
 
 impl Loss {
     /// What happens, after "this", and what to do instead.
-    pub(in super::super) fn words(self) -> (&'static str, &'static str) {
+    pub(in super::super) fn words(self) -> (Cow<'static, str>, &'static str) {
         const WHOLE: &str = "move it whole, or take it apart with mov and put the same pieces together in their order";
         const CONVERT: &str = "keep it in the accumulator's type until it is stored";
-        match self {
+        let (what, instead) = match self {
             Loss::AsInteger => ("computes with the bits of a computed float as an integer", "compute in floats"),
             Loss::Bits => ("changes or drops bits of a computed float", WHOLE),
             Loss::NotWhole => ("computes with what is not a whole float of its type", WHOLE),
@@ -82,7 +84,7 @@ impl Loss {
             Loss::Back => ("makes a float of the integer that a float was rounded to", CONVERT),
             Loss::Integer => ("rounds a computed float to an integer", CONVERT),
             Loss::Narrowed => ("rounds to f32 otherwise than to nearest even", "write cvt.rn.f32.f64"),
-            Loss::Weights => ("rounds decoded weights to f32", CONVERT),
+            Loss::Decoded(name) => return (format!("rounds decoded {name} to f32").into(), CONVERT),
             Loss::OtherType => ("rounds a computed float to a narrower type", CONVERT),
             Loss::Widened => {
                 ("goes on in f64 with what was rounded to f32 in the middle of a computation", "round once, at the end")
@@ -125,6 +127,7 @@ impl Loss {
             Loss::Product => ("multiplies computed floats in a matrix instruction", "compute with fma"),
             Loss::Unknown => ("takes a computed float in a way that is not known", "use an instruction whose row says"),
             Loss::Endless => ("leads to values that cannot be followed", "use fewer registers with several values"),
-        }
+        };
+        (what.into(), instead)
     }
 }

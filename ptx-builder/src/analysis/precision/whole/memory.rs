@@ -36,7 +36,7 @@ impl Contents<'_, '_> {
         let float = inst.defs().any(|r| matches!(r.class, RegClass::F32 | RegClass::F64));
         match held.float {
             _ if held.lost => Ok(self.same(id, inst, Content::Lost)),
-            // Quantized values stand beside their scales.
+            // Integers made of floats stand beside floats.
             _ if held.quants && !(float && held.float.is_some()) => Ok(self.same(id, inst, Content::Quant)),
             None => Ok(self.same(id, inst, Content::Plain)),
             Some(of) => match held.torn() {
@@ -108,7 +108,7 @@ impl Contents<'_, '_> {
         for source in sources {
             let own_size = if any_computed(sources) { m.ty.bytes() } else { m.bytes() };
             match source.value.content {
-                // Quantized values stand beside their scales.
+                // Integers made of floats stand beside floats.
                 Content::Quant => stored.quants = true,
                 Content::Half if role == Role::HalfOutput => {}
                 Content::Half => return Err(Loss::StoredHalf),

@@ -1,7 +1,7 @@
 //! Whether what is computed stays whole on its way to an output.
 //!
 //! Every register has a content: nothing that was computed in floats, a computed float with all of
-//! its bits, bytes of some in an arrangement, an integer that stands for a quantized value or an
+//! its bits, bytes of some in an arrangement, an integer that was made of a float or an
 //! exponent. Instructions do to it what their rows state. One that takes a computed float and does
 //! not keep all of it loses it; what is not known to keep it is refused, not passed.
 
