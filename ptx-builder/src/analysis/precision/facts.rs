@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::components::Components;
 use super::flow::{Flow, Node};
-use super::memory::Place;
+use super::place::Place;
 use super::tags::{self, Tags, is_float};
 use super::{Factor, Facts, FloatSum, Reduction};
 use crate::analysis::InstId;

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::memory::{Place, Touched};
+use super::place::{Place, Touched};
 use super::tags::{self, Tags, is_factor};
 use super::{Factors, Input, Role};
 use crate::analysis::roots::Roots;

@@ -21,6 +21,7 @@ mod flow;
 mod loaded;
 mod memory;
 mod order;
+mod place;
 mod policy;
 mod rules;
 mod tags;

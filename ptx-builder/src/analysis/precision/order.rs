@@ -1,7 +1,7 @@
 //! Which stores a load can see.
 
 use super::flow::Flow;
-use super::memory::access;
+use super::place::access;
 use crate::analysis::InstId;
 use crate::ir::{BlockId, Inst};
 use crate::table::{Order, Precision};

@@ -9,15 +9,6 @@ use crate::ir::Inst;
 use crate::table::{Clamp, Parts, Precision, Rounding};
 use crate::types::{RegClass, ScalarType};
 
-/// The float type of registers of a class.
-pub(super) fn type_of_class(class: RegClass) -> Option<ScalarType> {
-    match class {
-        RegClass::F32 => Some(ScalarType::F32),
-        RegClass::F64 => Some(ScalarType::F64),
-        RegClass::Pred | RegClass::B16 | RegClass::B32 | RegClass::B64 => None,
-    }
-}
-
 impl Contents<'_, '_> {
     /// A sum, product, quotient, root or function of whole floats.
     pub(super) fn rounds(

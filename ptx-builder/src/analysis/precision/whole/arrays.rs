@@ -7,7 +7,7 @@
 use super::Loss;
 use super::content::Float;
 use crate::analysis::precision::flow::Flow;
-use crate::analysis::precision::memory::Place;
+use crate::analysis::precision::place::Place;
 use crate::table::Precision;
 
 /// What an instruction writes.

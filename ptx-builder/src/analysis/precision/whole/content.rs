@@ -1,6 +1,6 @@
 //! What a register holds, as far as bits of computed floats are concerned.
 
-use crate::types::ScalarType;
+use crate::types::{RegClass, ScalarType};
 
 /// The name of a value: registers with the same name hold the same bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -100,6 +100,15 @@ pub(super) struct Value {
 
 impl Value {
     pub(super) const UNSET: Value = Value { content: Content::Plain, id: Id::NONE };
+}
+
+/// The float type of registers of a class.
+pub(super) fn type_of_class(class: RegClass) -> Option<ScalarType> {
+    match class {
+        RegClass::F32 => Some(ScalarType::F32),
+        RegClass::F64 => Some(ScalarType::F64),
+        RegClass::Pred | RegClass::B16 | RegClass::B32 | RegClass::B64 => None,
+    }
 }
 
 #[cfg(test)]

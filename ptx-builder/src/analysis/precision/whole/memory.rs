@@ -11,7 +11,7 @@ use super::{Contents, Loss, runs};
 use crate::analysis::InstId;
 use crate::analysis::precision::Role;
 use crate::analysis::precision::flow::Node;
-use crate::analysis::precision::memory::access;
+use crate::analysis::precision::place::access;
 use crate::ir::{Inst, Operand};
 use crate::table::{Matrix, Meaning, Memory};
 use crate::types::RegClass;

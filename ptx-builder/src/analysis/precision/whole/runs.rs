@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::analysis::precision::flow::Flow;
-use crate::analysis::precision::memory::access;
+use crate::analysis::precision::place::access;
 use crate::analysis::{DefId, InstId};
 use crate::ir::{Base, Inst, Operand, Reg, Symbol};
 use crate::table::{Meaning, Meets, Memory, Order, Precision};

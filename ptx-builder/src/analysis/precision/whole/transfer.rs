@@ -152,7 +152,7 @@ impl Contents<'_, '_> {
     fn moved(&mut self, id: InstId, inst: &Inst, sources: &[Source]) -> Value {
         let own = self.own(id, 0);
         let Some(source) = sources.first() else { return Value { content: Content::Plain, id: own } };
-        let float = inst.defs().next().and_then(|r| super::arithmetic::type_of_class(r.class));
+        let float = inst.defs().next().and_then(|r| super::content::type_of_class(r.class));
         match (source.value, float) {
             (Value { content: Content::Power, .. }, Some(ty)) => {
                 Value { content: Content::Whole(super::content::Float { ty, narrowed: false }), id: own }
