@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::mask::lanes;
 use super::shadow::Snapshot;
-use super::warp::lanes;
 use crate::table::WARP;
 use crate::types::Space;
 

@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use super::report::Site;
+use super::site::Site;
 use crate::table::FormId;
 
 /// What one instruction, or a set of them, did in a launch.

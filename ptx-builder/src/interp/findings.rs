@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::block::Context;
+use super::context::Context;
 use super::report::{Finding, FindingKind, Other};
 use super::shadow::{By, Conflict, CrossConflict};
 use crate::types::Space;

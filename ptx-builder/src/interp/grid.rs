@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rayon::prelude::*;
 
 use super::Blocks;
-use super::block::{Block, Context, Progress, Stop};
+use super::block::{Block, Progress};
+use super::context::Context;
 use super::counters::{Counters, Counts, SiteCounts};
 use super::findings::Findings;
 use super::report::Report;
 use super::shadow::{Footprint, Trace, conflicts};
+use super::state::Stop;
 use super::wide::measured::Measured;
 use super::wide::notes::Notes;
 

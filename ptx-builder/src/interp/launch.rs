@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 use thiserror::Error;
 
-use super::block::Context;
 use super::bytes::Bytes;
+use super::context::Context;
 use super::gate::Gate;
 use super::homes::homes;
 use super::index::IndexSteps;

@@ -45,6 +45,7 @@
 
 mod block;
 mod bytes;
+mod context;
 mod copies;
 mod counters;
 mod exec;
@@ -55,6 +56,7 @@ mod homes;
 mod index;
 mod launch;
 mod layout;
+mod mask;
 mod mbarriers;
 mod memory;
 mod overlap;
@@ -63,7 +65,9 @@ mod program;
 mod report;
 mod schedule;
 mod shadow;
+mod site;
 mod spin;
+mod state;
 mod sync;
 mod text;
 mod waiting;
@@ -74,7 +78,8 @@ pub use counters::{Counters, Counts, SiteCounts};
 pub use launch::{Arg, Globals, Launch, LaunchError, check_shapes};
 pub use memory::{Buffer, Memory, MemoryError};
 pub use overlap::{Overlapping, run_overlapping};
-pub use report::{Finding, FindingKind, Other, Report, Site};
+pub use report::{Finding, FindingKind, Other, Report};
+pub use site::Site;
 pub use wide::measured::{Decision, ElementError, IntegerRounding, Measured};
 pub use wide::summary::{BufferErrors, ErrorLine, Worst};
 

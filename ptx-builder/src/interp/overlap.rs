@@ -4,7 +4,7 @@
 //! come to `griddepcontrol.launch_dependents` or ended. It runs to its `griddepcontrol.wait` before the launches at work
 //! go on, and what it has touched by then is compared with all that they do: hardware may order the two either way.
 
-use super::block::Context;
+use super::context::Context;
 use super::gate::Gate;
 use super::grid::Running;
 use super::launch::{Globals, Launch, LaunchError};

@@ -1,6 +1,6 @@
 //! Memory as the author named it: `x[20] of 20`, not an address alone.
 
-use super::block::Context;
+use super::context::Context;
 use super::homes::variable;
 use crate::ir::{Symbol, Variable};
 use crate::types::Space;

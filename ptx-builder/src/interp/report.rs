@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::counters::Counters;
-use crate::ir::{BlockId, Loc};
+use super::site::Site;
 
 /// What kind of mistake was found.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -62,30 +62,6 @@ impl FindingKind {
     /// Whether the launch ends there.
     pub fn is_fault(self) -> bool {
         self <= FindingKind::BadOperand
-    }
-}
-
-/// An instruction of the kernel.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Site {
-    /// The author's source line.
-    pub loc: Option<Loc>,
-    /// The instruction as text.
-    pub text: String,
-    /// The basic block it is in.
-    pub block: BlockId,
-    /// Its place in that block.
-    pub index: usize,
-}
-
-impl fmt::Display for Site {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", self.text)?;
-        match &self.loc {
-            Some(loc) => write!(f, " at {loc}"),
-            None => write!(f, " at {}, instruction {}", self.block, self.index),
-        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! lanes independently; and if every thread that is left waits so, none will
 //! ever go on.
 
-use super::warp::lanes;
+use super::mask::lanes;
 use crate::table::{Lanes, WARP};
 
 /// Backward branches of a warp before it is first looked at. Each look copies

@@ -1,8 +1,9 @@
 //! What the threads of a block wait for, and what happens once none can go on.
 
-use super::block::{Block, Stop};
+use super::block::Block;
 use super::program::Step;
 use super::report::FindingKind;
+use super::state::Stop;
 use super::warp::{Group, State, Warp};
 use crate::table::{Barrier, Meaning};
 use crate::types::Space;

@@ -6,11 +6,12 @@
 
 use super::Exec;
 use super::wide::copy_shadows;
-use crate::interp::block::{BlockState, Context, Stop};
+use crate::interp::context::Context;
 use crate::interp::copies::{Completion, Copy};
+use crate::interp::mask::lanes;
 use crate::interp::report::FindingKind;
 use crate::interp::shadow::{Access, Strength};
-use crate::interp::warp::lanes;
+use crate::interp::state::{BlockState, Stop};
 use crate::table::{Async, WARP};
 use crate::types::Space;
 

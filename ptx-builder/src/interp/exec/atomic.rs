@@ -1,9 +1,9 @@
 //! Atomic read-modify-write operations (PTX ISA 9.7.13.5, 9.7.13.7).
 
 use super::Exec;
-use crate::interp::block::Stop;
 use crate::interp::report::FindingKind;
 use crate::interp::shadow::{Access, Strength};
+use crate::interp::state::Stop;
 use crate::interp::wide::regs::Gathered;
 use crate::table::{Atomic, Memory, WARP};
 use crate::types::Space;

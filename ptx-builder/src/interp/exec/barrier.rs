@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{Exec, Flow, Meeting};
-use crate::interp::block::{CLUSTER, Stop};
+use crate::interp::mask::lanes;
 use crate::interp::report::FindingKind;
 use crate::interp::shadow::{Known, Snapshot, merge_known};
-use crate::interp::warp::{State, lanes};
+use crate::interp::state::{CLUSTER, Stop};
+use crate::interp::warp::State;
 use crate::table::{Access, Barrier, BarrierReduce, Fence, Lanes, Memory, Mod, Order, Scope, Shape, WARP};
 use crate::types::Space;
 

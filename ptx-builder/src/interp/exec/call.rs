@@ -1,10 +1,10 @@
 //! The functions of the CUDA runtime that kernels call.
 
 use super::Exec;
-use crate::interp::block::Stop;
+use crate::interp::mask::lanes;
 use crate::interp::program::Callee;
 use crate::interp::report::FindingKind;
-use crate::interp::warp::lanes;
+use crate::interp::state::Stop;
 use crate::table::{WARP, window};
 
 /// Strings are read up to this many bytes.

@@ -1,7 +1,7 @@
 //! `wmma.load` and `wmma.store` (PTX ISA 9.7.14.4).
 
 use super::Exec;
-use crate::interp::block::Stop;
+use crate::interp::state::Stop;
 use crate::interp::wide::regs::Gathered;
 use crate::table::{Fragment, Memory, Order, Scope, WARP};
 use crate::types::ScalarType;

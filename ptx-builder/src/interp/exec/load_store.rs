@@ -1,13 +1,13 @@
 //! Loads and stores.
 
 use super::{Exec, write};
-use crate::interp::block::Stop;
 use crate::interp::counters;
 use crate::interp::homes::Array;
+use crate::interp::mask::lanes;
 use crate::interp::program::AddrBase;
 use crate::interp::report::FindingKind;
 use crate::interp::shadow::{Access, By, Strength};
-use crate::interp::warp::lanes;
+use crate::interp::state::Stop;
 use crate::table::window;
 use crate::table::{Memory, Order, Scope, WARP};
 use crate::types::Space;

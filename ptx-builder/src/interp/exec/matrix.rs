@@ -1,8 +1,8 @@
 //! What matrix instructions do but for their products: `ldmatrix` and its like (PTX ISA 9.7.14.4, 9.7.14.5).
 
 use super::{Exec, Flow};
-use crate::interp::block::Stop;
 use crate::interp::report::FindingKind;
+use crate::interp::state::Stop;
 use crate::interp::warp::State;
 use crate::table::{Matrix, Memory, Order, Scope, Shape, WARP};
 use crate::types::{ScalarType, Space};

@@ -5,11 +5,11 @@
 
 use super::Exec;
 use super::async_copy::land;
-use crate::interp::block::Stop;
 use crate::interp::copies::Completion;
+use crate::interp::mask::lanes;
 use crate::interp::report::FindingKind;
 use crate::interp::shadow::{Access, Strength};
-use crate::interp::warp::lanes;
+use crate::interp::state::Stop;
 use crate::table::{Async, Scope, WARP, window};
 use crate::types::Space;
 

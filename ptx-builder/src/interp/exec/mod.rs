@@ -20,11 +20,12 @@ pub(super) use approx::mix;
 pub(super) use async_copy::land;
 pub(super) use wraps::Exact;
 
-use super::block::{BlockState, Context, Stop};
+use super::context::Context;
 use super::index::IndexOp;
 use super::program::{Code, Dst, Src, Step};
 use super::report::FindingKind;
 use super::spin::{Jump, Spin};
+use super::state::{BlockState, Stop};
 use super::warp::{Group, State, TURN, Warp};
 use crate::table::{Async, Lanes, Vote, WARP};
 

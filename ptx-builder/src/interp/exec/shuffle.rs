@@ -1,9 +1,10 @@
 //! Member masks and `shfl.sync` (PTX ISA 9.7.9.6).
 
 use super::{Exec, Flow, Meeting};
-use crate::interp::block::Stop;
+use crate::interp::mask::lanes;
 use crate::interp::report::FindingKind;
-use crate::interp::warp::{State, lanes};
+use crate::interp::state::Stop;
+use crate::interp::warp::State;
 use crate::table::{Shuffle, WARP};
 
 impl Exec<'_> {

@@ -1,7 +1,7 @@
 //! `vote.sync`, `match.sync`, `redux.sync`, `elect.sync` (PTX ISA 9.7.13.9 to 9.7.13.12).
 
 use super::{Exec, Flow};
-use crate::interp::warp::lanes;
+use crate::interp::mask::lanes;
 use crate::table::{Vote, WARP};
 
 impl Exec<'_> {

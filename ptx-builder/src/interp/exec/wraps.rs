@@ -2,8 +2,8 @@
 
 use super::Exec;
 use crate::interp::index::{IndexOp, IndexStep, NONE};
+use crate::interp::mask::lanes;
 use crate::interp::report::FindingKind;
-use crate::interp::warp::lanes;
 use crate::table::WARP;
 
 /// What is known of a register on a lane.

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::cells::{Cell, Mark, clash, update, update_line};
 use super::{Access, By, Order, Strength};
-use crate::interp::warp::lanes;
+use crate::interp::mask::lanes;
 use crate::table::WARP;
 
 /// Bytes a page; a page is made when it is first touched.

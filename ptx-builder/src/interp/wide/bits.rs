@@ -6,7 +6,7 @@
 use super::regs::Held;
 use super::shape::{Granule, Shape};
 use super::{Plane, Who};
-use crate::interp::warp::lanes;
+use crate::interp::mask::lanes;
 use crate::table::{Lanes, Parts, WARP};
 
 /// A source: its bits, and its shadow if it has one.

@@ -5,10 +5,9 @@ use std::fmt;
 
 use super::notes::Notes;
 use super::pages::Entry;
-use super::summary::key;
-use crate::interp::block::Context;
+use crate::interp::context::Context;
 use crate::interp::memory::Buffer;
-use crate::interp::report::Site;
+use crate::interp::site::Site;
 use crate::types::ScalarType;
 
 /// An element of a buffer that is not what it would be without rounding.
@@ -128,7 +127,7 @@ fn by_line<T: Copy>(
     let mut lines: Vec<(Site, T)> = Vec::new();
     for (&pc, &note) in notes {
         let site = cx.site(pc);
-        match lines.iter_mut().find(|(s, _)| key(s) == key(&site)) {
+        match lines.iter_mut().find(|(s, _)| s.line() == site.line()) {
             Some((_, all)) => add(all, note),
             None => lines.push((site, note)),
         }

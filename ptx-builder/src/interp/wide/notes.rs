@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Numbers;
-use crate::interp::warp::lanes;
+use crate::interp::mask::lanes;
 
 /// By instruction.
 #[derive(Default)]

@@ -3,8 +3,8 @@
 use super::pages::Found;
 use super::shape::{Format, Granule, Shape};
 use super::{Plane, Who};
+use crate::interp::mask::lanes;
 use crate::interp::program::{Dst, Src};
-use crate::interp::warp::lanes;
 
 /// A register's shadow. Planes that its shape does not use hold anything.
 #[derive(Clone, Default)]

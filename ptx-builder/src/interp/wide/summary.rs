@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::measured::{ElementError, Measured};
 use crate::interp::memory::Buffer;
-use crate::interp::report::Site;
+use crate::interp::site::{Line, Site};
 use crate::types::ScalarType;
 
 /// The largest error of some kind.
@@ -77,16 +77,6 @@ impl ElementError {
     }
 }
 
-/// A line: its file and number, or without one its block and place.
-pub(super) type Key = (Option<(String, u32)>, usize, usize);
-
-pub(super) fn key(site: &Site) -> Key {
-    match &site.loc {
-        Some(loc) => (Some((loc.file.to_string(), loc.line)), 0, 0),
-        None => (None, site.block.0 as usize, site.index),
-    }
-}
-
 /// What instructions did: the weight of each, and its largest factor.
 #[derive(Default)]
 struct Parts(BTreeMap<u32, (f64, f32)>);
@@ -100,12 +90,12 @@ impl Parts {
     /// By line.
     fn finish(self, sites: &BTreeMap<u32, Site>, total: f64, amplified: bool) -> Vec<ErrorLine> {
         // The line, and the weight of the instruction that stands for it.
-        let mut lines: BTreeMap<Key, (ErrorLine, f64)> = BTreeMap::new();
+        let mut lines: BTreeMap<Line, (ErrorLine, f64)> = BTreeMap::new();
         for (pc, (weight, factor)) in self.0 {
             let Some(site) = sites.get(&pc) else { continue };
             let share = weight / total;
             let new = || (ErrorLine { site: site.clone(), share: 0.0, factor: amplified.then_some(0.0) }, 0.0);
-            let (line, most) = lines.entry(key(site)).or_insert_with(new);
+            let (line, most) = lines.entry(site.line()).or_insert_with(new);
             line.share += share;
             line.factor = line.factor.map(|f| f.max(factor));
             if share > *most {

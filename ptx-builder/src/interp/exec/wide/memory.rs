@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::Exec;
-use crate::interp::block::{BlockState, Context};
+use crate::interp::context::Context;
 use crate::interp::copies::Copy;
-use crate::interp::warp::lanes;
+use crate::interp::mask::lanes;
+use crate::interp::state::BlockState;
 use crate::interp::wide::convert::float;
 use crate::interp::wide::pages::{Found, Pages};
 use crate::interp::wide::regs::Gathered;

@@ -8,8 +8,8 @@ mod memory;
 pub(super) use memory::copy_shadows;
 
 use super::Exec;
+use crate::interp::mask::lanes;
 use crate::interp::program::{Dst, Src};
-use crate::interp::warp::lanes;
 use crate::interp::wide::bits::{self, permuted};
 use crate::interp::wide::combine::{amplify, clamp, combine};
 use crate::interp::wide::convert::{Conversion, convert, floats};
