@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use super::pointer::{Global, ReadOnly};
 use super::sealed::Sealed;
-use super::state::{compute, with};
+use super::state::with;
+use super::val::compute;
 use super::{Scalar, Val};
 use crate::ir::{Address, Base, Operand, Param, Symbol};
 use crate::table::{Mod, Op};

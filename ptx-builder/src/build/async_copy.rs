@@ -1,8 +1,11 @@
 //! Asynchronous copies from global to shared memory, and mbarriers.
 
 use super::control::{jump, new_label, place};
+use super::emit::emit_guarded;
 use super::pointer::{GlobalMemory, Ptr, Shared};
-use super::state::{compute, emit, emit_guarded, test};
+use super::pred::test;
+use super::state::emit;
+use super::val::compute;
 use super::{Body, Pred, Scalar, Val};
 use crate::ir::Operand;
 use crate::table::{Mod, Op};

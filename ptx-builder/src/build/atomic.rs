@@ -1,7 +1,8 @@
 //! Atomic updates.
 
 use super::pointer::{GlobalSpace, Ptr, ReadSpace, SharedSpace, WriteSpace};
-use super::state::{compute, emit};
+use super::state::emit;
+use super::val::compute;
 use super::{Body, Scalar, Val};
 use crate::table::{Mod, Op};
 use crate::types::ScalarType;

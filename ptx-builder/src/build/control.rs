@@ -1,7 +1,9 @@
 //! Structured control flow. The labels are the builder's business.
 
-use super::scope::{Made, ScopeKind, enter, leave};
-use super::state::{Label, emit, emit_guarded, with};
+use super::emit::emit_guarded;
+use super::scope::{Made, enter, leave};
+use super::scopes::ScopeKind;
+use super::state::{Label, emit, with};
 use super::{Body, Pred, Val};
 use crate::ir::{BlockId, Operand};
 use crate::table::Op;

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::state::compute;
+use super::val::compute;
 use super::{Bf16x2, F16x2, Scalar, Val};
 use crate::table::{Mod, Op, Rounding};
 

@@ -2,7 +2,8 @@
 
 use std::ops::Neg;
 
-use super::state::{compute, ty};
+use super::state::ty;
+use super::val::compute;
 use super::{Arg, Number, Val};
 use crate::table::{Mod, Op, Rounding};
 

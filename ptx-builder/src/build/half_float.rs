@@ -2,7 +2,8 @@
 
 use half::{bf16, f16};
 
-use super::state::{compute, emit};
+use super::state::emit;
+use super::val::compute;
 use super::{Bf16x2, F16x2, Val};
 use crate::table::{Mod, Op};
 use crate::types::ScalarType;

@@ -2,8 +2,9 @@
 
 use std::ops::{BitAnd, BitOr, BitXor, Neg, Not, Rem, Shl, Shr};
 
-use super::state::{compute, ty};
+use super::state::ty;
 use super::val::bits_type;
+use super::val::compute;
 use super::{Number, Scalar, Val};
 use crate::table::{Mod, Op};
 use crate::types::ScalarType;

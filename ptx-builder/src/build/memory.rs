@@ -2,8 +2,8 @@
 
 use smallvec::SmallVec;
 
+use super::emit::emit_guarded;
 use super::pointer::{GlobalSpace, Ptr, ReadSpace, WriteSpace};
-use super::state::emit_guarded;
 use super::val::push_all;
 use super::{Body, Pred, Scalar, Val};
 use crate::ir::Operand;

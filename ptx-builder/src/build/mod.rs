@@ -32,10 +32,12 @@ mod args;
 mod asm;
 mod async_copy;
 mod atomic;
+mod compare;
 mod control;
 mod convert;
 mod dependent;
 mod dim3;
+mod emit;
 mod float;
 mod half_float;
 mod integer;
@@ -48,6 +50,7 @@ mod pointer;
 mod pred;
 mod scalar;
 mod scope;
+mod scopes;
 mod sealed;
 mod special;
 mod state;
@@ -61,6 +64,7 @@ pub use args::{Arg, ArgInfo, Args, In, InOut, Out, Stored};
 pub use asm::{AsmOperand, AsmOperands, AsmOut};
 pub use async_copy::{AsyncBytes, Mbarrier};
 pub use atomic::{AtomicScalar, AtomicSpace};
+pub use compare::Ordered;
 pub use control::LoopControl;
 pub use convert::{ConvertExact, ConvertInt, ConvertRounded};
 pub use dim3::Dim3;
@@ -74,7 +78,7 @@ pub use pointer::{
     Const, ConstSpace, Global, GlobalMemory, GlobalSpace, Local, LocalSpace, Ptr, ReadOnly, ReadOnlySpace, ReadSpace,
     Shared, SharedSpace, WriteSpace,
 };
-pub use pred::{Ordered, Pred};
+pub use pred::Pred;
 pub use scalar::{Bf16x2, F16x2, SameSize, Scalar};
 pub use state::{Body, at_caller};
 pub use val::Val;

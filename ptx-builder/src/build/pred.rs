@@ -2,12 +2,13 @@
 
 use std::ops::{BitAnd, BitOr, BitXor, Not};
 
+use smallvec::SmallVec;
+
 use super::scope::Made;
-use super::state::{new_reg, test};
-use super::{Scalar, Val};
+use super::state::{emit, form, new_reg};
 use crate::ir::{Guard, Operand, Reg};
-use crate::table::{Mod, Op};
-use crate::types::{Kind, RegClass, ScalarType};
+use crate::table::{Access, Mod, Op};
+use crate::types::{RegClass, ScalarType};
 
 /// A truth value on each lane. Negation is free: it is kept in the handle.
 #[derive(Clone, Copy, Debug)]
@@ -73,13 +74,21 @@ impl Pred {
         let (a, b) = (self.plain(), other.plain());
         test(op, &[Mod::Ty(ScalarType::Pred)], &[a, b])
     }
+}
 
-    /// 1 where it holds, else 0.
-    #[must_use]
-    #[track_caller]
-    pub fn to_u32(self) -> Val<u32> {
-        Val::from(1).select(self, 0)
+/// Emits an instruction with a predicate result, its first operand. Where the
+/// table has an optional second result, it is left out.
+#[track_caller]
+pub(super) fn test(op: Op, mods: &[Mod], sources: &[Operand]) -> Pred {
+    let p = Pred::fresh();
+    let mut operands: SmallVec<[Operand; 5]> = SmallVec::new();
+    operands.push(Operand::Reg(p.reg()));
+    if form(op, mods).get().slots.get(1).is_some_and(|slot| slot.optional && slot.access == Access::Write) {
+        operands.push(Operand::None);
     }
+    operands.extend_from_slice(sources);
+    emit(op, mods, &operands);
+    p
 }
 
 impl Not for Pred {
@@ -101,62 +110,3 @@ macro_rules! logic {
     )*};
 }
 logic!(BitAnd bitand And, BitOr bitor Or, BitXor bitxor Xor);
-
-/// Types with an order: all but bytes (convert them first) and packed pairs.
-pub trait Ordered: Scalar {}
-
-macro_rules! ordered {
-    ($($t:ty),*) => { $(impl Ordered for $t {})* };
-}
-ordered!(u16, u32, u64, i16, i32, i64, f32, f64, half::f16, half::bf16);
-
-/// Comparisons. For floats all but `ne` are false where either is NaN.
-impl<T: Ordered> Val<T> {
-    #[track_caller]
-    fn compare(self, cmp: Mod, other: impl Into<Val<T>>) -> Pred {
-        test(Op::Setp, &[cmp, Mod::Ty(T::TY)], &[self.operand(), other.into().operand()])
-    }
-
-    /// `self == other`.
-    #[must_use]
-    #[track_caller]
-    pub fn eq(self, other: impl Into<Val<T>>) -> Pred {
-        self.compare(Mod::Eq, other)
-    }
-
-    /// `self != other`; true where either is NaN.
-    #[must_use]
-    #[track_caller]
-    pub fn ne(self, other: impl Into<Val<T>>) -> Pred {
-        let cmp = if T::TY.kind() == Kind::Float { Mod::Neu } else { Mod::Ne };
-        self.compare(cmp, other)
-    }
-
-    /// `self < other`.
-    #[must_use]
-    #[track_caller]
-    pub fn lt(self, other: impl Into<Val<T>>) -> Pred {
-        self.compare(Mod::Lt, other)
-    }
-
-    /// `self <= other`.
-    #[must_use]
-    #[track_caller]
-    pub fn le(self, other: impl Into<Val<T>>) -> Pred {
-        self.compare(Mod::Le, other)
-    }
-
-    /// `self > other`.
-    #[must_use]
-    #[track_caller]
-    pub fn gt(self, other: impl Into<Val<T>>) -> Pred {
-        self.compare(Mod::Gt, other)
-    }
-
-    /// `self >= other`.
-    #[must_use]
-    #[track_caller]
-    pub fn ge(self, other: impl Into<Val<T>>) -> Pred {
-        self.compare(Mod::Ge, other)
-    }
-}

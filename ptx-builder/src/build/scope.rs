@@ -6,43 +6,9 @@
 
 use std::panic::Location;
 
-use super::state::with;
+use super::scopes::{Line, ScopeKind};
+use super::state::{State, with};
 use crate::ir::Reg;
-
-type Line = &'static Location<'static>;
-
-/// What a scope is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum ScopeKind {
-    Loop,
-    Branch,
-}
-
-impl ScopeKind {
-    fn word(self) -> &'static str {
-        match self {
-            ScopeKind::Loop => "loop",
-            ScopeKind::Branch => "branch",
-        }
-    }
-}
-
-/// The scopes of a kernel so far. Scope 0 is the kernel's body.
-#[derive(Default)]
-pub(super) struct Scopes {
-    all: Vec<(ScopeKind, Line)>,
-    open: Vec<u32>,
-}
-
-impl Scopes {
-    fn current(&self) -> u32 {
-        self.open.last().copied().unwrap_or(0)
-    }
-
-    fn is_open(&self, scope: u32) -> bool {
-        scope == 0 || self.open.contains(&scope)
-    }
-}
 
 /// Opens a scope.
 #[track_caller]
@@ -111,7 +77,7 @@ impl Made {
         panic!("{outside}");
     }
 
-    fn outside(self, s: &super::state::State, what: &str, reg: Option<Reg>) -> Option<String> {
+    fn outside(self, s: &State, what: &str, reg: Option<Reg>) -> Option<String> {
         let at = self.at;
         if self.serial != s.serial {
             return Some(format!(

@@ -1,6 +1,6 @@
 //! Special registers.
 
-use super::state::compute;
+use super::val::compute;
 use super::{Body, Val};
 use crate::ir::Operand;
 use crate::table::{Mod, Op, SpecialReg};

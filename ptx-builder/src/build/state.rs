@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use smallvec::SmallVec;
 
-use super::scope::Scopes;
-use super::{Pred, Scalar, Val};
+use super::Scalar;
+use super::scopes::Scopes;
 use crate::ir::{self, Block, BlockId, Guard, Inst, Loc, Operand, Reg, Variable};
-use crate::table::{Access, FormId, Meaning, Mod, Mods, Op, table};
+use crate::table::{FormId, Meaning, Mod, Mods, Op, table};
 use crate::types::RegClass;
 
 /// A jump target that is not placed yet, by number.
@@ -209,20 +209,14 @@ pub(super) fn form(op: Op, mods: &[Mod]) -> FormId {
 /// Emits an instruction.
 #[track_caller]
 pub(super) fn emit(op: Op, mods: &[Mod], operands: &[Operand]) {
-    emit_guarded(None, op, mods, operands);
+    emit_under(None, op, mods, operands);
 }
 
 /// Emits an instruction that runs where `guard` holds.
 #[track_caller]
-pub(super) fn emit_guarded(guard: Option<Pred>, op: Op, mods: &[Mod], operands: &[Operand]) {
+pub(super) fn emit_under(guard: Option<Guard>, op: Op, mods: &[Mod], operands: &[Operand]) {
     let at = Location::caller();
     let form = form(op, mods);
-    // A closure would not have the caller's line.
-    #[allow(clippy::manual_map)]
-    let guard = match guard {
-        Some(holds) => Some(holds.guard()),
-        None => None,
-    };
     with(|s| {
         s.exits += u32::from(matches!(form.get().meaning, Meaning::Exit | Meaning::Trap));
         let loc = s.loc(at);
@@ -234,32 +228,6 @@ pub(super) fn emit_guarded(guard: Option<Pred>, op: Op, mods: &[Mod], operands: 
 #[track_caller]
 pub(super) fn new_reg(class: RegClass) -> Reg {
     with(|s| s.kernel.new_reg(class))
-}
-
-/// Emits an instruction with one result, its first operand.
-#[track_caller]
-pub(super) fn compute<T: Scalar>(op: Op, mods: &[Mod], sources: &[Operand]) -> Val<T> {
-    let d = Val::<T>::fresh();
-    let mut operands: SmallVec<[Operand; 5]> = SmallVec::new();
-    operands.push(d.operand());
-    operands.extend_from_slice(sources);
-    emit(op, mods, &operands);
-    d
-}
-
-/// Emits an instruction with a predicate result, its first operand. Where the
-/// table has an optional second result, it is left out.
-#[track_caller]
-pub(super) fn test(op: Op, mods: &[Mod], sources: &[Operand]) -> Pred {
-    let p = Pred::fresh();
-    let mut operands: SmallVec<[Operand; 5]> = SmallVec::new();
-    operands.push(Operand::Reg(p.reg()));
-    if form(op, mods).get().slots.get(1).is_some_and(|slot| slot.optional && slot.access == Access::Write) {
-        operands.push(Operand::None);
-    }
-    operands.extend_from_slice(sources);
-    emit(op, mods, &operands);
-    p
 }
 
 /// The place in a kernel where instructions are being written. Shared references are enough to write with, so that a
@@ -314,38 +282,6 @@ pub fn at_caller<R>(write: impl FnOnce() -> R) -> R {
         before
     }));
     write()
-}
-
-impl Body {
-    /// Emits any instruction of the table, for those without a method of
-    /// their own. Operands are in writing order, vectors laid flat; the
-    /// verifier checks them like any other.
-    ///
-    /// # Panics
-    /// If the table has no such form.
-    #[track_caller]
-    pub fn emit(&self, op: Op, mods: &[Mod], operands: &[Operand]) {
-        emit(op, mods, operands);
-    }
-
-    /// Emits an instruction of the table whose first operand is its result.
-    ///
-    /// # Panics
-    /// If the table has no such form.
-    #[track_caller]
-    pub fn compute<T: Scalar>(&self, op: Op, mods: &[Mod], sources: &[Operand]) -> Val<T> {
-        compute(op, mods, sources)
-    }
-
-    /// Emits an instruction of the table whose first operand is its result, a predicate. Where the table has an
-    /// optional second result, it is left out.
-    ///
-    /// # Panics
-    /// If the table has no such form.
-    #[track_caller]
-    pub fn test(&self, op: Op, mods: &[Mod], sources: &[Operand]) -> Pred {
-        test(op, mods, sources)
-    }
 }
 
 /// The type of a value as a modifier.

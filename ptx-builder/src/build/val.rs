@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use smallvec::SmallVec;
 
 use super::scope::Made;
-use super::state::{compute, emit, new_reg, ty, with};
+use super::state::{emit, new_reg, ty, with};
 use super::{Pred, SameSize, Scalar};
 use crate::ir::{Operand, Reg};
 use crate::table::{Mod, Op};
@@ -65,6 +65,17 @@ pub(super) fn bits_type(ty: ScalarType) -> ScalarType {
 /// The type of the register that holds a `T`, for `mov` and `selp`.
 pub(super) fn held<T: Scalar>() -> Mod {
     Mod::Ty(Val::<T>::class().declared())
+}
+
+/// Emits an instruction with one result, its first operand.
+#[track_caller]
+pub(super) fn compute<T: Scalar>(op: Op, mods: &[Mod], sources: &[Operand]) -> Val<T> {
+    let d = Val::<T>::fresh();
+    let mut operands: SmallVec<[Operand; 5]> = SmallVec::new();
+    operands.push(d.operand());
+    operands.extend_from_slice(sources);
+    emit(op, mods, &operands);
+    d
 }
 
 impl<T: Scalar> Val<T> {

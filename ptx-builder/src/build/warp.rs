@@ -1,6 +1,8 @@
 //! The warp: shuffles, votes, reductions. All lanes of the mask take part.
 
-use super::state::{compute, emit, test};
+use super::pred::test;
+use super::state::emit;
+use super::val::compute;
 use super::{Body, Pred, Scalar, Val};
 use crate::ir::Operand;
 use crate::table::{Mod, Op};

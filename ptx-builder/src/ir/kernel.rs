@@ -176,16 +176,6 @@ pub struct LaunchBounds {
     pub max_cluster_rank: Option<u32>,
 }
 
-/// The number of a block in its kernel, which is its place in the text too.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct BlockId(pub u32);
-
-impl fmt::Display for BlockId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "$L{}", self.0)
-    }
-}
-
 /// A basic block. Only its last instruction may branch or leave; where that is
 /// guarded or missing, control falls through to the next block.
 #[derive(Clone, PartialEq, Default, Debug)]

@@ -13,7 +13,7 @@ mod operand;
 mod stable;
 
 pub use inst::{Guard, Inst};
-pub use kernel::{Block, BlockId, Extern, Kernel, LaunchBounds, Linkage, Module, Param, Passed, Reference, Variable};
+pub use kernel::{Block, Extern, Kernel, LaunchBounds, Linkage, Module, Param, Passed, Reference, Variable};
 pub use loc::Loc;
-pub use operand::{Address, Base, Operand, Reg, Symbol};
+pub use operand::{Address, Base, BlockId, Operand, Reg, Symbol};
 pub(crate) use stable::{Kind, Numbers, registers};

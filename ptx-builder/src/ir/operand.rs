@@ -2,9 +2,18 @@
 
 use std::fmt;
 
-use super::BlockId;
 use crate::table::SpecialReg;
 use crate::types::RegClass;
+
+/// The number of a block in its kernel, which is its place in the text too.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct BlockId(pub u32);
+
+impl fmt::Display for BlockId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "$L{}", self.0)
+    }
+}
 
 /// A virtual register: its class and its number in that class, from 0. Its
 /// `Display` is its name in PTX, such as `%rd3`.

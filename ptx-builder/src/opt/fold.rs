@@ -1,6 +1,6 @@
 //! Instructions with constant sources.
 
-use super::value::{mask, result};
+use super::copy::{mask, result};
 use crate::ir::{Inst, Operand};
 use crate::table::{Access, Lanes, Meaning, Shape, WARP};
 use crate::types::ScalarType;

@@ -17,6 +17,7 @@
 //! Registers of the IR may have several definitions, so facts are about values
 //! (see `number`), not about registers.
 
+mod copy;
 mod dead;
 mod fold;
 mod number;

@@ -3,7 +3,7 @@
 
 use smallvec::smallvec;
 
-use super::value::{become_copy, bits_type, mask, result};
+use super::copy::{become_copy, bits_type, mask, result};
 use crate::ir::{Inst, Operand};
 use crate::table::{FormId, Mod, Op, Word, table};
 use crate::types::Kind;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
+use super::copy::{become_copy, is_copy, mask, result};
 use super::number::{Expression, Known, Source, Supply};
 use super::{OptOptions, fold, simplify};
 use crate::analysis::Cfg;
@@ -189,39 +190,6 @@ impl Walk<'_> {
     }
 }
 
-/// The one register that an instruction writes.
-pub(super) fn result(inst: &Inst) -> Option<Reg> {
-    let mut defs = inst.defs();
-    let reg = defs.next()?;
-    defs.next().is_none().then_some(reg)
-}
-
-/// Whether this is a plain `mov` of a register or constant.
-fn is_copy(inst: &Inst) -> bool {
-    inst.form().word() == Word::Copy && matches!(inst.operands.get(1), Some(Operand::Reg(_) | Operand::Imm(_)))
-}
-
-/// Makes the instruction a `mov` to its result of a register or constant of the
-/// same size.
-pub(super) fn become_copy(inst: &mut Inst, source: Operand) {
-    let Some(reg) = result(inst) else { return };
-    let ty = match source {
-        // Between classes, bits are moved.
-        Operand::Reg(r) if r.class != reg.class => bits_type(reg.class.bits()),
-        _ => Some(reg.class.declared()),
-    };
-    if let Some(form) = ty.and_then(|ty| table().find(Op::Mov, &[Mod::Ty(ty)])) {
-        inst.form = form;
-        inst.operands = SmallVec::from_slice(&[reg.into(), source]);
-    }
-}
-
-/// The untyped bits of a register's size.
-pub(super) fn bits_type(bits: u32) -> Option<ScalarType> {
-    let mut types = RegClass::ALL.into_iter().map(RegClass::declared);
-    types.find(|ty| ty.kind() == Kind::Bits && ty.bits() == bits)
-}
-
 /// A constant as a slot takes it, if it does.
 fn literal(slot: &Slot, bits: u64) -> Option<u64> {
     let writable = |ty: ScalarType| ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64);
@@ -231,11 +199,6 @@ fn literal(slot: &Slot, bits: u64) -> Option<u64> {
         Shape::Small { most, .. } if bits <= u64::from(most) => Some(bits),
         _ => None,
     }
-}
-
-/// All ones of a type.
-pub(super) fn mask(ty: ScalarType) -> u64 {
-    u64::MAX >> (64 - ty.bits().min(64))
 }
 
 /// The expression of an instruction whose result depends on nothing but its

@@ -6,58 +6,16 @@
 
 use smallvec::SmallVec;
 
+use super::body::Body;
+use super::draft::{Actual, Call, Callee, PASSED, Targets};
 use super::error::ParseErrorKind;
-use super::function::{Formal, Signature, class_passed};
-use super::kernel::Body;
 use super::lex::{Fault, Kind, Pos};
 use super::operand::{Arg, Argument};
 use super::scope::Entity;
+use super::signature::{Formal, Signature, class_passed};
 use crate::ir::{Block, Guard, Inst, Loc, Operand, Reg, Symbol};
 use crate::table::{CALL_ARGUMENTS, Mod, Op, table};
 use crate::types::{RegClass, ScalarType};
-
-/// Registers from this number on are those of passed scalars, until the body's end.
-pub(super) const PASSED: u32 = 1 << 28;
-
-/// What a call gives to a function or gets from it.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Actual {
-    Reg(Reg),
-    Imm(u64),
-    Array(Symbol),
-    /// `_`.
-    Sink,
-}
-
-/// What is called.
-#[derive(Clone, Debug)]
-pub(super) enum Callee<'a> {
-    /// A function, by its number.
-    Function(usize),
-    /// One of these, or of all that fit, at the address in a register.
-    At(Reg, Targets<'a>),
-}
-
-/// Which functions an indirect call may mean.
-#[derive(Clone, Debug)]
-pub(super) enum Targets<'a> {
-    /// Those whose address is taken and that are called so.
-    Like(Signature<'a>),
-    Of(Vec<usize>),
-}
-
-/// A call of a function of the text.
-#[derive(Clone, Debug)]
-pub(super) struct Call<'a> {
-    /// The block at whose end it stands.
-    pub block: usize,
-    pub guard: Option<Guard>,
-    pub callee: Callee<'a>,
-    pub results: Vec<Actual>,
-    pub args: Vec<Actual>,
-    pub at: Pos,
-    pub loc: Loc,
-}
 
 impl<'a> Body<'_, 'a> {
     /// A new register for a scalar that is passed.
@@ -76,7 +34,7 @@ impl<'a> Body<'_, 'a> {
             let token = self.cursor().take();
             match token.text {
                 ".align" => align = Some(self.parser.align()?),
-                text => match super::module::directive_type(text) {
+                text => match super::parser::directive_type(text) {
                     Some(t) if ty.is_none() => ty = Some(t),
                     _ => return Err((token.at, self.parser.unknown(&token, "a type or .align"))),
                 },

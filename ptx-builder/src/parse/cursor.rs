@@ -1,8 +1,8 @@
 //! A place among the tokens.
 
 use super::error::ParseErrorKind;
-use super::expression::Number;
 use super::lex::{Fault, Kind, Pos, Token};
+use super::number::Number;
 
 /// The tokens with the next one to read.
 pub(super) struct Cursor<'a> {

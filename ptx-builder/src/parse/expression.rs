@@ -3,52 +3,13 @@
 use super::cursor::Cursor;
 use super::error::ParseErrorKind;
 use super::lex::{Fault, Kind};
+use super::number::Number::{self, Float, Signed, Unsigned};
 
 /// Parentheses and operators before a value nest no deeper than this.
 const DEEPEST: u32 = 64;
 
 /// `WARP_SZ`, the one predefined constant (PTX ISA 4.4).
 pub(super) const WARP_SIZE: (&str, u64) = ("WARP_SZ", 32);
-
-/// A constant's value: integers have 64 bits, with a sign or without.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Number {
-    Signed(i64),
-    Unsigned(u64),
-    Float(f64),
-}
-
-use Number::{Float, Signed, Unsigned};
-
-impl Number {
-    fn truth(holds: bool) -> Number {
-        Signed(i64::from(holds))
-    }
-
-    fn holds(self) -> bool {
-        match self {
-            Signed(v) => v != 0,
-            Unsigned(v) => v != 0,
-            Float(v) => v != 0.0,
-        }
-    }
-
-    fn bits(self) -> Option<u64> {
-        match self {
-            Signed(v) => Some(v as u64),
-            Unsigned(v) => Some(v),
-            Float(_) => None,
-        }
-    }
-
-    fn float(self) -> f64 {
-        match self {
-            Signed(v) => v as f64,
-            Unsigned(v) => v as f64,
-            Float(v) => v,
-        }
-    }
-}
 
 /// Binary operators by their text, the weakest first; those of a line bind alike.
 const OPERATORS: &[&[&str]] = &[

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::call::{Actual, Call, Callee, PASSED};
+use super::draft::{Actual, Call, Callee, PASSED};
 use crate::ir::{Block, Kernel, Operand, Reg};
 use crate::table::Op;
 

@@ -2,8 +2,8 @@
 
 use smallvec::SmallVec;
 
+use super::body::Body;
 use super::error::ParseErrorKind;
-use super::kernel::Body;
 use super::lex::{Fault, Kind, Pos};
 use super::operand::{Arg, Argument};
 use crate::ir::{Block, BlockId, Guard, Inst, Operand};

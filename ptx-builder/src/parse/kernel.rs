@@ -2,62 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::call::{Actual, Call, Callee, PASSED};
-use super::cursor::Cursor;
+use super::body::Body;
+use super::draft::{Actual, Call, Callee, Draft, PASSED};
 use super::error::ParseErrorKind;
 use super::forward::forward;
-use super::function::{Home, Signature};
 use super::lex::{Fault, Kind, Pos};
-use super::module::{Parser, directive_type};
+use super::parser::{Parser, directive_type};
 use super::scope::{Entity, Scopes};
+use super::signature::{Home, Signature};
 use crate::ir::{Block, BlockId, Kernel, Loc, Operand, Param, Reg, Symbol, registers};
 use crate::types::{ScalarType, Space};
 
-/// A kernel being read.
-pub(super) struct Body<'p, 'a> {
-    pub parser: &'p mut Parser<'a>,
-    pub kernel: Kernel,
-    pub scopes: Scopes<'a>,
-    /// The labels that branches name: the scope, the name, the place.
-    pub branches: Vec<(usize, &'a str, Pos)>,
-    /// The last `.loc`.
-    pub loc: Option<Loc>,
-    /// Shared arrays of the module that the kernel uses.
-    pub shared: HashMap<String, Symbol>,
-    /// Names of its arrays and parameters.
-    pub taken: HashSet<String>,
-    /// Whether it is a function's, which returns.
-    pub is_function: bool,
-    /// Calls of functions of the text.
-    pub calls: Vec<Call<'a>>,
-    /// How many registers of each class stand for what is passed.
-    pub passed: [u32; 6],
-    /// Local arrays that stand for arrays that are passed.
-    pub passed_arrays: HashSet<Symbol>,
-    /// What `.callprototype` declares.
-    pub prototypes: HashMap<&'a str, Signature<'a>>,
-    /// What `.calltargets` lists.
-    pub targets: HashMap<&'a str, Vec<usize>>,
-    /// What `.branchtargets` lists: labels and their places.
-    pub tables: HashMap<&'a str, Vec<(&'a str, Pos)>>,
-    /// Labels without a name, by their number among the branches: their blocks.
-    pub places: HashMap<u32, u32>,
-}
-
-/// A body whose calls wait for their functions.
-#[derive(Clone, Debug)]
-pub(super) struct Draft<'a> {
-    pub kernel: Kernel,
-    pub calls: Vec<Call<'a>>,
-    pub results: Vec<Home>,
-    pub params: Vec<Home>,
-}
-
 impl<'a> Body<'_, 'a> {
-    pub(super) fn cursor(&mut self) -> &mut Cursor<'a> {
-        &mut self.parser.cursor
-    }
-
     fn new<'p>(parser: &'p mut Parser<'a>, name: &str, at: Pos) -> Body<'p, 'a> {
         let mut kernel = Kernel::new(name);
         kernel.loc = Some(parser.place(at));

@@ -1,11 +1,10 @@
 //! Functions in the place of their calls.
 
-use super::call::{Actual, Call, Callee, Targets};
+use super::draft::{Actual, Call, Callee, Draft, Targets};
 use super::error::ParseErrorKind;
-use super::function::{Home, address};
-use super::kernel::Draft;
 use super::lex::Fault;
-use super::module::Parser;
+use super::parser::Parser;
+use super::signature::{Home, address};
 use crate::ir::{Address, Base, Block, BlockId, Guard, Inst, Kernel, Loc, Operand, Reg, Symbol};
 use crate::table::{Mod, Op, table};
 use crate::types::{RegClass, ScalarType};

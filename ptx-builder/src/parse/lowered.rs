@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::body::Body;
 use super::error::ParseErrorKind;
-use super::kernel::{Body, RETURN};
+use super::kernel::RETURN;
 use super::lex::{Fault, Pos};
 use super::operand::{Arg, Argument};
 use super::select;

@@ -5,8 +5,10 @@
 //! nested scopes, line information and debug sections. Types of operands are
 //! the verifier's business; the parser only chooses among forms by them.
 
+mod body;
 mod call;
 mod cursor;
+mod draft;
 mod error;
 mod expression;
 mod forward;
@@ -17,9 +19,12 @@ mod lex;
 mod link;
 mod lowered;
 mod module;
+mod number;
 mod operand;
+mod parser;
 mod scope;
 mod select;
+mod signature;
 mod statement;
 pub(crate) mod suggest;
 mod variable;
@@ -38,7 +43,7 @@ use crate::ir::Module;
 /// Everything that is wrong with the text, in its order, up to
 /// [`ParseErrors::MOST`] errors; each has a line and a column.
 pub fn parse(file_name: &str, text: &str) -> Result<Module, ParseErrors> {
-    let reading = module::Parser::new(file_name, text, true)?.read();
+    let reading = parser::Parser::new(file_name, text, true)?.read();
     if reading.errors.is_empty() { Ok(reading.module) } else { Err(ParseErrors(reading.errors)) }
 }
 
@@ -58,7 +63,7 @@ pub struct Reading {
 
 /// Reads what can be read: a fault in an entry or a function refuses that one only.
 pub fn read(file_name: &str, text: &str) -> Reading {
-    match module::Parser::new(file_name, text, false) {
+    match parser::Parser::new(file_name, text, false) {
         Ok(parser) => parser.read(),
         Err(errors) => {
             let module = Module::new(crate::target::Target::SM_75);

@@ -4,54 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Reading;
+use super::body::Body;
 use super::cursor::{Cursor, found};
+use super::draft::Draft;
 use super::error::{ParseError, ParseErrorKind, ParseErrors};
-use super::function::Function;
-use super::kernel::{Body, Draft};
 use super::lex::{Fault, Kind, Pos, Token, tokens};
+use super::parser::Parser;
 use super::suggest;
 use crate::ir::{Linkage, Loc, Module, Symbol, Variable};
 use crate::target::Target;
 use crate::types::{ScalarType, Space};
 
-/// A text being read.
-pub(super) struct Parser<'a> {
-    pub cursor: Cursor<'a>,
-    pub module: Module,
-    /// The files that `.loc` names.
-    pub files: HashMap<u64, Arc<str>>,
-    /// Functions, by their numbers.
-    pub functions: Vec<Function<'a>>,
-    pub function_ids: HashMap<&'a str, usize>,
-    file: Arc<str>,
-    symbols: HashMap<&'a str, Symbol>,
-    /// Shared arrays of the module: each kernel that uses one has it as its own.
-    shared: HashMap<&'a str, Variable>,
-    entries: HashSet<&'a str>,
-    /// Entries whose calls wait for their functions.
-    drafts: Vec<Draft<'a>>,
-    target: Option<Target>,
-    /// Whether the file does not begin as it should.
-    is_beheaded: bool,
-    errors: Vec<ParseError>,
-    /// The entry or function that is being read, and the errors before it.
-    part: Option<(Arc<str>, usize)>,
-    /// Entries and functions that could not be read.
-    refused: Vec<(Arc<str>, bool)>,
-    /// Errors outside of entries and functions.
-    outside: usize,
-    /// Whether an error refuses all, so that few are enough.
-    is_strict: bool,
-}
-
 /// Errors of a text are told up to this many, if each refuses its part only.
 const MOST_IN_PARTS: usize = 5000;
-
-/// The type that a directive of a declaration names, such as `.u32`: not those
-/// that only instructions have.
-pub(super) fn directive_type(text: &str) -> Option<ScalarType> {
-    text.strip_prefix('.').and_then(ScalarType::from_name).filter(|ty| ty.is_fundamental())
-}
 
 impl<'a> Parser<'a> {
     /// Reads the tokens; a text beyond 2 GiB is refused.

@@ -1,9 +1,9 @@
 //! Arguments of instructions, before a form is chosen for them.
 
+use super::body::Body;
 use super::error::ParseErrorKind;
-use super::expression::Number;
-use super::kernel::Body;
 use super::lex::{Fault, Kind, Pos, Token};
+use super::number::Number;
 use super::scope::Entity;
 use crate::ir::{Address, Base, Guard, Reg, Symbol};
 use crate::table::SpecialReg;

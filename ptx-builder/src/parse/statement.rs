@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::body::Body;
 use super::error::ParseErrorKind;
-use super::function::Signature;
-use super::kernel::Body;
 use super::lex::{Fault, Kind, Pos};
-use super::module::directive_type;
+use super::parser::directive_type;
 use super::scope::Entity;
 use super::select;
+use super::signature::Signature;
 use crate::ir::{Block, Inst, Loc, Reg, Symbol, Variable};
 use crate::types::{RegClass, ScalarType, Space};
 

@@ -1,9 +1,9 @@
 //! Variables and their initialisers.
 
 use super::error::ParseErrorKind;
-use super::expression::Number;
 use super::lex::{Fault, Kind, Pos};
-use super::module::{Parser, directive_type};
+use super::number::Number;
+use super::parser::{Parser, directive_type};
 use super::select::integer;
 use crate::ir::{Linkage, Reference, Symbol, Variable};
 use crate::types::{ScalarType, Space};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Matrix, Meaning, Mods, Op, Precision, Slot, table};
+use super::{Matrix, Meaning, Mods, Op, Precision, Real, Rounding, Slot, table};
 use crate::target::{Features, PtxVersion, Target};
 
 /// An instruction of the PTX ISA, as a family of forms with one meaning.
@@ -111,5 +111,19 @@ impl Form {
     /// How many operands it has, vectors laid flat and optional ones counted.
     pub fn width(&self) -> usize {
         self.slots.iter().map(Slot::width).sum()
+    }
+}
+
+impl Form {
+    /// The rounding that is written in this form, so that the result's bits are fixed.
+    pub fn rounding(&self) -> Option<Rounding> {
+        self.mods.iter().find_map(|&m| Rounding::of(m))
+    }
+
+    /// Whether this is a float `add`, `sub` or `mul` with no rounding written: to nearest, but an
+    /// assembler may contract a product and a sum into an fma.
+    pub fn leaves_rounding_open(&self) -> bool {
+        let fused = |real| matches!(real, Real::Add | Real::Sub | Real::Mul);
+        matches!(self.precision, Precision::Rounds { real, mode: None, .. } if fused(real))
     }
 }

@@ -1,6 +1,6 @@
 //! Roundings (PTX ISA 5.2.3 and "Rounding Modifiers", 9.7.3).
 
-use super::{Form, Mod, Precision, Real};
+use super::Mod;
 
 /// A rounding direction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -46,19 +46,5 @@ impl Rounding {
             Self::Down => Mod::Rmi,
             Self::Up => Mod::Rpi,
         }
-    }
-}
-
-impl Form {
-    /// The rounding that is written in this form, so that the result's bits are fixed.
-    pub fn rounding(&self) -> Option<Rounding> {
-        self.mods.iter().find_map(|&m| Rounding::of(m))
-    }
-
-    /// Whether this is a float `add`, `sub` or `mul` with no rounding written: to nearest, but an
-    /// assembler may contract a product and a sum into an fma.
-    pub fn leaves_rounding_open(&self) -> bool {
-        let fused = |real| matches!(real, Real::Add | Real::Sub | Real::Mul);
-        matches!(self.precision, Precision::Rounds { real, mode: None, .. } if fused(real))
     }
 }

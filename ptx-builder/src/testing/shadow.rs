@@ -4,7 +4,7 @@ use std::fmt;
 
 use half::{bf16, f16};
 
-use super::harness::{HarnessError, Outcome, Written};
+use super::outcome::{HarnessError, Outcome, Written};
 use crate::interp::{BufferErrors, Decision, IntegerRounding, Measured};
 use crate::types::ScalarType;
 
