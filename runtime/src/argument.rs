@@ -6,7 +6,8 @@ use ptxgen_builder::build::{self, In, InOut, Out, Scalar, Stored};
 use ptxgen_builder::types::ScalarType;
 use smallvec::SmallVec;
 
-use crate::buffer::{Allocation, Buffer, View, ViewMut};
+use crate::allocation::Allocation;
+use crate::buffer::{Buffer, View, ViewMut};
 use crate::element::Element;
 
 /// An argument: a number, bytes, or a buffer to read or to write.

@@ -12,6 +12,7 @@ use ptxgen_builder::verify::Validated;
 use smallvec::SmallVec;
 
 use crate::checked::{Slot, Watch};
+use crate::element::ParamBytes;
 use crate::error::DeviceError;
 
 /// Something that a backend has made: a stream, a module, a kernel, an event, a graph.
@@ -26,9 +27,6 @@ pub(crate) enum Init {
     /// Zeros.
     Zero,
 }
-
-/// The bytes of a parameter.
-pub(crate) type ParamBytes = SmallVec<[u8; 8]>;
 
 /// A launch whose arguments and shape have been checked.
 #[derive(Clone, Debug)]

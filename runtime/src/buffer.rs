@@ -3,72 +3,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use ptxgen_builder::build::{Scalar, Stored};
 
+use crate::allocation::Allocation;
 use crate::backend::{Backend, Init};
 use crate::element::Element;
 use crate::error::DeviceError;
-use crate::stream::Queue;
-
-/// Memory of a device; given back when the last owner goes.
-#[derive(Debug)]
-pub(crate) struct Allocation {
-    pub backend: Arc<dyn Backend>,
-    pub address: u64,
-    /// The streams but the default one whose work may still use it.
-    users: Mutex<Vec<Weak<Queue>>>,
-    /// The number of the host's latest write to it.
-    written: AtomicU64,
-}
-
-/// Counts the host's writes, of all devices.
-static WRITES: AtomicU64 = AtomicU64::new(0);
-
-/// How many writes there have been.
-pub(crate) fn writes() -> u64 {
-    WRITES.load(Ordering::Acquire)
-}
-
-impl Allocation {
-    /// Notes a write that the default stream has been given.
-    fn wrote(&self) {
-        self.written.store(WRITES.fetch_add(1, Ordering::AcqRel) + 1, Ordering::Release);
-    }
-
-    /// The number of the host's latest write to it.
-    pub(crate) fn written(&self) -> u64 {
-        self.written.load(Ordering::Acquire)
-    }
-
-    /// Notes that a stream has been given work that uses it.
-    pub(crate) fn used_by(&self, queue: &Arc<Queue>) {
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        if !users.iter().any(|u| u.ptr_eq(&Arc::downgrade(queue))) {
-            users.push(Arc::downgrade(queue));
-        }
-    }
-
-    /// Makes the default stream wait for what other streams have been given that uses it. A stream that is
-    /// gone has been waited for, or the wait has failed: then the driver may still be working for it, and its memory
-    /// is not given back before all streams have ended.
-    pub(crate) fn join_users(&self) -> Result<(), DeviceError> {
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        for user in users.iter().filter_map(Weak::upgrade) {
-            user.before_default()?;
-        }
-        users.clear();
-        Ok(())
-    }
-}
-
-impl Drop for Allocation {
-    fn drop(&mut self) {
-        self.backend.free(self.address);
-    }
-}
 
 /// `len` elements in a device's memory, aligned to 256 bytes: numbers, or the bytes of a format ([`Stored`]).
 ///
@@ -130,12 +72,7 @@ impl<T: Stored> fmt::Debug for ViewMut<'_, T> {
 impl<T: Stored<Element: Element>> Buffer<T> {
     pub(crate) fn new(backend: &Arc<dyn Backend>, len: usize, init: Init) -> Result<Self, DeviceError> {
         let bytes = (len as u64).saturating_mul(size_of::<T::Element>() as u64);
-        let address = backend.alloc(bytes, init)?;
-        let (users, written) = (Mutex::default(), AtomicU64::new(0));
-        let allocation = Arc::new(Allocation { backend: backend.clone(), address, users, written });
-        if init == Init::Zero {
-            allocation.wrote();
-        }
+        let allocation = Arc::new(Allocation::new(backend, bytes, init)?);
         Ok(Buffer { allocation, len, elements: PhantomData })
     }
 

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use ptxgen_builder::build::ArgInfo;
 use ptxgen_builder::guard::{GuardedKernel, Object, RECORD_BYTES, Record, Violation, Wrong};
-use ptxgen_builder::interp::{Finding, FindingKind};
+use ptxgen_builder::interp::{Finding, FindingKind, Report};
 use ptxgen_builder::ir::{Kernel, Module, Symbol};
 use ptxgen_builder::types::ScalarType;
 use ptxgen_builder::verify::Validated;
 use smallvec::SmallVec;
 
-use crate::backend::ParamBytes;
-use crate::error::AccessError;
+use crate::element::ParamBytes;
+use crate::error::{AccessError, DeviceError};
 
 /// Memory that a device writes a [`Record`] to and that the host reads. It is given back when it is
 /// dropped, which must not be before the launches that may write it have ended.
@@ -129,7 +129,7 @@ fn name(kernel: &Kernel, param: usize) -> &str {
 }
 
 /// What the interpreter found of this kind, in the words of checked launches.
-pub(crate) fn outside(finding: &Finding, block: [u32; 3]) -> Option<AccessError> {
+fn outside(finding: &Finding, block: [u32; 3]) -> Option<AccessError> {
     let what = match finding.kind {
         FindingKind::OutOfBounds => "made an access outside of its buffers and arrays",
         FindingKind::Misaligned => "made an access at an address that is no multiple of its size",
@@ -146,5 +146,20 @@ pub(crate) fn outside(finding: &Finding, block: [u32; 3]) -> Option<AccessError>
         instruction: finding.site.text.clone(),
         loc: finding.site.loc.clone(),
         finding: Some(Box::new(finding.clone())),
+    })
+}
+
+/// Findings are errors on this device; an access outside is what it is on a GPU, if it is all that was found.
+pub(crate) fn clean(report: Report, block: [u32; 3]) -> Result<(), DeviceError> {
+    if report.is_clean() {
+        return Ok(());
+    }
+    let access = match &report.findings[..] {
+        [only] => outside(only, block),
+        _ => None,
+    };
+    Err(match access {
+        Some(access) => DeviceError::Access(Box::new(access)),
+        None => DeviceError::Findings(Box::new(report)),
     })
 }

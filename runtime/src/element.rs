@@ -1,7 +1,11 @@
-//! What buffers hold.
+//! What buffers and parameters hold.
 
 use half::{bf16, f16};
 use ptxgen_builder::build::Scalar;
+use smallvec::SmallVec;
+
+/// The bytes of a parameter.
+pub(crate) type ParamBytes = SmallVec<[u8; 8]>;
 
 /// A type of buffer elements: a kernel's scalar, and plain bytes on the host.
 pub trait Element: Scalar + bytemuck::Pod {}

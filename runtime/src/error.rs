@@ -7,7 +7,6 @@ use ptxgen_builder::types::ScalarType;
 use ptxgen_builder::verify::VerifyErrors;
 use thiserror::Error;
 
-use crate::checked;
 use crate::cuda::CudaVersion;
 
 pub use ptxgen_builder::guard::GuardError;
@@ -287,19 +286,4 @@ fn last_launches(kernels: &[String]) -> String {
     } else {
         format!("; it is one of the last launches ({})", kernels.join(", "))
     }
-}
-
-/// Findings are errors on this device; an access outside is what it is on a GPU, if it is all that was found.
-pub(crate) fn clean(report: Report, block: [u32; 3]) -> Result<(), DeviceError> {
-    if report.is_clean() {
-        return Ok(());
-    }
-    let access = match &report.findings[..] {
-        [only] => checked::outside(only, block),
-        _ => None,
-    };
-    Err(match access {
-        Some(access) => DeviceError::Access(Box::new(access)),
-        None => DeviceError::Findings(Box::new(report)),
-    })
 }

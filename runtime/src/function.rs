@@ -13,10 +13,11 @@ use ptxgen_builder::types::ScalarType;
 use ptxgen_builder::verify::Validated;
 use smallvec::SmallVec;
 
+use crate::allocation::Allocation;
 use crate::argument::{Argument, Kind, LaunchArgs};
-use crate::backend::{Backend, Handle, ParamBytes, RawLaunch};
-use crate::buffer::Allocation;
+use crate::backend::{Backend, Handle, RawLaunch};
 use crate::checked::Watch;
+use crate::element::ParamBytes;
 use crate::error::{ArgumentError, DeviceError, LaunchError};
 use crate::shape::LaunchShape;
 

@@ -14,7 +14,8 @@ use ptxgen_builder::verify::Validated;
 
 use crate::backend::{Backend, Handle, Init, MemoryInfo, Pending, RawLaunch};
 use crate::checked::Slot;
-use crate::error::{DeviceError, clean};
+use crate::checked::clean;
+use crate::error::DeviceError;
 
 /// How the interpreter runs kernels.
 #[derive(Clone, Copy, Debug)]

@@ -39,6 +39,7 @@
 //! outside is left out, and is an error ([`DeviceError::Access`]) of the next call that waits for the
 //! device. [`Device::launch_unchecked`], which is `unsafe`, does without.
 
+mod allocation;
 mod argument;
 mod backend;
 mod buffer;

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::allocation::{Allocation, Queue};
 use crate::backend::{self, Backend, Handle};
-use crate::buffer::{Allocation, View, writes};
+use crate::buffer::View;
 use crate::element::Element;
 use crate::error::DeviceError;
 use crate::function::Call;
@@ -21,79 +22,6 @@ use crate::function::Call;
 /// [`Event`] only: where they use one buffer at the same time, what it then
 /// holds is unspecified.
 pub struct Stream(Arc<Queue>);
-
-/// A stream of a backend.
-pub(crate) struct Queue {
-    backend: Arc<dyn Backend>,
-    handle: Handle,
-    /// Streams other than the default one are given back.
-    owned: bool,
-    /// How many of the host's writes it has waited for.
-    joined: AtomicU64,
-}
-
-impl fmt::Debug for Queue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stream of {}", self.backend.name())
-    }
-}
-
-/// An event of a backend.
-struct Mark<'q>(&'q Arc<dyn Backend>, Handle);
-
-impl Drop for Mark<'_> {
-    fn drop(&mut self) {
-        self.0.drop_event(self.1);
-    }
-}
-
-impl Queue {
-    /// Makes `later` wait for what `earlier` has been given.
-    fn order(&self, earlier: Handle, later: Handle) -> Result<(), DeviceError> {
-        let mark = Mark(&self.backend, self.backend.record_event(earlier)?);
-        self.backend.wait_event(later, mark.1)
-    }
-
-    /// Makes the default stream wait for what this one has been given.
-    pub(crate) fn before_default(&self) -> Result<(), DeviceError> {
-        self.order(self.handle, self.backend.default_stream())
-    }
-
-    /// Notes that this stream has been given work that uses memory. What is noted before the work only
-    /// may be forgotten by a read in between, so it is noted after it too.
-    fn note<'a>(self: &Arc<Self>, memory: impl Iterator<Item = &'a Arc<Allocation>>) {
-        if self.owned {
-            memory.for_each(|allocation| allocation.used_by(self));
-        }
-    }
-
-    /// Makes this stream wait for the host's writes to memory, and notes that its work uses it.
-    fn use_memory<'a>(self: &Arc<Self>, memory: impl Iterator<Item = &'a Arc<Allocation>>) -> Result<(), DeviceError> {
-        if !self.owned {
-            return Ok(());
-        }
-        let mut newest = 0;
-        for allocation in memory {
-            newest = newest.max(allocation.written());
-            allocation.used_by(self);
-        }
-        if newest > self.joined.load(Ordering::Acquire) {
-            // Every write that is counted by now has been given to the default stream.
-            let count = writes();
-            self.order(self.backend.default_stream(), self.handle)?;
-            self.joined.fetch_max(count, Ordering::AcqRel);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        if self.owned {
-            self.backend.drop_stream(self.handle);
-        }
-    }
-}
 
 impl Stream {
     pub(crate) fn default_of(backend: &Arc<dyn Backend>) -> Stream {

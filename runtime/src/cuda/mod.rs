@@ -12,6 +12,7 @@ mod staging;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use std::collections::HashMap;
 use std::ptr;
@@ -29,11 +30,12 @@ use crate::error::DeviceError;
 use cache::Cache;
 use context::Context;
 use download::Download;
-pub use driver::{CudaVersion, DriverInfo, GpuInfo};
+pub use driver::{DriverInfo, GpuInfo};
 pub use options::{CodeCache, CudaOptions};
 use records::Records;
 use staging::{Mark, PIECE, Pinned, Staging};
 use submit::{new_stream, static_shared};
+pub use version::CudaVersion;
 
 /// Uploads of at most this size let the driver do the staging.
 const SMALL: usize = 64 << 10;
