@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use half::f16;
 use ptxgen_builder::build::{Arg, Args, In, InOut, Out, Scalar, Stored};
 
-use super::registry::{Access, Contents};
+use super::held::{Access, Contents};
 use crate::device::{DeviceFloat, DeviceKv};
 use crate::format::Tensor;
 use crate::precision::{Act, ActQ8K};

@@ -3,28 +3,19 @@
 use ptxgen_builder::build::{Args, Body, Global, In, InOut, Launchable, Out, ReadOnly, Val};
 
 use super::body::{BlockNumber, alone, written};
+use super::chosen::ChosenAt;
 use super::contents::{Blocks, Logits, Table};
 use super::error::CatalogueError;
-use super::limits::refuse_if;
+use super::experts::Experts;
 use super::matrix::{Here, Input, Tiles, Work, streamed};
 use super::memory::{Memory, launch};
 use super::plan::Plan;
-use super::router::ChosenAt;
 use super::schedule::{How, Shape};
 use crate::device::{
-    Choice, DeviceActivation, DeviceExp, DeviceFormat, Normed, RowVector, Source, fresh, inputs_ready, swiglu_approx,
+    DeviceActivation, DeviceExp, DeviceFormat, Normed, RowVector, Source, fresh, inputs_ready, swiglu_approx,
     swiglu_exact,
 };
 use crate::precision::{Accumulation, Math};
-
-/// Experts of a layer and how many a token uses.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Experts {
-    /// All of them.
-    pub count: u32,
-    /// Those of a token.
-    pub used: u32,
-}
 
 /// The parameters: the gate and up matrices of all experts, the token's
 /// activations, the ids of its experts, and the result, `used` vectors of
@@ -104,26 +95,6 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
         part.write::<F, X>(k, [gate, up], |k, rank| chosen.id(k, rank), tell, h);
     });
     launch(name, alone::<NormGateUpArgs<F>, _>(&entry, names, &body), [plan.grid(), 1, 1], &[&plan], how.target)
-}
-
-impl Experts {
-    /// Most experts of a token.
-    pub const MOST_USED: u32 = Choice::MOST_USED;
-
-    /// Refuses numbers of experts that the kernels are not made for; a layer's are blocks of a grid in y.
-    pub(super) fn check(self, kernel: &'static str) -> Result<(), CatalogueError> {
-        refuse_if(!(1..1 << 16).contains(&self.count), kernel, "experts", self.count, "1 to 65,535")?;
-        let impossible = self.used == 0 || self.used > self.count.min(Experts::MOST_USED);
-        refuse_if(impossible, kernel, "used", self.used, "1 to 16, and no more than there are experts")
-    }
-
-    /// Their choice by a block of threads.
-    pub(super) fn choice(self, kernel: &'static str, threads: u32) -> Result<Choice, CatalogueError> {
-        let Experts { count, used } = self;
-        refuse_if(!(1..=1024).contains(&count), kernel, "experts", count, "1 to 1,024")?;
-        self.check(kernel)?;
-        Ok(Choice { experts: count, used, threads })
-    }
 }
 
 /// What a warp does of the experts' projections.

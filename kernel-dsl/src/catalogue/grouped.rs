@@ -5,7 +5,8 @@ use ptxgen_builder::build::{Body, In, Launchable, Out, ReadOnly, Val, kernel};
 
 use super::contents::Blocks;
 use super::error::CatalogueError;
-use super::gate_up::{Experts, expert_entry_name, swiglu};
+use super::experts::Experts;
+use super::gate_up::{expert_entry_name, swiglu};
 use super::gemv::nth_vector;
 use super::limits::check_tokens;
 use super::matrix::{Here, Store, Tiles, Work, finish, resident};

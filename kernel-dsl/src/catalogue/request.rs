@@ -2,7 +2,8 @@
 
 use ptxgen_builder::target::Target;
 
-use super::{Dims, Entry, Experts, How, Schedule, Shape, Sizes};
+use super::experts::Experts;
+use super::{Dims, How, Schedule, Shape, Sizes};
 use crate::precision::Policy;
 
 /// What to generate.
@@ -28,23 +29,6 @@ impl Request {
     /// The entry's own shape under a policy.
     pub fn new(policy: Policy, target: Target) -> Request {
         Request { policy, dims: Dims::NONE, schedule: None, eps: 1e-6, pdl: false, target }
-    }
-
-    /// The entry's columns and few rows and experts: the work of a lane is that
-    /// of the whole kernel, and a trial in the interpreter is short.
-    pub fn for_trial(entry: &Entry, policy: Policy, target: Target) -> Request {
-        Request { dims: entry.trial, ..Request::new(policy, target) }
-    }
-
-    /// Short rows and the smallest schedule that shows everything: loops over
-    /// tiles, two tiles under way, several rows in a tile. For people who read
-    /// the text.
-    pub fn for_reading(entry: &Entry, policy: Policy, target: Target) -> Request {
-        Request {
-            dims: entry.reading.or(entry.trial),
-            schedule: Some(Schedule { rows: 1, split: 2, warps: 2, slots: 2, blocks: Some(1) }),
-            ..Request::new(policy, target)
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use ptxgen_builder::target::Target;
 
 use super::Experts;
 use super::body::{BlockNumber, Resources, alone, written};
+use super::chosen::{ChosenAt, NAMES, RouterArgs};
 use super::contents::{Blocks, Logits, Table};
 use super::error::CatalogueError;
 use super::launchable::fits;
@@ -19,20 +20,6 @@ use crate::device::{
 };
 use crate::precision::Accumulation;
 
-/// The parameters:
-/// - `w`: the router's matrix, [experts, cols], in the format;
-/// - `x`: the normed activations, [tokens, cols] f32;
-/// - `state`: the [pass](crate::device::pass);
-/// - `logits`: [tokens, experts] f64;
-/// - `counter`: [`router_tiles`] words, 0 before and after;
-/// - `status`: one word, all ones as long as nothing has gone wrong; else
-///   `token << 32 | expert` of the first token of the pass, and its first
-///   expert, that a logit without a finite distance to the largest made a
-///   choice impossible for;
-/// - `ids`, `weights`: [tokens, used], in rank order. Of such a token the ids
-///   are 0, 1, ... and the weights NaN.
-pub type RouterArgs<F> = (In<Blocks<F>>, In<f32>, In<u32>, Out<Logits>, InOut<u32>, InOut<u64>, Out<u32>, Out<Table>);
-
 /// The parameters: the router's matrix, [experts, cols], in the format; a vector, `cols` f32; its norm's
 /// weights; and the logits, an f64 for each expert.
 pub type NormLogitsArgs<F> = (In<Blocks<F>>, In<f32>, In<Table>, Out<Logits>);
@@ -42,9 +29,6 @@ const THREADS: u32 = 128;
 
 /// Tokens beyond which there are blocks enough for several rows each.
 const MANY: u32 = 64;
-
-/// Names of [`RouterArgs`].
-pub(super) const NAMES: [&str; 8] = ["w", "x", "state", "logits", "counter", "status", "ids", "weights"];
 
 /// Tokens whose experts one block chooses, one after the other, in a pass of up to `tokens`: of few tokens one, so that all
 /// are chosen at once; of many more, so that the matrix is read less often.
@@ -147,30 +131,6 @@ struct Results {
     logits: Global<f64>,
     counter: Global<u32>,
     chosen: ChosenAt,
-}
-
-/// Where a choice of experts goes: see [`RouterArgs`].
-#[derive(Clone, Copy)]
-pub(super) struct ChosenAt {
-    pub status: Global<u64>,
-    pub ids: Global<u32>,
-    pub weights: Global<f32>,
-}
-
-impl ChosenAt {
-    /// Writes the choice of a token, with the whole block.
-    #[track_caller]
-    pub(super) fn write(&self, k: &Body, thread: Val<u32>, token: Val<u32>, used: u32, chosen: &Chosen) {
-        k.if_(thread.lt(used), |k| {
-            let place = token * used + thread;
-            let (id, weight) = (chosen.id(k, thread), chosen.weight(k, thread));
-            self.ids.at(place).store(k, id);
-            self.weights.at(place).store(k, weight);
-        });
-        k.if_(!chosen.possible & thread.eq(0), |k| {
-            self.status.atomic_min(k, chosen.lacking.pair(token));
-        });
-    }
 }
 
 impl Router {

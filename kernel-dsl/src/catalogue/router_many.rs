@@ -5,9 +5,9 @@ use ptxgen_builder::ir::LaunchBounds;
 use ptxgen_builder::target::Target;
 
 use super::Experts;
+use super::chosen::{ChosenAt, NAMES, RouterArgs};
 use super::error::CatalogueError;
 use super::launchable::fits;
-use super::router::{ChosenAt, NAMES, RouterArgs};
 use crate::device::{Choice, DevicePlain, PlainPairs, fresh, inputs_ready, last_block, pass};
 
 /// The sizes of a router of many tokens.

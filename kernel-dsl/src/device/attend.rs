@@ -11,13 +11,26 @@
 mod compute;
 mod load;
 
-use ptxgen_builder::build::{Body, Global, GlobalMemory, Ptr, Shared, Val};
+use ptxgen_builder::build::{Body, Global, GlobalMemory, Pred, Ptr, Shared, Val};
 
 use super::float::size;
-use super::{DeviceExp, DeviceFloat, DeviceKv, Newest};
+use super::{DeviceExp, DeviceFloat, DeviceKv};
 use crate::reference::CHUNK;
 
+/// Positions of a chunk.
 pub(super) const POSITIONS: u32 = CHUNK as u32;
+
+/// A position that is not in the cache yet, in shared memory; rounded as the
+/// cache rounds.
+#[derive(Clone, Copy)]
+pub struct Newest<A> {
+    /// Its key, padded as [queries](ChunkPlan::padded_dim) are.
+    pub key: Shared<A>,
+    /// Its value.
+    pub value: Shared<A>,
+    /// Whether it belongs to the chunk, the same on the whole block.
+    pub holds: Pred,
+}
 
 /// How a block of threads shares out a chunk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,19 +6,7 @@ use ptxgen_builder::build::{Body, Global, Pred, ReadOnly, Shared, Val};
 
 use super::attend::POSITIONS;
 use super::norm::{chain4, four};
-use super::{ChunkPlan, ChunkShared, DeviceFloat, DeviceKv, HeadLanes, Turn, butterfly, row_tree};
-
-/// A position that is not in the cache yet, in shared memory; rounded as the
-/// cache rounds.
-#[derive(Clone, Copy)]
-pub struct Newest<A> {
-    /// Its key, padded as [queries](ChunkPlan::padded_dim) are.
-    pub key: Shared<A>,
-    /// Its value.
-    pub value: Shared<A>,
-    /// Whether it belongs to the chunk, the same on the whole block.
-    pub holds: Pred,
-}
+use super::{ChunkPlan, ChunkShared, DeviceFloat, DeviceKv, HeadLanes, Newest, Turn, butterfly, row_tree};
 
 /// The projections of a token for the block's heads.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Shared, Val};
 
-use super::{DeviceActivation, DeviceFloat, Points, Q8KShare, butterfly, row_tree};
+use super::{DeviceFloat, Points, Q8KShare};
 use crate::format::Tensor;
 
 /// A block in shared memory as a lane sees it: its share's place in the first
@@ -113,12 +113,12 @@ impl LaneGroups {
     }
 
     /// Groups that have a block in the last step.
-    fn in_last_step(&self) -> u32 {
+    pub(super) fn in_last_step(&self) -> u32 {
         self.blocks - (self.steps() - 1) * self.per_row
     }
 
     /// Terms of the row's tree that fall to a group, missing ones counted.
-    fn padded_steps(&self) -> u32 {
+    pub(super) fn padded_steps(&self) -> u32 {
         (self.blocks.next_power_of_two() / self.per_row).max(1)
     }
 
@@ -136,95 +136,12 @@ impl LaneGroups {
     /// The block that a group takes in its last step, or the row's last where
     /// it has none: something to read, whose term is not used.
     #[track_caller]
-    fn last_block(&self, group: Val<u32>) -> Val<u32> {
+    pub(super) fn last_block(&self, group: Val<u32>) -> Val<u32> {
         group.min(self.in_last_step() - 1) + (self.steps() - 1) * self.per_row
-    }
-}
-
-/// The activations that a row meets.
-pub enum RowVector<X: DeviceActivation, A: DeviceFloat> {
-    /// Each step's are loaded when they are needed.
-    Ready(X::Vector<A>),
-    /// The lane has its share of every step in registers.
-    Held(Vec<X::Share<A>>),
-}
-
-impl LaneGroups {
-    /// The lane's share of the block that its group takes in a step.
-    #[track_caller]
-    fn share<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
-        &self,
-        k: &Body,
-        x: &X::Vector<A>,
-        place: &Group,
-        step: u32,
-    ) -> X::Share<A> {
-        if self.is_ragged(step) {
-            X::load::<F, A>(k, x, self.last_block(place.group), 0)
-        } else {
-            X::load::<F, A>(k, x, place.group, step * self.per_row)
-        }
     }
 
     /// Whether some groups have no block in a step.
-    fn is_ragged(&self, step: u32) -> bool {
+    pub(super) fn is_ragged(&self, step: u32) -> bool {
         self.in_last_step() < self.per_row && step + 1 == self.steps()
     }
-
-    /// A vector for rows to come: held where a lane's share is small enough.
-    #[track_caller]
-    pub fn hold<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
-        &self,
-        k: &Body,
-        x: X::Vector<A>,
-        place: &Group,
-    ) -> RowVector<X, A> {
-        if self.steps() > X::held_steps::<A>() {
-            return RowVector::Ready(x);
-        }
-        RowVector::Held((0..self.steps()).map(|step| self.share::<F, X, A>(k, &x, place, step)).collect())
-    }
-}
-
-/// The sums of `rows` rows that lie `row_bytes` apart in shared memory, the
-/// first at `address`, with the format's staged code book; on every lane of the row's groups, before the last
-/// rounding.
-#[track_caller]
-pub fn row_sums<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
-    k: &Body,
-    groups: &LaneGroups,
-    place: &Group,
-    x: &RowVector<X, A>,
-    (address, grid): (Val<u32>, Option<Shared<u32>>),
-    (rows, row_bytes): (u32, u32),
-) -> Vec<Val<A>> {
-    let base = F::base(k, address + place.group * F::block_bytes(), place.lane, grid);
-    let mut terms: Vec<Vec<Val<A>>> = vec![Vec::new(); rows as usize];
-    for step in 0..groups.steps() {
-        let ragged = groups.is_ragged(step);
-        let (base, first) = if ragged {
-            let block = groups.last_block(place.group);
-            (F::base(k, address + block * F::block_bytes(), place.lane, grid), 0)
-        } else {
-            (base, step * groups.per_row)
-        };
-        let loaded;
-        let share = match x {
-            RowVector::Held(shares) => &shares[step as usize],
-            RowVector::Ready(x) => {
-                loaded = groups.share::<F, X, A>(k, x, place, step);
-                &loaded
-            }
-        };
-        for (row, terms) in terms.iter_mut().enumerate() {
-            let block = BlockAt { base, offset: row as u32 * row_bytes + first * F::block_bytes() };
-            let mut term = X::term::<F, A>(k, block, share);
-            if ragged {
-                term = term.select(place.group.lt(groups.in_last_step()), A::constant(0.0));
-            }
-            let across = (0..groups.per_row.trailing_zeros()).map(|level| groups.per_block << level);
-            terms.push(butterfly(k, term, across));
-        }
-    }
-    terms.iter().map(|t| row_tree(t, groups.padded_steps() as usize)).collect()
 }

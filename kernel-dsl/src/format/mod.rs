@@ -2,6 +2,7 @@
 //! decoding stand together. See the contract's "Dequantization" and "Formats".
 #![allow(clippy::needless_range_loop)] // several arrays are indexed alike
 
+mod decode;
 mod grids;
 mod integers;
 mod iq1m;
@@ -32,6 +33,7 @@ mod tensor_type;
 mod tq1_0;
 mod tq2_0;
 
+pub(crate) use decode::Decoder;
 pub use integers::{GROUPS, IntegerFormat, Integers};
 pub use iq1m::IQ1M;
 pub use iq1s::IQ1S;
@@ -57,7 +59,6 @@ pub use q5k::Q5K;
 pub use q6k::Q6K;
 pub use q8k::{Q8KBlock, Q8KPlanar};
 pub use tensor::Tensor;
-pub(crate) use tensor_type::Decoder;
 pub use tensor_type::{DecodeError, TensorType};
 pub use tq1_0::TQ1_0;
 pub use tq2_0::TQ2_0;

@@ -1,93 +1,17 @@
 //! A generated kernel with all that is needed to run it.
 
-use ptxgen_builder::build::{AnyKernel, AnyLaunchable, Launchable};
+use ptxgen_builder::build::{AnyKernel, Launchable};
 use ptxgen_builder::interp::{Arg, Launch, Options};
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 
 use super::super::contents::{Declared, Parameters};
+use super::super::held::{Contents, Words};
 use super::super::request::Resolved;
-use super::Entry;
+use super::{Built, Entry, ParamSpec};
 use crate::device::pass;
-use crate::format::{Q8KPlanar, TensorType};
-use crate::precision::{Act, Policy};
-
-/// What a buffer holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Contents {
-    /// Blocks of a quantized tensor, or the rows of a plain one.
-    Weights(TensorType),
-    /// Activations in a format: f32, or a [`Q8KPlanar`] vector (several, one
-    /// after the other).
-    Activations(Act),
-    /// f32 that are neither: a norm's weights, the RoPE table, routing weights.
-    F32,
-    /// f16: a KV cache.
-    F16,
-    /// f64: partial sums under acc = f64.
-    F64,
-    /// f64: a router's logits.
-    Logits,
-    /// u32: ids, positions, counts.
-    Words(Words),
-}
-
-/// Which u32 a buffer may hold. A kernel need not check them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Words {
-    /// All different as far as there are so many: numbers of experts.
-    Distinct {
-        /// They are below it.
-        below: u32,
-    },
-    /// Each on its own: tokens.
-    Below(u32),
-    /// The same everywhere it is tried: a position, a count, a status.
-    Is(u32),
-    /// Starts of consecutive lists: rising from 0 to `total`.
-    Offsets {
-        /// The end of the last list.
-        total: u32,
-    },
-}
-
-/// What a kernel does with a buffer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
-    /// Reads it.
-    In,
-    /// Writes it; what it held does not matter.
-    Out,
-    /// Reads and writes it: the residual stream, a KV cache.
-    InOut,
-}
-
-impl Access {
-    /// Whether the kernel writes it.
-    pub fn writes(self) -> bool {
-        self != Access::In
-    }
-}
-
-/// A parameter of a generated kernel: a buffer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct ParamSpec {
-    /// Its name.
-    pub name: &'static str,
-    /// What the kernel does with it.
-    pub access: Access,
-    /// What it holds.
-    pub contents: Contents,
-    /// Bytes of its buffer.
-    pub bytes: u64,
-    /// Vectors that it holds one after the other, all of the same bytes; 1
-    /// where it is not made of vectors.
-    pub vectors: u32,
-    /// How often what the kernel writes there is rounded from f64 to f32 on its way under acc = f64,
-    /// where that is another number than [`Entry::stages`].
-    pub rounded: Option<u32>,
-}
+use crate::format::Q8KPlanar;
+use crate::precision::Act;
 
 /// What the type of a parameter leaves open.
 #[derive(Clone, Copy, Debug)]
@@ -180,22 +104,6 @@ fn vector_bytes(act: Act, cols: u32) -> u64 {
         Act::F32 => u64::from(cols) * 4,
         Act::Q8K => Q8KPlanar::new(cols as usize).bytes() as u64,
     }
-}
-
-/// A generated kernel with all that is needed to run it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Built {
-    /// The entry that it is of.
-    pub entry: &'static Entry,
-    /// The kernel and its launch.
-    pub launch: AnyLaunchable,
-    /// Its parameters in order.
-    pub params: Vec<ParamSpec>,
-    /// The policy that it was made for.
-    pub policy: Policy,
-    /// Weights that a launch multiplies (elements, for elementwise kernels).
-    pub weights: u64,
 }
 
 impl Built {

@@ -1,89 +1,12 @@
 //! A kernel of the catalogue: its name, choices and sizes.
 
+use ptxgen_builder::target::Target;
+
 use super::super::error::CatalogueError;
 use super::super::request::{Request, Resolved};
 use super::super::schedule::{How, Schedule};
-use super::{Built, Dims, KernelId, Sizes};
+use super::{Built, Dims, Entry, Family, KernelId, Sizes};
 use crate::precision::{Acc, Act, Math, Policy};
-
-/// What kind of kernel an entry is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Family {
-    /// Products of matrices and vectors.
-    Matrix,
-    /// Products of matrices without superblocks, which have no choice of activations.
-    Plain,
-    /// One element, or one superblock, on its own.
-    Elementwise,
-    /// Weights as f32.
-    Dequantize,
-    /// Norms and rotations.
-    Norm,
-    /// Attention.
-    Attention,
-    /// The choice of experts, their lists and their sum.
-    Router,
-    /// From logits to a token.
-    Token,
-}
-
-impl Family {
-    /// Its name in `ptxgen list --json`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Family::Matrix => "matrix",
-            Family::Plain => "plain",
-            Family::Elementwise => "elementwise",
-            Family::Dequantize => "dequantize",
-            Family::Norm => "norm",
-            Family::Attention => "attention",
-            Family::Router => "router",
-            Family::Token => "token",
-        }
-    }
-}
-
-/// How an entry generates its kernel.
-pub(in crate::catalogue) type Build = fn(&'static Entry, &Resolved) -> Result<Built, CatalogueError>;
-
-/// A kernel of the catalogue.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry {
-    /// Which kernel it is.
-    pub id: KernelId,
-    /// Its name on the command line: [`KernelId::name`].
-    pub name: &'static str,
-    /// What it does, in one line.
-    pub summary: &'static str,
-    /// What kind of kernel it is.
-    pub family: Family,
-    /// Activation formats that it has variants for; empty where there is no choice.
-    pub acts: &'static [Act],
-    /// Accumulators.
-    pub accs: &'static [Acc],
-    /// Math.
-    pub maths: &'static [Math],
-    /// The type of its sums where there is no choice of accumulator; where there is one, that of its
-    /// products with weights if it is not the accumulator. `None` where there are none.
-    pub sums: Option<Acc>,
-    /// Whether it lets the kernel after it start before it waits itself, in programmatic dependent
-    /// launch: short kernels before one with many weights, which are so requested while the
-    /// kernel before this one is still at work.
-    pub is_eager: bool,
-    /// The sizes that it has, with those of Qwen3-30B-A3B.
-    pub dims: Dims,
-    /// Sizes for a short trial in the interpreter, where other than `dims`.
-    pub trial: Dims,
-    /// Sizes for text that people read, where other than `trial`.
-    pub reading: Dims,
-    /// How often a value is rounded from f64 to f32 on its way to the result
-    /// under acc = f64: the stages of the kernel.
-    pub stages: u32,
-    /// The schedule where none is asked for.
-    pub(in crate::catalogue) usual: fn(&Sizes, Policy) -> Schedule,
-    pub(in crate::catalogue) build: Build,
-}
 
 /// The schedule of most kernels.
 pub(super) fn usual(_: &Sizes, _: Policy) -> Schedule {
@@ -205,5 +128,24 @@ impl Entry {
         let list: Vec<String> = choices.iter().map(T::to_string).collect();
         let expected = if list.is_empty() { "no such choice".to_owned() } else { list.join(" and ") };
         Err(CatalogueError::Policy { kernel: self.name, option, found: asked.to_string(), expected })
+    }
+}
+
+impl Request {
+    /// The entry's columns and few rows and experts: the work of a lane is that
+    /// of the whole kernel, and a trial in the interpreter is short.
+    pub fn for_trial(entry: &Entry, policy: Policy, target: Target) -> Request {
+        Request { dims: entry.trial, ..Request::new(policy, target) }
+    }
+
+    /// Short rows and the smallest schedule that shows everything: loops over
+    /// tiles, two tiles under way, several rows in a tile. For people who read
+    /// the text.
+    pub fn for_reading(entry: &Entry, policy: Policy, target: Target) -> Request {
+        Request {
+            dims: entry.reading.or(entry.trial),
+            schedule: Some(Schedule { rows: 1, split: 2, warps: 2, slots: 2, blocks: Some(1) }),
+            ..Request::new(policy, target)
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::{CATALOGUE, Entry};
 use crate::format::{TensorType, for_each_type};
 
 /// What a kernel that reads a matrix does with it.
@@ -223,11 +222,6 @@ impl KernelId {
             KernelId::SampleSort => "sample-sort",
             KernelId::SampleDraw => "sample-draw",
         }
-    }
-
-    /// The kernel, if the catalogue has one for these types.
-    pub fn entry(self) -> Option<&'static Entry> {
-        CATALOGUE.iter().find(|e| e.id == self)
     }
 }
 

@@ -11,6 +11,7 @@ mod entry;
 mod experts;
 mod formats;
 mod id;
+mod kernel;
 mod matrix;
 mod norm;
 mod plain;
@@ -19,12 +20,12 @@ mod rows;
 mod token;
 
 pub(in crate::catalogue) use built::Size;
-pub use built::{Access, Built, Contents, ParamSpec, Words};
 pub use dims::{Dims, Sizes};
-pub use entry::{Entry, Family};
 pub use id::{CacheType, KernelId, Role};
+pub use kernel::{Built, Entry, Family, ParamSpec};
 
 use super::error::CatalogueError;
+use super::held::Words;
 use crate::precision::{Acc, Act, Math};
 
 /// The families, in the order of the catalogue.
@@ -49,6 +50,13 @@ pub static TYPICAL: &[Entry] = &joined::<{ total(&[FAMILIES]) }>(&[FAMILIES]);
 
 /// Every kernel.
 pub static CATALOGUE: &[Entry] = &joined::<{ total(ALL) }>(ALL);
+
+impl KernelId {
+    /// The kernel, if the catalogue has one for these types.
+    pub fn entry(self) -> Option<&'static Entry> {
+        CATALOGUE.iter().find(|e| e.id == self)
+    }
+}
 
 const ALL: &[&[&[Entry]]] = &[FAMILIES, formats::ENTRIES];
 

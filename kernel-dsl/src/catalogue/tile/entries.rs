@@ -3,7 +3,8 @@
 use ptxgen_builder::build::{Body, Global, Launchable, ReadOnly, Val, kernel};
 
 use super::super::error::CatalogueError;
-use super::super::gate_up::{Experts, expert_entry_name, swiglu};
+use super::super::experts::Experts;
+use super::super::gate_up::{expert_entry_name, swiglu};
 use super::super::gemv::{GemvBatchArgs, entry_name, nth_vector};
 use super::super::grouped::{ExpertsDownArgs, ExpertsGateUpArgs, List};
 use super::super::limits::check_tokens;
