@@ -4,7 +4,7 @@ use super::{
     CpuModel,
     attention::KvCache,
     buffers::Buffers,
-    forward::Batch,
+    pass::Batch,
     session::{self, BATCH, CpuSession, grow_rope},
 };
 use crate::{

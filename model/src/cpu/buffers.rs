@@ -2,7 +2,7 @@
 
 use super::{
     CpuModel,
-    experts::Groups,
+    groups::Groups,
     matrix::{Forms, Inputs},
     team::Shared,
 };

@@ -3,9 +3,11 @@
 
 use super::{
     buffers::{Scratch, Stream},
-    forward::{Pass, Share},
+    groups::Groups,
+    hooks,
     matrix::{Inputs, Lanes},
-    product::{block_term, product},
+    pass::{Pass, Share},
+    product::block_term,
     simd::{Isa, Kernel, TILE},
     team::Shared,
     vector::{ExpertsSum, SwiGlu},
@@ -41,47 +43,6 @@ impl Kernel for Route<'_> {
             self.logits.push(terms.finish()[0]);
         }
         route(self.logits, self.used)
-    }
-}
-
-/// The (token, rank) pairs of a batch by expert.
-#[derive(Default)]
-pub(super) struct Groups {
-    /// Where each expert's pairs start, and the end.
-    starts: Vec<u32>,
-    /// `token * used + rank`, and the token.
-    pairs: Vec<u32>,
-    tokens: Vec<u32>,
-}
-
-impl Groups {
-    /// Groups pairs `first..` by the expert chosen for them, each group in the order of the pairs.
-    fn set(&mut self, first: usize, chosen: &[u32], experts: usize, used: usize) {
-        self.starts.clear();
-        self.starts.resize(experts + 1, 0);
-        chosen.iter().for_each(|&e| self.starts[e as usize + 1] += 1);
-        for e in 0..experts {
-            self.starts[e + 1] += self.starts[e];
-        }
-        self.pairs.clear();
-        self.pairs.resize(chosen.len(), 0);
-        for (pair, &e) in (first..).zip(chosen) {
-            self.pairs[self.starts[e as usize] as usize] = pair as u32;
-            self.starts[e as usize] += 1;
-        }
-        // Every start has moved to the next one's place.
-        self.starts.rotate_right(1);
-        self.starts[0] = 0;
-        self.tokens.clear();
-        self.tokens.extend(self.pairs.iter().map(|p| p / used as u32));
-    }
-
-    /// Experts with work: their id, pairs and tokens.
-    fn iter(&self) -> impl Iterator<Item = (usize, &[u32], &[u32])> {
-        self.starts.windows(2).enumerate().filter(|(_, w)| w[0] < w[1]).map(|(e, w)| {
-            let range = w[0] as usize..w[1] as usize;
-            (e, &self.pairs[range.clone()], &self.tokens[range])
-        })
     }
 }
 
@@ -127,7 +88,7 @@ impl Pass<'_, '_, '_> {
                 let out = Shared::from_mut(out);
                 // SAFETY: inputs are read in this stage; the scratch is this worker's.
                 unsafe {
-                    product::<A>(model.simd, act, &w, mine.clone(), input, tokens, |i, rows| {
+                    hooks::multiply::<A>(model.simd, act, &w, mine.clone(), input, tokens, |i, rows| {
                         let at = i * mine.len();
                         out.write(at + rows.start - mine.start..at + rows.end - mine.start)
                     });
@@ -140,8 +101,7 @@ impl Pass<'_, '_, '_> {
                 // SAFETY: these rows of each pair are this worker's.
                 let out = unsafe { b.inner.write(part.clone()) };
                 model.simd.run(SwiGlu { gate, up, out: &mut *out, acc: PhantomData::<A> });
-                #[cfg(all(feature = "plants", debug_assertions))]
-                super::plant::keep_inner(layer, out);
+                hooks::keep_inner(layer, out);
                 if let Some(record) = &self.record {
                     // SAFETY: as above.
                     unsafe { record.keep_gate_and_up(part, gate, up) };
@@ -171,10 +131,18 @@ impl Pass<'_, '_, '_> {
             let w = layer.down.part(e * hidden..(e + 1) * hidden);
             // SAFETY: inputs are read in this stage; these rows of each pair are this worker's.
             unsafe {
-                product::<A>(model.simd, model.policy.act, &w, mine.clone(), &b.inner_input, pairs, |i, rows| {
-                    let at = pairs[i] as usize * hidden;
-                    b.down.write(at + rows.start..at + rows.end)
-                });
+                hooks::multiply::<A>(
+                    model.simd,
+                    model.policy.act,
+                    &w,
+                    mine.clone(),
+                    &b.inner_input,
+                    pairs,
+                    |i, rows| {
+                        let at = pairs[i] as usize * hidden;
+                        b.down.write(at + rows.start..at + rows.end)
+                    },
+                );
             }
         }
     }

@@ -6,40 +6,24 @@
 //! they divide evenly, and a single token's experts by rank where those do: three meetings a layer.
 
 use super::{
-    CpuModel,
-    attention::KvCache,
     buffers::{Buffers, Scratch, Stream},
     experts::Route,
+    hand_over::Kept,
+    hooks,
     matrix::{Forms, Inputs, Matrix},
-    product::product,
-    record::{Kept, Record},
+    pass::{Batch, Failure, Pass, Share},
+    record::Record,
     simd::TILE,
     team::{Shared, Worker},
     vector::{Norm, NormRope, add},
     weights::Router,
 };
 use crate::{
-    batch::{NanInRow, Row},
+    batch::NanInRow,
     trace::{Stage, Tap},
 };
-use ptxgen_dsl::reference::{Accumulator, RopeTable};
-use std::{
-    ops::Range,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-};
-
-/// What a forward works on.
-pub(super) struct Batch<'b, 'g> {
-    pub(super) model: &'b CpuModel<'g>,
-    /// At most [`Buffers::tokens`]. A sequence's are in order, and what goes before them is in the cache.
-    pub(super) rows: &'b [Row],
-    /// Rows whose logits are wanted, now or by [`Buffers::logits`].
-    pub(super) logit_rows: Range<usize>,
-    pub(super) cache: &'b KvCache,
-    /// For each sequence its pages of the cache, which are there.
-    pub(super) tables: &'b [Vec<u32>],
-    pub(super) rope: &'b RopeTable,
-}
+use ptxgen_dsl::reference::Accumulator;
+use std::ops::Range;
 
 impl Buffers {
     /// Runs the batch through the model: the cache takes its keys and values, `logits` as many of the
@@ -68,64 +52,6 @@ impl Buffers {
         let pass = Pass { batch, buffers: self, failure: Failure::default(), record: None };
         let logits = Shared::from_mut(logits);
         batch.model.team.run(|worker| pass.logits::<A>(worker, rows.clone(), logits));
-    }
-}
-
-/// One forward in progress.
-pub(super) struct Pass<'p, 'g, 't> {
-    pub(super) batch: &'p Batch<'p, 'g>,
-    pub(super) buffers: &'p Buffers,
-    failure: Failure,
-    pub(super) record: Option<Record<'t>>,
-}
-
-/// The first row of a layer for which there was no choice of experts.
-struct Failure {
-    /// `row << 32 | expert`, all ones while there is none.
-    word: AtomicU64,
-    /// All workers are in one layer.
-    layer: AtomicUsize,
-}
-
-impl Default for Failure {
-    fn default() -> Self {
-        Self { word: AtomicU64::new(u64::MAX), layer: AtomicUsize::new(0) }
-    }
-}
-
-impl Failure {
-    fn say(&self, NanInRow { layer, row, expert }: NanInRow) {
-        self.layer.store(layer, Ordering::Relaxed);
-        self.word.fetch_min((row as u64) << 32 | expert as u64, Ordering::Relaxed);
-    }
-
-    /// What was said before the workers met.
-    fn found(&self) -> Option<NanInRow> {
-        let word = self.word.load(Ordering::Relaxed);
-        let (row, expert) = ((word >> 32) as usize, word as u32 as usize);
-        (word != u64::MAX).then(|| NanInRow { layer: self.layer.load(Ordering::Relaxed), row, expert })
-    }
-}
-
-/// What a worker does of a batch.
-pub(super) struct Share<'p, 'w> {
-    pub(super) worker: &'p Worker<'w>,
-    /// The stream that it works on: the batch's, or its own.
-    pub(super) stream: &'p Stream,
-    /// Tokens of the stream that are its to work on.
-    pub(super) tokens: Range<usize>,
-    /// Whether others work on the rest of the stream.
-    together: bool,
-    /// Whether it has whole KV heads with their query heads.
-    by_head: bool,
-    /// Whether it has whole experts.
-    pub(super) by_expert: bool,
-}
-
-impl Share<'_, '_> {
-    /// Whether what this worker makes of its tokens is what a trace gets.
-    fn keeps(&self) -> bool {
-        self.together || self.worker.index == 0
     }
 }
 
@@ -308,8 +234,7 @@ impl Pass<'_, '_, '_> {
         let position = self.batch.rows[t].position;
         let (model, table) = (self.batch.model, self.batch.rope.at(position));
         let (eps, groups) = (model.config.rms_eps, &mut scratch.terms);
-        #[cfg(all(feature = "plants", debug_assertions))]
-        if super::plant::norm_rope(&model.weights, model.policy.acc, head, (w, eps), (self.batch.rope, position)) {
+        if hooks::norm_rope(&model.weights, model.policy.acc, head, (w, eps), (self.batch.rope, position)) {
             return;
         }
         model.simd.run(NormRope { head, w, eps, table, groups });
@@ -354,7 +279,7 @@ impl Pass<'_, '_, '_> {
         let (simd, act) = (self.batch.model.simd, self.batch.model.policy.act);
         // SAFETY: inputs are read in this stage, and these rows of the output are this worker's.
         unsafe {
-            product::<A>(simd, act, w, mine, inputs, slots, |i, rows| {
+            hooks::multiply::<A>(simd, act, w, mine, inputs, slots, |i, rows| {
                 out.write(i * w.rows + rows.start..i * w.rows + rows.end)
             });
         }
@@ -377,8 +302,7 @@ impl Pass<'_, '_, '_> {
             (stream.input.lanes(t), stream.chosen.write(part.clone()), stream.weights.write(part))
         };
         let routed = model.simd.run(Route { router, x, used, logits: &mut scratch.logits });
-        #[cfg(all(feature = "plants", debug_assertions))]
-        let routed = super::plant::routed(&model.weights.layers[layer], x, &mut scratch.logits, used).unwrap_or(routed);
+        let routed = hooks::routed(&model.weights.layers[layer], x, &mut scratch.logits, used).unwrap_or(routed);
         if let Some(record) = self.record.as_ref().filter(|_| share.keeps()) {
             // SAFETY: token t is this worker's in this stage; of workers that route the same one, one keeps it.
             unsafe { record.keep_logits(t, &scratch.logits) };

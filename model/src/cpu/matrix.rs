@@ -1,6 +1,7 @@
 //! Matrices in place, and the activations that they multiply.
 
 use super::{
+    planted::OfMatrix,
     simd::{Isa, Kernel, Simd},
     team::Shared,
     vector::quantize,
@@ -26,8 +27,7 @@ pub(super) struct Matrix<'a> {
     pub(super) rows: usize,
     row_bytes: usize,
     data: &'a [u8],
-    #[cfg(all(feature = "plants", debug_assertions))]
-    pub(super) planted: Option<super::plant::Change>,
+    pub(super) planted: OfMatrix,
 }
 
 impl<'a> Matrix<'a> {
@@ -38,8 +38,7 @@ impl<'a> Matrix<'a> {
             rows: view.rows(),
             row_bytes: view.row_bytes(),
             data: view.data,
-            #[cfg(all(feature = "plants", debug_assertions))]
-            planted: None,
+            planted: OfMatrix::default(),
         }
     }
 
@@ -96,6 +95,12 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
+    /// Blocks of a slot.
+    #[cfg(all(feature = "plants", debug_assertions))]
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks
+    }
+
     /// Room for `slots` vectors of up to `width` values.
     pub(super) fn new(slots: usize, width: usize, forms: Forms) -> Self {
         let blocks = width.div_ceil(SUPERBLOCK);
@@ -112,15 +117,35 @@ impl Inputs {
     /// # Safety
     /// The slot is this worker's alone until the next meeting.
     pub(super) unsafe fn prepare(&self, simd: Simd, slot: usize, x: &[f32], forms: Forms) {
-        let range = slot * self.blocks..slot * self.blocks + x.len().div_ceil(SUPERBLOCK);
+        let blocks = x.len().div_ceil(SUPERBLOCK);
         if forms.q8k {
             // SAFETY: the caller has the slot alone.
-            simd.run(Quantize { x, out: unsafe { self.q8k.write(range.clone()) } });
+            simd.run(Quantize { x, out: unsafe { self.write_q8k(slot, blocks) } });
         }
         if forms.lanes {
             // SAFETY: as above.
-            simd.run(Spread { x, out: unsafe { self.lanes.write(range) } });
+            simd.run(Spread { x, out: unsafe { self.write_lanes(slot, blocks) } });
         }
+    }
+
+    /// The first Q8_K blocks of a slot, to be written.
+    ///
+    /// # Safety
+    /// The slot is this worker's alone until the next meeting.
+    #[allow(clippy::mut_from_ref, reason = "the caller's promise, as of `Shared::write`")]
+    pub(super) unsafe fn write_q8k(&self, slot: usize, blocks: usize) -> &mut [Q8KBlock] {
+        // SAFETY: the caller's promise.
+        unsafe { self.q8k.write(slot * self.blocks..slot * self.blocks + blocks) }
+    }
+
+    /// The lanes of a slot's first blocks, to be written.
+    ///
+    /// # Safety
+    /// The slot is this worker's alone until the next meeting.
+    #[allow(clippy::mut_from_ref, reason = "the caller's promise, as of `Shared::write`")]
+    pub(super) unsafe fn write_lanes(&self, slot: usize, blocks: usize) -> &mut [Lanes<f32>] {
+        // SAFETY: the caller's promise.
+        unsafe { self.lanes.write(slot * self.blocks..slot * self.blocks + blocks) }
     }
 
     /// The Q8_K blocks of a slot.
@@ -141,36 +166,6 @@ impl Inputs {
     pub(super) unsafe fn lanes(&self, slot: usize) -> &[Lanes<f32>] {
         // SAFETY: the caller's promise.
         unsafe { self.lanes.read(slot * self.blocks..(slot + 1) * self.blocks) }
-    }
-}
-
-#[cfg(all(feature = "plants", debug_assertions))]
-impl Inputs {
-    /// A copy without group `g` of every block of some slots.
-    ///
-    /// # Safety
-    /// Nobody writes the slots before the next meeting.
-    pub(super) unsafe fn without(&self, slots: &[u32], g: usize) -> Self {
-        let most = slots.iter().max().map_or(0, |&s| s as usize + 1);
-        let copy = Self::new(most, self.blocks * SUPERBLOCK, Forms { q8k: true, lanes: true });
-        for &slot in slots {
-            let range = slot as usize * self.blocks..(slot as usize + 1) * self.blocks;
-            // SAFETY: the copy is this worker's alone, and the slots are only read.
-            let (q8k, lanes) = unsafe {
-                let (q8k, lanes) = (copy.q8k.write(range.clone()), copy.lanes.write(range));
-                q8k.clone_from_slice(self.q8k(slot as usize));
-                lanes.copy_from_slice(self.lanes(slot as usize));
-                (q8k, lanes)
-            };
-            for block in q8k {
-                block.q[16 * g..16 * g + 16].fill(0);
-                block.sums[g] = 0;
-            }
-            for block in lanes {
-                block.iter_mut().for_each(|row| row[g] = 0.0);
-            }
-        }
-        copy
     }
 }
 

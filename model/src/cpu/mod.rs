@@ -19,9 +19,14 @@ mod batch;
 mod buffers;
 mod experts;
 mod forward;
+mod groups;
+mod hand_over;
+mod hooks;
 mod matrix;
+mod pass;
 #[cfg(all(feature = "plants", debug_assertions))]
 mod plant;
+mod planted;
 mod product;
 mod record;
 mod session;
@@ -33,7 +38,9 @@ mod vector;
 mod weights;
 
 #[cfg(all(feature = "plants", debug_assertions))]
-pub use plant::{Change, Plant, with_plants};
+pub use plant::{Plant, with_plants};
+#[cfg(all(feature = "plants", debug_assertions))]
+pub use planted::Change;
 pub use session::CpuSession;
 pub use simd::SimdLevel;
 

@@ -3,7 +3,8 @@
 //! Only builds with the feature `plants` and debug assertions have this.
 
 use super::{
-    matrix::{Inputs, Lanes, Matrix},
+    matrix::{Forms, Inputs, Lanes, Matrix},
+    planted::{Change, OfLayer},
     product::product,
     simd::Simd,
     weights::{InputForms, Layer, Weights},
@@ -14,26 +15,11 @@ use crate::{
 };
 use half::{bf16, f16};
 use ptxgen_dsl::{
-    format::TensorType,
+    format::{SUPERBLOCK, TensorType},
     precision::{Acc, Act},
-    reference::{NanInRouter, RopeTable, Routed, renormalize, router_probabilities},
+    reference::{Accumulator, NanInRouter, RopeTable, Routed, renormalize, router_probabilities},
 };
 use std::{cell::RefCell, ops::Range, str::FromStr};
-
-/// Something that the forward does otherwise than its options say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Another format of activations.
-    Act(Act),
-    /// Another accumulator.
-    Acc(Acc),
-    /// SwiGLU's result kept in another type.
-    Inner(Inner),
-    /// The router in f32.
-    RouterInF32,
-    /// A known mistake.
-    Mistake(Mistake),
-}
 
 /// A change of one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,47 +129,61 @@ fn change_matrix(matrix: &mut Matrix<'_>, change: Change) {
     }
 }
 
-/// What a layer does otherwise beside its products.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Planted {
-    interleaved_queries: bool,
-    interleaved_keys: bool,
-    ties_to_higher: bool,
-    router_in_f32: bool,
-    inner: Option<Inner>,
-}
-
-/// A product with a changed matrix.
+/// A product, of a changed matrix where that is planted.
 ///
 /// # Safety
 /// As [`product`].
-pub(super) unsafe fn changed_product<'o>(
+pub(super) unsafe fn multiply<'o, A: Accumulator>(
     simd: Simd,
-    (act, acc): (Act, Acc),
-    (w, range): (&Matrix<'_>, Range<usize>),
-    (inputs, slots): (&Inputs, &[u32]),
+    act: Act,
+    w: &Matrix<'_>,
+    range: Range<usize>,
+    inputs: &Inputs,
+    slots: &[u32],
     out: impl FnMut(usize, Range<usize>) -> &'o mut [f32],
 ) {
-    let mut w = *w;
-    let change = w.planted.take();
-    let act = if let Some(Change::Act(act)) = change { act } else { act };
-    let acc = if let Some(Change::Acc(acc)) = change { acc } else { acc };
-    let less;
-    let inputs = match change {
-        Some(Change::Mistake(Mistake::LeftOut(Lane::Group(g)))) => {
-            // SAFETY: the caller's promise.
-            less = unsafe { inputs.without(slots, usize::from(g)) };
-            &less
-        }
-        _ => inputs,
+    let own = if size_of::<A>() == size_of::<f32>() { Acc::F32 } else { Acc::F64 };
+    let acc = if let Some(Change::Acc(acc)) = w.planted { acc } else { own };
+    let act = if let Some(Change::Act(act)) = w.planted { act } else { act };
+    let less = match w.planted {
+        // SAFETY: the caller's promise.
+        Some(Change::Mistake(Mistake::LeftOut(Lane::Group(g)))) => Some(unsafe { without(inputs, slots, g.into()) }),
+        _ => None,
     };
+    let inputs = less.as_ref().unwrap_or(inputs);
     // SAFETY: the caller's promise; the copy is nobody else's.
     unsafe {
         match acc {
-            Acc::F32 => product::<f32>(simd, act, &w, range, inputs, slots, out),
-            Acc::F64 => product::<f64>(simd, act, &w, range, inputs, slots, out),
+            Acc::F32 => product::<f32>(simd, act, w, range, inputs, slots, out),
+            Acc::F64 => product::<f64>(simd, act, w, range, inputs, slots, out),
         }
     }
+}
+
+/// A copy of some slots without group `g` of every block.
+///
+/// # Safety
+/// Nobody writes the slots before the next meeting.
+unsafe fn without(inputs: &Inputs, slots: &[u32], g: usize) -> Inputs {
+    let most = slots.iter().max().map_or(0, |&s| s as usize + 1);
+    let copy = Inputs::new(most, inputs.blocks() * SUPERBLOCK, Forms { q8k: true, lanes: true });
+    for slot in slots.iter().map(|&s| s as usize) {
+        // SAFETY: the copy is this worker's alone, and the slots are only read.
+        let (q8k, lanes) = unsafe {
+            let (q8k, lanes) = (copy.write_q8k(slot, inputs.blocks()), copy.write_lanes(slot, inputs.blocks()));
+            q8k.clone_from_slice(inputs.q8k(slot));
+            lanes.copy_from_slice(inputs.lanes(slot));
+            (q8k, lanes)
+        };
+        for block in q8k {
+            block.q[16 * g..16 * g + 16].fill(0);
+            block.sums[g] = 0;
+        }
+        for block in lanes {
+            block.iter_mut().for_each(|row| row[g] = 0.0);
+        }
+    }
+    copy
 }
 
 /// Norm and RoPE of a head, if they are planted for its norm's weights.
@@ -241,7 +241,7 @@ pub(super) fn routed(
     logits: &mut [f64],
     used: usize,
 ) -> Option<Result<Routed, NanInRouter>> {
-    let Planted { router_in_f32, ties_to_higher, .. } = layer.planted;
+    let OfLayer { router_in_f32, ties_to_higher, .. } = layer.planted;
     let router = layer.router.as_ref()?;
     if router_in_f32 {
         let rows = router.weights.chunks_exact(router.blocks);

@@ -31,12 +31,6 @@ pub(super) unsafe fn product<'o, A: Accumulator>(
     slots: &[u32],
     mut out: impl FnMut(usize, Range<usize>) -> &'o mut [f32],
 ) {
-    #[cfg(all(feature = "plants", debug_assertions))]
-    if w.planted.is_some() {
-        let acc = if size_of::<A>() == 4 { ptxgen_dsl::precision::Acc::F32 } else { ptxgen_dsl::precision::Acc::F64 };
-        // SAFETY: the caller's promise.
-        return unsafe { super::plant::changed_product(simd, (act, acc), (w, range), (inputs, slots), out) };
-    }
     for start in range.clone().step_by(ROWS) {
         let rows = start..(start + ROWS).min(range.end);
         let mut done = 0;

@@ -4,14 +4,14 @@ use super::{
     CpuModel,
     attention::{KvCache, LANES},
     buffers::Buffers,
-    forward::Batch,
+    pass::Batch,
 };
 use crate::{
     batch::{NanInRow, Row},
     config::ModelConfig,
     engine::{Engine, EngineError, LogitRows, Sequence},
     kv::{KvType, PAGE},
-    not_finite::check_logits,
+    origin::check_logits,
     trace::Tap,
 };
 use ptxgen_dsl::{

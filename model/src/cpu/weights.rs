@@ -3,6 +3,7 @@
 use super::{
     LoadError,
     matrix::{Forms, Lanes, Matrix, spread},
+    planted::OfLayer,
 };
 use crate::{
     config::{ModelConfig, TensorRole},
@@ -26,8 +27,7 @@ pub(super) struct Layer<'a> {
     pub(super) gate: Matrix<'a>,
     pub(super) up: Matrix<'a>,
     pub(super) down: Matrix<'a>,
-    #[cfg(all(feature = "plants", debug_assertions))]
-    pub(super) planted: super::plant::Planted,
+    pub(super) planted: OfLayer,
 }
 
 /// The router's weights, turned around once: [experts, blocks].
@@ -82,8 +82,7 @@ impl<'a> Weights<'a> {
                     gate: matrix(gate)?,
                     up: matrix(up)?,
                     down: matrix(down)?,
-                    #[cfg(all(feature = "plants", debug_assertions))]
-                    planted: Default::default(),
+                    planted: OfLayer::default(),
                 })
             })
             .collect::<Result<Vec<_>, LoadError>>()?;
