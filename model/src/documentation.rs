@@ -35,7 +35,7 @@ that has another below it and finds the same bits.
 
 fn document() -> String {
     let mut text = INTRODUCTION.to_owned();
-    for architecture in architecture::ALL {
+    for architecture in architecture::all() {
         stages(&mut text, architecture);
     }
     text += LAUNCHES;

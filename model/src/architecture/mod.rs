@@ -1,12 +1,13 @@
 //! The architectures that are known, each in a file: its keys in GGUF files, and the graph of its stages.
 //!
-//! To add one, write such a file and put it into [`ALL`]. What it computes by operations that there are
+//! To add one, write such a file and put it into the list `ALL`. What it computes by operations that there are
 //! ([`Operation`](crate::graph::Operation)), the rest of the crate can run.
 
 mod attention;
 mod qwen3;
 mod qwen3moe;
 
+pub use crate::config::Architecture;
 pub use qwen3::QWEN3;
 pub use qwen3moe::QWEN3_MOE;
 
@@ -14,17 +15,18 @@ use crate::{
     config::{ConfigError, FeedForward, Keys, ModelConfig, Neutral, TensorRole as T},
     graph::{Graph, Node, Operation as O, Stage as S},
 };
-use std::fmt;
+
+/// The definitions of all.
+pub(crate) static ALL: &[&Definition] = &[&qwen3moe::DEFINITION, &qwen3::DEFINITION];
 
 /// Every architecture that is known.
-pub static ALL: &[&Architecture] = &[&QWEN3_MOE, &QWEN3];
+pub fn all() -> impl Iterator<Item = &'static Architecture> {
+    ALL.iter().map(|d| d.architecture)
+}
 
-/// A kind of model.
-pub struct Architecture {
-    /// `general.architecture` of its GGUF files, and what its keys begin with.
-    pub name: &'static str,
-    /// Its name for people.
-    pub title: &'static str,
+/// What an architecture is.
+pub(crate) struct Definition {
+    pub(crate) architecture: &'static Architecture,
     /// The keys that only it has.
     pub(crate) keys: &'static [&'static str],
     /// Keys that would change what it computes, with the values that do not.
@@ -35,26 +37,20 @@ pub struct Architecture {
     pub(crate) graph: fn(&ModelConfig) -> Graph,
 }
 
-impl PartialEq for Architecture {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl fmt::Debug for Architecture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
 /// The architecture of this name in GGUF files.
-pub fn find(name: &str) -> Option<&'static Architecture> {
-    ALL.iter().find(|a| a.name == name).copied()
+pub(crate) fn find(name: &str) -> Option<&'static Definition> {
+    ALL.iter().find(|d| d.architecture.name == name).copied()
+}
+
+/// What an architecture is.
+pub(crate) fn definition(of: &Architecture) -> &'static Definition {
+    find(of.name).expect("every architecture is in the list")
 }
 
 /// `"qwen3moe" (Qwen3-MoE) and "qwen3" (Qwen3)`.
 pub(crate) fn names() -> String {
-    ALL.iter().map(|a| format!("\"{}\" ({})", a.name, a.title)).collect::<Vec<_>>().join(" and ")
+    let named = |d: &&Definition| format!("\"{}\" ({})", d.architecture.name, d.architecture.title);
+    ALL.iter().map(named).collect::<Vec<_>>().join(" and ")
 }
 
 /// A decoder of equal layers, each attention and a feed-forward on a residual stream, between an embedding and a normed

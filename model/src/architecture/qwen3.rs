@@ -1,14 +1,16 @@
 //! Qwen3 (llama.cpp `LLM_ARCH_QWEN3`): Qwen3-MoE's attention, and a dense feed-forward.
 
-use super::{Architecture, attention::normed_heads, decoder};
+use super::{Definition, attention::normed_heads, decoder};
 use crate::{
-    config::{ConfigError, FeedForward, Keys, ModelConfig, TensorRole as T},
+    config::{Architecture, ConfigError, FeedForward, Keys, ModelConfig, TensorRole as T},
     graph::{Graph, Node, Operation as O, Stage as S},
 };
 
 /// Qwen3.
-pub static QWEN3: Architecture =
-    Architecture { name: "qwen3", title: "Qwen3", keys: &["feed_forward_length"], neutral: &[], feed_forward, graph };
+pub static QWEN3: Architecture = Architecture { name: "qwen3", title: "Qwen3" };
+
+pub(super) static DEFINITION: Definition =
+    Definition { architecture: &QWEN3, keys: &["feed_forward_length"], neutral: &[], feed_forward, graph };
 
 fn feed_forward(keys: Keys<'_>) -> Result<FeedForward, ConfigError> {
     Ok(FeedForward { ff: keys.number("feed_forward_length")?, ..FeedForward::default() })

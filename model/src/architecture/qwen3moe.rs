@@ -1,15 +1,16 @@
 //! Qwen3-MoE (llama.cpp `LLM_ARCH_QWEN3MOE`): every feed-forward is a mixture of experts.
 
-use super::{Architecture, attention::normed_heads, decoder};
+use super::{Definition, attention::normed_heads, decoder};
 use crate::{
-    config::{ConfigError, FeedForward, Keys, ModelConfig, Neutral, TensorRole as T},
+    config::{Architecture, ConfigError, FeedForward, Keys, ModelConfig, Neutral, TensorRole as T},
     graph::{Graph, Node, Operation as O, Stage as S},
 };
 
 /// Qwen3-MoE.
-pub static QWEN3_MOE: Architecture = Architecture {
-    name: "qwen3moe",
-    title: "Qwen3-MoE",
+pub static QWEN3_MOE: Architecture = Architecture { name: "qwen3moe", title: "Qwen3-MoE" };
+
+pub(super) static DEFINITION: Definition = Definition {
+    architecture: &QWEN3_MOE,
     keys: &["feed_forward_length", "expert_count", "expert_used_count", "expert_feed_forward_length"],
     neutral: &[
         ("router_logit_softcapping", Neutral::Number(&[0.0])),

@@ -26,6 +26,7 @@
 
 mod backend;
 mod error;
+mod part;
 mod places;
 mod queue;
 mod rows;
@@ -33,10 +34,11 @@ mod session;
 
 pub(crate) use backend::{Backend, BadLogit, PassError, PassResults};
 pub use error::BatchError;
+pub use part::{Part, Wants};
 pub use queue::{Ended, Queue, Request, Stop, Totals};
 pub(crate) use rows::{NanInRow, Row};
 pub(crate) use session::Setup;
-pub use session::{Answer, BatchSession, Part, Step, Wants};
+pub use session::{Answer, BatchSession, Step};
 
 use crate::kv::PAGE;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! What two runs can differ in.
 
-use super::follow::{Followed, Sides};
+use super::followed::{Followed, Sides};
 use crate::{
     graph::{Concern, Operation},
     plain::{Choice, Mistake, PlainModel},

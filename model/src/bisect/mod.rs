@@ -7,16 +7,19 @@
 //! explains.
 
 mod device;
+mod divergence;
 mod factor;
 mod follow;
+mod followed;
 mod measure;
 mod result;
 mod verdict;
 
 pub use device::{DeviceShare, Swapped, factor_swaps, swaps};
+pub use divergence::Divergence;
 pub use factor::Factor;
-pub use follow::{Followed, Follows};
-pub use result::{Attribution, Bisection, Cause, Divergence, Part, SideFound, Verdict};
+pub use followed::{Followed, Follows};
+pub use result::{Attribution, Bisection, Cause, Part, SideFound, Verdict};
 
 use crate::{
     gguf::Gguf,

@@ -1,6 +1,5 @@
 //! Why a file is not a model that can be run.
 
-use crate::architecture;
 use crate::gguf::{GgufError, TensorType};
 
 /// A file that is no model that ptxgen knows, or one that it cannot run exactly.
@@ -17,12 +16,14 @@ pub enum ConfigError {
         all: Vec<ConfigError>,
     },
     /// Another architecture.
-    #[error("{file}: architecture \"{found}\" is not supported; {} are", architecture::names())]
+    #[error("{file}: architecture \"{found}\" is not supported; {known} are")]
     Architecture {
         /// The file.
         file: String,
         /// `general.architecture`.
         found: String,
+        /// Those that are.
+        known: String,
     },
     /// A key with a value that is wrong or not supported.
     #[error("{file}: key \"{key}\" is {found}, expected {expected}")]

@@ -1,10 +1,7 @@
 //! The hyperparameters' keys (llama.cpp `LLM_KV_*`, each with the architecture's name before it).
 
-use super::{ConfigError, FeedForward, ModelConfig};
-use crate::{
-    architecture::Architecture,
-    gguf::{Gguf, Value},
-};
+use super::{Architecture, ConfigError, FeedForward, ModelConfig};
+use crate::gguf::{Gguf, Value};
 use ptxgen_dsl::reference::RopeScaling;
 
 /// Keys that are read here, or that do not change what is computed; an architecture has more.
@@ -102,13 +99,13 @@ impl Keys<'_> {
         Err(self.wrong(key, value.to_string(), format!("a finite number of at least {least}")))
     }
 
-    /// Keys of the architecture that are not known, or that would change what is computed.
-    pub(super) fn faults(self) -> Vec<ConfigError> {
+    /// Keys of the architecture that are not known, or that would change what is computed. It has these more.
+    pub(super) fn faults(self, more: &[&str], neutral: &[(&str, Neutral)]) -> Vec<ConfigError> {
         let own = |key: &'_ str| {
             key.strip_prefix(self.architecture.name).and_then(|k| k.strip_prefix('.')).map(str::to_owned)
         };
         let keys = self.gguf.metadata().iter().filter_map(|(key, value)| Some((own(key)?, value)));
-        let fault = |(short, value): (String, &Value)| match known(self.architecture, &short, value).err()? {
+        let fault = |(short, value): (String, &Value)| match known((more, neutral), &short, value).err()? {
             Problem::Unknown => {
                 Some(ConfigError::UnknownKey { file: self.gguf.file().to_owned(), key: self.full(&short) })
             }
@@ -117,8 +114,11 @@ impl Keys<'_> {
         keys.filter_map(fault).collect()
     }
 
-    /// Reads the keys; `vocab` and `tied` come from the tensors.
-    pub(super) fn read(self) -> Result<ModelConfig, ConfigError> {
+    /// Reads the keys, those of the feed-forward as the architecture does; `vocab` and `tied` come from the tensors.
+    pub(super) fn read(
+        self,
+        feed_forward: fn(Keys<'_>) -> Result<FeedForward, ConfigError>,
+    ) -> Result<ModelConfig, ConfigError> {
         let hidden = self.number("embedding_length")?;
         let heads = self.number("attention.head_count")?;
         let kv_heads = self.optional("attention.head_count_kv")?.unwrap_or(heads);
@@ -138,7 +138,7 @@ impl Keys<'_> {
                 return Err(self.wrong(key, found.to_string(), expected));
             }
         }
-        let FeedForward { experts, experts_used, expert_ff, ff } = (self.architecture.feed_forward)(self)?;
+        let FeedForward { experts, experts_used, expert_ff, ff } = feed_forward(self)?;
         let rms_eps = self.float("attention.layer_norm_rms_epsilon", None, 0.0)?;
         let rope_base = self.float("rope.freq_base", Some(10000.0), 1.0)?;
         let rope_scaling = self.scaling(self.number("context_length")?)?;
@@ -226,11 +226,11 @@ enum Problem {
     Value(String),
 }
 
-fn known(architecture: &Architecture, key: &str, value: &Value) -> Result<(), Problem> {
-    if KNOWN.iter().chain(architecture.keys).any(|k| *k == key) {
+fn known((more, neutral): (&[&str], &[(&str, Neutral)]), key: &str, value: &Value) -> Result<(), Problem> {
+    if KNOWN.iter().chain(more).any(|k| *k == key) {
         return Ok(());
     }
-    let Some((_, neutral)) = NEUTRAL.iter().chain(architecture.neutral).find(|(k, _)| *k == key) else {
+    let Some((_, neutral)) = NEUTRAL.iter().chain(neutral).find(|(k, _)| *k == key) else {
         return Err(Problem::Unknown);
     };
     let number = match value {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     batch::{BadLogit, NanInRow},
     engine::{Engine, EngineError, LogitRows, Sequence, generate_on_host, most_likely_of},
-    not_finite::check_logits,
+    origin::check_logits,
     sample::Sampler,
     trace::{Block, Slice, Stage, Tap},
 };

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    architecture::ALL,
+    architecture,
     config::{ModelConfig, TensorKind},
     synth::Preset,
 };
@@ -11,7 +11,7 @@ use crate::{
 fn models() -> Vec<ModelConfig> {
     let models: Vec<_> = [Preset::Tiny, Preset::TinyDense].map(Preset::config).into();
     let all: Vec<_> = models.iter().map(|c| c.architecture.name).collect();
-    assert_eq!(all, ALL.iter().map(|a| a.name).collect::<Vec<_>>(), "a small model of each architecture");
+    assert_eq!(all, architecture::all().map(|a| a.name).collect::<Vec<_>>(), "a small model of each architecture");
     let tied = models.iter().map(|c| ModelConfig { tied: true, ..c.clone() });
     tied.chain(models.clone()).collect()
 }

@@ -12,11 +12,28 @@ pub struct DecodeStream<'a> {
     held: Vec<u8>,
 }
 
-impl<'a> DecodeStream<'a> {
-    pub(super) fn new(vocabulary: &'a Vocabulary) -> Self {
-        Self { vocabulary, held: Vec::new() }
+impl Vocabulary {
+    /// The text of ids, control tokens included; what is not UTF-8 becomes U+FFFD.
+    ///
+    /// # Errors
+    /// If an id is not in the vocabulary.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        let mut stream = self.decode_stream();
+        let mut out = String::new();
+        for id in ids {
+            out.push_str(&stream.push(*id)?);
+        }
+        out.push_str(&stream.finish());
+        Ok(out)
     }
 
+    /// A decoder for ids that come one by one.
+    pub fn decode_stream(&self) -> DecodeStream<'_> {
+        DecodeStream { vocabulary: self, held: Vec::new() }
+    }
+}
+
+impl DecodeStream<'_> {
     /// The text that `id` completes, often empty in the middle of a character.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What the ids mean, which is all that decoding needs.
 
-use super::{DecodeStream, Special, TokenizerError, error::Fail};
+use super::{Special, error::Fail};
 
 /// The tokens of a model, without what encoding needs (see [`Tokenizer`](super::Tokenizer)).
 pub struct Vocabulary {
@@ -40,25 +40,6 @@ impl Vocabulary {
     /// Whether there are no tokens; never true of a tokenizer that was built.
     pub fn is_empty(&self) -> bool {
         self.control.is_empty()
-    }
-
-    /// The text of ids, control tokens included; what is not UTF-8 becomes U+FFFD.
-    ///
-    /// # Errors
-    /// If an id is not in the vocabulary.
-    pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
-        let mut stream = self.decode_stream();
-        let mut out = String::new();
-        for id in ids {
-            out.push_str(&stream.push(*id)?);
-        }
-        out.push_str(&stream.finish());
-        Ok(out)
-    }
-
-    /// A decoder for ids that come one by one.
-    pub fn decode_stream(&self) -> DecodeStream<'_> {
-        DecodeStream::new(self)
     }
 
     /// The bytes that a token stands for; a token need not be whole characters.
