@@ -65,6 +65,7 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
     fn is_interpreter(&self) -> bool;
     fn target(&self) -> Target;
+    fn multiprocessors(&self) -> u32;
     fn memory(&self) -> Result<MemoryInfo, DeviceError>;
 
     /// Memory aligned to 256 bytes.

@@ -75,6 +75,11 @@ impl Device {
         self.backend.target()
     }
 
+    /// How many multiprocessors it has, as the driver says; of the interpreter, as its options do.
+    pub fn multiprocessors(&self) -> u32 {
+        self.backend.multiprocessors()
+    }
+
     /// Its memory.
     ///
     /// # Errors

@@ -24,6 +24,8 @@ pub struct InterpOptions {
     pub options: Options,
     /// What kernels are written for.
     pub target: Target,
+    /// Multiprocessors of the GPU that it stands for, which schedules may follow; 132 by default, an H200's.
+    pub multiprocessors: u32,
     /// Whether launches of a graph whose kernels wait for the one before by themselves start as early as they could on a
     /// GPU. What they touch too early is found then; otherwise each starts when the one before it has ended.
     pub overlap: bool,
@@ -32,7 +34,7 @@ pub struct InterpOptions {
 impl Default for InterpOptions {
     /// All checks, for sm_90, launch by launch.
     fn default() -> Self {
-        InterpOptions { options: Options::default(), target: Target::SM_90, overlap: false }
+        InterpOptions { options: Options::default(), target: Target::SM_90, multiprocessors: 132, overlap: false }
     }
 }
 
@@ -144,6 +146,10 @@ impl Backend for Interp {
 
     fn target(&self) -> Target {
         self.options.target
+    }
+
+    fn multiprocessors(&self) -> u32 {
+        self.options.multiprocessors
     }
 
     fn memory(&self) -> Result<MemoryInfo, DeviceError> {

@@ -84,8 +84,8 @@ mod tests {
     use crate::catalogue::norm::Normed;
     use crate::catalogue::quantize::Vectors;
     use crate::catalogue::{
-        Blocks, How, Norm, QuantizeArgs, RmsNormArgs, Schedule, Shape, Store, Table, Vector, gemv, quantize_q8k,
-        rms_norm,
+        Blocks, How, Machine, Norm, QuantizeArgs, RmsNormArgs, Schedule, Shape, Store, Table, Vector, gemv,
+        quantize_q8k, rms_norm,
     };
     use crate::format::{Q4K, Q8KPlanar};
     use crate::precision::{AccF64, Act, ActQ8K};
@@ -127,7 +127,8 @@ mod tests {
     /// each: the bodies are the same, and so are the bits.
     #[test]
     fn three_stages_in_one_kernel_give_the_bits_of_three_kernels() {
-        let how = How::new(Schedule { warps: 4, blocks: Some(1), ..Schedule::gemv(ROWS, Act::Q8K) }, TARGET);
+        let how =
+            How::new(Schedule { warps: 4, blocks: Some(1), ..Schedule::gemv(ROWS, Act::Q8K, Machine::H200) }, TARGET);
         let shape = Shape { rows: ROWS, cols: COLS };
         let norm = Norm { cols: COLS, tokens: 1, eps: 1e-6, pdl: false };
         let (normed, rounded) = (Normed::<AccF64>::new(norm), Vectors::new("fused", COLS, 1).unwrap());

@@ -22,9 +22,11 @@ mod grouped;
 mod held;
 mod launchable;
 mod limits;
+mod machine;
 mod matrix;
 mod memory;
 mod norm;
+mod param;
 mod plain_gemv;
 mod plan;
 mod profile;
@@ -67,8 +69,10 @@ pub use gemv::{GemvArgs, GemvBatchArgs, gemv, gemv_batch};
 pub use group::{GroupArgs, moe_group};
 pub use grouped::{ExpertsDownArgs, ExpertsGateUpArgs, experts_down, experts_gate_up, grouped_experts};
 pub use held::{Access, Contents, Words};
+pub use machine::Machine;
 pub use matrix::{Add, Epilogue, Store};
 pub use norm::{Norm, RmsNormArgs, RmsNormQ8KArgs, rms_norm, rms_norm_q8k};
+pub use param::Param;
 pub use plain_gemv::{
     PairVector, PlainExpertsArgs, PlainGemvAddArgs, PlainGemvArgs, plain_experts, plain_gemv, plain_gemv_add,
 };

@@ -3,7 +3,7 @@
 use ptxgen_builder::target::Target;
 
 use super::experts::Experts;
-use super::{Dims, How, Schedule, Shape, Sizes};
+use super::{Dims, How, Machine, Schedule, Shape, Sizes};
 use crate::precision::Policy;
 
 /// What to generate.
@@ -23,12 +23,14 @@ pub struct Request {
     pub pdl: bool,
     /// The GPU to write for.
     pub target: Target,
+    /// The GPU that the schedule is chosen for, where none is given.
+    pub machine: Machine,
 }
 
 impl Request {
-    /// The entry's own shape under a policy.
+    /// The entry's own shape under a policy, scheduled for an H200.
     pub fn new(policy: Policy, target: Target) -> Request {
-        Request { policy, dims: Dims::NONE, schedule: None, eps: 1e-6, pdl: false, target }
+        Request { policy, dims: Dims::NONE, schedule: None, eps: 1e-6, pdl: false, target, machine: Machine::H200 }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use ptxgen_builder::target::Target;
 
+use super::Machine;
 use crate::format::Q4K;
 use crate::precision::{Acc, Act, Policy};
 
@@ -67,14 +68,11 @@ impl Default for Schedule {
     }
 }
 
-/// Multiprocessors of the GPU that schedules are chosen for: an H100 or H200.
-const MULTIPROCESSORS: u32 = 132;
-
 impl Schedule {
     /// For a matrix of `rows` rows: the model's output projection has so many that a warp takes
     /// several tiles. f32 activations are staged once for as many rows as possible, and lanes have half
     /// of a long row: what is summed across lanes costs more than what is loaded.
-    pub(super) fn gemv(rows: u32, act: Act) -> Schedule {
+    pub(super) fn gemv(rows: u32, act: Act, machine: Machine) -> Schedule {
         let usual = Schedule::default();
         match act {
             Act::Q8K if rows < 1 << 14 => usual,
@@ -82,7 +80,7 @@ impl Schedule {
             Act::F32 if rows < 1 << 9 => usual,
             Act::F32 if rows < 1 << 14 => {
                 let rows = if rows < 1 << 12 { 1 } else { 2 };
-                Schedule { rows, split: 4, slots: 2, blocks: Some(MULTIPROCESSORS), ..usual }
+                Schedule { rows, split: 4, slots: 2, blocks: Some(machine.multiprocessors()), ..usual }
             }
             Act::F32 => Schedule { slots: 1, ..usual },
         }
@@ -90,11 +88,11 @@ impl Schedule {
 
     /// The same for a format with so many bytes a block. Those of fewer than Q4_K's take more instructions for each: of many
     /// rows, blocks that run at once take several tiles in turn, and find their places, and copy a code book, only once.
-    pub(super) fn gemv_of_integers(rows: u32, act: Act, block_bytes: usize) -> Schedule {
-        let usual = Schedule::gemv(rows, act);
+    pub(super) fn gemv_of_integers(rows: u32, act: Act, block_bytes: usize, machine: Machine) -> Schedule {
+        let usual = Schedule::gemv(rows, act, machine);
         match act {
             Act::Q8K if rows >= 1 << 14 && block_bytes < Q4K::BYTES => {
-                Schedule { blocks: Some(4 * MULTIPROCESSORS), ..usual }
+                Schedule { blocks: Some(4 * machine.multiprocessors()), ..usual }
             }
             _ => usual,
         }
@@ -113,12 +111,12 @@ impl Schedule {
     /// For the experts' gate and up projections: two tiles under way in each warp, and no more blocks
     /// than there are multiprocessors, so that all have the same work; with f32 activations, which
     /// compute more, twice as many.
-    pub(super) fn gate_up(rows: u32, act: Act) -> Schedule {
+    pub(super) fn gate_up(rows: u32, act: Act, machine: Machine) -> Schedule {
         let usual = Schedule { warps: 8, slots: 2, ..Schedule::default() };
         match act {
             _ if rows < 1 << 9 => Schedule::default(),
-            Act::Q8K => Schedule { rows: 2, blocks: Some(MULTIPROCESSORS), ..usual },
-            Act::F32 => Schedule { rows: 1, blocks: Some(2 * MULTIPROCESSORS), ..usual },
+            Act::Q8K => Schedule { rows: 2, blocks: Some(machine.multiprocessors()), ..usual },
+            Act::F32 => Schedule { rows: 1, blocks: Some(2 * machine.multiprocessors()), ..usual },
         }
     }
 

@@ -186,6 +186,10 @@ impl Backend for Cuda {
         self.target
     }
 
+    fn multiprocessors(&self) -> u32 {
+        self.context.gpu.multiprocessors
+    }
+
     fn memory(&self) -> Result<MemoryInfo, DeviceError> {
         let (mut free, mut total) = (0, 0);
         // SAFETY: writes two integers.

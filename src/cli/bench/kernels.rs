@@ -10,9 +10,9 @@ use crate::cli::{
 };
 use anstream::{stderr, stdout};
 use anyhow::Context;
-use ptxgen_dsl::catalogue::{Built, Dims, Entry, Request, Schedule};
+use ptxgen_dsl::catalogue::{Built, Dims, Entry, Machine, Request, Schedule};
 use ptxgen_dsl::precision::{Math, Policy};
-use ptxgen_runtime::{Device, DriverInfo, GpuInfo};
+use ptxgen_runtime::{Device, DriverInfo};
 use serde::Serialize;
 use std::{
     io::{self, Write},
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> Outcome {
     let driver = DriverInfo::query()?;
     let info = driver.gpus.get(args.gpu).context("the GPU is gone")?;
     let bandwidth = stream::bandwidth(&device, info.multiprocessors)?;
-    let mut bench = Bench { device: &device, info, bandwidth, args, rows: Vec::new() };
+    let mut bench = Bench { device: &device, bandwidth, args, rows: Vec::new() };
     let all = args.kernels.is_empty();
     for entry in kernels::entries(&args.kernels, all)? {
         for policy in kernels::variants(entry, args.choice, all, device.target())? {
@@ -116,23 +116,27 @@ pub fn run(args: &Args) -> Outcome {
 
 struct Bench<'a> {
     device: &'a Device,
-    info: &'a GpuInfo,
     bandwidth: f64,
     args: &'a Args,
     rows: Vec<Row>,
 }
 
 impl Bench<'_> {
+    fn request(&self, policy: Policy) -> Request {
+        let machine = Machine::new(self.device.multiprocessors());
+        Request { machine, ..Request::new(policy, self.device.target()) }
+    }
+
     fn entry(&mut self, entry: &'static Entry, policy: Policy, all: bool) -> anyhow::Result<()> {
         let shapes = MATRICES.iter().find(|(name, _)| *name == entry.name).map_or(&[][..], |(_, shapes)| shapes);
         let dims = shapes.iter().map(|&(k, n)| Dims { rows: Some(n), cols: Some(k), ..Dims::NONE });
         let mut dims: Vec<Dims> = if shapes.is_empty() { vec![Dims::NONE] } else { dims.collect() };
-        let asked = self.args.size.over(entry, all, Request::new(policy, self.device.target()));
+        let asked = self.args.size.over(entry, all, self.request(policy));
         if asked.dims != Dims::NONE {
             dims = vec![asked.dims];
         }
         for dims in dims {
-            let request = Request { dims, ..Request::new(policy, self.device.target()) };
+            let request = Request { dims, ..self.request(policy) };
             self.shape(entry, request).with_context(|| format!("{} {policy}", entry.name))?;
         }
         Ok(())
@@ -190,7 +194,7 @@ impl Bench<'_> {
     /// The five fastest of many schedules.
     fn tuned(&self, entry: &'static Entry, request: &Request, work: &mut Work) -> anyhow::Result<Vec<Row>> {
         let mut rows = Vec::new();
-        for schedule in schedules(self.info.multiprocessors) {
+        for schedule in schedules(self.device.multiprocessors()) {
             let request = Request { schedule: Some(schedule), ..*request };
             // One that does not fit is no candidate.
             let Ok(built) = entry.build(&request) else { continue };

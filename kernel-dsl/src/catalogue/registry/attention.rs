@@ -91,7 +91,7 @@ const ATTENTION: Entry = Entry {
 };
 
 const DECODE: Entry =
-    Entry { stages: 1, usual: |s, _| Schedule::decode_attention(s.positions), build: decode::<f32>, ..ATTENTION };
+    Entry { stages: 1, usual: |s, _, _| Schedule::decode_attention(s.positions), build: decode::<f32>, ..ATTENTION };
 
 const PROMPT: Entry = Entry {
     stages: 1,

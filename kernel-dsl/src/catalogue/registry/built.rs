@@ -7,6 +7,7 @@ use ptxgen_builder::verify::Validated;
 
 use super::super::contents::{Declared, Parameters};
 use super::super::held::{Contents, Words};
+use super::super::param::Param;
 use super::super::request::Resolved;
 use super::{Built, Entry, ParamSpec};
 use crate::device::pass;
@@ -85,7 +86,7 @@ impl Size {
     }
 
     /// The parameter of this name.
-    fn of(self, name: &'static str, declared: &Declared) -> ParamSpec {
+    fn of(self, name: &str, declared: &Declared) -> ParamSpec {
         let words = || Contents::Words(self.words.unwrap_or_else(|| unreachable!("{name} says what its words may be")));
         let contents = declared.contents.unwrap_or_else(words);
         let bytes = match (self.length, contents) {
@@ -94,7 +95,17 @@ impl Size {
             (Length::Vectors { cols, count }, Contents::Activations(act)) => vector_bytes(act, cols) * u64::from(count),
             (Length::Vectors { .. }, other) => unreachable!("{name} holds {other:?}, no vectors"),
         };
-        ParamSpec { name, access: declared.access, contents, bytes, vectors: self.vectors, rounded: self.rounded }
+        let id = Param::named(name)
+            .unwrap_or_else(|| unreachable!("{name} is missing in the list of parameters (param.rs)"));
+        ParamSpec {
+            id,
+            name: id.name(),
+            access: declared.access,
+            contents,
+            bytes,
+            vectors: self.vectors,
+            rounded: self.rounded,
+        }
     }
 }
 

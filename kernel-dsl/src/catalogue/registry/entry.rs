@@ -3,13 +3,14 @@
 use ptxgen_builder::target::Target;
 
 use super::super::error::CatalogueError;
+use super::super::machine::Machine;
 use super::super::request::{Request, Resolved};
 use super::super::schedule::{How, Schedule};
 use super::{Built, Dims, Entry, Family, KernelId, Sizes};
 use crate::precision::{Acc, Act, Math, Policy};
 
 /// The schedule of most kernels.
-pub(super) fn usual(_: &Sizes, _: Policy) -> Schedule {
+pub(super) fn usual(_: &Sizes, _: Policy, _: Machine) -> Schedule {
     Schedule::default()
 }
 
@@ -95,7 +96,7 @@ impl Entry {
             return Err(CatalogueError::Dimension { kernel: self.name, found: name, known });
         }
         let sizes = request.dims.or(self.dims).sizes();
-        let schedule = request.schedule.unwrap_or_else(|| (self.usual)(&sizes, request.policy));
+        let schedule = request.schedule.unwrap_or_else(|| (self.usual)(&sizes, request.policy, request.machine));
         let mut resolved = Resolved {
             policy: request.policy,
             sizes,

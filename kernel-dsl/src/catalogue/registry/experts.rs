@@ -117,14 +117,14 @@ pub(super) const GATE_UP: Entry = Entry {
     dims: Dims { experts: Some(128), used: Some(8), tokens: None, ..GEMV.dims },
     trial: Dims { experts: Some(4), used: Some(2), ..GEMV.trial },
     stages: 2,
-    usual: |s, p| Schedule::gate_up(s.rows, p.act),
+    usual: |s, p, m| Schedule::gate_up(s.rows, p.act, m),
     ..GEMV
 };
 
 pub(super) const DOWN: Entry = Entry {
     maths: &[],
     dims: Dims { rows: Some(2048), cols: Some(768), ..GATE_UP.dims },
-    usual: |s, p| Schedule::experts_at_once(s.cols, p),
+    usual: |s, p, _| Schedule::experts_at_once(s.cols, p),
     ..GATE_UP
 };
 

@@ -26,7 +26,7 @@ macro_rules! entries {
                 id: KernelId::Matrix(Role::Product, TensorType::$name),
                 summary: concat!(stringify!($name), " matrix times vector"),
                 build: |entry, r| reading::<crate::format::$format, _>(|| matrix_vector::<Of<crate::format::$format>, Store>(entry, r)),
-                usual: |s, p| Schedule::gemv_of_integers(s.rows, p.act, TensorType::$name.block_bytes()),
+                usual: |s, p, m| Schedule::gemv_of_integers(s.rows, p.act, TensorType::$name.block_bytes(), m),
                 ..GEMV
             },
             Entry {

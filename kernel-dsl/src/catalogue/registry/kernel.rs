@@ -4,6 +4,8 @@ use ptxgen_builder::build::AnyLaunchable;
 
 use super::super::error::CatalogueError;
 use super::super::held::{Access, Contents};
+use super::super::machine::Machine;
+use super::super::param::Param;
 use super::super::request::Resolved;
 use super::super::schedule::Schedule;
 use super::{Dims, KernelId, Sizes};
@@ -84,7 +86,7 @@ pub struct Entry {
     /// under acc = f64: the stages of the kernel.
     pub stages: u32,
     /// The schedule where none is asked for.
-    pub(in crate::catalogue) usual: fn(&Sizes, Policy) -> Schedule,
+    pub(in crate::catalogue) usual: fn(&Sizes, Policy, Machine) -> Schedule,
     pub(in crate::catalogue) build: Build,
 }
 
@@ -92,7 +94,9 @@ pub struct Entry {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ParamSpec {
-    /// Its name.
+    /// What it is for.
+    pub id: Param,
+    /// Its name, [`Param::name`].
     pub name: &'static str,
     /// What the kernel does with it.
     pub access: Access,

@@ -83,7 +83,7 @@ pub(super) const GEMV: Entry = Entry {
     trial: Dims { rows: Some(64), ..Dims::NONE },
     reading: Dims { rows: Some(32), cols: Some(512), ..Dims::NONE },
     stages: 1,
-    usual: |s, p| Schedule::gemv(s.rows, p.act),
+    usual: |s, p, m| Schedule::gemv(s.rows, p.act, m),
     build: matrix_vector::<Q4, Store>,
     ..Entry::BASE
 };
@@ -105,7 +105,7 @@ pub(super) const NORM_QKV: Entry = Entry {
     family: Family::Norm,
     dims: Dims { tokens: None, ..QKV.dims },
     stages: 2,
-    usual: |_, p| Schedule::behind_norm(p.act),
+    usual: |_, p, _| Schedule::behind_norm(p.act),
     ..QKV
 };
 
