@@ -6,7 +6,7 @@ use super::{
     measure::{StageTime, times_of},
     passes::{Passes, sizes},
     plan::Paging,
-    session::{begun, chosen_of_rows, clear_status, first_nan, name, put, read, status},
+    session::{begun, chosen_of_rows, clear_status, first_nan, name, of_host, put, read, status},
     slot::Slot,
 };
 use crate::{
@@ -74,25 +74,25 @@ impl<'m> DeviceBatch<'m> {
     pub(super) fn new(model: &'m DeviceModel, room: BatchRoom) -> Result<Self, LoadError> {
         let passes = Self::plans(model, room)?;
         let mut sizes = sizes(passes.iter());
-        sizes.insert(Slot::State, 2 * STATE);
+        sizes.insert(model.plan.placement.of_host(Slot::State), 2 * STATE);
         let buffers = begun(model, sizes, room.positions)?;
         let passes = passes.into_iter().map(|passes| RowPasses { passes, graphs: None }).collect();
         Ok(Self { model, passes, buffers, chunks: room.positions.div_ceil(PAGE) })
     }
 
     fn failed(&self, error: &dyn std::fmt::Display) -> EngineError {
-        EngineError::Device { device: self.model.device.name().to_owned(), message: error.to_string() }
+        EngineError::Device { device: self.model.device().name().to_owned(), message: error.to_string() }
     }
 
     /// The passes of so many rows, recorded: the shortest that takes all.
     fn prepared(&mut self, rows: usize) -> Result<usize, LoadError> {
         let which = self.passes.iter().position(|s| s.passes.plan.tokens as usize >= rows);
         let which = which.unwrap_or(self.passes.len() - 1);
-        let (device, weights) = (&self.model.device, &self.model.weights);
+        let (device, weights) = (self.model.device(), &self.model.weights);
         let RowPasses { passes, graphs } = &mut self.passes[which];
         if graphs.is_none() {
             let plan = &passes.plan;
-            let kernels = Kernels::load(device, plan)?;
+            let kernels = Kernels::load(&self.model.devices, plan)?;
             let mut bind = |range: std::ops::Range<usize>, moved| {
                 kernels.bind(plan, &plan.launches[range], weights, &mut self.buffers, moved)
             };
@@ -123,19 +123,19 @@ impl<'m> DeviceBatch<'m> {
         (chosen, logits): (usize, usize),
         results: &mut PassResults,
     ) -> Result<Option<NanInRow>, DeviceError> {
-        let (device, vocab) = (&self.model.device, self.model.config().vocab);
+        let (device, vocab) = (self.model.device(), self.model.config().vocab);
         let Some(graphs) = &self.passes[which].graphs else { return Ok(None) };
         device.replay(if chosen + logits > 0 { &graphs.all } else { &graphs.body })?;
-        let status = status(device, &self.buffers)?;
+        let status = status(self.model, &self.buffers)?;
         results.logits.clear();
         results.logits.resize(logits * vocab, 0.0);
-        let rows = |slot: Slot| self.buffers[&slot].view().cast::<f32>();
+        let rows = |slot: Slot| of_host(self.model, &self.buffers, slot).view().cast::<f32>();
         if logits > 0 {
             rows(Slot::Logits)?.slice(chosen * vocab..(chosen + logits) * vocab)?.read_to(&mut results.logits)?;
         }
         let mut words = vec![[0u32; 2]; chosen];
         if chosen > 0 {
-            read(&self.buffers[&Slot::RowChosen], words.as_flattened_mut())?;
+            read(of_host(self.model, &self.buffers, Slot::RowChosen), words.as_flattened_mut())?;
         }
         if let Some(status) = status
             && let Some(nan) = first_nan(&status.wait()?)
@@ -143,14 +143,14 @@ impl<'m> DeviceBatch<'m> {
             clear_status(&mut self.buffers)?;
             return Ok(Some(nan));
         }
-        results.tokens = chosen_of_rows(&self.buffers, vocab, &words)?;
+        results.tokens = chosen_of_rows(self.model, &self.buffers, &words)?;
         Ok(None)
     }
 }
 
 impl Backend for DeviceBatch<'_> {
     fn device(&self) -> String {
-        name(&self.model.device)
+        name(self.model.device())
     }
 
     fn most(&self) -> usize {
@@ -177,7 +177,7 @@ impl Backend for DeviceBatch<'_> {
         let Self { model, buffers, .. } = self;
         let RowPasses { passes, graphs } = &self.passes[which];
         if let Some(graphs) = graphs {
-            model.device.replay(&graphs.all)?;
+            model.device().replay(&graphs.all)?;
         }
         let positions = rows.iter().map(|r| r.position + 1).sum();
         let times = times_of(model, buffers, (passes, positions), runs)?;

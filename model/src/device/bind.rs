@@ -3,6 +3,7 @@
 use super::{
     LoadError,
     early::races,
+    place::{DeviceIndex, Devices, Home},
     plan::{Launch, Plan},
     slot::Slot,
 };
@@ -11,14 +12,21 @@ use ptxgen_dsl::catalogue::Built;
 use ptxgen_runtime::{Argument, Buffer, Call, Device, DeviceError, Function};
 use std::collections::HashMap;
 
-/// Buffers by what they are for.
-pub(super) type Buffers = HashMap<Slot, Buffer<u8>>;
+/// Buffers by where they are and what they are for.
+pub(super) type Buffers = HashMap<Home, Buffer<u8>>;
 
-/// A plan's kernels on a device.
-pub(super) struct Kernels(Vec<Function>);
+/// A plan's kernels, on each device that it uses.
+pub(super) struct Kernels(HashMap<DeviceIndex, Vec<Function>>);
 
 impl Kernels {
-    pub(super) fn load(device: &Device, plan: &Plan<'_>) -> Result<Kernels, DeviceError> {
+    pub(super) fn load(devices: &Devices, plan: &Plan<'_>) -> Result<Kernels, DeviceError> {
+        let used = |index| plan.launches.iter().any(|launch| launch.device == index);
+        let used = devices.iter().filter(|(index, _)| used(*index));
+        used.map(|(index, device)| Ok((index, Self::on(device, plan)?))).collect::<Result<_, _>>().map(Kernels)
+    }
+
+    /// The kernels on a device.
+    fn on(device: &Device, plan: &Plan<'_>) -> Result<Vec<Function>, DeviceError> {
         let load = |built: &Built| {
             #[cfg(all(feature = "plants", debug_assertions))]
             if let Some(changed) = super::plant::changed(device, built) {
@@ -35,12 +43,12 @@ impl Kernels {
             // where a kernel reads or writes, and the plan binds buffers of the lengths that it states.
             unsafe { device.load_launchable_unchecked(&built.launch) }
         };
-        plan.kernels.values().map(load).collect::<Result<_, _>>().map(Kernels)
+        plan.kernels.values().map(load).collect()
     }
 
-    /// What each kernel does before and after it waits.
+    /// What each kernel does before and after it waits, the same on every device.
     pub(super) fn overlaps(&self) -> Vec<&Overlap> {
-        self.0.iter().map(Function::overlap).collect()
+        self.0.values().next().into_iter().flatten().map(Function::overlap).collect()
     }
 
     /// The calls of some launches that follow each other, those that would come too early in order. `moved` adds to where
@@ -73,22 +81,22 @@ impl Kernels {
         let built = &plan.kernels[launch.kernel];
         // Each parameter: its place, its bytes there, its elements, whether it is written.
         let params = launch.places.iter().zip(&built.params).zip(built.kernel().args()).map(|((place, spec), info)| {
-            let start = (place.start + if place.slot == slot { by } else { 0 }) as usize;
+            let start = (place.start + if place.home.slot == slot { by } else { 0 }) as usize;
             let (ty, writes) = match *info {
                 ArgInfo::Buffer { ty, writes, .. } => (ty, writes),
                 ArgInfo::Scalar(ty) => (ty, false),
             };
-            (place.slot, start..start + spec.bytes as usize, ty, writes)
+            (place.home, start..start + spec.bytes as usize, ty, writes)
         });
         let params: Vec<_> = params.collect();
         let mut arguments: Vec<Option<Argument<'_>>> = vec![None; params.len()];
-        for (argument_at, (slot, range, ty, _)) in arguments.iter_mut().zip(&params) {
-            if let Some(buffer) = weights.get(slot) {
+        for (argument_at, (home, range, ty, _)) in arguments.iter_mut().zip(&params) {
+            if let Some(buffer) = weights.get(home) {
                 *argument_at = Some(Argument::read_as(*ty, buffer.slice(range.clone())?));
             }
         }
         for (own, buffer) in buffers.iter_mut() {
-            let Some(first) = params.iter().position(|(slot, ..)| slot == own) else { continue };
+            let Some(first) = params.iter().position(|(home, ..)| home == own) else { continue };
             let (_, range, ty, writes) = &params[first];
             arguments[first] = Some(if *writes {
                 Argument::write_as(*ty, buffer.slice_mut(range.clone())?)
@@ -98,6 +106,6 @@ impl Kernels {
         }
         let lacking = |i: usize| LoadError::Parameter { kernel: built.entry.name, param: built.params[i].name };
         let arguments: Result<Vec<_>, _> = (0..).zip(arguments).map(|(i, a)| a.ok_or_else(|| lacking(i))).collect();
-        Ok(self.0[launch.kernel].call(&arguments?)?)
+        Ok(self.0[&launch.device][launch.kernel].call(&arguments?)?)
     }
 }

@@ -7,7 +7,8 @@
 //! comes too early for what stands before it waits for that to end, as launches without early starts do.
 
 use super::{
-    plan::{Launch, Place, Plan},
+    place::{Home, Place},
+    plan::{Launch, Plan},
     slot::Slot,
 };
 use ptxgen_builder::analysis::{Overlap, Uses};
@@ -19,7 +20,7 @@ mod tests;
 /// Memory that a launch touches.
 struct Touch {
     param: usize,
-    slot: Slot,
+    home: Home,
     bytes: Range<u64>,
     /// Before the launch waits.
     early: Uses,
@@ -29,7 +30,7 @@ struct Touch {
 
 impl Touch {
     fn meets(&self, other: &Touch) -> bool {
-        self.slot == other.slot && self.bytes.start < other.bytes.end && other.bytes.start < self.bytes.end
+        self.home == other.home && self.bytes.start < other.bytes.end && other.bytes.start < self.bytes.end
     }
 }
 
@@ -64,9 +65,9 @@ pub(super) fn races(
         let (params, overlap) = (&plan.kernels[launch.kernel].params, overlaps[launch.kernel]);
         let ever = overlap.ever();
         let touch = |(param, place): (usize, &Place)| {
-            let start = place.start + if place.slot == slot { by } else { 0 };
+            let start = place.start + if place.home.slot == slot { by } else { 0 };
             let bytes = start..start + params[param].bytes;
-            Touch { param, slot: place.slot, bytes, early: overlap.early[param], ever: ever[param] }
+            Touch { param, home: place.home, bytes, early: overlap.early[param], ever: ever[param] }
         };
         launch.places.iter().enumerate().map(touch).collect()
     };
@@ -86,7 +87,7 @@ pub(super) fn races(
                 break None;
             }
             let Some(before) = at_work.next() else {
-                break early().find(|touch| !touch.slot.is_constant()).and_then(|touch| race(touch, None));
+                break early().find(|touch| !touch.home.slot.is_constant()).and_then(|touch| race(touch, None));
             };
             let clash =
                 |touch: &&Touch| all[before].iter().any(|other| touch.meets(other) && touch.early.clash(other.ever));

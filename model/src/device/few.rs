@@ -4,13 +4,14 @@ use super::{
     LoadError,
     bind::Kernels,
     passes::{Passes, sizes},
-    session::{DeviceSession, buffer, chosen_of_rows, read},
+    session::{DeviceSession, buffer, chosen_of_rows, of_host, read},
     slot::Slot,
 };
 use crate::{
     batch::BadLogit,
     engine::{Engine, EngineError},
-    not_finite::{NotFinite, check_logits},
+    not_finite::NotFinite,
+    origin::check_logits,
     trace::Stage,
 };
 use ptxgen_runtime::Graph;
@@ -51,19 +52,19 @@ impl DeviceSession<'_> {
         let position = self.sequence().position;
         self.set_pass(tokens, position).map_err(|e| self.failed(&e))?;
         let Some(graph) = &self.few[at].all else { return Ok(false) };
-        let started = self.model.device.replay(graph).and_then(|()| self.status());
+        let started = self.model.device().replay(graph).and_then(|()| self.status());
         let status = started.map_err(|e| self.failed(&e))?;
         self.check(status, position)?;
         match wanted {
             Wanted::Logits(logits) => {
                 logits.resize(tokens.len() * self.sequence().vocab, 0.0);
-                read(&self.buffers[&Slot::Logits], logits).map_err(|e| self.failed(&e))?;
+                read(of_host(self.model, &self.buffers, Slot::Logits), logits).map_err(|e| self.failed(&e))?;
                 check_logits(logits, self.sequence().vocab, position)?;
             }
             Wanted::MostLikely(chosen) => {
                 let mut words = vec![[0u32; 2]; tokens.len()];
-                let rows = read(&self.buffers[&Slot::RowChosen], words.as_flattened_mut())
-                    .and_then(|()| chosen_of_rows(&self.buffers, self.sequence().vocab, &words));
+                let rows = read(of_host(self.model, &self.buffers, Slot::RowChosen), words.as_flattened_mut())
+                    .and_then(|()| chosen_of_rows(self.model, &self.buffers, &words));
                 for (row, token) in rows.map_err(|e| self.failed(&e))?.into_iter().enumerate() {
                     let (stage, position) = (Stage::Logits, position + row);
                     chosen.push(token.map_err(|BadLogit { index, nan }| {
@@ -94,17 +95,17 @@ impl DeviceSession<'_> {
         let model = self.model;
         let passes = Passes::of_few(&model.plan, self.plans.one.plan.positions, tokens as u32)?;
         let sizes = sizes(std::iter::once(&passes));
-        if sizes.iter().any(|(slot, bytes)| self.buffers.get(slot).is_some_and(|b| b.bytes() < *bytes)) {
+        if sizes.iter().any(|(home, bytes)| self.buffers.get(home).is_some_and(|b| b.bytes() < *bytes)) {
             return Ok(None);
         }
-        for (slot, bytes) in sizes {
-            if !self.buffers.contains_key(&slot) {
-                self.buffers.insert(slot, buffer(&model.device, slot, bytes)?);
+        for (home, bytes) in sizes {
+            if !self.buffers.contains_key(&home) {
+                self.buffers.insert(home, buffer(&model.devices[home.device], home.slot, bytes)?);
             }
         }
-        let kernels = Kernels::load(&model.device, &passes.plan)?;
+        let kernels = Kernels::load(&model.devices, &passes.plan)?;
         let launches = &passes.plan.launches;
         let calls = kernels.bind(&passes.plan, launches, &model.weights, &mut self.buffers, (Slot::State, 0))?;
-        Ok(Some(model.device.graph(&calls)?))
+        Ok(Some(model.device().graph(&calls)?))
     }
 }

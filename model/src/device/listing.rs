@@ -3,7 +3,7 @@
 //! `BLESS=1 cargo test -p ptxgen-model --lib listing` writes it anew. With `PLANS=FILE` a test writes the plans of many
 //! more models there, for comparing two versions of the code.
 
-use super::{passes::Plans, plan::Model};
+use super::{passes::Plans, place::Placement, plan::Model};
 use crate::{
     config::{ModelConfig, TensorRole as T},
     gguf::TensorType,
@@ -11,7 +11,10 @@ use crate::{
     synth::Preset,
 };
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::precision::{Acc, Act, Policy};
+use ptxgen_dsl::{
+    catalogue::Machine,
+    precision::{Acc, Act, Policy},
+};
 use std::{fmt::Write, path::Path};
 
 /// The usual types: those of llama.cpp's Q4_K_M where it gives more bits.
@@ -49,7 +52,8 @@ pub(super) fn model(config: &ModelConfig, policy: Policy, kv: KvType, ty: impl F
     let own = |role: T| if role.is_f32() { TensorType::F32 } else { ty(role) };
     let types = config.tensors().map(|(role, layer)| ((role, layer), own(role))).collect();
     let graph = config.graph();
-    Model { config: config.clone(), types, policy, kv, target: Target::SM_90, graph, without: Vec::new() }
+    let (target, machine, placement) = (Target::SM_90, Machine::H200, Placement::on_one(config.blocks));
+    Model { config: config.clone(), types, policy, kv, target, machine, placement, graph, without: Vec::new() }
 }
 
 /// A line for each launch: layer, kernel, sizes, and the buffer of each parameter.
@@ -73,7 +77,7 @@ pub(super) fn list(model: &Model, pass: usize) -> String {
             let dims: Vec<_> = dims.iter().map(|(name, size)| format!("{name}={size}")).collect();
             write!(text, "    {layer} {name} {}:", dims.join(",")).unwrap();
             for (place, spec) in launch.places.iter().zip(&built.params) {
-                write!(text, " {}={:?}", spec.name, place.slot).unwrap();
+                write!(text, " {}={:?}", spec.name, place.home.slot).unwrap();
                 if place.start > 0 {
                     write!(text, "+{}", place.start).unwrap();
                 }

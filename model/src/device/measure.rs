@@ -35,7 +35,7 @@ impl DeviceSession<'_> {
         self.rewind(0);
         self.set_pass(&[0], position)?;
         // Every buffer holds something sensible then.
-        self.model.device.replay(&self.one.body)?;
+        self.model.device().replay(&self.one.body)?;
         let times = times_of(self.model, &mut self.buffers, (&self.plans.one, position + 1), runs)?;
         self.forget()?;
         Ok(times)
@@ -50,7 +50,7 @@ impl DeviceSession<'_> {
         let Some(which) = self.passes_for(tokens.len()) else { return self.stage_times(runs) };
         let tokens = &tokens[..tokens.len().min(self.plans.many[which].plan.tokens as usize)];
         self.set_pass(tokens, 0)?;
-        self.model.device.replay(&self.many[which].body)?;
+        self.model.device().replay(&self.many[which].body)?;
         let times = times_of(self.model, &mut self.buffers, (&self.plans.many[which], tokens.len()), runs)?;
         self.forget()?;
         Ok(times)
@@ -64,9 +64,9 @@ pub(super) fn times_of(
     (passes, positions): (&Passes<'_>, usize),
     runs: usize,
 ) -> Result<Vec<StageTime>, LoadError> {
-    let device = &model.device;
+    let device = model.device();
     let stages = &passes.plan.launches[..passes.choice.end];
-    let kernels = Kernels::load(device, &passes.plan)?;
+    let kernels = Kernels::load(&model.devices, &passes.plan)?;
     let nowhere = (Slot::Stream, 0);
     let calls = kernels.bind(&passes.plan, stages, &model.weights, buffers, nowhere)?;
 

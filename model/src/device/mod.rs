@@ -27,6 +27,7 @@ mod few;
 mod listing;
 mod measure;
 mod passes;
+mod place;
 mod plan;
 #[cfg(all(feature = "plants", debug_assertions))]
 mod plant;
@@ -53,9 +54,10 @@ use crate::{
 use batch::DeviceBatch;
 use bind::Buffers;
 use passes::Plans;
+use place::{Devices, Placement};
 use plan::Model;
 use ptxgen_builder::target::Target;
-use ptxgen_dsl::precision::Policy;
+use ptxgen_dsl::{catalogue::Machine, precision::Policy};
 use ptxgen_runtime::{Buffer, Device};
 use slot::Slot;
 use std::fmt;
@@ -81,7 +83,7 @@ impl Default for DeviceOptions {
 
 /// A model whose weights are on a device.
 pub struct DeviceModel {
-    device: Device,
+    devices: Devices,
     plan: Model,
     pass: usize,
     weights: Buffers,
@@ -113,10 +115,11 @@ impl DeviceModel {
         rules: &[&'static str],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, LoadError> {
-        let (plan, needed) = Self::plan(gguf, options, device.target(), capacity, rules)?;
+        let (plan, needed) = Self::plan(gguf, options, (device.target(), machine(device)), capacity, rules)?;
         device.require(needed)?;
-        let weights = weights::upload(device, gguf, &plan.config, progress)?;
-        Ok(Self { device: device.clone(), plan, pass: options.pass, weights })
+        let devices = Devices::one(device);
+        let weights = weights::upload((&devices, &plan.placement), gguf, &plan.config, progress)?;
+        Ok(Self { devices, plan, pass: options.pass, weights })
     }
 
     /// Bytes of a device's memory that the weights and a session of `capacity` positions take, known
@@ -130,7 +133,8 @@ impl DeviceModel {
         target: Target,
         capacity: usize,
     ) -> Result<u64, LoadError> {
-        Ok(Self::plan(gguf, options, target, capacity, &[])?.1)
+        // How much it is depends on no schedule.
+        Ok(Self::plan(gguf, options, (target, Machine::H200), capacity, &[])?.1)
     }
 
     /// How many positions of a session fit the device's free memory beside the weights, with a sixteenth to spare; at
@@ -164,7 +168,7 @@ impl DeviceModel {
     fn plan(
         gguf: &Gguf,
         options: DeviceOptions,
-        target: Target,
+        (target, machine): (Target, Machine),
         capacity: usize,
         without: &[&'static str],
     ) -> Result<(Model, u64), LoadError> {
@@ -175,7 +179,9 @@ impl DeviceModel {
         let types = plant::planted(types);
         let weights = weights::bytes(gguf, &config)?;
         let (graph, without) = (config.graph(), without.to_vec());
-        let plan = Model { config, types, policy: options.policy, kv: options.kv, target, graph, without };
+        let placement = Placement::on_one(config.blocks);
+        let (policy, kv) = (options.policy, options.kv);
+        let plan = Model { config, types, policy, kv, target, machine, placement, graph, without };
         let session = Plans::new(&plan, capacity, options.pass)?.session_bytes();
         Ok((plan, weights.saturating_add(session)))
     }
@@ -185,9 +191,9 @@ impl DeviceModel {
         &self.plan.config
     }
 
-    /// The device.
+    /// The device that the host speaks with.
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.devices[self.plan.placement.of(None)]
     }
 
     /// Bytes of the weights.
@@ -198,7 +204,9 @@ impl DeviceModel {
     /// Bytes of weights that a token reads: all but those of the experts that it does not use, and
     /// of the embedding.
     pub fn bytes_of_a_token(&self) -> u64 {
-        let bytes = |role, layer| self.weights.get(&Slot::Weight(role, layer)).map_or(0, Buffer::bytes);
+        let bytes = |role, layer| {
+            self.weights.get(&self.plan.placement.home(layer, Slot::Weight(role, layer))).map_or(0, Buffer::bytes)
+        };
         self.config().graph().bytes_of_a_token(self.config(), bytes)
     }
 
@@ -227,7 +235,7 @@ impl DeviceModel {
     /// # Errors
     /// If the device does not say what is free, or something in the model has no kernel.
     pub fn fitting_pages(&self, room: BatchRoom) -> Result<usize, LoadError> {
-        let free = self.device.memory()?.free;
+        let free = self.device().memory()?.free;
         let needed = |pages| DeviceBatch::bytes_needed(self, BatchRoom { pages, ..room });
         let (one, two) = (needed(1)?, needed(2)?);
         let left = (free - free / 16).saturating_sub(one);
@@ -235,10 +243,15 @@ impl DeviceModel {
     }
 }
 
+/// What schedules follow.
+fn machine(device: &Device) -> Machine {
+    Machine::new(device.multiprocessors())
+}
+
 impl fmt::Debug for DeviceModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceModel")
-            .field("device", &self.device)
+            .field("device", self.device())
             .field("config", &self.plan.config)
             .field("policy", &self.plan.policy)
             .field("kv", &self.plan.kv)

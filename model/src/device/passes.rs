@@ -2,6 +2,7 @@
 
 use super::{
     LoadError,
+    place::Home,
     plan::{Model, Paging, Plan, SHORT},
     slot::Slot,
 };
@@ -122,7 +123,7 @@ impl<'m> Plans<'m> {
     }
 
     /// Bytes of a session's buffers, each as large as the most that a stage needs.
-    pub(super) fn sizes(&self) -> IndexMap<Slot, u64> {
+    pub(super) fn sizes(&self) -> IndexMap<Home, u64> {
         sizes(std::iter::once(&self.one).chain(&self.many))
     }
 
@@ -133,12 +134,12 @@ impl<'m> Plans<'m> {
 }
 
 /// Bytes of the buffers of some passes, each as large as the most that a stage needs.
-pub(super) fn sizes<'p, 'm: 'p>(all: impl Iterator<Item = &'p Passes<'m>>) -> IndexMap<Slot, u64> {
+pub(super) fn sizes<'p, 'm: 'p>(all: impl Iterator<Item = &'p Passes<'m>>) -> IndexMap<Home, u64> {
     let mut sizes = IndexMap::new();
     for passes in all {
         passes.plan.sizes(&mut sizes);
     }
-    sizes.retain(|slot, _| !matches!(slot, Slot::Weight(..)));
+    sizes.retain(|home, _| !matches!(home.slot, Slot::Weight(..)));
     sizes
 }
 

@@ -2,7 +2,11 @@
 //! before anything is uploaded, so that what has no kernel, and how much memory
 //! all of it needs, is known by then.
 
-use super::{LoadError, slot::Slot};
+use super::{
+    LoadError,
+    place::{DeviceIndex, Home, Part, Place, Placement},
+    slot::Slot,
+};
 use crate::{
     config::{ModelConfig, TensorKind, TensorRole},
     gguf::TensorType,
@@ -12,7 +16,7 @@ use crate::{
 use indexmap::IndexMap;
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::{
-    catalogue::{self, Built, CatalogueError, Contents, Dims, KernelId, Request},
+    catalogue::{self, Built, CatalogueError, Contents, Dims, KernelId, Machine, Param, Request},
     precision::{Act, Policy},
 };
 use std::collections::HashMap;
@@ -28,6 +32,9 @@ pub(super) struct Model {
     pub(super) policy: Policy,
     pub(super) kv: KvType,
     pub(super) target: Target,
+    /// The GPU that schedules are chosen for.
+    pub(super) machine: Machine,
+    pub(super) placement: Placement,
     /// Its stages.
     pub(super) graph: Graph,
     /// Names of rules that are left out.
@@ -50,35 +57,11 @@ impl Model {
     }
 }
 
-/// A place in a buffer.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) slot: Slot,
-    /// Bytes from the buffer's start; a multiple of 16.
-    pub(super) start: u64,
-}
-
-/// The start of a buffer.
-pub(super) const fn place(slot: Slot) -> Place {
-    Place { slot, start: 0 }
-}
-
-impl From<Slot> for Place {
-    fn from(slot: Slot) -> Self {
-        place(slot)
-    }
-}
-
-impl Slot {
-    /// A place in it.
-    pub(super) fn at(self, start: u64) -> Place {
-        Place { slot: self, start }
-    }
-}
-
 /// A launch of a pass.
 #[derive(Clone, Debug)]
 pub(super) struct Launch {
+    /// Where it runs, and its buffers are.
+    pub(super) device: DeviceIndex,
     /// The layer, if it is in one.
     pub(super) layer: Option<usize>,
     /// The kernel's place in [`Plan::kernels`].
@@ -173,22 +156,25 @@ impl<'m> Plan<'m> {
         self.layer
     }
 
-    /// Appends a launch; `places` names the kernel's parameters, each once.
-    pub(super) fn push(&mut self, id: KernelId, dims: Dims, places: &[(&'static str, Place)]) -> Result<(), LoadError> {
+    /// Appends a launch where the layer's stages run; `parts` has the kernel's parameters, each once.
+    pub(super) fn push(&mut self, id: KernelId, dims: Dims, parts: &[(Param, Part)]) -> Result<(), LoadError> {
         let kernel = match self.kernels.get_index_of(&(id, dims)) {
             Some(index) => index,
             None => self.kernels.insert_full((id, dims), self.generate(id, dims)?).0,
         };
         let params = &self.kernels[kernel].params;
-        if let Some((param, _)) = places.iter().find(|(name, _)| params.iter().all(|p| p.name != *name)) {
-            return Err(LoadError::Parameter { kernel: id.name(), param });
+        let wrong = |param: Param| LoadError::Parameter { kernel: id.name(), param: param.name() };
+        if let Some((param, _)) = parts.iter().find(|(param, _)| params.iter().all(|p| p.id != *param)) {
+            return Err(wrong(*param));
         }
+        let placement = &self.model.placement;
         let places = params.iter().map(|p| {
-            let place = places.iter().find(|(name, _)| *name == p.name);
-            place.map(|(_, place)| *place).ok_or(LoadError::Parameter { kernel: id.name(), param: p.name })
+            let (_, part) = parts.iter().find(|(param, _)| *param == p.id).ok_or_else(|| wrong(p.id))?;
+            Ok(Place { home: placement.home(self.layer, part.slot), start: part.start })
         });
-        let places = places.collect::<Result<_, _>>()?;
-        self.launches.push(Launch { layer: self.layer, kernel, places, makes: Vec::new() });
+        let places = places.collect::<Result<_, LoadError>>()?;
+        let device = placement.of(self.layer);
+        self.launches.push(Launch { device, layer: self.layer, kernel, places, makes: Vec::new() });
         Ok(())
     }
 
@@ -197,9 +183,9 @@ impl<'m> Plan<'m> {
         &mut self,
         id: KernelId,
         dims: Dims,
-        places: &[(&'static str, Place)],
+        parts: &[(Param, Part)],
     ) -> Result<bool, LoadError> {
-        match self.push(id, dims, places) {
+        match self.push(id, dims, parts) {
             Err(LoadError::Size(CatalogueError::SharedMemory { .. })) => Ok(false),
             pushed => pushed.map(|()| true),
         }
@@ -208,16 +194,17 @@ impl<'m> Plan<'m> {
     fn generate(&self, id: KernelId, dims: Dims) -> Result<Built, LoadError> {
         let entry = id.entry().ok_or(LoadError::Unwritten { kernel: id })?;
         let policy = entry.policy_within(self.model.policy);
+        let Model { config, target, machine, .. } = self.model;
         let request =
-            Request { dims, eps: self.model.config.rms_eps, pdl: true, ..Request::new(policy, self.model.target) };
+            Request { dims, eps: config.rms_eps, pdl: true, machine: *machine, ..Request::new(policy, *target) };
         Ok(entry.build(&request)?)
     }
 
     /// Bytes that each buffer needs at least.
-    pub(super) fn sizes(&self, sizes: &mut IndexMap<Slot, u64>) {
+    pub(super) fn sizes(&self, sizes: &mut IndexMap<Home, u64>) {
         for launch in &self.launches {
             for (place, param) in launch.places.iter().zip(&self.kernels[launch.kernel].params) {
-                let size = sizes.entry(place.slot).or_default();
+                let size = sizes.entry(place.home).or_default();
                 *size = (*size).max(place.start + param.bytes);
             }
         }
@@ -227,9 +214,9 @@ impl<'m> Plan<'m> {
     /// that are looked up are not counted, and of the experts' matrices those that are used.
     pub(super) fn bytes_read(&self, launch: &Launch, positions: usize) -> u64 {
         let c = &self.model.config;
-        let looks_up = launch.places.iter().any(|p| p.slot == Slot::Tokens);
+        let looks_up = launch.places.iter().any(|p| p.home.slot == Slot::Tokens);
         let params = launch.places.iter().zip(&self.kernels[launch.kernel].params);
-        let bytes = params.map(|(place, param)| match place.slot {
+        let bytes = params.map(|(place, param)| match place.home.slot {
             Slot::Weight(role, _) if role.kind() == TensorKind::Experts => {
                 Operation::ExpertProduct(role).bytes_of_a_token(c, param.bytes)
             }

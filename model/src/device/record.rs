@@ -71,7 +71,7 @@ fn readings(plan: &Plan<'_>, launches: Range<usize>) -> Vec<Vec<Reading>> {
 
 impl Reading {
     fn give(self, model: &Model, buffers: &Buffers, tokens: Tokens, tap: &mut dyn Tap) -> Result<(), DeviceError> {
-        let Some(buffer) = buffers.get(&self.slot) else { return Ok(()) };
+        let Some(buffer) = buffers.get(&model.placement.home(self.layer, self.slot)) else { return Ok(()) };
         let c = &model.config;
         let Tokens { position, count } = tokens;
         let width: usize = self.stage.shape(c, 0).iter().product();

@@ -5,6 +5,7 @@ use super::{
     bind::{Buffers, Kernels},
     few::Few,
     passes::{Passes, Plans, RING},
+    place::Home,
     record::{Recorded, Tokens},
     rules::STATUS_STRIDE,
     slot::Slot,
@@ -83,7 +84,8 @@ impl<'m> DeviceSession<'m> {
         let plans = Plans::new(&model.plan, capacity, model.pass)?;
         let mut buffers = begun(model, plans.sizes(), capacity)?;
 
-        let kernels = Kernels::load(&model.device, &plans.one.plan)?;
+        let device = model.device();
+        let kernels = Kernels::load(&model.devices, &plans.one.plan)?;
         let nowhere = (Slot::Stream, 0);
         let mut bind = |p: &Passes<'_>, kernels: &Kernels, range: std::ops::Range<usize>, moved| {
             kernels.bind(&p.plan, &p.plan.launches[range], &model.weights, &mut buffers, moved)
@@ -93,8 +95,8 @@ impl<'m> DeviceSession<'m> {
         let head = bind(p, &kernels, p.head.clone(), nowhere)?;
         let (choice, draw) =
             (bind(p, &kernels, p.choice.clone(), nowhere)?, bind(p, &kernels, p.draw.clone(), nowhere)?);
-        let token = |end: &[Call]| model.device.graph(&[&body[..], &head, end].concat());
-        let one = One { body: model.device.graph(&body)?, greedy: token(&choice)?, drawn: token(&draw)?, head };
+        let token = |end: &[Call]| device.graph(&[&body[..], &head, end].concat());
+        let one = One { body: device.graph(&body)?, greedy: token(&choice)?, drawn: token(&draw)?, head };
         let row = config.hidden as u64 * 4;
         let mut many = Vec::new();
         let mut short = None;
@@ -103,7 +105,7 @@ impl<'m> DeviceSession<'m> {
             let heads = (0..u64::from(tokens))
                 .map(|i| bind(p, &kernels, p.head.clone(), (Slot::Stream, i * row)))
                 .collect::<Result<_, _>>()?;
-            let own = Kernels::load(&model.device, &passes.plan)?;
+            let own = Kernels::load(&model.devices, &passes.plan)?;
             let body = bind(passes, &own, passes.body.clone(), nowhere)?;
             // The first has as many as there are logits at once.
             let (with_head, kernels) = short.get_or_insert((passes, own));
@@ -114,7 +116,7 @@ impl<'m> DeviceSession<'m> {
                     bind(with_head, kernels, with_head.head.clone(), moved)
                 })
                 .collect::<Result<_, _>>()?;
-            let body = model.device.graph(&body)?;
+            let body = device.graph(&body)?;
             many.push(Many { tokens: tokens as usize, body, all, at_once: at_once as usize, heads });
         }
         let sequence = Sequence::new(config.vocab, capacity, model.plan.policy);
@@ -122,7 +124,7 @@ impl<'m> DeviceSession<'m> {
     }
 
     fn device(&self) -> &'m Device {
-        &self.model.device
+        self.model.device()
     }
 
     /// Says what the next pass is.
@@ -136,7 +138,7 @@ impl<'m> DeviceSession<'m> {
 
     /// The routers' words, after what the device has been given; none of a model without routers.
     pub(super) fn status(&self) -> Result<Option<Later<u64>>, DeviceError> {
-        status(self.device(), &self.buffers)
+        status(self.model, &self.buffers)
     }
 
     /// Whether all routers of a pass that began at `position` chose.
@@ -216,7 +218,7 @@ impl<'m> DeviceSession<'m> {
         }
         let start = self.logits.len();
         self.logits.resize(start + tokens.count * self.sequence.vocab, 0.0);
-        read(&self.buffers[&Slot::Logits], &mut self.logits[start..])?;
+        read(of_host(self.model, &self.buffers, Slot::Logits), &mut self.logits[start..])?;
         if let Some(tap) = tap {
             self.give_head(start, tokens, &mut **tap)?;
         }
@@ -245,7 +247,7 @@ impl<'m> DeviceSession<'m> {
         };
         if self.traced.as_ref().is_some_and(|t| t.final_norm) {
             let mut norm = vec![0f32; count * self.model.plan.config.hidden];
-            read(&self.buffers[&Slot::Normed], &mut norm)?;
+            read(of_host(self.model, &self.buffers, Slot::Normed), &mut norm)?;
             give(Stage::FinalNorm, &norm);
         }
         give(Stage::Logits, &self.logits[start..]);
@@ -274,9 +276,9 @@ impl<'m> DeviceSession<'m> {
     }
 
     fn bind_traced(&mut self) -> Result<Traced, LoadError> {
-        let (device, weights) = (&self.model.device, &self.model.weights);
+        let (devices, weights) = (&self.model.devices, &self.model.weights);
         let mut recorded = |p: &Passes<'_>| -> Result<Recorded, LoadError> {
-            let (kernels, stages) = (Kernels::load(device, &p.plan)?, &p.plan.launches[p.body.clone()]);
+            let (kernels, stages) = (Kernels::load(devices, &p.plan)?, &p.plan.launches[p.body.clone()]);
             let calls = kernels.bind(&p.plan, stages, weights, &mut self.buffers, (Slot::Stream, 0))?;
             Ok(Recorded::new(&p.plan, p.body.clone(), calls))
         };
@@ -300,13 +302,14 @@ impl<'m> DeviceSession<'m> {
                 device.replay(&self.one.drawn)?;
             }
         }
-        let chosen = self.buffers[&Slot::Chosen].view().cast::<u32>()?.slice(at..=at)?;
+        let chosen = of_host(self.model, &self.buffers, Slot::Chosen).view().cast::<u32>()?.slice(at..=at)?;
         Ok((device.stream().read_later(chosen)?, self.status()?))
     }
 
     /// The logits of the last pass that the device has been given.
     fn logits_later(&self) -> Result<Later<f32>, DeviceError> {
-        let logits = self.buffers[&Slot::Logits].view().cast::<f32>()?.slice(..self.sequence.vocab)?;
+        let logits =
+            of_host(self.model, &self.buffers, Slot::Logits).view().cast::<f32>()?.slice(..self.sequence.vocab)?;
         self.device().stream().read_later(logits)
     }
 
@@ -334,7 +337,7 @@ impl Engine for DeviceSession<'_> {
     }
 
     fn device(&self) -> String {
-        name(&self.model.device)
+        name(self.device())
     }
 
     fn forward_traced(
@@ -438,22 +441,23 @@ pub(super) fn name(device: &Device) -> String {
 }
 
 /// The routers' words, after what the device has been given; none of a model without routers.
-pub(super) fn status(device: &Device, buffers: &Buffers) -> Result<Option<Later<u64>>, DeviceError> {
-    let Some(status) = buffers.get(&Slot::RouterStatus) else { return Ok(None) };
-    device.stream().read_later(status.view().cast::<u64>()?).map(Some)
+pub(super) fn status(model: &DeviceModel, buffers: &Buffers) -> Result<Option<Later<u64>>, DeviceError> {
+    let home = model.plan.placement.of_host(Slot::RouterStatus);
+    let Some(status) = buffers.get(&home) else { return Ok(None) };
+    model.device().stream().read_later(status.view().cast::<u64>()?).map(Some)
 }
 
 /// Of each row of a pass, by its words in [`Slot::RowChosen`]: the most likely token, or the first logit that is no number.
 pub(super) fn chosen_of_rows(
+    model: &DeviceModel,
     buffers: &Buffers,
-    vocab: usize,
     words: &[[u32; 2]],
 ) -> Result<Vec<Result<u32, BadLogit>>, DeviceError> {
     let of = |(row, [token, bad]): (usize, &[u32; 2])| match *bad {
         u32::MAX => Ok(Ok(*token)),
         index => {
-            let (index, at) = (index as usize, row * vocab + index as usize);
-            let logit = buffers[&Slot::Logits].view().cast::<f32>()?.slice(at..=at)?.read()?;
+            let (index, at) = (index as usize, row * model.config().vocab + index as usize);
+            let logit = of_host(model, buffers, Slot::Logits).view().cast::<f32>()?.slice(at..=at)?.read()?;
             Ok(Err(BadLogit { index, nan: logit.iter().any(|v| v.is_nan()) }))
         }
     };
@@ -468,11 +472,13 @@ pub(super) fn first_nan(words: &[u64]) -> Option<NanInRow> {
 }
 
 /// The buffers of a session, as it begins, for sequences of so many positions.
-pub(super) fn begun(model: &DeviceModel, sizes: IndexMap<Slot, u64>, positions: usize) -> Result<Buffers, LoadError> {
-    model.device.require(sizes.values().sum())?;
+pub(super) fn begun(model: &DeviceModel, sizes: IndexMap<Home, u64>, positions: usize) -> Result<Buffers, LoadError> {
+    for (index, device) in model.devices.iter() {
+        device.require(sizes.iter().filter(|(home, _)| home.device == index).map(|(_, bytes)| bytes).sum())?;
+    }
     let mut buffers = Buffers::new();
-    for (slot, bytes) in sizes {
-        buffers.insert(slot, buffer(&model.device, slot, bytes)?);
+    for (home, bytes) in sizes {
+        buffers.insert(home, buffer(&model.devices[home.device], home.slot, bytes)?);
     }
     let config = model.config();
     let rope = RopeTable::new(config.head_dim, config.rope(), positions);
@@ -487,11 +493,15 @@ pub(super) fn buffer(device: &Device, slot: Slot, bytes: u64) -> Result<Buffer<u
     if slot.is_zeroed() { device.zeroed(len) } else { device.alloc(len) }
 }
 
+/// Writes into a slot, on every device that has it.
 pub(super) fn put(buffers: &mut Buffers, slot: Slot, at: usize, bytes: &[u8]) -> Result<(), DeviceError> {
-    match buffers.get_mut(&slot) {
-        Some(buffer) => buffer.write(at, bytes),
-        None => Ok(()),
-    }
+    let mut those = buffers.iter_mut().filter(|(home, _)| home.slot == slot);
+    those.try_for_each(|(_, buffer)| buffer.write(at, bytes))
+}
+
+/// The buffer of a session that the host reads as this slot.
+pub(super) fn of_host<'b>(model: &DeviceModel, buffers: &'b Buffers, slot: Slot) -> &'b Buffer<u8> {
+    &buffers[&model.plan.placement.of_host(slot)]
 }
 
 /// The first elements of a buffer.
@@ -502,6 +512,6 @@ pub(super) fn read<T: Element>(buffer: &Buffer<u8>, to: &mut [T]) -> Result<(), 
 
 /// Makes the routers' words say that nothing has gone wrong.
 pub(super) fn clear_status(buffers: &mut Buffers) -> Result<(), DeviceError> {
-    let len = buffers.get(&Slot::RouterStatus).map_or(0, Buffer::len);
+    let len = buffers.iter().find(|(home, _)| home.slot == Slot::RouterStatus).map_or(0, |(_, buffer)| buffer.len());
     put(buffers, Slot::RouterStatus, 0, &vec![0xff; len])
 }

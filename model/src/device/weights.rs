@@ -1,8 +1,12 @@
 //! A model's tensors in a device's memory.
 
-use super::{LoadError, bind::Buffers, slot::Slot};
+use super::{
+    LoadError,
+    bind::Buffers,
+    place::{Devices, Placement},
+    slot::Slot,
+};
 use crate::{config::ModelConfig, gguf::Gguf};
-use ptxgen_runtime::Device;
 
 /// Bytes between two words of progress.
 const PIECE: usize = 256 << 20;
@@ -22,9 +26,9 @@ pub(super) fn bytes(gguf: &Gguf, config: &ModelConfig) -> Result<u64, LoadError>
     each.sum()
 }
 
-/// Uploads every tensor, once, as the file has it.
+/// Uploads every tensor, once, as the file has it, to where it is used.
 pub(super) fn upload(
-    device: &Device,
+    (devices, placement): (&Devices, &Placement),
     gguf: &Gguf,
     config: &ModelConfig,
     progress: &mut dyn FnMut(Progress),
@@ -33,13 +37,14 @@ pub(super) fn upload(
     let (mut done, mut buffers) = (0, Buffers::new());
     for (role, layer) in config.tensors() {
         let data = gguf.tensor(&role.name(layer))?.data;
-        let mut buffer = device.alloc(data.len())?;
+        let home = placement.home(layer, Slot::Weight(role, layer));
+        let mut buffer = devices[home.device].alloc(data.len())?;
         for (i, piece) in data.chunks(PIECE).enumerate() {
             buffer.write(i * PIECE, piece)?;
             done += piece.len() as u64;
             progress(Progress { done, total });
         }
-        buffers.insert(Slot::Weight(role, layer), buffer);
+        buffers.insert(home, buffer);
     }
     Ok(buffers)
 }

@@ -61,7 +61,7 @@ fn every_launch_of_the_plans_may_start_early() {
                     let two = [token, token].concat();
                     let touches = |l: &&Launch| {
                         let uses = l.places.iter().zip(&overlaps[l.kernel].early);
-                        uses.into_iter().any(|(place, uses)| uses.any() && !place.slot.is_constant())
+                        uses.into_iter().any(|(place, uses)| uses.any() && !place.home.slot.is_constant())
                     };
                     early += two.iter().filter(touches).count();
                     let found: Vec<_> = races(&passes.plan, &two, &overlaps, NOWHERE).into_iter().flatten().collect();
@@ -151,7 +151,7 @@ fn a_launch_at_the_wrong_place_is_found_by_the_plan_and_by_the_interpreter() {
         session.set_pass(&[1], 0).unwrap();
         let (plan, writer) = swapped(&session.plans.one.plan, KernelId::NormRouterLogits);
         let (device, body) = (model.device(), session.plans.one.body.clone());
-        let kernels = Kernels::load(device, &plan).unwrap();
+        let kernels = Kernels::load(&model.devices, &plan).unwrap();
         let launches = &plan.launches[body];
         let found: Vec<_> =
             races(&plan, launches, &kernels.overlaps(), NOWHERE).into_iter().flatten().map(|r| r.to_string()).collect();

@@ -1,6 +1,6 @@
 //! Attention: projections, heads and the cache.
 
-use super::{Dims, KernelId, LoadError, Node, Place, Plan, Rule, S, STATE, choice, place, size};
+use super::{Dims, KernelId, LoadError, Node, P, Part, Plan, Rule, S, STATE, choice, part, size};
 use crate::device::{choice::Reader, slot::Slot};
 use crate::kv::KvType;
 use ptxgen_dsl::catalogue::CacheType;
@@ -29,11 +29,11 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// Normed and turned queries.
-const QUERIES: (&str, Place) = ("q", place(Slot::Queries));
+const QUERIES: (P, Part) = (P::Q, part(Slot::Queries));
 
 /// A layer's keys and values.
-fn cache(layer: usize) -> [(&'static str, Place); 2] {
-    [("keys", Slot::Keys(layer).into()), ("values", Slot::Values(layer).into())]
+fn cache(layer: usize) -> [(P, Part); 2] {
+    [(P::Keys, Slot::Keys(layer).into()), (P::Values, Slot::Values(layer).into())]
 }
 
 /// A token's norm and projections in one launch.
@@ -54,7 +54,7 @@ fn qkv(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let Some(names) = plan.merged(nodes) else { return Ok(false) };
     let x = plan.input(plan.weights(&nodes[0]).0, Slot::Normed);
     let mut places = plan.matrices(nodes);
-    places.push(("x", x.into()));
+    places.push((P::X, x.into()));
     if plan.tokens > 1 {
         places.push(STATE);
     }
@@ -76,8 +76,8 @@ fn apart(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     }
     if plan.tokens > 1 {
         let slots = nodes.iter().filter_map(|n| n.operation.weights()).map(|role| Slot::Apart(role).into());
-        let mut places: Vec<(&str, Place)> = ["q", "k", "v"].into_iter().zip(slots).collect();
-        places.extend([STATE, ("qkv", Slot::Projected.into())]);
+        let mut places: Vec<(P, Part)> = [P::Q, P::K, P::V].into_iter().zip(slots).collect();
+        places.extend([STATE, (P::Qkv, Slot::Projected.into())]);
         plan.push(KernelId::QkvJoin, plan.heads(), &places)?;
     }
     plan.makes(PROJECTIONS);
@@ -102,7 +102,7 @@ fn of_rows(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let Some((layer, paging)) = plan.layer().zip(plan.paging) else { return Ok(false) };
     let paged = Dims { sequences: Some(paging.sequences), pages: Some(paging.pages), ..plan.cached() };
     let [turn, attend] = [KernelId::RowsNormRope, KernelId::RowsAttention].map(|of| of(plan.cache_type()));
-    let (cache, at) = (cache(layer), [ROWS, ("tables", Slot::Tables.into())]);
+    let (cache, at) = (cache(layer), [ROWS, (P::Tables, Slot::Tables.into())]);
     plan.push(turn, paged, &[&plan.projected(nodes)[..], &at, &[QUERIES], &cache].concat())?;
     plan.makes(&[S::QPostRope]);
     plan.push(attend, paged, &[&[QUERIES, STATE][..], &at, &cache, &CHUNKS].concat())?;
@@ -128,22 +128,22 @@ fn of_many(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     plan.push(
         KernelId::PromptAttention(plan.cache_type()),
         plan.cached(),
-        &[&[QUERIES, STATE, ("y", Slot::Attended.into())][..], &cache(layer)].concat(),
+        &[&[QUERIES, STATE, (P::Y, Slot::Attended.into())][..], &cache(layer)].concat(),
     )?;
     plan.makes(&[S::Attention]);
     Ok(true)
 }
 
 /// The rows of a pass of several sequences.
-const ROWS: (&str, Place) = ("rows", place(Slot::Rows));
+const ROWS: (P, Part) = (P::Rows, part(Slot::Rows));
 
 /// What chunks of attention give.
-const CHUNKS: [(&str, Place); 2] = [("sums", place(Slot::ChunkSums)), ("outputs", place(Slot::ChunkOutputs))];
+const CHUNKS: [(P, Part); 2] = [(P::Sums, part(Slot::ChunkSums)), (P::Outputs, part(Slot::ChunkOutputs))];
 
 /// The results of chunks together, in the forms that the output projection wants.
 fn combine(plan: &mut Plan<'_>) -> Result<bool, LoadError> {
     let [sums, outputs] = CHUNKS;
-    let mut places = vec![sums, outputs, STATE, ("y", Slot::Attended.into())];
+    let mut places = vec![sums, outputs, STATE, (P::Y, Slot::Attended.into())];
     let [plain, rounded] = match plan.paging {
         None => [KernelId::AttentionCombine, KernelId::AttentionCombineQ8K],
         Some(_) => {
@@ -153,7 +153,7 @@ fn combine(plan: &mut Plan<'_>) -> Result<bool, LoadError> {
     };
     let readers = plan.readers(S::Attention);
     if plan.any_rounded(&readers) {
-        places.push(("y_q8k", Slot::AttendedQ8K.into()));
+        places.push((P::YQ8K, Slot::AttendedQ8K.into()));
         plan.push(rounded, plan.cached(), &places)?;
         plan.is_rounded(Slot::Attended);
     } else {
@@ -182,9 +182,9 @@ impl Plan<'_> {
     }
 
     /// The projections' matrices, and where their products go.
-    fn matrices(&self, projections: &[Node]) -> Vec<(&'static str, Place)> {
+    fn matrices(&self, projections: &[Node]) -> Vec<(P, Part)> {
         let weights = projections.iter().map(|node| self.weights(node).1.into());
-        ["q", "k", "v"].into_iter().zip(weights).chain([("y", Slot::Projected.into())]).collect()
+        [P::Q, P::K, P::V].into_iter().zip(weights).chain([(P::Y, Slot::Projected.into())]).collect()
     }
 
     /// The cache's type, to kernels.
@@ -207,12 +207,12 @@ impl Plan<'_> {
     }
 
     /// What becomes queries, keys and values.
-    fn projected(&self, nodes: &[Node]) -> [(&'static str, Place); 5] {
+    fn projected(&self, nodes: &[Node]) -> [(P, Part); 5] {
         [
-            ("qkv", Slot::Projected.into()),
-            ("q_norm", self.weights(&nodes[0]).1.into()),
-            ("k_norm", self.weights(&nodes[1]).1.into()),
-            ("rope", Slot::Rope.into()),
+            (P::Qkv, Slot::Projected.into()),
+            (P::QNorm, self.weights(&nodes[0]).1.into()),
+            (P::KNorm, self.weights(&nodes[1]).1.into()),
+            (P::Rope, Slot::Rope.into()),
             STATE,
         ]
     }

@@ -1,6 +1,6 @@
 //! A dense feed-forward.
 
-use super::{Dims, KernelId, LoadError, Node, Plan, Rule, S, choice, size};
+use super::{Dims, KernelId, LoadError, Node, P, Plan, Rule, S, choice, size};
 use crate::device::slot::Slot;
 
 const GATE_UP: &[S] = &[S::FfnGate, S::FfnUp, S::FfnSilu, S::FfnSwiglu];
@@ -22,11 +22,11 @@ fn of_a_token(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let Some(names) = choice::gate_up(gate, up).filter(|_| plan.tokens == 1) else { return Ok(false) };
     let dims = Dims { tokens: None, experts: Some(1), used: Some(1), ..plan.product_dims(&nodes[0]) };
     let places = [
-        ("gate", gates.into()),
-        ("up", ups.into()),
-        ("x", plan.input(gate, Slot::Normed).into()),
-        ("h", Slot::Inner.into()),
-        ("ids", Slot::OnlyExpert.into()),
+        (P::Gate, gates.into()),
+        (P::Up, ups.into()),
+        (P::X, plan.input(gate, Slot::Normed).into()),
+        (P::H, Slot::Inner.into()),
+        (P::Ids, Slot::OnlyExpert.into()),
     ];
     let fits = plan.push_if_it_fits(names.one, dims, &places)?;
     if fits {
@@ -42,7 +42,7 @@ fn products(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
         plan.makes(&[node.stage]);
     }
     let elements = plan.model.config.ff * plan.tokens as usize;
-    let places = [("gate", Slot::Gates.into()), ("up", Slot::Ups.into()), ("h", Slot::Inner.into())];
+    let places = [(P::Gate, Slot::Gates.into()), (P::Up, Slot::Ups.into()), (P::H, Slot::Inner.into())];
     plan.push(KernelId::Swiglu, Dims { rows: size(elements), ..Dims::NONE }, &places)?;
     plan.makes(&[S::FfnSwiglu]);
     Ok(true)

@@ -1,6 +1,6 @@
 //! The embedding, norms, and products that no other rule has; and the choice of the next token, which is no stage.
 
-use super::{Dims, KernelId, LoadError, Node, Place, Plan, Role, Rule, S, STATE, place, size, slot};
+use super::{Dims, KernelId, LoadError, Node, P, Part, Plan, Role, Rule, S, STATE, part, size, slot};
 use crate::device::slot::Slot;
 
 pub(super) const RULES: &[Rule] = &[
@@ -16,12 +16,12 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// How a token becomes the next pass.
-const NEXT: [(&str, Place); 3] = [STATE, ("next", place(Slot::Tokens)), ("ring", place(Slot::Chosen))];
+const NEXT: [(P, Part); 3] = [STATE, (P::Next, part(Slot::Tokens)), (P::Ring, part(Slot::Chosen))];
 
 /// The tokens' embeddings become the residual stream.
 fn embedding(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let table = plan.weights(&nodes[0]).1;
-    let places = [("table", table.into()), ("tokens", Slot::Tokens.into()), ("x", Slot::Stream.into())];
+    let places = [(P::Table, table.into()), (P::Tokens, Slot::Tokens.into()), (P::X, Slot::Stream.into())];
     plan.push(plan.kernel(Role::Embedding, &nodes[0])?, plan.product_dims(&nodes[0]), &places)?;
     plan.makes(&[S::Embedding]);
     Ok(true)
@@ -31,10 +31,10 @@ fn embedding(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
 fn norm(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let dims = Dims { cols: size(plan.model.config.hidden), ..plan.pass() };
     let w = plan.weights(&nodes[0]).1;
-    let mut places = vec![("x", Slot::Stream.into()), ("w", w.into()), ("y", Slot::Normed.into())];
+    let mut places = vec![(P::X, Slot::Stream.into()), (P::W, w.into()), (P::Y, Slot::Normed.into())];
     let readers = plan.readers(nodes[0].stage);
     if plan.any_rounded(&readers) {
-        places.push(("y_q8k", Slot::NormedQ8K.into()));
+        places.push((P::YQ8K, Slot::NormedQ8K.into()));
         plan.push(KernelId::RmsNormQ8K, dims, &places)?;
     } else {
         plan.push(KernelId::RmsNorm, dims, &places)?;
@@ -70,7 +70,7 @@ impl Plan<'_> {
     /// The most likely token becomes the next pass; `ring` of them are kept.
     pub(in crate::device) fn choose(&mut self, ring: u32) -> Result<(), LoadError> {
         let dims = Dims { rows: size(self.model.config.vocab), positions: Some(ring), ..self.pass() };
-        let places = [("logits", Slot::Logits.into()), ("best", Slot::Best.into())];
+        let places = [(P::Logits, Slot::Logits.into()), (P::Best, Slot::Best.into())];
         self.push(KernelId::Argmax, dims, &[&places[..], &NEXT].concat())
     }
 
@@ -78,10 +78,10 @@ impl Plan<'_> {
     pub(in crate::device) fn choose_rows(&mut self) -> Result<(), LoadError> {
         let dims = Dims { rows: size(self.model.config.vocab), ..self.pass() };
         let places = [
-            ("logits", Slot::Logits.into()),
+            (P::Logits, Slot::Logits.into()),
             STATE,
-            ("best", Slot::RowBest.into()),
-            ("chosen", Slot::RowChosen.into()),
+            (P::Best, Slot::RowBest.into()),
+            (P::Chosen, Slot::RowChosen.into()),
         ];
         self.push(KernelId::ArgmaxRows, dims, &places)
     }
@@ -89,15 +89,15 @@ impl Plan<'_> {
     /// A token drawn becomes the next pass; `ring` of them are kept.
     pub(in crate::device) fn draw(&mut self, ring: u32) -> Result<(), LoadError> {
         let rows = size(self.model.config.vocab);
-        let keys = ("keys", Slot::SampleKeys.into());
-        let places = [("logits", Slot::Logits.into()), STATE, keys];
+        let keys = (P::Keys, Slot::SampleKeys.into());
+        let places = [(P::Logits, Slot::Logits.into()), STATE, keys];
         self.push(KernelId::SampleSort, Dims { rows, ..self.pass() }, &places)?;
         let places = [
             keys,
-            ("from", Slot::Distribution.into()),
-            ("random", Slot::Random.into()),
-            ("sums", Slot::SampleSums.into()),
-            ("counter", Slot::SampleCounter.into()),
+            (P::From, Slot::Distribution.into()),
+            (P::Random, Slot::Random.into()),
+            (P::Sums, Slot::SampleSums.into()),
+            (P::Counter, Slot::SampleCounter.into()),
         ];
         let dims = Dims { rows, positions: Some(ring), ..Dims::NONE };
         self.push(KernelId::SampleDraw, dims, &[&places[..], &NEXT].concat())

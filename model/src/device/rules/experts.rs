@@ -1,6 +1,6 @@
 //! A mixture of experts: their choice, their products, and back onto the stream.
 
-use super::{Dims, KernelId, LoadError, Node, Place, Plan, Role, Rule, S, STATE, choice, place, size};
+use super::{Dims, KernelId, LoadError, Node, P, Part, Plan, Role, Rule, S, STATE, choice, part, size};
 use crate::device::{choice::Kind, slot::Slot};
 use crate::gguf::TensorType;
 
@@ -39,14 +39,14 @@ pub(super) const RULES: &[Rule] = &[
 pub(in crate::device) const STATUS_STRIDE: u64 = 16;
 
 /// The router's logits.
-const LOGITS: (&str, Place) = ("logits", place(Slot::RouterLogits));
+const LOGITS: (P, Part) = (P::Logits, part(Slot::RouterLogits));
 
 /// The choice of experts.
-const IDS: (&str, Place) = ("ids", place(Slot::Experts));
-const WEIGHTS: (&str, Place) = ("weights", place(Slot::ExpertWeights));
+const IDS: (P, Part) = (P::Ids, part(Slot::Experts));
+const WEIGHTS: (P, Part) = (P::Weights, part(Slot::ExpertWeights));
 
 /// Which tokens each expert has.
-const LISTS: [(&str, Place); 2] = [("offsets", place(Slot::ListStarts)), ("pairs", place(Slot::ListPairs))];
+const LISTS: [(P, Part); 2] = [(P::Offsets, part(Slot::ListStarts)), (P::Pairs, part(Slot::ListPairs))];
 
 /// A token's norm, the logits of its experts, the choice among them, and their gate and up projections of the norm, in
 /// two launches, each of which norms for itself.
@@ -58,13 +58,17 @@ fn norm_experts(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> 
     let dims = Dims { tokens: None, rows: None, used: None, ..plan.experts(0, c.hidden) };
     let gate_up = plan.experts(c.expert_ff, c.hidden);
     let unnormed = plan.unnormed(norm);
-    let weights = [("w", plan.weights(router).1.into()), LOGITS];
+    let weights = [(P::W, plan.weights(router).1.into()), LOGITS];
     if !plan.push_if_it_fits(KernelId::NormRouterLogits, dims, &[weights, unnormed].concat())? {
         return Ok(false);
     }
     plan.makes(&[S::RouterLogits]);
-    let matrices =
-        [("gate", plan.weights(gate).1.into()), ("up", plan.weights(up).1.into()), ("h", Slot::Inner.into()), LOGITS];
+    let matrices = [
+        (P::Gate, plan.weights(gate).1.into()),
+        (P::Up, plan.weights(up).1.into()),
+        (P::H, Slot::Inner.into()),
+        LOGITS,
+    ];
     let places = [&matrices[..], &plan.chosen(), &unnormed].concat();
     let fits = plan.push_if_it_fits(names.normed, gate_up, &places)?;
     if fits {
@@ -80,7 +84,7 @@ fn norm_experts(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> 
 fn router(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let dims = Dims { tokens: Some(plan.tokens), rows: None, ..plan.experts(0, plan.model.config.hidden) };
     let w = plan.weights(&nodes[0]).1.into();
-    let places = [("w", w), ("x", Slot::Normed.into()), STATE, LOGITS, ("counter", Slot::RouterCounter.into())];
+    let places = [(P::W, w), (P::X, Slot::Normed.into()), STATE, LOGITS, (P::Counter, Slot::RouterCounter.into())];
     plan.push(KernelId::Matrix(Role::Router, TensorType::F32), dims, &[&places[..], &plan.chosen()].concat())?;
     plan.makes(ROUTER);
     let ty = |stage| plan.model.graph.node(stage).map(|node| plan.weights(node).0);
@@ -99,7 +103,7 @@ fn together(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let Some(names) = choice::gate_up(gate, up) else { return Ok(false) };
     let dims = plan.experts(plan.model.config.expert_ff, plan.model.config.hidden);
     let x = plan.input(gate, Slot::Normed);
-    let places = [("gate", gates.into()), ("up", ups.into()), ("x", x.into()), ("h", Slot::Inner.into())];
+    let places = [(P::Gate, gates.into()), (P::Up, ups.into()), (P::X, x.into()), (P::H, Slot::Inner.into())];
     match plan.tokens {
         1 => plan.push(names.one, dims, &[&places[..], &[IDS]].concat())?,
         _ => plan.push(names.pass, dims, &[&places[..], &LISTS].concat())?,
@@ -119,7 +123,7 @@ fn apart(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     }
     let c = &plan.model.config;
     let elements = c.expert_ff * c.experts_used * plan.tokens as usize;
-    let places = [("gate", Slot::Gates.into()), ("up", Slot::Ups.into()), ("h", Slot::Inner.into())];
+    let places = [(P::Gate, Slot::Gates.into()), (P::Up, Slot::Ups.into()), (P::H, Slot::Inner.into())];
     plan.push(KernelId::Swiglu, Dims { rows: size(elements), ..Dims::NONE }, &places)?;
     plan.makes(&[S::ExpertSwiglu]);
     Ok(true)
@@ -138,13 +142,13 @@ fn down(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     if plan.rounds() {
         plan.quantize(Slot::Inner, used, width)?;
     }
-    let places = [("down", downs.into()), ("x", plan.input(ty, Slot::Inner).into())];
+    let places = [(P::Down, downs.into()), (P::X, plan.input(ty, Slot::Inner).into())];
     if plan.tokens > 1 {
-        let y = ("y", Slot::Products.into());
+        let y = (P::Y, Slot::Products.into());
         plan.push(plan.kernel(Role::GroupedDown, node)?, dims, &[&places[..], &LISTS, &[y]].concat())?;
         return plan.sum_experts();
     }
-    let y = ("y", Slot::Stream.into());
+    let y = (P::Y, Slot::Stream.into());
     // What chooses by itself does it by logits that are older than the launch before.
     match plan.has_chosen_by_logits() {
         true => plan.push(plan.kernel(Role::RoutedDownAdded, node)?, dims, &[&places[..], &[LOGITS, y]].concat())?,
@@ -168,9 +172,9 @@ impl Plan<'_> {
     }
 
     /// Where the choice of experts goes.
-    fn chosen(&self) -> [(&'static str, Place); 3] {
+    fn chosen(&self) -> [(P, Part); 3] {
         let layer = self.layer().unwrap_or(0) as u64;
-        [("status", Slot::RouterStatus.at(layer * STATUS_STRIDE)), IDS, WEIGHTS]
+        [(P::Status, Slot::RouterStatus.at(layer * STATUS_STRIDE)), IDS, WEIGHTS]
     }
 
     /// Whether one launch will take gate and up projections.
@@ -185,7 +189,7 @@ impl Plan<'_> {
         self.makes(&[S::ExpertOut]);
         let c = &self.model.config;
         let dims = Dims { cols: size(c.hidden), used: size(c.experts_used), ..self.pass() };
-        let places = [("y", Slot::Products.into()), WEIGHTS, STATE, ("x", Slot::Stream.into())];
+        let places = [(P::Y, Slot::Products.into()), WEIGHTS, STATE, (P::X, Slot::Stream.into())];
         self.push(KernelId::ExpertsSum, dims, &places)?;
         self.makes(&[S::LayerOut]);
         Ok(true)
@@ -195,7 +199,7 @@ impl Plan<'_> {
     fn grouped_experts(&mut self, node: &Node, to: Slot) -> Result<(), LoadError> {
         let (ty, w) = self.weights(node);
         let dims = self.pairs(self.model.config.expert_ff, self.model.config.hidden);
-        let places = [("w", w.into()), ("x", self.input(ty, Slot::Normed).into()), ("y", to.into())];
+        let places = [(P::W, w.into()), (P::X, self.input(ty, Slot::Normed).into()), (P::Y, to.into())];
         self.push(self.kernel(Role::GroupedExperts, node)?, dims, &[&places[..], &LISTS].concat())
     }
 
@@ -203,7 +207,7 @@ impl Plan<'_> {
         let Dims { rows, cols, .. } = self.product_dims(node);
         let dims = Dims { rows, cols, ..self.pairs(0, 0) };
         let w = self.weights(node).1;
-        let places = [("w", w.into()), ("x", x.into()), IDS, STATE, ("y", to.into())];
+        let places = [(P::W, w.into()), (P::X, x.into()), IDS, STATE, (P::Y, to.into())];
         self.push(self.kernel(does, node)?, dims, &places)
     }
 }

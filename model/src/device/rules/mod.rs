@@ -8,14 +8,15 @@
 use super::{
     LoadError,
     choice::{self, Kind},
-    plan::{Place, Plan, place},
+    place::{Part, part},
+    plan::Plan,
     slot::Slot,
 };
 use crate::{
     gguf::TensorType,
     graph::{Node, Stage as S},
 };
-use ptxgen_dsl::catalogue::{Dims, KernelId, Role};
+use ptxgen_dsl::catalogue::{Dims, KernelId, Param as P, Role};
 
 mod attention;
 mod dense;
@@ -57,7 +58,7 @@ impl Rule {
 }
 
 /// What kernels read of the pass.
-const STATE: (&str, Place) = ("state", place(Slot::State));
+const STATE: (P, Part) = (P::State, part(Slot::State));
 
 /// A size for a kernel; one that does not fit is refused as too large.
 fn size(n: usize) -> Option<u32> {
@@ -179,26 +180,26 @@ impl Plan<'_> {
     fn quantize(&mut self, plain: Slot, vectors: usize, width: usize) -> Result<(), LoadError> {
         let Some(to) = rounded(plain) else { return Ok(()) };
         let dims = Dims { cols: size(width), used: size(vectors), ..self.pass() };
-        let places = [("x", plain.into()), ("y", to.into()), STATE];
+        let places = [(P::X, plain.into()), (P::Y, to.into()), STATE];
         self.push(KernelId::QuantizeQ8K, dims, &places[..if self.tokens > 1 { 3 } else { 2 }])
     }
 
     /// A product with the vectors of the pass, into a place or onto the residual stream.
-    fn product(&mut self, node: &Node, x: Slot, to: Place, adds: bool) -> Result<(), LoadError> {
+    fn product(&mut self, node: &Node, x: Slot, to: Part, adds: bool) -> Result<(), LoadError> {
         let (ty, w) = self.weights(node);
-        let mut places = vec![("w", w.into()), ("x", x.into())];
+        let mut places = vec![(P::W, w.into()), (P::X, x.into())];
         let plain = Kind::of(ty) == Kind::Plain;
         if plain || self.tokens > 1 {
             places.push(STATE);
         }
-        places.push((if plain && adds { "stream" } else { "y" }, to));
+        places.push((if plain && adds { P::Stream } else { P::Y }, to));
         let id = self.kernel(if adds { Role::ProductAdded } else { Role::Product }, node)?;
         self.push(id, self.product_dims(node), &places)
     }
 
     /// The stream and the weights of its norm.
-    fn unnormed(&self, norm: &Node) -> [(&'static str, Place); 2] {
-        [("x", Slot::Stream.into()), ("norm", self.weights(norm).1.into())]
+    fn unnormed(&self, norm: &Node) -> [(P, Part); 2] {
+        [(P::X, Slot::Stream.into()), (P::Norm, self.weights(norm).1.into())]
     }
 }
 
