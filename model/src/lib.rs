@@ -44,8 +44,6 @@ pub mod trace;
 mod whole_file;
 
 pub use bundled::bundled;
-/// The name that [`ModelConfig`] had while there was one architecture.
-pub use config::ModelConfig as Qwen3MoeConfig;
 pub use config::{ConfigError, ModelConfig, TensorRole};
 pub use engine::{Engine, EngineError, LogitRows, Sequence};
 pub use kv::{KvType, ParseKvError};

@@ -5,7 +5,7 @@ mod common;
 use common::{data, relative_error};
 use ptxgen_dsl::precision::{Acc, Act, Policy};
 use ptxgen_model::{
-    Engine, LogitRows, Qwen3MoeConfig,
+    Engine, LogitRows, ModelConfig,
     cpu::{CpuModel, CpuOptions},
     gguf::{Gguf, TensorType},
     synth::{Mix, Preset, Synth, Vocabulary},
@@ -17,7 +17,7 @@ const VOCAB: usize = 64;
 
 /// Attention to 66,000 tokens has 2.2 * 10^9 pairs: one head of 8 is what a test has time for.
 fn model() -> Gguf {
-    let config = Qwen3MoeConfig {
+    let config = ModelConfig {
         blocks: 1,
         context: 70_000,
         hidden: 32,

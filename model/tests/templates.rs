@@ -1,7 +1,7 @@
 //! Templates against Jinja itself, in the environment of transformers. `data/templates.py` makes the cases.
 
 use ptxgen_model::{
-    Qwen3MoeConfig,
+    ModelConfig,
     gguf::{Gguf, GgufWriter},
     synth::{Mix, Preset, Synth, Vocabulary},
     tokenizer::{ChatTemplate, Conversation, Message, Tokenizer},
@@ -81,7 +81,7 @@ const OTHERWISE: &[(&str, &[&str])] = &[
 
 /// The smallest vocabulary.
 fn vocabulary() -> Gguf {
-    let config = Qwen3MoeConfig { vocab: 260, ..Preset::Tiny.config() };
+    let config = ModelConfig { vocab: 260, ..Preset::Tiny.config() };
     let synth = Synth { config, mix: Mix::Q4KM, vocabulary: Vocabulary::Bytes, seed: 0 };
     let bytes = synth.writer().to_bytes(&vec![0; synth.writer().data_bytes() as usize]);
     Gguf::from_bytes("m.gguf", &bytes.unwrap()).unwrap()

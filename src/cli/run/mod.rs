@@ -16,7 +16,7 @@ use super::{
 use answer::Writer;
 use chat::Chat;
 use ptxgen_model::{
-    Qwen3MoeConfig, Sampler,
+    ModelConfig, Sampler,
     tokenizer::{Conversation, TemplateSource, Tokenizer},
 };
 use sampling::SamplingArgs;
@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> Outcome {
         }
         (None, None) => None,
     };
-    let config = Qwen3MoeConfig::from_gguf(&gguf)?;
+    let config = ModelConfig::from_gguf(&gguf)?;
     let ctx = args.ctx.map(|n| n as usize);
     if let Some(ctx) = ctx.filter(|ctx| *ctx > config.context) {
         let context = config.context;

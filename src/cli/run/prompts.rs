@@ -9,7 +9,7 @@ use super::{
 use anstream::{stderr, stdout};
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{
-    Qwen3MoeConfig, Sampler,
+    ModelConfig, Sampler,
     batch::{BatchError, BatchRoom, Ended, Queue, Request, Stop, Totals},
     gguf::Gguf,
     tokenizer::{Tokenizer, Vocabulary},
@@ -158,7 +158,7 @@ fn became(vocabulary: &Vocabulary, ended: Ended, prompt_tokens: usize) -> anyhow
 pub fn run(
     args: &Args,
     path: &Path,
-    (gguf, config): (&Gguf, &Qwen3MoeConfig),
+    (gguf, config): (&Gguf, &ModelConfig),
     tokenizer: Tokenizer,
     chat: Option<&Chat>,
     sampler: &Sampler,
