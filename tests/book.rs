@@ -199,6 +199,14 @@ fn the_readmes_measurements_are_those_of_the_record() {
     }
 }
 
+/// The README counts the instruction table as its listing does.
+#[test]
+fn the_readmes_count_of_instructions_is_the_listings() {
+    let (readme, listing) = (include_str!("../README.md"), include_str!("../docs/instructions.md"));
+    let rows = listing.lines().find_map(|l| l.split_once(" rows, ")).expect("docs/instructions.md counts its rows").0;
+    assert!(readme.contains(&format!("has {rows} rows")), "docs/instructions.md has {rows} rows; README.md has another count");
+}
+
 #[test]
 fn every_command_is_listed() {
     let help = support::text(&support::ptxgen(&["--help"]).stdout);
