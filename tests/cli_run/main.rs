@@ -2,6 +2,7 @@
 
 mod prompts;
 mod refused;
+mod speculate;
 #[path = "../support/mod.rs"]
 mod support;
 

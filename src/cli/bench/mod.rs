@@ -4,6 +4,7 @@ mod kernels;
 mod measure;
 mod model;
 mod policies;
+mod speculate;
 mod stream;
 mod work;
 
@@ -23,6 +24,7 @@ enum What {
     Decode(model::Decode),
     Prefill(model::Prefill),
     Policies(policies::Args),
+    Speculate(speculate::Args),
 }
 
 /// Runs the command.
@@ -32,5 +34,6 @@ pub fn run(args: &Args) -> Outcome {
         What::Decode(args) => model::decode(args),
         What::Prefill(args) => model::prefill(args),
         What::Policies(args) => policies::run(args),
+        What::Speculate(args) => speculate::run(args),
     }
 }

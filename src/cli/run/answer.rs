@@ -6,7 +6,11 @@ use super::{
 };
 use anstream::{stderr, stdout};
 use indicatif::{ProgressBar, ProgressStyle};
-use ptxgen_model::{Engine, LogitRows, Sampler, locate, tokenizer::Vocabulary};
+use ptxgen_model::{
+    Engine, LogitRows, Sampler, locate,
+    speculate::{Counts, Speculation},
+    tokenizer::Vocabulary,
+};
 use std::{
     borrow::Cow,
     io::{self, IsTerminal, Write},
@@ -22,6 +26,7 @@ pub struct Writer<'t> {
     vocabulary: &'t Vocabulary,
     sampler: Sampler,
     n: usize,
+    speculation: Option<Speculation<'t>>,
     /// The tokens that the session has taken.
     taken: Vec<u32>,
     written: usize,
@@ -31,9 +36,9 @@ pub struct Writer<'t> {
 }
 
 impl<'t> Writer<'t> {
-    pub fn new(vocabulary: &'t Vocabulary, sampler: Sampler, n: usize) -> Self {
+    pub fn new(vocabulary: &'t Vocabulary, sampler: Sampler, n: usize, speculation: Option<Speculation<'t>>) -> Self {
         let terminal = io::stdout().is_terminal();
-        Self { vocabulary, sampler, n, taken: Vec::new(), written: 0, time: Duration::ZERO, terminal }
+        Self { vocabulary, sampler, n, speculation, taken: Vec::new(), written: 0, time: Duration::ZERO, terminal }
     }
 
     /// Tokens of an answer at most.
@@ -65,8 +70,9 @@ impl<'t> Writer<'t> {
         let mut shown_all = show(first);
         if let Ok(ControlFlow::Continue(())) = shown_all {
             let mut before = first;
+            let text: Vec<u32> = self.taken.iter().copied().chain([first]).collect();
             let taken = &mut self.taken;
-            let done = session.generate(first, self.n, &mut self.sampler, &mut |token| {
+            let mut each = |token| {
                 taken.push(std::mem::replace(&mut before, token));
                 shown_all = show(token);
                 if let Ok(ControlFlow::Continue(())) = shown_all {
@@ -74,7 +80,11 @@ impl<'t> Writer<'t> {
                 } else {
                     ControlFlow::Break(())
                 }
-            });
+            };
+            let done = match &mut self.speculation {
+                None => session.generate(first, self.n, &mut self.sampler, &mut each),
+                Some(speculation) => speculation.generate(session, &text, self.n, &mut self.sampler, &mut each),
+            };
             done.map_err(|e| locate(session, &[before], e))?;
         }
         if shown_all?.is_continue() {
@@ -120,6 +130,11 @@ impl<'t> Writer<'t> {
     pub fn report(&self, session: &dyn Engine) -> Outcome {
         let (tokens, speed) = (self.written, self.written as f64 / self.time.as_secs_f64().max(1e-9));
         let (device, policy) = (session.device(), session.policy());
+        if let Some(speculation) = &self.speculation {
+            let Counts { tokens, steps, guessed, accepted } = speculation.counts();
+            let each = tokens as f64 / steps.max(1) as f64;
+            let _ = writeln!(stderr(), "{accepted} of {guessed} guesses accepted, {each:.2} tokens a step");
+        }
         let _ = writeln!(stderr(), "{tokens} tokens, {speed:.1} tokens/s, {device}, {policy}");
         Ok(Status::Well)
     }

@@ -5,6 +5,7 @@ mod chat;
 mod input;
 mod prompts;
 mod sampling;
+mod speculate;
 mod stop;
 
 use super::{
@@ -20,6 +21,7 @@ use ptxgen_model::{
     tokenizer::{Conversation, TemplateSource, Tokenizer},
 };
 use sampling::SamplingArgs;
+pub use speculate::SpeculateArgs;
 use std::path::PathBuf;
 
 /// Continue a text with a model, or talk to it
@@ -41,7 +43,7 @@ pub struct Args {
     /// For each a line of JSON goes to standard output as soon as it ends: index (of the line, from 0 on), prompt, text,
     /// tokens, prompt_tokens and stop (end, length, context, interrupted); or index, prompt and error, and then the exit
     /// code is 1. Each gets what it gets alone. Ctrl-C ends all that are being written.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "prompt_file"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "prompt_file", "speculate", "draft"])]
     prompts: Option<PathBuf>,
     /// With --prompts: prompts that are worked on at once, at most
     #[arg(long, value_name = "N", default_value = "16", requires = "prompts",
@@ -69,6 +71,8 @@ pub struct Args {
     /// memory, at most the model's context]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     ctx: Option<u32>,
+    #[command(flatten)]
+    speculate: SpeculateArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -106,11 +110,13 @@ pub fn run(args: &Args) -> Outcome {
     if let Some(path) = &args.prompts {
         return prompts::run(args, path, (&gguf, &config), tokenizer, chat.as_ref(), &sampler);
     }
+    let draft = args.speculate.open(&tokenizer)?;
     let Some(prompt) = prompt else {
         let chat = chat.ok_or_else(|| Usage("give a --prompt to continue, or --chat".into()))?;
+        let draft = args.speculate.load(draft.as_ref(), &args.device, ctx)?;
         let model = Model::load_for(&gguf, &args.device, ctx.map_or(Room::Fitting, Room::Exactly))?;
         let mut session = model.session(model.capacity())?;
-        let mut writer = Writer::new(&tokenizer, sampler, args.n);
+        let mut writer = Writer::new(&tokenizer, sampler, args.n, args.speculate.speculation(draft.as_ref())?);
         chat.talk(&mut *session, &tokenizer, &mut writer)?;
         return writer.report(&*session);
     };
@@ -134,9 +140,10 @@ pub fn run(args: &Args) -> Outcome {
     }
     let vocabulary = tokenizer.into_vocabulary();
     let capacity = ids.len().saturating_add(args.n).min(ctx.unwrap_or(config.context));
+    let draft = args.speculate.load(draft.as_ref(), &args.device, Some(capacity))?;
     let model = Model::load(&gguf, &args.device, capacity)?;
     let mut session = model.session(capacity)?;
-    let mut writer = Writer::new(&vocabulary, sampler, args.n);
+    let mut writer = Writer::new(&vocabulary, sampler, args.n, args.speculate.speculation(draft.as_ref())?);
     writer.answer(&mut *session, &ids)?;
     output::line("")?;
     writer.report(&*session)
