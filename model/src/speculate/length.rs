@@ -33,17 +33,41 @@ impl Rate {
 #[derive(Clone, Debug)]
 pub(super) struct Length {
     rates: [Rate; Grade::MOST as usize + 1],
-    /// Seconds of a token without guesses.
-    plain: Option<f64>,
-    /// Seconds of a step, by the number of its guesses; and whether there was one, which is not counted: a device may
-    /// have prepared itself in it.
-    steps: [(bool, Option<f64>); MOST_GUESSES + 1],
+    /// Seconds of a token without guesses, and of a step by the number of its guesses.
+    plain: Time,
+    steps: [Time; MOST_GUESSES + 1],
+    /// Steps with guesses since the last token without.
+    since_plain: usize,
+    /// Tokens without guesses since the last step with.
+    since_step: usize,
+}
+
+/// Seconds that something takes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Time {
+    /// Whether it was measured once. That is not counted: a device may have prepared itself.
+    is_begun: bool,
+    seconds: Option<f64>,
+}
+
+impl Time {
+    fn took(&mut self, seconds: f64) {
+        if std::mem::replace(&mut self.is_begun, true) {
+            self.seconds = Some(self.seconds.map_or(seconds, |before| before + NEW * (seconds - before)));
+        }
+    }
 }
 
 impl Default for Length {
     fn default() -> Self {
         let rate = Rate { accepted: 0.0, judged: 0.0 };
-        Self { rates: [rate; Grade::MOST as usize + 1], plain: None, steps: [(false, None); MOST_GUESSES + 1] }
+        Self {
+            rates: [rate; Grade::MOST as usize + 1],
+            plain: Time::default(),
+            steps: Default::default(),
+            since_plain: 0,
+            since_step: 0,
+        }
     }
 }
 
@@ -56,9 +80,11 @@ const MARGIN: f64 = 1.03;
 /// What a new measurement counts beside those before.
 const NEW: f64 = 0.3;
 
-fn mixed(before: Option<f64>, new: f64) -> f64 {
-    before.map_or(new, |before| before + NEW * (new - before))
-}
+/// Steps with guesses between two tokens without, at most: what such a token takes is to be known.
+const WITHOUT_PLAIN: usize = 64;
+
+/// Tokens without guesses after which it is forgotten what steps took: the machine may have been busy.
+const FORGOTTEN: usize = 512;
 
 impl Length {
     /// Tokens without guesses have been written.
@@ -66,7 +92,13 @@ impl Length {
         if tokens == 0 {
             return;
         }
-        self.plain = Some(mixed(self.plain, time.as_secs_f64() / tokens as f64));
+        self.plain.took(time.as_secs_f64() / tokens as f64);
+        self.since_plain = 0;
+        self.since_step += tokens;
+        if self.since_step >= FORGOTTEN {
+            self.steps.iter_mut().for_each(|step| step.seconds = None);
+            self.since_step = 0;
+        }
         self.rates.iter_mut().for_each(|rate| rate.fade(Rate::AFTER_TOKEN.powi(tokens as i32)));
     }
 
@@ -77,29 +109,28 @@ impl Length {
         rate.accepted += accepted as f64;
         // Guesses after a wrong one are not judged.
         rate.judged += (accepted + 1).min(guesses) as f64;
-        let (begun, seconds) = &mut self.steps[guesses.min(MOST_GUESSES)];
-        if std::mem::replace(begun, true) {
-            *seconds = Some(mixed(*seconds, time.as_secs_f64()));
-        }
+        self.steps[guesses.min(MOST_GUESSES)].took(time.as_secs_f64());
+        self.since_plain += 1;
+        self.since_step = 0;
     }
 
-    /// What a step with so many guesses takes, in tokens without.
-    fn cost(&self, guesses: usize) -> f64 {
-        let Some(plain) = self.plain.filter(|s| *s > 0.0) else { return 1.0 + EACH_GUESS * guesses as f64 };
+    /// What a step with so many guesses takes, in tokens without, each of which takes `plain`.
+    fn cost(&self, guesses: usize, plain: f64) -> f64 {
         // More guesses take no less time than fewer.
-        let known = |n: usize| self.steps[n].1.map(|s| s / plain);
+        let known = |n: usize| self.steps[n].seconds.map(|s| s / plain);
         let fewer = (0..guesses).filter_map(known).fold(0.0, f64::max);
         known(guesses).unwrap_or_else(|| fewer.max(1.0 + EACH_GUESS * guesses as f64))
     }
 
     /// The number of guesses, up to `most`, that is worth most.
     pub(super) fn best(&self, most: usize, grade: Grade) -> usize {
+        let Some(plain) = self.plain.seconds.filter(|s| *s > 0.0 && self.since_plain < WITHOUT_PLAIN) else { return 0 };
         let rate = self.rates[usize::from(grade.0)].of_one();
         let (mut best, mut speed) = (0, MARGIN);
         let mut tokens = 1.0;
         for guesses in 1..=most.min(MOST_GUESSES) {
             tokens += rate.powi(guesses as i32);
-            let with = tokens / self.cost(guesses);
+            let with = tokens / self.cost(guesses, plain);
             if with > speed {
                 (best, speed) = (guesses, with);
             }
@@ -155,12 +186,34 @@ mod tests {
     }
 
     #[test]
+    fn a_busy_machine_is_forgotten() {
+        let mut length = learned(5.0, |n| n);
+        assert_eq!(length.best(7, SURE), 0);
+        length.took_plain(FORGOTTEN, MS * FORGOTTEN as u32);
+        assert!(length.best(7, SURE) > 0);
+    }
+
+    #[test]
     fn the_first_step_of_a_length_does_not_count() {
         let mut length = Length::default();
+        length.took_plain(1, 1000 * MS);
+        assert_eq!(length.best(4, SURE), 0, "what a token takes is not known");
         length.took_plain(8, 8 * MS);
         length.took_step(4, 4, SURE, 1000 * MS);
-        assert!(length.best(4, SURE) == 4);
+        assert_eq!(length.best(4, SURE), 4);
         length.took_step(4, 4, SURE, 1000 * MS);
         assert!(length.best(4, SURE) < 4);
+    }
+
+    #[test]
+    fn a_token_without_guesses_is_measured_now_and_then() {
+        let mut length = learned(0.1, |n| n);
+        let steps = (0..1000).take_while(|_| {
+            length.took_step(7, 7, SURE, MS);
+            length.best(7, SURE) > 0
+        });
+        assert!(steps.count() < WITHOUT_PLAIN);
+        length.took_plain(1, MS);
+        assert_eq!(length.best(7, SURE), 7);
     }
 }
