@@ -13,8 +13,7 @@ use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 
 use crate::backend::{Backend, Handle, Init, MemoryInfo, Pending, RawLaunch};
-use crate::checked::Slot;
-use crate::checked::clean;
+use crate::checked::{Slot, clean};
 use crate::error::DeviceError;
 
 /// How the interpreter runs kernels.

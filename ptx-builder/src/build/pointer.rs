@@ -144,9 +144,9 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     fn address_of(symbol: Symbol) -> Operand {
         let source = [Operand::Symbol(symbol, 0)];
         if S::WIDE {
-            super::state::compute::<u64>(Op::Mov, &[Mod::Ty(ScalarType::U64)], &source).operand()
+            super::val::compute::<u64>(Op::Mov, &[Mod::Ty(ScalarType::U64)], &source).operand()
         } else {
-            super::state::compute::<u32>(Op::Mov, &[Mod::Ty(ScalarType::U32)], &source).operand()
+            super::val::compute::<u32>(Op::Mov, &[Mod::Ty(ScalarType::U32)], &source).operand()
         }
     }
 

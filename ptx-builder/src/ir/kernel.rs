@@ -1,9 +1,8 @@
 //! Modules, kernels and what they declare.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use super::{Inst, Loc, Reg};
+use super::{BlockId, Inst, Loc, Reg};
 use crate::target::{PtxVersion, Target};
 use crate::types::{RegClass, ScalarType, Space};
 

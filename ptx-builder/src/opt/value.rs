@@ -10,7 +10,7 @@ use super::number::{Expression, Known, Source, Supply};
 use super::{OptOptions, fold, simplify};
 use crate::analysis::Cfg;
 use crate::ir::{Address, Base, BlockId, Inst, Kernel, Operand, Reg};
-use crate::table::{Access, Depends, Mod, Op, Shape, Slot, Word, table};
+use crate::table::{Access, Depends, Shape, Slot};
 use crate::types::{Kind, RegClass, ScalarType};
 
 /// Runs the passes that are switched on.

@@ -12,8 +12,8 @@ use super::error::ParseErrorKind;
 use super::lex::{Fault, Kind, Pos};
 use super::operand::{Arg, Argument};
 use super::scope::Entity;
-use super::signature::{Formal, Signature, class_passed};
-use crate::ir::{Block, Guard, Inst, Loc, Operand, Reg, Symbol};
+use super::signature::{Formal, class_passed};
+use crate::ir::{Block, Guard, Inst, Operand, Reg, Symbol};
 use crate::table::{CALL_ARGUMENTS, Mod, Op, table};
 use crate::types::{RegClass, ScalarType};
 

@@ -9,7 +9,7 @@ use super::error::ParseErrorKind;
 use super::lex::{Fault, Kind, Pos};
 use super::parser::{Parser, directive_type};
 use super::scope::Entity;
-use super::signature::{Formal, Home, Signature, class_passed};
+use super::signature::{Formal, Home, Signature, address, class_passed};
 use crate::ir::{Extern, Linkage, Symbol, Variable};
 use crate::types::{RegClass, ScalarType, Space};
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::body::Body;
+use super::cursor::Cursor;
 use super::draft::{Actual, Call, Callee, Draft, PASSED};
 use super::error::ParseErrorKind;
 use super::forward::forward;
@@ -10,7 +11,7 @@ use super::lex::{Fault, Kind, Pos};
 use super::parser::{Parser, directive_type};
 use super::scope::{Entity, Scopes};
 use super::signature::{Home, Signature};
-use crate::ir::{Block, BlockId, Kernel, Loc, Operand, Param, Reg, Symbol, registers};
+use crate::ir::{Block, BlockId, Kernel, Operand, Param, Reg, Symbol, registers};
 use crate::types::{ScalarType, Space};
 
 impl<'a> Body<'_, 'a> {

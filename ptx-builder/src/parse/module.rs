@@ -6,14 +6,13 @@ use std::sync::Arc;
 use super::Reading;
 use super::body::Body;
 use super::cursor::{Cursor, found};
-use super::draft::Draft;
 use super::error::{ParseError, ParseErrorKind, ParseErrors};
 use super::lex::{Fault, Kind, Pos, Token, tokens};
 use super::parser::Parser;
 use super::suggest;
 use crate::ir::{Linkage, Loc, Module, Symbol, Variable};
 use crate::target::Target;
-use crate::types::{ScalarType, Space};
+use crate::types::Space;
 
 /// Errors of a text are told up to this many, if each refuses its part only.
 const MOST_IN_PARTS: usize = 5000;

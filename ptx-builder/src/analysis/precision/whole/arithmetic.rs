@@ -7,7 +7,7 @@ use crate::analysis::InstId;
 use crate::analysis::precision::tags::{self, Tags};
 use crate::ir::Inst;
 use crate::table::{Clamp, Parts, Precision, Rounding};
-use crate::types::{RegClass, ScalarType};
+use crate::types::ScalarType;
 
 impl Contents<'_, '_> {
     /// A sum, product, quotient, root or function of whole floats.
