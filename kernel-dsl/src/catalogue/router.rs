@@ -1,7 +1,7 @@
 //! `router`: logits, softmax and the choice of experts, in one launch.
 
 use ptxgen_builder::build::{
-    Args, Body, Global, In, InOut, Kernel, Launchable, Out, Ptr, ReadOnly, ReadSpace, Shared, Val, kernel,
+    Args, Body, Global, In, Kernel, Launchable, Out, Ptr, ReadOnly, ReadSpace, Shared, Val, kernel,
 };
 use ptxgen_builder::ir::LaunchBounds;
 use ptxgen_builder::target::Target;
@@ -15,9 +15,7 @@ use super::launchable::fits;
 use super::limits::refuse_if;
 use super::router_many::Many;
 use super::schedule::Shape;
-use crate::device::{
-    Choice, Chosen, DevicePlain, Normed, PlainTile, Source, Threads, fresh, inputs_ready, last_block, pass,
-};
+use crate::device::{Choice, DevicePlain, Normed, PlainTile, Source, Threads, fresh, inputs_ready, last_block, pass};
 use crate::precision::Accumulation;
 
 /// The parameters: the router's matrix, [experts, cols], in the format; a vector, `cols` f32; its norm's

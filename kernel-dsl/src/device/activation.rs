@@ -4,7 +4,8 @@ use ptxgen_builder::build::{Body, Global, GlobalSpace, Ptr, ReadSpace, Scalar, S
 
 use super::float::size;
 use super::{
-    BlockAt, DeviceFloat, DeviceFormat, Q8KAt, Q8KShare, Source, butterfly, butterfly_int, quantize_lanes_q8k, row_tree,
+    BlockAt, DeviceFloat, DeviceFormat, Q8KAt, Q8KShare, Source, Threads, butterfly, butterfly_int, quantize_lanes_q8k,
+    row_tree,
 };
 use crate::catalogue::{Held, Vector};
 use crate::format::{Q8KPlanar, SUPERBLOCK};

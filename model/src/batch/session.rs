@@ -2,13 +2,13 @@
 
 use super::{
     Backend, BatchError, BatchRoom, PassError, PassResults, SequenceId,
-    part::{Part, Wants},
+    part::Part,
     places::Places,
     rows::{Pass, Passes, Row},
 };
 use crate::{
     device::StageTime,
-    engine::{EngineError, LogitRows, check_tokens},
+    engine::{EngineError, check_tokens},
     load_error::LoadError,
     not_finite::{NotFinite, first},
     trace::Stage,
@@ -19,7 +19,7 @@ use std::ops::Range;
 /// What a sequence got of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer<'s> {
-    /// The most likely next token, where it was [wanted](Wants::Token).
+    /// The most likely next token, where it was [wanted](super::Wants::Token).
     pub token: Option<u32>,
     /// The logits that were wanted, [1 or tokens, vocabulary].
     pub logits: &'s [f32],

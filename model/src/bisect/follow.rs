@@ -8,11 +8,10 @@ use super::{
 use crate::{
     engine::EngineError,
     gguf::TensorType,
-    graph::{Operation, Scope},
-    plain::{Choice, Choices, Lane, Mistake, PlainError, PlainModel},
-    trace::{Stage, Tensor, TraceData, Values},
+    graph::Operation,
+    plain::{Choice, Lane, Mistake, PlainError, PlainModel},
+    trace::{Tensor, TraceData, Values},
 };
-use ptxgen_dsl::precision::Math;
 use std::collections::BTreeMap;
 
 /// Relative error up to which a stage is nearly what a choice gives.

@@ -27,7 +27,7 @@ use crate::{
     trace::{Stage, TraceData},
 };
 use factor::Site;
-use follow::Sides;
+use followed::Sides;
 use ptxgen_dsl::precision::Policy;
 use std::borrow::Cow;
 

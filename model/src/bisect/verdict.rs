@@ -4,7 +4,7 @@ use super::{
     Attribution, Cause, DeviceShare, Divergence, Factor, Followed, Follows, Run, Verdict,
     device::kind,
     factor::{self, Site},
-    follow::Sides,
+    followed::Sides,
 };
 use crate::{
     plain::{Choice, PlainModel},

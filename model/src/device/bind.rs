@@ -22,7 +22,9 @@ impl Kernels {
     pub(super) fn load(devices: &Devices, plan: &Plan<'_>) -> Result<Kernels, DeviceError> {
         let used = |index| plan.launches.iter().any(|launch| launch.device == index);
         let used = devices.iter().filter(|(index, _)| used(*index));
-        used.map(|(index, device)| Ok((index, Self::on(device, plan)?))).collect::<Result<_, DeviceError>>().map(Kernels)
+        used.map(|(index, device)| Ok((index, Self::on(device, plan)?)))
+            .collect::<Result<_, DeviceError>>()
+            .map(Kernels)
     }
 
     /// The kernels on a device.

@@ -234,6 +234,7 @@ impl fmt::Display for KernelId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::CATALOGUE;
     use crate::catalogue::find;
     use std::collections::HashSet;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::build::{In, InOut, Kernel, Out, kernel};
-use crate::interp::FindingKind;
+use crate::interp::{FindingKind, MemoryError};
 use crate::parse::parse;
 use crate::verify::verify;
 
