@@ -14,6 +14,7 @@ pub enum ScalarType {
     S8, S16, S32, S64,
     F16, F16x2, Bf16, Bf16x2, F32, F64,
     F32x2, Tf32, E4m3x2, E5m2x2, E2m3x2, E3m2x2, Ue8m0x2,
+    E4m3x4, E5m2x4, E2m3x4, E3m2x4, E2m1x4,
 }
 
 /// What a type's bits mean; decides which registers an operand accepts.
@@ -34,11 +35,12 @@ pub enum Kind {
 impl ScalarType {
     /// Every type, in table order.
     #[rustfmt::skip]
-    pub const ALL: [ScalarType; 27] = [
+    pub const ALL: [ScalarType; 32] = [
         Self::Pred, Self::B8, Self::B16, Self::B32, Self::B64, Self::B128,
         Self::U8, Self::U16, Self::U32, Self::U64, Self::S8, Self::S16, Self::S32, Self::S64,
         Self::F16, Self::F16x2, Self::Bf16, Self::Bf16x2, Self::F32, Self::F64,
         Self::F32x2, Self::Tf32, Self::E4m3x2, Self::E5m2x2, Self::E2m3x2, Self::E3m2x2, Self::Ue8m0x2,
+        Self::E4m3x4, Self::E5m2x4, Self::E2m3x4, Self::E3m2x4, Self::E2m1x4,
     ];
 
     /// The type's name in PTX, without the dot.
@@ -53,6 +55,8 @@ impl ScalarType {
             Self::F32 => "f32", Self::F64 => "f64", Self::F32x2 => "f32x2", Self::Tf32 => "tf32",
             Self::E4m3x2 => "e4m3x2", Self::E5m2x2 => "e5m2x2", Self::E2m3x2 => "e2m3x2", Self::E3m2x2 => "e3m2x2",
             Self::Ue8m0x2 => "ue8m0x2",
+            Self::E4m3x4 => "e4m3x4", Self::E5m2x4 => "e5m2x4", Self::E2m3x4 => "e2m3x4", Self::E3m2x4 => "e3m2x4",
+            Self::E2m1x4 => "e2m1x4",
         }
     }
 
@@ -62,7 +66,8 @@ impl ScalarType {
             Self::Pred => 1,
             Self::B8 | Self::U8 | Self::S8 => 8,
             Self::B16 | Self::U16 | Self::S16 | Self::F16 | Self::Bf16 => 16,
-            Self::E4m3x2 | Self::E5m2x2 | Self::E2m3x2 | Self::E3m2x2 | Self::Ue8m0x2 => 16,
+            Self::E4m3x2 | Self::E5m2x2 | Self::E2m3x2 | Self::E3m2x2 | Self::Ue8m0x2 | Self::E2m1x4 => 16,
+            Self::E4m3x4 | Self::E5m2x4 | Self::E2m3x4 | Self::E3m2x4 => 32,
             Self::B32 | Self::U32 | Self::S32 | Self::F32 | Self::F16x2 | Self::Bf16x2 | Self::Tf32 => 32,
             Self::B64 | Self::U64 | Self::S64 | Self::F64 | Self::F32x2 => 64,
             Self::B128 => 128,
@@ -104,6 +109,11 @@ impl ScalarType {
                 | Self::E2m3x2
                 | Self::E3m2x2
                 | Self::Ue8m0x2
+                | Self::E4m3x4
+                | Self::E5m2x4
+                | Self::E2m3x4
+                | Self::E3m2x4
+                | Self::E2m1x4
         )
     }
 

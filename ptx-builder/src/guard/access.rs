@@ -146,6 +146,7 @@ fn asynchronous(inst: &Inst, kind: Async) -> (Way, SmallVec<[Access; 3]>) {
         | Async::MbarrierInval
         | Async::MbarrierArrive { .. }
         | Async::MbarrierExpectTx
+        | Async::MbarrierCompleteTx
         | Async::MbarrierWait { .. } => (Way::SkipAndTell, barrier("addr").into_iter().collect()),
         Async::Commit | Async::WaitGroup | Async::WaitAll | Async::BulkCommit | Async::BulkWait { .. } => {
             (Way::Skip, SmallVec::new())

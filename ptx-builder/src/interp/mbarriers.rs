@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::shadow::Snapshot;
+use crate::table::PENDING_BITS;
 
 /// One mbarrier.
 #[derive(Default)]
@@ -22,6 +23,11 @@ pub(super) struct Mbarrier {
     /// `cp.async` copies whose completion is to arrive here: threads and what
     /// they had done.
     pub promised: Vec<(u32, Snapshot)>,
+}
+
+/// The phase in a state.
+pub(super) fn phase_of(state: u64) -> u64 {
+    state >> PENDING_BITS
 }
 
 /// The mbarriers of a block by shared address.
@@ -51,6 +57,17 @@ impl Mbarrier {
 
     pub fn expect_bytes(&mut self, bytes: u32) {
         self.bytes += i64::from(bytes);
+    }
+
+    /// What an arrival gives of the time before it: the arrivals that are missing, which `mbarrier.pending_count` tells
+    /// (`table/rows/mbarrier.rs`), and above them the phase.
+    pub fn state(&self) -> u64 {
+        self.phase << PENDING_BITS | self.missing.max(0) as u64
+    }
+
+    /// Later phases expect fewer arrivals.
+    pub fn drop(&mut self, arrivals: u32) {
+        self.count = self.count.saturating_sub(arrivals);
     }
 
     /// Arrives; false if that is more often than the phase expects.
@@ -117,6 +134,18 @@ mod tests {
         b.expect(2);
         assert_eq!(arrive(&mut b, 1), (true, 0));
         assert_eq!(arrive(&mut b, 2), (true, 1));
+        assert_eq!(arrive(&mut b, 1), (true, 2));
+    }
+
+    #[test]
+    fn who_drops_out_is_not_expected_again() {
+        let mut b = barrier(3);
+        b.drop(2);
+        assert_eq!(arrive(&mut b, 2), (true, 0));
+        assert_eq!(b.state(), 1);
+        assert_eq!(arrive(&mut b, 1), (true, 1));
+        assert_eq!(phase_of(b.state()), 1);
+        // One is left.
         assert_eq!(arrive(&mut b, 1), (true, 2));
     }
 

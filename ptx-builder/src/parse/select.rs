@@ -98,6 +98,8 @@ impl<'a> Fit<'a> {
                 self.branch = Some((name, arg.at));
                 self.operands.push(Operand::Label(BlockId(self.label)));
             }
+            (Shape::Sink, Arg::Sink) => self.operands.push(Operand::None),
+            (Shape::Sink, _) => return Err(self.mismatch(slot, arg)),
             (_, Arg::Unknown) => return Err((arg.at, unknown(&arg.text))),
             (Shape::Address(_), Arg::Address(a)) => self.operands.push(Operand::Address(*a)),
             (Shape::Vector { ty, len, relaxed }, Arg::Vector(elements)) if elements.len() == usize::from(len) => {
@@ -234,6 +236,7 @@ fn expected(slot: &Slot) -> String {
         Shape::Label => "a label".to_owned(),
         Shape::Function => "a function".to_owned(),
         Shape::Passed => "a register or a constant".to_owned(),
+        Shape::Sink => "'_'".to_owned(),
         Shape::Carry => "nothing: the carry flag is not written".to_owned(),
     }
 }

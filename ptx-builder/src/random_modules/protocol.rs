@@ -22,6 +22,7 @@ impl Gen {
             | Async::MbarrierInval
             | Async::MbarrierArrive { .. }
             | Async::MbarrierExpectTx
+            | Async::MbarrierCompleteTx
             | Async::MbarrierWait { .. } => self.mbarrier(form, what),
             // Left out: its arrival may come at any time.
             Async::CopyArrive { .. } => {}
@@ -110,13 +111,14 @@ impl Gen {
         } else {
             self.emit("mbarrier.init.shared.b64", &[bar, Operand::Imm(2)]);
         }
-        if matches!(what, Async::MbarrierExpectTx) {
+        if matches!(what, Async::MbarrierExpectTx | Async::MbarrierCompleteTx) {
             self.exact(form, &[bar, Operand::Imm(0)]);
         }
         match what {
-            Async::MbarrierArrive { expect_tx } => {
+            Async::MbarrierArrive { expect_tx, .. } => {
                 let at = self.own(form);
-                let mut operands = vec![state.into(), at];
+                let sunk = form.slots.first().is_some_and(|slot| slot.shape == Shape::Sink);
+                let mut operands = vec![if sunk { Operand::None } else { state.into() }, at];
                 if form.slots.len() > 2 {
                     operands.push(Operand::Imm(u64::from(!expect_tx)));
                 }

@@ -101,6 +101,7 @@ impl Form {
             | Async::MbarrierInval
             | Async::MbarrierArrive { .. }
             | Async::MbarrierExpectTx
+            | Async::MbarrierCompleteTx
             | Async::MbarrierWait { .. } => None,
         }
     }
@@ -155,6 +156,7 @@ impl Form {
                 Async::CopyArrive { .. }
                 | Async::MbarrierArrive { .. }
                 | Async::MbarrierExpectTx
+                | Async::MbarrierCompleteTx
                 | Async::MbarrierWait { .. },
             ) => object(true, true),
             Meaning::Matrix(
@@ -344,7 +346,9 @@ impl Form {
             Meaning::Fence(Fence::Thread(scope)) => Some(*scope),
             Meaning::Fence(Fence::Proxy) => Some(Scope::Cta),
             Meaning::Fence(Fence::MbarrierInit) => Some(Scope::Cluster),
-            Meaning::Async(Async::MbarrierArrive { .. } | Async::MbarrierWait { .. }) => Some(Scope::Cta),
+            Meaning::Async(Async::MbarrierArrive { .. } | Async::MbarrierWait { .. }) => {
+                if self.mods.contains(&super::Mod::Relaxed) { None } else { Some(Scope::Cta) }
+            }
             Meaning::Async(
                 Async::Copy
                 | Async::Commit
@@ -358,7 +362,8 @@ impl Form {
                 | Async::BulkWait { .. }
                 | Async::MbarrierInit
                 | Async::MbarrierInval
-                | Async::MbarrierExpectTx,
+                | Async::MbarrierExpectTx
+                | Async::MbarrierCompleteTx,
             )
             | Meaning::Lane(_)
             | Meaning::Approx(..)

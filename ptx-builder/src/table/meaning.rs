@@ -48,6 +48,9 @@ pub enum Meaning {
     Pause,
 }
 
+/// Bits of an mbarrier's state that hold the arrivals missing; how the state is made up is up to the machine.
+pub(crate) const PENDING_BITS: u32 = 20;
+
 /// Most values that a call gives to another module's function.
 pub const CALL_ARGUMENTS: usize = 8;
 
@@ -288,7 +291,11 @@ pub enum Async {
     MbarrierArrive {
         /// Whether it also expects bytes.
         expect_tx: bool,
+        /// Whether later phases expect that many arrivals less.
+        drops: bool,
     },
+    /// `mbarrier.complete_tx`.
+    MbarrierCompleteTx,
     /// `mbarrier.expect_tx`.
     MbarrierExpectTx,
     /// `mbarrier.test_wait` or `try_wait`, by state or by parity.

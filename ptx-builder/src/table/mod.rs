@@ -42,6 +42,7 @@ pub use facts::{Clamp, Parts, Precision, Real};
 pub use form::{Form, FormId, Row, RowId};
 pub use lanes::{LaneFn, Lanes, WARP};
 pub(crate) use meaning::CALL_ARGUMENTS;
+pub(crate) use meaning::PENDING_BITS;
 pub use meaning::{
     Async, Atomic, Barrier, BarrierReduce, Depends, Fence, Meaning, Memory, Order, Scope, Shuffle, Tolerance, Vote,
 };

@@ -31,9 +31,11 @@ ops! {
     // Video: operations on halves and bytes.
     Vadd2 = "vadd2", Vsub2 = "vsub2", Vavrg2 = "vavrg2", Vabsdiff2 = "vabsdiff2", Vmin2 = "vmin2", Vmax2 = "vmax2",
     Vadd4 = "vadd4", Vsub4 = "vsub4", Vavrg4 = "vavrg4", Vabsdiff4 = "vabsdiff4", Vmin4 = "vmin4", Vmax4 = "vmax4",
+    Vset2 = "vset2", Vset4 = "vset4", Vadd = "vadd", Vsub = "vsub", Vabsdiff = "vabsdiff", Vmin = "vmin", Vmax = "vmax",
+    Vshl = "vshl", Vshr = "vshr", Vset = "vset", Vmad = "vmad",
     Dp4a = "dp4a", Dp2a = "dp2a",
     // Logic and shifts.
-    And = "and", Or = "or", Xor = "xor", Not = "not", Cnot = "cnot", Lop3 = "lop3",
+    And = "and", Or = "or", Xor = "xor", Not = "not", Cnot = "cnot", Lop3 = "lop3", Lop3Bool = "lop3",
     Shl = "shl", Shr = "shr", Shf = "shf",
     // Floating point.
     Fma = "fma", Rcp = "rcp", Sqrt = "sqrt", Rsqrt = "rsqrt", Sin = "sin", Cos = "cos",
@@ -41,10 +43,11 @@ ops! {
     // Comparison and selection.
     Set = "set", Setp = "setp", SetpBool = "setp", Selp = "selp", Slct = "slct",
     // Data movement and conversion.
-    Mov = "mov", Pack = "mov", Unpack = "mov", Pack4 = "mov", Unpack4 = "mov", Prmt = "prmt", Cvt = "cvt", CvtPack = "cvt", Cvta = "cvta",
-    Isspacep = "isspacep",
+    Mov = "mov", Pack = "mov", Unpack = "mov", Pack4 = "mov", Unpack4 = "mov", Prmt = "prmt", Cvt = "cvt", CvtPack = "cvt", CvtPackInt = "cvt.pack", Cvta = "cvta",
+    Isspacep = "isspacep", Istypep = "istypep",
     Ld = "ld", LdNc = "ld", St = "st", Ldu = "ldu", Mapa = "mapa", Getctarank = "getctarank", Applypriority = "applypriority", Discard = "discard",
-    CreatepolicyFractional = "createpolicy.fractional", CreatepolicyCvt = "createpolicy.cvt", Prefetch = "prefetch", Prefetchu = "prefetchu",
+    CreatepolicyFractional = "createpolicy.fractional", CreatepolicyCvt = "createpolicy.cvt", CreatepolicyRange = "createpolicy.range",
+    Alloca = "alloca", Stacksave = "stacksave", Stackrestore = "stackrestore", Prefetch = "prefetch", Prefetchu = "prefetchu",
     Atom = "atom", Red = "red",
     // Asynchronous copies.
     CpAsync = "cp.async", CpAsyncCommitGroup = "cp.async.commit_group", CpAsyncWaitGroup = "cp.async.wait_group",
@@ -53,7 +56,9 @@ ops! {
     CpAsyncBulkCommitGroup = "cp.async.bulk.commit_group", CpAsyncBulkWaitGroup = "cp.async.bulk.wait_group",
     MbarrierInit = "mbarrier.init", MbarrierInval = "mbarrier.inval", MbarrierArrive = "mbarrier.arrive", MbarrierArriveCount = "mbarrier.arrive",
     MbarrierArriveExpectTx = "mbarrier.arrive.expect_tx", MbarrierExpectTx = "mbarrier.expect_tx",
-    MbarrierTestWait = "mbarrier.test_wait", MbarrierTryWait = "mbarrier.try_wait",
+    MbarrierArriveDrop = "mbarrier.arrive_drop", MbarrierArriveDropCount = "mbarrier.arrive_drop",
+    MbarrierArriveDropExpectTx = "mbarrier.arrive_drop.expect_tx", MbarrierCompleteTx = "mbarrier.complete_tx",
+    MbarrierPendingCount = "mbarrier.pending_count", MbarrierTestWait = "mbarrier.test_wait", MbarrierTryWait = "mbarrier.try_wait",
     MbarrierTestWaitParity = "mbarrier.test_wait.parity", MbarrierTryWaitParity = "mbarrier.try_wait.parity",
     // The warp.
     ShflSync = "shfl.sync", VoteSync = "vote.sync", MatchSync = "match", ReduxSync = "redux.sync",

@@ -63,6 +63,8 @@ pub enum Shape {
     Passed,
     /// The carry flag, which is not written.
     Carry,
+    /// A result that there is not: `_`.
+    Sink,
 }
 
 /// One operand of a form.
@@ -102,7 +104,7 @@ impl Slot {
             | Shape::Const { ty, .. }
             | Shape::OneOf(ty, _) => Some(ty),
             Shape::Predicate(_) | Shape::Carry => Some(ScalarType::Pred),
-            Shape::Address(_) | Shape::Label | Shape::Function | Shape::Passed => None,
+            Shape::Address(_) | Shape::Label | Shape::Function | Shape::Passed | Shape::Sink => None,
         }
     }
 
@@ -192,6 +194,11 @@ pub(super) const fn passed(name: &'static str, access: Access) -> Slot {
 /// The carry flag.
 pub(super) const fn carry(access: Access) -> Slot {
     Slot { name: "CC.CF", access, shape: Shape::Carry, optional: false }
+}
+
+/// No result.
+pub(super) const fn sink() -> Slot {
+    Slot { name: "state", access: Access::Write, shape: Shape::Sink, optional: false }
 }
 
 /// A branch target.

@@ -56,6 +56,18 @@ specials! {
     Envreg20 = "%envreg20": U32, Envreg21 = "%envreg21": U32, Envreg22 = "%envreg22": U32, Envreg23 = "%envreg23": U32,
     Envreg24 = "%envreg24": U32, Envreg25 = "%envreg25": U32, Envreg26 = "%envreg26": U32, Envreg27 = "%envreg27": U32,
     Envreg28 = "%envreg28": U32, Envreg29 = "%envreg29": U32, Envreg30 = "%envreg30": U32, Envreg31 = "%envreg31": U32,
+    Pm0 = "%pm0": U32, Pm0At64 = "%pm0_64": U64,
+    Pm1 = "%pm1": U32, Pm1At64 = "%pm1_64": U64,
+    Pm2 = "%pm2": U32, Pm2At64 = "%pm2_64": U64,
+    Pm3 = "%pm3": U32, Pm3At64 = "%pm3_64": U64,
+    Pm4 = "%pm4": U32, Pm4At64 = "%pm4_64": U64,
+    Pm5 = "%pm5": U32, Pm5At64 = "%pm5_64": U64,
+    Pm6 = "%pm6": U32, Pm6At64 = "%pm6_64": U64,
+    Pm7 = "%pm7": U32, Pm7At64 = "%pm7_64": U64,
+    ReservedSmemOffsetBegin = "%reserved_smem_offset_begin": U32, ReservedSmemOffsetEnd = "%reserved_smem_offset_end": U32,
+    ReservedSmemOffsetCap = "%reserved_smem_offset_cap": U32, ReservedSmemOffset0 = "%reserved_smem_offset_0": U32,
+    ReservedSmemOffset1 = "%reserved_smem_offset_1": U32, AggrSmemSize = "%aggr_smem_size": U32,
+    CurrentGraphExec = "%current_graph_exec": U64, IsExplicitCluster = "%is_explicit_cluster": Pred,
     ClusterCtarank = "%cluster_ctarank": U32, ClusterNctarank = "%cluster_nctarank": U32,
 }
 
@@ -77,6 +89,9 @@ impl SpecialReg {
             _ => &[],
         };
         let integer = !matches!(ty.kind(), Kind::Float | Kind::Pred);
+        if self.ty() == ScalarType::Pred {
+            return ty == ScalarType::Pred;
+        }
         integer && (ty.bits() == self.ty().bits() || once.contains(&ty.bits()))
     }
 
@@ -85,6 +100,12 @@ impl SpecialReg {
     pub fn is_stable(self) -> bool {
         use SpecialReg::*;
         !matches!(self, Clock | ClockHi | Clock64 | Globaltimer | GlobaltimerLo | GlobaltimerHi | Warpid | Smid)
+            && !self.is_counter()
+    }
+
+    /// Whether it is one of the counters of a profiler, which here count nothing.
+    const fn is_counter(self) -> bool {
+        self.text().as_bytes()[1] == b'p'
     }
 
     /// Whether it tells of the block's cluster.
@@ -114,6 +135,16 @@ impl SpecialReg {
         use SpecialReg::*;
         PtxVersion(match self {
             _ if self.is_of_cluster() => 78,
+            IsExplicitCluster => 78,
+            CurrentGraphExec => 80,
+            AggrSmemSize => 81,
+            ReservedSmemOffsetBegin
+            | ReservedSmemOffsetEnd
+            | ReservedSmemOffsetCap
+            | ReservedSmemOffset0
+            | ReservedSmemOffset1 => 76,
+            Pm0At64 | Pm1At64 | Pm2At64 | Pm3At64 | Pm4At64 | Pm5At64 | Pm6At64 | Pm7At64 => 40,
+            Pm4 | Pm5 | Pm6 | Pm7 => 30,
             Gridid => 30,
             Globaltimer | GlobaltimerLo | GlobaltimerHi => 31,
             TotalSmemSize | DynamicSmemSize => 41,
@@ -127,6 +158,14 @@ impl SpecialReg {
         use SpecialReg::*;
         match self {
             _ if self.is_of_cluster() => 90,
+            IsExplicitCluster | AggrSmemSize => 90,
+            CurrentGraphExec => 50,
+            ReservedSmemOffsetBegin
+            | ReservedSmemOffsetEnd
+            | ReservedSmemOffsetCap
+            | ReservedSmemOffset0
+            | ReservedSmemOffset1 => 80,
+            Pm0At64 | Pm1At64 | Pm2At64 | Pm3At64 | Pm4At64 | Pm5At64 | Pm6At64 | Pm7At64 => 50,
             Globaltimer | GlobaltimerLo | GlobaltimerHi => 30,
             _ => 20,
         }

@@ -208,7 +208,22 @@ impl Form {
             | Op::Pack4
             | Op::Unpack4
             | Op::Prmt
-            | Op::CvtPack => Word::Other,
+            | Op::CvtPack
+            | Op::CvtPackInt
+            | Op::Lop3Bool
+            | Op::Istypep
+            | Op::Vset2
+            | Op::Vset4
+            | Op::Vadd
+            | Op::Vsub
+            | Op::Vabsdiff
+            | Op::Vmin
+            | Op::Vmax
+            | Op::Vshl
+            | Op::Vshr
+            | Op::Vset
+            | Op::Vmad
+            | Op::MbarrierPendingCount => Word::Other,
             // These are no functions of a lane's sources.
             Op::Ld
             | Op::LdNc
@@ -234,6 +249,14 @@ impl Form {
             | Op::MbarrierArrive
             | Op::MbarrierArriveCount
             | Op::MbarrierArriveExpectTx
+            | Op::MbarrierArriveDrop
+            | Op::MbarrierArriveDropCount
+            | Op::MbarrierArriveDropExpectTx
+            | Op::MbarrierCompleteTx
+            | Op::CreatepolicyRange
+            | Op::Alloca
+            | Op::Stacksave
+            | Op::Stackrestore
             | Op::MbarrierExpectTx
             | Op::MbarrierTestWait
             | Op::MbarrierTryWait

@@ -97,6 +97,7 @@ fn mbarriers(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut E
                 Async::MbarrierWait { .. }
                 | Async::MbarrierArrive { .. }
                 | Async::MbarrierExpectTx
+                | Async::MbarrierCompleteTx
                 | Async::MbarrierInval
                 | Async::CopyArrive { .. }
                 | Async::BulkLoad => used.push((inst, origin())),

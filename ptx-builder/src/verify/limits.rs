@@ -316,6 +316,7 @@ fn of_operands() {
                     Shape::Address(Space::Param) => at(Symbol::Param(0), 0),
                     Shape::Address(_) => at(n(RegClass::B64), 0),
                     Shape::Label => Operand::Label(BlockId(0)),
+                    Shape::Sink => Operand::None,
                     Shape::Function | Shape::Passed | Shape::Carry => of(RegClass::B32),
                 };
                 std::iter::repeat_n(one, slot.width())

@@ -85,6 +85,7 @@ impl Check<'_> {
         let source = slot.access == Access::Read;
         match (slot.shape, operand) {
             (_, Operand::None) if slot.optional => {}
+            (Shape::Sink, Operand::None) => {}
             // A result of several that is not wanted.
             (Shape::Vector { .. }, Operand::None) if !source => {}
             (Shape::Carry, Operand::Reg(r)) if r.is_carry() => {}
@@ -352,6 +353,7 @@ fn wanted(shape: Shape, slot: &Slot) -> String {
         Shape::Function => "a function of another module".to_owned(),
         Shape::Passed => "a register or a constant".to_owned(),
         Shape::Carry => "the carry flag".to_owned(),
+        Shape::Sink => "nothing, which is written `_`,".to_owned(),
     }
 }
 

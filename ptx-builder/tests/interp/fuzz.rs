@@ -63,6 +63,7 @@ impl Random {
             }
             Shape::OneOf(_, values) => out.push(Operand::Imm(self.pick(values) as u64)),
             Shape::Address(space) => out.push(self.address(space)),
+            Shape::Sink => out.push(Operand::None),
             Shape::Carry => out.push(Operand::Reg(Reg::CARRY)),
             Shape::Label => out.push(Operand::Label(BlockId(1))),
             _ => {

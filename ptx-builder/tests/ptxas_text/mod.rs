@@ -63,6 +63,7 @@ pub fn operand(slot: &Slot, style: Style, registers: &mut u32) -> String {
             other => unreachable!("a space without an array here: {other}"),
         },
         Shape::Label => "END".to_owned(),
+        Shape::Sink => "_".to_owned(),
         Shape::Carry | Shape::Function | Shape::Passed => String::new(),
         ref other => unreachable!("a shape without an operand here: {other:?}"),
     }

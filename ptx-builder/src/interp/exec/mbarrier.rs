@@ -7,10 +7,11 @@ use super::Exec;
 use super::async_copy::land;
 use crate::interp::copies::Completion;
 use crate::interp::mask::lanes;
+use crate::interp::mbarriers::phase_of;
 use crate::interp::report::FindingKind;
-use crate::interp::shadow::{Access, Strength};
+use crate::interp::shadow::{Access, Snapshot, Strength};
 use crate::interp::state::Stop;
-use crate::table::{Async, Scope, WARP, window};
+use crate::table::{Async, Mod, Scope, WARP, window};
 use crate::types::Space;
 
 impl Exec<'_> {
@@ -21,6 +22,8 @@ impl Exec<'_> {
             self.st.changes += 1;
         }
         let operand = self.src(0);
+        let (_, _, form) = self.cx.program.sites[self.pc as usize];
+        let relaxed = form.get().mods.contains(&Mod::Relaxed);
         let (mut state, mut done) = ([0; WARP], [0; WARP]);
         for lane in lanes(self.mask) {
             let value = operand.as_ref().map(|o| o[lane]);
@@ -37,8 +40,11 @@ impl Exec<'_> {
                     self.st.mbarriers.invalidate(place);
                 }
                 Async::MbarrierExpectTx => self.with(place, |m| m.expect_bytes(value.unwrap_or(0) as u32)),
-                Async::MbarrierArrive { expect_tx } => {
-                    state[lane] = self.st.mbarriers.get(place).map_or(0, |m| m.phase);
+                Async::MbarrierCompleteTx => {
+                    self.with(place, |m| m.bytes_came(value.unwrap_or(0) as u32, &Snapshot::default()));
+                }
+                Async::MbarrierArrive { expect_tx, drops } => {
+                    state[lane] = self.st.mbarriers.get(place).map_or(0, |m| m.state());
                     let count = match value {
                         Some(bytes) if expect_tx => {
                             self.with(place, |m| m.expect_bytes(bytes as u32));
@@ -46,7 +52,11 @@ impl Exec<'_> {
                         }
                         count => count.unwrap_or(1) as u32,
                     };
-                    self.mbarrier_arrive(lane, place, count)?;
+                    if drops {
+                        self.with(place, |m| m.drop(count));
+                    }
+                    let clock = if relaxed { Snapshot::default() } else { self.st.release(self.warp.id) };
+                    self.mbarrier_arrive(lane, place, count, &clock)?;
                 }
                 Async::CopyArrive { noinc } => {
                     let clock = self.st.release(self.warp.id);
@@ -59,7 +69,7 @@ impl Exec<'_> {
                     });
                 }
                 Async::MbarrierWait { parity, .. } => {
-                    done[lane] = u64::from(self.mbarrier_test(lane, place, parity, value.unwrap_or(0))?);
+                    done[lane] = u64::from(self.mbarrier_test(lane, place, parity, value.unwrap_or(0), relaxed)?);
                 }
                 _ => {}
             }
@@ -114,10 +124,9 @@ impl Exec<'_> {
         Ok(())
     }
 
-    fn mbarrier_arrive(&mut self, lane: usize, place: u64, count: u32) -> Result<(), Stop> {
-        let clock = self.st.release(self.warp.id);
+    fn mbarrier_arrive(&mut self, lane: usize, place: u64, count: u32, clock: &Snapshot) -> Result<(), Stop> {
         let mut ok = true;
-        self.with(place, |m| ok = m.arrive(count, &clock));
+        self.with(place, |m| ok = m.arrive(count, clock));
         if ok {
             return Ok(());
         }
@@ -126,16 +135,25 @@ impl Exec<'_> {
     }
 
     /// Whether the phase named by a state or parity is complete.
-    fn mbarrier_test(&mut self, lane: usize, place: u64, parity: bool, phase: u64) -> Result<bool, Stop> {
+    fn mbarrier_test(
+        &mut self,
+        lane: usize,
+        place: u64,
+        parity: bool,
+        phase: u64,
+        relaxed: bool,
+    ) -> Result<bool, Stop> {
         let late = self.cx.is_adversarial();
         if !late {
             self.complete_copies(lane, place)?;
         }
         let known = self.st.mbarriers.get(place).map(|m| (m.phase, m.complete.clone()));
         let (now, clock) = known.unwrap_or_default();
-        let done = if parity { now & 1 != phase & 1 } else { now > phase };
+        let done = if parity { now & 1 != phase & 1 } else { now > phase_of(phase) };
         if done {
-            self.st.order.acquire(self.warp.id, &clock);
+            if !relaxed {
+                self.st.order.acquire(self.warp.id, &clock);
+            }
         } else if late {
             self.complete_copies(lane, place)?;
         }

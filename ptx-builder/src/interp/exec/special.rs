@@ -44,7 +44,9 @@ impl Exec<'_> {
             DynamicSmemSize => u64::from(cx.dynamic_shared),
             ClusterCtaidX | ClusterCtaidY | ClusterCtaidZ | ClusterCtarank => 0,
             ClusterNctaidX | ClusterNctaidY | ClusterNctaidZ | ClusterNctarank => 1,
-            // `%envreg0` to `%envreg31`, which the driver would set.
+            // Nothing of shared memory is reserved, and no cluster was asked for.
+            AggrSmemSize => cx.layout.shared_bytes,
+            // Counters of a profiler, and `%envreg0` to `%envreg31`, which the driver would set.
             _ => 0,
         };
         [value; WARP]

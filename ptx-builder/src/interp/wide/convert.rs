@@ -49,7 +49,12 @@ pub(in crate::interp) fn floats(ty: ScalarType, bits: &Lanes, piece: usize) -> N
         | ScalarType::E5m2x2
         | ScalarType::E2m3x2
         | ScalarType::E3m2x2
-        | ScalarType::Ue8m0x2 => {}
+        | ScalarType::Ue8m0x2
+        | ScalarType::E4m3x4
+        | ScalarType::E5m2x4
+        | ScalarType::E2m3x4
+        | ScalarType::E3m2x4
+        | ScalarType::E2m1x4 => {}
     }
     out
 }

@@ -43,7 +43,12 @@ impl Format {
             | ScalarType::E5m2x2
             | ScalarType::E2m3x2
             | ScalarType::E3m2x2
-            | ScalarType::Ue8m0x2 => (Format::Int, 1),
+            | ScalarType::Ue8m0x2
+            | ScalarType::E4m3x4
+            | ScalarType::E5m2x4
+            | ScalarType::E2m3x4
+            | ScalarType::E3m2x4
+            | ScalarType::E2m1x4 => (Format::Int, 1),
         }
     }
 

@@ -144,10 +144,12 @@ fn fences(t: &mut Builder) {
         "9.7.13.4",
         "Orders the thread's memory accesses at a scope; acquire and release where nothing is written.",
         nothing,
-        &[opt(&[Mod::Sc, Mod::AcqRel]), super::load_store::scopes()],
+        &[opt(&[Mod::Sc, Mod::AcqRel, Mod::Acquire, Mod::Release]), super::load_store::scopes()],
         |m| {
             let scope = super::load_store::scope(m)?;
             let spec = thread(scope);
+            let one_way = m.contains(&Mod::Acquire) || m.contains(&Mod::Release);
+            let spec = if one_way { spec.since(86, 90) } else { spec };
             Some(if scope == Scope::Cluster { spec.since(78, 90) } else { spec.since(51, 70) })
         },
     );
@@ -158,6 +160,22 @@ fn fences(t: &mut Builder) {
         nothing,
         &[one(Mod::Proxy), one(Mod::Async), opt(&[Mod::Global, Mod::SharedCta, Mod::SharedCluster])],
         |_| Some(spec([], Meaning::Fence(Fence::Proxy)).since(80, 90)),
+    );
+    t.row(
+        Op::Fence,
+        "9.7.13.4",
+        "Orders accesses of the thread to the same memory under several virtual addresses.",
+        nothing,
+        &[one(Mod::Proxy), one(Mod::Alias)],
+        |_| Some(spec([], Meaning::Fence(Fence::Thread(Scope::Sys))).since(75, 70)),
+    );
+    t.row(
+        Op::Membar,
+        "9.7.13.4",
+        "Orders accesses of the thread to the same memory under several virtual addresses.",
+        nothing,
+        &[one(Mod::Proxy), one(Mod::Alias)],
+        |_| Some(spec([], Meaning::Fence(Fence::Thread(Scope::Sys))).since(75, 70)),
     );
     t.row(
         Op::Fence,

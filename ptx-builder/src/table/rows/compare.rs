@@ -1,12 +1,13 @@
 //! Comparison and selection (PTX ISA 9.7.6 and 9.7.7).
 
 use super::float::flush;
+use super::half::flush as flush_half;
 use super::precision::{always, compares};
-use super::{Alternatives, Builder, Spec, any, exact, opt, spec, ty, types};
+use super::{Alternatives, Builder, Spec, any, opt, spec, ty, types};
 use crate::table::Precision;
 use crate::table::lanes::{Lane, lane, with_float, with_half, with_int};
 use crate::table::slot::{dst, dst_pred, src, src_pred};
-use crate::table::{LaneFn, Lanes, Meaning, Mod, Op, WARP};
+use crate::table::{LaneFn, Lanes, Meaning, Mod, Op, Slot, WARP};
 use crate::types::Kind;
 use crate::types::ScalarType::{self, B16, B32, B64, Bf16, Bf16x2, F16, F16x2, F32, F64, S16, S32, S64, U16, U32, U64};
 
@@ -60,24 +61,30 @@ macro_rules! with_comparison {
     };
 }
 
-/// An f32 that is compared under `.ftz`.
+/// A float that is compared under `.ftz`.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
-struct Flushed(f32);
+struct Flushed<T>(T);
 
-impl Flushed {
-    fn is_nan(self) -> bool {
-        self.0.is_nan()
-    }
+macro_rules! flushed {
+    ($t:ty, |$x:ident| $flush:expr) => {
+        impl Flushed<$t> {
+            fn is_nan(self) -> bool {
+                self.0.is_nan()
+            }
+        }
+        impl Lane for Flushed<$t> {
+            fn from_lane(bits: u64) -> Self {
+                let $x = <$t>::from_lane(bits);
+                Flushed($flush)
+            }
+            fn to_lane(self) -> u64 {
+                self.0.to_lane()
+            }
+        }
+    };
 }
-
-impl Lane for Flushed {
-    fn from_lane(bits: u64) -> Self {
-        Flushed(flush(true, f32::from_lane(bits)))
-    }
-    fn to_lane(self) -> u64 {
-        self.0.to_lane()
-    }
-}
+flushed!(f32, |x| flush(true, x));
+flushed!(half::f16, |x| flush_half(true, x));
 
 /// A lane function that gives a comparison of two `T` to `$write`.
 macro_rules! compared {
@@ -93,17 +100,44 @@ macro_rules! compared {
     }};
 }
 
+/// How an outcome is combined with the predicate c: not at all, or by this function of two predicates.
+const ALONE: u8 = 0;
+const AND: u8 = 1;
+const OR: u8 = 2;
+const XOR: u8 = 3;
+
+fn combine<const HOW: u8>(test: bool, c: bool) -> bool {
+    match HOW {
+        AND => test & c,
+        OR => test | c,
+        XOR => test ^ c,
+        _ => test,
+    }
+}
+
+/// Evaluates `$make!` with the combination that is written.
+macro_rules! with_combination {
+    ($mods:expr, $make:ident $args:tt) => {
+        match $mods.iter().find(|m| BOOLEAN.contains(m)) {
+            Some(Mod::And) => $make!($args, AND),
+            Some(Mod::Or) => $make!($args, OR),
+            Some(_) => $make!($args, XOR),
+            None => $make!($args, ALONE),
+        }
+    };
+}
+
 /// Defines a function that picks the lane function of a comparison of two
 /// numbers of a type, whose outcome `$write` turns into results. It knows the
-/// integers, f32 and f64 (`numbers`), the 16-bit floats and the halves of
-/// pairs of them (`halves`), or both.
+/// integers, f32 and f64 (`numbers`), or the 16-bit floats and the halves of
+/// pairs of them (`halves`).
 #[rustfmt::skip]
 macro_rules! comparison {
     ($name:ident, numbers, $write:expr) => {
         #[allow(clippy::neg_cmp_op_on_partial_ord, clippy::double_comparisons)] // a NaN makes the difference
         fn $name(cmp: Mod, ty: ScalarType, ftz: bool) -> LaneFn {
             match ty {
-                F32 if ftz => with_comparison!(cmp, float, compared(Flushed, $write)),
+                F32 if ftz => with_comparison!(cmp, float, compared(Flushed<f32>, $write)),
                 F32 | F64 => with_float!(ty, T, with_comparison!(cmp, float, compared(T, $write))),
                 _ => with_int!(ty, T, with_comparison!(cmp, int, compared(T, $write))),
             }
@@ -111,95 +145,106 @@ macro_rules! comparison {
     };
     ($name:ident, halves, $write:expr) => {
         #[allow(clippy::neg_cmp_op_on_partial_ord, clippy::double_comparisons)] // a NaN makes the difference
-        fn $name(cmp: Mod, ty: ScalarType) -> LaneFn {
+        fn $name(cmp: Mod, ty: ScalarType, ftz: bool) -> LaneFn {
+            if ftz {
+                return with_comparison!(cmp, float, compared(Flushed<half::f16>, $write));
+            }
             with_half!(ty, T, with_comparison!(cmp, float, compared(T, $write)))
         }
     };
 }
-comparison!(setp, numbers, write_predicates);
-comparison!(setp_half, halves, write_predicates);
-comparison!(setp_pair, halves, write_halves);
-comparison!(setp_and, numbers, write_and);
-comparison!(setp_or, numbers, write_or);
-comparison!(setp_xor, numbers, write_xor);
-comparison!(set_word, numbers, write_value::<0xffff_ffff>);
-comparison!(set_f32, numbers, write_value::<0x3f80_0000>);
-comparison!(set_half, halves, write_value::<0xffff>);
-comparison!(set_half_word, halves, write_value::<0xffff_ffff>);
-comparison!(set_f16, halves, write_value::<0x3c00>);
-comparison!(set_bf16, halves, write_value::<0x3f80>);
-comparison!(set_pair, halves, write_pair::<0xffff>);
-comparison!(set_f16x2, halves, write_pair::<0x3c00>);
-comparison!(set_bf16x2, halves, write_pair::<0x3f80>);
 
-/// `p = combine(test, c)` and, if asked for, `q = combine(!test, c)`.
+/// The same for every combination with a predicate: a function of the modifiers and the type.
+macro_rules! combined {
+    ($name:ident, $which:ident, $write:ident $(, $value:literal)?) => {
+        fn $name(m: &[Mod], ty: ScalarType) -> LaneFn {
+            let ftz = m.contains(&Mod::Ftz);
+            macro_rules! pick {
+                (($cmp:expr, $t:expr), $how:ident) => {{
+                    comparison!(inner, $which, $write::<$($value,)? { $how }>);
+                    inner($cmp, $t, ftz)
+                }};
+            }
+            with_combination!(m, pick(m[0], ty))
+        }
+    };
+}
+comparison!(setp, numbers, write_predicates);
+combined!(setp_bool, numbers, write_combined);
+combined!(setp_half, halves, write_combined);
+combined!(setp_pair, halves, write_halves);
+combined!(set_word, numbers, write_value, 0xffff_ffff);
+combined!(set_f32, numbers, write_value, 0x3f80_0000);
+combined!(set_number_f16, numbers, write_value, 0x3c00);
+combined!(set_number_bf16, numbers, write_value, 0x3f80);
+combined!(set_half, halves, write_value, 0xffff);
+combined!(set_half_word, halves, write_value, 0xffff_ffff);
+combined!(set_f16, halves, write_value, 0x3c00);
+combined!(set_bf16, halves, write_value, 0x3f80);
+combined!(set_pair, halves, write_pair, 0xffff);
+combined!(set_f16x2, halves, write_pair, 0x3c00);
+combined!(set_bf16x2, halves, write_pair, 0x3f80);
+
+/// The predicate that an outcome is combined with; anything where there is none.
+fn third(sources: &[Lanes]) -> &Lanes {
+    sources.get(2).unwrap_or(&[0; WARP])
+}
+
+/// The comparison in p and, if asked for, its opposite in q. This is the one that programs are full of: each comparison
+/// has code of its own.
 #[inline(always)]
-fn write_combined(
-    results: &mut [Lanes],
-    sources: &[Lanes],
-    test: impl Fn(u64, u64) -> bool,
-    combine: impl Fn(bool, bool) -> bool,
-) {
-    let [a, b, rest @ ..] = sources else { return };
-    let c = rest.first().unwrap_or(&[0; WARP]);
-    let Some((p, rest)) = results.split_first_mut() else { return };
+fn write_predicates(results: &mut [Lanes], sources: &[Lanes], test: impl Fn(u64, u64) -> bool) {
+    let ([p, rest @ ..], [a, b, ..]) = (results, sources) else { return };
     for lane in 0..WARP {
-        p[lane] = u64::from(combine(test(a[lane], b[lane]), c[lane] != 0));
+        p[lane] = u64::from(test(a[lane], b[lane]));
     }
     if let Some(q) = rest.first_mut() {
         for lane in 0..WARP {
-            q[lane] = u64::from(combine(!test(a[lane], b[lane]), c[lane] != 0));
+            q[lane] = u64::from(!test(a[lane], b[lane]));
         }
     }
 }
 
-#[inline(always)]
-fn write_predicates(results: &mut [Lanes], sources: &[Lanes], test: impl Fn(u64, u64) -> bool) {
-    write_combined(results, sources, test, |t, _| t);
-}
-
-#[inline(always)]
-fn write_and(results: &mut [Lanes], sources: &[Lanes], test: impl Fn(u64, u64) -> bool) {
-    write_combined(results, sources, test, |t, c| t & c);
-}
-
-#[inline(always)]
-fn write_or(results: &mut [Lanes], sources: &[Lanes], test: impl Fn(u64, u64) -> bool) {
-    write_combined(results, sources, test, |t, c| t | c);
-}
-
-#[inline(always)]
-fn write_xor(results: &mut [Lanes], sources: &[Lanes], test: impl Fn(u64, u64) -> bool) {
-    write_combined(results, sources, test, |t, c| t ^ c);
-}
-
-/// Compares low halves into p and high halves into q.
-#[inline(always)]
-fn write_halves(results: &mut [Lanes], sources: &[Lanes], test: impl Fn(u64, u64) -> bool) {
-    let ([p, q, ..], [a, b, ..]) = (results, sources) else { return };
+/// `p = combine(test, c)` and, if asked for, `q = combine(!test, c)`.
+fn write_combined<const HOW: u8>(results: &mut [Lanes], sources: &[Lanes], test: fn(u64, u64) -> bool) {
+    let ([p, rest @ ..], [a, b, ..], c) = (results, sources, third(sources)) else { return };
     for lane in 0..WARP {
-        p[lane] = u64::from(test(a[lane] & 0xffff, b[lane] & 0xffff));
-        q[lane] = u64::from(test(a[lane] >> 16, b[lane] >> 16));
+        p[lane] = u64::from(combine::<HOW>(test(a[lane], b[lane]), c[lane] != 0));
+    }
+    if let Some(q) = rest.first_mut() {
+        for lane in 0..WARP {
+            q[lane] = u64::from(combine::<HOW>(!test(a[lane], b[lane]), c[lane] != 0));
+        }
     }
 }
 
-/// `VALUE` where the test holds, else 0.
-#[inline(always)]
-fn write_value<const VALUE: u64>(results: &mut [Lanes], sources: &[Lanes], test: impl Fn(u64, u64) -> bool) {
-    let ([d, ..], [a, b, ..]) = (results, sources) else { return };
+/// Compares low halves into p and high halves, if asked for, into q.
+fn write_halves<const HOW: u8>(results: &mut [Lanes], sources: &[Lanes], test: fn(u64, u64) -> bool) {
+    let ([p, rest @ ..], [a, b, ..], c) = (results, sources, third(sources)) else { return };
     for lane in 0..WARP {
-        d[lane] = if test(a[lane], b[lane]) { VALUE } else { 0 };
+        p[lane] = u64::from(combine::<HOW>(test(a[lane] & 0xffff, b[lane] & 0xffff), c[lane] != 0));
+    }
+    if let Some(q) = rest.first_mut() {
+        for lane in 0..WARP {
+            q[lane] = u64::from(combine::<HOW>(test(a[lane] >> 16, b[lane] >> 16), c[lane] != 0));
+        }
+    }
+}
+
+/// `VALUE` where the combination holds, else 0.
+fn write_value<const VALUE: u64, const HOW: u8>(results: &mut [Lanes], sources: &[Lanes], test: fn(u64, u64) -> bool) {
+    let ([d, ..], [a, b, ..], c) = (results, sources, third(sources)) else { return };
+    for lane in 0..WARP {
+        d[lane] = if combine::<HOW>(test(a[lane], b[lane]), c[lane] != 0) { VALUE } else { 0 };
     }
 }
 
 /// As [`write_value`], for each half.
-#[inline(always)]
-fn write_pair<const VALUE: u64>(results: &mut [Lanes], sources: &[Lanes], test: impl Fn(u64, u64) -> bool) {
-    let ([d, ..], [a, b, ..]) = (results, sources) else { return };
+fn write_pair<const VALUE: u64, const HOW: u8>(results: &mut [Lanes], sources: &[Lanes], test: fn(u64, u64) -> bool) {
+    let ([d, ..], [a, b, ..], c) = (results, sources, third(sources)) else { return };
     for lane in 0..WARP {
-        let low = if test(a[lane] & 0xffff, b[lane] & 0xffff) { VALUE } else { 0 };
-        let high = if test(a[lane] >> 16, b[lane] >> 16) { VALUE } else { 0 };
-        d[lane] = low | high << 16;
+        let half = |a: u64, b: u64| if combine::<HOW>(test(a, b), c[lane] != 0) { VALUE } else { 0 };
+        d[lane] = half(a[lane] & 0xffff, b[lane] & 0xffff) | half(a[lane] >> 16, b[lane] >> 16) << 16;
     }
 }
 
@@ -214,91 +259,99 @@ pub(super) fn rows(t: &mut Builder) {
     selections(t);
 }
 
+/// The functions of an outcome and a predicate.
+const BOOLEAN: &[Mod] = &[Mod::And, Mod::Or, Mod::Xor];
+
+/// Numbers that are compared.
+const NUMBERS: &[ScalarType] = &[B16, B32, B64, U16, U32, U64, S16, S32, S64, F32, F64];
+
+/// Whether the modifiers of a comparison of values of this type go together.
+fn legal(m: &[Mod], a: ScalarType) -> bool {
+    comparable(m[0], a) && (!m.contains(&Mod::Ftz) || matches!(a, F32 | F16 | F16x2))
+}
+
+/// Sources of a comparison, and the predicate that it is combined with, if one is.
+fn sources(m: &[Mod], a: ScalarType) -> impl Iterator<Item = Slot> {
+    let c = m.iter().any(|m| BOOLEAN.contains(m)).then(|| src_pred("c"));
+    [src("a", a), src("b", a)].into_iter().chain(c)
+}
+
 fn sets(t: &mut Builder) {
-    const COMPARED: &[ScalarType] = &[B16, B32, B64, U16, U32, U64, S16, S32, S64, F32, F64];
-    let results = types(&[U32, S32, F32]);
-    let doc = "All ones (1.0 in f32) where the comparison holds, else 0.";
-    t.row(Op::Set, "9.7.6.1", doc, compares, &[comparisons(), opt(&[Mod::Ftz]), results, types(COMPARED)], |m| {
-        let (d, a, ftz) = (ty(m, 0), ty(m, 1), m.contains(&Mod::Ftz));
-        if !comparable(m[0], a) || (ftz && a != F32) {
+    let places = |results: &[ScalarType], compared: &[ScalarType]| {
+        [comparisons(), opt(BOOLEAN), opt(&[Mod::Ftz]), types(results), types(compared)]
+    };
+    let form = |m: &[Mod], eval: LaneFn| {
+        let slots: Vec<_> = std::iter::once(dst(ty(m, 0))).chain(sources(m, ty(m, 1))).collect();
+        spec(slots, Meaning::Lane(eval))
+    };
+    let doc = "All ones (1.0 in f32) where the comparison holds, else 0; combined with c before.";
+    t.row(Op::Set, "9.7.6.1", doc, compares, &places(&[U32, S32, F32], NUMBERS), |m| {
+        let (d, a) = (ty(m, 0), ty(m, 1));
+        legal(m, a).then(|| form(m, if d == F32 { set_f32(m, a) } else { set_word(m, a) }))
+    });
+    let doc = "1.0 where the comparison holds, else 0; combined with c before.";
+    t.row(Op::Set, "9.7.7.1", doc, compares, &places(&[F16, Bf16], NUMBERS), |m| {
+        let (d, a) = (ty(m, 0), ty(m, 1));
+        legal(m, a).then(|| since(form(m, if d == F16 { set_number_f16(m, a) } else { set_number_bf16(m, a) }), d))
+    });
+    let results = [U16, U32, S16, S32, F16, F16x2, Bf16, Bf16x2];
+    let doc = "All ones (1.0 in f16 and bf16) where the comparison holds, else 0; for pairs in each half.";
+    t.row(Op::Set, "9.7.7.1", doc, compares, &places(&results, &[F16, F16x2, Bf16, Bf16x2]), |m| {
+        let (d, a) = (ty(m, 0), ty(m, 1));
+        if !legal(m, a) {
             return None;
         }
-        let eval = if d == F32 { set_f32(m[0], a, ftz) } else { set_word(m[0], a, ftz) };
-        exact(d, a, 2, eval)
+        let eval = match (d, a) {
+            (U16 | S16, F16 | Bf16) => set_half(m, a),
+            (U32 | S32, F16 | Bf16) => set_half_word(m, a),
+            (U32 | S32, F16x2 | Bf16x2) => set_pair(m, a),
+            (F16, F16) => set_f16(m, a),
+            (F16x2, F16x2) => set_f16x2(m, a),
+            (Bf16, Bf16) => set_bf16(m, a),
+            (Bf16x2, Bf16x2) => set_bf16x2(m, a),
+            _ => return None,
+        };
+        let form = since(form(m, eval), a);
+        Some(if matches!(d, U16 | U32 | S16 | S32) { form.since(65, 53) } else { form })
     });
-    t.row(
-        Op::Set,
-        "9.7.7.1",
-        "All ones (1.0 in f16 and bf16) where the comparison holds, else 0; for pairs in each half.",
-        compares,
-        &[comparisons(), types(&[U16, U32, S16, S32, F16, F16x2, Bf16, Bf16x2]), types(&[F16, F16x2, Bf16, Bf16x2])],
-        |m| {
-            let (d, a) = (ty(m, 0), ty(m, 1));
-            if !comparable(m[0], a) {
-                return None;
-            }
-            let eval = match (d, a) {
-                (U16 | S16, F16 | Bf16) => set_half(m[0], a),
-                (U32 | S32, F16 | Bf16) => set_half_word(m[0], a),
-                (U32 | S32, F16x2 | Bf16x2) => set_pair(m[0], a),
-                (F16, F16) => set_f16(m[0], a),
-                (F16x2, F16x2) => set_f16x2(m[0], a),
-                (Bf16, Bf16) => set_bf16(m[0], a),
-                (Bf16x2, Bf16x2) => set_bf16x2(m[0], a),
-                _ => return None,
-            };
-            let form = since(exact(d, a, 2, eval)?, a);
-            Some(if matches!(d, U16 | U32 | S16 | S32) { form.since(65, 53) } else { form })
-        },
-    );
 }
 
 fn predicates(t: &mut Builder) {
-    const COMPARED: &[ScalarType] = &[B16, B32, B64, U16, U32, U64, S16, S32, S64, F32, F64];
-    const COMBINED: &[ScalarType] = &[B32, B64, U32, U64, S32, S64, F32, F64];
     let ftz = || opt(&[Mod::Ftz]);
-    let q = || dst_pred().named("q");
+    let form = |m: &[Mod], q: Option<Slot>, eval: LaneFn| {
+        let results = std::iter::once(dst_pred()).chain(q);
+        spec(results.chain(sources(m, ty(m, 0))).collect::<Vec<_>>(), Meaning::Lane(eval))
+    };
+    let q = || Some(dst_pred().named("q").optional());
     let doc = "Compares; q is the opposite of p.";
-    t.row(Op::Setp, "9.7.6.2", doc, compares, &[comparisons(), ftz(), types(COMPARED)], |m| {
-        let (t, ftz) = (ty(m, 0), m.contains(&Mod::Ftz));
-        if !comparable(m[0], t) || (ftz && t != F32) {
-            return None;
-        }
-        let eval = setp(m[0], t, ftz);
-        Some(spec([dst_pred(), q().optional(), src("a", t), src("b", t)], Meaning::Lane(eval)))
+    t.row(Op::Setp, "9.7.6.2", doc, compares, &[comparisons(), ftz(), types(NUMBERS)], |m| {
+        let a = ty(m, 0);
+        legal(m, a).then(|| form(m, q(), setp(m[0], a, m.contains(&Mod::Ftz))))
     });
-    t.row(
-        Op::SetpBool,
-        "9.7.6.2",
-        "Compares, and combines the outcome with c in p, its opposite with c in q.",
-        compares,
-        &[comparisons(), any(&[Mod::And, Mod::Or, Mod::Xor]), ftz(), types(COMBINED)],
-        |m| {
-            let (t, ftz) = (ty(m, 0), m.contains(&Mod::Ftz));
-            if !comparable(m[0], t) || (ftz && t != F32) {
-                return None;
-            }
-            let eval = match m[1] {
-                Mod::And => setp_and(m[0], t, ftz),
-                Mod::Or => setp_or(m[0], t, ftz),
-                _ => setp_xor(m[0], t, ftz),
-            };
-            let slots = [dst_pred(), q().optional(), src("a", t), src("b", t), src_pred("c")];
-            Some(spec(slots, Meaning::Lane(eval)))
-        },
-    );
-    let doc = "Compares.";
-    t.row(Op::Setp, "9.7.7.2", doc, compares, &[comparisons(), types(&[F16, Bf16])], |m| {
-        let t = ty(m, 0);
-        let slots = [dst_pred(), src("a", t), src("b", t)];
-        comparable(m[0], t).then(|| since(spec(slots, Meaning::Lane(setp_half(m[0], t))), t))
+    let doc = "Compares, and combines the outcome with c in p, its opposite with c in q.";
+    t.row(Op::SetpBool, "9.7.6.2", doc, compares, &[comparisons(), any(BOOLEAN), ftz(), types(NUMBERS)], |m| {
+        let a = ty(m, 0);
+        legal(m, a).then(|| form(m, q(), setp_bool(m, a)))
     });
-    let doc = "Compares the low halves into p, the high halves into q.";
-    t.row(Op::Setp, "9.7.7.2", doc, compares, &[comparisons(), types(&[F16x2, Bf16x2])], |m| {
-        let t = ty(m, 0);
-        let slots = [dst_pred(), q(), src("a", t), src("b", t)];
-        comparable(m[0], t).then(|| since(spec(slots, Meaning::Lane(setp_pair(m[0], t))), t))
-    });
+    for (op, boolean, one, two) in [
+        (Op::Setp, Alternatives::from([None]), "Compares.", "Compares the low halves into p, the high halves into q."),
+        (
+            Op::SetpBool,
+            any(BOOLEAN),
+            "Compares, and combines the outcome with c.",
+            "Compares the low halves into p, the high halves into q, each outcome combined with c.",
+        ),
+    ] {
+        let places = |types| [comparisons(), boolean.clone(), ftz(), types];
+        t.row(op, "9.7.7.2", one, compares, &places(types(&[F16, Bf16])), |m| {
+            let a = ty(m, 0);
+            legal(m, a).then(|| since(form(m, None, setp_half(m, a)), a))
+        });
+        t.row(op, "9.7.7.2", two, compares, &places(types(&[F16x2, Bf16x2])), |m| {
+            let a = ty(m, 0);
+            legal(m, a).then(|| since(form(m, q(), setp_pair(m, a)), a))
+        });
+    }
 }
 
 fn selections(t: &mut Builder) {

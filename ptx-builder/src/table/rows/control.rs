@@ -1,10 +1,10 @@
 //! Control flow (PTX ISA 9.7.12).
 
 use super::precision::{always, nothing};
-use super::{Builder, any, one, opt, spec, types};
-use crate::table::slot::{constant, function, label, passed};
+use super::{Builder, any, one, opt, spec, ty, types};
+use crate::table::slot::{constant, dst, function, label, one_of, passed, src};
 use crate::table::{Access, Meaning, Mod, Op, Precision};
-use crate::types::ScalarType::U32;
+use crate::types::ScalarType::{U32, U64};
 
 pub(super) fn rows(t: &mut Builder) {
     t.row(Op::Bra, "9.7.12.3", "Jumps to a block.", nothing, &[opt(&[Mod::Uni])], |_| {
@@ -29,5 +29,35 @@ pub(super) fn rows(t: &mut Builder) {
     t.row(Op::Setmaxnreg, "9.7.19.5", doc, nothing, &places, |_| {
         Some(spec([constant("imm-reg-count", U32, 24, 256)], Meaning::Pause).since(80, 90).specific())
     });
+    stack(t);
     t.row(Op::Trap, "9.7.19.4", "Ends the grid with an error.", nothing, &[], |_| Some(spec([], Meaning::Trap)));
+}
+
+/// Powers of two up to 2^23.
+const POWERS: &[i64] = &{
+    let mut powers = [1; 24];
+    let mut i = 1;
+    while i < powers.len() {
+        powers[i] = powers[i - 1] * 2;
+        i += 1;
+    }
+    powers
+};
+
+/// The interpreter gives a thread as much local memory as its arrays take, so that it has no stack.
+fn stack(t: &mut Builder) {
+    let words = || types(&[U32, U64]);
+    let opaque = || always(Precision::Opaque);
+    let doc = "Takes bytes of local memory from the stack, aligned to immAlign bytes.";
+    t.row(Op::Alloca, "9.7.18.3", doc, opaque(), &[words()], |m| {
+        let t = ty(m, 0);
+        let slots = [dst(t).named("ptr"), src("size", t), one_of("immAlign", U32, POWERS).optional()];
+        Some(spec(slots, Meaning::Foreign).since(73, 52))
+    });
+    t.row(Op::Stacksave, "9.7.18.1", "The place of the stack.", opaque(), &[words()], |m| {
+        Some(spec([dst(ty(m, 0))], Meaning::Foreign).since(73, 52))
+    });
+    t.row(Op::Stackrestore, "9.7.18.2", "Gives back what was taken from the stack since.", opaque(), &[words()], |m| {
+        Some(spec([src("a", ty(m, 0))], Meaning::Foreign).since(73, 52))
+    });
 }

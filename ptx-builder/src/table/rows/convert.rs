@@ -9,7 +9,7 @@ use super::{Builder, Spec, any, one, opt, spec, ty, types};
 use crate::table::arith::{Convert, round_to_integral};
 use crate::table::lanes::{lane, with_bool, with_int, with_mode};
 use crate::table::slot::{dst, dst_wide, src, src_wide};
-use crate::table::{LaneFn, Meaning, Mod, Mods, Op, Rounding};
+use crate::table::{LaneFn, Meaning, Mod, Mods, Op, Precision, Rounding};
 use crate::types::Kind;
 use crate::types::ScalarType::{self, Bf16, Bf16x2, F16, F16x2, F32, F64, S8, S16, S32, S64, U8, U16, U32, U64};
 
@@ -215,20 +215,55 @@ fn between_floats(t: &mut Builder) {
             Some(if ftz && a == Bf16 { form.since(78, 90) } else { form })
         },
     );
-    let doc = "Converts an f32; a negative one gives 0.";
-    let places = [any(&[Mod::Rn, Mod::Rz]), one(Mod::Relu), types(&[F16, Bf16]), types(&[F32])];
-    t.row(Op::Cvt, "9.7.9.21", doc, converts, &places, |m| {
+    let doc = "Converts an f32; with relu, a negative one gives 0, with satfinite, one too large the largest.";
+    let modes = any(&[Mod::Rn, Mod::Rz]);
+    let places = [modes, opt(&[Mod::Relu]), opt(&[Mod::Satfinite]), types(&[F16, Bf16]), types(&[F32])];
+    t.row(Op::Cvt, "9.7.9.21", doc, bounded(None), &places, |m| {
         let d = ty(m, 0);
-        let eval =
-            with_mode!(mode(m), M, with_format!(d, D, lane!(|a: f32| -> D { D::narrow(relu(f64::from(a)), M) })));
-        Some(spec([dst(d), src("a", F32)], Meaning::Lane(eval)).since(70, 80))
+        let (relu, finite) = (m.contains(&Mod::Relu), m.contains(&Mod::Satfinite));
+        if !relu && !finite {
+            return None;
+        }
+        let eval = with_mode!(mode(m), M, {
+            with_bool!(relu, RELU, {
+                with_bool!(finite, FINITE, {
+                    if d == F16 {
+                        lane!(|a: f32| -> half::f16 { half::f16::from_bits(f16(a, M, RELU, FINITE)) })
+                    } else {
+                        lane!(|a: f32| -> half::bf16 { half::bf16::from_bits(bf16(a, M, RELU, FINITE)) })
+                    }
+                })
+            })
+        });
+        let form = spec([dst(d), src("a", F32)], Meaning::Lane(eval)).since(70, 80);
+        Some(if finite { form.since(81, 80) } else { form })
     });
 }
 
-/// 0 for a negative number.
-fn relu(x: f64) -> f64 {
-    if x <= 0.0 { 0.0 } else { x }
+/// What becomes of precision, unless a number that is too large becomes one that is not: then nothing is known.
+fn bounded(from: Option<ScalarType>) -> impl Fn(&[Mod]) -> Precision {
+    move |m| match from {
+        _ if m.contains(&Mod::Satfinite) => Precision::Opaque,
+        Some(from) => converts_from(from)(m),
+        None => converts(m),
+    }
 }
+
+macro_rules! halves {
+    ($($name:ident: $t:ty),*) => {$(
+        /// The bits of `x` rounded to this format, where it may not be negative (`relu`) or infinite (`finite`).
+        fn $name(x: f32, mode: Rounding, relu: bool, finite: bool) -> u16 {
+            let x = f64::from(x);
+            let d = <$t>::narrow(if relu && x <= 0.0 { 0.0 } else { x }, mode);
+            match d {
+                d if d.is_nan() => 0x7fff,
+                d if finite && d.is_infinite() => <$t>::MAX.to_bits() | u16::from(d.is_sign_negative()) << 15,
+                d => d.to_bits(),
+            }
+        }
+    )*};
+}
+halves!(f16: half::f16, bf16: half::bf16);
 
 fn integral(t: &mut Builder) {
     let modes = std::iter::once(None).chain(any(INTEGRAL)).collect();
@@ -279,30 +314,35 @@ fn packed(t: &mut Builder) {
     t.row(
         Op::CvtPack,
         "9.7.9.21",
-        "Converts a into the high half and b into the low half; with relu, negatives give 0.",
-        converts_from(F32),
-        &[any(&[Mod::Rn, Mod::Rz]), opt(&[Mod::Relu]), types(&[F16x2, Bf16x2]), types(&[F32])],
+        "Converts a into the high half and b into the low half; with relu, negatives give 0, with satfinite, what is too large the largest.",
+        bounded(Some(F32)),
+        &[
+            any(&[Mod::Rn, Mod::Rz]),
+            opt(&[Mod::Relu]),
+            opt(&[Mod::Satfinite]),
+            types(&[F16x2, Bf16x2]),
+            types(&[F32]),
+        ],
         |m| {
             let d = ty(m, 0);
+            let finite = m.contains(&Mod::Satfinite);
             macro_rules! eval {
-                ($t:ty) => {
-                    with_mode!(
-                        mode(m),
-                        M,
+                ($half:ident) => {
+                    with_mode!(mode(m), M, {
                         with_bool!(m.contains(&Mod::Relu), RELU, {
-                            lane!(|a: f32, b: f32| -> u32 {
-                                let half = |x: f32| {
-                                    let x = f64::from(x);
-                                    <$t>::narrow(if RELU { relu(x) } else { x }, M).to_lane() as u32
-                                };
-                                half(a) << 16 | half(b)
+                            with_bool!(finite, FINITE, {
+                                lane!(|a: f32, b: f32| -> u32 {
+                                    let half = |x: f32| u32::from($half(x, M, RELU, FINITE));
+                                    half(a) << 16 | half(b)
+                                })
                             })
                         })
-                    )
+                    })
                 };
             }
-            let eval = if d == F16x2 { eval!(half::f16) } else { eval!(half::bf16) };
-            Some(spec([dst(d), src("a", F32), src("b", F32)], Meaning::Lane(eval)).since(70, 80))
+            let eval = if d == F16x2 { eval!(f16) } else { eval!(bf16) };
+            let form = spec([dst(d), src("a", F32), src("b", F32)], Meaning::Lane(eval)).since(70, 80);
+            Some(if finite { form.since(81, 80) } else { form })
         },
     );
 }

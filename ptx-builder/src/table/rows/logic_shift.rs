@@ -1,11 +1,11 @@
 //! Logic and shifts (PTX ISA 9.7.8).
 
-use super::precision::{integer, of_bits};
+use super::precision::{always, integer, of_bits};
 use super::{Builder, any, one, spec, ty, types};
 use crate::table::Parts;
 use crate::table::lanes::{lane, with_bool, with_int};
-use crate::table::slot::{constant, dst, src, src_pred};
-use crate::table::{LaneFn, Meaning, Mod, Op, Slot};
+use crate::table::slot::{constant, dst, dst_pred, src, src_pred};
+use crate::table::{LaneFn, Lanes, Meaning, Mod, Op, Precision, Slot, WARP};
 use crate::types::ScalarType::{self, B16, B32, B64, Pred, S16, S32, S64, U16, U32, U64};
 
 const BITS: &[ScalarType] = &[B16, B32, B64];
@@ -14,6 +14,28 @@ const LOGICAL: &[ScalarType] = &[Pred, B16, B32, B64];
 /// A source of a logical operation.
 fn logical(name: &'static str, t: ScalarType) -> Slot {
     if t == Pred { src_pred(name) } else { src(name, t) }
+}
+
+/// At each place bit 4a + 2b + c of a table of eight bits.
+fn looked_up(a: u32, b: u32, c: u32, lut: u32) -> u32 {
+    let mut d = 0;
+    for i in 0..8 {
+        let pick = |x: u32, bit: u32| if i & bit != 0 { x } else { !x };
+        let on = ((lut >> i) & 1).wrapping_neg();
+        d |= pick(a, 4) & pick(b, 2) & pick(c, 1) & on;
+    }
+    d
+}
+
+/// `d = f(a, b, c)` and `p = (d != 0) | q`, or `& q`.
+fn lookup<const OR: bool>(results: &mut [Lanes], sources: &[Lanes]) {
+    let ([d, p, ..], [a, b, c, lut, q, ..]) = (results, sources) else { return };
+    for lane in 0..WARP {
+        let value = looked_up(a[lane] as u32, b[lane] as u32, c[lane] as u32, lut[lane] as u32);
+        d[lane] = value.into();
+        let (is_set, q) = (value != 0, q[lane] & 1 == 1);
+        p[lane] = u64::from(if OR { is_set | q } else { is_set & q });
+    }
 }
 
 pub(super) fn rows(t: &mut Builder) {
@@ -45,19 +67,20 @@ pub(super) fn rows(t: &mut Builder) {
         of_bits(Parts::Merge),
         &[one(Mod::Ty(B32))],
         |_| {
-            let eval = lane!(|a: u32, b: u32, c: u32, lut: u32| -> u32 {
-                let mut d = 0;
-                for i in 0..8 {
-                    let pick = |x: u32, bit: u32| if i & bit != 0 { x } else { !x };
-                    let on = ((lut >> i) & 1).wrapping_neg();
-                    d |= pick(a, 4) & pick(b, 2) & pick(c, 1) & on;
-                }
-                d
-            });
+            let eval = lane!(|a: u32, b: u32, c: u32, lut: u32| -> u32 { looked_up(a, b, c, lut) });
             let lut = constant("immLut", U32, 0, 255);
             Some(spec([dst(B32), src("a", B32), src("b", B32), src("c", B32), lut], Meaning::Lane(eval)).since(43, 50))
         },
     );
+    let doc = "The same function, and in p whether it gives anything but 0, combined with q.";
+    let places = [any(&[Mod::Or, Mod::And]), one(Mod::Ty(B32))];
+    t.row(Op::Lop3Bool, "9.7.8.6", doc, always(Precision::Opaque), &places, |m| {
+        let eval = if m[0] == Mod::Or { lookup::<true> } else { lookup::<false> };
+        let lut = constant("immLut", U32, 0, 255);
+        let sources = [src("a", B32), src("b", B32), src("c", B32), lut, src_pred("q")];
+        let slots: Vec<_> = [dst(B32).optional(), dst_pred()].into_iter().chain(sources).collect();
+        Some(spec(slots, Meaning::Lane(eval)).since(82, 70))
+    });
     t.row(
         Op::Shf,
         "9.7.8.7",

@@ -18,12 +18,14 @@ mod matrix;
 mod mbarrier;
 mod movement;
 mod multimem;
+mod narrow;
 mod policy;
 mod precision;
 mod product;
 mod small_float;
 mod special_function;
 mod video;
+mod video_scalar;
 mod warp;
 mod wmma;
 
@@ -49,6 +51,7 @@ pub(super) fn expand() -> Table {
     movement::rows(&mut table);
     convert::rows(&mut table);
     small_float::rows(&mut table);
+    narrow::rows(&mut table);
     load_store::rows(&mut table);
     policy::rows(&mut table);
     cluster::rows(&mut table);
@@ -63,6 +66,7 @@ pub(super) fn expand() -> Table {
     wmma::rows(&mut table);
     control::rows(&mut table);
     video::rows(&mut table);
+    video_scalar::rows(&mut table);
     table.finish()
 }
 

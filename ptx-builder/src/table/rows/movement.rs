@@ -141,6 +141,11 @@ fn addresses(t: &mut Builder) {
         };
         Some(since(spec([dst_pred(), src_reg("a", U64)], Meaning::Lane(eval)), m[0]))
     });
+    let doc = "Whether an address is that of a texture, a sampler or a surface.";
+    let kinds = any(&[Mod::Texref, Mod::Samplerref, Mod::Surfref]);
+    t.row(Op::Istypep, "9.7.11.5", doc, integer, &[kinds], |_| {
+        Some(spec([dst_pred(), src_reg("a", U64)], Meaning::Foreign).since(40, 30))
+    });
     t.row(
         Op::Cvta,
         "9.7.9.20",

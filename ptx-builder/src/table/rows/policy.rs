@@ -41,6 +41,19 @@ pub(super) fn rows(t: &mut Builder) {
             Some(spec(slots, Meaning::Lane(lane!(|_fraction: f32| -> u64 { 0 }))).since(74, 80))
         },
     );
+    let levels = [any(&first), opt(&[Mod::L2EvictFirst, Mod::L2EvictUnchanged])];
+    let [primary, secondary] = levels;
+    t.row(
+        Op::CreatepolicyRange,
+        "9.7.9.18",
+        "A cache policy for the bytes from an address on, and another for those after them.",
+        always(Precision::Opaque),
+        &[opt(&[Mod::Global]), primary, secondary, types(&[B64])],
+        |m| {
+            let slots = [dst(U64), address("a", space(m)), src("primary-size", U32), src("total-size", U32)];
+            Some(spec(slots, Meaning::Lane(lane!(|_primary: u32, _total: u32| -> u64 { 0 }))).since(74, 80))
+        },
+    );
     t.row(
         Op::CreatepolicyCvt,
         "9.7.9.18",

@@ -34,6 +34,18 @@ macro_rules! function {
     };
 }
 
+/// The high 32 bits of an f64, with zeros below; a subnormal number gives a zero.
+fn high(x: f64) -> f64 {
+    let cut = f64::from_bits(x.to_bits() & !0xffff_ffff);
+    if x.is_nan() {
+        x
+    } else if x.is_subnormal() {
+        0f64.copysign(x)
+    } else {
+        cut
+    }
+}
+
 pub(super) fn rows(t: &mut Builder) {
     let f32s = || -> [Alternatives; 3] { [one(Mod::Approx), opt(&[Mod::Ftz]), types(&[F32])] };
     quotients(t);
@@ -60,6 +72,21 @@ pub(super) fn rows(t: &mut Builder) {
             Some(approx(F64, ["a"], eval, ulp(3.0, "not documented; 3 ulp here")))
         },
     );
+    let gross = |t: &mut Builder, op, section, doc, real, ptx, eval: LaneFn| {
+        let places = [one(Mod::Approx), one(Mod::Ftz), one(Mod::Ty(F64))];
+        t.row(op, section, doc, approximates(real), &places, |_| {
+            Some(
+                approx(F64, ["a"], eval, ulp(17_179_869_184.0, "not documented; relative error 2^-18 here"))
+                    .since(ptx, 20),
+            )
+        });
+    };
+    let doc = "1 / a of a's high 32 bits, grossly; the low 32 bits of the result are 0.";
+    let eval = lane!(|a: f64| -> f64 { high(1.0 / high(a)) });
+    gross(t, Op::Rcp, "9.7.3.14", doc, Real::Rcp, 21, eval);
+    let doc = "1 / sqrt(a) of a's high 32 bits, grossly; the low 32 bits of the result are 0.";
+    let eval = lane!(|a: f64| -> f64 { high(1.0 / high(a).sqrt()) });
+    gross(t, Op::Rsqrt, "9.7.3.17", doc, Real::Rsqrt, 40, eval);
     let periodic = Tolerance {
         ulp: 0.0,
         absolute: 3.76e-5, // 2^-14.7

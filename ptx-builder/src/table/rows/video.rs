@@ -1,7 +1,7 @@
 //! Operations on two halves or four bytes (PTX ISA 9.7.18.3 to 9.7.18.8), all parts of a and of b in order.
 
 use super::precision::integer;
-use super::{Builder, opt, spec, ty, types};
+use super::{Builder, any, opt, spec, ty, types};
 use crate::table::lanes::{lane, with_bool};
 use crate::table::slot::{dst, src_reg};
 use crate::table::{LaneFn, Meaning, Mod, Op};
@@ -60,6 +60,43 @@ macro_rules! parts {
     }};
 }
 
+/// The same of comparisons, whose results are 0 and 1.
+macro_rules! compared {
+    ($m:expr, $bits:literal) => {{
+        let (a, b) = (ty($m, 0).is_signed(), ty($m, 1).is_signed());
+        with_bool!(
+            a,
+            A,
+            with_bool!(
+                b,
+                B,
+                with_bool!($m.contains(&Mod::AtomAdd), SUM, {
+                    macro_rules! when {
+                        ($holds:expr) => {
+                            lane!(|a: u32, b: u32, c: u32| -> u32 {
+                                let one = |i: u32| u32::from($holds(&part::<$bits, A>(a, i), &part::<$bits, B>(b, i)));
+                                if SUM {
+                                    (0..32 / $bits).fold(c, |sum, i| sum.wrapping_add(one(i)))
+                                } else {
+                                    (0..32 / $bits).fold(0, |word, i| word | one(i) << (i * $bits))
+                                }
+                            })
+                        };
+                    }
+                    match $m[2] {
+                        Mod::Eq => when!(i64::eq),
+                        Mod::Ne => when!(i64::ne),
+                        Mod::Lt => when!(i64::lt),
+                        Mod::Le => when!(i64::le),
+                        Mod::Gt => when!(i64::gt),
+                        _ => when!(i64::ge),
+                    }
+                })
+            )
+        )
+    }};
+}
+
 pub(super) fn rows(t: &mut Builder) {
     let signs = || types(&[U32, S32]);
     macro_rules! both {
@@ -75,6 +112,15 @@ pub(super) fn rows(t: &mut Builder) {
                 });
             }
         };
+    }
+    for (op, section, halves) in [(Op::Vset2, "9.7.19.2.4", true), (Op::Vset4, "9.7.19.2.6", false)] {
+        let comparisons = any(&[Mod::Eq, Mod::Ne, Mod::Lt, Mod::Le, Mod::Gt, Mod::Ge]);
+        let doc = "1 in each part where the comparison holds, else 0; with add, sums the parts and c.";
+        t.row(op, section, doc, integer, &[signs(), signs(), comparisons, opt(&[Mod::AtomAdd])], |m| {
+            let eval = if halves { compared!(m, 16) } else { compared!(m, 8) };
+            let slots = [dst(U32), src_reg("a", ty(m, 0)), src_reg("b", ty(m, 1)), src_reg("c", U32)];
+            Some(spec(slots, Meaning::Lane(eval)).since(30, 30))
+        });
     }
     both!(Vadd2, Vadd4, "9.7.18.3", "9.7.18.7", "Adds in each part; with add, sums the parts and c.", |a, b| a + b);
     both!(Vsub2, Vsub4, "9.7.18.3", "9.7.18.7", "Subtracts in each part; with add, sums the parts and c.", |a, b| a
