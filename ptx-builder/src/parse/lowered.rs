@@ -9,11 +9,37 @@ use super::lex::{Fault, Pos};
 use super::operand::{Arg, Argument};
 use super::select;
 use crate::ir::{Address, Base, Guard, Inst, Operand, Reg};
-use crate::table::{Mod, Op};
+use crate::table::{Mod, Op, table};
 use crate::types::{RegClass, ScalarType};
 
 /// The modifier of accesses with a cache policy.
 const CACHE_HINT: &str = ".L2::cache_hint";
+
+/// A load or store without what is said of caches, which are hints: the table has those that compilers write, not every
+/// one with every type and space. None where they do not go together, or there are none.
+fn without_hints(name: &str) -> Option<String> {
+    let words: Vec<&str> = name.split('.').collect();
+    let has = |word: &str| words.contains(&word);
+    let is_operator = |w: &str| match words[0] {
+        "ld" => matches!(w, "ca" | "cg" | "cs" | "lu" | "cv"),
+        _ => matches!(w, "wb" | "cg" | "cs" | "wt"),
+    };
+    let first_level = |w: &str| w.starts_with("L1::evict_") || w == "L1::no_allocate";
+    let second_level = |w: &str| matches!(w, "L2::evict_first" | "L2::evict_last" | "L2::evict_normal");
+    let prefetch = |w: &str| words[0] == "ld" && matches!(w, "L2::64B" | "L2::128B" | "L2::256B");
+    let wide = has("v8") || has("v4") && ["b64", "u64", "s64", "f64"].iter().any(|ty| has(ty));
+    let count = |is: &dyn Fn(&str) -> bool| words.iter().filter(|w| is(w)).count();
+    let global = !words.iter().any(|w| w.starts_with("shared") || matches!(*w, "local" | "const" | "param"));
+    let [operators, first, second, ahead] =
+        [count(&is_operator), count(&first_level), count(&second_level), count(&prefetch)];
+    let known = operators <= 1 && first <= 1 && second <= 1 && ahead <= 1;
+    let fits = !(operators > 0 && first > 0) && (global || first + second + ahead == 0) && (second == 0 || wide);
+    if !known || !fits || operators + first + second + ahead == 0 {
+        return None;
+    }
+    let keep = |w: &&str| !is_operator(w) && !first_level(w) && !second_level(w) && !prefetch(w);
+    Some(words.iter().copied().filter(keep).collect::<Vec<_>>().join("."))
+}
 
 impl<'a> Body<'_, 'a> {
     /// Statements that stand for several instructions or for another one; whether it was one of them. Of others, the
@@ -37,6 +63,22 @@ impl<'a> Body<'_, 'a> {
                 return Ok(true);
             }
             _ => {}
+        }
+        if name.starts_with("mov.v2.") || name.starts_with("mov.v4.") {
+            return self.vector_mov(name, guard, args, at).map(|()| true);
+        }
+        if self.video(name, guard, args, at)? {
+            return Ok(true);
+        }
+        if name.starts_with("ld.") || name.starts_with("st.") {
+            if table().loosely_named(name).is_empty()
+                && let Some(plain) = without_hints(name)
+            {
+                *name = Cow::Owned(plain);
+            }
+            if self.wide_access(name, guard, args, at)? {
+                return Ok(true);
+            }
         }
         if args.iter().any(|a| matches!(a.arg, Arg::Pair(_))) {
             return self.wide(name, guard, args, at).map(|()| true);
@@ -65,6 +107,14 @@ impl<'a> Body<'_, 'a> {
             }
         }
         Ok(false)
+    }
+
+    /// An instruction as it is written.
+    pub(super) fn written(&mut self, name: &str, guard: Option<Guard>, args: &[Argument<'a>], at: Pos) -> Result<(), Fault> {
+        let choice = select::choose(name, at, args, 0, |name| self.unknown_name(name))?;
+        let loc = Some(self.here(at));
+        self.push(Inst { form: choice.form, guard, operands: choice.operands, loc });
+        Ok(())
     }
 
     /// `atom` and `red` of a vector: each element by itself (PTX ISA 9.7.13.5).
@@ -100,9 +150,7 @@ impl<'a> Body<'_, 'a> {
                     _ => arg.clone(),
                 });
             }
-            let choice = select::choose(&one, at, &part, 0, |name| self.unknown_name(name))?;
-            let loc = Some(self.here(at));
-            self.push(Inst { form: choice.form, guard, operands: choice.operands, loc });
+            self.written(&one, guard, &part, at)?;
         }
         for (to, from) in moves {
             let ty = match to.class {
@@ -156,10 +204,7 @@ impl<'a> Body<'_, 'a> {
                     _ => arg.clone(),
                 };
                 let args = [vector(a), vector(b)];
-                let choice = select::choose(&two, at, &args, 0, |name| self.unknown_name(name))?;
-                let loc = Some(self.here(at));
-                self.push(Inst { form: choice.form, guard, operands: choice.operands, loc });
-                return Ok(());
+                return self.written(&two, guard, &args, at);
             }
             _ => {}
         }

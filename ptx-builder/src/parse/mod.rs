@@ -28,6 +28,8 @@ mod signature;
 mod statement;
 pub(crate) mod suggest;
 mod variable;
+mod vector;
+mod video;
 
 pub use error::{ParseError, ParseErrorKind, ParseErrors};
 

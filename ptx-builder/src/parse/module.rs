@@ -11,13 +11,18 @@ use super::lex::{Fault, Kind, Pos, Token, tokens};
 use super::parser::Parser;
 use super::suggest;
 use crate::ir::{Linkage, Loc, Module, Symbol, Variable};
-use crate::target::Target;
+use crate::target::{PtxVersion, Target};
 use crate::types::Space;
 
 /// Errors of a text are told up to this many, if each refuses its part only.
 const MOST_IN_PARTS: usize = 5000;
 
 impl<'a> Parser<'a> {
+    /// Whether the text may access 32 bytes of memory in one instruction.
+    pub(super) fn has_wide_accesses(&self) -> bool {
+        self.module.version.is_none_or(|v| v >= PtxVersion(88)) && self.target.is_none_or(|t| t.sm() >= 100)
+    }
+
     /// Reads the tokens; a text beyond 2 GiB is refused.
     pub fn new(file_name: &str, text: &'a str, is_strict: bool) -> Result<Self, ParseErrors> {
         let file: Arc<str> = file_name.into();

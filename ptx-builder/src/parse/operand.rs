@@ -33,6 +33,10 @@ pub(super) enum Arg {
     Pair(Reg),
     /// `{a, b}`; not nested.
     Vector(Vec<Argument<'static>>),
+    /// A part of a register, for video instructions: `%r1.h0`.
+    Part(Reg, String),
+    /// A special register of three components by its name alone: `%tid`.
+    Specials,
     /// `_`.
     Sink,
     /// A name that nothing declares: a label, or a mistake.
@@ -140,8 +144,19 @@ impl<'a> Body<'_, 'a> {
         if let Some(component) = self.component(name) {
             return Arg::Reg(component);
         }
+        if let Some((word, selector)) = name.rsplit_once('.')
+            && super::video::is_selector(selector)
+            && let Some(Entity::Reg(reg)) = self.scopes.find(word)
+        {
+            return Arg::Part(reg, selector.to_owned());
+        }
         if let Some(special) = SpecialReg::from_text(name) {
             Arg::Special(special)
+        } else if name.strip_suffix(".w").is_some_and(is_row) {
+            // The fourth component is always 0 (PTX ISA 10.1).
+            Arg::Int { negative: false, magnitude: 0 }
+        } else if is_row(name) {
+            Arg::Specials
         } else if let Some(symbol) = self.parser.symbol(name) {
             Arg::Symbol(symbol, 0)
         } else if let Some(symbol) = self.shared_array(name) {
@@ -247,6 +262,11 @@ impl<'a> Body<'_, 'a> {
         let near = self.scopes.nearest(name).or_else(|| self.parser.nearest_symbol(name));
         ParseErrorKind::UnknownName { name: name.to_owned(), near }
     }
+}
+
+/// Whether a name is that of a special register with components.
+fn is_row(name: &str) -> bool {
+    name.starts_with('%') && SpecialReg::from_text(&format!("{name}.x")).is_some()
 }
 
 /// The elements of a vector register.

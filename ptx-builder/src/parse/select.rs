@@ -194,6 +194,8 @@ impl<'a> Fit<'a> {
             Arg::Vector(elements) => format!("a vector of {}", elements.len()),
             Arg::Passed(..) | Arg::PassedAt(..) => format!("'{}', which is passed to a function", arg.text),
             Arg::Pair(_) => format!("register '{}' of type b128", arg.text),
+            Arg::Part(..) => format!("'{}', a part of a register", arg.text),
+            Arg::Specials => format!("'{}', four numbers", arg.text),
             Arg::Sink => "'_'".to_owned(),
             Arg::Unknown => format!("'{}'", arg.text),
         };

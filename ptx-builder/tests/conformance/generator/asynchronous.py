@@ -19,6 +19,10 @@ def case(form):
         "mbarrier.init": arrivals,
         "mbarrier.inval": arrivals,
         "mbarrier.arrive": arrivals,
+        "mbarrier.arrive_drop": drops,
+        "mbarrier.arrive_drop.expect_tx": drops,
+        "mbarrier.complete_tx": complete,
+        "mbarrier.pending_count": pending,
     }
     if form.op in copies:
         return copies[form.op](form)
@@ -97,7 +101,7 @@ def barrier(case, form, count):
     """An mbarrier of the block; its shared address, and as the form takes it."""
     base = case.array("mbar", 8, align=8)
     at = base
-    if form.op.startswith(("mbarrier", "cp.async.mbarrier")) and not form.has("shared"):
+    if form.op.startswith(("mbarrier", "cp.async.mbarrier")) and not (form.has("shared") or form.has("shared::cluster")):
         wide, at = case.new("b64"), case.new("b64")
         case.say(f"cvt.u64.u32 {wide}, {base}")
         case.say(f"cvta.shared.u64 {at}, {wide}")
@@ -162,12 +166,17 @@ def arrivals(form):
 
     for phase in range(2):
         case.say(f"st.shared.b32 [{mine}], {a}")
-        state = "_" if phase else case.new("b64")
+        sinks = phase or form.has("shared::cluster")
+        state = "_" if sinks else case.new("b64")
         arrive(state)
-        if phase:
-            spin(case, "Second", lambda p: f"mbarrier.test_wait.parity.shared.b64 {p}, [{base}], 1")
+        if sinks:
+            name = "Second" if phase else "First"
+            spin(case, name, lambda p: f"mbarrier.test_wait.parity.shared.b64 {p}, [{base}], {phase}")
         else:
             spin(case, "First", lambda p: f"mbarrier.test_wait.shared.b64 {p}, [{base}], {state}")
+        if form.has("relaxed"):
+            # It orders nothing.
+            case.say("bar.sync 0")
         reg = case.new("b32")
         case.say(f"ld.shared.b32 {reg}, [{theirs}]")
         case.store(f"d{phase}", "b32", reg, [(values[i ^ 9] + phase * (i ^ 9)) & 0xFFFFFFFF for i in range(LANES)])
@@ -184,6 +193,75 @@ def arrivals(form):
         reg = case.new("b32")
         case.say(f"ld.shared.b32 {reg}, [{base}]")
         case.store("reused", "b32", reg, [77] * LANES)
+    return case
+
+
+def passed(case, base, at_phase, name):
+    """Waits for a phase, then whether it has been passed."""
+    spin(case, f"Wait{name}", lambda p: f"mbarrier.test_wait.parity.shared.b64 {p}, [{base}], {at_phase}")
+    p = case.new("pred")
+    case.say(f"mbarrier.test_wait.parity.shared.b64 {p}, [{base}], {at_phase}")
+    case.store(name, "pred", p, [1] * LANES)
+    p = case.new("pred")
+    case.say(f"mbarrier.test_wait.parity.shared.b64 {p}, [{base}], {at_phase ^ 1}")
+    case.store(f"{name}_next", "pred", p, [0] * LANES)
+    case.say("bar.sync 0")
+
+
+def drops(form):
+    """Who leaves a barrier arrives for its phase, and the next one expects the others only."""
+    case = Case(form)
+    case.since(71, 80)
+    bytes_too = "expect_tx" in form.op
+    counted = form.opcode == "MbarrierArriveDropCount"
+    leaving = 2 if counted else 1
+    base, at, first = barrier(case, form, (leaving + 1) * LANES)
+    operand = ", 16" if bytes_too else f", {leaving}" if counted else ""
+    case.say(f"{form.name} _, [{at}]{operand}")
+    if bytes_too:
+        case.since(80, 90)
+        case.say(f"mbarrier.complete_tx.relaxed.cta.shared.b64 [{base}], 16")
+    case.say("bar.sync 0")
+    case.say(f"mbarrier.arrive.shared.b64 _, [{base}]")
+    passed(case, base, 0, "all")
+    case.say(f"mbarrier.arrive.shared.b64 _, [{base}]")
+    passed(case, base, 1, "left")
+    return case
+
+
+def complete(form):
+    """Bytes that are expected, and said to have come."""
+    case = Case(form)
+    case.since(80, 90)
+    base, at, first = barrier(case, form, LANES)
+    case.say(f"@{first} mbarrier.expect_tx.relaxed.cta.shared.b64 [{base}], 48")
+    case.say("bar.sync 0")
+    case.say(f"mbarrier.arrive.shared.b64 _, [{base}]")
+    case.say("bar.sync 0")
+    case.say(f"@{first} {form.name} [{at}], 32")
+    case.say("bar.sync 0")
+    p = case.new("pred")
+    case.say(f"mbarrier.test_wait.parity.shared.b64 {p}, [{base}], 0")
+    case.store("early", "pred", p, [0] * LANES)
+    case.say("bar.sync 0")
+    case.say(f"@{first} {form.name} [{at}], 16")
+    case.say("bar.sync 0")
+    passed(case, base, 0, "late")
+    return case
+
+
+def pending(form):
+    """What is missing before each of some arrivals (PTX ISA 9.7.13.15.13: the state is the one before the arrival)."""
+    case = Case(form)
+    base, at, first = barrier(case, form, 3 * LANES)
+    states = [case.new("b64") for _ in range(2)]
+    counts = [case.new("b32") for _ in range(2)]
+    for state, count in zip(states, counts):
+        case.say(f"mov.u32 {count}, 0")
+        case.say(f"@{first} mbarrier.arrive.shared.b64 {state}, [{base}]")
+        case.say(f"@{first} {form.name} {count}, {state}")
+    for i, count in enumerate(counts):
+        case.store(f"d{i}", "u32", count, [3 * LANES - i] + [0] * (LANES - 1))
     return case
 
 

@@ -31,7 +31,7 @@ class Rules:
         not say when)."""
         if num is NAN or not num.magnitude:
             return False
-        scale = power2(64)
+        scale = power2(min(64, self.fmt.bias + 1))
         least = power2(self.fmt.least_exponent)
         if num.magnitude >= least:
             return False

@@ -123,7 +123,20 @@ def bfi(form):
     return eval
 
 
+def lop3_bool(form):
+    """The value, and whether it is anything but 0, combined with q."""
+
+    def eval(a, b, c, q, lut):
+        d = sum((lut >> ((a >> i & 1) << 2 | (b >> i & 1) << 1 | (c >> i & 1)) & 1) << i for i in range(32))
+        return d, (int(d != 0) | q if form.has("or") else int(d != 0) & q)
+
+    return eval
+
+
 def lop3(form):
+    if form.has("or") or form.has("and"):
+        return lop3_bool(form)
+
     def eval(a, b, c, lut):
         out = 0
         for i in range(32):

@@ -16,6 +16,9 @@ def case(form):
         "add": carry, "addc": carry, "sub": carry, "subc": carry, "mad": carry, "madc": carry,
         "cvt": small_float, "min": three, "max": three, "fma": pairs, "mul": pairs,
         "bmsk": computed, "szext": computed, "fns": computed,
+        "cvt.pack": pack_int, "createpolicy.range": policy, "vmad": scalar_video, "vset": scalar_video,
+        "vadd": scalar_video, "vsub": scalar_video, "vabsdiff": scalar_video, "vmin": scalar_video, "vmax": scalar_video,
+        "vshl": scalar_video, "vshr": scalar_video,
         "stmatrix.sync": store_matrix, "redux.sync": reduce_float,
         "ldu": memory.load, "applypriority": hint, "discard": hint,
         "createpolicy.fractional": policy, "createpolicy.cvt": policy,
@@ -126,10 +129,84 @@ def word(form, a, b, c=0):
     return ones[abs(offset) - 1] if abs(offset) <= len(ones) else 0xFFFFFFFF
 
 
+def compares(form):
+    """The comparison that is written."""
+    table = {
+        "eq": lambda x, y: x == y, "ne": lambda x, y: x != y, "lt": lambda x, y: x < y,
+        "le": lambda x, y: x <= y, "gt": lambda x, y: x > y, "ge": lambda x, y: x >= y,
+    }  # fmt: skip
+    return table[form.first(table)]
+
+
+def pack_int(form):
+    case = Case(form)
+    small, wide = form.mods[1], form.mods[2]
+    size = int(small[1:])
+    least, most = (-(1 << size - 1), (1 << size - 1) - 1) if small[0] == "s" else (0, (1 << size) - 1)
+    three = len(form.slots) == 4
+    rows, regs = words(case, form, [wide, wide, "b32"])
+    near = rng(form.name + "near")
+    cut = lambda v: max(least, min(most, signed(wide, v))) & (1 << size) - 1
+    rows[0] = [v if near.randrange(2) else (most + near.randrange(-3, 4)) & 0xFFFFFFFF for v in rows[0]]
+    regs[0] = case.load("near", wide, rows[0])
+    d = case.new("b32")
+    case.say(f"{form.name} {d}, {', '.join(regs[: 3 if three else 2])}")
+    packed = lambda a, b, c: (c << 2 * size if three else 0) & 0xFFFFFFFF | cut(a) << size | cut(b)
+    case.store("d", "b32", d, [packed(*row) for row in zip(*rows)])
+    return case
+
+
+def scalar_video(form):
+    """PTX ISA 9.7.19.1: an operation without loss, clamped, then a second one; or a product, shifted and clamped."""
+    case = Case(form)
+    types = form.types
+    at, bt = types[-2:]
+    dt = types[0] if len(types) == 3 else "u32"
+    op = form.op[1:]
+    second = form.first(("add", "min", "max"))
+    third = second or op == "mad"
+    rows, regs = words(case, form, [at, bt, dt])
+    amounts = rng(form.name + "amounts")
+    if op in ("shl", "shr"):
+        rows[1] = [amounts.randrange(40) if amounts.randrange(3) else v for v in rows[1]]
+        regs[1] = case.load("amount", "u32", rows[1])
+
+    def clamped(t, v):
+        least, most = (-(1 << 31), (1 << 31) - 1) if t[0] == "s" else (0, (1 << 32) - 1)
+        return max(least, min(most, v))
+
+    def one(a, b, c):
+        x, y = signed(at, a), signed(bt, b)
+        if op == "mad":
+            final = "s32" if "s" in at + bt else "u32"
+            total = x * y + signed(final, c) + (1 if form.has("po") else 0)
+            total >>= 7 if form.has("shr7") else 15 if form.has("shr15") else 0
+            total = signed(final[0] + "64", total & (1 << 64) - 1)
+            return (clamped(final, total) if form.has("sat") else total) & 0xFFFFFFFF
+        if op == "set":
+            value = int(compares(form)(x, y))
+        elif op in ("shl", "shr"):
+            n = y & 31 if form.has("wrap") else min(y, 32)
+            value = x << n if op == "shl" else x >> n
+        else:
+            value = {"add": x + y, "sub": x - y, "absdiff": abs(x - y), "min": min(x, y), "max": max(x, y)}[op]
+        if form.has("sat"):
+            value = clamped(dt, value)
+        z = signed(dt, c)
+        value = {None: value, "add": value + z, "min": min(value, z), "max": max(value, z)}[second]
+        return value & 0xFFFFFFFF
+
+    d = case.new("b32")
+    case.say(f"{form.name} {d}, {', '.join(regs[: 3 if third else 2])}")
+    case.store("d", "b32", d, [one(*row) for row in zip(*rows)])
+    return case
+
+
 def parts(form):
     """Video instructions of two halves or four bytes."""
     case = Case(form)
-    dt, at, bt = form.types
+    at, bt = form.types[-2:]
+    dt = form.types[0] if len(form.types) == 3 else "u32"
     rows, regs = words(case, form, [at, bt, "u32"])
     size = 16 if form.op[-1] == "2" else 8
     op = form.op[1:-1]
@@ -142,6 +219,8 @@ def parts(form):
             # Halves go away from zero.
             total = x + y
             return (total + 1) // 2 if total >= 0 else -((1 - total) // 2)
+        if op == "set":
+            return int(compares(form)(x, y))
         return {"add": x + y, "sub": x - y, "absdiff": abs(x - y), "min": min(x, y), "max": max(x, y)}[op]
 
     least, most = (-(1 << size - 1), (1 << size - 1) - 1) if dt[0] == "s" else (0, (1 << size) - 1)
@@ -201,6 +280,8 @@ def small_bits(type, num, relu):
 def small_float(form):
     if form.types[0] == "tf32":
         return tf32(form)
+    if "ue8m0x2" in form.types:
+        return powers(form)
     if not set(form.types) & set(SMALL):
         return None
     case = Case(form)
@@ -255,6 +336,49 @@ def small_float(form):
     case.say(f"{form.name} {d}, {operands}")
     one = lambda v: small_bits(dst, f.decode(v), relu)
     case.store("d", "b16", d, [one(h) << 8 | one(l) for h, l in zip(high, low)])
+    return case
+
+
+def powers(form):
+    """Powers of two, as exponents with a bias of 127; a byte of ones is a NaN."""
+    case = Case(form)
+    r = rng(form.name)
+    f = format_of("f32")
+    if form.types[1] == "ue8m0x2":
+        values = [0, 0x0001, 0xFFFE, 0x7F80, 0xFF00] + [r.getrandbits(16) for _ in range(27)]
+        a, d = case.load("a", "b16", values), case.new("b32")
+        case.say(f"{form.name} {d}, {a}")
+        half = format_of("bf16")
+        one = lambda e: half.nan if e == 255 else half.encode(number(Fraction(2) ** (e - 127)))
+        case.store("d", "bf16x2", d, [one(v >> 8) << 16 | one(v & 255) for v in values])
+        return case
+
+    def one(bits):
+        num = f.decode(bits & 0x7FFFFFFF)
+        top = 254 if form.has("satfinite") else 255
+        if num is NAN:
+            return 255
+        if num.magnitude is None:
+            return top
+        fits = [e for e in range(255) if Fraction(2) ** (e - 127) <= num.magnitude]
+        if form.has("rz"):
+            return fits[-1] if fits else 0
+        above = [e for e in range(255) if Fraction(2) ** (e - 127) >= num.magnitude]
+        return above[0] if above else top
+
+    rows = []
+    for k in range(2):
+        edges = [v & 0x7FFFFFFF for v in floats(f)] + [0x00400000, 0x00400001, 0x7F000001, 0x3F800001]
+        row = edges + [random_float(r, f) & 0x7FFFFFFF for _ in range(64)]
+        row = row[:LANES] if k == 0 else row[: LANES // 2] + row[-LANES // 2 :]
+        rows.append([v & 0xFFFF0000 if form.types[1] == "bf16x2" else v for v in row])
+    d = case.new("b16")
+    if form.types[1] == "bf16x2":
+        operands = case.load("a", "b32", [h | l >> 16 for h, l in zip(*rows)])
+    else:
+        operands = f"{case.load('a', 'f32', rows[0])}, {case.load('b', 'f32', rows[1])}"
+    case.say(f"{form.name} {d}, {operands}")
+    case.store("d", "b16", d, [one(h) << 8 | one(l) for h, l in zip(*rows)])
     return case
 
 
@@ -439,6 +563,8 @@ def policy(form):
     if form.op == "createpolicy.cvt":
         # The ordinary access property.
         case.say(f"{form.name} {chosen}, 0x14F0000000000000")
+    elif form.op == "createpolicy.range":
+        case.say(f"{form.name} {chosen}, [{address}], 64, 128")
     else:
         case.say(f"{form.name} {chosen}, 0f3F000000")
     reg = case.new("b32")
