@@ -19,6 +19,7 @@ fn slot(slot: &Slot) -> String {
         Shape::Function => ("function", String::new()),
         Shape::Passed => ("passed", String::new()),
         Shape::Carry => ("carry", String::new()),
+        Shape::Text => ("text", String::new()),
         Shape::Sink => ("sink", String::new()),
         ref other => unreachable!("a shape that this program does not know: {other:?}"),
     };

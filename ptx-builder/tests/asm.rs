@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 
 use ptxgen_builder::build::*;
 use ptxgen_builder::print::{PrintOptions, print};
-use ptxgen_builder::target::Target;
+use ptxgen_builder::target::{PtxVersion, Target};
 use ptxgen_builder::testing::Harness;
 
 type Words = (In<u32>, Out<u32>);
@@ -130,4 +130,62 @@ fn types_are_verified_at_the_callers_line() {
     let k = words(|k, x| k.asm::<Val<f32>>("add.u32 %0, %1, 1;", (x,)).bitcast());
     let told = k.verify(Target::SM_90).expect_err("an f32 is no result of add.u32").to_string();
     assert!(told.contains("operand-type") && told.contains(&format!("asm.rs:{line}:")), "{told}");
+}
+
+/// Text that the table does not know is printed as it is, with registers and constants in their places, and keeps its
+/// place and version; nothing is proved of it and nobody runs it.
+#[test]
+fn text_that_the_table_does_not_know() {
+    let unknown = || Opaque::new("{ .reg .b32 t; newop.f32 t, %1, %2; othr.b32 %0, t, {%3, %1}; }");
+    let with = |text: Opaque<'static>| {
+        words(move |k, x| {
+            // A result that nothing uses: the text stays, for what it may do.
+            let _ = k.asm_opaque::<Val<u32>>(text, (x, 1.5f32, 7u32));
+            k.asm_opaque::<Val<u32>>(text, (x, 1.5f32, 7u32))
+        })
+    };
+    let k = with(unknown().since(PtxVersion(86), 90));
+    let text = print(&k.verify(Target::SM_90).expect("it verifies"), &PrintOptions::default());
+    assert!(text.starts_with(".version 8.6\n"), "{text}");
+    let written = "newop.f32 t, %r";
+    assert_eq!(text.matches(written).count(), 2, "{text}");
+    assert!(text.contains(", 0f3FC00000; othr.b32 %r") && text.contains(", {0x7, %r"), "{text}");
+    // Refused: by an older target, where launches are to be checked, and by the interpreter, which names it.
+    let errors = k.verify(Target::SM_80).expect_err("it is for sm_90").to_string();
+    assert!(errors.contains("newop.f32 t") && errors.contains("sm_90"), "{errors}");
+    let x = [0u32; 64];
+    let run = |k: &Kernel<Words>| Harness::new(k).block(64).input("x", &x).output::<u32>("y", 64).run().map(|_| ());
+    let refused = format!("{:?}", run(&with(unknown())).expect_err("nobody runs it"));
+    assert!(refused.contains("newop.f32 t") && refused.contains("does not know"), "{refused}");
+    let module = with(unknown().accesses_memory()).verify(Target::SM_90).expect("it verifies");
+    let refused = ptxgen_builder::guard::guard(&module, |_, _| true).expect_err("its accesses are unknown").to_string();
+    assert!(refused.contains("newop.f32"), "{refused}");
+    // What the whole warp must come to may not stand where a part of it comes.
+    let divergent = kernel::<Words>("k", ["x", "y"], |k, (x, y)| {
+        let i = k.thread_x();
+        k.if_(i.lt(7), |k| {
+            let value = k.asm_opaque::<Val<u32>>(Opaque::new("warpop.aligned.u32 %0, %1;").needs_whole_warp(), (i,));
+            y.at(i).store(k, x.at(i).load(k) + value);
+        });
+    })
+    .with_block(64);
+    let errors = divergent.verify(Target::SM_90).expect_err("lanes 7 and on do not come").to_string();
+    assert!(errors.contains("warpop.aligned"), "{errors}");
+}
+
+#[test]
+fn opaque_text_with_places_that_do_not_fit() {
+    for (text, wanted) in [
+        ("newop.u32 %0, %3;", "%3 is no operand"),
+        ("newop.u32 %0;", "it has no %1"),
+        ("{ newop.u32 %0, %1;", "braces"),
+        ("newop.u32 %0, %1; } {", "braces"),
+    ] {
+        let made = catch_unwind(|| words(|k, x| k.asm_opaque::<Val<u32>>(Opaque::new(text), (x,))));
+        let Err(panic) = made else { panic!("{text} was written") };
+        let message = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+        let message =
+            if message.is_empty() { panic.downcast_ref::<&str>().unwrap_or(&"").to_string() } else { message };
+        assert!(message.contains(wanted), "{text}: {message}");
+    }
 }

@@ -104,9 +104,13 @@ impl InstClass {
             Meaning::Shuffle(_) | Meaning::Vote(_) | Meaning::ActiveMask => InstClass::Warp,
             Meaning::Barrier(_) | Meaning::Fence(_) => InstClass::Barrier,
             Meaning::Matrix(_) => InstClass::Matrix,
-            Meaning::Call | Meaning::Foreign | Meaning::Branch | Meaning::Exit | Meaning::Trap | Meaning::Pause => {
-                InstClass::Control
-            }
+            Meaning::Call
+            | Meaning::Foreign
+            | Meaning::Opaque { .. }
+            | Meaning::Branch
+            | Meaning::Exit
+            | Meaning::Trap
+            | Meaning::Pause => InstClass::Control,
             Meaning::Lane(_) => InstClass::of_lane(form),
         }
     }

@@ -197,9 +197,12 @@ impl Search<'_> {
                 known.map(|bits| [bits; WARP])
             }
             // Addresses are the machine's.
-            Operand::Symbol(..) | Operand::Address(_) | Operand::Label(_) | Operand::Function(_) | Operand::None => {
-                None
-            }
+            Operand::Symbol(..)
+            | Operand::Address(_)
+            | Operand::Label(_)
+            | Operand::Function(_)
+            | Operand::Text(_)
+            | Operand::None => None,
         }
     }
 }

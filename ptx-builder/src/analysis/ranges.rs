@@ -171,6 +171,7 @@ impl<'k> Ranges<'k> {
             | Meaning::Matrix(_)
             | Meaning::Call
             | Meaning::Foreign
+            | Meaning::Opaque { .. }
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap

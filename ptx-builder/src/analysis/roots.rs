@@ -67,6 +67,7 @@ impl Roots {
             | Operand::Symbol(..)
             | Operand::Label(_)
             | Operand::Function(_)
+            | Operand::Text(_)
             | Operand::None => return 0,
         };
         info.defuse.reaching(id, reg).iter().fold(0, |all, d| all | self.of[d.index()])

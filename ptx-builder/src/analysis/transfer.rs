@@ -105,7 +105,7 @@ impl Context<'_> {
                 }
                 Base::Symbol(s) => self.symbol(s, a.offset),
             },
-            Operand::Label(_) | Operand::Function(_) | Operand::None => Value::constant(0),
+            Operand::Label(_) | Operand::Function(_) | Operand::Text(_) | Operand::None => Value::constant(0),
         }
     }
 
@@ -142,6 +142,7 @@ impl Context<'_> {
             | Meaning::Matrix(_)
             | Meaning::Call
             | Meaning::Foreign
+            | Meaning::Opaque { .. }
             // These have no results.
             | Meaning::Barrier(_)
             | Meaning::Store(_)

@@ -140,7 +140,7 @@ impl AsmOperands for () {
 }
 
 /// What `%0`, `%1`, ... of a text stand for.
-struct Place {
+pub(super) struct Place {
     /// The name in the text that is parsed, or a constant as PTX writes it.
     text: String,
     /// The register of the kernel, unless it is a constant.
@@ -148,6 +148,18 @@ struct Place {
     /// How the text may declare it.
     class: RegClass,
     is_result: bool,
+}
+
+impl Place {
+    /// A constant.
+    pub(super) fn constant(bits: u64, ty: Option<ScalarType>) -> Place {
+        Place { text: constant(bits, ty), reg: None, class: RegClass::B32, is_result: false }
+    }
+
+    /// One that stands for itself, `%2`.
+    pub(super) fn numbered(n: usize) -> Place {
+        Place { text: format!("%{n}"), reg: None, class: RegClass::B32, is_result: false }
+    }
 }
 
 /// A constant as PTX writes it.
@@ -163,7 +175,7 @@ fn constant(bits: u64, ty: Option<ScalarType>) -> String {
 ///
 /// # Errors
 /// What a place stands for that there is not.
-fn named(text: &str, places: &[Place], used: &mut [bool]) -> Result<String, String> {
+pub(super) fn named(text: &str, places: &[Place], used: &mut [bool]) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('%') {
@@ -251,9 +263,12 @@ impl Splice<'_> {
                 Operand::Address(a)
             }
             Operand::Label(BlockId(b)) => Operand::Label(BlockId(self.labels[b as usize])),
-            Operand::Imm(_) | Operand::Special(_) | Operand::Symbol(..) | Operand::Function(_) | Operand::None => {
-                operand
-            }
+            Operand::Imm(_)
+            | Operand::Special(_)
+            | Operand::Symbol(..)
+            | Operand::Function(_)
+            | Operand::Text(_)
+            | Operand::None => operand,
         }
     }
 

@@ -46,6 +46,7 @@ mod launchable;
 mod matrix;
 mod memory;
 mod number;
+mod opaque;
 mod pointer;
 mod pred;
 mod scalar;
@@ -74,6 +75,7 @@ pub use kernel::{AnyKernel, Kernel, kernel};
 pub use launchable::{AnyLaunchable, Launchable};
 pub use memory::{LoadHint, Narrow, StoreHint};
 pub use number::Number;
+pub use opaque::Opaque;
 pub use pointer::{
     Const, ConstSpace, Global, GlobalMemory, GlobalSpace, Local, LocalSpace, Ptr, ReadOnly, ReadOnlySpace, ReadSpace,
     Shared, SharedSpace, WriteSpace,

@@ -84,6 +84,18 @@ pub(super) fn accesses(inst: &Inst) -> (Way, SmallVec<[Access; 3]>) {
             return (Way::Unbounded, rows.collect());
         }
         Meaning::Async(kind) => return asynchronous(inst, kind),
+        // Of an instruction that nobody executes here, only that it has an address is known.
+        Meaning::Foreign => {
+            let all = addresses(inst).map(|(operand, _, space)| Access {
+                operand,
+                space,
+                size: Size::Fixed(1),
+                align: 1,
+                reads: true,
+                writes: true,
+            });
+            return (Way::Unbounded, all.collect());
+        }
         Meaning::Lane(_)
         | Meaning::Approx(..)
         | Meaning::Shuffle(_)
@@ -95,7 +107,7 @@ pub(super) fn accesses(inst: &Inst) -> (Way, SmallVec<[Access; 3]>) {
             Matrix::FloatMma { .. } | Matrix::IntMma { .. } | Matrix::Product(_) | Matrix::Transpose | Matrix::Foreign,
         )
         | Meaning::Call
-        | Meaning::Foreign
+        | Meaning::Opaque { .. }
         | Meaning::Branch
         | Meaning::Exit
         | Meaning::Trap

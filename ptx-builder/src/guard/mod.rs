@@ -28,6 +28,8 @@ pub use address::Object;
 pub use error::GuardError;
 pub use site::{RECORD_BYTES, Record, Touch, Violation, Wrong};
 
+use crate::ir::Inst;
+use crate::table::Meaning;
 use crate::verify::{Validated, verify};
 use site::Site;
 
@@ -119,6 +121,11 @@ pub fn guard(module: &Validated, may_write: impl Fn(usize, usize) -> bool) -> Re
     let mut rewritten = original.clone();
     let mut kernels = Vec::with_capacity(original.kernels.len());
     for (k, kernel) in original.kernels.iter().enumerate() {
+        // What a text does to memory is not known.
+        let opaque = |inst: &Inst| matches!(inst.form().meaning, Meaning::Opaque { memory: true, .. });
+        if let Some((_, _, inst)) = kernel.insts().find(|(_, _, inst)| opaque(inst)) {
+            return Err(GuardError::unknown(original, kernel, inst));
+        }
         let plan = plan::plan(original, kernel, module.info(k), &|param| may_write(k, param))?;
         let (kernel, guarded) = emit::rewrite(original, kernel, module.info(k), plan)?;
         rewritten.kernels[k] = kernel;

@@ -68,8 +68,12 @@ impl Findings {
     }
 
     /// A race within a block.
-    pub fn clash(&mut self, clash: &Conflict, by: By, space: Space, write: bool, block: u64) {
-        let kind = if clash.read_only { FindingKind::ReadOnlyWritten } else { FindingKind::Race };
+    pub fn clash(&mut self, clash: &Conflict, by: By, space: Space, write: bool, same: bool, block: u64) {
+        let kind = match same {
+            _ if clash.read_only => FindingKind::ReadOnlyWritten,
+            true => FindingKind::SameValue,
+            false => FindingKind::Race,
+        };
         let other = &clash.other;
         self.add(kind, by.pc, Some(other.pc), || Raw {
             kind,
@@ -146,6 +150,12 @@ fn clash_message(cx: &Context, raw: &Raw, clash: &Clash, other: &RawOther) -> St
     if read_only {
         return format!(
             "data at {element}{address:#x} that is read through the read-only path is written in the same launch"
+        );
+    }
+    if raw.kind == FindingKind::SameValue {
+        return format!(
+            "it writes {element}{space} memory at {address:#x}, where the other instruction has written the same value, with \
+             nothing to order them: whichever is last, the same is there; one of them is enough"
         );
     }
     let missing = if raw.block != other.block {

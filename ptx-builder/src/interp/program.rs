@@ -166,7 +166,7 @@ impl Program {
             registers: regs.len(),
             widest: 1,
         };
-        let mut d = Decoder { module, program, layout, regs, block_start };
+        let mut d = Decoder { module, kernel, program, layout, regs, block_start };
         for (block, index, inst) in kernel.insts() {
             let code = d.inst(inst)?;
             d.program.code.push(code);
@@ -190,6 +190,7 @@ fn why_not(op: Op) -> &'static str {
 
 struct Decoder<'a> {
     module: &'a Module,
+    kernel: &'a Kernel,
     program: Program,
     layout: &'a Layout,
     regs: RegNumbers,
@@ -251,6 +252,13 @@ impl Decoder<'_> {
             Meaning::Foreign | Meaning::Matrix(Matrix::Foreign) => {
                 return Err(format!("it executes `{}`, {}", inst.form().name, why_not(inst.form().op)));
             }
+            Meaning::Opaque { .. } => {
+                let text = match inst.operands.first() {
+                    Some(Operand::Text(i)) => self.kernel.texts.get(*i as usize).map_or("", |text| text.short()),
+                    _ => "",
+                };
+                return Err(format!("it executes the text `{text}`, which the table does not know"));
+            }
             Meaning::Matrix(m) => Step::Matrix(m),
             Meaning::Call => Step::Call(callee.ok_or("a call of no function")?),
             Meaning::Branch => Step::Branch(target.ok_or("a branch to no block")?),
@@ -284,7 +292,7 @@ impl Decoder<'_> {
             Operand::Special(special) => Src::Special(special),
             Operand::Symbol(symbol, offset) => Src::Imm(self.symbol(symbol)?.wrapping_add_signed(i64::from(offset))),
             Operand::None => Src::Absent,
-            Operand::Address(_) | Operand::Label(_) | Operand::Function(_) => {
+            Operand::Address(_) | Operand::Label(_) | Operand::Function(_) | Operand::Text(_) => {
                 return Err(format!("{operand:?} where a value belongs"));
             }
         })

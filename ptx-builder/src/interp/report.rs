@@ -56,9 +56,17 @@ pub enum FindingKind {
     /// A launch that starts before another has ended touches, before it waits, memory that the other writes, or
     /// writes what the other reads.
     EarlyAccess,
+    /// Unordered writes of the same value to the same bytes, which no unordered read sees: the result is the same
+    /// whichever comes last. Mild: compilers write this where a block has more threads than values.
+    SameValue,
 }
 
 impl FindingKind {
+    /// Whether it changes no result, so that a launch with nothing else is [clean](Report::is_clean).
+    pub fn is_mild(self) -> bool {
+        self == FindingKind::SameValue
+    }
+
     /// Whether the launch ends there.
     pub fn is_fault(self) -> bool {
         self <= FindingKind::BadOperand
@@ -135,9 +143,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing was found.
+    /// Whether nothing was found but what is [mild](FindingKind::is_mild).
     pub fn is_clean(&self) -> bool {
-        self.findings.is_empty()
+        self.findings.iter().all(|f| f.kind.is_mild())
     }
 
     /// The finding that ended the launch, if any did. Memory is then as far as

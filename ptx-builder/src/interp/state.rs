@@ -132,22 +132,30 @@ impl BlockState {
         bytes: u32,
         access: Access,
         values: Option<&[u128; WARP]>,
+        memory: &Memory,
     ) {
         let Some([shared, global]) = &mut self.marks else { return };
         let cells = if space == Space::Shared { shared } else { global };
-        let (findings, number) = (&mut self.findings, self.number);
+        let (findings, number, block) = (&mut self.findings, self.number, &self.shared);
+        // What is written is not there yet, so that what is there is what was written before.
+        let held = |at: u64| match space {
+            Space::Shared => Some(block.load(at, bytes)),
+            _ => memory.near(at).map(|alloc| alloc.load(at, bytes)),
+        };
         cells.access(&self.order, by, mask, at, bytes, access, values, |clash| {
-            findings.clash(&clash, by, space, access.write, number);
+            let lane = clash.lane as usize;
+            let same = clash.only_writes && values.is_some_and(|values| held(at[lane]) == Some(values[lane]));
+            findings.clash(&clash, by, space, access.write, same, number);
         });
     }
 
     /// Marks a copy's writes to shared memory as done now by its thread.
-    pub fn mark_copy(&mut self, copy: &Copy, warp: u32) {
+    pub fn mark_copy(&mut self, copy: &Copy, warp: u32, memory: &Memory) {
         let by = By { pc: copy.pc, warp, serial: self.steps as u16 };
         let access = Access { write: true, strength: Strength::Weak, read_only: false };
         let lane = copy.thread % 32;
         for k in (0..u64::from(copy.bytes + copy.zeros)).step_by(4) {
-            self.shadow_access(by, Space::Shared, 1 << lane, &[copy.to.1 + k; WARP], 4, access, None);
+            self.shadow_access(by, Space::Shared, 1 << lane, &[copy.to.1 + k; WARP], 4, access, None, memory);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BlockId, Inst, Loc, Reg};
+use super::{BlockId, Inst, Loc, OpaqueText, Reg};
 use crate::target::{PtxVersion, Target};
 use crate::types::{RegClass, ScalarType, Space};
 
@@ -198,6 +198,8 @@ pub struct Kernel {
     pub registers: [u32; 6],
     /// Blocks in writing order; the first is the entry.
     pub blocks: Vec<Block>,
+    /// Text that the table does not know, of the instructions that are it.
+    pub texts: Vec<OpaqueText>,
     /// The author's names for registers, for comments. Not compared.
     pub names: BTreeMap<Reg, String>,
     /// Where the kernel was made. Not compared.
@@ -220,6 +222,7 @@ impl PartialEq for Kernel {
             && self.variables == other.variables
             && self.registers == other.registers
             && self.blocks == other.blocks
+            && self.texts == other.texts
     }
 }
 
@@ -233,6 +236,7 @@ impl Kernel {
             variables: Vec::new(),
             registers: [0; 6],
             blocks: vec![Block::default()],
+            texts: Vec::new(),
             names: BTreeMap::new(),
             loc: None,
         }

@@ -9,11 +9,13 @@ mod hoist;
 mod inst;
 mod kernel;
 mod loc;
+mod opaque;
 mod operand;
 mod stable;
 
 pub use inst::{Guard, Inst};
 pub use kernel::{Block, Extern, Kernel, LaunchBounds, Linkage, Module, Param, Passed, Reference, Variable};
 pub use loc::Loc;
+pub use opaque::OpaqueText;
 pub use operand::{Address, Base, BlockId, Operand, Reg, Symbol};
 pub(crate) use stable::{Kind, Numbers, registers};

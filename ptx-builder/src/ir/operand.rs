@@ -96,6 +96,8 @@ pub enum Operand {
     Label(BlockId),
     /// A function of another module: [`Module::externs`](super::Module::externs).
     Function(u32),
+    /// Text that the table does not know: [`Kernel::texts`](super::Kernel::texts).
+    Text(u32),
     /// An unused destination, `_`, or an optional operand left out.
     None,
 }

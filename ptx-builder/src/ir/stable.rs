@@ -98,6 +98,7 @@ impl Kind {
                 kind.and_number(offset as u64)
             }
             Operand::Label(_) => kind.and("$"),
+            Operand::Text(i) => kind.and(kernel.texts.get(i as usize).map_or("", |t| t.text.as_str())),
             Operand::Function(i) => kind.and("()").and_number(u64::from(i)),
             Operand::None => kind.and("_"),
         })

@@ -251,7 +251,11 @@ impl Work {
                             Operand::Address(Address { base: Base::Symbol(array(symbol)), offset })
                         }
                         Operand::Label(b) => Operand::Label(BlockId(b.0.saturating_add(base))),
-                        other @ (Operand::Imm(_) | Operand::Special(_) | Operand::Function(_) | Operand::None) => other,
+                        other @ (Operand::Imm(_)
+                        | Operand::Special(_)
+                        | Operand::Function(_)
+                        | Operand::Text(_)
+                        | Operand::None) => other,
                     };
                 }
             }

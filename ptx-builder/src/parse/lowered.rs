@@ -110,7 +110,13 @@ impl<'a> Body<'_, 'a> {
     }
 
     /// An instruction as it is written.
-    pub(super) fn written(&mut self, name: &str, guard: Option<Guard>, args: &[Argument<'a>], at: Pos) -> Result<(), Fault> {
+    pub(super) fn written(
+        &mut self,
+        name: &str,
+        guard: Option<Guard>,
+        args: &[Argument<'a>],
+        at: Pos,
+    ) -> Result<(), Fault> {
         let choice = select::choose(name, at, args, 0, |name| self.unknown_name(name))?;
         let loc = Some(self.here(at));
         self.push(Inst { form: choice.form, guard, operands: choice.operands, loc });

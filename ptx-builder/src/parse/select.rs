@@ -237,6 +237,7 @@ fn expected(slot: &Slot) -> String {
         Shape::Address(space) => format!("an address in {space} space in brackets"),
         Shape::Label => "a label".to_owned(),
         Shape::Function => "a function".to_owned(),
+        Shape::Text => "text".to_owned(),
         Shape::Passed => "a register or a constant".to_owned(),
         Shape::Sink => "'_'".to_owned(),
         Shape::Carry => "nothing: the carry flag is not written".to_owned(),

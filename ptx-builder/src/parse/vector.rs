@@ -100,7 +100,11 @@ impl<'a> Body<'_, 'a> {
             return Err((at, ParseErrorKind::Unsupported { what, instead }));
         }
         let half = if len == 8 { name.replacen(".v8", ".v4", 1) } else { name.replacen(".v4", ".v2", 1) };
-        let bytes = if of_64 { 8 } else { name.rsplit('.').find_map(crate::types::ScalarType::from_name).map_or(4, |t| t.bytes()) };
+        let bytes = if of_64 {
+            8
+        } else {
+            name.rsplit('.').find_map(crate::types::ScalarType::from_name).map_or(4, |t| t.bytes())
+        };
         let address = &args[usize::from(loads)];
         let Arg::Address(place) = address.arg else { return Ok(false) };
         // The second half is read where the first may have changed the address.

@@ -146,7 +146,14 @@ impl<'a> Body<'_, 'a> {
     }
 
     /// An operation of halves or bytes, which are chosen out of both sources.
-    fn parts(&mut self, name: &str, size: u32, guard: Option<Guard>, args: &[Argument<'a>], at: Pos) -> Result<(), Fault> {
+    fn parts(
+        &mut self,
+        name: &str,
+        size: u32,
+        guard: Option<Guard>,
+        args: &[Argument<'a>],
+        at: Pos,
+    ) -> Result<(), Fault> {
         let plain = |arg: &Argument<'_>| match &arg.arg {
             Arg::Part(reg, _) | Arg::Reg(reg) => Some(*reg),
             _ => None,

@@ -13,8 +13,9 @@ use crate::types::Space;
 pub fn least_version(module: &Module) -> PtxVersion {
     let kernels = module.kernels.iter();
     let insts = kernels.clone().flat_map(|k| k.insts()).map(|(_, _, inst)| inst.least_ptx());
+    let texts = kernels.clone().flat_map(|k| &k.texts).map(|text| text.least_ptx);
     let clusters = kernels.filter(|k| k.bounds.cluster.is_some()).map(|_| CLUSTERS);
-    insts.chain(clusters).fold(module.target.least_ptx(), PtxVersion::max)
+    insts.chain(texts).chain(clusters).fold(module.target.least_ptx(), PtxVersion::max)
 }
 
 /// `.shared .align 16 .b8 tile[4096];` without indentation.

@@ -22,6 +22,10 @@ pub(super) fn halves(module: &Module, kernel: &Kernel, labels: Option<&Labels>, 
     if let Some(guard) = inst.guard {
         let _ = write!(head, "@{}{} ", if guard.negated { "!" } else { "" }, guard.reg);
     }
+    if inst.form().op == Op::Opaque {
+        head.push_str(&opaque(module, kernel, inst));
+        return (head, String::new());
+    }
     head.push_str(&inst.form().name);
     if inst.form().op == Op::Call {
         return (head, call(module, kernel, inst));
@@ -58,6 +62,30 @@ pub(super) fn halves(module: &Module, kernel: &Kernel, labels: Option<&Labels>, 
         names.operand(&mut text, None, op);
     }
     (head, text)
+}
+
+/// Text that the table does not know, with its results and operands in their places.
+fn opaque(module: &Module, kernel: &Kernel, inst: &Inst) -> String {
+    let [Operand::Text(i), places @ ..] = &inst.operands[..] else { return String::new() };
+    let Some(text) = kernel.texts.get(*i as usize) else { return format!("<no text {i}>") };
+    let names = Names { module, kernel, labels: None };
+    let written: Vec<&Operand> = places.iter().filter(|op| **op != Operand::None).collect();
+    let mut out = String::new();
+    let mut rest = text.body();
+    while let Some(at) = rest.find('%') {
+        out += &rest[..at];
+        rest = &rest[at + 1..];
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        match rest[..digits].parse::<usize>().ok().and_then(|n| written.get(n)) {
+            Some(operand) => names.operand(&mut out, None, operand),
+            None => {
+                out.push('%');
+                out += &rest[..digits];
+            }
+        }
+        rest = &rest[digits..];
+    }
+    out + rest
 }
 
 /// `(d), function, (a, b)`, with what is passed itself: in a text it goes by way of `.param`s.
@@ -111,6 +139,7 @@ impl Names<'_> {
                 Some(labels) => write!(out, "{}", labels.label(b)),
                 None => write!(out, "{b}"),
             },
+            Operand::Text(i) => write!(out, "<text {i}>"),
             Operand::Function(i) => match self.module.externs.get(i as usize) {
                 Some(function) => write!(out, "{}", function.name),
                 None => write!(out, "<no function {i}>"),

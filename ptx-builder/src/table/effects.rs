@@ -204,6 +204,7 @@ impl Form {
             )
             | Meaning::Call
             | Meaning::Foreign
+            | Meaning::Opaque { .. }
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
@@ -227,6 +228,7 @@ impl Form {
             | Meaning::Matrix(_)
             | Meaning::Call
             | Meaning::Foreign
+            | Meaning::Opaque { .. }
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
@@ -254,7 +256,7 @@ impl Form {
                 | Vote::Elect,
             )
             | Meaning::Barrier(Barrier::Warp) => Meets::Mask,
-            Meaning::Matrix(_) => Meets::Warp,
+            Meaning::Matrix(_) | Meaning::Opaque { aligned: true, .. } => Meets::Warp,
             Meaning::Barrier(Barrier::Sync { .. } | Barrier::Arrive { .. } | Barrier::Reduce { .. }) => Meets::Block,
             Meaning::Barrier(Barrier::ClusterArrive | Barrier::ClusterWait) => Meets::Cluster,
             Meaning::Lane(_)
@@ -268,6 +270,7 @@ impl Form {
             | Meaning::Async(_)
             | Meaning::Call
             | Meaning::Foreign
+            | Meaning::Opaque { .. }
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
@@ -282,7 +285,8 @@ impl Form {
             Meaning::Barrier(Barrier::Sync { .. } | Barrier::Reduce { .. } | Barrier::Warp | Barrier::ClusterWait)
             | Meaning::Shuffle(_)
             | Meaning::Vote(_)
-            | Meaning::Matrix(_) => true,
+            | Meaning::Matrix(_)
+            | Meaning::Opaque { aligned: true, .. } => true,
             Meaning::Lane(_)
             | Meaning::Approx(..)
             | Meaning::Load(_)
@@ -294,6 +298,7 @@ impl Form {
             | Meaning::Async(_)
             | Meaning::Call
             | Meaning::Foreign
+            | Meaning::Opaque { .. }
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
@@ -308,6 +313,7 @@ impl Form {
                 Barrier::Sync { aligned } | Barrier::Arrive { aligned } | Barrier::Reduce { aligned, .. },
             ) => *aligned,
             Meaning::Matrix(_) => true,
+            Meaning::Opaque { aligned, .. } => *aligned,
             Meaning::Barrier(Barrier::ClusterArrive | Barrier::ClusterWait) => self.mods.contains(&super::Mod::Aligned),
             Meaning::Barrier(Barrier::Warp)
             | Meaning::Lane(_)
@@ -374,6 +380,7 @@ impl Form {
             | Meaning::Matrix(_)
             | Meaning::Call
             | Meaning::Foreign
+            | Meaning::Opaque { .. }
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap

@@ -40,7 +40,7 @@ impl RowId {
 
     /// The row.
     pub fn get(self) -> &'static Row {
-        &table().rows()[usize::from(self.0)]
+        table().row(self)
     }
 }
 
@@ -52,7 +52,7 @@ pub struct FormId(pub(super) u16);
 impl FormId {
     /// The form.
     pub fn get(self) -> &'static Form {
-        &table().forms()[usize::from(self.0)]
+        table().form(self)
     }
 
     /// Its number, dense from 0, for counters.
@@ -105,7 +105,7 @@ impl Form {
 
     /// Whether the interpreter runs it; it refuses others by name.
     pub fn is_run(&self) -> bool {
-        !matches!(self.meaning, Meaning::Foreign | Meaning::Matrix(Matrix::Foreign))
+        !matches!(self.meaning, Meaning::Foreign | Meaning::Opaque { .. } | Meaning::Matrix(Matrix::Foreign))
     }
 
     /// How many operands it has, vectors laid flat and optional ones counted.

@@ -38,6 +38,13 @@ pub enum Meaning {
     Call,
     /// What only a machine has that the interpreter is not: memory of several devices.
     Foreign,
+    /// Text that the table does not know: anything.
+    Opaque {
+        /// Whether it may access memory.
+        memory: bool,
+        /// Whether all lanes of a warp must come to it together.
+        aligned: bool,
+    },
     /// Jumps.
     Branch,
     /// Ends the thread.
@@ -50,6 +57,12 @@ pub enum Meaning {
 
 /// Bits of an mbarrier's state that hold the arrivals missing; how the state is made up is up to the machine.
 pub(crate) const PENDING_BITS: u32 = 20;
+
+/// Most results of a text that the table does not know.
+pub const MOST_OPAQUE_RESULTS: usize = 4;
+
+/// Most operands of it.
+pub const MOST_OPAQUE_OPERANDS: usize = 8;
 
 /// Most values that a call gives to another module's function.
 pub const CALL_ARGUMENTS: usize = 8;
@@ -328,6 +341,7 @@ impl Meaning {
             | Meaning::Matrix(_)
             | Meaning::Call
             | Meaning::Foreign
+            | Meaning::Opaque { .. }
             | Meaning::Branch
             | Meaning::Exit
             | Meaning::Trap
@@ -360,6 +374,7 @@ impl Meaning {
             | Meaning::Matrix(_)
             | Meaning::Call
             | Meaning::Foreign
+            | Meaning::Opaque { .. }
             | Meaning::Pause => false,
         }
     }

@@ -41,11 +41,11 @@ pub use element::Element;
 pub use facts::{Clamp, Parts, Precision, Real};
 pub use form::{Form, FormId, Row, RowId};
 pub use lanes::{LaneFn, Lanes, WARP};
-pub(crate) use meaning::CALL_ARGUMENTS;
 pub(crate) use meaning::PENDING_BITS;
 pub use meaning::{
     Async, Atomic, Barrier, BarrierReduce, Depends, Fence, Meaning, Memory, Order, Scope, Shuffle, Tolerance, Vote,
 };
+pub use meaning::{CALL_ARGUMENTS, MOST_OPAQUE_OPERANDS, MOST_OPAQUE_RESULTS};
 pub use modifier::{Mod, Mods};
 pub use op::Op;
 pub use product::{Fragment, Layout, Matrix, Part, Product, Sum};
@@ -58,6 +58,8 @@ pub use word::{Relation, Word};
 pub struct Table {
     rows: Vec<Row>,
     forms: Vec<Form>,
+    /// How many of the rows and forms are instructions; those of opaque text follow.
+    listed: (usize, usize),
     by_key: HashMap<(Op, Mods), FormId>,
     by_name: HashMap<String, Vec<FormId>>,
     /// By [`loose::key`], made when the first spelling is not in `by_name`.
@@ -74,12 +76,21 @@ pub fn table() -> &'static Table {
 impl Table {
     /// Every row.
     pub fn rows(&self) -> &[Row] {
-        &self.rows
+        &self.rows[..self.listed.0]
     }
 
-    /// Every form, by number.
+    /// Every form, by number. (Text that the table does not know has forms of its own, [`Op::Opaque`], which are not
+    /// among them.)
     pub fn forms(&self) -> &[Form] {
-        &self.forms
+        &self.forms[..self.listed.1]
+    }
+
+    fn row(&self, id: RowId) -> &Row {
+        &self.rows[usize::from(id.0)]
+    }
+
+    fn form(&self, id: FormId) -> &Form {
+        &self.forms[usize::from(id.0)]
     }
 
     /// The form with this opcode and exactly these modifiers, in this order.

@@ -75,6 +75,8 @@ ops! {
     MmaSync = "mma.sync", MmaSp = "mma.sp.sync", MmaSpOrdered = "mma.sp::ordered_metadata.sync", Movmatrix = "movmatrix.sync",
     WmmaLoadA = "wmma.load.a.sync", WmmaLoadB = "wmma.load.b.sync", WmmaLoadC = "wmma.load.c.sync", WmmaStoreD = "wmma.store.d.sync",
     WmmaMma = "wmma.mma.sync", WmmaMmaXor = "wmma.mma.xor.popc.sync", WmmaMmaAnd = "wmma.mma.and.popc.sync", Ldmatrix = "ldmatrix.sync", Stmatrix = "stmatrix.sync",
+    // Text that is no instruction of the table; it is printed instead.
+    Opaque = "opaque text",
     // Multicast memory.
     MultimemRed = "multimem.red", MultimemLdReduce = "multimem.ld_reduce", MultimemSt = "multimem.st",
 }

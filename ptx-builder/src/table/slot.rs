@@ -63,6 +63,8 @@ pub enum Shape {
     Passed,
     /// The carry flag, which is not written.
     Carry,
+    /// Text that the table does not know.
+    Text,
     /// A result that there is not: `_`.
     Sink,
 }
@@ -104,7 +106,7 @@ impl Slot {
             | Shape::Const { ty, .. }
             | Shape::OneOf(ty, _) => Some(ty),
             Shape::Predicate(_) | Shape::Carry => Some(ScalarType::Pred),
-            Shape::Address(_) | Shape::Label | Shape::Function | Shape::Passed | Shape::Sink => None,
+            Shape::Address(_) | Shape::Label | Shape::Function | Shape::Passed | Shape::Text | Shape::Sink => None,
         }
     }
 
@@ -194,6 +196,11 @@ pub(super) const fn passed(name: &'static str, access: Access) -> Slot {
 /// The carry flag.
 pub(super) const fn carry(access: Access) -> Slot {
     Slot { name: "CC.CF", access, shape: Shape::Carry, optional: false }
+}
+
+/// Text that the table does not know.
+pub(super) const fn text() -> Slot {
+    Slot { name: "text", access: Access::Read, shape: Shape::Text, optional: false }
 }
 
 /// No result.

@@ -255,6 +255,7 @@ impl Form {
             | Op::MbarrierCompleteTx
             | Op::CreatepolicyRange
             | Op::Alloca
+            | Op::Opaque
             | Op::Stacksave
             | Op::Stackrestore
             | Op::MbarrierExpectTx

@@ -317,7 +317,7 @@ fn of_operands() {
                     Shape::Address(_) => at(n(RegClass::B64), 0),
                     Shape::Label => Operand::Label(BlockId(0)),
                     Shape::Sink => Operand::None,
-                    Shape::Function | Shape::Passed | Shape::Carry => of(RegClass::B32),
+                    Shape::Text | Shape::Function | Shape::Passed | Shape::Carry => of(RegClass::B32),
                 };
                 std::iter::repeat_n(one, slot.width())
             })

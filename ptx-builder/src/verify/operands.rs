@@ -92,6 +92,7 @@ impl Check<'_> {
             (Shape::Passed, Operand::Reg(r)) => self.declared(*r, errors),
             (Shape::Passed, Operand::Imm(_)) if source => {}
             (Shape::Function, Operand::Function(i)) => self.function(*i, errors),
+            (Shape::Text, Operand::Text(i)) => self.text(*i, errors),
             (Shape::Value(ty) | Shape::Register(ty) | Shape::Move(ty) | Shape::Small { ty, .. }, Operand::Reg(r)) => {
                 self.register(slot, *r, ty, false, errors);
             }
@@ -161,6 +162,27 @@ impl Check<'_> {
                 );
                 self.report(Rule::OperandKind, message, errors);
             }
+        }
+    }
+
+    /// A text is the kernel's, exists on the target, and can be guarded as a whole.
+    fn text(&self, text: u32, errors: &mut Errors) {
+        let Some(text) = self.kernel.texts.get(text as usize) else {
+            let message = format!("there is no text {text}; the kernel has {}", self.kernel.texts.len());
+            return self.report(Rule::Symbol, message, errors);
+        };
+        if self.module.target.sm() < text.least_sm {
+            let message = format!(
+                "`{}` needs sm_{} or later and the module is for {}; choose a later target or another instruction",
+                text.short(),
+                text.least_sm,
+                self.module.target
+            );
+            self.report(Rule::TargetInstruction, message, errors);
+        }
+        if self.inst.guard.is_some() && text.body().contains([';', '{']) {
+            let message = format!("`{}` is several statements, which have no common guard", text.short());
+            self.report(Rule::Guard, message, errors);
         }
     }
 
@@ -351,6 +373,7 @@ fn wanted(shape: Shape, slot: &Slot) -> String {
         Shape::Address(space) => format!("an address in {space} space"),
         Shape::Label => "a label".to_owned(),
         Shape::Function => "a function of another module".to_owned(),
+        Shape::Text => "text that the table does not know".to_owned(),
         Shape::Passed => "a register or a constant".to_owned(),
         Shape::Carry => "the carry flag".to_owned(),
         Shape::Sink => "nothing, which is written `_`,".to_owned(),
@@ -367,6 +390,7 @@ fn kind_of(operand: &Operand) -> String {
         Operand::Address(_) => "a memory operand".to_owned(),
         Operand::Label(b) => format!("label {b}"),
         Operand::Function(i) => format!("function {i}"),
+        Operand::Text(i) => format!("text {i}"),
         Operand::None => "left out".to_owned(),
     }
 }

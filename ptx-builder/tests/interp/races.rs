@@ -82,6 +82,24 @@ fn one_instruction_writes_different_values_to_one_place() {
     assert!(same.is_clean(), "{same}");
 }
 
+/// Warps that write the same to one place change nothing, whichever is last: that is told, and no race. It is one where
+/// the values differ, where somebody may read in between, and where only one writes.
+#[test]
+fn warps_that_write_the_same_value() {
+    let same = run("st.shared.u32 [%r2], 7; bar.sync 0; ld.shared.u32 %r4, [s]; ret;");
+    only(&same, FindingKind::SameValue, 2);
+    assert!(same.is_clean(), "{same}");
+    let vectors = run("st.shared.v4.u32 [%r2], {1, 2, 3, 4}; ret;");
+    only(&vectors, FindingKind::SameValue, 2);
+    let differs = run("shr.u32 %r5, %r0, 5; st.shared.u32 [%r2], %r5; ret;");
+    only(&differs, FindingKind::Race, 2);
+    let read = run("st.shared.u32 [%r2], 7;\nld.shared.u32 %r4, [s]; ret;");
+    assert!(read.of(FindingKind::Race).count() > 0 && !read.is_clean(), "{read}");
+    // Each warp writes one value twice, after another.
+    let twice = run("st.shared.u32 [%r2], 1; st.shared.u32 [%r2], 7; ret;");
+    assert!(twice.of(FindingKind::Race).count() > 0, "{twice}");
+}
+
 #[test]
 fn bytes_of_one_word_are_separate() {
     let report = run("add.u32 %r1, %r2, %r0; st.shared.u8 [%r1], %r0; ret;");

@@ -64,7 +64,7 @@ pub fn operand(slot: &Slot, style: Style, registers: &mut u32) -> String {
         },
         Shape::Label => "END".to_owned(),
         Shape::Sink => "_".to_owned(),
-        Shape::Carry | Shape::Function | Shape::Passed => String::new(),
+        Shape::Text | Shape::Carry | Shape::Function | Shape::Passed => String::new(),
         ref other => unreachable!("a shape without an operand here: {other:?}"),
     }
 }

@@ -33,6 +33,7 @@ fn title(kind: FindingKind) -> &'static str {
         FindingKind::WarpMask => "Wrong member mask",
         FindingKind::InactiveLane => "Shuffle from a lane that does not take part",
         FindingKind::IndexWrapped => "Wrapped index",
+        FindingKind::SameValue => "Same value written twice",
         FindingKind::EarlyAccess => "Access before the wait for other kernels",
         _ => "Finding",
     }
@@ -73,10 +74,10 @@ pub fn report(out: &mut impl Write, ran: &Ran, shape: [u32; 3]) -> io::Result<()
     for f in &ran.report.findings {
         finding(out, f, shape)?;
     }
-    match ran.report.findings.len() {
-        1 => writeln!(out, "========= ERROR SUMMARY: 1 error"),
-        n => writeln!(out, "========= ERROR SUMMARY: {n} errors"),
-    }
+    let mild = ran.report.findings.iter().filter(|f| f.kind.is_mild()).count();
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let warnings = if mild == 0 { String::new() } else { format!(", {}", count(mild, "warning")) };
+    writeln!(out, "========= ERROR SUMMARY: {}{warnings}", count(ran.report.findings.len() - mild, "error"))
 }
 
 /// An output that goes to no file.

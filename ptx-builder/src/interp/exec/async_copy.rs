@@ -136,7 +136,7 @@ impl Exec<'_> {
             land(self.cx, self.st, &copy);
             self.st.changes += 1;
             if copy.to.0 == Space::Shared {
-                self.st.mark_copy(&copy, self.warp.id);
+                self.st.mark_copy(&copy, self.warp.id, self.cx.memory);
             }
         }
     }

@@ -366,7 +366,7 @@ impl Exec<'_> {
     ) {
         if matches!(space, Space::Shared | Space::Global) {
             let by = By { pc: self.pc, warp: self.warp.id, serial: self.st.steps as u16 };
-            self.st.shadow_access(by, space, mask, at, bytes, access, values);
+            self.st.shadow_access(by, space, mask, at, bytes, access, values, self.cx.memory);
         }
     }
 }

@@ -64,7 +64,7 @@ impl Cell {
     }
 }
 
-/// The mark of a cell that an access clashes with, and whether the clash is about read-only data.
+/// The mark of a cell, of those that `pick` takes, that an access clashes with, and whether the clash is about read-only data.
 #[inline]
 pub(super) fn clash(
     cell: &Cell,
@@ -72,6 +72,7 @@ pub(super) fn clash(
     order: &Order,
     lane: u32,
     values: Option<&[u128; WARP]>,
+    pick: impl Fn(&Mark) -> bool,
 ) -> Option<(Mark, bool)> {
     let warp = mark.warp();
     let clashes = |old: &Mark| -> Option<(Mark, bool)> {
@@ -88,7 +89,7 @@ pub(super) fn clash(
         }
         Some((*old, false))
     };
-    cell.marks().find_map(clashes)
+    cell.marks().filter(|old| pick(old)).find_map(clashes)
 }
 
 /// Marks one cell.

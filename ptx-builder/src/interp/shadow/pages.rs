@@ -82,6 +82,8 @@ pub(in crate::interp) struct Conflict {
     pub other: Mark,
     /// Data of the read-only path was written, however ordered.
     pub read_only: bool,
+    /// Whether it and all that it clashes with there are writes, of different instructions or at different times.
+    pub only_writes: bool,
 }
 
 /// The lanes of a mask, if they access their bytes in a row, from the first
@@ -268,8 +270,14 @@ fn look(
     values: Option<&[u128; WARP]>,
 ) -> Option<Conflict> {
     let (mark, cells) = touched(line, mark, lane, address, bytes);
-    let (other, read_only) = cells.iter().find_map(|cell| clash(cell, &mark, order, lane, values))?;
-    Some(Conflict { lane, address, other, read_only })
+    let (other, read_only) = cells.iter().find_map(|cell| clash(cell, &mark, order, lane, values, |_| true))?;
+    let at_once = |m: &Mark| (m.warp(), m.pc, m.serial, m.time) == (mark.warp(), mark.pc, mark.serial, mark.time);
+    let worse = |m: &Mark| !m.write || m.strong.is_some() || at_once(m);
+    let only_writes = mark.write
+        && mark.strong.is_none()
+        && !read_only
+        && cells.iter().all(|cell| clash(cell, &mark, order, lane, values, worse).is_none());
+    Some(Conflict { lane, address, other, read_only, only_writes })
 }
 
 /// Marks one lane's access.

@@ -2,8 +2,8 @@
 
 use super::precision::{always, nothing};
 use super::{Builder, any, one, opt, spec, ty, types};
-use crate::table::slot::{constant, dst, function, label, one_of, passed, src};
-use crate::table::{Access, Meaning, Mod, Op, Precision};
+use crate::table::slot::{constant, dst, function, label, one_of, passed, src, text};
+use crate::table::{Access, MOST_OPAQUE_OPERANDS, MOST_OPAQUE_RESULTS, Meaning, Mod, Op, Precision};
 use crate::types::ScalarType::{U32, U64};
 
 pub(super) fn rows(t: &mut Builder) {
@@ -59,5 +59,17 @@ fn stack(t: &mut Builder) {
     });
     t.row(Op::Stackrestore, "9.7.18.2", "Gives back what was taken from the stack since.", opaque(), &[words()], |m| {
         Some(spec([src("a", ty(m, 0))], Meaning::Foreign).since(73, 52))
+    });
+}
+
+/// Text that the table does not know: it stands in the kernel, and is printed with the operands in it.
+pub(super) fn opaque(t: &mut Builder) {
+    let places = [opt(&[Mod::Volatile]), opt(&[Mod::Aligned])];
+    t.row(Op::Opaque, "", "Whatever a text says.", always(Precision::Opaque), &places, |m| {
+        let (memory, aligned) = (m.contains(&Mod::Volatile), m.contains(&Mod::Aligned));
+        let results = (0..MOST_OPAQUE_RESULTS).map(|_| passed("result", Access::Write));
+        let operands = (0..MOST_OPAQUE_OPERANDS).map(|_| passed("operand", Access::Read));
+        let slots: Vec<_> = std::iter::once(text()).chain(results).chain(operands).collect();
+        Some(spec(slots, Meaning::Opaque { memory, aligned }))
     });
 }

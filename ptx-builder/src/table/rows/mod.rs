@@ -67,7 +67,9 @@ pub(super) fn expand() -> Table {
     control::rows(&mut table);
     video::rows(&mut table);
     video_scalar::rows(&mut table);
-    table.finish()
+    let listed = (table.rows.len(), table.forms.len());
+    control::opaque(&mut table);
+    table.finish(listed)
 }
 
 /// What a row says of one of its forms.
@@ -243,13 +245,15 @@ impl Builder {
         self.rows.push(Row { op, section, doc, first, len });
     }
 
-    fn finish(self) -> Table {
+    fn finish(self, listed: (usize, usize)) -> Table {
         let mut by_key = HashMap::new();
         let mut by_name: HashMap<String, Vec<FormId>> = HashMap::new();
         for form in &self.forms {
             let twice = by_key.insert((form.op, form.mods.clone()), form.id);
             assert!(twice.is_none(), "{} stands twice in the table", form.name);
-            by_name.entry(form.name.clone()).or_default().push(form.id);
+            if form.id.index() < listed.1 {
+                by_name.entry(form.name.clone()).or_default().push(form.id);
+            }
         }
         for (text, id) in self.spellings {
             let forms = by_name.entry(text).or_default();
@@ -257,7 +261,7 @@ impl Builder {
                 forms.push(id);
             }
         }
-        Table { rows: self.rows, forms: self.forms, by_key, by_name, by_loose_name: OnceLock::new() }
+        Table { rows: self.rows, forms: self.forms, listed, by_key, by_name, by_loose_name: OnceLock::new() }
     }
 }
 

@@ -148,7 +148,9 @@ def case(form):
     f, tolerance = found
     names = sources(form)
     size = sum(max(bits(t), 8) for _, t in names) // 8
-    n = 64 if size < 16 and any(format_of(t) for _, t in names) else 32
+    # The combinations with a predicate are many and alike.
+    combined = form.op in ("set", "setp") and names[-1][1] == "pred"
+    n = 64 if size < 16 and any(format_of(t) for _, t in names) and not combined else 32
     rows = inputs(form, n)
     case = Case(form, threads=n)
     registers = [case.load(name, t, [row[k] for row in rows]) for k, (name, t) in enumerate(names)]

@@ -50,6 +50,7 @@ impl Contents<'_, '_> {
             | Operand::Address(_)
             | Operand::Label(_)
             | Operand::Function(_)
+            | Operand::Text(_)
             | Operand::None => Id::NONE,
         };
         Value { content: Content::Plain, id }
