@@ -15,6 +15,7 @@ pub enum ScalarType {
     F16, F16x2, Bf16, Bf16x2, F32, F64,
     F32x2, Tf32, E4m3x2, E5m2x2, E2m3x2, E3m2x2, Ue8m0x2,
     E4m3x4, E5m2x4, E2m3x4, E3m2x4, E2m1x4,
+    U16x2, S16x2,
 }
 
 /// What a type's bits mean; decides which registers an operand accepts.
@@ -28,19 +29,20 @@ pub enum Kind {
     Unsigned,
     /// A signed integer.
     Signed,
-    /// A float, or a packed pair of them.
+    /// A float, or a packed pair of floats or integers, of which there are no constants.
     Float,
 }
 
 impl ScalarType {
     /// Every type, in table order.
     #[rustfmt::skip]
-    pub const ALL: [ScalarType; 32] = [
+    pub const ALL: [ScalarType; 34] = [
         Self::Pred, Self::B8, Self::B16, Self::B32, Self::B64, Self::B128,
         Self::U8, Self::U16, Self::U32, Self::U64, Self::S8, Self::S16, Self::S32, Self::S64,
         Self::F16, Self::F16x2, Self::Bf16, Self::Bf16x2, Self::F32, Self::F64,
         Self::F32x2, Self::Tf32, Self::E4m3x2, Self::E5m2x2, Self::E2m3x2, Self::E3m2x2, Self::Ue8m0x2,
         Self::E4m3x4, Self::E5m2x4, Self::E2m3x4, Self::E3m2x4, Self::E2m1x4,
+        Self::U16x2, Self::S16x2,
     ];
 
     /// The type's name in PTX, without the dot.
@@ -56,7 +58,7 @@ impl ScalarType {
             Self::E4m3x2 => "e4m3x2", Self::E5m2x2 => "e5m2x2", Self::E2m3x2 => "e2m3x2", Self::E3m2x2 => "e3m2x2",
             Self::Ue8m0x2 => "ue8m0x2",
             Self::E4m3x4 => "e4m3x4", Self::E5m2x4 => "e5m2x4", Self::E2m3x4 => "e2m3x4", Self::E3m2x4 => "e3m2x4",
-            Self::E2m1x4 => "e2m1x4",
+            Self::E2m1x4 => "e2m1x4", Self::U16x2 => "u16x2", Self::S16x2 => "s16x2",
         }
     }
 
@@ -68,6 +70,7 @@ impl ScalarType {
             Self::B16 | Self::U16 | Self::S16 | Self::F16 | Self::Bf16 => 16,
             Self::E4m3x2 | Self::E5m2x2 | Self::E2m3x2 | Self::E3m2x2 | Self::Ue8m0x2 | Self::E2m1x4 => 16,
             Self::E4m3x4 | Self::E5m2x4 | Self::E2m3x4 | Self::E3m2x4 => 32,
+            Self::U16x2 | Self::S16x2 => 32,
             Self::B32 | Self::U32 | Self::S32 | Self::F32 | Self::F16x2 | Self::Bf16x2 | Self::Tf32 => 32,
             Self::B64 | Self::U64 | Self::S64 | Self::F64 | Self::F32x2 => 64,
             Self::B128 => 128,
@@ -114,6 +117,8 @@ impl ScalarType {
                 | Self::E2m3x4
                 | Self::E3m2x4
                 | Self::E2m1x4
+                | Self::U16x2
+                | Self::S16x2
         )
     }
 

@@ -8,7 +8,7 @@ use half::{bf16, f16};
 use ptxgen_builder::build::*;
 use ptxgen_builder::ir::Loc;
 use ptxgen_builder::table::{Mod, Op};
-use ptxgen_builder::target::Target;
+use ptxgen_builder::target::{PtxVersion, Target};
 use ptxgen_builder::types::ScalarType;
 
 /// A handle of each kind.
@@ -78,7 +78,7 @@ fn calls() -> Vec<Call> {
         h.u + h.u; h.u + 1; 1 + h.u; h.f - 2.0; h.d * 2.0; 2.0 / h.d; h.u % h.u; h.u & 1; h.u | 1; h.u ^ 1; !h.u; -h.i; -h.f;
         h.u << 1; h.u >> h.u; h.p & !h.p; h.p | !h.p; h.p ^ !h.p;
         { let mut a = h.u; a += h.u; a -= 1; a *= a; a /= 3; a };
-        k.asm_opaque::<Val<u32>>(Opaque::new("newop.u32 %0, %1, %2;").accesses_memory(), (h.u, 1u32));
+        k.asm_opaque::<Val<u32>>(Opaque::new("newop.u32 %0, %1, %2;").accesses_memory().needs_whole_warp().since(PtxVersion(80), 90), (h.u, 1u32));
         k.asm::<Val<u32>>("{ .reg .pred p; add.u32 %0, %1, %2; setp.eq.u32 p, %0, 1; @p bra on; add.u32 %0, %0, 1; on: }", (h.u, 1u32));
         // Numbers.
         h.u.min(1); h.f.max(h.f); h.i.abs(); h.f.abs(); h.u.mad(h.u, 1); h.u.mul_hi(h.u); h.u.mul_wide(h.u); h.u.mad_wide(h.u, h.w);

@@ -9,19 +9,15 @@
 #[allow(dead_code)] // each test uses its part
 mod ptxas_text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use ptxas_text::{Style, line, module};
-use ptxgen_builder::parse::parse;
-use ptxgen_builder::ptxas::{Ptxas, PtxasError, Severity};
+use ptxas_text::verdict::{TARGET, refused, refuses};
+use ptxas_text::{Style, line};
+use ptxgen_builder::ptxas::Ptxas;
 use ptxgen_builder::table::{Form, Meaning, table};
-use ptxgen_builder::target::{PtxVersion, Target};
 use ptxgen_builder::types::ScalarType;
-use ptxgen_builder::verify::verify;
 use rayon::prelude::*;
 
-const TARGET: Target = Target::SM_90;
-const VERSION: PtxVersion = PtxVersion(90);
 /// Statements to a text: a fatal error hides the rest.
 const BATCH: usize = 48;
 
@@ -196,55 +192,6 @@ const TYPES: &[&str] = &[
     "bf16x2", "f32", "f64", "pred", "tf32", "e4m3x2",
 ];
 
-/// What `ptxas` refuses, with its message.
-fn refused(ptxas: &Ptxas, lines: &[String]) -> BTreeMap<usize, String> {
-    let mut left: Vec<usize> = (0..lines.len()).collect();
-    let mut all = BTreeMap::new();
-    loop {
-        let now: Vec<String> = left.iter().map(|&i| lines[i].clone()).collect();
-        let (text, first) = module(VERSION, TARGET, &now);
-        let mut found: BTreeMap<usize, String> = BTreeMap::new();
-        match ptxas.assemble(&text, TARGET) {
-            Ok(_) => return all,
-            Err(PtxasError::Rejected { diagnostics, .. }) => {
-                for d in diagnostics.iter().filter(|d| d.severity != Severity::Warning || d.message.contains(NARROW)) {
-                    let named = || d.message.split('\'').nth(1)?.parse().ok();
-                    let line = d.line.or_else(named).and_then(|line: usize| line.checked_sub(first));
-                    if let Some(line) = line.filter(|&i| i < now.len()) {
-                        found.entry(line).or_insert_with(|| d.message.clone());
-                    }
-                }
-            }
-            Err(_) => {}
-        }
-        if found.is_empty() {
-            let (one, rest) = now.split_at(now.len() / 2);
-            if one.is_empty() {
-                all.insert(left[0], "refused".to_owned());
-                return all;
-            }
-            let half = one.len();
-            all.extend(refused(ptxas, one).into_iter().map(|(i, m)| (left[i], m)));
-            all.extend(refused(ptxas, rest).into_iter().map(|(i, m)| (left[i + half], m)));
-            return all;
-        }
-        all.extend(found.iter().map(|(&i, message)| (left[i], message.clone())));
-        left = left.into_iter().enumerate().filter(|(i, _)| !found.contains_key(i)).map(|(_, line)| line).collect();
-    }
-}
-
-/// A warning that comes with an error that names no line.
-const NARROW: &str = "uses 32-bit address";
-
-/// What the parser or the verifier refuses.
-fn refuses(line: &str) -> Option<String> {
-    let (text, _) = module(VERSION, TARGET, &[line.to_owned()]);
-    match parse("x.ptx", &text) {
-        Err(errors) => Some(errors.to_string()),
-        Ok(module) => verify(module).err().map(|e| e.to_string()),
-    }
-}
-
 /// What is refused here though the assembler takes it, by the words of the
 /// message or of the statement. What it refuses is never taken here.
 const EXCUSED: &[(&str, &str)] = &[
@@ -262,7 +209,6 @@ const EXCUSED: &[(&str, &str)] = &[
     ("integer register of 64", "an address in a register of 16 bits, or of 32 in global space"),
     ("found a vector of", "braces around one operand, or around two that are one"),
     ("operands (d, a, b), found 4", "a third source of an atomic that has two"),
-    ("takes a u64 register and is constant", "`cvta.to` and `isspacep` of a constant"),
     ("is declared b64; move or convert", "a float in a wider register"),
     ("is declared f32; move or convert", "a float register among those of a fragment or vector, or as a lane number"),
     ("found a floating-point constant", "the bits of a float as a lane number"),
@@ -270,12 +216,10 @@ const EXCUSED: &[(&str, &str)] = &[
     ("operand mbar of 'cp.async.bulk", "an address without brackets"),
     ("%clock64", "a special register of another size, or in `cvt`"),
     ("is the address of a symbol", "an address taken apart"),
-    ("left out", "a result of `setp` that is not wanted"),
     ("isspacep.", "an address of 32 bits"),
     ("is declared b32; move or convert", "a half in a wider register"),
     ("expects 1 to 1048575 arrivals", "a number of arrivals that no mbarrier has"),
     ("is not in -2147483648..=4294967295", "a number that has more bits than its operand"),
-    ("setp.eq.f16x2 _", "both results of `setp` not wanted"),
     ("mma.sp", "metadata in a predicate, one register for a fragment of several"),
 ];
 

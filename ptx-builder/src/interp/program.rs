@@ -214,6 +214,7 @@ impl Decoder<'_> {
             for operand in operands {
                 match (slot.shape, operand) {
                     (Shape::Label, Operand::Label(b)) => target = self.block_start.get(b.0 as usize).copied(),
+                    (Shape::Text, _) => {}
                     (Shape::Function, Operand::Function(i)) => callee = Some(self.callee(*i)?),
                     (Shape::Address(_), operand) => {
                         let addr = self.address(operand)?;

@@ -3,6 +3,7 @@
 mod functions;
 mod lexical;
 mod parts;
+mod statements;
 
 use ptxgen_builder::interp::{Arg, Launch, Memory, Options, Report};
 use ptxgen_builder::parse::parse;

@@ -1,5 +1,8 @@
 //! Forms of the table as lines of text, and what `ptxas` says of them.
 
+#[allow(dead_code)] // each test uses its part
+pub mod verdict;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

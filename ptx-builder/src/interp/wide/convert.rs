@@ -54,7 +54,9 @@ pub(in crate::interp) fn floats(ty: ScalarType, bits: &Lanes, piece: usize) -> N
         | ScalarType::E5m2x4
         | ScalarType::E2m3x4
         | ScalarType::E3m2x4
-        | ScalarType::E2m1x4 => {}
+        | ScalarType::E2m1x4
+        | ScalarType::U16x2
+        | ScalarType::S16x2 => {}
     }
     out
 }

@@ -48,7 +48,9 @@ impl Format {
             | ScalarType::E5m2x4
             | ScalarType::E2m3x4
             | ScalarType::E3m2x4
-            | ScalarType::E2m1x4 => (Format::Int, 1),
+            | ScalarType::E2m1x4
+            | ScalarType::U16x2
+            | ScalarType::S16x2 => (Format::Int, 1),
         }
     }
 

@@ -175,7 +175,7 @@ fn fences(t: &mut Builder) {
         "Orders accesses of the thread to the same memory under several virtual addresses.",
         nothing,
         &[one(Mod::Proxy), one(Mod::Alias)],
-        |_| Some(spec([], Meaning::Fence(Fence::Thread(Scope::Sys))).since(75, 70)),
+        |_| Some(spec([], Meaning::Fence(Fence::Thread(Scope::Sys))).since(75, 60)),
     );
     t.row(
         Op::Fence,

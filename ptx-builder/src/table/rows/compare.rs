@@ -292,7 +292,9 @@ fn sets(t: &mut Builder) {
     let doc = "1.0 where the comparison holds, else 0; combined with c before.";
     t.row(Op::Set, "9.7.7.1", doc, compares, &places(&[F16, Bf16], NUMBERS), |m| {
         let (d, a) = (ty(m, 0), ty(m, 1));
-        legal(m, a).then(|| since(form(m, if d == F16 { set_number_f16(m, a) } else { set_number_bf16(m, a) }), d))
+        let flushes = d == Bf16 && m.contains(&Mod::Ftz);
+        (legal(m, a) && !flushes)
+            .then(|| since(form(m, if d == F16 { set_number_f16(m, a) } else { set_number_bf16(m, a) }), d))
     });
     let results = [U16, U32, S16, S32, F16, F16x2, Bf16, Bf16x2];
     let doc = "All ones (1.0 in f16 and bf16) where the comparison holds, else 0; for pairs in each half.";
@@ -319,7 +321,7 @@ fn sets(t: &mut Builder) {
 fn predicates(t: &mut Builder) {
     let ftz = || opt(&[Mod::Ftz]);
     let form = |m: &[Mod], q: Option<Slot>, eval: LaneFn| {
-        let results = std::iter::once(dst_pred()).chain(q);
+        let results = std::iter::once(dst_pred().optional()).chain(q);
         spec(results.chain(sources(m, ty(m, 0))).collect::<Vec<_>>(), Meaning::Lane(eval))
     };
     let q = || Some(dst_pred().named("q").optional());

@@ -2,7 +2,7 @@
 
 use super::precision::{always, nothing};
 use super::{Builder, any, one, opt, spec, ty, types};
-use crate::table::slot::{constant, dst, function, label, one_of, passed, src, text};
+use crate::table::slot::{constant, dst, function, label, one_of, passed, src, src_reg, text};
 use crate::table::{Access, MOST_OPAQUE_OPERANDS, MOST_OPAQUE_RESULTS, Meaning, Mod, Op, Precision};
 use crate::types::ScalarType::{U32, U64};
 
@@ -58,7 +58,7 @@ fn stack(t: &mut Builder) {
         Some(spec([dst(ty(m, 0))], Meaning::Foreign).since(73, 52))
     });
     t.row(Op::Stackrestore, "9.7.18.2", "Gives back what was taken from the stack since.", opaque(), &[words()], |m| {
-        Some(spec([src("a", ty(m, 0))], Meaning::Foreign).since(73, 52))
+        Some(spec([src_reg("a", ty(m, 0))], Meaning::Foreign).since(73, 52))
     });
 }
 

@@ -235,8 +235,12 @@ fn between_floats(t: &mut Builder) {
                 })
             })
         });
-        let form = spec([dst(d), src("a", F32)], Meaning::Lane(eval)).since(70, 80);
-        Some(if finite { form.since(81, 80) } else { form })
+        let form = spec([dst(d), src("a", F32)], Meaning::Lane(eval));
+        Some(match (d, relu, finite) {
+            (F16, false, _) => form.since(81, 70),
+            (_, _, true) => form.since(81, 80),
+            _ => form.since(70, 80),
+        })
     });
 }
 

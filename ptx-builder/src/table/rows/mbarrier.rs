@@ -26,7 +26,8 @@ fn dated(spec: Spec, mods: &[Mod]) -> Option<Spec> {
     let scoped = cluster || mods.contains(&Mod::ScopeCta);
     match (ordered, scoped) {
         (false, false) => Some(spec),
-        (true, true) if cluster || relaxed => Some(spec.since(80, 90)),
+        (true, true) if relaxed => Some(spec.since(86, 90)),
+        (true, true) if cluster => Some(spec.since(80, 90)),
         (true, true) => Some(spec.since(80, 80)),
         _ => None,
     }

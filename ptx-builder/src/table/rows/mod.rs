@@ -12,6 +12,7 @@ mod float;
 mod float_pair;
 mod half;
 mod integer;
+mod integer_pair;
 mod load_store;
 mod logic_shift;
 mod matrix;
@@ -41,6 +42,7 @@ use crate::types::ScalarType;
 pub(super) fn expand() -> Table {
     let mut table = Builder { rows: Vec::new(), forms: Vec::new(), spellings: Vec::new() };
     integer::rows(&mut table);
+    integer_pair::rows(&mut table);
     carry::rows(&mut table);
     float::rows(&mut table);
     float_pair::rows(&mut table);

@@ -139,7 +139,7 @@ fn addresses(t: &mut Builder) {
             Mod::Param => lane!(|a: u64| -> bool { window::space_of(a) == Space::Param }),
             _ => lane!(|a: u64| -> bool { window::space_of(a) == Space::Global }),
         };
-        Some(since(spec([dst_pred(), src_reg("a", U64)], Meaning::Lane(eval)), m[0]))
+        Some(since(spec([dst_pred(), src("a", U64)], Meaning::Lane(eval)), m[0]))
     });
     let doc = "Whether an address is that of a texture, a sampler or a surface.";
     let kinds = any(&[Mod::Texref, Mod::Samplerref, Mod::Surfref]);
@@ -162,6 +162,6 @@ fn addresses(t: &mut Builder) {
     let doc = "The address in a space of a generic address that lies there.";
     t.row(Op::Cvta, "9.7.9.20", doc, integer, &[one(Mod::To), spaces(), types(&[U64])], |m| {
         let eval = windowed!(m[1], |a, base| a.wrapping_sub(base));
-        Some(since(spec([dst(U64), src_reg("a", U64)], Meaning::Lane(eval)), m[1]))
+        Some(since(spec([dst(U64), src("a", U64)], Meaning::Lane(eval)), m[1]))
     });
 }

@@ -178,6 +178,20 @@ fn sparse(t: &mut Builder) {
         t.row(op, "9.7.14.6.3", doc, opaque(), &places(&[Mod::M16n8k64], &all), |_| {
             Some(made(F32, 4, 4, 1).since(84, 89))
         });
+        if op == Op::MmaSpOrdered {
+            const SMALL: &[Mod] = &[Mod::E4m3, Mod::E5m2, Mod::E3m2, Mod::E2m3, Mod::E2m1];
+            let doc = "Multiplies a sparse by a dense matrix of floats of 4 to 8 bits, a byte each, and adds.";
+            let kind = one(Mod::KindF8f6f4);
+            let all = [kind, types(&[F32, F16]), any(SMALL), any(SMALL), types(&[F32, F16])];
+            t.row(op, "9.7.14.6.3", doc, opaque(), &places(&[Mod::M16n8k64], &all), |m| {
+                let form = || made(d(ty(m, 0)), 4, 4, 1).since(87, 120).specific();
+                (ty(m, 0) == ty(m, 1)).then(form)
+            });
+            let all = [types(&[F16]), eighth(), eighth(), types(&[F16])];
+            t.row(op, "9.7.14.6.3", doc, opaque(), &places(&[Mod::M16n8k64], &all), |_| {
+                Some(made(U32, 4, 4, 1).since(87, 120).specific())
+            });
+        }
         let doc = "Multiplies a sparse by a dense matrix of integers and adds.";
         let integers =
             |small: Alternatives| [opt(&[Mod::Satfinite]), types(&[S32]), small.clone(), small, types(&[S32])];

@@ -253,6 +253,7 @@ def complete(form):
 def pending(form):
     """What is missing before each of some arrivals (PTX ISA 9.7.13.15.13: the state is the one before the arrival)."""
     case = Case(form)
+    case.since(71, 80)
     base, at, first = barrier(case, form, 3 * LANES)
     states = [case.new("b64") for _ in range(2)]
     counts = [case.new("b32") for _ in range(2)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 TYPES = set(
     "pred b8 b16 b32 b64 b128 u8 u16 u32 u64 s8 s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64"
-    " f32x2 tf32 e4m3x2 e5m2x2 e2m3x2 e3m2x2 ue8m0x2".split()
+    " u16x2 s16x2 f32x2 tf32 e4m3x2 e5m2x2 e2m3x2 e3m2x2 ue8m0x2".split()
 )
 
 

@@ -1,5 +1,7 @@
 """Integer arithmetic, logic, shifts and bit fields in Python's own integers."""
 
+from dataclasses import replace
+
 from .forms import bits, mask, signed
 
 
@@ -27,6 +29,9 @@ def halves(form, value, low_of):
 def evaluate(form):
     """A function from the sources' bits to the result's, or None for another module's forms."""
     op, t = form.op, (form.types or [None])[0]
+    if t in ("u16x2", "s16x2"):
+        half = evaluate(replace(form, mods=[m.removesuffix("x2") for m in form.mods]))
+        return lambda a, b: half(a & 0xFFFF, b & 0xFFFF) | half(a >> 16, b >> 16) << 16
     if t is None or t in ("f16", "f16x2", "bf16", "bf16x2", "f32", "f64"):
         return None
     m = mask(t) if t != "pred" else 1

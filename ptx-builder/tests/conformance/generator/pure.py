@@ -19,6 +19,9 @@ from .inputs import (
 )
 from .program import Case
 
+# Pairs of integers are words to files.
+WORDS = {"u16x2": "b32", "s16x2": "b32"}
+
 # Sources that are counts and positions.
 COUNTS = {("shl", "b"), ("shr", "b"), ("shf", "c"), ("bfe", "b"), ("bfe", "c"), ("bfi", "c"), ("bfi", "d")}
 
@@ -153,7 +156,7 @@ def case(form):
     n = 64 if size < 16 and any(format_of(t) for _, t in names) and not combined else 32
     rows = inputs(form, n)
     case = Case(form, threads=n)
-    registers = [case.load(name, t, [row[k] for row in rows]) for k, (name, t) in enumerate(names)]
+    registers = [case.load(name, WORDS.get(t, t), [row[k] for row in rows]) for k, (name, t) in enumerate(names)]
     for number, consts in enumerate(constants(form)):
         emit(case, form, f, tolerance, registers, rows, consts, f"_{number}" if number else "")
     return case
@@ -186,5 +189,5 @@ def emit(case, form, f, tolerance, registers, rows, consts, suffix):
     for k, (name, type, reg) in enumerate(results):
         values = [e[k] if several else e for e in expected]
         # An 8-bit result is extended to its register.
-        stored = {"u8": "u16", "s8": "s16", "b8": "b16"}.get(type, type)
+        stored = {"u8": "u16", "s8": "s16", "b8": "b16"}.get(type, WORDS.get(type, type))
         case.store(f"{name}{suffix}", stored, reg, values, tolerance)
