@@ -6,6 +6,7 @@ use super::copies::{Copies, Copy};
 use super::counters::Counts;
 use super::findings::{Findings, Raw, RawOther};
 use super::mbarriers::Mbarriers;
+use super::memory::Memory;
 use super::program::Step;
 use super::report::FindingKind;
 use super::shadow::{Access, By, Cells, Footprint, Mark, Order, Snapshot, Strength, Trace};

@@ -4,7 +4,7 @@
 //! the result is put into c afterwards.
 
 use super::error::ParseErrorKind;
-use super::kernel::Body;
+use super::body::Body;
 use super::lex::{Fault, Pos};
 use super::operand::{Arg, Argument};
 use crate::ir::{Guard, Operand, Reg};
