@@ -204,7 +204,10 @@ fn the_readmes_measurements_are_those_of_the_record() {
 fn the_readmes_count_of_instructions_is_the_listings() {
     let (readme, listing) = (include_str!("../README.md"), include_str!("../docs/instructions.md"));
     let rows = listing.lines().find_map(|l| l.split_once(" rows, ")).expect("docs/instructions.md counts its rows").0;
-    assert!(readme.contains(&format!("has {rows} rows")), "docs/instructions.md has {rows} rows; README.md has another count");
+    assert!(
+        readme.contains(&format!("has {rows} rows")),
+        "docs/instructions.md has {rows} rows; README.md has another count"
+    );
 }
 
 #[test]

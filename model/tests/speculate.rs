@@ -5,7 +5,7 @@ mod common;
 use common::{device::synth, speculate::guesses_change_nothing};
 use ptxgen_dsl::precision::{Act, Policy};
 use ptxgen_model::{
-    Engine, EngineError, KvType, LogitRows, Qwen3MoeConfig, Sampler, Sampling,
+    Engine, EngineError, KvType, LogitRows, ModelConfig, Sampler, Sampling,
     cpu::{CpuModel, CpuOptions},
     device::{DeviceModel, DeviceOptions},
     gguf::Gguf,
@@ -129,7 +129,7 @@ fn a_text_has_to_go_on_from_the_position() {
 fn a_draft_model_has_the_models_vocabulary() {
     let bundled = Tokenizer::from_gguf(&common::model()).unwrap();
     assert_eq!(Draft::check(&bundled, &bundled), Ok(()));
-    let config = Qwen3MoeConfig { vocab: 300, ..Preset::Tiny.config() };
+    let config = ModelConfig { vocab: 300, ..Preset::Tiny.config() };
     let synth = Synth { config, mix: Mix::Q4KM, vocabulary: Vocabulary::Bytes, seed: 0 };
     let bytes = synth.writer().to_bytes(&vec![0; synth.writer().data_bytes() as usize]).unwrap();
     let other = Tokenizer::from_gguf(&Gguf::from_bytes("other.gguf", &bytes).unwrap()).unwrap();

@@ -1,14 +1,7 @@
 //! What a batch needs of a device.
 
-use super::rows::{NanInRow, Row};
+use super::rows::{BadLogit, NanInRow, Row};
 use crate::{device::StageTime, engine::EngineError, load_error::LoadError};
-
-/// A value of a row of logits that is no number to choose by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BadLogit {
-    pub(crate) index: usize,
-    pub(crate) nan: bool,
-}
 
 /// What a pass gives.
 #[derive(Debug, Default)]

@@ -32,11 +32,11 @@ mod queue;
 mod rows;
 mod session;
 
-pub(crate) use backend::{Backend, BadLogit, PassError, PassResults};
+pub(crate) use backend::{Backend, PassError, PassResults};
 pub use error::BatchError;
 pub use part::{Part, Wants};
 pub use queue::{Ended, Queue, Request, Stop, Totals};
-pub(crate) use rows::{NanInRow, Row};
+pub(crate) use rows::{BadLogit, NanInRow, Row};
 pub(crate) use session::Setup;
 pub use session::{Answer, BatchSession, Step};
 

@@ -21,6 +21,13 @@ pub(crate) struct NanInRow {
     pub(crate) expert: usize,
 }
 
+/// A value of a row of logits that is no number to choose by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadLogit {
+    pub(crate) index: usize,
+    pub(crate) nan: bool,
+}
+
 /// A row, and the part of the step that it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PartRow {

@@ -3,10 +3,10 @@
 use super::{
     DeviceModel, LoadError,
     bind::{Buffers, Kernels},
+    buffers::{begun, chosen_of_rows, clear_status, first_nan, name, of_host, put, read, status},
     measure::{StageTime, times_of},
     passes::{Passes, sizes},
     plan::Paging,
-    session::{begun, chosen_of_rows, clear_status, first_nan, name, of_host, put, read, status},
     slot::Slot,
 };
 use crate::{

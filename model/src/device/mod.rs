@@ -20,6 +20,7 @@
 
 mod batch;
 mod bind;
+mod buffers;
 mod choice;
 mod early;
 mod few;

@@ -3,24 +3,23 @@
 use super::{
     DeviceModel, LoadError,
     bind::{Buffers, Kernels},
-    few::Few,
+    buffers::{begun, chosen_of_rows, clear_status, first_nan, name, of_host, put, read, status},
+    few::FewPasses,
     passes::{Passes, Plans, RING},
-    place::Home,
     record::{Recorded, Tokens},
-    rules::STATUS_STRIDE,
     slot::Slot,
 };
 use crate::{
     batch::{BadLogit, NanInRow},
     engine::{Engine, EngineError, LogitRows, Sequence, generate_on_host, most_likely_of},
+    not_finite::NotFinite,
     origin::check_logits,
     sample::Sampler,
     trace::{Block, Slice, Stage, Tap},
 };
 use bytemuck::{bytes_of, cast_slice};
-use indexmap::IndexMap;
-use ptxgen_dsl::{device::pass, reference::RopeTable};
-use ptxgen_runtime::{Buffer, Call, Device, DeviceError, Element, Graph, Later};
+use ptxgen_dsl::device::pass;
+use ptxgen_runtime::{Call, Device, DeviceError, Graph, Later};
 use std::ops::ControlFlow;
 
 /// A sequence: its KV cache, and the recorded passes that extend it.
@@ -32,7 +31,7 @@ pub struct DeviceSession<'m> {
     pub(super) one: One,
     pub(super) many: Vec<Many>,
     /// Passes of a few tokens, as far as they were needed.
-    pub(super) few: Vec<Few>,
+    few: FewPasses,
     traced: Option<Traced>,
     logits: Vec<f32>,
 }
@@ -120,7 +119,17 @@ impl<'m> DeviceSession<'m> {
             many.push(Many { tokens: tokens as usize, body, all, at_once: at_once as usize, heads });
         }
         let sequence = Sequence::new(config.vocab, capacity, model.plan.policy);
-        Ok(Self { model, sequence, plans, buffers, one, many, few: Vec::new(), traced: None, logits: Vec::new() })
+        Ok(Self {
+            model,
+            sequence,
+            plans,
+            buffers,
+            one,
+            many,
+            few: FewPasses::default(),
+            traced: None,
+            logits: Vec::new(),
+        })
     }
 
     fn device(&self) -> &'m Device {
@@ -137,12 +146,12 @@ impl<'m> DeviceSession<'m> {
     }
 
     /// The routers' words, after what the device has been given; none of a model without routers.
-    pub(super) fn status(&self) -> Result<Option<Later<u64>>, DeviceError> {
+    fn status(&self) -> Result<Option<Later<u64>>, DeviceError> {
         status(self.model, &self.buffers)
     }
 
     /// Whether all routers of a pass that began at `position` chose.
-    pub(super) fn check(&mut self, status: Option<Later<u64>>, position: usize) -> Result<(), EngineError> {
+    fn check(&mut self, status: Option<Later<u64>>, position: usize) -> Result<(), EngineError> {
         let Some(status) = status else { return Ok(()) };
         let words = status.wait().map_err(|e| self.failed(&e))?;
         let Some(NanInRow { layer, row, expert }) = first_nan(&words) else { return Ok(()) };
@@ -150,9 +159,20 @@ impl<'m> DeviceSession<'m> {
         Err(EngineError::NanInRouter { layer, expert, position: position + row })
     }
 
-    /// So many more tokens have been taken.
-    pub(super) fn advance(&mut self, tokens: usize) {
-        self.sequence.position += tokens;
+    /// Runs a pass of a few tokens, with logits and the most likely token after each; false, without having done so, where
+    /// there are no passes for so many. The position does not move.
+    fn pass_of_few(&mut self, tokens: &[u32]) -> Result<bool, EngineError> {
+        self.sequence.check(tokens)?;
+        let recorded = self.few.record(tokens.len(), self.model, self.plans.one.plan.positions, &mut self.buffers);
+        if !recorded.map_err(|e| self.failed(&e))? {
+            return Ok(false);
+        }
+        let position = self.sequence.position;
+        self.set_pass(tokens, position).map_err(|e| self.failed(&e))?;
+        let Some(graph) = self.few.graph(tokens.len()) else { return Ok(false) };
+        let started = self.device().replay(graph).and_then(|()| self.status());
+        self.check(started.map_err(|e| self.failed(&e))?, position)?;
+        Ok(true)
     }
 
     /// Makes the buffers those of a session in which nothing has gone wrong.
@@ -160,7 +180,7 @@ impl<'m> DeviceSession<'m> {
         clear_status(&mut self.buffers)
     }
 
-    pub(super) fn failed(&self, error: &dyn std::fmt::Display) -> EngineError {
+    fn failed(&self, error: &dyn std::fmt::Display) -> EngineError {
         EngineError::Device { device: self.device().name().to_owned(), message: error.to_string() }
     }
 
@@ -354,26 +374,40 @@ impl Engine for DeviceSession<'_> {
             let (vocab, end) = (self.sequence.vocab, self.sequence.position + tokens.len());
             check_logits(&self.logits, vocab, end - self.logits.len() / vocab.max(1))?;
         }
-        self.advance(tokens.len());
+        self.sequence.position += tokens.len();
         Ok(&self.logits)
     }
 
     fn forward_few(&mut self, tokens: &[u32]) -> Result<&[f32], EngineError> {
-        match self.logits_of_few(tokens)? {
-            Some(logits) => self.logits = logits,
-            None => return self.forward(tokens, LogitRows::All),
+        if !self.pass_of_few(tokens)? {
+            return self.forward(tokens, LogitRows::All);
         }
+        let (vocab, position) = (self.sequence.vocab, self.sequence.position);
+        self.logits.resize(tokens.len() * vocab, 0.0);
+        read(of_host(self.model, &self.buffers, Slot::Logits), &mut self.logits).map_err(|e| self.failed(&e))?;
+        check_logits(&self.logits, vocab, position)?;
+        self.sequence.position += tokens.len();
         Ok(&self.logits)
     }
 
     fn most_likely(&mut self, tokens: &[u32]) -> Result<Vec<u32>, EngineError> {
-        match self.most_likely_of_few(tokens)? {
-            Some(chosen) => Ok(chosen),
-            None => {
-                let vocab = self.sequence.vocab;
-                Ok(most_likely_of(self.forward(tokens, LogitRows::All)?, vocab))
-            }
+        if !self.pass_of_few(tokens)? {
+            let vocab = self.sequence.vocab;
+            return Ok(most_likely_of(self.forward(tokens, LogitRows::All)?, vocab));
         }
+        let mut words = vec![[0u32; 2]; tokens.len()];
+        let rows = read(of_host(self.model, &self.buffers, Slot::RowChosen), words.as_flattened_mut())
+            .and_then(|()| chosen_of_rows(self.model, &self.buffers, &words));
+        let token = |(row, token): (usize, Result<u32, BadLogit>)| {
+            let (stage, position) = (Stage::Logits, self.sequence.position + row);
+            token.map_err(|BadLogit { index, nan }| {
+                EngineError::NotFinite(NotFinite { stage, layer: None, position, index, nan })
+            })
+        };
+        let rows = rows.map_err(|e| self.failed(&e))?;
+        let chosen = rows.into_iter().enumerate().map(token).collect::<Result<_, _>>()?;
+        self.sequence.position += tokens.len();
+        Ok(chosen)
     }
 
     fn generate(
@@ -430,88 +464,4 @@ impl Engine for DeviceSession<'_> {
         }
         Ok(())
     }
-}
-
-/// The device, in a few words for people.
-pub(super) fn name(device: &Device) -> String {
-    if device.is_interpreter() {
-        return "interp (generated kernels in the interpreter)".into();
-    }
-    format!("cuda ({})", device.name())
-}
-
-/// The routers' words, after what the device has been given; none of a model without routers.
-pub(super) fn status(model: &DeviceModel, buffers: &Buffers) -> Result<Option<Later<u64>>, DeviceError> {
-    let home = model.plan.placement.of_host(Slot::RouterStatus);
-    let Some(status) = buffers.get(&home) else { return Ok(None) };
-    model.device().stream().read_later(status.view().cast::<u64>()?).map(Some)
-}
-
-/// Of each row of a pass, by its words in [`Slot::RowChosen`]: the most likely token, or the first logit that is no number.
-pub(super) fn chosen_of_rows(
-    model: &DeviceModel,
-    buffers: &Buffers,
-    words: &[[u32; 2]],
-) -> Result<Vec<Result<u32, BadLogit>>, DeviceError> {
-    let of = |(row, [token, bad]): (usize, &[u32; 2])| match *bad {
-        u32::MAX => Ok(Ok(*token)),
-        index => {
-            let (index, at) = (index as usize, row * model.config().vocab + index as usize);
-            let logit = of_host(model, buffers, Slot::Logits).view().cast::<f32>()?.slice(at..=at)?.read()?;
-            Ok(Err(BadLogit { index, nan: logit.iter().any(|v| v.is_nan()) }))
-        }
-    };
-    words.iter().enumerate().map(of).collect()
-}
-
-/// Of the first layer whose router did not choose for a row, the first such row.
-pub(super) fn first_nan(words: &[u64]) -> Option<NanInRow> {
-    let mut words = words.iter().step_by(STATUS_STRIDE as usize / 8).enumerate();
-    let (layer, word) = words.find(|(_, word)| **word != u64::MAX)?;
-    Some(NanInRow { layer, row: (word >> 32) as usize, expert: *word as u32 as usize })
-}
-
-/// The buffers of a session, as it begins, for sequences of so many positions.
-pub(super) fn begun(model: &DeviceModel, sizes: IndexMap<Home, u64>, positions: usize) -> Result<Buffers, LoadError> {
-    for (index, device) in model.devices.iter() {
-        device.require(sizes.iter().filter(|(home, _)| home.device == index).map(|(_, bytes)| bytes).sum())?;
-    }
-    let mut buffers = Buffers::new();
-    for (home, bytes) in sizes {
-        buffers.insert(home, buffer(&model.devices[home.device], home.slot, bytes)?);
-    }
-    let config = model.config();
-    let rope = RopeTable::new(config.head_dim, config.rope(), positions);
-    put(&mut buffers, Slot::Rope, 0, cast_slice(rope.values()))?;
-    clear_status(&mut buffers)?;
-    Ok(buffers)
-}
-
-/// A buffer of a session, as it begins.
-pub(super) fn buffer(device: &Device, slot: Slot, bytes: u64) -> Result<Buffer<u8>, DeviceError> {
-    let len = usize::try_from(bytes.max(16)).unwrap_or(usize::MAX);
-    if slot.is_zeroed() { device.zeroed(len) } else { device.alloc(len) }
-}
-
-/// Writes into a slot, on every device that has it.
-pub(super) fn put(buffers: &mut Buffers, slot: Slot, at: usize, bytes: &[u8]) -> Result<(), DeviceError> {
-    let mut those = buffers.iter_mut().filter(|(home, _)| home.slot == slot);
-    those.try_for_each(|(_, buffer)| buffer.write(at, bytes))
-}
-
-/// The buffer of a session that the host reads as this slot.
-pub(super) fn of_host<'b>(model: &DeviceModel, buffers: &'b Buffers, slot: Slot) -> &'b Buffer<u8> {
-    &buffers[&model.plan.placement.of_host(slot)]
-}
-
-/// The first elements of a buffer.
-pub(super) fn read<T: Element>(buffer: &Buffer<u8>, to: &mut [T]) -> Result<(), DeviceError> {
-    let bytes = size_of_val(to);
-    buffer.slice(..bytes)?.cast::<T>()?.read_to(to)
-}
-
-/// Makes the routers' words say that nothing has gone wrong.
-pub(super) fn clear_status(buffers: &mut Buffers) -> Result<(), DeviceError> {
-    let len = buffers.iter().find(|(home, _)| home.slot == Slot::RouterStatus).map_or(0, |(_, buffer)| buffer.len());
-    put(buffers, Slot::RouterStatus, 0, &vec![0xff; len])
 }

@@ -145,7 +145,7 @@ impl<'a> Body<'_, 'a> {
             return Arg::Reg(component);
         }
         if let Some((word, selector)) = name.rsplit_once('.')
-            && super::video::is_selector(selector)
+            && is_selector(selector)
             && let Some(Entity::Reg(reg)) = self.scopes.find(word)
         {
             return Arg::Part(reg, selector.to_owned());
@@ -283,4 +283,12 @@ fn vector_of(name: &str, first: Reg, len: u8) -> Arg {
 
 fn expected(what: &str, token: &Token<'_>) -> ParseErrorKind {
     ParseErrorKind::Expected { expected: what.to_owned(), found: super::cursor::found(token) }
+}
+
+/// The part of a name after its dot, where it can be one of a word.
+pub(super) fn is_selector(text: &str) -> bool {
+    let digits = text.get(1..).unwrap_or_default();
+    matches!(text.as_bytes().first(), Some(b'b' | b'h'))
+        && (1..=4).contains(&digits.len())
+        && digits.bytes().all(|d| d.is_ascii_digit())
 }

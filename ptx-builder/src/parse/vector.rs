@@ -1,7 +1,7 @@
 //! Statements of vectors that stand for several: `mov.v4`, and accesses of 32 bytes.
 
-use super::error::ParseErrorKind;
 use super::body::Body;
+use super::error::ParseErrorKind;
 use super::lex::{Fault, Pos};
 use super::operand::{Arg, Argument};
 use crate::ir::{Address, Base, Guard};

@@ -3,21 +3,13 @@
 //! They stand for instructions before and after, which is what is kept: a part of a source is cut out first, and a part of
 //! the result is put into c afterwards.
 
-use super::error::ParseErrorKind;
 use super::body::Body;
+use super::error::ParseErrorKind;
 use super::lex::{Fault, Pos};
 use super::operand::{Arg, Argument};
 use crate::ir::{Guard, Operand, Reg};
 use crate::table::{Mod, Op};
 use crate::types::{RegClass, ScalarType};
-
-/// The part of a name after its dot, where it can be one of a word.
-pub(super) fn is_selector(text: &str) -> bool {
-    let digits = text.get(1..).unwrap_or_default();
-    matches!(text.as_bytes().first(), Some(b'b' | b'h'))
-        && (1..=4).contains(&digits.len())
-        && digits.bytes().all(|d| d.is_ascii_digit())
-}
 
 /// Which bytes of two words, the second above the first, four of them for `prmt`, lowest first: from `.h13` or `.b7654`.
 fn bytes(selector: &str, size: u32) -> Option<u64> {

@@ -84,7 +84,8 @@ fn what_is_within_a_tolerance_says_so() {
 #[test]
 fn every_address_is_an_access() {
     // A policy for a range names bytes and touches none.
-    let names = |f: &&Form| matches!(f.meaning, Meaning::Prefetch(_) | Meaning::Foreign) || f.op == Op::CreatepolicyRange;
+    let names =
+        |f: &&Form| matches!(f.meaning, Meaning::Prefetch(_) | Meaning::Foreign) || f.op == Op::CreatepolicyRange;
     for form in table().forms().iter().filter(|f| !names(f)) {
         let addresses = form.slots.iter().filter(|s| matches!(s.shape, Shape::Address(_))).count();
         assert_eq!(form.accesses().len(), addresses, "{}", form.name);

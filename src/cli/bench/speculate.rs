@@ -7,7 +7,7 @@ use crate::cli::{
     run::SpeculateArgs,
 };
 use anyhow::ensure;
-use ptxgen_model::{Engine, LogitRows, Qwen3MoeConfig, Sampler, Sampling, speculate::Counts, tokenizer::Tokenizer};
+use ptxgen_model::{Engine, LogitRows, ModelConfig, Sampler, Sampling, speculate::Counts, tokenizer::Tokenizer};
 use serde::Serialize;
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
@@ -68,7 +68,7 @@ struct Step {
 pub fn run(args: &Args) -> Outcome {
     let gguf = crate::cli::open_model(args.model.as_deref())?;
     let tokenizer = Tokenizer::from_gguf(&gguf)?;
-    let config = Qwen3MoeConfig::from_gguf(&gguf)?;
+    let config = ModelConfig::from_gguf(&gguf)?;
     let ids = tokenizer.encode(&inputs::read_text(&args.prompt_file)?)?;
     ensure!(!ids.is_empty(), "{}: a text of at least one token is expected", args.prompt_file.display());
     let capacity = ids.len() + args.n as usize + 1;

@@ -6,7 +6,7 @@ use super::super::{
 };
 use clap::ValueEnum;
 use ptxgen_model::{
-    Engine, Qwen3MoeConfig,
+    Engine, ModelConfig,
     gguf::Gguf,
     speculate::{Draft, Lookup, Speculation},
     tokenizer::{Tokenizer, Vocabulary},
@@ -69,7 +69,7 @@ impl SpeculateArgs {
         positions: Option<usize>,
     ) -> anyhow::Result<Option<Model<'g>>> {
         let Some(gguf) = gguf else { return Ok(None) };
-        let context = Qwen3MoeConfig::from_gguf(gguf)?.context;
+        let context = ModelConfig::from_gguf(gguf)?.context;
         Ok(Some(Model::load(gguf, device, positions.unwrap_or(USUAL).min(context))?))
     }
 
