@@ -85,7 +85,7 @@ fn printing_what_was_parsed_gives_the_same_bytes() {
     let load = &k.blocks[2].insts[2];
     let base = Base::Reg(Reg { class: RegClass::B64, index: 2 });
     assert_eq!(load.operands[1], Operand::Address(Address { base, offset: -4 }));
-    assert_eq!(load.loc, Some(Loc { file: "t.ptx".into(), line: 29, column: 5 }));
+    assert_eq!(load.loc, Some(Loc::new("t.ptx".into(), 29, 5)));
 }
 
 #[test]
@@ -125,8 +125,9 @@ fn locations_of_the_source_are_kept() {
             + ".file 1 \"src/a.rs\"\n.file 2 \"src/\\\"b\\\".rs\", 12, 34\n.section .debug_str\n{\n$x:\n.b8 1,2\n}\n";
     let m = module(&text);
     let insts = &m.kernels[0].blocks[0].insts;
-    assert_eq!(insts[0].loc, Some(Loc { file: "src/a.rs".into(), line: 7, column: 3 }));
-    assert_eq!(insts[1].loc, Some(Loc { file: "src/\"b\".rs".into(), line: 9, column: 1 }));
+    assert_eq!(insts[0].loc, Some(Loc::new("src/a.rs".into(), 7, 3)));
+    let inlined = insts[1].loc.as_ref().expect("a place").to_string();
+    assert_eq!(inlined, "src/\"b\".rs:9:1, called at src/a.rs:8:2");
     let options = PrintOptions { lineinfo: true, comments: false };
     let lines = printed(m.clone(), &options);
     assert!(lines.contains(".file 2 \"src/a.rs\"\n.file 3 \"src/\\\"b\\\".rs\"\n"), "{lines}");

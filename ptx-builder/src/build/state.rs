@@ -77,7 +77,7 @@ impl State {
                 file
             }
         };
-        Loc { file, line: at.line(), column: at.column() }
+        Loc::new(file, at.line(), at.column())
     }
 
     pub(super) fn new_label(&mut self) -> Label {

@@ -1,6 +1,7 @@
 //! A kernel being read.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::cursor::Cursor;
 use super::draft::Call;
@@ -19,6 +20,8 @@ pub(super) struct Body<'p, 'a> {
     pub branches: Vec<(usize, &'a str, Pos)>,
     /// The last `.loc`.
     pub loc: Option<Loc>,
+    /// The places that `.loc` named: a later one may be inlined there.
+    pub lines: HashMap<(u64, u32, u32), Arc<Loc>>,
     /// Shared arrays of the module that the kernel uses.
     pub shared: HashMap<String, Symbol>,
     /// Names of its arrays and parameters.

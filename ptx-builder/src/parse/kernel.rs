@@ -24,6 +24,7 @@ impl<'a> Body<'_, 'a> {
             scopes: Scopes::new(),
             branches: Vec::new(),
             loc: None,
+            lines: HashMap::new(),
             shared: HashMap::new(),
             taken: HashSet::new(),
             is_function: false,

@@ -27,7 +27,7 @@ impl<'a> Parser<'a> {
     pub fn new(file_name: &str, text: &'a str, is_strict: bool) -> Result<Self, ParseErrors> {
         let file: Arc<str> = file_name.into();
         if text.len() > i32::MAX as usize {
-            let at = Loc { file, line: 1, column: 1 };
+            let at = Loc::new(file, 1, 1);
             let what = "a text beyond 2 GiB".to_owned();
             let kind = ParseErrorKind::Unsupported { what, instead: "split it" };
             return Err(ParseErrors(vec![ParseError { at, kind, within: None }]));
@@ -114,7 +114,7 @@ impl<'a> Parser<'a> {
 
     /// A position in this text.
     pub fn place(&self, at: Pos) -> Loc {
-        Loc { file: self.file.clone(), line: at.line, column: at.column }
+        Loc::new(self.file.clone(), at.line, at.column)
     }
 
     /// The module's variable of this name.

@@ -1,6 +1,7 @@
 //! What stands in a kernel's braces.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::body::Body;
 use super::error::ParseErrorKind;
@@ -223,6 +224,7 @@ impl<'a> Body<'_, 'a> {
         let number = self.cursor().int("the file's number", 0, u64::MAX.into())? as u64;
         let line = self.cursor().count("the line")?;
         let column = self.cursor().count("the column")?;
+        let mut caller = None;
         while self.cursor().take_if(',') {
             let clause = self.cursor().name("function_name or inlined_at")?;
             match clause.text {
@@ -233,16 +235,29 @@ impl<'a> Body<'_, 'a> {
                     }
                 }
                 "inlined_at" => {
-                    for _ in 0..3 {
-                        self.cursor().count("the file, line and column of the call")?;
-                    }
+                    let number = self.cursor().int("the file's number", 0, u64::MAX.into())? as u64;
+                    let line = self.cursor().count("the line of the call")?;
+                    caller = Some((number, line, self.cursor().count("the column of the call")?));
                 }
                 _ => return Err((clause.at, self.parser.unknown(&clause, "function_name or inlined_at"))),
             }
         }
         // A place in a file that is not named is none.
-        self.loc = self.parser.files.get(&number).cloned().map(|file| Loc { file, line, column });
+        let file = self.parser.files.get(&number).cloned();
+        self.loc =
+            file.map(|file| Loc { caller: caller.and_then(|at| self.call_at(at)), ..Loc::new(file, line, column) });
+        if let Some(loc) = &self.loc {
+            self.lines.insert((number, line, column), Arc::new(loc.clone()));
+        }
         Ok(())
+    }
+
+    /// The place of a call, with the calls around it where a `.loc` before told them.
+    fn call_at(&self, at: (u64, u32, u32)) -> Option<Arc<Loc>> {
+        self.lines.get(&at).cloned().filter(|loc| loc.chain().count() < Loc::DEEPEST).or_else(|| {
+            let (number, line, column) = at;
+            Some(Arc::new(Loc::new(self.parser.files.get(&number)?.clone(), line, column)))
+        })
     }
 
     fn instruction(&mut self) -> Result<(), Fault> {

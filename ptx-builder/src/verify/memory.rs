@@ -1,12 +1,13 @@
 //! Memory accesses whose address is known well enough.
 
 use std::collections::HashSet;
+use std::iter::successors;
 
 use super::Rule;
 use super::error::Errors;
 use super::operands::resolve;
 use crate::analysis::{InstId, KernelInfo, Origin, Value};
-use crate::ir::{Inst, Kernel, Module, Operand};
+use crate::ir::{BlockId, Inst, Kernel, Module, Operand};
 use crate::table::{Bytes, MemoryAccess, Proxy};
 use crate::types::Space;
 
@@ -24,12 +25,15 @@ struct Access {
 
 /// Checks bounds, alignment, spaces, and that read-only data is not written.
 pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
+    // What is wrong in the others is wrong only if they run: a compiler leaves code that never does.
+    let always: HashSet<BlockId> = successors(Some(BlockId(0)), |&b| info.cfg.immediate_post_dominator(b)).collect();
     let mut written: HashSet<Origin> = HashSet::new();
     let mut read_only: Vec<(&Inst, Origin)> = Vec::new();
     for &b in info.cfg.order() {
         for (i, inst) in kernel.blocks[b.0 as usize].insts.iter().enumerate() {
             for access in accesses(module, kernel, info, info.cfg.inst_id(b, i), inst) {
-                one(module, kernel, inst, &access, errors);
+                let tell = if always.contains(&b) && inst.guard.is_none() { Errors::inst } else { Errors::doubt };
+                one(module, kernel, inst, &access, errors, tell);
                 let Some(origin) = access.address.origin else { continue };
                 if access.writes {
                     written.insert(origin);
@@ -82,7 +86,10 @@ fn accesses(module: &Module, kernel: &Kernel, info: &KernelInfo, id: InstId, ins
     inst.form().accesses().iter().filter_map(access).collect()
 }
 
-fn one(module: &Module, kernel: &Kernel, inst: &Inst, access: &Access, errors: &mut Errors) {
+/// How an error of an access is told that is one where the access runs.
+type Tell<'m> = fn(&mut Errors<'m>, &Kernel, &Inst, Rule, String);
+
+fn one<'m>(module: &Module, kernel: &Kernel, inst: &Inst, access: &Access, errors: &mut Errors<'m>, tell: Tell<'m>) {
     let name = &inst.form().name;
     let known = u32::from(access.address.number().known);
     let residue = access.address.number().residue & (access.align.max(1) - 1);
@@ -93,7 +100,7 @@ fn one(module: &Module, kernel: &Kernel, inst: &Inst, access: &Access, errors: &
             access.align.min(1 << known.min(63)),
             access.align
         );
-        errors.inst(kernel, inst, Rule::Misaligned, message);
+        tell(errors, kernel, inst, Rule::Misaligned, message);
     }
     let Some(Origin::Symbol(symbol)) = access.address.origin else { return };
     let Some(named) = resolve(module, kernel, symbol) else { return };
@@ -111,6 +118,6 @@ fn one(module: &Module, kernel: &Kernel, inst: &Inst, access: &Access, errors: &
     if offset < 0 || named.bytes.is_some_and(|size| end > size as i64) {
         let size = named.bytes.map_or_else(|| "as many as the launch gives".to_owned(), |n| n.to_string());
         let message = format!("{name} accesses bytes {offset} to {end} of '{}', which has {size}", named.name);
-        errors.inst(kernel, inst, Rule::OutOfBounds, message);
+        tell(errors, kernel, inst, Rule::OutOfBounds, message);
     }
 }

@@ -106,7 +106,7 @@ impl K {
             form,
             guard: guard.map(|(reg, negated)| Guard { reg, negated }),
             operands: operands.iter().copied().collect(),
-            loc: Some(Loc { file: Arc::from(here.file()), line: here.line(), column: here.column() }),
+            loc: Some(Loc::new(Arc::from(here.file()), here.line(), here.column())),
         };
         self.kernel.blocks.last_mut().expect("a kernel starts with a block").insts.push(inst);
         here.line()

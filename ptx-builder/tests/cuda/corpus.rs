@@ -1,5 +1,6 @@
 //! The texts: of each source that for one target whole, the others as differences from it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ptxgen_builder::parse::read;
@@ -65,14 +66,18 @@ fn differences_are_applied() {
     assert_eq!(patched("a\n", "d1 2\n"), None);
 }
 
-/// The text's module, all of whose entries are sound.
-#[track_caller]
-pub fn sound(name: &str, text: &str) -> Validated {
+/// The text's module with the entries that are sound, and the others with what is wrong with them.
+pub fn module(name: &str, text: &str) -> (Validated, BTreeMap<String, String>) {
     let reading = read(name, text);
-    let errors: Vec<String> = reading.errors.iter().map(ToString::to_string).collect();
-    assert!(errors.is_empty(), "{}", errors.join("\n"));
+    let mut refused = BTreeMap::new();
+    for error in &reading.errors {
+        let within = error.within.as_deref().unwrap_or_else(|| panic!("{error}"));
+        refused.insert(within.to_owned(), error.to_string());
+    }
+    // A function that cannot be read refuses those that call it, which are told of, too.
+    refused.retain(|entry, _| reading.refused.iter().any(|(name, is_entry)| **name == **entry && *is_entry));
     let judged = verify_each(reading.module, Doubts::Warn);
-    let refused: Vec<String> = judged.refused.iter().map(|(_, errors)| errors.to_string()).collect();
-    assert!(refused.is_empty() && judged.module.is_empty(), "{name}: {:?}\n{}", judged.module, refused.join("\n"));
-    judged.validated
+    assert!(judged.module.is_empty(), "{name}: {:?}", judged.module);
+    refused.extend(judged.refused.iter().map(|(entry, errors)| (entry.clone(), errors.to_string())));
+    (judged.validated, refused)
 }

@@ -5,38 +5,59 @@ mod corpus;
 mod faults;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ptxgen_builder::interp::{Arg, Buffer, Launch, Memory, Options, WarpOrder};
+use ptxgen_builder::interp::{Arg, Buffer, FindingKind, Launch, Memory, Options, WarpOrder};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::verify::Validated;
 
-use corpus::{TARGETS, sources, sound, text};
+use corpus::{TARGETS, sound, sources, text};
 use values::{Case, Value, cases};
 
 const ORDERS: [WarpOrder; 3] = [WarpOrder::RoundRobin, WarpOrder::Adversarial, WarpOrder::Seeded(19)];
 
+/// Entries that are refused, and by what: instructions and registers that the table does not have.
+const REFUSED: &[(&str, &str)] = &[
+    ("dropping", "mbarrier.arrive_drop.shared.b64"),
+    ("functions_f64", "rcp.approx.ftz.f64"),
+    ("tile_of_warps", "%reserved_smem_offset_1"),
+];
+
+/// Entries of others' code in which there is something to find, for which targets, and what: CUB's merges read the value
+/// after the last one of both runs and do not use it, and CUDA's own sum of two bf16 for sm_80 is a plain read and an
+/// atomic exchange.
+const FOUND: &[(&str, &[&str], FindingKind)] = &[
+    ("atomic_floats", &["sm_80"], FindingKind::Race),
+    ("cub_merge_sort", &TARGETS, FindingKind::Uninitialized),
+    ("cub_warp_sort", &TARGETS, FindingKind::Uninitialized),
+];
+
 #[test]
 fn all_are_read_and_printed() {
     let mut kernels = BTreeSet::new();
-    for source in sources("kernels") {
-        for target in TARGETS {
+    for target in TARGETS {
+        let mut refused = BTreeMap::new();
+        for source in sources("kernels") {
             let name = format!("{source} for {target}");
-            let module = sound(&name, &text(&source, target));
-            kernels.extend(module.module().kernels.iter().map(|k| k.name.clone()));
+            let (module, errors) = module(&name, &text(&source, target));
+            kernels.extend(module.module().kernels.iter().map(|k| k.name.clone()).chain(errors.keys().cloned()));
+            refused.extend(errors);
             let printed = print(&module, &PrintOptions::default());
             let again = parse("printed", &printed).unwrap_or_else(|e| panic!("{name}: {e}"));
             assert_eq!(again, *module.module(), "{name}");
         }
+        let is_known = |(entry, why): (&String, &String)| REFUSED.iter().any(|(e, w)| e == entry && why.contains(w));
+        let is_as_known = refused.len() == REFUSED.len() && refused.iter().all(is_known);
+        assert!(is_as_known, "{target}: what is refused is not what REFUSED says: {refused:#?}");
     }
     let run: BTreeSet<String> = cases().into_iter().map(|c| c.kernel).collect();
     assert_eq!(kernels, run, "each kernel has a case");
-    assert_eq!(kernels.len(), 0);
+    assert_eq!(kernels.len(), 139);
 }
 
 /// What is wrong with a run, if anything.
-fn run(module: &Validated, case: &Case, order: WarpOrder) -> Result<(), String> {
+fn run(module: &Validated, case: &Case, target: &str, order: WarpOrder) -> Result<(), String> {
     let mut memory = Memory::new();
     let mut args: Vec<Arg> = Vec::new();
     let mut outputs: Vec<(usize, Buffer)> = Vec::new();
@@ -67,7 +88,9 @@ fn run(module: &Validated, case: &Case, order: WarpOrder) -> Result<(), String> 
         options: &options,
     };
     let report = launch.run(&mut memory).map_err(|e| e.to_string())?;
-    if !report.is_clean() {
+    let found: BTreeSet<FindingKind> = report.findings.iter().map(|f| f.kind).collect();
+    let wanted = FOUND.iter().filter(|(kernel, targets, _)| *kernel == case.kernel && targets.contains(&target));
+    if found != wanted.map(|(.., kind)| *kind).collect() {
         return Err(report.to_string());
     }
     for (i, buffer) in outputs {
@@ -87,12 +110,12 @@ fn values_are_those_of_numpy() {
     let mut wrong = Vec::new();
     for source in sources("kernels") {
         for target in TARGETS {
-            let module = sound(&source, &text(&source, target));
+            let (module, _) = module(&source, &text(&source, target));
             let is_here = |case: &&Case| module.module().kernels.iter().any(|k| k.name == case.kernel);
             for case in cases.iter().filter(is_here) {
                 for order in ORDERS {
                     let told = |e| format!("{} of {source} for {target}, {order:?}: {e}", case.name);
-                    wrong.extend(run(&module, case, order).err().map(told));
+                    wrong.extend(run(&module, case, target, order).err().map(told));
                 }
             }
         }

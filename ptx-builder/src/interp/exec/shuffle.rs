@@ -5,7 +5,7 @@ use crate::interp::mask::lanes;
 use crate::interp::report::FindingKind;
 use crate::interp::state::Stop;
 use crate::interp::warp::State;
-use crate::table::{Shuffle, WARP};
+use crate::table::{Lanes, Shuffle, WARP};
 
 impl Exec<'_> {
     /// Waits until the lanes that the member mask (source `i`) names are here.
@@ -46,9 +46,29 @@ impl Exec<'_> {
                 format!("lane {lane} executes it, but is not in its member mask {named:#010x}")
             });
         }
+        self.compare_masks(&members);
         // mutants: same [1 to 2], a count that is only compared with what it was
         self.warp.meetings += 1;
         Ok(Meeting::Here(named & self.mask))
+    }
+
+    /// Lanes that name each other have the same member mask.
+    fn compare_masks(&mut self, members: &Lanes) {
+        let first = members[self.mask.trailing_zeros() as usize];
+        if lanes(self.mask).all(|lane| members[lane] == first) {
+            return;
+        }
+        let another = |lane: usize| {
+            let mask = members[lane] as u32;
+            lanes(mask & self.mask).find(|&other| members[other] as u32 != mask)
+        };
+        let odd = lanes(self.mask).fold(0, |odd, lane| odd | u32::from(another(lane).is_some()) << lane);
+        let Some(lane) = lanes(odd).next() else { return };
+        let (other, mask) = (another(lane).unwrap_or(lane), members[lane] as u32);
+        self.find(FindingKind::WarpMask, odd, || {
+            let its = members[other] as u32;
+            format!("lane {lane} names lane {other} in its member mask {mask:#010x}, which has another, {its:#010x}")
+        });
     }
 
     /// `shfl.sync`: sources are the value, b, c, and the member mask.

@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn lines_have_their_instructions_together() {
         let site = |line: u32, index: usize| Site {
-            loc: Some(Loc { file: "a.rs".into(), line, column: index as u32 }),
+            loc: Some(Loc::new("a.rs".into(), line, index as u32)),
             text: format!("instruction {index}"),
             block: BlockId(0),
             index,

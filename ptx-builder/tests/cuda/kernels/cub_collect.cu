@@ -23,7 +23,7 @@ extern "C" __global__ void __launch_bounds__(64) cub_reduce_raking(const float *
 {
     using Reduce = cub::BlockReduce<float, 64, cub::BLOCK_REDUCE_RAKING>;
     __shared__ typename Reduce::TempStorage storage;
-    float last = Reduce(storage).Reduce(x[threadIdx.x], [](float a, float b) { return 2 * a + b; }, n);
+    float last = Reduce(storage).Reduce(x[threadIdx.x], [](float a, float b) { return b != 0 ? b : a; }, n);
     if (threadIdx.x == 0) *y = last;
 }
 
