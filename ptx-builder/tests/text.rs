@@ -294,3 +294,20 @@ fn each_instruction_is_on_its_line() {
         }
     }
 }
+
+/// Calls within calls are told from the inside, up to a depth that a person reads.
+#[test]
+fn callers_of_inlined_functions_are_kept() {
+    let mut body = ".reg .b32 %r<1>;\n.loc 1 1 1\n".to_owned();
+    for line in 2..=100 {
+        body += &format!(".loc 1 {line} 1, function_name $x, inlined_at 1 {} 1\nmov.u32 %r0, {line};\n", line - 1);
+    }
+    let text = kernel(&(body + "ret;")) + ".file 1 \"a.cu\"\n.section .debug_str\n{\n$x:\n.b8 1,2\n}\n";
+    let m = module(&text);
+    let insts = &m.kernels[0].blocks[0].insts;
+    let place = |i: usize| insts[i].loc.as_ref().expect("a place");
+    assert_eq!(place(1).to_string(), "a.cu:3:1, called at a.cu:2:1, called at a.cu:1:1");
+    let deepest = insts.iter().filter_map(|i| Some(i.loc.as_ref()?.chain().count())).max();
+    assert_eq!(deepest, Some(33));
+    assert_eq!(place(98).chain().nth(1).map(|at| at.line), Some(99));
+}

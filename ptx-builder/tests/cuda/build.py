@@ -37,6 +37,9 @@ def compiled(nvcc, source, target, *options):
         text = pathlib.Path(out.name).read_text()
     # Only the names of source files may stay, and no comments.
     text = re.sub(r'(?m)^(\s*\.file\s+\d+\s+")[^"]*/', r"\1", text)
+    # The names of functions, a byte a line, are a line each.
+    bytes = lambda m: ".b8 " + ",".join(re.findall(r"\d+$", m[0], re.MULTILINE)) + "\n"
+    text = re.sub(r"(?:^\.b8 \d+\n)+", bytes, text, flags=re.MULTILINE)
     lines = [re.sub(r"\s*//.*", "", line).rstrip() for line in text.splitlines()]
     return [line for line in lines if line]
 

@@ -382,6 +382,8 @@ def locks():
     for key in x.tolist():
         table[places(key)] = key
         counts[places(key)] += 1
+    # In which order they come is open.
+    case("linked_list", 1, 64, zero - 1, np.zeros(64, np.int32), Out(np.array([64, 2016], np.int32)))
     case("hash_count", 2, 32, x, InOut(np.full(64, 2**32 - 1, np.uint32), table),
          InOut(np.zeros(64, np.int32), counts), 60, np.uint32(64))
 

@@ -112,6 +112,24 @@ fn a_shuffle_mask_with_an_absent_lane() {
     assert!(f.message.contains("lane 16, which is at") && f.message.contains("test.ptx:8"), "{f}");
 }
 
+/// Each lane names itself and its neighbour; lane 5's neighbour names others.
+#[test]
+fn member_masks_that_differ() {
+    let body = |odd: u32| {
+        format!(
+            "mov.u32 %r0, %laneid; and.b32 %r1, %r0, -2; mov.u32 %r2, 3; shl.b32 %r2, %r2, %r1;
+             setp.eq.u32 %p0, %r0, 4; selp.b32 %r2, {odd:#x}, %r2, %p0;
+             redux.sync.add.u32 %r3, %r0, %r2; ret;"
+        )
+    };
+    let report = run(32, &body(0x30));
+    assert!(report.is_clean(), "{report}");
+    let f = only(&run(32, &body(0x70)), FindingKind::WarpMask, 3);
+    assert_eq!(f.lanes, 0x30, "{f}");
+    let wanted = "lane 4 names lane 5 in its member mask 0x00000070, which has another, 0x00000030";
+    assert_eq!(f.message, wanted);
+}
+
 #[test]
 fn a_shuffle_from_an_exited_lane() {
     let report = run(

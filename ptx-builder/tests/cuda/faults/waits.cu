@@ -228,9 +228,10 @@ extern "C" __global__ void trap(int *y, const int *x)
 }
 
 // run: g1 b1 zero:1 u32:5
-extern "C" __global__ void steps_over_the_end(volatile int *y, unsigned n)
+extern "C" __global__ void never_at_one(int *y, unsigned v)
 {
-#pragma unroll 1
-    for (unsigned i = 0; WRONG ? 2 * i != n : i != n; i++) // found: StepLimit
-        y[0] += i; // found: StepLimit
+    int steps = 0;
+    for (; v != 1; steps++) // found: StepLimit
+        v = v % 2 ? 3 * v + (WRONG ? 5 : 1) : v / 2; // found: StepLimit
+    y[0] = steps;
 }
