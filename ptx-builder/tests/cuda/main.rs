@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ptxgen_builder::interp::{Arg, Buffer, FindingKind, Launch, Memory, Options, WarpOrder};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::print::{PrintOptions, print};
+use ptxgen_builder::ptxas::Ptxas;
 use ptxgen_builder::verify::Validated;
 
 use corpus::{TARGETS, sound, sources, text};
@@ -35,6 +36,7 @@ const FOUND: &[(&str, &[&str], FindingKind)] = &[
 
 #[test]
 fn all_are_read_and_printed() {
+    let ptxas = Ptxas::for_tests();
     let mut kernels = BTreeSet::new();
     for target in TARGETS {
         let mut refused = BTreeMap::new();
@@ -46,6 +48,9 @@ fn all_are_read_and_printed() {
             let printed = print(&module, &PrintOptions::default());
             let again = parse("printed", &printed).unwrap_or_else(|e| panic!("{name}: {e}"));
             assert_eq!(again, *module.module(), "{name}");
+            if let Some(ptxas) = &ptxas {
+                ptxas.assemble(&printed, module.module().target).unwrap_or_else(|e| panic!("{name}: {e}"));
+            }
         }
         let is_known = |(entry, why): (&String, &String)| REFUSED.iter().any(|(e, w)| e == entry && why.contains(w));
         let is_as_known = refused.len() == REFUSED.len() && refused.iter().all(is_known);
