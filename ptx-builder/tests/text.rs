@@ -308,6 +308,6 @@ fn callers_of_inlined_functions_are_kept() {
     let place = |i: usize| insts[i].loc.as_ref().expect("a place");
     assert_eq!(place(1).to_string(), "a.cu:3:1, called at a.cu:2:1, called at a.cu:1:1");
     let deepest = insts.iter().filter_map(|i| Some(i.loc.as_ref()?.chain().count())).max();
-    assert_eq!(deepest, Some(33));
+    assert_eq!(deepest, Some(32));
     assert_eq!(place(98).chain().nth(1).map(|at| at.line), Some(99));
 }

@@ -21,7 +21,7 @@ pub struct Loc {
 }
 
 impl Loc {
-    /// Callers of callers that a place has at most: so deep nobody reads, and what a text says may not be endless.
+    /// A chain has no more places: nobody reads a longer one, and a text could make it as long as itself.
     pub(crate) const DEEPEST: usize = 32;
 
     /// A place that is no part of another function.

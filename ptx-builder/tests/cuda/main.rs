@@ -94,8 +94,9 @@ fn run(module: &Validated, case: &Case, target: &str, order: WarpOrder) -> Resul
     };
     let report = launch.run(&mut memory).map_err(|e| e.to_string())?;
     let found: BTreeSet<FindingKind> = report.findings.iter().map(|f| f.kind).collect();
-    let wanted = FOUND.iter().filter(|(kernel, targets, _)| *kernel == case.kernel && targets.contains(&target));
-    if found != wanted.map(|(.., kind)| *kind).collect() {
+    let known = FOUND.iter().filter(|(kernel, targets, _)| *kernel == case.kernel && targets.contains(&target));
+    let known: BTreeSet<FindingKind> = known.map(|(.., kind)| *kind).collect();
+    if found != known {
         return Err(report.to_string());
     }
     for (i, buffer) in outputs {

@@ -45,8 +45,9 @@ impl Exec<'_> {
                 let lane = strangers.trailing_zeros();
                 format!("lane {lane} executes it, but is not in its member mask {named:#010x}")
             });
+        } else {
+            self.compare_masks(&members);
         }
-        self.compare_masks(&members);
         // mutants: same [1 to 2], a count that is only compared with what it was
         self.warp.meetings += 1;
         Ok(Meeting::Here(named & self.mask))
