@@ -80,7 +80,7 @@ pub use memory::{Buffer, Memory, MemoryError};
 pub use overlap::{Overlapping, run_overlapping};
 pub use report::{Finding, FindingKind, Other, Report};
 pub use site::Site;
-pub use wide::measured::{Decision, ElementError, IntegerRounding, Measured};
+pub use wide::measured::{Decision, ElementError, IntegerRounding, Measured, ShadowEnd};
 pub use wide::summary::{BufferErrors, ErrorLine, Worst};
 
 use crate::target::Gpu;

@@ -137,7 +137,8 @@ pub enum Precision {
         from: ScalarType,
         /// The result's type.
         to: ScalarType,
-        /// The rounding, to a value of `to` or to an integral one; none where every value of `from` is one of `to`.
+        /// The rounding, to a value of `to` or to an integral one; none where every value of `from` is one of `to`, and to
+        /// tf32 under `.rna`, which rounds ties away from zero.
         mode: Option<Rounding>,
         /// Whether the result is integral: always of integers.
         integral: bool,

@@ -1,6 +1,7 @@
 //! Every row's facts, against what its operands are.
 
 use super::{Access, Form, Meaning, Meets, Op, Parts, Precision, Shape, Slot, Word, table};
+use crate::types::ScalarType::{Tf32, U32};
 use crate::types::{Kind, ScalarType};
 
 fn result(form: &Form) -> Option<ScalarType> {
@@ -41,7 +42,9 @@ fn fault(form: &Form) -> Option<&'static str> {
             wrong(right && form.name.contains(ty.name()), "it rounds to its result's type")
         }
         Precision::Converts { from: a, to, integral, .. } => {
-            let right = d == Some(to) && from.iter().all(|&t| t == a);
+            // Operands of tf32 are bits.
+            let made = if to == Tf32 { U32 } else { to };
+            let right = d == Some(made) && from.iter().all(|&t| t == a);
             wrong(right && (integral || is_float(a) && is_float(to)), "it converts between its operands' types")
         }
         Precision::Loads => wrong(form.accesses().iter().any(|a| a.reads && !a.writes), "a load reads memory"),

@@ -5,7 +5,7 @@ use std::fmt;
 use half::{bf16, f16};
 
 use super::outcome::{HarnessError, Outcome, Written};
-use crate::interp::{BufferErrors, Decision, IntegerRounding, Measured};
+use crate::interp::{BufferErrors, Decision, IntegerRounding, Measured, ShadowEnd};
 use crate::types::ScalarType;
 
 /// An output's errors.
@@ -73,6 +73,11 @@ impl Shadow {
         &self.measured.decisions
     }
 
+    /// The lines whose results count as exact although what they were made of is not: errors may be larger than is told.
+    pub fn ends(&self) -> &[ShadowEnd] {
+        &self.measured.ends
+    }
+
     /// All inexact elements.
     pub fn measured(&self) -> &Measured {
         &self.measured
@@ -84,12 +89,13 @@ impl Shadow {
     }
 }
 
-/// A paragraph for each output, then a line for each line that rounded to integers or decided otherwise.
+/// A paragraph for each output, then a line for each line that rounded to integers, decided otherwise, or is not followed.
 impl fmt::Display for Shadow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.outputs.iter().try_for_each(|output| writeln!(f, "{output}"))?;
         self.measured.integers.iter().try_for_each(|rounding| writeln!(f, "{rounding}"))?;
-        self.measured.decisions.iter().try_for_each(|decision| writeln!(f, "{decision}"))
+        self.measured.decisions.iter().try_for_each(|decision| writeln!(f, "{decision}"))?;
+        self.measured.ends.iter().try_for_each(|end| writeln!(f, "{end}"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Shadow precision: errors against arithmetic without rounding, and the lines that they come from.
 
+mod fragments;
 mod functions;
 mod matrices;
 mod paths;

@@ -58,3 +58,62 @@ fn matrices_that_accumulate_in_halves() {
          st.global.b16 [%rd2], %h0; mov.b32 {%h1, %h2}, %r13; st.global.b16 [%rd3], %h2",
     );
 }
+
+/// Each lane has x / 3 and x / 9 of its own x in the halves of %r10, and the same the other way round in %r11.
+const HALVES: &str = "div.rn.f32 %f1, %f0, 0f40400000; cvt.rn.f16.f32 %h0, %f0; cvt.rn.f16.f32 %h1, %f1;
+    mov.b32 %r10, {%h0, %h1}; mov.b32 %r11, {%h1, %h0};";
+
+/// The real number in the 8 x 8 matrix whose rows of pairs are the lanes' %r10 (or %r11, if `swapped`).
+fn element(swapped: bool, row: usize, column: usize) -> f64 {
+    let third = f64::from(1.0 + (row * 4 + column / 2) as f32 / 7.0) / 3.0;
+    if (column % 2 == 1) == swapped { third } else { third / 3.0 }
+}
+
+#[test]
+fn matrices_that_are_stored_and_transposed() {
+    let store = |n: usize, trans: &str, registers: &str| {
+        format!(
+            "mov.u32 %r5, s; mad.lo.u32 %r6, %r0, 16, %r5; stmatrix.sync.aligned.m8n8.x{n}{trans}.shared.b16 [%r6], {{{registers}}}; bar.sync 0;"
+        )
+    };
+    let plain = |n: usize| format!("mad.lo.u32 %r7, %r0, 4, %r5; ld.shared.b32 %r12, [%r7+{}];", 128 * (n - 1));
+    let cases = [
+        (store(1, "", "%r10") + &plain(1), false, false),
+        (store(1, ".trans", "%r10") + &plain(1), false, true),
+        (store(2, "", "%r10, %r11") + &plain(2), true, false),
+        (store(2, ".trans", "%r10, %r11") + &plain(2), true, true),
+        (store(4, ".trans", "%r10, %r10, %r10, %r11") + &plain(4), true, true),
+        ("movmatrix.sync.aligned.m8n8.trans.b16 %r12, %r10;".to_owned(), false, true),
+        (
+            "movmatrix.sync.aligned.m8n8.trans.b16 %r12, %r11; movmatrix.sync.aligned.m8n8.trans.b16 %r12, %r12;"
+                .to_owned(),
+            true,
+            false,
+        ),
+    ];
+    for (way, swapped, trans) in cases {
+        let [y, z] = run(&format!(
+            "{HALVES} {way} mov.b32 {{%h2, %h3}}, %r12; st.global.b16 [%rd2], %h2; st.global.b16 [%rd3], %h3"
+        ));
+        for (found, i) in [(&y, 0), (&z, 1)] {
+            for lane in 0..LANES {
+                let (row, column) = (lane / 4, lane % 4 * 2 + i);
+                let want = if trans { element(swapped, column, row) } else { element(swapped, row, column) };
+                match found.get(&(lane as u64)) {
+                    Some(got) => assert!((got.real() - want).abs() < 1e-12, "lane {lane}, {i}: {got:?}, {want}: {way}"),
+                    None => assert_eq!(f16::from_f64(want).to_f64(), want, "lane {lane}, {i} is exact: {way}"),
+                }
+            }
+        }
+    }
+}
+
+/// An f32 whose halves lie side by side stays one.
+#[test]
+fn floats_go_through_matrices_of_halves() {
+    same(
+        "st.global.f32 [%rd2], %f0; mov.b32 %r10, %f0; mov.u32 %r5, s; mad.lo.u32 %r6, %r0, 16, %r5;
+         stmatrix.sync.aligned.m8n8.x1.shared.b16 [%r6], {%r10}; bar.sync 0;
+         ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r11}, [%r6]; mov.b32 %f1, %r11; st.global.f32 [%rd3], %f1",
+    );
+}

@@ -3,7 +3,7 @@
 use super::super::kernels::{self, Switch, Variant};
 use anyhow::Context;
 use ptxgen_builder::{
-    interp::{BufferErrors, Decision, ErrorLine, IntegerRounding, Options, Site, Worst},
+    interp::{BufferErrors, Decision, ErrorLine, IntegerRounding, Options, ShadowEnd, Site, Worst},
     types::ScalarType,
 };
 use ptxgen_dsl::{
@@ -25,6 +25,7 @@ pub struct Measured {
     outputs: Vec<Output>,
     integers: Vec<Integer>,
     decisions: Vec<Decided>,
+    ends: Vec<Decided>,
     #[serde(skip)]
     text: Vec<String>,
 }
@@ -119,6 +120,12 @@ impl From<&Decision> for Decided {
     }
 }
 
+impl From<&ShadowEnd> for Decided {
+    fn from(end: &ShadowEnd) -> Decided {
+        Decided { place: Place::from(&end.site), count: end.count }
+    }
+}
+
 impl Output {
     fn new(name: &'static str, elements: Option<u64>, errors: &BufferErrors) -> Output {
         let largest = |worst: &Option<Worst>| worst.as_ref().map(Largest::from);
@@ -171,7 +178,9 @@ pub fn run(entry: &'static Entry, request: &Request, optimize: Switch, holds: bo
     let integers = &measurement.measured.integers;
     let decisions = &measurement.measured.decisions;
     text.extend(integers.iter().map(IntegerRounding::to_string));
+    let ends = &measurement.measured.ends;
     text.extend(decisions.iter().map(Decision::to_string));
+    text.extend(ends.iter().map(ShadowEnd::to_string));
     Ok(Measured {
         kernel: entry.name,
         variant: Variant::of(&built),
@@ -180,6 +189,7 @@ pub fn run(entry: &'static Entry, request: &Request, optimize: Switch, holds: bo
         outputs,
         integers: integers.iter().map(Integer::from).collect(),
         decisions: decisions.iter().map(Decided::from).collect(),
+        ends: ends.iter().map(Decided::from).collect(),
         text,
     })
 }

@@ -57,7 +57,10 @@ impl Exec<'_> {
             for lane in 0..WARP {
                 registers[register][lane] |= (values[lane] as u64) << bit;
             }
-            self.wide_gather(&memory, (&addresses, &values), 0, (bit / 16, &mut shadows[register]));
+            // A byte of a register has no shadow of its own.
+            if memory.ty.bytes() > 1 {
+                self.wide_gather(&memory, (&addresses, &values), 0, (bit / 16, &mut shadows[register]));
+            }
         }
         for (i, (value, shadow)) in registers.iter().zip(&shadows).enumerate() {
             self.set(i, value);
@@ -78,11 +81,7 @@ impl Exec<'_> {
             self.by_space(memory.space, &addresses, |this, space, mask, at| {
                 this.store_in(space, mask, at, &memory, &values)
             })?;
-            // Of a part of a register no shadow is kept: what is stored is taken as exact.
-            match fragment.together() == fragment.element.per_register() {
-                true => self.wide_store_of(register..register + 1, &memory, &addresses, &values),
-                false => self.wide_forget(&memory, &addresses),
-            }
+            self.wide_store_of((register..register + 1, bit / 16), &memory, &addresses, &values);
         }
         Ok(())
     }

@@ -74,7 +74,7 @@ impl Exec<'_> {
         let stored =
             self.by_space(space, &addresses, |this, space, mask, at| this.store_in(space, mask, at, &row, &rows));
         if stored.is_ok() {
-            self.wide_store(&row, &addresses, &rows);
+            self.wide_store_matrices(space, &addresses, &rows, (count, trans));
         }
         self.mask = all;
         stored
@@ -100,7 +100,7 @@ impl Exec<'_> {
             });
             self.set(m, &value);
         }
-        self.wide_matrices(space, &addresses, &rows, count, trans);
+        self.wide_load_matrices(space, &addresses, &rows, (count, trans));
         Ok(())
     }
 
@@ -114,5 +114,6 @@ impl Exec<'_> {
             half(column, row) | half(column + 1, row) << 16
         });
         self.set(0, &value);
+        self.wide_transpose(|lane, i| ((lane % 4 * 2 + i) * 4 + lane / 4 / 2, lane / 4 % 2));
     }
 }

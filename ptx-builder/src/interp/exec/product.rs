@@ -63,10 +63,7 @@ impl Exec<'_> {
             self.multiply(&product, Element::number, |p, c, pairs| p.d.of_number(p.floats(c, pairs)));
         }
         self.scatter();
-        match matrix {
-            Matrix::FloatMma { input, acc } => self.wide_mma(&product, input, acc),
-            _ => (0..usize::from(product.registers(Part::D))).for_each(|i| self.wide_clear(i)),
-        }
+        self.wide_product(&product);
     }
 
     /// Puts the results into the scratch area.

@@ -31,6 +31,9 @@ impl Exec<'_> {
             // Of these only two have a second result.
             p[lane] = u64::from(if let Vote::Elect = vote { leader == lane as u32 } else { equal == set });
         }
+        if let Vote::Redux(_) = vote {
+            self.wide_ends();
+        }
         self.set(0, &d);
         self.set(1, &p);
         Flow::Next

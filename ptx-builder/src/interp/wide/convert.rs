@@ -20,7 +20,8 @@ pub(in crate::interp) fn floats(ty: ScalarType, bits: &Lanes, piece: usize) -> N
     let mut out = [0.0; WARP];
     match ty {
         ScalarType::F64 => each(bits, &mut out, f64::from_bits),
-        ScalarType::F32 => each(bits, &mut out, |b| f64::from(f32::from_bits(b as u32))),
+        ScalarType::F32 | ScalarType::Tf32 => each(bits, &mut out, |b| f64::from(f32::from_bits(b as u32))),
+        ScalarType::F32x2 => each(bits, &mut out, |b| f64::from(f32::from_bits((b >> (32 * piece)) as u32))),
         ScalarType::F16 | ScalarType::F16x2 => {
             each(bits, &mut out, |b| f16::from_bits((b >> (16 * piece)) as u16).to_f64());
         }
@@ -43,8 +44,6 @@ pub(in crate::interp) fn floats(ty: ScalarType, bits: &Lanes, piece: usize) -> N
         | ScalarType::S32
         | ScalarType::S64
         // Of these, nothing is followed.
-        | ScalarType::F32x2
-        | ScalarType::Tf32
         | ScalarType::E4m3x2
         | ScalarType::E5m2x2
         | ScalarType::E2m3x2

@@ -53,6 +53,16 @@ pub struct Decision {
     pub count: u64,
 }
 
+/// A line whose results have no shadow and count as exact: what its instructions do to real numbers is not followed.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct ShadowEnd {
+    /// Its first instruction that had inexact sources.
+    pub site: Site,
+    /// How many inexact sources there were.
+    pub count: u64,
+}
+
 /// What shadow precision found out about a launch.
 #[derive(Clone, PartialEq, Debug, Default)]
 #[non_exhaustive]
@@ -65,6 +75,8 @@ pub struct Measured {
     pub integers: Vec<IntegerRounding>,
     /// Lines that decided what the real numbers would have decided otherwise, in writing order.
     pub decisions: Vec<Decision>,
+    /// Lines where shadows end, in writing order: where there are any, errors may be larger than is told.
+    pub ends: Vec<ShadowEnd>,
 }
 
 impl Measured {
@@ -83,6 +95,8 @@ impl Measured {
         measured.decisions = by_line(cx, &notes.decided, |a: &mut u64, b| *a += b)
             .map(|(site, count)| Decision { site, count })
             .collect();
+        measured.ends =
+            by_line(cx, &notes.ends, |a: &mut u64, b| *a += b).map(|(site, count)| ShadowEnd { site, count }).collect();
         measured
     }
 }
@@ -115,6 +129,13 @@ impl fmt::Display for IntegerRounding {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} comparisons would go otherwise without rounding: {}", self.count, self.site)
+    }
+}
+
+impl fmt::Display for ShadowEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ShadowEnd { site, count } = self;
+        write!(f, "{count} inexact numbers are not followed further, and errors may be larger than told: {site}")
     }
 }
 

@@ -12,6 +12,8 @@ pub(in crate::interp) struct Notes {
     pub integral: BTreeMap<u32, (f64, u64)>,
     /// Of comparisons, how many the real numbers would have decided otherwise.
     pub decided: BTreeMap<u32, u64>,
+    /// Of instructions whose results have no shadow, how many lanes had inexact sources.
+    pub ends: BTreeMap<u32, u64>,
 }
 
 impl Notes {
@@ -23,6 +25,16 @@ impl Notes {
         }
         for (&pc, &count) in &more.decided {
             *self.decided.entry(pc).or_default() += count;
+        }
+        for (&pc, &count) in &more.ends {
+            *self.ends.entry(pc).or_default() += count;
+        }
+    }
+
+    /// Notes lanes whose results have no shadow, though their sources had one.
+    pub fn ended(&mut self, pc: u32, count: u64) {
+        if count > 0 {
+            *self.ends.entry(pc).or_default() += count;
         }
     }
 
@@ -70,12 +82,15 @@ mod tests {
         notes.compared(4, 0b1111, [&a, &b], [&ea, &[0.0; 32]]);
         notes.compared(5, !0b11, [&a, &b], [&ea, &[0.0; 32]]);
         assert_eq!((notes.decided.get(&4), notes.decided.get(&5)), (Some(&2), None));
+        notes.ended(6, 0);
+        notes.ended(6, 3);
         let mut more = Notes::default();
         more.rounded(7, 1, &[0.25; 32]);
         more.rounded(7, 0b110, &[-0.5; 32]);
         more.rounded(8, u32::MAX, &[0.0; 32]);
         more.merge(&notes);
         more.merge(&notes);
+        assert_eq!((notes.ends.len(), more.ends[&6]), (1, 6));
         assert_eq!((more.integral[&7], more.integral.len(), more.decided[&4]), ((0.5, 3), 1, 4));
         // Infinities have no distance, and an empty collection gets what another has.
         more.rounded(9, 0b11, &[f64::INFINITY; 32]);

@@ -276,6 +276,19 @@ impl Found {
         found
     }
 
+    /// `count` granules from `first` on, as the lowest of a register.
+    pub fn part(&self, first: usize, count: usize) -> Found {
+        let mut part = Found { shape: Shape::NONE, err: [0.0; 4], who: [Who::NONE; 4] };
+        let of = |i: usize| self.shape.get(first + i);
+        for i in 0..count.min(4) {
+            let Some(g) = of(i) else { continue };
+            let plane = (0..i).find(|&j| of(j).is_some_and(|other| other.plane == g.plane)).unwrap_or(i);
+            part.shape.set(i, Some(Granule { plane: plane as u8, ..g }));
+            (part.err[plane], part.who[plane]) = (self.err[usize::from(g.plane)], self.who[usize::from(g.plane)]);
+        }
+        part
+    }
+
     /// The same with pieces of one value, that were stored apart, as one.
     fn joined(mut self) -> Found {
         for first in 0..4 {

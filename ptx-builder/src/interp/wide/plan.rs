@@ -8,6 +8,8 @@ use crate::types::{Kind, ScalarType};
 pub(in crate::interp) enum Plan {
     /// Its results are what they are: predicates, addresses, integers that were computed.
     Exact,
+    /// As `Exact`; what its sources should be is not known of its results, which is told.
+    Ends,
     /// As `Exact`; and it compares its first two sources, of this type.
     Compares(ScalarType),
     /// Nothing here: where it is executed, its memory or lanes are known.
@@ -27,8 +29,8 @@ pub(in crate::interp) enum Plan {
 impl Plan {
     pub fn of(form: &Form) -> Plan {
         match form.precision {
-            // What is opaque has no shadow: it is exact from there on.
-            Precision::Nothing | Precision::Integer | Precision::IntegerProduct | Precision::Opaque => Plan::Exact,
+            Precision::Nothing | Precision::Integer | Precision::IntegerProduct => Plan::Exact,
+            Precision::Opaque => Plan::Ends,
             Precision::Compares => compared(form).map_or(Plan::Exact, Plan::Compares),
             Precision::Moves => Plan::Moves,
             Precision::Bits(parts) => Plan::Bits(parts),

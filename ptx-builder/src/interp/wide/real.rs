@@ -25,7 +25,7 @@ fn split(a: f64) -> (f64, f64) {
 
 /// a b as an f64, and what that lacks: nothing where both are f32 or narrower, since 48 bits are enough.
 #[inline(always)]
-fn two_product<const WIDE: bool>(a: f64, b: f64) -> (f64, f64) {
+pub(in crate::interp) fn two_product<const WIDE: bool>(a: f64, b: f64) -> (f64, f64) {
     let p = a * b;
     if !WIDE {
         return (p, 0.0);

@@ -18,7 +18,9 @@ impl Format {
     pub fn of(ty: ScalarType) -> (Format, usize) {
         match ty {
             ScalarType::F64 => (Format::F64, 1),
-            ScalarType::F32 => (Format::F32, 1),
+            // An f32 whose low bits are zeros.
+            ScalarType::F32 | ScalarType::Tf32 => (Format::F32, 1),
+            ScalarType::F32x2 => (Format::F32, 2),
             ScalarType::F16 => (Format::F16, 1),
             ScalarType::F16x2 => (Format::F16, 2),
             ScalarType::Bf16 => (Format::Bf16, 1),
@@ -37,8 +39,6 @@ impl Format {
             | ScalarType::S16
             | ScalarType::S32
             | ScalarType::S64
-            | ScalarType::F32x2
-            | ScalarType::Tf32
             | ScalarType::E4m3x2
             | ScalarType::E5m2x2
             | ScalarType::E2m3x2

@@ -1,6 +1,6 @@
 //! Conversions to and from tf32, fp8 and fp6 (PTX ISA 9.7.9.21).
 
-use super::precision::always;
+use super::precision::{always, converts_from};
 use super::{Builder, any, one, opt, spec, ty, types};
 use crate::table::arith::Small;
 use crate::table::lanes::{lane, with_bool};
@@ -59,7 +59,7 @@ pub(super) fn rows(t: &mut Builder) {
     let modes = any(&[Mod::Rna, Mod::Rn, Mod::Rz]);
     let doc = "Converts an f32 to tf32, an f32 with 13 bits less.";
     let places = [modes, opt(&[Mod::Relu]), opt(&[Mod::Satfinite]), one(Mod::Ty(Tf32)), types(&[F32])];
-    t.row(Op::Cvt, "9.7.9.21", doc, opaque(), &places, |m| {
+    t.row(Op::Cvt, "9.7.9.21", doc, converts_from(F32), &places, |m| {
         let (relu, sat) = (m.contains(&Mod::Relu), m.contains(&Mod::Satfinite));
         let eval: LaneFn = with_bool!(relu, RELU, {
             with_bool!(sat, SAT, {

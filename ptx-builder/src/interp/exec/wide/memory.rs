@@ -17,7 +17,7 @@ use crate::types::{Kind, ScalarType, Space};
 
 impl Exec<'_> {
     /// The space of a lane's address, and the address there.
-    fn wide_place(&self, space: Space, lane: usize, at: u64) -> (Space, u64) {
+    pub(super) fn wide_place(&self, space: Space, lane: usize, at: u64) -> (Space, u64) {
         match space {
             Space::Generic => {
                 let space = window::space_of(at);
@@ -28,7 +28,7 @@ impl Exec<'_> {
         }
     }
 
-    fn wide_found(&mut self, (space, at): (Space, u64), bytes: u32, value: u64) -> Option<Found> {
+    pub(super) fn wide_found(&mut self, (space, at): (Space, u64), bytes: u32, value: u64) -> Option<Found> {
         match space {
             Space::Shared => self.st.wide.shared.load(at, bytes, value),
             Space::Local => self.st.wide.local.load(at, bytes, value),
@@ -51,7 +51,7 @@ impl Exec<'_> {
     }
 
     /// Memory has the shadow of a value, or none.
-    fn wide_remember(&mut self, (space, at): (Space, u64), bytes: u32, value: u64, found: Option<&Found>) {
+    pub(super) fn wide_remember(&mut self, (space, at): (Space, u64), bytes: u32, value: u64, found: Option<&Found>) {
         let Some(wide) = &self.cx.wide else { return };
         match (space, found) {
             (Space::Shared, Some(found)) => self.st.wide.shared.store(at, bytes, value, found),
@@ -102,14 +102,14 @@ impl Exec<'_> {
 
     /// Memory has the shadows of what is stored, of all sources one after the other.
     pub(in crate::interp::exec) fn wide_store(&mut self, m: &Memory, at: &[u64; WARP], values: &[u128; WARP]) {
-        let all = 0..self.cx.program.srcs(self.code).len();
-        self.wide_store_of(all, m, at, values);
+        let sources = self.cx.program.srcs(self.code).len();
+        self.wide_store_of((0..sources, 0), m, at, values);
     }
 
-    /// The same of some of the sources.
+    /// The same of some of the sources, from granule `first` of each on.
     pub(in crate::interp::exec) fn wide_store_of(
         &mut self,
-        sources: Range<usize>,
+        (sources, first): (Range<usize>, usize),
         m: &Memory,
         at: &[u64; WARP],
         values: &[u128; WARP],
@@ -129,23 +129,13 @@ impl Exec<'_> {
                 for lane in lanes(this.mask) {
                     let (space, start) = this.wide_place(m.space, lane, at[lane]);
                     let value = (values[lane] >> (8 * bytes * k as u32)) as u64;
-                    let found = held.map(|held| Found::of(held.shape, &held.planes, lane));
+                    let whole = held.map(|held| Found::of(held.shape, &held.planes, lane));
+                    let found = if first == 0 { whole } else { whole.map(|found| found.part(first, 4 - first)) };
                     let place = (space, start + u64::from(bytes) * k as u64);
                     this.wide_remember(place, bytes, value, found.as_ref());
                 }
             }
         });
-    }
-
-    /// Memory is exact where single values are stored.
-    pub(in crate::interp::exec) fn wide_forget(&mut self, m: &Memory, at: &[u64; WARP]) {
-        if self.cx.wide.is_none() {
-            return;
-        }
-        for lane in lanes(self.mask) {
-            let place = self.wide_place(m.space, lane, at[lane]);
-            self.wide_remember(place, m.ty.bytes(), 0, None);
-        }
     }
 
     /// The shadows of an atomic operation's sources, in a lane.
@@ -166,38 +156,6 @@ impl Exec<'_> {
             _ => None,
         };
         Change { pc: self.pc, adds, bytes, compares: srcs.len() > 1 }
-    }
-
-    /// Results of `ldmatrix`: two neighbours of a row, or under `.trans` of a column, for each lane.
-    pub(in crate::interp::exec) fn wide_matrices(
-        &mut self,
-        space: Space,
-        rows: &[u64; WARP],
-        values: &[u128; WARP],
-        count: usize,
-        trans: bool,
-    ) {
-        if self.cx.wide.is_none() {
-            return;
-        }
-        for m in 0..count {
-            let mut gathered = Gathered::default();
-            for lane in 0..WARP {
-                let (r, c) = (lane / 4, lane % 4 * 2);
-                // Neighbours in a row are together, and may be one value.
-                let (pieces, ty): (&[_], _) =
-                    if trans { (&[(c, r), (c + 1, r)], ScalarType::F16) } else { (&[(r, c)], ScalarType::F16x2) };
-                for (i, &(row, col)) in pieces.iter().enumerate() {
-                    let row = m * 8 + row;
-                    let (space, start) = self.wide_place(space, row, rows[row]);
-                    let value = (values[row] >> (16 * col)) as u64;
-                    if let Some(found) = self.wide_found((space, start + 2 * col as u64), ty.bytes(), value) {
-                        gathered.add(lane, i, &found);
-                    }
-                }
-            }
-            self.wide_put(m, &gathered);
-        }
     }
 }
 

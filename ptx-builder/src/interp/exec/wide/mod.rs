@@ -61,6 +61,10 @@ impl Exec<'_> {
         let (srcs, dsts) = (program.srcs(self.code), program.dsts(self.code));
         match plan {
             Plan::Exact | Plan::Elsewhere => dsts.iter().for_each(|dst| regs.clear(dst, self.mask)),
+            Plan::Ends => {
+                self.wide_end(regs, srcs);
+                dsts.iter().for_each(|dst| regs.clear(dst, self.mask));
+            }
             Plan::Compares(ty) => {
                 self.wide_compares(regs, ty, srcs);
                 dsts.iter().for_each(|dst| regs.clear(dst, self.mask));
@@ -93,6 +97,19 @@ impl Exec<'_> {
                 dsts.iter().for_each(|dst| put_values(regs, dst, self.mask, format, made));
             }
         }
+    }
+
+    /// Notes the inexact sources of an instruction whose results have no shadow.
+    fn wide_end(&mut self, regs: &Regs, srcs: &[Src]) {
+        let held = || srcs.iter().filter_map(|src| regs.source(Some(src)));
+        let inexact = |lane: &usize| held().any(|h| h.planes[..h.shape.planes()].iter().any(|p| p.err[*lane] != 0.0));
+        let count = lanes(self.mask).filter(inexact).count() as u64;
+        self.st.wide.notes.ended(self.pc, count);
+    }
+
+    /// The same where the instruction is executed elsewhere.
+    pub(super) fn wide_ends(&mut self) {
+        self.with_regs(|this, regs| this.wide_end(regs, this.cx.program.srcs(this.code)));
     }
 
     /// Whether the first source is an integer that stands for a float.
