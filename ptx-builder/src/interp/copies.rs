@@ -1,9 +1,10 @@
 //! Asynchronous copies that have been issued and not yet been waited for.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 use super::mask::lanes;
-use super::shadow::Snapshot;
+use super::shadow::{PageHasher, Snapshot};
 use crate::table::WARP;
 use crate::types::Space;
 
@@ -41,6 +42,8 @@ pub(super) struct Copy {
     pub clock: Snapshot,
     /// Whether the source has been waited for.
     source_read: bool,
+    /// How many copies of the block were issued before it.
+    pub number: u64,
 }
 
 impl Copy {
@@ -58,7 +61,63 @@ impl Copy {
             landed: false,
             clock,
             source_read: false,
+            number: 0,
         }
+    }
+}
+
+/// Grains of global memory on a page of counters.
+const PAGE: u64 = 256;
+
+/// How many copies access each grain.
+#[derive(Default)]
+struct Counters {
+    shared: Vec<u16>,
+    global: HashMap<u64, Box<[u16]>, BuildHasherDefault<PageHasher>>,
+    /// Copies that access global memory.
+    in_global: u64,
+}
+
+impl Counters {
+    /// Counts a copy's access in or out.
+    fn count(&mut self, (space, at): (Space, u64), bytes: u32, begins: bool) {
+        let step = |counter: &mut u16| {
+            *counter = if begins { counter.saturating_add(1) } else { counter.saturating_sub(1) };
+        };
+        let grains = grains(at, bytes);
+        match space {
+            Space::Shared => {
+                let grains = grains.start as usize..grains.end as usize;
+                self.shared.get_mut(grains).into_iter().flatten().for_each(step);
+            }
+            _ => {
+                self.in_global = if begins { self.in_global + 1 } else { self.in_global.saturating_sub(1) };
+                for grain in grains {
+                    let page = self.global.entry(grain / PAGE).or_insert_with(|| vec![0; PAGE as usize].into());
+                    step(&mut page[(grain % PAGE) as usize]);
+                }
+                if self.in_global == 0 {
+                    self.global.clear();
+                }
+            }
+        }
+    }
+
+    /// Whether a copy accesses any of these bytes.
+    fn any(&self, space: Space, at: u64, bytes: u32) -> bool {
+        let mut grains = grains(at, bytes);
+        match space {
+            Space::Shared => {
+                let counters = self.shared.get(grains.start as usize..grains.end as usize);
+                counters.is_some_and(|c| c.iter().any(|&n| n > 0))
+            }
+            _ => grains.any(|g| self.global.get(&(g / PAGE)).is_some_and(|page| page[(g % PAGE) as usize] > 0)),
+        }
+    }
+
+    /// Whether any copy may be found in a space.
+    fn are_in(&self, space: Space) -> bool {
+        space == Space::Shared || self.in_global > 0
     }
 }
 
@@ -68,52 +127,62 @@ pub(super) struct Copies {
     pending: Vec<Copy>,
     /// Groups that each thread has committed, of both kinds.
     committed: HashMap<(u32, bool), u64>,
-    /// For each grain of shared memory, how many copies write it, and read it.
-    writing: Vec<u16>,
-    reading: Vec<u16>,
+    /// How many copies write each piece of memory, and read it.
+    writing: Counters,
+    reading: Counters,
     /// Whether any counter may be above zero.
     busy: bool,
+    /// Copies issued so far.
+    issued: u64,
 }
 
-fn grains(at: u64, bytes: u32) -> std::ops::Range<usize> {
-    (at / GRAIN) as usize..((at + u64::from(bytes)).div_ceil(GRAIN)) as usize
+fn grains(at: u64, bytes: u32) -> std::ops::Range<u64> {
+    at / GRAIN..at.saturating_add(u64::from(bytes)).div_ceil(GRAIN)
 }
 
 impl Copies {
     pub fn new(shared_bytes: u64) -> Self {
         let n = shared_bytes.div_ceil(GRAIN) as usize;
-        Copies { writing: vec![0; n], reading: vec![0; n], ..Copies::default() }
+        let counters = || Counters { shared: vec![0; n], ..Counters::default() };
+        Copies { writing: counters(), reading: counters(), ..Copies::default() }
     }
 
-    pub fn add(&mut self, copy: Copy) {
+    /// A copy that begins.
+    pub fn issue(&mut self, mut copy: Copy) {
+        copy.number = self.issued;
+        self.issued += 1;
+        self.add(copy);
+    }
+
+    /// Copies issued so far.
+    pub fn issued(&self) -> u64 {
+        self.issued
+    }
+
+    fn add(&mut self, copy: Copy) {
         self.busy = true;
         self.mark(&copy, true);
         self.pending.push(copy);
     }
 
-    /// Counts a copy's accesses to shared memory in or out.
+    /// Counts a copy's accesses in or out.
     fn mark(&mut self, copy: &Copy, begins: bool) {
-        let all = copy.bytes + copy.zeros;
-        let source = (!copy.source_read).then_some((&mut self.reading, copy.from, copy.bytes));
-        for (counters, (space, at), n) in source.into_iter().chain([(&mut self.writing, copy.to, all)]) {
-            if space == Space::Shared {
-                for counter in counters.get_mut(grains(at, n)).into_iter().flatten() {
-                    *counter = if begins { counter.saturating_add(1) } else { counter.saturating_sub(1) };
-                }
-            }
+        if !copy.source_read {
+            self.reading.count(copy.from, copy.bytes, begins);
         }
+        self.writing.count(copy.to, copy.bytes + copy.zeros, begins);
     }
 
-    /// Lanes whose access to shared memory meets a copy that is still under way.
+    /// Lanes whose access meets a copy that is still under way: of memory that it writes, or a write to memory that it reads.
     #[inline]
-    pub fn clashes(&self, mask: u32, at: &[u64; WARP], bytes: u32, write: bool) -> u32 {
-        if !self.busy {
+    pub fn clashes(&self, space: Space, mask: u32, at: &[u64; WARP], bytes: u32, write: bool) -> u32 {
+        let (written, read) = (self.writing.are_in(space), write && self.reading.are_in(space));
+        if !self.busy || !(written || read) {
             return 0;
         }
         let meets = |lane: &usize| {
-            let range = grains(at[*lane], bytes);
-            let busy = |counters: &[u16]| counters.get(range.clone()).is_some_and(|c| c.iter().any(|&n| n > 0));
-            busy(&self.writing) || write && busy(&self.reading)
+            let at = at[*lane];
+            written && self.writing.any(space, at, bytes) || read && self.reading.any(space, at, bytes)
         };
         lanes(mask).filter(meets).fold(0, |m, lane| m | 1 << lane)
     }
@@ -185,7 +254,7 @@ mod tests {
 
     /// Whether an access of 4 bytes by lane 3 meets a copy.
     fn meets(copies: &Copies, at: u64, write: bool) -> bool {
-        let clashes = copies.clashes(8, &[at; WARP], 4, write);
+        let clashes = copies.clashes(Space::Shared, 8, &[at; WARP], 4, write);
         assert!(clashes == 0 || clashes == 8);
         clashes != 0
     }
@@ -215,6 +284,31 @@ mod tests {
         assert!(meets(&copies, 16, false) && !meets(&copies, 24, false));
         assert_eq!(copies.take(|_| true).len(), 1);
         assert!(!meets(&copies, 16, true) && !meets(&copies, 64, true));
+    }
+
+    /// Global memory that a copy reads may be read, and what it writes may not be touched.
+    #[test]
+    fn accesses_of_global_memory_meet_copies() {
+        let mut copies = Copies::new(100);
+        let (global, shared) = ((Space::Global, 1 << 40), (Space::Shared, 0));
+        let meets = |copies: &Copies, at: u64, write| copies.clashes(Space::Global, 8, &[at; WARP], 4, write) == 8;
+        let load = Copy { bytes: 8, ..Copy::new(0, 0, Completion::Group, global, shared) };
+        let store = Copy { bytes: 2048, ..Copy::new(0, 1, Completion::BulkGroup, shared, global) };
+        assert!(!meets(&copies, 1 << 40, true));
+        copies.issue(load);
+        assert_eq!(copies.issued(), 1);
+        let at = |k: u64| (1 << 40) + k;
+        for (k, write) in [(0, true), (4, true), (8, false)] {
+            assert_eq!((meets(&copies, at(k), false), meets(&copies, at(k), write)), (false, write), "byte {k}");
+        }
+        assert!(!meets(&copies, at(0) - 4, true));
+        copies.issue(store);
+        assert!([0, 8, 1024, 2044].iter().all(|&k| meets(&copies, at(k), false) && meets(&copies, at(k), true)));
+        assert!(!meets(&copies, at(2048), true));
+        assert_eq!(copies.take(|c| c.thread == 1).len(), 1);
+        assert!(meets(&copies, at(0), true) && !meets(&copies, at(8), true));
+        assert_eq!(copies.take(|_| true)[0].number, 0);
+        assert!(!meets(&copies, at(0), true) && copies.reading.global.is_empty());
     }
 
     #[test]

@@ -20,9 +20,9 @@ pub(super) struct Mbarrier {
     /// the completed phases do.
     arriving: Snapshot,
     pub complete: Snapshot,
-    /// `cp.async` copies whose completion is to arrive here: threads and what
-    /// they had done.
-    pub promised: Vec<(u32, Snapshot)>,
+    /// `cp.async` copies whose completion is to arrive here: threads, how many copies the block had issued, and what the
+    /// threads had done.
+    pub promised: Vec<(u32, u64, Snapshot)>,
 }
 
 /// The phase in a state.

@@ -126,7 +126,7 @@ impl Exec<'_> {
             land(self.cx, self.st, &copy);
             copy.landed = true;
         }
-        self.st.copies.add(copy);
+        self.st.copies.issue(copy);
     }
 
     /// Waits until at most `allowed` of each lane's groups are pending.

@@ -53,7 +53,12 @@ impl Exec<'_> {
                 self.count();
                 if self.mask != 0 {
                     let warp = self.warp.id;
-                    let snapshot = self.st.release(warp);
+                    let (_, _, form) = self.cx.program.sites[self.pc as usize];
+                    let snapshot = match form.get().orders() {
+                        Some(_) => self.st.release(warp),
+                        // Relaxed: what a fence has published before.
+                        None => self.st.sync.fenced[warp as usize].clone().unwrap_or_default().0,
+                    };
                     self.st.sync.cluster_arrived[warp as usize] = self.st.sync.cluster_phase;
                     let b = &mut self.st.barriers[usize::from(CLUSTER)];
                     b.arrived += self.mask.count_ones();
@@ -71,7 +76,6 @@ impl Exec<'_> {
                 }
                 let clock = self.st.sync.cluster_clock.clone();
                 self.st.order.acquire(warp, &clock);
-                self.st.order.meet(warp, self.mask, self.warp.live);
                 Ok(Flow::Next)
             }
         }

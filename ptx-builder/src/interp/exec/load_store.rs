@@ -339,14 +339,14 @@ impl Exec<'_> {
             }
         }
         let mut clashes = 0;
-        if space == Space::Shared {
-            clashes = self.st.copies.clashes(mask, at, bytes, access.write);
+        if matches!(space, Space::Shared | Space::Global) {
+            clashes = self.st.copies.clashes(space, mask, at, bytes, access.write);
             if clashes != 0 {
                 let lane = clashes.trailing_zeros();
                 let address = at[lane as usize];
                 let element = self.cx.element_and(space, address, self.pc, ": ");
                 self.find(FindingKind::AsyncPending, clashes, || {
-                    format!("lane {lane} touches {element}{bytes} bytes of shared memory at {address:#x}, where an asynchronous copy has not been waited for")
+                    format!("lane {lane} touches {element}{bytes} bytes of {space} memory at {address:#x}, where an asynchronous copy has not been waited for")
                 });
             }
         }

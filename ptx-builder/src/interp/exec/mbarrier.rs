@@ -61,11 +61,12 @@ impl Exec<'_> {
                 Async::CopyArrive { noinc } => {
                     let clock = self.st.release(self.warp.id);
                     let thread = self.warp.id * 32 + lane as u32;
+                    let before = self.st.copies.issued();
                     self.with(place, |m| {
                         if !noinc {
                             m.expect(1);
                         }
-                        m.promised.push((thread, clock.clone()));
+                        m.promised.push((thread, before, clock.clone()));
                     });
                 }
                 Async::MbarrierWait { parity, .. } => {
@@ -169,10 +170,11 @@ impl Exec<'_> {
         }
         let mut promised = Vec::new();
         self.with(place, |m| promised = std::mem::take(&mut m.promised));
-        for (thread, clock) in promised {
+        for (thread, before, clock) in promised {
             self.st.changes += 1;
-            let issued_before =
-                |c: &crate::interp::copies::Copy| c.thread == thread && c.completion == Completion::Group;
+            let issued_before = |c: &crate::interp::copies::Copy| {
+                c.thread == thread && c.completion == Completion::Group && c.number < before
+            };
             for copy in self.st.copies.take(issued_before) {
                 land(self.cx, self.st, &copy);
             }
