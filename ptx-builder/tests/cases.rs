@@ -1,10 +1,12 @@
 //! Small files with the right answer, `tests/cases/expect.tsv`: `legal` and
 //! `illegal` are the verifier's, and, where it has one to give, the assembler's;
-//! `race` and `clean` what a run finds.
+//! `race` and `clean` what a run finds, `holds P` and `loses P` what the proof of
+//! a policy says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ptxgen_builder::analysis::precision::{Accumulator, Requirements, check};
 use ptxgen_builder::interp::{Arg, FindingKind, Launch, Memory, Options, Report, WarpOrder};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::ptxas::Ptxas;
@@ -49,10 +51,26 @@ fn every_case_is_judged_right() {
                 }
             }
             (_, "legal" | "illegal") => {}
+            (Ok(module), other) if other.contains(" acc=") => {
+                let (holds, policy) = other.split_once(' ').unwrap_or_default();
+                let proved = check(&module, 0, &wanted(policy)).is_ok();
+                if proved != (holds == "holds") {
+                    wrong.push(format!("{name} {other}, and the proof says otherwise"));
+                }
+            }
             (_, other) => panic!("{name}: unknown answer {other}"),
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn wanted(policy: &str) -> Requirements {
+    let accumulator = Some(match policy {
+        "acc=f32,math=exact" => Accumulator::F32,
+        "acc=f64,math=exact" => Accumulator::F64,
+        other => panic!("unknown policy {other}"),
+    });
+    Requirements { accumulator, ..Requirements::default() }
 }
 
 fn run(module: &Validated, order: WarpOrder) -> Report {

@@ -392,7 +392,7 @@ const EXCUSED: &[(&str, &str)] = &[
     // What no GPU can launch, and the assembler leaves to the driver.
     ("a block has 1 to 1024, at most", "a block of more threads than there can be"),
     ("a thread has 1 to 255 registers", "it warns, and ignores the bound"),
-    ("1 to 8 are portable", "clusters of none, or of more blocks than every sm_90 has"),
+    ("a cluster has 1 to 16", "clusters of none, or of more blocks than any sm_90 has"),
     // What it takes and no document says.
     ("is not in -128..=255", "an initial value that does not fit: it takes the low bits"),
     ("is not in -2147483648..=4294967295", "the same"),

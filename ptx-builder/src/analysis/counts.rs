@@ -100,7 +100,7 @@ impl InstClass {
             },
             Meaning::Atomic(..) => InstClass::Atomic,
             Meaning::Approx(..) => InstClass::Approximate,
-            Meaning::Prefetch(_) | Meaning::Async(_) => InstClass::Async,
+            Meaning::Prefetch(_) | Meaning::Discard(_) | Meaning::Async(_) => InstClass::Async,
             Meaning::Shuffle(_) | Meaning::Vote(_) | Meaning::ActiveMask => InstClass::Warp,
             Meaning::Barrier(_) | Meaning::Fence(_) => InstClass::Barrier,
             Meaning::Matrix(_) => InstClass::Matrix,

@@ -162,6 +162,7 @@ impl<'k> Ranges<'k> {
             | Meaning::Store(_)
             | Meaning::Atomic(..)
             | Meaning::Prefetch(_)
+            | Meaning::Discard(_)
             | Meaning::Shuffle(_)
             | Meaning::Vote(_)
             | Meaning::ActiveMask

@@ -147,6 +147,7 @@ impl Context<'_> {
             | Meaning::Barrier(_)
             | Meaning::Store(_)
             | Meaning::Prefetch(_)
+            | Meaning::Discard(_)
             | Meaning::Fence(_)
             | Meaning::Branch
             | Meaning::Exit

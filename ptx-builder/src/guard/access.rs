@@ -41,7 +41,7 @@ pub(super) enum Way {
     Redirect,
     /// It is left out, which is no violation: a hint.
     Hint,
-    /// It touches rows as far apart as an operand says, which no check bounds.
+    /// It touches rows as far apart as an operand says, or memory of others: no check bounds it.
     Unbounded,
 }
 
@@ -57,6 +57,9 @@ pub(super) fn accesses(inst: &Inst) -> (Way, SmallVec<[Access; 3]>) {
         Meaning::Load(m) => list = one(m.space, m.bytes(), true, false),
         Meaning::Store(m) => list = one(m.space, m.bytes(), false, true),
         Meaning::Atomic(m, _) => list = one(m.space, m.bytes(), true, true),
+        Meaning::Discard(space) => list = one(space, 128, false, true),
+        // What it touches is not known.
+        Meaning::Call | Meaning::Foreign => return (Way::Unbounded, list),
         Meaning::Prefetch(space) => return (Way::Hint, one(space, 1, true, false)),
         Meaning::Matrix(Matrix::Load { .. }) => {
             let rows = addresses(inst).map(|(operand, _, space)| {
@@ -84,18 +87,6 @@ pub(super) fn accesses(inst: &Inst) -> (Way, SmallVec<[Access; 3]>) {
             return (Way::Unbounded, rows.collect());
         }
         Meaning::Async(kind) => return asynchronous(inst, kind),
-        // Of an instruction that nobody executes here, only that it has an address is known.
-        Meaning::Foreign => {
-            let all = addresses(inst).map(|(operand, _, space)| Access {
-                operand,
-                space,
-                size: Size::Fixed(1),
-                align: 1,
-                reads: true,
-                writes: true,
-            });
-            return (Way::Unbounded, all.collect());
-        }
         Meaning::Lane(_)
         | Meaning::Approx(..)
         | Meaning::Shuffle(_)
@@ -106,7 +97,6 @@ pub(super) fn accesses(inst: &Inst) -> (Way, SmallVec<[Access; 3]>) {
         | Meaning::Matrix(
             Matrix::FloatMma { .. } | Matrix::IntMma { .. } | Matrix::Product(_) | Matrix::Transpose | Matrix::Foreign,
         )
-        | Meaning::Call
         | Meaning::Opaque { .. }
         | Meaning::Branch
         | Meaning::Exit

@@ -24,6 +24,20 @@ pub enum GuardError {
         /// The author's line.
         loc: Option<Loc>,
     },
+    /// An instruction whose accesses no check can bound.
+    #[error(
+        "{kernel}: what `{text}`{} touches cannot be bounded by a check; do without it, or launch the kernel unchecked, \
+         which is `unsafe`",
+        place(.loc)
+    )]
+    Unbounded {
+        /// The kernel.
+        kernel: String,
+        /// The instruction.
+        text: String,
+        /// The author's line.
+        loc: Option<Loc>,
+    },
     /// A write to a buffer that is declared to be read only.
     #[error("{kernel}: `{text}`{} writes to `{param}`, which is an `In` buffer; make it `Out` or `InOut`", place(.loc))]
     ReadOnly {
@@ -58,6 +72,11 @@ impl GuardError {
     pub(super) fn unknown(module: &Module, kernel: &Kernel, inst: &Inst) -> GuardError {
         let text = print::inst(module, kernel, inst);
         GuardError::Unknown { kernel: kernel.name.clone(), text, loc: inst.loc.clone() }
+    }
+
+    pub(super) fn unbounded(module: &Module, kernel: &Kernel, inst: &Inst) -> GuardError {
+        let text = print::inst(module, kernel, inst);
+        GuardError::Unbounded { kernel: kernel.name.clone(), text, loc: inst.loc.clone() }
     }
 
     pub(super) fn read_only(module: &Module, kernel: &Kernel, inst: &Inst, param: usize) -> GuardError {

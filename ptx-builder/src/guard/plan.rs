@@ -126,6 +126,9 @@ impl Planner<'_> {
         for (i, inst) in self.kernel.blocks[b.0 as usize].insts.iter().enumerate() {
             let id = self.info.cfg.inst_id(b, i);
             let (way, list) = accesses(inst);
+            if way == Way::Unbounded {
+                return Err(GuardError::unbounded(self.module, self.kernel, inst));
+            }
             let mut needs: SmallVec<[usize; 3]> = SmallVec::new();
             for access in list.iter().filter(|a| !is_named_parameter(inst, a)) {
                 match self.decide(id, inst, way, access, &written)? {
@@ -273,7 +276,7 @@ impl Planner<'_> {
             (Some(_), _) | (None, Space::Global | Space::Shared) => true,
             (None, _) => false,
         };
-        if !known || way == Way::Unbounded || way == Way::Redirect && object.is_none() {
+        if !known || way == Way::Redirect && object.is_none() {
             return Err(GuardError::unknown(self.module, self.kernel, inst));
         }
         if access.writes {

@@ -9,7 +9,7 @@ use crate::table::{
     Access, Async, Atomic, Barrier, Fence, FormId, LaneFn, Matrix, Meaning, Memory, Mod, Op, Shape, Shuffle,
     SpecialReg, Tolerance, Vote,
 };
-use crate::types::ScalarType;
+use crate::types::{ScalarType, Space};
 
 /// What an instruction does, without its operands.
 #[derive(Clone, Copy)]
@@ -20,6 +20,8 @@ pub(super) enum Step {
     Store(Memory),
     Atomic(Memory, Atomic),
     Nop,
+    /// Leaves 128 bytes of memory with any contents.
+    Discard(Space),
     Pause,
     /// Waits for the launches before this one.
     GridWait,
@@ -241,6 +243,7 @@ impl Decoder<'_> {
             Meaning::Store(m) => Step::Store(m),
             Meaning::Atomic(m, a) => Step::Atomic(m, a),
             Meaning::Prefetch(_) => Step::Nop,
+            Meaning::Discard(space) => Step::Discard(space),
             Meaning::Pause if controls(inst.form(), Mod::Wait) => Step::GridWait,
             Meaning::Pause if controls(inst.form(), Mod::LaunchDependents) => Step::GridRelease,
             Meaning::Pause => Step::Pause,

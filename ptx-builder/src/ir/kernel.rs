@@ -52,6 +52,13 @@ pub struct Extern {
     pub params: Vec<Passed>,
 }
 
+impl Extern {
+    /// Whether it only tells what it is given: the CUDA runtime's `vprintf` and `__assertfail`.
+    pub fn only_tells(&self) -> bool {
+        matches!(self.name.as_str(), "vprintf" | "__assertfail")
+    }
+}
+
 /// What is passed to a function or from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Passed {

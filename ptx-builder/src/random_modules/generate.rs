@@ -81,6 +81,8 @@ pub(super) fn is_known(form: &Form) -> bool {
             | Meaning::Exit
             | Meaning::Trap
             | Meaning::Call
+            // What it leaves is nobody's to say.
+            | Meaning::Discard(_)
             // Their rows would have to lie apart.
             | Meaning::Matrix(table::Matrix::LoadFragment(_) | table::Matrix::StoreFragment(_))
     ) && form.is_run()

@@ -1,7 +1,7 @@
 //! What a form does to memory and to other lanes, as its meaning says.
 
 use super::{Async, Barrier, Fence, Form, Matrix, Meaning, Memory, Order, Scope, Shape, Vote};
-use crate::types::Space;
+use crate::types::{ScalarType, Space};
 
 /// How many bytes an access has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,10 +144,19 @@ impl Form {
             };
             self.addresses().map(access).collect()
         };
+        let plain = |bytes, align, reads| {
+            let (order, scope, proxy) = (Order::Weak, Scope::Cta, Proxy::Generic);
+            let access =
+                |(slot, space)| MemoryAccess { slot, space, bytes, align, reads, writes: true, order, scope, proxy };
+            self.addresses().map(access).collect()
+        };
         match &self.meaning {
             Meaning::Load(m) => whole(m, true, false),
             Meaning::Store(m) => whole(m, false, true),
             Meaning::Atomic(m, _) => whole(m, true, true),
+            Meaning::Discard(_) => plain(Bytes::Fixed(128), Some(128), false),
+            // Every device's memory at a multicast address.
+            Meaning::Foreign => plain(Bytes::Fixed(self.last_type().map_or(16, ScalarType::bytes)), None, true),
             Meaning::Async(Async::Copy) => copy(Bytes::Operand("cp-size"), None, true),
             Meaning::Async(Async::BulkLoad | Async::BulkStore) => copy(Bytes::Operand("size"), Some(16), true),
             Meaning::Async(Async::BulkPrefetch) => copy(Bytes::Operand("size"), Some(16), false),
@@ -203,7 +212,6 @@ impl Form {
                 | Matrix::Foreign,
             )
             | Meaning::Call
-            | Meaning::Foreign
             | Meaning::Opaque { .. }
             | Meaning::Branch
             | Meaning::Exit
@@ -219,6 +227,7 @@ impl Form {
             Meaning::Lane(_)
             | Meaning::Approx(..)
             | Meaning::Prefetch(_)
+            | Meaning::Discard(_)
             | Meaning::Shuffle(_)
             | Meaning::Vote(_)
             | Meaning::ActiveMask
@@ -265,6 +274,7 @@ impl Form {
             | Meaning::Store(_)
             | Meaning::Atomic(..)
             | Meaning::Prefetch(_)
+            | Meaning::Discard(_)
             | Meaning::ActiveMask
             | Meaning::Fence(_)
             | Meaning::Async(_)
@@ -293,6 +303,7 @@ impl Form {
             | Meaning::Store(_)
             | Meaning::Atomic(..)
             | Meaning::Prefetch(_)
+            | Meaning::Discard(_)
             | Meaning::ActiveMask
             | Meaning::Fence(_)
             | Meaning::Async(_)
@@ -322,6 +333,7 @@ impl Form {
             | Meaning::Store(_)
             | Meaning::Atomic(..)
             | Meaning::Prefetch(_)
+            | Meaning::Discard(_)
             | Meaning::Shuffle(_)
             | Meaning::Vote(_)
             | Meaning::ActiveMask
@@ -374,6 +386,7 @@ impl Form {
             | Meaning::Lane(_)
             | Meaning::Approx(..)
             | Meaning::Prefetch(_)
+            | Meaning::Discard(_)
             | Meaning::Shuffle(_)
             | Meaning::Vote(_)
             | Meaning::ActiveMask

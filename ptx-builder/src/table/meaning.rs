@@ -20,6 +20,8 @@ pub enum Meaning {
     Atomic(Memory, Atomic),
     /// A hint about memory, without effect on values.
     Prefetch(Space),
+    /// Leaves 128 bytes of memory with any contents.
+    Discard(Space),
     /// Reads another lane's register.
     Shuffle(Shuffle),
     /// Combines a predicate or value over the lanes of a mask.
@@ -332,6 +334,7 @@ impl Meaning {
             | Meaning::Store(_)
             | Meaning::Atomic(..)
             | Meaning::Prefetch(_)
+            | Meaning::Discard(_)
             | Meaning::Shuffle(_)
             | Meaning::Vote(_)
             | Meaning::ActiveMask
@@ -365,6 +368,7 @@ impl Meaning {
             | Meaning::Store(_)
             | Meaning::Atomic(..)
             | Meaning::Prefetch(_)
+            | Meaning::Discard(_)
             | Meaning::Shuffle(_)
             | Meaning::Vote(_)
             | Meaning::ActiveMask

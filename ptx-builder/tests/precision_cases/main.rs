@@ -10,6 +10,7 @@ mod conversions;
 #[path = "../lacking/mod.rs"]
 mod lacking;
 mod memory;
+mod more;
 mod pairs;
 #[path = "../policy/mod.rs"]
 mod policy;
@@ -182,7 +183,7 @@ impl Case {
 }
 
 fn all() -> impl Iterator<Item = &'static Case> {
-    let all = [conversions::CASES, bits::CASES, choices::CASES, shared::CASES, memory::CASES];
+    let all = [conversions::CASES, bits::CASES, choices::CASES, shared::CASES, memory::CASES, more::CASES];
     all.into_iter().flatten()
 }
 

@@ -7,7 +7,7 @@ use super::tags::{self, Tags, is_factor};
 use super::{Factors, Input, Role};
 use crate::analysis::roots::Roots;
 use crate::analysis::{InstId, KernelInfo, Origin};
-use crate::ir::{Inst, Kernel, Module, Operand};
+use crate::ir::{Inst, Kernel, Module, Operand, Symbol};
 use crate::table::{Access, Precision, Slot};
 use crate::types::{RegClass, Space};
 
@@ -86,13 +86,22 @@ impl<'k> Flow<'k> {
     pub(super) fn outputs(&self) -> Vec<InstId> {
         let output = |role| matches!(role, Role::Output | Role::InPlace | Role::HalfOutput);
         let declared = self.roles.iter().any(|&r| output(r));
-        let is_output = |place: &Place| {
-            let global = matches!(place.space, Space::Global | Space::Generic)
-                && !matches!(place.origin, Some(Origin::Symbol(_)));
-            if declared { output(self.role(place.origin)) || global && place.origin.is_none() } else { global }
+        // Variables of the module in global memory outlive the kernel as buffers do.
+        let outlives = |symbol: Symbol| match symbol {
+            Symbol::Module(i) => self.module.variables.get(i as usize).is_some_and(|v| v.space == Space::Global),
+            Symbol::Kernel(_) | Symbol::Param(_) => false,
         };
+        let is_output = |place: &Place| match place.origin {
+            Some(Origin::Symbol(symbol)) => !declared && outlives(symbol),
+            Some(Origin::Pointer(_)) if declared => output(self.role(place.origin)),
+            Some(Origin::Pointer(_)) | None => matches!(place.space, Space::Global | Space::Generic),
+        };
+        // What is not known may store numbers, too.
         let numbers = |n: &Node<'_>| {
-            matches!(n.inst.form().precision, Precision::Stores | Precision::Updates { .. } | Precision::Copies)
+            matches!(
+                n.inst.form().precision,
+                Precision::Stores | Precision::Updates { .. } | Precision::Copies | Precision::Opaque
+            )
         };
         let writes = |n: &Node<'_>| n.touched.writes.iter().any(is_output);
         self.numbered().filter(|(_, n)| numbers(n) && writes(n)).map(|(i, _)| i).collect()

@@ -4,8 +4,8 @@ use smallvec::SmallVec;
 
 use crate::analysis::roots::Roots;
 use crate::analysis::{InstId, KernelInfo, Origin};
-use crate::ir::{Inst, Kernel, Module};
-use crate::table::{Memory, Precision, Shape};
+use crate::ir::{Inst, Kernel, Module, Operand};
+use crate::table::{Meaning, Memory, Precision, Shape};
 use crate::types::Space;
 
 /// A part of memory: an array or a buffer, or all of a space where the address is not followed.
@@ -39,6 +39,13 @@ impl Touched {
     pub(super) fn new(module: &Module, kernel: &Kernel, info: &KernelInfo, roots: &Roots, id: InstId) -> Touched {
         let inst = info.inst(kernel, id);
         let mut touched = Touched::default();
+        // A function of another module may write through any pointer that it is given, and text that the table does not
+        // know anywhere.
+        let called = inst.operands.iter().find_map(|o| if let Operand::Function(f) = o { Some(*f) } else { None });
+        let stores = called.is_some_and(|f| module.externs.get(f as usize).is_none_or(|f| !f.only_tells()));
+        if stores || matches!(inst.form().meaning, Meaning::Opaque { memory: true, .. }) {
+            touched.writes.push(Place { space: Space::Generic, origin: None });
+        }
         if !inst.form().slots.iter().any(|s| matches!(s.shape, Shape::Address(_))) {
             return touched;
         }

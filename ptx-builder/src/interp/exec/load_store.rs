@@ -10,7 +10,7 @@ use crate::interp::shadow::{Access, By, Strength};
 use crate::interp::state::Stop;
 use crate::table::window;
 use crate::table::{Memory, Order, Scope, WARP};
-use crate::types::Space;
+use crate::types::{ScalarType, Space};
 
 /// How strong an access is, for races.
 fn strength(m: &Memory) -> Strength {
@@ -74,6 +74,20 @@ impl Exec<'_> {
         }
         self.wide_load(&m, &addresses, &values);
         Ok(())
+    }
+
+    /// Each lane leaves 128 bytes with any contents: here, a pattern that shows.
+    pub(super) fn discard(&mut self, space: Space) -> Result<(), Stop> {
+        let (ty, order, scope) = (ScalarType::B32, Order::Weak, Scope::Cta);
+        let piece = Memory { space, ty, len: 4, order, scope, read_only: false };
+        let addresses = self.addresses(0);
+        self.by_space(space, &addresses, |this, space, mask, at| {
+            this.check(space, mask, at, 128)?;
+            (0..128).step_by(16).try_for_each(|k| {
+                let at = at.map(|a| a.wrapping_add(k));
+                this.store_in(space, mask, &at, &piece, &[0xaaaa_5555 << 32 | 0xaaaa_5555; WARP])
+            })
+        })
     }
 
     pub(super) fn load_in(

@@ -158,6 +158,7 @@ fn run_group(
             | Step::Store(_)
             | Step::Atomic(..)
             | Step::Nop
+            | Step::Discard(_)
             | Step::Pause
             | Step::GridWait
             | Step::GridRelease
@@ -339,6 +340,7 @@ impl Exec<'_> {
             | Step::Store(_)
             | Step::Atomic(..)
             | Step::Nop
+            | Step::Discard(_)
             | Step::Pause
             | Step::GridWait
             | Step::GridRelease
@@ -365,6 +367,7 @@ impl Exec<'_> {
                 }
             }
             Step::Call(callee) => self.call(callee)?,
+            Step::Discard(space) => self.discard(space)?,
             Step::Pause | Step::GridWait | Step::GridRelease => return Ok(Flow::Pause),
             Step::Trap => {
                 return Err(self.fault(FindingKind::Trap, self.mask, "the kernel executed a trap".to_owned()));

@@ -24,10 +24,10 @@ pub(super) fn rows(t: &mut Builder) {
     t.row(
         Op::Discard,
         "9.7.9.17",
-        "Lets L2 forget a line that nobody reads any more before it is written.",
-        nothing,
+        "Leaves a line with any contents, so that it need not be kept.",
+        always(Precision::Opaque),
         &[opt(&[Mod::Global]), one(Mod::L2)],
-        |m| Some(hinted(space(m))),
+        |m| Some(super::Spec { meaning: Meaning::Discard(space(m)), ..hinted(space(m)) }),
     );
     let first = [Mod::L2EvictLast, Mod::L2EvictNormal, Mod::L2EvictFirst, Mod::L2EvictUnchanged];
     t.row(

@@ -544,6 +544,7 @@ def hint(form):
         case.say(f"ld.global.b32 {reg}, [{address}]")
         case.say("bar.sync 0")
         case.say(f"{form.name} [{first}], 128")
+        case.say("bar.sync 0")
         case.say(f"st.global.b32 [{address}], {reg}")
     else:
         case.say(f"{form.name} [{first}], 128")
