@@ -74,6 +74,8 @@ def shares(judged):
         marked = sum("marked" in m and not m["verdict"].startswith("died") for m in own)
         line = f"{name}: {dead} of {len(own)} died, {share(dead, len(own))}"
         lines.append(line + (f"; {marked} marked, {share(dead, len(own) - marked)} of the rest" if marked else ""))
+    long = sum(m["verdict"] == "died (too long)" for m in judged)
+    lines.append(f"of the dead, {long} by time")
     reasons = {}
     for m in judged:
         if "marked" in m and not m["verdict"].startswith("died"):

@@ -191,32 +191,47 @@ class Rewriter:
 
 SWITCH = """//! The switches of mutation tests (`.ci/mutants`).
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 
-enum Mode { Off, One(u32), Record(Mutex<(std::collections::HashSet<u32>, std::fs::File)>) }
-static MODE: OnceLock<Mode> = OnceLock::new();
+const OFF: u32 = u32::MAX;
+const RECORD: u32 = u32::MAX - 1;
+const UNKNOWN: u32 = u32::MAX - 2;
+/// More than there are numbers of switches.
+const MOST: usize = 1 << 20;
 
-fn start() -> Mode {
-    if let Ok(n) = std::env::var("MUTANT") { return Mode::One(n.parse().unwrap()); }
-    match std::env::var("MUTANT_RECORD") {
-        Ok(file) => {
-            let file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
-            Mode::Record(Mutex::new((Default::default(), file)))
-        }
-        Err(_) => Mode::Off,
-    }
-}
+static CHOSEN: AtomicU32 = AtomicU32::new(UNKNOWN);
+static SEEN: [AtomicBool; MOST] = [const { AtomicBool::new(false) }; MOST];
+static FILE: OnceLock<Mutex<std::fs::File>> = OnceLock::new();
 
 /// Whether this mutant is switched on.
+#[inline(always)]
 pub fn on(id: u32) -> bool {
-    match MODE.get_or_init(start) {
-        Mode::Off => false,
-        Mode::One(n) => *n == id,
-        Mode::Record(m) => {
-            let mut m = m.lock().unwrap_or_else(|e| e.into_inner());
-            if m.0.insert(id) { let _ = m.1.write_all(&id.to_le_bytes()); }
-            false
-        }
+    let chosen = CHOSEN.load(Relaxed);
+    chosen == id || (chosen < OFF && chosen >= UNKNOWN && slow(id))
+}
+
+#[cold]
+#[inline(never)]
+fn slow(id: u32) -> bool {
+    if CHOSEN.load(Relaxed) == UNKNOWN { start(); }
+    let chosen = CHOSEN.load(Relaxed);
+    if chosen == RECORD && !SEEN[id as usize].swap(true, Relaxed) {
+        let mut file = FILE.get().unwrap().lock().unwrap_or_else(|e| e.into_inner());
+        let _ = file.write_all(&id.to_le_bytes());
     }
+    chosen == id
+}
+
+fn start() {
+    let chosen = match (std::env::var("MUTANT"), std::env::var("MUTANT_RECORD")) {
+        (Ok(n), _) => n.parse().unwrap(),
+        (_, Ok(file)) => {
+            FILE.get_or_init(|| Mutex::new(std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap()));
+            RECORD
+        }
+        _ => OFF,
+    };
+    CHOSEN.store(chosen, Relaxed);
 }
 """

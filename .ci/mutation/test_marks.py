@@ -54,6 +54,7 @@ class Marks(unittest.TestCase):
         self.assertEqual(shares(judged), [
             "a/src: 2 of 4 died, 50.0%; 1 marked, 66.7% of the rest",
             "all: 2 of 4 died, 50.0%; 1 marked, 66.7% of the rest",
+            "of the dead, 1 by time",
             "marked: 1, why (a/src/f.rs:3)",
             "marked, but it dies: a/src/f.rs:4 d",
         ])
