@@ -182,6 +182,77 @@ mod tests {
         }
     }
 
+    /// Which vertices lead to which, by any number of steps or none.
+    fn leads(next: &[Vec<u32>]) -> Vec<Vec<bool>> {
+        let n = next.len();
+        let mut leads: Vec<Vec<bool>> =
+            (0..n).map(|v| (0..n).map(|w| v == w || next[v].contains(&(w as u32))).collect()).collect();
+        for by in 0..n {
+            for v in 0..n {
+                for w in 0..n {
+                    leads[v][w] |= leads[v][by] && leads[by][w];
+                }
+            }
+        }
+        leads
+    }
+
+    /// Of every graph of three vertices, and of some of six: vertices that lead to each other are together, after all that
+    /// they lead to.
+    #[test]
+    fn components_are_those_that_lead_to_each_other() {
+        let graph = |n: usize, edges: u64, falling: bool| -> Vec<Vec<u32>> {
+            let row = |v: usize| {
+                let mut row: Vec<u32> = (0..n as u32).filter(|w| edges >> (v * n + *w as usize) & 1 == 1).collect();
+                if falling {
+                    row.reverse();
+                }
+                row
+            };
+            (0..n).map(row).collect()
+        };
+        let mut bits = 1u64;
+        let sparse = std::iter::repeat_with(|| {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (bits >> 11) & (bits >> 27) & (bits << 3)
+        });
+        let small = (0..512).flat_map(|edges| [graph(3, edges, false), graph(3, edges, true)]);
+        for next in small.chain(sparse.take(2000).map(|edges| graph(6, edges, edges & 1 == 1))) {
+            let (n, leads) = (next.len(), leads(&next));
+            let found = components(&next);
+            let place = |v: usize| found.iter().position(|group| group.contains(&(v as u32))).expect("each is in one");
+            assert_eq!(found.iter().map(Vec::len).sum::<usize>(), n, "each once: {found:?} of {next:?}");
+            for v in 0..n {
+                for w in 0..n {
+                    assert_eq!(
+                        place(v) == place(w),
+                        leads[v][w] && leads[w][v],
+                        "{v} and {w} in {found:?} of {next:?}"
+                    );
+                    assert!(!leads[v][w] || place(w) <= place(v), "{v} leads to {w} in {found:?} of {next:?}");
+                }
+            }
+        }
+    }
+
+    /// Every kernel of four blocks, each of which branches to one of them, perhaps, and else goes on.
+    #[test]
+    fn rows_of_small_kernels_are_the_closure() {
+        for ways in 0..625u32 {
+            let block = |b: u32| match ways / 5u32.pow(b) % 5 {
+                4 => format!("B{b}: mov.u32 %r, {b}; "),
+                to => format!("B{b}: mov.u32 %r, {b}; @%p bra B{to}; "),
+            };
+            let body: String = (0..4).map(block).collect();
+            let head = ".version 7.0 .target sm_80 .address_size 64 .entry k() { .reg .pred %p; .reg .b32 %r; ";
+            let module = parse("t", &format!("{head}{body} ret; }}")).unwrap_or_else(|e| panic!("{e}"));
+            let cfg = Cfg::new(&module.kernels[0]);
+            let controls = Controls::new(&cfg);
+            let rows: Vec<Vec<u32>> = (0..cfg.len() as u32).map(|b| controls.of(BlockId(b)).to_vec()).collect();
+            assert_eq!(rows, closure(&cfg), "{body}");
+        }
+    }
+
     #[test]
     fn rows_are_the_closure() {
         for body in [

@@ -234,6 +234,31 @@ mod tests {
         assert!(!found.exact && !found.with_block, "{found:?}");
     }
 
+    /// Two ways to one place: by the same lanes, all of which are there with the block or not; by others.
+    #[test]
+    fn ways_that_meet() {
+        // Lanes below 5, and of those a choice of the whole block (%p1, %p2) or of each lane (%p3, %p4).
+        let choices = "setp.lt.u32 %p0, %r0, 5; mov.u32 %r1, %ctaid.x; setp.eq.u32 %p1, %r1, 1; setp.eq.u32 %p2, %r1, 2; \
+                       mov.u32 %r3, %clock; setp.eq.u32 %p3, %r3, 1; setp.eq.u32 %p4, %r3, 2; \
+                       setp.lt.u32 %p5, %r0, 3; setp.lt.u32 %p6, %r0, 2; ";
+        let set = |mask, exact, with_block| LaneSet { mask, exact, with_block };
+        for (first, second, expected) in [
+            ("p1", "p2", set(0x1f, true, true)),
+            ("p1", "p3", set(0x1f, false, false)),
+            ("p3", "p1", set(0x1f, false, false)),
+            ("p3", "p4", set(0x1f, false, false)),
+            ("p1", "p5", set(0x1f, false, false)),
+            ("p5", "p1", set(0x1f, false, false)),
+            // Of the lanes that the first leaves, the second takes none.
+            ("p5", "p6", set(0x7, false, false)),
+        ] {
+            let body = format!(
+                "{choices} @!%p0 bra E; @%{first} bra L; mov.u32 %r2, 1; @%{second} bra L; bra E; L: activemask.b32 %r2; E:"
+            );
+            assert_eq!(lanes(&body, LIMITS), expected, "{first} {second}");
+        }
+    }
+
     #[test]
     fn a_search_ends_at_its_limits() {
         let few = |nested, steps, depth| Limits { nested, steps, depth };

@@ -127,6 +127,17 @@ fn peak_pressure() {
     assert_eq!((peak.registers, peak.predicates, peak.at), (8, 0, Some(InstId(5))));
 }
 
+/// A predicate is no register of the 32-bit file, and is told where nothing else is live.
+#[test]
+fn peak_of_predicates_alone() {
+    let peak = |body: &str| kernel(body).info(0).liveness().peak();
+    let at = |registers, predicates, at: Option<u32>| Pressure { registers, predicates, at: at.map(InstId) };
+    assert_eq!(peak("setp.eq.u32 %p0, 1, 2; @%p0 exit; ret;"), at(0, 1, Some(1)));
+    assert_eq!(peak("setp.eq.u32 %p0, 1, 2; setp.eq.u32 %p1, 1, 2; @%p0 exit; @%p1 exit; ret;"), at(0, 1, Some(3)));
+    assert_eq!(peak("mov.u32 %r0, 1; setp.eq.u32 %p0, 1, 2; @%p0 add.u32 %r1, %r0, 1; ret;"), at(1, 1, Some(2)));
+    assert_eq!(peak("ret;"), at(0, 0, None));
+}
+
 #[test]
 fn live_around_a_loop() {
     let v = kernel(DIAMOND_IN_LOOP);

@@ -217,6 +217,7 @@ fn param(p: &Param) -> Result<(), String> {
         return Err("has no elements".to_owned());
     }
     if let Some(align) = p.align
+        // mutants: same [128 to 129], 129 is no power of two
         && (!align.is_power_of_two() || align < p.ty.bytes() || align > 128)
     {
         return Err(format!("has alignment {align}; it must be a power of two from {} to 128", p.ty.bytes()));

@@ -106,7 +106,7 @@ fn of_declarations() {
             for linkage in [Linkage::Internal, Linkage::Visible, Linkage::External] {
                 for init in [0, 4, 16, 17] {
                     if linkage != Linkage::Internal && init > 4
-                        || len != Some(4) && (init > 0 || linkage == Linkage::External)
+                        || len != Some(4) && (init > 0 || len.is_some() && linkage == Linkage::External)
                     {
                         continue;
                     }

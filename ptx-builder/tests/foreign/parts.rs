@@ -1,7 +1,7 @@
 //! A fault refuses its entry, not the file.
 
 use ptxgen_builder::parse::{ParseErrors, parse, read};
-use ptxgen_builder::verify::{Doubts, verify_each};
+use ptxgen_builder::verify::{Doubts, verify, verify_each};
 
 const HEAD: &str = ".version 8.0\n.target sm_80\n.address_size 64\n";
 
@@ -53,6 +53,18 @@ fn kernels_are_refused_by_name_and_modules_whole() {
     let judged = verify_each(wrong, Doubts::Warn);
     assert_eq!((names(&judged.refused), judged.module.len()), (vec![], 1));
     assert_eq!(judged.validated.module().kernels.len(), 0);
+}
+
+/// A kernel's own constants become the module's, as they do where a module is verified whole.
+#[test]
+fn constants_of_kernels_move_in_parts_too() {
+    let constant = entry("a", ".const .align 4 .b32 c[2] = {1, 2}; ld.const.u32 %r, [c+4];");
+    let module = read("t", &format!("{HEAD}{constant}")).module;
+    let judged = verify_each(module.clone(), Doubts::Warn);
+    assert!(judged.refused.is_empty(), "{:?}", judged.refused);
+    let whole = verify(module).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(judged.validated.module(), whole.module());
+    assert_eq!((whole.module().variables.len(), whole.module().kernels[0].variables.len()), (1, 0));
 }
 
 #[test]

@@ -25,6 +25,26 @@ fn a_store_past_the_buffer() {
     assert!(f.site.text.starts_with("st.global.u32"), "{f}");
 }
 
+/// What `vprintf` is given is read as the lane that gives it reads it.
+#[test]
+fn a_bad_pointer_of_one_lane_to_print() {
+    let text = ".version 8.0\n.target sm_80\n.address_size 64\n\
+        .extern .func (.param .b32 d0) vprintf(.param .b64 a0, .param .b64 a1);\n\
+        .global .align 1 .b8 text[4] = {37, 100, 10, 0};\n\
+        .visible .entry k() { .reg .pred %p; .reg .b32 %r; .reg .b64 %a, %b; .local .align 16 .b8 values[8];\n\
+        mov.u32 %r, %laneid; st.local.u32 [values], %r; mov.u64 %b, values; cvta.local.u64 %b, %b; mov.u64 %a, text;\n\
+        cvta.global.u64 %a, %a; setp.eq.u32 %p, %r, 5; @%p mov.u64 %NULL, 0;\n\
+        { .param .b64 p0; .param .b64 p1; .param .b32 r0; st.param.b64 [p0], %a; st.param.b64 [p1], %b;\n\
+        call (r0), vprintf, (p0, p1); }\nret; }\n";
+    for null in ["a", "b"] {
+        let m = source(&text.replace("%NULL", &format!("%{null}")));
+        let report = launch(&m, 1, 32, &[], &mut Memory::new(), &Options::default());
+        let f = only(&report, FindingKind::OutOfBounds, 6);
+        assert_eq!((f.lanes, f.message.contains("0x0")), (1 << 5, true), "{f}");
+        assert_eq!(report.printed, "0\n1\n2\n3\n4\n", "{null}");
+    }
+}
+
 #[test]
 fn a_null_pointer_and_a_shared_overrun() {
     only(&run(1, "mov.u64 %rd0, 0;\nld.global.u32 %r0, [%rd0]; ret;"), FindingKind::OutOfBounds, 2);

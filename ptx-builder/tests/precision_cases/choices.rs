@@ -7,6 +7,9 @@ use ptxgen_builder::analysis::precision::PolicyRule::LostBits;
 pub(super) const CASES: &[Case] = &[
     case(F32, Holds, "min-and-max", "max.f32 %f0, %s, 0f3F800000; min.f32 %z, %f0, 0f42C80000;"),
     case(F32, Keeps, "max-of-itself", "max.f32 %z, %s, %s;"),
+    case(F64, Keeps, "halves-of-the-larger-of-itself", "max.f64 %w0, %s, %s; mov.b64 {%r0, %r1}, %w0; mov.b64 {%r2, %r3}, %s; mov.b64 %z, {%r0, %r3};"),
+    case(F64, Loses(LostBits), "halves-of-the-larger", "max.f64 %w0, %s, 0d4008000000000000; mov.b64 {%r0, %r1}, %w0; mov.b64 {%r2, %r3}, %s; mov.b64 %z, {%r0, %r3};"),
+    case(F64, Loses(LostBits), "halves-of-the-other-larger", "max.f64 %w0, 0d4008000000000000, %s; mov.b64 {%r0, %r1}, %w0; mov.b64 {%r2, %r3}, %s; mov.b64 %z, {%r0, %r3};"),
     case(F64, Keeps, "negated-twice", "neg.f64 %w0, %s; neg.f64 %z, %w0;"),
     case(F64, Holds, "absolute", "abs.f64 %z, %s;"),
     case(F32, Holds, "sign-of-itself", "abs.f32 %f0, %s; copysign.f32 %z, %s, %f0;"),

@@ -71,7 +71,7 @@ impl Exact {
     }
 
     fn is_zero(&self) -> bool {
-        self.held == [0; WARP] && self.number == [0; WARP]
+        self.number == [0; WARP]
     }
 }
 

@@ -7,7 +7,7 @@ use crate::analysis::precision::flow::Flow;
 use crate::analysis::precision::place::access;
 use crate::analysis::{DefId, InstId};
 use crate::ir::{Base, Inst, Operand, Reg, Symbol};
-use crate::table::{Meaning, Meets, Memory, Order, Precision};
+use crate::table::{Meaning, Memory, Order, Precision};
 use crate::types::Space;
 
 /// Where an access stands in its run.
@@ -150,9 +150,7 @@ fn overwrite(written: &mut Vec<Written>, store: u32, key: Option<(Key, i64)>, m:
 
 /// Whether an instruction neither touches memory nor waits for other threads, who do.
 fn is_apart(inst: &Inst) -> bool {
-    let form = inst.form();
-    let lanes = matches!(form.meaning, Meaning::Lane(_) | Meaning::Approx(..));
-    lanes && form.meets() == Meets::Alone && form.orders().is_none()
+    matches!(inst.form().meaning, Meaning::Lane(_) | Meaning::Approx(..))
 }
 
 /// What an address starts from, and the offset.

@@ -237,7 +237,7 @@ impl Contents<'_, '_> {
         }
         let same = || {
             let first = sources.first().map(|s| s.value)?;
-            sources.iter().all(|s| s.value.id == first.id && first.id != Id::NONE).then_some(first)
+            sources.iter().all(|s| s.value.id == first.id).then_some(first)
         };
         let content = match all {
             Content::Whole(_) | Content::Plain => all,
