@@ -3,6 +3,8 @@
 //!
 //! `// name: bounds` begins a kernel, with its launch bounds if it has any.
 
+mod lacking;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -10,17 +12,13 @@ use ptxgen_builder::parse::parse;
 use ptxgen_builder::testing::assert_golden;
 use ptxgen_builder::verify::{Doubts, verify, verify_with};
 
+use lacking::{changed, digest, statements};
+
 /// What is said of one kernel.
 fn said(file: &str, line: usize, bounds: &str, body: &str) -> String {
     // The body's first line has the number that it has in the file.
-    let text = format!(
-        ".version 9.0 .target sm_90 .address_size 64 .global .align 4 .b32 g[4]; .const .align 4 .b32 c[4] = {{1, 2, 3, 4}};\
-         .visible .entry k(.param .u64 x, .param .u64 .ptr .global .align 16 y, .param .u32 n) {bounds} {{ .reg .pred %p<9>; \
-         .reg .b16 %h<9>; .reg .b32 %r<40>, %t, %lane, %warp, %b, %n; .reg .b64 %d<20>, %x, %y; .reg .f32 %f<20>; .reg .f64 %w<9>; \
-         ld.param.u64 %x, [x]; ld.param.u64 %y, [y]; ld.param.u32 %n, [n]; mov.u32 %t, %tid.x; mov.u32 %lane, %laneid; \
-         mov.u32 %b, %ctaid.x; shr.u32 %warp, %t, 5; {}{body}ret; }}\n",
-        "\n".repeat(line + 1),
-    );
+    let head = include_str!("refusals/head.ptx").trim_end().replace('\n', " ").replace("BOUNDS", bounds);
+    let text = format!("{head}{}{body}ret; }}\n", "\n".repeat(line + 1));
     let module = match parse(file, &text) {
         Ok(module) => module,
         Err(e) => return format!("  {e}\n"),
@@ -35,18 +33,27 @@ fn said(file: &str, line: usize, bounds: &str, body: &str) -> String {
     if told.is_empty() { "  is taken\n".to_owned() } else { told }
 }
 
-fn told(name: &str) {
-    let file = format!("{name}.ptx");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/refusals");
-    let text = std::fs::read_to_string(folder.join(&file)).expect("a file");
+/// The title, the bounds, the body and the first line of each kernel of a file.
+fn kernels(text: &str) -> Vec<(&str, &str, String, usize)> {
     let lines: Vec<&str> = text.lines().collect();
-    let mut all = String::new();
     let starts: Vec<usize> = (0..lines.len()).filter(|&i| lines[i].starts_with("// ")).collect();
-    for (n, &start) in starts.iter().enumerate() {
+    let kernel = |(n, &start): (usize, &usize)| {
         let end = starts.get(n + 1).copied().unwrap_or(lines.len());
         let (title, bounds) = lines[start][3..].split_once(':').expect("a name and bounds");
-        let body: String = lines[start + 1..end].iter().map(|l| format!("{l}\n")).collect();
-        writeln!(all, "{title}\n{}", said(&file, start, bounds, &body)).expect("text");
+        (title, bounds, lines[start + 1..end].iter().map(|l| format!("{l}\n")).collect(), start)
+    };
+    starts.iter().enumerate().map(kernel).collect()
+}
+
+fn read(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/refusals").join(format!("{name}.ptx"));
+    std::fs::read_to_string(path).expect("a file")
+}
+
+fn told(name: &str) {
+    let mut all = String::new();
+    for (title, bounds, body, start) in kernels(&read(name)) {
+        writeln!(all, "{title}\n{}", said(&format!("{name}.ptx"), start, bounds, &body)).expect("text");
     }
     assert_golden!(format!("tests/refusals/{name}.txt"), all);
 }
@@ -64,4 +71,39 @@ fn of_threads_that_meet() {
 #[test]
 fn of_copies_and_values() {
     told("values");
+}
+
+/// The rules that are told of, and one number for all that is said.
+fn in_short(said: &str) -> String {
+    let rule = |line: &str| {
+        let (_, rule) = line.rsplit_once('[')?;
+        Some(rule.strip_suffix(']')?.to_owned())
+    };
+    let mut rules: Vec<String> = said.lines().filter_map(rule).collect();
+    rules.dedup();
+    format!(
+        "{} {:08x}",
+        if rules.is_empty() { said.trim().lines().next().unwrap_or("").to_owned() } else { rules.join(", ") },
+        digest(said.bytes())
+    )
+}
+
+/// The same kernels, each without one of its statements, or with another number or guard: a rule is broken, or none is.
+#[test]
+fn of_kernels_that_differ_a_little() {
+    for name in ["indices", "meeting", "values"] {
+        let mut all = String::new();
+        for (title, bounds, body, start) in kernels(&read(name)) {
+            writeln!(all, "{title}").expect("text");
+            let said = |body: &str| in_short(&said(name, start, bounds, body));
+            for lacking in statements(&body) {
+                let without = format!("{}{}", &body[..lacking.start], &body[lacking.end..]);
+                writeln!(all, "  without {} {}", body[lacking].trim(), said(&without)).expect("text");
+            }
+            for (what, changed) in changed(&body) {
+                writeln!(all, "  {what}: {}", said(&changed)).expect("text");
+            }
+        }
+        assert_golden!(format!("tests/refusals/{name}-changed.txt"), all);
+    }
 }

@@ -14,7 +14,7 @@ use ptxgen_builder::parse::parse;
 use ptxgen_builder::testing::assert_golden;
 use ptxgen_builder::verify::{Validated, verify};
 
-use lacking::{digest, statements};
+use lacking::{changed, digest, statements};
 
 /// A kernel and how it is launched.
 struct Case<'a> {
@@ -207,4 +207,23 @@ fn of_kernels_that_lack_a_statement() {
         }
     }
     assert_golden!("tests/reports/lacking.txt", all);
+}
+
+/// And with another number or guard.
+#[test]
+fn of_kernels_with_another_number() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in ["copies", "lanes", "memory", "places", "races", "shadows", "waiting"] {
+        let file = format!("{name}.ptx");
+        let text = std::fs::read_to_string(root.join("tests/reports").join(&file)).expect("a file");
+        let mut all = String::new();
+        for mut case in cases(&text) {
+            writeln!(all, "{}", case.name).expect("text");
+            for (what, body) in changed(&std::mem::take(&mut case.body)) {
+                case.body = body;
+                writeln!(all, "  {what}: {}", in_short(&run(&file, &case, WarpOrder::RoundRobin))).expect("text");
+            }
+        }
+        assert_golden!(format!("tests/reports/{name}-changed.txt"), all);
+    }
 }

@@ -263,6 +263,26 @@ fn of_places() {
     }
 }
 
+/// The same of the small kernels of which `tests/refusals.rs` shows what the verifier says.
+#[test]
+fn of_places_of_small_kernels() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/refusals");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).expect("a file");
+    let head = read("head.ptx");
+    for name in ["meeting", "values"] {
+        let mut found = String::new();
+        for (title, body) in read(&format!("{name}.ptx")).split("// ").filter_map(|kernel| kernel.split_once('\n')) {
+            let (title, bounds) = title.split_once(':').expect("a name and bounds");
+            let Ok(module) = parse("k", &format!("{}{body}ret; }}\n", head.replace("BOUNDS", bounds))) else {
+                continue;
+            };
+            let kernel = &module.kernels[0];
+            writeln!(found, "{title}\n{}", blocks(&module, kernel, &KernelInfo::new(&module, kernel))).expect("text");
+        }
+        is_golden(&format!("{name}.txt"), &found);
+    }
+}
+
 /// Loops that threads go round as often as each other, or perhaps not: by test, `B` for a block, `W` for a warp.
 #[test]
 fn of_loops() {

@@ -8,7 +8,7 @@ use ptxgen_builder::analysis::InstId;
 use ptxgen_builder::analysis::precision::{Input, Inputs, facts};
 use ptxgen_builder::types::ScalarType;
 
-use super::lacking::{digest, statements};
+use super::lacking::{changed, digest, statements};
 use super::policy::{ACTIVATIONS, APART, FACTORS, FLOATS, INTEGERS, WEIGHTS, of_weights};
 use super::*;
 
@@ -184,6 +184,18 @@ fn of_weights_and_activations() {
     ptxgen_builder::assert_golden!("tests/precision_cases/told/weights.txt", text);
 }
 
+/// The rules that a case with another body breaks, and where, and what its kernel does as one number; none where there
+/// is no such kernel.
+fn in_short(case: &Case, body: &str) -> Option<String> {
+    let module = verify(parse("case.ptx", &case.text(body)).ok()?).ok()?;
+    let digest = digest(facts_of(&module, &case.wanted().roles).bytes());
+    let found = check(&module, 0, &case.wanted()).err().unwrap_or_default();
+    let at = |v: &PolicyViolation| format!("{:?} {}", v.rule, v.inst.map_or(0, |i| i.0));
+    let rules: Vec<_> = found.iter().map(at).collect();
+    let rules = if rules.is_empty() { "holds".to_owned() } else { rules.join(", ") };
+    Some(format!("{rules}, {digest:08x}"))
+}
+
 /// The cases, each without one of its statements: the rules that are broken, and where, and what the kernel does as
 /// one number.
 #[test]
@@ -194,16 +206,21 @@ fn of_cases_that_lack_a_statement() {
         for Range { start, end } in statements(case.body) {
             let body = format!("{}{}", &case.body[..start], &case.body[end..]);
             let lacking = case.body[start..end].trim();
-            let Ok(module) = parse("case.ptx", &case.text(&body)) else { continue };
-            let Ok(module) = verify(module) else { continue };
-            let facts = facts_of(&module, &case.wanted().roles);
-            let digest = digest(facts.bytes());
-            let found = check(&module, 0, &case.wanted()).err().unwrap_or_default();
-            let at = |v: &PolicyViolation| format!("{:?} {}", v.rule, v.inst.map_or(0, |i| i.0));
-            let rules: Vec<_> = found.iter().map(at).collect();
-            let rules = if rules.is_empty() { "holds".to_owned() } else { rules.join(", ") };
-            writeln!(text, "  {lacking} {rules}, {digest:08x}").expect("text");
+            in_short(case, &body).into_iter().for_each(|said| writeln!(text, "  {lacking} {said}").expect("text"));
         }
     }
     ptxgen_builder::assert_golden!("tests/precision_cases/told/lacking.txt", text);
+}
+
+/// And with another number or guard.
+#[test]
+fn of_cases_with_another_number() {
+    let mut text = String::new();
+    for case in all() {
+        writeln!(text, "{} ({:?})", case.name, case.acc).expect("text");
+        for (what, body) in changed(case.body) {
+            in_short(case, &body).into_iter().for_each(|said| writeln!(text, "  {what}: {said}").expect("text"));
+        }
+    }
+    ptxgen_builder::assert_golden!("tests/precision_cases/told/changed.txt", text);
 }

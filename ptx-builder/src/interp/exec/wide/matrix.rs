@@ -1,6 +1,8 @@
 //! Errors through matrix instructions: products, and halves that change lanes.
 
 #[cfg(test)]
+mod sums;
+#[cfg(test)]
 mod tests;
 
 use super::Exec;
@@ -113,139 +115,14 @@ impl Exec<'_> {
                         let r = product.d.number(bits & (u64::MAX >> (64 - product.d.bits())));
                         let pairs =
                             (0..a.columns).map(|k| (a.all[a.at((unit, row, k))], b.all[b.at((unit, k, column))]));
-                        let (err, who) = this.wide_dot(pairs, c.all[c.at(place)], r);
+                        let (err, who) = dot(this.pc, pairs, c.all[c.at(place)], r);
                         let plane = &mut planes[piece * size];
                         (plane.err[lane], plane.who[lane]) = (err, who);
                     }
                 }
-<<<<<<< HEAD
                 regs.put(dst, this.mask, Shape::of(format, per), &planes);
-=======
-                for i in 0..4 {
-                    let (_, row, col) = product.place(Part::B, lane, i);
-                    b[row][col] = this.wide_element(regs, input, 4, lane, i);
-                }
-            }
-            let (format, _) = Format::of(acc);
-            let per = 2 / format.granules();
-            let mut made = vec![Plane::EXACT; 4];
-            for lane in 0..WARP {
-                for (i, plane) in made.iter_mut().enumerate() {
-                    let (_, row, col) = product.place(Part::D, lane, i);
-                    let c = this.wide_element(regs, acc, 6, lane, i);
-                    let r = float(acc, this.st.dst[i / per][lane], i % per);
-                    let column: [Element; 16] = std::array::from_fn(|k| b[k][col]);
-                    (plane.err[lane], plane.who[lane]) = dot(this.pc, &a[row], &column, c, r);
-                }
-            }
-            let dsts = this.cx.program.dsts(this.code);
-            for (dst, planes) in dsts.iter().zip(made.chunks(per)) {
-                regs.put(dst, this.mask, Shape::of(format, per), planes);
->>>>>>> 73180f0 (Tests of what the last mutants survived: choices that decide, lanes that meet, powers that are chosen, printing, sums of products)
             }
         });
-    }
-}
-
-<<<<<<< HEAD
-    fn wide_dot(&self, pairs: impl Iterator<Item = (Number, Number)>, c: Number, r: f64) -> (f64, Who) {
-        let (mut sum, mut rest, mut passed) = (c.0, 0.0, c.1);
-        let mut largest = Largest { part: 0.0, who: Who::NONE, before: 0.0 };
-        largest.add(c.0, c.1, c.2);
-        for ((va, ea, wa), (vb, eb, wb)) in pairs {
-            let (product, tail) = two_product::<true>(va, vb);
-            let (s, t) = two_sum(sum, product);
-            (sum, rest) = (s, rest + (t + tail));
-            let parts = (ea * (vb + eb), va * eb);
-            passed += parts.0 + parts.1;
-            largest.add(product, parts.0, wa);
-            largest.add(product, parts.1, wb);
-=======
-/// The error of a sum of products `r`, and whose that is: of the instruction, `pc`, or of an element.
-fn dot(pc: u32, a: &[Element; 16], b: &[Element; 16], c: Element, r: f64) -> (f64, Who) {
-    let (mut sum, mut rest, mut passed) = (c.0, 0.0, c.1);
-    let mut largest = Largest { part: 0.0, who: Who::NONE, before: 0.0 };
-    largest.add(c.0, c.1, c.2);
-    for ((va, ea, wa), (vb, eb, wb)) in a.iter().zip(b) {
-        let product = va * vb;
-        let (s, t) = two_sum(sum, product);
-        (sum, rest) = (s, rest + t);
-        let parts = (ea * (vb + eb), va * eb);
-        passed += parts.0 + parts.1;
-        largest.add(product, parts.0, *wa);
-        largest.add(product, parts.1, *wb);
-    }
-    let local = (sum - r) + rest;
-    let err = local + passed;
-    if !err.is_finite() || !r.is_finite() {
-        return (0.0, Who::NONE);
-    }
-    if local.abs() >= largest.part {
-        return (err, Who::introduced(pc));
-    }
-    let factor = passed.abs() / r.abs().max((r + err).abs()) / largest.before;
-    (err, if factor >= 4.0 { largest.who.amplified(pc, factor) } else { largest.who })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PC: u32 = 99;
-
-    /// Elements: values, errors, and the instruction that each is of (10 and more for `a`, 30 and more for `b`).
-    fn elements<const N: usize>(first: u32, of: &[(f64, f64)]) -> [Element; N] {
-        let one = |i: usize| of.get(i).map_or(NOTHING, |(v, e)| (*v, *e, Who::introduced(first + i as u32)));
-        std::array::from_fn(one)
-    }
-
-    #[test]
-    fn errors_of_sums_of_products() {
-        let c = |v: f64, e: f64| (v, e, Who::introduced(50));
-        let own = Who::introduced(PC);
-        let (a, b) = (Who::introduced(10), Who::introduced(30));
-        let large = 2f64.powi(60);
-        type Side<'a> = &'a [(f64, f64)];
-        let cases: [(Side, Side, Element, f64, (f64, Who)); 14] = [
-            (&[(2.0, 0.0)], &[(3.0, 0.0)], c(1.0, 0.0), 7.0, (0.0, own)),
-            // Of the instruction: what it rounded, also where f64 does not hold the sum.
-            (&[(2.0, 0.0)], &[(3.0, 0.0)], c(1.0, 0.0), 7.5, (-0.5, own)),
-            (&[(1.0, 0.0)], &[(1.0, 0.0)], c(large, 0.0), large, (1.0, own)),
-            (&[(1.0, 0.0), (-1.0, 0.0)], &[(large, 0.0), (large, 0.0)], c(1.0, 0.0), 0.0, (1.0, own)),
-            // Of an element: errors times values, and each other.
-            (&[(2.0, 0.5)], &[(3.0, 0.0)], c(1.0, 0.0), 7.0, (1.5, a)),
-            (&[(2.0, 0.0)], &[(3.0, 0.5)], c(1.0, 0.0), 7.0, (1.0, b)),
-            (&[(2.0, 0.5)], &[(3.0, 0.25)], c(1.0, 0.0), 7.0, (2.125, a)),
-            (&[(2.0, 0.0)], &[(3.0, 0.0)], c(1.0, 0.25), 7.0, (0.25, Who::introduced(50))),
-            (&[(2.0, 0.0), (1.0, -0.5)], &[(3.0, 0.0), (1.0, 0.0)], c(1.0, 0.25), 8.0, (-0.25, Who::introduced(11))),
-            // As much by the instruction as by an element is the instruction's.
-            (&[(2.0, 0.5)], &[(1.0, 0.0)], c(0.0, 0.0), 1.5, (1.0, own)),
-            // Cancelled: an error of 1/8 of the elements' becomes one of half of the result, four times as much.
-            (&[(4.0, 0.5)], &[(1.0, 0.0)], c(-3.0, 0.0), 1.0, (0.5, a)),
-            (&[(4.0, -0.5)], &[(1.0, 0.0)], c(-3.0, 0.0), 1.0, (-0.5, a.amplified(PC, 4.0))),
-            (&[(4.0, 0.5)], &[(1.0, 0.0)], c(-4.0, 0.0), 0.0, (0.5, a.amplified(PC, 8.0))),
-            (&[(f64::INFINITY, 0.0)], &[(1.0, 0.0)], c(0.0, 0.0), f64::INFINITY, (0.0, Who::NONE)),
-        ];
-        for (i, (x, y, c, r, expected)) in cases.into_iter().enumerate() {
-            assert_eq!(dot(PC, &elements(10, x), &elements(30, y), c, r), expected, "{i}");
-        }
-    }
-
-    /// An element of nothing has no relative error, and one without an error is nobody's.
-    #[test]
-    fn the_largest_part_is_whose_it_is() {
-        let mut largest = Largest { part: 0.0, who: Who::NONE, before: 0.0 };
-        for (term, part, who, now) in [
-            (8.0, 0.0, 1, (0.0, None, 0.0)),
-            (0.0, 2.0, 2, (2.0, Some(2), 0.0)),
-            (8.0, -2.0, 3, (2.0, Some(2), 0.25)),
-            (-8.0, 4.0, 4, (4.0, Some(4), 0.5)),
-            (1.0, -0.25, 5, (4.0, Some(4), 0.5)),
-        ] {
-            largest.add(term, part, Who::introduced(who));
-            assert_eq!((largest.part, largest.who.introducer(), largest.before), now, "{who}");
->>>>>>> 73180f0 (Tests of what the last mutants survived: choices that decide, lanes that meet, powers that are chosen, printing, sums of products)
-        }
     }
 
     /// What a lane holds in `count` times 16 bits of a source, from granule `first` on.
@@ -337,4 +214,30 @@ fn pieces(lane: usize, trans: bool) -> Vec<Piece> {
         false => vec![Piece { row, column, first: 0, count: 2 }],
         true => (0..2).map(|i| Piece { row: column + i, column: row, first: i, count: 1 }).collect(),
     }
+}
+
+/// The error of a sum of products `r`, and whose that is: of the instruction, `pc`, or of an element.
+fn dot(pc: u32, pairs: impl Iterator<Item = (Number, Number)>, c: Number, r: f64) -> (f64, Who) {
+    let (mut sum, mut rest, mut passed) = (c.0, 0.0, c.1);
+    let mut largest = Largest { part: 0.0, who: Who::NONE, before: 0.0 };
+    largest.add(c.0, c.1, c.2);
+    for ((va, ea, wa), (vb, eb, wb)) in pairs {
+        let (product, tail) = two_product::<true>(va, vb);
+        let (s, t) = two_sum(sum, product);
+        (sum, rest) = (s, rest + (t + tail));
+        let parts = (ea * (vb + eb), va * eb);
+        passed += parts.0 + parts.1;
+        largest.add(product, parts.0, wa);
+        largest.add(product, parts.1, wb);
+    }
+    let local = (sum - r) + rest;
+    let err = local + passed;
+    if !err.is_finite() || !r.is_finite() {
+        return (0.0, Who::NONE);
+    }
+    if local.abs() >= largest.part {
+        return (err, Who::introduced(pc));
+    }
+    let factor = passed.abs() / r.abs().max((r + err).abs()) / largest.before;
+    (err, if factor >= 4.0 { largest.who.amplified(pc, factor) } else { largest.who })
 }
