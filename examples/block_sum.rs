@@ -1,6 +1,5 @@
-//! The sum of a block's values in f64: shuffles within warps, shared memory
-//! between them. Then the same with the barrier forgotten, which the
-//! interpreter reports at the line of the read.
+//! The sum of a block's values in f64: shuffles within warps, shared memory between them. Then the same with the
+//! barrier left out, which the interpreter reports at the line of the read.
 
 use ptxgen::prelude::*;
 use ptxgen::testing::{Harness, HarnessError, Outcome};
@@ -59,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_sum_is_in_f64() -> Result<(), HarnessError> {
-        // Whole numbers below 2^24 sum to the same f64 in any order.
+        // Integers below 2^24 have the same f64 sum in any order.
         let mut random = Random::new(2);
         let x: Vec<f32> = (0..THREADS).map(|_| random.below(1 << 24) as f32).collect();
         let outcome = run(true, &x)?;

@@ -1,6 +1,5 @@
-//! A 4-bit format of one's own. Its decoder is a device function, a Rust
-//! function that writes code; two kernels are made of it: one that writes the
-//! weights out, and a matrix times a vector.
+//! A custom 4-bit format. Its decoder is a device function, a Rust function that emits code. Two kernels use it: one
+//! writes the weights as f32, the other is a matrix-vector product.
 
 use ptxgen::prelude::*;
 use ptxgen::testing::{Harness, HarnessError};
@@ -22,7 +21,7 @@ fn decode(k: &Body, block: ReadOnly<u32>) -> [Val<f64>; 32] {
     })
 }
 
-/// w[i] = weight i of `blocks` blocks, rounded to f32; a thread for each block.
+/// w[i] = weight i of `blocks` blocks, rounded to f32; one thread per block.
 fn dequantize() -> Kernel<(u32, In<u32>, Out<f32>)> {
     kernel::<(u32, In<u32>, Out<f32>)>("dequantize", ["blocks", "q", "w"], |k, (blocks, q, w)| {
         let block = k.global_thread_id();
@@ -36,7 +35,7 @@ fn dequantize() -> Kernel<(u32, In<u32>, Out<f32>)> {
     })
 }
 
-/// What [`gemv`] takes.
+/// The parameters of [`gemv`].
 type Gemv = (u32, In<u32>, In<f32>, Out<f32>);
 
 /// y[row] = the row's `blocks` blocks times x, summed in f64; a block of one warp for each row.
@@ -64,14 +63,14 @@ fn gemv() -> Kernel<Gemv> {
     kernel.with_block(32)
 }
 
-/// Writes the weights out, in the interpreter.
+/// Runs the decoder in the interpreter.
 fn weights(q: &[u32]) -> Result<Vec<f32>, HarnessError> {
     let blocks = q.len() as u32 / WORDS;
     let harness = Harness::new(&dequantize()).scalar("blocks", blocks).input("q", q);
     harness.output::<f32>("w", (blocks * WEIGHTS) as usize).grid(blocks.div_ceil(32)).block(32).run()?.read("w")
 }
 
-/// Runs the product in the interpreter; `q` has rows for as many weights as `x` has values.
+/// Runs the product in the interpreter; `q` has rows with as many weights as `x` has values.
 fn multiply(q: &[u32], x: &[f32]) -> Result<Vec<f32>, HarnessError> {
     let blocks = x.len() as u32 / WEIGHTS;
     let rows = q.len() as u32 / (blocks * WORDS);
@@ -80,7 +79,7 @@ fn multiply(q: &[u32], x: &[f32]) -> Result<Vec<f32>, HarnessError> {
 }
 
 fn main() -> Result<(), HarnessError> {
-    // One block of scale 0.5: the weights 1, -1 in turn, in both halves.
+    // One block with scale 0.5: alternating weights 1 and -1, in both halves.
     let block = [0.5f32.to_bits(), 0x66aa_66aa, 0x66aa_66aa, 0x66aa_66aa, 0x66aa_66aa];
     println!("{:?}", weights(&block)?);
     println!("{:?}", multiply(&block, &[1.0; 32])?);

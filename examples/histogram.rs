@@ -1,15 +1,15 @@
-//! A histogram of bytes: atomics on shared memory for each block's counts,
-//! then one atomic on global memory for each bin that has any.
+//! A histogram of bytes: atomics on shared memory for each block's counts, then one atomic on global memory for each
+//! bin that is not zero.
 
 use ptxgen::prelude::*;
 use ptxgen::testing::{Harness, HarnessError};
 
-/// Bins, and threads of a block.
+/// Number of bins, and of threads per block.
 const BINS: u32 = 256;
 
 type Args = (u32, In<u8>, InOut<u32>);
 
-/// bins[v] grows by how often v is among the `n` bytes.
+/// Adds to bins[v] the number of bytes equal to v among `n` bytes.
 fn histogram() -> Kernel<Args> {
     let kernel = kernel::<Args>("histogram", ["n", "bytes", "bins"], |k, (n, bytes, bins)| {
         let thread = k.thread_x();

@@ -1,5 +1,4 @@
-//! A tile of an int8 matrix product on the tensor cores: 16 x depth times
-//! depth x 8, summed in i32, exact.
+//! A tile of an int8 matrix product on the tensor cores: 16 x depth times depth x 8, summed exactly in i32.
 
 use ptxgen::prelude::*;
 use ptxgen::testing::{Harness, HarnessError};
@@ -9,9 +8,9 @@ type Args = (u32, In<u32>, In<u32>, Out<i32>);
 /// c = a * b on one warp. `a` has 16 rows and `b` 8 columns of `depth` signed bytes, a multiple of
 /// 32; `c` has 16 rows of 8.
 ///
-/// Which elements a lane holds is laid down by the instruction (PTX ISA, "Matrix Fragments for
-/// mma.m16n8k32"): lane 4g + p has four bytes at 4p of rows g and g + 8 of `a` and of column g of
-/// `b`, and again 16 bytes further; of the result it has columns 2p and 2p + 1 of rows g and g + 8.
+/// The instruction defines which elements a lane has (PTX ISA, "Matrix Fragments for mma.m16n8k32"): lane 4g + p has
+/// four bytes at 4p of rows g and g + 8 of `a` and of column g of `b`, and again 16 bytes further. Of the result it has
+/// columns 2p and 2p + 1 of rows g and g + 8.
 fn int8_mma() -> Kernel<Args> {
     let kernel = kernel::<Args>("int8_mma", ["depth", "a", "b", "c"], |k, (depth, a, b, c)| {
         let lane = k.lane();

@@ -1,12 +1,12 @@
-//! A kernel on a GPU with its lines of Rust, or in the interpreter where there is none: one interface.
+//! A kernel with its lines of Rust, on a GPU or, if there is none, in the interpreter: one interface.
 //!
-//! `ncu --set full --import-source yes -o report target/debug/examples/on_a_device` shows this file beside the
-//! machine code.
+//! `ncu --set full --import-source yes -o report target/debug/examples/on_a_device` shows this file next to the machine
+//! code.
 
 use ptxgen::prelude::*;
 use ptxgen::runtime::{CudaOptions, Device, DeviceError};
 
-/// Threads of a block.
+/// Threads per block.
 const THREADS: u32 = 128;
 
 type Args = (u32, u32, f32, In<f32>, Out<f32>);
@@ -28,9 +28,9 @@ fn logistic() -> Kernel<Args> {
     .with_block(THREADS)
 }
 
-/// The first GPU, or the interpreter, and why.
+/// The first GPU, or the interpreter with the reason.
 fn device() -> Device {
-    // Code with lines is the same code; profilers read them.
+    // Line information does not change the code; profilers read it.
     match Device::cuda_with(0, CudaOptions { lineinfo: true, ..CudaOptions::default() }) {
         Ok(device) => device,
         Err(reason) => {
@@ -65,7 +65,7 @@ mod tests {
         main()
     }
 
-    /// Products and sums are each rounded, so the bits are those of the same lines in Rust.
+    /// Products and sums are each rounded, so the bits equal those of the same expressions in Rust.
     #[test]
     fn every_value_has_the_bits_of_rust() -> Result<(), DeviceError> {
         let x: Vec<f32> = (0..300).map(|i| i as f32 / 299.0).collect();

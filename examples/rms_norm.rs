@@ -1,5 +1,5 @@
-//! RMSNorm of rows, a block for each, summed in f64: what a policy proves is
-//! that a value is rounded to f32 once, where it is stored.
+//! RMSNorm of rows, one block for each, summed in f64. The policy proves that a value is rounded to f32 once, when it
+//! is stored.
 
 use ptxgen::prelude::*;
 use ptxgen::testing::{Harness, HarnessError};
@@ -8,7 +8,7 @@ const THREADS: u32 = 128;
 
 type Args = (u32, f32, In<f32>, In<f32>, Out<f32>);
 
-/// The sum of the block's values: shuffles within warps, shared memory between them. Every thread gets it.
+/// The sum of the block's values, on every thread: shuffles within warps, shared memory between them.
 fn block_sum(k: &Body, value: Val<f64>) -> Val<f64> {
     let thread = k.thread_x();
     let partial = k.shared::<f64>(THREADS / 32);

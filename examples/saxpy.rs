@@ -1,4 +1,4 @@
-//! A first kernel: written, verified, printed, and run without a GPU.
+//! A first kernel: built, verified, printed, and run without a GPU.
 
 use ptxgen::prelude::*;
 use ptxgen::testing::{Harness, HarnessError, ptx};

@@ -1,4 +1,4 @@
-//! Softmax of rows, a warp for each: the largest value and the sum by shuffles.
+//! Softmax of rows, one warp for each: the maximum and the sum use shuffles.
 
 use ptxgen::dsl::device::DeviceExp;
 use ptxgen::prelude::*;
@@ -11,14 +11,14 @@ fn reduce(k: &Body, value: Val<f32>, combine: impl Fn(Val<f32>, Val<f32>) -> Val
     [16u32, 8, 4, 2, 1].into_iter().fold(value, |value, distance| combine(value, k.shuffle_xor(value, distance)))
 }
 
-/// The softmax of each row of `n` values, a block of one warp a row.
+/// The softmax of each row of `n` values, with a block of one warp per row.
 fn softmax() -> Kernel<Args> {
     let kernel = kernel::<Args>("softmax", ["n", "x", "y"], |k, (n, x, y)| {
         let lane = k.lane();
         let row = k.block_x() * n;
         let (x, y) = (x.at(row), y.at(row));
 
-        // Each lane walks over every 32nd value; then the lanes combine what they have.
+        // Each lane processes every 32nd value; then the lanes combine their results.
         let largest = k.var::<f32>(f32::NEG_INFINITY);
         k.for_(lane, n, 32u32, |k, i, _| {
             let value = x.at(i).load(k);
@@ -55,8 +55,8 @@ mod tests {
     use ptxgen::dsl::reference::exp_f32;
     use ptxgen::testing::{Accumulator, Random, assert_policy};
 
-    /// The same on the host, in the same order: the kernel's exponential is made of IEEE operations
-    /// only, so that the results agree to the last bit.
+    /// The same on the host, in the same order: the kernel's exponential uses only IEEE operations, so the results
+    /// agree to the last bit.
     fn reference(x: &[f32]) -> Vec<f32> {
         let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let mut sums = [0.0f32; 32];

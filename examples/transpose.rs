@@ -1,11 +1,10 @@
-//! A matrix transposed in tiles through shared memory, so that reads and
-//! writes of global memory are both in rows. A tile's columns lie in one bank
-//! of shared memory unless its rows are padded; the interpreter counts it.
+//! A matrix transposed in tiles through shared memory, so that both reads and writes of global memory are along rows. A
+//! tile's columns are in one bank of shared memory unless its rows are padded; the interpreter counts the conflicts.
 
 use ptxgen::prelude::*;
 use ptxgen::testing::{Harness, HarnessError, Outcome};
 
-/// Rows and columns of a tile.
+/// Number of rows and columns of a tile.
 const TILE: u32 = 32;
 /// A block has 32 x 8 threads; each moves four elements.
 const ROWS: u32 = 8;
@@ -78,7 +77,7 @@ mod tests {
     fn padding_ends_the_bank_conflicts() -> Result<(), HarnessError> {
         let x = [0.0; 32 * 32];
         let (plain, padded) = (run(0, 32, 32, &x)?.counts(), run(1, 32, 32, &x)?.counts());
-        // 32 rows are written, a pass each; 32 columns are read, of 32 elements in one bank each.
+        // 32 rows are written, one pass each; 32 columns are read, each with 32 elements in one bank.
         assert_eq!((plain.shared_passes, plain.bank_conflicts), (32 + 32 * 32, 32 * 31));
         assert_eq!((padded.shared_passes, padded.bank_conflicts), (32 + 32, 0));
         // Global memory is read and written in whole sectors of 32 bytes.

@@ -1,4 +1,4 @@
-//! The book's Rust code, compiled and run by `cargo test --doc`. `tests/book.rs` holds that every page with
+//! The book's Rust code, compiled and run by `cargo test --doc`. `tests/book.rs` checks that every page with
 //! such code is here.
 
 macro_rules! pages {

@@ -12,7 +12,7 @@ use std::{
 /// A fenced block of a Markdown page.
 struct Fence {
     line: usize,
-    /// What stands after the opening fence.
+    /// The text after the opening fence.
     info: String,
     /// The comment above it: why it is not run, or which file it is a part of.
     note: Option<String>,

@@ -117,8 +117,8 @@ fn a_mistake_of_a_traced_run_is_named() {
     assert!(out.contains(verdict), "{out}");
     let (rc, out) = traced(Some("attn_out@0:act=q8k"));
     assert_eq!(rc, Some(1), "{out}");
-    let verdict = "computes attn_out (attn_output.weight, Q4_K) of layer 0 with another activation format than it says, \
-                   q8k in place of f32; this explains 100%";
+    let verdict = "computes attn_out (attn_output.weight, Q4_K) of layer 0 with a different activation format from what it says: \
+                   q8k instead of f32; this explains 100%";
     assert!(out.contains(verdict), "{out}");
 }
 

@@ -57,8 +57,8 @@ fn invalid_input_is_left_out_and_the_chat_goes_on() {
     assert_eq!(
         said(&output),
         format!(
-            "> note: line 1 is not UTF-8; it is left out\n> > note: {name}: the text has a run of more than 100000 \
-             white-space characters, which cannot be encoded: shorten it; the message is left out\n> "
+            "> note: line 1 is not UTF-8; it is skipped\n> > note: {name}: the text has a run of more than 100000 \
+             white-space characters, which cannot be encoded: shorten it; the message is skipped\n> "
         )
     );
     assert_eq!(output.stdout, plain(&model, "u:hi;a:"));
@@ -73,10 +73,7 @@ fn a_full_context_does_not_end_the_chat() {
     let output = chat(&model, &[], format!("{long}\n{}\n{}\nhi\n", "b".repeat(40), "c".repeat(40)).as_bytes());
     let said = said(&output);
     assert!(said.starts_with("> note: the message is left out: with it the conversation has 75 tokens, "), "{said}");
-    assert!(
-        said.contains("> > note: the context of 64 tokens is full: the oldest 2 messages are left out\n"),
-        "{said}"
-    );
+    assert!(said.contains("> > note: the context of 64 tokens is full: the oldest 2 messages are dropped\n"), "{said}");
     let fresh = chat(&model, &[], format!("{}\nhi\n", "c".repeat(40)).as_bytes());
     assert!(output.stdout.ends_with(&fresh.stdout), "what was left out changes nothing");
 }
@@ -206,7 +203,7 @@ fn the_files_recommendations_are_taken_and_shown() {
         assert_eq!(code(&output), Some(0), "{said}");
         (output.stdout, said.rsplit_once('\n').unwrap().0.rsplit_once('\n').map_or(String::new(), |s| s.0.to_owned()))
     };
-    let unknown = "note: of the file's recommendations these have no meaning here: general.sampling.mirostat";
+    let unknown = "note: these recommendations of the file are not supported: general.sampling.mirostat";
     let (out, said) = run(&[]);
     assert_eq!(said, format!("{unknown}\nnote: as the model's file recommends: temp 0.5, top-k 20"));
     assert_eq!(
@@ -218,7 +215,7 @@ fn the_files_recommendations_are_taken_and_shown() {
     assert_eq!(said, unknown);
     let (greedy, said) = run(&["--temp", "0"]);
     assert!(
-        said.ends_with("note: greedy, where the model's file recommends --temp 0.5: it may repeat itself"),
+        said.ends_with("note: greedy, although the model's file recommends --temp 0.5: the text may repeat itself"),
         "{said}"
     );
     assert_eq!(greedy, ptxgen(&["run", &path, "--prompt", "ab", "-n", "8", "--device", "cpu"]).stdout);
@@ -252,7 +249,7 @@ fn texts_to_ids_and_back() {
         &["tokenize", "--ids", "1 x"],
         2,
         expect![[r#"
-        error: --ids: 'x' is no token id
+        error: --ids: 'x' is not a token id
     "#]],
     );
 }

@@ -113,7 +113,7 @@ fn failures_on_the_way_end_the_command_with_their_reason() {
         // A kernel of the prompt fails, or one of a later token.
         ("cuEventSynchronize=700", "a kernel failed on Fake GPU: CUDA_ERROR_ILLEGAL_ADDRESS"),
         ("cuEventSynchronize=700@9", "a kernel failed on Fake GPU: CUDA_ERROR_ILLEGAL_ADDRESS"),
-        ("cuGraphLaunch=999@3", "Fake GPU is lost to this process since an earlier failure (CUDA_ERROR_UNKNOWN"),
+        ("cuGraphLaunch=999@3", "Fake GPU cannot be used by this process after an earlier failure (CUDA_ERROR_UNKNOWN"),
         // Memory that another program took after the check.
         ("cuMemAlloc_v2=2@5", "not enough memory on Fake GPU: "),
         ("cuMemHostAlloc=2", "cuMemHostAlloc failed on Fake GPU: CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
@@ -145,7 +145,7 @@ fn the_doctor_tells_what_is_missing_and_what_is_broken() {
             "cuStreamSynchronize=700",
             "broken   GPU 0: Fake GPU: a kernel failed on Fake GPU: CUDA_ERROR_ILLEGAL_ADDRESS",
         ),
-        ("cuDevicePrimaryCtxRetain=999", "broken   GPU 0: Fake GPU: Fake GPU is lost to this process"),
+        ("cuDevicePrimaryCtxRetain=999", "broken   GPU 0: Fake GPU: Fake GPU cannot be used by this process"),
     ] {
         let output = on(&Driver::fake(), settings, &["doctor"]);
         let found = text(&output.stdout);

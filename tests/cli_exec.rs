@@ -116,7 +116,7 @@ fn what_is_asked_for_wrongly_is_wrong_use() {
     refuses(&[], "scale.ptx has 2 entries, so name one; it has scale, broken");
     refuses(&["--entry", "other"], "scale.ptx has no entry 'other'; it has scale, broken");
     refuses(&["--entry", "scale"], "kernel `scale` takes 4 arguments, and got 0");
-    refuses(&["--entry", "scale", "--arg", "u32:x"], "--arg u32:x: 'x' is no u32");
+    refuses(&["--entry", "scale", "--arg", "u32:x"], "--arg u32:x: 'x' is not a u32");
     refuses(&["--entry", "scale", "--block", "2000"], "a block has 1 to 1024 threads");
     refuses(&["--entry", "scale", "--block", "1,2,3,4"], "there are three dimensions at most");
     refuses(&["--entry", "scale", "--gpu", "h300"], "unknown GPU 'h300'; known are");

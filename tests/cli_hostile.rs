@@ -94,11 +94,11 @@ const TEMPLATES: &[(&str, &[&str])] = &[
 ];
 
 const DEPTH: &[&str] =
-    &["nest too deep", "recursion", "more memory", "more time", "out of fuel", "invalid operation", "circular"];
+    &["nest too deep", "recursion", "memory limit", "CPU time", "out of fuel", "invalid operation", "circular"];
 const MEMORY: &[&str] =
-    &["more memory", "out of fuel", "64 MiB", "invalid operation", "more time", "too large", "too big", "overflow"];
+    &["memory limit", "out of fuel", "64 MiB", "invalid operation", "CPU time", "too large", "too big", "overflow"];
 const ENDLESS: &[&str] =
-    &["more time", "out of fuel", "invalid operation", "more memory", "too large", "unable", "overflow"];
+    &["CPU time", "out of fuel", "invalid operation", "memory limit", "too large", "unable", "overflow"];
 const SYNTAX: &[&str] =
     &["syntax error", "not found", "invalid operation", "unknown", "recursion", "could not", "undefined"];
 
@@ -220,7 +220,7 @@ fn string(text: &str) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
 }
 
-/// A key with an array of so many elements of a type, whose bytes are still to come.
+/// A key with an array of this many elements of a type, whose bytes are still to come.
 fn array(ty: u32, count: u64) -> Vec<u8> {
     [string("a.b"), 9u32.to_le_bytes().to_vec(), ty.to_le_bytes().to_vec(), count.to_le_bytes().to_vec()].concat()
 }
@@ -454,7 +454,7 @@ fn an_output_that_is_an_input_is_refused() {
         ] {
             let output = ptxgen(args);
             let said = text(&output.stderr);
-            let expected = format!("error: {out} is to be written and is read, too (as {input}): name another file\n");
+            let expected = format!("error: {out} is an output and also an input (as {input}): name another file\n");
             assert_eq!((code(&output), said), (Some(2), expected), "{args:?}");
         }
     }

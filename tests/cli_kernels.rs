@@ -124,7 +124,7 @@ fn wrong_use() {
         refuses(
             &[&["check", "k.ptx"], option].concat(),
             expect![[r#"
-            error: sizes, --sm, --pdl and --optimize are for kernels of the catalogue; a file is checked as it stands
+            error: sizes, --sm, --pdl and --optimize are for kernels of the catalogue; a file is checked unchanged
         "#]],
         );
     }
@@ -227,7 +227,7 @@ fn check_of_kernels() {
     expect![[r#"
         ok    q4k-gemv act=q8k acc=f64: verified; 16 sums in f64 (12 across lanes); rounded to f32 once on the way to a result; 72 integer products, no float product of weights; nothing approximate
     "#]].assert_eq(&without_lines(&prints(&["check", "q4k-gemv", "--policy", "act=q8k,acc=f64,math=exact"], 0)));
-    // A kernel held against another policy.
+    // A kernel compared with another policy.
     expect![[r#"
         fault q4k-gemv act=q8k acc=f32 does not hold act=q8k acc=f64
               kernel-dsl/src/catalogue/matrix.rs:LINE: acc=f64 and this computes in f32 on the way to an output; compute in f64

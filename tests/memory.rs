@@ -43,7 +43,7 @@ fn resident(dir: &Path, args: &[&str]) -> usize {
     most
 }
 
-/// [`resident`] for `ptxgen logits` over so many tokens.
+/// [`resident`] for `ptxgen logits` over this many tokens.
 fn logits(dir: &Path, model: &[&str], tokens: usize) -> usize {
     write_tokens(dir, tokens);
     let args = ["logits", "--tokens", "tokens.i32", "--out", "logits.f32"];

@@ -1,4 +1,4 @@
-//! The terminal picture of the README is what the commands print. To record it anew, with the speed of a
+//! The terminal picture of the README is what the commands print. To record it again, with the speed of a
 //! release build: `cargo build --release`, then `BLESS=1 PTXGEN=target/release/ptxgen cargo test --test picture`.
 
 use anstyle_svg::Term;

@@ -22,9 +22,9 @@ const TEMPLATE: &str = "{% if tools %}// tools: {{ tools|map(attribute='name')|j
 /// What a transcript begins with.
 const HEAD: &str = "# Chats on a terminal
 
-What a person sees who talks to a model. `tests/terminal.rs` types it on a pseudo-terminal and compares; the model is the
-bundled one, which continues Rust and understands nothing, with a template that shows what reaches it. Numbers of tokens and
-of seconds are left out, and so is most of the answer that is interrupted: where it stops is chance.
+What you see when you chat with a model. `tests/terminal.rs` types the input on a pseudo-terminal and compares the output. The model
+is the bundled one, which only continues Rust, with a template that shows what it receives. Numbers of tokens and
+seconds are omitted, and so is most of the interrupted answer, because the place where it stops is random.
 ";
 
 /// A program on a terminal.

@@ -1,5 +1,5 @@
 //! Any two files as traces: each is refused with its name, or has the values that it says; and what
-//! two traces differ in is told, or why they cannot be compared; likewise why they do, with a model. A trace is
+//! two traces differ in is told, or why they cannot be compared; also why they do, with a model. A trace is
 //! equal to itself.
 #![no_main]
 

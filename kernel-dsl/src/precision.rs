@@ -1,6 +1,6 @@
-//! The numeric policy of a kernel or a forward: what is computed (activation format) and in what
-//! type it is accumulated. Each choice exists twice: as a marker type, which makes it part of a
-//! kernel's type, and as a value of an enum, for the command line.
+//! The numeric policy of a kernel or a forward: the format of activations, and the type of accumulators. Each choice
+//! exists twice: as a marker type, which makes it part of a kernel's type, and as a value of an enum, for the command
+//! line.
 
 use crate::device::DeviceExp;
 use std::{fmt, str::FromStr};
@@ -27,7 +27,7 @@ pub trait Accumulation: sealed::Sealed + Copy + Default + fmt::Debug + Send + Sy
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ActF32;
 
-/// Activations that meet a Q4_K or Q6_K matrix are rounded to Q8_K blocks first.
+/// Activations in products with superblock matrices are rounded to Q8_K blocks first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ActQ8K;
 
@@ -59,16 +59,16 @@ impl Accumulation for AccF64 {
     type Scalar = f64;
 }
 
-/// A word on the command line that names no value of a policy's part.
+/// An invalid value for a part of a policy on the command line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {part} `{found}`: expected {expected}")]
 #[non_exhaustive]
 pub struct ParsePolicyError {
-    /// The part of the policy that was being read: `act`, `acc`, `math` or `policy`.
+    /// The part of the policy that was being parsed: `act`, `acc`, `math` or `policy`.
     pub part: &'static str,
-    /// What was written.
+    /// The invalid value.
     pub found: String,
-    /// What may be written.
+    /// The valid values.
     pub expected: &'static str,
 }
 
@@ -83,7 +83,7 @@ macro_rules! choice {
             /// Every value, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The word for the value on the command line and in messages.
+            /// The value's name on the command line and in messages.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -109,9 +109,9 @@ macro_rules! choice {
 }
 
 choice!(
-    /// The format in which activations enter a product with a Q4_K or Q6_K matrix.
+    /// The format of activations in products with superblock matrices.
     Act, "act", "f32 or q8k", {
-        /// f32, as they are.
+        /// f32, unchanged.
         #[default]
         F32 = "f32",
         /// Blocks of 256 signed bytes (ggml `block_q8_K`).
@@ -131,7 +131,7 @@ choice!(
 );
 
 choice!(
-    /// Whether exponentials and reciprocals are the contract's or the hardware's.
+    /// Whether exponentials and reciprocals follow the contract or use the hardware's approximate instructions.
     Math, "math", "exact or approx", {
         /// IEEE operations only, inside the bit contract.
         #[default]
@@ -158,7 +158,7 @@ impl Policy {
         Self { act, acc, math: Math::Exact }
     }
 
-    /// The policy that two marker types stand for, with exact math.
+    /// The policy of two marker types, with exact math.
     pub const fn of<X: Activation, A: Accumulation>() -> Self {
         Self::new(X::ACT, A::ACC)
     }
@@ -173,7 +173,7 @@ impl Policy {
 }
 
 impl fmt::Display for Policy {
-    /// `act=q8k,acc=f32`, followed by `,math=approx` where math is not exact.
+    /// `act=q8k,acc=f32`, followed by `,math=approx` if math is not exact.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "act={},acc={}", self.act, self.acc)?;
         match self.math {
@@ -186,7 +186,7 @@ impl fmt::Display for Policy {
 impl FromStr for Policy {
     type Err = ParsePolicyError;
 
-    /// Reads `key=value` parts separated by commas; a part left out has its default.
+    /// Parses `key=value` parts separated by commas; a missing part has its default.
     fn from_str(s: &str) -> Result<Self, ParsePolicyError> {
         let mut policy = Self::default();
         for part in s.split(',').filter(|p| !p.is_empty()) {

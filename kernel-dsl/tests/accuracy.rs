@@ -1,4 +1,4 @@
-//! How far matrix products are from exact arithmetic: `docs/accuracy.md`. `BLESS=1` writes it anew.
+//! How far matrix products are from exact arithmetic: `docs/accuracy.md`. `BLESS=1` regenerates it.
 //!
 //! The kernels give the reference's bits (`gemv.rs`), so the reference is measured.
 
@@ -59,10 +59,10 @@ fn error(policy: Policy, ty: TensorType, cols: usize) -> f64 {
 fn products_are_as_near_as_promised() {
     let mut table = String::from(
         "# Accuracy of matrix products\n\n\
-         The largest error of a row against exact arithmetic (f64 over the dequantized weights, under\n\
-         act=q8k also over the dequantized activations), relative to sum |w x|: 128 rows of random\n\
-         blocks, activations in -1..1. Promised are at most 1e-7 under acc=f32, and 2^-24 = 5.96e-8, the\n\
-         last rounding, under acc=f64. What Q8_K itself rounds away is in\n\
+         The largest error of a row relative to exact arithmetic (f64 over the dequantized weights, under\n\
+         act=q8k also over the dequantized activations), divided by sum |w x|: 128 rows of random\n\
+         blocks, activations in -1..1. The guaranteed bound is 1e-7 under acc=f32, and 2^-24 = 5.96e-8, the\n\
+         last rounding, under acc=f64. The error of rounding to Q8_K is in\n\
          [q8k-divergence.md](q8k-divergence.md).\n\n\
          Written by `BLESS=1 cargo test -p ptxgen-dsl --test accuracy`.\n\n\
          | Weights | Policy |",

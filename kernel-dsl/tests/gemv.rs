@@ -39,7 +39,7 @@ fn check<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     let x = rng.vector(shape.cols as usize);
     let expected = reference::gemv::<C::Scalar>(X::ACT, ty, &w, &x).unwrap();
     let name = if ty == TensorType::Q4_K { "q4k-gemv" } else { "q6k-gemv" };
-    // Where the rows asked for do not fit shared memory, fewer of them.
+    // If the requested rows do not fit into shared memory, fewer are used.
     let mut fitting = Some(schedule);
     let kernel = std::iter::from_fn(|| {
         let schedule = fitting?;

@@ -54,7 +54,7 @@ fn check_quantization(x: &[f32]) {
     let layout = Q8KPlanar::new(x.len());
     let used = layout.sums() + x.len() / 8;
     let (outputs, _) = run(kernel, Target::SM_75, &[Data::In(to_bytes(x)), Data::Out(used)], &UNKIND);
-    // Between the scales and the sums there may be padding, which nobody writes.
+    // Between the scales and the sums there may be padding, which nothing writes.
     let scales = layout.scales() + x.len() / SUPERBLOCK * 4;
     assert_eq!(outputs[0][..scales], expected[..scales]);
     assert_eq!(outputs[0][layout.sums()..used], expected[layout.sums()..used]);

@@ -1,5 +1,5 @@
 //! What the matrix kernels cost at K = 2048, against what leaves the memory as the limit:
-//! `docs/costs.md`. `BLESS=1` writes it anew.
+//! `docs/costs.md`. `BLESS=1` regenerates it.
 
 use std::fmt::Write as _;
 
@@ -38,29 +38,29 @@ fn instructions(built: &Built) -> (f64, f64) {
 const SECTORS: f64 = 0.95;
 
 const HEAD: &str = "\
-# What the matrix kernels cost
+# Cost of the matrix kernels
 
-Executed lane-instructions a weight, and the share of the bytes in the global sectors asked for that
-is used, from trials in the interpreter at K = 2048 with 64 rows (and 2 of 4 experts), as `ptxgen
-stats KERNEL --cols 2048` shows them.
+Executed lane-instructions per weight, and the used share of the bytes in loaded global sectors, from trials
+in the interpreter at K = 2048 with 64 rows (and 2 of 4 experts), as shown by `ptxgen
+stats KERNEL --cols 2048`.
 
-An H200 issues about 33 T lane-instructions a second and reads 4.3 TB/s, so a kernel that reads Q4_K
-leaves the memory's roof above 4.4 instructions a weight, one that reads Q6_K above 6.4. The aims are
+An H200 issues about 33 T lane-instructions per second and reads 4.3 TB/s, so a kernel that reads Q4_K
+is memory-bound below 4.4 instructions per weight, and one that reads Q6_K below 6.4. The targets are
 3 with q8k and 5 with f32 activations for Q4_K, 4.5 and 7 for Q6_K, and 95% of the sectors.
 
-Above the aim are kernels with f64 sums of f32 activations (marked *). A weight becomes an f64 by
-placing its bits in a pair of 32-bit registers, which costs a `mov` for each weight that f32 does not
-need, since a 32-bit register is a float already. That `mov` is executed: for the 256 weights of a lane,
-ptxas 13.5 (sm_90) writes 526 moves (`MOV` and `IMAD`) beside 520 `DFMA` and 264 `PRMT`; under f32 they
-are 253 beside 520 `FFMA` and as many `PRMT`. The other way, a conversion for each weight, costs the
-same and runs at a fraction of the rate. In `moe-down` each warp has a vector of its own to stage, for
-the few rows of a tile. With f32 activations, large matrices are given to warps by single rows, which costs
-more instructions a weight and is faster on an H200. Kernels that add or that work for several vectors cost
-what the plain ones do.
+Kernels with f64 sums of f32 activations (marked *) exceed the target. A weight becomes an f64 by
+placing its bits in a pair of 32-bit registers. This costs a `mov` per weight, which f32 does not
+need because a 32-bit register is already a float. That `mov` is executed: for the 256 weights of a lane,
+ptxas 13.5 (sm_90) generates 526 moves (`MOV` and `IMAD`) in addition to 520 `DFMA` and 264 `PRMT`; under f32
+there are 253, with 520 `FFMA` and as many `PRMT`. The alternative, a conversion per weight, costs the
+same and runs at a fraction of the rate. In `moe-down` each warp stages its own vector, for
+the few rows of a tile. With f32 activations, warps take single rows of large matrices, which costs
+more instructions per weight and is faster on an H200. Kernels that add, or that process several vectors,
+cost the same as the plain ones.
 
 Written by `BLESS=1 cargo test -p ptxgen-dsl --test quality`.
 
-| Kernel | sm_75 | sm_90 | aim | sectors used |
+| Kernel | sm_75 | sm_90 | target | sectors used |
 |---|---|---|---|---|
 ";
 

@@ -90,7 +90,7 @@ fn processor_time() -> f64 {
 }
 
 /// What shadows cost, on the kernels of the catalogue: at most five times the plain interpreter, each (in time of the
-/// processor, best of 7). It runs when it is asked for:
+/// processor, best of 7). It runs when it is requested:
 /// `SHADOW_COST=NAME` takes those whose names begin so.
 /// `CARGO_PROFILE_TEST_OPT_LEVEL=3 cargo test -p ptxgen-dsl --test shadow -- --ignored --nocapture`.
 #[test]

@@ -1,12 +1,12 @@
-//! The trained model that comes with the source.
+//! The trained model that is part of the source.
 
 use crate::gguf::{Gguf, GgufError};
 
-/// What the bundled model is called in messages.
+/// The name of the bundled model in messages.
 const NAME: &str = "tiny-rust-moe-Q4_K_M.gguf (bundled)";
 
-/// The bundled model's file, aligned to 64 bytes; `None` in a package from a registry, which does
-/// not carry it (see `model/data/README.md`).
+/// The bundled model's file, aligned to 64 bytes; `None` in a package from a registry, which does not contain it (see
+/// `model/data/README.md`).
 fn bundled_bytes() -> Option<&'static [u8]> {
     #[cfg(bundled)]
     {
@@ -22,7 +22,7 @@ fn bundled_bytes() -> Option<&'static [u8]> {
 /// Opens the bundled model, in place: nothing is copied.
 ///
 /// # Errors
-/// If the file that was built in is damaged.
+/// If the built-in file is damaged.
 pub fn bundled() -> Option<Result<Gguf, GgufError>> {
     bundled_bytes().map(|bytes| Gguf::from_static(NAME, bytes))
 }

@@ -1,4 +1,4 @@
-//! docs/stages.md, which a test writes: the stages of every architecture, and the rules by which a device launches them.
+//! Writes docs/stages.md, in a test: the stages of every architecture, and the rules for the launches of a device.
 
 use crate::{
     architecture::{self, Architecture},
@@ -8,26 +8,25 @@ use crate::{
 };
 use std::{fmt::Write, path::Path};
 
-/// What stands at the top of the page.
+/// The beginning of the page.
 const INTRODUCTION: &str = "\
 # Stages
 
 <!-- Written by `BLESS=1 cargo test -p ptxgen-model --lib documentation`. -->
 
-What models compute, as the code has it: an architecture is a function from a configuration to a graph of stages
-(`model/src/architecture/`), and all of the below is read from these graphs. The names are those of traces, comparison and
-bisection. *Stream* is the residual stream that goes into a layer: `embedding`, or `layer_out` of the layer before.
-Weights are named as in GGUF files, without `blk.N.` and `.weight`. What a result depends on beside its inputs: `act`, `acc`
-and `math` are parts of the [policy](policies.md), `kv` is the cache's type, `f64` is fixed. What the operations are
-exactly, the [numerics contract](numerics.md) says.
+An architecture is a function from a configuration to a graph of stages (`model/src/architecture/`). A test generates this
+page from these graphs. The names are those of traces, comparison and bisection. *Stream* is the residual stream that enters a
+layer: `embedding`, or `layer_out` of the previous layer. Weights are named as in GGUF files, without `blk.N.` and `.weight`.
+The last column lists what a result depends on in addition to its inputs: `act`, `acc` and `math` are parts of the
+[policy](policies.md), `kv` is the cache's type, `f64` is fixed. The [numerics contract](numerics.md) defines the operations.
 ";
 
 const LAUNCHES: &str = "
 ## What a device launches
 
-For the stages at hand, the first of these rules that fits is taken (`model/src/device/rules/`). Stages joined by + are one
-group, a group a launch or a few; a rule for several groups has them one below the other. A test leaves out each rule
-that has another below it and finds the same bits.
+For the next stages of the graph, the first of these rules that fits is used (`model/src/device/rules/`). Stages joined by + are
+one group, which becomes one launch or a few. If a rule is for several groups, they are listed one below the other. A test leaves
+out each rule that has an alternative below it, and gets the same bits.
 
 | rule | stages | needs |
 |---|---|---|
@@ -54,7 +53,9 @@ fn stages(text: &mut String, architecture: &Architecture) {
         presets.into_iter().find(|c| c.architecture == architecture).expect("a small model of each architecture");
     let graph = config.graph();
     writeln!(text, "\n## {} (`{}`)\n", architecture.title, architecture.name).unwrap();
-    text.push_str("| stage | is | of | weights | values of a position | depends on |\n|---|---|---|---|---|---|\n");
+    text.push_str(
+        "| stage | operation | inputs | weights | shape per position | depends on |\n|---|---|---|---|---|---|\n",
+    );
     for (part, nodes) in [("before", &graph.before), ("layer", &graph.layer), ("after", &graph.after)] {
         let title = match part {
             "before" => "**once, before the layers**",

@@ -1,10 +1,10 @@
-//! What a program needs of a device that runs a model.
+//! The interface of a device that runs a model.
 
 use crate::{not_finite::NotFinite, sample::Sampler, trace::Tap};
 use ptxgen_dsl::{precision::Policy, reference::argmax};
 use std::ops::ControlFlow;
 
-/// Which positions' logits a forward returns.
+/// The positions whose logits a forward returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogitRows {
     /// Those of the last token only.
@@ -13,7 +13,7 @@ pub enum LogitRows {
     All,
 }
 
-/// A forward that could not be done. The session is as it was before the call.
+/// A forward that failed. The session is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
@@ -25,7 +25,7 @@ pub enum EngineError {
     Token {
         /// The id.
         token: u32,
-        /// Where it stands in the sequence.
+        /// Its position in the sequence.
         position: usize,
         /// Size of the vocabulary.
         vocab: usize,
@@ -35,17 +35,17 @@ pub enum EngineError {
     Full {
         /// Tokens given.
         tokens: usize,
-        /// Positions taken already.
+        /// Positions already processed.
         position: usize,
-        /// Positions that the session was opened with.
+        /// The capacity of the session.
         capacity: usize,
     },
-    /// The cache has grown with the sequence until there was no more memory.
+    /// The cache has grown with the sequence until memory was exhausted.
     #[error("there is no memory for position {positions}: the KV cache takes {bytes} bytes by then; --ctx limits it")]
     Memory {
-        /// Positions that the sequence was to have.
+        /// Requested positions of the sequence.
         positions: usize,
-        /// What their cache takes, at most `u64::MAX`.
+        /// The size of their cache, at most `u64::MAX`.
         bytes: u64,
     },
     /// A router logit is NaN, so there is no choice of experts.
@@ -61,22 +61,22 @@ pub enum EngineError {
         /// The first position with one.
         position: usize,
     },
-    /// A value is NaN or infinite, so there is no next token. [`locate`](crate::locate) tells where it comes from.
+    /// A value is NaN or infinite, so there is no next token. [`locate`](crate::locate) finds its origin.
     #[error(
         "{0}; the model's weights are damaged, or its activations overflow: `ptxgen inspect --scan` looks for damage"
     )]
     NotFinite(NotFinite),
-    /// The device failed, or refused.
+    /// The device failed, or rejected the forward.
     #[error("{message}")]
     Device {
         /// The device.
         device: String,
-        /// What went wrong, with the device's name.
+        /// The error, with the device's name.
         message: String,
     },
 }
 
-/// Checks the tokens of a forward: some, all in the vocabulary, room for them.
+/// Checks the tokens of a forward: at least one, all in the vocabulary, within the capacity.
 pub(crate) fn check_tokens(tokens: &[u32], position: usize, capacity: usize, vocab: usize) -> Result<(), EngineError> {
     if tokens.is_empty() {
         return Err(EngineError::NoTokens);
@@ -90,14 +90,14 @@ pub(crate) fn check_tokens(tokens: &[u32], position: usize, capacity: usize, voc
     }
 }
 
-/// What every engine knows of its sequence.
+/// The common state of every engine's sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequence {
     /// Size of the vocabulary.
     pub vocab: usize,
-    /// Tokens taken so far.
+    /// Tokens processed so far.
     pub position: usize,
-    /// Tokens that there is room for.
+    /// The capacity in tokens.
     pub capacity: usize,
     /// The numeric policy.
     pub policy: Policy,
@@ -109,15 +109,15 @@ impl Sequence {
         Self { vocab, position: 0, capacity, policy }
     }
 
-    /// Checks the tokens of a forward: some, all in the vocabulary, room for them.
+    /// Checks the tokens of a forward: at least one, all in the vocabulary, within the capacity.
     ///
     /// # Errors
-    /// If they are not.
+    /// If a check fails.
     pub fn check(&self, tokens: &[u32]) -> Result<(), EngineError> {
         check_tokens(tokens, self.position, self.capacity, self.vocab)
     }
 
-    /// Forgets all tokens but the first `position`; nothing if it has not taken as many.
+    /// Forgets all tokens after the first `position`; no effect if it has not processed as many.
     pub fn rewind(&mut self, position: usize) {
         self.position = self.position.min(position);
     }
@@ -127,12 +127,12 @@ impl Sequence {
 ///
 /// Under one policy every engine gives the same bits, however the tokens are split into calls.
 pub trait Engine {
-    /// What is known of the sequence.
+    /// The state of the sequence.
     fn sequence(&self) -> &Sequence;
-    /// The device, in a few words for people.
+    /// The device, in a few words for messages.
     fn device(&self) -> String;
-    /// As [`forward`](Self::forward), with the same bits, handing intermediate results to `tap` if
-    /// there is one. With a tap, logits are given as they are, also NaN and infinity.
+    /// As [`forward`](Self::forward), with the same bits, and passes intermediate results to `tap` if there is one.
+    /// With a tap, logits may contain NaN and infinity.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -147,11 +147,11 @@ pub trait Engine {
     fn vocab(&self) -> usize {
         self.sequence().vocab
     }
-    /// Tokens taken so far.
+    /// Tokens processed so far.
     fn position(&self) -> usize {
         self.sequence().position
     }
-    /// Tokens that the session has room for.
+    /// The capacity of the session in tokens.
     fn capacity(&self) -> usize {
         self.sequence().capacity
     }
@@ -159,20 +159,20 @@ pub trait Engine {
     fn policy(&self) -> Policy {
         self.sequence().policy
     }
-    /// Forgets all tokens but the first `position`; nothing if it has not taken as many.
+    /// Forgets all tokens after the first `position`; no effect if it has not processed as many.
     fn rewind(&mut self, position: usize);
-    /// Takes the next tokens and returns logits, [1 or tokens.len(), vocab].
+    /// Processes the next tokens and returns logits, [1 or tokens.len(), vocab].
     ///
     /// # Errors
-    /// See [`EngineError`]; the position has not moved then.
+    /// See [`EngineError`]; then the position has not moved.
     fn forward(&mut self, tokens: &[u32], rows: LogitRows) -> Result<&[f32], EngineError> {
         self.forward_traced(tokens, rows, None)
     }
-    /// Takes the next tokens and hands the logits of each to `each`, a row of `vocab` at a time, in order.
-    /// Needs less memory than all rows at once, which [`forward`](Self::forward) returns.
+    /// Processes the next tokens and passes the logits of each to `each`, one row of `vocab` at a time, in order. Needs
+    /// less memory than all rows at once, which [`forward`](Self::forward) returns.
     ///
     /// # Errors
-    /// See [`EngineError`]; the position has not moved then, but rows may have been handed over.
+    /// See [`EngineError`]; then the position has not moved, but rows may have been passed on.
     fn forward_rows(&mut self, tokens: &[u32], each: &mut dyn FnMut(&[f32])) -> Result<(), EngineError> {
         let vocab = self.vocab();
         self.forward(tokens, LogitRows::All)?.chunks_exact(vocab).for_each(each);
@@ -198,11 +198,11 @@ pub trait Engine {
     /// that `each` got has not been taken. The tokens are those of [`forward`](Self::forward) and
     /// the sampler, in whatever way a device does it.
     ///
-    /// A device that chooses tokens without the host looks at its logits every 64 tokens, at the last of `n`, and
-    /// where the token could be one that nothing chose: [`EngineError::NotFinite`] may come after tokens that mean nothing.
+    /// A device that chooses tokens without the host checks its logits every 64 tokens, at the last of `n`, and where
+    /// the token may be one that nothing chose: [`EngineError::NotFinite`] may come after meaningless tokens.
     ///
     /// # Errors
-    /// See [`EngineError`]; the tokens before it have been taken.
+    /// See [`EngineError`]; the tokens before it have been processed.
     fn generate(
         &mut self,
         first: u32,

@@ -3,16 +3,16 @@
 use ptxgen_dsl::reference::CHUNK;
 use std::{fmt, str::FromStr};
 
-/// Positions of a page of a KV cache: those of one chunk of attention, so that a chunk lies in one page.
+/// Positions of a page of a KV cache: one chunk of attention, so that a chunk is in one page.
 pub const PAGE: usize = CHUNK;
 
-/// How the values of the KV cache are stored (`--kv`).
+/// The type of the values in the KV cache (`--kv`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum KvType {
-    /// f32, 4 bytes a value.
+    /// f32, 4 bytes per value.
     #[default]
     F32,
-    /// f16, 2 bytes a value: rounded to nearest even when stored, widened when read.
+    /// f16, 2 bytes per value: rounded to nearest even when stored, widened when read.
     F16,
 }
 
@@ -46,7 +46,7 @@ impl FromStr for KvType {
     }
 }
 
-/// A word that is no type of a KV cache.
+/// A text that is not a type of a KV cache.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown KV cache type `{0}`: expected f32 or f16")]
 pub struct ParseKvError(String);

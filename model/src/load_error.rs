@@ -1,4 +1,4 @@
-//! Why a model cannot be run.
+//! Reasons why a model cannot be run.
 
 use crate::{
     config::ConfigError,
@@ -8,11 +8,11 @@ use crate::{
 use ptxgen_dsl::catalogue::{CatalogueError, KernelId};
 use ptxgen_runtime::DeviceError;
 
-/// A model that could not be prepared to run, or a session of it that could not be opened.
+/// A model that could not be loaded, or a session of it that could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The file is not a model that is supported.
+    /// The file is not a supported model.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A tensor cannot be read.
@@ -21,25 +21,25 @@ pub enum LoadError {
     /// A session longer than the model's context.
     #[error("{asked} positions are more than the model's context of {context}")]
     Context {
-        /// Positions asked for.
+        /// Requested positions.
         asked: usize,
         /// The model's limit.
         context: usize,
     },
-    /// A batch without room for anything.
+    /// A batch with a capacity of zero.
     #[error("a batch needs at least one sequence, one position and one page")]
     EmptyBatch,
-    /// A session that the machine has no memory for; what a device lacks is [`Device`](Self::Device).
+    /// A session for which the machine has not enough memory; lack of device memory is [`Device`](Self::Device).
     #[error(
         "there is no memory for a context of {asked} tokens: its KV cache takes {bytes} bytes{}; \
          choose a shorter one with --ctx, or --kv f16", free.map_or(String::new(), |free| format!(" and {free} are free"))
     )]
     Memory {
-        /// Positions asked for.
+        /// Requested positions.
         asked: usize,
-        /// What the cache takes, at most `u64::MAX`.
+        /// The size of the cache, at most `u64::MAX`.
         bytes: u64,
-        /// What is free, where the system says so.
+        /// Free memory, if the system reports it.
         free: Option<u64>,
     },
     /// `math = approx` on the CPU: it names GPU instructions.
@@ -47,33 +47,33 @@ pub enum LoadError {
         "math=approx is a GPU's instructions, for --device cuda or --device interp; the CPU computes with math=exact"
     )]
     Approximate,
-    /// The machine lacks the instruction set that was asked for.
+    /// The machine does not support the requested instruction set.
     #[error("this machine has no {asked}; it has up to {best}")]
     Simd {
-        /// The level asked for.
+        /// The requested level.
         asked: SimdLevel,
-        /// The widest that there is.
+        /// The widest supported level.
         best: SimdLevel,
     },
     /// The threads could not be started.
     #[error("cannot start {threads} threads: {reason}; ask for fewer")]
     Threads {
-        /// Threads asked for.
+        /// Requested threads.
         threads: usize,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
-    /// A tensor of a type that no kernel takes in its place.
+    /// A tensor of a type that no kernel supports in its role.
     #[error("no kernel takes tensor '{tensor}' as {ty} here: expected {expected}; --device cpu runs this file")]
     NoKernel {
         /// The tensor.
         tensor: String,
         /// Its type.
         ty: TensorType,
-        /// What there are kernels for.
+        /// The supported types.
         expected: &'static str,
     },
-    /// A size that no kernel is made for.
+    /// A size that no kernel supports.
     #[error("no kernel for this model: {0}; --device cpu runs this file")]
     Size(#[from] CatalogueError),
     /// A kernel that the catalogue does not have.
@@ -88,7 +88,7 @@ pub enum LoadError {
         /// The stage.
         stage: crate::graph::Stage,
     },
-    /// A kernel's parameters are not those that the pass gives it.
+    /// A kernel's parameters do not match the pass.
     #[error("kernel '{kernel}' has no parameter '{param}': the catalogue and the model's passes do not match")]
     Parameter {
         /// The kernel.
@@ -99,7 +99,7 @@ pub enum LoadError {
     /// There is no such device.
     #[error(transparent)]
     NoDevice(DeviceError),
-    /// The device has no room, or failed.
+    /// The device has not enough memory, or failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
 }

@@ -1,4 +1,4 @@
-//! A model on one of the devices.
+//! A model on any of the devices.
 
 use crate::{
     Engine,
@@ -13,7 +13,7 @@ use ptxgen_dsl::precision::{ParsePolicyError, Policy};
 use ptxgen_runtime::Device;
 use std::{fmt, path::PathBuf, str::FromStr};
 
-/// A device by its name.
+/// A device by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeviceName {
     /// The CPU.
@@ -38,24 +38,24 @@ impl DeviceName {
     }
 }
 
-/// How a model is run: `cpu:act=f32,acc=f64,kv=f16`.
+/// Device and policy of a run: `cpu:act=f32,acc=f64,kv=f16`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunSpec {
-    /// Where.
+    /// The device.
     pub device: DeviceName,
     /// The numeric policy.
     pub policy: Policy,
     /// Type of the KV cache.
     pub kv: KvType,
-    /// Threads of the CPU; `None` is one for each core. The text does not have it.
+    /// Threads of the CPU; `None` means one per core. Not part of the text.
     pub threads: Option<usize>,
 }
 
-/// A text that says no way to run a model.
+/// A text that does not describe a run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseRunError {
-    /// The word before the colon is no device.
+    /// The word before the colon is not a device.
     #[error("unknown device `{0}`: expected cpu, cuda or interp, as in `cpu:act=q8k,acc=f32`, or a trace's file")]
     Device(String),
     /// A part of the policy.
@@ -90,12 +90,12 @@ impl fmt::Display for RunSpec {
     }
 }
 
-/// A run, or a trace that was made of one: what stands behind `--left` and `--right`.
+/// A run, or the trace of one: the value of `--left` and `--right`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SideSpec {
     /// `DEVICE` or `DEVICE:act=..,acc=..`.
     Run(RunSpec),
-    /// A name with an extension that is no device's.
+    /// A name with an extension that is not a device.
     File(PathBuf),
 }
 
@@ -120,11 +120,11 @@ pub enum LoadedModel<'g> {
 }
 
 impl<'g> LoadedModel<'g> {
-    /// Prepares a model and a session of `capacity` positions; `progress` hears of weights that are
-    /// copied to a device.
+    /// Loads a model, for a session of `capacity` positions; `progress` is called for weights that are copied to a
+    /// device.
     ///
     /// # Errors
-    /// If there is no such device, or it cannot run the model so.
+    /// If there is no such device, or it cannot run the model.
     pub fn load(
         gguf: &'g Gguf,
         run: RunSpec,
@@ -134,11 +134,11 @@ impl<'g> LoadedModel<'g> {
         Ok(Self::load_fitting(gguf, run, &mut |_| capacity, progress)?.0)
     }
 
-    /// As [`load`](Self::load), for a session whose capacity `choose` says, given how many positions fit the free
-    /// memory. Gives the model and the capacity.
+    /// As [`load`](Self::load), for a session whose capacity `choose` determines from the number of positions that fit
+    /// into free memory. Returns the model and the capacity.
     ///
     /// # Errors
-    /// If there is no such device, or it cannot run the model so.
+    /// If there is no such device, or it cannot run the model.
     pub fn load_fitting(
         gguf: &'g Gguf,
         run: RunSpec,
@@ -157,16 +157,16 @@ impl<'g> LoadedModel<'g> {
             DeviceName::Interp => Device::interp(),
         };
         let options = DeviceOptions { policy, kv, ..DeviceOptions::default() };
-        // What keeps it from being known keeps the model from being loaded, too, which says so.
+        // An error here also prevents loading the model, which reports it.
         let capacity = choose(&|| DeviceModel::fitting(&device, gguf, options).unwrap_or(0));
         let model = DeviceModel::load(&device, gguf, options, capacity, progress)?;
         Ok((Self::Device(Box::new(model)), capacity))
     }
 
-    /// An empty sequence with room for `capacity` tokens.
+    /// An empty sequence for `capacity` tokens.
     ///
     /// # Errors
-    /// If that is more than the model's context, or there is no memory for it.
+    /// If that exceeds the model's context, or there is not enough memory.
     pub fn session(&self, capacity: usize) -> Result<Box<dyn Engine + '_>, LoadError> {
         Ok(match self {
             Self::Cpu(model) => Box::new(model.new_session(capacity)?),
@@ -174,10 +174,10 @@ impl<'g> LoadedModel<'g> {
         })
     }
 
-    /// Pages of a batch's cache that fit the free memory beside the model and the rest of such a batch.
+    /// Pages of a batch's cache that fit into free memory next to the model and the rest of such a batch.
     ///
     /// # Errors
-    /// If the device does not say what is free, or something in the model has no kernel.
+    /// If the device does not report free memory, or there is no kernel for a part of the model.
     pub fn fitting_pages(&self, gguf: &Gguf, room: BatchRoom) -> Result<usize, LoadError> {
         match self {
             Self::Cpu(model) => Ok(model.fitting_pages(gguf)),
@@ -185,10 +185,10 @@ impl<'g> LoadedModel<'g> {
         }
     }
 
-    /// An empty batch of sequences with this room.
+    /// An empty batch with this capacity.
     ///
     /// # Errors
-    /// If a sequence may have more positions than the model's context, or there is no memory for it.
+    /// If a sequence may have more positions than the model's context, or there is not enough memory.
     pub fn batch(&self, room: BatchRoom) -> Result<BatchSession<'_>, LoadError> {
         match self {
             Self::Cpu(model) => model.new_batch(room),

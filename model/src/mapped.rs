@@ -1,21 +1,21 @@
-//! Files that are read through a map.
+//! Memory-mapped files.
 
 use memmap2::Mmap;
 use std::{fs::File, io, path::Path};
 
-/// Why a file cannot be mapped.
+/// Reasons why a file cannot be mapped.
 pub(crate) enum MapError {
     /// It is a folder, a device or a pipe.
     NotAFile,
-    /// The system refused to do this to it.
+    /// The system reported an error for this operation.
     Io(&'static str, io::Error),
 }
 
-/// Maps a file. Those who hand its bytes on have to say that it must not be changed meanwhile: the
-/// system shows changes through the map, and a file cut short under it ends the process.
+/// Maps a file. Callers that pass its bytes on must document that it must not be changed in the meantime: changes are
+/// visible through the map, and truncating the file kills the process.
 pub(crate) fn map(path: &Path) -> Result<Mmap, MapError> {
     let io = |action| move |source| MapError::Io(action, source);
-    // Before it is opened, which waits at a pipe for the other end.
+    // Checked before opening, because opening a pipe waits for the other end.
     if !path.metadata().map_err(io("open"))?.is_file() {
         return Err(MapError::NotAFile);
     }
@@ -23,7 +23,7 @@ pub(crate) fn map(path: &Path) -> Result<Mmap, MapError> {
     if !file.metadata().map_err(io("examine"))?.is_file() {
         return Err(MapError::NotAFile);
     }
-    // SAFETY: the map is read-only, and that the file is not changed meanwhile is asked for above, which
-    // no process can prevent.
+    // SAFETY: the map is read-only, and the documentation above requires that the file is not changed in the meantime,
+    // which no process can prevent.
     unsafe { Mmap::map(&file) }.map_err(io("map"))
 }

@@ -1,7 +1,7 @@
-//! The memory of this machine that is free.
+//! The free memory of this machine.
 
-/// Bytes that this process can take before the system runs out, or refuses: what is free or holds only copies of
-/// files, within the limits of the process and of its control group. `None` where the system does not say.
+/// Bytes that this process can allocate before the system runs out of memory or refuses: memory that is free or only
+/// caches files, within the limits of the process and of its control group. `None` if the system does not report it.
 pub fn free_memory() -> Option<u64> {
     #[cfg(target_os = "linux")]
     return linux::free();
@@ -18,13 +18,13 @@ mod linux {
         [system, process(), group()].into_iter().flatten().min()
     }
 
-    /// A line of a table of the kernel's, `MemAvailable:  1234 kB`, in bytes.
+    /// A line of one of the kernel's tables, such as `MemAvailable:  1234 kB`, in bytes.
     pub fn kilobytes(table: &str, name: &str) -> Option<u64> {
         let line = table.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
     }
 
-    /// What the limit of the address space leaves (`ulimit -v`).
+    /// The remaining address space under its limit (`ulimit -v`).
     fn process() -> Option<u64> {
         let limits = fs::read_to_string("/proc/self/limits").ok()?;
         let limit = address_space(&limits)?;
@@ -36,7 +36,7 @@ mod linux {
         limits.lines().find_map(|line| line.strip_prefix("Max address space"))?.split_whitespace().next()?.parse().ok()
     }
 
-    /// What the control groups leave, version 2; pages of files that are counted there can be given back.
+    /// The remaining memory of the control groups, version 2; their pages of files can be reclaimed.
     fn group() -> Option<u64> {
         let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
         let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;

@@ -3,16 +3,16 @@
 use crate::trace::Stage;
 use std::fmt;
 
-/// A value of a forward that is no number to go on with.
+/// A value of a forward that is NaN or infinite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotFinite {
-    /// The stage that holds it.
+    /// The stage that contains it.
     pub stage: Stage,
     /// Its layer.
     pub layer: Option<usize>,
     /// The position in the sequence.
     pub position: usize,
-    /// Which of the position's values.
+    /// The index of the value at that position.
     pub index: usize,
     /// Whether it is NaN, and not an infinity.
     pub nan: bool,
@@ -35,7 +35,7 @@ const PIECE: usize = 1024;
 
 /// The first value that is NaN or infinite.
 pub(crate) fn first(values: &[f32]) -> Option<usize> {
-    // Without a way out inside a piece, so that it is done in lanes.
+    // No early exit inside a piece, so that the loop can be vectorized.
     let any = |piece: &[f32]| piece.iter().fold(false, |any, v| any | !v.is_finite());
     let piece = values.chunks(PIECE).position(any)? * PIECE;
     values[piece..].iter().position(|v| !v.is_finite()).map(|i| piece + i)

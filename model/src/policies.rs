@@ -1,4 +1,4 @@
-//! What a policy costs and buys: forwards over one text, held against each other.
+//! Cost and accuracy of policies: forwards over one text, compared with each other.
 
 use crate::{
     compare::{
@@ -12,7 +12,7 @@ use crate::{
 use ptxgen_dsl::reference::argmax;
 use serde::Serialize;
 
-/// Tokens of one call of the forward.
+/// Tokens per call of the forward.
 const BATCH: usize = 64;
 
 /// A forward over a text: every position's logits and choices of experts.
@@ -27,7 +27,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Takes a text from the start of a session on.
+    /// Runs a text from the start of a session.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -64,7 +64,7 @@ impl Reading {
         self.logits.chunks_exact(self.vocab)
     }
 
-    /// How far this reading is from another of the same text and model.
+    /// The difference between this reading and another of the same text and model.
     pub fn against(&self, reference: &Self) -> Agreement {
         let (mut all, mut least_cosine) = (Sums::default(), 1.0f64);
         let (mut other_tokens, mut positions) = (0, 0);
@@ -102,7 +102,7 @@ fn sorted(ids: &[u32]) -> Vec<u32> {
     ids
 }
 
-/// How one reading differs from another.
+/// The differences between two readings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Agreement {
     /// Positions compared.
@@ -111,15 +111,15 @@ pub struct Agreement {
     pub equal: bool,
     /// Cosine of the angle between all logits of the two.
     pub cosine: f64,
-    /// The least cosine of a position's logits.
+    /// The smallest cosine of a position's logits.
     pub least_cosine: f64,
     /// Norm of the logits' difference over the reference's norm.
     pub relative: f64,
-    /// Positions at which another token is the most likely.
+    /// Positions with a different most likely token.
     pub other_tokens: usize,
-    /// Sets of experts compared: one a position and layer.
+    /// Compared sets of experts: one per position and layer.
     pub expert_sets: usize,
-    /// Sets that are not the same.
+    /// Sets that differ.
     pub other_expert_sets: usize,
 }
 
@@ -144,7 +144,7 @@ mod tests {
         assert!((other.cosine - 25.0 / 26.0).abs() < 1e-15);
         assert!((other.relative - (2.0f64 / 26.0).sqrt()).abs() < 1e-15);
         assert_eq!((other.other_tokens, other.other_expert_sets), (1, 1));
-        // Order among the chosen is not a difference.
+        // The order of the chosen experts does not matter.
         assert!(reading(&[3.0, 4.0, 1.0, 0.0], [2, 5]).against(&reference).equal);
         let flat = reading(&[0.0; 4], [2, 5]);
         assert!((flat.perplexity(&[0, 1]) - 2.0).abs() < 1e-12);

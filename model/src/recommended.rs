@@ -1,16 +1,16 @@
-//! How a model's publisher means its tokens to be drawn: `general.sampling.*` of a file.
+//! The sampling that a model's publisher recommends: `general.sampling.*` of a file.
 
 use crate::{
     gguf::{Gguf, GgufError},
     sample::Sampling,
 };
 
-/// What a file recommends; `None` where it says nothing.
+/// A file's recommendations; `None` where there is none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recommended {
     /// `temp`.
     pub temperature: Option<f64>,
-    /// `top_k`; 0 or less is all.
+    /// `top_k`; 0 or less means all.
     pub top_k: Option<usize>,
     /// `top_p`.
     pub top_p: Option<f64>,
@@ -20,7 +20,7 @@ pub struct Recommended {
     pub repeat_penalty: Option<f64>,
     /// `penalty_last_n`.
     pub penalty_last: Option<usize>,
-    /// Keys of `general.sampling` that have no meaning here.
+    /// Keys of `general.sampling` that are not supported.
     pub unknown: Vec<String>,
 }
 
@@ -30,12 +30,12 @@ impl Recommended {
     /// Reads the keys (llama.cpp's `LLM_KV_GENERAL_SAMPLING_*`).
     ///
     /// # Errors
-    /// If one is of another type, or a number that makes no sense; names it.
+    /// If one has another type or an invalid value; names it.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self, GgufError> {
         let m = gguf.metadata();
         let number = |name: &str, least: f64, most: f64, expected| {
             let key = format!("{PREFIX}{name}");
-            // The number that was meant: 0.7, and not the f32 next to it.
+            // The intended number: 0.7, and not the f32 next to it.
             let value = m.opt_f32(&key)?.map(|v| v.to_string().parse().unwrap_or(f64::from(v)));
             match value.filter(|v| !(least..=most).contains(v)) {
                 Some(value) => Err(m.out_of_range(&key, expected, &value.to_string())),
@@ -56,7 +56,7 @@ impl Recommended {
         })
     }
 
-    /// Sampling as recommended; greedy where the file names no temperature.
+    /// Sampling as recommended; greedy if the file has no temperature.
     pub fn sampling(&self) -> Sampling {
         let usual = Sampling::default();
         Sampling {

@@ -7,23 +7,22 @@ use rand_chacha::{
 };
 use std::collections::VecDeque;
 
-/// How tokens are drawn.
+/// Sampling options.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// Divides the logits; 0 takes the most likely token and ignores the rest.
+    /// Divides the logits; 0 chooses the most likely token and ignores the rest.
     pub temperature: f64,
-    /// Keeps the most likely tokens up to this many; 0 keeps all.
+    /// Keeps this many of the most likely tokens; 0 keeps all.
     pub top_k: usize,
     /// Keeps the fewest most likely tokens whose probability together reaches this share.
     pub top_p: f64,
-    /// Keeps the tokens that are at least this share as likely as the most likely one, at the temperature; 0 keeps
-    /// all.
+    /// Keeps the tokens whose probability is at least this share of the largest, at the temperature; 0 keeps all.
     pub min_p: f64,
-    /// Taken from the logit of every token among the last ones.
+    /// Subtracted from the logit of every token among the last ones.
     pub presence_penalty: f64,
-    /// Divides the logit of every token among the last ones, or multiplies it where it is negative; 1 leaves it.
+    /// Divides the logit of every token among the last ones, or multiplies it if it is negative; 1 changes nothing.
     pub repeat_penalty: f64,
-    /// How many tokens the last ones are, those of the prompt among them.
+    /// The number of last tokens, including those of the prompt.
     pub penalty_last: usize,
     /// Seed of the random numbers.
     pub seed: u64,
@@ -46,7 +45,7 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// What is drawn from; `None` where the most likely token is taken.
+    /// The distribution to sample from; `None` if the most likely token is chosen.
     fn distribution(&self) -> Option<Distribution> {
         let &Self { temperature, top_p, .. } = self;
         let top_k = u32::try_from(self.top_k).unwrap_or(u32::MAX);
@@ -54,9 +53,9 @@ impl Sampling {
     }
 }
 
-/// Draws tokens. The same logits, options and seed give the same tokens on every machine and
-/// device: random numbers are ChaCha8 seeded with `seed_from_u64`, one 64-bit word for each token,
-/// and the rest is the contract's "Sampling", after the penalties and then `min_p`.
+/// Samples tokens. The same logits, options and seed give the same tokens on every machine and device: random numbers
+/// are ChaCha8 seeded with `seed_from_u64`, one 64-bit word per token, and the rest is the contract's "Sampling", after
+/// the penalties and then `min_p`.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     distribution: Option<Distribution>,
@@ -64,7 +63,7 @@ pub struct Sampler {
     adjust: Option<Adjust>,
 }
 
-/// What changes logits before a token is chosen.
+/// Changes of logits before a token is chosen.
 #[derive(Clone, Debug)]
 struct Adjust {
     options: Sampling,
@@ -109,25 +108,25 @@ impl Adjust {
 }
 
 impl Sampler {
-    /// A sampler at the beginning of its random numbers.
+    /// A sampler at the start of its random numbers.
     pub fn new(options: Sampling) -> Self {
         let random = ChaCha8Rng::seed_from_u64(options.seed);
         Self { distribution: options.distribution(), random, adjust: Adjust::new(options) }
     }
 
-    /// Tells of tokens that go before the next one and that it has not chosen itself: a prompt's.
+    /// Records tokens before the next one that it has not chosen itself: a prompt's.
     pub fn take(&mut self, tokens: &[u32]) {
         if let Some(adjust) = &mut self.adjust {
             adjust.take(tokens);
         }
     }
 
-    /// Whether it changes logits, which no device does by itself.
+    /// Whether it changes logits, which devices cannot do.
     pub(crate) fn adjusts(&self) -> bool {
         self.adjust.is_some()
     }
 
-    /// Whether it takes the most likely token of the logits as they are, which a device can do by itself.
+    /// Whether it chooses the most likely token of unchanged logits, which a device can do.
     pub(crate) fn is_greedy(&self) -> bool {
         self.distribution.is_none() && self.adjust.is_none()
     }
@@ -137,13 +136,12 @@ impl Sampler {
         self.random.next_u64()
     }
 
-    /// What it draws from; `None` where it takes the most likely token.
+    /// The distribution that it samples from; `None` if it chooses the most likely token.
     pub(crate) fn distribution(&self) -> Option<&Distribution> {
         self.distribution.as_ref()
     }
 
-    /// The next token after a row of logits. Ties are ordered by id; a NaN is never chosen unless
-    /// nothing else is there.
+    /// The next token after a row of logits. Ties are ordered by id; a NaN is chosen only if there is nothing else.
     pub fn next(&mut self, logits: &[f32]) -> u32 {
         let word = self.distribution.is_some().then(|| self.word());
         let logits = self.adjust.as_mut().map_or(logits, |adjust| adjust.logits(logits));
@@ -204,11 +202,11 @@ mod tests {
         let options = Sampling { repeat_penalty: 2.0, presence_penalty: 0.25, penalty_last: 2, ..Sampling::default() };
         let mut adjust = Adjust::new(options).unwrap();
         adjust.take(&[3, 0, 1, 1]);
-        // Once for each token, however often it came; token 3 and 0 are too long ago.
+        // Once per token, however often it occurred; tokens 3 and 0 are too long ago.
         assert_eq!(adjust.logits(&logits), [2.0, -2.25, 1.9, 0.5]);
         adjust.take(&[0]);
         assert_eq!(adjust.logits(&logits), [0.75, -2.25, 1.9, 0.5]);
-        // What it chooses goes before the next.
+        // A chosen token counts among the last ones for the next.
         let mut sampler = Sampler::new(options);
         sampler.take(&[0]);
         assert_eq!([(); 3].map(|()| sampler.next(&logits)), [2, 0, 0]);

@@ -1,30 +1,30 @@
-//! Damaged blocks of a file: weights that are no numbers.
+//! Damaged blocks of a file: weights that are NaN or infinite.
 
 use crate::gguf::{Gguf, TensorView};
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// A tensor with blocks that hold NaN or infinity. A block is what the tensor's type quantizes together; of types
-/// that do not, a weight.
+/// A tensor with blocks that contain NaN or infinity. A block is the unit of quantization of the tensor's type; for
+/// unquantized types, a weight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Damage {
     /// The tensor's name.
     pub tensor: String,
     /// Damaged blocks.
     pub damaged: u64,
-    /// Blocks in all.
+    /// Total number of blocks.
     pub blocks: u64,
     /// The row of the first, over all outer dimensions.
     pub row: u64,
-    /// Its place in the row.
+    /// Its index in the row.
     pub block: u64,
 }
 
-/// Bytes that a thread looks at at a time, at least a row.
+/// Bytes that a thread checks at a time, at least a row.
 const PIECE: usize = 1 << 20;
 
-/// Reads all weights of a file and gives the tensors with damage, in the file's order. `progress` is told of bytes
-/// that are done; damage that leaves every weight a number is not seen.
+/// Reads all weights of a file and returns the damaged tensors, in the file's order. `progress` receives the number of
+/// completed bytes. Damage that leaves every weight finite is not detected.
 pub fn scan(gguf: &Gguf, progress: &(dyn Fn(u64) + Sync)) -> Vec<Damage> {
     gguf.tensors().filter_map(|tensor| scan_tensor(&tensor, progress)).collect()
 }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::gguf::{GgufWriter, TensorType};
 
-    /// A tensor of each type with as many rows of two blocks, all zero but for the scales given as bytes.
+    /// A tensor of each type with this many rows of two blocks, all zero except for the scales given as bytes.
     fn file(ty: TensorType, damage: &[(usize, [u8; 4])]) -> Gguf {
         let (rows, cols) = (3, 2 * ty.block_len());
         let mut data = vec![0; ty.bytes_of(rows * cols).unwrap()];
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_first_damaged_block_is_named_and_all_are_counted() {
-        // The upper half of an f32 NaN is one of bf16; f16's has other bits.
+        // The upper half of an f32 NaN is a bf16 NaN; f16 has a different encoding.
         for (ty, nan, at) in [
             (TensorType::F32, [0, 0, 0xc0, 0x7f], 0),
             (TensorType::BF16, [0xc0, 0x7f, 0, 0], 0),
@@ -85,7 +85,7 @@ mod tests {
         ] {
             assert_eq!(scan(&file(ty, &[]), &|_| ()), [], "{ty}");
             let block = |i: usize| i * ty.block_bytes() + at;
-            // f16 infinity times a zero scale is NaN in a K block, times a weight of zero, too.
+            // f16 infinity times a zero scale is NaN in a K block, and so is infinity times a zero weight.
             let found = scan(&file(ty, &[(block(3), nan), (block(5), nan)]), &|_| ());
             let expected = Damage { tensor: "some".into(), damaged: 2, blocks: 6, row: 1, block: 1 };
             assert_eq!(found, [expected], "{ty}");

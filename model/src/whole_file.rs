@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Files that are written completely or not at all.
 
 use std::{
     fs::{self, File},
@@ -8,19 +8,19 @@ use std::{
 };
 use tempfile::NamedTempFile;
 
-/// The files in the making, by the names that they have until then.
+/// Temporary files that are being written, by path.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A file in the making. It is written beside its place, under a name that starts with `.ptxgen-`,
-/// until [`finish`](Self::finish) moves it there; until then its place keeps what it had. If this is
-/// dropped before, nothing is left behind.
+/// A file that is being written. It is written next to its final path, under a name that starts with `.ptxgen-`, until
+/// [`finish`](Self::finish) renames it; until then an old file stays. If this value is dropped before, the temporary
+/// file is removed.
 #[derive(Debug)]
 pub struct WholeFile {
-    // Dropped in this order: gone first, forgotten then.
+    // The drop order matters: the file is removed first, then its name is forgotten.
     temporary: NamedTempFile,
     _listed: Listed,
     place: PathBuf,
@@ -36,16 +36,16 @@ impl Drop for Listed {
 }
 
 impl WholeFile {
-    /// Starts a file that is to be at `path`, in place of a file that is there.
+    /// Creates a file that will be at `path`, and replace an existing file.
     ///
     /// # Errors
-    /// If the folder is not there or cannot be written, or what is at `path` is no regular file: a folder
-    /// cannot be replaced, and a device should not be.
+    /// If the folder does not exist or cannot be written, or `path` exists and is not a regular file: a folder cannot
+    /// be replaced, and a device should not be.
     pub fn create(path: &Path) -> io::Result<Self> {
         if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is something else than a regular file"));
         }
-        // After a symbolic link it is the file that is replaced, not the link.
+        // If the path is a symbolic link, its target is replaced, not the link.
         let place = match fs::canonicalize(path) {
             Ok(place) => place,
             Err(_) if fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink()) => {
@@ -56,7 +56,8 @@ impl WholeFile {
         };
         let folder = place.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut list = unfinished();
-        // Opened and written here: errors of `tempfile` would show a name that says nothing to those who read it.
+        // Opened and written here, because errors of `tempfile` would show the temporary name, which means nothing to
+        // users.
         let new = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
         let temporary = tempfile::Builder::new().prefix(".ptxgen-").make_in(folder, new)?;
         list.push(temporary.path().to_owned());
@@ -64,23 +65,23 @@ impl WholeFile {
         Ok(Self { temporary, _listed: listed, place })
     }
 
-    /// Moves the file to its place.
+    /// Renames the file to its final path.
     ///
     /// # Errors
-    /// If the system refuses; then its place keeps what it had.
+    /// If the system reports an error; then the old file stays.
     pub fn finish(self) -> io::Result<()> {
         keep_permissions(&self.place, self.temporary.as_file())?;
         self.temporary.persist(self.place).map_err(|e| e.error)?;
         Ok(())
     }
 
-    /// The file, to be written in any order.
+    /// The file, for writing in any order.
     pub fn file(&mut self) -> &mut File {
         self.temporary.as_file_mut()
     }
 }
 
-/// Gives a file the permissions of the one that it is to replace, and its owner where this process may.
+/// Gives a file the permissions of the one that it will replace, and its owner if this process may.
 fn keep_permissions(place: &Path, file: &File) -> io::Result<()> {
     let Ok(there) = fs::metadata(place) else { return Ok(()) };
     #[cfg(unix)]
@@ -88,7 +89,7 @@ fn keep_permissions(place: &Path, file: &File) -> io::Result<()> {
         use std::os::unix::fs::{MetadataExt, fchown};
         let own = file.metadata()?;
         if (own.uid(), own.gid()) != (there.uid(), there.gid()) {
-            // That of whoever writes it, else.
+            // Otherwise the owner is the user of this process.
             let _ = fchown(file, Some(there.uid()), Some(there.gid()));
         }
     }
@@ -105,12 +106,12 @@ impl io::Write for WholeFile {
     }
 }
 
-/// Deletes every file in the making, then calls `end`; until that returns no other can be started. For a
-/// process that a signal ends, where nothing is dropped.
+/// Deletes all temporary files, then calls `end`; no other can be created until that returns. For a process that a
+/// signal ends, in which nothing is dropped.
 pub fn abandon_unfinished_files(end: impl FnOnce()) {
     let mut list = unfinished();
     for path in list.drain(..) {
-        // What is not there has been finished, and what cannot be deleted has no other remedy.
+        // A missing file has been finished, and for a file that cannot be deleted there is no other remedy.
         let _ = fs::remove_file(path);
     }
     end();

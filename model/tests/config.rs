@@ -126,7 +126,7 @@ fn keys() {
     refused(
         &with("qwen3moe.block_count", u32::MAX),
         expect![[
-            r#"100 or more things are in the way: m.gguf: has no tensor "blk.1.attn_norm.weight", which is needed; there is "blk.0.attn_norm.weight"; m.gguf: has no tensor "blk.1.ffn_norm.weight", which is needed; there is "blk.0.ffn_norm.weight"; m.gguf: has no tensor "blk.1.attn_q_norm.weight", which is needed; there is "blk.0.attn_q_norm.weight"; m.gguf: has no tensor "blk.1.attn_k_norm.weight", which is needed; there is "blk.0.attn_k_norm.weight"; m.gguf: has no tensor "blk.1.attn_q.weight", which is needed; there is "blk.0.attn_q.weight"; m.gguf: has no tensor "blk.1.attn_k.weight", which is needed; there is "blk.0.attn_k.weight"; m.gguf: has no tensor "blk.1.attn_v.weight", which is needed; there is "blk.0.attn_v.weight"; m.gguf: has no tensor "blk.1.attn_output.weight", which is needed; there is "blk.0.attn_output.weight"; m.gguf: has no tensor "blk.1.ffn_gate_inp.weight", which is needed; there is "blk.0.ffn_gate_inp.weight"; m.gguf: has no tensor "blk.1.ffn_gate_exps.weight", which is needed; there is "blk.0.ffn_gate_exps.weight"; and others"#
+            r#"100 or more problems keep ptxgen from running it: m.gguf: has no tensor "blk.1.attn_norm.weight", which is needed; there is "blk.0.attn_norm.weight"; m.gguf: has no tensor "blk.1.ffn_norm.weight", which is needed; there is "blk.0.ffn_norm.weight"; m.gguf: has no tensor "blk.1.attn_q_norm.weight", which is needed; there is "blk.0.attn_q_norm.weight"; m.gguf: has no tensor "blk.1.attn_k_norm.weight", which is needed; there is "blk.0.attn_k_norm.weight"; m.gguf: has no tensor "blk.1.attn_q.weight", which is needed; there is "blk.0.attn_q.weight"; m.gguf: has no tensor "blk.1.attn_k.weight", which is needed; there is "blk.0.attn_k.weight"; m.gguf: has no tensor "blk.1.attn_v.weight", which is needed; there is "blk.0.attn_v.weight"; m.gguf: has no tensor "blk.1.attn_output.weight", which is needed; there is "blk.0.attn_output.weight"; m.gguf: has no tensor "blk.1.ffn_gate_inp.weight", which is needed; there is "blk.0.ffn_gate_inp.weight"; m.gguf: has no tensor "blk.1.ffn_gate_exps.weight", which is needed; there is "blk.0.ffn_gate_exps.weight"; and others"#
         ]],
     );
     refused(
@@ -335,7 +335,7 @@ fn tensors() {
     refused(
         &rename("blk.0.attn_q.weight", "blk.0.attn_qq.weight"),
         expect![[
-            r#"2 things are in the way: m.gguf: has no tensor "blk.0.attn_q.weight", which is needed; there is "blk.0.attn_qq.weight"; m.gguf: tensor "blk.0.attn_qq.weight" is not part of a Qwen3-MoE of block_count 1 and could change what the model computes; not supported"#
+            r#"2 problems keep ptxgen from running it: m.gguf: has no tensor "blk.0.attn_q.weight", which is needed; there is "blk.0.attn_qq.weight"; m.gguf: tensor "blk.0.attn_qq.weight" is not part of a Qwen3-MoE of block_count 1 and could change what the model computes; not supported"#
         ]],
     );
     refused(

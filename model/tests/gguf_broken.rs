@@ -86,7 +86,7 @@ fn header() {
     refused(
         &patched("GGUF", 4, &[0xFF; 8]),
         expect![
-            "m.gguf: says that it has 18446744073709551615 tensors, but 584 bytes hold at most 18; the file is corrupt or truncated, fetch it again"
+            "m.gguf: claims to have 18446744073709551615 tensors, but 584 bytes hold at most 18; the file is corrupt or truncated, fetch it again"
         ],
     );
     refused(
@@ -96,13 +96,13 @@ fn header() {
     refused(
         &patched("GGUF", 12, &1000u64.to_le_bytes()),
         expect![
-            "m.gguf: says that it has 1000 metadata keys, but 584 bytes hold at most 44; the file is corrupt or truncated, fetch it again"
+            "m.gguf: claims to have 1000 metadata keys, but 584 bytes hold at most 44; the file is corrupt or truncated, fetch it again"
         ],
     );
     refused(
         &good()[..30],
         expect![
-            "m.gguf: says that it has 4 metadata keys, but 6 bytes hold at most 0; the file is corrupt or truncated, fetch it again"
+            "m.gguf: claims to have 4 metadata keys, but 6 bytes hold at most 0; the file is corrupt or truncated, fetch it again"
         ],
     );
 }
@@ -156,7 +156,7 @@ fn keys() {
     refused(
         &patched("some.names", 8, &[0xFF; 8]),
         expect![[
-            r#"m.gguf: says that it has 18446744073709551615 elements of key "some.names", but 480 bytes hold at most 60; the file is corrupt or truncated, fetch it again"#
+            r#"m.gguf: claims to have 18446744073709551615 elements of key "some.names", but 480 bytes hold at most 60; the file is corrupt or truncated, fetch it again"#
         ]],
     );
     refused(

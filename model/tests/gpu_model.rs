@@ -23,7 +23,7 @@ use ptxgen_model::{
 use ptxgen_runtime::Device;
 
 /// # Panics
-/// Where there is no GPU: whoever runs these tests wants one.
+/// Where there is no GPU: a run of these tests needs one.
 fn gpu() -> Device {
     Device::cuda(0).unwrap_or_else(|e| panic!("{e}"))
 }

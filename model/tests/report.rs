@@ -9,7 +9,7 @@ use ptxgen_model::{
 };
 use serde_json::Value;
 
-/// What stands between two words.
+/// The text between two words.
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start}"));
     rest.split_once(end).unwrap_or_else(|| panic!("no {end}")).0

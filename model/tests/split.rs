@@ -7,7 +7,7 @@ use ptxgen_model::{
 };
 use std::path::{Path, PathBuf};
 
-/// Writes the bundled model in so many parts; their paths.
+/// Writes the bundled model in this many parts; their paths.
 fn split(dir: &Path, parts: usize) -> Vec<PathBuf> {
     let whole = bundled().unwrap().unwrap();
     let tensors: Vec<_> = whole.tensors().collect();
@@ -68,7 +68,7 @@ fn parts_that_do_not_belong_together_are_named() {
     std::fs::copy(&parts[2], &parts[1]).unwrap();
     let said = error(&parts[0]);
     let expected =
-        "m-00002-of-00003.gguf: says that it is part 3 of 3, expected part 2 of 3 by its name; fetch the parts again";
+        "m-00002-of-00003.gguf: claims to be part 3 of 3, expected part 2 of 3 by its name; fetch the parts again";
     assert!(said.ends_with(expected), "{said}");
     let other = dir.path().join("other.gguf");
     std::fs::write(&other, &second).unwrap();

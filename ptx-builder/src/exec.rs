@@ -1,4 +1,4 @@
-//! A text of PTX, run on a CPU in one call.
+//! Runs a PTX text on the CPU in one call.
 //!
 //! ```
 //! use ptxgen_builder::exec::{Exec, Value};
@@ -20,7 +20,7 @@ use crate::interp::{Arg, Launch, LaunchError, Memory, MemoryError, Options, Repo
 use crate::parse::read;
 use crate::verify::{Doubts, verify_each};
 
-/// What a parameter is given.
+/// The value of a parameter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Value {
@@ -28,36 +28,36 @@ pub enum Value {
     Scalar(Vec<u8>),
     /// A pointer to a buffer with these bytes.
     In(Vec<u8>),
-    /// The same, and what is in it afterwards is an output.
+    /// The same, and its contents afterwards are an output.
     InOut(Vec<u8>),
-    /// A pointer to a buffer of so many bytes that nobody has written; what is in it afterwards is an output.
+    /// A pointer to an uninitialized buffer of this many bytes; its contents afterwards are an output.
     Out(u64),
-    /// A pointer to so many bytes of zeros; what is in it afterwards is an output.
+    /// A pointer to this many zero bytes; its contents afterwards are an output.
     Zero(u64),
 }
 
 /// A launch of an entry of a text.
 #[derive(Clone, Copy, Debug)]
 pub struct Exec<'a> {
-    /// What positions name.
+    /// The file name in positions.
     pub file: &'a str,
     /// The text.
     pub text: &'a str,
-    /// The entry; where the text has one only, it need not be named.
+    /// The entry; if the text has only one, it need not be named.
     pub entry: Option<&'a str>,
     /// Blocks in x, y, z.
     pub grid: [u32; 3],
-    /// Threads of a block in x, y, z.
+    /// Threads per block in x, y, z.
     pub block: [u32; 3],
     /// Bytes of dynamic shared memory.
     pub shared: u32,
     /// One for each parameter.
     pub args: &'a [Value],
-    /// How to run it.
+    /// Options of the interpreter.
     pub options: Options,
 }
 
-/// What a launch did.
+/// The result of a launch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Ran {
@@ -65,34 +65,34 @@ pub struct Ran {
     pub entry: String,
     /// What was found, counted and printed.
     pub report: Report,
-    /// For each argument the bytes that are an output.
+    /// The output bytes of each argument, if it is an output.
     pub outputs: Vec<Option<Vec<u8>>>,
 }
 
-/// Why nothing was run.
+/// Reasons why nothing was run.
 #[derive(Clone, PartialEq, Debug, Error)]
 #[non_exhaustive]
 pub enum ExecError {
-    /// The entry is not in the text, or which one is meant is not said.
+    /// The entry is not in the text, or the text has several and none was named.
     #[error("{0}")]
     Entry(String),
-    /// The entry cannot be read, or is not sound.
+    /// The entry cannot be read, or does not verify.
     #[error("entry '{entry}' cannot run:\n{why}")]
     Refused {
         /// Its name.
         entry: String,
-        /// What is wrong.
+        /// The errors.
         why: String,
     },
-    /// The launch is not what the entry or a GPU takes.
+    /// The launch does not match the entry or exceeds a GPU's limits.
     #[error(transparent)]
     Launch(#[from] LaunchError),
-    /// There is no room for the buffers.
+    /// There is not enough memory for the buffers.
     #[error(transparent)]
     Memory(#[from] MemoryError),
 }
 
-/// Errors of an entry are told up to this many.
+/// Maximum number of errors of an entry in a message.
 const MOST: usize = 10;
 
 impl<'a> Exec<'a> {
@@ -102,10 +102,10 @@ impl<'a> Exec<'a> {
         Exec { file, text, entry: None, grid: [1; 3], block: [1; 3], shared: 0, args: &[], options }
     }
 
-    /// Reads, verifies and runs it. What is wrong with other entries does not matter.
+    /// Reads, verifies and runs it. Errors in other entries are ignored.
     ///
     /// # Errors
-    /// If the entry is not there or not sound, or the launch is not what it takes: then nothing has run.
+    /// If the entry does not exist or does not verify, or the launch does not match it; then nothing has run.
     pub fn run(&self) -> Result<Ran, ExecError> {
         let reading = read(self.file, self.text);
         let outside: Vec<String> =

@@ -1,8 +1,8 @@
 //! PTX as data.
 //!
-//! A [`Module`](ir::Module) is plain data: kernels made of basic blocks made of
-//! instructions, each an entry of the one [instruction table](table) with its
-//! operands. Everything this crate does with it derives from that table.
+//! A [`Module`](ir::Module) is plain data: kernels consist of basic blocks, which consist of instructions. Each
+//! instruction is an entry of the one [instruction table](table) with its operands. Everything in this crate is derived
+//! from that table.
 //!
 //! # Features
 //!

@@ -15,10 +15,10 @@ pub(crate) const CLUSTERS: PtxVersion = PtxVersion(78);
 const VERSIONS: &[(u16, u16)] = &[(1, 5), (2, 3), (3, 2), (4, 3), (5, 1), (6, 5), (7, 8), (8, 8), (9, 5)];
 
 impl PtxVersion {
-    /// The latest version that is known here.
+    /// The latest supported version.
     pub const LATEST: PtxVersion = PtxVersion(95);
 
-    /// Whether there is such a version, as far as is known here.
+    /// Whether this version exists, as far as this library knows.
     pub fn is_known(self) -> bool {
         VERSIONS.iter().any(|&(major, minor)| self.0 / 10 == major && self.0 % 10 <= minor)
     }
@@ -27,7 +27,7 @@ impl PtxVersion {
 impl FromStr for PtxVersion {
     type Err = UnknownVersion;
 
-    /// Reads `7.8`.
+    /// Parses `7.8`.
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let version = || {
             let (major, minor) = s.split_once('.')?;
@@ -40,7 +40,7 @@ impl FromStr for PtxVersion {
     }
 }
 
-/// A PTX version that is not known here.
+/// An unknown PTX version.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnknownVersion(pub String);
 
@@ -69,10 +69,10 @@ pub struct Target {
     features: Features,
 }
 
-/// Which instructions of an architecture a target has (PTX ISA 11.1.2).
+/// The set of an architecture's instructions that a target has (PTX ISA 11.1.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Features {
-    /// Those that all later architectures have, too: `sm_90`.
+    /// Those that all later architectures also have: `sm_90`.
     Common,
     /// Also those of its family: `sm_100f`.
     Family,
@@ -91,9 +91,8 @@ impl Features {
     }
 }
 
-/// The architectures, each with the first PTX version that names it, the first
-/// with its specific features and the first with its family's (PTX ISA 11.1.2
-/// and the release notes; held against the assembler by a test).
+/// The architectures, each with the first PTX version that names it, the first with its specific features and the first
+/// with its family's (PTX ISA 11.1.2 and the release notes; a test compares with the assembler).
 const TARGETS: &[(u16, u16, Option<u16>, Option<u16>)] = &[
     (20, 20, None, None),
     (21, 20, None, None),
@@ -145,12 +144,12 @@ impl Target {
     pub const TESTED: [Target; 7] =
         [Self::SM_75, Self::SM_80, Self::SM_86, Self::SM_89, Self::SM_90, Self::SM_100, Self::SM_120];
 
-    /// The target `sm_<sm>`; an error names the known ones.
+    /// The target `sm_<sm>`; an error lists the known ones.
     pub fn new(sm: u16) -> Result<Target, UnknownTarget> {
         common(sm).known()
     }
 
-    /// The same architecture with more of its features; an error where it has none of that kind.
+    /// The same architecture with more of its features; an error if it has none of that kind.
     pub fn with(self, features: Features) -> Result<Target, UnknownTarget> {
         Target { features, ..self }.known()
     }
@@ -159,7 +158,7 @@ impl Target {
         self.since().map(|_| self).ok_or_else(|| UnknownTarget(self.to_string()))
     }
 
-    /// The first PTX version that has it, if there is such a target.
+    /// The first PTX version with this target, if it exists.
     fn since(self) -> Option<PtxVersion> {
         let &(_, common, specific, family) = TARGETS.iter().find(|t| t.0 == self.sm)?;
         let version = match self.features {
@@ -178,9 +177,8 @@ impl Target {
         TARGETS.iter().flat_map(each).filter(|t| t.since().is_some())
     }
 
-    /// The most shared memory that a block can have, static and dynamic, in
-    /// bytes (CUDA Programming Guide, "Technical Specifications per Compute
-    /// Capability").
+    /// The maximum shared memory of a block, static and dynamic, in bytes (CUDA Programming Guide, "Technical
+    /// Specifications per Compute Capability").
     pub const fn max_shared_bytes(self) -> u32 {
         1024 * match self.sm {
             ..70 => 48,
@@ -192,26 +190,26 @@ impl Target {
         }
     }
 
-    /// Blocks of this many threads and bytes of shared memory that the largest
-    /// GPU of this architecture holds at once, were they to need no registers:
-    /// multiprocessors of the largest that is sold, and what each holds (CUDA
-    /// Programming Guide, as above).
+    /// The number of blocks with this many threads and bytes of shared memory that are resident at once on the largest
+    /// GPU of this architecture, ignoring registers: from the number of multiprocessors of the largest product, and the
+    /// limits of each (CUDA Programming Guide, as above).
     pub fn most_resident_blocks(self, threads: u32, shared_bytes: u64) -> u64 {
         let (multiprocessors, ..) = self.residency();
         self.resident_blocks(multiprocessors, threads, shared_bytes)
     }
 
-    /// The same of a GPU with so many multiprocessors.
+    /// The same for a GPU with this many multiprocessors.
     pub fn resident_blocks(self, multiprocessors: u64, threads: u32, shared_bytes: u64) -> u64 {
         let (_, most_threads, most_blocks, most_shared) = self.residency();
-        // Warps are whole, and from sm_80 on a block takes a KiB of shared memory more.
+        // Warps are whole, and from sm_80 on a block takes an additional KiB of shared memory.
         let warps = u64::from(threads.max(1).next_multiple_of(32));
         let shared = shared_bytes + if self.sm >= 80 { 1024 } else { 0 };
         let by_shared = (most_shared * 1024u64).checked_div(shared).unwrap_or(u64::MAX);
         (most_threads / warps).min(most_blocks).min(by_shared).max(1) * multiprocessors
     }
 
-    /// Multiprocessors of the largest GPU; and of each the most threads, blocks and KiB of shared memory.
+    /// Multiprocessors of the largest GPU; and for each the maximum numbers of threads, blocks and KiB of shared
+    /// memory.
     fn residency(self) -> (u64, u64, u64, u64) {
         match self.sm {
             60 => (56, 2048, 32, 64),
@@ -226,7 +224,7 @@ impl Target {
             110 => (20, 1536, 24, 228),
             120 => (188, 1536, 24, 100),
             121 => (48, 1536, 24, 100),
-            // What is not known is taken to be large.
+            // Unknown limits are assumed to be large.
             _ => (160, 2048, 32, 228),
         }
     }
@@ -236,12 +234,12 @@ impl Target {
         self.sm
     }
 
-    /// Which of its architecture's features it has.
+    /// The set of its architecture's features.
     pub const fn features(self) -> Features {
         self.features
     }
 
-    /// The first PTX version that knows this target.
+    /// The first PTX version with this target.
     pub fn least_ptx(self) -> PtxVersion {
         self.since().unwrap_or(PtxVersion::LATEST)
     }
@@ -253,10 +251,10 @@ impl fmt::Display for Target {
     }
 }
 
-/// A GPU that is sold.
+/// A GPU product.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Gpu {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// Its architecture.
     pub target: Target,
@@ -269,7 +267,7 @@ const fn gpu(name: &'static str, sm: u16, multiprocessors: u64) -> Gpu {
 }
 
 impl Gpu {
-    /// Those that are known by name (their data sheets).
+    /// The known products (from their data sheets).
     pub const ALL: &[Gpu] = &[
         gpu("v100", 70, 80),
         gpu("t4", 75, 40),
@@ -285,7 +283,7 @@ impl Gpu {
         gpu("rtx5090", 120, 170),
     ];
 
-    /// Blocks of this many threads and bytes of shared memory that it holds at once, were they to need no registers.
+    /// The number of resident blocks with this many threads and bytes of shared memory, ignoring registers.
     pub fn resident_blocks(&self, threads: u32, shared_bytes: u64) -> u64 {
         self.target.resident_blocks(self.multiprocessors, threads, shared_bytes)
     }
@@ -301,7 +299,7 @@ impl FromStr for Gpu {
     }
 }
 
-/// A target that is not known here.
+/// An unknown target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnknownTarget(pub String);
 
@@ -321,7 +319,7 @@ impl fmt::Display for UnknownTarget {
 impl FromStr for Target {
     type Err = UnknownTarget;
 
-    /// Reads `sm_90`, `sm_90a` or `90`.
+    /// Parses `sm_90`, `sm_90a` or `90`.
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let number = s.strip_prefix("sm_").unwrap_or(s);
         let (digits, features) = match (number.strip_suffix('a'), number.strip_suffix('f')) {

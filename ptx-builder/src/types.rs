@@ -18,7 +18,7 @@ pub enum ScalarType {
     U16x2, S16x2,
 }
 
-/// What a type's bits mean; decides which registers an operand accepts.
+/// The kind of a type's bits; it determines which registers an operand accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     /// A predicate.
@@ -77,12 +77,12 @@ impl ScalarType {
         }
     }
 
-    /// Size in memory, in bytes. A predicate has none and gives 0.
+    /// Size in memory, in bytes; 0 for a predicate.
     pub const fn bytes(self) -> u32 {
         self.bits() / 8
     }
 
-    /// What the bits mean.
+    /// The kind of its bits.
     pub const fn kind(self) -> Kind {
         match self {
             Self::Pred => Kind::Pred,
@@ -98,8 +98,7 @@ impl ScalarType {
         matches!(self.kind(), Kind::Signed)
     }
 
-    /// Whether variables may be declared of it (PTX ISA 5.2.1): alternate formats are types of
-    /// instructions only.
+    /// Whether variables may have this type (PTX ISA 5.2.1): alternate formats are types of instructions only.
     pub const fn is_fundamental(self) -> bool {
         !matches!(
             self,
@@ -134,8 +133,8 @@ impl fmt::Display for ScalarType {
     }
 }
 
-/// A register class. PTX checks operands by size and by float or not, so
-/// integers and 16-bit floats share the untyped classes.
+/// A register class. PTX checks operands only by size and float or not, so integers and 16-bit floats share the untyped
+/// classes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub enum RegClass {
@@ -186,7 +185,7 @@ impl RegClass {
         self.declared().bits()
     }
 
-    /// The class that holds values of type `ty`; none for `b128`.
+    /// The class for values of type `ty`; `None` for `b128`.
     pub const fn of(ty: ScalarType) -> Option<RegClass> {
         Some(match ty {
             ScalarType::Pred => Self::Pred,
@@ -213,7 +212,7 @@ impl RegClass {
         let fits = if relaxed || ty.bits() == 8 { self.bits() >= ty.bits() } else { self.bits() == ty.bits() };
         match ty.kind() {
             Kind::Bits => fits,
-            // A float register holds one float, not a pair of halves.
+            // A float register contains one float, not a pair of halves.
             Kind::Float => fits && (!float_reg || self.declared() == ty),
             _ => fits && !float_reg,
         }
@@ -228,9 +227,9 @@ pub enum Space {
     Generic,
     /// Device memory.
     Global,
-    /// Memory of the block.
+    /// Shared memory of the block.
     Shared,
-    /// Memory of the thread.
+    /// Local memory of the thread.
     Local,
     /// Read-only constants, 64 KiB.
     Const,

@@ -80,7 +80,7 @@ fn memory_and_special_registers() {
     assert_eq!(ran.read::<u32>("y").expect("the results"), (1..33u32).map(|i| i * i).collect::<Vec<_>>());
 }
 
-/// What goes wrong in a text is told at the line of its call.
+/// What goes wrong in a text is reported at the line of its call.
 #[test]
 fn faults_have_the_callers_line() {
     let line = line!() + 2;

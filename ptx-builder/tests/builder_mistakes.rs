@@ -1,4 +1,4 @@
-//! Mistakes in the program that writes a kernel: each is told at the author's line, in the author's words.
+//! Mistakes in the program that writes a kernel: each is reported at the author's line, in the author's words.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, set_hook, take_hook};

@@ -111,7 +111,7 @@ fn the_assembler_agrees() {
     }
 }
 
-/// What only a run can decide is a warning, and an error where that is asked for.
+/// What only a run can decide is a warning, and an error where that is requested.
 #[test]
 fn doubts() {
     for (name, rule) in [

@@ -137,7 +137,7 @@ fn threads_outside_of_an_array() {
     assert!(told(|k, i, _, tile| tile.at(63 - i).load(k), 64).is_empty());
     assert!(told(|k, i, _, tile| tile.at(i - 1).plus(1).load(k), 64).is_empty());
     assert!(told(|k, i, _, tile| tile.at(i + 1).load_or(k, i.lt(63), 0.0), 64).is_empty());
-    // Nobody promises that a block has so many threads.
+    // Nothing promises that a block has this many threads.
     assert!(told(|k, i, _, tile| tile.at(i + 60).load(k), 0).is_empty());
 }
 

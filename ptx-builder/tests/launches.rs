@@ -144,7 +144,7 @@ fn variables_of_a_module() {
     with(Some(&globals)).run(&mut memory).expect("runs");
     with(None).run(&mut memory).expect("runs");
     assert_eq!(memory.read(a).expect("its bytes"), [5, 0, 0, 0, 8, 0, 0, 0]);
-    // A launch's own are given back, and so are these.
+    // A launch's own are returned, and so are these.
     globals.free(&mut memory);
     assert!(memory.read(a).is_err() && memory.read(b).is_err());
     let again = memory.alloc(&[1; 8], 4).expect("room");

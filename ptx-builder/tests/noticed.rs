@@ -1,4 +1,4 @@
-//! Tests that mutation testing asked for: each notices a change of one token in the verifier, the
+//! Tests that mutation testing showed to be missing: each notices a change of one token in the verifier, the
 //! analyses or the interpreter that no other test saw.
 
 use ptxgen_builder::analysis::precision::{Accumulator, PolicyRule, Products, Requirements, Role, check};

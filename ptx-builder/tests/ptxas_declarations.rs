@@ -52,7 +52,7 @@ const HEADS: &[&str] = &[
     "",
 ];
 
-/// What stands between the head and the kernel.
+/// The text between the head and the kernel.
 const ITEMS: &[&str] = &[
     ".global .b32 g;",
     ".global .b32 g = 1;",
@@ -158,7 +158,7 @@ const ITEMS: &[&str] = &[
     "} .entry j() { ret; }",
 ];
 
-/// What stands at the start of a kernel's body.
+/// The text at the start of a kernel's body.
 const LOCAL: &[&str] = &[
     ".reg .b32 %x;",
     ".reg .b32 %x<0>;",
@@ -333,7 +333,7 @@ const PARAMS: &[&str] = &[
     "(.param .u64 a; .param .u64 b)",
 ];
 
-/// What stands between parameters and body.
+/// The text between parameters and body.
 const BOUNDS: &[&str] = &[
     ".reqntid 128",
     ".reqntid 128, 1, 1",

@@ -1,5 +1,5 @@
 //! What the verifier says of kernels that are wrong, or nearly: `refusals/*.ptx` are bodies of kernels, and
-//! `refusals/*.txt` all errors and doubts of each. `BLESS=1` writes those anew.
+//! `refusals/*.txt` all errors and doubts of each. `BLESS=1` regenerates those.
 //!
 //! `// name: bounds` begins a kernel, with its launch bounds if it has any.
 

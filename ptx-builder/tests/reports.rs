@@ -1,8 +1,8 @@
 //! What runs find, whole reports of small kernels: `reports/*.ptx` are bodies of kernels, each with a line that says
-//! how it is launched, and `reports/*.txt` what is told of them. `BLESS=1` writes those anew.
+//! how it is launched, and `reports/*.txt` their reports. `BLESS=1` regenerates those.
 //!
 //! A body finds `%x` (a buffer of 256 bytes, whose words are 0, 1, 2, ...; `bytes N` says another size), `%y` (a buffer
-//! of 256 bytes that nobody has written), `%t`, `%lane`, `%warp` and `%b` (the block).
+//! of 256 bytes that nothing has written), `%t`, `%lane`, `%warp` and `%b` (the block).
 
 mod lacking;
 
@@ -49,7 +49,7 @@ fn cases(text: &str) -> Vec<Case<'_>> {
     all
 }
 
-/// The report, and what is in `y` (`-` where nothing was written) and, if asked for, counted and measured.
+/// The report, and what is in `y` (`-` where nothing was written) and, if requested, counted and measured.
 fn run(file: &str, case: &Case<'_>, order: WarpOrder) -> String {
     read(file, case).map_or_else(|refused| refused, |module| run_module(case, &module, order))
 }

@@ -1,4 +1,4 @@
-//! `docs/instructions.md` lists the instruction table. `BLESS=1` writes it anew.
+//! `docs/instructions.md` lists the instruction table. `BLESS=1` regenerates it.
 
 use std::fmt::Write;
 
@@ -9,13 +9,13 @@ const HEAD: &str = "\
 # Instructions
 
 Everything that `ptxgen-builder` can build, read, check and interpret, by section of the PTX ISA. The
-list is made from the instruction table (`ptx-builder/src/table/`); after a change there, write it
-anew with `BLESS=1 cargo test -p ptxgen-builder --test table_listing`.
+list is generated from the instruction table (`ptx-builder/src/table/`); after a change there, regenerate it
+with `BLESS=1 cargo test -p ptxgen-builder --test table_listing`.
 
-Each entry gives the operands, with a bar before a predicate result that follows another result and
-brackets around what may be left out; then the spellings, by the first PTX version and the first
-`sm_` that have them, with braces around alternatives. What came before PTX 2.0 and sm_20 counts as
-theirs. (The kernels of this library are written for PTX 6.3, sm_75 and later.)
+Each entry has the operands, with a bar before a predicate result that follows another result and
+brackets around optional ones; then the spellings, by the first PTX version and the first
+`sm_` that have them, with braces around alternatives. Older versions are listed as PTX 2.0 and sm_20.
+(The kernels of this library are generated for PTX 6.3, sm_75 and later.)
 ";
 
 fn operands(form: &Form) -> String {

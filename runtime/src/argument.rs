@@ -1,4 +1,4 @@
-//! Arguments of launches: typed by the kernel's parameters, or checked when bound.
+//! Arguments of launches: with the static types of the kernel's parameters, or checked when they are bound.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(crate) enum Kind<'a> {
     Bytes(&'a [u8]),
     Buffer {
         ty: ScalarType,
-        /// None of plain numbers, which may stand for any.
+        /// `None` for plain numbers, which a format may be made of.
         format: Option<&'static str>,
         allocation: &'a Arc<Allocation>,
         address: u64,
@@ -39,12 +39,12 @@ impl<'a> Argument<'a> {
         Argument(Kind::Bytes(bytes))
     }
 
-    /// Bytes to read as elements of a type that is known at run time only.
+    /// Bytes to read, as elements of a type that is known only at run time.
     pub fn read_as(ty: ScalarType, view: View<'a, u8>) -> Argument<'a> {
         Argument::elements((ty, None), view, false)
     }
 
-    /// Bytes to write as elements of a type that is known at run time only.
+    /// Bytes to write, as elements of a type that is known only at run time.
     pub fn write_as(ty: ScalarType, view: ViewMut<'a, u8>) -> Argument<'a> {
         Argument::elements((ty, None), view.into_view(), true)
     }
@@ -87,15 +87,15 @@ impl<'a, T: Stored<Element: Element>> From<ViewMut<'a, T>> for Argument<'a> {
     }
 }
 
-/// What can be passed for a parameter `P`: a number for a number, `&Buffer` or
-/// [`View`] for [`In`], `&mut Buffer` or [`ViewMut`] for [`Out`] and [`InOut`].
+/// The types that can be passed for a parameter `P`: a number for a number, `&Buffer` or [`View`] for [`In`], `&mut
+/// Buffer` or [`ViewMut`] for [`Out`] and [`InOut`].
 #[diagnostic::on_unimplemented(
     message = "the kernel's parameter `{P}` does not take `{Self}`",
     label = "not what the kernel takes here",
     note = "`In<T>` takes `&Buffer<T>` or `View<T>`; `Out<T>` and `InOut<T>` take `&mut Buffer<T>` or `ViewMut<T>`; a number takes the same type of number"
 )]
 pub trait Pass<'a, P> {
-    /// The argument without its type.
+    /// The argument without its static type.
     fn argument(self) -> Argument<'a>;
 }
 
@@ -137,10 +137,10 @@ pass_buffers! {
     InOut: &'a mut Buffer<T>, ViewMut;
 }
 
-/// The arguments of one launch, without their types.
+/// The arguments of one launch, without their static types.
 pub(crate) type Arguments<'a> = SmallVec<[Argument<'a>; 8]>;
 
-/// What can be passed for a whole parameter list `A`: a tuple of as many [`Pass`].
+/// The types that can be passed for a whole parameter list `A`: a tuple with one [`Pass`] for each parameter.
 #[diagnostic::on_unimplemented(
     message = "the kernel's parameters `{A}` do not take `{Self}`",
     label = "not what the kernel takes",

@@ -1,7 +1,7 @@
-//! What a device has to do: the narrow interface behind [`Device`](crate::Device).
+//! The interface that each kind of device implements for [`Device`](crate::Device).
 //!
-//! It speaks of addresses and handles. The public types own them, hand a
-//! backend only its own, and give each back once.
+//! It uses addresses and handles. The public types own them. They pass a backend only its own handles, and release each
+//! exactly once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::checked::{Slot, Watch};
 use crate::element::ParamBytes;
 use crate::error::DeviceError;
 
-/// Something that a backend has made: a stream, a module, a kernel, an event, a graph.
+/// An object that a backend has created: a stream, a module, a kernel, an event, a graph.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Handle(pub usize);
 
-/// What new memory holds.
+/// The contents of new memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Init {
-    /// Nothing that may be read.
+    /// Uninitialized.
     Unwritten,
     /// Zeros.
     Zero,
@@ -37,30 +37,30 @@ pub(crate) struct RawLaunch {
     pub block: [u32; 3],
     pub dynamic_shared: u32,
     pub params: SmallVec<[ParamBytes; 8]>,
-    /// The kernel waits for the one before it itself (`griddepcontrol.wait`),
-    /// so that it may start while that one ends.
+    /// The kernel waits for the previous launch itself (`griddepcontrol.wait`), so that it may start before that launch
+    /// has ended.
     pub waits_itself: bool,
-    /// What tells of accesses outside, where the kernel checks them.
+    /// Records violations, if the kernel checks its accesses.
     pub watch: Option<Arc<Watch>>,
 }
 
 /// Device memory in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MemoryInfo {
-    /// What can be allocated.
+    /// Free memory.
     pub free: u64,
-    /// What the device has.
+    /// Total memory.
     pub total: u64,
 }
 
-/// A place that copied bytes arrive at later.
+/// Bytes that arrive at the host later.
 pub(crate) trait Pending: Send {
-    /// Waits for the bytes and gives them to `take`.
+    /// Waits for the bytes and passes them to `take`.
     fn wait(self: Box<Self>, take: &mut dyn FnMut(&[u8])) -> Result<(), DeviceError>;
 }
 
-/// A device. Work goes to streams, each in order; reads and writes of memory
-/// are in the order of the default stream.
+/// A device. Work is submitted to streams and runs in order within each. Reads and writes of memory are ordered with
+/// the default stream.
 pub(crate) trait Backend: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
     fn is_interpreter(&self) -> bool;
@@ -70,7 +70,7 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
 
     /// Memory aligned to 256 bytes.
     fn alloc(&self, bytes: u64, init: Init) -> Result<u64, DeviceError>;
-    /// Frees it, once nothing that was launched uses it any more.
+    /// Frees it, after all launches that use it have ended.
     fn free(&self, address: u64);
     fn write(&self, address: u64, bytes: &[u8]) -> Result<(), DeviceError>;
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError>;
@@ -80,21 +80,21 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     fn unload(&self, module: Handle);
     fn function(&self, module: Handle, kernel: &str) -> Result<Handle, DeviceError>;
 
-    /// Memory for what a guarded kernel tells; none where the device checks accesses by itself.
+    /// Memory for the records of a guarded kernel; `None` if the device checks accesses itself.
     fn record(&self) -> Result<Option<Box<dyn Slot>>, DeviceError>;
 
     fn default_stream(&self) -> Handle;
     fn new_stream(&self) -> Result<Handle, DeviceError>;
-    /// Waits for the stream, and ends it.
+    /// Waits for the stream, and destroys it.
     fn drop_stream(&self, stream: Handle);
     fn launch(&self, stream: Handle, launch: &RawLaunch) -> Result<(), DeviceError>;
     fn synchronize(&self, stream: Handle) -> Result<(), DeviceError>;
 
-    /// Marks the end of what the stream has been given so far.
+    /// Marks the end of the work submitted to the stream so far.
     fn record_event(&self, stream: Handle) -> Result<Handle, DeviceError>;
     fn drop_event(&self, event: Handle);
     fn wait_event(&self, stream: Handle, event: Handle) -> Result<(), DeviceError>;
-    /// Waits for both and tells the time between them.
+    /// Waits for both and returns the time between them.
     fn elapsed(&self, start: Handle, end: Handle) -> Result<Duration, DeviceError>;
 
     fn make_graph(&self, launches: &[RawLaunch]) -> Result<Handle, DeviceError>;

@@ -14,27 +14,25 @@ use crate::error::DeviceError;
 
 /// `len` elements in a device's memory, aligned to 256 bytes: numbers, or the bytes of a format ([`Stored`]).
 ///
-/// Reads and writes from the host are ordered with what the device's default
-/// stream has been given, and with what other streams have been given that
-/// uses the buffer. A [`Call`](crate::Call) or [`Graph`](crate::Graph) keeps the
-/// memory of its buffers alive, and memory is given back after all work that
-/// may use it.
+/// The host's reads and writes are ordered with the work on the device's default stream, and with work on other streams
+/// that uses the buffer. A [`Call`](crate::Call) or [`Graph`](crate::Graph) keeps the memory of its buffers alive.
+/// Memory is freed after all work that may use it has ended.
 pub struct Buffer<T> {
     allocation: Arc<Allocation>,
     len: usize,
     elements: PhantomData<T>,
 }
 
-/// Part of a buffer, to be read.
+/// Part of a buffer, for reading.
 pub struct View<'b, T> {
     allocation: &'b Arc<Allocation>,
-    /// Bytes from the allocation's start.
+    /// Offset from the start of the allocation, in bytes.
     start: u64,
     len: usize,
     elements: PhantomData<T>,
 }
 
-/// Part of a buffer, to be written.
+/// Part of a buffer, for writing.
 pub struct ViewMut<'b, T>(View<'b, T>);
 
 impl<T> Clone for View<'_, T> {
@@ -45,7 +43,7 @@ impl<T> Clone for View<'_, T> {
 
 impl<T> Copy for View<'_, T> {}
 
-/// What it holds, for people.
+/// Its contents, for messages.
 fn what<T: Stored>() -> String {
     let ty = T::Element::TY;
     T::FORMAT.map_or_else(|| ty.to_string(), |format| format!("{ty} ({format})"))
@@ -76,7 +74,7 @@ impl<T: Stored<Element: Element>> Buffer<T> {
         Ok(Buffer { allocation, len, elements: PhantomData })
     }
 
-    /// Elements.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -91,12 +89,12 @@ impl<T: Stored<Element: Element>> Buffer<T> {
         self.view().bytes()
     }
 
-    /// All of it.
+    /// The whole buffer.
     pub fn view(&self) -> View<'_, T> {
         View { allocation: &self.allocation, start: 0, len: self.len, elements: PhantomData }
     }
 
-    /// All of it, to be written.
+    /// The whole buffer, for writing.
     pub fn view_mut(&mut self) -> ViewMut<'_, T> {
         ViewMut(self.view())
     }
@@ -104,20 +102,20 @@ impl<T: Stored<Element: Element>> Buffer<T> {
     /// A range of elements.
     ///
     /// # Errors
-    /// If the range is not inside of the buffer.
+    /// If the range is not inside the buffer.
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Result<View<'_, T>, DeviceError> {
         self.view().slice(range)
     }
 
-    /// A range of elements, to be written.
+    /// A range of elements, for writing.
     ///
     /// # Errors
-    /// If the range is not inside of the buffer.
+    /// If the range is not inside the buffer.
     pub fn slice_mut(&mut self, range: impl RangeBounds<usize>) -> Result<ViewMut<'_, T>, DeviceError> {
         Ok(ViewMut(self.view().slice(range)?))
     }
 
-    /// The elements, after all that the default stream has been given.
+    /// The elements, after all work submitted to the default stream.
     ///
     /// # Errors
     /// If the device failed.
@@ -125,8 +123,8 @@ impl<T: Stored<Element: Element>> Buffer<T> {
         self.view().read()
     }
 
-    /// Replaces the elements from `at` on, after all that the default stream
-    /// has been given and before what it will be given.
+    /// Replaces the elements from `at` on: after all work submitted to the default stream so far, and before later
+    /// work.
     ///
     /// # Errors
     /// If they do not fit, or the device failed.
@@ -136,7 +134,7 @@ impl<T: Stored<Element: Element>> Buffer<T> {
 }
 
 impl<'b, T: Stored<Element: Element>> View<'b, T> {
-    /// Elements.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -154,7 +152,7 @@ impl<'b, T: Stored<Element: Element>> View<'b, T> {
     /// A range of its elements.
     ///
     /// # Errors
-    /// If the range is not inside.
+    /// If the range is not inside the view.
     pub fn slice(self, range: impl RangeBounds<usize>) -> Result<View<'b, T>, DeviceError> {
         let start = match range.start_bound() {
             Bound::Included(&i) => i,
@@ -175,7 +173,7 @@ impl<'b, T: Stored<Element: Element>> View<'b, T> {
     /// The same bytes as elements of another type.
     ///
     /// # Errors
-    /// If its start or length is no multiple of that type's size.
+    /// If its start or length is not a multiple of that type's size.
     pub fn cast<U: Stored<Element: Element>>(self) -> Result<View<'b, U>, DeviceError> {
         let size = size_of::<U::Element>() as u64;
         if !self.start.is_multiple_of(size) || !self.bytes().is_multiple_of(size) {
@@ -185,7 +183,7 @@ impl<'b, T: Stored<Element: Element>> View<'b, T> {
         Ok(View { allocation: self.allocation, start: self.start, len, elements: PhantomData })
     }
 
-    /// The elements, after all that the default stream has been given.
+    /// The elements, after all work submitted to the default stream.
     ///
     /// # Errors
     /// If the device failed.
@@ -195,7 +193,7 @@ impl<'b, T: Stored<Element: Element>> View<'b, T> {
         Ok(elements)
     }
 
-    /// As [`read`](Self::read), to memory that is there.
+    /// As [`read`](Self::read), into existing memory.
     ///
     /// # Errors
     /// If the lengths differ or the device failed.
@@ -227,7 +225,7 @@ impl<'b, T> View<'b, T> {
 }
 
 impl<'b, T: Stored<Element: Element>> ViewMut<'b, T> {
-    /// The same part, to be read.
+    /// The same part, for reading.
     pub fn view(&self) -> View<'_, T> {
         self.0
     }
@@ -239,12 +237,12 @@ impl<'b, T: Stored<Element: Element>> ViewMut<'b, T> {
     /// The same bytes as elements of another type.
     ///
     /// # Errors
-    /// If its start or length is no multiple of that type's size.
+    /// If its start or length is not a multiple of that type's size.
     pub fn cast<U: Stored<Element: Element>>(self) -> Result<ViewMut<'b, U>, DeviceError> {
         Ok(ViewMut(self.0.cast()?))
     }
 
-    /// Replaces the elements, all of them; ordered as [`Buffer::write`].
+    /// Replaces all elements; ordered like [`Buffer::write`].
     ///
     /// # Errors
     /// If the lengths differ or the device failed.
@@ -253,7 +251,7 @@ impl<'b, T: Stored<Element: Element>> ViewMut<'b, T> {
             return Err(self.0.range(0, elements.len(), "the source has another length"));
         }
         self.0.allocation.join_users()?;
-        // Some of it may have been given to the device before a failure.
+        // The device may already have received a part of the data when it failed.
         let written = self.0.allocation.backend.write(self.0.address(), bytemuck::cast_slice(elements));
         self.0.allocation.wrote();
         written

@@ -1,4 +1,4 @@
-//! Checked launches: what a guarded kernel takes besides its arguments, and what it tells.
+//! Checked launches: the additional parameters of a guarded kernel, and its reports.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use smallvec::SmallVec;
 use crate::element::ParamBytes;
 use crate::error::{AccessError, DeviceError};
 
-/// Memory that a device writes a [`Record`] to and that the host reads. It is given back when it is
-/// dropped, which must not be before the launches that may write it have ended.
+/// Memory to which a device writes a [`Record`] and which the host reads. It is freed on drop, which must not happen
+/// before the launches that may write it have ended.
 pub(crate) trait Slot: Send + Sync + fmt::Debug {
     /// Its address on the device.
     fn address(&self) -> u64;
-    /// What it holds now.
+    /// The current contents.
     fn words(&self) -> [u32; RECORD_BYTES / 4];
-    /// Makes it as new.
+    /// Resets it to zeros.
     fn clear(&self);
 }
 
-/// What a call's launches are watched by.
+/// The data that a call needs to check its launches.
 #[derive(Debug)]
 pub(crate) struct Watch {
     slot: Box<dyn Slot>,
     guarded: Arc<GuardedKernel>,
-    /// The module as its author wrote it, and which of its kernels this is.
+    /// The unmodified module, and the index of this kernel in it.
     module: Arc<Validated>,
     index: usize,
-    /// Bytes of each parameter's buffer; 0 where it is none.
+    /// Bytes of each parameter's buffer; 0 if the parameter is not a buffer.
     lengths: SmallVec<[u64; 8]>,
     elements: SmallVec<[Option<ScalarType>; 8]>,
     dynamic_shared: u32,
@@ -57,7 +57,7 @@ impl Watch {
         Watch { slot, guarded, module, index, lengths, elements, dynamic_shared }
     }
 
-    /// The parameters that follow the kernel's own.
+    /// The parameters after the kernel's own.
     pub(crate) fn extras(&self) -> impl Iterator<Item = ParamBytes> {
         self.guarded.extras.iter().map(|extra| {
             let value = extra.value(self.slot.address(), |object| self.length(object));
@@ -72,7 +72,7 @@ impl Watch {
         }
     }
 
-    /// The first violation, if there was one; it is told once.
+    /// The first violation, if there was one; reported only once.
     pub(crate) fn take(&self) -> Option<AccessError> {
         let record = Record::read(&self.slot.words())?;
         self.slot.clear();
@@ -81,7 +81,7 @@ impl Watch {
         let violation = self.guarded.explain(&record, |object| self.length(object));
         let (what, instruction, loc) = match &violation {
             Some(v) => (self.describe(module, kernel, v), v.text.clone(), v.loc.clone()),
-            // Memory that the kernel does not own has been written to: nothing better is known.
+            // The kernel has written to memory that it does not own, so no details are reliable.
             None => ("made an access outside of its buffers".to_owned(), String::new(), kernel.loc.clone()),
         };
         let (kernel, block, thread) = (kernel.name.clone(), record.block, record.thread);
@@ -115,14 +115,14 @@ impl Watch {
         };
         let what = v.describe(name, element, length);
         match v.wrong {
-            Wrong::Misaligned => format!("{touches} {what}, at an address that is no multiple of the access's size"),
-            Wrong::BulkSize => format!("{touches} {what}, with a bulk copy of {} bytes, no multiple of 16", v.bytes),
+            Wrong::Misaligned => format!("{touches} {what}, at an address that is not a multiple of the access's size"),
+            Wrong::BulkSize => format!("{touches} {what}, with a bulk copy of {} bytes, not a multiple of 16", v.bytes),
             _ => format!("{touches} {what}"),
         }
     }
 }
 
-/// A parameter's name as its author wrote it.
+/// A parameter's name in the source.
 fn name(kernel: &Kernel, param: usize) -> &str {
     let full = kernel.params.get(param).map_or("", |p| p.name.as_str());
     full.strip_prefix(kernel.name.as_str()).and_then(|rest| rest.strip_prefix('_')).unwrap_or(full)
@@ -132,7 +132,7 @@ fn name(kernel: &Kernel, param: usize) -> &str {
 fn outside(finding: &Finding, block: [u32; 3]) -> Option<AccessError> {
     let what = match finding.kind {
         FindingKind::OutOfBounds => "made an access outside of its buffers and arrays",
-        FindingKind::Misaligned => "made an access at an address that is no multiple of its size",
+        FindingKind::Misaligned => "made an access at an address that is not a multiple of its size",
         _ => return None,
     };
     let lane = finding.lanes.trailing_zeros().min(31);

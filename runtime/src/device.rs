@@ -21,8 +21,8 @@ use crate::stream::{Graph, Stream};
 
 /// Where kernels run: an NVIDIA GPU, or the interpreter.
 ///
-/// A device is a handle; clones are the same device. What it has made (buffers,
-/// kernels, events, graphs) keeps it alive and works with it alone.
+/// A device is a handle; clones refer to the same device. The objects that it creates (buffers, kernels, events,
+/// graphs) keep it alive and work only with it.
 #[derive(Clone)]
 pub struct Device {
     backend: Arc<dyn Backend>,
@@ -52,7 +52,7 @@ impl Device {
         Self::cuda_with(ordinal, CudaOptions::default())
     }
 
-    /// GPU number `ordinal`, from 0, used in another way than by default.
+    /// GPU number `ordinal`, from 0, with the given options.
     ///
     /// # Errors
     /// As [`cuda`](Self::cuda).
@@ -60,7 +60,7 @@ impl Device {
         Ok(Self::from_backend(Arc::new(Cuda::new(ordinal, options)?)))
     }
 
-    /// Its name, for people.
+    /// Its name, for messages.
     pub fn name(&self) -> &str {
         self.backend.name()
     }
@@ -70,7 +70,7 @@ impl Device {
         self.backend.is_interpreter()
     }
 
-    /// What to write kernels for.
+    /// The target to generate kernels for.
     pub fn target(&self) -> Target {
         self.backend.target()
     }
@@ -88,7 +88,7 @@ impl Device {
         self.backend.memory()
     }
 
-    /// Checks that `bytes` can be allocated, before anything is.
+    /// Checks that `bytes` can be allocated, before allocating anything.
     ///
     /// # Errors
     /// [`DeviceError::OutOfMemory`] if not.
@@ -100,11 +100,11 @@ impl Device {
         Ok(())
     }
 
-    /// A buffer whose elements must be written before they are read; the
-    /// interpreter finds reads that come too early.
+    /// A buffer whose elements must be written before they are read; the interpreter reports reads of uninitialized
+    /// elements.
     ///
     /// # Errors
-    /// If there is no room.
+    /// If there is not enough memory.
     pub fn alloc<T: Stored<Element: Element>>(&self, len: usize) -> Result<Buffer<T>, DeviceError> {
         Buffer::new(&self.backend, len, Init::Unwritten)
     }
@@ -112,32 +112,31 @@ impl Device {
     /// A buffer of zeros.
     ///
     /// # Errors
-    /// If there is no room.
+    /// If there is not enough memory.
     pub fn zeroed<T: Stored<Element: Element>>(&self, len: usize) -> Result<Buffer<T>, DeviceError> {
         Buffer::new(&self.backend, len, Init::Zero)
     }
 
-    /// A buffer of these elements. Long slices, such as tensors of a mapped
-    /// file, go through pinned memory in pieces, several threads copying.
+    /// A buffer with these elements. Several threads copy long slices, such as tensors of a mapped file, in pieces
+    /// through pinned memory.
     ///
     /// # Errors
-    /// If there is no room.
+    /// If there is not enough memory.
     pub fn upload<T: Element>(&self, elements: &[T]) -> Result<Buffer<T>, DeviceError> {
         self.upload_as(elements)
     }
 
-    /// A buffer of something in a format, from the numbers that kernels read there:
-    /// `device.upload_as::<Blocks<Q4K>>(&bytes)`.
+    /// A buffer of a format, from the numbers that kernels read there: `device.upload_as::<Blocks<Q4K>>(&bytes)`.
     ///
     /// # Errors
-    /// If there is no room.
+    /// If there is not enough memory.
     pub fn upload_as<T: Stored<Element: Element>>(&self, elements: &[T::Element]) -> Result<Buffer<T>, DeviceError> {
         let mut buffer = self.alloc(elements.len())?;
         buffer.write(0, elements)?;
         Ok(buffer)
     }
 
-    /// Verifies, compiles and loads a kernel, which checks its accesses as it runs.
+    /// Verifies, compiles and loads a kernel, which checks its accesses while it runs.
     ///
     /// # Errors
     /// If it does not verify for the device's target, its accesses cannot be checked
@@ -147,12 +146,11 @@ impl Device {
         Ok(Loaded::new(module.function(kernel.name())?.typed(A::INFO)))
     }
 
-    /// Verifies, compiles and loads a kernel as it is.
+    /// Verifies, compiles and loads a kernel without checks of its accesses.
     ///
     /// # Safety
-    /// Whenever a call of it runs, the kernel must read and write only inside of the buffers of its
-    /// arguments, write only to those that were passed to be written, and stay inside of its own arrays;
-    /// every access must be aligned to its size.
+    /// Whenever a call of it runs, the kernel must read and write only inside the buffers of its arguments, write only
+    /// to those that were passed for writing, and stay inside its own arrays; every access must be aligned to its size.
     ///
     /// # Errors
     /// If it does not verify for the device's target or does not compile.
@@ -161,9 +159,9 @@ impl Device {
         Ok(Loaded::new(module.function(kernel.name())?.typed(A::INFO)))
     }
 
-    /// Verifies, compiles and loads a kernel with the launch that it was made for, which [`Function::call`] takes. Its
-    /// calls check every buffer's kind and length, and it checks its accesses as it runs: which memory is read can
-    /// depend on numbers in buffers.
+    /// Verifies, compiles and loads a kernel together with its default launch, which [`Function::call`] uses. Its calls
+    /// check every buffer's kind and length, and it checks its accesses while it runs, because addresses may depend on
+    /// numbers in buffers.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -177,10 +175,10 @@ impl Device {
     ///
     /// # Safety
     /// Whenever a call of it runs, the numbers in its buffers must be such that the kernel reads and writes only inside
-    /// of the buffers of its arguments and of its own arrays. For a kernel of the catalogue of `ptxgen-dsl` they are if
-    /// each buffer of words holds what its `Words` say (tokens below the vocabulary's size, experts below their number,
-    /// positions below the cache's length, offsets that rise to their total): everything else that it reads or writes
-    /// follows from the shapes that it was made for, which the lengths of its buffers are checked against.
+    /// the buffers of its arguments and its own arrays. A kernel of the catalogue of `ptxgen-dsl` satisfies this if
+    /// each buffer of words contains what its `Words` say (tokens below the vocabulary size, experts below their
+    /// number, positions below the cache's length, offsets that rise to their total). All its other accesses follow
+    /// from the shapes for which it was generated, and the lengths of its buffers are checked against those.
     ///
     /// # Errors
     /// If it does not verify or does not compile.
@@ -196,7 +194,7 @@ impl Device {
         Ok(sized.shaped(shape.with_dynamic_shared(launch.dynamic_shared)))
     }
 
-    /// Compiles and loads a module, whoever wrote it; its kernels check their accesses as they run.
+    /// Compiles and loads a module from any source; its kernels check their accesses while they run.
     ///
     /// # Errors
     /// If the device is too old for it, an access cannot be checked, or it does not compile.
@@ -204,12 +202,12 @@ impl Device {
         self.checked(module, |_, _| true)
     }
 
-    /// Compiles and loads a module as it is.
+    /// Compiles and loads a module without checks of its accesses.
     ///
     /// # Safety
-    /// Whenever a call of one of its kernels runs, the kernel must read and write only inside of the
-    /// buffers of its arguments, write only to those that were passed to be written, and stay inside of
-    /// its own and its module's arrays; every access must be aligned to its size.
+    /// Whenever a call of one of its kernels runs, the kernel must read and write only inside the buffers of its
+    /// arguments, write only to those that were passed for writing, and stay inside its own and its module's arrays;
+    /// every access must be aligned to its size.
     ///
     /// # Errors
     /// If the device is too old for it or it does not compile.
@@ -217,8 +215,8 @@ impl Device {
         self.unchecked(module)
     }
 
-    /// Loads a module with its guarded kernels in place of its own. The interpreter checks accesses by
-    /// itself; there a module that could not be guarded is refused all the same.
+    /// Loads a module with its guarded kernels instead of its own. The interpreter checks accesses itself, but it also
+    /// rejects a module that could not be guarded.
     fn checked(&self, module: Validated, may_write: impl Fn(usize, usize) -> bool) -> Result<Module, DeviceError> {
         let guarded = guard(&module, may_write)?;
         let original = Arc::new(module);
@@ -243,10 +241,9 @@ impl Device {
         Ok(Module(Arc::new(Inner { loaded, original, guarded })))
     }
 
-    /// Binds and runs a kernel on the default stream. Arguments of the wrong
-    /// types do not compile, and the kernel reaches nothing but its arguments'
-    /// buffers and its own arrays: an access outside is left out, and is
-    /// [`DeviceError::Access`] of this call or of the next one that waits.
+    /// Binds and runs a kernel on the default stream. Arguments of wrong types do not compile. The kernel accesses only
+    /// the buffers of its arguments and its own arrays: an access out of bounds is skipped, and this call or the next
+    /// one that waits returns [`DeviceError::Access`].
     ///
     /// # Errors
     /// As [`Loaded::bind`] and [`Stream::run`].
@@ -272,7 +269,7 @@ impl Device {
         shape: impl Into<LaunchShape>,
         args: impl LaunchArgs<'a, A>,
     ) -> Result<(), DeviceError> {
-        // SAFETY: the caller promises what it asks for.
+        // SAFETY: the caller guarantees the requirements.
         let call = unsafe { kernel.bind_unchecked(shape, args)? };
         self.run(&call)
     }
@@ -285,11 +282,11 @@ impl Device {
         self.stream.run(call)
     }
 
-    /// Records calls as a graph. On GPUs from sm_90 on, kernels that wait for
-    /// the one before by themselves start while it ends.
+    /// Records calls as a graph. On GPUs from sm_90 on, kernels that wait for the previous one themselves start before
+    /// it has ended.
     ///
     /// # Errors
-    /// If a call is another device's, or the driver refuses.
+    /// If a call belongs to another device, or the driver rejects it.
     pub fn graph(&self, calls: &[Call]) -> Result<Graph, DeviceError> {
         Graph::new(&self.backend, calls)
     }
@@ -307,7 +304,7 @@ impl Device {
         &self.stream
     }
 
-    /// Another stream.
+    /// A new stream.
     ///
     /// # Errors
     /// If the device failed.
@@ -318,7 +315,7 @@ impl Device {
     /// Waits for the default stream.
     ///
     /// # Errors
-    /// If something that it was given failed.
+    /// If work that was submitted to it failed.
     pub fn synchronize(&self) -> Result<(), DeviceError> {
         self.stream.synchronize()
     }
@@ -330,7 +327,7 @@ impl fmt::Debug for Device {
     }
 }
 
-/// Which parameters may be written, by their types.
+/// Which parameters may be written, according to their types.
 fn may_write(args: &[ArgInfo]) -> impl Fn(usize, usize) -> bool {
     |_, param| !matches!(args.get(param), Some(ArgInfo::Buffer { writes: false, .. }))
 }
@@ -341,14 +338,14 @@ pub struct Module(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// The code: the module, or its guarded twin.
+    /// The code: the module, or its guarded version.
     loaded: Arc<LoadedModule>,
     original: Arc<Validated>,
     guarded: Option<Vec<Arc<GuardedKernel>>>,
 }
 
 impl Module {
-    /// The kernel of this name.
+    /// The kernel with this name.
     ///
     /// # Errors
     /// If there is none.

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 /// The bytes of a parameter.
 pub(crate) type ParamBytes = SmallVec<[u8; 8]>;
 
-/// A type of buffer elements: a kernel's scalar, and plain bytes on the host.
+/// A type of buffer elements: a kernel's scalar type, and plain bytes on the host.
 pub trait Element: Scalar + bytemuck::Pod {}
 
 macro_rules! elements {

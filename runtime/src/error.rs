@@ -1,4 +1,4 @@
-//! What goes wrong with devices, and what to do about it.
+//! Errors of devices, with their remedies.
 
 use ptxgen_builder::interp::{Finding, MemoryError, Report};
 use ptxgen_builder::ir::Loc;
@@ -12,7 +12,7 @@ use crate::cuda::CudaVersion;
 pub use ptxgen_builder::guard::GuardError;
 pub use ptxgen_builder::interp::LaunchError;
 
-/// Why a device did not do what it was asked for.
+/// Why an operation of a device failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DeviceError {
@@ -21,33 +21,33 @@ pub enum DeviceError {
         "no NVIDIA driver: libcuda.so.1 cannot be loaded; install the driver (580 or newer is best), and in a container start it with the GPU passed through (docker run --gpus all)"
     )]
     NoDriver,
-    /// The driver is there and does not start, or sees no GPU.
+    /// The driver exists but does not start, or finds no GPU.
     #[error(
         "the NVIDIA driver finds no GPU ({reason}); look at nvidia-smi, at CUDA_VISIBLE_DEVICES, and whether the container has the GPU passed through"
     )]
     NoGpu {
-        /// The driver's word.
+        /// The driver's message.
         reason: String,
     },
-    /// No GPU of this number.
+    /// There is no GPU with this number.
     #[error("there is no GPU {asked}; the driver finds {found}, numbered from 0")]
     NoSuchGpu {
-        /// Which was asked for.
+        /// The requested number.
         asked: usize,
-        /// How many there are.
+        /// The number of GPUs.
         found: usize,
     },
-    /// A driver of before CUDA 12.0.
+    /// A driver older than CUDA 12.0.
     #[error(
         "the NVIDIA driver is too old: it supports CUDA {found}, and {least} is the least that works; install driver 525 or newer"
     )]
     DriverTooOld {
         /// The CUDA version that it supports.
         found: CudaVersion,
-        /// The least one.
+        /// The minimum version.
         least: CudaVersion,
     },
-    /// A GPU of before Turing.
+    /// A GPU older than Turing.
     #[error("{name} is too old: it is sm_{sm}, and kernels are written for sm_75 (Turing, 2018) and newer")]
     GpuTooOld {
         /// The GPU.
@@ -62,22 +62,22 @@ pub enum DeviceError {
     OutOfMemory {
         /// The device.
         device: String,
-        /// Bytes asked for.
+        /// Requested bytes.
         needed: u64,
-        /// Bytes free.
+        /// Free bytes.
         free: u64,
     },
     /// The kernel does not verify.
     #[error("the kernel does not verify:\n{0}")]
     Verify(#[from] VerifyErrors),
-    /// A module written for a newer GPU than the device.
+    /// A module for a newer GPU than the device.
     #[error("the module is written for {module} and {device} runs code for up to {target}; write it for {target}")]
     Target {
         /// The module's target.
         module: Target,
         /// The device.
         device: String,
-        /// What the device runs.
+        /// The newest target that the device runs.
         target: Target,
     },
     /// A module that needs a newer driver.
@@ -85,11 +85,11 @@ pub enum DeviceError {
         "the module needs PTX {needed} and the driver of {device} reads up to PTX {known}; install a newer driver, or avoid the newer instructions"
     )]
     PtxVersion {
-        /// The least version that has the module's instructions.
+        /// The minimum version with the module's instructions.
         needed: PtxVersion,
         /// The device.
         device: String,
-        /// What the driver reads.
+        /// The newest version that the driver reads.
         known: PtxVersion,
     },
     /// The driver's compiler rejects a module.
@@ -98,60 +98,60 @@ pub enum DeviceError {
     /// A launch with a wrong shape, number of arguments, or too much shared memory.
     #[error(transparent)]
     Launch(#[from] LaunchError),
-    /// A launch with an argument that does not fit its parameter.
+    /// A launch with an argument that does not match its parameter.
     #[error("kernel `{kernel}`, parameter {index} (`{param}`): {what}")]
     Argument {
         /// The kernel.
         kernel: String,
-        /// Which parameter, from 0.
+        /// Index of the parameter, from 0.
         index: usize,
         /// Its name.
         param: String,
         /// What is wrong, and what was expected.
         what: ArgumentError,
     },
-    /// A range outside of a buffer, or one that its new element type does not fit.
+    /// A range outside a buffer, or one that does not match its new element type.
     #[error("elements {start}..{end} of a buffer of {len} {ty}: {why}")]
     Range {
         /// First element.
         start: usize,
-        /// Behind the last.
+        /// After the last element.
         end: usize,
-        /// Elements there are.
+        /// Number of elements in the buffer.
         len: usize,
         /// Element type.
         ty: ScalarType,
         /// What is wrong.
         why: &'static str,
     },
-    /// Something of another device.
+    /// An object that belongs to another device.
     #[error("a {what} of another device was used with {device}")]
     Foreign {
-        /// Buffer, kernel, event, graph.
+        /// Kind of the object: buffer, kernel, event, graph.
         what: &'static str,
-        /// The device that was asked.
+        /// The device that was called.
         device: String,
     },
-    /// The interpreter found mistakes.
+    /// The interpreter reported findings.
     #[error("the interpreter found this:\n{0}")]
     Findings(Box<Report>),
-    /// A kernel's access was outside of its buffers and arrays. It was left out, and the device works on.
+    /// An access of a kernel was outside its buffers and arrays. It was skipped, and the device is still usable.
     #[error("{0}")]
     Access(Box<AccessError>),
-    /// The kernel cannot be made to check its accesses.
+    /// The kernel cannot be guarded.
     #[error(transparent)]
     Guard(#[from] GuardError),
-    /// The interpreter has no room.
+    /// The interpreter has not enough memory.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// The driver refuses a launch. The device works on.
+    /// The driver rejected a launch. The device is still usable.
     #[error("`{kernel}` cannot be launched on {device}: {reason}; `ptxgen doctor` tells whether the GPU works")]
     NotLaunched {
         /// The kernel.
         kernel: String,
         /// The device.
         device: String,
-        /// The driver's word.
+        /// The driver's message.
         reason: String,
     },
     /// A kernel failed while it ran. The device can no longer be used.
@@ -161,32 +161,32 @@ pub enum DeviceError {
     KernelFailed {
         /// The device.
         device: String,
-        /// What the driver says.
+        /// The driver's message.
         reason: String,
-        /// Kernels launched since the last synchronization, the latest last.
+        /// Kernels launched since the last synchronization, in order.
         kernels: Vec<String>,
     },
-    /// The device failed before and gives no more answers to this process.
-    #[error("{device} is lost to this process since an earlier failure ({reason}); start the program again")]
+    /// The device failed earlier and cannot be used by this process any more.
+    #[error("{device} cannot be used by this process after an earlier failure ({reason}); start the program again")]
     Lost {
         /// The device.
         device: String,
         /// The failure.
         reason: String,
     },
-    /// Any other answer of the driver.
+    /// Any other error of the driver.
     #[error("{call} failed on {device}: {reason}; `ptxgen doctor` tells whether the GPU works")]
     Driver {
         /// The device.
         device: String,
         /// The driver's function.
         call: &'static str,
-        /// The driver's word.
+        /// The driver's message.
         reason: String,
     },
 }
 
-/// An access outside of what a kernel was given.
+/// An access outside the memory that a kernel may use.
 #[derive(Clone, PartialEq, Debug, Error)]
 #[non_exhaustive]
 #[error("kernel `{kernel}` {what}{}, in block {}, thread {}{}{}", at_line(.loc), place(.block), place(.thread),
@@ -195,7 +195,7 @@ pub enum DeviceError {
 pub struct AccessError {
     /// The kernel.
     pub kernel: String,
-    /// What it did, such as `reads x[20] of 20`.
+    /// The access, such as `reads x[20] of 20`.
     pub what: String,
     /// The block, as `%ctaid`.
     pub block: [u32; 3],
@@ -203,9 +203,9 @@ pub struct AccessError {
     pub thread: [u32; 3],
     /// The instruction.
     pub instruction: String,
-    /// The author's line.
+    /// The line in the source.
     pub loc: Option<Loc>,
-    /// What the interpreter says of it, where that is the device.
+    /// The interpreter's report, if that is the device.
     pub finding: Option<Box<Finding>>,
 }
 
@@ -217,16 +217,16 @@ fn at_line(loc: &Option<Loc>) -> String {
     loc.as_ref().map_or_else(String::new, |l| format!(" at {l}"))
 }
 
-/// Why an argument does not fit its parameter.
+/// Why an argument does not match its parameter.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum ArgumentError {
-    /// Another kind of argument.
+    /// A different kind of argument.
     #[error("it takes {expected}, and got {got}")]
     Kind {
-        /// What the kernel takes.
+        /// The kind that the kernel takes.
         expected: String,
-        /// What was given.
+        /// The kind that was passed.
         got: String,
     },
     /// A buffer that is too short.
@@ -234,13 +234,13 @@ pub enum ArgumentError {
     Short {
         /// Bytes that the kernel uses.
         needed: u64,
-        /// Bytes given.
+        /// Bytes of the buffer.
         got: u64,
     },
-    /// A view that starts where kernels cannot read 16 bytes at once.
-    #[error("it needs a buffer that starts at a multiple of 16 bytes; this view starts {off} bytes behind one")]
+    /// A view whose start is not aligned to 16 bytes, which kernels may load at once.
+    #[error("it needs a buffer that starts at a multiple of 16 bytes; this view starts {off} bytes after one")]
     Misaligned {
-        /// Bytes off.
+        /// Bytes after the last multiple of 16.
         off: u64,
     },
     /// A buffer of another device.
@@ -248,8 +248,8 @@ pub enum ArgumentError {
     Foreign,
 }
 
-/// A module that the driver's compiler rejects. The verifier passed it, so this
-/// is a mistake of this library or of the driver.
+/// A module that the driver's compiler rejects. The verifier accepted it, so this is an error in this library or in the
+/// driver.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("the driver's compiler rejects the module for {target}: {reason}{}{}",
     .complaints.iter().map(|c| format!("\n  {c}")).collect::<String>(),
@@ -259,27 +259,27 @@ pub struct JitError {
     pub target: Target,
     /// The driver's result.
     pub reason: String,
-    /// The compiler's complaints.
+    /// The compiler's messages.
     pub complaints: Vec<Complaint>,
-    /// All that the compiler wrote.
+    /// The complete log of the compiler.
     pub log: String,
 }
 
-/// A complaint of the driver's compiler.
+/// A message of the driver's compiler.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("{message}{}{}",
     .instruction.as_ref().map_or(String::new(), |i| format!("\n    in `{i}`")),
     .loc.as_ref().map_or(String::new(), |l| format!("\n    at {l}")))]
 pub struct Complaint {
-    /// The compiler's line.
+    /// The text of the message.
     pub message: String,
-    /// The line of PTX that it is about.
+    /// The line of PTX that it refers to.
     pub instruction: Option<String>,
-    /// The author's source line.
+    /// The line in the source.
     pub loc: Option<String>,
 }
 
-/// `; it is one of the last launches (a, b)`, where any are known.
+/// `; it is one of the last launches (a, b)`, if any are known.
 fn last_launches(kernels: &[String]) -> String {
     if kernels.is_empty() {
         String::new()

@@ -34,15 +34,15 @@ impl Drop for LoadedModule {
     }
 }
 
-/// What a launch has to give for a parameter.
+/// What a launch needs for a parameter.
 #[derive(Clone, Debug)]
 struct Parameter {
     name: String,
     /// Bytes of the parameter itself.
     size: u64,
-    /// Its type, where the kernel was written here.
+    /// Its type, if the kernel was written in Rust.
     info: Option<ArgInfo>,
-    /// Bytes that its buffer must have.
+    /// Minimum size of its buffer in bytes.
     needed: u64,
 }
 
@@ -59,31 +59,31 @@ impl Code {
     }
 }
 
-/// A kernel on a device, whose parameter types are checked when it is bound, and whose accesses are
-/// checked while it runs unless it was loaded by an `unsafe` function.
+/// A kernel on a device. The types of its arguments are checked when it is bound. Its accesses are checked while it
+/// runs, unless it was loaded by an `unsafe` function.
 #[derive(Clone)]
 pub struct Function {
     code: Code,
-    /// The module as its author wrote it.
+    /// The unmodified module.
     original: Arc<Validated>,
     index: usize,
-    /// What its checks need, where the code has any.
+    /// The data for its checks, if the code has any.
     guarded: Option<Arc<GuardedKernel>>,
-    /// The code without checks, once it is asked for.
+    /// The code without checks, created on first use.
     plain: Arc<OnceLock<Code>>,
     name: Arc<str>,
     params: Arc<[Parameter]>,
     shape: Option<LaunchShape>,
     waits_itself: bool,
-    /// How it may overlap with others, once it is asked for.
+    /// How it may overlap with other launches, computed on first use.
     overlap: Arc<OnceLock<Overlap>>,
 }
 
-/// Alignment that every pointer parameter is declared with.
+/// The declared alignment of every pointer parameter.
 const ALIGN: u64 = 16;
 
 impl Function {
-    /// Kernel `index` of a module, whose code is `module`: the module itself, or its guarded twin.
+    /// Kernel `index` of a module, whose code is `module`: the module itself, or its guarded version.
     pub(crate) fn new(
         module: &Arc<LoadedModule>,
         original: &Arc<Validated>,
@@ -111,15 +111,14 @@ impl Function {
         })
     }
 
-    /// With the parameters' types.
+    /// Adds the parameters' types.
     pub(crate) fn typed(mut self, info: &[ArgInfo]) -> Function {
         let typed = self.params.iter().zip(info).map(|(p, &i)| Parameter { info: Some(i), ..p.clone() });
         self.params = typed.collect();
         self
     }
 
-    /// With the parameters' names as their author wrote them, and the bytes
-    /// that their buffers need.
+    /// Adds the parameters' names in the source, and the minimum sizes of their buffers.
     pub(crate) fn sized(mut self, names: &[&str], bytes: &[u64]) -> Function {
         let bytes = bytes.iter().copied().chain(std::iter::repeat(0));
         let sized = self.params.iter().zip(names).zip(bytes);
@@ -128,7 +127,7 @@ impl Function {
         self
     }
 
-    /// With the launch that it is made for, which [`call`](Self::call) takes.
+    /// Adds the default launch, which [`call`](Self::call) uses.
     #[must_use]
     pub fn shaped(mut self, shape: LaunchShape) -> Function {
         self.shape = Some(shape);
@@ -144,21 +143,21 @@ impl Function {
         &self.name
     }
 
-    /// How it may overlap with launches before and after it, in programmatic dependent launch.
+    /// How it may overlap with the launches before and after it, in programmatic dependent launch.
     pub fn overlap(&self) -> &Overlap {
         self.overlap.get_or_init(|| self.original.overlap(self.index))
     }
 
-    /// A call with the launch that the kernel was made for.
+    /// A call with the kernel's default launch.
     ///
     /// # Errors
-    /// If it was made for none, or an argument does not fit its parameter.
+    /// If it has none, or an argument does not match its parameter.
     pub fn call(&self, arguments: &[Argument<'_>]) -> Result<Call, DeviceError> {
         let shape = self.shape.ok_or_else(|| LaunchError::Shape {
             kernel: self.name.to_string(),
             what: "grid",
             shape: [0; 3],
-            why: "the kernel was made for no particular launch; give one with `bind`".to_owned(),
+            why: "the kernel has no default launch; give one with `bind`".to_owned(),
         })?;
         self.bind(shape, arguments)
     }
@@ -166,18 +165,16 @@ impl Function {
     /// A call: the kernel, its launch, its arguments.
     ///
     /// # Errors
-    /// If the shape is not what the kernel or a GPU takes, or an argument does
-    /// not fit its parameter.
+    /// If the shape does not match the kernel or exceeds the GPU's limits, or an argument does not match its parameter.
     pub fn bind(&self, shape: impl Into<LaunchShape>, arguments: &[Argument<'_>]) -> Result<Call, DeviceError> {
         self.bind_code(shape.into(), arguments, &self.code, self.guarded.as_ref())
     }
 
-    /// A call of the kernel without checks of its accesses. Its code is made by the first such call.
+    /// A call of the kernel without checks of its accesses. The first such call compiles that code.
     ///
     /// # Safety
-    /// Whenever the call runs, the kernel must read and write only inside of the buffers of its
-    /// arguments, write only to those that were passed to be written, and stay inside of its own arrays;
-    /// every access must be aligned to its size.
+    /// Whenever the call runs, the kernel must read and write only inside the buffers of its arguments, write only to
+    /// those that were passed for writing, and stay inside its own arrays; every access must be aligned to its size.
     ///
     /// # Errors
     /// As [`bind`](Self::bind), and if the code does not compile.
@@ -251,7 +248,7 @@ impl Function {
         Ok(Call { raw, module: code.module.clone(), memory })
     }
 
-    /// What a guard relies on: that pointers are buffers, and that those it writes to may be written.
+    /// The assumptions of a guard: pointers are buffers, and those that it writes may be written.
     fn check_guard(&self, index: usize, argument: &Argument<'_>) -> Result<(), ArgumentError> {
         let Some(guarded) = &self.guarded else { return Ok(()) };
         let pointer = self.kernel().params.get(index).is_some_and(|p| p.pointer.is_some());
@@ -268,7 +265,7 @@ impl Function {
         Err(ArgumentError::Kind { expected: expected.to_owned(), got: got.to_owned() })
     }
 
-    /// The block's shape, once the launch is one that the kernel takes.
+    /// The block's shape, if the kernel accepts the launch.
     fn block(&self, shape: LaunchShape) -> Result<[u32; 3], LaunchError> {
         let kernel = self.kernel();
         let block = shape.block.or(kernel.bounds.required).ok_or_else(|| LaunchError::Shape {
@@ -339,7 +336,7 @@ fn describe(info: ArgInfo) -> String {
     }
 }
 
-/// A kernel on a device, with its parameter types `A`.
+/// A kernel on a device, with static parameter types `A`.
 pub struct Loaded<A> {
     function: Function,
     args: PhantomData<fn(A)>,
@@ -350,7 +347,7 @@ impl<A> Loaded<A> {
         Loaded { function, args: PhantomData }
     }
 
-    /// The same kernel without its types.
+    /// The same kernel without static types.
     pub fn function(&self) -> &Function {
         &self.function
     }
@@ -358,8 +355,7 @@ impl<A> Loaded<A> {
     /// A call: the kernel, its launch, its arguments.
     ///
     /// # Errors
-    /// If the shape is not what the kernel or a GPU takes, or a buffer is
-    /// another device's.
+    /// If the shape does not match the kernel or exceeds the GPU's limits, or a buffer belongs to another device.
     pub fn bind<'a>(&self, shape: impl Into<LaunchShape>, args: impl LaunchArgs<'a, A>) -> Result<Call, DeviceError> {
         self.function.bind(shape, &args.arguments())
     }
@@ -376,7 +372,7 @@ impl<A> Loaded<A> {
         shape: impl Into<LaunchShape>,
         args: impl LaunchArgs<'a, A>,
     ) -> Result<Call, DeviceError> {
-        // SAFETY: the caller promises what it asks for.
+        // SAFETY: the caller guarantees the requirements.
         unsafe { self.function.bind_unchecked(shape, &args.arguments()) }
     }
 }
@@ -393,14 +389,14 @@ impl<A> fmt::Debug for Loaded<A> {
     }
 }
 
-/// A launch, checked and ready to run any number of times, by itself or in a
-/// [`Graph`](crate::Graph). It keeps its buffers' memory and its kernel alive.
+/// A checked launch, which can run any number of times, alone or in a [`Graph`](crate::Graph). It keeps its buffers'
+/// memory and its kernel alive.
 #[derive(Clone)]
 #[must_use = "a call does nothing until a stream or a graph runs it"]
 pub struct Call {
     pub(crate) raw: RawLaunch,
     pub(crate) module: Arc<LoadedModule>,
-    /// Kept alive, and put in order with the host's reads and writes.
+    /// Kept alive, and ordered with the host's reads and writes.
     pub(crate) memory: SmallVec<[Arc<Allocation>; 8]>,
 }
 
@@ -410,14 +406,14 @@ impl Call {
         &self.raw.kernel
     }
 
-    /// Whether it may start before the launch before it has ended: the kernel
-    /// waits for it by itself, where the device can do so.
+    /// Whether it may start before the previous launch has ended: the kernel waits for that launch itself, if the
+    /// device supports it.
     pub fn waits_itself(&self) -> bool {
         self.raw.waits_itself
     }
 
-    /// The same call, which starts when the one before it has ended, even if the kernel waits by itself: for kernels that
-    /// touch memory too early for what stands before them ([`Function::overlap`] tells).
+    /// The same call, but it starts after the previous one has ended, even if the kernel waits itself. For kernels that
+    /// would touch memory too early after the launches before them ([`Function::overlap`] shows that).
     pub fn in_order(mut self) -> Call {
         self.raw.waits_itself = false;
         self

@@ -1,5 +1,5 @@
-//! The interpreter as a device: launches run at once, in the calling thread
-//! and rayon's, and everything that the interpreter finds is an error.
+//! The interpreter as a device: launches run immediately, in the calling thread and rayon's threads. Everything that
+//! the interpreter finds is an error.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use crate::error::DeviceError;
 pub struct InterpOptions {
     /// Order of warps and blocks, checks, limits.
     pub options: Options,
-    /// What kernels are written for.
+    /// The target of kernels.
     pub target: Target,
     /// Multiprocessors of the GPU that it stands for, which schedules may follow; 132 by default, an H200's.
     pub multiprocessors: u32,
@@ -31,13 +31,13 @@ pub struct InterpOptions {
 }
 
 impl Default for InterpOptions {
-    /// All checks, for sm_90, launch by launch.
+    /// All checks, for sm_90, launches do not overlap.
     fn default() -> Self {
         InterpOptions { options: Options::default(), target: Target::SM_90, multiprocessors: 132, overlap: false }
     }
 }
 
-/// Buffers start where CUDA allocations do.
+/// Alignment of buffers, as in CUDA.
 const ALIGNMENT: u64 = 256;
 
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Interp {
 }
 
 impl State {
-    /// The buffer that an address lies in, and where.
+    /// The buffer that contains an address, and the offset in it.
     fn find(&self, address: u64) -> Result<(Buffer, u64), MemoryError> {
         let unknown = MemoryError::Unknown(Buffer { address, len: 0 });
         let (_, &buffer) = self.buffers.range(..=address).next_back().ok_or(unknown)?;
@@ -101,7 +101,7 @@ impl State {
         clean(prepared(modules, functions, launch, &args, options)?.run(memory)?, launch.block)
     }
 
-    /// Runs launches one after the other, those that wait by themselves as early as they may.
+    /// Runs launches one after the other; those that wait themselves start as early as they may.
     fn overlapping(&mut self, launches: &[RawLaunch], options: &Options) -> Result<(), DeviceError> {
         let args: Vec<_> = launches.iter().map(arguments).collect();
         let State { memory, modules, functions, .. } = self;
@@ -152,7 +152,7 @@ impl Backend for Interp {
     }
 
     fn memory(&self) -> Result<MemoryInfo, DeviceError> {
-        // It takes the host's memory, which it does not ask about.
+        // This allocates host memory, for which the interpreter has no check.
         Ok(MemoryInfo { free: u64::MAX, total: u64::MAX })
     }
 
@@ -172,7 +172,7 @@ impl Backend for Interp {
     fn free(&self, address: u64) {
         let mut state = self.state();
         if let Some(buffer) = state.buffers.remove(&address) {
-            // It is in the map, so it is known.
+            // The address is in the map, so it is known.
             let _ = state.memory.free(buffer);
         }
     }
@@ -288,7 +288,7 @@ impl Backend for Interp {
     }
 }
 
-/// Bytes that were read when they were asked for.
+/// Bytes that were copied when they were requested.
 struct Read(Vec<u8>);
 
 impl Pending for Read {

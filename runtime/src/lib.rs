@@ -1,5 +1,4 @@
-//! Devices for ptxgen kernels: NVIDIA GPUs, and the interpreter, behind one
-//! interface.
+//! Devices for ptxgen kernels: NVIDIA GPUs and the interpreter, with one interface.
 //!
 //! ```
 //! use ptxgen_builder::build::{In, InOut, kernel};
@@ -28,16 +27,14 @@
 //! # Ok::<(), ptxgen_runtime::DeviceError>(())
 //! ```
 //!
-//! Work goes to a device's default stream, in order; [`Buffer::read`] waits
-//! for it. A launch is checked before it starts: argument types when the
-//! program is compiled (or, for kernels known by name only, when they are
-//! bound), then the shape of the grid and block, shared memory, and the length
-//! of buffers whose length the kernel states.
+//! Work goes to a device's default stream, in order; [`Buffer::read`] waits for it. A launch is checked before it
+//! starts: the types of the arguments when the program is compiled (or, for kernels without static types, when they are
+//! bound), then the shape of the grid and block, shared memory, and the length of buffers if the kernel states it.
 //!
-//! While it runs, a launch is checked too: every access that cannot be proved to be inside of the
-//! buffers that were passed, and of the kernel's own arrays, is compared with their lengths. One that is
-//! outside is left out, and is an error ([`DeviceError::Access`]) of the next call that waits for the
-//! device. [`Device::launch_unchecked`], which is `unsafe`, does without.
+//! A launch is also checked while it runs: every access that is not proved to be inside the buffers of the arguments or
+//! the kernel's own arrays is compared with their lengths. An access out of bounds is skipped, and the next call that
+//! waits for the device returns an error ([`DeviceError::Access`]). [`Device::launch_unchecked`], which is `unsafe`,
+//! omits these checks.
 
 mod allocation;
 mod argument;

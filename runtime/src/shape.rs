@@ -1,22 +1,21 @@
-//! How many threads a launch has.
+//! The shape of a launch.
 
 /// Blocks, threads and dynamic shared memory of a launch.
 ///
-/// Made from a number of blocks (`4`), blocks in x and y or x, y, z (`[4, 2]`, `[4, 2, 1]`), or
-/// blocks and threads of a block (`(4, 128)`). A block shape can be left out
-/// for kernels that require one.
+/// Converted from a number of blocks (`4`), blocks in x and y or x, y, z (`[4, 2]`, `[4, 2, 1]`), or blocks and threads
+/// per block (`(4, 128)`). The block shape can be left out for kernels that require one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct LaunchShape {
     /// Blocks in x, y, z.
     pub grid: [u32; 3],
-    /// Threads of a block in x, y, z; the kernel's own where it requires one.
+    /// Threads per block in x, y, z; by default those that the kernel requires.
     pub block: Option<[u32; 3]>,
-    /// Bytes of dynamic shared memory of a block.
+    /// Bytes of dynamic shared memory per block.
     pub dynamic_shared: u32,
 }
 
 impl LaunchShape {
-    /// The same with this much dynamic shared memory.
+    /// The same with this amount of dynamic shared memory.
     #[must_use]
     pub fn with_dynamic_shared(self, bytes: u32) -> LaunchShape {
         LaunchShape { dynamic_shared: bytes, ..self }

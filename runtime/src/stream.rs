@@ -13,14 +13,12 @@ use crate::element::Element;
 use crate::error::DeviceError;
 use crate::function::Call;
 
-/// A queue of work that the device does in order.
+/// A queue of work that the device executes in order.
 ///
-/// Reads and writes of buffers by the host are in the default stream's order
-/// ([`Device::stream`](crate::Device::stream)), and other streams' launches
-/// that use a buffer come after the writes before them and before the reads
-/// and writes after them. Launches of different streams are ordered by an
-/// [`Event`] only: where they use one buffer at the same time, what it then
-/// holds is unspecified.
+/// The host's reads and writes of buffers are ordered with the default stream
+/// ([`Device::stream`](crate::Device::stream)). Launches on other streams that use a buffer are ordered after earlier
+/// host writes of it, and before later reads and writes. Only an [`Event`] orders launches of different streams: if
+/// they use one buffer at the same time, its contents are unspecified.
 pub struct Stream(Arc<Queue>);
 
 impl Stream {
@@ -41,11 +39,10 @@ impl Stream {
         Err(DeviceError::Foreign { what, device: self.0.backend.name().to_owned() })
     }
 
-    /// Launches a kernel after what the stream has been given.
+    /// Launches a kernel after the work submitted to the stream.
     ///
     /// # Errors
-    /// If the launch or an earlier one failed. On a GPU a kernel that fails
-    /// while it runs shows in a later call.
+    /// If the launch or an earlier one failed. On a GPU, a later call reports a kernel that fails while it runs.
     pub fn run(&self, call: &Call) -> Result<(), DeviceError> {
         self.own("kernel", &call.module.backend)?;
         self.0.use_memory(call.memory.iter())?;
@@ -67,15 +64,15 @@ impl Stream {
         replayed
     }
 
-    /// Waits until the device has done all that the stream has been given.
+    /// Waits until the device has completed all work of the stream.
     ///
     /// # Errors
-    /// If something of it failed.
+    /// If some of this work failed.
     pub fn synchronize(&self) -> Result<(), DeviceError> {
         self.0.backend.synchronize(self.0.handle)
     }
 
-    /// Marks the end of what the stream has been given so far.
+    /// Marks the end of the work submitted to the stream so far.
     ///
     /// # Errors
     /// If the device failed.
@@ -83,7 +80,7 @@ impl Stream {
         Ok(Event { handle: self.0.backend.record_event(self.0.handle)?, backend: self.0.backend.clone() })
     }
 
-    /// Holds back what the stream will be given until an event has happened.
+    /// Delays later work of the stream until an event is complete.
     ///
     /// # Errors
     /// If the device failed.
@@ -92,8 +89,7 @@ impl Stream {
         self.0.backend.wait_event(self.0.handle, event.handle)
     }
 
-    /// Copies elements to the host after what the stream has been given,
-    /// without waiting for it.
+    /// Copies elements to the host after the work of the stream, without waiting for it.
     ///
     /// # Errors
     /// If the device failed.
@@ -118,7 +114,7 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// Elements on their way to the host.
+/// Elements that are being copied to the host.
 #[must_use = "the elements come with `wait`"]
 pub struct Later<T> {
     pending: Box<dyn backend::Pending>,
@@ -146,15 +142,15 @@ impl<T> fmt::Debug for Later<T> {
     }
 }
 
-/// A moment in a stream.
+/// A point in a stream.
 pub struct Event {
     backend: Arc<dyn Backend>,
     handle: Handle,
 }
 
 impl Event {
-    /// The time from an earlier event to this one, on the device's clock
-    /// (about half a microsecond fine). Waits until both have happened.
+    /// The time from an earlier event to this one, on the device's clock (resolution about half a microsecond). Waits
+    /// until both are complete.
     ///
     /// # Errors
     /// If the device failed, or the events are of different devices.
@@ -178,8 +174,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// Launches recorded once, to be run many times as one piece of work. It keeps
-/// its buffers' memory and its kernels alive.
+/// Launches recorded once and run any number of times as one unit. It keeps its buffers' memory and its kernels alive.
 #[must_use = "a graph does nothing until a stream replays it"]
 pub struct Graph {
     backend: Arc<dyn Backend>,

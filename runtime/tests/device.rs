@@ -1,4 +1,4 @@
-//! The device interface, on the interpreter and (ignored where none is asked for) on a GPU.
+//! The device interface, on the interpreter and (ignored where none is requested) on a GPU.
 
 use ptxgen_builder::build::{In, InOut, Kernel, Out, kernel};
 use ptxgen_builder::interp::{FindingKind, Options};
@@ -106,7 +106,7 @@ fn views_are_arguments(device: &Device) {
     assert_eq!(
         message(odd),
         "kernel `increment`, parameter 0 (`increment_x`): it needs a buffer that starts at a multiple of 16 bytes; \
-         this view starts 4 bytes behind one"
+         this view starts 4 bytes after one"
     );
 }
 
@@ -197,7 +197,7 @@ fn formats_are_in_the_types_of_parameters_and_buffers(device: &Device) {
     assert_eq!(bytes, trial.outputs[0]);
 }
 
-/// A graph's launches start as early as they could on a GPU where that is asked for, unless they are in order.
+/// A graph's launches start as early as they could on a GPU where that is requested, unless they are in order.
 #[test]
 fn launches_of_a_graph_overlap_where_that_is_asked_for() {
     let device = Device::interp_with(InterpOptions { overlap: true, ..InterpOptions::default() });
@@ -274,5 +274,5 @@ fn modules_are_loaded_for_the_device_s_target() {
     device.run(&call.unwrap()).unwrap();
     assert_eq!(y.read().unwrap(), [5.0]);
     assert!(message(f.bind((1, 32), &[1u64.into(), 1.0f32.into(), (&x).into(), (&mut y).into()])).contains("4 bytes"));
-    assert!(message(f.call(&[])).contains("made for no particular launch"));
+    assert!(message(f.call(&[])).contains("has no default launch"));
 }

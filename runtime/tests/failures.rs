@@ -78,7 +78,7 @@ fails_with! {
          of the last launches (copy, copy); --device interp names the instruction";
     a_device_that_fails_is_lost("cuStreamSynchronize=214"):
         DeviceError::Lost { .. } =>
-        "Fake GPU is lost to this process since an earlier failure (CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC \
+        "Fake GPU cannot be used by this process after an earlier failure (CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC \
          error encountered); start the program again";
     other_answers_name_the_call("cuMemcpyHtoDAsync_v2=304"):
         DeviceError::Driver { call: "cuMemcpyHtoDAsync", .. } =>
@@ -117,7 +117,7 @@ fn after_a_failure_every_call_says_so_and_the_process_ends_well() {
         lost(device.alloc::<f32>(1).expect_err("it is lost"));
         lost(device.new_stream().map(drop).expect_err("it is lost"));
     });
-    // What the device had is not given back to a driver that has failed: that could end the process.
+    // Memory of a driver that has failed is not freed: that could end the process.
     if outside() {
         assert_eq!((driver.calls("cuStreamSynchronize"), driver.calls("cuMemFree_v2")), (1, 0));
     }
@@ -152,7 +152,7 @@ fn memory_of_a_download_whose_event_fails_is_not_given_back() {
     download_that_is_not_told_to_have_ended(test, "cuEventSynchronize=304");
 }
 
-/// An upload whose copy cannot be told to have ended does not have its memory used again or given back.
+/// If it is unknown whether the copy of an upload has ended, its memory is neither reused nor freed.
 #[test]
 fn memory_of_an_upload_that_may_be_under_way_is_not_used_again() {
     let test = "memory_of_an_upload_that_may_be_under_way_is_not_used_again";

@@ -87,7 +87,7 @@ struct Counts {
 }
 
 struct Runner {
-    /// The GPU, once a test has asked for it; why there is none otherwise.
+    /// The GPU, once a test has requested it; why there is none otherwise.
     device: std::sync::OnceLock<Result<(Device, DriverInfo), String>>,
     counts: Mutex<Counts>,
 }

@@ -24,20 +24,20 @@ use std::{
     path::Path,
 };
 
-/// Verify kernels, and prove from the emitted code that they compute as a policy says
+/// Verify kernels, and prove on the generated code that they follow a policy
 ///
-/// A kernel of the catalogue is held against its own policy unless --policy names another; without
-/// --act, --acc, --math and --policy every variant is checked. A file is held against --policy; it
-/// does not say what its parameters are, so name them with --roles where the policy has an act.
+/// A kernel of the catalogue is checked against its own policy unless --policy names another. Without --act, --acc,
+/// --math and --policy every variant is checked. A file is checked against --policy. It does not say what its
+/// parameters are, so name them with --roles if the policy has an act.
 ///
-/// With --measure, it also runs each kernel in the interpreter with shadow precision, on random inputs and without --rows on at
-/// most 64 rows, as `stats` does: beside each float goes what it would be without rounding. For each output it prints the
-/// largest errors, and which lines introduced and which amplified them.
+/// With --measure, it also runs each kernel in the interpreter with shadow precision, which computes for each float
+/// what it would be without rounding. Inputs are random, with at most 64 rows unless you give --rows, as in `stats`.
+/// For each output it prints the largest errors, and the lines that introduced and amplified them.
 ///
-/// Exit code 1 if something does not hold.
+/// Exit code 1 if a check fails.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A kernel, as `ptxgen list` names it, or a file of PTX
+    /// A kernel, as `ptxgen list` names it, or a PTX file
     #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "KERNEL|FILE.ptx")]
     subject: Option<String>,
     /// Every kernel that `ptxgen list` shows
@@ -53,21 +53,21 @@ pub struct Args {
     /// What the parameters of a file's kernels are, in order
     #[arg(long, value_enum, value_delimiter = ',')]
     roles: Vec<RoleArg>,
-    /// How many stages a file's kernels have under acc=f64: how often a value is rounded to f32 on the
-    /// longest way to an output; without this, at most one is assumed
+    /// Number of stages of a file's kernels under acc=f64: how often a value is rounded to f32 on the longest path to
+    /// an output; without this, at most one is assumed
     #[arg(long, value_name = "N")]
     stages: Option<u32>,
-    /// Refuse what only a run can decide, such as a barrier under a condition that may differ within
-    /// a block; without this it is a warning
+    /// Reject what only a run can decide, such as a barrier under a condition that may differ within a block; without
+    /// this it is a warning
     #[arg(long)]
     strict: bool,
     /// Check what `dump` writes with this option
     #[arg(long, value_enum, default_value = "on")]
     optimize: Switch,
-    /// Also run each kernel, and measure the errors of what it writes
+    /// Also run each kernel, and measure the errors of its outputs
     #[arg(long)]
     measure: bool,
-    /// Print what was measured as JSON
+    /// Print the measurements as JSON
     #[arg(long, requires = "measure")]
     json: bool,
 }
@@ -78,7 +78,7 @@ enum RoleArg {
     Weights,
     /// Activations, f32 or Q8_K
     Activations,
-    /// What the kernel writes
+    /// Buffers that the kernel writes
     Output,
     /// Anything else
     Other,
@@ -142,7 +142,7 @@ fn check_all(
 ) -> Outcome {
     let (mut count, mut faults) = (0, 0);
     let mut measurements = Vec::new();
-    // JSON stands alone.
+    // JSON is the only output.
     let mut nothing = io::sink();
     let text: &mut dyn Write = if args.json { &mut nothing } else { &mut *out };
     for (entry, policy) in kernels {
@@ -208,7 +208,8 @@ fn warn(out: &mut impl Write, message: &str) -> io::Result<()> {
     lines.try_for_each(|line| writeln!(out, "      {line}"))
 }
 
-/// Unrolled code breaks a rule many times at one line of Rust: the first of each, with their number.
+/// Unrolled code breaks a rule many times at one line of Rust: shows the first violation of each line, with their
+/// number.
 fn first_of_each(violations: &[PolicyViolation]) -> Vec<String> {
     let mut groups: Vec<(&PolicyViolation, usize)> = Vec::new();
     for v in violations {
@@ -222,7 +223,7 @@ fn first_of_each(violations: &[PolicyViolation]) -> Vec<String> {
     groups.iter().map(|(v, n)| format!("{v}{}", times(*n))).collect()
 }
 
-/// What was proved, in numbers.
+/// A summary of what was proved.
 fn sentence(facts: &Facts, held: &Requirements) -> String {
     let mut parts = Vec::new();
     if held.accumulator.is_some() {
@@ -243,9 +244,9 @@ fn sentence(facts: &Facts, held: &Requirements) -> String {
     if !facts.read_back.is_empty() {
         let loads = facts.read_back.len();
         parts.push(match held.accumulator {
-            Some(_) => format!("{loads} loads of what it wrote to global memory itself, followed"),
+            Some(_) => format!("{loads} loads of values that it wrote to global memory itself, followed"),
             None => format!(
-                "{loads} loads of what it wrote to global memory itself: it has no accumulator, and no sum is proved"
+                "{loads} loads of values that it wrote to global memory itself: it has no accumulator, and no sum is proved"
             ),
         });
     }
@@ -292,15 +293,14 @@ fn check_file(args: &Args, file: &str, out: &mut impl Write) -> Outcome {
         .into());
     }
     if args.size.is_given() || args.optimize == Switch::Off {
-        let message =
-            "sizes, --sm, --pdl and --optimize are for kernels of the catalogue; a file is checked as it stands";
+        let message = "sizes, --sm, --pdl and --optimize are for kernels of the catalogue; a file is checked unchanged";
         return Err(Usage(message.into()).into());
     }
     let text = super::inputs::read_text(file.as_ref())?;
     file::check(args, file, &text, out)
 }
 
-/// Holds a file's kernel against the policy, and tells what was left out.
+/// Checks a file's kernel against the policy, and names what could not be checked.
 fn check_kernel(args: &Args, file: &str, module: &Validated, i: usize, out: &mut impl Write) -> anyhow::Result<bool> {
     let kernel = &module.module().kernels[i];
     let title = format!("{file}: {}", kernel.name);

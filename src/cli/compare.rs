@@ -1,4 +1,4 @@
-//! `ptxgen compare`: what two runs of a model differ in.
+//! `ptxgen compare`: the differences of two runs of a model.
 
 use super::{
     Outcome, Status, Usage,
@@ -26,28 +26,28 @@ use std::{
 
 /// Compare two runs of a model, or traces of them, stage by stage
 ///
-/// A side is a run, `DEVICE:act=..,acc=..` with DEVICE cpu, cuda or interp (`,kv=f16` and
-/// `,math=approx` may follow), or a trace: a safetensors file whose tensors have stages' names, as
-/// `ptxgen trace` writes it (docs/trace.md). Errors are relative to the left side. Exit code 1 where a
-/// stage is past a threshold, or a device contradicts itself.
+/// A side is a run or a trace. A run is `DEVICE:act=..,acc=..` with DEVICE cpu, cuda or interp (`,kv=f16` and
+/// `,math=approx` may follow). A trace is a safetensors file whose tensors have stages' names, as `ptxgen trace` writes
+/// it (docs/trace.md). Errors are relative to the left side. Exit code 1 if a stage exceeds a threshold, or a device
+/// violates the contract.
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("a text").args(["tokens", "prompt", "prompts"]))]
 pub struct Args {
     /// The model's GGUF file; without it, the bundled model
     model: Option<PathBuf>,
-    /// The side against which errors are measured
+    /// The side to which errors are relative
     #[arg(long, value_name = "RUN|TRACE")]
     left: SideSpec,
     /// The other side
     #[arg(long, value_name = "RUN|TRACE")]
     right: SideSpec,
-    /// Token ids, little-endian i32; a trace among the sides says by itself what its tokens are
+    /// Token ids, little-endian i32; not needed with a trace, which contains its tokens
     #[arg(long, value_name = "FILE.i32")]
     tokens: Option<PathBuf>,
     /// A text, which the model's tokenizer encodes
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
-    /// A file of texts, one a line
+    /// A file of texts, one per line
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     /// Use only the first N tokens of each text
@@ -55,13 +55,13 @@ pub struct Args {
     first: Option<usize>,
     #[command(flatten)]
     selection: SelectionArgs,
-    /// Fail where a stage's cosine is below C
+    /// Fail if a stage's cosine is below C
     #[arg(long, value_name = "C", allow_negative_numbers = true)]
     min_cos: Option<f64>,
-    /// Fail where a stage's relative error is above E
+    /// Fail if a stage's relative error is above E
     #[arg(long, value_name = "E", allow_negative_numbers = true)]
     max_rel: Option<f64>,
-    /// Compare traces of different model files, too
+    /// Also compare traces of different model files
     #[arg(long)]
     any_model: bool,
     /// CPU threads [default: all cores]
@@ -70,7 +70,7 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Besides, write a report: one page of HTML with charts
+    /// Also write a report: one HTML page with charts
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> Outcome {
     Ok(if found.verdict == Verdict::Past || faults > 0 { Status::Fault } else { Status::Well })
 }
 
-/// The comparison that was asked for.
+/// The requested comparison.
 fn found(args: &Args) -> anyhow::Result<Comparison> {
     let thresholds = Thresholds { min_cos: args.min_cos, max_rel: args.max_rel };
     thresholds.check()?;
@@ -156,7 +156,7 @@ fn found(args: &Args) -> anyhow::Result<Comparison> {
     Ok(found?)
 }
 
-/// The texts that were named, as tokens.
+/// The requested texts, as tokens.
 fn prompts(args: &Args, gguf: &Gguf, plain: &PlainModel<'_>) -> anyhow::Result<Vec<Vec<u32>>> {
     let all = match (&args.tokens, &args.prompt, &args.prompts) {
         (Some(path), ..) => vec![Text::read(path)?],
@@ -202,7 +202,7 @@ fn print(c: &Comparison, out: &mut impl Write) -> io::Result<()> {
     }
     for (word, side) in [("left", &c.left), ("right", &c.right)] {
         for fault in &side.faults {
-            writeln!(out, "the {word} device contradicts itself: {fault}")?;
+            writeln!(out, "the {word} device violates the contract: {fault}")?;
         }
     }
     Ok(())
@@ -215,7 +215,7 @@ fn describe(word: &str, side: &Side, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{word:<6} {}", on_a_line(&format!("{}{about}", side.name)))
 }
 
-/// A row for each stage that differs; stages in between that do not are one row.
+/// One row for each stage that differs; the stages between two of them share a row.
 fn table(stages: &[Difference], out: &mut impl Write) -> io::Result<()> {
     for group in stages.chunk_by(|a, b| a.differing == 0 && b.differing == 0) {
         let name = |d: &Difference| d.stage.tensor_name(d.layer);
@@ -284,7 +284,7 @@ fn experts(c: &Comparison, out: &mut impl Write) -> io::Result<()> {
     }
     for layer in c.experts.iter().filter(|e| e.same < e.choices.len()) {
         let (other, of) = (layer.choices.len() - layer.same, layer.choices.len());
-        write!(out, "  layer {}: others at {other} of {of}", layer.layer)?;
+        write!(out, "  layer {}: different at {other} of {of}", layer.layer)?;
         match layer.largest_margin_of_other {
             Some(margin) => writeln!(out, ", where the left side's choice was {margin:.3e} clear at most")?,
             None => writeln!(out)?,

@@ -6,7 +6,7 @@ use clap::Command;
 use clap_complete::{Shell, generate};
 use std::io::Write;
 
-/// Print a script with which a shell completes commands and options
+/// Print a script for the shell that completes commands and options
 ///
 /// For bash: ptxgen completions bash > ~/.local/share/bash-completion/completions/ptxgen
 #[derive(clap::Args)]
@@ -17,7 +17,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, mut command: Command) -> Outcome {
-    // In memory first: where it cannot write, the generator panics.
+    // Generates into memory first, because the generator panics on an error of writing.
     let mut script = Vec::new();
     generate(args.shell, &mut command, "ptxgen", &mut script);
     stdout().write_all(&script)?;

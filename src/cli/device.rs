@@ -1,4 +1,4 @@
-//! Where a model runs: the one place that knows the devices.
+//! Where a model runs. Only this module knows the devices.
 
 use super::{Usage, output, startup};
 use clap::ValueEnum;
@@ -16,13 +16,13 @@ use std::{sync::Once, thread};
 /// What a model computes: its numeric policy, and the type of its cache.
 #[derive(clap::Args)]
 pub struct PolicyArgs {
-    /// Activations that enter a product with a Q4_K or Q6_K matrix: f32 or q8k
+    /// Activations in products with superblock formats such as Q4_K and Q6_K: f32 or q8k
     #[arg(long, default_value_t)]
     act: Act,
     /// Accumulator: f32 or f64
     #[arg(long, default_value_t)]
     acc: Acc,
-    /// SwiGLU's exponential and reciprocal: exact, or approx on a GPU or in the interpreter
+    /// Exponential and reciprocal of SwiGLU: exact, or approx on a GPU or in the interpreter
     #[arg(long, default_value_t)]
     math: Math,
     /// Type of the KV cache: f32 or f16
@@ -31,7 +31,7 @@ pub struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    /// The policy that was asked for.
+    /// The requested policy.
     pub fn policy(&self) -> Policy {
         Policy { act: self.act, acc: self.acc, math: self.math }
     }
@@ -51,12 +51,12 @@ pub struct DeviceArgs {
 }
 
 impl DeviceArgs {
-    /// The policy that was asked for.
+    /// The requested policy.
     pub fn policy(&self) -> Policy {
         self.choices.policy()
     }
 
-    /// The type of the KV cache that was asked for.
+    /// The requested type of the KV cache.
     pub fn kv(&self) -> KvType {
         self.choices.kv
     }
@@ -65,7 +65,7 @@ impl DeviceArgs {
         RunSpec { device, policy, kv: self.kv(), threads: self.threads.map(threads) }
     }
 
-    /// Checks that no option is without effect.
+    /// Checks that every option has an effect.
     fn check(&self) -> anyhow::Result<()> {
         if self.threads.is_some() && matches!(self.device, Device::Cuda | Device::Interp) {
             return Err(Usage("--threads has no effect: it is for --device cpu".into()).into());
@@ -74,7 +74,8 @@ impl DeviceArgs {
     }
 }
 
-/// Threads that are of use where so many were asked for: not more than there are cores, for they wait for each other.
+/// The number of threads to use for a requested number: at most the number of cores, because the threads wait
+/// for each other.
 pub fn threads(asked: u16) -> usize {
     static ONCE: Once = Once::new();
     let cores = thread::available_parallelism().map_or(usize::MAX, Into::into);
@@ -84,28 +85,28 @@ pub fn threads(asked: u16) -> usize {
     cores.min(asked.into())
 }
 
-/// Positions that a session is to have.
+/// The number of positions of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// So many.
+    /// This number.
     Exactly(usize),
-    /// As many as fit the free memory, at most the model's context.
+    /// As many as fit into free memory, at most the model's context.
     Fitting,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Device {
-    /// A GPU if there is one, else the CPU
+    /// A GPU if there is one, otherwise the CPU
     Auto,
     /// The CPU
     Cpu,
     /// An NVIDIA GPU
     Cuda,
-    /// Generated kernels in the interpreter
+    /// The interpreter, with generated kernels
     Interp,
 }
 
-/// The fewest positions that are worth a conversation. Where they do not fit, that is an error.
+/// The minimum context of a chat. If it does not fit into memory, that is an error.
 const LEAST: usize = 16;
 
 /// A model on its device.
@@ -116,17 +117,17 @@ pub struct Model<'g> {
 }
 
 impl<'g> Model<'g> {
-    /// Prepares a model for the device that was asked for, and a session of `capacity` positions.
+    /// Loads a model on the requested device, with a session of `capacity` positions.
     pub fn load(gguf: &'g Gguf, args: &DeviceArgs, capacity: usize) -> anyhow::Result<Self> {
         Self::load_for(gguf, args, Room::Exactly(capacity))
     }
 
-    /// The same, with as much room as it says.
+    /// The same, with the given room.
     pub fn load_for(gguf: &'g Gguf, args: &DeviceArgs, room: Room) -> anyhow::Result<Self> {
         Self::choose(gguf, args, args.policy(), room)
     }
 
-    /// The same under another policy.
+    /// The same with another policy.
     pub fn of_policy(gguf: &'g Gguf, args: &DeviceArgs, policy: Policy, capacity: usize) -> anyhow::Result<Self> {
         Self::choose(gguf, args, policy, Room::Exactly(capacity))
     }
@@ -156,12 +157,12 @@ impl<'g> Model<'g> {
         on(device)
     }
 
-    /// A model on the CPU, whatever device was asked for.
+    /// A model on the CPU, whatever device was requested.
     pub fn on_cpu(gguf: &'g Gguf, args: &DeviceArgs, policy: Policy) -> anyhow::Result<Self> {
         Self::on(gguf, args.run(DeviceName::Cpu, policy), 0)
     }
 
-    /// A model prepared as it says, with a session of `capacity` positions; shows the progress.
+    /// Loads a model as specified, with a session of `capacity` positions; shows the progress.
     pub fn on(gguf: &'g Gguf, run: RunSpec, capacity: usize) -> anyhow::Result<Self> {
         Self::with_room(gguf, run, Room::Exactly(capacity))
     }
@@ -191,7 +192,7 @@ impl<'g> Model<'g> {
         Ok(Self { gguf, loaded, capacity })
     }
 
-    /// Positions that were asked for, or that fit.
+    /// The requested number of positions, or the number that fits.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
@@ -201,7 +202,7 @@ impl<'g> Model<'g> {
         matches!(self.loaded, LoadedModel::Cpu(_))
     }
 
-    /// Pages of a batch's cache that fit the free memory.
+    /// Pages of a batch's cache that fit into free memory.
     pub fn fitting_pages(&self, room: BatchRoom) -> anyhow::Result<usize> {
         Ok(self.loaded.fitting_pages(self.gguf, room)?)
     }

@@ -16,14 +16,13 @@ use std::io::{self, Write};
 
 /// Show what a policy changes in a kernel
 ///
-/// Registers, labels and the entry's name are compared by kind only, so that lines differ where the
-/// instructions do. The kernel is of a small shape that reads well, unless --rows and --cols say
-/// otherwise.
+/// Registers, labels and the entry's name are compared by kind only, so that lines differ only where the instructions
+/// do. The kernel has a small shape that is easy to read, unless --rows and --cols say otherwise.
 #[derive(clap::Args)]
 pub struct Args {
     /// The kernel, as `ptxgen list` names it
     kernel: String,
-    /// The policy of the left side, such as act=q8k,acc=f32; parts left out are the default
+    /// The policy of the left side, such as act=q8k,acc=f32; missing parts have their default
     #[arg(long)]
     left: Policy,
     /// The policy of the right side
@@ -56,7 +55,7 @@ pub fn run(args: &Args) -> Outcome {
     Ok(Status::Well)
 }
 
-/// A kernel's text, and what is compared of each line.
+/// A kernel's text, and the part of each line that is compared.
 struct Side {
     text: String,
     keys: Vec<String>,
@@ -73,8 +72,8 @@ impl Side {
     }
 }
 
-/// A line with the numbers of registers and labels left out. Declarations of registers count for
-/// nothing: they follow from the rest.
+/// A line without the numbers of registers and labels. Declarations of registers are ignored, because they follow from
+/// the rest.
 fn key(line: &str) -> String {
     if line.trim_start().starts_with(".reg") {
         return ".reg".into();
@@ -88,7 +87,7 @@ fn key(line: &str) -> String {
             'a'..='z' | 'A'..='Z' | '_' if in_name => {}
             _ => in_name = false,
         }
-        // Columns shift with the length of a name.
+        // Column positions depend on the length of names.
         if !(c.is_whitespace() && out.ends_with(char::is_whitespace)) {
             out.push(c);
         }

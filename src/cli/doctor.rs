@@ -7,9 +7,9 @@ use ptxgen_runtime::{Device, DeviceError, DriverInfo, GpuInfo};
 use serde::Serialize;
 use std::io::Write;
 
-/// Tell what works on this machine, what is missing, and how to get it
+/// Show what works on this machine, what is missing, and how to get it
 ///
-/// Exit code 1 if something is there and does not work; a machine without a GPU is in order.
+/// Exit code 1 if something is present but does not work; a machine without a GPU is fine.
 #[derive(clap::Args)]
 pub struct Args {
     /// Print JSON
@@ -32,7 +32,7 @@ struct Finding {
     detail: String,
 }
 
-/// `y[i] = x[i] * x[i]` rounded: small, and yet memory, a launch and a result.
+/// `y[i] = x[i] * x[i]` rounded: a small kernel that still uses memory, a launch and a result.
 fn squares() -> Kernel<(In<f32>, Out<f32>)> {
     let squares = kernel::<(In<f32>, Out<f32>)>("squares", ["x", "y"], |k, (x, y)| {
         let i = k.global_thread_id();

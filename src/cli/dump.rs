@@ -18,8 +18,8 @@ use std::{io::Write, path::PathBuf};
 
 /// Write a kernel as PTX, as its IR, or as JSON
 ///
-/// With --all, every kernel in every variant (or those that --act, --acc and --math choose), a file
-/// each, and an index.json. The same options give the same bytes.
+/// With --all, every kernel in every variant (or those chosen with --act, --acc and --math), one file each, and an
+/// index.json. The same options give the same bytes.
 #[derive(clap::Args)]
 pub struct Args {
     /// The kernel, as `ptxgen list` names it
@@ -32,13 +32,13 @@ pub struct Args {
     choice: Choice,
     #[command(flatten)]
     size: Size,
-    /// What to write
+    /// Output format
     #[arg(long, value_enum, default_value = "ptx")]
     format: Format,
     /// Add .file and .loc of the Rust source, for profilers and debuggers
     #[arg(long)]
     lineinfo: bool,
-    /// Remove what is computed twice or for nothing; no rounding changes
+    /// Remove common subexpressions and dead code; no rounding changes
     #[arg(long, value_enum, default_value = "on")]
     optimize: Switch,
     /// The file to write, or with --all the folder; without it, standard output
@@ -50,9 +50,9 @@ pub struct Args {
 enum Format {
     /// PTX text
     Ptx,
-    /// The IR, with the author's lines
+    /// The IR, with lines of the Rust source
     Ir,
-    /// The IR for programs
+    /// The IR as JSON, for programs
     Json,
 }
 

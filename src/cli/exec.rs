@@ -1,4 +1,4 @@
-//! `ptxgen exec`: an entry of a file of PTX, run in the interpreter.
+//! `ptxgen exec`: runs an entry of a PTX file in the interpreter.
 
 mod args;
 mod npy;
@@ -15,33 +15,33 @@ use ptxgen_builder::{
 };
 use std::{io::Write, path::PathBuf};
 
-/// Run an entry of a file of PTX on this CPU, and report what is wrong with it
+/// Run an entry of a PTX file on this CPU, and report its errors
 ///
-/// The file may be anybody's: races, reads of memory that nobody wrote, accesses out of bounds, barriers that threads
-/// miss and endless waits are reported at the instruction and, where the file has line information, at the source line.
-/// What the kernel prints is printed.
+/// The file may come from any compiler. Data races, reads of uninitialized memory, out-of-bounds accesses, barriers
+/// that part of a block does not reach, and endless waits are reported at the instruction and, if the file has line
+/// information, at the source line. Output of the kernel's printf is printed.
 ///
-/// Give each parameter of the entry an --arg, in order: a scalar as `u32:7` or `f32:0.5`; a pointer to a buffer as
-/// `in:f32:FILE` (read), `inout:f32:FILE` (read, and written back), `out:f32:COUNT` or `out:f32:COUNT:FILE` (not
-/// initialized, then printed or written) or `zero:u32:COUNT`. A FILE is raw little-endian data or .npy, whose type and
-/// shape are checked. Files are written whole, and only if the launch runs to its end.
+/// Give one --arg for each parameter of the entry, in order. A scalar is `u32:7` or `f32:0.5`. A pointer to a buffer is
+/// `in:f32:FILE` (read), `inout:f32:FILE` (read, and written back), `out:f32:COUNT` or `out:f32:COUNT:FILE`
+/// (uninitialized, then printed or written to the file) or `zero:u32:COUNT`. A FILE is raw little-endian data or .npy,
+/// whose type and shape are checked. Output files are written completely, and only if the launch runs to its end.
 ///
-/// Exit code 1 on a finding.
+/// Exit code 1 if there are findings.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The file
+    /// The PTX file
     #[arg(value_name = "FILE.ptx")]
     file: PathBuf,
-    /// The entry; not needed where the file has only one
+    /// The entry; not needed if the file has only one
     #[arg(long, value_name = "NAME")]
     entry: Option<String>,
     /// Blocks in x, y and z
     #[arg(long, value_name = "X[,Y[,Z]]", default_value = "1", value_parser = shape)]
     grid: Shape,
-    /// Threads of a block in x, y and z
+    /// Threads per block in x, y and z
     #[arg(long, value_name = "X[,Y[,Z]]", default_value = "1", value_parser = shape)]
     block: Shape,
-    /// Blocks of a cluster in x, y and z; the interpreter runs clusters of one block
+    /// Blocks per cluster in x, y and z; the interpreter runs only clusters of one block
     #[arg(long, value_name = "X[,Y[,Z]]", value_parser = shape)]
     cluster: Option<Shape>,
     /// Bytes of dynamic shared memory
@@ -50,19 +50,19 @@ pub struct Args {
     /// The parameters in order: TYPE:VALUE, in:TYPE:FILE, inout:TYPE:FILE, out:TYPE:COUNT[:FILE], zero:TYPE:COUNT
     #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
     args: Vec<String>,
-    /// In which order warps run
+    /// Order in which warps run
     #[arg(long, value_enum, default_value = "round-robin")]
     order: Order,
-    /// Run warps at random, with this seed
+    /// Run warps in random order, with this seed
     #[arg(long, value_name = "N", conflicts_with = "order")]
     seed: Option<u64>,
-    /// Warp instructions of a block before it counts as endless
+    /// Number of warp instructions of a block that counts as an endless loop
     #[arg(long, value_name = "N", default_value_t = Options::default().max_steps)]
     max_steps: u64,
-    /// The GPU whose blocks have to be resident together where they wait for each other, such as h200
+    /// The GPU on which blocks that wait for each other must be resident together, such as h200
     #[arg(long, value_name = "NAME")]
     gpu: Option<Gpu>,
-    /// Also tell what was executed: instructions, shared memory passes, sectors of global memory
+    /// Also print what was executed: instructions, shared memory passes, sectors of global memory
     #[arg(long)]
     counts: bool,
 }
@@ -71,14 +71,14 @@ pub struct Args {
 enum Order {
     /// In turn
     RoundRobin,
-    /// Unkind: the last warp as far as it can go before the others, atomics from the highest lane down
+    /// Unfavourable: the last warp as far as it can run before the others, atomics from the highest lane down
     Adversarial,
 }
 
 #[derive(Clone, Copy)]
 struct Shape([u32; 3]);
 
-/// One to three extents; those left out are 1.
+/// One to three extents; missing ones are 1.
 fn shape(text: &str) -> Result<Shape, String> {
     let mut shape = [1; 3];
     let parts: Vec<&str> = text.split(',').collect();
@@ -86,7 +86,7 @@ fn shape(text: &str) -> Result<Shape, String> {
         return Err("there are three dimensions at most".into());
     }
     for (extent, part) in shape.iter_mut().zip(parts) {
-        *extent = part.trim().parse().map_err(|_| format!("'{part}' is no number of blocks or threads"))?;
+        *extent = part.trim().parse().map_err(|_| format!("'{part}' is not a number of blocks or threads"))?;
     }
     Ok(Shape(shape))
 }

@@ -1,4 +1,4 @@
-//! The files that a command reads: bounded, of a kind that ends, and never what it writes.
+//! The input files of a command: regular files of bounded size, which the command does not also write.
 
 use super::Usage;
 use anyhow::Context;
@@ -9,13 +9,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Bytes of a text, a list of tokens or a kernel that are read at most.
+/// Maximum size of a text, a list of tokens or a kernel.
 pub const MOST: u64 = 1 << 26;
 
 /// Files that this command reads.
 static READ: Mutex<Vec<(Identity, PathBuf)>> = Mutex::new(Vec::new());
 
-/// What makes two names one file.
+/// Device and inode: equal for two names of the same file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -34,14 +34,14 @@ fn identity(_: &Path) -> Option<Identity> {
     None
 }
 
-/// Remembers a file that is read, so that it is not written.
+/// Records an input file, so that it is not overwritten.
 pub fn remember(path: &Path) {
     if let Some(identity) = identity(path) {
         READ.lock().unwrap_or_else(PoisonError::into_inner).push((identity, path.to_owned()));
     }
 }
 
-/// Checks that a file that is to be written is none of those that are read, under whatever name.
+/// Checks that an output file is none of the input files, under any name.
 ///
 /// # Errors
 /// If it is one.
@@ -55,7 +55,7 @@ pub fn check_output(path: &Path) -> anyhow::Result<()> {
         None => Ok(()),
         Some((_, other)) => {
             let (path, other) = (path.display(), other.display());
-            Err(Usage(format!("{path} is to be written and is read, too (as {other}): name another file")).into())
+            Err(Usage(format!("{path} is an output and also an input (as {other}): name another file")).into())
         }
     }
 }
@@ -63,7 +63,7 @@ pub fn check_output(path: &Path) -> anyhow::Result<()> {
 /// The bytes of a file.
 ///
 /// # Errors
-/// If it cannot be read, is no regular file, or has more than [`MOST`].
+/// If it cannot be read, is not a regular file, or has more than [`MOST`].
 pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = open(path).and_then(bounded);
     let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
@@ -71,7 +71,7 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The bytes of a file, which may be written afterwards unless it is only read.
+/// The bytes of a file. If it `is_only_read`, it is recorded as an input; otherwise the command may write it later.
 ///
 /// # Errors
 /// As [`read`].
@@ -83,7 +83,7 @@ pub fn read_bytes(path: &Path, is_only_read: bool) -> anyhow::Result<Vec<u8>> {
     bytes.with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// The text of a file, or of standard input where the name is `-`.
+/// The text of a file, or of standard input if the name is `-`.
 ///
 /// # Errors
 /// As [`read`], or if it is not UTF-8.
@@ -96,7 +96,7 @@ pub fn read_text(path: &Path) -> anyhow::Result<String> {
     String::from_utf8(bytes).map_err(not_text).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Opens without waiting for a pipe's other end.
+/// Opens without waiting for the other end of a pipe.
 fn open(path: &Path) -> io::Result<File> {
     let other = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
     if !path.metadata()?.is_file() {

@@ -1,4 +1,4 @@
-//! `ptxgen inspect`: what a model file holds.
+//! `ptxgen inspect`: the contents of a model file.
 
 use super::{Outcome, Status, shown::on_a_line, text};
 use anstream::stdout;
@@ -28,7 +28,7 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Besides, read all weights and name the tensors with damaged blocks: NaN or infinity among them
+    /// Also read all weights and name the tensors with damaged blocks, which contain NaN or infinity
     #[arg(long)]
     scan: bool,
 }
@@ -71,7 +71,7 @@ struct Report {
     /// Bytes of weights by tensor type.
     types: BTreeMap<&'static str, u64>,
     memory: Memory,
-    /// What each device computes; empty for a file that cannot be run.
+    /// What each device can compute; empty for a file that cannot be run.
     runs_on: BTreeMap<&'static str, String>,
     /// Why the file cannot be run.
     fault: Option<String>,
@@ -91,13 +91,13 @@ struct Tensor {
 
 #[derive(Serialize)]
 struct Memory {
-    /// Used where they lie in the file, whatever the policy.
+    /// Used in place in the mapped file, for every policy.
     weight_bytes: u64,
     kv_cache: Option<KvBytes>,
     device: Option<DeviceBytes>,
 }
 
-/// Bytes that a GPU needs: weights, f32 cache and what lies between the kernels.
+/// Bytes that a GPU needs: weights, f32 cache and buffers between the kernels.
 #[derive(Serialize)]
 struct DeviceBytes {
     /// Length of the sequence.
@@ -116,7 +116,7 @@ impl DeviceBytes {
     }
 }
 
-/// Bytes of the KV cache, which `--kv` chooses; activation format and accumulator do not change it.
+/// Bytes of the KV cache, which depend on `--kv` but not on activation format and accumulator.
 #[derive(Serialize)]
 struct KvBytes {
     f32_per_1000_tokens: u64,
@@ -236,7 +236,7 @@ impl Report {
     }
 }
 
-/// What each device computes of a model.
+/// What each device can compute of a model.
 fn runs_on(device: &Result<DeviceBytes, LoadError>) -> BTreeMap<&'static str, String> {
     let kernels = |place: &str| match device {
         Ok(_) => format!("everything, by generated kernels {place}"),
@@ -300,7 +300,7 @@ fn ranges(numbers: &[usize]) -> String {
     format!("{word} {}", parts.join(", "))
 }
 
-/// A value on one line, long ones cut.
+/// A value on one line, truncated if it is long.
 fn brief(value: &Value) -> String {
     match value {
         Value::Str(s) => {

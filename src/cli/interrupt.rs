@@ -1,7 +1,7 @@
-//! Signals that end a command: no file in the making stays behind.
+//! Signals that end a command: temporary output files are removed.
 
-/// From now on a signal that ends the process removes the files in the making first, and a file that
-/// would grow past the limit of its size is an error of writing.
+/// From now on, a signal that ends the process first removes temporary output files, and exceeding the file size limit
+/// is a write error.
 ///
 /// Signals that the process was started to ignore, as under `nohup`, stay ignored. Does nothing on
 /// systems other than Unix.
@@ -9,7 +9,7 @@ pub fn watch() {
     #[cfg(unix)]
     {
         static ONCE: std::sync::Once = std::sync::Once::new();
-        // Without the watch a signal ends the process all the same.
+        // If the handler cannot be installed, a signal still ends the process.
         ONCE.call_once(|| drop(unix::watch()));
     }
 }
@@ -28,13 +28,12 @@ mod unix {
     use std::{io, mem::MaybeUninit, ptr, sync::Arc, thread};
 
     pub fn watch() -> io::Result<()> {
-        // A handler that only sets a flag, so that the write goes on to say what is wrong.
+        // The handler only sets a flag, so that the write returns an error, which is reported.
         signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(|s| !is_ignored(*s)))?;
         let wait = move || {
             for signal in signals.forever() {
-                // The process ends by the signal itself, so that whoever started it knows: a shell ends
-                // its loop too.
+                // The process ends by the signal itself, so that the parent sees it: a shell then ends its loop too.
                 abandon_unfinished_files(|| drop(emulate_default_handler(signal)));
             }
         };
@@ -45,9 +44,9 @@ mod unix {
     /// Whether the process was started to ignore a signal.
     pub fn is_ignored(signal: i32) -> bool {
         let mut action = MaybeUninit::<libc::sigaction>::uninit();
-        // SAFETY: a null action changes nothing, and the present one is written where it has room.
+        // SAFETY: a null action changes nothing, and the present action is written to memory of its size.
         let asked = unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) };
-        // SAFETY: where the call succeeded it has written the action.
+        // SAFETY: if the call succeeded, it has written the action.
         asked == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
     }
 }

@@ -14,22 +14,22 @@ use ptxgen_dsl::{
 use serde::Serialize;
 use std::{fmt, str::FromStr};
 
-/// Which variants of a kernel.
+/// A choice of a kernel's variants.
 #[derive(clap::Args, Clone, Copy, Default)]
 pub struct Choice {
     /// Activation format: f32 or q8k
     #[arg(long, value_name = "ACT")]
     pub act: Option<Act>,
-    /// Type of sums: f32 or f64
+    /// Type of the sums: f32 or f64
     #[arg(long, value_name = "ACC")]
     pub acc: Option<Acc>,
-    /// exact or approx
+    /// Math: exact or approx
     #[arg(long, value_name = "MATH")]
     pub math: Option<Math>,
 }
 
 impl Choice {
-    /// A policy with the defaults for what was not chosen.
+    /// A policy with defaults for the parts that were not chosen.
     pub fn policy(&self) -> Policy {
         self.over(Policy::default())
     }
@@ -43,12 +43,12 @@ impl Choice {
         }
     }
 
-    /// This choice, and `other`'s where this has none.
+    /// This choice, with `other`'s parts where it has none.
     pub fn or(self, other: Choice) -> Choice {
         Choice { act: self.act.or(other.act), acc: self.acc.or(other.acc), math: self.math.or(other.math) }
     }
 
-    /// The variants of a kernel that have everything chosen.
+    /// The variants of a kernel that match everything chosen.
     pub fn variants(&self, entry: &Entry) -> Vec<Policy> {
         entry.policies().into_iter().filter(|&p| self.over(p) == p).collect()
     }
@@ -68,7 +68,7 @@ impl FromStr for Choice {
     }
 }
 
-/// The parts of a policy that a kernel has variants of, in JSON.
+/// The parts of a policy in which a kernel has variants, in JSON.
 #[derive(Serialize)]
 pub struct Variant {
     pub act: Option<&'static str>,
@@ -77,13 +77,13 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// Those of a kernel that was generated.
+    /// Those of a generated kernel.
     pub fn of(built: &Built) -> Variant {
         let (entry, policy) = (built.entry, built.policy);
         Variant::of_policy(entry, policy)
     }
 
-    /// Those of a policy that the kernel has a choice of.
+    /// Those of a policy that the kernel can choose.
     pub fn of_policy(entry: &Entry, policy: Policy) -> Variant {
         Variant {
             act: (!entry.acts.is_empty()).then_some(policy.act.name()),
@@ -101,13 +101,13 @@ impl fmt::Display for Variant {
     }
 }
 
-/// The shape that a kernel is specialized to.
+/// The shape for which a kernel is specialized.
 #[derive(clap::Args, Clone, Copy)]
 pub struct Sizes {
     /// Rows, or elements of an elementwise kernel
     #[arg(long, value_name = "N")]
     rows: Option<u32>,
-    /// Columns of a matrix, a multiple of 256, or elements of a vector
+    /// Columns of a matrix, for superblock formats a multiple of 256, or elements of a vector
     #[arg(long, value_name = "K")]
     cols: Option<u32>,
     /// Experts of a layer
@@ -116,44 +116,43 @@ pub struct Sizes {
     /// Experts that a token uses
     #[arg(long, value_name = "N")]
     used: Option<u32>,
-    /// Most tokens of a pass
+    /// Maximum number of tokens of a pass
     #[arg(long, value_name = "N")]
     tokens: Option<u32>,
     /// Query heads
     #[arg(long, value_name = "N")]
     heads: Option<u32>,
-    /// Heads of keys and values
+    /// Key and value heads
     #[arg(long, value_name = "N")]
     kv_heads: Option<u32>,
-    /// Elements of a head
+    /// Width of a head
     #[arg(long, value_name = "N")]
     head_dim: Option<u32>,
-    /// Positions that a KV cache or a table has room for
+    /// Positions of a KV cache or a table
     #[arg(long, value_name = "N")]
     positions: Option<u32>,
     /// Sequences of a batch
     #[arg(long, value_name = "N")]
     sequences: Option<u32>,
-    /// Pages of 64 positions that a batch's cache has
+    /// Pages, of 64 positions, of a batch's cache
     #[arg(long, value_name = "N")]
     pages: Option<u32>,
 }
 
-/// The shape that a kernel is specialized to, and its target.
+/// The shape for which a kernel is specialized, and its target.
 #[derive(clap::Args, Clone, Copy)]
 pub struct Size {
     #[command(flatten)]
     sizes: Sizes,
-    /// Write for programmatic dependent launch, from sm_90 on: request weights, then wait for the
-    /// kernel before
+    /// Use programmatic dependent launch, from sm_90 on: prefetch weights, then wait for the previous kernel
     #[arg(long)]
     pdl: bool,
-    /// Architecture to write for: 75, 80, 90 .. [default: 75]
+    /// Target architecture: 75, 80, 90 .. [default: 75]
     #[arg(long, value_name = "SM", value_parser = written_for)]
     sm: Option<Target>,
 }
 
-/// A target that kernels are written for: others are only read.
+/// A target that kernels can be generated for: others can only be read.
 fn written_for(text: &str) -> Result<Target, String> {
     let target: Target = text.parse().map_err(|e: UnknownTarget| e.to_string())?;
     if target < Target::SM_75 {
@@ -168,8 +167,8 @@ impl Sizes {
         Dims { rows, cols, experts, used, tokens, heads, kv_heads, head_dim, positions, sequences, pages }
     }
 
-    /// A request with what was asked for in place of its own sizes. Where all
-    /// kernels are meant, those that have no such size ignore it.
+    /// A request with these sizes instead of its own. If all kernels are requested, kernels without such a size ignore
+    /// it.
     pub fn over(&self, entry: &Entry, all: bool, request: Request) -> Request {
         let asked = if all { self.dims().within(entry.dims) } else { self.dims() };
         Request { dims: asked.or(request.dims), ..request }
@@ -177,17 +176,17 @@ impl Sizes {
 }
 
 impl Size {
-    /// The architecture to write for.
+    /// The target architecture.
     pub fn target(&self) -> Target {
         self.sm.unwrap_or(Target::SM_75)
     }
 
-    /// Whether any of it was asked for.
+    /// Whether any of the options was given.
     pub fn is_given(&self) -> bool {
         self.sizes.dims() != Dims::NONE || self.pdl || self.sm.is_some()
     }
 
-    /// As [`Sizes::over`]. Dependent launch for a target that has none is wrong use.
+    /// As [`Sizes::over`]. Dependent launch for a target that lacks it is wrong use.
     pub fn over(&self, entry: &Entry, all: bool, request: Request) -> Result<Request, Usage> {
         if self.pdl && self.target() < Target::SM_90 {
             return Err(Usage(format!("--pdl needs --sm 90 or later, and the target is {}", self.target())));
@@ -196,17 +195,17 @@ impl Size {
     }
 }
 
-/// A switch with two words.
+/// An option with the values on and off.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
-    /// Do
+    /// Yes
     On,
-    /// Do not
+    /// No
     Off,
 }
 
 impl Switch {
-    /// The passes that the switch stands for.
+    /// The optimization passes for this value.
     pub fn passes(self) -> OptOptions {
         match self {
             Switch::On => OptOptions::ALL,
@@ -220,21 +219,21 @@ pub fn entry(name: &str) -> Result<&'static Entry, Usage> {
     find(name).map_err(usage)
 }
 
-/// The kernels of these names, or all.
+/// The kernels with these names, or all.
 pub fn entries(names: &[String], all: bool) -> Result<Vec<&'static Entry>, Usage> {
     if all { Ok(TYPICAL.iter().collect()) } else { names.iter().map(|n| entry(n)).collect() }
 }
 
-/// Generates a kernel; a request that it has no variant for is wrong use.
+/// Generates a kernel. A request for a variant that it does not have is wrong use.
 pub fn build(entry: &'static Entry, request: &Request) -> Result<Built, Usage> {
     entry.build(request).map_err(usage)
 }
 
-/// The variants of a kernel that were chosen; none for a kernel named by the user is wrong use.
+/// The chosen variants of a kernel. If the user named the kernel and there are none, that is wrong use.
 pub fn variants(entry: &'static Entry, choice: Choice, all: bool, target: Target) -> Result<Vec<Policy>, Usage> {
     let found = choice.variants(entry);
     if found.is_empty() && !all {
-        // Its error tells which choices there are.
+        // Its error lists the choices.
         build(entry, &Request::for_trial(entry, choice.policy(), target))?;
     }
     Ok(found)

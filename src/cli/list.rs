@@ -12,8 +12,8 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Also list the kernels of every tensor type that differ from another type's only in how its blocks
-    /// are decoded; --json has them always
+    /// Also list the kernels of other tensor types that differ only in how their blocks are decoded; --json always
+    /// includes them
     #[arg(long)]
     every_type: bool,
 }
@@ -26,7 +26,7 @@ struct Kernel {
     act: Vec<&'static str>,
     acc: Vec<&'static str>,
     math: Vec<&'static str>,
-    /// The sizes that it has, with their defaults.
+    /// Its sizes, with their defaults.
     sizes: BTreeMap<&'static str, u32>,
 }
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Write a model's logits for given tokens: little-endian f32, [tokens, vocabulary]
 ///
-/// Under one policy the bytes are the same for every batch size, thread count and device.
+/// For one policy the bytes are the same for every batch size, thread count and device.
 #[derive(clap::Args)]
 pub struct Args {
     /// The model's GGUF file; without it, the bundled model
@@ -22,7 +22,7 @@ pub struct Args {
     /// The file to write
     #[arg(long, value_name = "FILE.f32")]
     out: PathBuf,
-    /// Tokens fed at a time
+    /// Tokens per batch
     #[arg(long, value_name = "B", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
     #[command(flatten)]

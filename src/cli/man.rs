@@ -12,7 +12,7 @@ use std::{
 /// Write manual pages: ptxgen.1 and one for each command
 #[derive(clap::Args)]
 pub struct Args {
-    /// The folder to write into, such as ~/.local/share/man/man1; it is made where it is missing
+    /// The folder to write into, such as ~/.local/share/man/man1; it is created if it does not exist
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -28,7 +28,7 @@ pub fn run(args: &Args, command: Command) -> Outcome {
     Ok(Status::Well)
 }
 
-/// Writes the page of a command and those of its own commands; says how many.
+/// Writes the page of a command and those of its subcommands; returns their number.
 fn write(command: &Command, folder: &Path) -> anyhow::Result<usize> {
     let page = Man::new(command.clone());
     output::write_file(&folder.join(page.get_filename()), |out| Ok(page.render(out)?))?;

@@ -1,7 +1,7 @@
 //! The command line: one file for each command.
 //!
-//! Exit codes: 0 all is well, 1 a fault was found (a broken file, a missing device, a failed run or
-//! check), 2 wrong use ([`usage`]).
+//! Exit codes: 0 success, 1 a fault was found (a broken file, a missing device, a failed run or check), 2 wrong use
+//! ([`usage`]).
 
 mod bench;
 mod bisect;
@@ -80,13 +80,13 @@ enum Command {
     Man(man::Args),
 }
 
-/// What a command ends with: success, a fault that it has reported itself, or an error.
+/// The result of a command: success, a fault that it has already reported, or an error.
 type Outcome = anyhow::Result<Status>;
 
 /// How a command that did its work ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Status {
-    /// All is well.
+    /// No fault.
     Well,
     /// A fault was found and printed.
     Fault,
@@ -123,14 +123,14 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(Status::Well) => ExitCode::SUCCESS,
         Ok(Status::Fault) => ExitCode::from(1),
-        // The reader of our output has seen enough, as in `ptxgen inspect MODEL | head`.
+        // The reader of our output has closed it, as in `ptxgen inspect MODEL | head`.
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) if output::is_io(&e) => fail(&e.context("cannot write to standard output")),
         Err(e) => fail(&e),
     }
 }
 
-/// Reports an error, as far as it can be reported.
+/// Reports an error, if standard error can be written.
 fn fail(e: &Error) -> ExitCode {
     let style = anstyle::AnsiColor::Red.on_default().bold();
     let mut err = stderr().lock();

@@ -1,4 +1,4 @@
-//! Files, standard output and notes: what a command leaves behind.
+//! Output of a command: files, standard output and notes.
 
 use super::{Usage, inputs, interrupt, shown::shown};
 use anstream::{stderr, stdout};
@@ -11,11 +11,11 @@ use std::{
     path::Path,
 };
 
-/// Writes a file whole or not at all: `fill` writes into a temporary file beside it, which then
-/// takes its place. A device or a pipe takes the bytes as they come.
+/// Writes a file completely or not at all: `fill` writes a temporary file next to it, which then replaces it. A device
+/// or a pipe receives the bytes directly.
 ///
 /// # Errors
-/// What `fill` says; an error of writing itself names the path.
+/// Those of `fill`; a write error names the path.
 pub fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
     inputs::check_output(path)?;
     let named = |e: Error| if is_io(&e) { e.context(format!("cannot write {}", path.display())) } else { e };
@@ -26,7 +26,7 @@ pub fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Resu
     .map_err(named)
 }
 
-/// Writes a text as a file, whole or not at all.
+/// Writes a text as a file, completely or not at all.
 ///
 /// # Errors
 /// If it cannot be written; names the path.
@@ -40,16 +40,16 @@ fn write_in_place(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Resu
     Ok(out.flush()?)
 }
 
-/// Writes a file whole or not at all, as [`write_file`], in any order of its parts.
+/// Writes a file completely or not at all, like [`write_file`], with its parts in any order.
 ///
 /// # Errors
-/// If there is something at the path that is no file, or what `fill` says.
+/// If the path exists and is not a file, or those of `fill`.
 pub fn write_parts(path: &Path, fill: impl FnOnce(&mut File) -> anyhow::Result<()>) -> anyhow::Result<()> {
     inputs::check_output(path)?;
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         let path = path.display();
         return Err(
-            Usage(format!("{path} is no regular file, which is needed here: it is not written in order")).into()
+            Usage(format!("{path} is not a regular file, which is needed here: it is not written in order")).into()
         );
     }
     let written = create(path).and_then(|mut out| {
@@ -68,14 +68,13 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>)
     Ok(out.into_inner().map_err(io::IntoInnerError::into_error)?.finish()?)
 }
 
-/// Starts a file, which goes when a signal ends the process.
+/// Creates the temporary file, which a signal that ends the process removes.
 fn create(path: &Path) -> anyhow::Result<WholeFile> {
     interrupt::watch();
     Ok(WholeFile::create(path)?)
 }
 
-/// Whether an error is the system's answer without a context, which in a command is a failed write
-/// to its output.
+/// Whether an error is a bare system error. In a command that is a failed write to its output.
 pub fn is_io(e: &Error) -> bool {
     let json = |e: &serde_json::Error| e.io_error_kind().is_some();
     e.chain().next().is_some_and(|first| first.is::<io::Error>() || first.downcast_ref().is_some_and(json))
@@ -89,7 +88,7 @@ pub fn line(text: impl Display) -> io::Result<()> {
     writeln!(stdout(), "{text}")
 }
 
-/// Tells the user something beside the output. Nothing depends on whether it can be said.
+/// Prints a note to standard error. If it cannot be written, it is lost.
 pub fn note(text: impl Display) {
     let _ = writeln!(stderr(), "note: {}", shown(&text.to_string()));
 }

@@ -10,10 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_model::{ModelConfig, locate, negative_log_likelihood, tokenizer::Tokenizer};
 use std::{path::PathBuf, time::Instant};
 
-/// Tokens between two moves of the progress bar.
+/// Tokens between two updates of the progress bar.
 const BATCH: usize = 64;
 
-/// Measure a model's perplexity on a text: one window, every token but the first predicted
+/// Measure a model's perplexity on a text: one window, every token but the first is predicted
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("a text").required(true).args(["tokens", "text"]))]
 pub struct Args {
@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Outcome {
     let (start, mut total, mut predicted) = (Instant::now(), 0.0, 0usize);
     for batch in ids.chunks(BATCH) {
         let done = session.forward_rows(batch, &mut |row| {
-            // Nothing follows the last token.
+            // The last token has no successor.
             if let Some(&next) = ids.get(predicted + 1) {
                 total += negative_log_likelihood(row, next);
                 predicted += 1;

@@ -1,8 +1,8 @@
-//! Text from files, made fit to be shown: a terminal takes control characters as commands.
+//! Makes text from files safe to print: a terminal interprets control characters.
 
 use std::fmt::Write;
 
-/// The text with control characters as `\u{1b}`; new lines and tabs stay.
+/// The text with control characters as `\u{1b}`; newlines and tabs stay.
 pub fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -20,7 +20,7 @@ pub fn on_a_line(text: &str) -> String {
     shown(text).replace('\n', "\\n").replace('\t', "\\t")
 }
 
-/// Control characters, and those that turn the direction in which text is read.
+/// Control characters, and characters that change the direction of text.
 fn is_command(c: char) -> bool {
     let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() && !matches!(c, '\n' | '\t') || turns

@@ -18,8 +18,8 @@ use std::{
 
 /// Show what kernels cost: instructions, memory traffic, registers
 ///
-/// Counts are those of a trial in the interpreter on random inputs, without --rows with at most 64
-/// rows, and with 2 of 4 experts. Without --act, --acc and --math every variant is shown.
+/// The counts come from a trial in the interpreter on random inputs. Without --rows it has at most 64 rows, and it uses
+/// 2 of 4 experts. Without --act, --acc and --math every variant is shown.
 #[derive(clap::Args)]
 pub struct Args {
     /// Kernels, as `ptxgen list` names them
@@ -32,7 +32,7 @@ pub struct Args {
     choice: Choice,
     #[command(flatten)]
     size: Size,
-    /// Remove what is computed twice or for nothing, as `dump` does
+    /// Remove common subexpressions and dead code, as `dump` does
     #[arg(long, value_enum, default_value = "on")]
     optimize: Switch,
     /// Print JSON
@@ -47,11 +47,11 @@ struct Stats {
     variant: Variant,
     target: String,
     entry: String,
-    /// Weights that the trial multiplied, or elements.
+    /// Weights (or elements) that the trial processed.
     weights: u64,
-    /// Instructions as written, by class.
+    /// Instructions in the kernel, by class.
     instructions: BTreeMap<String, u32>,
-    /// Executed lane-instructions a weight, by class.
+    /// Executed lane-instructions per weight, by class.
     executed_per_weight: BTreeMap<String, f64>,
     total_executed_per_weight: f64,
     bytes_per_weight: f64,
@@ -61,7 +61,7 @@ struct Stats {
     shared_passes: u64,
     bank_conflicts: u64,
     peak_live_registers: u32,
-    /// None without ptxas.
+    /// `None` without ptxas.
     ptxas: Option<Assembled>,
 }
 

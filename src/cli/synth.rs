@@ -1,4 +1,4 @@
-//! `ptxgen synth`: a model of random weights.
+//! `ptxgen synth`: a model with random weights.
 
 use super::{Outcome, Status, Usage, interrupt, output, text};
 use clap::{
@@ -14,16 +14,16 @@ use std::{path::PathBuf, time::Instant};
 
 /// Write a GGUF file with random weights in real shapes, for benchmarks and tests
 ///
-/// The types are those of llama.cpp's Q4_K_M unless --types says otherwise; a matrix whose rows are
-/// no multiple of 256 becomes Q8_0, or F16. The same options and seed give the same bytes.
+/// The types are those of llama.cpp's Q4_K_M unless --types says otherwise. A matrix whose row length is not a multiple
+/// of 256 becomes Q8_0 or F16. The same options and seed give the same bytes.
 #[derive(clap::Args)]
 pub struct Args {
     /// The file to write
     model: PathBuf,
-    /// Shapes to start from
+    /// Shapes to start from; the other options change them
     #[arg(long, value_enum, default_value = "tiny")]
     preset: PresetArg,
-    /// Layers
+    /// Number of layers
     #[arg(long, value_name = "N")]
     layers: Option<u32>,
     /// Width of the residual stream
@@ -41,7 +41,7 @@ pub struct Args {
     /// Experts in a layer
     #[arg(long, value_name = "N")]
     experts: Option<u32>,
-    /// Experts that a token goes through
+    /// Experts that a token uses
     #[arg(long, value_name = "N")]
     topk: Option<u32>,
     /// Inner width of an expert, or of a dense feed-forward
@@ -50,16 +50,16 @@ pub struct Args {
     /// Tokens in the vocabulary
     #[arg(long, value_name = "N")]
     vocab: Option<u32>,
-    /// Longest sequence
+    /// Maximum length of a sequence
     #[arg(long, value_name = "N")]
     context: Option<u32>,
-    /// Use the embedding as output projection
+    /// Use the embedding as the output projection
     #[arg(long)]
     tied: bool,
     /// Tensor types of the matrices
     #[arg(long, default_value = Q4_K_M, value_parser = mixes())]
     types: Mix,
-    /// Include a tokenizer whose tokens are bytes, so that the model takes text and not only ids
+    /// Include a tokenizer with one token per byte, so that the model accepts text
     #[arg(long)]
     byte_vocabulary: bool,
     /// Seed of the weights
@@ -74,7 +74,7 @@ enum PresetArg {
     /// Qwen3-30B-A3B: 18.6 GB
     #[value(name = "qwen3-30b-a3b")]
     Qwen3_30bA3b,
-    /// A small dense Qwen3, whose layers have no experts
+    /// A small dense Qwen3, without experts
     TinyDense,
     /// Qwen3-8B, dense: 5 GB
     #[value(name = "qwen3-8b")]
@@ -84,7 +84,7 @@ enum PresetArg {
 /// Q4_K and Q6_K as llama.cpp mixes them.
 const Q4_K_M: &str = "q4-k-m";
 
-/// The option's name of a type: `q4-k` for Q4_K.
+/// The option value of a type: `q4-k` for Q4_K.
 fn option_name(ty: TensorType) -> String {
     ty.name().to_lowercase().replace('_', "-")
 }

@@ -1,5 +1,5 @@
-//! Chat templates in a process of their own: a template is a program of whoever made the file, and may take time and
-//! memory without end, or all of the stack. This program is started again for each rendering, with limits.
+//! Renders chat templates in a separate process. A template is a program by the file's author, which may use unlimited
+//! time, memory or stack. This program starts itself again for each rendering, with limits.
 
 use anyhow::Context;
 use ptxgen_model::tokenizer::{Conversation, TemplateSource};
@@ -12,21 +12,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The argument that makes this program render a template; not part of its interface.
+/// The argument that makes this program render a template; not part of its public interface.
 const CHILD: &str = "__render-template";
 
-/// Seconds of computing that a template may take.
+/// CPU time of a template, in seconds.
 #[cfg(unix)]
 const SECONDS: u64 = 1;
 
-/// Time after which it is ended whatever it does, for a machine that is very busy.
+/// Wall-clock limit, for a machine under heavy load.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Bytes of memory that it may take.
+/// Memory of a template, in bytes.
 #[cfg(unix)]
 const MEMORY: u64 = 160 << 20;
 
-/// Bytes of a prompt at most, which the library holds, too.
+/// Maximum size of a prompt, which the library checks too.
 const LONGEST: u64 = (64 << 20) + 1;
 
 #[derive(Serialize, Deserialize)]
@@ -38,12 +38,12 @@ struct Request {
 /// The prompt for a conversation.
 ///
 /// # Errors
-/// If the template fails, or takes more than it may; says which.
+/// If the template fails or exceeds a limit; says which.
 pub fn render(source: &TemplateSource, conversation: &Conversation) -> anyhow::Result<String> {
     let mut child = Command::new(this_program()?)
         .arg(CHILD)
-        // glibc keeps 128 MiB of addresses for a thread's memory, which are more than the limit leaves: it would ask the
-        // system for each allocation by itself.
+        // glibc reserves 128 MiB of address space for a thread's heap, which exceeds the limit: it would then ask the
+        // system for each allocation.
         .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -55,7 +55,7 @@ pub fn render(source: &TemplateSource, conversation: &Conversation) -> anyhow::R
     let (status, answer, said) = thread::scope(|scope| {
         let out = scope.spawn(|| read(out, LONGEST));
         let err = scope.spawn(|| read(err, 64 << 10));
-        // One that has ended does not read it, and says why.
+        // A process that has already ended does not read its input, and reports why.
         let _ = child.stdin.take().map(|mut to| to.write_all(&request));
         let status = wait(&mut child);
         (status, out.join().unwrap_or_default(), err.join().unwrap_or_default())
@@ -71,11 +71,11 @@ pub fn render(source: &TemplateSource, conversation: &Conversation) -> anyhow::R
     }
 }
 
-/// Why a process has ended that gave no answer.
+/// Why a process ended without a result.
 fn ended(status: Option<ExitStatus>, said: &str) -> String {
-    let Some(status) = status else { return format!("it is not done after {} s", DEADLINE.as_secs()) };
+    let Some(status) = status else { return format!("it has not finished after {} s", DEADLINE.as_secs()) };
     if said.contains("memory allocation of ") || said.contains("Cannot allocate memory") {
-        return "it takes more memory than the 160 MiB that it may".into();
+        return "it exceeds the memory limit of 160 MiB".into();
     }
     if said.contains("overflowed its stack") {
         return "its values or expressions nest too deep".into();
@@ -84,14 +84,14 @@ fn ended(status: Option<ExitStatus>, said: &str) -> String {
     {
         use std::os::unix::process::ExitStatusExt;
         if matches!(status.signal(), Some(libc::SIGXCPU | libc::SIGKILL)) {
-            return format!("it takes more time than the {SECONDS} s of computing that it may");
+            return format!("it exceeds the limit of {SECONDS} s of CPU time");
         }
     }
     format!("the process that renders it ended with {status}")
 }
 
 fn this_program() -> anyhow::Result<std::path::PathBuf> {
-    // As it was started, also where its file has been replaced since.
+    // The running program, even if its file has been replaced since.
     let own = std::path::Path::new("/proc/self/exe");
     if cfg!(target_os = "linux") && own.exists() {
         return Ok(own.into());
@@ -107,7 +107,7 @@ fn read(from: Option<impl Read>, most: u64) -> Vec<u8> {
     bytes
 }
 
-/// Waits for a process; none where it had to be ended.
+/// Waits for a process; `None` if it had to be killed.
 fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {
@@ -128,7 +128,7 @@ pub fn is_asked_for() -> bool {
     env::args_os().nth(1).is_some_and(|first| first == CHILD)
 }
 
-/// Renders the template that standard input has.
+/// Renders the template from standard input.
 pub fn child() -> ExitCode {
     limit();
     let answer = || -> Result<String, String> {
@@ -145,7 +145,7 @@ pub fn child() -> ExitCode {
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Limits this process.
+/// Sets the limits of this process.
 fn limit() {
     #[cfg(unix)]
     {
@@ -154,7 +154,7 @@ fn limit() {
         let taken = taken.and_then(|text| text.split(' ').next()?.parse::<u64>().ok()).map_or(0, |pages| pages * page);
         let set = |what, most: u64, last: u64| {
             let limit = libc::rlimit { rlim_cur: most as libc::rlim_t, rlim_max: last as libc::rlim_t };
-            // SAFETY: a pointer to a limit, which is read. A limit that cannot be set leaves those of the library.
+            // SAFETY: a pointer to a limit, which is only read. If a limit cannot be set, those of the library remain.
             unsafe { libc::setrlimit(what, &limit) };
         };
         set(libc::RLIMIT_CORE, 0, 0);

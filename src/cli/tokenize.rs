@@ -13,30 +13,30 @@ pub struct Args {
     /// A text
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: Option<String>,
-    /// The same from a file, - for standard input
+    /// The same from a file; - is standard input
     #[arg(long, value_name = "FILE")]
     prompt_file: Option<PathBuf>,
-    /// Token ids, with spaces or commas between
+    /// Token ids, separated by spaces or commas
     #[arg(long, value_name = "IDS", allow_hyphen_values = true)]
     ids: Option<String>,
     /// Token ids, little-endian i32
     #[arg(long, value_name = "FILE.i32")]
     tokens: Option<PathBuf>,
-    /// The text is a message: what the model's chat template makes of it
+    /// The text is a message: apply the model's chat template to it
     #[arg(long, conflicts_with_all = ["ids", "tokens"])]
     chat: bool,
-    /// With --chat: what the model is told first
+    /// With --chat: the system message
     #[arg(long, value_name = "TEXT", requires = "chat", allow_hyphen_values = true)]
     system: Option<String>,
-    /// Write the ids as little-endian i32 in place of showing them
+    /// Write the ids as little-endian i32 instead of showing them
     #[arg(short, long, value_name = "FILE.i32", conflicts_with_all = ["ids", "tokens"])]
     output: Option<PathBuf>,
-    /// Show each token with its text, one a line
+    /// Show each token with its text, one per line
     #[arg(long, conflicts_with = "output")]
     pieces: bool,
 }
 
-/// Bytes of a template's text at most: a context of a million tokens has fewer.
+/// Maximum size of a template's output: a context of a million tokens has fewer bytes.
 const MOST: usize = 8 << 20;
 
 /// Runs the command.
@@ -92,6 +92,6 @@ pub fn run(args: &Args) -> Outcome {
 
 fn listed(ids: &str) -> anyhow::Result<Vec<u32>> {
     let words = ids.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
-    let id = |word: &str| word.parse().map_err(|_| Usage(format!("--ids: '{word}' is no token id")).into());
+    let id = |word: &str| word.parse().map_err(|_| Usage(format!("--ids: '{word}' is not a token id")).into());
     words.map(id).collect()
 }

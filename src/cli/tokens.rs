@@ -8,7 +8,7 @@ use ptxgen_model::{
 };
 use std::{fmt::Display, path::Path};
 
-/// A text's tokens, and how messages call it.
+/// A text's tokens, and its name in messages.
 pub struct Text {
     name: String,
     ids: Vec<u32>,
@@ -22,23 +22,23 @@ impl Text {
         Ok(Self::new(path.display(), ids))
     }
 
-    /// The ids as they are.
+    /// The given ids.
     pub fn into_ids(self) -> Vec<u32> {
         self.ids
     }
 
-    /// A prompt in words.
+    /// A prompt as text.
     pub fn prompt(gguf: &Gguf, words: &str) -> anyhow::Result<Self> {
         Ok(Self::new("the prompt", Tokenizer::from_gguf(gguf)?.encode(words)?))
     }
 
-    /// Tokens that are known.
+    /// Token ids.
     pub fn new(name: impl Display, ids: Vec<u32>) -> Self {
         Self { name: name.to_string(), ids }
     }
 
-    /// The first tokens of it, once they are what the model takes: at least so many, all of its vocabulary, and
-    /// no more than one window.
+    /// The first tokens, after checking that the model accepts them: at least `least`, all in its vocabulary, and at
+    /// most one window.
     pub fn checked(mut self, first: Option<usize>, least: usize, config: &ModelConfig) -> anyhow::Result<Vec<u32>> {
         self.ids.truncate(first.unwrap_or(usize::MAX));
         let (name, tokens, context, vocab) = (&self.name, self.ids.len(), config.context, config.vocab);

@@ -23,15 +23,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Tokens between two moves of the progress bar.
+/// Tokens between two updates of the progress bar.
 const BATCH: usize = 64;
 
 /// Write the values of every stage of a forward as a safetensors file, or their statistics
 ///
-/// Stages are listed in docs/trace.md. The run is the same as without a trace, bit for bit. What the
-/// device keeps in registers is computed from what it writes, by the same contract; where such a value
-/// leads back to one that the device wrote and the two differ, the device computes something else, and
-/// the command says where and ends with exit code 1.
+/// docs/trace.md lists the stages. The run gives the same bits as without a trace. Values that the device keeps in
+/// registers are computed from the values that it writes, by the same contract. If such a computation does not
+/// reproduce a value that the device wrote, the device violates the contract: the command says where and ends with exit
+/// code 1.
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("a text").required(true).args(["tokens", "prompt"]))]
 #[command(group = clap::ArgGroup::new("what to make").required(true).multiple(true).args(["out", "stats"]))]
@@ -50,19 +50,19 @@ pub struct Args {
     /// The file to write
     #[arg(short, long, value_name = "FILE.safetensors")]
     out: Option<PathBuf>,
-    /// Print mean, deviation, extremes and the numbers of NaNs and infinities of each stage
+    /// Print mean, deviation, minimum and maximum, and the numbers of NaNs and infinities of each stage
     #[arg(long)]
     stats: bool,
     #[command(flatten)]
     selection: SelectionArgs,
-    /// The most bytes that the file may take
+    /// Maximum size of the file, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 30)]
     limit: u64,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
-/// What of a forward is kept.
+/// Which values of a forward are recorded.
 #[derive(clap::Args)]
 pub struct SelectionArgs {
     /// Stages: all, or names separated by commas
@@ -77,7 +77,7 @@ pub struct SelectionArgs {
 }
 
 impl SelectionArgs {
-    /// The same as the library has it.
+    /// The same in the library's types.
     pub fn selection(&self) -> Selection {
         Selection {
             stages: self.stages.clone(),
@@ -124,7 +124,7 @@ pub fn run(args: &Args) -> Outcome {
         }
     };
     for fault in &faults {
-        output::note(format_args!("the device contradicts itself: {fault}"));
+        output::note(format_args!("the device violates the contract: {fault}"));
     }
     if let Some(stats) = stats {
         print(&stats.finish(), &run.recorder.derived())?;

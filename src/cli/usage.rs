@@ -1,10 +1,10 @@
-//! Which errors are wrong use.
+//! Decides which errors are wrong use.
 
 use anyhow::Error;
 use ptxgen_model::{LoadError, compare::CompareError, trace::TraceError};
 use std::fmt;
 
-/// A mistake in how the command was called; it ends with exit code 2.
+/// A mistake in the command line; it ends with exit code 2.
 #[derive(Debug)]
 pub struct Usage(pub String);
 
@@ -16,9 +16,8 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Whether options contradict one another, or ask for what the model, the kernel or the traces that they name do not
-/// have. A broken file, files that do not belong together, a device that is missing or fails, and a result that does
-/// not hold are none of it.
+/// Whether options contradict each other, or ask for something that the named model, kernel or traces do not have. This
+/// excludes a broken file, files that do not belong together, a device that is missing or fails, and a failed check.
 pub fn is_wrong_use(e: &Error) -> bool {
     e.chain().any(|cause| {
         cause.is::<Usage>()
@@ -30,7 +29,7 @@ pub fn is_wrong_use(e: &Error) -> bool {
 
 fn of_load(e: &LoadError) -> bool {
     use LoadError::{Approximate, Context, Memory, Threads};
-    // That a file's context is beyond all memory is no fault of the file.
+    // If a file's context exceeds all memory, the file is not at fault.
     matches!(e, Approximate | Context { .. } | Memory { .. } | Threads { .. })
 }
 

@@ -255,7 +255,7 @@ fn the_context_is_a_limit_that_is_told() {
     assert_eq!((code(&output), text(&output.stderr)), (Some(2), message));
 }
 
-/// A file may claim any context; what it takes is asked for before it is taken.
+/// A file may claim any context; the required memory is checked before it is allocated.
 #[test]
 fn a_context_beyond_all_memory() {
     let dir = tempfile::tempdir().unwrap();

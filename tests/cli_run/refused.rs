@@ -142,7 +142,7 @@ fn broken_token_files_write_nothing() {
     refused(
         &["logits", "--tokens", "odd.i32", "--out", "out.f32", "--device", "cpu"],
         expect![[r#"
-            error: odd.i32: 7 bytes are no whole number of little-endian i32 token ids
+            error: odd.i32: 7 bytes are not a whole number of little-endian i32 token ids
         "#]],
     );
     refused(
@@ -219,7 +219,7 @@ fn outputs_that_cannot_be_written() {
         assert_eq!(text(&output.stderr), message, "{args:?}");
         assert_eq!(code(&output), Some(1), "{args:?}");
 
-        // A pipe that nobody reads.
+        // A pipe that nothing reads.
         let mut child = command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
@@ -231,7 +231,7 @@ fn outputs_that_cannot_be_written() {
     assert_eq!(code(&output), Some(0));
 }
 
-/// What `logits` writes to goes in one piece in place of the old file, also behind a link.
+/// The output of `logits` replaces the old file as a whole, also through a link.
 #[test]
 #[cfg(unix)]
 fn a_link_to_the_output_stays() {

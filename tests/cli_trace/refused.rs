@@ -40,7 +40,7 @@ fn wrong_use_is_told() {
         &["-o", "/dev/null"],
         2,
         expect![[r#"
-        error: /dev/null is no regular file, which is needed here: it is not written in order
+        error: /dev/null is not a regular file, which is needed here: it is not written in order
     "#]],
     );
 
@@ -131,7 +131,7 @@ fn traces_that_do_not_belong_together_are_refused() {
         error: embedding has [256] values a position in DIR/all.safetensors, [512] in DIR/wide.safetensors: they are of different models
     "#]],
     );
-    // Stages that are asked for, and none in common.
+    // Stages that are requested, and none in common.
     compare(
         &["--left", &trace, "--right", &some, "--stages", "q,v"],
         2,
@@ -310,7 +310,7 @@ fn files_that_cannot_be_read_are_named() {
         }
         for (name, status, message) in [
             ("none.i32", 1, "cannot read DIR/none.i32\n  caused by: No such file"),
-            ("odd.i32", 1, "DIR/odd.i32: 5 bytes are no whole number of little-endian i32 token ids\n"),
+            ("odd.i32", 1, "DIR/odd.i32: 5 bytes are not a whole number of little-endian i32 token ids\n"),
             ("negative.i32", 1, "DIR/negative.i32: token 0 is -4; ids start at 0\n"),
             ("beyond.i32", 1, "DIR/beyond.i32: token 1 is 300, outside the model's vocabulary of 300\n"),
             ("empty.i32", 2, "DIR/empty.i32 has 0 tokens; at least 1 are needed\n"),

@@ -34,7 +34,7 @@ pub fn replace(k: &mut Kernel, name: &str, which: Which, by: impl Fn(&mut Kernel
     }
 }
 
-/// The form of this spelling that takes so many operands.
+/// The form of this spelling that takes this many operands.
 fn form(name: &str, operands: usize) -> FormId {
     let fits = |f: &&FormId| f.get().slots.iter().map(|s| s.width()).sum::<usize>() == operands;
     *table().named(name).iter().find(fits).unwrap_or_else(|| panic!("no {name} of {operands} operands"))

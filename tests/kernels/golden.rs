@@ -1,6 +1,6 @@
 //! Every kernel of each kind in every variant is the text in `tests/golden/sm_90/`; of those of other tensor types, the
 //! products. For sm_75 the difference from that text is kept: a file for each kernel whose code differs, and one list of those
-//! that differ in `.version` and `.target` alone. `BLESS=1` writes them anew.
+//! that differ in `.version` and `.target` alone. `BLESS=1` regenerates them.
 
 use crate::cases::{self, Case};
 use ptxgen::{

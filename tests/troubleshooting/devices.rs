@@ -1,4 +1,4 @@
-//! What is said about machines without a GPU, and about GPUs that do not do what they are asked for. No GPU is
+//! What is said about machines without a GPU, and about GPUs that fail. No GPU is
 //! at hand, so the errors are made as the runtime makes them.
 
 use ptxgen::{

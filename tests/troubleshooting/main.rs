@@ -22,7 +22,7 @@ fn quoted() -> Vec<String> {
     headings.map(unquoted).collect()
 }
 
-/// Whether a message contains a quotation, whose `..` stand for anything.
+/// Whether a message contains a quotation, whose `..` represent anything.
 fn says(message: &str, quotation: &str) -> bool {
     let mut rest = message;
     quotation.split("..").all(|part| match rest.split_once(part.trim()) {

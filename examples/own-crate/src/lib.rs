@@ -1,9 +1,9 @@
-//! Kernels of one's own: distances between vectors.
+//! Kernels of a user's crate: distances between vectors.
 
 use ptxgen::prelude::*;
 
-/// What [`distances`] takes: the length `n` of a vector, vectors `x` one after the other, one more
-/// vector `q`, and the distances `d` to it.
+/// The parameters of [`distances`]: the length `n` of a vector, vectors `x` one after the other, one more vector `q`,
+/// and the distances `d` to it.
 pub type Distances = (u32, In<f32>, In<f32>, Out<f32>);
 
 /// d[row] = the Euclidean distance of x[row] and q, summed in f64; a block of one warp for each row.
@@ -12,7 +12,7 @@ pub fn distances() -> Kernel<Distances> {
         let (lane, row) = (k.lane(), k.block_x());
         let x = x.at(row * n);
 
-        // Each lane sums every 32nd square; then the lanes sum what they have.
+        // Each lane sums every 32nd square; then the lanes add their sums.
         let sum = k.var::<f64>(0.0);
         k.for_(lane, n, 32u32, |k, i, _| {
             let difference = x.at(i).load(k).to::<f64>() - q.at(i).load(k).to::<f64>();

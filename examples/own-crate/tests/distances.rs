@@ -28,7 +28,7 @@ fn it_is_the_distance() -> Result<(), HarnessError> {
     Ok(())
 }
 
-/// Memory is read in whole sectors, and nothing conflicts.
+/// Memory is read in whole sectors, and there are no bank conflicts.
 #[test]
 fn it_reads_in_rows() -> Result<(), HarnessError> {
     let (x, q) = (vec![1.0f32; 256], vec![0.0f32; 256]);

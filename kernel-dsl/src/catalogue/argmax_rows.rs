@@ -43,7 +43,7 @@ pub fn argmax_rows(
                     let here = at.lt(vocabulary);
                     let value = row.at(at).load_or(k, here, f32::NAN);
                     most = most.max(argmax_key(value, at));
-                    // What is no number less itself is not 0.
+                    // What is not a number less itself is not 0.
                     let itself = value;
                     let is_bad = here & (value - itself).ne(0.0);
                     bad = bad.max((!at).select(is_bad, 0u32));

@@ -84,7 +84,7 @@ pub struct AttentionSchedule {
     pub heads: u32,
     /// Warps of a block, about.
     pub warps: u32,
-    /// Blocks among which the chunks of a head are shared out, in turn.
+    /// Blocks among which the chunks of a head are divided, in turn.
     pub splits: u32,
     /// Tokens of a block, one after the other with the same keys and values.
     pub tokens: u32,
@@ -131,7 +131,7 @@ pub type AttentionArgs<E, A> = (In<f32>, In<Cache<E>>, In<Cache<E>>, In<u32>, Ou
 /// memory; results of chunks that a token does not see are not written.
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn attention<E: DeviceKv, C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,

@@ -1,45 +1,47 @@
-//! What computes a stage, apart from the kernel that it is in.
+//! A stage's computation, independent of the kernel that contains it.
 //!
-//! A body says how many threads its blocks have and over how many blocks it is shared out, and writes what one of them
-//! does. Whether these are a grid's blocks or turns of one block of a larger kernel it does not know; buffers are what it is
-//! given, shared memory what it declares. A kernel of its own is [`alone`]: a wrapper that names parameters and launches.
+//! A body says how many threads its blocks have and how many blocks share its work, and emits the code of one block. It
+//! does not know whether these are a grid's blocks or iterations of one block of a larger kernel. Its buffers are its
+//! arguments, and it declares its shared memory. [`alone`] makes it a kernel: a wrapper that names parameters and
+//! launches.
 
 use std::marker::PhantomData;
 
 use ptxgen_builder::build::{Args, Body, Kernel, Launchable, Val, kernel};
 
-/// What a body takes of a launch.
+/// The resources that a body needs from a launch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Resources {
-    /// Blocks that the work is shared out over.
+    /// Number of blocks that share the work.
     pub blocks: u32,
-    /// Threads of each.
+    /// Threads per block.
     pub threads: u32,
 }
 
-/// Gives the number of the block among those of the body, where that is wanted: the order of instructions is the body's.
+/// Returns the index of the block among those of the body, at the point where it is needed: the body determines the
+/// order of instructions.
 pub(super) type BlockNumber<'b> = &'b dyn Fn(&Body) -> Val<u32>;
 
 /// A stage's work.
 pub(super) trait StageBody {
-    /// The buffers that it works on.
+    /// Its buffers.
     type Io;
 
     fn resources(&self) -> Resources;
 
-    /// Writes what a block does; all of its threads take part.
+    /// Emits the code of a block, in which all its threads take part.
     #[track_caller]
     fn emit(&self, k: &Body, io: Self::Io, block: BlockNumber<'_>);
 }
 
-/// A body that a closure writes.
+/// A body from a closure.
 pub(super) struct Written<Io, F> {
     resources: Resources,
     write: F,
     io: PhantomData<fn(Io)>,
 }
 
-/// The body of these blocks that `write` writes.
+/// The body with these blocks whose code `write` emits.
 pub(super) fn written<Io, F: Fn(&Body, Io, BlockNumber<'_>)>(resources: Resources, write: F) -> Written<Io, F> {
     Written { resources, write, io: PhantomData }
 }
@@ -56,7 +58,7 @@ impl<Io, F: Fn(&Body, Io, BlockNumber<'_>)> StageBody for Written<Io, F> {
     }
 }
 
-/// A kernel that does nothing but this, on the buffers that are its parameters.
+/// A kernel that consists only of this body, with the buffers as its parameters.
 #[track_caller]
 pub(super) fn alone<A: Args, B: StageBody<Io = A::Handles>>(entry: &str, names: A::Names, body: &B) -> Kernel<A> {
     kernel::<A>(entry, names, |k, io| body.emit(k, io, &|k: &Body| k.block_x()))
@@ -96,7 +98,7 @@ mod tests {
 
     type Q4 = Q4K<'static>;
 
-    /// Runs a kernel on buffers of these bytes, and gives what is in them then.
+    /// Runs a kernel on buffers of these sizes, and returns their contents afterwards.
     fn run<A: Args>(launch: &Launchable<A>, buffers: &[Vec<u8>], order: WarpOrder) -> Vec<Vec<u8>> {
         let module = launch.kernel.verify(TARGET).unwrap();
         let mut memory = Memory::new();
@@ -123,8 +125,8 @@ mod tests {
         (0..n).flat_map(|i| value(i).to_le_bytes()).collect()
     }
 
-    /// A norm, its rounding to Q8_K and a product with it in one kernel of one block, stage by stage, against a kernel for
-    /// each: the bodies are the same, and so are the bits.
+    /// A norm, its rounding to Q8_K and a product with it in one kernel of one block, stage by stage, compared with a
+    /// kernel for each: the bodies are the same, and so are the bits.
     #[test]
     fn three_stages_in_one_kernel_give_the_bits_of_three_kernels() {
         let how =
@@ -147,7 +149,7 @@ mod tests {
             turns(k, each[1].blocks, &|k, block| rounded.emit(k, (n.read_only(), q), &|_| block));
             turns(k, each[2].blocks, &|k, block| product.emit(k, (matrix, q.read_only(), y), &|_| block));
         });
-        // What it has written itself is not read as data that does not change.
+        // Data that the kernel has written itself is not loaded through the read-only path.
         let fused = Launchable::new(fused.waiting(), [1, 1, 1], 128);
 
         let q8k = Q8KPlanar::new(COLS as usize).bytes();

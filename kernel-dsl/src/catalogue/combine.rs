@@ -57,7 +57,7 @@ impl Piece {
     fn new(shape: AttentionShape, width: u32) -> Piece {
         let columns = width.next_multiple_of(32);
         let chunks = shape.chunks().next_power_of_two();
-        // As many loads under way as the registers of so many threads hold.
+        // As many loads in flight as the registers of this many threads can hold.
         let run = chunks.min(if columns > 128 { 16 } else { 32 });
         let parts = (1 << (1024 / columns).ilog2()).min(4).min(chunks.div_ceil(run));
         Piece { shape, width, columns, parts, run }
@@ -206,7 +206,7 @@ fn superblock(name: &'static str, shape: AttentionShape) -> Result<Piece, Catalo
 /// of threads to a head.
 ///
 /// # Errors
-/// For shapes that the kernel is not made for.
+/// For shapes that the kernel does not support.
 pub fn attention_combine<C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
@@ -242,7 +242,7 @@ pub fn attention_combine_q8k<C: Accumulation>(
 /// [`attention_combine`] for [rows](crate::device::rows) of several sequences.
 ///
 /// # Errors
-/// For shapes that the kernel is not made for.
+/// For shapes that the kernel does not support.
 pub fn rows_combine<C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,

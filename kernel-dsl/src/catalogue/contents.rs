@@ -1,4 +1,4 @@
-//! What buffers hold, as types: what a launch has to pass, and what a kernel without its types is told by.
+//! The contents of buffers as types: a launch has to pass them, and a kernel without static types is described by them.
 
 use std::marker::PhantomData;
 
@@ -13,10 +13,10 @@ use crate::precision::{Act, ActQ8K};
 /// Rows of a tensor of a type, block by block.
 pub struct Blocks<F>(PhantomData<F>);
 
-/// Vectors of activations in a format, one after the other. Those in f32 are `f32`.
+/// Vectors of activations in a format, one after the other. f32 activations are `f32`.
 pub struct Vector<X>(PhantomData<X>);
 
-/// f32 that are neither weights of a matrix nor activations: a norm's weights, the RoPE table, routing weights.
+/// f32 data that are neither weights of a matrix nor activations: a norm's weights, the RoPE table, routing weights.
 pub struct Table(());
 
 /// A layer's keys or values.
@@ -58,9 +58,9 @@ impl Stored for Logits {
     const FORMAT: Option<&'static str> = Some("a router's logits");
 }
 
-/// What a type of buffer says of what is in it.
+/// The contents of a buffer type.
 pub trait Held: Stored {
-    /// That, as a value; `None` of words, which differ in what they may be.
+    /// The contents as a value; `None` for words, whose meaning varies.
     fn contents() -> Option<Contents>;
 }
 
@@ -124,21 +124,21 @@ impl Held for u64 {
     }
 }
 
-/// What a parameter's type says.
+/// The information in a parameter's type.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Declared {
-    /// What the kernel does with the buffer.
+    /// How the kernel accesses the buffer.
     pub access: Access,
-    /// What it holds; `None` of words.
+    /// Its contents; `None` for words.
     pub contents: Option<Contents>,
-    /// Bytes of an element.
+    /// Bytes per element.
     pub element: u32,
 }
 
 /// A buffer among a kernel's parameters.
 pub trait Parameter: Arg {
-    /// What its type says.
+    /// The information in its type.
     fn declared() -> Declared;
 }
 
@@ -159,7 +159,7 @@ buffers! {
 
 /// The parameters of a kernel of the catalogue: buffers.
 pub trait Parameters: Args {
-    /// What each one's type says.
+    /// The information in each one's type.
     fn declared() -> Vec<Declared>;
 }
 

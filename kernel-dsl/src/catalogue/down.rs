@@ -37,7 +37,7 @@ pub type RoutedDownArgs<F, X, E> =
 /// kernel before this one: they are read without waiting for it.
 ///
 /// # Errors
-/// For shapes, experts and schedules that the kernel is not made for.
+/// For shapes, experts and schedules that the kernel does not support.
 pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
     name: &'static str,
     shape: Shape,
@@ -61,7 +61,7 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilog
 /// are read without waiting for it.
 ///
 /// # Errors
-/// For shapes, experts and schedules that the kernel is not made for.
+/// For shapes, experts and schedules that the kernel does not support.
 pub fn routed_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
     name: &'static str,
     shape: Shape,
@@ -96,7 +96,7 @@ pub fn routed_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epi
 struct Routing<I, W> {
     /// The expert of a rank.
     expert: I,
-    /// The weights in rank order; called by the whole block, while the first matrices are under way.
+    /// The weights in rank order; called by the whole block, while the first matrices are being loaded.
     weights: W,
 }
 

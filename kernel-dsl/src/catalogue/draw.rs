@@ -52,7 +52,7 @@ fn check(kernel: &'static str, vocabulary: u32) -> Result<(), CatalogueError> {
 /// Sorts the logits of the last of up to `tokens` tokens, in lists.
 ///
 /// # Errors
-/// For sizes that the kernel is not made for.
+/// For sizes that the kernel does not support.
 pub fn sample_sort(name: &'static str, vocabulary: u32, tokens: u32) -> Result<Launchable<SortArgs>, CatalogueError> {
     check(name, vocabulary)?;
     refuse_if(tokens == 0 || tokens > 1 << 12, name, "tokens", tokens, "1 to 4,096")?;
@@ -67,7 +67,7 @@ pub fn sample_sort(name: &'static str, vocabulary: u32, tokens: u32) -> Result<L
             let index = first + place;
             let inside = index.lt(vocabulary);
             let key = argmax_key(row.at(index).load_or(k, inside, 0.0), index);
-            // What is no token comes last.
+            // What is not a token comes last.
             sorted.at(place).store(k, key.select(inside, 0));
         }
         k.barrier();
@@ -86,7 +86,7 @@ pub fn sample_sort(name: &'static str, vocabulary: u32, tokens: u32) -> Result<L
 /// has room for.
 ///
 /// # Errors
-/// For sizes that the kernel is not made for.
+/// For sizes that the kernel does not support.
 pub fn sample_draw(name: &'static str, vocabulary: u32, ring: u32) -> Result<Launchable<DrawArgs>, CatalogueError> {
     check(name, vocabulary)?;
     refuse_if(ring == 0, name, "positions", ring, "at least 1")?;

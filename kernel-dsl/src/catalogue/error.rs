@@ -1,13 +1,13 @@
-//! What the catalogue refuses.
+//! Invalid requests to the catalogue.
 
-/// A request that the catalogue cannot serve.
+/// A request that the catalogue cannot satisfy.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogueError {
-    /// No kernel of that name.
+    /// There is no kernel with this name.
     #[error("unknown kernel '{name}'{}; known kernels: {known}", suggestion.as_ref().map_or(String::new(), |s| format!(", did you mean '{s}'?")))]
     UnknownKernel {
-        /// The name asked for.
+        /// The requested name.
         name: String,
         /// The nearest known name.
         suggestion: Option<String>,
@@ -19,33 +19,33 @@ pub enum CatalogueError {
     Dimension {
         /// The kernel.
         kernel: &'static str,
-        /// What was asked for.
+        /// What was requested.
         found: &'static str,
-        /// What there is.
+        /// The existing sizes.
         known: String,
     },
-    /// A dimension that the kernel is not made for.
+    /// A dimension that the kernel does not support.
     #[error("{kernel}: {dimension} is {found}, expected {expected}")]
     Shape {
         /// The kernel.
         kernel: &'static str,
-        /// Which dimension or schedule value.
+        /// The dimension or schedule value.
         dimension: &'static str,
-        /// What was asked.
+        /// The requested value.
         found: u64,
-        /// What is possible.
+        /// The valid values.
         expected: &'static str,
     },
-    /// A policy that the kernel has no variant for.
+    /// A policy for which the kernel has no variant.
     #[error("{kernel} has no variant with {option}={found}; it has {expected}")]
     Policy {
         /// The kernel.
         kernel: &'static str,
         /// `act`, `acc` or `math`.
         option: &'static str,
-        /// What was asked.
+        /// The requested value.
         found: String,
-        /// What there is.
+        /// The existing values.
         expected: String,
     },
     /// A schedule and shape that need more shared memory than a block has.
@@ -55,9 +55,9 @@ pub enum CatalogueError {
     SharedMemory {
         /// The kernel.
         kernel: &'static str,
-        /// Bytes needed.
+        /// Required bytes.
         needed: u64,
-        /// Bytes a block has.
+        /// Bytes that a block has.
         available: u64,
     },
 }

@@ -21,7 +21,7 @@ const THREADS: u32 = 256;
 /// contract's "Experts' sum" and "Residual".
 ///
 /// # Errors
-/// For sizes that the kernel is not made for.
+/// For sizes that the kernel does not support.
 pub fn experts_sum<C: Accumulation>(
     name: &'static str,
     cols: u32,

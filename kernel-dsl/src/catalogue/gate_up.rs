@@ -28,12 +28,11 @@ pub type GateUpArgs<F, X> = (In<Blocks<F>>, In<Blocks<F>>, In<<X as DeviceActiva
 pub type NormGateUpArgs<F> =
     (In<Blocks<F>>, In<Blocks<F>>, In<f32>, In<Table>, In<Logits>, Out<f32>, InOut<u64>, Out<u32>, Out<Table>);
 
-/// `h_k = silu(G_e x) * (U_e x)` for the experts `e = ids[k]` of a token, all in
-/// one launch; both products are rounded to f32 as if they were kernels of
-/// their own.
+/// `h_k = silu(G_e x) * (U_e x)` for the experts `e = ids[k]` of a token, all in one launch; both products are rounded
+/// to f32 as if they were separate kernels.
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     name: &'static str,
     shape: Shape,
@@ -56,14 +55,14 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     launch(name, alone::<GateUpArgs<F, X>, _>(&entry, names, &body), [plan.grid(), 1, 1], &[&plan], how.target)
 }
 
-/// [`gate_up_swiglu`] of the norm of a vector, with the contract's "RMSNorm", and of the experts that
-/// the contract's "Router" chooses by its logits: every block of threads norms and chooses for itself.
+/// [`gate_up_swiglu`] of the norm of a vector, with the contract's "RMSNorm", and of the experts that the contract's
+/// "Router" chooses from its logits: every block of threads computes norm and choice.
 ///
-/// With programmatic dependent launch, the vector must be older than the kernel before this one, which
-/// gives the logits: it is normed while that is still at work.
+/// With programmatic dependent launch, the vector must have been complete before the previous kernel, which computes
+/// the logits, because its norm is computed while that kernel is still running.
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     name: &'static str,
     shape: Shape,
@@ -85,7 +84,7 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
         inputs_ready(k, plan.pdl);
         let (thread, room) = (part.work.here.threads.this, choice.shared(k));
         let chosen = choice.choose(k, fresh(logits), &room, thread);
-        // The first block tells the choice, while its matrices are under way.
+        // The first block writes the choice, while its matrices are being loaded.
         let tell = |k: &Body| {
             let first = block(k).eq(0);
             let to = ChosenAt { status, ids, weights: chosen_weights };
@@ -112,7 +111,7 @@ impl<'p, C: Accumulation> Part<'p, C> {
         Part { work: Work::new(plan, Here::new(k, plan), memory, block), experts, math }
     }
 
-    /// The rest of the body, after the wait for the kernels before.
+    /// The rest of the body, after the wait for the previous kernels.
     #[track_caller]
     fn write<F: DeviceFormat, X: DeviceActivation>(
         &self,

@@ -16,13 +16,12 @@ use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready, pass};
 use crate::format::Q8KPlanar;
 use crate::precision::{Accumulation, Act};
 
-/// The parameters: the matrix (blocks of its format, row by row), the vector
-/// (f32, or the bytes of a [`Q8KPlanar`] vector), the result (f32, one a row).
+/// The parameters: the matrix (blocks of its format, row by row), the vector (f32, or the bytes of a [`Q8KPlanar`]
+/// vector), the result (f32, one per row).
 pub type GemvArgs<F, X, E> = (In<Blocks<F>>, In<<X as DeviceActivation>::Stored>, <E as Epilogue>::Buffer);
 
-/// The parameters: the matrix, the vectors one after the other, the [pass]
-/// (at most as many tokens as the kernel is made for), the results (f32, `rows`
-/// for each vector).
+/// The parameters: the matrix, the vectors one after the other, the [pass] (with at most the kernel's maximum number of
+/// tokens), the results (f32, `rows` for each vector).
 pub type GemvBatchArgs<F, X, E> =
     (In<Blocks<F>>, In<<X as DeviceActivation>::Stored>, In<u32>, <E as Epilogue>::Buffer);
 
@@ -30,7 +29,7 @@ pub type GemvBatchArgs<F, X, E> =
 /// [`Add`](super::Add) `y = y + W x`. A warp takes tiles of rows in turn.
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
     name: &'static str,
     shape: Shape,
@@ -71,7 +70,7 @@ impl<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue> StageBo
             let rows = work.rows(tile).into_iter();
             rows.map(|(row, writes)| Target::new::<E>(k, y.at(row), writes & tile.lt(plan.tiles))).collect()
         };
-        // Where a warp has one tile, what is added to is asked for before the sums.
+        // If a warp has one tile, the values to add to are loaded before the sums are computed.
         let only = Cell::new(None);
         let ready = |k: &Body| {
             inputs_ready(k, plan.pdl);
@@ -100,7 +99,7 @@ impl<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue> StageBo
 /// tile. The bits are those of [`gemv`] for each vector.
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn gemv_batch<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
     name: &'static str,
     shape: Shape,
@@ -133,7 +132,7 @@ pub(super) fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape
     format!("{}_{}_{}_{}x{}", name.replace('-', "_"), X::ACT, C::ACC, shape.rows, shape.cols)
 }
 
-/// One of several vectors that lie one after the other.
+/// One of several consecutive vectors.
 #[track_caller]
 pub(super) fn nth_vector<X: DeviceActivation>(x: Global<X::Element>, n: Val<u32>, cols: u32) -> Global<X::Element> {
     let bytes = match X::ACT {

@@ -19,7 +19,7 @@ const WARPS: u32 = 4;
 /// Groups the experts' ids of up to `tokens` tokens.
 ///
 /// # Errors
-/// For sizes that the kernel is not made for.
+/// For sizes that the kernel does not support.
 pub fn moe_group(name: &'static str, experts: Experts, tokens: u32) -> Result<Launchable<GroupArgs>, CatalogueError> {
     let Experts { count, used } = experts;
     experts.check(name)?;

@@ -63,7 +63,7 @@ impl List {
 /// expert.
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn experts_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     name: &'static str,
     shape: Shape,
@@ -103,7 +103,7 @@ pub fn experts_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
 /// vector". `blockIdx.y` is the expert.
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn experts_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     name: &'static str,
     shape: Shape,
@@ -118,7 +118,7 @@ pub fn experts_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
 /// projection by itself. The parameters are those of [`experts_down`].
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn grouped_experts<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     name: &'static str,
     shape: Shape,

@@ -2,7 +2,7 @@
 
 use super::error::CatalogueError;
 
-/// Refuses a size of a kernel where it is not possible, with what is.
+/// Rejects a size of a kernel where it is not possible, with what is.
 pub(super) fn refuse_if(
     impossible: bool,
     kernel: &'static str,

@@ -151,7 +151,7 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
         }
     }
 
-    /// Waits for the code book, when the first tiles' copies are under way; the whole block together.
+    /// Waits for the code book, after the first tiles' copies have started; the whole block together.
     #[track_caller]
     pub(super) fn grid_staged(&self, k: &Body) {
         if self.grid.is_some() {
@@ -243,7 +243,7 @@ impl<'p, A: DeviceFloat> Work<'p, A> {
 
 /// The product of a vector: a warp takes tiles in turn. Their first copies are
 /// requested before `vector` gives it; `write` gets each tile's sums.
-/// `locate` tells the matrices of a tile of all, and which of theirs it is.
+/// `locate` returns the matrices of a tile, and its index among their tiles.
 #[track_caller]
 pub(super) fn streamed<F: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
     k: &Body,

@@ -1,4 +1,4 @@
-//! The shared memory of matrix kernels: rings of tiles under way, staged vectors.
+//! The shared memory of matrix kernels: rings of tiles in flight, staged vectors.
 
 use ptxgen_builder::build::{Body, Kernel, Launchable, Shared};
 use ptxgen_builder::target::Target;

@@ -42,7 +42,7 @@ pub(super) fn check<F: DevicePlain>(kernel: &'static str, shape: Shape, tokens: 
 /// `pdl`: see [`How`](super::How).
 ///
 /// # Errors
-/// For shapes that the kernel is not made for.
+/// For shapes that the kernel does not support.
 pub fn plain_gemv<F: DevicePlain, C: Accumulation>(
     name: &'static str,
     shape: Shape,
@@ -53,7 +53,7 @@ pub fn plain_gemv<F: DevicePlain, C: Accumulation>(
     let tile = PlainTile::new(shape.cols, tokens, threads(shape.cols)).of_rows::<F>(shape.rows);
     let entry = entry::<C>(name, shape, tokens);
     let kernel = kernel::<PlainGemvArgs<F>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
-        // The number of tokens is asked for before anything else.
+        // The load of the number of tokens is issued before anything else.
         let early = tokens > 1;
         inputs_ready(k, pdl && early);
         let here = pass::tokens(k, fresh(state), tokens);
@@ -68,7 +68,7 @@ pub fn plain_gemv<F: DevicePlain, C: Accumulation>(
 /// `pdl`: see [`How`](super::How).
 ///
 /// # Errors
-/// For shapes that the kernel is not made for.
+/// For shapes that the kernel does not support.
 pub fn plain_gemv_add<F: DevicePlain, C: Accumulation>(
     name: &'static str,
     shape: Shape,
@@ -80,7 +80,7 @@ pub fn plain_gemv_add<F: DevicePlain, C: Accumulation>(
     let entry = entry::<C>(name, shape, tokens);
     let names = ["w", "x", "state", "stream"];
     let kernel = kernel::<PlainGemvAddArgs<F>>(&entry, names, |k, (w, x, state, stream)| {
-        // The number of tokens is asked for before anything else.
+        // The load of the number of tokens is issued before anything else.
         let early = tokens > 1;
         inputs_ready(k, pdl && early);
         let here = pass::tokens(k, fresh(state), tokens);
@@ -112,7 +112,7 @@ pub type PlainExpertsArgs<F> = (In<Blocks<F>>, In<f32>, In<u32>, In<u32>, Out<f3
 /// `y[t, k] = W_e x` for the experts `e = ids[t, k]` of the tokens of a pass.
 ///
 /// # Errors
-/// For shapes that the kernel is not made for.
+/// For shapes that the kernel does not support.
 pub fn plain_experts<F: DevicePlain, C: Accumulation>(
     name: &'static str,
     shape: Shape,

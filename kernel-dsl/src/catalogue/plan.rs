@@ -69,7 +69,7 @@ impl Plan {
             StagedTile { bytes, aligned: matrix.is_multiple_of(16) && bytes.is_multiple_of(16) }
         };
         let rows_per_tile = groups.rows() * schedule.rows;
-        // Activations are staged if the smallest ring fits beside them.
+        // Activations are staged if the smallest ring fits next to them.
         let staging = X::staging::<F, A>(shape.cols);
         let fits = u64::from(staging + matrices * tile(groups.rows()).slot_bytes()) <= SHARED_LIMIT;
         let plan = Plan {
@@ -94,7 +94,7 @@ impl Plan {
         Ok(plan.of_sets(1))
     }
 
-    /// The same for so many matrices of this shape.
+    /// The same for this many matrices of this shape.
     pub(super) fn of_sets(self, sets: u32) -> Plan {
         let plan = Plan { sets, ..self };
         // No more slots than a warp has tiles.

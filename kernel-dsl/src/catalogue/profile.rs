@@ -1,4 +1,4 @@
-//! What a kernel costs, from its text and from a trial in the interpreter.
+//! The cost of a kernel, from its text and from a trial in the interpreter.
 
 use std::collections::BTreeMap;
 
@@ -9,35 +9,34 @@ use ptxgen_builder::verify::{Validated, VerifyErrors};
 
 use super::{Built, TrialError};
 
-/// What a kernel costs.
+/// The cost of a kernel.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Profile {
-    /// Instructions as written, loops once.
+    /// Instructions in the text; loops count once.
     pub written: InstCounts,
-    /// The most registers live at once.
+    /// Maximum number of live registers.
     pub pressure: Pressure,
     /// Weights that the trial multiplied (elements, for elementwise kernels).
     pub weights: u64,
-    /// What the trial executed, by class of instructions.
+    /// Executed instructions, by class.
     pub by_class: BTreeMap<InstClass, Counts>,
-    /// All of it.
+    /// The whole trial.
     pub executed: Counts,
 }
 
 impl Profile {
-    /// A count a weight.
+    /// A count per weight.
     pub fn per_weight(&self, count: u64) -> f64 {
         count as f64 / self.weights as f64
     }
 
-    /// Executed lane-instructions a weight.
+    /// Executed lane-instructions per weight.
     pub fn instructions_per_weight(&self) -> f64 {
         self.per_weight(self.executed.lanes)
     }
 
-    /// Of the bytes in the sectors asked of global memory, the share that the
-    /// kernel uses, 0 to 1; 1 where it asks for none.
+    /// The used share of the bytes in the loaded global sectors, 0 to 1; 1 if nothing was loaded.
     pub fn sectors_used(&self) -> f64 {
         match self.executed.sectors {
             0 => 1.0,
@@ -50,21 +49,20 @@ impl Built {
     /// The kernel as the tools print and run it: optimized, verified.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors.
     pub fn finish(&self) -> Result<Validated, VerifyErrors> {
         self.finish_with(&OptOptions::ALL)
     }
 
-    /// The kernel with these optimizations, verified.
+    /// The kernel with these optimization passes, verified.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors.
     pub fn finish_with(&self, passes: &OptOptions) -> Result<Validated, VerifyErrors> {
         finish(self.kernel().module(self.target()), passes)
     }
 
-    /// What `module`, this kernel finished, costs when it runs on its sample
-    /// inputs.
+    /// The cost of `module`, this kernel finished, on its sample inputs.
     ///
     /// # Errors
     /// If it does not run, or the interpreter finds a fault, race or

@@ -1,4 +1,4 @@
-//! Proofs that a generated kernel computes as its policy says.
+//! Proofs that a generated kernel follows its policy.
 
 use ptxgen_builder::analysis::precision::{Facts, PolicyViolation, Requirements, Role, check};
 use ptxgen_builder::verify::Validated;
@@ -8,11 +8,11 @@ use crate::precision::{Act, Math, Policy};
 use crate::proof;
 
 impl ParamSpec {
-    /// What the parameter is to the flow of numbers.
+    /// The parameter's role in the precision analysis.
     pub(crate) fn in_flow(&self) -> Role {
         match self.contents {
-            // Its quantization is in f32 under every accumulator, by the contract. What
-            // goes into it is proved where the same kernel writes it as f32.
+            // By the contract, its quantization is in f32 for every accumulator. Its input is proved in the same
+            // kernel's f32 output.
             Contents::Activations(Act::Q8K) if self.access.writes() => Role::Other,
             Contents::F16 if self.access.writes() => Role::HalfOutput,
             Contents::F32 | Contents::Activations(Act::F32) if self.access == Access::InOut => Role::InPlace,
@@ -24,11 +24,11 @@ impl ParamSpec {
         }
     }
 
-    /// How often its values are rounded to f32, where the kernel's stages do not say it.
+    /// How often its values are rounded to f32, if that differs from the kernel's stages.
     fn in_stages(&self) -> Option<u32> {
         match self.contents {
             _ if !self.access.writes() => None,
-            // What is chosen is chosen by values in f64.
+            // The choice is made by values in f64.
             Contents::Words(_) => Some(0),
             Contents::F32 | Contents::F16 | Contents::F64 => self.rounded,
             Contents::Logits | Contents::Activations(_) | Contents::Weights(_) => self.rounded,
@@ -37,9 +37,8 @@ impl ParamSpec {
 }
 
 impl Built {
-    /// What a policy asks of the emitted code. Choices that the kernel does not
-    /// have ask nothing, except that math is exact unless `policy` says
-    /// otherwise.
+    /// A policy's requirements on the generated code. Choices that the kernel does not have require nothing, except
+    /// that math is exact unless `policy` says otherwise.
     pub fn requirements(&self, policy: Policy) -> Requirements {
         let (accumulator, with_weights) = match (self.entry.accs.is_empty(), self.entry.sums) {
             (true, sums) => (sums, None),
@@ -57,11 +56,11 @@ impl Built {
         }
     }
 
-    /// Holds `module`, this kernel verified (and perhaps optimized or changed),
-    /// against a policy: its own is [`Built::policy`].
+    /// Checks `module`, this kernel verified (and perhaps optimized or changed), against a policy: its own is
+    /// [`Built::policy`].
     ///
     /// # Errors
-    /// Every violation: the rule, the instruction and the author's line.
+    /// Every violation: the rule, the instruction and the line in the source.
     ///
     /// # Panics
     /// If the module has no kernel.

@@ -1,4 +1,4 @@
-//! `qk-norm-rope`: queries and keys normed and turned, keys and values
+//! `qk-norm-rope`: queries and keys after norm and RoPE, keys and values
 //! appended to the cache.
 
 use ptxgen_builder::build::{Body, Global, In, InOut, Kernel, Launchable, Out, ReadOnly, Val, kernel};
@@ -25,7 +25,7 @@ const WARPS: u32 = 4;
 /// positions of the cache is left alone.
 ///
 /// # Errors
-/// For shapes that the kernel is not made for.
+/// For shapes that the kernel does not support.
 pub fn qk_norm_rope<E: DeviceKv, C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,

@@ -51,7 +51,7 @@ struct Products {
     /// Of queries, keys and values.
     plans: [Plan; 3],
     shape: QkvShape,
-    /// The most vectors; one is streamed.
+    /// Maximum number of vectors; a single vector is streamed.
     tokens: u32,
 }
 
@@ -62,7 +62,7 @@ struct Pointers<X: DeviceActivation> {
     y: Global<f32>,
 }
 
-/// What the matrices are multiplied with.
+/// The vectors.
 enum Vectors<X: DeviceActivation> {
     One(Global<X::Element>),
     Normed(Normed),
@@ -79,7 +79,7 @@ impl Products {
     ) -> Result<Products, CatalogueError> {
         check_tokens(name, tokens)?;
         let rows = |rows| Shape { rows, cols: shape.cols };
-        // Every tile has its warp: the blocks are shared out over three matrices.
+        // Every tile has its own warp, because the blocks are divided among three matrices.
         let how = How { schedule: super::Schedule { blocks: None, ..how.schedule }, ..how };
         let plans = [
             Plan::new::<F, X, A>(name, rows(shape.q), 1, how)?,
@@ -110,7 +110,7 @@ impl Products {
         Resources { blocks: self.grid()[0], threads: self.plans[0].threads() }
     }
 
-    /// Writes the body: every block works for one matrix.
+    /// Emits the body: every block works on one matrix.
     #[track_caller]
     fn write<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, A: DeviceFloat>(
         &self,
@@ -190,11 +190,11 @@ pub(super) fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape
     format!("{}_{}_{}_{}_{}x{}", name.replace('-', "_"), X::ACT, C::ACC, shape.q, shape.kv, shape.cols)
 }
 
-/// Queries, keys and values of a vector: three products by the contract's
-/// "Matrix times vector", the values' matrix in a format of its own.
+/// Queries, keys and values of a vector: three products by the contract's "Matrix times vector"; the values' matrix has
+/// its own format.
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     name: &'static str,
     shape: QkvShape,
@@ -213,7 +213,7 @@ pub fn qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulatio
 /// [`qkv`] of the norm of a vector, with the contract's "RMSNorm".
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn norm_qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     name: &'static str,
     shape: QkvShape,
@@ -236,7 +236,7 @@ pub fn norm_qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumu
 /// The same for up to `tokens` vectors, each weight read once.
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn qkv_batch<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     name: &'static str,
     shape: QkvShape,

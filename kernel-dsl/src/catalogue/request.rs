@@ -1,4 +1,4 @@
-//! What to generate.
+//! Requests for kernels.
 
 use ptxgen_builder::target::Target;
 
@@ -6,22 +6,21 @@ use super::experts::Experts;
 use super::{Dims, How, Machine, Schedule, Shape, Sizes};
 use crate::precision::Policy;
 
-/// What to generate.
+/// A request for a kernel.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Request {
-    /// The policy; parts that the kernel has no choice of are ignored if they
-    /// are the default.
+    /// The policy; parts in which the kernel has no choice are ignored if they are the default.
     pub policy: Policy,
     /// Sizes; the entry's own where `None`.
     pub dims: Dims,
-    /// The schedule; one that fits if `None`. Kernels without one ignore it.
+    /// The schedule; a suitable one if `None`. Kernels without one ignore it.
     pub schedule: Option<Schedule>,
-    /// What a norm adds to the mean square.
+    /// The epsilon that a norm adds to the mean square.
     pub eps: f32,
-    /// Whether to write for programmatic dependent launch, from sm_90 on: see
-    /// [`How::pdl`]. Kernels that have nothing to request early wait first.
+    /// Whether to use programmatic dependent launch, from sm_90 on: see [`How::pdl`]. Kernels that have nothing to
+    /// prefetch wait first.
     pub pdl: bool,
-    /// The GPU to write for.
+    /// The target.
     pub target: Target,
     /// The GPU that the schedule is chosen for, where none is given.
     pub machine: Machine,

@@ -48,7 +48,7 @@ pub fn router_tiles(tokens: u32) -> u32 {
 /// logits chooses the experts. `pdl`: see [`How`](super::How). `target` says what memory a block has.
 ///
 /// # Errors
-/// For shapes that the kernel is not made for.
+/// For shapes that the kernel does not support.
 pub fn router<F: DevicePlain>(
     name: &'static str,
     cols: u32,
@@ -64,7 +64,7 @@ pub fn router<F: DevicePlain>(
     }
     let kernel = kernel::<RouterArgs<F>>(&entry, NAMES, |k, (w, x, state, logits, counter, status, ids, weights)| {
         let (thread, x) = (k.thread_x(), fresh(x));
-        // The number of tokens is asked for before anything else.
+        // The load of the number of tokens is issued before anything else.
         let early = tokens > 1;
         inputs_ready(k, pdl && early);
         let first = if tokens == 1 { Val::from(0).copied() } else { k.block_y() * router.tile.tokens };
@@ -86,7 +86,7 @@ pub fn router<F: DevicePlain>(
 /// `C`, then the logits of its "Router". The kernels after it choose.
 ///
 /// # Errors
-/// For shapes that the kernel is not made for.
+/// For shapes that the kernel does not support.
 pub fn norm_router_logits<F: DevicePlain, C: Accumulation>(
     name: &'static str,
     cols: u32,
@@ -150,7 +150,7 @@ impl Router {
     }
 
     /// The logits of `here` tokens from `first` on. `ready` is called before `vector` is read, which
-    /// tells where a token's activations are.
+    /// returns the position of a token's activations.
     #[track_caller]
     #[allow(clippy::too_many_arguments)] // where it works, and on what
     fn logits<F: DevicePlain, S: ReadSpace>(

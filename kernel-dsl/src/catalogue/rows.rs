@@ -61,7 +61,7 @@ pub type RowsRopeArgs<E> =
 /// shape; a row beyond the positions of a sequence is left alone.
 ///
 /// # Errors
-/// For shapes that the kernel is not made for.
+/// For shapes that the kernel does not support.
 pub fn rows_norm_rope<E: DeviceKv, C: Accumulation>(
     name: &'static str,
     shape: PagedShape,
@@ -95,7 +95,7 @@ pub type RowsAttentionArgs<E, A> =
 /// [`attention`](super::attention()) for rows of several sequences: each row sees its own up to its position.
 ///
 /// # Errors
-/// For shapes and schedules that the kernel is not made for.
+/// For shapes and schedules that the kernel does not support.
 pub fn rows_attention<E: DeviceKv, C: Accumulation>(
     name: &'static str,
     shape: PagedShape,

@@ -1,4 +1,4 @@
-//! Shapes and schedules: what a kernel is made for, and how it does it.
+//! Shapes and schedules: what a kernel computes on, and how.
 
 use ptxgen_builder::target::Target;
 
@@ -15,35 +15,30 @@ pub struct Shape {
     pub cols: u32,
 }
 
-/// How a matrix kernel does its work. No value of it changes a bit of the
-/// result.
+/// How a matrix kernel divides its work. No value changes a bit of the result.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Schedule {
-    /// Rows that a lane group works on one after the other with the same
-    /// activations in registers.
+    /// Rows that a group of lanes computes one after the other with the same activations in registers.
     pub rows: u32,
-    /// Lane groups that share a row (a power of two): the split of K. Clamped
-    /// to what the row and the warp allow.
+    /// Groups of lanes that share a row (a power of two): the split of K. Limited by the row and the warp.
     pub split: u32,
-    /// Warps of a block.
+    /// Warps per block.
     pub warps: u32,
-    /// Tiles of weights under way in each warp: loads in flight.
+    /// Tiles of weights in flight in each warp.
     pub slots: u32,
-    /// Blocks of the grid, each taking several tiles in turn; as many as there
-    /// are tiles where `None`.
+    /// Blocks of the grid, each of which takes several tiles in turn; if `None`, as many as there are tiles.
     pub blocks: Option<u32>,
 }
 
-/// How a kernel is written. Nothing in it changes a bit of the result.
+/// How a kernel is generated. Nothing in it changes a bit of the result.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct How {
     /// The schedule.
     pub schedule: Schedule,
-    /// The GPU to write for.
+    /// The target.
     pub target: Target,
-    /// Whether the kernel is written for programmatic dependent launch, from
-    /// sm_90 on: it requests what does not depend on the kernel before, then
-    /// waits for that.
+    /// Whether the kernel uses programmatic dependent launch, from sm_90 on: it prefetches what does not depend on the
+    /// previous kernel, then waits for that kernel.
     pub pdl: bool,
 }
 
@@ -53,16 +48,15 @@ impl How {
         How { schedule, target, pdl: false }
     }
 
-    /// Whether to write its instructions.
+    /// Whether to emit its instructions.
     pub(super) fn waits(&self) -> bool {
         self.pdl && self.target.sm() >= 90
     }
 }
 
 impl Default for Schedule {
-    /// Four rows at a time, the warp on one row, four warps, four tiles under
-    /// way: of short rows, such as the down projections', fewer are not enough
-    /// bytes to keep the memory busy.
+    /// Four rows at a time, the warp on one row, four warps, four tiles in flight: for short rows, such as the down
+    /// projections', fewer tiles do not keep the memory busy.
     fn default() -> Self {
         Schedule { rows: 4, split: 8, warps: 4, slots: 4, blocks: None }
     }
@@ -98,8 +92,8 @@ impl Schedule {
         }
     }
 
-    /// For attention's projections of a norm that the kernel computes itself. With f32 activations
-    /// many lanes have rows of their own: what is summed across lanes costs more than what is loaded.
+    /// For attention's projections of a norm that the kernel computes itself. With f32 activations many lanes have
+    /// their own rows, because sums across lanes cost more than loads.
     pub(super) fn behind_norm(act: Act) -> Schedule {
         let usual = Schedule { warps: 8, ..Schedule::default() };
         match act {
@@ -120,9 +114,9 @@ impl Schedule {
         }
     }
 
-    /// For the attention of one token, rows standing for query heads, and blocks for those that share
-    /// out the chunks, each one if there are fewer: of a short cache each head in a block of its own; of
-    /// a long one all that share keys and values, which are then read once, in one round of blocks.
+    /// For the attention of one token: rows are query heads, and blocks share the chunks, one chunk each if there are
+    /// fewer. For a short cache each head has its own block; for a long one a block has all heads that share keys and
+    /// values, which are then read once, in one round of blocks.
     pub(super) fn decode_attention(positions: u32) -> Schedule {
         let usual = Schedule { blocks: Some(1024), ..Schedule::default() };
         match positions {
@@ -132,16 +126,16 @@ impl Schedule {
         }
     }
 
-    /// For rows of several experts at once: where they are short, a lane group has whole ones.
-    /// In f64, two rows are more than the registers hold on some GPUs.
+    /// For rows of several experts at once: if they are short, a group of lanes has whole rows. In f64, two rows exceed
+    /// the registers of some GPUs.
     pub(super) fn experts_at_once(cols: u32, policy: Policy) -> Schedule {
         let usual = Schedule { warps: 8, ..Schedule::default() };
         let rows = if (policy.act, policy.acc) == (Act::F32, Acc::F64) { 1 } else { 2 };
         if cols <= 2048 { Schedule { rows, split: 1, ..usual } } else { usual }
     }
 
-    /// The next smaller schedule in shared memory, `None` for the smallest. Rows
-    /// are what a lane's activations are loaded for, so they go after warps.
+    /// The next smaller schedule in shared memory, `None` for the smallest. Warps are reduced before rows, because
+    /// activations are loaded once per set of rows.
     pub fn smaller(self) -> Option<Schedule> {
         match self {
             Schedule { slots: 3.., .. } => Some(Schedule { slots: self.slots / 2, ..self }),

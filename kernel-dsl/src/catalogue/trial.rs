@@ -15,43 +15,43 @@ pub enum TrialError {
     /// The kernel does not verify.
     #[error("the kernel does not verify")]
     Verify(#[from] VerifyErrors),
-    /// Its buffers do not fit.
+    /// There is not enough memory for its buffers.
     #[error("the interpreter has no room for the kernel's buffers")]
     Memory(#[from] MemoryError),
     /// It did not start.
     #[error("the interpreter did not start the kernel")]
     Launch(#[from] LaunchError),
-    /// It ran, and something was wrong.
+    /// It ran, and the interpreter reported findings.
     #[error("the interpreter found this:\n{0}")]
     Findings(Box<Report>),
 }
 
-/// Buffers start where CUDA allocations do.
+/// Alignment of buffers, as in CUDA.
 const ALIGNMENT: u64 = 256;
 
-/// What a trial gave.
+/// The result of a trial.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Trial {
-    /// The bytes of what the kernel writes, in parameter order.
+    /// The bytes of the buffers that the kernel writes, in parameter order.
     pub outputs: Vec<Vec<u8>>,
     /// Findings and counters.
     pub report: Report,
 }
 
-/// What a trial with shadow precision gave.
+/// The result of a trial with shadow precision.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Measurement {
     /// What the kernel wrote, findings and counters.
     pub trial: Trial,
-    /// The errors of what it wrote, in parameter order.
+    /// The errors of its outputs, in parameter order.
     pub outputs: Vec<MeasuredOutput>,
-    /// All inexact elements, and what was rounded to integers.
+    /// All inexact elements, and roundings to integers.
     pub measured: Measured,
 }
 
-/// The errors of a buffer that a kernel wrote.
+/// The errors of an output buffer.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MeasuredOutput {
@@ -64,28 +64,28 @@ pub struct MeasuredOutput {
 }
 
 impl Built {
-    /// Verifies the kernel for its target, as it was written: without optimizing.
+    /// Verifies the kernel for its target as written, without optimizing.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors.
     pub fn verify(&self) -> Result<Validated, VerifyErrors> {
         self.finish_with(&OptOptions::NONE)
     }
 
-    /// Runs `module`, this kernel verified (and perhaps optimized), on inputs
-    /// with one buffer a parameter; what is only written starts uninitialized.
+    /// Runs `module`, this kernel verified (and perhaps optimized), on generated inputs with one buffer per parameter;
+    /// buffers that are only written start uninitialized.
     ///
     /// # Errors
-    /// If it does not start. What goes wrong while it runs is in the report.
+    /// If it does not start. The report has the errors of the run.
     pub fn try_out(&self, module: &Validated, inputs: &[Vec<u8>], options: &Options) -> Result<Trial, TrialError> {
         self.go(module, inputs, options, |launch, memory| Ok((launch.run(memory)?, ()))).map(|(trial, ..)| trial)
     }
 
-    /// As [`try_out`](Self::try_out), with shadow precision: also gives how far what the kernel wrote is from what it would be
-    /// without rounding. The inputs are taken as exact.
+    /// As [`try_out`](Self::try_out), with shadow precision: also returns how far the outputs are from exact arithmetic
+    /// without rounding. The inputs count as exact.
     ///
     /// # Errors
-    /// If it does not start. What goes wrong while it runs is in the report.
+    /// If it does not start. The report has the errors of the run.
     pub fn measure(
         &self,
         module: &Validated,

@@ -6,7 +6,7 @@
 //! from shared memory; the groups are summed across lanes for many scores at
 //! once. Weights: a warp to a head. Outputs: a thread has a word of every
 //! value and goes through the chunk in order for its heads; the words are
-//! under way to registers or to shared memory while the scores are computed.
+//! being loaded to registers or shared memory while the scores are computed.
 
 mod compute;
 mod load;
@@ -126,7 +126,7 @@ impl ChunkPlan {
     }
 
     /// The same with values that wait in shared memory (sm_80) rather than in registers, if there is
-    /// room beside the rest: more blocks of threads are on a multiprocessor then.
+    /// room next to the rest: then more blocks of threads are resident on a multiprocessor.
     pub fn staged<A: DeviceFloat>(self) -> ChunkPlan {
         // Queries, scores, weights, and the newest position.
         let rest = (self.heads + 2) * self.padded_dim()
@@ -168,7 +168,7 @@ impl ChunkPlan {
         }
     }
 
-    /// Before a block of threads goes on to its next chunk or token, if it `does`: nobody needs the
+    /// Before a block of threads continues with its next chunk or token, if it `does`: no thread needs the
     /// values before any more.
     #[track_caller]
     pub fn reuse(&self, k: &Body, does: bool) {
@@ -178,7 +178,7 @@ impl ChunkPlan {
     }
 
     /// Attention over a chunk of the queries that `stage` puts into shared memory
-    /// (with the newest position) while keys and values are under way. All
+    /// (with the newest position) while keys and values are being loaded. All
     /// threads of the block take part.
     #[track_caller]
     pub fn attend<S: GlobalMemory, E: DeviceKv, A: DeviceExp>(

@@ -14,7 +14,7 @@ pub struct Chunks {
     pub count: Val<u32>,
     /// There may be.
     pub most: u32,
-    /// A thread adds the terms of so many at once: a power of two.
+    /// A thread adds the terms of this many at once: a power of two.
     pub run: u32,
 }
 
@@ -93,7 +93,7 @@ impl Chunks {
     /// them): the part of it that falls to `part` of `parts` (a power of two);
     /// the sum of the parts' tree is the whole. A part with nothing to add gives
     /// -0, which changes no sum. `factors` gives `e`; the first outputs are
-    /// under way meanwhile, and the next while a run is added.
+    /// in flight in the meantime, and the next while a run is added.
     #[track_caller]
     pub fn weighted<S: ReadSpace, A: DeviceFloat>(
         &self,

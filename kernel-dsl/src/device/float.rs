@@ -93,7 +93,7 @@ impl DeviceFloat for f32 {
         Val::from(v)
     }
     /// Byte 2 of an f32 holds the exponent's last bit and the upper 7 bits of
-    /// the mantissa, so `8 q` there stands for `q / 8`.
+    /// the mantissa, so `8 q` there represents `q / 8`.
     #[track_caller]
     fn quant4(word: Val<u32>, i: u32) -> Val<f32> {
         word.prmt(TWO, 0x7044 | i << 8).bitcast()
@@ -171,7 +171,7 @@ impl DeviceFloat for f64 {
         Val::from(f64::from(v))
     }
     /// The low 4 bits of byte 2 of the upper word are the top of the mantissa,
-    /// so `q` there stands for `q / 8` beside 2.
+    /// so `q` there represents `q / 8` added to 2.
     #[track_caller]
     fn quant4(word: Val<u32>, i: u32) -> Val<f64> {
         from_high(word.prmt(TWO, 0x7044 | i << 8))

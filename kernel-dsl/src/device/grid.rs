@@ -1,4 +1,4 @@
-//! Code books: a number in the file stands for four or eight values, a byte each.
+//! Code books: a number in the file represents four or eight values, one byte each.
 //!
 //! Each lane looks up a number of its own. Kernels of matrices keep the book in shared memory, where 32 addresses take
 //! three to four cycles; constant memory serves them one by one.

@@ -2,7 +2,7 @@
 
 use ptxgen_builder::build::{Body, Global, ReadOnly, Val};
 
-/// Loads of a lane that are under way at once.
+/// Loads of a lane that are in flight at once.
 const AT_ONCE: u32 = 8;
 
 /// Writes the list of one expert, by a warp: of the `pairs` ids the places of those that are
@@ -16,7 +16,7 @@ pub fn expert_pairs(
     list: Global<u32>,
     lane: Val<u32>,
 ) -> Val<u32> {
-    // Several loads are under way at once.
+    // Several loads are in flight at once.
     let read = |k: &Body, first: Val<u32>| -> Vec<(Val<u32>, Val<u32>)> {
         let one = |i: u32| {
             let pair = first + lane + 32 * i;

@@ -96,7 +96,7 @@ impl Factors {
     }
 }
 
-/// A superblock format whose blocks are shared out over four lanes.
+/// A superblock format whose blocks are divided among four lanes.
 pub trait DeviceIntegers: IntegerFormat {
     /// Which groups each lane has.
     type Order: LaneOrder;
@@ -232,7 +232,7 @@ struct Decoding {
 }
 
 thread_local! {
-    /// The format that [`Coded`] stands for.
+    /// The format of [`Coded`].
     static READING: Cell<Option<Decoding>> = const { Cell::new(None) };
 }
 

@@ -4,7 +4,7 @@
 //! [catalogue](crate::catalogue) compose them, and fused kernels compose
 //! several. Nothing is written twice to be fused.
 //!
-//! Public are those that stand alone, for kernels of one's own, and the traits
+//! Those that are useful alone are public, for users' kernels, and so are the traits
 //! that the catalogue's kernels are generic over. These are implemented by this
 //! crate's formats and types, not by others. Arguments are the body, what is
 //! worked on, then the place of the thread or lane.

@@ -1,5 +1,5 @@
 //! The newest position of a sequence, on its way from the projections to
-//! attention: queries and key normed and turned in the block that needs them,
+//! attention: queries and key after norm and RoPE in the block that needs them,
 //! key and value not yet in the cache.
 
 use ptxgen_builder::build::{Body, Global, Pred, ReadOnly, Shared, Val};
@@ -56,7 +56,7 @@ impl ChunkPlan {
         }
     }
 
-    /// The queries of the block's heads, normed and turned, to shared memory.
+    /// The queries of the block's heads, after norm and RoPE, to shared memory.
     #[track_caller]
     pub fn turn_queries<A: DeviceFloat>(&self, k: &Body, qkv: &QkvAt, to: Shared<A>, thread: Val<u32>) {
         let (lane, warp) = (thread & 31, thread >> 5);
@@ -72,7 +72,7 @@ impl ChunkPlan {
         }
     }
 
-    /// The newest key, normed and turned, and value to shared memory, and where
+    /// The newest key, after norm and RoPE, and value to shared memory, and where
     /// `appends` to the cache as well.
     #[track_caller]
     pub fn append<E: DeviceKv, A: DeviceFloat>(

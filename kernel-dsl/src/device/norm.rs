@@ -26,7 +26,7 @@ pub(super) fn four<S: ReadSpace>(k: &Body, at: Ptr<S, f32>, holds: Option<Pred>)
     }
 }
 
-/// `n` elements (a multiple of 8) shared out over a block of threads: in every
+/// `n` elements (a multiple of 8) divided over a block of threads: in every
 /// round thread i has the eight from `8 i` on, so that a warp has 256.
 #[derive(Clone, Copy, Debug)]
 pub struct Eights {
@@ -47,7 +47,7 @@ impl Eights {
         self.n.div_ceil(8 * self.threads)
     }
 
-    /// The first of the thread's eight in a round, and whether there are some
+    /// The first of the thread's eight in an iteration, and whether there are some
     /// (`None`: in any case).
     #[track_caller]
     pub fn place(&self, thread: Val<u32>, round: u32) -> (Val<u32>, Option<Pred>) {

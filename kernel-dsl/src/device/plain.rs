@@ -97,14 +97,14 @@ impl PlainTile {
         PlainTile { rows: (threads / 16 / runs).max(1), cols, tokens, threads }
     }
 
-    /// The same with so many rows that lanes hold all that they have room for, where many vectors go through them.
+    /// The same with as many rows as fit into the lanes' registers, for many vectors.
     pub fn wide(self) -> PlainTile {
         let rounds = (self.rows * self.runs()).div_ceil(self.teams());
         PlainTile { rows: self.rows * (HELD / rounds).max(1), ..self }
     }
 
     /// One for the product of one vector with `rows` rows: for types of few bytes wide, unless that leaves too few tiles for a
-    /// large GPU. Lanes then have more bytes under way, and read the vector once for several rows.
+    /// large GPU. Lanes then have more bytes in flight, and read the vector once for several rows.
     pub fn of_rows<F: DevicePlain>(self, rows: u32) -> PlainTile {
         let wide = self.wide();
         let group = 16 * F::TYPE.block_bytes() / F::TYPE.block_len();

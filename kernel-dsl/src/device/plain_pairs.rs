@@ -35,7 +35,7 @@ pub struct PlainPairs {
 /// Weights or activations that a lane has loaded of a group: of some rows or vectors some of each.
 type Loaded<A> = Vec<Vec<Val<A>>>;
 
-/// Where a lane stands.
+/// The position of a lane.
 #[derive(Clone, Copy)]
 struct Lane<A> {
     lane: Val<u32>,

@@ -15,7 +15,7 @@ pub struct Choice {
     pub threads: u32,
 }
 
-/// Candidates that a thread compares its own with in a round.
+/// Candidates that a thread compares its own with in an iteration.
 const ROUND: u32 = 8;
 
 /// Shared memory of a choice.
@@ -67,7 +67,7 @@ impl Chosen {
 }
 
 impl Choice {
-    /// Most experts that can be chosen: which places are taken is told by half a word's bits.
+    /// Maximum number of chosen experts: half a word's bits say which places are taken.
     pub const MOST_USED: u32 = 16;
 
     /// Experts that a thread has.
@@ -79,7 +79,7 @@ impl Choice {
         self.threads / 32
     }
 
-    /// Threads that compare an expert with the others: so many that those share the work evenly.
+    /// Threads that compare an expert with the others: a number that divides the work evenly.
     fn parts(&self) -> u32 {
         let room = self.threads * self.slots();
         let enough =

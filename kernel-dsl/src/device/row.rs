@@ -1,4 +1,4 @@
-//! Rows of a matrix shared out over the lanes of a warp, and their sums.
+//! Rows of a matrix divided over the lanes of a warp, and their sums.
 
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Shared, Val};
 
@@ -24,7 +24,7 @@ pub struct IntegerSums {
     pub b: Option<Val<i32>>,
 }
 
-/// A block format as kernels decode it: a block is shared out over a few lanes.
+/// A block format as kernels decode it: a block is divided among a few lanes.
 pub trait DeviceFormat: Tensor + Copy + Send + Sync {
     /// Lanes that share a block.
     const LANES: u32;
@@ -77,7 +77,7 @@ pub trait DeviceFormat: Tensor + Copy + Send + Sync {
     fn group_sums<A: DeviceFloat>(k: &Body, block: BlockAt<Self::Base>, x: &[[Val<A>; 16]]) -> Vec<Val<A>>;
 }
 
-/// How a warp's lanes are shared out: some on a block, some such groups on a
+/// How a warp's lanes are divided: some on a block, some such groups on a
 /// row, and the rows that are left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LaneGroups {

@@ -6,7 +6,7 @@ use super::DeviceExp;
 use crate::reference::{SAMPLE_LEAST, SAMPLE_ONE};
 
 /// Sorts `len` keys in shared memory, a power of two, from the largest on; `threads` threads (a power of
-/// two, half of `len` at most) take part. They have met since the keys were written, and meet again.
+/// two, half of `len` at most) take part. They have met since the keys were written, and converge again.
 ///
 /// # Panics
 /// If `threads` does not divide half of `len`.
@@ -48,7 +48,7 @@ pub fn key_logit(key: Val<u64>) -> Val<f32> {
     (ordered ^ ((!ordered >> 31) | i32::MIN)).bitcast()
 }
 
-/// The weight of a logit beside the largest.
+/// The weight of a logit relative to the largest.
 #[track_caller]
 pub fn sample_weight(logit: Val<f32>, most: Val<f32>, scale: Val<f64>) -> Val<u64> {
     let distance = (logit.to::<f64>() - most.to::<f64>()) * scale;
@@ -161,7 +161,7 @@ impl Lists {
         let (first, last) = (k.var::<u32>(0u32), k.var::<u32>(self.len));
         let key = k.var::<u64>(0u64);
         k.barrier();
-        // The bits from the top on; those that all keys have are not asked for.
+        // The bits from the top on; bits that all keys share are skipped.
         k.for_(0, 32 + low, 1, |k, round, _| {
             let upper = round.lt(32);
             let shift = Val::from(63u32).select(upper, 31 + low) - round;

@@ -33,7 +33,7 @@ impl Source {
         Source { eights, thread: threads.this, x: eights.load(k, x, threads.this), norm: None }
     }
 
-    /// The norm of `cols` activations. The norm's weights are asked for before
+    /// The norm of `cols` activations. The norm's weights are loaded before
     /// the kernel before is waited for, with `pdl`.
     #[track_caller]
     pub fn normed(k: &Body, normed: &Normed, cols: u32, threads: Threads, pdl: bool) -> Source {

@@ -13,7 +13,7 @@ const CHUNK: u32 = 16;
 /// How a tile gets to shared memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum CopyMode {
-    /// `cp.async` (sm_80): the warp goes on while the bytes are under way.
+    /// `cp.async` (sm_80): the warp continues while the bytes are in flight.
     Async,
     /// A load and a store, for sm_75.
     Registers,

@@ -30,7 +30,7 @@ impl TileStream {
     #[track_caller]
     pub fn start(&self, k: &Body, issue: &impl Fn(&Body, Val<u32>, Shared<u8>)) {
         // A group a slot, empty where the tiles run out, so that the number of
-        // groups under way tells which tile has arrived.
+        // pending groups shows which tile has arrived.
         for slot in 0..self.slots {
             let tile = if slot == 0 { self.first } else { self.first + self.step * slot };
             let to = Shared::from_address(self.ring + slot * self.slot_bytes);
@@ -39,7 +39,7 @@ impl TileStream {
         }
     }
 
-    /// Runs `compute` on the tiles, whose first copies are under way.
+    /// Runs `compute` on the tiles, whose first copies have been started.
     #[track_caller]
     pub fn run(
         &self,
@@ -47,7 +47,7 @@ impl TileStream {
         issue: &impl Fn(&Body, Val<u32>, Shared<u8>),
         compute: impl Fn(&Body, Val<u32>, Shared<u8>),
     ) {
-        // An offset, so that the address stays one of the ring's: analyses tell arrays apart.
+        // An offset, so that the address stays one of the ring's: analyses distinguish arrays.
         let slot = k.var::<u32>(0u32);
         let ahead = self.step * self.slots;
         k.for_(self.first, self.end, self.step, |k, tile, _| {

@@ -50,7 +50,7 @@ pub fn butterfly_int(k: &Body, mut v: Val<i32>, distances: impl IntoIterator<Ite
 /// missing terms are +0, up to `padded` (a power of two) terms.
 #[track_caller]
 pub fn row_tree<A: DeviceFloat>(terms: &[Val<A>], padded: usize) -> Val<A> {
-    // None stands for a subtree of missing terms, whose sum is +0.
+    // `None` represents a subtree of missing terms, whose sum is +0.
     let mut level: Vec<Option<Val<A>>> = terms.iter().copied().map(Some).collect();
     level.resize(padded.max(1), None);
     while level.len() > 1 {

@@ -1,5 +1,5 @@
-//! What the superblock formats have in common: 256 small integers with an integer scale for every
-//! 16 of them, and one or two factors for the whole.
+//! The common structure of superblock formats: 256 small integers with one integer scale per 16 of them, and one or two
+//! factors for the whole block.
 
 use super::{SUPERBLOCK, TensorType, f16_le};
 use crate::reference::Accumulator;
@@ -8,11 +8,10 @@ use half::f16;
 /// Groups of 16 weights in a superblock.
 pub const GROUPS: usize = 16;
 
-/// A superblock taken apart: weight `i` of group `g = i / 16` is
-/// `d * scales[g] * quants[i] - dmin * minimums[g]`.
+/// An unpacked superblock: weight `i` of group `g = i / 16` is `d * scales[g] * quants[i] - dmin * minimums[g]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Integers {
-    /// The factor of all scales. A power of two that the format has besides is part of it.
+    /// The factor of all scales, including a power of two of the format.
     pub d: f32,
     /// The factor of all minimums; 0 in formats without them.
     pub dmin: f32,
@@ -85,12 +84,12 @@ pub trait IntegerFormat: Copy + Send + Sync + 'static {
     /// Whether it has minimums.
     const MINIMUMS: bool = false;
 
-    /// Takes a block of the type's size apart. Every field of `out` is written but, where there are
-    /// no minimums, `dmin` and `minimums`.
+    /// Unpacks a block of the type's size. Writes every field of `out`, but `dmin` and `minimums` only for formats with
+    /// minimums.
     fn integers(block: &[u8], out: &mut Integers);
 
-    /// Gives a block of random bytes factors like those of trained weights: `next` makes one of about
-    /// the size it is asked for.
+    /// Writes factors into a block of random bytes that are like those of trained weights: `next` returns a factor of
+    /// approximately the requested size.
     fn set_factors(block: &mut [u8], next: &mut dyn FnMut(f32) -> f16);
 }
 

@@ -1,8 +1,8 @@
 //! IQ1_M: 256 weights in 56 bytes (ggml `block_iq1_m`).
 //!
-//! 32 bytes and, in a nibble each, 3-bit upper parts that together number eight values as in IQ1_S; a
-//! nibble's last bit says whether 1/8 is subtracted. Four words of 16 bits have four 3-bit scales s
-//! each, which count as 2 s + 1, and together in their upper nibbles `d` as f16.
+//! 32 bytes and, in a nibble each, 3-bit upper parts that together index eight values as in IQ1_S; a nibble's last bit
+//! says whether 1/8 is subtracted. Four 16-bit words contain four 3-bit scales s each, which mean 2 s + 1, and together
+//! in their upper nibbles `d` as f16.
 
 use super::integers::u16_at;
 use super::iq1s::{points, quants};

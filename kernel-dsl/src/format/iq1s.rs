@@ -1,9 +1,9 @@
 //! IQ1_S: 256 weights in 50 bytes (ggml `block_iq1_s`).
 //!
-//! `d` as f16, 32 bytes and, in a word of 16 bits for every 32 weights, 3-bit upper parts that together
-//! number eight values of -1, 0 and 1 each; the word's bits 12 to 14 are a scale s, which counts as
-//! 2 s + 1, and its last bit says whether 1/8 is added to the values or subtracted. As integers: the
-//! values times 8, plus or minus 1, and d / 8. Blocks are only 2-byte aligned.
+//! `d` as f16, 32 bytes and, in a 16-bit word for every 32 weights, 3-bit upper parts that together index eight values
+//! of -1, 0 and 1 each; the word's bits 12 to 14 are a scale s, which means 2 s + 1, and its last bit says whether 1/8
+//! is added to the values or subtracted. As integers: the values times 8, plus or minus 1, and d / 8. Blocks are only
+//! 2-byte aligned.
 
 use super::grids::{self, eights};
 use super::integers::{half_at, put_half, u16_at};
@@ -73,7 +73,7 @@ impl DeviceIntegers for IQ1S {
         let [high] = words(k, high.plus_bytes(HIGH as i64), 2);
         let grid = Grid::new(k, share.grid, points);
         let scales = [0, 16].map(|at: u32| ((high.bfe(at + 12, 3) << 1) | 1).bitcast());
-        // 7 where 1 is added, 9 where it is subtracted, as 8 are to be taken away.
+        // 7 if 1 is added, 9 if it is subtracted, because 8 will be subtracted.
         let less = [15, 31].map(|at: u32| (high.bfe(at, 1) * 0x0202_0202) + 0x0707_0707);
         LaneIntegers {
             quants: std::array::from_fn(|g| {

@@ -1,7 +1,7 @@
 //! IQ2_S: 256 weights in 82 bytes (ggml `block_iq2_s`).
 //!
-//! `d` as f16, 32 bytes and 32 pairs of upper bits that together number eight magnitudes each, 32 bytes
-//! of signs, and sixteen 4-bit scales s, which count as (2 s + 1) / 8. Blocks are only 2-byte aligned.
+//! `d` as f16, 32 bytes and 32 pairs of upper bits that together index eight magnitudes each, 32 bytes of signs, and
+//! sixteen 4-bit scales s, which mean (2 s + 1) / 8. Blocks are only 2-byte aligned.
 
 use super::grids::{self, eights, signed};
 use super::integers::{half_at, put_half};

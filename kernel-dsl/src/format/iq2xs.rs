@@ -1,7 +1,7 @@
 //! IQ2_XS: 256 weights in 74 bytes (ggml `block_iq2_xs`).
 //!
-//! `d` as f16, 32 words of 16 bits (the number of eight magnitudes in nine bits, seven signs), and
-//! sixteen 4-bit scales s, which count as (2 s + 1) / 8. Blocks are only 2-byte aligned.
+//! `d` as f16, 32 16-bit words (a nine-bit index of eight magnitudes, seven signs), and sixteen 4-bit scales s, which
+//! mean (2 s + 1) / 8. Blocks are only 2-byte aligned.
 
 use super::grids::{self, eights, even_signs, signed};
 use super::integers::{half_at, put_half, u16_at};

@@ -1,8 +1,7 @@
 //! IQ2_XXS: 256 weights in 66 bytes (ggml `block_iq2_xxs`).
 //!
-//! `d` as f16, then eight bytes for every 32 weights: four that each stand for eight magnitudes, four
-//! times seven signs, and a 4-bit scale s on top, which counts as (2 s + 1) / 8. Blocks are only 2-byte
-//! aligned.
+//! `d` as f16, then eight bytes for every 32 weights: four that each index eight magnitudes, four times seven signs,
+//! and a 4-bit scale s in the top bits, which means (2 s + 1) / 8. Blocks are only 2-byte aligned.
 
 use super::grids::{self, eights, even_signs, signed};
 use super::integers::{half_at, put_half, u32_at};

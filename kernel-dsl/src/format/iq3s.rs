@@ -1,7 +1,7 @@
 //! IQ3_S: 256 weights in 110 bytes (ggml `block_iq3_s`).
 //!
-//! `d` as f16, 64 bytes and 64 ninth bits that together number four magnitudes each, 32 bytes of signs,
-//! and eight 4-bit scales s, one for 32 weights, which count as 2 s + 1. Blocks are only 2-byte aligned.
+//! `d` as f16, 64 bytes and 64 ninth bits that together index four magnitudes each, 32 bytes of signs, and eight 4-bit
+//! scales s, one per 32 weights, which mean 2 s + 1. Blocks are only 2-byte aligned.
 
 use super::grids::{self, fours, signed};
 use super::integers::{half_at, put_half};

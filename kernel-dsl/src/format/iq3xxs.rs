@@ -1,8 +1,7 @@
 //! IQ3_XXS: 256 weights in 98 bytes (ggml `block_iq3_xxs`).
 //!
-//! `d` as f16, 64 bytes that each stand for four magnitudes, then a word for every 32 weights: four
-//! times seven signs, and a 4-bit scale s on top, which counts as (2 s + 1) / 4. Blocks are only 2-byte
-//! aligned.
+//! `d` as f16, 64 bytes that each index four magnitudes, then a word for every 32 weights: four times seven signs, and
+//! a 4-bit scale s in the top bits, which means (2 s + 1) / 4. Blocks are only 2-byte aligned.
 
 use super::grids::{self, even_signs, fours, signed};
 use super::integers::{half_at, put_half, u32_at};

@@ -1,5 +1,5 @@
-//! IQ4_NL: 32 weights in 18 bytes (ggml `block_iq4_nl`): `d` as f16, then nibbles that number sixteen
-//! values, which lie closer together near 0.
+//! IQ4_NL: 32 weights in 18 bytes (ggml `block_iq4_nl`): `d` as f16, then nibbles that index sixteen values, which are
+//! denser near 0.
 
 use super::TensorType;
 use super::nibbles::{Factor, Layout, NibbleFormat, Values};
@@ -8,7 +8,7 @@ use super::nibbles::{Factor, Layout, NibbleFormat, Values};
 #[derive(Clone, Copy, Debug)]
 pub struct IQ4NL;
 
-/// The sixteen values (ggml `kvalues_iq4nl`), which IQ4_XS has too.
+/// The sixteen values (ggml `kvalues_iq4nl`), which IQ4_XS also uses.
 pub(super) const VALUES: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 impl NibbleFormat for IQ4NL {

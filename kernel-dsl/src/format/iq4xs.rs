@@ -1,8 +1,8 @@
 //! IQ4_XS: 256 weights in 136 bytes (ggml `block_iq4_xs`).
 //!
-//! `d` as f16, eight pairs of upper bits of the scales, four bytes of their lower bits, then 128 bytes
-//! of 4-bit numbers of IQ4_NL's sixteen values. A scale is for 32 weights, less 32; sixteen bytes have
-//! them, the first half in the low nibbles.
+//! `d` as f16, eight pairs of upper bits of the scales, four bytes of their lower bits, then 128 bytes of 4-bit indices
+//! of IQ4_NL's sixteen values. A scale is for 32 weights, and 32 is subtracted from it; sixteen bytes have its weights,
+//! the first half in the low nibbles.
 
 use super::integers::{half_at, put_half, u16_at};
 use super::iq4nl::VALUES;
@@ -48,7 +48,7 @@ impl IntegerFormat for IQ4XS {
 impl DeviceIntegers for IQ4XS {
     type Order = Runs;
 
-    /// The quants; how far the upper and the lower bits of the scales are shifted.
+    /// The quants, and the shifts of the upper and the lower bits of the scales.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
         Share::new(block, [block.byte_at(lane * 32)], [lane * 4 + 16, lane * 8])
@@ -85,9 +85,9 @@ impl DeviceIntegers for IQ4XS {
         Q8KShare { quants, ..x }
     }
 
-    /// Four nibbles select four bytes of eight, and where a nibble's bit 3 is set, the byte's sign in all bits. The first
-    /// eight values are below 0, which adds -1 to the others; so these are kept with 1 added, and as they are above 0,
-    /// they add 0 to the first eight.
+    /// Four nibbles select four of eight bytes; if a nibble's bit 3 is set, they select the byte's sign in all bits.
+    /// The first eight values are negative, which adds -1 to the others. So the others are stored with 1 added; they
+    /// are positive, so they add 0 to the first eight.
     #[track_caller]
     fn sums<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32, x: &Q8KShare) -> IntegerSums {
         const { assert!(VALUES[7] < 0 && VALUES[8] >= 0 && VALUES[15] < 127) }

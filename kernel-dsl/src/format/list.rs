@@ -1,7 +1,7 @@
 //! The one list of tensor types.
 
-/// Calls a macro with every type: ggml's name and number, weights and bytes of a block, the format's
-/// module and type, how it is decoded, and what it is.
+/// Calls a macro with every type: ggml's name and number, weights and bytes of a block, the format's module and type,
+/// its kind of decoder, and its description.
 macro_rules! for_each_type {
     ($with:ident) => {
         $with! {

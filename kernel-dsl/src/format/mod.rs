@@ -1,5 +1,5 @@
-//! Tensor and activation formats: one module for each, in which the layout of a block and its
-//! decoding stand together. See the contract's "Dequantization" and "Formats".
+//! Tensor and activation formats: one module for each, with the layout of a block and its decoders. See the contract's
+//! "Dequantization" and "Formats".
 #![allow(clippy::needless_range_loop)] // several arrays are indexed alike
 
 mod decode;

@@ -1,5 +1,5 @@
-//! MXFP4: 32 weights in 17 bytes (ggml `block_mxfp4`, the OCP's microscaling format): a power of two as
-//! a byte, then nibbles that are E2M1 numbers. Blocks are not aligned.
+//! MXFP4: 32 weights in 17 bytes (ggml `block_mxfp4`, the OCP's microscaling format): a power of two as a byte, then
+//! nibbles, which are E2M1 numbers. Blocks are not aligned.
 
 use super::TensorType;
 use super::nibbles::{Factor, Layout, NibbleFormat, Values};

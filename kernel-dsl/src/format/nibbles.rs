@@ -1,22 +1,22 @@
-//! What the formats of 32 weights in nibbles have in common: a factor, perhaps a minimum, perhaps a
-//! fifth bit of each quant, and sixteen bytes whose low nibbles are the first half.
+//! The common structure of formats with 32 weights in nibbles: a factor, an optional minimum, an optional fifth bit of
+//! each quant, and sixteen bytes whose low nibbles are the first half.
 
 use super::{Tensor, TensorType, f16_le};
 use crate::reference::Accumulator;
 use half::f16;
 
-/// How a block is laid out.
+/// The layout of a block.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
-    /// What the first bytes are.
+    /// The type of the factor.
     pub factor: Factor,
-    /// Where the minimum is, an f16.
+    /// Offset of the minimum, an f16.
     pub minimum: Option<usize>,
-    /// Where the 32 fifth bits are.
+    /// Offset of the 32 fifth bits.
     pub high: Option<usize>,
-    /// Where the nibbles are.
+    /// Offset of the nibbles.
     pub quants: usize,
-    /// What they stand for.
+    /// The values of quants.
     pub values: Values,
 }
 
@@ -25,12 +25,12 @@ pub struct Layout {
 pub enum Factor {
     /// An f16.
     Half,
-    /// A byte `e`: `2^(e - 128)` (half of the OCP's E8M0 scale, as the values are twice E2M1's).
+    /// A byte `e`: `2^(e - 128)` (half of the OCP's E8M0 scale, because the values are twice E2M1's).
     Exponent,
 }
 
 impl Factor {
-    /// Its bytes.
+    /// Its size in bytes.
     pub const fn bytes(self) -> usize {
         match self {
             Factor::Half => 2,
@@ -39,10 +39,10 @@ impl Factor {
     }
 }
 
-/// What a quant stands for.
+/// The value of a quant.
 #[derive(Clone, Copy, Debug)]
 pub enum Values {
-    /// The quant less this.
+    /// The quant minus this.
     Less(u8),
     /// An entry of a table.
     Table(&'static [i8; 16]),
@@ -54,7 +54,7 @@ pub trait NibbleFormat: Tensor + Copy + Send + Sync + 'static {
     const TYPE: TensorType;
     /// The block.
     const LAYOUT: Layout;
-    /// About the factor, and the minimum, of trained weights.
+    /// Typical factor and minimum of trained weights.
     const USUAL: (f32, f32);
 }
 
@@ -83,7 +83,7 @@ impl Layout {
         }
     }
 
-    /// What weight `i` is a multiple of the factor by.
+    /// The multiple of the factor for weight `i`.
     #[inline(always)]
     fn quant(&self, block: &[u8], i: usize) -> i8 {
         let nibble = block[self.quants + i % 16] >> (i / 16 * 4) & 15;
@@ -94,11 +94,11 @@ impl Layout {
         }
     }
 
-    /// Gives a block of random bytes factors like those of trained weights.
+    /// Writes factors into a block of random bytes that are like those of trained weights.
     pub(super) fn set_factors(&self, (d, m): (f32, f32), block: &mut [u8], next: &mut dyn FnMut(f32) -> f16) {
         match self.factor {
             Factor::Half => block[..2].copy_from_slice(&next(d).to_le_bytes()),
-            // A power of two at random: the exponent's usual value, or one less or more.
+            // A random power of two: the exponent's usual value, or one less or more.
             Factor::Exponent => block[0] = (128.0 + d.log2().round()) as u8 - 1 + block[0] % 3,
         }
         if let Some(at) = self.minimum {

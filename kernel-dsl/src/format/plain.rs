@@ -30,7 +30,7 @@ impl<'a> Q8_0<'a> {
         }
     }
 
-    /// Gives a block of random bytes a factor like that of trained weights.
+    /// Writes a factor into a block of random bytes that is like that of trained weights.
     pub(super) fn set_factors(block: &mut [u8], next: &mut dyn FnMut(f32) -> half::f16) {
         block[..2].copy_from_slice(&next(1e-4).to_le_bytes());
     }

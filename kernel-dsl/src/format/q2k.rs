@@ -44,7 +44,7 @@ impl IntegerFormat for Q2K {
 impl DeviceIntegers for Q2K {
     type Order = Halves;
 
-    /// The quants and the scales; which bytes of these are the lane's.
+    /// The quants and the scales, and the lane's bytes among the scales.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
         let (half, odd) = (lane >> 1, lane & 1);
@@ -75,7 +75,7 @@ impl DeviceIntegers for Q2K {
     fn sums<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32, x: &Q8KShare) -> IntegerSums {
         let bytes = quants(k, share, offset);
         let [scales, minimums] = scales(k, share, offset);
-        // Quants stay where they are in the byte: sums are 4, 16 and 64 times too large.
+        // Quants stay in place in the byte: sums are 4, 16 and 64 times too large.
         let dot = |g: usize| {
             let words = bytes.into_iter().zip(x.quants[g]);
             words.fold(Val::from(0i32), |sum, (w, x)| (w & (0x0303_0303 << (2 * g))).dp4a_signed(x, sum))

@@ -1,8 +1,8 @@
 //! Q3_K: 256 weights in 110 bytes (ggml `block_q3_K`).
 //!
-//! 32 bytes of third bits, 64 bytes of 2-bit quants, twelve bytes of sixteen 6-bit scales, less 32,
-//! then `d` as f16. Quants are placed as in Q2_K; bit b of the 32 bytes belongs to weights 32 b to
-//! 32 b + 31. Where it is not set, 4 is subtracted. Blocks are only 2-byte aligned.
+//! 32 bytes of third bits, 64 bytes of 2-bit quants, twelve bytes of sixteen 6-bit scales from which 32 is subtracted,
+//! then `d` as f16. Quants are placed as in Q2_K; bit b of the 32 bytes belongs to weights 32 b to 32 b + 31. If it is
+//! not set, 4 is subtracted. Blocks are only 2-byte aligned.
 
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};
@@ -47,8 +47,8 @@ impl IntegerFormat for Q3K {
 impl DeviceIntegers for Q3K {
     type Order = Halves;
 
-    /// The quants, the third bits and the scales as aligned words; how far the third bits are turned to their places,
-    /// how far scales are shifted, and which bytes of them are the lane's.
+    /// The quants, the third bits and the scales as aligned words; the rotation of the third bits, the shift of the
+    /// scales, and the lane's bytes among the scales.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
         let (half, part) = (lane >> 1, (lane & 1) * 16);
@@ -56,7 +56,7 @@ impl DeviceIntegers for Q3K {
         let quants = half * 32 + part;
         let at = [a.byte_at(quants), b.byte_at(quants), a.byte_at(part), b.byte_at(part), a, b];
         let bytes = Val::from(0x7531u32).select(part.ne(0), 0x6420);
-        // 2 to the left, or to the right in the upper half block, whose bits are 4 further.
+        // 2 to the left, or to the right in the upper half block, whose bits are 4 higher.
         Share::new(block, at, [even, uneven, half * 4, Val::from(2u32) - half * 4, bytes])
     }
 
@@ -93,7 +93,7 @@ impl DeviceIntegers for Q3K {
     }
 }
 
-/// The lane's quants, 4 not yet subtracted: for each four weights of a group, those of the four groups, the last two
+/// The lane's quants before 4 is subtracted: for each four weights of a group, those of the four groups, the last two
 /// times 16.
 #[track_caller]
 fn quants<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> [[Val<u32>; 4]; 4] {
@@ -120,7 +120,7 @@ fn scales<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> Val<u32> {
     let words: [_; 3] = block.read(k, offset, SCALES);
     let [s0, s1, high] = words.map(|w| w >> shift);
     let low = s0.prmt(s1, bytes) & 0x0f0f_0f0f;
-    // Two groups share a byte of upper bits with the two after them.
+    // Two groups share a byte of upper bits with the next two.
     let high = high.prmt(high >> 2, bytes) & 0x0303_0303;
     bytes_less(low | (high << 4), 32)
 }

@@ -1,4 +1,4 @@
-//! Q4_0: 32 weights in 18 bytes (ggml `block_q4_0`): `d` as f16, then nibbles less 8.
+//! Q4_0: 32 weights in 18 bytes (ggml `block_q4_0`): `d` as f16, then nibbles, from which 8 is subtracted.
 
 use super::TensorType;
 use super::nibbles::{Factor, Layout, NibbleFormat, Values};

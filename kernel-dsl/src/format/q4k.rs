@@ -26,7 +26,7 @@ impl<'a> Q4K<'a> {
     /// Sub-blocks, of 32 weights each.
     pub const SUBBLOCKS: usize = 8;
 
-    /// The block that these bytes are.
+    /// The block with these bytes.
     #[inline(always)]
     pub const fn new(bytes: &'a [u8; Q4K::BYTES]) -> Self {
         Self(bytes)
@@ -104,9 +104,9 @@ impl<'a> Q4K<'a> {
         }
     }
 
-    /// The weights as a product with f32 activations takes them, in the accumulator's type: the
-    /// contract's "Matrix times vector", act = f32. Differs from [`Self::dequantize`] in how it is
-    /// computed, and in value only where the exponents of `d` and `dmin` lie far apart.
+    /// The weights in products with f32 activations, in the accumulator's type: the contract's "Matrix times vector",
+    /// act = f32. The computation differs from [`Self::dequantize`]; the value differs only if the exponents of `d` and
+    /// `dmin` are far apart.
     #[inline(always)]
     pub fn weights<A: Accumulator>(self) -> [A; SUPERBLOCK] {
         let (d, dmin, q) = (A::from_f32(self.d()), A::from_f32(self.dmin()), self.quants());

@@ -47,7 +47,7 @@ impl IntegerFormat for Q5K {
 impl DeviceIntegers for Q5K {
     type Order = Runs;
 
-    /// The quants; where the lane's scales are, and how far its fifth bits are turned to their place.
+    /// The quants, the positions of the lane's scales, and the rotation of its fifth bits.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
         let [a, b, c, d] = LaneScales::of(lane).values();
@@ -91,7 +91,7 @@ impl DeviceIntegers for Q5K {
     }
 }
 
-/// The lane's quants: for each four weights of the first 32, theirs and those 32 further.
+/// The lane's quants: for each four weights of the first 32, those and the ones 32 further.
 #[track_caller]
 fn quants<S: ReadSpace>(k: &Body, share: &Share<S>, offset: u32) -> [[Val<u32>; 2]; 8] {
     let turn = share.values[4];

@@ -1,7 +1,7 @@
 //! Q6_K: 256 weights in 210 bytes (ggml `block_q6_K`).
 //!
-//! Low nibbles `ql[128]`, high bit pairs `qh[64]`, sixteen signed 8-bit scales (one for each 16
-//! weights), then `d` as f16. Blocks are only 2-byte aligned in a file.
+//! Low nibbles `ql[128]`, high bit pairs `qh[64]`, sixteen signed 8-bit scales (one per 16 weights), then `d` as f16.
+//! Blocks are only 2-byte aligned in a file.
 
 mod device;
 mod fragment;
@@ -25,7 +25,7 @@ impl<'a> Q6K<'a> {
     /// Sub-blocks, of 16 weights each.
     pub const SUBBLOCKS: usize = 16;
 
-    /// The block that these bytes are.
+    /// The block with these bytes.
     #[inline(always)]
     pub const fn new(bytes: &'a [u8; Q6K::BYTES]) -> Self {
         Self(bytes)

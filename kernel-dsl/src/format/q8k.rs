@@ -11,7 +11,7 @@ pub struct Q8KBlock {
     pub q: [i8; SUPERBLOCK],
     /// `sums[j]` is the exact sum of quants 16j .. 16j+16; its magnitude is at most 2,048.
     pub sums: [i16; 16],
-    /// The scale: activation i is about `d * q[i]`.
+    /// The scale: activation i is approximately `d * q[i]`.
     pub d: f32,
 }
 
@@ -26,20 +26,20 @@ impl Default for Q8KBlock {
     }
 }
 
-/// The layout of a whole vector of Q8_K activations as kernels exchange it: all quants, then all
-/// scales, then all sums of 16, each part contiguous so that it is read with full accesses.
+/// The layout of a vector of Q8_K activations between kernels: all quants, then all scales, then all sums of 16, each
+/// part contiguous so that accesses are fully used.
 ///
-/// Within a superblock the 16 groups of 16 quants stand in an order in which the lanes that decode
-/// a Q4_K or a Q6_K block together read whole sectors: group `4k + j` at place
-/// `4j + (0, 2, 1, 3)[k]`. The sums of groups g and g + 2 stand side by side (in each four:
-/// 0, 2, 1, 3), since those lanes need them together. Every part begins at a multiple of 32. 2,336 bytes for 2,048 activations.
+/// Within a superblock the 16 groups of 16 quants are in an order in which the lanes that decode a Q4_K or a Q6_K block
+/// together read whole sectors: group `4k + j` at index `4j + (0, 2, 1, 3)[k]`. The sums of groups g and g + 2 are
+/// adjacent (in each four: 0, 2, 1, 3), because those lanes need them together. Every part begins at a multiple of 32.
+/// 2,336 bytes for 2,048 activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Q8KPlanar {
     cols: usize,
 }
 
 impl Q8KPlanar {
-    /// What global memory is read in. Every part begins with a sector, so that none is read twice.
+    /// The sector size of global memory. Every part begins at a sector boundary, so that no sector is read twice.
     const SECTOR: usize = 32;
 
     /// The layout of `cols` activations, whole superblocks of them.
@@ -47,28 +47,28 @@ impl Q8KPlanar {
         Self { cols }
     }
 
-    /// Where the scales begin (f32, one a superblock), in bytes.
+    /// Offset of the scales (f32, one per superblock), in bytes.
     pub const fn scales(&self) -> usize {
         self.cols
     }
 
-    /// Where the sums begin (i16, one for each 16 activations), in bytes.
+    /// Offset of the sums (i16, one per 16 activations), in bytes.
     pub const fn sums(&self) -> usize {
         (self.scales() + self.cols / SUPERBLOCK * 4).next_multiple_of(Self::SECTOR)
     }
 
-    /// Bytes of the vector, rounded up so that vectors can follow each other at sector boundaries.
+    /// Size of the vector in bytes, rounded up so that the next vector starts at a sector boundary.
     pub const fn bytes(&self) -> usize {
         (self.sums() + self.cols / 16 * 2).next_multiple_of(Self::SECTOR)
     }
 
-    /// The place of group `g` < 16 among a superblock's quants, in groups.
+    /// The index of group `g` < 16 among a superblock's quants, in groups.
     pub(crate) const fn quant_place(g: usize) -> usize {
         let k = g >> 2;
         (g & 3) << 2 | (k & 1) << 1 | k >> 1
     }
 
-    /// The place of group `g`'s sum among the sums.
+    /// The index of group `g`'s sum among the sums.
     pub(crate) const fn sum_index(g: usize) -> usize {
         g & !3 | (g & 1) << 1 | g >> 1 & 1
     }

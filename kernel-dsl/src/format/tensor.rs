@@ -4,9 +4,9 @@ use half::{bf16, f16};
 
 use super::{TensorType, for_each_type};
 
-/// A type that stands for a tensor type.
+/// A marker type for a tensor type.
 pub trait Tensor: 'static {
-    /// The tensor type's name; none where it is known only when a kernel is generated.
+    /// The tensor type's name; `None` if it is known only when a kernel is generated.
     const NAME: Option<&'static str>;
 
     /// The tensor type.

@@ -1,4 +1,4 @@
-//! The types of a GGUF file's tensors that ptxgen computes with.
+//! The supported types of a GGUF file's tensors.
 
 use super::SUPERBLOCK;
 use super::list::for_each_type;
@@ -6,7 +6,7 @@ use std::fmt;
 
 macro_rules! types {
     ($($name:ident $id:literal $len:literal $bytes:literal $module:ident::$format:ident $kind:ident, $doc:literal;)*) => {
-        /// How the elements of a tensor are stored (ggml `ggml_type`), restricted to what ptxgen reads.
+        /// The storage type of a tensor (ggml `ggml_type`), restricted to those that ptxgen supports.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[allow(non_camel_case_types)] // ggml's names
         #[non_exhaustive]
@@ -15,10 +15,10 @@ macro_rules! types {
         }
 
         impl TensorType {
-            /// Every type that ptxgen reads.
+            /// Every supported type.
             pub const ALL: [Self; [$($id),*].len()] = [$(Self::$name),*];
 
-            /// The number that stands for the type in a file (ggml `enum ggml_type`).
+            /// The type's number in a file (ggml `enum ggml_type`).
             pub const fn id(self) -> u32 {
                 match self { $(Self::$name => $id,)* }
             }
@@ -43,23 +43,23 @@ macro_rules! types {
 
 for_each_type!(types);
 
-/// The bytes given to a decoder are not what its type and shape need.
+/// The number of bytes for a decoder does not match the type and shape.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{ty}: {elements} weights need {expected}, found {found} bytes")]
 #[non_exhaustive]
 pub struct DecodeError {
     /// The type that was decoded.
     pub ty: TensorType,
-    /// Weights asked for.
+    /// Requested weights.
     pub elements: usize,
-    /// What that needs, in words.
+    /// The required bytes, as text.
     pub expected: String,
-    /// Bytes given.
+    /// Actual bytes.
     pub found: usize,
 }
 
 impl TensorType {
-    /// The type with this number, if ptxgen reads it.
+    /// The type with this number, if it is supported.
     pub fn from_id(id: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|t| t.id() == id)
     }
@@ -72,8 +72,8 @@ impl TensorType {
         (elements / self.block_len()).checked_mul(self.block_bytes())
     }
 
-    /// Whether a matrix of this type reads Q8_K activations under `act = q8k`: those of superblocks,
-    /// whose products with them are exact integers.
+    /// Whether products with matrices of this type use Q8_K activations under `act = q8k`: superblock formats, whose
+    /// products with Q8_K are exact integers.
     pub const fn reads_q8k(self) -> bool {
         self.block_len() == SUPERBLOCK
     }

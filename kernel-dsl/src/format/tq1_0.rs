@@ -1,8 +1,8 @@
 //! TQ1_0: 256 weights of -1, 0 and 1 in 54 bytes (ggml `block_tq1_0`).
 //!
-//! A byte has five digits of base 3 as a fraction of 256: digit n is the whole part of 3 times the byte
-//! times 3^n, modulo 256. 32 bytes have weights 0 to 159 (digit n those from 32 n on), 16 bytes weights
-//! 160 to 239, four bytes of four digits the rest; then `d` as f16. Blocks are only 2-byte aligned.
+//! A byte has five digits of base 3 as a fraction of 256: digit n is the integer part of 3 times the byte times 3^n,
+//! modulo 256. 32 bytes have weights 0 to 159 (digit n those from 32 n on), 16 bytes weights 160 to 239, four bytes of
+//! four digits the rest; then `d` as f16. Blocks are only 2-byte aligned.
 
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};
@@ -63,7 +63,7 @@ impl DeviceIntegers for TQ1_0 {
     /// the lane whose last group is the digits of one word.
     #[track_caller]
     fn share<S: ReadSpace>(_k: &Body, block: Ptr<S, u8>, lane: Val<u32>) -> Share<S> {
-        // What differs between the lanes, as tables of four bytes in a word.
+        // Tables of four bytes in a word, for what differs between the lanes.
         let by_lane = |of: fn(usize) -> u8, g: usize| {
             let bytes = [0, 1, 2, 3].map(|lane| of(16 * (4 * lane + g)));
             Val::from(u32::from_le_bytes(bytes)).copied().prmt(0, lane | 0x4440)

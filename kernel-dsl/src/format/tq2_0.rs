@@ -1,6 +1,7 @@
 //! TQ2_0: 256 weights of -1, 0 and 1 in 66 bytes (ggml `block_tq2_0`).
 //!
-//! 64 bytes of 2-bit quants, less 1, placed as in Q2_K, then `d` as f16. Blocks are only 2-byte aligned.
+//! 64 bytes of 2-bit quants, from which 1 is subtracted, placed as in Q2_K, then `d` as f16. Blocks are only 2-byte
+//! aligned.
 
 use super::integers::{half_at, put_half};
 use super::{IntegerFormat, Integers, TensorType};

@@ -12,8 +12,7 @@ mod sealed {
     impl Sealed for f64 {}
 }
 
-/// f32 or f64, with one method for each IEEE operation that the contract uses. All round to
-/// nearest even and keep subnormals.
+/// f32 or f64, with one method for each IEEE operation of the contract. All round to nearest even and keep subnormals.
 pub trait Accumulator:
     sealed::Sealed
     + Copy
@@ -51,7 +50,7 @@ pub trait Accumulator:
     fn larger(self, other: Self) -> Self;
     /// The contract's exponential in this type.
     fn exp(self) -> Self;
-    /// About `1 / (1 + e^-x)` with `ex2.approx` and `rcp.approx`: the steps of
+    /// Approximately `1 / (1 + e^-x)` with `ex2.approx` and `rcp.approx`: the steps of
     /// [`DeviceExp::sigmoid_approx`](crate::device::DeviceExp::sigmoid_approx).
     fn logistic_approx(self) -> Self;
 }

@@ -14,9 +14,9 @@ pub fn attention_scores<A: Accumulator>(q: &[f32], keys: &[&[f32]]) -> Vec<A> {
     keys.iter().map(|k| dot4(&q, &widen(k)) * scale).collect()
 }
 
-/// What [`attention`] multiplies the values with, normalized: for position i in chunk c,
-/// `(exp(s_i - m_c) * e_c) / L`. The contract has no such value, since it weighs a chunk's output as a
-/// whole; this is the softmax with the same exponentials and sums.
+/// The normalized weights of the values in [`attention`]: for position i in chunk c, `(exp(s_i - m_c) * e_c) / L`. The
+/// contract does not contain this value, because it weights a chunk's output as a whole; this is the softmax with the
+/// same exponentials and sums.
 ///
 /// # Panics
 /// If there are no scores.
@@ -27,9 +27,9 @@ pub fn attention_weights<A: Accumulator>(scores: &[A]) -> Vec<A> {
     chunks.iter().zip(&e).flat_map(weigh).collect()
 }
 
-/// Attention of one query head over the positions it sees. `q` is the head after RoPE, `keys` and
-/// `values` hold one head of the KV cache for each position, in order, each as long as `q`
-/// (already widened if the cache is f16). Returns the head's output, rounded to f32.
+/// Attention of one query head over the positions that it sees. `q` is the head after RoPE, `keys` and `values` have
+/// one head of the KV cache for each position, in order, each as long as `q` (already widened if the cache is f16).
+/// Returns the head's output, rounded to f32.
 ///
 /// # Panics
 /// If there are no positions.

@@ -2,9 +2,9 @@
 //! instructions (`mul`, `fma`, `cvt.rni`, shifts, selects): a kernel emits the same steps with the
 //! constants below.
 //!
-//! `exp(x) = 2^n * p(r)` with `n = rint(x * log2 e)`, `r = x - n ln 2` in two fused steps, and `p`
-//! the minimax polynomial of relative error on |r| <= 0.3473 with its first two coefficients held
-//! at 1 (error 3.7e-18 in f64, 3.1e-9 in f32, before rounding of the coefficients).
+//! `exp(x) = 2^n * p(r)` with `n = rint(x * log2 e)`, `r = x - n ln 2` in two fused steps, and `p` the minimax
+//! polynomial of relative error on |r| <= 0.3473 with its first two coefficients fixed at 1 (error 3.7e-18 in f64,
+//! 3.1e-9 in f32, before rounding of the coefficients).
 
 /// The constants of the f64 exponential.
 pub mod f64_constants {

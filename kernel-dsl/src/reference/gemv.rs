@@ -46,8 +46,8 @@ pub fn term_f32<A: Accumulator>(w: &[A; SUPERBLOCK], x: &[f32; SUPERBLOCK]) -> A
     tree_by(&c, &[2, 4, 8, 1])
 }
 
-/// `y[r] = sum_k w[r][k] * x[k]` for the rows of a matrix of any type: `w` holds whole rows of
-/// `x.len()` weights each. Only types of superblocks read Q8_K activations, whatever `act` says.
+/// `y[r] = sum_k w[r][k] * x[k]` for the rows of a matrix of any type: `w` has whole rows of `x.len()` weights each.
+/// Only superblock types use Q8_K activations, whatever `act` says.
 ///
 /// # Errors
 /// If `w` is not whole rows, or a row of `x.len()` weights is not whole blocks of the type.
@@ -68,17 +68,17 @@ pub(super) fn rows<A: Accumulator>(act: Act, ty: TensorType, w: &[u8], x: &[f32]
     w.chunks_exact(row_bytes).map(dot).collect()
 }
 
-/// A vector as the rows of a matrix read it, in blocks of 256; the last one is padded with +0.
+/// A vector in the form that the rows of a matrix need, in blocks of 256; the last one is padded with +0.
 #[derive(Clone, Debug)]
 pub enum Activations {
-    /// As they are; how many there are, and their blocks.
+    /// Unchanged; with the number of values, and their blocks.
     F32(usize, Vec<[f32; SUPERBLOCK]>),
     /// Rounded to Q8_K.
     Q8K(Vec<Q8KBlock>),
 }
 
 impl Activations {
-    /// What a matrix of type `ty` reads of `x`: only types of superblocks read Q8_K, whatever `act` says.
+    /// The form of `x` for a matrix of type `ty`: only superblock types use Q8_K, whatever `act` says.
     pub fn new(act: Act, ty: TensorType, x: &[f32]) -> Self {
         let blocks = x.chunks(SUPERBLOCK).map(|c| std::array::from_fn(|i| c.get(i).copied().unwrap_or(0.0)));
         match act {
@@ -98,22 +98,21 @@ impl Activations {
     }
 }
 
-/// One row of a matrix, ready to be multiplied with vectors.
+/// One row of a matrix, prepared for products with vectors.
 #[derive(Clone, Debug)]
 pub enum Row<'a, A> {
-    /// Weights, which take f32 activations; the last block is padded with +0.
+    /// Weights, for f32 activations; the last block is padded with +0.
     Weights(Vec<[A; SUPERBLOCK]>),
-    /// Other superblocks, which take Q8_K, and whether they have minimums.
+    /// Other superblocks, for Q8_K, and whether they have minimums.
     Integers(Vec<Integers>, bool),
-    /// Blocks of Q4_K, which take Q8_K.
+    /// Blocks of Q4_K, for Q8_K.
     Q4K(&'a [[u8; Q4K::BYTES]]),
-    /// Blocks of Q6_K, which take Q8_K.
+    /// Blocks of Q6_K, for Q8_K.
     Q6K(&'a [[u8; Q6K::BYTES]]),
 }
 
 impl<'a, A: Accumulator> Row<'a, A> {
-    /// The row that `bytes` are, for vectors like `x`. A row of superblocks that is shorter than `x` is
-    /// taken as far as it goes.
+    /// The row in `bytes`, for vectors like `x`. A row of superblocks that is shorter than `x` is used up to its end.
     ///
     /// # Errors
     /// If the row of another type has not as many weights as `x`.
@@ -150,8 +149,8 @@ impl<'a, A: Accumulator> Row<'a, A> {
         })
     }
 
-    /// The row's product, before its last rounding: the terms of the blocks, summed. None where the
-    /// vector has another form than the row was made ready for.
+    /// The row's product, before its last rounding: the sum of the terms of the blocks. `None` if the vector has a
+    /// different form from the one for which the row was prepared.
     #[inline(always)]
     pub fn dot(&self, x: &Activations) -> Option<A> {
         let terms: Vec<A> = match (self, x) {

@@ -1,6 +1,6 @@
-//! The numerics contract (`docs/numerics.md`) in plain scalar Rust: the oracle that SIMD code, the
-//! interpreter and GPU kernels are tested against, bit for bit. Clarity comes first here; every
-//! function names the heading of the contract that it writes down.
+//! The numerics contract (`docs/numerics.md`) in plain scalar Rust: tests compare SIMD code, the interpreter and GPU
+//! kernels with it, bit for bit. Clarity comes first here; every function names the heading of the contract that it
+//! implements.
 
 mod accumulator;
 mod attention;

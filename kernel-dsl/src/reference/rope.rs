@@ -10,39 +10,39 @@ pub struct RopeTable {
     values: Vec<f32>,
 }
 
-/// How a model turns positions into angles.
+/// How a model computes angles from positions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rope {
-    /// The base: pair `i` of a head turns by `theta^(-2i/head_dim)` a position.
+    /// The base: pair `i` of a head rotates by `theta^(-2i/head_dim)` per position.
     pub theta: f64,
-    /// How that is stretched to contexts longer than those that the model was trained with.
+    /// The scaling for contexts longer than those in training.
     pub scaling: RopeScaling,
 }
 
-/// A stretched context (GGUF `rope.scaling.*`).
+/// Scaling of the context (GGUF `rope.scaling.*`).
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 #[non_exhaustive]
 pub enum RopeScaling {
     /// None.
     #[default]
     None,
-    /// All angles are divided.
+    /// All angles are divided by a factor.
     Linear {
-        /// By this.
+        /// The factor.
         factor: f64,
     },
     /// YaRN (Peng et al., 2023, <https://arxiv.org/abs/2309.00071>), as transformers and llama.cpp compute it: slow
     /// pairs are divided, fast ones are not, with a ramp between; cosines and sines are scaled.
     Yarn {
-        /// How many times longer the context is.
+        /// The factor of the context's length.
         factor: f64,
-        /// Positions that the model was trained with.
+        /// Positions in training.
         original: f64,
-        /// Pairs that turn more often than this in the original context are not divided; 32 in the paper.
+        /// Pairs that rotate more often than this in the original context are not divided; 32 in the paper.
         beta_fast: f64,
-        /// Pairs that turn less often are divided whole; 1 in the paper.
+        /// Pairs that rotate less often than this are divided by the whole factor; 1 in the paper.
         beta_slow: f64,
-        /// What cosines and sines are scaled by besides `1 + 0.1 ln(factor)`.
+        /// The scale of cosines and sines, in addition to `1 + 0.1 ln(factor)`.
         attention: f64,
     },
 }
@@ -54,7 +54,7 @@ impl From<f64> for Rope {
 }
 
 impl Rope {
-    /// What each pair of a head turns by from a position to the next, and what cosines and sines are scaled by.
+    /// The rotation of each pair of a head per position, and the scale of cosines and sines.
     pub fn frequencies(&self, head_dim: usize) -> (Vec<f64>, f64) {
         let dim = head_dim as f64;
         let plain = (0..head_dim / 2).map(|i| libm::pow(self.theta, -((2 * i) as f64) / dim));
@@ -62,7 +62,7 @@ impl Rope {
             RopeScaling::None => (plain.collect(), 1.0),
             RopeScaling::Linear { factor } => (plain.map(|f| f / factor).collect(), 1.0),
             RopeScaling::Yarn { factor, original, beta_fast, beta_slow, attention } => {
-                // The pair that turns `turns` times in the original context.
+                // The pair that rotates `turns` times in the original context.
                 let pair = |turns: f64| {
                     let cycle = original / (turns * 2.0 * std::f64::consts::PI);
                     dim * libm::log(cycle) / (2.0 * libm::log(self.theta))
@@ -108,7 +108,7 @@ impl RopeTable {
         self.values[2 * self.half * pos..2 * self.half * (pos + 1)].split_at(self.half)
     }
 
-    /// The whole table, [positions, 2, head_dim / 2]: what a device gets.
+    /// The whole table, [positions, 2, head_dim / 2], for devices.
     pub fn values(&self) -> &[f32] {
         &self.values
     }

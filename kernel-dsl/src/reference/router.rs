@@ -1,4 +1,4 @@
-//! The contract's "Router": f64 whatever the policy.
+//! The contract's "Router": f64 for every policy.
 
 use super::{Accumulator, gemv, tree};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     precision::Act,
 };
 
-/// A router logit is no number of finite distance to the largest, so there are no probabilities.
+/// A router logit has no finite distance to the largest, so there are no probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the router logit of expert {expert} is NaN or infinite")]
 #[non_exhaustive]
@@ -62,7 +62,7 @@ pub fn router_probabilities<A: Accumulator>(logits: &[A]) -> Result<Vec<A>, NanI
     Ok(p.iter().map(|&p| p / total).collect())
 }
 
-/// The experts `order` of [`route`], chosen by whatever rule, with their weights.
+/// The experts `order` of [`route`], chosen by any rule, with their weights.
 #[inline(always)]
 pub fn renormalize<A: Accumulator>(p: &[A], order: &[usize]) -> Routed {
     let chosen: Vec<A> = order.iter().map(|&e| p[e]).collect();

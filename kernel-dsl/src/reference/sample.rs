@@ -2,18 +2,18 @@
 
 use super::exp::exp_f64;
 
-/// From which tokens one is drawn, and how likely each is.
+/// The distribution from which a token is sampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Distribution {
     /// Divides the logits; above 0.
     pub temperature: f64,
-    /// Keeps the most likely tokens up to this many; 0 keeps all.
+    /// Keeps this many of the most likely tokens; 0 keeps all.
     pub top_k: u32,
     /// Keeps the fewest most likely tokens whose weights together reach this share.
     pub top_p: f64,
 }
 
-/// The most likely token's weight. Weights are whole numbers, so that sums are exact in any order.
+/// The most likely token's weight. Weights are integers, so that sums are exact in any order.
 pub const SAMPLE_ONE: f64 = (1u64 << 40) as f64;
 
 /// The exponent below which a weight is 0; e^-30 is less than half of 2^-40.
@@ -26,10 +26,10 @@ impl Distribution {
     }
 }
 
-/// A logit and its index as a number that is larger where the token is more likely: by value, then
-/// by the lower index. A NaN comes before -inf.
+/// A logit and its index as an integer that is larger for more likely tokens: by value, then by the lower index. A NaN
+/// comes before -inf.
 fn key(logit: f32, index: u32) -> u64 {
-    // The sum makes the zeros alike.
+    // The sum makes -0 and +0 equal.
     let bits = (logit + 0.0).to_bits().cast_signed();
     let ordered = (bits ^ (bits >> 31 | i32::MIN)).cast_unsigned();
     u64::from(if logit.is_nan() { 0 } else { ordered }) << 32 | u64::from(!index)
@@ -46,8 +46,8 @@ fn weight(logit: f32, most: f32, scale: f64) -> u64 {
     if x >= SAMPLE_LEAST { (exp_f64(x) * SAMPLE_ONE).round_ties_even() as u64 } else { 0 }
 }
 
-/// The token that a random word draws after a row of logits. A NaN is never drawn unless nothing
-/// else is there; then it is token 0.
+/// The token that a random word selects from a row of logits. A NaN is selected only if there is nothing else; then it
+/// is token 0.
 pub fn sample(logits: &[f32], from: &Distribution, word: u64) -> u32 {
     let mut keys: Vec<u64> = logits.iter().zip(0..).map(|(&l, i)| key(l, i)).collect();
     keys.sort_unstable_by_key(|&k| !k);

@@ -9,8 +9,8 @@ pub fn silu<A: Accumulator>(gate: f32) -> A {
     g / (A::ONE + (-g).exp())
 }
 
-/// [`silu`] as kernels with `math = approx` compute it, with `ex2.approx` and `rcp.approx` exact to
-/// the last bit: what the interpreter gives. Hardware may differ by 2 ulp and 1 ulp in these.
+/// [`silu`] as in kernels with `math = approx`, with `ex2.approx` and `rcp.approx` exact to the last bit, as in the
+/// interpreter. Hardware may differ by 2 ulp and 1 ulp in these.
 #[inline(always)]
 pub fn silu_approx<A: Accumulator>(gate: f32) -> A {
     let g = A::from_f32(gate);
@@ -36,7 +36,7 @@ pub fn experts_sum<A: Accumulator>(terms: impl IntoIterator<Item = (f32, f32)>) 
     chain(w, y).to_f32()
 }
 
-/// `x + y` in f32, y being rounded to f32 already.
+/// `x + y` in f32, where y is already rounded to f32.
 #[inline(always)]
 pub fn residual(x: f32, y: f32) -> f32 {
     x + y

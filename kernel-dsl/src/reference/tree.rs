@@ -11,7 +11,7 @@ pub fn tree<A: Accumulator>(terms: &[A]) -> A {
     tree_by(terms, &distances)
 }
 
-/// Tree(terms; distances): the same with the distances in the order written.
+/// Tree(terms; distances): the same with the given distances, in order.
 #[inline(always)]
 pub fn tree_by<A: Accumulator>(terms: &[A], distances: &[usize]) -> A {
     let mut t = terms.to_vec();
@@ -28,8 +28,8 @@ pub fn chain<A: Accumulator>(a: impl IntoIterator<Item = A>, b: impl IntoIterato
     a.into_iter().zip(b).fold(A::ZERO, |c, (a, b)| a.fma(b, c))
 }
 
-/// Tree over terms that come one by one, in O(log n) memory: the bits of [`tree`], for `N`
-/// independent sums side by side.
+/// Tree over terms that arrive one by one, in O(log n) memory: the bits of [`tree`], for `N` independent sums in
+/// parallel.
 #[derive(Clone, Copy, Debug)]
 pub struct TreeSum<A, const N: usize> {
     /// `levels[l]` holds a finished subtree of 2^l terms where bit l of `count` is set.
@@ -50,7 +50,7 @@ impl<A: Accumulator, const N: usize> TreeSum<A, N> {
         self.count = 0;
     }
 
-    /// Takes the next term of every sum.
+    /// Adds the next term of every sum.
     #[inline(always)]
     pub fn push(&mut self, mut term: [A; N]) {
         let mut level = 0;
@@ -75,8 +75,8 @@ impl<A: Accumulator, const N: usize> TreeSum<A, N> {
         }
         let low = self.count.trailing_zeros();
         let mut sum = self.levels[low as usize];
-        // The right sibling of the lowest finished subtree is missing, hence +0; from there up
-        // each level either has a finished left sibling or lacks a right one.
+        // The right sibling of the lowest finished subtree is missing, hence +0; from there up each level either has a
+        // finished left sibling or lacks a right one.
         for s in &mut sum {
             *s += A::ZERO;
         }

@@ -44,7 +44,7 @@ fn check_down_added((rows, cols): (usize, usize), (logits, used): (&[f64], usize
     }
 }
 
-/// `before`, with the weighted sum added to it of the chosen experts' products. `w` has so many matrices, `h` a vector
+/// `before`, with the weighted sum added to it of the chosen experts' products. `w` has this many matrices, `h` a vector
 /// for each of the chosen.
 fn down_added(
     (policy, ty): (Policy, TensorType),

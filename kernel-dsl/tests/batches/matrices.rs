@@ -50,7 +50,7 @@ fn queries_keys_and_values() {
     check_projections((3, 1, 10), 512, 3, 22);
 }
 
-/// The merged projections of (heads, KV heads, head's width), of one vector and of so many.
+/// The merged projections of (heads, KV heads, head's width), of one vector and of this many.
 fn check_projections((heads, kv_heads, head_dim): (usize, usize, usize), cols: usize, tokens: usize, seed: u64) {
     let rows = [heads * head_dim, kv_heads * head_dim, kv_heads * head_dim];
     for (name, types) in [

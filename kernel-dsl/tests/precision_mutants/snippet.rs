@@ -19,7 +19,7 @@ pub enum Of {
 /// Bytes of scratch memory that belong to a thread.
 const SLOT: u64 = 16;
 
-/// What the words at the start of a text stand for: the address of the thread's own slot.
+/// What the words at the start of a text represent: the address of the thread's own slot.
 const PREAMBLES: [(&str, &str); 6] = [
     ("COPY", "GLOBAL SHARED"),
     ("TILE", "SHARED mov.u32 %t, %tid.x; and.b32 %t, %t, 7; shl.b32 %t, %t, 4; mov.u32 %k, sh; add.u32 %t, %t, %k;"),

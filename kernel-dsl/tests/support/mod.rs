@@ -96,7 +96,7 @@ pub trait Stored: DeviceKv {
     /// The element of these bytes.
     fn of(bytes: &[u8]) -> f32;
 
-    /// What the cache gives back of a value.
+    /// A value as the cache returns it.
     fn stored(v: f32) -> f32 {
         Self::of(&Self::to(v))
     }

@@ -1,12 +1,12 @@
-//! Attention as both Qwen3 architectures have it.
+//! Attention, which both Qwen3 architectures share.
 
 use crate::{
     config::TensorRole as T,
     graph::{Node, Operation as O, Stage as S},
 };
 
-/// From the residual stream to the stream with attention's part: queries, keys and values of the normed stream, norm and
-/// RoPE of each query and key head, causal attention with grouped queries, and its output projection.
+/// From the residual stream to the stream plus attention: queries, keys and values of the normalized stream, norm and
+/// RoPE of each query and key head, causal attention with grouped queries, and the output projection.
 pub(super) fn normed_heads() -> Vec<Node> {
     vec![
         Node::of_stream(S::AttnNorm, O::Norm(T::AttnNorm), &[]),

@@ -1,4 +1,4 @@
-//! The architectures that are known, each in a file: its keys in GGUF files, and the graph of its stages.
+//! The supported architectures, one file each: its keys in GGUF files, and the graph of its stages.
 //!
 //! To add one, write such a file and put it into the list `ALL`. What it computes by operations that there are
 //! ([`Operation`](crate::graph::Operation)), the rest of the crate can run.
@@ -29,7 +29,7 @@ pub(crate) struct Definition {
     pub(crate) architecture: &'static Architecture,
     /// The keys that only it has.
     pub(crate) keys: &'static [&'static str],
-    /// Keys that would change what it computes, with the values that do not.
+    /// Keys that would change the result, with the values that do not change it.
     pub(crate) neutral: &'static [(&'static str, Neutral)],
     /// Reads the sizes of its feed-forward.
     pub(crate) feed_forward: fn(Keys<'_>) -> Result<FeedForward, ConfigError>,
@@ -53,8 +53,8 @@ pub(crate) fn names() -> String {
     ALL.iter().map(named).collect::<Vec<_>>().join(" and ")
 }
 
-/// A decoder of equal layers, each attention and a feed-forward on a residual stream, between an embedding and a normed
-/// output projection.
+/// A decoder of identical layers, each with attention and a feed-forward on a residual stream, between an embedding and
+/// a norm with an output projection.
 fn decoder(config: &ModelConfig, attention: Vec<Node>, feed_forward: Vec<Node>) -> Graph {
     let output = if config.tied { T::TokenEmbd } else { T::Output };
     Graph {

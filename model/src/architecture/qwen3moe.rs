@@ -16,7 +16,7 @@ pub(super) static DEFINITION: Definition = Definition {
         ("router_logit_softcapping", Neutral::Number(&[0.0])),
         ("expert_weights_scale", Neutral::Number(&[0.0, 1.0])),
         ("expert_weights_norm", Neutral::Bool(true)),
-        // llama.cpp: 0 is the architecture's own, 1 softmax.
+        // llama.cpp: 0 is the architecture's default, 1 is softmax.
         ("expert_gating_func", Neutral::Number(&[0.0, 1.0])),
         ("expert_shared_count", Neutral::Number(&[0.0])),
         ("expert_shared_feed_forward_length", Neutral::Number(&[0.0])),
@@ -36,7 +36,7 @@ fn feed_forward(keys: Keys<'_>) -> Result<FeedForward, ConfigError> {
     }
     let expert_ff = match keys.optional("expert_feed_forward_length")? {
         Some(v) => v,
-        // What llama.cpp takes for older files.
+        // llama.cpp's default for older files.
         None => keys.number("feed_forward_length")? / experts_used,
     };
     Ok(FeedForward { experts, experts_used, expert_ff, ff: 0 })

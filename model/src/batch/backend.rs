@@ -1,4 +1,4 @@
-//! What a batch needs of a device.
+//! The interface between a batch and a device.
 
 use super::rows::{BadLogit, NanInRow, Row};
 use crate::{device::StageTime, engine::EngineError, load_error::LoadError};
@@ -6,18 +6,18 @@ use crate::{device::StageTime, engine::EngineError, load_error::LoadError};
 /// What a pass gives.
 #[derive(Debug, Default)]
 pub(crate) struct PassResults {
-    /// For each row that a token is wanted of: the most likely, or the first logit that is none.
+    /// For each row of which a token is wanted: the most likely token, or the first logit that is NaN or infinite.
     pub(crate) tokens: Vec<Result<u32, BadLogit>>,
-    /// Of the rows after these whose logits are wanted, [rows, vocabulary].
+    /// The logits of the following rows, if wanted, [rows, vocabulary].
     pub(crate) logits: Vec<f32>,
 }
 
-/// A pass that was not done.
+/// A pass that failed.
 #[derive(Debug)]
 pub(crate) enum PassError {
-    /// A row has no choice of experts. What it and others wrote to the cache is as if the pass had not been.
+    /// A row has no choice of experts. Everything that the pass wrote to the cache must be ignored.
     Nan(NanInRow),
-    /// The device failed, or refused.
+    /// The device failed, or rejected the pass.
     Failed(EngineError),
 }
 
@@ -27,18 +27,19 @@ impl From<EngineError> for PassError {
     }
 }
 
-/// A device with a model and a cache of pages, on which passes of rows of several sequences are run.
+/// A device with a model and a cache of pages, which runs passes of rows of several sequences.
 pub(crate) trait Backend {
-    /// The device, in a few words for people.
+    /// The device, in a few words for messages.
     fn device(&self) -> String;
-    /// Rows of a pass at most.
+    /// Maximum number of rows of a pass.
     fn most(&self) -> usize;
-    /// From now on a place's sequence has these pages: its positions from `PAGE * i` on lie in page i of them.
+    /// Sets the pages of a place's sequence: its positions from `PAGE * i` on are in page i of them.
     fn seat(&mut self, place: usize, pages: &[u32]) -> Result<(), EngineError>;
-    /// Runs rows through the model: `chosen` of them of which a token is wanted, then `logits` of which the logits are,
-    /// then the others. Rows of a sequence need not be in order, but all before the first of them are in the cache.
+    /// Runs rows through the model. The first `chosen` rows are those of which a token is wanted, the next `logits`
+    /// rows those of which logits are wanted; then come the others. Rows of a sequence need not be in order, but all
+    /// earlier positions must be in the cache.
     fn pass(&mut self, rows: &[Row], chosen: usize, logits: usize, results: &mut PassResults) -> Result<(), PassError>;
-    /// What the launches of a pass of these rows take; nothing where there are none.
+    /// The times of the launches of a pass of these rows; empty if there are no launches.
     fn stage_times(&mut self, _rows: &[Row], _runs: usize) -> Result<Vec<StageTime>, LoadError> {
         Ok(Vec::new())
     }

@@ -1,18 +1,18 @@
-//! What can go wrong with a batch.
+//! Errors of a batch.
 
 use super::SequenceId;
 use crate::engine::EngineError;
 
-/// A step, or a sequence's entry, that could not be done. Whatever it is, every sequence is as it was before.
+/// A step or a join that failed. After an error every sequence is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// What a sequence asked for is not possible, or failed.
+    /// A sequence's request is impossible, or failed.
     #[error("sequence {sequence}: {error}")]
     Sequence {
         /// The sequence.
         sequence: SequenceId,
-        /// What is wrong.
+        /// The error.
         error: EngineError,
     },
     /// There is no such sequence, or it has left.
@@ -21,18 +21,18 @@ pub enum BatchError {
     /// A step names a sequence twice.
     #[error("sequence {0} is twice in one step: give all of its tokens together")]
     Twice(SequenceId),
-    /// As many sequences as there may be are in the batch.
+    /// The batch has its maximum number of sequences.
     #[error("the batch has its {most} sequences: one has to leave before another joins")]
     Sequences {
-        /// Sequences at once.
+        /// Maximum number of sequences.
         most: usize,
     },
-    /// A sequence is to have more positions than one may have.
+    /// A sequence would have more positions than allowed.
     #[error("a sequence of {asked} positions is longer than the {most} that the batch was opened for")]
     Positions {
-        /// Positions asked for.
+        /// Requested positions.
         asked: usize,
-        /// Positions of a sequence at most.
+        /// Maximum number of positions of a sequence.
         most: usize,
     },
     /// There are not enough free pages of the cache.
@@ -42,10 +42,10 @@ pub enum BatchError {
     Pages {
         /// Pages that the sequence needs.
         needed: usize,
-        /// Pages that no sequence has.
+        /// Free pages.
         free: usize,
     },
-    /// The step as a whole could not be done.
+    /// The whole step failed.
     #[error(transparent)]
     Step(#[from] EngineError),
 }

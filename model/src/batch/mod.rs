@@ -1,11 +1,10 @@
-//! Several sequences at once: rows of any of them, at any positions, go through the model together, which reads its
-//! weights once for all.
+//! Several sequences at once: rows of any of them, at any positions, go through the model together, so that its weights
+//! are read once for all.
 //!
-//! A [`BatchSession`] has places for sequences and pages of a cache that they share. A sequence joins with the room that
-//! it will need, takes tokens in steps, and leaves; prompts and single tokens go in the same step. What a sequence gets is
-//! what it gets alone in an [`Engine`](crate::Engine), bit for bit, whatever else is in the batch.
-//! [`Queue`] is continuous batching on top: requests join as others end.
-//!
+//! A [`BatchSession`] has places for sequences and pages of a cache that they share. A sequence joins with all the
+//! pages that it can need, processes tokens in steps, and leaves. Prompts and single tokens can be in the same step. A
+//! sequence gets the same bits as alone in an [`Engine`](crate::Engine), whatever else is in the batch.
+//! [`Queue`] implements continuous batching on top: requests join when others end.
 //! ```no_run
 //! use ptxgen_model::{LoadedModel, LogitRows, batch::{BatchRoom, Part, Wants}, gguf::Gguf};
 //!
@@ -43,12 +42,12 @@ pub use session::{Answer, BatchSession, Step};
 use crate::kv::PAGE;
 use std::fmt;
 
-/// What a batch has room for.
+/// The capacity of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchRoom {
-    /// Sequences at once.
+    /// Maximum number of sequences.
     pub sequences: usize,
-    /// Positions of a sequence at most.
+    /// Maximum number of positions of a sequence.
     pub positions: usize,
     /// Pages of the cache, each of [`BatchRoom::PAGE`] positions of one sequence.
     pub pages: usize,
@@ -58,13 +57,13 @@ impl BatchRoom {
     /// Positions of a page.
     pub const PAGE: usize = PAGE;
 
-    /// Room for so many sequences, each of so many positions.
+    /// Capacity for this many sequences with this many positions each.
     pub fn new(sequences: usize, positions: usize) -> Self {
         Self { sequences, positions, pages: sequences.saturating_mul(positions.div_ceil(PAGE)) }
     }
 }
 
-/// A sequence that has joined a batch. Its number is not given again.
+/// A sequence that has joined a batch. Numbers are not reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SequenceId {
     place: usize,

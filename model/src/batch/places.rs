@@ -1,4 +1,4 @@
-//! Who has which place and which pages of the cache.
+//! Assignment of places and pages of the cache to sequences.
 
 use super::{BatchError, BatchRoom, SequenceId};
 use crate::kv::PAGE;
@@ -7,9 +7,9 @@ use crate::kv::PAGE;
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     id: SequenceId,
-    /// Tokens taken so far.
+    /// Tokens processed so far.
     pub(super) position: usize,
-    /// Tokens that it has room for.
+    /// Maximum number of tokens.
     pub(super) capacity: usize,
     pages: Vec<u32>,
 }
@@ -19,9 +19,9 @@ pub(super) struct Member {
 pub(super) struct Places {
     room: BatchRoom,
     members: Vec<Option<Member>>,
-    /// Pages that no sequence has; the last is taken first.
+    /// Free pages; the last one is used first.
     free: Vec<u32>,
-    /// Sequences that have joined so far.
+    /// Number of sequences that have joined so far.
     joined: u64,
 }
 
@@ -35,7 +35,7 @@ impl Places {
         self.room
     }
 
-    /// Pages that no sequence has.
+    /// Number of free pages.
     pub(super) fn free_pages(&self) -> usize {
         self.free.len()
     }
@@ -45,7 +45,7 @@ impl Places {
         self.members.iter().flatten().count()
     }
 
-    /// A new sequence with room for so many tokens, and its pages.
+    /// A new sequence for this many tokens, and its pages.
     pub(super) fn join(&mut self, capacity: usize) -> Result<(SequenceId, &[u32]), BatchError> {
         let BatchRoom { sequences, positions, .. } = self.room;
         if capacity > positions {
@@ -64,7 +64,7 @@ impl Places {
         Ok((id, &member.pages))
     }
 
-    /// Gives back a sequence's place and pages; false if it is not there.
+    /// Frees a sequence's place and pages; false if it is not in the batch.
     pub(super) fn leave(&mut self, id: SequenceId) -> bool {
         let Ok(member) = self.get_mut(id) else { return false };
         let pages = std::mem::take(&mut member.pages);

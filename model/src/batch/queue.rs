@@ -7,23 +7,23 @@ use crate::{
 };
 use std::collections::VecDeque;
 
-/// A text to be continued.
+/// A text to continue.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Its tokens.
     pub tokens: Vec<u32>,
-    /// Tokens to write at most.
+    /// Maximum number of tokens to generate.
     pub most: usize,
-    /// How they are chosen. A sampler of its own for each request: then what it gets does not depend on the others.
+    /// How tokens are chosen. Each request has its own sampler, so that its result does not depend on the others.
     pub sampler: Sampler,
 }
 
 /// Why a continuation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// A token came that ends texts; it is not part of the continuation.
+    /// A token that ends texts was generated; it is not part of the continuation.
     End,
-    /// It has as many tokens as it was to have.
+    /// It has the maximum number of tokens.
     Length,
     /// The positions of a sequence are full.
     Context,
@@ -34,22 +34,22 @@ pub enum Stop {
 /// A request that has ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ended {
-    /// Its number, in the order in which requests were made, from 0 on.
+    /// Its number, in the order of requests, from 0.
     pub index: usize,
-    /// The tokens written.
+    /// The generated tokens.
     pub tokens: Vec<u32>,
     /// Why it ended.
     pub stop: Result<Stop, BatchError>,
 }
 
-/// What has been done so far.
+/// Statistics so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Steps.
     pub steps: u64,
-    /// Tokens of prompts that were taken.
+    /// Processed tokens of prompts.
     pub read: u64,
-    /// Tokens written.
+    /// Generated tokens.
     pub written: u64,
     /// Requests that have ended.
     pub ended: u64,
@@ -59,23 +59,23 @@ pub struct Totals {
 struct Running {
     index: usize,
     sequence: SequenceId,
-    /// The prompt and what was written.
+    /// The prompt and the generated tokens.
     tokens: Vec<u32>,
     prompt: usize,
-    /// Of these, what the model has taken, or takes in this step.
+    /// The number of these tokens that the model has processed, or processes in this step.
     taken: usize,
     capacity: usize,
     most: usize,
     sampler: Sampler,
 }
 
-/// What a step has made of a sequence: its tokens up to here are taken, and the next one, if it was wanted.
+/// A sequence's result of a step: the number of its processed tokens, and the next token, if requested.
 type Next = (usize, Result<Option<u32>, BatchError>);
 
-/// Requests on their way through a batch: the tokens of each are those that it would get alone.
+/// Requests that share a batch: each gets the same tokens as alone.
 ///
-/// Requests join in the order in which they were made. A step has the next token of each sequence, and as much of prompts
-/// as the model takes together with these.
+/// Requests join in order. A step has the next token of each sequence, and as many tokens of prompts as the model can
+/// process together with these.
 pub struct Queue<'b, 'm> {
     batch: &'b mut BatchSession<'m>,
     is_end: Box<dyn Fn(u32) -> bool + 'b>,
@@ -102,7 +102,7 @@ impl<'b, 'm> Queue<'b, 'm> {
         Self { batch, is_end: Box::new(is_end), waiting, running, made: 0, totals: Totals::default() }
     }
 
-    /// Makes a request; its number.
+    /// Adds a request; returns its number.
     pub fn push(&mut self, request: Request) -> usize {
         let index = self.made;
         self.made += 1;
@@ -110,20 +110,21 @@ impl<'b, 'm> Queue<'b, 'm> {
         index
     }
 
-    /// What has been done so far.
+    /// Statistics so far.
     pub fn totals(&self) -> Totals {
         self.totals
     }
 
-    /// Requests that are neither ended nor waiting.
+    /// The number of running requests.
     pub fn running(&self) -> usize {
         self.running.len()
     }
 
-    /// Lets waiting requests join, and takes a step. Requests that end are handed over. Whether there is more to do.
+    /// Lets waiting requests join, and runs a step. Requests that end are passed to the callback. Returns whether there
+    /// is more to do.
     ///
     /// # Errors
-    /// If the device failed. What is wrong with one request ends that one only, and is handed over.
+    /// If the device failed. An error of one request ends only that one, and is passed to the callback.
     pub fn step(&mut self, each: &mut dyn FnMut(Ended)) -> Result<bool, BatchError> {
         self.admit(each)?;
         if self.running.is_empty() {
@@ -150,7 +151,7 @@ impl<'b, 'm> Queue<'b, 'm> {
         Ok(!self.running.is_empty() || !self.waiting.is_empty())
     }
 
-    /// Ends everything: requests that are running are handed over with what they have.
+    /// Ends everything: running requests are passed to the callback with their tokens so far.
     pub fn stop(&mut self, each: &mut dyn FnMut(Ended)) {
         self.waiting.clear();
         for running in std::mem::take(&mut self.running) {
@@ -158,7 +159,7 @@ impl<'b, 'm> Queue<'b, 'm> {
         }
     }
 
-    /// Waiting requests join as far as there is room; none passes another.
+    /// Waiting requests join while there is room, strictly in order.
     fn admit(&mut self, each: &mut dyn FnMut(Ended)) -> Result<(), BatchError> {
         while let Some((index, request)) = self.waiting.front() {
             let (room, prompt) = (self.batch.room(), request.tokens.len());
@@ -189,11 +190,11 @@ impl<'b, 'm> Queue<'b, 'm> {
         Ok(())
     }
 
-    /// Which tokens of each sequence go into the step, and what is wanted of them.
+    /// The tokens of each sequence in this step, and the requested results.
     fn share_out(&self) -> Vec<Option<(std::ops::Range<usize>, Wants)>> {
         let decoding = self.running.iter().filter(|r| r.taken >= r.prompt).count();
         let at_once = self.batch.rows_at_once().max(1);
-        // What fills the last pass up.
+        // Tokens of prompts that fill the last pass.
         let mut left = at_once - decoding % at_once;
         let of = |r: &Running| {
             let end = r.tokens.len();
@@ -211,7 +212,7 @@ impl<'b, 'm> Queue<'b, 'm> {
         self.running.iter().map(of).collect()
     }
 
-    /// What becomes of each sequence after a step, which had its tokens up to one, and gave the next.
+    /// Processes a sequence's result: the number of its processed tokens, and its next token.
     fn settle(&mut self, next: Vec<Option<Next>>, each: &mut dyn FnMut(Ended)) {
         let all = std::mem::take(&mut self.running);
         for (mut running, next) in all.into_iter().zip(next) {

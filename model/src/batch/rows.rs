@@ -1,19 +1,19 @@
-//! The rows of a step: tokens of several sequences, each at a position of its own.
+//! The rows of a step: tokens of several sequences, each with its own position.
 
 use super::{Part, Wants};
 use crate::engine::LogitRows;
 
-/// A token on its way through the layers.
+/// A token in a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) token: u32,
     /// Its position in its sequence.
     pub(crate) position: usize,
-    /// Which of the tables of pages is its sequence's.
+    /// The index of its sequence's page table.
     pub(crate) sequence: usize,
 }
 
-/// A row whose router found NaN, so that there is no choice of experts: of the first layer with one, the first.
+/// A row whose router found NaN, so that there is no choice of experts: the first such row in the first such layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NanInRow {
     pub(crate) layer: usize,
@@ -35,7 +35,7 @@ pub(super) struct PartRow {
     pub(super) part: usize,
 }
 
-/// The rows of a pass: those of which a token is wanted, then those whose logits are, then the others.
+/// The rows of a pass: those of which a token is wanted, then those whose logits are wanted, then the others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pass<'p> {
     pub(super) rows: &'p [PartRow],
@@ -43,17 +43,17 @@ pub(super) struct Pass<'p> {
     pub(super) logits: usize,
 }
 
-/// A step in passes, each with what fits one, in the order of the parts: so what a row sees is in the cache by then, or in
-/// its own pass.
+/// A step divided into passes, in the order of the parts. So everything that a row attends to is already in the cache,
+/// or in the same pass.
 #[derive(Debug)]
 pub(super) struct Passes {
     rows: Vec<PartRow>,
-    /// For each pass its end, and how many rows of each kind.
+    /// For each pass its end, and its numbers of rows of each kind.
     ends: Vec<(usize, usize, usize)>,
 }
 
 impl Passes {
-    /// Those of `parts` that are `alive`, which begin at these positions, in passes of at most `most` rows.
+    /// Divides those of `parts` that are `alive`, starting at these positions, into passes of at most `most` rows.
     pub(super) fn new(
         parts: &[Part<'_>],
         positions: &[usize],

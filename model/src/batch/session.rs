@@ -21,11 +21,11 @@ use std::ops::Range;
 pub struct Answer<'s> {
     /// The most likely next token, where it was [wanted](super::Wants::Token).
     pub token: Option<u32>,
-    /// The logits that were wanted, [1 or tokens, vocabulary].
+    /// The requested logits, [1 or tokens, vocabulary].
     pub logits: &'s [f32],
 }
 
-/// What a step gave.
+/// The results of a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Step<'s> {
     answers: &'s [Result<Given, BatchError>],
@@ -33,11 +33,11 @@ pub struct Step<'s> {
 }
 
 impl<'s> Step<'s> {
-    /// What part `i` of the step got.
+    /// The result of part `i` of the step.
     ///
     /// # Errors
-    /// [`BatchError::Sequence`] if the sequence's values are not numbers to go on with, or there is no memory for it; it
-    /// is where it was before the step. The other sequences have gone on.
+    /// [`BatchError::Sequence`] if the sequence's values contain NaN or infinity, or there is no memory for it; then it
+    /// has its position before the step. The other sequences are not affected.
     ///
     /// # Panics
     /// If the step had no such part.
@@ -46,14 +46,14 @@ impl<'s> Step<'s> {
     }
 }
 
-/// Where a part's answer is.
+/// The place of a part's result.
 #[derive(Clone, Debug, Default)]
 struct Given {
     token: Option<u32>,
     logits: Range<usize>,
 }
 
-/// What all devices' batches have in common, and what a device does for it.
+/// The logic that is common to all devices, and the device.
 pub(crate) struct Setup<'m> {
     pub(crate) backend: Box<dyn Backend + 'm>,
     pub(crate) vocab: usize,
@@ -82,14 +82,14 @@ impl std::fmt::Debug for BatchSession<'_> {
 }
 
 impl<'m> BatchSession<'m> {
-    /// An empty batch on a device that has been prepared for this room.
+    /// An empty batch on a device that was prepared for this capacity.
     pub(crate) fn new(setup: Setup<'m>, room: BatchRoom) -> Self {
         let Setup { backend, vocab, policy } = setup;
         let (answers, logits) = (Vec::new(), Vec::new());
         Self { backend, vocab, policy, places: Places::new(room), answers, logits, results: PassResults::default() }
     }
 
-    /// Checks what a device is asked to prepare.
+    /// Checks the requested capacity.
     pub(crate) fn check_room(room: BatchRoom, context: usize) -> Result<(), LoadError> {
         if room.positions > context {
             return Err(LoadError::Context { asked: room.positions, context });
@@ -100,17 +100,17 @@ impl<'m> BatchSession<'m> {
         Ok(())
     }
 
-    /// What the batch has room for.
+    /// The capacity of the batch.
     pub fn room(&self) -> BatchRoom {
         self.places.room()
     }
 
-    /// Pages of the cache that no sequence has.
+    /// Number of free pages of the cache.
     pub fn free_pages(&self) -> usize {
         self.places.free_pages()
     }
 
-    /// Sequences that are in it.
+    /// Number of sequences in the batch.
     pub fn sequences(&self) -> usize {
         self.places.members()
     }
@@ -125,20 +125,20 @@ impl<'m> BatchSession<'m> {
         self.policy
     }
 
-    /// The device, in a few words for people.
+    /// The device, in a few words for messages.
     pub fn device(&self) -> String {
         self.backend.device()
     }
 
-    /// Tokens that go through the model together at most. A step may have more.
+    /// Maximum number of tokens in one pass. A step may have more.
     pub fn rows_at_once(&self) -> usize {
         self.backend.most()
     }
 
-    /// A new sequence with room for `positions` tokens, whose pages are its own until it leaves.
+    /// Adds a sequence for `positions` tokens, which keeps its pages until it leaves.
     ///
     /// # Errors
-    /// If there is no place, or there are not so many pages; nothing has changed then.
+    /// If there is no free place, or there are not enough free pages; then nothing has changed.
     pub fn join(&mut self, positions: usize) -> Result<SequenceId, BatchError> {
         let (id, pages) = self.places.join(positions)?;
         match self.backend.seat(id.place, pages) {
@@ -150,37 +150,38 @@ impl<'m> BatchSession<'m> {
         }
     }
 
-    /// A sequence leaves, and others may have its place and pages; false if it is not there.
+    /// Removes a sequence and frees its place and pages; false if it is not in the batch.
     pub fn leave(&mut self, sequence: SequenceId) -> bool {
         self.places.leave(sequence)
     }
 
-    /// Tokens that a sequence has taken so far.
+    /// Tokens that a sequence has processed so far.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is not in the batch.
     pub fn position(&self, sequence: SequenceId) -> Result<usize, BatchError> {
         self.places.get(sequence).map(|m| m.position)
     }
 
-    /// Makes a sequence forget all tokens but the first `position`; nothing if it has not taken as many.
+    /// Makes a sequence forget all tokens after the first `position`; no effect if it has not processed as many.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is not in the batch.
     pub fn rewind(&mut self, sequence: SequenceId, position: usize) -> Result<(), BatchError> {
         self.places.get_mut(sequence).map(|m| m.position = m.position.min(position))
     }
 
-    /// Takes the next tokens of some sequences, any number of each.
+    /// Processes the next tokens of some sequences, any number for each.
     ///
     /// # Errors
-    /// If a part asks for what is not possible, or the device failed: every sequence is as it was before. What is wrong
-    /// with the values of one is said by [`Step::answer`].
+    /// If a part's request is impossible, or the device failed: then every sequence is unchanged. [`Step::answer`]
+    /// reports errors in the values of one sequence.
     pub fn step(&mut self, parts: &[Part<'_>]) -> Result<Step<'_>, BatchError> {
         let positions = self.check(parts)?;
         self.answers.clear();
         self.answers.resize_with(parts.len(), || Ok(Given::default()));
-        // Who fails stands aside, and the others go again: what is in the cache after a sequence's position does not count.
+        // Failed sequences are left out and the others run again; cache contents after a sequence's position are
+        // ignored.
         while let Err((part, error)) = self.attempt(parts, &positions)? {
             self.answers[part] = Err(BatchError::Sequence { sequence: parts[part].sequence, error });
         }
@@ -192,9 +193,9 @@ impl<'m> BatchSession<'m> {
         Ok(Step { answers: &self.answers, logits: &self.logits })
     }
 
-    /// What the launches of a step take, in which each sequence takes one token at its position, as
-    /// [`DeviceSession::stage_times`](crate::device::DeviceSession::stage_times) has them; nothing on the CPU. Where
-    /// there are more sequences than go through the model together, it is of those that do. The sequences are empty afterwards.
+    /// The times of the launches of a step in which each sequence processes one token at its position, as in
+    /// [`DeviceSession::stage_times`](crate::device::DeviceSession::stage_times); empty on the CPU. If there are more
+    /// sequences than fit into one pass, only those of one pass are measured. Afterwards the sequences are empty.
     ///
     /// # Errors
     /// If the device failed.
@@ -212,7 +213,7 @@ impl<'m> BatchSession<'m> {
         if rows.is_empty() { Ok(Vec::new()) } else { self.backend.stage_times(&rows, runs) }
     }
 
-    /// The positions at which the parts begin.
+    /// The start positions of the parts.
     fn check(&self, parts: &[Part<'_>]) -> Result<Vec<usize>, BatchError> {
         if parts.is_empty() {
             return Err(EngineError::NoTokens.into());
@@ -231,7 +232,7 @@ impl<'m> BatchSession<'m> {
         Ok(positions)
     }
 
-    /// Runs the parts that have not failed; or one that fails, and why.
+    /// Runs the parts that have not failed; or returns one that fails, with its error.
     fn attempt(
         &mut self,
         parts: &[Part<'_>],
@@ -259,7 +260,7 @@ impl<'m> BatchSession<'m> {
         Ok(Ok(()))
     }
 
-    /// Keeps what a pass gave; or the part whose logits are no numbers.
+    /// Stores the results of a pass; or returns the part whose logits contain NaN or infinity.
     fn keep(&mut self, pass: Pass<'_>) -> Result<(), (usize, EngineError)> {
         let vocab = self.vocab;
         let (chosen, rest) = pass.rows.split_at(pass.chosen);
@@ -279,7 +280,7 @@ impl<'m> BatchSession<'m> {
             }
             let end = self.logits.len() + vocab;
             let Ok(given) = &mut self.answers[row.part] else { continue };
-            // A part's rows come in order, one after the other.
+            // The rows of a part are in order, one after the other.
             let start = if given.logits.is_empty() { self.logits.len() } else { given.logits.start };
             given.logits = start..end;
             self.logits.extend_from_slice(logits);

@@ -1,4 +1,4 @@
-//! What the devices of two runs have to do with their difference.
+//! The effect of the devices on the difference of two runs.
 
 use super::{Factor, Run, factor::Site, measure};
 use crate::{
@@ -9,50 +9,50 @@ use crate::{
 use ptxgen_dsl::precision::{Math, Policy};
 use serde::Serialize;
 
-/// Runs that tell what devices do: each run's choices on the other run's device. A device's part is
-/// measured with those that are there.
+/// Runs that show the effect of the devices: each run's choices on the other run's device. The effect is measured with
+/// those that exist.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Swapped<'a> {
     /// The left run's choices on the right run's device.
     pub left: Option<&'a TraceData>,
     /// The right run's choices on the left run's device.
     pub right: Option<&'a TraceData>,
-    /// Runs with one choice of the other, each on its own device, for runs with approximate math: what those
-    /// instructions give is the device's own business, within a tolerance, so no plain forward has their bits.
+    /// Runs with one choice of the other run, each on its own device, for runs with approximate math. The results of
+    /// those instructions depend on the device, within a tolerance, so no plain forward reproduces their bits.
     pub factors: &'a [(Factor, [Option<&'a TraceData>; 2])],
 }
 
-/// The part of the devices, where the runs are of two. It is measured like a factor's: by the left run on
-/// the right one's device, and the other way round.
+/// The effect of the devices, if the runs are of two devices. It is measured like a factor: by the left run on the
+/// right run's device, and vice versa.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DeviceShare {
     /// The left run's device.
     pub left: String,
     /// The right run's.
     pub right: String,
-    /// The mean of `first` and `last`, or the one that there is; without both what no choice explains.
+    /// The mean of `first` and `last`, or the one that exists; without both, what no choice explains.
     pub explains: f64,
-    /// Share of the divergence that goes when only the device of the left run is changed.
+    /// Share of the divergence that disappears when only the device of the left run is changed.
     pub first: Option<f64>,
-    /// Share that comes back when only the device of the right run is changed.
+    /// Share that reappears when only the device of the right run is changed.
     pub last: Option<f64>,
     /// Relative error between the left run and the same on the right run's device.
     pub alone: Option<f64>,
-    /// Values in which a run differs from the same on the other device, in both exchanges together; none
-    /// where neither could be run.
+    /// Values that differ between a run and the same run on the other device, in both exchanges together; `None` if
+    /// neither could be run.
     pub differing: Option<usize>,
 }
 
-/// How the swapped runs of two runs are run, where these are of two devices that are known: the left
-/// run's choices on the right one's device, and the other way round.
+/// How to run the exchanges of two runs, if they are of two known devices: the left run's choices on the right run's
+/// device, and vice versa.
 pub fn swaps(left: Run<'_>, right: Run<'_>) -> Option<[RunSpec; 2]> {
     let (left, right) = (spec(left)?, spec(right)?);
     let on = |choices: RunSpec, device: RunSpec| RunSpec { device: device.device, ..choices };
     (left.device != right.device).then(|| [on(left, right), on(right, left)])
 }
 
-/// How the runs of [`Swapped::factors`] are run: the left run with the right one's choice, and the other way
-/// round, where the device has approximate instructions and one of the runs uses them.
+/// How to run the exchanges of [`Swapped::factors`]: the left run with the right run's choice, and vice versa, if the
+/// device has approximate instructions and one of the runs uses them.
 pub fn factor_swaps(left: Run<'_>, right: Run<'_>) -> Vec<(Factor, [Option<RunSpec>; 2])> {
     let (Some(left), Some(right)) = (spec(left), spec(right)) else { return Vec::new() };
     let approximate = [left, right].iter().any(|run| run.policy.math == Math::Approx);
@@ -70,20 +70,20 @@ pub fn factor_swaps(left: Run<'_>, right: Run<'_>) -> Vec<(Factor, [Option<RunSp
     factors.map(|factor| (factor, [with(factor, left, right), with(factor, right, left)])).collect()
 }
 
-/// How a run says that it was run.
+/// The choices that a run states.
 fn spec(run: Run<'_>) -> Option<RunSpec> {
     let meta = &run.trace.meta;
     let device = *DeviceName::ALL.iter().find(|d| Some(d.name()) == meta.device.as_deref().map(kind))?;
     Some(RunSpec { device, policy: meta.policy?, kv: meta.kv?, threads: None })
 }
 
-/// A device's name without what is told in brackets.
+/// A device's name without the text in brackets.
 pub(super) fn kind(name: &str) -> &str {
     name.split(" (").next().unwrap_or(name)
 }
 
 impl DeviceShare {
-    /// The devices' part in a divergence that is measured at a stage; `unexplained` is what no choice
+    /// The devices' effect on a divergence that is measured at a stage; `unexplained` is the part that no choice
     /// explains.
     pub(super) fn of(left: Run<'_>, right: Run<'_>, swapped: Swapped<'_>, at: Site, unexplained: f64) -> Option<Self> {
         let device = |run: Run<'_>| run.trace.meta.device.clone();

@@ -1,4 +1,4 @@
-//! What two runs can differ in.
+//! Factors in which two runs can differ.
 
 use super::followed::{Followed, Sides};
 use crate::{
@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, fmt};
 /// A stage and its layer.
 pub(super) use crate::graph::At as Site;
 
-/// One thing that two runs can differ in.
+/// One factor in which two runs can differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Factor {
     /// The activations' format.
@@ -23,7 +23,7 @@ pub enum Factor {
     Math,
     /// The router's precision.
     Router,
-    /// The type that SwiGLU's result is kept in.
+    /// The type of SwiGLU's stored result.
     Inner,
     /// The KV cache's type.
     Kv,
@@ -32,10 +32,10 @@ pub enum Factor {
 }
 
 impl Factor {
-    /// The choices that runs may differ in without a mistake.
+    /// The factors in which runs may differ without a mistake.
     pub(super) const CHOICES: [Self; 6] = [Self::Act, Self::Acc, Self::Math, Self::Router, Self::Inner, Self::Kv];
 
-    /// A word for it in JSON.
+    /// Its name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Act => "activation_format",
@@ -48,7 +48,7 @@ impl Factor {
         }
     }
 
-    /// What a choice has of it, for people.
+    /// A choice's value of this factor, for messages.
     pub(super) fn value(self, choice: &Choice) -> String {
         match self {
             Self::Act => choice.act.to_string(),
@@ -61,7 +61,7 @@ impl Factor {
         }
     }
 
-    /// Gives a choice another's value of it.
+    /// Sets a choice's value of this factor to another's.
     pub(super) fn take(self, own: &mut Choice, other: &Choice) {
         match self {
             Self::Act => own.act = other.act,
@@ -74,9 +74,9 @@ impl Factor {
         }
     }
 
-    /// Whether a stage looks at it.
+    /// Whether a stage depends on it.
     pub(super) fn concerns(self, model: &PlainModel<'_>, (stage, layer): Site) -> bool {
-        // What nothing reads is computed again where it matters.
+        // A stage that nothing reads is computed again where its values are needed.
         let Some(operation) = model.operation(stage).filter(|_| !model.graph().is_aside(stage)) else { return false };
         let concerns = |concern| operation.concerns().contains(&concern);
         match self {
@@ -98,7 +98,7 @@ impl Factor {
         }
     }
 
-    /// Every value of it but a choice's own, given to that choice. No mistakes.
+    /// The given choice with every other value of this factor. No mistakes.
     pub(super) fn others(self, choice: Choice) -> Vec<Choice> {
         use crate::{kv::KvType, plain::Inner};
         let all: Vec<Choice> = match self {
@@ -128,7 +128,7 @@ impl fmt::Display for Factor {
     }
 }
 
-/// Every factor in which the sides differ, with the stages where they do.
+/// Every factor in which the sides differ, with the stages that depend on it.
 pub(super) fn differences(model: &PlainModel<'_>, sides: &Sides) -> Vec<(Factor, Vec<Site>)> {
     let sites: Vec<Site> = model.graph().stages().collect();
     let of = |&(stage, layer): &Site| (sides.left.choice(stage, layer), sides.right.choice(stage, layer));
@@ -145,13 +145,13 @@ pub(super) fn differences(model: &PlainModel<'_>, sides: &Sides) -> Vec<(Factor,
     factors.map(|factor| (factor, differs(factor))).filter(|(_, sites)| !sites.is_empty()).collect()
 }
 
-/// The choices in which the sides do not differ, with their common value.
+/// The factors in which the sides agree, with their common value.
 pub(super) fn same(factors: &[(Factor, Vec<Site>)], choice: Choice) -> Vec<(String, String)> {
     let same = Factor::CHOICES.into_iter().filter(|f| !factors.iter().any(|(other, _)| other == f));
     same.map(|f| (f.to_string(), f.value(&choice))).collect()
 }
 
-/// A side's values of a factor at some sites: one, or several joined.
+/// A side's values of a factor at some sites: one value, or several joined.
 pub(super) fn values(factor: Factor, sites: &[Site], side: &Followed) -> String {
     let values: BTreeSet<String> = sites.iter().map(|(s, l)| factor.value(&side.choice(*s, *l))).collect();
     values.into_iter().collect::<Vec<_>>().join(" and ")

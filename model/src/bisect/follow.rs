@@ -1,4 +1,4 @@
-//! What a run computes, stage by stage, found from its own recorded inputs.
+//! Finds what a run computes, stage by stage, from its own recorded inputs.
 
 use super::{
     factor::{Factor, Site},
@@ -14,9 +14,9 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Relative error up to which a stage is nearly what a choice gives.
+/// Relative error up to which a stage is near to the result of a choice.
 const NEAR: f64 = 2e-6;
-/// The same for a run of another program, which sums in an order of its own.
+/// The same for a run of another program, which sums in a different order.
 const NEAR_OF_OTHERS: f64 = 1e-4;
 
 /// Computes every stage of a run anew.
@@ -29,7 +29,7 @@ pub(super) fn follow(
     let mut found = BTreeMap::new();
     let ours = run.meta.version.is_some();
     for (stage, layer) in model.graph().stages() {
-        // What was derived follows by construction.
+        // Derived values follow by construction.
         let aside = model.graph().is_aside(stage);
         let Some(recorded) = run.get(stage, layer) else { continue };
         let known = model.graph().inputs(stage, layer).iter().all(|&(s, l)| run.get(s, l).is_some());
@@ -39,7 +39,7 @@ pub(super) fn follow(
         let near = if ours { NEAR } else { NEAR_OF_OTHERS };
         let stage = OneStage { model, tokens, run, at: (stage, layer), recorded, near };
         let (choice, how) = match stage.follow(declared) {
-            // Of logits that are NaN nothing can be chosen; that they are is said where they were computed.
+            // NaN logits have no choice of experts; the stage that computes them reports the NaN.
             Err(PlainError::Engine(EngineError::NanInRouter { .. })) => continue,
             found => found?,
         };
@@ -54,8 +54,7 @@ pub(super) fn follow(
     Ok(Followed { declared, ours, found })
 }
 
-/// The stages that lead to one and were not recorded, in the forward's order: a fused kernel keeps them to
-/// itself.
+/// The stages before this one that were not recorded, in the forward's order: a fused kernel does not write them.
 fn kept_within(model: &PlainModel<'_>, run: &TraceData, (stage, layer): Site) -> Vec<Site> {
     let mut kept: Vec<Site> =
         model.graph().inputs(stage, layer).into_iter().filter(|(s, _)| run.meta.derived.contains(s)).collect();
@@ -77,7 +76,7 @@ struct OneStage<'a> {
     run: &'a TraceData,
     at: Site,
     recorded: &'a Tensor,
-    /// The largest relative error that is near.
+    /// The largest relative error that counts as near.
     near: f64,
 }
 
@@ -87,7 +86,7 @@ impl OneStage<'_> {
         let Some((first, _)) = measure::differing(self.recorded, &expected) else {
             return Ok((declared, Follows::Declared));
         };
-        // Candidates are tried on the positions up to the first that differs, then on all.
+        // Candidates are tried on the positions up to the first difference, then on all.
         let width = self.recorded.width().max(1);
         let short = first / width + 1;
         let (tokens, run) = (&self.tokens[..short], self.prefix(short));
@@ -105,8 +104,8 @@ impl OneStage<'_> {
         self.nearest(declared, &candidates, (tokens, &run, &recorded))
     }
 
-    /// The choice that comes nearest on the positions of `short`: the declared one unless another is much
-    /// nearer, and a mistake only if it is near.
+    /// The nearest choice on the positions of `short`: the stated one unless another is much nearer, and a mistake only
+    /// if it is near.
     fn nearest(
         &self,
         declared: Choice,
@@ -140,8 +139,7 @@ impl OneStage<'_> {
         Ok((best.0, Follows::Not { differing, values: self.recorded.values.len(), position, index, relative }))
     }
 
-    /// A stage that leads to this one and was not recorded, with the choice under which this one follows
-    /// from what was.
+    /// An unrecorded stage before this one, with the choice under which this stage follows from recorded values.
     fn cause_within(&self, declared: Choice) -> Result<Option<(Site, Choice)>, PlainError> {
         let kept = kept_within(self.model, self.run, self.at);
         let expected = self.model.stage(&declared, self.at, self.tokens, self.run)?;
@@ -167,7 +165,7 @@ impl OneStage<'_> {
         Ok(None)
     }
 
-    /// The inputs at the first positions, of this stage and of those that lead to it unrecorded.
+    /// The inputs at the first positions, of this stage and of the unrecorded stages before it.
     fn prefix(&self, positions: usize) -> TraceData {
         let kept = kept_within(self.model, self.run, self.at);
         let inputs = [&kept[..], &[self.at]].concat().into_iter().flat_map(|(s, l)| self.model.graph().inputs(s, l));
@@ -175,7 +173,7 @@ impl OneStage<'_> {
         TraceData { tensors: tensors.collect(), ..TraceData::default() }
     }
 
-    /// Other choices that concern the stage, those with fewest changes first, then known mistakes.
+    /// Other choices that affect the stage, those with the fewest changes first, then known mistakes.
     fn candidates(&self, declared: Choice) -> Vec<Choice> {
         let mut choices = vec![declared];
         for factor in Factor::CHOICES.into_iter().filter(|f| f.concerns(self.model, self.at)) {
@@ -192,7 +190,7 @@ impl OneStage<'_> {
         choices
     }
 
-    /// The known mistakes that this stage can be made with.
+    /// The known mistakes that are possible in this stage.
     fn mistakes(&self) -> Vec<Mistake> {
         match self.model.operation(self.at.0) {
             Some(Operation::HeadNormRope(_)) => vec![Mistake::RopeInterleaved],

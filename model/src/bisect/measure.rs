@@ -1,4 +1,4 @@
-//! How far two runs are apart.
+//! The distance between two runs.
 
 use super::{BisectError, Divergence, Run, factor::Site};
 use crate::{
@@ -12,7 +12,7 @@ fn same_value(a: &Values, b: &Values, i: usize) -> bool {
     match (a, b) {
         (Values::U32(a), Values::U32(b)) => a[i] == b[i],
         (Values::F64(a), Values::F64(b)) => a[i].to_bits() == b[i].to_bits() || a[i].is_nan() && b[i].is_nan(),
-        // A file of others may have in f32 what we have in f64.
+        // A file of another program may use f32 where we use f64.
         _ => {
             let (a, b) = (a.at(i) as f32, b.at(i) as f32);
             a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
@@ -20,14 +20,14 @@ fn same_value(a: &Values, b: &Values, i: usize) -> bool {
     }
 }
 
-/// The first value in which two tensors of one shape differ, and how many do.
+/// The first value that differs between two tensors of one shape, and the number of values that differ.
 pub(super) fn differing(a: &Tensor, b: &Tensor) -> Option<(usize, usize)> {
     let mut all = (0..a.values.len().min(b.values.len())).filter(|&i| !same_value(&a.values, &b.values, i));
     let first = all.next()?;
     Some((first, 1 + all.count()))
 }
 
-/// The first stage that holds NaN or infinity, of those that a run has.
+/// The first stage of a run that contains NaN or infinity.
 pub(super) fn not_finite(model: &PlainModel<'_>, run: &TraceData) -> Option<NotFinite> {
     model.graph().stages().find_map(|(stage, layer)| {
         let tensor = run.get(stage, layer)?;
@@ -39,13 +39,13 @@ pub(super) fn not_finite(model: &PlainModel<'_>, run: &TraceData) -> Option<NotF
     })
 }
 
-/// A NaN or an infinity counts as 0, so that a run that is lost in them is as far away as its values are
-/// large.
+/// A NaN or an infinity counts as 0, so that the distance of a run that ends in them is as large as the other run's
+/// values.
 fn finite(x: f64) -> f64 {
     if x.is_finite() { x } else { 0.0 }
 }
 
-/// Norm of the difference; of ids, the root of the number that differ.
+/// Norm of the difference; for ids, the square root of the number of differences.
 pub(super) fn distance(a: &Tensor, b: &Tensor) -> f64 {
     let ids = matches!(a.values, Values::U32(_));
     let square = |i| {
@@ -96,7 +96,7 @@ pub(super) fn flips(a: &TraceData, b: &TraceData) -> usize {
         .sum()
 }
 
-/// Positions whose largest logits are different tokens, of how many.
+/// Positions with different most likely tokens, and the number of positions.
 fn top(a: &TraceData, b: &TraceData) -> Option<(usize, usize)> {
     let (a, b) = (a.get(Stage::Logits, None)?, b.get(Stage::Logits, None)?);
     let largest = |t: &Tensor, row: usize| {
@@ -107,8 +107,8 @@ fn top(a: &TraceData, b: &TraceData) -> Option<(usize, usize)> {
     Some(((0..rows).filter(|&row| largest(a, row) != largest(b, row)).count(), rows))
 }
 
-/// How the runs differ, or that they do not. It is measured at the last stage that does in which all
-/// comes together, which is the logits where they do, or else at the last that does.
+/// How the runs differ, or that they do not. It is measured at the last differing stage that depends on everything
+/// before it, which is the logits if they differ; otherwise at the last stage that differs.
 pub(super) fn divergence(
     model: &PlainModel<'_>,
     left: Run<'_>,
@@ -154,7 +154,7 @@ pub(super) fn divergence(
     }))
 }
 
-/// Whether all that was before has come together in a stage.
+/// Whether a stage depends on everything before it.
 fn measurable(stage: Stage) -> bool {
     matches!(stage, Stage::LayerOut | Stage::Logits | Stage::FinalNorm)
 }

@@ -1,10 +1,9 @@
-//! Why two runs of one model differ: which choice, which stage, which layer.
+//! Finds out why two runs of one model differ: which choice, which stage, which layer.
 //!
-//! First every recorded stage of both runs is computed anew from the run's own recorded inputs. What
-//! comes out with the same bits tells what the run computes there: what its label says, another choice,
-//! or a known mistake; where nothing does, the fault is in this stage and no other. Then one thing that
-//! the runs differ in is changed at a time in a plain forward, to see how much of the divergence it
-//! explains.
+//! First every recorded stage of both runs is recomputed from the run's own recorded inputs. Equal bits show what the
+//! run computes there: what it states, another choice, or a known mistake. If no candidate gives equal bits, the fault
+//! is in this stage. Then one difference of the runs at a time is changed in a plain forward, to measure how much of
+//! the divergence it explains.
 
 mod device;
 mod divergence;
@@ -34,9 +33,9 @@ use std::borrow::Cow;
 /// One of the two runs: all positions of all stages.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// How it is called in messages.
+    /// Its name in messages.
     pub name: &'a str,
-    /// What was recorded.
+    /// The recorded values.
     pub trace: &'a TraceData,
 }
 
@@ -56,15 +55,15 @@ pub enum BisectError {
         right: String,
         /// Its model.
         left_hash: String,
-        /// The other's.
+        /// The other run's model.
         right_hash: String,
     },
     /// The runs are of different texts, or of unknown ones.
-    #[error("{run} is a run on other tokens than {than}: bisect runs on the same tokens")]
+    #[error("{run} has other tokens than {than}: bisect needs two runs on the same tokens")]
     Tokens {
         /// The run.
         run: String,
-        /// What it was held against.
+        /// The source of the other tokens.
         than: String,
     },
     /// Not every position was recorded.
@@ -72,17 +71,17 @@ pub enum BisectError {
     Positions {
         /// The run.
         run: String,
-        /// Positions it has.
+        /// Number of positions in it.
         found: usize,
         /// Tokens of the text.
         tokens: usize,
     },
-    /// A run's stages cannot be computed anew.
+    /// A run's stages cannot be recomputed.
     #[error("{run}: {error}")]
     Run {
         /// The run.
         run: String,
-        /// Why.
+        /// The reason.
         error: Box<PlainError>,
     },
     /// No stage is in both runs.
@@ -95,11 +94,11 @@ pub enum BisectError {
     },
 }
 
-/// Finds out why two runs on the same tokens differ. `swapped` has the runs that [`swaps`] and
-/// [`factor_swaps`] ask for, as far as they can be run; `progress` is told how many forwards are done of how many.
+/// Finds out why two runs on the same tokens differ. `swapped` has the runs that [`swaps`] and [`factor_swaps`]
+/// request, as far as they can be run. `progress` receives the numbers of completed and of all forwards.
 ///
 /// # Errors
-/// If the runs are of different models or tokens, or lack what is needed.
+/// If the runs are of different models or tokens, or lack required values.
 pub fn bisect(
     gguf: &Gguf,
     tokens: &[u32],
@@ -152,7 +151,7 @@ pub fn bisect(
     })
 }
 
-/// Whether the runs belong together and have what is needed.
+/// Checks that the runs belong together and have the required values.
 fn check(tokens: &[u32], left: Run<'_>, right: Run<'_>) -> Result<(), BisectError> {
     if let (Some(a), Some(b)) = (&left.trace.meta.model_sha256, &right.trace.meta.model_sha256)
         && a != b
@@ -162,7 +161,7 @@ fn check(tokens: &[u32], left: Run<'_>, right: Run<'_>) -> Result<(), BisectErro
     }
     for run in [left, right] {
         if run.trace.meta.tokens.as_deref().is_some_and(|own| own != tokens) {
-            return Err(BisectError::Tokens { run: run.name.to_owned(), than: "was asked for".to_owned() });
+            return Err(BisectError::Tokens { run: run.name.to_owned(), than: "the command line".to_owned() });
         }
         let positions = &run.trace.positions;
         if !positions.iter().copied().eq(0..tokens.len()) {
@@ -173,7 +172,7 @@ fn check(tokens: &[u32], left: Run<'_>, right: Run<'_>) -> Result<(), BisectErro
     Ok(())
 }
 
-/// What each run says of itself; where it says nothing, what the other one does.
+/// The choices that each run states; if it states none, those of the other run.
 fn declared(left: Run<'_>, right: Run<'_>) -> [Choice; 2] {
     let own = |run: Run<'_>| run.trace.meta.policy.map(|p| Choice::of(p, run.trace.meta.kv.unwrap_or_default()));
     let (l, r) = (own(left), own(right));
@@ -181,8 +180,7 @@ fn declared(left: Run<'_>, right: Run<'_>) -> [Choice; 2] {
     [l.unwrap_or(known), r.unwrap_or(known)]
 }
 
-/// Forwards that a factor takes: first and last, and each stage and each layer by itself where there
-/// are several.
+/// The number of forwards for a factor: first and last, and each stage and each layer separately if there are several.
 fn forwards(sites: &[Site]) -> usize {
     let parts = |n: usize| if n > 1 { n } else { 0 };
     2 + parts(factor::stages(sites).len()) + parts(factor::layers(sites).len())
@@ -196,9 +194,9 @@ struct Attributing<'a, 'p> {
     /// See [`Swapped::factors`].
     runs: &'a [(Factor, [Option<&'a TraceData>; 2])],
     sides: &'a Sides,
-    /// The stage at which divergence is measured.
+    /// The stage where the divergence is measured.
     at: Site,
-    /// What the left run computes with.
+    /// The choices of the left run.
     choices: Choices,
     /// The left run's plain forward.
     base: Option<TraceData>,
@@ -208,8 +206,8 @@ struct Attributing<'a, 'p> {
 }
 
 impl Attributing<'_, '_> {
-    /// Every factor's part, largest first; whether the plain forwards give both runs' bits; and the
-    /// share that is left when all factors are changed.
+    /// The effect of every factor, largest first; whether the plain forwards give both runs' bits; and the share that
+    /// is left when all factors are changed.
     #[allow(clippy::type_complexity)] // three answers of one pass
     fn all(
         &mut self,
@@ -239,7 +237,7 @@ impl Attributing<'_, '_> {
             };
             let closes =
                 |run: &TraceData| 1.0 - measure::distance_at(run, self.right.trace, self.at).unwrap_or(0.0) / whole;
-            // A run has the device's bits, so nothing is left over.
+            // A run on a device has the device's bits, so nothing is left over.
             let all = if run_last.is_some() { 1.0 } else { 1.0 - left_over };
             let (first_share, last_share) = (closes(&first), all - closes(&last));
             let base = run_first.map_or_else(|| self.base.as_ref().expect("it was run above"), |_| left.trace);
@@ -271,13 +269,13 @@ impl Attributing<'_, '_> {
             found.push(attribution);
         }
         found.sort_by(|a, b| b.explains.total_cmp(&a.explains));
-        // What hardware's approximations are away from the nearest value belongs to math, and it was run.
+        // The difference between the hardware's approximations and the nearest value belongs to math, which was run.
         let of_math = self.runs.iter().any(|(_, runs)| runs.iter().any(Option::is_some))
             && [&self.sides.left, &self.sides.right].into_iter().all(|side| side.inexact().next().is_none());
         Ok((found, reproduced, if of_math { 0.0 } else { left_over }))
     }
 
-    /// A forward with `choices`, but for one factor at some sites that of another run.
+    /// A forward with `choices`, except that one factor at some sites has the value of another run.
     fn changed(
         &mut self,
         factor: Factor,
@@ -291,12 +289,12 @@ impl Attributing<'_, '_> {
             factor.take(&mut own, &other);
             changed.set(stage, layer, own);
         }
-        // Up to the first layer that differs from the left run, its own values stand.
+        // Up to the first layer that differs from the left run, its own values are used.
         let first = if *choices == self.choices { sites.iter().filter_map(|(_, layer)| *layer).min() } else { None };
         self.forward(&changed, first)
     }
 
-    /// A plain forward, from a layer on as the left one.
+    /// A plain forward from a layer on, with the left run's values before it.
     fn forward(&mut self, choices: &Choices, layer: Option<usize>) -> Result<TraceData, PlainError> {
         let keep = &|s| matches!(s, Stage::LayerOut | Stage::RouterExperts) || s == self.at.0;
         let of = match (&self.base, layer) {
@@ -307,7 +305,7 @@ impl Attributing<'_, '_> {
         };
         let mut run = self.model.forward(choices, of)?;
         if let (Some(base), Some(layer)) = (&self.base, layer) {
-            // What was not computed again is the left run's.
+            // Values that were not recomputed are the left run's.
             let before = base.tensors.iter().filter(|((_, l), _)| l.is_some_and(|l| l < layer));
             run.tensors.extend(before.map(|(at, tensor)| (*at, tensor.clone())));
         }
@@ -317,7 +315,7 @@ impl Attributing<'_, '_> {
     }
 }
 
-/// The stages and the layers of some sites one by one, where there are several.
+/// The stages and the layers of some sites, each separately, if there are several.
 fn parts(sites: &[Site]) -> Vec<(String, Vec<Site>)> {
     let of = |keep: &dyn Fn(&Site) -> bool| sites.iter().copied().filter(keep).collect::<Vec<_>>();
     let (stages, layers) = (factor::stages(sites), factor::layers(sites));

@@ -1,4 +1,4 @@
-//! The result of a bisection, which text and JSON are made of.
+//! The result of a bisection, from which text and JSON are written.
 
 use super::{DeviceShare, Divergence, Followed, Follows, Run};
 use crate::{
@@ -13,51 +13,51 @@ use serde::Serialize;
 pub struct SideFound {
     /// Its name.
     pub name: String,
-    /// The device, in a few words.
+    /// The device, in a few words for messages.
     pub device: Option<String>,
-    /// What it says of itself: `act=q8k,acc=f32,kv=f32`.
+    /// The choices that it states: `act=q8k,acc=f32,kv=f32`.
     pub declared: String,
-    /// Stages that were computed anew from the run's own values before them.
+    /// Stages that were recomputed from the run's own recorded inputs.
     pub checked: usize,
-    /// Stages that do not follow as declared, in words.
+    /// Stages that do not follow from the stated choices, as text.
     pub findings: Vec<String>,
-    /// Whether a plain forward with what was found gives the run's bits where divergence is measured.
+    /// Whether a plain forward with the found choices gives the run's bits at the measured stage.
     pub reproduced: bool,
 }
 
-/// A part of a factor: one stage in all layers, or one layer with all stages.
+/// A part of a factor's effect: one stage in all layers, or one layer with all stages.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Part {
-    /// Which.
+    /// The stage or layer.
     pub name: String,
-    /// Relative error that it makes by itself.
+    /// Relative error that it causes alone.
     pub alone: f64,
-    /// Share of the divergence that goes when the left run takes the right's choice there only.
+    /// Share of the divergence that disappears when the left run takes the right run's choice only there.
     pub first: f64,
 }
 
 /// How much of the divergence one factor explains.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Attribution {
-    /// The factor, in words.
+    /// The factor, as text.
     pub factor: String,
-    /// The same as one word.
+    /// Its name as one word.
     pub kind: &'static str,
     /// The left run's choice.
     pub left: String,
     /// The right run's choice.
     pub right: String,
-    /// Where they differ: `layers.03.expert_out`.
+    /// The sites where they differ: `layers.03.expert_out`.
     pub sites: Vec<String>,
     /// The mean of `first` and `last`.
     pub explains: f64,
-    /// Share of the divergence that goes when only this factor of the left run is changed.
+    /// Share of the divergence that disappears when only this factor of the left run is changed.
     pub first: f64,
-    /// Share that comes back when only this factor of the right run is changed.
+    /// Share that reappears when only this factor of the right run is changed.
     pub last: f64,
     /// Relative error between the left run and the left run with this factor changed.
     pub alone: f64,
-    /// Choices of experts that this change alters.
+    /// Choices of experts that this change changes.
     pub flips: usize,
     /// Stage by stage, in all layers.
     pub stages: Vec<Part>,
@@ -65,13 +65,13 @@ pub struct Attribution {
     pub layers: Vec<Part>,
 }
 
-/// What the divergence comes from.
+/// The cause of the divergence.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cause {
-    /// There is none.
+    /// There is no divergence.
     NoDivergence,
-    /// A stage does not follow from its own inputs under anything that is known.
+    /// A stage does not follow from its own inputs under any known choice.
     Unknown {
         /// The run.
         side: String,
@@ -82,23 +82,23 @@ pub enum Cause {
     },
     /// A known mistake.
     Mistake {
-        /// The run that makes it.
+        /// The run with the mistake.
         side: String,
         /// The mistake.
         mistake: String,
-        /// Stages where it is made.
+        /// The stages with the mistake.
         sites: Vec<String>,
     },
-    /// A stage computes with another choice than its run says.
+    /// A stage computes with a choice other than the one that its run states.
     Undeclared {
         /// The run.
         side: String,
         /// The factor.
         factor: String,
-        /// Stages where it does.
+        /// The stages concerned.
         sites: Vec<String>,
     },
-    /// Both runs hold NaN or infinity, of which nothing follows: it comes from the model or its text.
+    /// Both runs contain NaN or infinity, from which nothing can be concluded: it comes from the model or its text.
     NotFinite {
         /// The stage of the left run that has it first.
         stage: Stage,
@@ -107,21 +107,21 @@ pub enum Cause {
         /// The first position there.
         position: usize,
     },
-    /// The runs were asked for different things, and each does what it was asked.
+    /// The runs were requested with different choices, and each follows its own.
     Choices {
-        /// The factors that explain something, the most first.
+        /// The factors that explain something, largest first.
         factors: Vec<String>,
     },
 }
 
-/// What a bisection comes to.
+/// The conclusion of a bisection.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
     /// The cause.
     pub cause: Cause,
-    /// In one sentence.
+    /// As one sentence.
     pub sentence: String,
-    /// What to do about it.
+    /// What to do.
     pub advice: String,
 }
 
@@ -134,17 +134,17 @@ pub struct Bisection {
     pub left: SideFound,
     /// The right run.
     pub right: SideFound,
-    /// How they differ; None where every value has the same bits.
+    /// How they differ; `None` if every value has the same bits.
     pub divergence: Option<Divergence>,
-    /// Choices that are the same on both sides, and their values.
+    /// Choices that are the same on both sides, with their values.
     pub same: Vec<(String, String)>,
-    /// What explains how much, the most first.
+    /// How much each factor explains, largest first.
     pub attributions: Vec<Attribution>,
-    /// The part that the device plays, where the runs are of two.
+    /// The effect of the device, if the runs are of two devices.
     pub device: Option<DeviceShare>,
     /// Share of the divergence that is left when all of these are changed.
     pub unexplained: f64,
-    /// What it comes to.
+    /// The conclusion.
     pub verdict: Verdict,
 }
 
@@ -162,7 +162,7 @@ impl Bisection {
         Self::without_factors(tokens, runs, declared, verdict)
     }
 
-    /// Two runs that are both lost in NaN or infinity.
+    /// Two runs that both end in NaN or infinity.
     pub(super) fn not_finite(runs: [Run<'_>; 2], declared: [Choice; 2], [left, right]: [NotFinite; 2]) -> Self {
         let NotFinite { stage, layer, position, .. } = left;
         let sentence = match left == right {
@@ -227,7 +227,7 @@ impl SideFound {
     }
 }
 
-/// A choice in words; what is the contract's anyway is left out.
+/// A choice as text, without the parts that are the contract's.
 pub(super) fn describe(choice: &Choice) -> String {
     let mut text = format!("act={},acc={},kv={}", choice.act, choice.acc, choice.kv);
     let math = choice.math.to_string();
@@ -241,7 +241,7 @@ pub(super) fn describe(choice: &Choice) -> String {
 }
 
 impl Verdict {
-    /// Whether a run computes wrongly, or otherwise than it says.
+    /// Whether a run computes something wrong, or not what it states.
     pub fn is_fault(&self) -> bool {
         !matches!(self.cause, Cause::NoDivergence | Cause::Choices { .. })
     }

@@ -1,4 +1,4 @@
-//! What a bisection comes to, in a sentence.
+//! The conclusion of a bisection as a sentence.
 
 use super::{
     Attribution, Cause, DeviceShare, Divergence, Factor, Followed, Follows, Run, Verdict,
@@ -11,19 +11,19 @@ use crate::{
     trace::Fault,
 };
 
-/// The least share that is worth a word.
+/// The smallest share that is mentioned.
 const NOTABLE: f64 = 0.005;
 
-/// A run, by its place and name.
+/// A run, by its side and name.
 #[derive(Clone, Copy)]
 struct Side<'a> {
     place: &'static str,
     name: &'a str,
     followed: &'a Followed,
     declared: Choice,
-    /// Whether the run says what it is computed with.
+    /// Whether the run states its choices.
     says: bool,
-    /// Where the run's device contradicts itself in what was recorded.
+    /// Where the run's device violates the contract in the recorded values.
     faults: &'a [Fault],
 }
 
@@ -95,7 +95,7 @@ fn mistake(model: &PlainModel<'_>, side: Side<'_>, attributions: &[Attribution])
     })
 }
 
-/// Another choice than declared.
+/// A choice other than the declared one.
 fn undeclared(model: &PlainModel<'_>, side: Side<'_>, attributions: &[Attribution]) -> Option<Verdict> {
     if !side.says {
         return None;
@@ -113,19 +113,19 @@ fn undeclared(model: &PlainModel<'_>, side: Side<'_>, attributions: &[Attributio
     Some(Verdict {
         cause: Cause::Undeclared { side: place.into(), factor: factor.to_string(), sites: tensor_names(&sites) },
         sentence: format!(
-            "the {place} run ({name}) computes {} with another {factor} than it says, {is} in place of {said}{}",
+            "the {place} run ({name}) computes {} with a different {factor} from what it says: {is} instead of {said}{}",
             place_of(model, &sites),
             explained(factor, attributions)
         ),
         advice: format!(
-            "find what chooses the {factor} of {} on {place}, and make it {said}; or say {is} where it is meant",
+            "find what chooses the {factor} of {} on {place}, and make it {said}; or declare {is} if it is intended",
             stage_names(&sites)
         ),
     })
 }
 
-/// What a device wrote against what follows from what it wrote before, where the stages between are its
-/// own business.
+/// A value that a device wrote, against the value that follows from what it wrote before, where it does not write the
+/// stages between.
 fn contradicted(model: &PlainModel<'_>, side: Side<'_>) -> Option<Verdict> {
     let Side { place, name, faults, .. } = side;
     let fault = faults.first()?;
@@ -133,14 +133,14 @@ fn contradicted(model: &PlainModel<'_>, side: Side<'_>) -> Option<Verdict> {
     Some(Verdict {
         cause: Cause::Unknown { side: place.into(), stage, layer },
         sentence: format!(
-            "the {place} run ({name}) contradicts itself in {}: {fault}",
+            "the {place} run ({name}) violates the contract in {}: {fault}",
             place_of(model, &[(stage, layer)])
         ),
         advice: format!("look at the kernel of {place} that ends in {stage}, and at what is fused into it"),
     })
 }
 
-/// Nearly what was declared, where bits are promised.
+/// Near to the declared result, where equal bits are required.
 fn inexact(model: &PlainModel<'_>, side: Side<'_>) -> Option<Verdict> {
     let Side { place, name, followed, declared, .. } = side;
     let (site, relative) = followed.inexact().next().filter(|_| followed.promises_bits())?;
@@ -152,11 +152,11 @@ fn inexact(model: &PlainModel<'_>, side: Side<'_>) -> Option<Verdict> {
             place_of(model, &[site]),
             super::result::describe(&declared)
         ),
-        advice: format!("hold the code of {place} that computes {} against docs/numerics.md", site.0),
+        advice: format!("compare the code of {place} that computes {} with docs/numerics.md", site.0),
     })
 }
 
-/// Nothing but what was asked for.
+/// Only the requested differences.
 fn choices(divergence: &Divergence, attributions: &[Attribution], device: Option<&DeviceShare>) -> Verdict {
     let notable: Vec<&Attribution> = attributions.iter().filter(|a| a.explains.abs() >= NOTABLE).collect();
     let named = if notable.is_empty() { attributions.iter().take(1).collect() } else { notable };
@@ -164,7 +164,7 @@ fn choices(divergence: &Divergence, attributions: &[Attribution], device: Option
         format!("the {factor} ({left} on the left, {right} on the right) {:.0}%", 100.0 * explains)
     };
     let mut parts: Vec<String> = named.iter().map(|a| part(&a.factor, &a.left, &a.right, a.explains)).collect();
-    // What devices do within a tolerance, which only approximate functions have.
+    // Differences between devices within a tolerance, which only approximate functions have.
     let device_differs = device.filter(|d| !d.same_bits() && d.explains.abs() >= NOTABLE);
     parts.extend(device_differs.map(|d| part("device", kind(&d.left), kind(&d.right), d.explains)));
     let same_device = match device {
@@ -178,7 +178,7 @@ fn choices(divergence: &Divergence, attributions: &[Attribution], device: Option
         Some(format!(", most by itself in {}", stage.name))
     });
     let sentence = match parts.as_slice() {
-        [] => format!("the runs differ from {} on, and in no known choice", divergence.first_stage),
+        [] => format!("the runs differ from {} on, and not in a known choice", divergence.first_stage),
         _ => format!(
             "{} of the divergence{}; every stage of both runs follows from its own inputs, so neither computes \
              wrongly{same_device}",
@@ -188,7 +188,7 @@ fn choices(divergence: &Divergence, attributions: &[Attribution], device: Option
     };
     let mut factors: Vec<String> = named.iter().map(|a| a.factor.clone()).collect();
     factors.extend(device_differs.map(|_| "device".to_owned()));
-    // Even one that explains nothing that can be seen changes bits.
+    // Even a factor without a measurable effect changes bits.
     let all: Vec<&str> = attributions.iter().map(|a| a.factor.as_str()).collect();
     let advice = match all.as_slice() {
         [] => String::new(),

@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 use ptxgen_dsl::reference::argmax;
 use std::collections::{BTreeSet, HashMap};
 
-/// Sums up what two runs differ in, as pieces of their traces come.
+/// Accumulates the differences of two runs, as pieces of their traces arrive.
 #[derive(Debug, Default)]
 pub(super) struct Comparing {
     stages: IndexMap<(Stage, Option<usize>), Sums>,
@@ -27,13 +27,13 @@ pub(super) struct Comparing {
 }
 
 impl Comparing {
-    /// Remembers stages that only one side has.
+    /// Records stages that only one side has.
     pub(super) fn missing(&mut self, stages: &[Stage]) {
         self.missing.extend(stages);
     }
 
-    /// Takes a piece of both sides: the same positions of a prompt. Tensors of both have the same
-    /// widths, but for keys after a position.
+    /// Adds a piece of both sides: the same positions of a prompt. Tensors of both have the same widths, except for
+    /// keys after a position.
     pub(super) fn add(&mut self, prompt: usize, tokens: &[u32], left: &TraceData, right: &TraceData) {
         self.positions += left.positions.len() as u64;
         for (&(stage, layer), l) in &left.tensors {
@@ -121,7 +121,7 @@ impl Comparing {
         }
     }
 
-    /// What it comes to.
+    /// The result.
     pub(super) fn finish(mut self, left: Side, right: Side, prompts: usize, thresholds: Thresholds) -> Comparison {
         self.stages.sort_unstable_by_key(|&(stage, layer), _| (stage.scope() as u8, layer, stage));
         let stages: Vec<Difference> = self.stages.into_iter().map(|((s, l), sums)| sums.finish(s, l)).collect();
@@ -170,8 +170,8 @@ fn row_of(tensor: &Tensor, row: usize) -> Vec<f64> {
     (row * width..(row + 1) * width).map(|i| tensor.values.at(i)).collect()
 }
 
-/// The values of a stage that belong together: those at the same place, and of experts those of the
-/// same expert, whatever its rank. An expert that one side chose alone has nothing to be compared with.
+/// The pairs of values of a stage: those with the same index; for experts, those of the same expert, whatever its rank.
+/// An expert that only one side chose is not compared.
 struct Pairs<'a> {
     stage: Stage,
     positions: &'a [usize],
@@ -192,7 +192,7 @@ impl<'a> Pairs<'a> {
         Self { stage, positions: &left.positions, tensors, experts: chosen(left).zip(chosen(right)) }
     }
 
-    /// Gives the pairs of one row, each with its place on the left side.
+    /// The pairs of one row, each with its index on the left side.
     fn of(&self, row: usize, mut give: impl FnMut(usize, Element, Element)) {
         let (l, r) = self.tensors;
         let (at_l, at_r) = (row * l.width(), row * r.width());
@@ -211,7 +211,7 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// How far the least likely of the chosen experts is ahead of the most likely of the others.
+/// The margin between the least likely of the chosen experts and the most likely of the others.
 fn margin(logits: &[f64], chosen: &[usize]) -> Option<f64> {
     let last = chosen.iter().filter_map(|&e| logits.get(e)).copied().reduce(f64::min)?;
     let others = logits.iter().enumerate().filter(|(e, _)| !chosen.contains(e)).map(|(_, l)| *l);
@@ -232,14 +232,14 @@ fn layer_choices(layer: usize, used: usize, choices: Vec<Choice>) -> LayerChoice
     }
 }
 
-/// Whether a stage is past a threshold; what is no number is past every one.
+/// Whether a stage exceeds a threshold; NaN exceeds every one.
 pub(super) fn is_past(d: &Difference, thresholds: &Thresholds) -> bool {
     let cosine = d.cosine.zip(thresholds.min_cos).is_some_and(|(found, least)| found < least);
     let relative = d.relative.zip(thresholds.max_rel).is_some_and(|(found, most)| found > most);
     cosine || relative || d.not_finite > 0
 }
 
-/// The layer whose output's relative error is the most above its input's.
+/// The layer whose output's relative error exceeds its input's most.
 fn growth(stages: &[Difference]) -> Option<Growth> {
     let known: HashMap<_, _> = stages.iter().map(|d| ((d.stage, d.layer), d.relative)).collect();
     let relative = |stage: Stage, layer: Option<usize>| known.get(&(stage, layer)).copied().flatten();

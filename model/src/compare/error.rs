@@ -1,4 +1,4 @@
-//! Why two sides cannot be compared.
+//! Reasons why two sides cannot be compared.
 
 use crate::trace::{Stage, TraceError};
 
@@ -24,27 +24,27 @@ pub enum CompareError {
         /// Its model.
         right_model: String,
     },
-    /// The sides took different tokens.
+    /// The sides have different tokens.
     #[error(
         "{left} and {right} are of different tokens: position {position} is {left_token} and {right_token}; trace both on \
          the same tokens"
     )]
     Tokens {
-        /// The left side, or where the tokens come from.
+        /// The left side, or the source of the tokens.
         left: String,
         /// The right side.
         right: String,
         /// The first position that differs.
         position: usize,
-        /// Left's token, if it has as many.
+        /// The left side's token, if it has as many.
         left_token: String,
-        /// Right's.
+        /// The right side's token.
         right_token: String,
     },
-    /// Nobody says on what tokens to run.
+    /// No source of tokens was given.
     #[error("{0} does not say on which tokens it was made: name them with --tokens")]
     NoTokens(String),
-    /// A trace is of one text.
+    /// A trace contains only one text.
     #[error("{0} is a trace, which is of one text, and {1} prompts are given: name one with --tokens, or none")]
     Prompts(String, usize),
     /// There are no prompts.
@@ -62,7 +62,7 @@ pub enum CompareError {
         /// Its positions.
         of_right: String,
     },
-    /// A stage that was asked for.
+    /// A requested stage is missing.
     #[error("{side} lacks {tensor}, which is to be compared: it has {has}")]
     Missing {
         /// The side.
@@ -84,7 +84,7 @@ pub enum CompareError {
         /// Its stages.
         of_right: String,
     },
-    /// A stage's values of a position are others in number.
+    /// A stage has different numbers of values per position.
     #[error(
         "{tensor} has {of_left:?} values a position in {left}, {of_right:?} in {right}: they are of different models"
     )]
@@ -100,14 +100,14 @@ pub enum CompareError {
         /// Its dimensions.
         of_right: Vec<usize>,
     },
-    /// A threshold that no comparison can keep to, or that every one keeps to.
+    /// A threshold that is always or never exceeded.
     #[error("{name} is {value}: expected {expected}")]
     Threshold {
         /// The threshold.
         name: &'static str,
         /// Its value.
         value: f64,
-        /// What it may be.
+        /// The valid range.
         expected: &'static str,
     },
 }

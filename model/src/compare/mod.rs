@@ -1,4 +1,4 @@
-//! What two runs of one model differ in.
+//! The differences of two runs of one model.
 
 mod comparing;
 mod error;

@@ -1,16 +1,16 @@
-//! The result of a comparison, which text, JSON and reports are made of.
+//! The result of a comparison, from which text, JSON and reports are written.
 //!
 //! In JSON a number that is NaN or infinite is `null`.
 
 use crate::trace::{Fault, Stage, Statistics};
 use serde::Serialize;
 
-/// What is known of one of the two runs.
+/// Information about one of the two runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Side {
-    /// How it was named: `cpu:act=f32,acc=f64`, or a trace's file.
+    /// Its name: `cpu:act=f32,acc=f64`, or a trace's file.
     pub name: String,
-    /// The device, in a few words.
+    /// The device, in a few words for messages.
     pub device: Option<String>,
     /// The policy, as `act=q8k,acc=f32`.
     pub policy: Option<String>,
@@ -22,9 +22,9 @@ pub struct Side {
     pub model_sha256: Option<String>,
     /// The version of the program that ran it.
     pub version: Option<String>,
-    /// Stages that were not read from the device but computed from what was.
+    /// Stages that were not read from the device but derived from what was read.
     pub derived: Vec<Stage>,
-    /// Where what was computed so does not meet what the device wrote.
+    /// Where a derived value differs from the value that the device wrote.
     pub faults: Vec<Fault>,
 }
 
@@ -35,37 +35,37 @@ pub struct Place {
     pub stage: Stage,
     /// Its layer.
     pub layer: Option<usize>,
-    /// The prompt, counted from 0.
+    /// The index of the prompt, from 0.
     pub prompt: usize,
     /// The position in the prompt.
     pub position: usize,
-    /// Which of the position's values.
+    /// The index of the value at that position.
     pub index: usize,
 }
 
 /// How the two sides differ in one stage of one layer, over all prompts and positions.
 ///
-/// Values of chosen experts are compared expert by expert, whatever the rank; those of an expert that
-/// one side chose alone are not compared, and show in [`LayerChoices`].
+/// Values of chosen experts are compared expert by expert, whatever the rank. Those of an expert that only one side
+/// chose are not compared; such differences show in [`LayerChoices`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// The stage.
     pub stage: Stage,
     /// Its layer.
     pub layer: Option<usize>,
-    /// Values compared.
+    /// Number of compared values.
     pub values: u64,
-    /// Values whose bits differ, and those that are NaN or infinite on a side, whatever the other has.
+    /// Number of values whose bits differ, or that are NaN or infinite on either side.
     pub differing: u64,
-    /// Of those, pairs with a NaN or an infinity; they are in no other measure.
+    /// Of those, pairs with a NaN or an infinity; the other measures do not include them.
     pub not_finite: u64,
-    /// Cosine of the angle between the sides; 1 where both are zero. None for ids.
+    /// Cosine of the angle between the sides; 1 if both are zero. `None` for ids.
     pub cosine: Option<f64>,
-    /// Norm of the difference over the norm of the left side, 0 where both are zero. None for ids.
+    /// Norm of the difference over the norm of the left side, 0 if both are zero. `None` for ids.
     pub relative: Option<f64>,
-    /// The largest absolute difference. None for ids.
+    /// The largest absolute difference. `None` for ids.
     pub largest: Option<f64>,
-    /// The largest difference in units in the last place of f32. None for ids.
+    /// The largest difference in units in the last place of f32. `None` for ids.
     pub largest_ulp: Option<u64>,
     /// The first value that differs.
     pub first: Option<Place>,
@@ -85,7 +85,7 @@ pub struct Distribution {
 /// The choice of experts for one token in one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Choice {
-    /// The prompt, counted from 0.
+    /// The index of the prompt, from 0.
     pub prompt: usize,
     /// The position in the prompt.
     pub position: usize,
@@ -93,8 +93,8 @@ pub struct Choice {
     pub shared: usize,
     /// Whether the sides chose the same experts in the same order.
     pub same_order: bool,
-    /// How far the left side's last expert was ahead of the first that it did not choose, in router
-    /// logits; None where the logits are not known or all experts are used.
+    /// The margin between the left side's last chosen expert and the first one that it did not choose, in router
+    /// logits; `None` if the logits are unknown or all experts are used.
     pub margin: Option<f64>,
     /// The largest difference between the sides' router logits.
     pub shift: Option<f64>,
@@ -109,12 +109,11 @@ pub struct LayerChoices {
     pub used: usize,
     /// Tokens with the same experts on both sides.
     pub same: usize,
-    /// The least margin of the left side among tokens with the same experts.
+    /// The smallest margin of the left side among tokens with the same experts.
     pub least_margin_of_same: Option<f64>,
-    /// The largest margin of the left side among tokens with different experts: how clear a choice
-    /// was overturned.
+    /// The largest margin of the left side among tokens with different experts.
     pub largest_margin_of_other: Option<f64>,
-    /// Every token's choice, prompt after prompt.
+    /// Every token's choice, in the order of prompts.
     pub choices: Vec<Choice>,
 }
 
@@ -127,22 +126,22 @@ pub struct TopTokens {
     pub same: u64,
     /// The same at the last position of each prompt.
     pub prompts: u64,
-    /// Prompts whose last position agrees.
+    /// Number of prompts whose last position agrees.
     pub same_at_the_end: u64,
     /// The first position that does not agree.
     pub first: Option<OtherToken>,
 }
 
-/// A position at which the sides find different tokens most likely.
+/// A position with different most likely tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct OtherToken {
-    /// The prompt, counted from 0.
+    /// The index of the prompt, from 0.
     pub prompt: usize,
     /// The position in the prompt.
     pub position: usize,
     /// The left side's token.
     pub left: u32,
-    /// The right side's.
+    /// The right side's token.
     pub right: u32,
 }
 
@@ -151,33 +150,33 @@ pub struct OtherToken {
 pub struct Perplexities {
     /// Tokens predicted.
     pub tokens: u64,
-    /// The left side's.
+    /// The left side's perplexity.
     pub left: f64,
-    /// The right side's.
+    /// The right side's perplexity.
     pub right: f64,
 }
 
-/// The layer over which the error grows most, by its residual stream.
+/// The layer over which the error of the residual stream grows most.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Growth {
     /// The layer.
     pub layer: usize,
-    /// Relative error of the stream that goes in.
+    /// Relative error of the layer's input stream.
     pub before: f64,
-    /// Relative error of the stream that comes out.
+    /// Relative error of the layer's output stream.
     pub after: f64,
 }
 
-/// What a comparison must keep to.
+/// The thresholds of a comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Thresholds {
-    /// The least cosine of every stage.
+    /// The minimum cosine of every stage.
     pub min_cos: Option<f64>,
-    /// The largest relative error of every stage.
+    /// The maximum relative error of every stage.
     pub max_rel: Option<f64>,
 }
 
-/// What a comparison comes to.
+/// The outcome of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Verdict {
@@ -185,52 +184,52 @@ pub enum Verdict {
     Equal,
     /// Values differ, within the thresholds if there are any.
     Differs,
-    /// A stage is past a threshold.
+    /// A stage exceeds a threshold.
     Past,
 }
 
 /// Two runs of one model, compared.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// The left side, against which errors are relative.
+    /// The left side, to which errors are relative.
     pub left: Side,
     /// The right side.
     pub right: Side,
-    /// Prompts.
+    /// Number of prompts.
     pub prompts: usize,
-    /// Positions compared, of all prompts.
+    /// Number of compared positions of all prompts.
     pub positions: u64,
-    /// Values compared.
+    /// Number of compared values.
     pub values: u64,
-    /// Values whose bits differ.
+    /// Number of values whose bits differ.
     pub differing: u64,
     /// Every stage that both sides have, in the forward's order.
     pub stages: Vec<Difference>,
-    /// Stages that only one side has, and that were not compared.
+    /// Stages that only one side has, which were not compared.
     pub missing: Vec<Stage>,
     /// The stages' values over all layers.
     pub distributions: Vec<Distribution>,
     /// The choices of experts, layer by layer.
     pub experts: Vec<LayerChoices>,
-    /// Agreement on the next token, where there are logits.
+    /// Agreement on the next token, if there are logits.
     pub top: Option<TopTokens>,
-    /// Perplexity, where there are logits and tokens after them.
+    /// Perplexity, if there are logits and later tokens.
     pub perplexity: Option<Perplexities>,
-    /// Where the forward first differs at all.
+    /// The first value that differs.
     pub first: Option<Place>,
-    /// The first stage past a threshold; without thresholds the first whose relative error is above
+    /// The first stage that exceeds a threshold; without thresholds, the first whose relative error is above
     /// [`Comparison::NOTABLE`].
     pub first_past: Option<Place>,
     /// The layer over which the error grows most.
     pub growth: Option<Growth>,
-    /// What was to be kept to.
+    /// The thresholds.
     pub thresholds: Thresholds,
-    /// What it comes to.
+    /// The outcome.
     pub verdict: Verdict,
 }
 
 impl Comparison {
-    /// The relative error from which on a stage is worth naming where no threshold was given.
+    /// The relative error from which on a stage is named if no threshold was given.
     pub const NOTABLE: f64 = 1e-3;
 
     /// A stage's difference.

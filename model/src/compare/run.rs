@@ -1,29 +1,29 @@
-//! Two sides through all prompts.
+//! Runs two sides through all prompts.
 
 use super::{CompareError, Comparison, Side, Source, Thresholds, comparing::Comparing, error::names, source::Reader};
 use crate::trace::{Fault, Selected, Selection, Stage, Stages};
 use std::collections::BTreeSet;
 
-/// Positions that are compared at a time, which bounds the memory that it takes.
+/// Positions that are compared at a time; this limits the memory.
 const PIECE: usize = 64;
 
-/// What is compared.
+/// The scope of a comparison.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CompareOptions {
-    /// Stages, layers and positions. Stages named must be there on both sides; otherwise those are
-    /// compared that both sides have.
+    /// Stages, layers and positions. Named stages must exist on both sides; otherwise all stages that both sides have
+    /// are compared.
     pub selection: Selection,
-    /// What is to be kept to.
+    /// The thresholds.
     pub thresholds: Thresholds,
     /// Whether the sides may be of different files.
     pub any_model: bool,
 }
 
 impl Thresholds {
-    /// Checks that a comparison can keep to them, and can fail to.
+    /// Checks that it is possible to meet and to exceed the thresholds.
     ///
     /// # Errors
-    /// Names the one that is out of range.
+    /// Names a threshold that is out of range.
     pub fn check(&self) -> Result<(), CompareError> {
         let wrong = |name, value, expected| Err(CompareError::Threshold { name, value, expected });
         match (self.min_cos, self.max_rel) {
@@ -36,10 +36,10 @@ impl Thresholds {
     }
 }
 
-/// Runs or reads both sides on every prompt and compares them; `progress` gets the positions done of
+/// Runs or reads both sides on every prompt and compares them; `progress` receives the number of completed positions of
 /// all prompts.
 ///
-/// Without prompts, a trace among the sides says what the tokens are.
+/// Without prompts, the tokens come from a trace among the sides.
 ///
 /// # Errors
 /// If a forward fails or the sides do not belong together.
@@ -65,7 +65,7 @@ pub fn compare(
             let end = tokens.len().min(start + PIECE);
             let positions = selected.positions[selected.rows(start, end - start)].to_vec();
             let piece = Selected { stages: selected.stages.clone(), positions };
-            // A run takes tokens whose values nobody wants, too: those after need them.
+            // A run also processes tokens whose values are not compared, because later tokens depend on them.
             let (a, b) = (l.next(&piece, end, tokens.len())?, r.next(&piece, end, tokens.len())?);
             if !piece.positions.is_empty() {
                 comparing.add(i, tokens, &a, &b);
@@ -81,7 +81,7 @@ pub fn compare(
     Ok(comparing.finish(left, right, prompts.len(), options.thresholds))
 }
 
-/// What a run found out beside its values.
+/// Information about a run in addition to its values.
 #[derive(Default)]
 struct Findings {
     derived: BTreeSet<Stage>,
@@ -111,7 +111,7 @@ fn check_models(left: &Source<'_>, right: &Source<'_>, any: bool) -> Result<(), 
     }
 }
 
-/// The prompts: those given, or a trace's. A trace's tokens must be those that are run.
+/// The prompts: those given, or a trace's. A trace's tokens must equal those that are run.
 fn prompts_of(left: &Source<'_>, right: &Source<'_>, given: &[Vec<u32>]) -> Result<Vec<Vec<u32>>, CompareError> {
     let files: Vec<_> = [left, right].into_iter().filter(|s| s.file().is_some()).collect();
     if let (Some(file), 2..) = (files.first(), given.len()) {
@@ -131,7 +131,7 @@ fn prompts_of(left: &Source<'_>, right: &Source<'_>, given: &[Vec<u32>]) -> Resu
     let prompts = match (&known[..], &files[..]) {
         ([(_, tokens), ..], _) => vec![tokens.to_vec()],
         ([], []) => given.to_vec(),
-        // Two files without tokens: all that is lost is what needs them.
+        // Two files without tokens can still be compared, except for what needs tokens.
         ([], [_, _]) => {
             let ends = files.iter().filter_map(|s| s.file()?.positions().last());
             vec![vec![u32::MAX; ends.max().map_or(0, |last| last + 1)]]
@@ -154,7 +154,7 @@ fn same_tokens((left, a): (&str, &[u32]), (right, b): (&str, &[u32])) -> Result<
     Err(CompareError::Tokens { left: left.into(), right: right.into(), position, left_token, right_token })
 }
 
-/// What of a prompt is compared, and the stages that only one side has.
+/// The selected parts of a prompt, and the stages that only one side has.
 fn select(
     left: &Source<'_>,
     right: &Source<'_>,
@@ -205,7 +205,7 @@ fn select(
     Ok((selected, missing))
 }
 
-/// Checks that both sides have as many values a position, but for keys in front of nothing.
+/// Checks that both sides have the same number of values per position, except for keys.
 fn check_shapes(left: &Source<'_>, right: &Source<'_>, selected: &Selected, tokens: usize) -> Result<(), CompareError> {
     for &(stage, layer) in &selected.stages {
         let dims = |s: &Source<'_>| match s {

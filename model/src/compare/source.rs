@@ -1,4 +1,4 @@
-//! Where a side's values come from: a run of a model, or a trace.
+//! The source of a side's values: a run of a model, or a trace.
 
 use super::{CompareError, Side};
 use crate::{
@@ -9,15 +9,15 @@ use crate::{
 };
 use std::collections::HashSet;
 
-/// A model that can be run, as a side of a comparison.
+/// A model as a side of a comparison.
 pub struct RunSide<'m> {
-    /// How it is run.
+    /// Its device and policy.
     pub spec: RunSpec,
-    /// A session of it; any tokens that it has taken are forgotten.
+    /// A session of it; it forgets its earlier tokens.
     pub session: Box<dyn Engine + 'm>,
-    /// The model in plain stages.
+    /// The model's plain forward.
     pub plain: &'m PlainModel<'m>,
-    /// What is known of the model: its name and hash.
+    /// The model's name and hash.
     pub meta: TraceMeta,
 }
 
@@ -42,7 +42,7 @@ pub enum Source<'m> {
 }
 
 impl Source<'_> {
-    /// How messages call it.
+    /// Its name in messages.
     pub fn name(&self) -> String {
         match self {
             Self::Run(run) => run.spec.to_string(),
@@ -50,7 +50,7 @@ impl Source<'_> {
         }
     }
 
-    /// What is known of it.
+    /// Information about it.
     pub(super) fn meta(&self) -> &TraceMeta {
         match self {
             Self::Run(run) => &run.meta,
@@ -90,14 +90,14 @@ impl Source<'_> {
     }
 }
 
-/// A side on its way through a prompt.
+/// A side while it processes a prompt.
 pub(super) enum Reader<'s, 'm> {
     Run(&'s mut RunSide<'m>, Recorder<'s>),
     File(&'s TraceFile),
 }
 
 impl<'s, 'm> Reader<'s, 'm> {
-    /// At the start of a prompt, of which what is `selected` will be compared.
+    /// At the start of a prompt, of which the `selected` values will be compared.
     pub(super) fn new(source: &'s mut Source<'m>, tokens: &'s [u32], selected: &'s Selected) -> Self {
         match source {
             Source::Run(run) => {
@@ -109,7 +109,7 @@ impl<'s, 'm> Reader<'s, 'm> {
         }
     }
 
-    /// The values of consecutive selected positions, those up to `end` that have not been given yet.
+    /// The values of the next selected positions, up to `end`.
     pub(super) fn next(&mut self, piece: &Selected, end: usize, keys: usize) -> Result<TraceData, CompareError> {
         match self {
             Self::Run(run, recorder) => {
@@ -127,7 +127,7 @@ impl<'s, 'm> Reader<'s, 'm> {
         }
     }
 
-    /// What was computed beside the device, and where that contradicts it.
+    /// The derived stages, and where they differ from the device's values.
     pub(super) fn findings(&self) -> (Vec<Stage>, Vec<Fault>) {
         match self {
             Self::Run(_, recorder) => (recorder.derived(), recorder.faults()),

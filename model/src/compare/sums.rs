@@ -1,9 +1,9 @@
-//! How one stage of one layer differs, from its values pair by pair.
+//! Accumulates the differences of one stage of one layer from pairs of values.
 
 use super::{Difference, Place};
 use crate::trace::{Stage, Tensor, Values};
 
-/// What is summed over the pairs of values of one stage of one layer.
+/// The sums over the pairs of values of one stage of one layer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sums {
     values: u64,
@@ -19,11 +19,11 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// Takes a pair; `place` says where it is.
+    /// Adds a pair; `place` is its position.
     pub(crate) fn add(&mut self, left: Element, right: Element, place: impl FnOnce() -> Place) {
         self.values += 1;
         let (l, r) = (left.value(), right.value());
-        // Nothing can be said of what follows from NaN or infinity, also where both sides have it.
+        // NaN or infinity makes the other measures meaningless, even if both sides have it.
         let finite = l.is_finite() && r.is_finite();
         if !finite || !left.is(right) {
             self.differing += 1;
@@ -101,7 +101,7 @@ impl Element {
     }
 }
 
-/// How many f32 lie between two.
+/// The number of f32 values between two.
 fn ulps(a: f32, b: f32) -> u64 {
     let ordered = |x: f32| {
         let magnitude = i64::from(x.to_bits() & 0x7fff_ffff);

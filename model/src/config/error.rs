@@ -1,15 +1,15 @@
-//! Why a file is not a model that can be run.
+//! Reasons why a file is not a model that can be run.
 
 use crate::gguf::{GgufError, TensorType};
 
-/// A file that is no model that ptxgen knows, or one that it cannot run exactly.
+/// A file that is not a supported model, or one that ptxgen cannot run exactly.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// A key or tensor is missing or unreadable.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// Several of the others at once.
+    /// Several of the other errors.
     #[error("{}", several(all))]
     Several {
         /// All of them, at least two.
@@ -34,10 +34,10 @@ pub enum ConfigError {
         key: String,
         /// Its value.
         found: String,
-        /// What is supported.
+        /// The supported values.
         expected: String,
     },
-    /// A key of the architecture that is not known.
+    /// An unknown key of the architecture.
     #[error("{file}: key \"{key}\" is not known and could change what the model computes; not supported")]
     UnknownKey {
         /// The file.
@@ -54,7 +54,7 @@ pub enum ConfigError {
         tensor: String,
         /// Its dimensions.
         found: Vec<usize>,
-        /// The dimensions that the metadata asks for.
+        /// The dimensions according to the metadata.
         expected: Vec<usize>,
     },
     /// A norm or router that is not F32.
@@ -67,7 +67,7 @@ pub enum ConfigError {
         /// Its type.
         found: TensorType,
     },
-    /// A tensor that such a model does not have.
+    /// A tensor that is not part of such a model.
     #[error(
         "{file}: tensor \"{tensor}\" is not part of a {title} of block_count {blocks} and could change what the model computes; not supported"
     )]
@@ -76,17 +76,17 @@ pub enum ConfigError {
         file: String,
         /// The tensor.
         tensor: String,
-        /// What the model is.
+        /// The name of the architecture.
         title: &'static str,
         /// `block_count`.
         blocks: usize,
     },
 }
 
-/// Faults that a message tells in full.
+/// Maximum number of faults that a message lists.
 const TOLD: usize = 10;
 
-/// Faults that are looked for: a file may claim any number of layers.
+/// Maximum number of faults that are collected: a file may claim any number of layers.
 pub(super) const SOUGHT: usize = 100;
 
 fn several(all: &[ConfigError]) -> String {
@@ -96,5 +96,5 @@ fn several(all: &[ConfigError]) -> String {
         _ if all.len() >= SOUGHT => ("; and others".into(), "or more "),
         n => (format!("; and {n} others"), ""),
     };
-    format!("{} {more}things are in the way: {}{rest}", all.len(), told.join("; "))
+    format!("{} {more}problems keep ptxgen from running it: {}{rest}", all.len(), told.join("; "))
 }

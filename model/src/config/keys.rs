@@ -1,10 +1,10 @@
-//! The hyperparameters' keys (llama.cpp `LLM_KV_*`, each with the architecture's name before it).
+//! The keys of the hyperparameters (llama.cpp `LLM_KV_*`, each with the architecture's name as prefix).
 
 use super::{Architecture, ConfigError, FeedForward, ModelConfig};
 use crate::gguf::{Gguf, Value};
 use ptxgen_dsl::reference::RopeScaling;
 
-/// Keys that are read here, or that do not change what is computed; an architecture has more.
+/// Keys that are read here, or that do not change the result; an architecture has more.
 const KNOWN: [&str; 20] = [
     "context_length",
     "embedding_length",
@@ -25,19 +25,19 @@ const KNOWN: [&str; 20] = [
     "rope.scaling.yarn_beta_fast",
     "rope.scaling.yarn_beta_slow",
     "rope.scaling.yarn_ext_factor",
-    // Told by converters for information.
+    // Informational keys of converters.
     "rope.scaling.finetuned",
 ];
 
-/// A value with which a key changes nothing.
+/// The values with which a key has no effect.
 pub(crate) enum Neutral {
     /// One of these numbers.
     Number(&'static [f64]),
-    /// This one.
+    /// This value.
     Bool(bool),
 }
 
-/// Keys that would change what is computed; only these values are accepted. An architecture has more.
+/// Keys that would change the result; only these values are accepted. An architecture has more.
 const NEUTRAL: [(&str, Neutral); 13] = [
     ("rope.scale_linear", Neutral::Number(&[1.0])),
     ("attention.sliding_window", Neutral::Number(&[0.0])),
@@ -54,7 +54,7 @@ const NEUTRAL: [(&str, Neutral); 13] = [
     ("pooling_type", Neutral::Number(&[0.0])),
 ];
 
-/// A file's keys, as those of its architecture.
+/// A file's keys under its architecture's prefix.
 #[derive(Clone, Copy)]
 pub(crate) struct Keys<'g> {
     pub(super) gguf: &'g Gguf,
@@ -71,7 +71,7 @@ impl Keys<'_> {
         ConfigError::Key { file: self.gguf.file().to_owned(), key: self.full(key), found, expected }
     }
 
-    /// A number of at least 1, if there is one.
+    /// A number of at least 1, if the key exists.
     pub(crate) fn optional(self, key: &str) -> Result<Option<usize>, ConfigError> {
         match self.gguf.metadata().opt_u32(&self.full(key)) {
             Ok(Some(0)) => Err(self.wrong(key, "0".into(), "1 or more".into())),
@@ -162,7 +162,7 @@ impl Keys<'_> {
         })
     }
 
-    /// Tokens of the vocabulary. The embedding's shape is checked with that of the others.
+    /// Size of the vocabulary. The embedding's shape is checked together with the others.
     fn vocabulary(self) -> Result<usize, ConfigError> {
         let vocab = self.gguf.tensor("token_embd.weight")?.rows();
         if let Some(found) = self.optional("vocab_size")?
@@ -184,8 +184,8 @@ impl Keys<'_> {
         Ok(vocab)
     }
 
-    /// How the context is stretched (llama.cpp `LLM_KV_ROPE_SCALING_*`). As there, a factor without a type is linear, and the
-    /// original context is the whole one where the file does not tell.
+    /// The scaling of the context (llama.cpp `LLM_KV_ROPE_SCALING_*`). As in llama.cpp, a factor without a type means
+    /// linear, and the original context defaults to the whole context.
     fn scaling(self, context: usize) -> Result<RopeScaling, ConfigError> {
         let m = self.gguf.metadata();
         let key = |name: &str| format!("rope.scaling.{name}");

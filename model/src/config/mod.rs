@@ -1,4 +1,4 @@
-//! What a file says of its model, checked before anything is computed.
+//! The configuration in a file, checked before anything is computed.
 
 mod error;
 mod keys;

@@ -7,7 +7,7 @@ use crate::{
 };
 use std::collections::HashSet;
 
-/// What kind of weights a tensor holds.
+/// The kind of a tensor's weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TensorKind {
     /// A norm's, always F32.
@@ -29,14 +29,14 @@ enum Place {
 
 macro_rules! roles {
     ($($(#[$doc:meta])* $variant:ident = $stem:literal: $place:ident, $kind:ident, [$($dim:ident),+];)+) => {
-        /// What a tensor is for. Those of every architecture are here, in the order in which files made by
-        /// `ptxgen synth` have them; a model's are the ones that its [graph](crate::graph::Graph) reads.
+        /// The role of a tensor. This list has the tensors of all architectures, in the order of files written by
+        /// `ptxgen synth`; a model's tensors are those that its [graph](crate::graph::Graph) reads.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum TensorRole { $($(#[$doc])* $variant),+ }
 
         impl TensorRole {
-            /// The name in a file without block and ending.
+            /// The name in a file without block prefix and suffix.
             const fn stem(self) -> &'static str {
                 match self { $(Self::$variant => $stem),+ }
             }
@@ -45,7 +45,7 @@ macro_rules! roles {
                 match self { $(Self::$variant => Place::$place),+ }
             }
 
-            /// What kind of weights it holds.
+            /// The kind of its weights.
             pub const fn kind(self) -> TensorKind {
                 match self { $(Self::$variant => TensorKind::$kind),+ }
             }
@@ -61,13 +61,13 @@ macro_rules! roles {
 roles! {
     /// Rows are the tokens' embeddings.
     TokenEmbd = "token_embd": Whole, Matrix, [Hidden, Vocab];
-    /// Norm in front of the output projection.
+    /// Norm before the output projection.
     OutputNorm = "output_norm": Whole, Norm, [Hidden];
     /// Output projection to the vocabulary.
     Output = "output": Whole, Matrix, [Hidden, Vocab];
-    /// Norm in front of attention.
+    /// Norm before attention.
     AttnNorm = "attn_norm": Layer, Norm, [Hidden];
-    /// Norm in front of the feed-forward.
+    /// Norm before the feed-forward.
     FfnNorm = "ffn_norm": Layer, Norm, [Hidden];
     /// Norm of each query head.
     AttnQNorm = "attn_q_norm": Layer, Norm, [HeadDim];
@@ -117,13 +117,13 @@ impl TensorRole {
         self.place() == Place::Whole
     }
 
-    /// Whether the tensor has to be F32: norms and the router, which are never quantized.
+    /// Whether the tensor must be F32: norms and the router, which are never quantized.
     pub(crate) fn is_f32(self) -> bool {
         matches!(self.kind(), TensorKind::Norm | TensorKind::Router)
     }
 }
 
-/// What keeps the file from having exactly the model's tensors.
+/// The differences between the file's tensors and the model's.
 pub(super) fn faults(gguf: &Gguf, config: &ModelConfig) -> Vec<ConfigError> {
     let file = || gguf.file().to_owned();
     let (mut faults, mut expected) = (Vec::new(), HashSet::new());

@@ -1,4 +1,4 @@
-//! The KV cache and the contract's "Attention", with positions side by side in lanes.
+//! The KV cache and the contract's "Attention", with positions in SIMD lanes.
 
 use super::{
     simd::{Isa, Kernel, Simd},
@@ -8,14 +8,14 @@ use super::{
 use crate::kv::{KvType, PAGE};
 use ptxgen_dsl::reference::{Accumulator, CHUNK, TreeSum};
 
-/// Positions side by side in the key cache.
+/// Positions that are interleaved in the key cache.
 pub(super) const LANES: usize = 16;
 
-/// Keys and values of all layers, in pages of [`PAGE`] positions that are made when they are first needed. Which page has
-/// a sequence's positions from `PAGE * i` on is word i of its table.
+/// Keys and values of all layers, in pages of [`PAGE`] positions that are allocated on first use. Word i of a
+/// sequence's table is the page with its positions from `PAGE * i` on.
 ///
-/// Keys of a head are stored [position / 16, head_dim, 16] in a page, so that a load gives one dimension of
-/// 16 positions; values [position, head_dim padded to 16].
+/// Keys of a head are stored [position / 16, head_dim, 16] in a page, so that one load gives one dimension of 16
+/// positions; values are stored [position, head_dim padded to 16].
 pub(super) struct KvCache {
     heads: Heads,
     pages: Pages,
@@ -53,7 +53,7 @@ impl Heads {
 }
 
 impl<E: Copy + Default> Page<E> {
-    /// None if there is no memory: an allocation that fails would end the process.
+    /// `None` if there is not enough memory: a failing allocation would abort the process.
     fn new(heads: Heads) -> Option<Self> {
         let [keys, values] = heads.elements();
         let room = |elements: usize| Vec::<E>::new().try_reserve_exact(elements).is_ok();
@@ -68,11 +68,11 @@ impl<E: Element> Page<E> {
     /// Stores a position's key and value of one head.
     ///
     /// # Safety
-    /// No other worker touches this position of the head before the next meeting.
+    /// No other worker accesses this position of the head before the next barrier.
     unsafe fn put(&self, heads: Heads, head: usize, pos: usize, pairs: impl Iterator<Item = (E, E)>) {
         let (first, padded) = (head * PAGE, heads.padded());
         for (d, (k, v)) in pairs.enumerate() {
-            // SAFETY: the caller has this position alone; other positions' elements stay untouched.
+            // SAFETY: the caller has exclusive access to this position; other positions' elements are not touched.
             unsafe {
                 self.keys.set((first + pos / LANES * LANES) * heads.head_dim + d * LANES + pos % LANES, k);
                 self.values.set((first + pos) * padded + d, v);
@@ -83,17 +83,17 @@ impl<E: Element> Page<E> {
     /// Keys and values of `n` positions of a head, from `pos` on, which is a whole number of chunks.
     ///
     /// # Safety
-    /// Nobody writes the head's part of the page before the next meeting.
+    /// No worker writes the head's part of the page before the next barrier.
     unsafe fn chunk(&self, head_dim: usize, head: usize, pos: usize, n: usize) -> (&[E], &[E]) {
         let (first, padded) = (head * PAGE + pos, head_dim.next_multiple_of(LANES));
         let keys = first * head_dim..(first + n.next_multiple_of(LANES)) * head_dim;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees it.
         unsafe { (self.keys.read(keys), self.values.read(first * padded..(first + n) * padded)) }
     }
 }
 
 impl KvCache {
-    /// An empty cache, which takes no memory yet.
+    /// An empty cache, which has not allocated memory yet.
     pub(super) fn new(ty: KvType, layers: usize, kv_heads: usize, head_dim: usize) -> Self {
         let pages = match ty {
             KvType::F32 => Pages::F32(Vec::new()),
@@ -102,7 +102,7 @@ impl KvCache {
         Self { heads: Heads { layers, kv_heads, head_dim }, pages }
     }
 
-    /// Makes these pages, as far as they are not there; false if there is no memory.
+    /// Allocates these pages if they do not exist; false if there is not enough memory.
     pub(super) fn make(&mut self, table: &[u32]) -> bool {
         fn make<E: Copy + Default>(pages: &mut Vec<Option<Page<E>>>, heads: Heads, table: &[u32]) -> bool {
             table.iter().all(|&page| {
@@ -122,10 +122,10 @@ impl KvCache {
         }
     }
 
-    /// Stores a key and a value of one head, those of position `pos` of the sequence of this table, whose pages are there.
+    /// Stores a key and a value of one head, for position `pos` of the sequence with this table, whose pages exist.
     ///
     /// # Safety
-    /// No other worker touches this position of the head before the next meeting.
+    /// No other worker accesses this position of the head before the next barrier.
     pub(super) unsafe fn put(
         &self,
         (layer, head): (usize, usize),
@@ -136,11 +136,11 @@ impl KvCache {
         let (heads, head) = (self.heads, layer * self.heads.kv_heads + head);
         let pairs = key.iter().zip(value);
         match &self.pages {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees it.
             Pages::F32(pages) => unsafe {
                 of(pages, table, pos).put(heads, head, pos % PAGE, pairs.map(|(&k, &v)| (k, v)));
             },
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees it.
             Pages::F16(pages) => unsafe {
                 let half = |x: &f32| half::f16::from_f32(*x).to_bits();
                 of(pages, table, pos).put(heads, head, pos % PAGE, pairs.map(|(k, v)| (half(k), half(v))));
@@ -151,7 +151,7 @@ impl KvCache {
     /// Attention of one query head over the first `seen` positions of a layer's KV head, in the pages of this table.
     ///
     /// # Safety
-    /// Nobody writes the layer's part of these pages before the next meeting.
+    /// No worker writes the layer's part of these pages before the next barrier.
     pub(super) unsafe fn attend<A: Accumulator>(
         &self,
         simd: Simd,
@@ -194,7 +194,7 @@ impl Element for u16 {
     }
 }
 
-/// Made by [`KvCache::attend`] alone, whose caller promises that nobody writes the head's pages meanwhile.
+/// Created only by [`KvCache::attend`], whose caller guarantees that no worker writes the head's pages in the meantime.
 struct Attention<'a, A, E> {
     q: &'a [f32],
     pages: &'a [Option<Page<E>>],
@@ -223,14 +223,14 @@ impl<A: Accumulator, E: Element> Kernel for Attention<'_, A, E> {
         let mut groups = TreeSum::<A, LANES>::new();
         for (c, chunk) in scratch.chunks_exact_mut(stride).enumerate() {
             let n = (seen - c * CHUNK).min(CHUNK);
-            // SAFETY: the promise to `KvCache::attend`.
+            // SAFETY: the guarantee of the caller of `KvCache::attend`.
             let (keys, values) = unsafe { of(pages, table, c * CHUNK).chunk(hd, head, c * CHUNK % PAGE, n) };
             let mut p = [A::ZERO; CHUNK];
             for (s, p) in p.as_chunks_mut::<LANES>().0.iter_mut().enumerate().take(n.div_ceil(LANES)) {
                 let keys = &keys[s * LANES * hd..][..LANES * hd];
                 groups.clear();
                 if hd.is_multiple_of(16) {
-                    // Four groups at once are a subtree of their own.
+                    // Four groups at once are a complete subtree.
                     for (q, keys) in q.as_chunks::<16>().0.iter().zip(keys.chunks_exact(16 * LANES)) {
                         let mut parts = [[A::ZERO; LANES]; 4];
                         for g in 0..4 {
@@ -321,7 +321,7 @@ fn group<I: Isa, A: Accumulator, E: Element>(q: &[f32], keys: &[E], score: &mut 
     }
 }
 
-/// The chains of `N * 16` dimensions from `d` on over a chunk's values; gives their number.
+/// The chains of `N * 16` dimensions from `d` on over a chunk's values; returns their number.
 #[inline(always)]
 fn weigh<I: Isa, A: Accumulator, E: Element, const N: usize>(
     p: &[A; CHUNK],

@@ -18,12 +18,12 @@ use ptxgen_dsl::{
     reference::{RopeTable, argmax},
 };
 
-/// The cache of a batch's sequences, and what a pass is computed in.
+/// The cache of a batch's sequences, and the buffers of a pass.
 pub(super) struct CpuBatch<'m, 'g> {
     model: &'m CpuModel<'g>,
     room: BatchRoom,
     cache: KvCache,
-    /// For each place the pages of its sequence.
+    /// The pages of each place's sequence.
     tables: Vec<Vec<u32>>,
     rope: RopeTable,
     buffers: Buffers,
@@ -44,7 +44,7 @@ impl<'m, 'g> CpuBatch<'m, 'g> {
         }
     }
 
-    /// Makes the pages of these rows, and the table of rotations that they need.
+    /// Allocates the pages of these rows, and extends the rotation table.
     fn prepare(&mut self, rows: &[Row]) -> Result<(), EngineError> {
         let c = &self.model.config;
         for &Row { position, sequence, .. } in rows {

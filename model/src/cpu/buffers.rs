@@ -1,4 +1,4 @@
-//! What the stages of a forward write and read.
+//! The buffers between the stages of a forward.
 
 use super::{
     CpuModel,
@@ -7,11 +7,11 @@ use super::{
     team::Shared,
 };
 
-/// The residual stream of some tokens, and what is made of it in one piece.
+/// The residual stream of some tokens, and the values that are computed from whole rows of it.
 pub(super) struct Stream {
     /// [tokens, hidden].
     pub(super) x: Box<Shared<f32>>,
-    /// A normed residual stream.
+    /// The normalized residual stream.
     pub(super) input: Inputs,
     /// Attention's output.
     pub(super) heads_input: Inputs,
@@ -27,9 +27,9 @@ pub(super) struct Buffers {
     tokens: usize,
     /// Slots of `input` in order.
     pub(super) slots: Vec<u32>,
-    /// The batch's, each token worked on by one worker.
+    /// The batch's stream, where one worker processes each token.
     pub(super) stream: Stream,
-    /// For each worker one of its own, for a single token; none where there is one worker.
+    /// One private stream per worker, for a single token; empty if there is only one worker.
     pub(super) own: Vec<Stream>,
     pub(super) q: Box<Shared<f32>>,
     pub(super) k: Box<Shared<f32>>,
@@ -44,14 +44,14 @@ pub(super) struct Buffers {
     pub(super) down: Box<Shared<f32>>,
 }
 
-/// A worker's own memory.
+/// A worker's private memory.
 #[derive(Default)]
 pub(super) struct Scratch<A> {
     pub(super) terms: Vec<A>,
     pub(super) vector: Vec<f32>,
     pub(super) logits: Vec<f64>,
     pub(super) groups: Groups,
-    /// This worker's rows of an expert's gate and up projections, for each token that goes to it.
+    /// This worker's rows of an expert's gate and up projections, for each token of that expert.
     pub(super) gate: Vec<f32>,
     pub(super) up: Vec<f32>,
 }
@@ -64,7 +64,7 @@ impl Stream {
             x: Shared::new(0.0, tokens * c.hidden),
             input: Inputs::new(tokens, c.hidden, forms.attention | forms.experts | forms.output | router),
             heads_input: Inputs::new(tokens, c.query_width(), forms.attention_out),
-            // Of a dense feed-forward always expert 0.
+            // In a dense feed-forward always expert 0.
             chosen: Shared::new(0, tokens * c.inner_vectors()),
             weights: Shared::new(0.0, tokens * c.experts_used),
             sum: Shared::new(0.0, tokens * c.hidden),
@@ -93,7 +93,7 @@ impl Buffers {
         }
     }
 
-    /// Tokens that fit.
+    /// Maximum number of tokens.
     pub(super) fn tokens(&self) -> usize {
         self.tokens
     }

@@ -1,5 +1,5 @@
-//! The feed-forward: a mixture of experts with its routing, and the products grouped by expert, so that a batch
-//! reads each expert's weights once. A dense feed-forward is one expert that every token goes through, without weights.
+//! The feed-forward: a mixture of experts with its router, and the products grouped by expert, so that a batch reads
+//! each expert's weights once. A dense feed-forward is one expert for all tokens, without a weight.
 
 use super::{
     buffers::{Scratch, Stream},
@@ -54,14 +54,14 @@ impl Pass<'_, '_, '_> {
         let c = &model.config;
         let (experts, used) = (c.experts.max(1), c.inner_vectors());
         let pairs = self.batch.rows.len() * used;
-        // The pairs that are worked on, and the part of each that is: whole experts, or rows of all.
+        // The pairs to process, and this worker's part of each: whole experts, or rows of all.
         let (pairs, ff, hidden, prepared) = if share.by_expert {
             let pairs = worker.share(pairs, 1);
             (pairs.clone(), 0..c.inner_width(), 0..c.hidden, pairs)
         } else {
             (0..pairs, worker.share(c.inner_width(), TILE), worker.share(c.hidden, TILE), worker.share(pairs, 1))
         };
-        // SAFETY: the choice is only read in this stage.
+        // SAFETY: in this stage the choice is only read.
         scratch.groups.set(pairs.start, unsafe { chosen.read(pairs) }, experts, used);
         self.gate_and_up(&share.stream.input, layer, ff, scratch);
         worker.meet_if(!share.by_expert);
@@ -70,7 +70,7 @@ impl Pass<'_, '_, '_> {
         self.down::<A>(layer, &scratch.groups, hidden);
     }
 
-    /// Gate and up projections and SwiGLU, rows `mine` of the experts that are grouped in `scratch`.
+    /// Gate and up projections and SwiGLU: rows `mine` of the experts that are grouped in `scratch`.
     fn gate_and_up<A: Accumulator>(
         &self,
         input: &Inputs,
@@ -86,7 +86,7 @@ impl Pass<'_, '_, '_> {
                 let w = w.part(e * ff..(e + 1) * ff);
                 out.resize(out.len().max(pairs.len() * mine.len()), 0.0);
                 let out = Shared::from_mut(out);
-                // SAFETY: inputs are read in this stage; the scratch is this worker's.
+                // SAFETY: in this stage inputs are only read; the scratch is private to this worker.
                 unsafe {
                     hooks::multiply::<A>(model.simd, act, &w, mine.clone(), input, tokens, |i, rows| {
                         let at = i * mine.len();
@@ -98,7 +98,7 @@ impl Pass<'_, '_, '_> {
                 let at = pair as usize * ff;
                 let made = i * mine.len()..(i + 1) * mine.len();
                 let (part, gate, up) = (at + mine.start..at + mine.end, &gate[made.clone()], &up[made]);
-                // SAFETY: these rows of each pair are this worker's.
+                // SAFETY: these rows of each pair belong to this worker.
                 let out = unsafe { b.inner.write(part.clone()) };
                 model.simd.run(SwiGlu { gate, up, out: &mut *out, acc: PhantomData::<A> });
                 hooks::keep_inner(layer, out);
@@ -110,12 +110,12 @@ impl Pass<'_, '_, '_> {
         }
     }
 
-    /// Makes the experts' inner vectors of some pairs inputs.
+    /// Converts the experts' inner vectors of some pairs to inputs.
     fn prepare_inner(&self, pairs: Range<usize>) {
         let (b, model) = (self.buffers, self.batch.model);
         let ff = model.config.inner_width();
         for pair in pairs {
-            // SAFETY: the inner vectors are read in this stage, the slot is this worker's.
+            // SAFETY: in this stage the inner vectors are only read, and the slot belongs to this worker.
             unsafe {
                 let inner = b.inner.read(pair * ff..(pair + 1) * ff);
                 b.inner_input.prepare(model.simd, pair, inner, model.weights.forms.down);
@@ -129,7 +129,7 @@ impl Pass<'_, '_, '_> {
         let hidden = model.config.hidden;
         for (e, pairs, _) in groups.iter() {
             let w = layer.down.part(e * hidden..(e + 1) * hidden);
-            // SAFETY: inputs are read in this stage; these rows of each pair are this worker's.
+            // SAFETY: in this stage inputs are only read; these rows of each pair belong to this worker.
             unsafe {
                 hooks::multiply::<A>(
                     model.simd,
@@ -151,7 +151,7 @@ impl Pass<'_, '_, '_> {
     pub(super) fn sum_experts<A: Accumulator>(&self, stream: &Stream, t: usize, scratch: &mut Scratch<A>) {
         let model = self.batch.model;
         let (used, hidden) = (model.config.experts_used, model.config.hidden);
-        // SAFETY: the experts' outputs are read in this stage, token t is this worker's.
+        // SAFETY: in this stage the experts' outputs are only read; token t belongs to this worker.
         unsafe {
             let weights = stream.weights.read(t * used..(t + 1) * used);
             let y = self.buffers.down.read(t * used * hidden..(t + 1) * used * hidden);

@@ -1,9 +1,9 @@
-//! The forward of one batch, stage by stage. Every worker runs all of it; [`Worker::meet`] comes
-//! where one needs what another has made.
+//! The forward of one batch, stage by stage. Every worker runs all of it; [`Worker::meet`] is a barrier before a worker
+//! needs what another has computed.
 //!
-//! Meetings, and fetching what another core wrote, cost more than small stages. So a single token's
-//! residual stream is worked on by every worker for itself, attention is shared by KV heads where
-//! they divide evenly, and a single token's experts by rank where those do: three meetings a layer.
+//! Barriers, and fetching what another core wrote, cost more than small stages. So for a single token every worker
+//! computes the residual stream redundantly. Attention is divided by KV heads if they divide evenly, and a single
+//! token's experts by rank if those do. That leaves three barriers per layer.
 
 use super::{
     buffers::{Buffers, Scratch, Stream},
@@ -26,8 +26,8 @@ use ptxgen_dsl::reference::Accumulator;
 use std::ops::Range;
 
 impl Buffers {
-    /// Runs the batch through the model: the cache takes its keys and values, `logits` as many of the
-    /// first rows that are wanted as it has room for; all of them with a tap.
+    /// Runs the batch through the model: adds its keys and values to the cache, and writes logits of the first wanted
+    /// rows to `logits`, as many as fit; with a tap, of all.
     pub(super) fn forward<A: Accumulator>(
         &mut self,
         batch: &Batch<'_, '_>,
@@ -47,7 +47,7 @@ impl Buffers {
         pass.failure.found().map_or(Ok(()), Err)
     }
 
-    /// More rows of a batch that has just been through the model.
+    /// Logits of more rows of the last batch.
     pub(super) fn logits<A: Accumulator>(&mut self, batch: &Batch<'_, '_>, rows: Range<usize>, logits: &mut [f32]) {
         let pass = Pass { batch, buffers: self, failure: Failure::default(), record: None };
         let logits = Shared::from_mut(logits);
@@ -75,7 +75,7 @@ impl Pass<'_, '_, '_> {
         }
     }
 
-    /// All layers; whether they succeeded.
+    /// All layers; returns whether they succeeded.
     fn layers<A: Accumulator>(&self, worker: &Worker<'_>) -> bool {
         let (b, model) = (self.buffers, self.batch.model);
         let (weights, slots) = (&model.weights, &b.slots[..self.batch.rows.len()]);
@@ -99,7 +99,7 @@ impl Pass<'_, '_, '_> {
             self.record(worker, Some(i), all.clone(), &[(Stage::Attention, Kept::F32(&b.heads, c.query_width()))]);
             for t in share.tokens.clone() {
                 let width = model.config.query_width();
-                // SAFETY: `heads` is read in this stage, slot t is this worker's.
+                // SAFETY: in this stage `heads` is only read, and slot t belongs to this worker.
                 unsafe {
                     let heads = b.heads.read(t * width..(t + 1) * width);
                     stream.heads_input.prepare(model.simd, t, heads, forms.attention_out);
@@ -170,7 +170,7 @@ impl Pass<'_, '_, '_> {
         true
     }
 
-    /// The output projection of some tokens, which are among those whose logits are wanted.
+    /// The output projection of some of the tokens whose logits are wanted.
     fn logits<A: Accumulator>(&self, worker: &Worker<'_>, tokens: Range<usize>, logits: &Shared<f32>) {
         let (output, input) = (&self.batch.model.weights.output, &self.share(worker).stream.input);
         self.multiply::<A>(worker.share(output.rows, TILE), output, input, &self.buffers.slots[tokens], logits);
@@ -182,7 +182,7 @@ impl Pass<'_, '_, '_> {
         let (c, w, tokens) = (&model.config, &model.weights.layers[layer], self.batch.rows.len());
         let slots = &b.slots[..tokens];
         let group = c.heads / c.kv_heads;
-        // What must stay in one piece, for each KV head or in all.
+        // The unit of division: a KV head, or everything.
         let (query_rows, rows, queries, keys) =
             if share.by_head { (group * c.head_dim, c.head_dim, group * tokens, tokens) } else { (TILE, TILE, 1, 1) };
         self.multiply::<A>(worker.share(w.q.rows, query_rows), &w.q, &share.stream.input, slots, &b.q);
@@ -195,14 +195,14 @@ impl Pass<'_, '_, '_> {
         let queries = worker.share(tokens * c.heads, queries);
         for item in queries.clone() {
             let (h, t) = (item / tokens, item % tokens);
-            // SAFETY: each head of each token is one worker's.
+            // SAFETY: each head of each token belongs to one worker.
             let head = unsafe { b.q.write(part(t, h, c.heads, c.head_dim)) };
             self.norm_rope(t, head, &w.q_norm, scratch);
         }
         for item in worker.share(tokens * c.kv_heads, keys) {
             let (h, t) = (item / tokens, item % tokens);
             let part = part(t, h, c.kv_heads, c.head_dim);
-            // SAFETY: as above; a position of the cache likewise.
+            // SAFETY: as above; so does a position of the cache.
             unsafe {
                 let key = b.k.write(part.clone());
                 self.norm_rope(t, key, &w.k_norm, scratch);
@@ -216,7 +216,7 @@ impl Pass<'_, '_, '_> {
             let (h, t) = (item / tokens, item % tokens);
             let part = part(t, h, c.heads, c.head_dim);
             let seen = (self.table(t), self.batch.rows[t].position + 1);
-            // SAFETY: queries and the cache are read in this stage, the output's part is this worker's.
+            // SAFETY: in this stage queries and the cache are only read; the output's part belongs to this worker.
             unsafe {
                 let (q, out) = (b.q.read(part.clone()), b.heads.write(part));
                 self.batch.cache.attend(model.simd, (layer, h / group), q, seen, out, &mut scratch.terms);
@@ -243,22 +243,23 @@ impl Pass<'_, '_, '_> {
     /// A token's embedding.
     fn embed(&self, stream: &Stream, t: usize) {
         let embedding = &self.batch.model.weights.embedding;
-        // SAFETY: token t is this worker's.
+        // SAFETY: token t belongs to this worker.
         let x = unsafe { stream.x.write(t * embedding.width..(t + 1) * embedding.width) };
         let row = embedding.row(self.batch.rows[t].token as usize);
         embedding.ty.dequantize(row, x).expect("a file's rows are whole blocks");
     }
 
-    /// Norms a token's residual stream and makes it an input.
+    /// Computes the norm of a token's residual stream and converts it to an input.
     fn norm<A: Accumulator>(&self, share: &Share<'_, '_>, t: usize, w: &[f32], forms: Forms, scratch: &mut Scratch<A>) {
         let (model, stream) = (self.batch.model, share.stream);
         let hidden = model.config.hidden;
         scratch.vector.resize(hidden, 0.0);
-        // SAFETY: token t is this worker's in this stage.
+        // SAFETY: in this stage token t belongs to this worker.
         let x = unsafe { stream.x.read(t * hidden..(t + 1) * hidden) };
         let (eps, out) = (model.config.rms_eps, &mut scratch.vector[..hidden]);
         model.simd.run(Norm { x, w, eps, out, groups: &mut scratch.terms });
-        // SAFETY: slot t is this worker's in this stage; of workers that norm the same token, one keeps it.
+        // SAFETY: in this stage slot t belongs to this worker; if several workers compute the same norm, one of them
+        // stores it.
         unsafe {
             stream.input.prepare(model.simd, t, &scratch.vector, forms);
             if let Some(record) = self.record.as_ref().filter(|_| share.keeps()) {
@@ -277,7 +278,7 @@ impl Pass<'_, '_, '_> {
         out: &Shared<f32>,
     ) {
         let (simd, act) = (self.batch.model.simd, self.batch.model.policy.act);
-        // SAFETY: inputs are read in this stage, and these rows of the output are this worker's.
+        // SAFETY: in this stage inputs are only read, and these rows of the output belong to this worker.
         unsafe {
             hooks::multiply::<A>(simd, act, w, mine, inputs, slots, |i, rows| {
                 out.write(i * w.rows + rows.start..i * w.rows + rows.end)
@@ -289,14 +290,14 @@ impl Pass<'_, '_, '_> {
     fn add(&self, stream: &Stream, t: usize, y: &Shared<f32>) {
         let hidden = self.batch.model.config.hidden;
         let part = t * hidden..(t + 1) * hidden;
-        // SAFETY: token t is this worker's in this stage.
+        // SAFETY: in this stage token t belongs to this worker.
         unsafe { add(stream.x.write(part.clone()), y.read(part)) };
     }
 
     fn route<A>(&self, share: &Share<'_, '_>, t: usize, layer: usize, router: &Router, scratch: &mut Scratch<A>) {
         let (model, stream) = (self.batch.model, share.stream);
         let used = model.config.experts_used;
-        // SAFETY: token t is this worker's in this stage.
+        // SAFETY: in this stage token t belongs to this worker.
         let (x, chosen, weights) = unsafe {
             let part = t * used..(t + 1) * used;
             (stream.input.lanes(t), stream.chosen.write(part.clone()), stream.weights.write(part))
@@ -304,7 +305,8 @@ impl Pass<'_, '_, '_> {
         let routed = model.simd.run(Route { router, x, used, logits: &mut scratch.logits });
         let routed = hooks::routed(&model.weights.layers[layer], x, &mut scratch.logits, used).unwrap_or(routed);
         if let Some(record) = self.record.as_ref().filter(|_| share.keeps()) {
-            // SAFETY: token t is this worker's in this stage; of workers that route the same one, one keeps it.
+            // SAFETY: in this stage token t belongs to this worker; if several workers route the same token, one of
+            // them stores it.
             unsafe { record.keep_logits(t, &scratch.logits) };
         }
         match routed {
@@ -317,7 +319,7 @@ impl Pass<'_, '_, '_> {
     }
 }
 
-/// Where head h of token t is in a buffer of `heads` heads a token.
+/// The offset of head h of token t in a buffer with `heads` heads per token.
 fn part(t: usize, h: usize, heads: usize, head_dim: usize) -> Range<usize> {
     (t * heads + h) * head_dim..(t * heads + h + 1) * head_dim
 }

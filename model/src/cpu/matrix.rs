@@ -1,4 +1,4 @@
-//! Matrices in place, and the activations that they multiply.
+//! Matrices in place, and the activations that they are multiplied with.
 
 use super::{
     planted::OfMatrix,
@@ -13,11 +13,11 @@ use ptxgen_dsl::{
 };
 use std::ops::Range;
 
-/// 256 activations or weights turned around: value i of group g (16 g + i) is at `[i][g]`, so that
-/// the 16 chains of the contract's "Matrix times vector" are 16 lanes.
+/// 256 activations or weights transposed: value i of group g (16 g + i) is at `[i][g]`, so that the 16 chains of the
+/// contract's "Matrix times vector" are 16 lanes.
 pub(super) type Lanes<A> = [[A; 16]; 16];
 
-/// A matrix whose rows are read where the file has them.
+/// A matrix whose rows are used in place in the file.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     pub(super) ty: TensorType,
@@ -48,20 +48,20 @@ impl<'a> Matrix<'a> {
         &self.data[row * self.row_bytes..(row + 1) * self.row_bytes]
     }
 
-    /// Rows `range`, as a matrix of their own: an expert's.
+    /// Rows `range` as a separate matrix: an expert's.
     pub(super) fn part(&self, range: Range<usize>) -> Self {
         let data = &self.data[range.start * self.row_bytes..range.end * self.row_bytes];
         Self { rows: range.len(), data, ..*self }
     }
 
-    /// Blocks of 256 in a row, the last one padded.
+    /// Blocks of 256 in a row; the last one is padded.
     #[inline(always)]
     pub(super) fn blocks(&self) -> usize {
         self.width.div_ceil(SUPERBLOCK)
     }
 }
 
-/// The forms in which the matrices of one input want it.
+/// The forms of an input that the matrices need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Forms {
     pub(super) q8k: bool,
@@ -69,7 +69,7 @@ pub(super) struct Forms {
 }
 
 impl Forms {
-    /// What matrices of these types read under `act`.
+    /// The forms that matrices of these types need under `act`.
     pub(super) fn of(act: Act, types: impl IntoIterator<Item = TensorType>) -> Self {
         let mut forms = Self::default();
         for ty in types {
@@ -86,9 +86,9 @@ impl std::ops::BitOr for Forms {
     }
 }
 
-/// Vectors made ready to be multiplied, each in a slot.
+/// Vectors prepared for multiplication, each in a slot.
 pub(super) struct Inputs {
-    /// Blocks in each vector at most.
+    /// Maximum number of blocks of a vector.
     blocks: usize,
     q8k: Box<Shared<Q8KBlock>>,
     lanes: Box<Shared<Lanes<f32>>>,
@@ -112,10 +112,10 @@ impl Inputs {
         }
     }
 
-    /// Makes a vector ready in a slot, in the forms that were asked for.
+    /// Prepares a vector in a slot, in the requested forms.
     ///
     /// # Safety
-    /// The slot is this worker's alone until the next meeting.
+    /// This worker has exclusive access to the slot until the next barrier.
     pub(super) unsafe fn prepare(&self, simd: Simd, slot: usize, x: &[f32], forms: Forms) {
         let blocks = x.len().div_ceil(SUPERBLOCK);
         if forms.q8k {
@@ -151,20 +151,20 @@ impl Inputs {
     /// The Q8_K blocks of a slot.
     ///
     /// # Safety
-    /// Nobody writes the slot before the next meeting.
+    /// No worker writes the slot before the next barrier.
     #[inline(always)]
     pub(super) unsafe fn q8k(&self, slot: usize) -> &[Q8KBlock] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees it.
         unsafe { self.q8k.read(slot * self.blocks..(slot + 1) * self.blocks) }
     }
 
     /// The lanes of a slot.
     ///
     /// # Safety
-    /// Nobody writes the slot before the next meeting.
+    /// No worker writes the slot before the next barrier.
     #[inline(always)]
     pub(super) unsafe fn lanes(&self, slot: usize) -> &[Lanes<f32>] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees it.
         unsafe { self.lanes.read(slot * self.blocks..(slot + 1) * self.blocks) }
     }
 }
@@ -200,7 +200,7 @@ impl Kernel for Spread<'_> {
     }
 }
 
-/// Turns up to 256 values around, padded with +0.
+/// Transposes up to 256 values, padded with +0.
 #[inline(always)]
 pub(super) fn spread(x: &[f32], out: &mut Lanes<f32>) {
     let mut padded = [0.0; SUPERBLOCK];

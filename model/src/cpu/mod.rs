@@ -1,4 +1,4 @@
-//! Models on the CPU, exactly as the numerics contract writes it.
+//! Models on the CPU, with exactly the bits of the numerics contract.
 //!
 //! ```no_run
 //! use ptxgen_model::{Engine, LogitRows, cpu::{CpuModel, CpuOptions}, gguf::Gguf};
@@ -57,20 +57,20 @@ use simd::Simd;
 use team::Team;
 use weights::Weights;
 
-/// How a model runs on the CPU. Only the policy and the cache's type change results.
+/// Options of a model on the CPU. Only the policy and the cache's type change results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuOptions {
     /// Activation format and accumulator.
     pub policy: Policy,
-    /// Threads; `None` is one for each core that the process may use.
+    /// Number of threads; `None` means one for each core that the process may use.
     pub threads: Option<usize>,
-    /// Instruction set; `None` is the widest of this machine.
+    /// Instruction set; `None` means the widest of this machine.
     pub simd: Option<SimdLevel>,
     /// Type of the KV cache.
     pub kv: KvType,
 }
 
-/// A model ready to run: its weights stay where the file has them.
+/// A model ready to run; its weights are used in place in the file.
 pub struct CpuModel<'g> {
     config: ModelConfig,
     weights: Weights<'g>,
@@ -81,10 +81,10 @@ pub struct CpuModel<'g> {
 }
 
 impl<'g> CpuModel<'g> {
-    /// Checks the file and prepares to run it.
+    /// Checks the file and prepares the model.
     ///
     /// # Errors
-    /// If the file is not a supported model, or the options ask for what this machine lacks.
+    /// If the file is not a supported model, or this machine does not support the options.
     pub fn load(gguf: &'g Gguf, options: CpuOptions) -> Result<Self, LoadError> {
         if options.policy.math != Math::Exact {
             return Err(LoadError::Approximate);
@@ -117,26 +117,26 @@ impl<'g> CpuModel<'g> {
         self.team.threads()
     }
 
-    /// How many positions fit the memory that is free, beside the weights, with an eighth to spare; at most the
-    /// model's context. Where the system does not say what is free, that.
+    /// The number of positions that fit into free memory next to the weights, with one eighth to spare; at most the
+    /// model's context. If the system does not report free memory, the model's context.
     pub fn fitting(&self, gguf: &Gguf) -> usize {
         self.fitting_positions(gguf).unwrap_or(usize::MAX).min(self.config.context)
     }
 
-    /// Positions of a cache that fit, whatever the context; none where the system does not say what is free.
+    /// Positions of a cache that fit, ignoring the context; `None` if the system does not report free memory.
     fn fitting_positions(&self, gguf: &Gguf) -> Option<usize> {
         let free = free_memory()?;
-        // Weights are read from the file again and again; where they do not fit, the cache is to take little.
+        // Weights are read from the file repeatedly; if they do not fit, the cache should be small.
         let beside = free.saturating_sub(gguf.file_bytes() as u64).max(free / 8);
         let each = CpuSession::bytes(&self.config, self.kv, PAGE) / PAGE as u64;
         Some(usize::try_from((beside - beside / 8) / each.max(1)).unwrap_or(usize::MAX))
     }
 
-    /// An empty sequence with room for `capacity` tokens. Its KV cache takes
-    /// `capacity * config.kv_bytes_per_token(kv.bytes())` bytes when it is full, and takes them as it fills.
+    /// An empty sequence for `capacity` tokens. Its KV cache takes `capacity * config.kv_bytes_per_token(kv.bytes())`
+    /// bytes when it is full, and grows as it fills.
     ///
     /// # Errors
-    /// If `capacity` is more than the model's context, or than there is free memory for now.
+    /// If `capacity` exceeds the model's context, or there is not enough free memory for it now.
     pub fn new_session(&self, capacity: usize) -> Result<CpuSession<'_, 'g>, LoadError> {
         let context = self.config.context;
         if capacity > context {
@@ -151,17 +151,17 @@ impl<'g> CpuModel<'g> {
         Ok(CpuSession::new(self, capacity))
     }
 
-    /// An empty batch of sequences with this room. Pages of the cache take memory when they are first used.
+    /// An empty batch with this capacity. Pages of the cache are allocated on first use.
     ///
     /// # Errors
-    /// If a sequence may have more positions than the model's context, or there is no room for anything.
+    /// If a sequence may have more positions than the model's context, or there is not enough memory.
     pub fn new_batch(&self, room: BatchRoom) -> Result<BatchSession<'_>, LoadError> {
         BatchSession::check_room(room, self.config.context)?;
         let backend = Box::new(batch::CpuBatch::new(self, room));
         Ok(BatchSession::new(Setup { backend, vocab: self.config.vocab, policy: self.policy }, room))
     }
 
-    /// Pages of a batch's cache that fit the memory that is free, as [`fitting`](Self::fitting) has positions.
+    /// The number of pages of a batch's cache that fit into free memory, like [`fitting`](Self::fitting) for positions.
     pub fn fitting_pages(&self, gguf: &Gguf) -> usize {
         self.fitting_positions(gguf).unwrap_or(usize::MAX) / PAGE
     }

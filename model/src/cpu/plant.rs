@@ -1,6 +1,6 @@
-//! Mistakes planted in the CPU's forward, for tests of bisection: what finds a mistake must be shown to
-//! find it in a run that makes it. They are written here and not taken from the code that looks for them.
-//! Only builds with the feature `plants` and debug assertions have this.
+//! Mistakes planted in the CPU's forward, for tests of bisection, which must find them in a run. They are written
+//! independently of the code that looks for them. Only builds with the feature `plants` and debug assertions contain
+//! this module.
 
 use super::{
     matrix::{Forms, Inputs, Lanes, Matrix},
@@ -27,7 +27,7 @@ pub struct Plant {
     /// The stage: a matrix product, `q_post_rope`, `k_post_rope`, `expert_swiglu`, `router_logits` (and all that
     /// follows in the router) or `router_experts`.
     pub stage: Stage,
-    /// Its layer; None is every layer.
+    /// Its layer; `None` means every layer.
     pub layer: Option<usize>,
     /// What changes.
     pub change: Change,
@@ -35,10 +35,10 @@ pub struct Plant {
 
 impl FromStr for Plant {
     type Err = String;
-    /// Reads `v@3:q6k-as-q4k` and the like; `act=..`, `acc=..`, `inner=..`, `router=f32`, `left-out=GROUP`,
+    /// Parses `v@3:q6k-as-q4k` and similar; `act=..`, `acc=..`, `inner=..`, `router=f32`, `left-out=GROUP`,
     /// `ties-to-higher` and `rope-interleaved` are the other changes.
     fn from_str(s: &str) -> Result<Self, String> {
-        let wrong = || format!("`{s}` is no plant: write STAGE[@LAYER]:CHANGE");
+        let wrong = || format!("`{s}` is not a plant: write STAGE[@LAYER]:CHANGE");
         let (place, change) = s.split_once(':').ok_or_else(wrong)?;
         let (stage, layer) = match place.split_once('@') {
             Some((stage, layer)) => (stage, Some(layer.parse().map_err(|_| wrong())?)),
@@ -64,7 +64,7 @@ thread_local! {
     static PLANTS: RefCell<Vec<Plant>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Models that `load` loads on this thread have these plants.
+/// Models that `load` loads on this thread get these plants.
 pub fn with_plants<T>(plants: &[Plant], load: impl FnOnce() -> T) -> T {
     let before = PLANTS.replace(plants.to_vec());
     let loaded = load();
@@ -72,10 +72,10 @@ pub fn with_plants<T>(plants: &[Plant], load: impl FnOnce() -> T) -> T {
     loaded
 }
 
-/// The plants of a model that is loaded now: the thread's, or those that `PTXGEN_PLANT` names.
+/// The plants of a model that is being loaded: the thread's, or those in `PTXGEN_PLANT`.
 ///
 /// # Panics
-/// If the variable names none.
+/// If the variable has no valid plant.
 fn plants() -> Vec<Plant> {
     let own = PLANTS.with_borrow(Clone::clone);
     match std::env::var("PTXGEN_PLANT") {
@@ -84,7 +84,7 @@ fn plants() -> Vec<Plant> {
     }
 }
 
-/// Puts the plants where the forward meets them.
+/// Distributes the plants to the places of the forward that they change.
 pub(super) fn plant(weights: &mut Weights<'_>) {
     for Plant { stage, layer, change } in plants() {
         if stage == Stage::Logits {
@@ -92,7 +92,7 @@ pub(super) fn plant(weights: &mut Weights<'_>) {
         }
         let layers = weights.layers.iter_mut().enumerate().filter(|(i, _)| layer.is_none_or(|l| l == *i));
         layers.for_each(|(_, l)| change_layer(l, stage, change));
-        // A changed format may need a form that nothing else does.
+        // A changed format may need a form of the input that nothing else needs.
         let InputForms { attention, attention_out, experts, down, output } = &mut weights.forms;
         for forms in [attention, attention_out, experts, down, output] {
             (forms.q8k, forms.lanes) = (true, true);
@@ -210,10 +210,10 @@ pub(super) fn norm_rope(
 
 macro_rules! interleaved {
     ($name:ident, $ty:ident) => {
-        /// Norm of a head, and RoPE that turns element 2i with 2i + 1.
+        /// Norm of a head, and RoPE of pairs 2i and 2i + 1.
         #[allow(clippy::useless_conversion, clippy::unnecessary_cast)] // they are none for f64
         fn $name(head: &mut [f32], (w, eps): (&[f32], f32), (cos, sin): (&[f32], &[f32])) {
-            // Sums of four squares, each of them a chain, added up pair by pair.
+            // Chains of four squares, then pairwise sums.
             let four = |x: &[f32]| x.iter().fold(0.0, |sum: $ty, &x| $ty::from(x).mul_add($ty::from(x), sum));
             let mut squares: Vec<$ty> = head.chunks(4).map(four).collect();
             squares.resize(squares.len().next_power_of_two(), 0.0);
@@ -234,7 +234,7 @@ macro_rules! interleaved {
 interleaved!(interleaved_f32, f32);
 interleaved!(interleaved_f64, f64);
 
-/// The choice of experts where it is planted; `logits` become what it was made of.
+/// The choice of experts if a plant changes it; `logits` become those that it is based on.
 pub(super) fn routed(
     layer: &Layer<'_>,
     x: &[Lanes<f32>],
@@ -254,7 +254,7 @@ pub(super) fn routed(
     ties_to_higher.then(|| router_probabilities(logits).map(|p| renormalize(&p, &best(&p, used, true))))
 }
 
-/// The largest of some probabilities one by one; of equal ones the first, or the last.
+/// The largest probabilities, one by one; of equal ones the first, or the last.
 fn best<T: Copy + PartialOrd>(p: &[T], used: usize, last: bool) -> Vec<usize> {
     let mut chosen = Vec::new();
     while chosen.len() < used {
@@ -272,7 +272,7 @@ fn best<T: Copy + PartialOrd>(p: &[T], used: usize, last: bool) -> Vec<usize> {
 /// A row of the router times a vector, every operation in f32.
 fn dot_f32(row: &[Lanes<f32>], x: &[Lanes<f32>]) -> f32 {
     let block = |w: &Lanes<f32>, x: &Lanes<f32>| {
-        // Sixteen chains, one for each run of 16 weights; then groups at distance 2, 4, 8 and 1.
+        // Sixteen chains, one for each run of 16 weights; then sums of groups at distances 2, 4, 8 and 1.
         let mut c: [f32; 16] = std::array::from_fn(|g| (0..16).fold(0.0, |sum, i| w[i][g].mul_add(x[i][g], sum)));
         for distance in [2, 4, 8, 1] {
             c = std::array::from_fn(|g| c[g] + c[g ^ distance]);
@@ -287,7 +287,7 @@ fn dot_f32(row: &[Lanes<f32>], x: &[Lanes<f32>]) -> f32 {
     terms[0]
 }
 
-/// SwiGLU's results as they are kept where that is planted.
+/// Rounds SwiGLU's results to the planted type.
 pub(super) fn keep_inner(layer: &Layer<'_>, h: &mut [f32]) {
     match layer.planted.inner {
         Some(Inner::F16) => h.iter_mut().for_each(|h| *h = f16::from_f32(*h).to_f32()),

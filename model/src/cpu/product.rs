@@ -11,17 +11,17 @@ use ptxgen_dsl::{
 };
 use std::{marker::PhantomData, ops::Range};
 
-/// Rows that stay in the nearest cache while several vectors go over them.
+/// Rows that stay in the L1 cache while they are multiplied with several vectors.
 const ROWS: usize = 32;
 
-/// Bytes between what is multiplied and what is fetched.
+/// Prefetch distance in bytes.
 const AHEAD: usize = 4096;
 
-/// Multiplies rows `range` of `w` with the vectors in `slots`. `out(i, rows)` is the place of the
-/// results of vector i for these rows, [`ROWS`] at most.
+/// Multiplies rows `range` of `w` with the vectors in `slots`. `out(i, rows)` returns the memory for the results of
+/// vector i for these rows, at most [`ROWS`].
 ///
 /// # Safety
-/// Nobody writes the slots of `inputs` before the next meeting.
+/// No worker writes the slots of `inputs` before the next barrier.
 pub(super) unsafe fn product<'o, A: Accumulator>(
     simd: Simd,
     act: Act,
@@ -36,17 +36,17 @@ pub(super) unsafe fn product<'o, A: Accumulator>(
         let mut done = 0;
         let mut part = |i: usize| out(i, rows.clone());
         while let Some(slots) = slots[done..].first_chunk::<4>() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees it.
             unsafe { tile::<A, 4>(simd, act, w, &rows, inputs, slots, std::array::from_fn(|t| part(done + t))) };
             done += 4;
         }
         if let Some(slots) = slots[done..].first_chunk::<2>() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees it.
             unsafe { tile::<A, 2>(simd, act, w, &rows, inputs, slots, std::array::from_fn(|t| part(done + t))) };
             done += 2;
         }
         if let Some(slots) = slots[done..].first_chunk::<1>() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees it.
             unsafe { tile::<A, 1>(simd, act, w, &rows, inputs, slots, [part(done)]) };
         }
     }
@@ -67,7 +67,7 @@ unsafe fn tile<A: Accumulator, const T: usize>(
 ) {
     let (w, rows, types) = (*w, rows.clone(), PhantomData);
     if act == Act::Q8K && w.ty.reads_q8k() {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees it.
         let x = slots.map(|s| unsafe { inputs.q8k(s as usize) });
         match w.ty {
             TensorType::Q4_K => simd.run(Quantized::<A, Q4KRows, T> { w, rows, x, out, types }),
@@ -75,7 +75,7 @@ unsafe fn tile<A: Accumulator, const T: usize>(
             _ => simd.run(Quantized::<A, OtherRows, T> { w, rows, x, out, types: PhantomData }),
         }
     } else {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees it.
         let x = slots.map(|s| unsafe { inputs.lanes(s as usize) });
         match w.ty {
             TensorType::Q4_K => simd.run(Floats::<A, Q4KRows, T> { w, rows, x, out, types }),
@@ -104,7 +104,7 @@ impl<A: Accumulator, F: QuantizedBlocks, const T: usize> Kernel for Quantized<'_
         let mut trees = if blocks > 1 { Some([TreeSum::<A, TILE>::new(); T]) } else { None };
         for first in rows.clone().step_by(TILE) {
             let mut results = [[A::ZERO; TILE]; T];
-            // Rows are read in order, and too short for the hardware to notice in time.
+            // Rows are read in order, but they are too short for the hardware prefetcher.
             let row = w.row(first);
             let tile = row.as_ptr().wrapping_add(AHEAD.max(TILE * row.len()));
             for line in (0..TILE * row.len()).step_by(64) {
@@ -185,14 +185,14 @@ impl<A: Accumulator, F: Blocks, const T: usize> Kernel for Floats<'_, A, F, T> {
     }
 }
 
-/// The term of a block: 16 chains side by side, then `Tree(c_0..c_15; 2, 4, 8, 1)`.
+/// The term of a block: 16 chains in parallel, then `Tree(c_0..c_15; 2, 4, 8, 1)`.
 #[inline(always)]
 pub(super) fn block_term<I: Isa, A: Accumulator>(w: &Lanes<A>, x: &Lanes<f32>) -> A {
     let mut c = [A::ZERO; 16];
     for i in 0..16 {
         c = I::fma(w[i], I::widen(x[i]), c);
     }
-    // Groups that differ in bit 1 of their number, then in bits 2, 3 and 0.
+    // Groups whose numbers differ in bit 1, then in bits 2, 3 and 0.
     let mut by_2 = [A::ZERO; 8];
     for i in 0..8 {
         by_2[i] = c[i / 2 * 4 + i % 2] + c[i / 2 * 4 + i % 2 + 2];
@@ -204,7 +204,7 @@ pub(super) fn block_term<I: Isa, A: Accumulator>(w: &Lanes<A>, x: &Lanes<f32>) -
     (by_4[0] + by_4[2]) + (by_4[1] + by_4[3])
 }
 
-/// What a product needs to know of a quantized type.
+/// The operations of a quantized type that a product needs.
 trait Blocks {
     type Block<'a>: Copy;
     /// Block `b` of a row.
@@ -213,7 +213,7 @@ trait Blocks {
     fn lanes<I: Isa, A: Accumulator>(block: Self::Block<'_>) -> Lanes<A>;
 }
 
-/// What a product with Q8_K activations needs on top.
+/// The additional operation for products with Q8_K activations.
 trait QuantizedBlocks: Blocks {
     /// The terms of the blocks of [`TILE`] rows with each of `T` blocks of activations.
     fn terms<I: Isa, A: Accumulator, const T: usize>(w: [Self::Block<'_>; TILE], x: [&Q8KBlock; T]) -> [[A; TILE]; T];
@@ -221,7 +221,7 @@ trait QuantizedBlocks: Blocks {
 
 struct Q4KRows;
 struct Q6KRows;
-/// Rows of the types that have no kernels of their own here.
+/// Rows of types without their own kernels here.
 struct OtherRows;
 
 impl Blocks for Q4KRows {

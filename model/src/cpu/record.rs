@@ -4,7 +4,7 @@ use super::{CpuModel, team::Shared};
 use crate::trace::Tap;
 use std::{ops::Range, sync::Mutex};
 
-/// A tap, and what workers keep for it that they would otherwise keep to themselves.
+/// A tap, and values that workers store for it that they would otherwise not write.
 pub(super) struct Record<'t> {
     pub(super) tap: Mutex<&'t mut dyn Tap>,
     /// The last norm of the residual stream, [tokens, hidden].
@@ -28,30 +28,30 @@ impl<'t> Record<'t> {
         }
     }
 
-    /// Keeps the norm of token `t`.
+    /// Stores the norm of token `t`.
     ///
     /// # Safety
-    /// No other worker keeps the same token's before the next meeting.
+    /// No other worker stores the same token's norm before the next barrier.
     pub(super) unsafe fn keep_norm(&self, t: usize, values: &[f32]) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees it.
         unsafe { self.normed.write(t * values.len()..(t + 1) * values.len()) }.copy_from_slice(values);
     }
 
-    /// Keeps the router's logits of token `t`.
+    /// Stores the router's logits of token `t`.
     ///
     /// # Safety
     /// As of [`keep_norm`](Self::keep_norm).
     pub(super) unsafe fn keep_logits(&self, t: usize, values: &[f64]) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees it.
         unsafe { self.logits.write(t * values.len()..(t + 1) * values.len()) }.copy_from_slice(values);
     }
 
-    /// Keeps a part of the experts' gate and up projections.
+    /// Stores a part of the experts' gate and up projections.
     ///
     /// # Safety
-    /// No other worker keeps any of it before the next meeting.
+    /// No other worker stores any of it before the next barrier.
     pub(super) unsafe fn keep_gate_and_up(&self, part: Range<usize>, gate: &[f32], up: &[f32]) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees it.
         unsafe {
             self.gate.write(part.clone()).copy_from_slice(gate);
             self.up.write(part).copy_from_slice(up);

@@ -20,20 +20,20 @@ use ptxgen_dsl::{
 };
 use std::ops::Range;
 
-/// Tokens that go through the layers together at most.
+/// Maximum number of tokens that go through the layers together.
 pub(super) const BATCH: usize = 32;
 
-/// A table of rotations has a whole number of so many positions, or the capacity.
+/// The length of the rotation table is a multiple of this, or the capacity.
 const ROTATIONS: usize = 256;
 
-/// Rows of logits that are made at a time where they are handed over one by one.
+/// Rows of logits that are computed at a time if they are passed on one by one.
 const ROWS: usize = 8;
 
 /// A sequence: its KV cache and the buffers of a forward.
 pub struct CpuSession<'m, 'g> {
     model: &'m CpuModel<'g>,
     sequence: Sequence,
-    /// Grows with the sequence, as `rope` does.
+    /// Grows with the sequence, like `rope`.
     cache: KvCache,
     /// Its pages, one after the other.
     table: [Vec<u32>; 1],
@@ -53,7 +53,7 @@ impl std::fmt::Debug for CpuSession<'_, '_> {
 }
 
 impl<'m, 'g> CpuSession<'m, 'g> {
-    /// Bytes of the KV cache and the table of rotations for `capacity` positions, at most `u64::MAX`.
+    /// Bytes of the KV cache and the rotation table for `capacity` positions, at most `u64::MAX`.
     pub(super) fn bytes(config: &ModelConfig, kv: KvType, capacity: usize) -> u64 {
         let c = config;
         // Values of each head are padded.
@@ -79,7 +79,7 @@ impl<'m, 'g> CpuSession<'m, 'g> {
         }
     }
 
-    /// Checks the tokens, and makes room for them.
+    /// Checks the tokens, and allocates memory for them.
     fn prepare(&mut self, tokens: &[u32]) -> Result<(), EngineError> {
         self.sequence.check(tokens)?;
         let (c, positions) = (&self.model.config, self.sequence.position + tokens.len());
@@ -96,7 +96,7 @@ impl<'m, 'g> CpuSession<'m, 'g> {
         Ok(())
     }
 
-    /// A batch of the rows that have been prepared, and what it is computed in.
+    /// A batch of the prepared rows, and its buffers.
     fn batch<'s>(
         &'s mut self,
         rows: Range<usize>,
@@ -107,7 +107,7 @@ impl<'m, 'g> CpuSession<'m, 'g> {
         (batch, &mut self.buffers, &mut self.logits)
     }
 
-    /// Hands over the logits of the tokens that have been prepared.
+    /// Passes on the logits of the prepared tokens.
     fn rows<A: Accumulator>(&mut self, each: &mut dyn FnMut(&[f32])) -> Result<(), EngineError> {
         let (vocab, size, all) = (self.vocab(), self.buffers.tokens(), self.rows.len());
         for first in (0..all).step_by(size) {
@@ -133,18 +133,18 @@ impl<'m, 'g> CpuSession<'m, 'g> {
     }
 }
 
-/// The device, in a few words for people.
+/// The device, in a few words for messages.
 pub(super) fn device(model: &CpuModel<'_>) -> String {
     let threads = model.threads();
     format!("cpu ({}, {threads} thread{})", model.simd(), if threads == 1 { "" } else { "s" })
 }
 
-/// Says where in the sequence there was no choice of experts.
+/// Reports the position without a choice of experts.
 fn nan_at(NanInRow { layer, row, expert }: NanInRow, batch: &Batch<'_, '_>) -> EngineError {
     EngineError::NanInRouter { layer, expert, position: batch.rows[row].position }
 }
 
-/// Makes a table of rotations have so many positions: twice as many as before, so that making them anew does not add up.
+/// Extends the rotation table to this many positions; it doubles each time, so that the total cost stays linear.
 pub(super) fn grow_rope(rope: &mut RopeTable, c: &ModelConfig, positions: usize, capacity: usize) {
     if rope.positions() < positions {
         let next = positions.max(2 * rope.positions()).next_multiple_of(ROTATIONS).min(capacity);

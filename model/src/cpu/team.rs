@@ -1,8 +1,7 @@
-//! Threads that go through a forward together, stage by stage, and the buffers they share.
+//! Threads that run a forward together, stage by stage, and the buffers that they share.
 //!
-//! A token of a small model takes microseconds, too little to fork and join tasks for each matrix.
-//! So every worker runs the whole forward and they meet at a barrier where one needs what another
-//! has made.
+//! A token of a small model takes microseconds, too little to fork and join tasks for each matrix. So every worker runs
+//! the whole forward, and they wait at a barrier before one needs what another has computed.
 
 use std::{
     cell::{Cell, UnsafeCell},
@@ -14,21 +13,21 @@ use std::{
     },
 };
 
-/// Turns of a waiting worker before it gives its core to others: longer than stages of a small
-/// model differ, for whoever gets the core may keep it for milliseconds.
+/// Spins of a waiting worker before it yields its core: more than the stages of a small model differ, because the
+/// thread that gets the core may keep it for milliseconds.
 const SPINS: u32 = 2_000;
 
-/// Turns that a worker waits for the next forward before it sleeps: waking it takes as long as a
-/// few layers of a small model, and in decoding the next token comes soon.
+/// Spins of a worker that waits for the next forward before it sleeps: waking it takes as long as a few layers of a
+/// small model, and in decoding the next token comes soon.
 const LINGER: u32 = 20_000;
 
 /// The workers of a model.
 pub(super) struct Team {
-    /// All workers but the caller's own thread; none with one thread.
+    /// All workers except the caller's own thread; `None` with one thread.
     helpers: Option<(rayon::ThreadPool, Arc<Station>)>,
     barrier: Barrier,
-    /// One forward at a time: workers of two that interleave would wait for each other. Holds the
-    /// number of meetings so far.
+    /// One forward at a time: interleaved workers of two forwards would wait for each other. Contains the number of
+    /// barriers so far.
     meetings: Mutex<u64>,
 }
 
@@ -74,7 +73,7 @@ impl Team {
             }
         };
         if barrier.poisoned.swap(false, Ordering::Relaxed) {
-            // Some have met more often than others.
+            // Some workers have passed more barriers than others.
             *meetings = barrier.latest();
             match mine {
                 Err(panic) => resume_unwind(panic),
@@ -95,7 +94,7 @@ impl Drop for Team {
 
 type Help = dyn Fn(usize) + Sync;
 
-/// What helpers are called for.
+/// The helpers' next work.
 #[derive(Clone, Copy)]
 enum Call {
     /// A function that lives until all helpers are done.
@@ -108,7 +107,7 @@ struct Station {
     /// Counts the calls, so that waiting needs no lock.
     calls: Line<AtomicUsize>,
     done: Line<AtomicUsize>,
-    /// Written before `calls` goes up, and read after, until `done` says that all have read it.
+    /// Written before `calls` is incremented, and read afterwards, until `done` shows that all have read it.
     call: UnsafeCell<Call>,
     /// Helpers that sleep, or are about to.
     sleepers: AtomicUsize,
@@ -116,9 +115,10 @@ struct Station {
     posted: Condvar,
 }
 
-// SAFETY: the pointer in `call`, which alone is not `Send`, is to a `Sync` function that outlives its use (`Station::call`).
+// SAFETY: only the pointer in `call` is not `Send`; it points to a `Sync` function that outlives its use
+// (`Station::call`).
 unsafe impl Send for Station {}
-// SAFETY: as above; `calls` and `done` keep writer and readers of `call` apart.
+// SAFETY: as above; `calls` and `done` separate the writer and the readers of `call`.
 unsafe impl Sync for Station {}
 
 impl Default for Station {
@@ -135,11 +135,11 @@ impl Default for Station {
 }
 
 impl Station {
-    /// Calls all helpers. Those of the call before must be done.
+    /// Calls all helpers. Those of the previous call must be done.
     fn post(&self, call: Call) {
-        // SAFETY: no helper reads the call between its last work and the next change of `calls`.
+        // SAFETY: no helper reads the call between the end of its work and the next change of `calls`.
         unsafe { *self.call.get() = call };
-        // Sequential consistency: either this sees a helper that goes to sleep, or it sees the call.
+        // Sequential consistency: either this thread sees a helper that goes to sleep, or that helper sees the call.
         self.calls.0.fetch_add(1, Ordering::SeqCst);
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             drop(self.bed.lock().unwrap_or_else(PoisonError::into_inner));
@@ -147,12 +147,11 @@ impl Station {
         }
     }
 
-    /// Calls all helpers to `work`, does `mine` meanwhile, and returns when all are done. Neither
-    /// may unwind.
+    /// Calls all helpers to run `work`, runs `mine` in the meantime, and returns when all are done. Neither may unwind.
     fn call<R>(&self, work: &(dyn Fn(usize) + Sync), helpers: usize, mine: impl FnOnce() -> R) -> R {
         self.done.0.store(0, Ordering::Relaxed);
-        // SAFETY: only the lifetime is changed; `work` is borrowed until this function returns,
-        // and then no helper uses it any more.
+        // SAFETY: only the lifetime is changed; `work` is borrowed until this function returns, and then no helper uses
+        // it any more.
         let work: *const Help = unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const Help>(work) };
         self.post(Call::Work(work));
         let result = mine();
@@ -163,7 +162,7 @@ impl Station {
         result
     }
 
-    /// A helper's life.
+    /// The main loop of a helper.
     fn serve(&self, index: usize) {
         let mut seen = 0;
         loop {
@@ -180,7 +179,7 @@ impl Station {
                 self.sleepers.fetch_sub(1, Ordering::SeqCst);
             }
             seen += 1;
-            // SAFETY: the caller has written it before the call, and waits for `done` before the next.
+            // SAFETY: the caller has written it before the call, and waits for `done` before the next call.
             match unsafe { *self.call.get() } {
                 Call::Work(work) => {
                     // SAFETY: the caller waits for `done`, so the function is alive.
@@ -193,7 +192,7 @@ impl Station {
     }
 }
 
-/// A turn of waiting.
+/// One spin.
 #[inline]
 fn pause(spins: &mut u32) {
     *spins += 1;
@@ -208,19 +207,19 @@ pub(super) struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Workers in all.
+    /// Number of workers.
     pub(super) fn workers(&self) -> usize {
         self.barrier.flags.len()
     }
 
-    /// Waits until every worker is here; what they wrote before is visible after.
+    /// Waits for all workers; everything that they wrote before is visible afterwards.
     #[inline]
     pub(super) fn meet(&self) {
         self.meetings.set(self.meetings.get() + 1);
         self.barrier.wait(self.index, self.meetings.get());
     }
 
-    /// As [`meet`](Self::meet), where there is reason to.
+    /// As [`meet`](Self::meet), if the condition holds.
     #[inline]
     pub(super) fn meet_if(&self, reason: bool) {
         if reason {
@@ -228,7 +227,7 @@ impl Worker<'_> {
         }
     }
 
-    /// This worker's part of `0..n`, cut at multiples of `grain`. The parts cover `0..n`.
+    /// This worker's part of `0..n`, divided at multiples of `grain`. The parts cover `0..n`.
     #[inline]
     pub(super) fn share(&self, n: usize, grain: usize) -> Range<usize> {
         let grains = n.div_ceil(grain);
@@ -240,10 +239,10 @@ impl Worker<'_> {
 #[repr(align(128))]
 struct Line<T>(T);
 
-/// A dissemination barrier: in round r every worker signals the one 2^r further on and waits for
-/// the one 2^r before it. With two workers a meeting costs one signal each way, at the same time.
+/// A dissemination barrier: in round r every worker signals the one 2^r after it and waits for the one 2^r before it.
+/// With two workers a barrier costs one signal in each direction, at the same time.
 struct Barrier {
-    /// For each worker and round: the number of the last meeting that it was signalled for.
+    /// For each worker and round: the number of the last barrier that it was signalled for.
     flags: Vec<Box<[Line<AtomicU64>]>>,
     poisoned: AtomicBool,
 }
@@ -255,7 +254,7 @@ impl Barrier {
         Self { flags: (0..workers).map(|_| flags()).collect(), poisoned: AtomicBool::new(false) }
     }
 
-    /// The latest meeting that any worker has been signalled for.
+    /// The latest barrier that any worker has been signalled for.
     fn latest(&self) -> u64 {
         self.flags.iter().flatten().map(|f| f.0.load(Ordering::Relaxed)).max().unwrap_or(0)
     }
@@ -266,7 +265,7 @@ impl Barrier {
             self.flags[(index + (1 << r)) % self.flags.len()][r].0.store(meeting, Ordering::Release);
             let mut spins = 0;
             while mine.0.load(Ordering::Acquire) < meeting {
-                // A worker that panicked never comes; going on would wait for it for ever.
+                // A worker that panicked never arrives; do not wait for it forever.
                 assert!(!self.poisoned.load(Ordering::Relaxed), "another worker of the forward panicked");
                 pause(&mut spins);
             }
@@ -276,17 +275,17 @@ impl Barrier {
 
 /// A buffer that the workers of a forward share.
 ///
-/// The rule that makes it sound: between two meetings of the workers, an element is either written
-/// by one worker and touched by no other, or only read.
+/// The rule that makes it sound: between two barriers, an element is either written by one worker and not accessed by
+/// any other, or only read.
 #[repr(transparent)]
 pub(super) struct Shared<T>([UnsafeCell<T>]);
 
-// SAFETY: elements are reached by `unsafe` functions alone, whose callers keep the rule above: several workers read them
-// (`T: Sync`) or one at a time writes them (`T: Send`).
+// SAFETY: elements are accessed only through `unsafe` functions, whose callers follow the rule above: several workers
+// read them (`T: Sync`) or one at a time writes them (`T: Send`).
 unsafe impl<T: Send + Sync> Sync for Shared<T> {}
 
 impl<T: Clone> Shared<T> {
-    /// A buffer of its own.
+    /// A new buffer.
     pub(super) fn new(value: T, len: usize) -> Box<Self> {
         let values = vec![value; len].into_boxed_slice();
         // SAFETY: `Shared<T>` has the layout of `[T]`.
@@ -301,36 +300,35 @@ impl<T> Shared<T> {
         unsafe { &*(&raw mut *values as *const Self) }
     }
 
-    /// A part, to read.
+    /// A part, for reading.
     ///
     /// # Safety
-    /// No worker writes any of it before the next meeting.
+    /// No worker writes any of it before the next barrier.
     #[inline]
     pub(super) unsafe fn read(&self, range: Range<usize>) -> &[T] {
-        // SAFETY: the caller keeps writers away; the layout is that of `T`.
+        // SAFETY: the caller excludes writers; the layout is that of `T`.
         unsafe { &*(&raw const self.0[range] as *const [T]) }
     }
 
-    /// A part, to write.
+    /// A part, for writing.
     ///
     /// # Safety
-    /// No other worker touches any of it before the next meeting, and this worker has no other
-    /// reference to it.
+    /// No other worker accesses any of it before the next barrier, and this worker has no other reference to it.
     #[inline]
     #[allow(clippy::mut_from_ref)] // that is what the rule is about
     pub(super) unsafe fn write(&self, range: Range<usize>) -> &mut [T] {
         let cells = &self.0[range];
-        // SAFETY: the caller has this part alone; the layout is that of `T`.
+        // SAFETY: the caller has exclusive access to this part; the layout is that of `T`.
         unsafe { std::slice::from_raw_parts_mut(cells.as_ptr() as *mut T, cells.len()) }
     }
 
     /// Sets one element.
     ///
     /// # Safety
-    /// No other worker touches it before the next meeting.
+    /// No other worker accesses it before the next barrier.
     #[inline]
     pub(super) unsafe fn set(&self, index: usize, value: T) {
-        // SAFETY: the caller has this element alone.
+        // SAFETY: the caller has exclusive access to this element.
         unsafe { *self.0[index].get() = value }
     }
 }
@@ -353,7 +351,7 @@ mod tests {
                     }
                     w.meet();
                     for i in w.share(n, grain) {
-                        // SAFETY: `first` is only read in this stage; the parts are disjoint.
+                        // SAFETY: in this stage `first` is only read; the parts are disjoint.
                         unsafe { second.set(i, first.read(0..n)[n - 1 - i] * 2) };
                     }
                 });

@@ -1,5 +1,5 @@
-//! Functions of whole vectors: norm, quantization, SwiGLU, sums. The order of operations is the
-//! reference's; the shape of the loops is what the compiler can make wide.
+//! Functions of whole vectors: norm, quantization, SwiGLU, sums. The order of operations is the reference's; the loops
+//! are written so that the compiler can vectorize them.
 
 use super::simd::{Isa, Kernel};
 use ptxgen_dsl::{
@@ -7,14 +7,14 @@ use ptxgen_dsl::{
     reference::{Accumulator, rope, swiglu},
 };
 
-/// Tree over the elements of a buffer, which it uses up. Its length is a power of two.
+/// Tree over the elements of a buffer, which is overwritten. Its length is a power of two.
 #[inline(always)]
 pub(super) fn tree_in_place<A: Accumulator>(t: &mut [A]) -> A {
     let mut n = t.len();
     while n > 1 {
         n /= 2;
         let mut done = 0;
-        // In arrays of their own, which the compiler knows not to overlap.
+        // In separate arrays, so that the compiler knows that they do not alias.
         while done + 16 <= n {
             let mut pairs = [A::ZERO; 32];
             pairs.copy_from_slice(&t[2 * done..2 * done + 32]);
@@ -115,7 +115,7 @@ pub(super) fn quantize(x: &[f32; SUPERBLOCK], out: &mut Q8KBlock) {
         *out = Q8KBlock::ZERO;
         return;
     }
-    // The first of equals, found from the end; a NaN equals nothing.
+    // The first of equal values, found from the end; a NaN equals nothing.
     let mut x_max = 0.0;
     for row in rows.iter().rev() {
         let mut any = false;

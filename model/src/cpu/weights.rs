@@ -1,4 +1,4 @@
-//! A model's tensors as the forward wants them.
+//! A model's tensors in the form that the forward needs.
 
 use super::{
     LoadError,
@@ -21,22 +21,22 @@ pub(super) struct Layer<'a> {
     pub(super) v: Matrix<'a>,
     pub(super) o: Matrix<'a>,
     pub(super) ffn_norm: Cow<'a, [f32]>,
-    /// None where the feed-forward is dense.
+    /// `None` if the feed-forward is dense.
     pub(super) router: Option<Router>,
-    /// All experts' rows, one expert after the other; likewise `up` and `down`. A dense feed-forward is one expert.
+    /// All experts' rows, one expert after the other; also `up` and `down`. A dense feed-forward is one expert.
     pub(super) gate: Matrix<'a>,
     pub(super) up: Matrix<'a>,
     pub(super) down: Matrix<'a>,
     pub(super) planted: OfLayer,
 }
 
-/// The router's weights, turned around once: [experts, blocks].
+/// The router's weights, transposed once: [experts, blocks].
 pub(super) struct Router {
     pub(super) blocks: usize,
     pub(super) weights: Vec<Lanes<f32>>,
 }
 
-/// The forms in which each input is needed, over all layers.
+/// The required forms of each input, over all layers.
 pub(super) struct InputForms {
     pub(super) attention: Forms,
     pub(super) attention_out: Forms,

@@ -18,10 +18,10 @@ use bytemuck::cast_slice;
 use ptxgen_dsl::device::{pass, rows::ROW_WORDS};
 use ptxgen_runtime::{DeviceError, Graph};
 
-/// Rows of a pass at most.
+/// Maximum number of rows of a pass.
 const MOST: usize = 128;
 
-/// Bytes of the state of a pass. Behind that of the layers stands that of the rows whose logits are wanted.
+/// Bytes of the state of a pass. The state of the rows whose logits are wanted follows that of the layers.
 const STATE: u64 = pass::STATE_WORDS as u64 * 4;
 
 /// The caches of a batch's sequences, and the recorded passes that extend them.
@@ -30,18 +30,18 @@ pub(super) struct DeviceBatch<'m> {
     /// Passes of 1, 2, 4 and so on rows.
     passes: Vec<RowPasses<'m>>,
     buffers: Buffers,
-    /// Chunks of a sequence at most.
+    /// Maximum number of chunks of a sequence.
     chunks: usize,
 }
 
-/// Passes of up to so many rows.
+/// Passes of up to this many rows.
 struct RowPasses<'m> {
     passes: Passes<'m>,
-    /// Recorded when they are first needed.
+    /// Recorded on first use.
     graphs: Option<Graphs>,
 }
 
-/// What a device runs for a pass.
+/// The parts of a pass that a device runs.
 struct Graphs {
     /// The layers only.
     body: Graph,
@@ -49,7 +49,7 @@ struct Graphs {
     all: Graph,
 }
 
-/// Numbers of rows for which there are passes, if there are to be `most` at most.
+/// The numbers of rows for which there are passes, if the maximum is `most`.
 fn row_counts(most: usize) -> Vec<u32> {
     let mut counts: Vec<u32> = (0..).map(|i| 1 << i).take_while(|n| (*n as usize) < most).collect();
     counts.push(most as u32);
@@ -57,7 +57,7 @@ fn row_counts(most: usize) -> Vec<u32> {
 }
 
 impl<'m> DeviceBatch<'m> {
-    /// The passes of a batch with this room.
+    /// The passes of a batch with this capacity.
     fn plans(model: &'m DeviceModel, room: BatchRoom) -> Result<Vec<Passes<'m>>, LoadError> {
         BatchSession::check_room(room, model.config().context)?;
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -66,7 +66,7 @@ impl<'m> DeviceBatch<'m> {
         counts.into_iter().map(|n| Passes::of_rows(&model.plan, number(room.positions), (n, paging))).collect()
     }
 
-    /// Bytes of a batch with this room.
+    /// Bytes of a batch with this capacity.
     pub(super) fn bytes_needed(model: &'m DeviceModel, room: BatchRoom) -> Result<u64, LoadError> {
         Ok(sizes(Self::plans(model, room)?.iter()).values().sum())
     }
@@ -84,7 +84,7 @@ impl<'m> DeviceBatch<'m> {
         EngineError::Device { device: self.model.device().name().to_owned(), message: error.to_string() }
     }
 
-    /// The passes of so many rows, recorded: the shortest that takes all.
+    /// The recorded passes for this many rows: the smallest that fits.
     fn prepared(&mut self, rows: usize) -> Result<usize, LoadError> {
         let which = self.passes.iter().position(|s| s.passes.plan.tokens as usize >= rows);
         let which = which.unwrap_or(self.passes.len() - 1);
@@ -104,7 +104,7 @@ impl<'m> DeviceBatch<'m> {
         Ok(which)
     }
 
-    /// Says what the next pass is: these rows, of the first `wanted` of which there are to be logits.
+    /// Writes the state of the next pass: these rows, with logits for the first `wanted`.
     fn set(&mut self, rows: &[Row], wanted: usize) -> Result<(), DeviceError> {
         let mut state = [0u32; 2 * pass::STATE_WORDS as usize];
         state[pass::TOKENS as usize] = rows.len() as u32;
@@ -116,7 +116,7 @@ impl<'m> DeviceBatch<'m> {
         put(&mut self.buffers, Slot::Rows, 0, cast_slice(&at))
     }
 
-    /// Runs a pass; the rows' results.
+    /// Runs a pass; returns the rows' results.
     fn run(
         &mut self,
         which: usize,

@@ -1,4 +1,4 @@
-//! Launches with their buffers: what a device runs.
+//! Launches bound to their buffers, ready to run.
 
 use super::{
     LoadError,
@@ -34,15 +34,15 @@ impl Kernels {
             if let Some(changed) = super::plant::changed(device, built) {
                 return changed;
             }
-            // SAFETY: words in buffers are what their `Words` say. The host checks tokens against the
-            // vocabulary and positions against the capacity before a pass (`Sequence`), and a pass's count
-            // is at most what its buffers hold; the kernels that choose tokens (`argmax`, `sample-draw`) and
-            // experts (`router`, the `routed-` and `norm-gate-up-` kernels) write numbers below the
-            // vocabulary's size and the number of experts whatever the logits are, NaN among them; offsets
-            // are `moe-group`'s, which counts such numbers. The one expert of a dense feed-forward is
-            // read from zeros that no kernel writes (`Slot::OnlyExpert`). Rows of a batch have positions below its
-            // capacity and numbers of its sequences, and tables the numbers of its pages (`DeviceBatch`). The bytes of every other buffer do not decide
-            // where a kernel reads or writes, and the plan binds buffers of the lengths that it states.
+            // SAFETY: words in buffers are what their `Words` say. The host checks tokens against the vocabulary and
+            // positions against the capacity before a pass (`Sequence`), and a pass's count is at most what its buffers
+            // hold. The kernels that choose tokens (`argmax`, `sample-draw`) and experts (`router`, the `routed-` and
+            // `norm-gate-up-` kernels) write numbers below the vocabulary size and the number of experts for any
+            // logits, including NaN; offsets are written by `moe-group`, which counts such numbers. The one expert of a
+            // dense feed-forward is read from zeros that no kernel writes (`Slot::OnlyExpert`). Rows of a batch have
+            // positions below its capacity and numbers of its sequences, and tables have the numbers of its pages
+            // (`DeviceBatch`). The bytes of all other buffers do not affect addresses, and the plan binds buffers of
+            // the lengths that it states.
             unsafe { device.load_launchable_unchecked(&built.launch) }
         };
         plan.kernels.values().map(load).collect()
@@ -53,8 +53,8 @@ impl Kernels {
         self.0.values().next().into_iter().flatten().map(Function::overlap).collect()
     }
 
-    /// The calls of some launches that follow each other, those that would come too early in order. `moved` adds to where
-    /// a slot's places begin.
+    /// The calls of consecutive launches; those that would start too early wait for the previous one to end. `moved` is
+    /// added to the offset in a slot.
     pub(super) fn bind(
         &self,
         plan: &Plan<'_>,
@@ -71,7 +71,7 @@ impl Kernels {
         launches.iter().zip(races).map(call).collect()
     }
 
-    /// The call of a launch, which starts early if its kernel waits by itself.
+    /// The call of a launch, which starts early if its kernel waits itself.
     pub(super) fn call(
         &self,
         plan: &Plan<'_>,
@@ -81,7 +81,7 @@ impl Kernels {
         (slot, by): (Slot, u64),
     ) -> Result<Call, LoadError> {
         let built = &plan.kernels[launch.kernel];
-        // Each parameter: its place, its bytes there, its elements, whether it is written.
+        // Each parameter: its region, its bytes there, its elements, whether it is written.
         let params = launch.places.iter().zip(&built.params).zip(built.kernel().args()).map(|((place, spec), info)| {
             let start = (place.start + if place.home.slot == slot { by } else { 0 }) as usize;
             let (ty, writes) = match *info {

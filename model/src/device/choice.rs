@@ -1,15 +1,15 @@
-//! Which kernels multiply which tensors.
+//! The choice of kernels for products with tensors.
 
 use super::LoadError;
 use crate::gguf::TensorType;
 use ptxgen_dsl::catalogue::{KernelId, Role};
 
-/// How a matrix is stored, as kernels are divided.
+/// The storage of a matrix, as kernels distinguish it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    /// In superblocks; reads Q8_K activations under act = q8k.
+    /// In superblocks; uses Q8_K activations under act = q8k.
     Quantized,
-    /// In another type; reads f32 activations.
+    /// In another type; uses f32 activations.
     Plain,
 }
 
@@ -19,7 +19,7 @@ impl Kind {
     }
 }
 
-/// The kernel that does this with matrices of a type.
+/// The kernel with this role for matrices of a type.
 ///
 /// # Errors
 /// If there is none; `tensor` names the matrix.
@@ -33,9 +33,9 @@ fn known(id: KernelId) -> Option<KernelId> {
     id.entry().map(|_| id)
 }
 
-/// The kernels for matrices that read a norm.
+/// The kernels for matrices whose input is a norm.
 pub(super) struct Reader {
-    /// For one token, the norm with it.
+    /// For one token, fused with the norm.
     pub(super) normed: KernelId,
     /// For one token.
     pub(super) one: KernelId,
@@ -43,14 +43,14 @@ pub(super) struct Reader {
     pub(super) pass: KernelId,
 }
 
-/// Queries, keys and values in one launch, where there is such a kernel.
+/// Queries, keys and values in one launch, if there is such a kernel.
 pub(super) fn merged_projections([q, k, v]: [TensorType; 3]) -> Option<Reader> {
     let of = |normed| (q == k).then_some(KernelId::Projections { normed, qk: q, v }).and_then(known);
     let (normed, one) = (of(true)?, of(false)?);
     Some(Reader { normed, one, pass: one })
 }
 
-/// The kernels of the experts' gate and up projections together, where both have one type of superblocks.
+/// The fused kernels of the experts' gate and up projections, if both have the same superblock type.
 pub(super) fn gate_up(gate: TensorType, up: TensorType) -> Option<Reader> {
     let of = |role| (gate == up).then_some(KernelId::Matrix(role, gate)).and_then(known);
     Some(Reader { normed: of(Role::NormGateUp)?, one: of(Role::GateUp)?, pass: of(Role::GroupedGateUp)? })

@@ -1,10 +1,10 @@
-//! Early starts, which are edges of a plan: which launches may start before the one before them has ended.
+//! Early starts, which are edges of a plan: which launches may start before the previous ones have ended.
 //!
-//! In programmatic dependent launch a kernel that waits by itself (`griddepcontrol.wait`) starts while the launch before
-//! it is at work; and if that one lets it start before it has waited itself, while those before it are, too. What a launch
-//! touches before it waits must then not be written by them, and what it writes then not be touched. Which parameters
-//! these are is known of each kernel's instructions ([`Overlap`]), which memory they stand for, of the plan. A launch that
-//! comes too early for what stands before it waits for that to end, as launches without early starts do.
+//! In programmatic dependent launch, a kernel that waits itself (`griddepcontrol.wait`) starts while the previous
+//! launch is running. If that one lets it start before its own wait, even earlier launches may be running. A launch
+//! must then not read memory before its wait that they write, and not write memory that they access. The instructions
+//! of each kernel show which parameters these are ([`Overlap`]), and the plan shows which memory they refer to. A
+//! launch that would be too early waits until the previous launch has ended, as launches without early starts do.
 
 use super::{
     place::{Home, Place},
@@ -17,7 +17,7 @@ use std::{fmt, ops::Range};
 #[cfg(test)]
 mod tests;
 
-/// Memory that a launch touches.
+/// Memory that a launch accesses.
 struct Touch {
     param: usize,
     home: Home,
@@ -34,14 +34,14 @@ impl Touch {
     }
 }
 
-/// Why a launch may not start early.
+/// The reason why a launch may not start early.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Race {
     /// Its kernel.
     pub(super) kernel: &'static str,
-    /// What it touches too early.
+    /// The memory that it accesses too early.
     pub(super) param: &'static str,
-    /// The kernel that may be at work on it; none where nobody knows what runs before.
+    /// The kernel that may still use it; `None` if the previous launches are unknown.
     pub(super) before: Option<&'static str>,
 }
 
@@ -52,9 +52,9 @@ impl fmt::Display for Race {
     }
 }
 
-/// For each of some launches that follow each other, why it may not start before the one before it has ended; none where
-/// it may, or where its kernel does not wait by itself. Nothing is known of what runs before the first. `overlaps` are the
-/// plan's kernels', and `moved` adds to where a slot's places begin.
+/// For each of some consecutive launches, the reason why it may not start before the previous one has ended; `None` if
+/// it may, or if its kernel does not wait itself. Nothing is known about launches before the first. `overlaps` are
+/// those of the plan's kernels, and `moved` is added to the offset in a slot.
 pub(super) fn races(
     plan: &Plan<'_>,
     launches: &[Launch],
@@ -92,7 +92,8 @@ pub(super) fn races(
             let clash =
                 |touch: &&Touch| all[before].iter().any(|other| touch.meets(other) && touch.early.clash(other.ever));
             let hit = early().find(clash).and_then(|touch| race(touch, Some(name(&launches[before]))));
-            // One that has itself started early leaves those before it at work, if it is eager or some thread does not wait.
+            // A launch that itself started early leaves earlier launches running, if it is eager or some thread does
+            // not wait.
             let leaves = overlap(before).is_eager || !overlap(before).always_waits;
             let is_last = !(leaves && overlap(before).waits && found[before].is_none());
             if hit.is_some() || is_last {

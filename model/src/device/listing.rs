@@ -1,7 +1,7 @@
-//! Plans as text, held to a file: which launches a model becomes, in which order, with which buffers.
+//! Plans as text, compared with a file: the launches of a model, their order and their buffers.
 //!
-//! `BLESS=1 cargo test -p ptxgen-model --lib listing` writes it anew. With `PLANS=FILE` a test writes the plans of many
-//! more models there, for comparing two versions of the code.
+//! `BLESS=1 cargo test -p ptxgen-model --lib listing` updates it. With `PLANS=FILE` a test writes the plans of many
+//! more models to that file, to compare two versions of the code.
 
 use super::{passes::Plans, place::Placement, plan::Model};
 use crate::{
@@ -17,7 +17,7 @@ use ptxgen_dsl::{
 };
 use std::{fmt::Write, path::Path};
 
-/// The usual types: those of llama.cpp's Q4_K_M where it gives more bits.
+/// The usual types: those of llama.cpp's Q4_K_M where it uses more bits.
 fn usual(role: T) -> TensorType {
     match role {
         T::Output | T::AttnV | T::FfnDownExps | T::FfnDown => TensorType::Q6_K,
@@ -56,7 +56,7 @@ pub(super) fn model(config: &ModelConfig, policy: Policy, kv: KvType, ty: impl F
     Model { config: config.clone(), types, policy, kv, target, machine, placement, graph, without: Vec::new() }
 }
 
-/// A line for each launch: layer, kernel, sizes, and the buffer of each parameter.
+/// One line per launch: layer, kernel, sizes, and the buffer of each parameter.
 pub(super) fn list(model: &Model, pass: usize) -> String {
     let mut text = String::new();
     let plans = match Plans::new(model, model.config.context.min(4096), pass) {
@@ -106,7 +106,7 @@ fn plans_are_those_of_the_file() {
     pretty_assertions::assert_eq!(text, expected, "see CONTRIBUTING.md: BLESS=1 writes {}", path.display());
 }
 
-/// Dense Qwen3 as it is published, from 0.6B to 32B: there are kernels of their sizes, for every policy.
+/// Dense Qwen3 in its published sizes, from 0.6B to 32B: checks that there are kernels for every policy.
 #[test]
 fn dense_models_of_every_size_have_plans() {
     let sizes =
@@ -125,7 +125,7 @@ fn dense_models_of_every_size_have_plans() {
     }
 }
 
-/// Many models' plans into the file that `PLANS` names.
+/// Writes many models' plans to the file in `PLANS`.
 #[test]
 fn many_plans() {
     let Some(path) = std::env::var_os("PLANS") else {

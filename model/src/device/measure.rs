@@ -1,4 +1,4 @@
-//! What the launches of a pass take.
+//! The times of the launches of a pass.
 
 use super::{
     DeviceModel, DeviceSession, LoadError,
@@ -10,10 +10,10 @@ use crate::engine::Engine;
 use ptxgen_runtime::{Call, Device, DeviceError};
 use std::time::Duration;
 
-/// A stage of a pass: the same one of every layer, or one outside of the layers.
+/// A stage of a pass: the same stage of every layer, or one outside the layers.
 #[derive(Clone, Debug)]
 pub struct StageTime {
-    /// The kernel; in some layers it may be its sibling for another type.
+    /// The kernel; some layers may use the variant for another type.
     pub kernel: &'static str,
     /// Launches in a pass.
     pub launches: usize,
@@ -24,9 +24,8 @@ pub struct StageTime {
 }
 
 impl DeviceSession<'_> {
-    /// Times every stage of a token at the session's position, over `runs` runs: the launches of a
-    /// stage in all layers one after the other, each with its own weights, recorded as one graph.
-    /// The session is empty afterwards.
+    /// Measures every stage of a token at the session's position, over `runs` runs: the launches of a stage in all
+    /// layers one after the other, each with its own weights, recorded as one graph. Afterwards the session is empty.
     ///
     /// # Errors
     /// If the device failed.
@@ -41,7 +40,7 @@ impl DeviceSession<'_> {
         Ok(times)
     }
 
-    /// The same of a prompt of these tokens, as many as one pass takes.
+    /// The same for a prompt of these tokens, as many as fit into one pass.
     ///
     /// # Errors
     /// If the device failed.
@@ -57,7 +56,8 @@ impl DeviceSession<'_> {
     }
 }
 
-/// Times the stages of passes, up to the choice of a token where they have it; their tokens see so many positions.
+/// Measures the stages of passes, including the choice of a token if they have one; their tokens attend to this many
+/// positions.
 pub(super) fn times_of(
     model: &DeviceModel,
     buffers: &mut Buffers,
@@ -70,7 +70,7 @@ pub(super) fn times_of(
     let nowhere = (Slot::Stream, 0);
     let calls = kernels.bind(&passes.plan, stages, &model.weights, buffers, nowhere)?;
 
-    // Each stage by where it stands in its layer, in the order of the first layer that has it.
+    // Each stage by its index in its layer, in the order of the first layer that has it.
     let mut groups: Vec<(Option<usize>, Vec<usize>)> = Vec::new();
     let mut at = 0;
     for (i, stage) in stages.iter().enumerate() {

@@ -1,9 +1,8 @@
-//! Models on a device: an NVIDIA GPU, or the interpreter, with the CPU's bits.
+//! Models on a device, a GPU or the interpreter, with the same bits as on the CPU.
 //!
-//! All weights lie in the device's memory, and a token goes through the model
-//! without the host: a pass is a recorded list of launches that read the
-//! position, the number of tokens and the token ids from device memory, choose
-//! the experts, and write the next token and position there.
+//! All weights are in device memory, and a token passes through the model without the host: a pass is a recorded list
+//! of launches that read the position, the number of tokens and the token ids from device memory, choose the experts,
+//! and write the next token and position there.
 //!
 //! ```no_run
 //! use ptxgen_model::{Engine, LogitRows, device::{DeviceModel, DeviceOptions}, gguf::Gguf};
@@ -63,16 +62,17 @@ use ptxgen_runtime::{Buffer, Device};
 use slot::Slot;
 use std::fmt;
 
-/// How a model runs on a device. Only the policy and the cache's type change results.
+/// Options of a model on a device. Only the policy and the cache's type change results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceOptions {
-    /// Activation format, accumulator, and whether SwiGLU is computed exactly or by approximate
-    /// instructions (`math`; the rest of a forward is exact either way).
+    /// Activation format, accumulator, and whether SwiGLU uses exact or approximate instructions (`math`; the rest of a
+    /// forward is always exact).
     pub policy: Policy,
     /// Type of the KV cache.
     pub kv: KvType,
-    /// Tokens of a pass at most, 1 to 2,048: each weight is read once for them. Passes of more than 64 tokens are for
-    /// activations in Q8_K and matrices in superblocks, on GPUs from sm_80 on; otherwise they have 32 at most.
+    /// Maximum number of tokens of a pass, 1 to 2,048: each weight is read once for all of them. Passes of more than 64
+    /// tokens need activations in Q8_K, matrices in superblock formats, and a GPU from sm_80 on; otherwise passes have
+    /// at most 32.
     pub pass: usize,
 }
 
@@ -91,12 +91,11 @@ pub struct DeviceModel {
 }
 
 impl DeviceModel {
-    /// Checks the file, that there is a kernel for every tensor, and that the
-    /// weights and a session of `capacity` positions fit the device's memory;
-    /// then uploads the weights, telling `progress` how far it is.
+    /// Checks the file, that there is a kernel for every tensor, and that the weights and a session of `capacity`
+    /// positions fit into device memory. Then uploads the weights, and reports to `progress`.
     ///
     /// # Errors
-    /// If a check fails, before anything is uploaded, or the device does.
+    /// If a check fails, before anything is uploaded, or the device fails.
     pub fn load(
         device: &Device,
         gguf: &Gguf,
@@ -107,7 +106,7 @@ impl DeviceModel {
         Self::load_without(device, gguf, options, capacity, &[], progress)
     }
 
-    /// As [`load`](Self::load), without some of the rules by which stages become launches.
+    /// As [`load`](Self::load), without some of the rules for launches.
     fn load_without(
         device: &Device,
         gguf: &Gguf,
@@ -123,11 +122,10 @@ impl DeviceModel {
         Ok(Self { devices, plan, pass: options.pass, weights })
     }
 
-    /// Bytes of a device's memory that the weights and a session of `capacity` positions take, known
-    /// without a device.
+    /// Device memory for the weights and a session of `capacity` positions; no device is needed.
     ///
     /// # Errors
-    /// If the file is not a supported model, or something in it has no kernel.
+    /// If the file is not a supported model, or there is no kernel for a part of it.
     pub fn bytes_needed(
         gguf: &Gguf,
         options: DeviceOptions,
@@ -138,11 +136,11 @@ impl DeviceModel {
         Ok(Self::plan(gguf, options, (target, Machine::H200), capacity, &[])?.1)
     }
 
-    /// How many positions of a session fit the device's free memory beside the weights, with a sixteenth to spare; at
-    /// most the model's context.
+    /// The number of positions of a session that fit into free device memory next to the weights, with a sixteenth to
+    /// spare; at most the model's context.
     ///
     /// # Errors
-    /// As [`bytes_needed`](Self::bytes_needed), or if the device does not say what is free.
+    /// Those of [`bytes_needed`](Self::bytes_needed), or if the device does not report free memory.
     pub fn fitting(device: &Device, gguf: &Gguf, options: DeviceOptions) -> Result<usize, LoadError> {
         let context = ModelConfig::from_gguf(gguf)?.context;
         let of_device = device.memory()?.free;
@@ -153,7 +151,7 @@ impl DeviceModel {
         if whole <= free {
             return Ok(context);
         }
-        // A plan takes milliseconds, so there are few: each position takes about the same.
+        // A plan takes milliseconds, so only a few are made: each position takes about the same memory.
         let few = context.min(64);
         let least = needed(few)?;
         let each = (whole.saturating_sub(least) / (context - few).max(1) as u64).max(1);
@@ -165,7 +163,7 @@ impl DeviceModel {
         Ok(fit)
     }
 
-    /// What is to be done, and the bytes that it takes.
+    /// The plans, and the memory that they need.
     fn plan(
         gguf: &Gguf,
         options: DeviceOptions,
@@ -202,8 +200,7 @@ impl DeviceModel {
         self.weights.values().map(Buffer::bytes).sum()
     }
 
-    /// Bytes of weights that a token reads: all but those of the experts that it does not use, and
-    /// of the embedding.
+    /// Bytes of weights that a token reads: all except those of unused experts and of the embedding.
     pub fn bytes_of_a_token(&self) -> u64 {
         let bytes = |role, layer| {
             self.weights.get(&self.plan.placement.home(layer, Slot::Weight(role, layer))).map_or(0, Buffer::bytes)
@@ -211,30 +208,29 @@ impl DeviceModel {
         self.config().graph().bytes_of_a_token(self.config(), bytes)
     }
 
-    /// An empty sequence with room for `capacity` tokens. All that it will
-    /// need of the device's memory is taken here.
+    /// An empty sequence for `capacity` tokens. Allocates all the device memory that it will need.
     ///
     /// # Errors
-    /// If `capacity` is more than the model's context, there is no room, or the
-    /// device failed.
+    /// If `capacity` exceeds the model's context, there is not enough memory, or the device failed.
     pub fn new_session(&self, capacity: usize) -> Result<DeviceSession<'_>, LoadError> {
         DeviceSession::new(self, capacity)
     }
 
-    /// An empty batch of sequences with this room. All that it will need of the device's memory is taken here.
+    /// An empty batch with this capacity. Allocates all the device memory that it will need.
     ///
     /// # Errors
-    /// If a sequence may have more positions than the model's context, there is no room, or the device failed.
+    /// If a sequence may have more positions than the model's context, there is not enough memory, or the device
+    /// failed.
     pub fn new_batch(&self, room: BatchRoom) -> Result<BatchSession<'_>, LoadError> {
         let backend = Box::new(DeviceBatch::new(self, room)?);
         Ok(BatchSession::new(Setup { backend, vocab: self.config().vocab, policy: self.plan.policy }, room))
     }
 
-    /// Pages of a batch's cache that fit the device's free memory beside the rest of a batch with this room, with a
+    /// Pages of a batch's cache that fit into free device memory next to the rest of a batch with this capacity, with a
     /// sixteenth to spare.
     ///
     /// # Errors
-    /// If the device does not say what is free, or something in the model has no kernel.
+    /// If the device does not report free memory, or there is no kernel for a part of the model.
     pub fn fitting_pages(&self, room: BatchRoom) -> Result<usize, LoadError> {
         let free = self.device().memory()?.free;
         let needed = |pages| DeviceBatch::bytes_needed(self, BatchRoom { pages, ..room });

@@ -15,10 +15,10 @@ pub(super) const RING: u32 = 64;
 /// Tokens of a short pass.
 const USUAL: u32 = 32;
 
-/// Tokens of a pass at most.
+/// Maximum number of tokens of a pass.
 const MOST: usize = 2048;
 
-/// A plan for passes of up to so many tokens, and its parts.
+/// A plan for passes of up to this many tokens, and its parts.
 pub(super) struct Passes<'m> {
     pub(super) plan: Plan<'m>,
     /// The embedding and the layers.
@@ -27,7 +27,7 @@ pub(super) struct Passes<'m> {
     pub(super) head: Range<usize>,
     /// From logits to the next pass, the most likely token; in passes of one token.
     pub(super) choice: Range<usize>,
-    /// The same, a token drawn.
+    /// The same with a sampled token.
     pub(super) draw: Range<usize>,
 }
 
@@ -36,7 +36,7 @@ impl<'m> Passes<'m> {
         let mut plan = Plan::new(model, positions, tokens);
         let graph = &model.graph;
         let body = Self::layers(&mut plan)?;
-        // A long pass has no logits of all of its tokens at once: they go through a shorter one's kernels.
+        // A long pass does not compute the logits of all its tokens at once: they use the kernels of a shorter pass.
         if !plan.is_long() {
             plan.lower(&graph.after, None)?;
         }
@@ -52,7 +52,7 @@ impl<'m> Passes<'m> {
         Ok(Self { plan, body, head, choice, draw })
     }
 
-    /// Passes of up to so many rows of a batch's sequences: logits and choice are of any of them.
+    /// Passes of up to this many rows of a batch's sequences; any of them may have logits and a choice.
     pub(super) fn of_rows(
         model: &'m Model,
         positions: u32,
@@ -91,14 +91,13 @@ impl<'m> Passes<'m> {
 /// All passes of a session.
 pub(super) struct Plans<'m> {
     pub(super) one: Passes<'m>,
-    /// Of several tokens, where a session has room for them, the shortest first.
+    /// Of several tokens, if the session has room for them, shortest first.
     pub(super) many: Vec<Passes<'m>>,
 }
 
 impl<'m> Plans<'m> {
     /// # Errors
-    /// If the model's context has fewer than `capacity` positions, or a tensor
-    /// or size has no kernel.
+    /// If the model's context has fewer than `capacity` positions, or there is no kernel for a tensor or size.
     pub(super) fn new(model: &'m Model, capacity: usize, pass: usize) -> Result<Self, LoadError> {
         let context = model.config.context;
         if capacity > context {
@@ -111,7 +110,7 @@ impl<'m> Plans<'m> {
         Ok(Self { one, many })
     }
 
-    /// Tokens of passes of several, if one may have up to `most`.
+    /// The sizes of passes of several tokens, if the maximum is `most`.
     fn tokens(most: u32, has_long: bool) -> Vec<u32> {
         match most {
             ..=1 => vec![],
@@ -168,7 +167,7 @@ mod tests {
             let launches = plans.one.plan.launches.iter().filter(|s| s.layer == Some(5)).count();
             assert_eq!(launches, if policy.act == Act::Q8K { 8 } else { 7 }, "{policy}");
             assert_eq!(plans.many.len(), 1);
-            // Beyond the KV cache a session takes less than a twentieth of the model's 18.6 GB.
+            // Apart from the KV cache a session takes less than a twentieth of the model's 18.6 GB.
             let cache = model.config.kv_bytes_per_token(4) as u64 * 4096;
             assert!(plans.session_bytes() - cache < 900 << 20, "{}", plans.session_bytes() - cache);
         }

@@ -1,6 +1,5 @@
-//! A pass as data: which kernels run, in order, with which buffers. It is made
-//! before anything is uploaded, so that what has no kernel, and how much memory
-//! all of it needs, is known by then.
+//! A pass as data: which kernels run, in which order, with which buffers. It is created before anything is uploaded, so
+//! that missing kernels and the required memory are known by then.
 
 use super::{
     LoadError,
@@ -21,10 +20,11 @@ use ptxgen_dsl::{
 };
 use std::collections::HashMap;
 
-/// Tokens of a pass at most whose kernels are those of few tokens: results of attention's chunks go through memory.
+/// Maximum number of tokens of a pass that uses the kernels for few tokens, in which results of attention's chunks go
+/// through memory.
 pub(super) const SHORT: u32 = 64;
 
-/// What a plan is made for.
+/// The input of a plan.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
     pub(super) config: ModelConfig,
@@ -42,12 +42,12 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// A tensor's type; the output projection's is the embedding's where they are one.
+    /// A tensor's type; with tied embeddings, the output projection has the embedding's type.
     pub(super) fn ty(&self, role: TensorRole, layer: Option<usize>) -> TensorType {
         self.types.get(&(role, layer)).copied().unwrap_or(TensorType::F32)
     }
 
-    /// Whether there are kernels for passes of more than [`SHORT`] tokens: all products are of superblocks with Q8_K on
+    /// Whether there are kernels for passes of more than [`SHORT`] tokens: all products use superblocks with Q8_K on
     /// tensor cores.
     pub(super) fn has_long_passes(&self) -> bool {
         let quantized = |(role, layer): &(TensorRole, Option<usize>)| {
@@ -64,15 +64,15 @@ pub(super) struct Launch {
     pub(super) device: DeviceIndex,
     /// The layer, if it is in one.
     pub(super) layer: Option<usize>,
-    /// The kernel's place in [`Plan::kernels`].
+    /// The index of the kernel in [`Plan::kernels`].
     pub(super) kernel: usize,
-    /// A place for each of the kernel's parameters.
+    /// A region for each of the kernel's parameters.
     pub(super) places: Vec<Place>,
-    /// The stages of the graph whose values are in their buffers after it.
+    /// The stages of the graph whose values are complete after it.
     pub(super) makes: Vec<Stage>,
 }
 
-/// What makes a kernel: which it is, and its sizes.
+/// Identifies a kernel: its id and sizes.
 type Key = (KernelId, Dims);
 
 /// The cache of a batch's sequences.
@@ -88,16 +88,16 @@ pub(super) struct Plan<'m> {
     pub(super) model: &'m Model,
     /// Positions of the session, or of each sequence of a batch.
     pub(super) positions: u32,
-    /// Of a batch: its rows are of several sequences.
+    /// For a batch: its rows belong to several sequences.
     pub(super) paging: Option<Paging>,
     /// The most tokens of a pass.
     pub(super) tokens: u32,
     pub(super) kernels: IndexMap<Key, Built>,
     pub(super) launches: Vec<Launch>,
     layer: Option<usize>,
-    /// Slots of the layer whose values are there in Q8_K, too.
+    /// Slots of the layer whose values also exist in Q8_K.
     rounded: Vec<Slot>,
-    /// Whether the layer's experts are chosen by each kernel for itself.
+    /// Whether each kernel of the layer chooses experts itself.
     by_logits: bool,
 }
 
@@ -116,25 +116,25 @@ impl<'m> Plan<'m> {
         }
     }
 
-    /// Begins a layer, or what is in none.
+    /// Begins a layer, or a part outside the layers.
     pub(super) fn begin(&mut self, layer: Option<usize>) {
         (self.layer, self.by_logits) = (layer, false);
         self.rounded.clear();
     }
 
-    /// Says which stages' values the last launch has completed.
+    /// Records which stages' values the last launch has completed.
     pub(super) fn makes(&mut self, stages: &[Stage]) {
         if let Some(last) = self.launches.last_mut() {
             last.makes.extend(stages);
         }
     }
 
-    /// Takes the last launch back.
+    /// Removes the last launch.
     pub(super) fn take_back(&mut self) {
         self.launches.pop();
     }
 
-    /// Says that the last launch has written a slot's values in Q8_K, too.
+    /// Records that the last launch has also written a slot's values in Q8_K.
     pub(super) fn is_rounded(&mut self, slot: Slot) {
         self.rounded.push(slot);
     }
@@ -143,7 +143,7 @@ impl<'m> Plan<'m> {
         self.rounded.contains(&slot)
     }
 
-    /// Says that kernels of this layer choose experts for themselves.
+    /// Records that kernels of this layer choose experts themselves.
     pub(super) fn chooses_by_logits(&mut self) {
         self.by_logits = true;
     }
@@ -178,7 +178,7 @@ impl<'m> Plan<'m> {
         Ok(())
     }
 
-    /// As [`push`](Self::push), but `false` where the sizes are too much for the kernel's shared memory.
+    /// As [`push`](Self::push), but returns `false` if the sizes need more shared memory than the kernel can have.
     pub(super) fn push_if_it_fits(
         &mut self,
         id: KernelId,
@@ -210,8 +210,8 @@ impl<'m> Plan<'m> {
         }
     }
 
-    /// Bytes of weights and of the KV cache that a launch reads for one token: rows of the embedding
-    /// that are looked up are not counted, and of the experts' matrices those that are used.
+    /// Bytes of weights and of the KV cache that a launch reads for one token, without the looked-up rows of the
+    /// embedding, and with only the used experts' matrices.
     pub(super) fn bytes_read(&self, launch: &Launch, positions: usize) -> u64 {
         let c = &self.model.config;
         let looks_up = launch.places.iter().any(|p| p.home.slot == Slot::Tokens);
@@ -233,7 +233,7 @@ impl<'m> Plan<'m> {
         self.tokens > SHORT && self.paging.is_none()
     }
 
-    /// Whether activations for matrices in superblocks are rounded to Q8_K.
+    /// Whether activations for superblock matrices are rounded to Q8_K.
     pub(super) fn rounds(&self) -> bool {
         self.model.policy.act == Act::Q8K
     }

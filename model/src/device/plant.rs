@@ -1,5 +1,5 @@
-//! Mistakes planted in what a device runs, for tests of bisection. Only builds with the feature `plants` and
-//! debug assertions have this.
+//! Mistakes planted in a device's passes, for tests of bisection. Only builds with the feature `plants` and debug
+//! assertions contain this module.
 
 use crate::{config::TensorRole, gguf::TensorType};
 use ptxgen_builder::{
@@ -11,23 +11,23 @@ use ptxgen_dsl::catalogue::{Built, KernelId};
 use ptxgen_runtime::{Device, DeviceError, Function, LaunchShape};
 use std::{cell::RefCell, collections::HashMap};
 
-/// Something that a device's passes do otherwise than they should.
+/// A deviation of a device's passes.
 #[derive(Clone, Copy, Debug)]
 pub enum DevicePlant {
-    /// A layer's tensor is taken for one of another type: its bytes go to that type's kernels.
+    /// A layer's tensor is treated as another type: its bytes go to that type's kernels.
     Type {
         /// The tensor.
         role: TensorRole,
         /// Its layer.
         layer: usize,
-        /// What it is taken for.
+        /// The wrong type.
         ty: TensorType,
     },
     /// A kernel's text is changed before it is loaded.
     Text {
         /// Which kernel of the catalogue.
         kernel: KernelId,
-        /// What becomes of its text.
+        /// The change of its text.
         change: fn(&str) -> String,
     },
 }
@@ -39,7 +39,7 @@ thread_local! {
     static PLANTS: RefCell<Vec<DevicePlant>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Models and sessions that `load` makes on this thread have these plants.
+/// Models and sessions that `load` creates on this thread get these plants.
 pub fn with_device_plants<T>(plants: &[DevicePlant], load: impl FnOnce() -> T) -> T {
     let before = PLANTS.replace(plants.to_vec());
     let loaded = load();
@@ -47,7 +47,7 @@ pub fn with_device_plants<T>(plants: &[DevicePlant], load: impl FnOnce() -> T) -
     loaded
 }
 
-/// The types of a model's tensors, as they are taken for.
+/// The types of a model's tensors, with plants.
 pub(super) fn planted(mut types: Types) -> Types {
     for plant in PLANTS.with_borrow(Clone::clone) {
         if let DevicePlant::Type { role, layer, ty } = plant {
@@ -57,10 +57,10 @@ pub(super) fn planted(mut types: Types) -> Types {
     types
 }
 
-/// A kernel with its text changed, if it is to be.
+/// A kernel, with its text changed if a plant says so.
 ///
 /// # Panics
-/// If the changed text is no module that verifies.
+/// If the changed text is not a module that verifies.
 pub(super) fn changed(device: &Device, built: &Built) -> Option<Result<Function, DeviceError>> {
     let change = PLANTS.with_borrow(Clone::clone).into_iter().find_map(|plant| match plant {
         DevicePlant::Text { kernel, change } if kernel == built.entry.id => Some(change),

@@ -1,4 +1,4 @@
-//! What a tap gets of a pass: the stages that each launch completes, read after it.
+//! Passes the values of a pass to a tap: the stages that each launch completes, read after it.
 
 use super::{
     bind::Buffers,
@@ -14,7 +14,7 @@ use half::f16;
 use ptxgen_runtime::{Buffer, Call, Device, DeviceError, Element};
 use std::ops::Range;
 
-/// Launches of a pass, one by one, with what is read after each.
+/// The launches of a pass, one by one, with the values to read after each.
 pub(super) struct Recorded {
     calls: Vec<(Call, Vec<Reading>)>,
 }
@@ -41,7 +41,7 @@ impl Recorded {
         Self { calls: calls.into_iter().zip(readings(plan, launches)).collect() }
     }
 
-    /// Runs the pass and hands over what it writes.
+    /// Runs the pass and passes its values on.
     pub(super) fn run(
         &self,
         device: &Device,
@@ -60,7 +60,7 @@ impl Recorded {
     }
 }
 
-/// What is read after each of some launches: the values of the stages that it completes, from where they are kept.
+/// The values to read after each of some launches: the stages that it completes, with their buffers.
 fn readings(plan: &Plan<'_>, launches: Range<usize>) -> Vec<Vec<Reading>> {
     let of = |launch: &Launch| {
         let reading = |&stage: &Stage| Some(Reading { stage, layer: launch.layer, slot: slot(stage, launch.layer)? });
@@ -101,7 +101,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Keys of the pass's positions as the cache has them, which is [kv_heads, positions, head_dim].
+    /// Keys of the pass's positions, from the cache, which is [kv_heads, positions, head_dim].
     fn keys<E: Element + Default>(
         self,
         model: &Model,

@@ -36,16 +36,16 @@ pub struct DeviceSession<'m> {
     logits: Vec<f32>,
 }
 
-/// The token that is chosen where all logits are NaN.
+/// The token that is chosen if all logits are NaN.
 const NOTHING: u32 = 0;
 
 /// Passes of one token.
 pub(super) struct One {
     pub(super) body: Graph,
     head: Vec<Call>,
-    /// All of a token, up to the choice of the most likely next one.
+    /// A whole token, including the choice of the most likely next one.
     greedy: Graph,
-    /// All of a token, up to the draw of the next one.
+    /// A whole token, including sampling the next one.
     drawn: Graph,
 }
 
@@ -53,10 +53,10 @@ pub(super) struct One {
 pub(super) struct Many {
     tokens: usize,
     pub(super) body: Graph,
-    /// Logits of all tokens, so many at once.
+    /// Logits of all tokens, this many at once.
     all: Vec<Vec<Call>>,
     at_once: usize,
-    /// For each place in the pass, the logits of the token there.
+    /// For each token of the pass, the launches of its logits.
     heads: Vec<Vec<Call>>,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Many {
 struct Traced {
     one: Recorded,
     many: Vec<Recorded>,
-    /// Whether the launches after the layers write the final norm, and do not keep it to themselves.
+    /// Whether the launches after the layers write the final norm to memory.
     final_norm: bool,
 }
 
@@ -106,7 +106,7 @@ impl<'m> DeviceSession<'m> {
                 .collect::<Result<_, _>>()?;
             let own = Kernels::load(&model.devices, &passes.plan)?;
             let body = bind(passes, &own, passes.body.clone(), nowhere)?;
-            // The first has as many as there are logits at once.
+            // The first has as many tokens as logits are computed at once.
             let (with_head, kernels) = short.get_or_insert((passes, own));
             let at_once = with_head.plan.tokens;
             let all = (0..tokens.div_ceil(at_once))
@@ -136,7 +136,7 @@ impl<'m> DeviceSession<'m> {
         self.model.device()
     }
 
-    /// Says what the next pass is.
+    /// Writes the state of the next pass.
     pub(super) fn set_pass(&mut self, tokens: &[u32], position: usize) -> Result<(), DeviceError> {
         let mut state = [0u32; pass::STATE_WORDS as usize];
         state[pass::POSITION as usize] = position as u32;
@@ -145,12 +145,12 @@ impl<'m> DeviceSession<'m> {
         put(&mut self.buffers, Slot::Tokens, 0, cast_slice(tokens))
     }
 
-    /// The routers' words, after what the device has been given; none of a model without routers.
+    /// The routers' status words, after the submitted work; `None` for a model without routers.
     fn status(&self) -> Result<Option<Later<u64>>, DeviceError> {
         status(self.model, &self.buffers)
     }
 
-    /// Whether all routers of a pass that began at `position` chose.
+    /// Checks that all routers of a pass that began at `position` made a choice.
     fn check(&mut self, status: Option<Later<u64>>, position: usize) -> Result<(), EngineError> {
         let Some(status) = status else { return Ok(()) };
         let words = status.wait().map_err(|e| self.failed(&e))?;
@@ -184,14 +184,13 @@ impl<'m> DeviceSession<'m> {
         EngineError::Device { device: self.device().name().to_owned(), message: error.to_string() }
     }
 
-    /// The passes that `tokens` tokens go through: the shortest that takes all of them, or the longest.
+    /// The passes for `tokens` tokens: the shortest that takes all of them, or the longest.
     pub(super) fn passes_for(&self, tokens: usize) -> Option<usize> {
         let last = self.many.len().checked_sub(1).filter(|_| tokens > 1)?;
         Some(self.many.iter().position(|m| m.tokens >= tokens).unwrap_or(last))
     }
 
-    /// Runs a pass, as many tokens as one takes; gives how many it was, and
-    /// appends their logits as far as they are wanted.
+    /// Runs a pass with as many tokens as fit; returns their number, and appends their logits if wanted.
     fn pass(
         &mut self,
         tokens: &[u32],
@@ -226,7 +225,7 @@ impl<'m> DeviceSession<'m> {
         Ok((taken, status))
     }
 
-    /// Appends the logits of some tokens of the pass, by these calls.
+    /// Appends the logits of some tokens of the pass, using these calls.
     fn head(
         &mut self,
         calls: impl Fn(&Self) -> Option<&Vec<Call>>,
@@ -259,7 +258,7 @@ impl<'m> DeviceSession<'m> {
         }
     }
 
-    /// Hands over the final norm, if it is written, and the logits, which begin at `start`.
+    /// Passes on the final norm, if it is written, and the logits, which begin at `start`.
     fn give_head(&self, start: usize, tokens: Tokens, tap: &mut dyn Tap) -> Result<(), DeviceError> {
         let Tokens { position, count } = tokens;
         let mut give = |stage, values: &[f32]| {
@@ -284,7 +283,7 @@ impl<'m> DeviceSession<'m> {
             let position = start + done;
             let (taken, status) = self.pass(&tokens[done..], position, rows, &mut tap).map_err(|e| self.failed(&e))?;
             done += taken;
-            // The pass before is looked at while this one runs.
+            // The previous pass is checked while this one runs.
             if let Some((status, position)) = before.replace((status, position)) {
                 self.check(status, position)?;
             }
@@ -311,8 +310,8 @@ impl<'m> DeviceSession<'m> {
         Ok(Traced { one, many, final_norm })
     }
 
-    /// Starts the next token, number `i`, drawn with a word or the most likely one; gives it and
-    /// the routers' words.
+    /// Starts the next token, number `i`, sampled with a random word or the most likely one; returns it and the
+    /// routers' status words.
     fn start(&mut self, i: usize, word: Option<u64>) -> Result<(Later<u32>, Option<Later<u64>>), DeviceError> {
         let (device, at) = (self.device(), i % RING as usize);
         match word {
@@ -326,14 +325,14 @@ impl<'m> DeviceSession<'m> {
         Ok((device.stream().read_later(chosen)?, self.status()?))
     }
 
-    /// The logits of the last pass that the device has been given.
+    /// The logits of the last submitted pass.
     fn logits_later(&self) -> Result<Later<f32>, DeviceError> {
         let logits =
             of_host(self.model, &self.buffers, Slot::Logits).view().cast::<f32>()?.slice(..self.sequence.vocab)?;
         self.device().stream().read_later(logits)
     }
 
-    /// Whether the logits from which the token at `position` was chosen are numbers.
+    /// Checks that the logits from which the token at `position` was chosen are finite.
     fn look(&self, logits: Later<f32>, position: usize) -> Result<(), EngineError> {
         let logits = logits.wait().map_err(|e| self.failed(&e))?;
         check_logits(&logits, self.sequence.vocab, position)
@@ -427,19 +426,18 @@ impl Engine for DeviceSession<'_> {
         }
         self.sequence.check(&[first])?;
         self.prepare(first, sampler).map_err(|e| self.failed(&e))?;
-        // Words of tokens that nobody wants in the end are not taken from the sampler.
+        // Random words for tokens that are not needed in the end are not taken from the sampler.
         let (draws, mut ahead) = (sampler.distribution().is_some(), sampler.clone());
         let mut word = || draws.then(|| ahead.word());
         let mut under_way = Some(self.start(0, word()).map_err(|e| self.failed(&e))?);
         for i in 0..n {
             let Some((chosen, status)) = under_way.take() else { break };
-            // Every so often, and at the end, the logits that the choice was made from are read before the next
-            // pass overwrites them.
+            // At intervals, and at the end, the logits of the choice are read before the next pass overwrites them.
             let look = (i + 1 == n || (i + 1) % RING as usize == 0)
                 .then(|| self.logits_later())
                 .transpose()
                 .map_err(|e| self.failed(&e))?;
-            // The next token is under way before this one is looked at.
+            // The next token is started before this one is checked.
             if i + 1 < n {
                 under_way = Some(self.start(i + 1, word()).map_err(|e| self.failed(&e))?);
             }
@@ -449,8 +447,8 @@ impl Engine for DeviceSession<'_> {
                 self.look(look, start + i)?;
             }
             if under_way.is_some() && chosen.contains(&NOTHING) {
-                // What is read now are the logits of the token that is under way: where this one's were all NaN, what
-                // comes of it is NaN, too.
+                // These are the logits of the token in flight: if this token's logits were all NaN, those that follow
+                // from it are NaN too.
                 let later = self.logits_later().map_err(|e| self.failed(&e))?;
                 self.look(later, start + i)?;
             }

@@ -1,21 +1,21 @@
-//! The buffers that a pass works with, by what they are for.
+//! The buffers of a pass, by role.
 
 use crate::config::TensorRole;
 
-/// A buffer. Those of a session are as large as the most that a stage needs of them.
+/// A buffer. Those of a session are as large as the largest stage needs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Slot {
-    /// A tensor of the file, in a layer or once.
+    /// A tensor of the file, of a layer or outside the layers.
     Weight(TensorRole, Option<usize>),
     /// Cosines and sines, [positions, 2, head_dim / 2].
     Rope,
-    /// The pass ([`ptxgen_dsl::device::pass`]).
+    /// The state of the pass ([`ptxgen_dsl::device::pass`]).
     State,
     /// Token ids, [tokens].
     Tokens,
-    /// Of a batch: the rows of the pass ([`ptxgen_dsl::device::rows`]).
+    /// For a batch: the rows of the pass ([`ptxgen_dsl::device::rows`]).
     Rows,
-    /// Of a batch: the pages of each sequence.
+    /// For a batch: the pages of each sequence.
     Tables,
     /// The residual stream, [tokens, hidden].
     Stream,
@@ -23,11 +23,11 @@ pub(crate) enum Slot {
     Normed,
     /// The same in Q8_K.
     NormedQ8K,
-    /// What the projections give, [tokens, queries + keys + values].
+    /// The results of the projections, [tokens, queries + keys + values].
     Projected,
-    /// What one of them gives, where they are launches of their own in a pass of several tokens.
+    /// The result of one projection, if they are separate launches in a pass of several tokens.
     Apart(TensorRole),
-    /// Normed and turned queries, [tokens, heads, head_dim].
+    /// Queries after norm and RoPE, [tokens, heads, head_dim].
     Queries,
     /// A layer's keys.
     Keys(usize),
@@ -43,49 +43,49 @@ pub(crate) enum Slot {
     AttendedQ8K,
     /// Logits of the router, [tokens, experts].
     RouterLogits,
-    /// Blocks of the router that are done.
+    /// Number of blocks of the router that are done.
     RouterCounter,
-    /// For each layer whether its router found NaN.
+    /// For each layer, whether its router found NaN.
     RouterStatus,
     /// Ids of the chosen experts, [tokens, used].
     Experts,
     /// Their weights, [tokens, used].
     ExpertWeights,
-    /// Where each expert's list of pairs begins.
+    /// The start of each expert's list of pairs.
     ListStarts,
     /// The lists of `token * used + rank`.
     ListPairs,
-    /// What the gate projections give, where they are launches of their own.
+    /// The results of the gate projections, if they are separate launches.
     Gates,
-    /// What the up projections give, where they are launches of their own.
+    /// The results of the up projections, if they are separate launches.
     Ups,
-    /// Zeros: the id of the one expert that a dense feed-forward is to kernels of experts. Nothing writes it.
+    /// Zeros: the id of the single expert of a dense feed-forward in the experts' kernels. Nothing writes it.
     OnlyExpert,
     /// The experts' inner vectors, [tokens, used, width].
     Inner,
     /// The same in Q8_K.
     InnerQ8K,
-    /// What the down projections give, [tokens, used, hidden].
+    /// The results of the down projections, [tokens, used, hidden].
     Products,
     /// Logits, [tokens, vocabulary].
     Logits,
     /// The best logit so far.
     Best,
-    /// Tokens that the device has chosen.
+    /// The chosen tokens.
     Chosen,
     /// The best logit so far of each row.
     RowBest,
-    /// For each row the most likely token, and the first logit that is no number.
+    /// For each row the most likely token, and the first logit that is NaN or infinite.
     RowChosen,
-    /// Logits as keys, sorted in lists.
+    /// Logits as keys, in sorted lists.
     SampleKeys,
     /// Sums of their weights.
     SampleSums,
-    /// Blocks of the draw that are done.
+    /// Number of blocks of the draw that are done.
     SampleCounter,
     /// Temperature, top p and top k.
     Distribution,
-    /// Random words, one for each of the chosen tokens.
+    /// Random words, one per sampled token.
     Random,
 }
 
@@ -95,8 +95,8 @@ impl Slot {
         matches!(self, Slot::Weight(..) | Slot::Rope | Slot::OnlyExpert)
     }
 
-    /// Whether the buffer begins as zeros: counters, and what launches read beyond the pass's
-    /// tokens, without use.
+    /// Whether the buffer is initially zero: counters, and memory that launches read after the pass's tokens without
+    /// using the values.
     pub(super) fn is_zeroed(self) -> bool {
         matches!(
             self,

@@ -8,15 +8,15 @@ use super::{
 };
 use crate::{config::ModelConfig, gguf::Gguf};
 
-/// Bytes between two words of progress.
+/// Bytes between two calls of the progress callback.
 const PIECE: usize = 256 << 20;
 
-/// How far an upload has come.
+/// Progress of an upload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Progress {
     /// Bytes uploaded.
     pub done: u64,
-    /// Bytes to upload.
+    /// Total bytes.
     pub total: u64,
 }
 

@@ -3,11 +3,11 @@
 use super::error::{GgufError, GgufErrorKind};
 use std::sync::Arc;
 
-/// Bytes of metadata and of the table of tensors at most: five times those of the largest vocabularies. A file may be
-/// longer than any memory and have next to nothing on the disk.
+/// Maximum size of metadata and the table of tensors: five times those of the largest vocabularies. A file may be
+/// longer than any memory and occupy almost nothing on the disk.
 const LONGEST: u64 = 64 << 20;
 
-/// A position in a file's bytes. No read goes beyond them.
+/// A position in a file's bytes. No read exceeds them.
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -31,7 +31,7 @@ impl<'a> Cursor<'a> {
         GgufError::new(self.file, kind)
     }
 
-    /// The next `len` bytes; `what` names them if the file ends first.
+    /// The next `len` bytes; `what` names them in the error if the file ends before.
     pub(super) fn take(&mut self, len: u64, what: impl Fn() -> String) -> Result<&'a [u8], GgufError> {
         if len > self.left() {
             return Err(self.error(GgufErrorKind::Truncated {
@@ -71,14 +71,14 @@ impl<'a> Cursor<'a> {
         Ok(u64::from_le_bytes(self.array(what)?))
     }
 
-    /// A count of items that take at least `least` bytes each, checked against what is left.
+    /// A count of items of at least `least` bytes each, checked against the remaining bytes.
     pub(super) fn count(&mut self, least: u64, what: impl Fn() -> String) -> Result<usize, GgufError> {
         let count = self.u64(|| format!("the number of {}", what()))?;
         self.check_count(count, least, what)?;
         Ok(count as usize)
     }
 
-    /// Fails if `count` items of at least `least` bytes do not fit in what is left.
+    /// Fails if `count` items of at least `least` bytes exceed the remaining bytes.
     pub(super) fn check_count(&self, count: u64, least: u64, what: impl Fn() -> String) -> Result<(), GgufError> {
         let most = self.left() / least;
         if count > most {
@@ -87,12 +87,12 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Fails if `count` is more than is read of such things.
+    /// Fails if `count` exceeds the maximum number of such items.
     pub(super) fn check_most(&self, count: u64, most: u64, what: impl Fn() -> String) -> Result<(), GgufError> {
         if count > most { Err(self.error(GgufErrorKind::TooMany { what: what(), count, most })) } else { Ok(()) }
     }
 
-    /// A length and so many bytes of UTF-8.
+    /// A length, followed by that many bytes of UTF-8.
     pub(super) fn str(&mut self, most: u64, what: impl Fn() -> String) -> Result<&'a str, GgufError> {
         let len = self.u64(|| format!("the length of {}", what()))?;
         if len > most {

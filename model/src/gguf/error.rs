@@ -1,10 +1,10 @@
-//! What can be wrong with a GGUF file.
+//! Errors in a GGUF file.
 
 use super::types::{TensorType, type_name};
 use std::{collections::BTreeMap, error::Error, fmt, io, sync::Arc};
 
-/// A GGUF file that cannot be read, written or used, with the file's name and the reason. Where the system
-/// refused, its answer is the [source](Error::source).
+/// A GGUF file that cannot be read, written or used, with the file's name and the reason. If the system reported an
+/// error, that is the [source](Error::source).
 #[derive(Debug, Clone)]
 pub struct GgufError {
     file: Arc<str>,
@@ -16,7 +16,7 @@ impl GgufError {
         Self { file: file.clone(), kind: Arc::new(kind) }
     }
 
-    /// The file, as it was named when opened.
+    /// The file, by the name with which it was opened.
     pub fn file(&self) -> &str {
         &self.file
     }
@@ -37,12 +37,12 @@ impl Error for GgufError {
 /// The reason of a [`GgufError`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GgufErrorKind {
-    /// The system refused to open, map or write the file.
+    /// The system could not open, map or write the file.
     #[error("cannot {action} the file")]
     Io {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
     /// The path is a directory or a device.
@@ -60,12 +60,12 @@ pub(crate) enum GgufErrorKind {
         /// The first bytes.
         found: Vec<u8>,
     },
-    /// The version's bytes are in the other order.
+    /// The bytes of the version are in big-endian order.
     #[error(
         "is a big-endian GGUF file; only little-endian files are read: convert the model again on, or for, a little-endian machine"
     )]
     BigEndian,
-    /// A version that is not read.
+    /// An unsupported version.
     #[error("is GGUF version {found}; versions 2 and 3 are read: convert the model again with a current llama.cpp")]
     Version {
         /// The version in the file.
@@ -85,12 +85,12 @@ pub(crate) enum GgufErrorKind {
         /// Bytes left in the file.
         have: u64,
     },
-    /// A count in the header that the file cannot hold.
+    /// A count in the header that exceeds the file.
     #[error(
-        "says that it has {count} {what}, but {have} bytes hold at most {most}; the file is corrupt or truncated, fetch it again"
+        "claims to have {count} {what}, but {have} bytes hold at most {most}; the file is corrupt or truncated, fetch it again"
     )]
     Count {
-        /// What is counted.
+        /// The counted items.
         what: String,
         /// The count in the file.
         count: u64,
@@ -99,24 +99,24 @@ pub(crate) enum GgufErrorKind {
         /// Bytes left in the file.
         have: u64,
     },
-    /// More in the header than is read.
-    #[error("has {count} {what}, at most {most} are read: the file is corrupt, or no model")]
+    /// More items in the header than are supported.
+    #[error("has {count} {what}, at most {most} are read: the file is corrupt, or not a model")]
     TooMany {
-        /// What is counted.
+        /// The counted items.
         what: String,
         /// The count in the file.
         count: u64,
-        /// The largest count that is read.
+        /// The maximum that is read.
         most: u64,
     },
-    /// More before the tensors than is read.
+    /// A header larger than is supported.
     #[error(
-        "has more than {most} bytes before its tensors' ({what} goes beyond them): the file is corrupt, or no model"
+        "has more than {most} bytes before its tensors' ({what} goes beyond them): the file is corrupt, or not a model"
     )]
     Header {
-        /// What does not end in time.
+        /// The item that exceeds the limit.
         what: String,
-        /// Bytes that are read.
+        /// Maximum bytes.
         most: u64,
     },
     /// Text that is longer than the format allows.
@@ -126,7 +126,7 @@ pub(crate) enum GgufErrorKind {
         what: String,
         /// Its length in bytes.
         len: u64,
-        /// The longest allowed.
+        /// The maximum length.
         most: u64,
     },
     /// Text that is not UTF-8.
@@ -140,7 +140,7 @@ pub(crate) enum GgufErrorKind {
     /// An empty metadata key or tensor name.
     #[error("{what} has an empty name; the file is corrupt")]
     EmptyName {
-        /// Which key or tensor, by position.
+        /// The key or tensor, by index.
         what: String,
     },
     /// A metadata value type that GGUF does not have.
@@ -164,7 +164,7 @@ pub(crate) enum GgufErrorKind {
     Depth {
         /// The key.
         key: String,
-        /// The deepest allowed.
+        /// The maximum depth.
         most: usize,
     },
     /// A key that appears twice.
@@ -179,7 +179,7 @@ pub(crate) enum GgufErrorKind {
         /// The tensor.
         tensor: String,
     },
-    /// `general.alignment` that is no usable alignment.
+    /// An invalid `general.alignment`.
     #[error("key \"general.alignment\" is {value}, expected a power of two from 8 to 65536")]
     Alignment {
         /// The value.
@@ -194,15 +194,15 @@ pub(crate) enum GgufErrorKind {
         /// The number of parts.
         count: u64,
     },
-    /// A part of a split model that says that it is another.
-    #[error("says that it is part {found}, expected part {expected} by its name; fetch the parts again")]
+    /// A part of a split model that claims to be another.
+    #[error("claims to be part {found}, expected part {expected} by its name; fetch the parts again")]
     Part {
-        /// What the file says, counted from 1.
+        /// The part according to the file, counted from 1.
         found: String,
-        /// What its name says.
+        /// The part according to its name.
         expected: String,
     },
-    /// Parts that are not all of a model.
+    /// The parts are not all of a model's tensors.
     #[error(
         "has {found} tensors in its {count} parts, expected {expected} (split.tensors.count); fetch the parts again"
     )]
@@ -211,7 +211,7 @@ pub(crate) enum GgufErrorKind {
         found: usize,
         /// The number of parts.
         count: u64,
-        /// What the first part says.
+        /// The number according to the first part.
         expected: u64,
     },
     /// A tensor with no or too many dimensions.
@@ -222,7 +222,7 @@ pub(crate) enum GgufErrorKind {
         /// The number of dimensions.
         found: u32,
     },
-    /// A tensor with a dimension of 0, or a size beyond what can be addressed.
+    /// A tensor with a dimension of 0, or a size that cannot be addressed.
     #[error("tensor \"{tensor}\" has dimensions {dims:?}, whose size is zero or overflows; the file is corrupt")]
     Size {
         /// The tensor.
@@ -230,7 +230,7 @@ pub(crate) enum GgufErrorKind {
         /// Its dimensions, innermost first.
         dims: Vec<u64>,
     },
-    /// Tensor types that ptxgen does not read.
+    /// Tensor types that ptxgen does not support.
     #[error(
         "ptxgen does not read tensors of type {}; by type the file has {}; supported are {}",
         unread.iter().map(Unread::to_string).collect::<Vec<_>>().join(", "),
@@ -238,9 +238,9 @@ pub(crate) enum GgufErrorKind {
         TensorType::ALL.map(TensorType::name).join(", ")
     )]
     TensorTypes {
-        /// Those not read, in the order of the file.
+        /// The unsupported types, in the order of the file.
         unread: Vec<Unread>,
-        /// How many tensors of each type there are, by number.
+        /// The number of tensors of each type, by type number.
         types: BTreeMap<u32, usize>,
     },
     /// A row that is not a whole number of blocks.
@@ -287,53 +287,53 @@ pub(crate) enum GgufErrorKind {
         /// The other one.
         second: String,
     },
-    /// A key that is needed and missing.
+    /// A required key is missing.
     #[error("has no key \"{key}\", which is needed{}", did_you_mean(near))]
     MissingKey {
         /// The key.
         key: String,
-        /// A similar key that is there.
+        /// A similar existing key.
         near: Option<String>,
     },
-    /// A key whose value has another type than needed.
+    /// A key whose value has the wrong type.
     #[error("key \"{key}\" is of type {found}, expected {expected}")]
     KeyType {
         /// The key.
         key: String,
-        /// What is needed.
+        /// The required type.
         expected: &'static str,
-        /// What is there.
+        /// The actual type.
         found: String,
     },
-    /// A number that the needed type cannot hold.
+    /// A number that the required type cannot represent.
     #[error("key \"{key}\" is {value}, expected {expected}")]
     KeyRange {
         /// The key.
         key: String,
-        /// What is needed.
+        /// The required range.
         expected: &'static str,
-        /// What is there.
+        /// The actual value.
         value: String,
     },
-    /// A tensor that is needed and missing.
+    /// A required tensor is missing.
     #[error("has no tensor \"{tensor}\", which is needed{}", did_you_mean(near))]
     MissingTensor {
         /// The tensor.
         tensor: String,
-        /// A similar tensor that is there.
+        /// A similar existing tensor.
         near: Option<String>,
     },
-    /// A tensor read as another type than it has.
+    /// A tensor with a type other than the requested one.
     #[error("tensor \"{tensor}\" has type {found}, expected {expected}")]
     WrongTensorType {
         /// The tensor.
         tensor: String,
-        /// What is needed.
+        /// The required type.
         expected: TensorType,
-        /// What is there.
+        /// The actual type.
         found: TensorType,
     },
-    /// A writer that was given too few or too many bytes for its tensors.
+    /// A writer that received too few or too many bytes for its tensors.
     #[error("was given {given} bytes of tensor data, expected {expected} for the tensors declared")]
     WrittenSize {
         /// Bytes that the declared tensors take.
@@ -350,12 +350,12 @@ fn did_you_mean(near: &Option<String>) -> String {
     }
 }
 
-/// A tensor type of a file that ptxgen does not read.
+/// A tensor type in a file that ptxgen does not support.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unread {
     /// The type's number.
     pub(super) id: u32,
-    /// Tensors of it.
+    /// Number of tensors of this type.
     pub(super) tensors: usize,
     /// The first one's name.
     pub(super) first: String,

@@ -8,11 +8,11 @@ use crate::suggest::nearest;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
-/// The key-value pairs of a file, in its order.
+/// The key-value pairs of a file, in the file's order.
 ///
-/// The typed getters fail with an error that names the file and the key when the key is missing or
-/// of another type; [`get`](Self::get) gives a value of any type. An integer may be stored in any
-/// integer type that holds its value, a float in either float type.
+/// The typed getters return an error that names the file and the key if the key is missing or has another type;
+/// [`get`](Self::get) returns a value of any type. An integer may be stored in any integer type that can represent it,
+/// a float in either float type.
 #[derive(Debug, Clone)]
 pub struct Metadata {
     file: Arc<str>,
@@ -51,7 +51,7 @@ impl Metadata {
         })
     }
 
-    /// An integer that fits u32.
+    /// An integer, as u32.
     pub(crate) fn opt_u32(&self, key: &str) -> Result<Option<u32>, GgufError> {
         let Some(value) = self.get(key) else {
             return Ok(None);
@@ -67,7 +67,7 @@ impl Metadata {
         }
     }
 
-    /// A number of things; below 0, which llama.cpp takes for none given, is 0.
+    /// A count; a negative number, which llama.cpp treats as unset, becomes 0.
     pub(crate) fn opt_count(&self, key: &str) -> Result<Option<usize>, GgufError> {
         let Some(value) = self.get(key) else {
             return Ok(None);
@@ -76,12 +76,12 @@ impl Metadata {
         Ok(Some(usize::try_from(wide.max(0)).unwrap_or(usize::MAX)))
     }
 
-    /// A value that makes no sense.
+    /// An invalid value.
     pub(crate) fn out_of_range(&self, key: &str, expected: &'static str, value: &str) -> GgufError {
         self.error(GgufErrorKind::KeyRange { key: key.into(), expected, value: value.into() })
     }
 
-    /// An integer that fits u32.
+    /// An integer, as u32.
     pub fn u32(&self, key: &str) -> Result<u32, GgufError> {
         self.opt_u32(key).and_then(|v| self.need(key, v))
     }

@@ -1,8 +1,8 @@
 //! GGUF files: a validating, memory-mapped reader and an atomic writer.
 //!
-//! The reader takes versions 2 and 3, little-endian, with all metadata types and the tensor types
-//! of [`TensorType`]. Everything is validated when a file is opened; what is handed out afterwards
-//! needs no further checks. Format: the GGUF specification in ggml's `docs/gguf.md`.
+//! The reader accepts versions 2 and 3, little-endian, with all metadata types and the tensor types of [`TensorType`].
+//! Everything is validated when a file is opened; later accesses need no further checks. Format: the GGUF specification
+//! in ggml's `docs/gguf.md`.
 //!
 //! ```
 //! use ptxgen_model::gguf::{Gguf, GgufWriter, TensorType};
@@ -47,20 +47,20 @@ use tensor::TensorInfo;
 /// An open, validated GGUF file, or all files of a split model.
 pub struct Gguf {
     file: Arc<str>,
-    /// One, or those of a split model in order.
+    /// One file, or the files of a split model in order.
     parts: Vec<Storage>,
     header: Header,
 }
 
 impl Gguf {
-    /// Maps and validates a file. Its bytes are paged in when tensors are read. Of a split model
-    /// (`NAME-00001-of-00003.gguf`) any part stands for all of them: the others are opened by their names.
+    /// Maps and validates a file. Its bytes are paged in when tensors are read. For a split model
+    /// (`NAME-00001-of-00003.gguf`) name any part; the others are found by their names.
     ///
-    /// The file must not be changed while it is open: the system shows changes through the map,
-    /// and a file cut short under it ends the process.
+    /// The file must not be changed while it is open: changes are visible through the map, and truncating the file
+    /// kills the process.
     ///
     /// # Errors
-    /// If the file cannot be mapped, or breaks any rule of the format.
+    /// If the file cannot be mapped, or violates a rule of the format.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, GgufError> {
         let path = path.as_ref();
         let (file, storage, header) = open_part(path)?;
@@ -71,11 +71,11 @@ impl Gguf {
         Ok(Self { file, parts, header })
     }
 
-    /// Validates bytes that live as long as the program and uses them in place. They should be
-    /// aligned to 64 for [`TensorView::f32s`] to borrow.
+    /// Validates bytes with static lifetime and uses them in place. They should be aligned to 64 bytes so that
+    /// [`TensorView::f32s`] can borrow them.
     ///
     /// # Errors
-    /// As [`open`](Self::open); `name` stands for the file.
+    /// As [`open`](Self::open); `name` is the file's name in messages.
     pub(crate) fn from_static(name: &str, bytes: &'static [u8]) -> Result<Self, GgufError> {
         Self::new(name.into(), Storage::Static(bytes))
     }
@@ -83,7 +83,7 @@ impl Gguf {
     /// Validates a copy of `bytes`.
     ///
     /// # Errors
-    /// As [`open`](Self::open); `name` stands for the file.
+    /// As [`open`](Self::open); `name` is the file's name in messages.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, GgufError> {
         Self::new(name.into(), Storage::copy_of(bytes))
     }
@@ -111,19 +111,20 @@ impl Gguf {
         self.header.alignment
     }
 
-    /// The file's size in bytes; of a split model that of all parts.
+    /// The file's size in bytes; for a split model, that of all parts.
     pub fn file_bytes(&self) -> usize {
         self.parts.iter().map(|part| part.bytes().len()).sum()
     }
 
-    /// SHA-256 of the file, in hexadecimal; of a split model that of all parts one after the other. Reads all of it.
+    /// SHA-256 of the file, in hexadecimal; for a split model, of all parts one after the other. Reads the whole file.
     pub fn sha256(&self) -> String {
         let mut hash = sha2::Sha256::new();
         self.parts.iter().for_each(|part| hash.update(part.bytes()));
         format!("{:x}", hash.finalize())
     }
 
-    /// All that is after the header: the tensors, and what is between them; of a split model those of the first part.
+    /// Everything after the header: the tensors and the padding between them; for a split model, those of the first
+    /// part.
     pub fn tensor_bytes(&self) -> &[u8] {
         self.parts[0].bytes().get(self.header.data_start..).unwrap_or_default()
     }
@@ -148,7 +149,7 @@ impl Gguf {
     /// The tensor `name`.
     ///
     /// # Errors
-    /// If the file has none of this name; a similar one is named.
+    /// If there is no such tensor; the error suggests a similar name.
     pub fn tensor(&self, name: &str) -> Result<TensorView<'_>, GgufError> {
         self.find(name).ok_or_else(|| {
             let names = self.header.tensors.keys().map(|k| &**k);
@@ -188,7 +189,7 @@ fn open_part(path: &Path) -> Result<(Arc<str>, Storage, Header), GgufError> {
 
 fn parse(file: &Arc<str>, storage: &Storage) -> Result<Header, GgufError> {
     let header = Header::parse(file, storage.bytes())?;
-    // All of it was copied.
+    // Everything was copied.
     storage.forget(header.data_start.min(storage.bytes().len()));
     Ok(header)
 }

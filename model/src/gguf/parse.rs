@@ -1,4 +1,4 @@
-//! From bytes to a validated header: metadata and the table of tensors.
+//! Parses and validates a header: metadata and the table of tensors.
 
 use super::{
     cursor::Cursor,
@@ -12,21 +12,21 @@ use indexmap::{IndexMap, map::Entry};
 use std::{collections::BTreeMap, sync::Arc};
 
 const MAGIC: &[u8; 4] = b"GGUF";
-/// Least bytes of a key-value pair: key length, value type, one byte of value.
+/// Minimum bytes of a key-value pair: key length, value type, one byte of value.
 const LEAST_PAIR: u64 = 8 + 4 + 1;
-/// Least bytes of a tensor's entry: name length, dimension count, one dimension, type, offset.
+/// Minimum bytes of a tensor's entry: name length, dimension count, one dimension, type, offset.
 const LEAST_TENSOR: u64 = 8 + 4 + 8 + 4 + 8;
-/// The GGUF specification's bound on a key.
+/// The GGUF specification's limit for a key.
 const LONGEST_KEY: u64 = 65535;
 /// ggml's `GGML_MAX_NAME`.
 const LONGEST_NAME: u64 = 64;
 const DEEPEST: usize = 4;
-/// Keys, tensors, and arrays in arrays that are read: each takes more memory than it has bytes in the file.
+/// Limits for keys, tensors, and nested arrays: each takes more memory than bytes in the file.
 const MOST_PAIRS: u64 = 1 << 17;
 const MOST_TENSORS: u64 = 1 << 19;
 const MOST_ARRAYS: u64 = 1 << 20;
 
-/// Which part of a split model a file is.
+/// The part number of a file of a split model.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Split {
     /// Counted from 0.
@@ -35,7 +35,7 @@ pub(super) struct Split {
     pub(super) count: u32,
 }
 
-/// Everything in front of the tensors' bytes, validated against the file.
+/// Everything before the tensors' bytes, validated against the file.
 pub(super) struct Header {
     pub(super) version: u32,
     pub(super) metadata: Metadata,
@@ -46,7 +46,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Which part of a split model it is of, if of one.
+    /// The part number, for a split model.
     pub(super) fn split(&self) -> Result<Option<Split>, GgufError> {
         let number = |key| self.metadata.opt_u32(key);
         let (no, count) = (number("split.no")?.unwrap_or(0), number("split.count")?.unwrap_or(1));
@@ -168,7 +168,7 @@ fn array(c: &mut Cursor, key: &str, depth: usize) -> Result<Array, GgufError> {
     if ty == ValueType::Array {
         c.check_most(count as u64, MOST_ARRAYS, || format!("arrays in key \"{key}\""))?;
     }
-    // The count was checked against the bytes left, so collecting allocates no more than those.
+    // The count was checked against the remaining bytes, so collecting allocates no more than those.
     macro_rules! list {
         ($variant:ident, $read:expr) => {
             Array::$variant((0..count).map(|_| $read).collect::<Result<_, GgufError>>()?)
@@ -206,8 +206,8 @@ fn alignment(c: &Cursor, metadata: &Metadata) -> Result<usize, GgufError> {
     Ok(value as usize)
 }
 
-/// One entry of the table: the name, the type's number, and the rest where ptxgen reads the type. `start` is relative to
-/// the data section until [`place`] has run.
+/// One entry of the table: the name, the type's number, and the rest if ptxgen supports the type. `start` is relative
+/// to the data section until [`place`] has run.
 fn tensor<'a>(c: &mut Cursor<'a>, i: u64, alignment: usize) -> Result<(&'a str, u32, Option<TensorInfo>), GgufError> {
     let name = c.str(LONGEST_NAME, || format!("the name of tensor {i}"))?;
     if name.is_empty() {
@@ -256,7 +256,7 @@ fn tensor<'a>(c: &mut Cursor<'a>, i: u64, alignment: usize) -> Result<(&'a str, 
     Ok((name, id, Some(TensorInfo { dims, ty, part: 0, start, len })))
 }
 
-/// Makes the offsets relative to the file and checks that each tensor is in it, alone.
+/// Makes the offsets relative to the file, and checks that each tensor is inside it and overlaps no other.
 fn place(
     c: &Cursor,
     table: &mut IndexMap<Box<str>, TensorInfo>,

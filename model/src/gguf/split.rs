@@ -8,8 +8,8 @@ use super::{
 };
 use std::{path::Path, sync::Arc};
 
-/// Reads the other parts of a model of which one is open: the first part's metadata, and the tensors of all. Every
-/// part is named in an error about it.
+/// Reads the other parts of a model of which one is open: the first part's metadata, and the tensors of all parts.
+/// Errors name the part.
 pub(super) fn join(
     path: &Path,
     (file, storage, header): (&Arc<str>, Storage, Header),

@@ -1,4 +1,4 @@
-//! Where a file's bytes are.
+//! The storage of a file's bytes.
 
 use memmap2::Mmap;
 #[cfg(unix)]
@@ -23,13 +23,13 @@ impl Storage {
         Self::Owned { lines, len: bytes.len() }
     }
 
-    /// Lets go of the memory of the first `len` bytes where they are a mapped file, which has them still,
-    /// and makes them a mapping of their own, so that they do not come back with what is after them.
+    /// Releases the memory of the first `len` bytes if they are a mapped file, from which they can be read again, and
+    /// makes them a separate mapping, so that they are not read again together with the bytes after them.
     pub(super) fn forget(&self, len: usize) {
         #[cfg(unix)]
         if let Self::Mapped(map) = self {
-            // SAFETY: the map is read-only and of a file, so pages that are dropped come back as they were.
-            // Failure leaves them where they are.
+            // SAFETY: the map is read-only and of a file, so dropped pages are read again unchanged. Failure leaves
+            // them in memory.
             let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, 0, len) };
             let _ = map.advise_range(Advice::Random, 0, len);
         }

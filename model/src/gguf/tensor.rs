@@ -6,23 +6,22 @@ use super::{
 };
 use std::{borrow::Cow, sync::Arc};
 
-/// What a file says of a tensor, validated.
+/// A file's description of a tensor, validated.
 #[derive(Debug, Clone)]
 pub(super) struct TensorInfo {
     pub(super) dims: Vec<usize>,
     pub(super) ty: TensorType,
-    /// Which file of a split model has it.
+    /// The index of the file in a split model.
     pub(super) part: usize,
     /// Byte offset in the file.
     pub(super) start: usize,
-    /// Bytes.
+    /// Size in bytes.
     pub(super) len: usize,
 }
 
 /// A tensor: its description and its bytes in the file.
 ///
-/// `data` is exactly `rows() * row_bytes()` long and starts at a multiple of 8 or more (the file's
-/// alignment, usually 32).
+/// `data` is exactly `rows() * row_bytes()` long and aligned to at least 8 bytes (the file's alignment, usually 32).
 #[derive(Debug, Clone, Copy)]
 pub struct TensorView<'a> {
     pub(super) file: &'a Arc<str>,
@@ -31,14 +30,14 @@ pub struct TensorView<'a> {
     /// One to four dimensions, innermost first as in the file: a matrix of `m` rows of `k`
     /// weights is `[k, m]`.
     pub dims: &'a [usize],
-    /// How the weights are stored.
+    /// The type of the stored weights.
     pub ty: TensorType,
     /// The bytes, rows one after the other.
     pub data: &'a [u8],
 }
 
 impl<'a> TensorView<'a> {
-    /// Weights in a row: the innermost dimension.
+    /// Weights per row: the innermost dimension.
     pub fn row_len(&self) -> usize {
         self.dims[0]
     }
@@ -48,12 +47,12 @@ impl<'a> TensorView<'a> {
         self.dims[1..].iter().product()
     }
 
-    /// Bytes of a row.
+    /// Bytes per row.
     pub fn row_bytes(&self) -> usize {
         self.row_len() / self.ty.block_len() * self.ty.block_bytes()
     }
 
-    /// Weights in all.
+    /// Total number of weights.
     pub fn elements(&self) -> usize {
         self.dims.iter().product()
     }
@@ -70,7 +69,7 @@ impl<'a> TensorView<'a> {
         TensorView { dims: &self.dims[..self.dims.len() - 1], data: &self.data[index * len..][..len], ..*self }
     }
 
-    /// The weights of an F32 tensor, in place where the machine is little-endian.
+    /// The weights of an F32 tensor, in place if the machine is little-endian.
     ///
     /// # Errors
     /// If the tensor has another type.

@@ -4,7 +4,7 @@ use std::fmt;
 
 pub use ptxgen_dsl::format::TensorType;
 
-/// ggml's name of a tensor type number, also of those that ptxgen does not read.
+/// ggml's name of a tensor type number, also for types that ptxgen does not support.
 pub(super) fn type_name(id: u32) -> &'static str {
     if let Some(ty) = TensorType::from_id(id) {
         return ty.name();
@@ -75,13 +75,13 @@ impl ValueType {
         Self::BY_ID.get(id as usize).copied()
     }
 
-    /// The number that stands for the type in a file.
+    /// The type's number in a file.
     pub(super) fn id(self) -> u32 {
         // BY_ID lists the variants in the order of their declaration.
         self as u32
     }
 
-    /// The least number of bytes that a value takes in a file.
+    /// Minimum number of bytes of a value in a file.
     pub(super) fn least_bytes(self) -> u64 {
         match self {
             Self::U8 | Self::I8 | Self::Bool => 1,

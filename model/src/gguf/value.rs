@@ -2,7 +2,7 @@
 
 use super::types::ValueType;
 
-/// The two enums of all kinds of values, which differ from each other in nothing but the list.
+/// Defines the two enums of value kinds, which differ only in the list.
 macro_rules! kinds {
     ($($kind:ident($ty:ty) $doc:literal)*) => {
         /// A metadata value.
@@ -96,7 +96,7 @@ impl From<Array> for Value {
 }
 
 impl Value {
-    /// The type in words: `array of string` for a list of texts.
+    /// The type as text: `array of string` for a list of texts.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Array(a) => format!("{} of {}", self.ty(), a.element()),
@@ -127,7 +127,7 @@ impl Array {
     }
 }
 
-/// A list of texts, kept in one piece (a vocabulary has 150,000 of them).
+/// A list of texts in one allocation (a vocabulary has 150,000 of them).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Strings {
     text: String,
@@ -146,7 +146,7 @@ impl Strings {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }

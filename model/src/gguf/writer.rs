@@ -1,4 +1,4 @@
-//! Writing GGUF version 3.
+//! Writes GGUF version 3.
 
 use super::{
     error::{GgufError, GgufErrorKind},
@@ -38,7 +38,7 @@ impl GgufWriter {
         Self::default()
     }
 
-    /// Sets a metadata value, in place of an earlier one of the same key.
+    /// Sets a metadata value, and replaces an earlier one of the same key.
     pub fn set(&mut self, key: &str, value: impl Into<Value>) -> &mut Self {
         let value = value.into();
         match self.pairs.iter_mut().find(|(k, _)| k == key) {
@@ -95,7 +95,7 @@ impl GgufWriter {
         out
     }
 
-    /// The whole file in memory; `data` is the tensors' bytes one after the other.
+    /// The whole file in memory; `data` contains the tensors' bytes one after the other.
     ///
     /// # Errors
     /// If `data` is not as long as the declared tensors.
@@ -107,10 +107,10 @@ impl GgufWriter {
         body.end(&file)
     }
 
-    /// Starts a file at `path`, a [`WholeFile`]: until [`GgufFile::finish`], `path` keeps what it had.
+    /// Starts a file at `path`, a [`WholeFile`]: until [`GgufFile::finish`], the old file at `path` stays.
     ///
     /// # Errors
-    /// If the temporary file cannot be made or written.
+    /// If the temporary file cannot be created or written.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<GgufFile, GgufError> {
         let path = path.as_ref();
         let file: Arc<str> = path.to_string_lossy().into();
@@ -175,13 +175,13 @@ fn put_array(out: &mut Vec<u8>, array: &Array) {
     }
 }
 
-/// Splits a stream of tensor bytes at the tensors' ends and pads there.
+/// Splits a stream of tensor bytes at the tensors' ends and adds padding there.
 struct Body<W> {
     out: W,
     sizes: std::vec::IntoIter<u64>,
-    /// Bytes that the current tensor still takes.
+    /// Remaining bytes of the current tensor.
     left: u64,
-    /// Padding that follows the current tensor.
+    /// Padding after the current tensor.
     padding: u64,
     expected: u64,
     given: u64,
@@ -253,11 +253,10 @@ impl GgufFile {
         done.map_err(|source| io_error(&self.file, source))
     }
 
-    /// Gives the file its name, in place of a file that had it.
+    /// Renames the file to its final name, and replaces an existing file.
     ///
     /// # Errors
-    /// If the bytes written are not as many as declared, or the system refuses; then `path` keeps
-    /// what it had.
+    /// If the number of written bytes is wrong, or the system reports an error; then the old file at `path` stays.
     pub fn finish(self) -> Result<(), GgufError> {
         let out = self.body.end(&self.file)?;
         let done = out.into_inner().map_err(IntoInnerError::into_error).and_then(WholeFile::finish);

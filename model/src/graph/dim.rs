@@ -5,7 +5,7 @@ use std::fmt;
 
 macro_rules! dims {
     ($($(#[$doc:meta])* $variant:ident = $name:literal: |$c:ident, $keys:ident| $size:expr;)+) => {
-        /// A size that stages and tensors have in common.
+        /// A size that stages and tensors share.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Dim { $($(#[$doc])* $variant),+ }
@@ -16,7 +16,7 @@ macro_rules! dims {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// How large it is in a model, for a position that sees `keys` keys.
+            /// Its value in a model, for a position that attends to `keys` keys.
             #[allow(unused_variables)]
             pub fn of(self, config: &ModelConfig, keys: usize) -> usize {
                 match self { $(Self::$variant => { let ($c, $keys) = (config, keys); $size }),+ }
@@ -42,13 +42,13 @@ dims! {
     Keys = "keys": |c, keys| keys;
     /// Experts of a layer.
     Experts = "experts": |c, keys| c.experts;
-    /// Experts that a token goes through.
+    /// Experts that a token uses.
     ExpertsUsed = "experts_used": |c, keys| c.experts_used;
     /// Inner width of an expert.
     ExpertFf = "expert_ff": |c, keys| c.expert_ff;
     /// Inner width of a dense feed-forward.
     Ff = "ff": |c, keys| c.ff;
-    /// Tokens of the vocabulary.
+    /// Size of the vocabulary.
     Vocab = "vocab": |c, keys| c.vocab;
 }
 

@@ -1,8 +1,9 @@
-//! A model as data: which stages it has, what each computes from which others, and with which weights.
+//! A model as data: its stages, with their inputs, operations and weights.
 //!
-//! An [architecture](crate::architecture) makes a [`Graph`] of a configuration. Everything that has to know the forward
-//! asks it: the plain forward interprets it, traces, comparison and bisection take their stages from it, loading its
-//! tensors, a device's plan the order of its launches. The fast CPU forward is written by hand and held to it by a test.
+//! An [architecture](crate::architecture) builds a [`Graph`] from a configuration. Everything that needs to know the
+//! forward uses it: the plain forward interprets it; traces, comparison and bisection take their stages from it,
+//! loading its tensors, and a device's plan the order of its launches. The fast CPU forward is written by hand, and a
+//! test compares it with the graph.
 
 mod dim;
 mod operation;
@@ -21,10 +22,10 @@ use std::collections::BTreeSet;
 /// A stage and its layer; stages outside the layers have none.
 pub type At = (Stage, Option<usize>);
 
-/// Where a stage's input comes from.
+/// The source of a stage's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// The residual stream: what the stages before the layers, or the layer before, have made.
+    /// The residual stream: the result of the stages before the layers, or of the previous layer.
     Stream,
     /// A stage of the same layer, or of the same end of the forward.
     Stage(Stage),
@@ -33,13 +34,13 @@ pub enum Source {
 /// A stage of a graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Which one: its name, its values' type and dimensions.
+    /// Its name, which determines its values' type and dimensions.
     pub stage: Stage,
-    /// What it computes.
+    /// Its operation.
     pub operation: Operation,
-    /// From what, in the operation's order.
+    /// Its inputs, in the operation's order.
     pub inputs: Vec<Source>,
-    /// Stages that lie between the inputs and this one, and that nothing reads: it computes them again for itself.
+    /// Stages between the inputs and this one that no other stage reads: this one computes them again itself.
     pub between: Vec<Stage>,
 }
 
@@ -57,7 +58,7 @@ impl Node {
         node
     }
 
-    /// Says which stages lie between the inputs and this one.
+    /// Sets the stages between the inputs and this one.
     pub(crate) fn through(self, between: &[Stage]) -> Self {
         Self { between: between.to_vec(), ..self }
     }
@@ -68,14 +69,14 @@ impl Node {
     }
 }
 
-/// The stages of a forward, in its order. The last stage of each part is the residual stream that goes into the next.
+/// The stages of a forward, in its order. The last stage of each part is the residual stream that the next part reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Graph {
     /// Layers.
     pub blocks: usize,
     /// From tokens to the residual stream.
     pub before: Vec<Node>,
-    /// A layer, from stream to stream; all are alike.
+    /// A layer, from stream to stream; all layers are identical.
     pub layer: Vec<Node>,
     /// From the stream to logits.
     pub after: Vec<Node>,
@@ -99,7 +100,7 @@ impl Graph {
         self.nodes().find(|n| n.stage == stage)
     }
 
-    /// The residual stream that goes into a layer, or out of the last.
+    /// The residual stream that enters a layer, or leaves the last one.
     pub fn stream(&self, layer: usize) -> Option<At> {
         match layer.checked_sub(1) {
             None => Some((self.before.last()?.stage, None)),
@@ -107,7 +108,7 @@ impl Graph {
         }
     }
 
-    /// The stages whose values a stage is computed from, with their layers; none for a stage that the model lacks.
+    /// The stages that a stage reads, with their layers; empty for a stage that the model lacks.
     pub fn inputs(&self, stage: Stage, layer: Option<usize>) -> Vec<At> {
         let Some(node) = self.node(stage) else { return Vec::new() };
         let stream = || self.stream(layer.unwrap_or(if stage.scope() == Scope::After { self.blocks } else { 0 }));
@@ -118,14 +119,14 @@ impl Graph {
         node.inputs.iter().filter_map(input).collect()
     }
 
-    /// Whether no other stage reads a stage, and the forward does not end with it: it is there to be looked at.
+    /// Whether no other stage reads a stage, and it is not the result of the forward: it exists only for traces.
     pub fn is_aside(&self, stage: Stage) -> bool {
         let ends = [&self.before, &self.layer, &self.after];
         let is_end = ends.iter().any(|part| part.last().is_some_and(|n| n.stage == stage));
         !is_end && !self.nodes().any(|n| n.reads(stage))
     }
 
-    /// The tensors that a file of such a model has, in the order in which `ptxgen synth` writes them.
+    /// The tensors of such a model's file, in the order of files written by `ptxgen synth`.
     pub fn tensors(&self) -> impl Iterator<Item = (TensorRole, Option<usize>)> + use<> {
         let roles: BTreeSet<TensorRole> = self.nodes().filter_map(|n| n.operation.weights()).collect();
         let (whole, layer): (Vec<_>, Vec<_>) = roles.into_iter().partition(|r| r.is_whole());
@@ -133,8 +134,8 @@ impl Graph {
         whole.into_iter().map(|r| (r, None)).chain(layers)
     }
 
-    /// Bytes of weights that a token reads, given how many each tensor has: of experts only those of the chosen ones, of
-    /// tables that are looked up none.
+    /// Bytes of weights that a token reads, given the size of each tensor: for experts only those of the chosen ones,
+    /// for lookup tables none.
     pub fn bytes_of_a_token(&self, config: &ModelConfig, bytes: impl Fn(TensorRole, Option<usize>) -> u64) -> u64 {
         let of = |node: &Node, layer: Option<usize>| {
             let role = node.operation.weights()?;

@@ -1,4 +1,4 @@
-//! What stages do.
+//! The operations of stages.
 
 use crate::{
     config::{ModelConfig, TensorRole},
@@ -6,11 +6,11 @@ use crate::{
 };
 use std::fmt;
 
-/// How a stage's values come from those of its inputs. The arithmetic of each is written in docs/numerics.md; what is
-/// not here is not computed by any model.
+/// How a stage's values are computed from its inputs. docs/numerics.md defines the arithmetic of each; models use only
+/// these operations.
 ///
-/// Inputs are in the order in which an operation names them. Weights are named by their role, in the stage's layer or,
-/// for tensors that a model has once, in none.
+/// Inputs are in the order in which an operation lists them. Weights are named by their role, in the stage's layer or,
+/// for tensors that a model has once, outside the layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -24,9 +24,9 @@ pub enum Operation {
     Product(TensorRole),
     /// Scaled products of queries and keys. Inputs: queries, keys.
     AttentionScores,
-    /// What values are weighed with. Inputs: queries, keys.
+    /// The weights of the values. Inputs: queries, keys.
     AttentionSoftmax,
-    /// Values weighed by the softmax of the scores. Inputs: queries, keys, values.
+    /// Sum of the values, weighted by the softmax of the scores. Inputs: queries, keys, values.
     Attention,
     /// The sum of two inputs, element by element.
     Residual,
@@ -42,19 +42,19 @@ pub enum Operation {
     Silu,
     /// SiLU of the first input times the second.
     SwiGlu,
-    /// The sum of the experts' vectors, weighed. Inputs: vectors, weights.
+    /// The weighted sum of the experts' vectors. Inputs: vectors, weights.
     ExpertsSum,
 }
 
-/// A part of a numeric policy, or another choice, that an operation's result may depend on.
+/// A part of a numeric policy, or another choice, on which an operation's result may depend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Concern {
-    /// The format of activations that meet a matrix in superblocks.
+    /// The format of activations in products with superblock matrices.
     Act,
     /// The accumulator.
     Acc,
-    /// Exact or approximate functions, and the type that their result is kept in.
+    /// Exact or approximate functions, and the type of their stored result.
     Math,
     /// The type of the router's products and softmax, f64 by contract.
     Router,
@@ -63,7 +63,7 @@ pub enum Concern {
 }
 
 impl Operation {
-    /// The weights that it reads, if it reads any.
+    /// The weights that it reads, if any.
     pub fn weights(self) -> Option<TensorRole> {
         match self {
             Self::Embedding(role)
@@ -92,7 +92,7 @@ impl Operation {
         }
     }
 
-    /// What its result depends on beside its inputs and weights.
+    /// The choices on which its result depends, in addition to inputs and weights.
     pub fn concerns(self) -> &'static [Concern] {
         match self {
             Self::Product(_) | Self::ExpertProduct(_) => &[Concern::Act, Concern::Acc],
@@ -104,13 +104,12 @@ impl Operation {
         }
     }
 
-    /// Whether all inputs but the first hold the positions from 0 on, not those of the stage only.
+    /// Whether all inputs except the first contain the positions from 0 on, not only those of the stage.
     pub fn attends(self) -> bool {
         matches!(self, Self::AttentionScores | Self::AttentionSoftmax | Self::Attention)
     }
 
-    /// Bytes of its weights, `all` of them, that it reads for one token; a row of a table that is looked up is not
-    /// counted.
+    /// Bytes of its weights, `all` of them, that it reads for one token; a row of a lookup table is not counted.
     pub fn bytes_of_a_token(self, config: &ModelConfig, all: u64) -> u64 {
         match self {
             Self::Embedding(_) => 0,
@@ -125,10 +124,10 @@ impl Operation {
         self.concerns().contains(&Concern::Act) && ty.reads_q8k()
     }
 
-    /// What it does, in a few words for tables.
+    /// A short description for tables.
     pub fn summary(self) -> &'static str {
         match self {
-            Self::Embedding(_) => "rows of the tokens",
+            Self::Embedding(_) => "lookup of the tokens' rows",
             Self::Norm(_) => "RMSNorm",
             Self::HeadNormRope(_) => "RMSNorm of each head, then RoPE",
             Self::Product(_) => "product",
@@ -137,11 +136,11 @@ impl Operation {
             Self::Attention => "attention",
             Self::Residual => "sum",
             Self::RouterLogits(_) => "product in f64",
-            Self::RouterWeights => "weights of the likeliest, renormalized",
-            Self::RouterExperts => "ids of the likeliest",
+            Self::RouterWeights => "weights of the most likely, renormalized",
+            Self::RouterExperts => "ids of the most likely",
             Self::ExpertProduct(_) => "products of the chosen experts",
             Self::Silu => "SiLU",
-            Self::SwiGlu => "SiLU of the first, times the second",
+            Self::SwiGlu => "SiLU of the first times the second",
             Self::ExpertsSum => "weighted sum",
         }
     }

@@ -1,11 +1,11 @@
-//! The stages of forwards by name: what their values are. How they come about is a graph's business.
+//! The named stages of forwards, with the type and shape of their values. Graphs define how they are computed.
 
 use super::{At, Dim};
 use crate::{config::ModelConfig, suggest::nearest};
 use serde::Serialize;
 use std::{fmt, str::FromStr};
 
-/// Where a stage's values belong.
+/// Where a stage occurs in a forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Scope {
     /// Once in a forward, before the layers.
@@ -23,14 +23,14 @@ pub enum StageType {
     F32,
     /// Binary64.
     F64,
-    /// Ids, which have no size: they are equal or they are not.
+    /// Ids, which have no magnitude: they are equal or different.
     Id,
 }
 
 macro_rules! stages {
     ($($(#[$doc:meta])* $variant:ident = $name:literal: $scope:ident, $ty:ident, [$($dim:ident),+];)+) => {
-        /// A stage of a forward, by its name. Those of every architecture are here, in the order of their forwards: a
-        /// model's are the ones of its [`Graph`](super::Graph).
+        /// A stage of a forward, by its name. The list has the stages of every architecture, in the order of their
+        /// forwards; a model's stages are those of its [`Graph`](super::Graph).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Stage { $($(#[$doc])* $variant),+ }
 
@@ -43,7 +43,7 @@ macro_rules! stages {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// Where its values belong.
+            /// Where it occurs in a forward.
             pub(crate) const fn scope(self) -> Scope {
                 match self { $(Self::$variant => Scope::$scope),+ }
             }
@@ -62,9 +62,9 @@ macro_rules! stages {
 }
 
 stages! {
-    /// The token's row of the embedding: the residual stream at its start.
+    /// The token's row of the embedding: the start of the residual stream.
     Embedding = "embedding": Before, F32, [Hidden];
-    /// RMSNorm of the stream in front of attention.
+    /// RMSNorm of the stream before attention.
     AttnNorm = "attn_norm": Layer, F32, [Hidden];
     /// Query projection, before its norm and RoPE.
     Q = "q": Layer, F32, [Heads, HeadDim];
@@ -84,9 +84,9 @@ stages! {
     Attention = "attention": Layer, F32, [Heads, HeadDim];
     /// The output projection.
     AttnOut = "attn_out": Layer, F32, [Hidden];
-    /// The residual stream with attention's part.
+    /// The residual stream after adding attention.
     PostAttnResidual = "post_attn_residual": Layer, F32, [Hidden];
-    /// RMSNorm of the stream in front of the feed-forward.
+    /// RMSNorm of the stream before the feed-forward.
     FfnNorm = "ffn_norm": Layer, F32, [Hidden];
     /// The router's logits, in f64.
     RouterLogits = "router_logits": Layer, F64, [Experts];
@@ -102,7 +102,7 @@ stages! {
     ExpertSilu = "expert_silu": Layer, F32, [ExpertsUsed, ExpertFf];
     /// SiLU of the gate times up, rounded once.
     ExpertSwiglu = "expert_swiglu": Layer, F32, [ExpertsUsed, ExpertFf];
-    /// Down projections of the chosen experts, before their weights.
+    /// Down projections of the chosen experts, not yet weighted.
     ExpertOut = "expert_out": Layer, F32, [ExpertsUsed, Hidden];
     /// The experts' weighted sum.
     MoeFfnOut = "moe_ffn_out": Layer, F32, [Hidden];
@@ -130,18 +130,18 @@ impl Stage {
         matches!(self.scope(), Scope::Layer)
     }
 
-    /// Whether a position's values have a place for every key, of which only those at or before the
-    /// position mean something.
+    /// Whether a position's values have an element for every key, of which only those up to the position are
+    /// meaningful.
     pub(crate) const fn is_causal(self) -> bool {
         matches!(self, Self::AttnScores | Self::AttnSoftmax)
     }
 
-    /// What stands at keys after a position, where a stage has such.
+    /// The value at keys after a position, for such stages.
     pub(crate) const fn padding(self) -> f32 {
         if matches!(self, Self::AttnScores) { f32::NEG_INFINITY } else { 0.0 }
     }
 
-    /// The sizes of [`dims`](Self::dims) in a model, with so many keys.
+    /// The values of [`dims`](Self::dims) in a model, with this many keys.
     pub fn shape(self, config: &ModelConfig, keys: usize) -> Vec<usize> {
         self.dims().iter().map(|dim| dim.of(config, keys)).collect()
     }
@@ -159,8 +159,8 @@ impl Stage {
         }
     }
 
-    /// Every stage that a model with so many layers may have, whatever its architecture, with its layer, in the
-    /// forward's order: for traces of which the model is not known.
+    /// Every stage that a model with this many layers may have in any architecture, with its layer, in the forward's
+    /// order: for traces of unknown models.
     pub fn all_of(layers: usize) -> impl Iterator<Item = At> {
         let of = |scope| Self::ALL.iter().copied().filter(move |s: &Stage| s.scope() == scope);
         let once = move |scope| of(scope).map(|s| (s, None));
@@ -187,11 +187,11 @@ impl Serialize for Stage {
 pub struct UnknownStage {
     /// The name.
     pub name: String,
-    /// The stage that was probably meant.
+    /// The stage with the most similar name.
     pub nearest: Option<Stage>,
 }
 
-/// `; stages are ...`, for those whose name is like none.
+/// `; stages are ...`, if there is no similar name.
 fn all_names() -> String {
     let names: Vec<_> = Stage::ALL.iter().map(|s| s.name()).collect();
     format!("; stages are {}", names.join(", "))

@@ -9,7 +9,7 @@ use ptxgen_dsl::{
 };
 use rayon::prelude::*;
 
-/// How queries and keys are divided.
+/// The heads of queries and keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Heads {
     /// Query heads.
@@ -62,8 +62,7 @@ pub(super) fn attention_scores(choice: &Choice, heads: Heads, q: &[f32], keys: &
     }))
 }
 
-/// `attn_softmax`: what the values are weighed with, [queries, heads, keys]; 0 after the query's
-/// position.
+/// `attn_softmax`: the weights of the values, [queries, heads, keys]; 0 after the query's position.
 pub(super) fn attention_softmax(choice: &Choice, heads: Heads, q: &[f32], keys: &[f32], first: usize) -> Vec<f32> {
     let cache = Cache::new(choice.kv, heads, keys);
     let positions = cache.positions();
@@ -92,7 +91,7 @@ pub(super) fn attention(
     })
 }
 
-/// A row of `width` for each query head: what `of(KV head, query, positions seen)` gives, then `rest`.
+/// For each query head a row of `width`: the result of `of(KV head, query, visible positions)`, then `rest`.
 fn rows(
     heads: Heads,
     q: &[f32],
@@ -110,7 +109,7 @@ fn rows(
     out
 }
 
-/// Keys or values as the cache gives them back, [positions, heads, width].
+/// Keys or values as the cache returns them, [positions, heads, width].
 struct Cache {
     heads: Heads,
     values: Vec<f32>,

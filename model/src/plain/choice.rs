@@ -1,26 +1,26 @@
-//! What a stage is computed with.
+//! The choices with which a stage is computed.
 
 use crate::{kv::KvType, trace::Stage};
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
 use std::{collections::HashMap, fmt};
 
-/// Everything about a stage that is a choice. A stage looks at what concerns it.
+/// All choices for a stage. A stage uses those that concern it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Choice {
-    /// Activations that meet a matrix of superblocks.
+    /// Activations in products with superblock matrices.
     pub act: Act,
-    /// The accumulator, of all but the router.
+    /// The accumulator, of everything except the router.
     pub acc: Acc,
-    /// SwiGLU's exponential and reciprocal. Approximate ones are those of the interpreter, exact to the
-    /// last bit; hardware differs from them by 2 ulp at most.
+    /// SwiGLU's exponential and reciprocal. Approximate ones are those of the interpreter, exact to the last bit;
+    /// hardware differs from them by at most 2 ulp.
     pub math: Math,
     /// The type of the router's products and softmax; the contract's is f64.
     pub router: Acc,
-    /// The type in which SwiGLU's result is kept; the contract's is f32.
+    /// The type of SwiGLU's stored result; the contract's is f32.
     pub inner: Inner,
     /// The KV cache's type.
     pub kv: KvType,
-    /// A mistake made on purpose.
+    /// A deliberate mistake.
     pub mistake: Option<Mistake>,
 }
 
@@ -32,7 +32,7 @@ impl Choice {
     }
 }
 
-/// The type in which SwiGLU's result is kept between its kernel and the down projection.
+/// The type of SwiGLU's result between its kernel and the down projection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Inner {
     /// Binary32: the contract's.
@@ -54,18 +54,18 @@ impl fmt::Display for Inner {
     }
 }
 
-/// A known way to compute a stage wrongly. Bisection tries each where no choice gives what was recorded.
+/// A known way to compute a stage wrongly. Bisection tries each if no choice gives the recorded values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mistake {
-    /// A Q6_K matrix's bytes are decoded as Q4_K; its rows start where they start.
+    /// A Q6_K matrix's bytes are decoded as Q4_K; its rows start at their own offsets.
     Q6kAsQ4k,
-    /// The same, and each row starts where a row of Q4_K would.
+    /// The same, and each row starts at the offset of a Q4_K row.
     Q6kAsPackedQ4k,
-    /// Some of the lanes of a matrix product are left out of its sum.
+    /// Some lanes of a matrix product are missing in its sum.
     LeftOut(Lane),
-    /// Experts of equal probability are taken from the highest id down.
+    /// Experts with equal probability are chosen from the highest id down.
     TiesToHigher,
-    /// RoPE turns element 2i with 2i + 1 in place of i with i + head_dim / 2.
+    /// RoPE rotates elements 2i and 2i + 1 instead of i and i + head_dim / 2.
     RopeInterleaved,
 }
 
@@ -77,8 +77,7 @@ pub enum Lane {
     /// The four chains that a lane of a Q4_K kernel holds, the first of them `g` (0, 4, 8 or 12): g to
     /// g + 3.
     Run(u8),
-    /// The four that one of a Q6_K kernel holds, the first of them `g` (0, 1, 8 or 9): g, g + 2, g + 4 and
-    /// g + 6.
+    /// The four chains of a lane of a Q6_K kernel, the first of them `g` (0, 1, 8 or 9): g, g + 2, g + 4 and g + 6.
     Four(u8),
     /// A whole block of 256.
     Block(u32),
@@ -108,7 +107,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// The choices of a whole forward: one for all, and those of stages that differ.
+/// The choices of a whole forward: a common one, and those of stages that differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choices {
     all: Choice,
@@ -121,7 +120,7 @@ impl Choices {
         Self { all: choice, own: HashMap::new() }
     }
 
-    /// Gives one stage, in one layer or in none, a choice of its own.
+    /// Sets the choice of one stage, in one layer or outside the layers.
     pub fn set(&mut self, stage: Stage, layer: Option<usize>, choice: Choice) {
         self.own.insert((stage, layer), choice);
     }

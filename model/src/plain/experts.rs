@@ -1,4 +1,4 @@
-//! The stages of the mixture of experts, but its products.
+//! The stages of the mixture of experts, except its products.
 
 use super::{Choice, Inner, Mistake, with_acc};
 use half::{bf16, f16};
@@ -23,7 +23,7 @@ pub(super) fn router_logits(choice: &Choice, w: &[f32], x: &[f32], width: usize)
     x.chunks_exact(width).flat_map(|x| logits(x).expect("the router has whole rows")).collect()
 }
 
-/// `router_experts` and `router_weights` of one token, of its logits.
+/// `router_experts` and `router_weights` of one token, from its logits.
 ///
 /// # Errors
 /// If a logit is NaN or infinite.
@@ -47,7 +47,7 @@ fn ties_to_higher<A: Accumulator>(logits: &[A], used: usize) -> Result<Routed, N
     Ok(reference::renormalize(&p, &ranked(&p, used, |a, b| b.cmp(a))))
 }
 
-/// The `used` most likely experts, equal ones in the order of `ties`.
+/// The `used` most likely experts; `ties` orders equal ones.
 fn ranked<A: Accumulator>(p: &[A], used: usize, ties: fn(&usize, &usize) -> std::cmp::Ordering) -> Vec<usize> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*b].to_f64().total_cmp(&p[*a].to_f64()).then(ties(a, b)));
@@ -55,7 +55,7 @@ fn ranked<A: Accumulator>(p: &[A], used: usize, ties: fn(&usize, &usize) -> std:
     order
 }
 
-/// `expert_silu`: rounded to f32, which nothing else reads.
+/// `expert_silu`: rounded to f32; no other stage reads it.
 pub(super) fn silu(choice: &Choice, gate: &[f32]) -> Vec<f32> {
     with_acc!(choice.acc, |A| {
         let silu = |g: &f32| match choice.math {

@@ -6,22 +6,22 @@ use crate::{
     trace::{Stage, TraceData, TraceMeta},
 };
 
-/// What a plain forward computes and keeps.
+/// The scope of a plain forward.
 #[derive(Clone, Copy)]
 pub struct Forward<'a> {
     /// The tokens, from position 0 on.
     pub tokens: &'a [u32],
-    /// The first layer that is computed; what goes into it is taken from `start`.
+    /// The first computed layer; its input comes from `start`.
     pub layer: usize,
-    /// Values of another forward, of which the residual stream into `layer` is needed. None where the
-    /// forward starts at the embedding.
+    /// Values of another forward, which contain the residual stream into `layer`. `None` if the forward starts at the
+    /// embedding.
     pub start: Option<&'a TraceData>,
-    /// The stages to keep.
+    /// The stages to record.
     pub keep: &'a dyn Fn(Stage) -> bool,
 }
 
 impl<'a> Forward<'a> {
-    /// All of a forward, of which everything is kept.
+    /// A whole forward, in which everything is recorded.
     pub fn new(tokens: &'a [u32]) -> Self {
         Self { tokens, layer: 0, start: None, keep: &|_| true }
     }
@@ -38,12 +38,12 @@ impl std::fmt::Debug for Forward<'_> {
 }
 
 impl PlainModel<'_> {
-    /// Runs the model, each stage with its choice. Stages that nothing else reads (as `attn_scores`)
-    /// are computed only where they are kept.
+    /// Runs the model, each stage with its choice. Stages that no other stage reads (such as `attn_scores`) are
+    /// computed only if they are recorded.
     ///
     /// # Errors
-    /// If there are no tokens or one is outside the vocabulary, `start` lacks what is taken from it, or
-    /// a router logit is NaN.
+    /// If there are no tokens or one is outside the vocabulary, `start` lacks a required value, or a router logit is
+    /// NaN.
     pub fn forward(&self, choices: &Choices, of: Forward<'_>) -> Result<TraceData, PlainError> {
         let mut data = TraceData {
             meta: TraceMeta { tokens: Some(of.tokens.to_vec()), ..TraceMeta::default() },
@@ -67,7 +67,7 @@ impl PlainModel<'_> {
             let tensor = self.stage(&choices.at(stage, layer), (stage, layer), of.tokens, &data)?;
             data.tensors.insert((stage, layer), tensor);
             if layer.is_some_and(|l| graph.stream(l + 1) == Some((stage, layer))) {
-                // The next layer reads this layer's end only.
+                // The next layer reads only the last stage of this one.
                 data.tensors.retain(|&(s, l), _| (of.keep)(s) || (s, l) == (stage, layer));
             }
         }

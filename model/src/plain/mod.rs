@@ -1,9 +1,9 @@
-//! The forward in plain scalar code, one function a stage: slow, simple, and free to compute any stage
-//! of any layer under another choice than the rest.
+//! The forward in plain scalar code, one function per stage: slow and simple. It can compute any stage of any layer
+//! under a different choice from the others.
 //!
-//! It is a third witness beside the fast CPU and the kernels: under one policy everywhere it gives
-//! their bits. Bisection changes one choice at a time with it, and traces get from it
-//! what fused kernels never write. The arithmetic is [`ptxgen_dsl::reference`]'s.
+//! It is a third implementation beside the fast CPU and the kernels: with one policy everywhere it gives the same bits.
+//! Bisection uses it to change one choice at a time, and traces use it for values that fused kernels do not write. The
+//! arithmetic is that of [`ptxgen_dsl::reference`].
 
 mod attention;
 mod choice;

@@ -1,4 +1,4 @@
-//! Any stage of a model, of recorded values before it.
+//! Any stage of a model, computed from recorded values before it.
 
 use super::{
     Choice, Heads, attention, attention_scores, attention_softmax, embedding, expert_product, experts_sum, product,
@@ -18,7 +18,7 @@ use std::borrow::Cow;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlainError {
-    /// The file is not a model that is supported.
+    /// The file is not a supported model.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A tensor cannot be read.
@@ -27,12 +27,12 @@ pub enum PlainError {
     /// A token is outside the vocabulary, there are none, or a router logit is NaN.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// Something before the stage is not there.
+    /// A value that the stage needs is missing.
     #[error("{stage} is computed from {needed}, which the trace does not have: record all stages")]
     Missing {
         /// The stage.
         stage: String,
-        /// What it needs.
+        /// The missing value.
         needed: String,
     },
     /// The model has no such stage.
@@ -40,10 +40,10 @@ pub enum PlainError {
     NoStage {
         /// The stage.
         stage: Stage,
-        /// What the model is.
+        /// The name of the architecture.
         title: &'static str,
     },
-    /// A tensor is not of this model, or not of whole positions from 0 on.
+    /// A tensor is not of this model, or does not have all positions from 0 on.
     #[error("{tensor} is {found}, but {expected} is needed")]
     Shape {
         /// The tensor.
@@ -55,7 +55,7 @@ pub enum PlainError {
     },
 }
 
-/// A model whose stages can be computed one by one.
+/// A model whose stages can be computed individually.
 #[derive(Debug)]
 pub struct PlainModel<'g> {
     gguf: &'g Gguf,
@@ -83,17 +83,17 @@ impl<'g> PlainModel<'g> {
         &self.graph
     }
 
-    /// How queries and keys are divided.
+    /// The numbers of heads.
     fn heads(&self) -> Heads {
         Heads { queries: self.config.heads, keys: self.config.kv_heads, width: self.config.head_dim }
     }
 
-    /// What a stage does, if the model has it.
+    /// The operation of a stage, if the model has it.
     pub(crate) fn operation(&self, stage: Stage) -> Option<Operation> {
         self.graph.node(stage).map(|node| node.operation)
     }
 
-    /// The matrix that a stage multiplies with, if it is such a stage.
+    /// The matrix of a stage's product, if it has one.
     pub(crate) fn matrix(&self, stage: Stage) -> Option<TensorRole> {
         self.operation(stage)?.matrix()
     }
@@ -112,12 +112,11 @@ impl<'g> PlainModel<'g> {
         self.tensor(role, layer)?.f32s()
     }
 
-    /// Computes a stage for `tokens`, which begin at the first position of `before`, from the values of
-    /// the stages before it. Keys and values that are attended to have all positions from 0 on.
+    /// Computes a stage for `tokens`, which begin at the first position of `before`, from the values of the stages
+    /// before it. Attended keys and values have all positions from 0 on.
     ///
     /// # Errors
-    /// If the model has no such stage, a value that it needs is missing or has another model's shape, or a router logit
-    /// is NaN.
+    /// If the model has no such stage, a required value is missing or has another shape, or a router logit is NaN.
     pub fn stage(
         &self,
         choice: &Choice,
@@ -204,7 +203,7 @@ struct Recorded<'a> {
 }
 
 impl<'a> Recorded<'a> {
-    /// Which stage input `i` is.
+    /// The stage of input `i`.
     fn at(&self, i: usize) -> At {
         self.model.graph.inputs(self.node.stage, self.layer)[i]
     }
@@ -218,7 +217,7 @@ impl<'a> Recorded<'a> {
         let dims = stage.shape(&self.model.config, self.tokens);
         let attended = self.node.operation.attends() && i > 0;
         let rows = self.tokens + if attended { self.first } else { 0 };
-        // Another program may have the heads of a position in one dimension.
+        // Another program may store the heads of a position in one dimension.
         if found.shape.first() == Some(&rows) && found.width() == dims.iter().product::<usize>() {
             return Ok(found);
         }

@@ -33,7 +33,7 @@ pub(super) fn expert_product(choice: &Choice, w: &TensorView<'_>, chosen: &[u32]
     out
 }
 
-/// Some rows of a matrix with vectors, each with its place in `out`, [places, rows].
+/// Some rows of a matrix times vectors; each product has its index in `out`, [places, rows].
 fn multiply(choice: &Choice, w: &TensorView<'_>, rows: Range<usize>, x: &[(usize, &Activations)], out: &mut [f32]) {
     let packed = w.row_len() / SUPERBLOCK * Q4K::BYTES;
     // Bytes of a row, and from one row to the next.
@@ -54,7 +54,7 @@ fn multiply(choice: &Choice, w: &TensorView<'_>, rows: Range<usize>, x: &[(usize
     }
 }
 
-/// Vectors of `width` as the rows read them.
+/// Vectors of `width` in the form that the rows need.
 fn activations(choice: &Choice, ty: TensorType, x: &[f32], width: usize) -> Vec<Activations> {
     x.par_chunks_exact(width)
         .map(|x| {
@@ -67,7 +67,7 @@ fn activations(choice: &Choice, ty: TensorType, x: &[f32], width: usize) -> Vec<
         .collect()
 }
 
-/// What a lane would have multiplied becomes zero; scales stay as they are.
+/// The inputs of a missing lane become zero; scales stay.
 fn leave_out(x: &mut Activations, lane: Lane) {
     let hit = |block: usize, group: usize| match lane {
         Lane::Group(g) => usize::from(g) == group,
@@ -92,8 +92,7 @@ fn leave_out(x: &mut Activations, lane: Lane) {
     }
 }
 
-/// A row's product with each vector, rounded. With fused multiply-add in hardware it is not a call for
-/// each.
+/// A row's product with each vector, rounded. With hardware FMA, the multiply-adds are inlined.
 fn dots<A: Accumulator>(ty: TensorType, row: &[u8], x: &[(usize, &Activations)]) -> Vec<f32> {
     #[inline(always)]
     fn each<A: Accumulator>(ty: TensorType, row: &[u8], x: &[(usize, &Activations)]) -> Vec<f32> {
@@ -109,7 +108,7 @@ fn dots<A: Accumulator>(ty: TensorType, row: &[u8], x: &[(usize, &Activations)])
             each::<A>(ty, row, x)
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the machine has both.
+            // SAFETY: the machine supports both.
             return unsafe { fused::<A>(ty, row, x) };
         }
     }

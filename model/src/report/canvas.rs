@@ -10,7 +10,7 @@ use plotters::{
 pub(super) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
 /// Lines after the marks.
 pub(super) const GRID: RGBColor = RGBColor(0xd0, 0xd7, 0xde);
-/// Marks that stand for one thing each.
+/// Marks that represent one thing each.
 pub(super) const SERIES: [RGBColor; 3] =
     [RGBColor(0x0a, 0x5c, 0xb8), RGBColor(0xb3, 0x49, 0x0b), RGBColor(0x2f, 0x7d, 0x32)];
 

@@ -18,12 +18,12 @@ pub(super) struct Chart {
     pub(super) title: &'static str,
     /// What is to be seen.
     note: String,
-    /// What the colours stand for, in the order of [`SERIES`].
+    /// What the colours represent, in the order of [`SERIES`].
     legend: Vec<&'static str>,
     pub(super) svg: String,
 }
 
-/// The stages that stand for a layer: its two halves and its end. No model has both feed-forwards.
+/// The stages that represent a layer: its two halves and its end. No model has both feed-forwards.
 const OF_A_LAYER: [Stage; 4] = [Stage::LayerOut, Stage::AttnOut, Stage::MoeFfnOut, Stage::FfnOut];
 
 /// Every chart that the comparison has numbers for.

@@ -33,7 +33,7 @@ impl Scale {
         }
     }
 
-    /// What stands at a power.
+    /// The label at a power.
     pub(super) fn word(self, exponent: i32) -> String {
         if exponent == self.least { "0".into() } else { format!("1e{exponent}") }
     }

@@ -1,4 +1,4 @@
-//! Models of random weights in real shapes, for benchmarks and tests where no weights can be had.
+//! Models with random weights in real shapes, for benchmarks and tests without real weights.
 
 mod weights;
 
@@ -88,26 +88,26 @@ impl Preset {
     }
 }
 
-/// The types of the matrices. Norms and the router are F32 always.
+/// The types of the matrices. Norms and the router are always F32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mix {
-    /// What llama.cpp's `Q4_K_M` gives: Q6_K for the output and, in half of the layers, for values
-    /// and the experts' down projections; Q4_K for the rest (llama.cpp `use_more_bits`).
+    /// The mix of llama.cpp's `Q4_K_M`: Q6_K for the output and, in half of the layers, for values and the experts'
+    /// down projections; Q4_K for the rest (llama.cpp `use_more_bits`).
     Q4KM,
-    /// One type for all.
+    /// One type for all matrices.
     One(TensorType),
 }
 
-/// What the file says of its tokens.
+/// The vocabulary of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vocabulary {
-    /// Nothing (`no_vocab`): the model takes token ids only.
+    /// None (`no_vocab`): the model accepts only token ids.
     None,
     /// 256 byte tokens without merges, an end-of-text token, and padding.
     Bytes,
 }
 
-/// A model to be made up.
+/// A model to generate.
 #[derive(Debug, Clone)]
 pub struct Synth {
     /// Its shapes.
@@ -120,7 +120,7 @@ pub struct Synth {
     pub seed: u64,
 }
 
-/// Shapes that make no model, named as the options of `ptxgen synth`.
+/// Invalid shapes, named like the options of `ptxgen synth`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("--{option} {value}: expected {expected}")]
 pub struct SynthError {
@@ -128,12 +128,12 @@ pub struct SynthError {
     pub option: &'static str,
     /// Its value.
     pub value: usize,
-    /// What would be right.
+    /// The valid values.
     pub expected: String,
 }
 
 impl Synth {
-    /// Checks that the shapes make a model.
+    /// Checks that the shapes are those of a model.
     ///
     /// # Errors
     /// Names the option that is wrong.
@@ -179,8 +179,8 @@ impl Synth {
         self.config.graph().nodes().any(|n| n.operation == Operation::RouterExperts)
     }
 
-    /// The type of a tensor. A matrix whose rows are not whole blocks of the mix's type becomes
-    /// Q8_0 or, where that does not fit either, F16.
+    /// The type of a tensor. A matrix whose rows are not whole blocks of the mix's type becomes Q8_0 or, if that does
+    /// not fit either, F16.
     pub fn tensor_type(&self, role: TensorRole, block: Option<usize>) -> TensorType {
         if role.is_f32() {
             return TensorType::F32;
@@ -235,7 +235,7 @@ impl Synth {
         let has_experts = self.has_experts();
         let experts = experts.into_iter().filter(|_| has_experts);
         for (key, value) in numbers.into_iter().chain(experts).chain([("vocab_size", c.vocab)]) {
-            // `check` bounds each well below 2^32.
+            // `check` limits each to well below 2^32.
             w.set(&format!("{architecture}.{key}"), value as u32);
         }
         let eps = format!("{architecture}.attention.layer_norm_rms_epsilon");
@@ -279,7 +279,7 @@ impl Synth {
                 TensorType::BF16 => 32,
                 TensorType::TQ1_0 => 36,
                 TensorType::TQ2_0 => 37,
-                // llama.cpp has a number for mixes of these only.
+                // llama.cpp has a number only for these mixes.
                 _ => return None,
             },
         })
@@ -310,8 +310,8 @@ impl Synth {
         w.set("tokenizer.ggml.add_bos_token", false);
     }
 
-    /// Writes the file, whole or not at all, in constant memory and on all threads of rayon's
-    /// pool. `progress` is told the bytes of weights written so far.
+    /// Writes the file, completely or not at all, in constant memory and on all threads of rayon's pool. `progress`
+    /// receives the number of bytes of weights written so far.
     ///
     /// # Errors
     /// If the system cannot write the file.
@@ -333,7 +333,7 @@ impl Synth {
     /// The file's bytes, for small models.
     ///
     /// # Errors
-    /// Never, unless memory fails to be written.
+    /// Only if writing to memory fails.
     ///
     /// # Panics
     /// If [`check`](Self::check) fails.

@@ -1,4 +1,4 @@
-//! Random blocks with scales as trained models have them.
+//! Random blocks with scales like those of trained models.
 
 use super::Synth;
 use crate::{
@@ -11,9 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-/// Blocks that one generator makes: the unit of work, and of what a seed determines.
+/// Blocks of one random generator: the unit of work. A seed determines each unit.
 const UNIT: usize = 2048;
-/// Bytes generated before they are written, about.
+/// Approximate number of bytes that are generated before they are written.
 const BATCH: usize = 32 << 20;
 
 /// The distribution of a tensor's weights.
@@ -36,7 +36,7 @@ struct Batch {
     weights: Weights,
 }
 
-/// Hands the tensors' bytes to `sink` in order, generating a batch while the last one is taken.
+/// Passes the tensors' bytes to `sink` in order, and generates a batch while the previous one is written.
 pub(super) fn generate(
     synth: &Synth,
     mut sink: impl FnMut(&[u8]) -> Result<(), GgufError> + Send,
@@ -77,7 +77,7 @@ fn fill(seed: u64, batch: &Batch, out: &mut [u8]) {
     let units = out.par_chunks_mut(UNIT * batch.ty.block_bytes());
     units.enumerate().for_each(|(i, unit)| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // A stream for each unit: what it holds does not depend on threads or batches.
+        // A random stream for each unit, so that its contents do not depend on threads or batches.
         rng.set_stream(batch.tensor << 40 | (batch.first_unit + i as u64));
         match batch.ty {
             TensorType::Q4_K => {

@@ -1,4 +1,4 @@
-//! From metadata to a tokenizer.
+//! Builds a tokenizer from metadata.
 
 use super::{
     Special, Tokenizer, Vocabulary,
@@ -14,18 +14,18 @@ use tokenizers::{
     models::bpe::{BPE, Vocab},
 };
 
-/// llama.cpp's token types that matter here. Normal tokens are spelled in byte characters, all others as they stand.
+/// llama.cpp's token types that matter here. Normal tokens are spelled in byte characters, all others literally.
 const NORMAL: i32 = 1;
 const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
 
-/// Bytes of all control and user-defined tokens together; models have a few thousand.
+/// Total bytes of control and user-defined tokens; models have a few thousand.
 const MOST_WHOLE: usize = 1 << 20;
 
-/// Keys of tokens that end a generation, besides `eos` (llama.cpp's `special_eog_ids`).
+/// Keys of tokens that end a generation, in addition to `eos` (llama.cpp's `special_eog_ids`).
 const ENDING: [&str; 5] = ["eot", "eom", "fim_pad", "fim_rep", "fim_sep"];
 
-/// Tokens that end a generation by their names, as in llama.cpp.
+/// Names of tokens that end a generation, as in llama.cpp.
 const ENDS: [&str; 20] = [
     "<|endoftext|>",
     "<|im_end|>",
@@ -80,7 +80,7 @@ pub(super) fn build(gguf: &Gguf) -> Result<Tokenizer, TokenizerError> {
     }
     let ty = |id: usize| types.map_or(NORMAL, |t| t[id]);
 
-    // What is looked for as it stands becomes an automaton of many times its size.
+    // The literal tokens become an automaton many times their size.
     let whole: usize = tokens.iter().enumerate().filter(|(i, _)| is_whole(ty(*i))).map(|(_, token)| token.len()).sum();
     if whole > MOST_WHOLE {
         return Err(fail.with(Kind::Whole { bytes: whole, most: MOST_WHOLE }));
@@ -108,7 +108,7 @@ pub(super) fn build(gguf: &Gguf) -> Result<Tokenizer, TokenizerError> {
     Ok(Tokenizer { vocabulary: Vocabulary { fail, pieces, control, special }, inner })
 }
 
-/// Whether a token is found in text as it stands, before any splitting.
+/// Whether a token is matched literally in the text, before any splitting.
 fn is_whole(ty: i32) -> bool {
     matches!(ty, CONTROL | USER_DEFINED)
 }
@@ -126,8 +126,8 @@ fn ids<'a>(fail: &Fail, tokens: &'a Strings) -> Result<HashMap<&'a str, u32>, To
     Ok(ids)
 }
 
-/// The bytes of each token: those that its characters stand for, or its own if it is none of the normal ones, such as
-/// those found whole and padding.
+/// The bytes of each token: those that its characters represent, or its own for tokens that are not normal, such as
+/// literal ones and padding.
 fn pieces(
     fail: &Fail,
     tokens: &Strings,
@@ -164,10 +164,10 @@ fn merges(
     ty: impl Fn(usize) -> i32,
 ) -> Result<Vec<(String, String)>, TokenizerError> {
     let mut joined = String::new();
-    // Another token would not be decoded to the bytes that it was encoded from.
+    // Another token would be decoded to different bytes.
     let is_normal = |token: &str| ids.get(token).is_some_and(|id| ty(*id as usize) == NORMAL);
     let mut one = |(index, merge): (usize, &str)| {
-        // As in llama.cpp, the space is looked for after the first character.
+        // As in llama.cpp, the space is searched after the first character.
         let first = merge.chars().next().map_or(0, char::len_utf8);
         let parts = merge[first..].find(' ').map(|at| {
             let (a, b) = merge.split_at(first + at);

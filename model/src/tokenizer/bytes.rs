@@ -1,7 +1,7 @@
 //! GPT-2's spelling of bytes as characters.
 
-/// The character that stands for a byte in a byte-level vocabulary: printable ones stand for
-/// themselves, the others for U+0100 and on, in order (GPT-2 `bytes_to_unicode`).
+/// The character that represents a byte in a byte-level vocabulary: printable characters represent themselves, the
+/// others are U+0100 and following, in order (GPT-2 `bytes_to_unicode`).
 pub fn byte_to_char(byte: u8) -> char {
     let plain = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     if plain(byte) {
@@ -25,7 +25,7 @@ impl CharToByte {
         out
     }
 
-    /// The bytes that a token stands for, if all of its characters stand for one.
+    /// The bytes that a token represents, if each of its characters represents one.
     pub(super) fn bytes(&self, token: &str) -> Option<Box<[u8]>> {
         let byte = |c: char| {
             let at = c as usize;

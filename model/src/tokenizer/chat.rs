@@ -1,4 +1,4 @@
-//! Chat templates: Jinja as Hugging Face models write it.
+//! Chat templates: Jinja in the dialect of Hugging Face models.
 
 use super::{
     Tokenizer,
@@ -13,25 +13,24 @@ use std::{io, panic, thread};
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks: `system`, `user` or `assistant`.
+    /// The role: `system`, `user` or `assistant`.
     pub role: String,
-    /// What they say.
+    /// The text.
     pub content: String,
 }
 
-/// What a template is given.
+/// The input of a template.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversation {
     /// The messages so far.
     pub messages: Vec<Message>,
-    /// What a template may ask for as `enable_thinking`; `None` leaves it undefined, so that the template decides.
+    /// The template's variable `enable_thinking`; `None` leaves it undefined, so that the template decides.
     pub thinking: Option<bool>,
-    /// JSON that a template gets as `tools`, mostly a list of functions.
+    /// JSON that a template receives as `tools`, usually a list of functions.
     pub tools: Option<String>,
 }
 
-/// A template as a file has it, which nothing has been done with: a file may hold anything. With serde it goes to a
-/// process that may be ended.
+/// The source of a template, unparsed and untrusted. It can be serialized for a separate process with limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TemplateSource {
     file: String,
@@ -40,7 +39,7 @@ pub struct TemplateSource {
     eos: String,
 }
 
-/// The template that turns a conversation into a prompt.
+/// A template that turns a conversation into a prompt.
 #[derive(Debug)]
 pub struct ChatTemplate {
     fail: Fail,
@@ -50,13 +49,13 @@ pub struct ChatTemplate {
 }
 
 const NAME: &str = "tokenizer.chat_template";
-/// Steps that a template may take: Qwen3's takes about 50 for a message.
+/// Maximum number of steps of a template: Qwen3's takes about 50 per message.
 const FUEL: u64 = 2_000_000;
-/// The longest prompt, in bytes. Far more than a model's context holds.
+/// The maximum size of a prompt in bytes, far more than a model's context.
 const LONGEST: usize = 64 << 20;
-/// The longest template, in bytes; those of models have up to 30,000.
+/// The maximum size of a template in bytes; those of models have up to 30,000.
 const LONGEST_SOURCE: usize = 256 << 10;
-/// The stack on which templates are read and rendered, for the deepest that so long a one can be.
+/// The stack for parsing and rendering, enough for the deepest nesting of a template of that size.
 const STACK: usize = 64 << 20;
 
 impl TemplateSource {
@@ -83,22 +82,22 @@ impl TemplateSource {
         &self.file
     }
 
-    /// Whether the template has a word: what it does not mention has no effect in it.
+    /// Whether the template contains a word: a variable that it does not mention has no effect.
     pub fn mentions(&self, word: &str) -> bool {
         self.source.contains(word)
     }
 
-    /// Reads it as Jinja.
+    /// Parses it as Jinja.
     ///
     /// # Errors
-    /// If it is not.
+    /// If it is not valid Jinja.
     pub fn compile(&self) -> Result<ChatTemplate, TokenizerError> {
         let fail = Fail(self.file.as_str().into());
         let mut env = Environment::new();
         jinja::set_up(&mut env);
         env.set_fuel(Some(FUEL));
         let read = on_a_stack(|| {
-            // As Jinja does before anything else.
+            // As Jinja does first.
             let source = self.source.replace("\r\n", "\n").replace('\r', "\n");
             let source = jinja::rewrite(&source)
                 .map_err(|(why, line)| Error::new(ErrorKind::SyntaxError, format!("{why} (in {NAME}:{line})")))?;
@@ -113,29 +112,30 @@ impl ChatTemplate {
     /// The file's template (`tokenizer.chat_template`).
     ///
     /// # Errors
-    /// If there is none, or it is not Jinja.
+    /// If there is none, or it is not valid Jinja.
     pub fn from_gguf(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Self, TokenizerError> {
         TemplateSource::from_gguf(gguf, tokenizer)?.compile()
     }
 
-    /// The prompt for a conversation, ending where the assistant is to speak. `thinking` is what a
-    /// template may ask for as `enable_thinking`; `None` leaves it undefined, so that the template
-    /// decides. As [`render_conversation`](Self::render_conversation).
+    /// The prompt for a conversation, which ends where the assistant's answer begins. `thinking` is the template's
+    /// variable `enable_thinking`; `None` leaves it undefined, so that the template decides. As
+    /// [`render_conversation`](Self::render_conversation).
     ///
     /// # Errors
-    /// If the template fails on these messages, does not end, or gives more than 64 MiB.
+    /// If the template fails on these messages, exceeds the limit of steps, or produces more than 64 MiB.
     pub fn render(&self, messages: &[Message], thinking: Option<bool>) -> Result<String, TokenizerError> {
         self.render_conversation(&Conversation { messages: messages.to_vec(), thinking, tools: None })
     }
 
-    /// The prompt for a conversation, ending where the assistant is to speak.
+    /// The prompt for a conversation, which ends where the assistant's answer begins.
     ///
-    /// The steps that a template takes and the text that it gives are bounded. What it holds in variables meanwhile,
-    /// what a single filter does, and how deep its values nest are not: a hostile template can end the process. Where
-    /// files come from anywhere, render in a process with limits, as the command `ptxgen` does.
+    /// The steps of a template and its output are limited. The memory of its variables, the work of a single filter,
+    /// and the nesting of its values are not: a hostile template can crash the process. For untrusted files, render in
+    /// a process with limits, as the command `ptxgen` does.
     ///
     /// # Errors
-    /// If the template fails on these messages, does not end, or gives more than 64 MiB; or if the tools are not JSON.
+    /// If the template fails on these messages, exceeds the limit of steps, or produces more than 64 MiB; or if the
+    /// tools are not JSON.
     pub fn render_conversation(&self, conversation: &Conversation) -> Result<String, TokenizerError> {
         let fault = |e: &dyn std::fmt::Display| Error::new(ErrorKind::CannotDeserialize, format!("tools: {e}"));
         let tools: Option<Result<Value, _>> = conversation.tools.as_deref().map(serde_json::from_str);
@@ -159,7 +159,7 @@ impl ChatTemplate {
     }
 }
 
-/// Does something on a stack of [`STACK`].
+/// Runs a function on a stack of [`STACK`].
 fn on_a_stack<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     let unable = |e: io::Error| Error::new(ErrorKind::InvalidOperation, format!("no thread for it: {e}"));
     thread::scope(|scope| {

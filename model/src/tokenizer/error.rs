@@ -1,4 +1,4 @@
-//! What can be wrong with a vocabulary.
+//! Errors in a vocabulary.
 
 use crate::gguf::GgufError;
 use std::{fmt, sync::Arc};
@@ -19,12 +19,12 @@ pub(super) enum Reason {
     /// A key is missing or of the wrong type.
     #[error(transparent)]
     Gguf(GgufError),
-    /// The values do not make a tokenizer.
+    /// The values are not a valid tokenizer.
     #[error("{file}: {kind}")]
     Tokenizer { file: Arc<str>, kind: Kind },
 }
 
-/// What is wrong with the values.
+/// The fault in the values.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(super) enum Kind {
     /// The file has no tokenizer.
@@ -36,7 +36,7 @@ pub(super) enum Kind {
         /// `tokenizer.ggml.model`.
         found: Option<String>,
     },
-    /// Another kind of vocabulary.
+    /// An unsupported kind of vocabulary.
     #[error(
         "key \"tokenizer.ggml.model\" is \"{found}\", expected \"gpt2\" (byte-level BPE), the one that is supported"
     )]
@@ -44,7 +44,7 @@ pub(super) enum Kind {
         /// `tokenizer.ggml.model`.
         found: String,
     },
-    /// Another pre-tokenizer.
+    /// An unsupported pre-tokenizer.
     #[error("key \"tokenizer.ggml.pre\" is \"{found}\", expected \"qwen2\", the one that is supported")]
     Pre {
         /// `tokenizer.ggml.pre`.
@@ -60,13 +60,13 @@ pub(super) enum Kind {
         /// The token.
         token: String,
     },
-    /// A byte that no normal token stands for.
+    /// A byte that no normal token represents.
     #[error("no normal token stands for byte {byte:#04x} alone, so some texts cannot be encoded; the file is corrupt")]
     NoByte {
         /// The byte.
         byte: u8,
     },
-    /// An ordinary token with a character that stands for no byte.
+    /// A normal token with a character that does not represent a byte.
     #[error("token {id}, \"{token}\", is not spelled in GPT-2's byte characters; the file is corrupt")]
     Spelling {
         /// Its id.
@@ -74,7 +74,7 @@ pub(super) enum Kind {
         /// The token.
         token: String,
     },
-    /// As many token types as tokens are needed.
+    /// The numbers of token types and tokens differ.
     #[error("key \"tokenizer.ggml.token_type\" has {found} entries, expected {expected}, one for each token")]
     TokenTypes {
         /// The number of types.
@@ -89,7 +89,7 @@ pub(super) enum Kind {
     Whole {
         /// Their bytes.
         bytes: usize,
-        /// The most allowed.
+        /// The maximum.
         most: usize,
     },
     /// A merge that is not two normal tokens.
@@ -97,7 +97,7 @@ pub(super) enum Kind {
         "merge {index}, \"{merge}\", is not two normal tokens with a space between whose union is one too; the file is corrupt"
     )]
     Merge {
-        /// Its place in the list.
+        /// Its index in the list.
         index: usize,
         /// The merge.
         merge: String,
@@ -112,12 +112,12 @@ pub(super) enum Kind {
         /// The number of tokens.
         tokens: usize,
     },
-    /// A beginning-of-sequence token is asked for and not named.
+    /// A beginning-of-sequence token is required but not defined.
     #[error(
         "asks for a beginning-of-sequence token (tokenizer.ggml.add_bos_token) but names none (tokenizer.ggml.bos_token_id)"
     )]
     NoBos,
-    /// A token is asked for after every text.
+    /// A token after every text is required, which is not supported.
     #[error("key \"{key}\" is true, expected false: a token after every text is not supported")]
     Ending {
         /// The key.
@@ -129,7 +129,7 @@ pub(super) enum Kind {
     /// A run of white space that the pre-tokenizer cannot split.
     #[error("the text has a run of more than {most} white-space characters, which cannot be encoded: shorten it")]
     WhiteSpace {
-        /// The longest run allowed.
+        /// The maximum length.
         most: usize,
     },
     /// The tokenizer failed.
@@ -149,7 +149,7 @@ pub(super) enum Kind {
     /// The file has no chat template.
     #[error("has no chat template (tokenizer.chat_template): use a plain prompt")]
     NoTemplate,
-    /// The chat template is broken or refuses the messages.
+    /// The chat template is broken or rejects the messages.
     #[error("its chat template fails: {reason}")]
     Template {
         /// The template engine's reason, with the line.
@@ -157,7 +157,7 @@ pub(super) enum Kind {
     },
 }
 
-/// Makes errors of one file.
+/// Creates errors of one file.
 #[derive(Clone)]
 pub(super) struct Fail(pub(super) Arc<str>);
 

@@ -1,29 +1,29 @@
-//! Token ids as bytes, as files hold them.
+//! Token ids as bytes in files.
 
-/// Bytes that are no token ids.
+/// Bytes that are not token ids.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenIdsError {
-    /// The last id is cut off.
-    #[error("{bytes} bytes are no whole number of little-endian i32 token ids")]
+    /// The last id is incomplete.
+    #[error("{bytes} bytes are not a whole number of little-endian i32 token ids")]
     Size {
-        /// How many there are.
+        /// Number of bytes.
         bytes: usize,
     },
     /// An id is negative.
     #[error("token {index} is {id}; ids start at 0")]
     Negative {
-        /// Which, from 0 on.
+        /// Its index, from 0.
         index: usize,
-        /// What is there.
+        /// Its value.
         id: i32,
     },
 }
 
-/// Token ids from little-endian i32. Whether a model has them is not known here.
+/// Token ids from little-endian i32. Does not check that a model has them.
 ///
 /// # Errors
-/// If the bytes are no whole number of ids, or one is negative.
+/// If the bytes are not a whole number of ids, or one is negative.
 pub fn token_ids(bytes: &[u8]) -> Result<Vec<u32>, TokenIdsError> {
     let (words, rest) = bytes.as_chunks();
     if !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! Text to token ids and back, from a GGUF file's own vocabulary.
+//! Conversion of text to token ids and back, with a GGUF file's own vocabulary.
 
 mod build;
 mod bytes;
@@ -23,16 +23,16 @@ use std::ops::Deref;
 
 /// A byte-level BPE tokenizer with the `qwen2` pre-tokenizer.
 ///
-/// Text is not normalized, as in llama.cpp: a GGUF file says nothing of normalization.
+/// Text is not normalized, as in llama.cpp: a GGUF file contains no information about normalization.
 pub struct Tokenizer {
     vocabulary: Vocabulary,
     inner: parts::Encoder,
 }
 
-/// The tokens with a meaning to a program.
+/// The tokens with a meaning for programs.
 #[derive(Debug, Clone, Default)]
 struct Special {
-    /// Put in front of every text.
+    /// Added before every text.
     bos: Option<u32>,
     bos_text: String,
     eos: Option<u32>,
@@ -41,23 +41,22 @@ struct Special {
     end: Vec<u32>,
 }
 
-/// The longest run of white space that can be encoded, in characters. The pre-tokenizer's regular
-/// expression takes a step for each and has a limit of a million, beyond which it would split text
-/// in another way.
+/// The longest run of white space that can be encoded, in characters. The pre-tokenizer's regular expression takes a
+/// step for each character and has a limit of a million, beyond which it would split text differently.
 const LONGEST_SPACE: usize = 100_000;
 
 impl Tokenizer {
-    /// Builds the tokenizer that the file's metadata describe (`tokenizer.ggml.*`).
+    /// Builds the tokenizer from the file's metadata (`tokenizer.ggml.*`).
     ///
     /// # Errors
-    /// If the file has no vocabulary, one of another kind than byte-level BPE with the `qwen2`
-    /// pre-tokenizer, or a broken one; names the key and the entry.
+    /// If the file has no vocabulary, one that is not byte-level BPE with the `qwen2` pre-tokenizer, or an invalid one;
+    /// names the key and the entry.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self, TokenizerError> {
         build::build(gguf)
     }
 
-    /// The ids of a text. Control tokens in the text, such as `<|im_start|>`, become their ids; a
-    /// beginning-of-sequence token comes first if the file asks for one.
+    /// The ids of a text. Control tokens in the text, such as `<|im_start|>`, become their ids. The ids start with a
+    /// beginning-of-sequence token if the file requires one.
     ///
     /// # Errors
     /// If the text has a run of more than 100,000 white-space characters.
@@ -79,7 +78,7 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// What decoding needs, without what only encoding does, which takes most of the memory.
+    /// The data for decoding, without those for encoding, which need most of the memory.
     pub fn into_vocabulary(self) -> Vocabulary {
         self.vocabulary
     }

@@ -1,5 +1,5 @@
-//! What the `tokenizers` crate is put together from. Its own wrappers would make every kind of
-//! normalizer, model and decoder part of the program, with tables that the loader writes to.
+//! The parts of the `tokenizers` crate that are used. Its own wrappers would include every kind of normalizer, model
+//! and decoder in the program, with tables that need relocations.
 
 use tokenizers::{
     Decoder, Encoding, NormalizedString, Normalizer, PostProcessor, PreTokenizedString, PreTokenizer, Result,
@@ -9,14 +9,14 @@ use tokenizers::{
     pre_tokenizers::split::{Split, SplitPattern},
 };
 
-/// The encoder: nothing is normalized or put around a text, and decoding is not its work.
+/// The encoder: without normalization and post-processing; it does not decode.
 pub(super) type Encoder = TokenizerImpl<BPE, Absent, Qwen2, Absent, Absent>;
 
 /// The `qwen2` pre-tokenizer (Qwen2's `tokenizer.json`; llama.cpp `LLAMA_VOCAB_PRE_TYPE_QWEN2`).
 const QWEN2: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// Splits a text into words, and spells those in byte characters.
+/// Splits a text into words, and maps their bytes to characters.
 pub(super) struct Qwen2(Split);
 
 impl Qwen2 {
@@ -29,12 +29,12 @@ impl Qwen2 {
 impl PreTokenizer for Qwen2 {
     fn pre_tokenize(&self, text: &mut PreTokenizedString) -> Result<()> {
         self.0.pre_tokenize(text)?;
-        // The pre-tokenizer of this name compiles a regular expression first, which it would not use here.
+        // The crate's pre-tokenizer of this name compiles a regular expression first, which is not needed here.
         text.normalize(|word| ByteLevel.normalize(word))
     }
 }
 
-/// A part that is not there.
+/// A part that is not used.
 pub(super) enum Absent {}
 
 impl Normalizer for Absent {

@@ -1,10 +1,10 @@
-//! Decoding while tokens come.
+//! Incremental decoding.
 
 use super::{Kind, TokenizerError, Vocabulary};
 
-/// Turns ids into text one by one, holding back the bytes of an unfinished character.
+/// Converts ids to text one by one, and holds back the bytes of an incomplete character.
 ///
-/// The pieces put together are [`Vocabulary::decode`] of all ids, however they were cut.
+/// The concatenated pieces equal [`Vocabulary::decode`] of all ids, however they were split.
 #[derive(Debug)]
 pub struct DecodeStream<'a> {
     vocabulary: &'a Vocabulary,
@@ -51,17 +51,17 @@ impl DecodeStream<'_> {
         Ok(out)
     }
 
-    /// What was held back, as U+FFFD: no more ids come.
+    /// The bytes that were held back, as U+FFFD; call it after the last id.
     pub fn finish(self) -> String {
         String::from_utf8_lossy(&self.held).into_owned()
     }
 }
 
-/// The length of the character that `bytes` end in the middle of.
+/// The length of the incomplete character at the end of `bytes`.
 fn unfinished(bytes: &[u8]) -> usize {
     match bytes.utf8_chunks().last() {
-        // An invalid sequence at the end is unfinished if more bytes could make it valid, which
-        // is when the decoder found nothing wrong but the end.
+        // An invalid sequence at the end is incomplete if more bytes could make it valid. This is so if the decoder's
+        // only error is the end of input.
         Some(chunk) => match std::str::from_utf8(chunk.invalid()) {
             Err(e) if e.error_len().is_none() => chunk.invalid().len(),
             _ => 0,

@@ -1,8 +1,8 @@
-//! What the ids mean, which is all that decoding needs.
+//! The meaning of ids: everything that decoding needs.
 
 use super::{Special, error::Fail};
 
-/// The tokens of a model, without what encoding needs (see [`Tokenizer`](super::Tokenizer)).
+/// The tokens of a model, without the data for encoding (see [`Tokenizer`](super::Tokenizer)).
 pub struct Vocabulary {
     pub(super) fail: Fail,
     pub(super) pieces: Pieces,
@@ -11,7 +11,7 @@ pub struct Vocabulary {
     pub(super) special: Special,
 }
 
-/// The bytes that each token stands for, kept in one piece.
+/// The bytes of each token, in one allocation.
 #[derive(Default)]
 pub(super) struct Pieces {
     bytes: Vec<u8>,
@@ -47,13 +47,13 @@ impl Vocabulary {
         self.pieces.get(id as usize)
     }
 
-    /// Whether a token is a control token, which is not part of what a model says.
+    /// Whether a token is a control token, which is not part of the model's text.
     pub fn is_control(&self, id: u32) -> bool {
         self.control.get(id as usize).is_some_and(|c| *c)
     }
 
-    /// Whether a token ends a generation: those that the file names so (end of sequence, turn and message, and the
-    /// padding, repository and file tokens of code completion), and those that llama.cpp knows by name, such as
+    /// Whether a token ends a generation: the tokens that the file defines for this (end of sequence, turn and message,
+    /// and the padding, repository and file tokens of code completion), and those that llama.cpp knows by name, such as
     /// `<|endoftext|>` and `<|im_end|>`, unless they are ordinary text.
     pub fn is_end(&self, id: u32) -> bool {
         self.special.end.contains(&id)

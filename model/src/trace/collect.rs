@@ -4,7 +4,7 @@ use super::{Block, Selected, Slice, Stage, Tap, Tensor, TraceData, Values};
 use crate::{config::ModelConfig, graph::StageType};
 use std::borrow::Cow;
 
-/// Keeps in memory what is selected of what it takes: blocks of selected positions only.
+/// Keeps the selected values in memory: only blocks of selected positions.
 #[derive(Debug)]
 pub struct Collect<'a> {
     config: &'a ModelConfig,
@@ -14,7 +14,7 @@ pub struct Collect<'a> {
 }
 
 impl<'a> Collect<'a> {
-    /// Room for what is selected, with `keys` keys at every position.
+    /// Capacity for the selection, with `keys` keys at every position.
     pub fn new(config: &'a ModelConfig, selected: &'a Selected, keys: usize) -> Self {
         let positions = selected.positions.clone();
         let tensor = |&(stage, layer): &(Stage, Option<usize>)| {
@@ -31,7 +31,7 @@ impl<'a> Collect<'a> {
         Self { config, selected, keys, data: TraceData { positions, tensors, ..TraceData::default() } }
     }
 
-    /// What was taken; without metadata.
+    /// The recorded values, without metadata.
     pub fn finish(self) -> TraceData {
         self.data
     }
@@ -54,8 +54,8 @@ impl Tap for Collect<'_> {
     }
 }
 
-/// A causal stage's values, which have the keys up to the block's end, with `keys` of them; other
-/// stages' as they are.
+/// Extends a causal stage's values, which have the keys up to the block's end, to `keys` keys; other stages' values
+/// stay unchanged.
 pub(super) fn padded<'v>(block: &Block<'_>, values: &'v [f32], heads: usize, keys: usize) -> Cow<'v, [f32]> {
     let seen = values.len() / (block.tokens * heads);
     if !block.stage.is_causal() || seen == keys {

@@ -1,4 +1,4 @@
-//! Stages that a device does not write, computed from those it does.
+//! Stages that a device does not write, derived from those that it writes.
 
 use super::{Block, Fault, Selected, Slice, Stage, Tap, Tensor, TraceData, TraceError, Values};
 use crate::{
@@ -13,41 +13,40 @@ use std::{
     ops::Range,
 };
 
-/// Takes what a device writes and hands on what is selected of a forward: blocks of consecutive
-/// selected positions, each batch in the forward's order. What is missing is computed by the
-/// contract's plain functions from what was written; where such a chain comes back to a stage that
-/// was written, the two must have the same bits, and a difference is a [`Fault`].
+/// Receives what a device writes and passes the selected values on: blocks of consecutive selected positions, each
+/// batch in the forward's order. Missing stages are computed from written ones by the contract's plain functions. Where
+/// such a derivation leads to a written stage, the two must have the same bits; a difference is a [`Fault`].
 pub(super) struct Complete<'a> {
     model: &'a PlainModel<'a>,
     choice: Choice,
     tokens: &'a [u32],
     selected: &'a Selected,
-    /// Where the selected stages go.
+    /// The destination of the selected stages.
     sink: &'a mut dyn Tap,
     state: &'a mut State,
     /// The batch's values so far: of a layer, and the residual stream into it.
     written: IndexMap<At, Tensor>,
-    /// Keys as a cache of f16 has them.
+    /// Keys as stored in an f16 cache.
     rounded: Option<Vec<f16>>,
     batch: Range<usize>,
     failure: Option<TraceError>,
 }
 
-/// What a run leaves behind, batch after batch.
+/// State that remains from batch to batch.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Keys and values of the positions so far, by layer, where attention is computed here.
+    /// Keys and values of the positions so far, by layer, if attention is derived.
     cache: IndexMap<At, Vec<f32>>,
     pub(super) derived: BTreeSet<Stage>,
     pub(super) faults: BTreeMap<(usize, Stage), Fault>,
 }
 
-/// What is done about the stages of a layer.
+/// The actions for the stages of a layer.
 #[derive(Debug, Default)]
 struct Plan {
-    /// Computed, as nothing wrote them.
+    /// Derived, because nothing wrote them.
     derive: BTreeSet<Stage>,
-    /// Written, and computed for comparison.
+    /// Written, and derived for comparison.
     check: BTreeSet<Stage>,
 }
 
@@ -57,14 +56,14 @@ impl Plan {
         let mut plan = Plan { derive: wanted.difference(written).copied().collect(), check: BTreeSet::new() };
         loop {
             let before = (plan.derive.len(), plan.check.len());
-            // What a derived stage leads to, up to what was written.
+            // The stages after a derived stage, up to written ones.
             for stage in model.graph().layer.iter().map(|n| n.stage) {
                 if chain(model, stage).any(|s| plan.derive.contains(&s)) {
                     let set = if written.contains(&stage) { &mut plan.check } else { &mut plan.derive };
                     set.insert(stage);
                 }
             }
-            // What is needed for it.
+            // The inputs for that.
             for stage in plan.derive.union(&plan.check).copied().collect::<Vec<_>>() {
                 let own = model.graph().inputs(stage, Some(0)).into_iter().filter(|(_, layer)| *layer == Some(0));
                 plan.derive.extend(own.map(|(s, _)| s).filter(|s| s.in_layer() && !written.contains(s)));
@@ -81,7 +80,7 @@ impl Plan {
     }
 }
 
-/// The stages of the same layer that a stage follows from, those between included that nothing reads.
+/// The inputs of a stage in the same layer, including intermediate stages that no other stage reads.
 fn chain(model: &PlainModel<'_>, stage: Stage) -> impl Iterator<Item = Stage> {
     let graph = model.graph();
     let inputs = graph.inputs(stage, Some(0)).into_iter().filter(|(_, layer)| *layer == Some(0));
@@ -101,7 +100,7 @@ impl<'a> Complete<'a> {
         Self { model, choice, tokens, selected, sink, state, written, rounded: None, batch: 0..0, failure: None }
     }
 
-    /// What went wrong, if anything did.
+    /// The first error, if there was one.
     pub(super) fn finish(self) -> Result<(), TraceError> {
         self.failure.map_or(Ok(()), Err)
     }
@@ -113,7 +112,7 @@ impl<'a> Complete<'a> {
         runs.map(|run| run[0]..run[0] + run.len()).collect()
     }
 
-    /// Hands on a stage outside the layers.
+    /// Passes on a stage outside the layers.
     fn pass_on(&mut self, block: Block<'_>) {
         if !self.selected.has(block.stage, block.layer) {
             return;
@@ -135,7 +134,7 @@ impl<'a> Complete<'a> {
         }
     }
 
-    /// The final norm of the positions whose logits come, where nothing wrote it.
+    /// The final norm of the positions with logits, if nothing wrote it.
     fn final_norm(&mut self, positions: Range<usize>) -> Result<(), TraceError> {
         let at = (Stage::FinalNorm, None);
         if !self.selected.has(at.0, at.1) || self.written.contains_key(&at) {
@@ -150,7 +149,7 @@ impl<'a> Complete<'a> {
         Ok(())
     }
 
-    /// Completes a layer and hands on what is selected of it.
+    /// Completes a layer and passes the selected values on.
     fn layer(&mut self, layer: usize) -> Result<(), TraceError> {
         let wanted = self.selected.stages.iter().filter(|(_, l)| *l == Some(layer)).map(|(s, _)| *s).collect();
         let written: HashSet<Stage> = self.written.keys().filter(|(_, l)| *l == Some(layer)).map(|(s, _)| *s).collect();
@@ -170,7 +169,7 @@ impl<'a> Complete<'a> {
             }
             for &(stage, at) in self.selected.stages.iter().filter(|(_, l)| *l == Some(layer)) {
                 let Some(tensor) = data.tensors.get(&(stage, at)) else { continue };
-                // Keys and values are there from position 0 on where attention is computed.
+                // Where attention is derived, keys and values exist from position 0 on.
                 let width = tensor.width();
                 let first = (tensor.shape[0] - run.len()) * width;
                 let values = match &tensor.values {
@@ -190,13 +189,12 @@ impl<'a> Complete<'a> {
         Ok(())
     }
 
-    /// Whether a stage's bits are fixed: approximate functions are the hardware's.
+    /// Whether the contract fixes a stage's bits; approximate functions depend on the hardware.
     fn has_one_answer(&self, stage: Stage) -> bool {
         self.choice.math == Math::Exact || self.model.operation(stage) != Some(Operation::SwiGlu)
     }
 
-    /// Derives keys and values of the whole batch where they are needed, and keeps them for the
-    /// positions after them.
+    /// Derives keys and values of the whole batch if they are needed, and keeps them for later positions.
     fn cache(&mut self, layer: usize, plan: &Plan) -> Result<(), TraceError> {
         let whole = self.batch.clone();
         for stage in [Stage::K, Stage::KPostRope, Stage::V] {
@@ -223,8 +221,7 @@ impl<'a> Complete<'a> {
         Ok(())
     }
 
-    /// What was written of some positions of the batch; keys and values from position 0 on where they
-    /// are kept.
+    /// The written values of some positions of the batch; keys and values from position 0 on if they are kept.
     fn part(&self, layer: usize, run: &Range<usize>) -> TraceData {
         let rows = run.start - self.batch.start..run.end - self.batch.start;
         let tensor = |(&at, tensor): (&At, &Tensor)| {
@@ -246,7 +243,7 @@ impl<'a> Complete<'a> {
         TraceData { positions: run.clone().collect(), tensors, ..TraceData::default() }
     }
 
-    /// Compares what was written with what follows.
+    /// Compares written with derived values.
     fn compare(&mut self, (stage, layer): At, run: &Range<usize>, written: &Tensor, follows: &Tensor) {
         let mut fault: Option<Fault> = None;
         let width = follows.width();

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// A tensor's elements, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
-    /// Binary32; narrower types of a file are widened to it.
+    /// Binary32; narrower types in a file are widened to it.
     F32(Vec<f32>),
     /// Binary64.
     F64(Vec<f64>),
@@ -18,7 +18,7 @@ pub enum Values {
 }
 
 impl Values {
-    /// Elements.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         match self {
             Self::F32(v) => v.len(),
@@ -27,12 +27,12 @@ impl Values {
         }
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Adds elements of the same type at the end.
+    /// Appends elements of the same type.
     pub(super) fn append(&mut self, more: Self) {
         match (self, more) {
             (Self::F32(a), Self::F32(b)) => a.extend(b),
@@ -55,10 +55,10 @@ impl Values {
     }
 }
 
-/// The values of one stage, in one layer or once.
+/// The values of one stage, in one layer or outside the layers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// `[positions, ..]`, the rest as in [`Stage::dims`].
+    /// `[positions, ..]`, then [`Stage::dims`].
     pub shape: Vec<usize>,
     /// The values.
     pub values: Values,
@@ -71,8 +71,7 @@ impl Tensor {
     }
 }
 
-/// A recorded value that does not follow from recorded values before it: the device that ran
-/// computes something else than the contract there.
+/// A recorded value that does not follow from the recorded values before it: the device violates the contract there.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Fault {
     /// The stage that was recorded.
@@ -81,13 +80,13 @@ pub struct Fault {
     pub layer: Option<usize>,
     /// The first position at which it differs.
     pub position: usize,
-    /// Which of the position's values differs first.
+    /// The index of the first different value at that position.
     pub index: usize,
-    /// What was recorded.
+    /// The recorded value.
     pub recorded: f64,
-    /// What follows from the recorded values before it.
+    /// The value derived from the recorded values before it.
     pub expected: f64,
-    /// Values that differ.
+    /// Number of values that differ.
     pub differing: usize,
 }
 
@@ -106,10 +105,10 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// What a trace is of. A trace that others made may know little of it.
+/// Information about a trace. A trace of another program may have little of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TraceMeta {
-    /// The model's name: the file's, as it was given.
+    /// The model's name: the file's name as given.
     pub model: Option<String>,
     /// SHA-256 of the model's file, in hexadecimal.
     pub model_sha256: Option<String>,
@@ -117,23 +116,22 @@ pub struct TraceMeta {
     pub policy: Option<Policy>,
     /// The KV cache's type.
     pub kv: Option<KvType>,
-    /// The device, in a few words for people.
+    /// The device, in a few words for messages.
     pub device: Option<String>,
     /// The version that recorded it.
     pub version: Option<String>,
-    /// The tokens that went in, from position 0 on.
+    /// The input tokens, from position 0 on.
     pub tokens: Option<Vec<u32>>,
-    /// Stages that the device did not write and that were computed from those it did, by the same
-    /// contract.
+    /// Stages that the device did not write and that were derived from written ones, by the same contract.
     pub derived: Vec<Stage>,
-    /// Where a derived chain did not meet what the device wrote.
+    /// Where a derived value differs from what the device wrote.
     pub faults: Vec<Fault>,
 }
 
-/// A trace: the values of the stages that were kept, at the positions that were kept.
+/// A trace: the values of the recorded stages at the recorded positions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TraceData {
-    /// What it is of.
+    /// Information about the run.
     pub meta: TraceMeta,
     /// The positions of every tensor's rows, ascending.
     pub positions: Vec<usize>,
@@ -147,7 +145,7 @@ impl TraceData {
         self.tensors.get(&(stage, layer))
     }
 
-    /// Layers of which something was kept: one more than the last.
+    /// Number of layers with recorded values: one more than the last.
     pub fn layers(&self) -> usize {
         self.tensors.keys().filter_map(|(_, layer)| layer.map(|l| l + 1)).max().unwrap_or(0)
     }

@@ -1,14 +1,14 @@
-//! What can be wrong with a trace.
+//! Errors of traces.
 
 use super::SelectError;
 use crate::{engine::EngineError, plain::PlainError};
 use std::{io, path::PathBuf};
 
-/// A trace that cannot be made, written or read.
+/// A trace that cannot be created, written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
-    /// What to keep does not fit the model or the tokens.
+    /// The selection does not match the model or the tokens.
     #[error(transparent)]
     Select(#[from] SelectError),
     /// The forward failed.
@@ -17,10 +17,10 @@ pub enum TraceError {
     /// A stage that the device does not write could not be computed.
     #[error(transparent)]
     Plain(#[from] PlainError),
-    /// The session has taken tokens already.
+    /// The session has already processed tokens.
     #[error("a trace starts with an empty session, and {position} tokens have been taken")]
     Position {
-        /// Tokens taken.
+        /// Processed tokens.
         position: usize,
     },
     /// The trace would be larger than allowed.
@@ -31,28 +31,28 @@ pub enum TraceError {
     TooLarge {
         /// Bytes of the file.
         bytes: u64,
-        /// The most that is allowed.
+        /// The maximum size.
         limit: u64,
     },
-    /// The system refused to write.
+    /// The system reported an error of writing.
     #[error("cannot write the trace")]
     Write(#[source] io::Error),
-    /// The system refused to open or map a file.
+    /// The system could not open or map a file.
     #[error("{}: cannot {action} the file", .path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is no safetensors file, or says something wrong of itself.
+    /// The file is not a safetensors file, or contradicts itself.
     #[error("{}: {reason}", .path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         reason: String,
     },
 }

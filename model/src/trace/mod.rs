@@ -1,7 +1,7 @@
 //! The values of a forward, stage by stage.
 //!
-//! A traced run is the real run: the CPU's batches and the device's passes, with the buffers between
-//! their stages read ([`Tap`]). [`Recorder`] adds what fused kernels never write.
+//! A traced run is the real run: the CPU's batches and the device's passes; the trace reads the buffers between their
+//! stages ([`Tap`]). [`Recorder`] adds the stages that fused kernels do not write.
 
 mod collect;
 mod complete;

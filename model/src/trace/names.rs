@@ -1,9 +1,9 @@
-//! What tensors of traces are called, here and elsewhere.
+//! Names of tensors in traces, of this program and others.
 
 use crate::graph::Stage;
 
-/// Names that other programs give a stage's tensor: those of llama.cpp's graph, of Python's modules,
-/// and of this project's oracle.
+/// The names of a stage's tensor in other programs: in llama.cpp's graph, in Python modules, and in this project's
+/// oracle.
 const ALIASES: &[(&str, Stage)] = &[
     ("inp_embd", Stage::Embedding),
     ("embed_tokens", Stage::Embedding),
@@ -41,8 +41,8 @@ const ALIASES: &[(&str, Stage)] = &[
     ("result_output", Stage::Logits),
 ];
 
-/// The stage and layer that a tensor's name means: `layers.3.attn_norm`, `model.layers.3.mlp`,
-/// `l3.out`, `attn_norm-3`, `logits`.
+/// The stage and layer of a tensor's name: `layers.3.attn_norm`, `model.layers.3.mlp`, `l3.out`, `attn_norm-3`,
+/// `logits`.
 pub(super) fn stage_of(name: &str) -> Option<(Stage, Option<usize>)> {
     let name = name.strip_prefix("model.").unwrap_or(name);
     let (layer, stage) = layer_of(name);
@@ -52,8 +52,8 @@ pub(super) fn stage_of(name: &str) -> Option<(Stage, Option<usize>)> {
     (stage.in_layer() == layer.is_some()).then_some((stage, layer))
 }
 
-/// A layer's number, and the rest of the name. More than 65,536 layers are none: a reader goes through
-/// all up to the last.
+/// A layer's number, and the rest of the name. Numbers from 65,536 on are rejected, because a reader iterates over all
+/// layers up to the last.
 fn layer_of(name: &str) -> (Option<usize>, &str) {
     let number = |layer: &str| layer.parse::<u16>().ok().map(usize::from);
     if let Some((stage, layer)) = name.rsplit_once('-')

@@ -1,4 +1,4 @@
-//! Traces from files: ours, and others' that have the values of a stage under a name that is known.
+//! Reads traces from files: those of this program, and others with known names of stages.
 
 use super::{Fault, Positions, Stage, Tensor, TraceData, TraceError, TraceMeta, Values, names::stage_of};
 use crate::mapped::{MapError, map};
@@ -13,10 +13,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bytes of a header at most: ten times those of a trace of 65,536 layers.
+/// Maximum size of a header: ten times those of a trace of 65,536 layers.
 const LONGEST_HEADER: u64 = 64 << 20;
 
-/// An open trace. Its values are read when they are asked for.
+/// An open trace. Its values are read on request.
 pub struct TraceFile {
     path: PathBuf,
     map: Mmap,
@@ -40,11 +40,10 @@ impl std::fmt::Debug for TraceFile {
 }
 
 impl TraceFile {
-    /// Maps a safetensors file and finds the stages in it. The file must not be changed meanwhile.
+    /// Maps a safetensors file and finds the stages in it. The file must not be changed in the meantime.
     ///
     /// # Errors
-    /// If it is no such file, no tensor has a stage's name, or the tensors do not belong to the same
-    /// positions.
+    /// If it is not a safetensors file, no tensor has a stage's name, or the tensors do not have the same positions.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, TraceError> {
         let path = path.as_ref().to_owned();
         let wrong = |reason: String| TraceError::Format { path: path.clone(), reason };
@@ -53,7 +52,7 @@ impl TraceFile {
             MapError::Io(action, source) => TraceError::Open { path: path.clone(), action, source },
         })?;
         let length = map.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        // What is no such file says of its first bytes that they are more than there are.
+        // In another kind of file, the first bytes give a header length that exceeds the file.
         if length > LONGEST_HEADER && length <= map.len() as u64 {
             return Err(wrong(format!("has a header of {length} bytes, at most {LONGEST_HEADER} are read")));
         }
@@ -97,7 +96,7 @@ impl TraceFile {
         &self.path
     }
 
-    /// What it is of.
+    /// Information about the run.
     pub fn meta(&self) -> &TraceMeta {
         &self.meta
     }
@@ -117,15 +116,15 @@ impl TraceFile {
         Some(&self.stages.get(&(stage, layer))?.shape[1..])
     }
 
-    /// Tensors whose names mean no stage.
+    /// Tensors whose names are not stages.
     pub fn unknown(&self) -> &[String] {
         &self.unknown
     }
 
-    /// The values of every stage at some of its positions, which ascend.
+    /// The values of every stage at some of its positions, which must be ascending.
     ///
     /// # Errors
-    /// If a tensor's type is none that is read, or ids are no ids.
+    /// If a tensor's type is not supported, or ids are invalid.
     pub fn at(&self, positions: &[usize]) -> Result<TraceData, TraceError> {
         let rows: Vec<usize> = positions.iter().filter_map(|p| self.positions.binary_search(p).ok()).collect();
         let tensor = |(&(stage, layer), info): (&(Stage, Option<usize>), &TensorInfo)| {
@@ -164,7 +163,7 @@ impl TraceFile {
         let known = positions.as_ref().map(Vec::len).or(tokens.map(<[u32]>::len));
         let mut count = known;
         for ((stage, layer), info) in &mut self.stages {
-            // A batch of one sequence in front.
+            // A leading batch dimension of 1.
             if info.shape.len() > 2 && info.shape[0] == 1 && count != Some(1) {
                 info.shape.remove(0);
             }
@@ -239,14 +238,14 @@ impl TraceFile {
     }
 }
 
-/// Tensors by name, which a header has in no order.
+/// Tensors by name; a header has them in any order.
 fn sorted(tensors: HashMap<String, &TensorInfo>) -> Vec<(String, TensorInfo)> {
     let mut all: Vec<_> = tensors.into_iter().map(|(name, info)| (name, info.clone())).collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
 }
 
-/// What a header's metadata says; what cannot be read is not known.
+/// The metadata of a header; unreadable parts are treated as unknown.
 fn meta(metadata: &Option<HashMap<String, String>>) -> TraceMeta {
     let text = |name: &str| metadata.as_ref()?.get(name).cloned();
     let derived = text("derived").unwrap_or_default();
@@ -266,7 +265,7 @@ fn meta(metadata: &Option<HashMap<String, String>>) -> TraceMeta {
 fn faults(list: &str) -> Vec<Fault> {
     let fault = |v: &Value| {
         let number = |name: &str| v[name].as_u64().and_then(|n| usize::try_from(n).ok());
-        // A number that is none is null in JSON.
+        // NaN is null in JSON.
         let value = |name: &str| v[name].as_f64().unwrap_or(f64::NAN);
         Some(Fault {
             stage: v["stage"].as_str()?.parse().ok()?,

@@ -7,7 +7,7 @@ use crate::{
     plain::{Choice, PlainModel},
 };
 
-/// Tokens of a batch at most.
+/// Maximum number of tokens of a batch.
 const BATCH: usize = 64;
 
 /// Records a run on given tokens, whole or piece by piece.
@@ -21,14 +21,14 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// Will record what is selected of `model` with a KV cache of type `kv`, which is the session's.
+    /// Prepares to record the selection for `model` with a KV cache of type `kv`, which is the session's.
     pub fn new(model: &'a PlainModel<'a>, kv: KvType, tokens: &'a [u32], selected: &'a Selected) -> Self {
         Self { model, kv, tokens, selected, state: State::default() }
     }
 
-    /// Takes the tokens up to `end` with a session that has taken those before; `sink` gets the
-    /// selected stages, of consecutive selected positions at a time, every batch in the forward's
-    /// order. Stages that the device did not write are computed from those that it did.
+    /// Runs the tokens up to `end` with a session that has processed those before. `sink` receives the selected stages,
+    /// for consecutive selected positions at a time, every batch in the forward's order. Stages that the device did not
+    /// write are derived from those that it wrote.
     ///
     /// # Errors
     /// If the forward fails.
@@ -48,12 +48,12 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Stages that were computed from what the device wrote, in the forward's order.
+    /// Stages that were derived from what the device wrote, in the forward's order.
     pub fn derived(&self) -> Vec<Stage> {
         self.state.derived.iter().copied().collect()
     }
 
-    /// What the device wrote and does not follow from what it wrote before, in the forward's order.
+    /// Values that the device wrote and that do not follow from what it wrote before, in the forward's order.
     pub fn faults(&self) -> Vec<Fault> {
         self.state.faults.values().cloned().collect()
     }

@@ -1,20 +1,20 @@
-//! What of a forward is kept.
+//! The selection of a forward's values.
 
 use super::{Stage, UnknownStage};
 use crate::config::ModelConfig;
 use std::{fmt, ops::Range, str::FromStr};
 
-/// A selection that a trace cannot be made with.
+/// An invalid selection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SelectError {
     /// No stage has this name.
     #[error(transparent)]
     Stage(#[from] UnknownStage),
-    /// Layers that are not written as a range.
+    /// Layers that are not a valid range.
     #[error("`{0}` is no range of layers: write 2..5 for layers 2, 3 and 4, or 2 for one layer")]
     Layers(String),
-    /// Positions that are not written as such.
+    /// Positions that are not a valid list.
     #[error("`{0}` are no positions: write last, all, or a list like 0,5,10..20")]
     Positions(String),
     /// A stage that models of this architecture do not have.
@@ -22,17 +22,17 @@ pub enum SelectError {
     NoStage {
         /// The stage.
         stage: Stage,
-        /// What the model is.
+        /// The name of the architecture.
         title: &'static str,
-        /// What it has.
+        /// The stages that it has.
         stages: Vec<Stage>,
     },
-    /// Layers that the model does not have.
+    /// Layers that exceed the model.
     #[error("layers {}..{} are asked for, but the model has {blocks}, counted from 0", .layers.start, .layers.end)]
     NoLayer {
         /// The layers.
         layers: Range<usize>,
-        /// Layers of the model.
+        /// Number of layers of the model.
         blocks: usize,
     },
     /// A position after the last token.
@@ -40,7 +40,7 @@ pub enum SelectError {
     NoPosition {
         /// The position.
         position: usize,
-        /// Tokens.
+        /// Number of tokens.
         tokens: usize,
     },
 }
@@ -49,7 +49,7 @@ fn list(stages: &[Stage]) -> String {
     stages.iter().map(|s| s.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// Which stages are kept.
+/// The selected stages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Stages {
     /// Every one.
@@ -59,7 +59,7 @@ pub enum Stages {
     List(Vec<Stage>),
 }
 
-/// Which positions are kept.
+/// The selected positions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Positions {
     /// Every one.
@@ -67,31 +67,31 @@ pub enum Positions {
     All,
     /// The last token's.
     Last,
-    /// These, ascending and each once.
+    /// These, ascending and without duplicates.
     List(Vec<usize>),
 }
 
 impl Positions {
-    /// Positions are below this: no context is as long, and a list of this length does no harm.
+    /// The limit for positions: no context is as long, and a list of this length is harmless.
     pub const MOST: usize = 1 << 24;
 }
 
-/// Which layers are kept: `start..end`, or all.
+/// The selected layers: `start..end`, or all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layers(pub Option<Range<usize>>);
 
-/// What is asked for, of any model and any tokens.
+/// A selection for any model and any tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// The stages.
     pub stages: Stages,
-    /// The layers; stages outside the layers are kept whatever they are.
+    /// The layers; stages outside the layers are selected regardless.
     pub layers: Layers,
     /// The positions.
     pub positions: Positions,
 }
 
-/// What is kept of one model's run on some tokens.
+/// A selection for one model's run on some tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selected {
     /// Stages and layers, in the forward's order.
@@ -101,10 +101,10 @@ pub struct Selected {
 }
 
 impl Selection {
-    /// What it comes to for a model and so many tokens.
+    /// Resolves it for a model and this many tokens.
     ///
     /// # Errors
-    /// If it names stages, layers or positions that there are not.
+    /// If it names stages, layers or positions that do not exist.
     pub fn of(&self, config: &ModelConfig, tokens: usize) -> Result<Selected, SelectError> {
         let graph = config.graph();
         if let Stages::List(list) = &self.stages
@@ -145,12 +145,12 @@ impl Selection {
 }
 
 impl Selected {
-    /// Whether a stage is kept.
+    /// Whether a stage is selected.
     pub fn has(&self, stage: Stage, layer: Option<usize>) -> bool {
         self.stages.contains(&(stage, layer))
     }
 
-    /// The rows that the kept ones of positions `first..first + tokens` have, and the first of them.
+    /// The rows of the selected positions among `first..first + tokens`, and the first of them.
     pub fn rows(&self, first: usize, tokens: usize) -> Range<usize> {
         let at = |position| self.positions.partition_point(|&p| p < position);
         at(first)..at(first + tokens)
@@ -167,7 +167,7 @@ impl FromStr for Stages {
     }
 }
 
-/// `a..b`, `a..`, `..b` or `a`, with a number where one is left out.
+/// `a..b`, `a..`, `..b` or `a`; a missing number has a default.
 fn range(s: &str, end: Option<usize>) -> Option<Range<usize>> {
     let number = |s: &str, none: Option<usize>| if s.is_empty() { none } else { s.parse().ok() };
     match s.trim().split_once("..") {
@@ -200,7 +200,7 @@ impl FromStr for Positions {
         parts.sort_unstable_by_key(|r| r.start);
         let mut list: Vec<usize> = Vec::new();
         for part in parts {
-            // What overlaps is there already.
+            // Overlapping parts are already included.
             let next = list.last().map_or(0, |last| last + 1);
             list.extend(part.start.max(next)..part.end);
         }
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!("3".parse(), Ok(Layers(Some(3..4))));
         assert_eq!("..2".parse(), Ok(Layers(Some(0..2))));
         assert_eq!("7,3..6,4..5,3,0..2".parse(), Ok(Positions::List(vec![0, 1, 3, 4, 5, 7])));
-        // As long as a list can be, named often: once in memory.
+        // A list of the maximum length, named many times, is stored once.
         let often = ["0..16777216"; 1000].join(",");
         let Ok(Positions::List(list)) = often.parse() else { panic!("it is a list") };
         assert_eq!(list.len(), Positions::MOST);

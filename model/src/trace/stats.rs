@@ -1,4 +1,4 @@
-//! A stage's values in numbers.
+//! Statistics of a stage's values.
 
 use super::{Block, Selected, Slice, Stage, Tap};
 use indexmap::IndexMap;
@@ -18,10 +18,10 @@ pub struct Histogram {
     pub positive: Vec<u64>,
 }
 
-/// The values of one stage in numbers.
+/// Statistics of one stage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Statistics {
-    /// Values, all of them.
+    /// Number of values.
     pub values: u64,
     /// NaNs.
     pub nan: u64,
@@ -31,11 +31,11 @@ pub struct Statistics {
     pub mean: f64,
     /// Their standard deviation.
     pub deviation: f64,
-    /// The least of them.
+    /// The smallest of them.
     pub min: f64,
     /// The largest.
     pub max: f64,
-    /// How they are distributed.
+    /// Their distribution.
     pub histogram: Histogram,
 }
 
@@ -61,7 +61,7 @@ impl Histogram {
     }
 }
 
-/// Statistics of values that come one by one.
+/// Accumulates statistics of values.
 #[derive(Clone, Debug)]
 pub(crate) struct Gather {
     so_far: Statistics,
@@ -77,7 +77,7 @@ impl Default for Gather {
 }
 
 impl Gather {
-    /// Takes a value.
+    /// Adds a value.
     pub(crate) fn add(&mut self, value: f64) {
         let s = &mut self.so_far;
         s.values += 1;
@@ -94,7 +94,7 @@ impl Gather {
         s.histogram.add(value);
     }
 
-    /// What it comes to: all zero where no value is finite.
+    /// The result: all zero if no value is finite.
     pub(crate) fn finish(self) -> Statistics {
         let s = self.so_far;
         match s.values - s.nan - s.infinite {
@@ -104,7 +104,7 @@ impl Gather {
     }
 }
 
-/// The elements of one position that mean something: in causal stages those of keys at or before it.
+/// The meaningful elements of one position: in causal stages those of keys up to it.
 pub(crate) fn live(stage: Stage, position: usize, dims: &[usize]) -> impl Iterator<Item = usize> + use<> {
     let width: usize = dims.iter().product();
     let keys = if stage.is_causal() { dims.last().copied().unwrap_or(1) } else { width };
@@ -120,13 +120,13 @@ pub struct GatherStages {
 }
 
 impl GatherStages {
-    /// Nothing yet of what is selected; `heads` are the model's query heads.
+    /// Empty statistics of a selection; `heads` are the model's query heads.
     pub fn new(selected: &Selected, heads: usize) -> Self {
         let stages = selected.stages.iter().filter(|(s, _)| s.is_number());
         Self { heads, stages: stages.map(|(s, _)| (*s, Gather::default())).collect() }
     }
 
-    /// What it comes to, in the forward's order.
+    /// The results, in the forward's order.
     pub fn finish(mut self) -> Vec<(Stage, Statistics)> {
         self.stages.sort_unstable_keys();
         self.stages.into_iter().map(|(stage, gather)| (stage, gather.finish())).collect()

@@ -1,4 +1,4 @@
-//! How a forward hands its values over while it runs.
+//! The interface through which a forward passes its values on while it runs.
 
 use super::Stage;
 use half::f16;
@@ -12,12 +12,12 @@ pub enum Slice<'a> {
     F64(&'a [f64]),
     /// Ids.
     U32(&'a [u32]),
-    /// Keys as a cache of f16 holds them ([`Stage::KPostRope`] only): rounded.
+    /// Keys rounded as in an f16 cache ([`Stage::KPostRope`] only).
     F16(&'a [f16]),
 }
 
 impl Slice<'_> {
-    /// Elements.
+    /// Number of elements.
     pub fn len(self) -> usize {
         match self {
             Self::F32(v) => v.len(),
@@ -27,7 +27,7 @@ impl Slice<'_> {
         }
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
@@ -42,18 +42,18 @@ pub struct Block<'a> {
     pub layer: Option<usize>,
     /// The first position.
     pub position: usize,
-    /// Positions.
+    /// Number of positions.
     pub tokens: usize,
-    /// `[tokens, ..]`, the rest as in [`Stage::dims`].
+    /// `[tokens, ..]`, then [`Stage::dims`].
     pub values: Slice<'a>,
 }
 
-/// Takes a forward's values as they are made: batch after batch, in each the stages that the device
-/// writes, in the forward's order. A stage that a device keeps in registers does not come; the
-/// residual stream ([`Stage::Embedding`], [`Stage::LayerOut`]) always does. The final norm and the
-/// logits come for the positions whose logits were asked for.
+/// Receives a forward's values as they are computed: batch after batch, in each the stages that the device writes, in
+/// the forward's order. A stage that a device keeps in registers is missing; the residual stream ([`Stage::Embedding`],
+/// [`Stage::LayerOut`]) is always there. The final norm and the logits are there for the positions whose logits were
+/// requested.
 pub trait Tap: Send {
-    /// Takes a stage's values.
+    /// Receives a stage's values.
     fn take(&mut self, block: Block<'_>);
 }
 

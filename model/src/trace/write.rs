@@ -7,13 +7,13 @@ use safetensors::{Dtype, tensor::TensorInfo};
 use serde_json::{Map, Value};
 use std::io::{self, Seek, SeekFrom, Write};
 
-/// Bytes kept free in the header for what is known only when the run is over.
+/// Bytes reserved in the header for information that is known only after the run.
 const RESERVED: usize = 8192;
 
-/// Faults that are written out; the others are only counted.
+/// Maximum number of faults that are written; the others are only counted.
 const FAULTS: usize = 16;
 
-/// Writes what is selected of a forward: each block goes to its place as it comes.
+/// Writes the selected values of a forward: each block to its offset when it arrives.
 #[derive(Debug)]
 pub struct TraceWriter<'a, W> {
     to: W,
@@ -22,7 +22,7 @@ pub struct TraceWriter<'a, W> {
     keys: usize,
     meta: TraceMeta,
     tensors: IndexMap<String, TensorInfo>,
-    /// Bytes of the header, with the space after it.
+    /// Bytes of the header, including the reserved space.
     header: usize,
     failure: Option<io::Error>,
 }
@@ -48,7 +48,7 @@ impl<'a, W: Write + Seek> TraceWriter<'a, W> {
             end = data_offsets.1;
             tensors.insert(name, TensorInfo { dtype, shape, data_offsets });
         };
-        // Wide elements first keeps all of them aligned.
+        // Wide elements come first, so that all of them are aligned.
         let positions = selected.positions.len();
         let mut stages: Vec<_> = selected.stages.iter().collect();
         stages.sort_by_key(|(stage, _)| stage.ty() != StageType::F64);
@@ -72,7 +72,7 @@ impl<'a, W: Write + Seek> TraceWriter<'a, W> {
         (8 + self.header + self.tensors.values().map(|t| t.data_offsets.1).max().unwrap_or(0)) as u64
     }
 
-    /// Writes the header, with what the run has shown.
+    /// Writes the header, with the results of the run.
     ///
     /// # Errors
     /// If this or an earlier write failed.
@@ -138,7 +138,7 @@ fn dtype(stage: Stage) -> Dtype {
     }
 }
 
-/// The metadata, which safetensors has as strings.
+/// The metadata, which are strings in safetensors.
 fn metadata(meta: &TraceMeta) -> Map<String, Value> {
     let faults = &meta.faults[..meta.faults.len().min(FAULTS)];
     let derived: Vec<_> = meta.derived.iter().map(|s| s.name()).collect();

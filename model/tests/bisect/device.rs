@@ -9,7 +9,7 @@ use ptxgen_model::{
 use ptxgen_runtime::Device;
 use std::collections::HashSet;
 
-/// A traced run in the interpreter, in passes of so many tokens.
+/// A traced run in the interpreter, in passes of this many tokens.
 fn on_device(gguf: &Gguf, policy: Policy, pass: usize, tokens: &[u32], plants: &[DevicePlant]) -> TraceData {
     let options = DeviceOptions { policy, kv: KvType::F32, pass };
     with_device_plants(plants, || {
@@ -142,7 +142,7 @@ fn a_kernel_that_breaks_ties_the_other_way() {
 #[test]
 fn a_kernel_that_is_wrong_in_no_known_way_is_placed() {
     let (gguf, tokens) = (small(2), some_tokens(3, 300));
-    // SwiGLU adds 2 in place of 1 to its exponential.
+    // SwiGLU adds 2 instead of 1 to its exponential.
     let change = |text: &str| text.replacen(", 0f3F800000;", ", 0f40000000;", 1);
     let left = run(&gguf, Policy::default(), KvType::F32, &tokens, &[]);
     let plant = DevicePlant::Text { kernel: find("norm-gate-up-swiglu").unwrap().id, change };

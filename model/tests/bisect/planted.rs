@@ -9,7 +9,7 @@ fn the_activation_format_at_one_class_of_tensors() {
     assert_eq!(*sites, [0, 1, 2, 3, 4, 5].map(|l| format!("layers.{l:02}.expert_out")));
     assert_eq!(found.attributions[0].explains, 1.0);
     let expected = "the right run (right.safetensors) computes expert_out (ffn_down_exps.weight, Q4_K and Q6_K) of all \
-                    layers with another activation format than it says, q8k in place of f32; this explains 100% of \
+                    layers with a different activation format from what it says: q8k instead of f32; this explains 100% of \
                     the divergence";
     assert_eq!(found.verdict.sentence, expected);
 }

@@ -16,7 +16,10 @@ fn runs_that_cannot_be_bisected() {
     );
     let mut other = whole.clone();
     other.meta.tokens = Some(vec![1, 2]);
-    assert_eq!(error(&other, &text()), "b is a run on other tokens than was asked for: bisect runs on the same tokens");
+    assert_eq!(
+        error(&other, &text()),
+        "b has other tokens than the command line: bisect needs two runs on the same tokens"
+    );
     let mut other = whole.clone();
     other.tensors.clear();
     assert_eq!(
@@ -52,7 +55,7 @@ fn stages_without_values_are_refused() {
                 }
             }
         }
-        // Of a run that differs, so that stages are computed anew.
+        // Of a run that differs, so that stages are recomputed.
         let Some(Tensor { values: Values::F32(values), .. }) = right.tensors.get_mut(&(Stage::Embedding, None)) else {
             panic!("embeddings are f32");
         };

@@ -1,4 +1,4 @@
-//! Batches of sequences held against each sequence alone.
+//! Batches of sequences compared with each sequence alone.
 
 use super::bits;
 use ptxgen_model::{
@@ -29,7 +29,7 @@ struct Way {
 pub struct Walk<'g> {
     pub gguf: &'g Gguf,
     pub options: CpuOptions,
-    /// Lengths of sequences: 1 to so many.
+    /// Lengths of sequences: 1 to this many.
     pub longest: usize,
     /// Tokens of a sequence in a step at most.
     pub piece: usize,

@@ -1,4 +1,4 @@
-//! A model on a device held against the CPU.
+//! A model on a device compared with the CPU.
 
 use super::bits;
 use ptxgen_model::{

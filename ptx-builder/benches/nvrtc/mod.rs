@@ -125,7 +125,7 @@ impl Nvrtc {
         // SAFETY: the program is alive, the pointer is to a live integer.
         self.check(unsafe { size(program, &mut bytes) })?;
         let mut text = vec![0u8; bytes];
-        // SAFETY: the program is alive, and `text` has the size that NVRTC has just asked for.
+        // SAFETY: the program is alive, and `text` has the size that NVRTC has just requested.
         self.check(unsafe { get(program, text.as_mut_ptr().cast()) })?;
         let text = CStr::from_bytes_until_nul(&text).map_err(|e| e.to_string())?;
         Ok(text.to_string_lossy().into_owned())

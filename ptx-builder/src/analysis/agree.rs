@@ -125,7 +125,7 @@ impl<'k> Agreement<'k, '_> {
         let from = self.cfg.site(step).0;
         // Whoever steps again has come by the test, and along the way of those below the bound.
         let passes = self.cfg.site(test).0 == b && !self.comes_back(from, (b, stay));
-        // A step may stand between a test and its branch, so there may be two.
+        // There may be a step between a test and its branch, so there may be two.
         passes.then(|| most.checked_add(by.most?.checked_mul(2)?))?
     }
 
@@ -267,7 +267,7 @@ impl<'k> Agreement<'k, '_> {
         self.of_result(id, added.and(control), depth, found);
     }
 
-    /// The sums that an instruction's result is, beside more that is added to it.
+    /// The sums of which an instruction's result consists, with further terms.
     fn of_result(&self, id: InstId, added: Added, depth: u32, found: &mut Sums) {
         let Some(def) = self.defuse.defs(id).next() else { return };
         found.push((Start::Def(def), added));

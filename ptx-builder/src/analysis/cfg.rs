@@ -9,13 +9,13 @@ use crate::table::Meaning;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct InstId(pub u32);
 
-/// Blocks, their edges, and who dominates whom.
+/// Blocks, their edges, and dominance.
 ///
 /// Edges follow the rules of [`Block`](crate::ir::Block): a block ends in a
 /// branch, an exit or a trap; where that is guarded or missing, control falls
-/// through. A virtual exit block stands after all ways out (ends of the
+/// through. A virtual exit block follows all exits (ends of the
 /// thread, guarded or not, and falling off the end); loops without a way out
-/// count as leading there from their last block. A trap is no way out: nothing
+/// count as leading there from their last block. A trap is not a way out: nothing
 /// comes after it, so it parts no threads.
 #[derive(Clone, Debug)]
 pub struct Cfg {
@@ -116,7 +116,7 @@ impl Cfg {
         (d != NONE && (d as usize) < self.len()).then_some(BlockId(d))
     }
 
-    /// The blocks between each choice and where all ways from it meet again: `(decides, decided)`, up to `most` of them.
+    /// The blocks between each choice and where all ways from it converge again: `(decides, decided)`, up to `most` of them.
     /// None where there are more.
     pub(super) fn decisions(&self, most: usize) -> Option<Vec<(u32, u32)>> {
         let n = self.len();

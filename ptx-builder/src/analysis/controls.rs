@@ -23,7 +23,7 @@ impl Controls {
         Controls::up_to(cfg, MOST)
     }
 
-    /// The same, of at most so many pairs.
+    /// The same, for at most this many pairs.
     fn up_to(cfg: &Cfg, most: usize) -> Controls {
         let unknown = || Controls { row_of: vec![0; cfg.len()], rows: vec![Box::default()], is_complete: false };
         let Some(decisions) = cfg.decisions(most) else { return unknown() };

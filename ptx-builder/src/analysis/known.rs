@@ -1,7 +1,7 @@
 //! How much is known of values, ranges and places, as tables in `tests/known`.
 //!
 //! `sound.rs` and `agree_sound.rs` say that what is known is true. An analysis that knows nothing passes them; these
-//! tables say what it knows. `BLESS=1` writes them anew.
+//! tables say what it knows. `BLESS=1` regenerates them.
 
 use std::fmt::Write;
 use std::path::Path;

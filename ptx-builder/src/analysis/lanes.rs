@@ -60,7 +60,7 @@ struct Search<'k> {
     steps: Cell<u32>,
 }
 
-/// How far a search goes; beyond, only a run can tell.
+/// Limit of a search; beyond it, only a run can decide.
 #[derive(Clone, Copy)]
 struct Limits {
     /// Conditions within each other.

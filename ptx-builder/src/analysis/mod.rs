@@ -1,7 +1,7 @@
 //! What is known of a kernel: [precision], counts of instructions, register
 //! [pressure](crate::verify::Validated::pressure), how it [overlaps](crate::verify::Validated::overlap) with others.
 //!
-//! The analyses behind these (control flow, definitions and uses, uniformity,
+//! The analyses that these use (control flow, definitions and uses, uniformity,
 //! liveness) work on kernels whose structure is sound: operands as the table
 //! says, registers and labels declared. The verifier checks that first.
 

@@ -1,8 +1,8 @@
 //! What a kernel does before it waits for the kernels before it.
 //!
-//! Under programmatic dependent launch a kernel may start while the one before it is at work, until
-//! `griddepcontrol.wait`. What it reads until then must not be written by a kernel that may still be at work, and what it
-//! writes must be neither read nor written by one. This analysis tells which parameters' memory that concerns; a plan of
+//! Under programmatic dependent launch a kernel may start while the previous one is running, until
+//! `griddepcontrol.wait`. What it reads until then must not be written by a kernel that may still be running, and what it
+//! writes must be neither read nor written by one. This analysis finds which parameters' memory that concerns; a plan of
 //! launches is checked with it.
 
 use super::reached::Reached;
@@ -41,8 +41,8 @@ impl Uses {
 
 /// How a kernel may overlap with the kernels before and after it, in programmatic dependent launch.
 ///
-/// Memory is told by parameter, in their order. An address that is not known to come of one parameter counts as every
-/// parameter's. The module's own variables are nobody's.
+/// Memory is identified by parameter, in their order. An address that is not known to come from one parameter counts as every
+/// parameter's. The module's own variables belong to none.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Overlap {

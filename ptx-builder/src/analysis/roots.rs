@@ -48,7 +48,7 @@ impl Roots {
         roots
     }
 
-    /// The last bit stands for all that have no bit of their own.
+    /// The last bit represents all that have no bit of their own.
     fn bit(&mut self, origin: Origin) -> u64 {
         let next = 1 << self.bits.len().min(63);
         *self.bits.entry(origin).or_insert(next)

@@ -229,7 +229,7 @@ impl Trial {
     }
 }
 
-/// What each register held in each thread, and where the output lies.
+/// The value of each register in each thread, and the address of the output.
 fn run(module: &Validated, shape: [u32; 3], registers: usize) -> (Vec<Vec<u64>>, u64) {
     let mut memory = Memory::new();
     let threads = shape.iter().product::<u32>() as usize;

@@ -265,7 +265,7 @@ fn facts_about_values() {
     assert_eq!(value(6).as_constant(), Some(0xffff_fffe));
 }
 
-/// Where only some lanes are, what a warp agrees on elsewhere is not agreed on: such code is refused, but not for that.
+/// Where only some lanes are, what a warp agrees on elsewhere is not agreed on: such code is rejected, but not for that.
 #[test]
 fn combinations_of_some_lanes_differ() {
     let level = |condition: &str, inst: &str| {

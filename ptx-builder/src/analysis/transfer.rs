@@ -63,7 +63,7 @@ impl Geometry {
             }
             CtaidX | CtaidY | CtaidZ | NctaidX | NctaidY | NctaidZ | Nwarpid | Smid | Nsmid | Gridid
             | TotalSmemSize | DynamicSmemSize => Value::unknown(Uniformity::Block),
-            // What tells of the cluster, and what the driver sets (`%envreg0` to `%envreg31`).
+            // Registers about the cluster, and those that the driver sets (`%envreg0` to `%envreg31`).
             _ => Value::unknown(Uniformity::Block),
         }
     }
@@ -130,7 +130,7 @@ impl Context<'_> {
             }
             Meaning::Vote(vote) => self.vote(*vote, sources, control),
             Meaning::ActiveMask => Value::unknown(control.max(Uniformity::Warp)),
-            // All that come to a barrier are told the same: the block, or the warps that are counted.
+            // All threads at a barrier get the same result: the block, or the counted warps.
             Meaning::Barrier(Barrier::Reduce { .. }) => {
                 let of_block = !form.slots.iter().any(|s| s.name == "b");
                 let number = sources.first().map_or(Uniformity::Divergent, Value::level);
@@ -165,7 +165,7 @@ impl Context<'_> {
             Vote::MatchAny | Vote::Elect => Uniformity::Divergent,
             _ if !together => Uniformity::Divergent,
             Vote::All | Vote::Any | Vote::Uni if level == Uniformity::Block => level,
-            // These tell how many lanes there are, too.
+            // These also depend on the number of lanes.
             Vote::Ballot | Vote::MatchAll | Vote::Redux(_)
                 if level == Uniformity::Block && self.geometry.is_whole_warps() =>
             {

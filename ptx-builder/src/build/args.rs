@@ -30,9 +30,9 @@ use crate::types::{ScalarType, Space};
 /// assert_eq!(sums.param_names(), ["pairs", "sums"]);
 /// ```
 pub trait Stored: 'static {
-    /// The numbers that kernels read and write: what pointers to it point to.
+    /// The numbers that kernels read and write: the element type of pointers to it.
     type Element: Scalar;
-    /// The format's name, if it is more than numbers.
+    /// The format's name, if it is not just numbers.
     const FORMAT: Option<&'static str>;
 }
 
@@ -41,11 +41,11 @@ impl<T: Scalar> Stored for T {
     const FORMAT: Option<&'static str> = None;
 }
 
-/// A buffer that the kernel reads and nobody writes while it runs.
+/// A buffer that the kernel reads and that nothing writes during the launch.
 #[derive(Debug)]
 pub struct In<T>(PhantomData<T>);
 
-/// A buffer that the kernel writes; what it held does not matter.
+/// A buffer that the kernel writes; its old contents do not matter.
 #[derive(Debug)]
 pub struct Out<T>(PhantomData<T>);
 
@@ -53,7 +53,7 @@ pub struct Out<T>(PhantomData<T>);
 #[derive(Debug)]
 pub struct InOut<T>(PhantomData<T>);
 
-/// What a launch needs to know of a parameter.
+/// What a launch needs to know about a parameter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ArgInfo {
     /// A number passed by value.
@@ -73,13 +73,13 @@ pub enum ArgInfo {
 
 /// A parameter's type: a number, or [`In`], [`Out`], [`InOut`] of elements.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no kernel parameter",
+    message = "`{Self}` is not a kernel parameter",
     note = "numbers are `u32`, `u64`, `i32`, `i64`, `f32` and `f64`; buffers are `In<T>`, `Out<T>` and `InOut<T>`"
 )]
 pub trait Arg: Sealed {
-    /// What the kernel's closure gets for it.
+    /// The handle that the kernel's closure receives.
     type Handle: Copy;
-    /// What a launch needs to know of it.
+    /// What a launch needs to know about it.
     const INFO: ArgInfo;
     /// Declares it and loads it.
     #[doc(hidden)]
@@ -102,7 +102,7 @@ fn load<T: Scalar>(name: &str, pointer: Option<(Space, u32)>) -> Val<T> {
     compute::<T>(Op::Ld, &[Mod::Param, Mod::Ty(T::TY)], &[address]).named(name)
 }
 
-/// Pointers are aligned to 16 bytes: runtimes allocate so, and wide accesses need it.
+/// Pointers are aligned to 16 bytes: runtimes allocate with this alignment, and wide accesses need it.
 const POINTER: Option<(Space, u32)> = Some((Space::Global, 16));
 
 #[track_caller]
@@ -158,15 +158,15 @@ impl<T: Stored> Arg for InOut<T> {
 
 /// A parameter list: a tuple of one to sixteen [`Arg`]s.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no list of kernel parameters",
+    message = "`{Self}` is not a list of kernel parameters",
     note = "it is a tuple of one to sixteen, also where it is one: `(In<f32>,)`"
 )]
 pub trait Args: Sealed {
-    /// The parameters' names, one each.
+    /// The parameters' names, one for each.
     type Names: AsRef<[&'static str]>;
-    /// What the kernel's closure gets.
+    /// The handles that the kernel's closure receives.
     type Handles: Copy;
-    /// What a launch needs to know of each.
+    /// What a launch needs to know about each.
     const INFO: &'static [ArgInfo];
     /// Declares and loads all.
     #[doc(hidden)]

@@ -1,4 +1,4 @@
-//! PTX text in the middle of a kernel.
+//! PTX text inside a kernel.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,10 +11,10 @@ use crate::parse::{ParseError, ParseErrorKind, ParseErrors, parse};
 use crate::table::Meaning;
 use crate::types::{RegClass, ScalarType};
 
-/// What stands before a piece of text to make a module of it: all of one line, so that its lines keep their numbers.
+/// The text before a piece of PTX that makes it a module: in one line, so that line numbers do not change.
 const HEAD: &str = ".version 9.0 .target sm_90 .address_size 64 .visible .entry asm() {";
 
-/// What keeps the traits of this module its own.
+/// Seals the traits of this module.
 mod own {
     use super::{Pred, Scalar, Val};
 
@@ -29,7 +29,7 @@ mod own {
 
 /// An operand of [`Body::asm`]: a [`Val`], a [`Pred`], or a constant of a [`Scalar`] type.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no operand of PTX text",
+    message = "`{Self}` is not an operand of PTX text",
     note = "pass values, predicates and constants; a pointer's is `ptr.address()`, a variable's `var.get()`"
 )]
 pub trait AsmOperand: own::Text {
@@ -64,7 +64,7 @@ pub trait AsmOperands: own::Text {
     fn operands_of_text(self) -> Vec<(Operand, RegClass, Option<ScalarType>)>;
 }
 
-/// What [`Body::asm`] gives: nothing, a [`Val`], a [`Pred`], or a tuple of up to four of them.
+/// The result of [`Body::asm`]: nothing, a [`Val`], a [`Pred`], or a tuple of up to four of them.
 #[diagnostic::on_unimplemented(
     message = "PTX text does not give a `{Self}`",
     note = "it gives `()`, a `Val`, a `Pred`, or a tuple of up to four of them"
@@ -171,7 +171,7 @@ fn constant(bits: u64, ty: Option<ScalarType>) -> String {
     }
 }
 
-/// The text with the names of its places.
+/// The text with names instead of `%N`.
 ///
 /// # Errors
 /// What a place stands for that there is not.
@@ -191,7 +191,7 @@ pub(super) fn named(text: &str, places: &[Place], used: &mut [bool]) -> Result<S
         let Some(index) = index else {
             let last =
                 places.len().checked_sub(1).map_or("it has no operands".to_owned(), |n| format!("the last is %{n}"));
-            return Err(format!("%{number} is no operand of the text: results come first, from %0 on, and {last}"));
+            return Err(format!("%{number} is not an operand of the text: results come first, from %0 on, and {last}"));
         };
         used[index] = true;
         out += &places[index].text;
@@ -200,7 +200,7 @@ pub(super) fn named(text: &str, places: &[Place], used: &mut [bool]) -> Result<S
     Ok(out + rest)
 }
 
-/// The kernel that a text is by itself.
+/// The text as a complete kernel.
 fn read(text: &str, places: &[Place]) -> Result<Kernel, String> {
     let mut used = vec![false; places.len()];
     let named = named(text, places, &mut used)?;
@@ -220,7 +220,7 @@ fn read(text: &str, places: &[Place]) -> Result<Kernel, String> {
     module.kernels.into_iter().next().ok_or_else(|| "the text is no instructions".to_owned())
 }
 
-/// Errors with their places in the author's text.
+/// Errors with their positions in the author's text.
 fn told(errors: &ParseErrors, text: &str, before: usize) -> String {
     let one = |e: &ParseError| {
         let lines = text.lines().count().max(1);
@@ -239,7 +239,7 @@ fn told(errors: &ParseErrors, text: &str, before: usize) -> String {
     errors.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
-/// Puts what was read into the kernel being written.
+/// Adds the parsed instructions to the kernel being built.
 struct Splice<'s> {
     state: &'s mut State,
     registers: BTreeMap<Reg, Reg>,
@@ -282,12 +282,12 @@ impl Splice<'_> {
 }
 
 impl Body {
-    /// Writes PTX text. `%0`, `%1`, ... in it stand for the results and then the operands, in their order; it may declare
-    /// registers and labels of its own, which are its own. The text is read by the same table as a whole file, so that
-    /// it is typed, verified, proved and interpreted like everything else; errors and the line table name the line of
-    /// this call.
+    /// Emits PTX text. `%0`, `%1`, ... in it are first the results and then the operands, in their order. It may
+    /// declare its own registers and labels, which are local to it. The same table parses it as whole files, so it is
+    /// typed, verified, proved and interpreted like other instructions. Errors and the line table name the line of this
+    /// call.
     ///
-    /// Results are the text's to write; operands are values, which do not change.
+    /// The text must write the results; operands are values, which it must not change.
     ///
     /// ```
     /// use ptxgen_builder::build::{In, Out, Pred, Val, kernel};
@@ -311,9 +311,9 @@ impl Body {
     /// ```
     ///
     /// # Panics
-    /// At the caller's line, with the place in the text: if it cannot be read; if a `%N` stands for nothing, or a
-    /// result or operand does not stand in it; if it writes an operand or does not write a result; if it declares an
-    /// array.
+    /// At the caller's line, with the position in the text: if the text cannot be parsed; if a `%N` does not exist, or
+    /// a result or operand does not occur in the text; if it writes an operand or does not write a result; if it
+    /// declares an array.
     #[track_caller]
     pub fn asm<O: AsmOut>(&self, text: &str, operands: impl AsmOperands) -> O {
         let at = Location::caller();

@@ -11,7 +11,7 @@ use crate::ir::Operand;
 use crate::table::{Mod, Op};
 use crate::types::ScalarType;
 
-/// How much one `cp.async` copies.
+/// The size of one `cp.async`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum AsyncBytes {
@@ -19,7 +19,7 @@ pub enum AsyncBytes {
     B4,
     /// 8 bytes, through L1.
     B8,
-    /// 16 bytes, past L1.
+    /// 16 bytes, bypassing L1.
     B16,
 }
 
@@ -33,15 +33,15 @@ fn shared_mod() -> [Mod; 2] {
 }
 
 impl Body {
-    /// Copies bytes from global to shared memory while the thread goes on
-    /// (sm_80). Both addresses are multiples of the size.
+    /// Copies bytes from global to shared memory while the thread continues (sm_80). Both addresses must be multiples
+    /// of the size.
     #[track_caller]
     pub fn copy_async<S: GlobalMemory, T: Scalar>(&self, to: Shared<T>, from: Ptr<S, T>, bytes: AsyncBytes) {
         self.copy_async_filled(to, from, bytes, None, None);
     }
 
-    /// As [`copy_async`](Self::copy_async), where `holds`, if given; only the
-    /// first `room` bytes are read, if given, and the others become zero.
+    /// As [`copy_async`](Self::copy_async), but only where `holds`, if given; only the first `room` bytes are read, if
+    /// given, and the others become zero.
     #[track_caller]
     pub fn copy_async_filled<S: GlobalMemory, T: Scalar>(
         &self,
@@ -64,13 +64,13 @@ impl Body {
         emit_guarded(holds, Op::CpAsync, &[cache, Mod::Shared, Mod::Global], &operands);
     }
 
-    /// Closes the group of copies started since the last.
+    /// Commits the group of copies started since the last commit.
     #[track_caller]
     pub fn copy_async_commit(&self) {
         emit(Op::CpAsyncCommitGroup, &[], &[]);
     }
 
-    /// Waits until at most `pending` groups of this thread are under way.
+    /// Waits until at most `pending` groups of this thread are in flight.
     #[track_caller]
     pub fn copy_async_wait(&self, pending: u32) {
         emit(Op::CpAsyncWaitGroup, &[], &[Operand::Imm(u64::from(pending))]);
@@ -82,8 +82,8 @@ impl Body {
         Mbarrier(self.shared_aligned(1, 8))
     }
 
-    /// Copies `bytes`, a multiple of 16, from global to shared memory by the
-    /// copy engine; they count toward `done` (sm_90). One thread starts it.
+    /// Copies `bytes`, a multiple of 16, from global to shared memory with the copy engine; they count toward `done`
+    /// (sm_90). One thread starts it.
     #[track_caller]
     pub fn copy_bulk<S: GlobalMemory, T: Scalar>(
         &self,
@@ -98,7 +98,7 @@ impl Body {
 }
 
 impl Mbarrier {
-    /// Sets it up for `arrivals` a phase. One thread does, then a barrier.
+    /// Initializes it for `arrivals` per phase. One thread does this; then all threads need a barrier.
     #[track_caller]
     pub fn init(self, _k: &Body, arrivals: impl Into<Val<u32>>) {
         emit(Op::MbarrierInit, &shared_mod(), &[self.0.operand(), arrivals.into().operand()]);
@@ -126,7 +126,7 @@ impl Mbarrier {
     /// Waits until the phase of this parity has completed (sm_90).
     #[track_caller]
     pub fn wait(self, k: &Body, parity: impl Into<Val<u32>>) {
-        // `k.while_` with a closure would give its instructions this file's lines instead of the caller's.
+        // `k.while_` with a closure would give its instructions lines of this file instead of the caller's.
         let parity = parity.into();
         let (next, end) = (new_label(), new_label());
         place(next);

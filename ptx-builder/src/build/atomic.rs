@@ -7,7 +7,7 @@ use super::{Body, Scalar, Val};
 use crate::table::{Mod, Op};
 use crate::types::ScalarType;
 
-/// Integers that memory can update in one step.
+/// Integers with atomic updates.
 #[diagnostic::on_unimplemented(
     message = "no atomic update of `{Self}`",
     note = "atomics are for `u32`, `i32` and `u64`; floats have none on purpose: the order of a sum must not be an accident, reduce in a written order instead"
@@ -38,7 +38,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         compute(Op::Atom, &[S::MOD, op, ty], &[self.operand(), value.operand()])
     }
 
-    /// Adds and gives the old value, without ordering.
+    /// Adds and returns the old value, without ordering.
     #[track_caller]
     pub fn atomic_add(self, _k: &Body, value: impl Into<Val<T>>) -> Val<T>
     where
@@ -48,7 +48,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         self.update(Mod::AtomAdd, Mod::Ty(T::TY), value.into())
     }
 
-    /// Keeps the greater and gives the old value, without ordering.
+    /// Stores the maximum and returns the old value, without ordering.
     #[track_caller]
     pub fn atomic_max(self, _k: &Body, value: impl Into<Val<T>>) -> Val<T>
     where
@@ -58,7 +58,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         self.update(Mod::AtomMax, Mod::Ty(T::TY), value.into())
     }
 
-    /// Keeps the lesser and gives the old value, without ordering.
+    /// Stores the minimum and returns the old value, without ordering.
     #[track_caller]
     pub fn atomic_min(self, _k: &Body, value: impl Into<Val<T>>) -> Val<T>
     where
@@ -68,7 +68,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         self.update(Mod::AtomMin, Mod::Ty(T::TY), value.into())
     }
 
-    /// Writes and gives the old value, without ordering.
+    /// Exchanges the value and returns the old one, without ordering.
     #[track_caller]
     pub fn atomic_exchange(self, _k: &Body, value: impl Into<Val<T>>) -> Val<T>
     where
@@ -78,7 +78,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         self.update(Mod::Exch, untyped::<T>(), value.into())
     }
 
-    /// Writes `new` where the old value is `expected`; gives the old value.
+    /// Stores `new` where the old value is `expected`; returns the old value.
     #[track_caller]
     pub fn atomic_compare_exchange(self, _k: &Body, expected: impl Into<Val<T>>, new: impl Into<Val<T>>) -> Val<T>
     where
@@ -89,7 +89,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         compute(Op::Atom, &[S::MOD, Mod::Cas, untyped::<T>()], &sources)
     }
 
-    /// As [`atomic_add`](Self::atomic_add), for those that need no old value (`red`).
+    /// As [`atomic_add`](Self::atomic_add), without returning the old value (`red`).
     #[track_caller]
     pub fn atomic_add_unread(self, _k: &Body, value: impl Into<Val<T>>)
     where
@@ -101,8 +101,8 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 }
 
 impl<T: AtomicScalar> Ptr<GlobalSpace, T> {
-    /// Adds, after everything this thread wrote and before everything it reads
-    /// later, as the GPU sees it; gives the old value.
+    /// Adds with acquire and release ordering at GPU scope: after everything this thread wrote and before everything it
+    /// reads later. Returns the old value.
     #[track_caller]
     pub fn atomic_add_acq_rel(self, _k: &Body, value: impl Into<Val<T>>) -> Val<T> {
         let m = [Mod::AcqRel, Mod::ScopeGpu, Mod::Global, Mod::AtomAdd, Mod::Ty(T::TY)];

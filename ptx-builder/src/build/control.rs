@@ -1,4 +1,4 @@
-//! Structured control flow. The labels are the builder's business.
+//! Structured control flow. The builder creates the labels.
 
 use super::emit::emit_guarded;
 use super::scope::{Made, enter, leave};
@@ -24,13 +24,13 @@ pub(super) fn jump(guard: Option<Pred>, label: Label) {
     emit_guarded(guard, Op::Bra, &[], &target);
 }
 
-/// How many ways out of loops there are so far.
+/// The number of loop exits so far.
 #[track_caller]
 fn exits() -> u32 {
     with(|s| s.exits)
 }
 
-/// The ways out of a loop's body.
+/// Exits of a loop's body.
 #[derive(Clone, Copy, Debug)]
 pub struct LoopControl {
     next: Label,
@@ -44,7 +44,7 @@ impl LoopControl {
         LoopControl { next, end, made: Made::here() }
     }
 
-    /// Leaves the loop where `holds`.
+    /// Breaks out of the loop where `holds`.
     #[track_caller]
     pub fn break_if(&self, _k: &Body, holds: Pred) {
         self.made.check("a LoopControl", None);
@@ -52,7 +52,7 @@ impl LoopControl {
         jump(Some(holds), self.end);
     }
 
-    /// Goes on with the next round where `holds`.
+    /// Continues with the next iteration where `holds`.
     #[track_caller]
     pub fn continue_if(&self, _k: &Body, holds: Pred) {
         self.made.check("a LoopControl", None);
@@ -60,9 +60,9 @@ impl LoopControl {
     }
 }
 
-/// Each closure writes code that runs any number of times, also none, and is called once, when the kernel is written. So a
-/// Rust variable assigned inside would hold what one pass over the text gave, not what the rounds of the loop give: the
-/// closures are `Fn`, which makes it an error of the compiler. What the emitted program changes is a variable of its own,
+/// Each closure emits code that may run any number of times, or never, but it is called once, when the kernel is built.
+/// So a Rust variable assigned inside would have the value of one pass over the text, not of the loop's iterations. The
+/// closures are `Fn`, so that this is a compile error. A value that the generated program changes is a variable,
 /// [`Body::var`].
 impl Body {
     /// Runs `then` on the lanes where `holds`.
@@ -92,10 +92,10 @@ impl Body {
         place(end);
     }
 
-    /// Runs the body as long as the condition, computed before each round, holds.
+    /// Runs the body while the condition, computed before each iteration, holds.
     ///
     /// # Panics
-    /// If the condition is one from before the loop, so that no round changes it, and nothing else ends the loop.
+    /// If the condition was computed before the loop, so that no iteration changes it, and nothing else ends the loop.
     #[track_caller]
     pub fn while_(&self, condition: impl Fn(&Body) -> Pred, body: impl Fn(&Body, LoopControl)) {
         let (next, end) = (new_label(), new_label());
@@ -115,8 +115,8 @@ impl Body {
         place(end);
     }
 
-    /// Runs the body for `i` from `first` up to but not including `end`, in
-    /// steps of `step`. Bounds are read once. `end + step` must not wrap.
+    /// Runs the body for `i` from `first` up to but not including `end`, in steps of `step`. Bounds are read once. `end
+    /// + step` must not wrap.
     #[track_caller]
     pub fn for_(
         &self,
@@ -128,11 +128,11 @@ impl Body {
         let (end_value, step) = (end.into(), step.into());
         let (top, next, end) = (new_label(), new_label(), new_label());
         let i = self.var::<u32>(first);
-        // The test stands at the bottom: one branch a round.
+        // The test is at the end: one branch per iteration.
         jump(Some(i.place().ge(end_value)), end);
         place(top);
         enter(ScopeKind::Loop);
-        // Nothing changes the counter inside of the body, so that its register is a value there, and nowhere else.
+        // Nothing changes the counter inside the body, so its register is a value there, and only there.
         body(self, i.place().of_this_scope(), LoopControl::new(next, end));
         leave();
         place(next);
@@ -170,7 +170,7 @@ impl Body {
         emit(Op::Ret, &[], &[]);
     }
 
-    /// Ends the grid with an error where `holds`.
+    /// Traps where `holds`: ends the grid with an error.
     #[track_caller]
     pub fn trap_if(&self, holds: Pred) {
         emit_guarded(Some(holds), Op::Trap, &[], &[]);

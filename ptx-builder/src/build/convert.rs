@@ -1,4 +1,4 @@
-//! Conversions. Exact ones need no rounding; the others have it written.
+//! Conversions. Lossless ones need no rounding; the others state it.
 
 use half::{bf16, f16};
 
@@ -6,24 +6,22 @@ use super::val::compute;
 use super::{Bf16x2, F16x2, Scalar, Val};
 use crate::table::{Mod, Op, Rounding};
 
-/// Conversions to `U` that lose nothing, and those between integers, which
-/// keep the low bits.
+/// Lossless conversions to `U`, and conversions between integers, which keep the low bits.
 #[diagnostic::on_unimplemented(
     message = "`to` does not convert `{Self}` to `{U}`",
     note = "what rounds says how: integers to floats and floats to narrower ones take `to_rn` or `to_rounded`, floats to integers `to_int`"
 )]
 pub trait ConvertExact<U: Scalar>: Scalar {}
 
-/// Conversions to `U` that round: integers to floats, floats to narrower ones. Between bytes and bf16 there is no
-/// instruction.
+/// Conversions to `U` that round: integers to floats, floats to narrower ones. There is no instruction between bytes
+/// and bf16.
 pub trait ConvertRounded<U: Scalar>: Scalar {}
 
-/// Conversions of a float to an integer `U`: rounded to an integral value,
-/// then clamped to `U`'s range. NaN gives 0, but the top bit alone where source or
-/// result has 64 bits: `i32::MIN` for an f64 as an i32.
+/// Conversions of a float to an integer `U`: rounded to an integral value, then clamped to `U`'s range. NaN gives 0,
+/// except that it gives only the top bit if source or result has 64 bits: `i32::MIN` for an f64 as an i32.
 pub trait ConvertInt<U: Scalar>: Scalar {}
 
-/// Conversions from a type to others, and a test that each gives an instruction that verifies.
+/// Defines the conversions of a type, and a test that each gives an instruction that verifies.
 macro_rules! pairs {
     ($trait:ident, $test:ident: |$value:ident, $rounding:ident| $convert:expr; $($from:ty => [$($to:ty),*];)*) => {
         $($(impl $trait<$to> for $from {})*)*
@@ -107,7 +105,7 @@ impl<T: Scalar> Val<T> {
         self.to_rounded(Rounding::NearestEven)
     }
 
-    /// The value in `U`, rounded as told.
+    /// The value in `U`, with the given rounding.
     #[must_use]
     #[track_caller]
     pub fn to_rounded<U: Scalar>(self, rounding: Rounding) -> Val<U>
@@ -117,8 +115,8 @@ impl<T: Scalar> Val<T> {
         self.cvt(Some(rounding.modifier()))
     }
 
-    /// The value as an integer: rounded as told, then clamped to `U`'s range. NaN gives 0, but the top bit
-    /// alone where source or result has 64 bits.
+    /// The value as an integer: with the given rounding, then clamped to `U`'s range. NaN gives 0, except that it gives
+    /// only the top bit if source or result has 64 bits.
     #[must_use]
     #[track_caller]
     pub fn to_int<U: Scalar>(self, rounding: Rounding) -> Val<U>
@@ -132,7 +130,7 @@ impl<T: Scalar> Val<T> {
 macro_rules! integral {
     ($($t:ty),*) => {$(
         impl Val<$t> {
-            /// The integral value that the rounding gives, still a float.
+            /// The rounded integral value, still a float.
             #[must_use]
             #[track_caller]
             pub fn round(self, rounding: Rounding) -> Self {

@@ -8,16 +8,15 @@ use crate::ir::{self, Inst, Loc, Operand};
 use crate::table::{FormId, Mod, Op, table};
 
 impl<A> Kernel<A> {
-    /// Whether it waits for the kernels before it, so that programmatic
-    /// dependent launch may start it before they have ended.
+    /// Whether it waits for the previous kernels itself, so that programmatic dependent launch may start it before they
+    /// have ended.
     pub fn waits(&self) -> bool {
         self.kernel.insts().any(|(_, _, i)| controls(i.form(), Mod::Wait))
     }
 
-    /// The same kernel for programmatic dependent launch (sm_90): where it does
-    /// not wait anywhere, it waits first and then lets the next kernel start.
-    /// What it reads may have been written after it started, so that it is not
-    /// read as data that does not change.
+    /// The same kernel for programmatic dependent launch (sm_90). If it does not wait anywhere, it waits first and then
+    /// lets the next kernel start. Its inputs may have been written after it started, so it does not load them through
+    /// the read-only path.
     #[must_use]
     pub fn waiting(mut self) -> Self {
         if !self.waits() {
@@ -26,8 +25,8 @@ impl<A> Kernel<A> {
         self
     }
 
-    /// The same kernel, which lets the next one start before it waits itself. The next can then count
-    /// only on what was complete when this one could start.
+    /// The same kernel, but it lets the next one start before it waits itself. The next kernel can then rely only on
+    /// what was complete when this one could start.
     #[must_use]
     pub fn eager(mut self) -> Self {
         let launches = |i: &Inst| controls(i.form(), Mod::LaunchDependents);
@@ -77,8 +76,7 @@ fn control(what: Mod, loc: Option<Loc>) -> Inst {
     }
 }
 
-/// The load with these modifiers that is not through the read-only path;
-/// without hints where there is none with them.
+/// The load with these modifiers, but not through the read-only path; without hints if there is none with them.
 fn ordinary_load(mods: &[Mod]) -> FormId {
     let without_nc: Vec<Mod> = mods.iter().copied().filter(|m| *m != Mod::Nc).collect();
     let plain = || {

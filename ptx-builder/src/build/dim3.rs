@@ -1,6 +1,6 @@
-//! Sizes in three directions.
+//! Sizes in three dimensions.
 
-/// The size of a grid or a block: a number for x, or an array of up to three.
+/// The size of a grid or a block: a number for x, or an array of up to three numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Dim3(pub [u32; 3]);
 

@@ -1,4 +1,4 @@
-//! f32 and f64 arithmetic. Every instruction has its rounding written.
+//! f32 and f64 arithmetic. Every instruction has an explicit rounding.
 
 use std::ops::Neg;
 
@@ -7,7 +7,7 @@ use super::val::compute;
 use super::{Arg, Number, Val};
 use crate::table::{Mod, Op, Rounding};
 
-/// f32 and f64. A constant of either is made of an f32 (`F::from(0.5)`), and a kernel's parameter can be an `F`.
+/// f32 and f64. Constants of both are created from an f32 (`F::from(0.5)`), and a kernel's parameter can be an `F`.
 pub trait Float: Number + From<f32> + Arg<Handle = Val<Self>> {}
 
 impl Float for f32 {}
@@ -22,7 +22,7 @@ impl<T: Float> Neg for Val<T> {
 }
 
 impl<T: Float> Val<T> {
-    /// Magnitude.
+    /// Absolute value.
     #[must_use]
     #[track_caller]
     pub fn abs(self) -> Self {
@@ -43,14 +43,14 @@ impl<T: Float> Val<T> {
         compute(Op::Fma, &[rounding.modifier(), ty::<T>()], &[self.operand(), b.into().operand(), c.into().operand()])
     }
 
-    /// The sum in a rounding.
+    /// The sum with the given rounding.
     #[must_use]
     #[track_caller]
     pub fn add_rounded(self, b: impl Into<Val<T>>, rounding: Rounding) -> Self {
         self.binary(Op::Add, &[rounding.modifier()], b)
     }
 
-    /// The product in a rounding.
+    /// The product with the given rounding.
     #[must_use]
     #[track_caller]
     pub fn mul_rounded(self, b: impl Into<Val<T>>, rounding: Rounding) -> Self {
@@ -72,52 +72,51 @@ impl<T: Float> Val<T> {
     }
 }
 
-/// Approximations by the special function unit (PTX ISA 9.7.3). A kernel that
-/// uses one is outside of the bit contract.
+/// Approximations by the special function unit (PTX ISA 9.7.3). The bit contract does not cover a kernel that uses one.
 impl Val<f32> {
-    /// About 2 to the power of `self`, within 2 ulp.
+    /// Approximately 2 to the power of `self`, within 2 ulp.
     #[must_use]
     #[track_caller]
     pub fn ex2_approx(self) -> Self {
         self.unary(Op::Ex2, &[Mod::Approx])
     }
 
-    /// About the binary logarithm: within 2^-22, absolute between 0.5 and 2, relative beyond.
+    /// Approximately the binary logarithm: within 2^-22, absolute between 0.5 and 2, relative beyond.
     #[must_use]
     #[track_caller]
     pub fn lg2_approx(self) -> Self {
         self.unary(Op::Lg2, &[Mod::Approx])
     }
 
-    /// About `1 / self`, within 1 ulp.
+    /// Approximately `1 / self`, within 1 ulp.
     #[must_use]
     #[track_caller]
     pub fn recip_approx(self) -> Self {
         self.unary(Op::Rcp, &[Mod::Approx])
     }
 
-    /// About `1 / sqrt(self)`, within 2^-22.9 relative.
+    /// Approximately `1 / sqrt(self)`, within 2^-22.9 relative.
     #[must_use]
     #[track_caller]
     pub fn rsqrt_approx(self) -> Self {
         self.unary(Op::Rsqrt, &[Mod::Approx])
     }
 
-    /// About the square root, within 2^-23 relative.
+    /// Approximately the square root, within 2^-23 relative.
     #[must_use]
     #[track_caller]
     pub fn sqrt_approx(self) -> Self {
         self.unary(Op::Sqrt, &[Mod::Approx])
     }
 
-    /// About the sine, of radians: within 2^-20.5 absolute up to 2 pi, 2^-14.7 up to 100 pi.
+    /// Approximately the sine, of radians: within 2^-20.5 absolute up to 2 pi, 2^-14.7 up to 100 pi.
     #[must_use]
     #[track_caller]
     pub fn sin_approx(self) -> Self {
         self.unary(Op::Sin, &[Mod::Approx])
     }
 
-    /// About the cosine, of radians: within 2^-20.5 absolute up to 2 pi, 2^-14.7 up to 100 pi.
+    /// Approximately the cosine, of radians: within 2^-20.5 absolute up to 2 pi, 2^-14.7 up to 100 pi.
     #[must_use]
     #[track_caller]
     pub fn cos_approx(self) -> Self {

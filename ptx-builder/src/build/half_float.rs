@@ -11,14 +11,14 @@ use crate::types::ScalarType;
 macro_rules! halves {
     ($($t:ty),*) => {$(
         impl Val<$t> {
-            /// The sum (or sums, in a pair), to nearest even. For bf16 from sm_90 on.
+            /// The sum (or sums, for a pair), rounded to nearest even. For bf16 from sm_90 on.
             #[must_use]
             #[track_caller]
             pub fn add_rn(self, b: impl Into<Val<$t>>) -> Self {
                 self.binary(Op::Add, &[Mod::Rn], b)
             }
 
-            /// The product, to nearest even. For bf16 from sm_90 on.
+            /// The product, rounded to nearest even. For bf16 from sm_90 on.
             #[must_use]
             #[track_caller]
             pub fn mul_rn(self, b: impl Into<Val<$t>>) -> Self {

@@ -12,7 +12,7 @@ use crate::types::ScalarType;
 /// Integers of 16, 32 and 64 bits. (Bytes are loaded, stored and converted.)
 pub trait Integer: Number {}
 
-/// Integers whose whole product PTX can give.
+/// Integers for which PTX has the full product.
 pub trait MulWide: Integer {
     /// The integer with twice the bits.
     type Wide: Integer;
@@ -76,8 +76,7 @@ macro_rules! integers {
         }
         impl<N: Into<Val<u32>>> Shr<N> for Val<$t> {
             type Output = Val<$t>;
-            /// Shifts right, with the sign where there is one; amounts of the
-            /// width or more leave 0 or the sign.
+            /// Shifts right, arithmetically for signed types; amounts of the width or more give 0 or the sign.
             #[track_caller]
             fn shr(self, amount: N) -> Val<$t> {
                 compute(Op::Shr, &[ty::<$t>()], &[self.operand(), amount.into().operand()])
@@ -97,7 +96,7 @@ macro_rules! signed {
             }
         }
         impl Val<$t> {
-            /// Magnitude; the least value stays itself.
+            /// Absolute value; the minimum stays itself.
             #[must_use]
             #[track_caller]
             pub fn abs(self) -> Self {
@@ -135,14 +134,14 @@ impl<T: Integer> Val<T> {
 }
 
 impl<T: MulWide> Val<T> {
-    /// The whole product.
+    /// The full product.
     #[must_use]
     #[track_caller]
     pub fn mul_wide(self, b: impl Into<Val<T>>) -> Val<T::Wide> {
         compute(Op::Mul, &[Mod::Wide, ty::<T>()], &[self.operand(), b.into().operand()])
     }
 
-    /// The whole product plus `c`.
+    /// The full product plus `c`.
     #[must_use]
     #[track_caller]
     pub fn mad_wide(self, b: impl Into<Val<T>>, c: impl Into<Val<T::Wide>>) -> Val<T::Wide> {
@@ -151,14 +150,14 @@ impl<T: MulWide> Val<T> {
 }
 
 impl<T: Bits> Val<T> {
-    /// Ones among the bits.
+    /// The number of one bits.
     #[must_use]
     #[track_caller]
     pub fn popc(self) -> Val<u32> {
         compute(Op::Popc, &[bits::<T>()], &[self.operand()])
     }
 
-    /// Leading zeros.
+    /// The number of leading zeros.
     #[must_use]
     #[track_caller]
     pub fn clz(self) -> Val<u32> {
@@ -172,7 +171,7 @@ impl<T: Bits> Val<T> {
         compute(Op::Brev, &[bits::<T>()], &[self.operand()])
     }
 
-    /// `len` bits from bit `start` on, extended by `T`'s sign.
+    /// `len` bits from bit `start` on, sign-extended if `T` is signed.
     #[must_use]
     #[track_caller]
     pub fn bfe(self, start: impl Into<Val<u32>>, len: impl Into<Val<u32>>) -> Self {

@@ -12,12 +12,12 @@ use crate::target::Target;
 use crate::types::Space;
 use crate::verify::{Validated, VerifyErrors};
 
-/// A kernel with parameters `A`, written but not verified.
+/// A kernel with parameters `A`, not yet verified.
 pub struct Kernel<A> {
     pub(super) kernel: ir::Kernel,
     variables: Vec<Variable>,
     passes: OptOptions,
-    /// The parameters' names, as their author wrote them.
+    /// The parameters' names in the source.
     names: Vec<&'static str>,
     args: PhantomData<fn(A)>,
 }
@@ -40,11 +40,11 @@ impl<A> fmt::Debug for Kernel<A> {
     }
 }
 
-/// Writes a kernel: `name` is its entry, `names` its parameters' (the entry's
-/// name goes before them), and `write` its body, given the typed parameters.
+/// Builds a kernel: `name` is its entry, `names` are its parameters' names (the entry's name is their prefix), and
+/// `write` emits its body from the typed parameters.
 ///
 /// # Panics
-/// If two parameters have one name, or one has none; and wherever `write` uses a handle where it means nothing.
+/// If two parameters have the same name, or one has none; and if `write` uses a handle where it is undefined.
 #[track_caller]
 pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&Body, A::Handles)) -> Kernel<A> {
     let list = names.as_ref();
@@ -63,7 +63,7 @@ pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&Body, A:
     Kernel { kernel, variables, passes: OptOptions::ALL, names: names.as_ref().to_vec(), args: PhantomData }
 }
 
-/// A kernel whose parameter types are known at run time only.
+/// A kernel without static parameter types.
 #[derive(Clone, Debug)]
 pub struct AnyKernel {
     pub(super) kernel: Kernel<()>,
@@ -71,7 +71,7 @@ pub struct AnyKernel {
 }
 
 impl AnyKernel {
-    /// What a launch needs to know of each parameter.
+    /// What a launch needs to know about each parameter.
     pub fn args(&self) -> &'static [ArgInfo] {
         self.args
     }
@@ -85,14 +85,14 @@ impl std::ops::Deref for AnyKernel {
 }
 
 impl<A: Args> Kernel<A> {
-    /// Forgets the parameter types.
+    /// Drops the static parameter types.
     #[must_use]
     pub fn erase(self) -> AnyKernel {
         let Kernel { kernel, variables, passes, names, .. } = self;
         AnyKernel { kernel: Kernel { kernel, variables, passes, names, args: PhantomData }, args: A::INFO }
     }
 
-    /// What a launch needs to know of each parameter.
+    /// What a launch needs to know about each parameter.
     pub fn args(&self) -> &'static [ArgInfo] {
         A::INFO
     }
@@ -104,62 +104,57 @@ impl<A> Kernel<A> {
         &self.kernel.name
     }
 
-    /// The parameters' names, as their author wrote them.
+    /// The parameters' names in the source.
     pub fn param_names(&self) -> &[&'static str] {
         &self.names
     }
 
-    /// Bytes of shared memory that it declares, each array at its alignment.
+    /// Bytes of its static shared memory, each array at its alignment.
     pub fn shared_bytes(&self) -> u64 {
         Variable::total(self.kernel.variables.iter().filter(|v| v.space == Space::Shared))
     }
 
-    /// Its promises about launches.
+    /// Its launch bounds.
     pub fn bounds(&self) -> LaunchBounds {
         self.kernel.bounds
     }
 
-    /// The same kernel with other promises about launches.
+    /// The same kernel with other launch bounds.
     #[must_use]
     pub fn with_bounds(mut self, bounds: LaunchBounds) -> Self {
         self.kernel.bounds = bounds;
         self
     }
 
-    /// The same kernel, promising blocks of exactly this shape: `256` threads in a row, or `[32, 8]`.
+    /// The same kernel with exactly this block shape: `256` threads in x, or `[32, 8]`.
     #[must_use]
     pub fn with_block(mut self, threads: impl Into<Dim3>) -> Self {
         self.kernel.bounds.required = Some(threads.into().0);
         self
     }
 
-    /// The same kernel, which is printed, run and loaded as it was written,
-    /// instruction by instruction: to read what a line of Rust becomes, or to
-    /// look for a mistake of the optimizer.
+    /// The same kernel, which is printed, run and loaded without optimization: to see what a line of Rust becomes, or
+    /// to look for an error of the optimizer.
     #[must_use]
     pub fn unoptimized(mut self) -> Self {
         self.passes = OptOptions::NONE;
         self
     }
 
-    /// A module of this kernel alone, as it was written: neither verified nor
-    /// optimized.
+    /// A module with only this kernel, neither verified nor optimized.
     pub fn module(&self, target: Target) -> Module {
         Module { variables: self.variables.clone(), kernels: vec![self.kernel.clone()], ..Module::new(target) }
     }
 
-    /// Verifies the kernel for a target as it was written, then
-    /// [optimizes](crate::opt) it, unless it is
-    /// [`unoptimized`](Self::unoptimized). This is the kernel that is printed,
-    /// run, proved and loaded.
+    /// Verifies the kernel for a target as written, then [optimizes](crate::opt) it, unless it is
+    /// [`unoptimized`](Self::unoptimized). The result is what is printed, run, proved and loaded.
     ///
-    /// Whoever writes a kernel can change it, so what cannot be decided without
-    /// running it is an error; [`verify`](crate::verify::verify) of its
-    /// [`module`](Self::module) only warns of that.
+    /// The author of a kernel can change it, so what only a run can decide is an error here;
+    /// [`verify`](crate::verify::verify) of its [`module`](Self::module) only warns.
     ///
     /// # Errors
-    /// Everything that is or may be wrong with it, each at the author's line,
-    /// also in code whose results nothing uses.
+    /// Everything that is or may be wrong with it, each at its line in the source, also in code whose results are not
+    /// used.
     pub fn verify(&self, target: Target) -> Result<Validated, VerifyErrors> {
         finish(self.module(target), &self.passes)
     }
@@ -167,11 +162,11 @@ impl<A> Kernel<A> {
 
 /// Modules of several kernels, whose parameters may differ in type: `Module::new(target).with(&one).with(&two)`.
 impl Module {
-    /// The module with one more kernel. Each keeps its own constants and arrays.
+    /// Adds a kernel to the module. Each kernel keeps its own constants and arrays.
     #[must_use]
     pub fn with<A>(mut self, kernel: &Kernel<A>) -> Module {
         let mut more = kernel.kernel.clone();
-        // What the kernel knows of its module by number: its dynamic shared memory.
+        // The kernel refers to this part of its module by number: its dynamic shared memory.
         let first = self.variables.len() as u32;
         more.shift_module_symbols(first);
         self.variables.extend(kernel.variables.iter().cloned());

@@ -1,49 +1,48 @@
-//! Kernels with the launch that they were made for.
+//! Kernels with their launch.
 
 use super::args::Args;
 use super::kernel::{AnyKernel, Kernel};
 use crate::target::Target;
 
-/// A kernel with the launch it was made for.
+/// A kernel with its launch.
 #[derive(Clone, Debug)]
 pub struct Launchable<A> {
     /// The kernel.
     pub kernel: Kernel<A>,
-    /// Blocks.
+    /// Number of blocks.
     pub grid: [u32; 3],
-    /// Threads of a block.
+    /// Threads per block.
     pub block: u32,
     /// Bytes of dynamic shared memory.
     pub dynamic_shared: u32,
 }
 
-/// The same with its parameter types forgotten, written for a GPU: all that a device needs to run it.
+/// The same without static parameter types, generated for a GPU: everything that a device needs to run it.
 #[derive(Clone, Debug)]
 pub struct AnyLaunchable {
     /// The kernel.
     pub kernel: AnyKernel,
-    /// Blocks.
+    /// Number of blocks.
     pub grid: [u32; 3],
-    /// Threads of a block.
+    /// Threads per block.
     pub block: u32,
     /// Bytes of dynamic shared memory.
     pub dynamic_shared: u32,
-    /// The GPU that it was written for.
+    /// The target for which it was generated.
     pub target: Target,
-    /// Bytes that the buffer of each parameter needs at least; those beyond the list need none.
+    /// Minimum bytes of each parameter's buffer; parameters after the end of the list have no minimum.
     pub bytes: Vec<u64>,
 }
 
 impl<A> Launchable<A> {
-    /// `kernel` in blocks of `block` threads, promised in its text, without
-    /// dynamic shared memory.
+    /// `kernel` with blocks of `block` threads, which its text requires, without dynamic shared memory.
     pub fn new(kernel: Kernel<A>, grid: [u32; 3], block: u32) -> Self {
         Launchable { kernel: kernel.with_block(block), grid, block, dynamic_shared: 0 }
     }
 }
 
 impl<A: Args> Launchable<A> {
-    /// Forgets the parameter types.
+    /// Drops the static parameter types.
     pub fn erase(self, target: Target) -> AnyLaunchable {
         let Launchable { kernel, grid, block, dynamic_shared } = self;
         AnyLaunchable { kernel: kernel.erase(), grid, block, dynamic_shared, target, bytes: Vec::new() }

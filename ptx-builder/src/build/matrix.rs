@@ -28,32 +28,31 @@ fn mods(shape: Mod, d: ScalarType, input: ScalarType) -> [Mod; 8] {
 }
 
 impl Body {
-    /// `a * b + c` for 16 x 16 times 16 x 8 of f16, summed in f32 (sm_80). The
-    /// order of the sum is the hardware's.
+    /// `a * b + c` for 16 x 16 times 16 x 8 of f16, summed in f32 (sm_80). The hardware determines the order of the
+    /// sum.
     /// Executed by the whole warp; fragments as in PTX ISA 9.7.14, `a` in rows, `b` in columns.
     #[track_caller]
     pub fn mma_f16(&self, a: [Val<F16x2>; 4], b: [Val<F16x2>; 2], c: [Val<f32>; 4]) -> [Val<f32>; 4] {
         mma(&mods(Mod::M16n8k16, ScalarType::F32, ScalarType::F16), a, b, c)
     }
 
-    /// `a * b + c` for 16 x 16 times 16 x 8 of bf16, summed in f32 (sm_80).
-    /// The order of the sum is the hardware's.
+    /// `a * b + c` for 16 x 16 times 16 x 8 of bf16, summed in f32 (sm_80). The hardware determines the order of the
+    /// sum.
     /// Executed by the whole warp; fragments as in PTX ISA 9.7.14, `a` in rows, `b` in columns.
     #[track_caller]
     pub fn mma_bf16(&self, a: [Val<Bf16x2>; 4], b: [Val<Bf16x2>; 2], c: [Val<f32>; 4]) -> [Val<f32>; 4] {
         mma(&mods(Mod::M16n8k16, ScalarType::F32, ScalarType::Bf16), a, b, c)
     }
 
-    /// `a * b + c` for 16 x 32 times 32 x 8 of signed bytes, four to a
-    /// register; exact, wrapping (sm_80).
+    /// `a * b + c` for 16 x 32 times 32 x 8 of signed bytes, four per register; exact, wrapping (sm_80).
     /// Executed by the whole warp; fragments as in PTX ISA 9.7.14, `a` in rows, `b` in columns.
     #[track_caller]
     pub fn mma_s8(&self, a: [Val<u32>; 4], b: [Val<u32>; 2], c: [Val<i32>; 4]) -> [Val<i32>; 4] {
         mma(&mods(Mod::M16n8k32, ScalarType::S32, ScalarType::S8), a, b, c)
     }
 
-    /// Four 8 x 8 matrices of 16-bit elements from shared memory; lane i gives
-    /// the address of row i, 16 bytes. `bitcast` the results to `F16x2` for [`mma_f16`](Self::mma_f16).
+    /// Four 8 x 8 matrices of 16-bit elements from shared memory; lane i provides the address of row i, 16 bytes.
+    /// `bitcast` the results to `F16x2` for [`mma_f16`](Self::mma_f16).
     #[track_caller]
     pub fn load_matrix_x4(&self, row: Shared<u16>) -> [Val<u32>; 4] {
         let d = Val::<u32>::fresh_array();

@@ -10,14 +10,14 @@ use crate::ir::Operand;
 use crate::table::{Mod, Mods, Op};
 use crate::types::ScalarType;
 
-/// How a global load treats the caches. Changes no value.
+/// Cache hint of a global load. Does not change the value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[non_exhaustive]
 pub enum LoadHint {
-    /// As the hardware likes.
+    /// The hardware's default.
     #[default]
     None,
-    /// Do not allocate in L1; fetch 128 bytes to L2: data read once.
+    /// Do not allocate in L1, prefetch 128 bytes to L2: data read once.
     Streaming,
     /// Keep in L1 as long as possible: data read again soon.
     Keep,
@@ -31,18 +31,18 @@ impl Narrow for u8 {}
 impl Narrow for i16 {}
 impl Narrow for u16 {}
 
-/// How a global store treats the caches. Changes no value.
+/// Cache hint of a global store. Does not change the value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[non_exhaustive]
 pub enum StoreHint {
-    /// As the hardware likes.
+    /// The hardware's default.
     #[default]
     None,
-    /// Written once and not read soon.
+    /// Data written once and not read soon.
     Streaming,
 }
 
-/// The type that moves a `T`: untyped bits for what PTX does not load as such.
+/// The type of the access for a `T`: untyped bits if PTX has no such load.
 fn moved<T: Scalar>() -> Mod {
     Mod::Ty(match T::TY {
         ScalarType::F16 | ScalarType::Bf16 => ScalarType::B16,
@@ -61,7 +61,7 @@ fn vector_mod(len: usize) -> Option<Mod> {
     }
 }
 
-/// Refuses, when it compiles, what one access does not move.
+/// Rejects, at compile time, accesses that are not 1, 2 or 4 elements of at most 16 bytes.
 const fn one_access<T: Scalar, const N: usize>() {
     assert!(
         matches!(N, 1 | 2 | 4) && N as u32 * T::TY.bytes() <= 16,
@@ -118,7 +118,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         k.compute(Op::Ld, &[S::MOD, Mod::Ty(T::TY)], &[self.operand()])
     }
 
-    /// Loads the element where `holds`, else gives `default`; without a branch.
+    /// Loads the element where `holds`, otherwise returns `default`; without a branch.
     #[track_caller]
     pub fn load_or(self, _k: &Body, holds: Pred, default: impl Into<Val<T>>) -> Val<T> {
         let d = default.into().copied();
@@ -142,7 +142,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         d
     }
 
-    /// Loads `N` elements, as [`load_vec`](Self::load_vec), where `holds`, else gives `default` in each.
+    /// Loads `N` elements like [`load_vec`](Self::load_vec) where `holds`, otherwise returns `default` in each.
     #[track_caller]
     pub fn load_vec_or<const N: usize>(self, _k: &Body, holds: Pred, default: impl Into<Val<T>>) -> [Val<T>; N] {
         const { one_access::<T, N>() };
@@ -213,28 +213,28 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 }
 
 impl<T: Scalar> Ptr<GlobalSpace, T> {
-    /// Loads the element so that what other threads wrote before a release
-    /// that this load observes is visible (`ld.acquire.gpu`).
+    /// Loads the element with acquire ordering: writes of other threads before a release that this load observes become
+    /// visible (`ld.acquire.gpu`).
     #[track_caller]
     pub fn load_acquire(self, k: &Body) -> Val<T> {
         let m = [Mod::Acquire, Mod::ScopeGpu, Mod::Global, Mod::Ty(super::val::bits_type(T::TY))];
         k.compute(Op::Ld, &m, &[self.operand()])
     }
 
-    /// Stores the element after everything this thread wrote (`st.release.gpu`).
+    /// Stores the element with release ordering: after everything this thread wrote (`st.release.gpu`).
     #[track_caller]
     pub fn store_release(self, k: &Body, value: impl Into<Val<T>>) {
         let m = [Mod::Release, Mod::ScopeGpu, Mod::Global, Mod::Ty(super::val::bits_type(T::TY))];
         k.emit(Op::St, &m, &[self.operand(), value.into().operand()]);
     }
 
-    /// Loads the element, every time it is written (`ld.volatile`).
+    /// Loads the element each time it executes (`ld.volatile`).
     #[track_caller]
     pub fn load_volatile(self, k: &Body) -> Val<T> {
         k.compute(Op::Ld, &[Mod::Volatile, Mod::Global, moved::<T>()], &[self.operand()])
     }
 
-    /// Asks for the element's line in the L2 cache.
+    /// Prefetches the element's line to the L2 cache.
     #[track_caller]
     pub fn prefetch_l2(self, k: &Body) {
         k.emit(Op::Prefetch, &[Mod::Global, Mod::L2], &[self.operand()]);

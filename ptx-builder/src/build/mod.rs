@@ -17,16 +17,13 @@
 //! let validated = saxpy().verify(Target::SM_90).unwrap();
 //! ```
 //!
-//! [`Val<T>`], [`Pred`] and [`Ptr<S, T>`] are `Copy` handles to registers.
-//! Arithmetic works on them directly; what touches memory, other lanes or
-//! control flow takes the [`Body`] being written. Adding an f32 to a u64,
-//! storing through a read-only pointer or calling a kernel with the wrong
-//! arguments does not compile. Floating-point operators round to nearest even
-//! and are never contracted: a fused multiply-add is written [`Val::fma`].
+//! [`Val<T>`], [`Pred`] and [`Ptr<S, T>`] are `Copy` handles to registers. Arithmetic works on them directly.
+//! Operations on memory, other lanes or control flow take the [`Body`] being built. Adding an f32 to a u64, storing
+//! through a read-only pointer or calling a kernel with the wrong arguments does not compile. Floating-point operators
+//! round to nearest even and are never contracted: a fused multiply-add is [`Val::fma`].
 //!
-//! Handles belong to the kernel being written on this thread. Using one in
-//! another kernel, or outside of any, is a mistake in the program that
-//! generates code, and panics with the author's line.
+//! Handles belong to the kernel being built on this thread. Using one in another kernel, or outside a kernel, is a
+//! mistake in the program that generates code, and panics with its line.
 
 mod args;
 mod asm;

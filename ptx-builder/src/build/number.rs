@@ -1,4 +1,4 @@
-//! What integers and floats have in common.
+//! Operations that integers and floats share.
 
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Sub, SubAssign};
 
@@ -7,7 +7,7 @@ use crate::table::{Mod, Mods, Op};
 use crate::types::Kind;
 
 /// Types with arithmetic operators: integers of 16, 32 and 64 bits, f32 and f64. Operators work in code that is generic
-/// over it, or over [`Float`](super::Float) or [`Integer`](super::Integer):
+/// over this trait, or over [`Float`](super::Float) or [`Integer`](super::Integer):
 ///
 /// ```
 /// use ptxgen_builder::build::{Float, Val};
@@ -18,13 +18,13 @@ use crate::types::Kind;
 /// ```
 pub trait Number: Ordered {}
 
-/// The modifiers of arithmetic on `T`: floats round to nearest even; `integers` is what integers need.
+/// The modifiers of arithmetic on `T`: floats round to nearest even; `integers` are the modifiers for integers.
 fn mods<T: Scalar>(integers: Option<Mod>) -> Mods {
     let first = if T::TY.kind() == Kind::Float { Some(Mod::Rn) } else { integers };
     first.into_iter().collect()
 }
 
-/// An operator of all numbers; `$integers` is the modifier that it takes for integers.
+/// Defines an operator of all numbers; `$integers` is its modifier for integers.
 macro_rules! arithmetic {
     ($($trait:ident $method:ident $assign:ident $assign_method:ident $op:ident $integers:expr;)*) => {$(
         impl<T: Number> $trait for Val<T> {
@@ -41,8 +41,8 @@ macro_rules! arithmetic {
                 self.binary(Op::$op, &mods::<T>($integers), other)
             }
         }
-        /// The Rust variable then holds another value. Where it should change from round to round of a loop of the
-        /// kernel, it is a [`Var`](super::Var): there this does not compile.
+        /// The Rust variable then refers to another value. A value that changes from iteration to iteration of a
+        /// kernel's loop must be a [`Var`](super::Var): there this operator does not compile.
         impl<T: Number, R> $assign<R> for Val<T>
         where
             Val<T>: $trait<R, Output = Val<T>>,
@@ -61,7 +61,7 @@ arithmetic! {
     Div div DivAssign div_assign Div None;
 }
 
-/// Constants on the left, for which Rust wants an implementation a type.
+/// Constants on the left; Rust needs one implementation per type.
 macro_rules! on_the_left {
     ($($t:ty),*) => {$(
         impl Number for $t {}
@@ -80,14 +80,14 @@ macro_rules! on_the_left {
 on_the_left!(u16, u32, u64, i16, i32, i64, f32, f64);
 
 impl<T: Number> Val<T> {
-    /// The lesser; of floats the other one where one is NaN.
+    /// The minimum; of floats, the other operand if one is NaN.
     #[must_use]
     #[track_caller]
     pub fn min(self, b: impl Into<Val<T>>) -> Self {
         self.binary(Op::Min, &[], b)
     }
 
-    /// The greater; of floats the other one where one is NaN.
+    /// The maximum; of floats, the other operand if one is NaN.
     #[must_use]
     #[track_caller]
     pub fn max(self, b: impl Into<Val<T>>) -> Self {

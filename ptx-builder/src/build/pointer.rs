@@ -9,7 +9,7 @@ use crate::ir::{Address, Base, Operand, Reg, Symbol};
 use crate::table::{Mod, Op};
 use crate::types::{ScalarType, Space};
 
-/// A state space as a type; all of them can be read.
+/// A state space as a type; all can be read.
 pub trait ReadSpace: sealed::Space + Copy + 'static {}
 
 /// A space that can be written.
@@ -19,7 +19,7 @@ pub trait ReadSpace: sealed::Space + Copy + 'static {}
 )]
 pub trait WriteSpace: ReadSpace {}
 
-/// Global memory, whether it changes while the kernel runs or not.
+/// Global memory, read-only or writable.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not global memory",
     note = "asynchronous and bulk copies read global memory: an `In`, `Out` or `InOut` buffer"
@@ -43,11 +43,11 @@ macro_rules! spaces {
 spaces! {
     /// Global memory.
     GlobalSpace = Global Global wide true read_only false;
-    /// Global memory that does not change while the kernel runs.
+    /// Global memory that nothing writes during the launch.
     ReadOnlySpace = Global Global wide true read_only true;
     /// The block's shared memory.
     SharedSpace = Shared Shared wide false read_only false;
-    /// The thread's own memory.
+    /// The thread's local memory.
     LocalSpace = Local Local wide false read_only false;
     /// Constants of the module.
     ConstSpace = Const Const wide true read_only false;
@@ -61,7 +61,7 @@ impl GlobalMemory for ReadOnlySpace {}
 /// A pointer to elements `T` in space `S`.
 pub struct Ptr<S, T> {
     base: Base,
-    /// Bytes.
+    /// In bytes.
     offset: i32,
     made: Made,
     ty: PhantomData<(S, T)>,
@@ -69,7 +69,7 @@ pub struct Ptr<S, T> {
 
 /// A pointer to global memory.
 pub type Global<T> = Ptr<GlobalSpace, T>;
-/// A pointer to global memory that does not change while the kernel runs.
+/// A pointer to global memory that nothing writes during the launch.
 pub type ReadOnly<T> = Ptr<ReadOnlySpace, T>;
 /// A pointer to shared memory.
 pub type Shared<T> = Ptr<SharedSpace, T>;
@@ -118,7 +118,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
     /// The memory operand, for [`Body::emit`](super::Body::emit).
     ///
     /// # Panics
-    /// If the pointer belongs to another kernel than the one being written, or to a loop or branch that has ended.
+    /// If the pointer belongs to a kernel other than the one being built, or to a loop or branch that has ended.
     #[must_use]
     #[track_caller]
     pub fn operand(self) -> Operand {
@@ -126,8 +126,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         Operand::Address(Address { base: self.base, offset: self.offset })
     }
 
-    /// The register that holds the address without the constant offset; a
-    /// variable's address is loaded into one.
+    /// The register with the address, without the constant offset; a variable's address is moved into one.
     #[track_caller]
     fn base_reg(self) -> Reg {
         self.check();
@@ -157,7 +156,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         self.index(index.into(), T::TY.bytes())
     }
 
-    /// This address plus `index` times `scale` bytes; a constant that fits becomes a part of the address.
+    /// This address plus `index` times `scale` bytes; a constant that fits becomes an offset in the address.
     #[track_caller]
     fn index(self, index: Val<u32>, scale: u32) -> Self {
         let offset = |index: u64| i32::try_from(i64::from(self.offset) + index as i64 * i64::from(scale)).ok();
@@ -188,7 +187,7 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         self.index(index.into(), 1)
     }
 
-    /// The element `n` after this one, by a constant offset that costs nothing.
+    /// The element `n` after this one, as a constant offset, which costs nothing.
     ///
     /// # Panics
     /// If the offset does not fit 31 bits.
@@ -212,7 +211,8 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
         }
     }
 
-    /// The largest multiple of `bytes` (a power of two) that is not above this address, and how far below it is.
+    /// The largest multiple of `bytes` (a power of two) that is at most this address, and its distance from this
+    /// address.
     ///
     /// # Panics
     /// If `bytes` is not a power of two.
@@ -241,8 +241,8 @@ impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
 }
 
 impl<S: GlobalMemory, T: Scalar> Ptr<S, T> {
-    /// The element at an index of 64 bits, for buffers in which an index of 32 could wrap: from
-    /// `row.mad_wide(cols, col.to())`, for example.
+    /// The element at a 64-bit index, for buffers in which a 32-bit index could wrap; for example with
+    /// `row.mad_wide(cols, col.to())`.
     #[must_use]
     #[track_caller]
     pub fn at64(self, index: impl Into<Val<u64>>) -> Self {
@@ -284,7 +284,7 @@ impl<T: Scalar> Ptr<GlobalSpace, T> {
 }
 
 impl<T: Scalar> Ptr<GlobalSpace, T> {
-    /// The same memory, as data that does not change while the kernel runs.
+    /// The same memory, loaded through the read-only path; nothing may write it during the launch.
     #[must_use]
     pub fn read_only(self) -> ReadOnly<T> {
         Ptr { base: self.base, offset: self.offset, made: self.made, ty: PhantomData }
@@ -292,8 +292,7 @@ impl<T: Scalar> Ptr<GlobalSpace, T> {
 }
 
 impl<T: Scalar> Ptr<ReadOnlySpace, T> {
-    /// The pointer to an address in global memory that does not change while
-    /// the kernel runs.
+    /// The pointer to an address in global memory that nothing writes during the launch.
     #[track_caller]
     pub fn from_address(address: Val<u64>) -> Self {
         Self::of_reg(address.copied_if_constant().operand())

@@ -10,7 +10,7 @@ use crate::ir::{Guard, Operand, Reg};
 use crate::table::{Access, Mod, Op};
 use crate::types::{RegClass, ScalarType};
 
-/// A truth value on each lane. Negation is free: it is kept in the handle.
+/// A predicate: true or false on each lane. Negation is free: it is part of the handle.
 #[derive(Clone, Copy, Debug)]
 pub struct Pred {
     reg: Reg,
@@ -40,7 +40,7 @@ impl Pred {
         self.reg
     }
 
-    /// Whether it was made before the innermost loop or branch that is being written.
+    /// Whether it was created before the innermost loop or branch that is being built.
     #[track_caller]
     pub(super) fn is_older(self) -> bool {
         self.made.is_older()
@@ -50,7 +50,7 @@ impl Pred {
         self.negated
     }
 
-    /// The predicate as a source operand, negation written (`!%p`).
+    /// The predicate as a source operand, with its negation (`!%p`).
     #[must_use]
     #[track_caller]
     pub fn operand(self) -> Operand {
@@ -58,7 +58,7 @@ impl Pred {
         if self.negated { Operand::NotPred(self.reg) } else { Operand::Reg(self.reg) }
     }
 
-    /// The register that holds this truth value, negation carried out.
+    /// The register with this predicate, after negation.
     #[track_caller]
     pub(super) fn plain(self) -> Operand {
         self.check();

@@ -1,8 +1,8 @@
-//! Where a handle may be used: in the kernel that made it, in the loop's body or the branch that made it.
+//! Where a handle may be used: in the kernel in which it was created, and in the same loop body or branch.
 //!
-//! A loop's body and a branch's arm run any number of times, also none. A value made inside of one has no meaning after
-//! it. Control flow takes `Fn` closures, so that a Rust variable assigned inside does not compile; this finds what got out
-//! another way (a `Cell`, a `RefCell<Vec<..>>`).
+//! A loop's body and a branch may run any number of times, or never. A value created inside is undefined after it.
+//! Control flow takes `Fn` closures, so that assigning a Rust variable inside does not compile; this module finds
+//! values that got out in another way (a `Cell`, a `RefCell<Vec<..>>`).
 
 use std::panic::Location;
 
@@ -28,7 +28,7 @@ pub(super) fn leave() {
     with(|s| s.scopes.open.pop());
 }
 
-/// Where a handle was made.
+/// Where a handle was created.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Made {
     /// The kernel; 0 for a constant, which belongs to all.
@@ -38,26 +38,26 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// Here and now.
+    /// The current scope.
     #[track_caller]
     pub fn here() -> Made {
         let at = Location::caller();
         with(|s| Made { serial: s.serial, scope: s.scopes.current(), at: s.line(at) })
     }
 
-    /// Whether it was made outside of the innermost loop or branch that is being written.
+    /// Whether it was created outside the innermost loop or branch that is being built.
     #[track_caller]
     pub fn is_older(self) -> bool {
         with(|s| self.serial == s.serial && self.scope != s.scopes.current())
     }
 
-    /// Of a constant.
+    /// For a constant.
     #[track_caller]
     pub fn anywhere() -> Made {
         Made { serial: 0, scope: 0, at: Location::caller() }
     }
 
-    /// Refuses a use outside of the kernel or the scope in which it was made.
+    /// Rejects a use outside the kernel or the scope in which it was created.
     ///
     /// # Panics
     /// Then.
@@ -69,7 +69,7 @@ impl Made {
         let at = Location::caller();
         let Some(outside) = with(|s| {
             let outside = self.outside(s, what, reg)?;
-            // A closure of a helper has a line of its own; the reader wants that of the call.
+            // A closure in a device function has its own line; the message should name the line of the call.
             Some(if s.line(at) == at { outside } else { format!("{outside} (in a helper called at {})", s.line(at)) })
         }) else {
             return;

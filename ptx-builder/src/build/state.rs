@@ -1,4 +1,4 @@
-//! The kernel being written on this thread.
+//! The kernel being built on this thread.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use crate::ir::{self, Block, BlockId, Guard, Inst, Loc, Operand, Reg, Variable};
 use crate::table::{FormId, Meaning, Mod, Mods, Op, table};
 use crate::types::RegClass;
 
-/// A jump target that is not placed yet, by number.
+/// A jump target that has no position yet, by number.
 pub(super) type Label = u32;
 
 enum Item {
@@ -23,18 +23,18 @@ enum Item {
     Place(Label),
 }
 
-/// What has been written so far.
+/// The instructions so far.
 pub(super) struct State {
-    /// Tells the handles of one kernel from those of another; never 0.
+    /// Distinguishes the handles of different kernels; never 0.
     pub serial: u32,
     pub kernel: ir::Kernel,
     /// Module-scope variables that the kernel uses.
     pub globals: Vec<Variable>,
-    /// The loops and branches that are being written.
+    /// The loops and branches that are being built.
     pub scopes: Scopes,
-    /// Where the helper was called whose code is being written, by [`at_caller`].
+    /// The call of the device function whose code is being emitted, with [`at_caller`].
     caller: Option<&'static Location<'static>>,
-    /// How many ways out of loops and threads have been written.
+    /// The number of exits from loops and threads so far.
     pub exits: u32,
     items: Vec<Item>,
     labels: u32,
@@ -62,7 +62,7 @@ impl State {
         }
     }
 
-    /// The line that is told of what is written at `at`.
+    /// The line to record for an instruction emitted at `at`.
     pub(super) fn line(&self, at: &'static Location<'static>) -> &'static Location<'static> {
         self.caller.unwrap_or(at)
     }
@@ -94,9 +94,8 @@ impl State {
         self.items.push(Item::Inst(Inst { form, guard, operands, loc: Some(loc) }));
     }
 
-    /// Lays the blocks out: one starts at each label that is a target and
-    /// after each instruction that may leave; code that nothing reaches is
-    /// left out.
+    /// Divides the instructions into basic blocks: one starts at each label that is a target and after each instruction
+    /// that may leave; unreachable code is removed.
     fn finish(mut self) -> (ir::Kernel, Vec<Variable>) {
         let mut targeted = vec![false; self.labels as usize];
         for item in &self.items {
@@ -145,10 +144,10 @@ impl State {
     }
 }
 
-/// A new kernel, on which this thread works until it is finished or dropped; then it goes on with the outer one: a
-/// kernel may be generated while another is being written.
+/// A new kernel, on which this thread works until it is finished or dropped; then it continues with the outer one,
+/// because a kernel may be generated while another is being built.
 ///
-/// Not a function that takes a closure: what a closure calls has no caller's line.
+/// Not a function that takes a closure: a call inside a closure does not have the caller's line.
 pub(super) struct Recording {
     outer: Option<State>,
     pub body: Body,
@@ -163,7 +162,7 @@ impl Recording {
         Recording { outer, body: Body { here: PhantomData } }
     }
 
-    /// What was written.
+    /// The finished kernel.
     #[track_caller]
     pub fn finish(self) -> (ir::Kernel, Vec<Variable>) {
         emit(Op::Ret, &[], &[]);
@@ -180,10 +179,10 @@ impl Drop for Recording {
     }
 }
 
-/// Works on the kernel being written.
+/// Runs a function on the kernel being built.
 #[track_caller]
 pub(super) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
-    // A closure has no caller's line, so that the panic stands outside of it.
+    // Inside a closure the caller's line is lost, so the panic is outside.
     match CURRENT.with_borrow_mut(|current| current.as_mut().map(f)) {
         Some(given) => given,
         None => panic!("a kernel's value was used outside of the closure that writes the kernel"),
@@ -234,11 +233,11 @@ pub(super) fn new_reg(class: RegClass) -> Reg {
 /// call can stand in the arguments of another: what is inside is written first.
 #[derive(Debug)]
 pub struct Body {
-    /// Handles belong to a thread, so the body does not leave it.
+    /// Handles belong to a thread, so the body is not `Send`.
     here: PhantomData<*const ()>,
 }
 
-/// Gives its caller's line back to a kernel.
+/// Restores the caller's line of a kernel.
 struct Caller(Option<&'static Location<'static>>);
 
 impl Drop for Caller {
@@ -251,14 +250,14 @@ impl Drop for Caller {
     }
 }
 
-/// Writes what `write` does as if it stood where the function around this call was called: its instructions and what is
-/// said of them have that line. For helpers, which are `#[track_caller]` functions: what a closure in them writes (a
-/// loop's body) would have the closure's own line.
+/// Emits what `write` emits as if it were at the call of the surrounding function: the instructions and messages about
+/// them have that line. For device functions, which are `#[track_caller]`: instructions from a closure in them (a
+/// loop's body) would otherwise have the closure's own line.
 ///
 /// ```
 /// use ptxgen_builder::build::{Body, ReadOnly, Val, at_caller};
 ///
-/// /// The sum of `n` elements; an error in it is told at the line that calls this.
+/// /// The sum of `n` elements; an error in it is reported at the line that calls this.
 /// #[track_caller]
 /// fn sum(k: &Body, x: ReadOnly<f32>, n: Val<u32>) -> Val<f32> {
 ///     at_caller(|| {
@@ -269,10 +268,10 @@ impl Drop for Caller {
 /// }
 /// ```
 ///
-/// Of helpers that call helpers, the line is that of the outermost call.
+/// If device functions call each other, the line is that of the outermost call.
 ///
 /// # Panics
-/// Outside of the closure that writes a kernel.
+/// Outside the closure that builds a kernel.
 #[track_caller]
 pub fn at_caller<R>(write: impl FnOnce() -> R) -> R {
     let at = Location::caller();

@@ -1,4 +1,4 @@
-//! Barriers, fences and pauses.
+//! Barriers, fences and delays.
 
 use super::state::emit;
 use super::{Body, Val};
@@ -6,8 +6,8 @@ use crate::ir::Operand;
 use crate::table::{Mod, Op};
 
 impl Body {
-    /// Waits until all threads of the block are here; what they wrote before
-    /// is visible after. All threads of the block must reach it.
+    /// Waits for all threads of the block; their earlier writes are visible afterwards. All threads of the block must
+    /// reach it.
     #[track_caller]
     pub fn barrier(&self) {
         emit(Op::BarSync, &[], &[Operand::Imm(0), Operand::None]);
@@ -31,13 +31,13 @@ impl Body {
         emit(Op::BarWarpSync, &[], &[mask.into().operand()]);
     }
 
-    /// Orders this thread's accesses before and after, as the block sees them.
+    /// Orders this thread's memory accesses before and after it, at block scope.
     #[track_caller]
     pub fn fence_block(&self) {
         emit(Op::Fence, &[Mod::AcqRel, Mod::ScopeCta], &[]);
     }
 
-    /// Orders this thread's accesses before and after, as the GPU sees them.
+    /// Orders this thread's memory accesses before and after it, at GPU scope.
     #[track_caller]
     pub fn fence_gpu(&self) {
         emit(Op::Fence, &[Mod::AcqRel, Mod::ScopeGpu], &[]);
@@ -49,14 +49,13 @@ impl Body {
         emit(Op::Fence, &[Mod::Proxy, Mod::Async, Mod::SharedCta], &[]);
     }
 
-    /// Suspends the thread for about that many nanoseconds.
+    /// Suspends the thread for about this many nanoseconds.
     #[track_caller]
     pub fn nanosleep(&self, nanoseconds: impl Into<Val<u32>>) {
         emit(Op::Nanosleep, &[Mod::Ty(crate::types::ScalarType::U32)], &[nanoseconds.into().operand()]);
     }
 
-    /// Waits for the kernels that this one depends on, where it was launched
-    /// early by programmatic dependent launch (sm_90).
+    /// Waits for the kernels on which this one depends, if programmatic dependent launch started it early (sm_90).
     #[track_caller]
     pub fn grid_dependency_wait(&self) {
         emit(Op::Griddepcontrol, &[Mod::Wait], &[]);

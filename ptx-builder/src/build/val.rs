@@ -12,8 +12,7 @@ use crate::ir::{Operand, Reg};
 use crate::table::{Mod, Op};
 use crate::types::{RegClass, ScalarType};
 
-/// A value of type `T` on each lane: a register or a constant. It never
-/// changes; what changes is a [`Var`](super::Var).
+/// A value of type `T` on each lane: a register or a constant. It never changes; a [`Var`](super::Var) can change.
 pub struct Val<T> {
     operand: Operand,
     made: Made,
@@ -41,7 +40,7 @@ impl<T: Scalar> From<T> for Val<T> {
     }
 }
 
-/// Appends values as operands; likewise in a loop.
+/// Appends values as operands, in a loop.
 #[track_caller]
 pub(super) fn push_all<T: Scalar, const N: usize>(operands: &mut SmallVec<[Operand; N]>, values: &[Val<T>])
 where
@@ -52,7 +51,7 @@ where
     }
 }
 
-/// The bits type of a type's size, for instructions that take untyped bits.
+/// The untyped bits type with the size of a type, for instructions that take untyped bits.
 pub(super) fn bits_type(ty: ScalarType) -> ScalarType {
     match ty.bits() {
         8 => ScalarType::B8,
@@ -84,13 +83,13 @@ impl<T: Scalar> Val<T> {
         RegClass::of(T::TY).expect("every Scalar fits a register")
     }
 
-    /// A register that nothing has written yet.
+    /// A new register that nothing has written yet.
     #[track_caller]
     pub(super) fn fresh() -> Self {
         Self::of_reg(new_reg(Self::class()))
     }
 
-    /// The value in a register of the kernel being written.
+    /// The value in a register of the kernel being built.
     #[track_caller]
     pub(super) fn of_reg(reg: Reg) -> Self {
         Val { operand: Operand::Reg(reg), made: Made::here(), ty: PhantomData }
@@ -99,7 +98,7 @@ impl<T: Scalar> Val<T> {
     /// The value as an operand, for [`Body::emit`](super::Body::emit).
     ///
     /// # Panics
-    /// If it belongs to another kernel than the one being written, or to a loop or branch that has ended.
+    /// If it belongs to a kernel other than the one being built, or to a loop or branch that has ended.
     #[must_use]
     #[track_caller]
     pub fn operand(self) -> Operand {
@@ -111,7 +110,7 @@ impl<T: Scalar> Val<T> {
         self.operand
     }
 
-    /// The same register as a value of the loop or branch being written.
+    /// The same register as a value of the loop or branch being built.
     #[track_caller]
     pub(super) fn of_this_scope(self) -> Self {
         Val { made: Made::here(), ..self }
@@ -135,14 +134,14 @@ impl<T: Scalar> Val<T> {
         self
     }
 
-    /// The value in a register of its own.
+    /// The value in a new register.
     #[must_use]
     #[track_caller]
     pub fn copied(self) -> Self {
         compute(Op::Mov, &[held::<T>()], &[self.operand()])
     }
 
-    /// `self` where the predicate holds, else `other`.
+    /// `self` where the predicate holds, otherwise `other`.
     #[must_use]
     #[track_caller]
     pub fn select(self, holds: Pred, other: impl Into<Val<T>>) -> Self {
@@ -151,8 +150,7 @@ impl<T: Scalar> Val<T> {
         compute(Op::Selp, &[held::<T>()], &[yes.operand(), no.operand(), holds.operand()])
     }
 
-    /// The same bits as another type of the same size. Costs a `mov` only
-    /// where a float becomes an integer.
+    /// The same bits as another type of the same size. Costs a `mov` only from a float to an integer.
     #[must_use]
     #[track_caller]
     pub fn bitcast<U: Scalar>(self) -> Val<U>
@@ -189,7 +187,7 @@ impl<T: Scalar> Val<T> {
 }
 
 impl<T: Scalar> Val<T> {
-    /// Registers that nothing has written yet. In a loop, because a closure would lose the caller's line.
+    /// New registers that nothing has written yet. In a loop, because a closure would lose the caller's line.
     #[track_caller]
     pub(super) fn fresh_array<const N: usize>() -> [Self; N] {
         let mut all = [Val { operand: Operand::None, made: Made::anywhere(), ty: PhantomData }; N];

@@ -9,15 +9,15 @@ use crate::ir::Operand;
 use crate::table::{Mod, Op};
 use crate::types::{Kind, ScalarType};
 
-/// A register that can be assigned, for values carried round a loop or out of
-/// a branch. Not `Copy`: it is a place, not a value.
+/// A register that can be assigned, for values that change in loops or branches. Not `Copy`: it is a place, not a
+/// value.
 #[derive(Debug)]
 pub struct Var<T> {
     register: Val<T>,
 }
 
 impl Body {
-    /// A variable with a first value.
+    /// A variable with an initial value.
     #[track_caller]
     pub fn var<T: Scalar>(&self, first: impl Into<Val<T>>) -> Var<T> {
         Var { register: first.into().copied() }
@@ -25,14 +25,13 @@ impl Body {
 }
 
 impl<T: Scalar> Var<T> {
-    /// The value it has now.
+    /// Its current value.
     #[track_caller]
     pub fn get(&self) -> Val<T> {
         self.register.copied()
     }
 
-    /// The register itself, for code that cannot assign it while the handle
-    /// lives.
+    /// The register itself, for code that cannot assign it while the handle exists.
     pub(super) fn place(&self) -> Val<T> {
         self.register
     }
@@ -43,7 +42,7 @@ impl<T: Scalar> Var<T> {
         emit(Op::Mov, &[held::<T>()], &[self.register.operand(), value.into().operand()]);
     }
 
-    /// An instruction whose result and one source are the variable.
+    /// An instruction whose result and one operand are the variable.
     #[track_caller]
     fn in_place(&self, op: Op, mods: &[Mod], sources: &[Operand]) {
         let mut operands: smallvec::SmallVec<[Operand; 5]> = smallvec::SmallVec::new();
@@ -66,7 +65,7 @@ impl<T: Scalar> Var<T>
 where
     Val<T>: Add,
 {
-    /// `self = self + a`: of floats to nearest even, of integers wrapping.
+    /// `self = self + a`: floats round to nearest even, integers wrap.
     #[track_caller]
     pub fn add(&self, a: impl Into<Val<T>>) {
         let sources = [self.register.operand(), a.into().operand()];
@@ -88,7 +87,7 @@ impl Var<i32> {
 
 macro_rules! comparisons {
     ($($(#[$doc:meta])* $name:ident;)*) => {
-        /// Comparisons of the value that it has now.
+        /// Comparisons of its current value.
         impl<T: Ordered> Var<T> {$(
             $(#[$doc])*
             #[must_use]
@@ -102,7 +101,7 @@ macro_rules! comparisons {
 comparisons! {
     /// `self == other`.
     eq;
-    /// `self != other`; true where either is NaN.
+    /// `self != other`; true if either operand is NaN.
     ne;
     /// `self < other`.
     lt;
@@ -115,7 +114,7 @@ comparisons! {
 }
 
 impl<T: Scalar> Var<T> {
-    /// Assigns `f` of the present value.
+    /// Assigns `f` of the current value.
     #[track_caller]
     pub fn update(&self, f: impl FnOnce(Val<T>) -> Val<T>) {
         let next = f(self.get());

@@ -11,8 +11,8 @@ fn element<T: Scalar>() -> ScalarType {
     super::val::bits_type(T::TY)
 }
 
-/// The index of the array of these values among the variables, which is added if there is none yet. `prefix` and a
-/// number name it.
+/// The index of the array with these values among the variables; it is added if there is none yet. Its name is `prefix`
+/// and a number.
 fn of_values<T: Scalar>(variables: &mut Vec<Variable>, space: Space, prefix: &str, values: &[T]) -> u32 {
     let (ty, size) = (element::<T>(), T::TY.bytes() as usize);
     let init: Vec<u8> = values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size)).collect();
@@ -56,11 +56,11 @@ fn declare<S: ReadSpace, T: Scalar>(prefix: &str, align: u32, len: u64) -> Ptr<S
 }
 
 impl<S: ReadSpace, T: Scalar> Ptr<S, T> {
-    /// Gives an array that the kernel declares a name, for messages and for the printed text; the kernel's name goes
-    /// before that of constants. A pointer to other memory names the register that holds the address.
+    /// Names an array that the kernel declares, for messages and the printed text; for constants, the kernel's name is
+    /// the prefix. A pointer to other memory names the register with the address.
     ///
     /// # Panics
-    /// If the kernel has another array of the name.
+    /// If the kernel has another array with this name.
     #[must_use]
     #[track_caller]
     pub fn named(self, name: &str) -> Self {
@@ -107,8 +107,7 @@ impl Body {
         declare("shared", align, u64::from(len))
     }
 
-    /// The shared memory whose size the launch sets. All calls give the same
-    /// address.
+    /// The shared memory whose size the launch sets. All calls return the same address.
     #[track_caller]
     pub fn dynamic_shared<T: Scalar>(&self) -> Shared<T> {
         let symbol = with(|s| {
@@ -133,15 +132,14 @@ impl Body {
         Ptr::new(Base::Symbol(symbol))
     }
 
-    /// An array of `len` elements of the thread's own. Indexing it at run time
-    /// is slow; prefer registers.
+    /// An array of `len` elements in the thread's local memory. Indexing it at run time is slow; prefer registers.
     #[track_caller]
     pub fn local<T: Scalar>(&self, len: u32) -> Local<T> {
         declare("local", T::TY.bytes().max(8), u64::from(len))
     }
 
-    /// An array of constants in global memory, which lanes with different indices read faster than
-    /// [`constants`](Self::constants). A kernel has one array of the same values, however often it asks for it.
+    /// An array of constants in global memory. Lanes with different indices read it faster than
+    /// [`constants`](Self::constants). Equal values share one array per kernel.
     #[track_caller]
     pub fn table<T: Scalar>(&self, values: &[T]) -> ReadOnly<T> {
         let symbol = with(|s| {
@@ -151,8 +149,8 @@ impl Body {
         Ptr::new(Base::Symbol(symbol))
     }
 
-    /// An array of constants. A kernel has one array of the same values, however often it asks for it. Lanes with
-    /// different indices are served one after the other.
+    /// An array of constants. Equal values share one array per kernel. Accesses of lanes with different indices are
+    /// serialized.
     #[track_caller]
     pub fn constants<T: Scalar>(&self, values: &[T]) -> Const<T> {
         let symbol = with(|s| {

@@ -1,4 +1,4 @@
-//! The warp: shuffles, votes, reductions. All lanes of the mask take part.
+//! Warp operations: shuffles, votes, reductions. All lanes of the mask take part.
 
 use super::pred::test;
 use super::state::emit;
@@ -11,8 +11,8 @@ use crate::types::ScalarType;
 /// All lanes.
 const FULL: u32 = 0xffff_ffff;
 
-/// The operand that ends a shuffle's segment: the whole warp. `up` clamps at
-/// lane 0, the others at lane 31 (PTX ISA 9.7.9.6).
+/// The operand that limits a shuffle's segment to the whole warp. `up` clamps at lane 0, the others at lane 31 (PTX ISA
+/// 9.7.9.6).
 fn clamp(mode: Mod) -> u32 {
     if mode == Mod::Up { 0 } else { 31 }
 }
@@ -33,7 +33,7 @@ impl Shuffled for f64 {}
 impl Shuffled for super::F16x2 {}
 impl Shuffled for super::Bf16x2 {}
 
-/// What [`Body::redux_add`] and [`Body::redux_max`] take: u32 and i32.
+/// The types of [`Body::redux_add`] and [`Body::redux_max`]: u32 and i32.
 #[diagnostic::on_unimplemented(
     message = "no reduction over a warp of `{Self}`",
     note = "redux takes `u32` and `i32`; sum others over `shuffle_xor`, in a written order"
@@ -68,7 +68,7 @@ fn shuffle<T: Shuffled>(mode: Mod, a: Val<T>, lane: Val<u32>, mask: Val<u32>) ->
 }
 
 impl Body {
-    /// The value of the lane at distance xor `lanes`, over the whole warp.
+    /// The value of the lane whose index is this lane's index xor `lanes`, over the whole warp.
     #[track_caller]
     pub fn shuffle_xor<T: Shuffled>(&self, value: Val<T>, lanes: impl Into<Val<u32>>) -> Val<T> {
         shuffle(Mod::Bfly, value, lanes.into(), FULL.into())
@@ -80,19 +80,19 @@ impl Body {
         shuffle(Mod::Idx, value, lane.into(), FULL.into())
     }
 
-    /// The value of the lane `lanes` above; the top lanes keep theirs.
+    /// The value of the lane `lanes` above this one; the top lanes keep theirs.
     #[track_caller]
     pub fn shuffle_down<T: Shuffled>(&self, value: Val<T>, lanes: impl Into<Val<u32>>) -> Val<T> {
         shuffle(Mod::Down, value, lanes.into(), FULL.into())
     }
 
-    /// The value of the lane `lanes` below; the bottom lanes keep theirs.
+    /// The value of the lane `lanes` below this one; the bottom lanes keep theirs.
     #[track_caller]
     pub fn shuffle_up<T: Shuffled>(&self, value: Val<T>, lanes: impl Into<Val<u32>>) -> Val<T> {
         shuffle(Mod::Up, value, lanes.into(), FULL.into())
     }
 
-    /// The value of the lane at distance xor `lanes`, among the lanes of `mask`.
+    /// The value of the lane whose index is this lane's index xor `lanes`, among the lanes of `mask`.
     #[track_caller]
     pub fn shuffle_xor_masked<T: Shuffled>(
         &self,
@@ -143,7 +143,7 @@ impl Body {
         compute(Op::ReduxSync, &m, &[value.operand(), Operand::Imm(u64::from(FULL))])
     }
 
-    /// The mask of lanes that run this instruction together, at this moment.
+    /// The mask of lanes that execute this instruction together at this moment.
     #[track_caller]
     pub fn active_mask(&self) -> Val<u32> {
         compute(Op::Activemask, &[Mod::Ty(ScalarType::B32)], &[])

@@ -1,4 +1,4 @@
-//! What memory an instruction touches, as a guard needs to know it.
+//! The memory accesses of an instruction, for the guard.
 
 use smallvec::SmallVec;
 
@@ -6,46 +6,46 @@ use crate::ir::{Inst, Operand};
 use crate::table::{Async, Matrix, Meaning, Shape};
 use crate::types::Space;
 
-/// How many bytes an access touches.
+/// The number of bytes of an access.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Size {
-    /// Always as many.
+    /// A constant.
     Fixed(u32),
-    /// As many as an operand says, at most these: `cp.async` with fewer bytes to read.
+    /// As an operand says, at most this many: `cp.async` with fewer bytes to read.
     UpTo(u32, Operand),
-    /// As many as an operand says, which must be a multiple of 16: bulk copies.
+    /// As an operand says, which must be a multiple of 16: bulk copies.
     Bulk(Operand),
 }
 
 /// One access of an instruction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Access {
-    /// Which of the instruction's operands is its address.
+    /// The index of the address among the instruction's operands.
     pub operand: usize,
     pub space: Space,
     pub size: Size,
-    /// What the address must be a multiple of.
+    /// The required alignment of the address.
     pub align: u32,
     pub reads: bool,
     pub writes: bool,
 }
 
-/// What becomes of an instruction whose access is outside.
+/// The handling of an instruction whose access is out of bounds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Way {
-    /// It is left out, its results are 0, and the violation is told when the thread ends.
+    /// It is skipped, its results are 0, and the violation is reported when the thread ends.
     Skip,
-    /// As `Skip`, and the violation is told at once: other threads may wait for what it would have done.
+    /// As `Skip`, and the violation is reported immediately: other threads may wait for the effect of the access.
     SkipAndTell,
     /// It reads the start of its array: all lanes must execute it.
     Redirect,
-    /// It is left out, which is no violation: a hint.
+    /// It is skipped, which is not a violation: a hint.
     Hint,
     /// It touches rows as far apart as an operand says, or memory of others: no check bounds it.
     Unbounded,
 }
 
-/// The accesses of an instruction that may be outside of what they are meant for.
+/// The accesses of an instruction that may be out of bounds.
 pub(super) fn accesses(inst: &Inst) -> (Way, SmallVec<[Access; 3]>) {
     let mut list = SmallVec::new();
     let one = |space, bytes, reads, writes| {
@@ -156,7 +156,7 @@ fn asynchronous(inst: &Inst, kind: Async) -> (Way, SmallVec<[Access; 3]>) {
     }
 }
 
-/// How much a bulk copy moves.
+/// The size of a bulk copy.
 fn bulk(size: Option<Operand>) -> Size {
     match size {
         Some(Operand::Imm(n)) if n % 16 == 0 => Size::Fixed(n as u32),
@@ -164,7 +164,7 @@ fn bulk(size: Option<Operand>) -> Size {
     }
 }
 
-/// The memory operands: their places, their names, and the spaces that they are in.
+/// The memory operands: their indices, their names, and their spaces.
 fn addresses(inst: &Inst) -> impl Iterator<Item = (usize, &'static str, Space)> {
     let mut at = 0;
     inst.slots().filter_map(move |(slot, ops)| {

@@ -1,23 +1,23 @@
-//! Where an address points: into which object, and how far.
+//! The object and offset of an address.
 
 use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Address, Base, Inst, Kernel, Module, Operand, Reg, Symbol};
 use crate::table::{Meaning, Memory, Word};
 use crate::types::{RegClass, ScalarType, Space};
 
-/// What an address is to stay inside of.
+/// The object that an address must stay inside.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Object {
-    /// The buffer that is bound to a parameter, by the parameter's index.
+    /// The buffer of a parameter, by the parameter's index.
     Buffer(u32),
     /// An array of the kernel or module.
     Array(Symbol),
-    /// The shared memory whose size the launch gives.
+    /// The dynamic shared memory.
     Dynamic,
 }
 
 impl Object {
-    /// The object that a value analysis's origin stands for.
+    /// The object for an origin of the value analysis.
     pub(super) fn of(module: &Module, origin: Origin) -> Object {
         match origin {
             Origin::Pointer(i) => Object::Buffer(i),
@@ -42,14 +42,14 @@ pub(super) struct Linear {
 /// Largest scale of an index, so that its product with any index is far from 2^64.
 const MOST_SCALE: u64 = 1 << 24;
 
-/// Follows registers to what they were computed from.
+/// Follows registers back to their computation.
 pub(super) struct Trace<'k> {
     pub kernel: &'k Kernel,
     pub info: &'k KernelInfo,
 }
 
 impl Trace<'_> {
-    /// The address of an access as a sum whose index still has its value there.
+    /// The address of an access as a sum whose index register still has its value at the access.
     pub(super) fn linear(&self, at: InstId, address: &Address) -> Option<Linear> {
         let linear = match address.base {
             Base::Symbol(s) => Linear { origin: Origin::Symbol(s), index: None, offset: 0 },
@@ -58,7 +58,7 @@ impl Trace<'_> {
         Some(Linear { offset: linear.offset.checked_add(address.offset.into())?, ..linear })
     }
 
-    /// The only instruction that can have written `reg` where `at` uses it.
+    /// The only instruction that can have written `reg` before its use at `at`.
     fn def(&self, at: InstId, reg: Reg) -> Option<(InstId, &Inst)> {
         let [def] = self.info.defuse.reaching(at, reg) else { return None };
         if self.info.defuse.is_guarded(*def) {
@@ -68,11 +68,11 @@ impl Trace<'_> {
         Some((id, self.info.inst(self.kernel, id)))
     }
 
-    /// Whether `reg`, used by `from`, has at `to` the value that it had there.
+    /// Whether `reg`, used by `from`, has the same value at `to`.
     ///
-    /// A register with one definition has: whatever leads from its definition past `from` to `to` leads
-    /// past `from` again if the definition was executed again, since `from` (the only definition that
-    /// reaches `to`) lies on every way there. Others have if nothing between the two in one block writes them.
+    /// True for a register with one definition: each path from its definition past `from` to `to` passes `from` again
+    /// if the definition was executed again, because `from` (the only definition that reaches `to`) is on every path to
+    /// it. For other registers it is true if nothing between the two in one block writes them.
     fn stays(&self, reg: Reg, from: InstId, to: InstId) -> bool {
         let defs = self.info.defuse.defs_of(reg);
         if defs.len() == 1 && !self.info.defuse.is_guarded(defs[0]) {
@@ -121,7 +121,7 @@ impl Trace<'_> {
             }
             Word::WideMad { signed: false } => self.multiplied(id, inst, of, access),
             Word::Mad if narrow => self.multiplied(id, inst, of, access),
-            // Other functions give no sum of a start and an index: the address itself is checked.
+            // Other functions are not a sum of a start and an index: the address itself is checked.
             Word::Mad
             | Word::WideMad { signed: true }
             | Word::Resize { .. }
@@ -155,20 +155,20 @@ impl Trace<'_> {
         self.with_index(of(sum), || self.scaled(id, index, scale, access))
     }
 
-    /// A sum and an index, where the sum has none.
+    /// A sum plus an index, if the sum has none yet.
     fn with_index(&self, sum: Option<Linear>, index: impl FnOnce() -> Option<(Reg, u64)>) -> Option<Linear> {
         let sum = sum.filter(|s| s.index.is_none())?;
         Some(Linear { index: Some(index()?), ..sum })
     }
 
-    /// `index * scale`, where the index is an unsigned 32-bit register that keeps its value.
+    /// `index * scale`, if the index is an unsigned 32-bit register that keeps its value.
     fn scaled(&self, at: InstId, index: Reg, scale: u64, access: InstId) -> Option<(Reg, u64)> {
         let fits = index.class == RegClass::B32 && scale > 0 && scale <= MOST_SCALE;
         (fits && self.stays(index, at, access)).then_some((index, scale))
     }
 
-    /// A register as an index times a scale. In 32 bits the product may wrap: an index that passes the
-    /// check is small enough that it does not.
+    /// A register as an index times a scale. In 32 bits the product may wrap, but an index that passes the check is
+    /// small enough that it does not.
     fn product(&self, at: InstId, reg: Reg, access: InstId) -> Option<(Reg, u64)> {
         let narrow = reg.class == RegClass::B32;
         let plain = || if narrow { self.scaled(at, reg, 1, access) } else { None };
@@ -196,7 +196,7 @@ impl Trace<'_> {
             {
                 self.scaled(id, source(1)?, 1, access)
             }
-            // A register of another function is an index itself.
+            // A register with another definition is an index itself.
             Word::Mul
             | Word::WideMul { signed: true }
             | Word::Resize { .. }
@@ -222,7 +222,7 @@ impl Trace<'_> {
         found.or_else(plain)
     }
 
-    /// The pointer that a parameter brings.
+    /// The pointer in a parameter.
     fn pointer(&self, inst: &Inst, m: &Memory) -> Option<Linear> {
         let Some(Operand::Address(Address { base: Base::Symbol(Symbol::Param(i)), offset: 0 })) = inst.operands.get(1)
         else {

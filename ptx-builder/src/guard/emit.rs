@@ -1,4 +1,4 @@
-//! Writes the guarded kernel.
+//! Generates the guarded kernel.
 
 use std::collections::HashMap;
 
@@ -15,10 +15,10 @@ use crate::table::{Async, Meaning, Mod, Op};
 use crate::types::{RegClass, ScalarType, Space};
 use ScalarType::{B64, U32, U64};
 
-/// Bytes of parameters that every driver takes.
+/// Bytes of parameters that every driver accepts.
 const MOST_PARAM_BYTES: usize = 4096;
 
-/// What a check found: where the access is inside, and where it is a violation.
+/// The result of a check: predicates for an access in bounds, and for a violation.
 #[derive(Clone, Copy)]
 struct Found {
     inside: Reg,
@@ -34,14 +34,13 @@ pub(super) struct Emit<'k> {
     pub(super) bases: HashMap<(Object, bool, bool), Reg>,
     found: Vec<Option<Found>>,
     pub(super) record: Option<Reg>,
-    /// The first violation of the thread: the check, from 1, and its value.
+    /// The first violation of the thread: the check's number, from 1, and its value.
     pub(super) noted: Option<(Reg, Reg)>,
     pub(super) spare: Option<u32>,
     pub(super) exit: Option<Label>,
 }
 
-/// The kernel with its checks, and what launches need to know. A kernel whose accesses are all proved is
-/// what it was.
+/// The kernel with its checks, and the data for launches. A kernel whose accesses are all proved is unchanged.
 pub(super) fn rewrite(
     module: &Module,
     kernel: &Kernel,
@@ -73,8 +72,8 @@ pub(super) fn rewrite(
         spare: None,
         exit: None,
     };
-    // Blocks in dominance order come first where checks are used again, so a check's register is known
-    // before it is used: the text's order may differ, and registers do not mind.
+    // Blocks are processed in dominance order, because checks are reused, so that a check's register is known before
+    // its use. The order of the text may differ.
     emit.reserve();
     for (b, block) in kernel.blocks.iter().enumerate() {
         let b = BlockId(b as u32);
@@ -107,7 +106,7 @@ pub(super) fn rewrite(
 }
 
 impl Emit<'_> {
-    /// Makes the registers that all blocks share.
+    /// Creates the registers that all blocks share.
     fn reserve(&mut self) {
         for n in 0..self.plan.checks.len() {
             let inside = self.w.reg(RegClass::Pred);
@@ -126,11 +125,11 @@ impl Emit<'_> {
         }
     }
 
-    /// Writes a check: the predicate that holds where the access is inside, and the note where it is not.
+    /// Emits a check: the predicate for an access in bounds, and the record of a violation.
     fn check(&mut self, n: usize, check: &Check) {
         let Some(Found { inside }) = self.found[n] else { return };
         let (test, value) = self.inside(check);
-        // The register was promised to all blocks.
+        // The register was reserved for all blocks.
         self.w.emit(None, Op::Mov, &[Mod::Ty(ScalarType::Pred)], &[inside.into(), test.into()]);
         if check.way == Way::Hint {
             return;
@@ -162,7 +161,7 @@ impl Emit<'_> {
         }
     }
 
-    /// Writes an instruction that accesses memory, where its checks hold.
+    /// Emits an instruction that accesses memory, under its checks.
     fn access(&mut self, inst: &Inst, way: Way, needs: &[usize]) {
         let pred = [Mod::Ty(ScalarType::Pred)];
         let mut inside: Option<Reg> = None;
@@ -217,7 +216,7 @@ impl Emit<'_> {
         }
     }
 
-    /// A matrix load, which all lanes execute: those outside read spare memory.
+    /// A matrix load, which all lanes execute: lanes out of bounds read spare memory.
     fn redirected(&mut self, inst: &Inst, inside: Reg) {
         let mut inst = inst.clone();
         let found = inst.operands.iter().position(|op| matches!(op, Operand::Address(_)));
@@ -247,7 +246,7 @@ impl Emit<'_> {
         self.w.push(inst);
     }
 
-    /// An instruction as it was; the thread leaves through the block that tells of violations.
+    /// The unchanged instruction; the thread leaves through the block that reports violations.
     fn plain(&mut self, inst: &Inst) {
         match (inst.form().meaning, self.exit) {
             (Meaning::Exit, Some(exit)) => self.w.branch(inst.guard, exit),

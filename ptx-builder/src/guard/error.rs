@@ -1,4 +1,4 @@
-//! Why a kernel cannot be guarded.
+//! Reasons why a kernel cannot be guarded.
 
 use thiserror::Error;
 
@@ -6,11 +6,11 @@ use crate::ir::{Inst, Kernel, Loc, Module};
 use crate::print;
 use crate::verify::VerifyErrors;
 
-/// Why a kernel cannot be made to check its accesses.
+/// A kernel that cannot check its accesses.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum GuardError {
-    /// An address that cannot be followed to a buffer or array.
+    /// An address that cannot be traced to a buffer or array.
     #[error(
         "{kernel}: the address of `{text}`{} cannot be followed to a buffer or array, so a checked launch \
          cannot bound it; compute it from one parameter or array, or launch the kernel unchecked, which is `unsafe`",
@@ -50,7 +50,7 @@ pub enum GuardError {
         /// The author's line.
         loc: Option<Loc>,
     },
-    /// More checks than parameters can carry limits for.
+    /// More checks than there is room for limits among the parameters.
     #[error(
         "{kernel}: a checked launch would need {limits} limits as parameters, and {most} fit; split the kernel, or \
          launch it unchecked, which is `unsafe`"
@@ -58,12 +58,12 @@ pub enum GuardError {
     TooMany {
         /// The kernel.
         kernel: String,
-        /// How many it needs.
+        /// Required number.
         limits: usize,
-        /// How many fit.
+        /// Maximum number.
         most: usize,
     },
-    /// The rewritten module does not verify: a mistake of this library.
+    /// The rewritten module does not verify: an error in this library.
     #[error("the kernel with its checks does not verify, which is a mistake of ptxgen:\n{0}")]
     Verify(#[from] VerifyErrors),
 }
@@ -86,7 +86,7 @@ impl GuardError {
     }
 }
 
-/// ` at FILE:LINE:COLUMN`, where it is known.
+/// ` at FILE:LINE:COLUMN`, if it is known.
 fn place(loc: &Option<Loc>) -> String {
     loc.as_ref().map_or_else(String::new, |l| format!(" at {l}"))
 }

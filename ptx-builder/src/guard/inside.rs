@@ -1,4 +1,4 @@
-//! Whether an access is inside: the predicates of checks.
+//! The predicates of checks: whether an access is in bounds.
 
 use smallvec::SmallVec;
 
@@ -14,7 +14,7 @@ use crate::types::{RegClass, ScalarType};
 use ScalarType::{B64, U32, U64};
 
 impl Emit<'_> {
-    /// Where a check is a violation: where its access is executed and is not inside.
+    /// The predicate of a violation: the access is executed and is not in bounds.
     pub(super) fn violated(&mut self, check: &Check, inside: Reg) -> Operand {
         let mut executed = check.guard.map(|g| self.plain_guard(g));
         if let Some(rows) = self.matrix_rows(check) {
@@ -35,7 +35,7 @@ impl Emit<'_> {
         }
     }
 
-    /// The lanes whose addresses a matrix load uses, where those are not all.
+    /// The lanes whose addresses a matrix load uses, if these are not all.
     pub(super) fn matrix_rows(&mut self, check: &Check) -> Option<Reg> {
         if check.way != Way::Redirect {
             return None;
@@ -49,7 +49,7 @@ impl Emit<'_> {
         Some(self.w.test(Mod::Lt, U32, lane.into(), Operand::Imm(u64::from(count) * 8), None))
     }
 
-    /// A guard as a predicate that is not negated.
+    /// A guard as a predicate without negation.
     pub(super) fn plain_guard(&mut self, guard: Guard) -> Reg {
         if !guard.negated {
             return guard.reg;
@@ -57,7 +57,7 @@ impl Emit<'_> {
         self.w.compute(RegClass::Pred, Op::Not, &[Mod::Ty(ScalarType::Pred)], &[guard.reg.into()])
     }
 
-    /// Whether a check's bytes are inside, and the value that tells where they are.
+    /// Whether a check's bytes are in bounds, and the value that locates them.
     pub(super) fn inside(&mut self, check: &Check) -> (Reg, Operand) {
         match check.how {
             How::Constant => {
@@ -116,7 +116,7 @@ impl Emit<'_> {
         }
         let mut inside = match inside {
             Some(p) => p,
-            // No buffer at all.
+            // There is no buffer.
             None => self.w.test(Mod::Ne, ty, start.into(), start.into(), None),
         };
         if check.align > 1 {
@@ -126,7 +126,7 @@ impl Emit<'_> {
             inside = self.w.test(Mod::Eq, ty, off.into(), Operand::Imm(0), Some((Mod::And, inside.into())));
         }
         if let Size::Bulk(n) = check.size {
-            // A constant that is no multiple of 16, too, is a register first.
+            // A constant that is not a multiple of 16 is also moved to a register first.
             let n = self.w.compute(RegClass::B32, Op::Mov, &[Mod::Ty(U32)], &[n]);
             let mask = [n.into(), Operand::Imm(15)];
             let off = self.w.compute(RegClass::B32, Op::And, &[Mod::Ty(ScalarType::B32)], &mask);
@@ -135,7 +135,7 @@ impl Emit<'_> {
         (inside, value.into())
     }
 
-    /// Whether an access at a distance from an object's start is inside of it.
+    /// Whether an access at a distance from an object's start is inside it.
     pub(super) fn within(&mut self, check: &Check, object: Object, distance: Reg) -> Reg {
         let narrow = is_narrow(distance);
         let bytes = (check.hi - check.lo) as u64;
@@ -160,7 +160,7 @@ impl Emit<'_> {
         let starts = self.w.test(Mod::Lt, U64, distance.into(), limit, None);
         let end = self.w.compute(RegClass::B64, Op::Add, &[Mod::Ty(U64)], &[distance.into(), wide]);
         let both = self.w.test(Mod::Lt, U64, end.into(), limit, Some((Mod::And, starts.into())));
-        // Nothing is touched where there are no bytes.
+        // An access of zero bytes touches nothing.
         self.w.test(Mod::Eq, U32, count, Operand::Imm(0), Some((Mod::Or, both.into())))
     }
 }

@@ -1,17 +1,17 @@
 //! Kernels that check their own accesses.
 //!
-//! [`guard`] gives a kernel's twin that touches nothing but the buffers of its launch, its own arrays and
-//! its module's: every access of global, shared or local memory that cannot be proved to be inside of
-//! what its address starts from is checked as it is made. One that is outside is left out (a load gives
-//! 0) and noted in a [`Record`], which the launch's last parameter leads to; the thread goes on, so that
-//! barriers hold and the device works on. Inside of bounds the twin computes the same bits.
+//! [`guard`] returns a version of a kernel that accesses only the buffers of its launch, its own arrays and its
+//! module's. Every access of global, shared or local memory that is not proved to be inside the object of its address
+//! is checked. An access out of bounds is skipped (a load returns 0) and recorded in a [`Record`], to which the
+//! launch's last parameter points. The thread continues, so that barriers still work and the device stays usable. For
+//! accesses in bounds the results have the same bits.
 //!
 //! A check is one comparison of an index or a distance with a limit that the host computes from the
 //! buffer's length ([`Extra::Limit`]). Accesses of one block that differ by constants share a check, and
 //! a check that dominates another of the same index is not repeated.
 //!
-//! What it does not do: end loops that never end, order accesses that race (the values of a race are
-//! unspecified; memory outside is not reached), or keep a kernel from `trap`.
+//! What it does not do: end endless loops, order accesses that race (the values of a race are unspecified; memory out
+//! of bounds is not accessed), or prevent `trap`.
 
 mod access;
 mod address;
@@ -33,27 +33,27 @@ use crate::table::Meaning;
 use crate::verify::{Validated, verify};
 use site::Site;
 
-/// A parameter that a guarded kernel has after its own.
+/// A parameter of a guarded kernel after its own ones.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Extra {
     /// The address of a [`Record`]: 64 bits, aligned to 8 bytes.
     Record,
-    /// How many indices are inside of an object; see [`Extra::value`].
+    /// The number of indices that are in bounds of an object; see [`Extra::value`].
     Limit {
         /// The object.
         object: Object,
-        /// Bytes from one index to the next.
+        /// Distance between two indices in bytes.
         scale: u64,
-        /// Bytes that must be there after index 0's place.
+        /// Bytes that must exist after the position of index 0.
         bytes: u64,
-        /// Whether the parameter has 64 bits, or 32.
+        /// Whether the parameter has 64 bits; otherwise 32.
         wide: bool,
     },
 }
 
 impl Extra {
-    /// Bytes of the parameter.
+    /// Size of the parameter in bytes.
     pub fn bytes(self) -> usize {
         match self {
             Extra::Record | Extra::Limit { wide: true, .. } => 8,
@@ -61,8 +61,8 @@ impl Extra {
         }
     }
 
-    /// The value to pass, given the record's address and each object's bytes (0 for a parameter that
-    /// brings no buffer).
+    /// The value to pass, given the record's address and each object's size in bytes (0 for a parameter that is not a
+    /// buffer).
     pub fn value(self, record: u64, len: impl Fn(Object) -> u64) -> u64 {
         match self {
             Extra::Record => record,
@@ -74,7 +74,7 @@ impl Extra {
     }
 }
 
-/// How many indices, from 0, have `bytes` bytes from their place on within `len`.
+/// The number of indices, from 0, whose position has `bytes` bytes after it within `len`.
 fn limit(len: u64, scale: u64, bytes: u64) -> u64 {
     len.checked_sub(bytes).map_or(0, |rest| rest / scale.max(1) + 1)
 }
@@ -84,38 +84,38 @@ fn limit(len: u64, scale: u64, bytes: u64) -> u64 {
 pub struct Guarded {
     /// The module, verified.
     pub module: Validated,
-    /// What launches need to know of each kernel.
+    /// The data for launches of each kernel.
     pub kernels: Vec<GuardedKernel>,
 }
 
-/// What launches of a guarded kernel need to know.
+/// The data for launches of a guarded kernel.
 #[derive(Clone, Debug)]
 pub struct GuardedKernel {
-    /// The parameters that follow the kernel's own.
+    /// The parameters after the kernel's own.
     pub extras: Vec<Extra>,
     /// By parameter, whether the kernel writes to its buffer.
     pub writes: Vec<bool>,
-    /// By parameter, whether it brings a buffer.
+    /// By parameter, whether it is a buffer.
     pub buffers: Vec<bool>,
-    /// How many checks it has.
+    /// Number of checks.
     pub checks: usize,
-    /// How many accesses need none of their own.
+    /// Number of accesses without a check of their own.
     pub proved: usize,
     sites: Vec<Site>,
 }
 
 impl GuardedKernel {
-    /// What a record means, given the bytes of each object at the launch.
+    /// The violation in a record, given the size of each object at the launch.
     pub fn explain(&self, record: &Record, len: impl Fn(Object) -> u64) -> Option<Violation> {
         site::explain(&self.sites, record, len)
     }
 }
 
-/// Rewrites every kernel of a module so that it checks its accesses. `may_write` tells of a kernel and a
-/// parameter, by their numbers, whether the parameter's buffer may be written.
+/// Rewrites every kernel of a module so that it checks its accesses. `may_write` returns for the indices of a kernel
+/// and a parameter whether the parameter's buffer may be written.
 ///
 /// # Errors
-/// If an access cannot be checked, or writes to a buffer that may only be read; the error names its line.
+/// If an access cannot be checked, or writes to a read-only buffer; the error names its line.
 pub fn guard(module: &Validated, may_write: impl Fn(usize, usize) -> bool) -> Result<Guarded, GuardError> {
     let original = module.module();
     let mut rewritten = original.clone();

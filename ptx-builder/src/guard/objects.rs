@@ -1,4 +1,4 @@
-//! What accesses go into: the starts and lengths of buffers and arrays, as registers.
+//! The objects of accesses: starts and lengths of buffers and arrays, as registers.
 
 use super::address::Object;
 use super::emit::Emit;
@@ -27,7 +27,7 @@ impl Emit<'_> {
         reg
     }
 
-    /// How many indices of `scale` have `bytes` bytes within an object.
+    /// The number of indices of `scale` with `bytes` bytes within an object.
     pub(super) fn limit(&mut self, object: Object, scale: u64, bytes: u64, wide: bool) -> Operand {
         match static_bytes(self.module, self.original, object) {
             Some(len) => {
@@ -38,7 +38,7 @@ impl Emit<'_> {
         }
     }
 
-    /// The address of an object's start as addresses of a space have it.
+    /// The address of an object's start in the representation of a space.
     pub(super) fn base(&mut self, object: Object, space: Space, narrow: bool) -> Reg {
         let generic = space == Space::Generic;
         if let Some(&reg) = self.bases.get(&(object, generic, narrow)) {
@@ -92,7 +92,7 @@ impl Emit<'_> {
         })
     }
 
-    /// What an address of a space may lead to where that cannot be told.
+    /// The objects that an address of a space may point to if that is unknown.
     pub(super) fn candidates(&self, space: Space) -> Vec<Object> {
         let mut objects: Vec<Object> = Vec::new();
         if space == Space::Global {

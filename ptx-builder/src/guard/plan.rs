@@ -1,4 +1,4 @@
-//! Which checks a kernel needs: one for each access that cannot be proved to be inside, as few as can be.
+//! The checks that a kernel needs: one for each access that is not proved to be in bounds, as few as possible.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,8 @@ use crate::analysis::{InstId, KernelInfo, Origin};
 use crate::ir::{Address, Base, BlockId, Guard, Inst, Kernel, Module, Operand, Reg, Symbol};
 use crate::types::Space;
 
-/// How a check looks at an address. A register with several definitions is told apart by how often its
-/// block has written it.
+/// The form of a checked address. For a register with several definitions, the number of its writes in the block is
+/// part of the key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum How {
     /// A constant distance from the object's start.
@@ -32,9 +32,9 @@ struct Key {
     how: How,
     guard: Option<(Guard, u32)>,
     way: Way,
-    /// What the address must be a multiple of where that is not proved, and the offset modulo that.
+    /// The required alignment of the address, if it is not proved, and the offset modulo that.
     align: (u32, i64),
-    /// Checks of sizes that an operand says stand alone.
+    /// Checks of sizes in operands are not shared.
     alone: Option<(InstId, usize)>,
 }
 
@@ -48,11 +48,11 @@ pub(super) struct Check {
     pub way: Way,
     pub align: u32,
     pub size: Size,
-    /// The bytes that it is for, from the index times its scale or from the address.
+    /// The bytes that it covers, from the index times its scale or from the address.
     pub lo: i64,
     pub hi: i64,
     pub members: Vec<Member>,
-    /// Whose address it computes from; of all its accesses the first.
+    /// The access from whose address it computes; the first of all its accesses.
     pub at: InstId,
 }
 
@@ -62,19 +62,19 @@ impl Check {
         if let How::Index(_, scale, _) = self.how { scale } else { 1 }
     }
 
-    /// As the host needs it.
+    /// The form for the host.
     pub fn site(&self) -> Site {
         let shift = if let How::Address(..) = self.how { self.lo } else { 0 };
         Site { object: self.object, scale: self.scale(), shift, members: self.members.clone() }
     }
 }
 
-/// The checks of a kernel, and which each instruction's accesses depend on.
+/// The checks of a kernel, and those of each instruction's accesses.
 #[derive(Default, Debug)]
 pub(super) struct Plan {
     pub checks: Vec<Check>,
     pub needs: HashMap<InstId, (Way, SmallVec<[usize; 3]>)>,
-    /// Hints that lead nowhere known.
+    /// Hints with an unknown address.
     pub dropped: Vec<InstId>,
     /// By parameter, whether the kernel writes to its buffer.
     pub writes: Vec<bool>,
@@ -82,7 +82,7 @@ pub(super) struct Plan {
     pub proved: usize,
 }
 
-/// A kernel while it is planned.
+/// A kernel during planning.
 struct Planner<'k> {
     module: &'k Module,
     kernel: &'k Kernel,
@@ -91,11 +91,11 @@ struct Planner<'k> {
     ranges: Ranges<'k>,
     may_write: &'k dyn Fn(usize) -> bool,
     plan: Plan,
-    /// Checks of whole blocks, to be used again where they dominate.
+    /// Checks of finished blocks, which are reused where they dominate.
     done: HashMap<Key, Vec<(BlockId, usize)>>,
 }
 
-/// Plans a kernel. `may_write` tells whether the buffer of a parameter may be written.
+/// Plans a kernel. `may_write` returns whether the buffer of a parameter may be written.
 pub(super) fn plan(
     module: &Module,
     kernel: &Kernel,
@@ -112,7 +112,7 @@ pub(super) fn plan(
     Ok(planner.plan)
 }
 
-/// What becomes of one access.
+/// Plans one access.
 enum Decision {
     Proved,
     Nowhere,
@@ -160,7 +160,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Bytes of an access as far as they are constant.
+    /// Bytes of an access, as far as they are constant.
     fn fixed(&self, size: Size) -> i64 {
         match size {
             Size::Fixed(n) => n.into(),
@@ -173,7 +173,7 @@ impl Planner<'_> {
         if key.alone.is_some() || key.way == Way::Redirect {
             return None;
         }
-        // The check may be of anybody, so long as it is not under a guard and tells of what it finds.
+        // Any check may be reused if it is not under a guard and reports violations.
         let single = |reg: Reg| {
             let defs = self.info.defuse.defs_of(reg);
             defs.len() == 1 && !self.info.defuse.is_guarded(defs[0])
@@ -306,7 +306,7 @@ impl Planner<'_> {
         Ok(Decision::Check(key, lo))
     }
 
-    /// Notes what is written, and refuses writes to what may only be read.
+    /// Records what is written, and rejects writes to read-only buffers.
     fn writing(&mut self, inst: &Inst, object: Option<Object>, space: Space) -> Result<(), GuardError> {
         let params: Vec<u32> = match (object, space) {
             (Some(Object::Buffer(i)), _) => vec![i],
@@ -325,7 +325,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// How many low bits of an address are known to be 0.
+    /// The number of low bits of an address that are known to be 0.
     fn zeros(&self, id: InstId, address: &Address, linear: Option<Linear>, origin: Option<Origin>) -> u32 {
         let own = match address.base {
             Base::Reg(r) => self.ranges.of(id, r).zeros.min(address.offset.trailing_zeros()),
@@ -349,7 +349,7 @@ impl Planner<'_> {
         own.max(summed)
     }
 
-    /// Whether an access is inside of an array whose size is known, whatever its index is.
+    /// Whether an access is inside an array of known size for any index.
     fn is_inside(&self, l: Linear, object: Object, bytes: u32) -> bool {
         let Some(len) = static_bytes(self.module, self.kernel, object) else { return false };
         let most = l.index.map_or(Some(0), |(reg, scale)| self.ranges.ever(reg).most.checked_mul(scale));
@@ -364,7 +364,7 @@ fn is_named_parameter(inst: &Inst, access: &Access) -> bool {
     access.space == Space::Param && inst.operands.get(access.operand).is_some_and(named)
 }
 
-/// A key whose counts of writes in a block do not matter: of a register with one definition.
+/// A key without counts of writes in a block: for a register with one definition.
 fn settled(key: Key) -> Key {
     let how = match key.how {
         How::Index(reg, scale, _) => How::Index(reg, scale, 0),
@@ -383,7 +383,7 @@ pub(super) fn static_bytes(module: &Module, kernel: &Kernel, object: Object) -> 
     }
 }
 
-/// The parameters that may bring a buffer: those declared as pointers, or where none is, all of 64 bits.
+/// The parameters that may be a buffer: those declared as pointers, or if there are none, all of 64 bits.
 pub(super) fn buffers(kernel: &Kernel) -> impl Iterator<Item = u32> {
     let declared = kernel.params.iter().any(|p| p.pointer.is_some());
     let is = move |p: &crate::ir::Param| match declared {

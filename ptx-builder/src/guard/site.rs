@@ -1,4 +1,4 @@
-//! What a guarded kernel tells of a violation, and what it means.
+//! The record of a violation in a guarded kernel, and its interpretation.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::ir::Loc;
 /// Bytes of a [`Record`] in memory.
 pub const RECORD_BYTES: usize = 64;
 
-/// Where the parts of a record lie.
+/// Offsets of the parts of a record.
 pub(super) mod at {
     /// u32: not 0 once a thread has claimed the record.
     pub const CLAIMED: i32 = 0;
-    /// u32: not 0 once the record is whole; stored last, with release.
+    /// u32: not 0 once the record is complete; stored last, with release.
     pub const DONE: i32 = 4;
     /// u32: the check, from 1.
     pub const SITE: i32 = 8;
@@ -40,7 +40,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// What a record holds, in words; none where nothing was violated.
+    /// The contents of a record as text; `None` if there was no violation.
     pub fn read(words: &[u32; RECORD_BYTES / 4]) -> Option<Record> {
         let word = |at: i32| words[at as usize / 4];
         let three = |at: i32| [word(at), word(at + 4), word(at + 8)];
@@ -54,7 +54,7 @@ impl Record {
     }
 }
 
-/// What an access does.
+/// The kind of an access.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Touch {
@@ -66,24 +66,24 @@ pub enum Touch {
     Updates,
 }
 
-/// What is wrong with an access.
+/// The fault of an access.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Wrong {
-    /// It is not, or not wholly, inside of its object.
+    /// It is not completely inside its object.
     Outside,
-    /// Its address is no multiple of its size.
+    /// Its address is not a multiple of its size.
     Misaligned,
-    /// A bulk copy of a number of bytes that is no multiple of 16.
+    /// A bulk copy whose number of bytes is not a multiple of 16.
     BulkSize,
 }
 
-/// One access that a check is for.
+/// One access that a check covers.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Member {
-    /// Bytes from the check's index times its scale.
+    /// Offset in bytes from the check's index times its scale.
     pub lo: i64,
-    /// Bytes; none where an operand says it.
+    /// Size in bytes; `None` if an operand says it.
     pub bytes: Option<u32>,
     pub align: u32,
     /// Bytes of an element.
@@ -96,25 +96,25 @@ pub(super) struct Member {
 /// One check of a guarded kernel.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Site {
-    /// None: any buffer, the value is the address.
+    /// `None`: any buffer; the value is the address.
     pub object: Option<Object>,
     pub scale: u64,
-    /// Bytes that the recorded value has already had added.
+    /// Bytes that are already included in the recorded value.
     pub shift: i64,
     pub members: Vec<Member>,
 }
 
-/// A violation as people need to know it.
+/// A violation for messages.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Violation {
-    /// What is wrong.
+    /// The fault.
     pub wrong: Wrong,
-    /// What the instruction does.
+    /// The kind of access.
     pub touch: Touch,
-    /// Into what it was to be; none where that is any of the buffers.
+    /// The intended object; `None` if that may be any of the buffers.
     pub object: Option<Object>,
-    /// The first byte, counted from the object's start (from 0 where it is any buffer).
+    /// The first byte, from the object's start (from 0 if it may be any buffer).
     pub first: i128,
     /// Bytes accessed.
     pub bytes: u32,
@@ -127,7 +127,7 @@ pub struct Violation {
 }
 
 impl Site {
-    /// The first of the accesses that is at fault, given the length of the object.
+    /// The first faulty access, given the length of the object.
     fn explain(&self, record: &Record, len: u64) -> Option<Violation> {
         let found = self.members.iter().find_map(|m| {
             let first = i128::from(record.value) * i128::from(self.scale) + i128::from(m.lo - self.shift);
@@ -160,21 +160,21 @@ impl Site {
     }
 }
 
-/// What a record means, by the kernel's sites.
+/// Interprets a record with the kernel's sites.
 pub(super) fn explain(sites: &[Site], record: &Record, len: impl Fn(Object) -> u64) -> Option<Violation> {
     let site = sites.get((record.site as usize).checked_sub(1)?)?;
     site.explain(record, site.object.map_or(0, len))
 }
 
 impl Violation {
-    /// The elements that it touches: the first, and how many.
+    /// The accessed elements: the first, and their number.
     pub fn elements(&self, element: u32) -> (i128, u32) {
         let element = element.max(1);
         (self.first.div_euclid(element.into()), self.bytes.div_ceil(element).max(1))
     }
 
-    /// `x[20] of 20`, or `x[18..22] of 20`: what was touched of an array of this name, element size and
-    /// length in bytes.
+    /// `x[20] of 20`, or `x[18..22] of 20`: the accessed elements of an array with this name, element size and length
+    /// in bytes.
     pub fn describe(&self, name: &str, element: u32, len: u64) -> String {
         let (first, count) = self.elements(element);
         let of = len / u64::from(element.max(1));

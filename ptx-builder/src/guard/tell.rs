@@ -1,4 +1,4 @@
-//! How a thread tells of its first violation, and how it leaves.
+//! Reports a thread's first violation, and leaves the kernel.
 
 use super::access::Way;
 use super::emit::Emit;
@@ -10,7 +10,7 @@ use crate::types::{RegClass, ScalarType};
 use ScalarType::{U32, U64};
 
 impl Emit<'_> {
-    /// After a wait that others' violations may keep from ending: it ends once one is told of.
+    /// After a wait that violations of other threads may keep from ending: it ends once one is reported.
     pub(super) fn poll(&mut self, inst: &Inst) {
         let Meaning::Async(Async::MbarrierWait { .. }) = inst.form().meaning else { return };
         let Some(record) = self.record.filter(|_| self.plan.checks.iter().any(|c| c.way == Way::SkipAndTell)) else {
@@ -26,7 +26,7 @@ impl Emit<'_> {
         self.w.emit(inst.guard, Op::SetpBool, &[Mod::Ne, Mod::Or, Mod::Ty(U32)], &sources);
     }
 
-    /// The way out of all threads.
+    /// The exit of all threads.
     pub(super) fn leave(&mut self) {
         let (Some(exit), Some((site, _))) = (self.exit, self.noted) else { return };
         self.w.loc = self.original.loc.clone();
@@ -39,7 +39,7 @@ impl Emit<'_> {
         self.w.emit(None, Op::Ret, &[], &[]);
     }
 
-    /// Writes the record, unless another thread has; then, or if so, goes on at `after`, which follows.
+    /// Writes the record, unless another thread has; continues at `after`, which follows.
     pub(super) fn tell(&mut self, bytes: Operand, after: Label) {
         let (Some(record), Some((site, value))) = (self.record, self.noted) else { return };
         let sources = [memory(record, at::CLAIMED), Operand::Imm(1)];

@@ -1,4 +1,4 @@
-//! A kernel that is being rewritten: instructions go to the open block, new blocks start where they must.
+//! A kernel that is being rewritten: instructions are appended to the open block, and new blocks are started.
 
 use smallvec::SmallVec;
 
@@ -10,19 +10,19 @@ use crate::types::{RegClass, ScalarType};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Label(u32);
 
-/// The kernel being written.
+/// The kernel that is being generated.
 pub(super) struct Writer {
     pub kernel: Kernel,
     blocks: Vec<Block>,
-    /// What the kernel starts with.
+    /// The start of the kernel.
     prologue: Block,
-    /// Where each label is placed.
+    /// The position of each label.
     places: Vec<u32>,
-    /// The author's line for what is written next.
+    /// The source line for the next instruction.
     pub loc: Option<Loc>,
 }
 
-/// Where an instruction runs: everywhere, or under a guard.
+/// The guard of an instruction, if any.
 pub(super) fn when(reg: Reg) -> Option<Guard> {
     Some(Guard { reg, negated: false })
 }
@@ -38,7 +38,7 @@ pub(super) fn memory(base: Reg, offset: i32) -> Operand {
 }
 
 impl Writer {
-    /// Of a kernel with no block yet.
+    /// For a kernel without blocks.
     pub(super) fn new(original: &Kernel) -> Writer {
         let mut kernel = original.clone();
         let places = vec![u32::MAX; kernel.blocks.len()];
@@ -56,7 +56,7 @@ impl Writer {
         Label(self.places.len() as u32 - 1)
     }
 
-    /// Starts a block at a label.
+    /// Starts a block with a label.
     pub(super) fn place(&mut self, label: Label) {
         self.places[label.0 as usize] = self.blocks.len() as u32;
         self.blocks.push(Block::default());
@@ -66,7 +66,7 @@ impl Writer {
         self.kernel.new_reg(class)
     }
 
-    /// Adds an instruction; one that may leave ends its block.
+    /// Appends an instruction; one that may leave ends its block.
     pub(super) fn push(&mut self, inst: Inst) {
         let ends = inst.form().meaning.ends_block();
         if let Some(block) = self.blocks.last_mut() {
@@ -77,17 +77,17 @@ impl Writer {
         }
     }
 
-    /// Adds an instruction of the table.
+    /// Appends an instruction of the table.
     ///
     /// # Panics
-    /// If the table has no such form: a mistake of this module, which its tests would show.
+    /// If the table has no such form: an error in this module, which its tests would show.
     pub(super) fn emit(&mut self, guard: Option<Guard>, op: Op, mods: &[Mod], operands: &[Operand]) {
         let Some(form) = table().find(op, mods) else { panic!("the instruction table has no {op} with {mods:?}") };
         let operands = SmallVec::from_slice(operands);
         self.push(Inst { form, guard, operands, loc: self.loc.clone() });
     }
 
-    /// Adds an instruction to the kernel's start.
+    /// Appends an instruction to the kernel's start.
     pub(super) fn prologue(&mut self, op: Op, mods: &[Mod], operands: &[Operand]) {
         let Some(form) = table().find(op, mods) else { panic!("the instruction table has no {op} with {mods:?}") };
         let (operands, loc) = (SmallVec::from_slice(operands), self.kernel.loc.clone());
@@ -146,11 +146,11 @@ impl Writer {
                 }
             }
         }
-        // Nothing leads after the last instruction that leaves.
+        // Nothing after the last instruction that leaves is reachable.
         while self.blocks.len() > 1 && self.blocks.last().is_some_and(|b| b.insts.is_empty()) {
             self.blocks.pop();
         }
-        // The first block is nobody's target: it takes what the kernel starts with.
+        // The first block is not a target: it takes the kernel's start.
         if let Some(first) = self.blocks.first_mut() {
             first.insts.splice(0..0, self.prologue.insts);
         }

@@ -76,7 +76,7 @@ impl<'a> Block<'a> {
         self.warps.iter().any(Warp::is_held)
     }
 
-    /// Lets those look again who wait for other launches.
+    /// Makes threads that wait for other launches check again.
     pub fn let_go(&mut self) {
         self.warps.iter_mut().for_each(Warp::let_go);
     }

@@ -11,7 +11,7 @@ use crate::types::Space;
 /// Bytes that one counter of pending accesses covers; the least size of a copy.
 const GRAIN: u64 = 4;
 
-/// How a copy tells that it is complete.
+/// How a copy signals its completion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Completion {
     /// With its thread's group of `cp.async` copies.
@@ -201,7 +201,7 @@ impl Copies {
         }
     }
 
-    /// Takes the copies for which `pick` holds out of those under way.
+    /// Removes the copies for which `pick` is true from the pending ones.
     pub fn take(&mut self, mut pick: impl FnMut(&Copy) -> bool) -> Vec<Copy> {
         let mut taken: Vec<Copy> = self.pending.extract_if(.., |c| pick(c)).collect();
         taken.iter_mut().for_each(|c| self.mark(c, false));

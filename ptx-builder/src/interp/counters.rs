@@ -10,7 +10,7 @@ use crate::table::FormId;
 #[non_exhaustive]
 pub struct Counts {
     /// Executions by a warp, however many of its lanes were active. One
-    /// whose guard held in no lane counts too, as on hardware.
+    /// whose guard is false in all lanes counts too, as on hardware.
     pub warps: u64,
     /// Executions by a lane.
     pub lanes: u64,
@@ -20,10 +20,10 @@ pub struct Counts {
     pub shared_passes: u64,
     /// Of these, how many were due to bank conflicts.
     pub bank_conflicts: u64,
-    /// 32-byte sectors of global memory that accesses asked for: the distinct
+    /// 32-byte sectors of global memory that accesses requested: the distinct
     /// ones of each warp access, summed.
     pub sectors: u64,
-    /// Bytes of those sectors that the lanes asked for, each once an access.
+    /// Bytes of those sectors that the lanes requested, each counted once per access.
     pub sector_bytes: u64,
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 #[derive(Default, Debug)]
 pub(super) struct Gate {
     overlaps: bool,
-    /// Launches before it are at work.
+    /// Earlier launches are still running.
     waits: AtomicBool,
     /// It stops where it lets others start.
     stops: AtomicBool,

@@ -177,7 +177,7 @@ impl<'a> Running<'a> {
         footprint.sorted()
     }
 
-    /// What there is to tell of it.
+    /// Its report.
     pub fn finish(mut self) -> (Report, Measured) {
         let (cx, all) = (self.cx, &mut self.all);
         if let Some(fault) = all.fault.take() {

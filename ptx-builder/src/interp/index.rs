@@ -190,7 +190,7 @@ mod tests {
             "ld.global.u32 %c, [%p+4];",
             "mov.u32 %a, %tid.x; mul.wide.u32 %q, %a, 4; add.u64 %q, %p, %q; ld.global.u32 %c, [%q];",
             "mov.u32 %a, %tid.x; mov.u32 %b, %a; cvt.u64.u32 %q, %b; add.u64 %q, %p, %q; ld.global.u32 %c, [%q];",
-            // What is computed is no index.
+            // What is computed is not an index.
             "ld.global.u32 %c, [%p]; add.u32 %a, %c, 1; st.global.u32 [%p], %a;",
         ] {
             assert_eq!(followed(body), [], "{body}");

@@ -48,16 +48,16 @@ impl From<Buffer> for Arg {
     }
 }
 
-/// Why a launch does not start.
+/// Reasons why a launch does not start.
 #[derive(Clone, PartialEq, Debug, Error)]
 #[non_exhaustive]
 pub enum LaunchError {
     /// No such kernel.
     #[error("the module has no kernel `{name}`; it has {}", .known.join(", "))]
     NoKernel {
-        /// What was asked for.
+        /// What was requested.
         name: String,
-        /// What there is.
+        /// The existing names.
         known: Vec<String>,
     },
     /// Too many or too few arguments.
@@ -84,7 +84,7 @@ pub enum LaunchError {
         /// Bytes given.
         got: u64,
     },
-    /// A grid or block shape that no GPU takes, or the kernel does not.
+    /// A grid or block shape that exceeds a GPU's limits or the kernel's launch bounds.
     #[error("kernel `{kernel}`, {what} {shape:?}: {why}")]
     Shape {
         /// The kernel.
@@ -93,7 +93,7 @@ pub enum LaunchError {
         what: &'static str,
         /// The shape.
         shape: [u32; 3],
-        /// What is allowed.
+        /// The allowed shapes.
         why: String,
     },
     /// More shared memory than a block can have.
@@ -103,18 +103,18 @@ pub enum LaunchError {
         kernel: String,
         /// Static and dynamic bytes.
         need: u64,
-        /// The most on the module's target.
+        /// The maximum on the module's target.
         most: u64,
     },
-    /// Sizes that overflow, or more memory than the interpreter gives a block.
+    /// Sizes that overflow, or more memory than the interpreter provides per block.
     #[error("kernel `{kernel}`: {why}")]
     Size {
         /// The kernel.
         kernel: String,
-        /// Which size.
+        /// The size.
         why: String,
     },
-    /// No room for the module's global variables.
+    /// Not enough memory for the module's global variables.
     #[error(transparent)]
     Memory(#[from] MemoryError),
 }
@@ -132,7 +132,7 @@ impl Globals {
     /// Places a module's global variables, with their initial values.
     ///
     /// # Errors
-    /// If there is no room for them.
+    /// If there is not enough memory for them.
     pub fn load(module: &Validated, memory: &mut Memory) -> Result<Globals, MemoryError> {
         Self::place(module.module(), memory)
     }
@@ -157,12 +157,12 @@ impl Globals {
         Ok(globals)
     }
 
-    /// The variable of this name.
+    /// The variable with this name.
     pub fn get(&self, name: &str) -> Option<Buffer> {
         self.buffers.iter().find(|(n, _)| n == name).map(|(_, b)| *b)
     }
 
-    /// Gives the variables' memory back.
+    /// Frees the variables' memory.
     pub fn free(self, memory: &mut Memory) {
         for (_, buffer) in self.buffers {
             // Only a buffer that the caller has freed already is unknown.
@@ -180,7 +180,7 @@ pub struct Launch<'a> {
     pub kernel: &'a str,
     /// Blocks in x, y, z.
     pub grid: [u32; 3],
-    /// Threads of a block in x, y, z.
+    /// Threads per block in x, y, z.
     pub block: [u32; 3],
     /// Bytes of dynamic shared memory.
     pub dynamic_shared: u32,
@@ -188,25 +188,24 @@ pub struct Launch<'a> {
     pub args: &'a [Arg],
     /// The module's global variables; without them, each launch has fresh ones.
     pub globals: Option<&'a Globals>,
-    /// How to run it.
+    /// Options of the interpreter.
     pub options: &'a Options,
 }
 
-/// Local memory of a block, and const memory, that the interpreter gives.
+/// Local memory per block, and const memory, that the interpreter provides.
 const MOST_BYTES: u64 = 1 << 30;
 
 impl Launch<'_> {
     /// Runs the kernel to its end, or to the first fault.
     ///
     /// # Errors
-    /// If the arguments or shapes are not what the kernel or a GPU takes;
-    /// nothing has run then.
+    /// If the arguments or shapes do not match the kernel or exceed a GPU's limits; then nothing has run.
     pub fn run(&self, memory: &mut Memory) -> Result<Report, LaunchError> {
         self.go(memory, false).map(|(report, _)| report)
     }
 
-    /// Runs it as [`run`](Self::run) does, with the same results, and beside each float what it would be without rounding
-    /// (shadow precision). What the launch is given is taken as exact.
+    /// Runs it as [`run`](Self::run) does, with the same results, and computes for each float what it would be without
+    /// rounding (shadow precision). The launch's inputs count as exact.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -224,7 +223,7 @@ impl Launch<'_> {
         ran
     }
 
-    /// The kernel's number, if the interpreter takes the launch.
+    /// The kernel's index, if the interpreter accepts the launch.
     pub(super) fn checked(&self) -> Result<usize, LaunchError> {
         let module = self.module.module();
         let number =
@@ -245,12 +244,12 @@ impl Launch<'_> {
         Ok(number)
     }
 
-    /// Variables of its own, if the launch brings none.
+    /// New variables, if the launch has none.
     pub(super) fn place_globals(&self, memory: &mut Memory) -> Result<Option<Globals>, MemoryError> {
         self.globals.is_none().then(|| Globals::place(self.module.module(), memory)).transpose()
     }
 
-    /// Where its module's variables are.
+    /// The addresses of its module's variables.
     pub(super) fn addresses<'g>(&'g self, fresh: Option<&'g Globals>) -> &'g [u64] {
         self.globals.or(fresh).map_or(&[][..], |g| &g.addresses)
     }
@@ -322,10 +321,10 @@ impl Launch<'_> {
     }
 }
 
-/// Checks a grid and a block against what GPUs take and what the kernel promises.
+/// Checks a grid and a block against a GPU's limits and the kernel's launch bounds.
 ///
 /// # Errors
-/// If one of them is impossible or breaks a promise; the error says which.
+/// If one of them is invalid or violates a launch bound; the error says which.
 pub fn check_shapes(kernel: &Kernel, grid: [u32; 3], block: [u32; 3]) -> Result<(), LaunchError> {
     let wrong = |what, shape, why: String| Err(LaunchError::Shape { kernel: kernel.name.clone(), what, shape, why });
     let [gx, gy, gz] = grid;

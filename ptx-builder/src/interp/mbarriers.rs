@@ -123,7 +123,7 @@ mod tests {
         // The next phase expects as many again.
         assert_eq!(arrive(&mut b, 2), (true, 1));
         assert_eq!(arrive(&mut b, 1), (true, 2));
-        // More than a phase expects is told.
+        // More arrivals than a phase expects are reported.
         assert_eq!(arrive(&mut b, 4), (false, 3));
         assert_eq!(arrive(&mut b, 3), (true, 4));
     }

@@ -7,12 +7,12 @@ use thiserror::Error;
 
 /// Bytes that share one entry of the address table.
 const REGION: u64 = 1 << 26;
-/// Least distance between two buffers, so that running off one is noticed.
+/// Minimum distance between two buffers, so that an overrun is noticed.
 const GUARD: u64 = 1 << 16;
 /// Regions below the first special window of generic addresses.
 const REGIONS: u64 = 0x7c00_0000_0000 / REGION;
 
-/// A piece of global memory, as an address for kernels.
+/// A buffer in global memory, as an address for kernels.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Buffer {
     /// Its first byte.
@@ -21,20 +21,20 @@ pub struct Buffer {
     pub len: u64,
 }
 
-/// Why a buffer cannot be had.
+/// Reasons why a buffer cannot be allocated.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum MemoryError {
-    /// The alignment is no power of two, or above 1 MiB.
+    /// The alignment is not a power of two, or above 1 MiB.
     #[error("alignment {0} is not a power of two up to 1048576")]
     Align(u64),
     /// The address space is used up.
     #[error("no room for {0} bytes in the interpreter's address space; free buffers that are no longer used")]
     Full(u64),
-    /// The machine has no room for the buffer.
+    /// The machine has not enough memory for the buffer.
     #[error("this machine gives no {0} bytes for a buffer; make it smaller")]
     Host(u64),
-    /// The buffer was freed, or is another memory's.
+    /// The buffer was freed, or belongs to another memory.
     #[error("{0:?} is not a buffer of this memory (any more)")]
     Unknown(Buffer),
     /// Host data of the wrong size.
@@ -42,9 +42,9 @@ pub enum MemoryError {
     Size {
         /// The buffer.
         buffer: Buffer,
-        /// Where they were to go.
+        /// The offset.
         at: u64,
-        /// How many there were.
+        /// The number of bytes.
         got: u64,
     },
 }
@@ -56,18 +56,18 @@ pub(super) struct Alloc {
     /// `buffer.address` rounded down to a word.
     first: u64,
     words: Box<[AtomicU32]>,
-    /// A bit for each byte that has been written; absent where all have.
+    /// A bit for each byte that has been written; absent if all have been.
     init: Option<Box<[AtomicU32]>>,
 }
 
 /// The device's global memory: buffers with gaps between them.
 ///
-/// A buffer starts at exactly the alignment asked for, not at a larger one, so
-/// that a kernel that assumes more is found out.
+/// A buffer starts at exactly the requested alignment, not at a larger one, so that a kernel that assumes more is
+/// detected.
 pub struct Memory {
     regions: Vec<u32>,
     allocs: Vec<Option<Alloc>>,
-    /// Makes 64-bit and wider atomic operations one step.
+    /// Makes atomic operations on 64 bits and more atomic.
     wide: Mutex<()>,
 }
 
@@ -77,7 +77,7 @@ impl Default for Memory {
     }
 }
 
-/// So many words; none where the machine has no room for them.
+/// This many words; `None` if the machine has not enough memory.
 fn filled(words: usize, fill: u32) -> Option<Box<[AtomicU32]>> {
     let mut all = Vec::new();
     all.try_reserve_exact(words).ok()?;
@@ -94,20 +94,19 @@ impl Memory {
         Memory { regions: vec![NO_ALLOC], allocs: Vec::new(), wide: Mutex::new(()) }
     }
 
-    /// A buffer with these bytes, whose address is a multiple of `align` (and
-    /// of no larger power of two).
+    /// A buffer with these bytes, whose address is a multiple of `align` (and of no larger power of two).
     ///
     /// # Errors
-    /// If the alignment is no power of two up to 1 MiB, or there is no room, in the address space or
-    /// in this machine.
+    /// If the alignment is not a power of two up to 1 MiB, or there is not enough space, in the address space or in
+    /// this machine.
     pub fn alloc(&mut self, bytes: &[u8], align: u64) -> Result<Buffer, MemoryError> {
         let buffer = self.reserve(bytes.len() as u64, align, false)?;
         self.write(buffer, 0, bytes)?;
         Ok(buffer)
     }
 
-    /// A buffer of `len` bytes that count as unwritten: reading them before
-    /// the kernel or the host writes them is a finding. They hold 0xAA.
+    /// An uninitialized buffer of `len` bytes: reading them before the kernel or the host writes them is a finding.
+    /// They contain 0xAA.
     ///
     /// # Errors
     /// As [`Memory::alloc`].
@@ -170,7 +169,7 @@ impl Memory {
         (start + span <= REGIONS).then_some(start)
     }
 
-    /// Gives a buffer back. Later accesses to it are out of bounds.
+    /// Frees a buffer. Later accesses to it are out of bounds.
     ///
     /// # Errors
     /// If it is not a buffer of this memory.
@@ -267,7 +266,7 @@ impl Memory {
         Some((id, self.allocs.get(id)?.as_ref()?))
     }
 
-    /// Held during an operation on more than 4 bytes that is to be one step; a word is one anyway.
+    /// Locked during an atomic operation on more than 4 bytes; a word is atomic anyway.
     pub(super) fn one_step(&self, strong: bool, bytes: u32) -> Option<MutexGuard<'_, ()>> {
         (strong && bytes > 4).then(|| self.wide.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -323,7 +322,7 @@ impl Alloc {
         self.mark(address, bytes);
     }
 
-    /// Replaces 2 or 4 bytes by a function of them, in one step. Gives the old value.
+    /// Replaces 2 or 4 bytes by a function of them, atomically. Returns the old value.
     pub fn update(&self, address: u64, bytes: u32, f: impl Fn(u64) -> u64) -> u64 {
         let shift = (address & 3) * 8;
         let mask = (u32::MAX >> (32 - bytes * 8)) << shift;
@@ -374,7 +373,7 @@ impl Alloc {
 mod tests {
     use super::*;
 
-    /// Buffers that were asked for with this alignment.
+    /// Buffers that were requested with this alignment.
     fn made(memory: &mut Memory, sizes: &[u64], align: u64) -> Vec<Buffer> {
         sizes.iter().map(|&len| memory.alloc_uninit(len, align).expect("room")).collect()
     }
@@ -383,7 +382,7 @@ mod tests {
     fn buffers_have_their_own_regions_and_exact_alignment() {
         let mut memory = Memory::new();
         let all = made(&mut memory, &[100, 0, REGION - GUARD - 4, REGION - GUARD - 3, 1], 4);
-        // From the second region on; one that needs more than what is left beside the guard has two.
+        // From the second region on; one that needs more than is left next to the guard region takes two.
         assert_eq!(all.iter().map(|b| b.address / REGION).collect::<Vec<_>>(), [1, 2, 3, 4, 6]);
         for b in &all {
             assert_eq!((b.address % REGION, memory.id(*b).is_ok()), (4, true));

@@ -1,26 +1,26 @@
 //! The interpreter: a second device.
 //!
-//! It runs whole grids of a verified kernel with the results that hardware
-//! gives, and reports what hardware keeps to itself: races, reads of memory
-//! that nobody wrote, accesses out of bounds, barriers that part of a block
-//! misses, each at the author's source line. It also counts: instructions,
-//! shared-memory bank conflicts, sectors of global memory.
+//! It runs whole grids of a verified kernel with the same results as hardware,
+//! and reports what hardware does not: data races, reads of uninitialized
+//! memory, accesses out of bounds, barriers that part of a block does not
+//! reach, each at the line in the source. It also counts instructions,
+//! shared-memory bank conflicts and sectors of global memory.
 //!
-//! Warps run in lockstep with an active mask. Where lanes go apart, those at
+//! Warps run in lockstep with an active mask. When lanes diverge, those at
 //! the lowest position in the kernel's text run first, so that structured code
-//! meets again; `.sync` instructions wait for the lanes that they name. Lanes
-//! that go around a loop without changing anything let the others go first, so
-//! that a lock that each lane takes makes progress, as it does on hardware.
+//! converges again; `.sync` instructions wait for the lanes that they name. Lanes
+//! that repeat a loop without changing anything let the others run first, so
+//! that a lock per lane makes progress, as on hardware.
 //!
 //! Exact instructions give the hardware's bits. Approximate ones
 //! ([`Meaning::Approx`](crate::table::Meaning::Approx)) give the interpreter's
 //! own result, from which hardware may differ by the documented tolerance;
-//! [`Options::perturb`] shows whether an answer depends on that. Float
+//! [`Options::perturb`] shows whether a result depends on that. Float
 //! matrix products are sums in f64 of exact products, rounded once; hardware
 //! may differ in the last bits.
 //!
-//! [`Launch::measure`] also follows what each float would be without rounding
-//! (shadow precision), and tells which instructions are to blame.
+//! [`Launch::measure`] also computes what each float would be without rounding
+//! (shadow precision), and finds the instructions that cause the error.
 //!
 //! ```
 //! use ptxgen_builder::build::{Out, kernel};
@@ -117,7 +117,7 @@ pub enum Blocks {
 pub struct Checks {
     /// Data races on shared and global memory.
     pub races: bool,
-    /// Reads of memory that nobody wrote.
+    /// Reads of uninitialized memory.
     pub uninit: bool,
 }
 

@@ -1,8 +1,8 @@
 //! Launches that overlap: programmatic dependent launch.
 //!
 //! A launch that may start early starts as soon as hardware could let it: when each block of the launch before it has
-//! come to `griddepcontrol.launch_dependents` or ended. It runs to its `griddepcontrol.wait` before the launches at work
-//! go on, and what it has touched by then is compared with all that they do: hardware may order the two either way.
+//! reached `griddepcontrol.launch_dependents` or ended. It runs to its `griddepcontrol.wait` before the running launches
+//! continue, and what it has touched until then is compared with everything that they do: hardware may order the two either way.
 
 use super::context::Context;
 use super::gate::Gate;
@@ -62,7 +62,7 @@ fn run(
     Ok(line.reports)
 }
 
-/// A launch at work.
+/// A running launch.
 struct AtWork<'a> {
     running: Running<'a>,
     is_early: bool,
@@ -74,7 +74,7 @@ struct AtWork<'a> {
 /// One has failed.
 struct Failed;
 
-/// The launches at work, the oldest first, and the reports of those before.
+/// The running launches, the oldest first, and the reports of earlier ones.
 #[derive(Default)]
 struct Line<'a> {
     at_work: Vec<AtWork<'a>>,
@@ -114,7 +114,7 @@ impl<'a> Line<'a> {
             last.running.cx.gate.end_wait();
             last.running.advance();
             if !last.running.has_released() {
-                // It waits for nothing any more, and never comes to its release in all blocks.
+                // It waits for nothing any more, and will never release in all blocks.
                 last.running.cx.gate.pass_release();
                 last.running.advance();
             }

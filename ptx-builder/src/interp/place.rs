@@ -16,7 +16,7 @@ impl Context<'_> {
         }
     }
 
-    /// As [`element`](Self::element), to stand before more words; empty where there is none.
+    /// As [`element`](Self::element), as a prefix of more text; empty if there is none.
     pub fn element_and(&self, space: Space, address: u64, pc: u32, then: &str) -> String {
         self.element(space, address, pc).map(|element| format!("{element}{then}")).unwrap_or_default()
     }

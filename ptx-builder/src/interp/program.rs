@@ -180,7 +180,7 @@ impl Program {
     }
 }
 
-/// Why an instruction is refused by its name.
+/// Why an instruction is rejected by its name.
 fn why_not(op: Op) -> &'static str {
     match op {
         Op::MultimemRed | Op::MultimemLdReduce | Op::MultimemSt => {

@@ -1,17 +1,17 @@
-//! What a launch tells: findings and counters.
+//! The report of a launch: findings and counters.
 
 use std::fmt;
 
 use super::counters::Counters;
 use super::site::Site;
 
-/// What kind of mistake was found.
+/// The kind of a finding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub enum FindingKind {
     /// An access outside of every buffer, array or window. Ends the launch.
     OutOfBounds,
-    /// An address that is no multiple of the access's size. Ends the launch.
+    /// An address that is not a multiple of the access's size. Ends the launch.
     Misaligned,
     /// A write to const or param space. Ends the launch.
     ReadOnlySpace,
@@ -19,15 +19,15 @@ pub enum FindingKind {
     Trap,
     /// An `assert` of the kernel's source failed. Ends the launch.
     Assertion,
-    /// No thread of the block can go on, or those that can wait for memory that
-    /// nobody changes any more. Ends the launch.
+    /// No thread of the block can continue, or those that can wait for memory that nothing changes any more. Ends the
+    /// launch.
     Deadlock,
     /// The block executed more warp instructions than the launch allows. Ends the launch.
     StepLimit,
     /// An operand has a value that the instruction does not allow, such as a
     /// barrier number above 15 or an mbarrier that was not initialized. Ends the launch.
     BadOperand,
-    /// A read of memory that nobody wrote.
+    /// A read of uninitialized memory.
     Uninitialized,
     /// Two unordered accesses to the same bytes, one of them a write.
     Race,
@@ -46,8 +46,8 @@ pub enum FindingKind {
     /// A barrier of the whole block completed with threads at different
     /// barrier instructions.
     BarrierSites,
-    /// A member mask without the executing lane, or with an exited lane, or
-    /// masks that differ between lanes that should meet.
+    /// A member mask without the executing lane, or with an exited lane, or masks that differ between lanes that should
+    /// converge.
     WarpMask,
     /// A shuffle read the register of a lane that does not take part.
     InactiveLane,
@@ -87,11 +87,11 @@ pub struct Other {
     pub lane: u32,
 }
 
-/// One mistake, at one place. Repetitions are counted, not listed.
+/// One finding, at one place. Repetitions are counted, not listed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What it is.
+    /// Its kind.
     pub kind: FindingKind,
     /// The kernel's name.
     pub kernel: String,
@@ -103,7 +103,7 @@ pub struct Finding {
     pub lanes: u32,
     /// The instruction.
     pub site: Site,
-    /// The other side of a race.
+    /// The other access of a race.
     pub other: Option<Other>,
     /// Addresses, values, and what was expected.
     pub message: String,
@@ -134,11 +134,11 @@ impl fmt::Display for Finding {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// What was found, by instruction and kind.
+    /// The findings, by instruction and kind.
     pub findings: Vec<Finding>,
-    /// What was executed; all zero unless the launch counts.
+    /// Counts of what was executed; all zero unless the launch counts.
     pub counters: Counters,
-    /// What the kernel printed, block after block.
+    /// The output of printf, block after block.
     pub printed: String,
 }
 
@@ -148,19 +148,18 @@ impl Report {
         self.findings.iter().all(|f| f.kind.is_mild())
     }
 
-    /// The finding that ended the launch, if any did. Memory is then as far as
-    /// the kernel had come.
+    /// The finding that ended the launch, if any. Memory then has the state at that point.
     pub fn fault(&self) -> Option<&Finding> {
         self.findings.iter().find(|f| f.kind.is_fault())
     }
 
-    /// The findings of a kind.
+    /// The findings of one kind.
     pub fn of(&self, kind: FindingKind) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(move |f| f.kind == kind)
     }
 }
 
-/// Findings of one kind at the same lines stand for each other: one line of Rust can write many instructions.
+/// Findings of one kind at the same lines are merged: one line of Rust can emit many instructions.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = |finding: &Finding| {

@@ -78,7 +78,7 @@ impl Probe {
             && seen.target == jump.target
             && jump.mask & !seen.mask == 0
         {
-            // Lanes that are elsewhere may have told these something when they met.
+            // Lanes that are elsewhere may have communicated with these at a convergence point.
             let alone = jump.whole || seen.meetings == jump.meetings;
             if seen.is_same(jump) && alone {
                 seen.spun = true;
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(probe.jump(&jump(3, 0xff, &regs, 8, 7)), Some(5));
         assert_eq!(probe.jump(&jump(3, 0xff, &other, 9, 7)), None);
         assert_eq!(probe.jump(&jump(3, 0xff, &other, 10, 7)), Some(9));
-        // What is looked at anew has not spun, and no look of its own is due.
+        // A group that is checked again has not spun, and needs no separate check.
         let next = probe.next;
         assert_eq!(next, 2 * FIRST_LOOK);
         assert_eq!(probe.jump(&jump(3, 0xff, &regs, 11, 7)), None);

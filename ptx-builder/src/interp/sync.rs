@@ -1,4 +1,4 @@
-//! Barriers, and what releases and acquires leave behind.
+//! Barriers, and the state of releases and acquires.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

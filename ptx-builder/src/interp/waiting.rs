@@ -12,7 +12,7 @@ use crate::types::Space;
 const NAMED: usize = 8;
 
 impl Block<'_> {
-    /// Lets those look again who wait for a change of memory, where there has
+    /// Makes threads that wait for a change of memory check again, if there has
     /// been one.
     pub fn wake_spinning(&mut self) {
         let changes = Some(self.state.changes);
@@ -57,7 +57,7 @@ impl Block<'_> {
         self.stop("no thread of the block can go on", "")
     }
 
-    /// The block waits for memory that nobody will change: `who` says why.
+    /// The block waits for memory that nothing will change: `who` says why.
     pub fn endless(&self, who: &str) -> Stop {
         let remedy = "; what they wait for is never written: look for a lock that is not given back, \
                       a thread that does not arrive, or a count that is not that of the threads or blocks";

@@ -130,7 +130,7 @@ impl Warp {
         self.groups.iter().any(|g| g.state == State::Held)
     }
 
-    /// Lets those look again who wait for other launches.
+    /// Makes threads that wait for other launches check again.
     pub fn let_go(&mut self) {
         self.groups.iter_mut().filter(|g| g.state == State::Held).for_each(|g| g.state = State::Ready);
     }
@@ -140,7 +140,7 @@ impl Warp {
     }
 
     /// Chooses the ready group at the lowest position, so that lanes that went
-    /// apart meet again, after joining groups that have met.
+    /// apart converge again, after joining groups that have met.
     pub fn pick(&mut self) -> Option<Pick> {
         if let [only] = &self.groups[..] {
             let pick = Pick { group: 0, limit: u32::MAX, out_of_order: false };

@@ -1,15 +1,13 @@
-//! The canonical division of a kernel into blocks.
+//! The canonical division of a kernel into basic blocks.
 
 use super::{Block, BlockId, Inst, Kernel, Operand};
 
 impl Kernel {
-    /// Divides the instructions into blocks anew, so that every block but the
-    /// first is a branch target or follows a terminator, none but the last is
-    /// empty, and terminators stand last. This is the form that the printed
-    /// text determines: parsing it gives the same blocks back.
+    /// Divides the instructions into blocks again, so that every block except the first is a branch target or follows a
+    /// terminator, only the last may be empty, and terminators are last in their block. This is the form that the
+    /// printed text determines: parsing it gives the same blocks.
     ///
-    /// Branches to blocks that do not exist are made to name
-    /// [`BlockId`]`(u32::MAX)`, which the verifier reports.
+    /// Branches to blocks that do not exist get the target [`BlockId`]`(u32::MAX)`, which the verifier reports.
     pub fn canonicalize(&mut self) {
         let mut targeted = vec![false; self.blocks.len()];
         for inst in self.blocks.iter().flat_map(|b| &b.insts) {
@@ -30,7 +28,7 @@ impl Kernel {
                 blocks.push(Block::default());
                 ended = false;
             }
-            // An untargeted block's entry is not looked up.
+            // The entry of a block that is not a target is not used.
             moved.push(BlockId((blocks.len() - 1) as u32));
             for inst in block.insts {
                 if ended {

@@ -1,13 +1,13 @@
 //! Constants that a kernel declares.
 //!
-//! PTX has constants at module scope only. A kernel that a builder made keeps its constants with it all the same, so that
-//! kernels can be put into one module in any way without one reading another's; here they move to the module's scope.
+//! PTX has constants only at module scope. A kernel of the builder keeps its own constants, so that kernels can be
+//! combined in a module in any way without one reading another's. Here they move to the module's scope.
 
 use super::{Base, Kernel, Module, Operand, Symbol};
 use crate::types::Space;
 
 impl Module {
-    /// Moves the constants of kernels to the module. The verifier does it, too.
+    /// Moves the constants of kernels to the module. The verifier does it as well.
     pub fn hoist_constants(&mut self) {
         let Module { kernels, variables, .. } = self;
         for kernel in kernels {
@@ -37,7 +37,7 @@ impl Module {
 }
 
 impl Kernel {
-    /// The same kernel where `by` variables stand before its own in the module.
+    /// The same kernel after `by` other variables of the module.
     pub(crate) fn shift_module_symbols(&mut self, by: u32) {
         each_symbol(self, |symbol| {
             if let Symbol::Module(index) = symbol {

@@ -11,7 +11,7 @@ use crate::target::PtxVersion;
 pub struct Guard {
     /// The predicate register.
     pub reg: Reg,
-    /// Whether the instruction runs where the predicate is false.
+    /// Whether the instruction runs if the predicate is false.
     pub negated: bool,
 }
 
@@ -22,13 +22,13 @@ pub struct Inst {
     pub form: FormId,
     /// The guard, if predicated.
     pub guard: Option<Guard>,
-    /// Operands in writing order, vectors laid flat.
+    /// Operands in writing order, vectors flattened.
     pub operands: SmallVec<[Operand; 5]>,
-    /// Where it was made. Not part of an instruction's identity.
+    /// The position in the source. Not compared.
     pub loc: Option<Loc>,
 }
 
-/// Positions are not compared: the same instruction made elsewhere is equal.
+/// Positions are not compared: equal instructions at different positions are equal.
 impl PartialEq for Inst {
     fn eq(&self, other: &Self) -> bool {
         self.form == other.form && self.guard == other.guard && self.operands == other.operands
@@ -41,15 +41,14 @@ impl Inst {
         self.form.get()
     }
 
-    /// The first PTX version that has it, with its special registers.
+    /// The first PTX version with this instruction and its special registers.
     pub fn least_ptx(&self) -> PtxVersion {
         let special = |op: &Operand| if let Operand::Special(s) = op { Some(s.least_ptx()) } else { None };
         self.operands.iter().filter_map(special).fold(self.form().least_ptx, PtxVersion::max)
     }
 
-    /// Each slot with its operands (several for a vector slot). Operands
-    /// beyond the slots, or slots beyond the operands, are not visited; the
-    /// verifier reports them.
+    /// Each slot with its operands (several for a vector slot). Surplus operands or slots are not visited; the verifier
+    /// reports them.
     pub fn slots(&self) -> impl Iterator<Item = (&'static Slot, &[Operand])> {
         let mut rest = &self.operands[..];
         self.form().slots.iter().map_while(move |slot| {
@@ -75,8 +74,7 @@ impl Inst {
         guard.into_iter().chain(operands)
     }
 
-    /// Registers written. A guarded instruction writes them only where its
-    /// guard holds.
+    /// Registers written. A guarded instruction writes them only if its guard holds.
     pub fn defs(&self) -> impl Iterator<Item = Reg> {
         self.slots().filter(|(slot, _)| slot.access == Access::Write).flat_map(|(_, ops)| {
             ops.iter().filter_map(|op| match *op {
@@ -86,7 +84,7 @@ impl Inst {
         })
     }
 
-    /// The block that a branch names.
+    /// The target of a branch.
     pub fn branch_target(&self) -> Option<super::BlockId> {
         self.slots().find_map(|(slot, ops)| match (slot.shape, ops.first()) {
             (Shape::Label, Some(Operand::Label(b))) => Some(*b),

@@ -1,4 +1,4 @@
-//! Modules, kernels and what they declare.
+//! Modules, kernels and their declarations.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,10 @@ use crate::types::{RegClass, ScalarType, Space};
 /// A translation unit: one `.target`, module-scope variables, kernels.
 #[derive(Clone, Debug)]
 pub struct Module {
-    /// The PTX version that its text states. None for a module that was not read
-    /// from a text: it is printed with the least that its instructions need. Not
-    /// compared.
+    /// The PTX version that its text states. `None` for a module that was not read from a text: it is printed with the
+    /// minimum version of its instructions. Not compared.
     pub version: Option<PtxVersion>,
-    /// The architecture that it is written for.
+    /// The target architecture.
     pub target: Target,
     /// Constant, global and external shared arrays.
     pub variables: Vec<Variable>,
@@ -46,9 +45,9 @@ impl PartialEq for Module {
 pub struct Extern {
     /// Its name.
     pub name: String,
-    /// What it gives: at most one value.
+    /// Its result, at most one value.
     pub results: Vec<Passed>,
-    /// What it takes.
+    /// Its parameters.
     pub params: Vec<Passed>,
 }
 
@@ -66,7 +65,7 @@ pub struct Passed {
     pub ty: ScalarType,
     /// Elements of an array; `None` for a scalar.
     pub len: Option<u32>,
-    /// Alignment in bytes where it is written.
+    /// The alignment in bytes, if it is written.
     pub align: Option<u32>,
 }
 
@@ -87,19 +86,18 @@ pub struct Variable {
     pub init: Vec<u8>,
     /// Addresses among them, in order; the bytes there are zeros.
     pub refs: Vec<Reference>,
-    /// Who else knows it by its name. Anything but [`Linkage::Internal`] is for const and global
-    /// variables of a module only.
+    /// Its linkage. Anything except [`Linkage::Internal`] is only for const and global variables of a module.
     pub linkage: Linkage,
 }
 
 /// An address among a variable's initial values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reference {
-    /// The first byte that it takes.
+    /// Its first byte.
     pub at: u64,
-    /// How many it takes: 8, or fewer of a part.
+    /// Its number of bytes: 8, or fewer for a part.
     pub bytes: u8,
-    /// From which bit of the address on.
+    /// The first bit of the address that it contains.
     pub shift: u8,
     /// The variable of the module whose address it is.
     pub variable: u32,
@@ -110,7 +108,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// The bits that it puts there, if this is the variable's address in its space.
+    /// The bits there, if this is the variable's address in its space.
     pub(crate) fn bits(&self, address: u64, space: Space) -> u64 {
         let base = if self.is_generic { crate::table::window::base(space) } else { 0 };
         let whole = address.wrapping_add(base).wrapping_add_signed(self.addend);
@@ -118,27 +116,27 @@ impl Reference {
     }
 }
 
-/// Who knows a module's variable by its name (PTX ISA 11.6).
+/// The linkage of a module's variable (PTX ISA 11.6).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Linkage {
-    /// This module.
+    /// Visible only in this module.
     #[default]
     Internal,
-    /// Hosts and other modules too, `.visible`.
+    /// Also visible to hosts and other modules, `.visible`.
     Visible,
-    /// The same, and another module's definition may take its place, `.weak`.
+    /// The same, but a definition in another module may replace it, `.weak`.
     Weak,
-    /// Another module defines it, `.extern`. (External shared memory is what has no length.)
+    /// Defined in another module, `.extern`. (External shared memory is marked by a missing length.)
     External,
 }
 
 impl Variable {
-    /// Size in bytes; 0 where the launch sets it. `None` on overflow.
+    /// Size in bytes; 0 if the launch sets it. `None` on overflow.
     pub fn bytes(&self) -> Option<u64> {
         self.len.unwrap_or(0).checked_mul(u64::from(self.ty.bytes()))
     }
 
-    /// Bytes that variables take one after the other, each at its alignment; 2^64 - 1 on overflow.
+    /// Bytes of consecutive variables, each at its alignment; 2^64 - 1 on overflow.
     pub(crate) fn total<'v>(variables: impl Iterator<Item = &'v Variable>) -> u64 {
         variables.fold(0u64, |at, v| {
             let start = at.checked_next_multiple_of(u64::from(v.align.max(1))).unwrap_or(u64::MAX);
@@ -156,29 +154,29 @@ pub struct Param {
     pub ty: ScalarType,
     /// Elements of an array passed by value; `None` for a scalar.
     pub len: Option<u32>,
-    /// Alignment in bytes where it is written.
+    /// The alignment in bytes, if it is written.
     pub align: Option<u32>,
     /// For a pointer: the space pointed to and the pointee's alignment
     /// (`.ptr .global .align 16`, PTX ISA 5.1.6.4).
     pub pointer: Option<(Space, u32)>,
 }
 
-/// What a kernel promises of its launches (PTX ISA 11.4).
+/// A kernel's launch bounds (PTX ISA 11.4).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct LaunchBounds {
     /// `.reqntid`: the exact block shape.
     pub required: Option<[u32; 3]>,
-    /// `.maxntid`: the largest block shape.
+    /// `.maxntid`: the maximum block shape.
     pub max_threads: Option<[u32; 3]>,
-    /// `.minnctapersm`: blocks to fit on a multiprocessor.
+    /// `.minnctapersm`: minimum number of resident blocks per multiprocessor.
     pub min_blocks: Option<u32>,
-    /// `.maxnreg`: registers a thread.
+    /// `.maxnreg`: maximum number of registers per thread.
     pub max_registers: Option<u32>,
     /// `.reqnctapercluster`: the cluster shape (sm_90).
     pub cluster: Option<[u32; 3]>,
-    /// `.explicitcluster`: the launch gives the cluster's shape (sm_90).
+    /// `.explicitcluster`: the launch sets the cluster's shape (sm_90).
     pub explicit_cluster: bool,
-    /// `.maxclusterrank`: the most blocks of a cluster whose shape the launch gives (sm_90).
+    /// `.maxclusterrank`: the maximum number of blocks of a cluster whose shape the launch sets (sm_90).
     pub max_cluster_rank: Option<u32>,
 }
 
@@ -197,11 +195,11 @@ pub struct Kernel {
     pub name: String,
     /// Parameters in order.
     pub params: Vec<Param>,
-    /// Promises about its launches.
+    /// Its launch bounds.
     pub bounds: LaunchBounds,
     /// Shared and local arrays.
     pub variables: Vec<Variable>,
-    /// How many registers of each class there are, in [`RegClass::ALL`]'s order.
+    /// The number of registers of each class, in [`RegClass::ALL`]'s order.
     pub registers: [u32; 6],
     /// Blocks in writing order; the first is the entry.
     pub blocks: Vec<Block>,
@@ -209,12 +207,12 @@ pub struct Kernel {
     pub texts: Vec<OpaqueText>,
     /// The author's names for registers, for comments. Not compared.
     pub names: BTreeMap<Reg, String>,
-    /// Where the kernel was made. Not compared.
+    /// The kernel's position in the source. Not compared.
     pub loc: Option<Loc>,
 }
 
 impl Kernel {
-    /// A parameter's name as the author wrote it: the builder puts the kernel's before it.
+    /// A parameter's name in the source: the builder adds the kernel's name as prefix.
     pub fn short_name<'a>(&self, param: &'a Param) -> &'a str {
         param.name.strip_prefix(self.name.as_str()).and_then(|n| n.strip_prefix('_')).unwrap_or(&param.name)
     }
@@ -234,7 +232,7 @@ impl PartialEq for Kernel {
 }
 
 impl Kernel {
-    /// A kernel with nothing in it.
+    /// An empty kernel.
     pub fn new(name: impl Into<String>) -> Self {
         Kernel {
             name: name.into(),
@@ -257,7 +255,7 @@ impl Kernel {
         Reg { class, index }
     }
 
-    /// Every instruction with the block it is in and its place there.
+    /// Every instruction with its block and its index there.
     pub fn insts(&self) -> impl Iterator<Item = (BlockId, usize, &Inst)> {
         self.blocks
             .iter()

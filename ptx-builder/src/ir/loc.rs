@@ -4,8 +4,7 @@ use std::fmt;
 use std::iter::successors;
 use std::sync::Arc;
 
-/// The place that made an instruction: a line of the author's Rust source, or
-/// of the PTX text it was parsed from.
+/// The origin of an instruction: a line of the Rust source, or of the PTX text from which it was parsed.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub struct Loc {

@@ -1,8 +1,7 @@
 //! The intermediate representation: modules, kernels, blocks, instructions.
 //!
-//! It is what PTX says, as data: register classes instead of names, table
-//! forms instead of opcodes, block numbers instead of labels. It is made by
-//! the builder or the parser and can be used only after verification.
+//! It represents PTX as data: register classes instead of names, table forms instead of opcodes, block indices instead
+//! of labels. The builder or the parser creates it, and it can be used only after verification.
 
 mod canonical;
 mod hoist;

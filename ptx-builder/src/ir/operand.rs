@@ -26,8 +26,8 @@ pub struct Reg {
 }
 
 impl Reg {
-    /// The condition code's carry flag, which `add.cc` and its like write and read (PTX ISA 9.7.2). It is declared
-    /// nowhere, and no operand of the text.
+    /// The carry flag of the condition code, which `add.cc` and similar instructions write and read (PTX ISA 9.7.2). It
+    /// has no declaration and is not an operand in the text.
     pub const CARRY: Reg = Reg { class: RegClass::Pred, index: u32::MAX };
 
     /// Whether it is [`Reg::CARRY`].
@@ -45,7 +45,7 @@ impl fmt::Display for Reg {
     }
 }
 
-/// A name that an instruction can refer to, as an index into its declarations.
+/// A name to which an instruction can refer, as an index into its declarations.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Symbol {
     /// [`Kernel::params`](super::Kernel::params).
@@ -56,7 +56,7 @@ pub enum Symbol {
     Module(u32),
 }
 
-/// What an address starts from.
+/// The base of an address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Base {
     /// A register; 64 bits, or 32 for shared and local space.
@@ -68,14 +68,14 @@ pub enum Base {
 /// A memory operand, `[base+offset]`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Address {
-    /// What it starts from.
+    /// The base.
     pub base: Base,
     /// Bytes added to it.
     pub offset: i32,
 }
 
-/// One operand. A vector operand, `{a, b}`, is as many operands in a row as
-/// the form's [`Slot`](crate::table::Slot) says.
+/// One operand. A vector operand, `{a, b}`, is as many consecutive operands as the form's [`Slot`](crate::table::Slot)
+/// says.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Operand {

@@ -1,41 +1,38 @@
-//! Numbers that stay where the code around them changes.
+//! Stable numbers of registers and labels, which stay the same when other code changes.
 //!
-//! A register is named after the instruction that defines it first: its opcode
-//! with modifiers, its constants and symbols, the classes of its registers, and
-//! the how-manieth such instruction it is. So an instruction put in or taken
-//! out renames its own result and those of the equal instructions after it,
-//! not every register of the kernel, and a difference of two texts shows what
-//! changed. Labels are named likewise, after their block's first instruction.
+//! A register's name is derived from the instruction that defines it first: its opcode with modifiers, its constants
+//! and symbols, the classes of its registers, and its ordinal number among equal instructions. So adding or removing an
+//! instruction renames only its own result and the results of equal instructions after it, and a diff of two texts
+//! shows what changed. Labels are named in the same way, after their block's first instruction.
 //!
-//! Each register keeps its own number, so the text has one definition where the
-//! IR has one. `ptxas` makes the same machine code of it, byte by byte.
+//! Each register keeps its own number, so the text has one definition where the IR has one. `ptxas` generates the same
+//! machine code from it, byte for byte.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Address, Base, Inst, Kernel, Module, Operand, Reg, Symbol};
 
-/// Numbers are drawn from the first 8, then 16, 32, ...; so most are small.
+/// Numbers come from the first 8, then 16, 32, ...; so most are small.
 const FIRST_RANGE: u32 = 8;
 
-/// Ranges beyond this would declare more registers than the verifier allows.
+/// Larger ranges would declare more registers than the verifier allows.
 const LAST_RANGE: u32 = 1 << 19;
 
-/// Draws from each range. More make numbers smaller, and more of them move
-/// where one is put in.
+/// Attempts in each range. More attempts give smaller numbers, but more of them change when an instruction is added.
 const DRAWS: u64 = 3;
 
-/// Gives out numbers, each once.
+/// Assigns numbers, each once.
 #[derive(Default)]
 pub(crate) struct Numbers {
     taken: HashSet<u32>,
-    /// How often each kind has been given a number.
+    /// The number of assignments for each kind.
     given: HashMap<Kind, u64>,
-    /// Below it, nothing is free; looked at where all draws failed.
+    /// No number below this is free; used if all attempts failed.
     full: u32,
 }
 
 impl Numbers {
-    /// The next number for a thing of this kind.
+    /// The next number for this kind.
     pub fn next(&mut self, kind: Kind) -> u32 {
         let given = self.given.entry(kind).or_default();
         let this = mix(kind.0 ^ mix(*given));
@@ -57,13 +54,12 @@ impl Numbers {
     }
 }
 
-/// What a thing looks like, apart from numbers: FNV-1a of its text, which is
-/// the same on every machine and with every compiler.
+/// A fingerprint without numbers: FNV-1a of the text, which is the same on every machine and with every compiler.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Kind(u64);
 
 impl Kind {
-    /// Nothing's.
+    /// The empty fingerprint.
     pub const EMPTY: Kind = Kind(0);
 
     fn new(text: &str) -> Kind {
@@ -71,7 +67,7 @@ impl Kind {
     }
 
     fn and(self, text: &str) -> Kind {
-        // The end of the text counts, so that "a", "bc" is not "ab", "c".
+        // The end of the text is included, so that "a", "bc" differs from "ab", "c".
         let bytes = text.bytes().chain([0xff]);
         Kind(bytes.fold(self.0, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)))
     }
@@ -80,7 +76,7 @@ impl Kind {
         Kind(mix(self.0 ^ mix(number)))
     }
 
-    /// An instruction's: everything but which registers and which label.
+    /// An instruction's fingerprint: everything except register numbers and labels.
     pub fn of(kernel: &Kernel, inst: &Inst) -> Kind {
         let guard = inst.guard.map_or("", |g| if g.negated { "@!" } else { "@" });
         let kind = Kind::new(&inst.form().name).and(guard);
@@ -106,7 +102,7 @@ impl Kind {
 
     fn and_symbol(self, kernel: &Kernel, symbol: Symbol) -> Kind {
         match symbol {
-            // The builder puts the kernel's name before the parameter's, and it may say sizes.
+            // The builder's prefix of a parameter is the kernel's name, which may contain sizes.
             Symbol::Param(i) => match kernel.params.get(i as usize) {
                 Some(param) => self.and(param.name.strip_prefix(kernel.name.as_str()).unwrap_or(&param.name)),
                 None => self.and("param"),
@@ -133,10 +129,9 @@ impl Module {
 }
 
 impl Kernel {
-    /// Numbers the registers so that a change of one instruction changes few
-    /// numbers: each after the instruction that defines it first. Those that
-    /// do not appear are gone afterwards. A kernel that uses registers beyond
-    /// those it declares stays as it is, for the verifier to report.
+    /// Renumbers the registers so that a change of one instruction changes few numbers. Each number is derived from the
+    /// instruction that defines the register first. Unused registers are removed. A kernel that uses undeclared
+    /// registers stays unchanged, for the verifier to report.
     pub fn renumber(&mut self) {
         let declared = self.registers;
         let mut all: Vec<Reg> = Vec::new();
@@ -174,7 +169,7 @@ impl Kernel {
     }
 }
 
-/// Every register that an instruction names, in its form's slots or beyond.
+/// Every register of an instruction, in its form's slots or beyond.
 pub(crate) fn registers(inst: &mut Inst) -> impl Iterator<Item = &mut Reg> {
     let guard = inst.guard.as_mut().map(|g| &mut g.reg);
     guard.into_iter().chain(inst.operands.iter_mut().filter_map(|operand| match operand {

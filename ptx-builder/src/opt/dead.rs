@@ -1,10 +1,10 @@
-//! Instructions whose results nothing uses, and blocks that nothing reaches.
+//! Removes instructions whose results are not used, and unreachable blocks.
 
 use crate::analysis::{Cfg, DefUse, InstId};
 use crate::ir::{BlockId, Inst, Kernel, Operand};
 use crate::table::Depends;
 
-/// Removes them. A result is used where an instruction that stays may see it.
+/// Removes them. A result counts as used if an instruction that stays may read it.
 pub(super) fn run(kernel: &mut Kernel, cfg: &Cfg, chains: &DefUse) {
     let mut live = vec![false; cfg.inst_count()];
     let mut work: Vec<InstId> = Vec::new();
@@ -36,10 +36,9 @@ pub(super) fn run(kernel: &mut Kernel, cfg: &Cfg, chains: &DefUse) {
     }
 }
 
-/// Whether an instruction may go where its results are not used: it computes
-/// from its sources, or reads what nobody changes. Reads of the clock stay,
-/// because authors measure with them; loads of other memory stay, because
-/// they may fault.
+/// Whether an instruction may be removed if its results are not used: it computes from its sources, or reads memory
+/// that nothing changes. Reads of the clock stay, because authors measure with them; loads of other memory stay,
+/// because they may fault.
 fn is_removable(inst: &Inst) -> bool {
     let timed = inst.operands.iter().any(|op| matches!(op, Operand::Special(s) if !s.is_stable()));
     match inst.form().meaning.depends() {

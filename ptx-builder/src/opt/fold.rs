@@ -1,4 +1,4 @@
-//! Instructions with constant sources.
+//! Folds instructions with constant sources.
 
 use super::copy::{mask, result};
 use crate::ir::{Inst, Operand};

@@ -1,21 +1,15 @@
 //! A small optimizer.
 //!
-//! It never changes a result by a bit: constants are folded by the table's own
-//! exact functions, floating-point instructions are not reassociated,
-//! contracted or simplified, approximate ones are not folded, and what has an
-//! effect, or depends on other lanes, on the time or on the machine, stays as
-//! it is. `ptxas` optimizes as well; this makes dumps readable and the JIT's
-//! work less.
+//! It never changes a bit of a result: constants are folded with the table's own exact functions, floating-point
+//! instructions are not reassociated, contracted or simplified, approximate ones are not folded. Instructions that have
+//! a side effect, or that depend on other lanes, on time or on the machine, stay unchanged. `ptxas` optimizes as well;
+//! this optimizer makes dumps readable and reduces the work of the JIT.
 //!
-//! [`finish`] is the ordinary way of a module: verified as its author wrote it,
-//! optimized, its registers renumbered, verified again.
-//! [`Kernel::verify`](crate::build::Kernel::verify) goes it, and all that takes
-//! kernels does through that;
-//! [`Kernel::unoptimized`](crate::build::Kernel::unoptimized) switches the
-//! passes off for a kernel.
+//! [`finish`] is the usual path of a module: it is verified as written, optimized, its registers are renumbered, and it
+//! is verified again. [`Kernel::verify`](crate::build::Kernel::verify) uses it, and through that everything that takes
+//! kernels; [`Kernel::unoptimized`](crate::build::Kernel::unoptimized) switches the passes off for a kernel.
 //!
-//! Registers of the IR may have several definitions, so facts are about values
-//! (see `number`), not about registers.
+//! Registers of the IR may have several definitions, so facts are about values (see `number`), not about registers.
 
 mod copy;
 mod dead;
@@ -28,19 +22,19 @@ use crate::analysis::{Cfg, DefUse};
 use crate::ir::{Kernel, Module};
 use crate::verify::{Doubts, Validated, VerifyErrors, verify_with};
 
-/// Which passes run.
+/// The passes to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OptOptions {
-    /// Computes what has constant sources: instructions, guards, branches.
+    /// Evaluates what has constant sources: instructions, guards, branches.
     pub fold: bool,
-    /// Uses a copy's source, or a constant, in its place.
+    /// Replaces a copy by its source, or by a constant.
     pub copies: bool,
     /// Computes equal expressions once.
     pub common: bool,
-    /// Replaces integer instructions by cheaper ones: products, quotients and
-    /// remainders by powers of two, operations with 0, 1 or all ones.
+    /// Replaces integer instructions by cheaper ones: products, quotients and remainders by powers of two, operations
+    /// with 0, 1 or all ones.
     pub strength: bool,
-    /// Removes what nothing uses and what nothing reaches.
+    /// Removes unused results and unreachable code.
     pub dead: bool,
 }
 
@@ -58,12 +52,11 @@ impl Default for OptOptions {
     }
 }
 
-/// Rounds after which the optimizer stops in any case. Each makes the kernel
-/// shorter or its operands simpler, and more than three are rarely of use.
+/// Maximum number of rounds. Each makes the kernel shorter or its operands simpler, and more than three rarely help.
 const ROUNDS: usize = 8;
 
-/// The module with its kernels optimized. A module that verifies does so
-/// afterwards; one that does not is not repaired.
+/// The module with its kernels optimized. A module that verifies still verifies afterwards; one that does not is not
+/// repaired.
 pub fn optimize(mut module: Module, options: &OptOptions) -> Module {
     for kernel in &mut module.kernels {
         for _ in 0..ROUNDS {
@@ -75,14 +68,11 @@ pub fn optimize(mut module: Module, options: &OptOptions) -> Module {
     module
 }
 
-/// The module verified, optimized and verified again, with
-/// [numbers of registers](Module::renumber) that stay where code around them
-/// changes.
+/// The module verified, optimized and verified again, with stable [numbers of registers](Module::renumber).
 ///
 /// # Errors
-/// Everything that is or [may be](Doubts) wrong with the module as it was given:
-/// the verifier goes first, so a mistake in code that the optimizer would drop
-/// is one, too.
+/// Everything that is or [may be](Doubts) wrong with the module as written: the verifier runs first, so an error in
+/// code that the optimizer would remove is reported too.
 pub fn finish(mut module: Module, passes: &OptOptions) -> Result<Validated, VerifyErrors> {
     module.hoist_constants();
     module.renumber();
@@ -95,7 +85,7 @@ pub fn finish(mut module: Module, passes: &OptOptions) -> Result<Validated, Veri
     verify_with(module, Doubts::Refuse)
 }
 
-/// One round; whether it changed anything.
+/// One round; returns whether it changed anything.
 fn round(kernel: &mut Kernel, options: &OptOptions) -> bool {
     let before = kernel.blocks.clone();
     if *options != (OptOptions { dead: options.dead, ..OptOptions::NONE }) {

@@ -1,11 +1,9 @@
 //! Value numbers: which registers hold equal values at a point.
 //!
-//! Every definition gives its register a new number, copies share one, and an
-//! expression found again gets the number of the first. A number stands for
-//! one value for as long as some register holds it: where paths meet, only
-//! registers with a single definition keep theirs (that definition dominates
-//! the point, so whatever was computed after it from it was computed anew
-//! whenever it was), and the others get fresh ones.
+//! Every definition gives its register a new number, copies share one, and a repeated expression gets the number of the
+//! first. A number represents one value as long as some register has it. Where paths join, only registers with a single
+//! definition keep theirs (that definition dominates the join, so everything computed from it afterwards was recomputed
+//! whenever it was), and the others get new ones.
 
 use std::collections::HashMap;
 
@@ -40,7 +38,7 @@ pub(super) struct Expression {
     pub results: SmallVec<[Option<RegClass>; 2]>,
 }
 
-/// Makes new numbers.
+/// Creates new numbers.
 #[derive(Default)]
 pub(super) struct Supply(u32);
 
@@ -51,7 +49,7 @@ impl Supply {
     }
 }
 
-/// What is known at a point.
+/// What is known at a program point.
 #[derive(Clone, Default)]
 pub(super) struct Known {
     current: HashMap<Reg, ValueId>,
@@ -99,20 +97,20 @@ impl Known {
         }
     }
 
-    /// A register now holds a value of which nothing is known.
+    /// A register now has an unknown value.
     pub fn forget(&mut self, reg: Reg, supply: &mut Supply) -> ValueId {
         let value = supply.fresh();
         self.set(reg, value);
         value
     }
 
-    /// The register of a class that has held this value longest.
+    /// The register of a class that has had this value longest.
     pub fn holder(&self, value: ValueId, class: RegClass) -> Option<Reg> {
         let holders = self.holders.get(&value)?;
         holders.iter().copied().find(|r| r.class == class && self.current.get(r) == Some(&value))
     }
 
-    /// The register that has held a register's value longest.
+    /// The register that has had a register's value longest.
     pub fn oldest(&self, reg: Reg) -> Reg {
         self.current.get(&reg).and_then(|&v| self.holder(v, reg.class)).unwrap_or(reg)
     }
@@ -132,8 +130,7 @@ impl Known {
         self.expressions.insert(expression, value);
     }
 
-    /// What is still known where another path may have come in: the values of
-    /// these registers only.
+    /// What is still known where another path may join: only the values of these registers.
     pub fn keep(&mut self, stable: impl Fn(Reg) -> bool) {
         self.current.retain(|&reg, _| stable(reg));
     }

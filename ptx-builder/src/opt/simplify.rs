@@ -1,5 +1,5 @@
-//! Cheaper integer instructions. Floating-point ones are left alone: even
-//! `x * 1.0` changes a signalling NaN, and `x + 0.0` a negative zero.
+//! Cheaper integer instructions. Floating-point ones are not changed: even `x * 1.0` changes a signalling NaN, and `x +
+//! 0.0` a negative zero.
 
 use smallvec::smallvec;
 
@@ -8,7 +8,7 @@ use crate::ir::{Inst, Operand};
 use crate::table::{FormId, Mod, Op, Word, table};
 use crate::types::Kind;
 
-/// What an instruction can be instead.
+/// A replacement of an instruction.
 enum Better {
     /// A copy of a source.
     Copy(Operand),
@@ -16,14 +16,14 @@ enum Better {
     Form(FormId, Operand, Operand),
 }
 
-/// Replaces the instruction by a cheaper one with the same result, if there is
-/// one. `constant` tells the bits of a source.
+/// Replaces the instruction by a cheaper one with the same result, if there is one. `constant` returns the bits of a
+/// source.
 pub(super) fn run(inst: &mut Inst, constant: impl Fn(&Operand) -> Option<u64>) {
     let Some(reg) = result(inst) else { return };
     let Some(better) = better(inst, constant) else { return };
     match better {
         Better::Copy(source) => {
-            // A predicate cannot be negated on the way.
+            // There is no negated predicate source here.
             if !matches!(source, Operand::NotPred(_)) {
                 become_copy(inst, source);
             }
@@ -91,7 +91,7 @@ fn better(inst: &Inst, constant: impl Fn(&Operand) -> Option<u64>) -> Option<Bet
         Word::Rem { signed: false } if y?.is_power_of_two() => {
             form_of(Op::And, &[Mod::Ty(bits)], a, Operand::Imm(y? - 1))
         }
-        // The distance is a u32 of its own, not of the shifted type.
+        // The distance is always a u32, not of the shifted type.
         Word::Shl | Word::Shr { .. } if constant(&b) == Some(0) => Some(Better::Copy(a)),
         Word::And if x == Some(0) || y == Some(0) => zero(),
         Word::And if y == Some(ones) => Some(Better::Copy(a)),

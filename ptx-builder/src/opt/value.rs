@@ -13,7 +13,7 @@ use crate::ir::{Address, Base, BlockId, Inst, Kernel, Operand, Reg};
 use crate::table::{Access, Depends, Shape, Slot};
 use crate::types::{Kind, RegClass, ScalarType};
 
-/// Runs the passes that are switched on.
+/// Runs the enabled passes.
 pub(super) fn run(kernel: &mut Kernel, cfg: &Cfg, options: &OptOptions) {
     let single = single_definitions(kernel);
     let mut supply = Supply::default();
@@ -38,7 +38,7 @@ fn single_definitions(kernel: &Kernel) -> HashMap<Reg, bool> {
     single
 }
 
-/// What is known where a block begins.
+/// What is known at the start of a block.
 fn entering(b: BlockId, cfg: &Cfg, known: &[Option<Known>], single: &HashMap<Reg, bool>) -> Known {
     let Some(dominator) = cfg.immediate_dominator(b) else { return Known::default() };
     let Some(mut here) = known[dominator.0 as usize].clone() else { return Known::default() };
@@ -57,7 +57,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// The instruction as it should be, or nothing where it has no effect.
+    /// The replacement of the instruction, or nothing if it has no effect.
     fn inst(&mut self, mut inst: Inst) -> Option<Inst> {
         if self.options.fold && !self.guard(&mut inst) {
             return None;
@@ -92,7 +92,7 @@ impl Walk<'_> {
         Some(inst)
     }
 
-    /// Resolves a guard that is constant; false where it never holds.
+    /// Resolves a constant guard; false if it never holds.
     fn guard(&mut self, inst: &mut Inst) -> bool {
         let Some(guard) = inst.guard else { return true };
         match self.known.constant_in(guard.reg) {
@@ -148,7 +148,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether the instruction gives a register the value that it has.
+    /// Whether the instruction writes a value that the register already has.
     fn copies_itself(&self, inst: &Inst) -> bool {
         let Some(reg) = result(inst).filter(|_| is_copy(inst)) else { return false };
         match inst.operands.get(1) {
@@ -223,7 +223,7 @@ fn expression(inst: &Inst, known: &mut Known, supply: &mut Supply) -> Option<Exp
                     Source::Address(known.value(r, supply), offset)
                 }
                 Operand::Special(s) if !s.is_stable() => return None,
-                // A constant equals a register of its own size that holds it.
+                // A constant equals a register of its size with the same bits.
                 Operand::Imm(bits) => {
                     match slot.ty().and_then(RegClass::of).filter(|c| Some(c.bits()) == slot_bits(slot)) {
                         Some(class) => Source::Value(known.constant_value(class, bits, supply)),

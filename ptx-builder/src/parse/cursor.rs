@@ -1,4 +1,4 @@
-//! A place among the tokens.
+//! A position among the tokens.
 
 use super::error::ParseErrorKind;
 use super::lex::{Fault, Kind, Pos, Token};
@@ -11,7 +11,7 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the first of `tokens`, of which the last is an [`Kind::End`].
+    /// At the first of `tokens`, whose last is an [`Kind::End`].
     pub fn new(tokens: Vec<Token<'a>>) -> Self {
         Cursor { tokens, next: 0 }
     }
@@ -31,7 +31,7 @@ impl<'a> Cursor<'a> {
         self.tokens[(self.next + n).min(self.tokens.len() - 1)]
     }
 
-    /// Takes the next token; the end stays.
+    /// Takes the next token; at the end, the end token.
     pub fn take(&mut self) -> Token<'a> {
         let token = self.peek();
         self.next = (self.next + 1).min(self.tokens.len() - 1);
@@ -66,7 +66,7 @@ impl<'a> Cursor<'a> {
         is
     }
 
-    /// Takes this character, or it is an error.
+    /// Takes this character, or returns an error.
     pub fn punct(&mut self, c: char) -> Result<(), Fault> {
         if self.take_if(c) { Ok(()) } else { Err(self.expected(&format!("'{c}'"))) }
     }
@@ -90,7 +90,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// As [`int`](Self::int), of a constant expression.
+    /// As [`int`](Self::int), for a constant expression.
     pub fn computed(&mut self, what: &'static str, least: i128, most: i128) -> Result<i128, Fault> {
         if !self.starts_constant() {
             return Err(self.expected(what));
@@ -115,14 +115,14 @@ impl<'a> Cursor<'a> {
         self.int(what, 0, u32::MAX.into()).map(|v| v as u32)
     }
 
-    /// The error that something else should stand here.
+    /// The error that something else was expected here.
     pub fn expected(&self, expected: &str) -> Fault {
         let token = self.peek();
         (token.at, ParseErrorKind::Expected { expected: expected.to_owned(), found: found(&token) })
     }
 
-    /// Skips to after the next semicolon, or to before the next closing brace
-    /// or the end, whichever is first; braces within are skipped in pairs.
+    /// Skips to after the next semicolon, or to before the next closing brace or the end, whichever comes first; braces
+    /// in between are skipped in pairs.
     pub fn skip_statement(&mut self) {
         let mut depth = 0u32;
         loop {
@@ -141,8 +141,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Skips a brace and everything up to the one that closes it. Does nothing
-    /// where no brace is next.
+    /// Skips a brace and everything up to the matching one. No effect if the next token is not a brace.
     pub fn skip_braces(&mut self) {
         if !self.is('{') {
             return;
@@ -168,7 +167,7 @@ impl<'a> Cursor<'a> {
         self.next
     }
 
-    /// Goes on at the token with a number.
+    /// Continues at the token with a number.
     pub fn jump(&mut self, place: usize) {
         self.next = place.min(self.tokens.len() - 1);
     }
@@ -178,13 +177,13 @@ impl<'a> Cursor<'a> {
         &self.tokens[place.min(self.tokens.len())..]
     }
 
-    /// Where the next token is.
+    /// The position of the next token.
     pub fn at(&self) -> Pos {
         self.peek().at
     }
 }
 
-/// A token as errors show it.
+/// A token's text in errors.
 pub(super) fn found(token: &Token<'_>) -> String {
     if token.kind == Kind::End {
         return "the end of the text".to_owned();

@@ -1,16 +1,16 @@
-//! What can be wrong with PTX text.
+//! Errors in PTX text.
 
 use std::fmt;
 
 use crate::ir::Loc;
 use crate::target::{UnknownTarget, UnknownVersion};
 
-/// Everything that is wrong with a text, in its order. Never empty.
+/// All errors of a text, in its order. Never empty.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ParseErrors(pub(super) Vec<ParseError>);
 
 impl ParseErrors {
-    /// The parser gives up after this many errors.
+    /// The parser stops after this many errors.
     pub const MOST: usize = 50;
 
     /// All of them as a list.
@@ -42,24 +42,24 @@ impl fmt::Display for ParseErrors {
 #[error("{at}: {kind}")]
 #[non_exhaustive]
 pub struct ParseError {
-    /// Where: the file as the caller named it, line and column from 1.
+    /// The position: the file as the caller named it, line and column from 1.
     pub at: Loc,
-    /// What is wrong.
+    /// The error.
     pub kind: ParseErrorKind,
-    /// The entry or function in which it is, if it is in one.
+    /// The entry or function that contains it, if any.
     pub within: Option<std::sync::Arc<str>>,
 }
 
-/// The ways in which PTX text can be wrong.
+/// The kinds of errors in PTX text.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseErrorKind {
-    /// Something else should stand here.
+    /// Something else was expected here.
     #[error("expected {expected}, found {found}")]
     Expected {
-        /// What should stand here.
+        /// What was expected.
         expected: String,
-        /// What stands here.
+        /// What was found.
         found: String,
     },
     /// The table has no instruction with this spelling.
@@ -67,10 +67,10 @@ pub enum ParseErrorKind {
     UnknownInstruction {
         /// The spelling.
         name: String,
-        /// The nearest spelling of the table.
+        /// The nearest spelling in the table.
         near: Option<String>,
     },
-    /// A name that nothing declares.
+    /// A name without a declaration.
     #[error("'{name}' is not declared{}", hint(.near))]
     UnknownName {
         /// The name.
@@ -86,7 +86,7 @@ pub enum ParseErrorKind {
         /// The nearest label of the kernel.
         near: Option<String>,
     },
-    /// A name that is declared already.
+    /// A name that is already declared.
     #[error("'{name}' is declared twice in this scope; rename one of them")]
     Redeclared {
         /// The name.
@@ -97,23 +97,23 @@ pub enum ParseErrorKind {
     OperandCount {
         /// The instruction.
         instruction: String,
-        /// How many it takes.
+        /// The expected number.
         expected: String,
         /// Their names in the PTX ISA.
         operands: String,
-        /// How many there are.
+        /// The number found.
         found: usize,
     },
-    /// An operand that does not fit its place.
+    /// An operand of the wrong kind.
     #[error("operand {operand} of '{instruction}': expected {expected}, found {found}")]
     Operand {
         /// The instruction.
         instruction: String,
         /// The operand's name in the PTX ISA.
         operand: &'static str,
-        /// What may stand there.
+        /// What was expected.
         expected: String,
-        /// What stands there.
+        /// What was found.
         found: String,
     },
     /// A literal that is not a number.
@@ -121,7 +121,7 @@ pub enum ParseErrorKind {
     Number {
         /// The literal.
         text: String,
-        /// What is wrong with it.
+        /// The error.
         why: &'static str,
     },
     /// A number beyond its limits.
@@ -136,13 +136,13 @@ pub enum ParseErrorKind {
         /// Its largest value.
         most: i128,
     },
-    /// An architecture that is not known.
+    /// An unknown architecture.
     #[error(transparent)]
     Target(#[from] UnknownTarget),
-    /// A PTX version that is not known.
+    /// An unknown PTX version.
     #[error(transparent)]
     Version(#[from] UnknownVersion),
-    /// PTX that is right, but outside what this library has.
+    /// Valid PTX that this library does not support.
     #[error("{what} is not supported; {instead}")]
     Unsupported {
         /// The construct.

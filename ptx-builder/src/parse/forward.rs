@@ -1,8 +1,7 @@
-//! Calls of other modules' functions without the detour over passed scalars.
+//! Removes the passed scalars of calls of other modules' functions.
 //!
-//! Compilers store each argument to a `.param` of its own and load the result
-//! from another one; printing writes calls so, too. Where nothing else touches
-//! such a scalar, the call takes the argument and gives the result itself.
+//! Compilers store each argument to a separate `.param` and load the result from another one; the printer writes calls
+//! in the same way. If nothing else uses such a scalar, the call takes the argument and returns the result itself.
 
 use std::collections::HashMap;
 

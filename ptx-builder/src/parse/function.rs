@@ -1,7 +1,7 @@
-//! Functions: what they are declared to take and give, and their bodies.
+//! Functions: their declarations and bodies.
 //!
-//! A function has no place of its own in a [`Module`](crate::ir::Module): it is
-//! put into its callers ([`link`](super::link)), where every analysis sees it.
+//! A function does not exist in a [`Module`](crate::ir::Module): it is inlined into its callers
+//! ([`link`](super::link)), where every analysis sees it.
 
 use super::body::Body;
 use super::draft::Function;
@@ -14,7 +14,7 @@ use crate::ir::{Extern, Linkage, Symbol, Variable};
 use crate::types::{RegClass, ScalarType, Space};
 
 impl<'a> Parser<'a> {
-    /// The rest of a function from its results or name on.
+    /// The rest of a function, starting at its results or name.
     pub(super) fn function(&mut self, linkage: Linkage) -> Result<(), Fault> {
         self.attribute()?;
         let results = self.formals()?;
@@ -98,7 +98,7 @@ impl<'a> Parser<'a> {
             let token = self.cursor.take();
             match token.text {
                 ".align" => align = Some(self.align()?),
-                // Where a pointer leads is a hint.
+                // The space of a pointer is only a hint.
                 ".ptr" | ".global" | ".shared" | ".local" | ".const" if ty.is_some() => {}
                 text => match directive_type(text).filter(|t| *t != ScalarType::Pred || is_register) {
                     Some(t) if ty.is_none() => ty = Some(t),
@@ -137,7 +137,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// What may follow a function's parameters; all of it is for the assembler.
+    /// The directives after a function's parameters, which are only for the assembler.
     pub(super) fn attributes(&mut self) -> Result<(), Fault> {
         loop {
             match self.cursor.peek().text {
@@ -153,14 +153,14 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The address that stands for a function, which is then among those that an indirect call may mean.
+    /// The address of a function, which an indirect call may then call.
     pub(super) fn address_of_function(&mut self, name: &str) -> Option<u64> {
         let id = *self.function_ids.get(name)?;
         self.functions[id].is_named = true;
         Some(address(id))
     }
 
-    /// The function of another module that is called `name`, for the printed text and the interpreter.
+    /// The function of another module with this name, for the printed text and the interpreter.
     pub(super) fn external(&mut self, id: usize) -> u32 {
         let function = &self.functions[id];
         let known = self.module.externs.iter().position(|e| e.name == function.name);
@@ -175,7 +175,7 @@ impl<'a> Parser<'a> {
 }
 
 impl<'a> Body<'_, 'a> {
-    /// Makes what a function takes or gives known in its body.
+    /// Declares a parameter or result in the function's body.
     pub(super) fn home(&mut self, formal: &Formal<'a>) -> Result<Home, Fault> {
         let at = formal.name.map_or(Pos { line: 0, column: 0 }, |(_, at)| at);
         let class = if formal.is_register { RegClass::of(formal.ty) } else { class_passed(formal.ty) };
@@ -197,7 +197,7 @@ impl<'a> Body<'_, 'a> {
         Ok(home)
     }
 
-    /// The local array that stands for an array that is passed.
+    /// The local array for an array that is passed.
     pub(super) fn passed_array(&mut self, name: &str, formal: &Formal<'_>) -> Symbol {
         let (ty, len) = (formal.ty, u64::from(formal.len.unwrap_or(1)));
         let align = formal.align.unwrap_or(ty.bytes().max(1));

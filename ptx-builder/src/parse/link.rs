@@ -1,4 +1,4 @@
-//! Functions in the place of their calls.
+//! Inlines functions.
 
 use super::draft::{Actual, Call, Callee, Draft, Targets};
 use super::error::ParseErrorKind;
@@ -9,16 +9,16 @@ use crate::ir::{Address, Base, Block, BlockId, Guard, Inst, Kernel, Loc, Operand
 use crate::table::{Mod, Op, table};
 use crate::types::{RegClass, ScalarType};
 
-/// A kernel has no more instructions than this after its functions are in it.
+/// Maximum number of instructions of a kernel after inlining.
 const MOST_INSTRUCTIONS: usize = 1 << 21;
 
-/// Calls nest no deeper than this.
+/// Maximum depth of nested calls.
 const DEEPEST: usize = 200;
 
 /// A label with this bit names a block of the draft, by its number there.
 const OF_DRAFT: u32 = 1 << 31;
 
-/// A function as it is put in the place of calls.
+/// A function prepared for inlining.
 #[derive(Clone)]
 pub(super) struct Body {
     kernel: Kernel,
@@ -26,7 +26,7 @@ pub(super) struct Body {
     params: Vec<Home>,
 }
 
-/// What has become of a function.
+/// The state of a function.
 #[derive(Clone)]
 pub(super) enum Linked {
     Not,
@@ -36,7 +36,7 @@ pub(super) enum Linked {
 }
 
 impl<'a> Parser<'a> {
-    /// The kernel of a draft, with every function in the place of its calls.
+    /// The kernel of a draft, with every call inlined.
     pub(super) fn link(&mut self, draft: &Draft<'a>, done: &mut Vec<Linked>) -> Result<Kernel, Fault> {
         self.linked(draft, done, 0)
     }
@@ -85,7 +85,7 @@ impl<'a> Parser<'a> {
             let what = "an indirect call that no function with a known address fits".to_owned();
             return Err(unsupported(what, "name its functions with .calltargets"));
         }
-        // Compare with each address, and jump over the body where it is another one.
+        // Compares with each address, and jumps over the body if it is a different one.
         for id in targets {
             let other = work.kernel.new_reg(RegClass::Pred);
             work.emit(
@@ -102,12 +102,12 @@ impl<'a> Parser<'a> {
             let next = work.kernel.blocks.len() - 1;
             work.jump_at(skip, Some(Guard { reg: other, negated: false }), BlockId(next as u32), &call.loc);
         }
-        // No function is there.
+        // No function has this address.
         work.emit(Op::Trap, &[], &[], &call.loc);
         Ok(())
     }
 
-    /// Puts a function in the place of a call.
+    /// Inlines a function at a call.
     fn one(
         &mut self,
         work: &mut Work,
@@ -169,10 +169,10 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// A kernel while functions are put into it.
+/// A kernel during inlining.
 struct Work {
     kernel: Kernel,
-    /// Where each of the draft's blocks is now.
+    /// The current index of each of the draft's blocks.
     starts: Vec<u32>,
 }
 
@@ -199,14 +199,14 @@ impl Work {
         self.emit_at(at, Op::Bra, &[], guard, &[Operand::Label(to)], loc);
     }
 
-    /// Appends a function's blocks, between moves of what it takes and gives.
+    /// Appends a function's blocks, between moves of its arguments and results.
     fn put(&mut self, body: &Kernel, results: &[Home], params: &[Home], call: &Call<'_>) -> Result<(), String> {
         let first = self.kernel.registers;
         for (count, more) in self.kernel.registers.iter_mut().zip(body.registers) {
             *count += more;
         }
         let moved = |r: Reg| Reg { index: if r.is_carry() { r.index } else { r.index + first[r.class as usize] }, ..r };
-        // Arrays that are passed stand for the function's own.
+        // Passed arrays replace the function's own.
         let mut arrays: Vec<Option<Symbol>> = vec![None; body.variables.len()];
         for (home, actual) in params.iter().chain(results).zip(call.args.iter().chain(&call.results)) {
             match (home, actual) {
@@ -261,7 +261,7 @@ impl Work {
             }
             self.kernel.blocks.push(block);
         }
-        // The last block of a function is where it returns to.
+        // The last block of a function is its return point.
         for (home, actual) in results.iter().zip(&call.results) {
             if let (Home::Reg(from), Actual::Reg(to)) = (home, actual) {
                 self.copy(*to, Operand::Reg(moved(*from)), &call.loc);
@@ -284,7 +284,7 @@ impl Work {
         self.emit(Op::Mov, &[Mod::Ty(bits)], &[Operand::Reg(to), from], loc);
     }
 
-    /// The whole kernel: the draft's labels are where their blocks are now.
+    /// The complete kernel, with labels resolved to blocks.
     fn finish(mut self) -> Kernel {
         for operand in self.kernel.blocks.iter_mut().flat_map(|b| &mut b.insts).flat_map(|inst| &mut inst.operands) {
             if let Operand::Label(b) = operand

@@ -1,4 +1,4 @@
-//! Statements that stand for several instructions, or for another one.
+//! Statements that represent several instructions, or for another one.
 
 use std::borrow::Cow;
 
@@ -42,7 +42,7 @@ fn without_hints(name: &str) -> Option<String> {
 }
 
 impl<'a> Body<'_, 'a> {
-    /// Statements that stand for several instructions or for another one; whether it was one of them. Of others, the
+    /// Statements that represent several instructions or for another one; whether it was one of them. Of others, the
     /// name may change.
     pub(super) fn special_statement(
         &mut self,

@@ -1,9 +1,8 @@
 //! PTX text as modules.
 //!
-//! The parser reads what the [printer](crate::print) writes and what other
-//! compilers write with the table's instructions: any formatting, comments,
-//! nested scopes, line information and debug sections. Types of operands are
-//! the verifier's business; the parser only chooses among forms by them.
+//! The parser reads what the [printer](crate::print) writes and what other compilers write with the table's
+//! instructions: any formatting, comments, nested scopes, line information and debug sections. The verifier checks the
+//! types of operands; the parser uses them only to choose among forms.
 
 mod body;
 mod call;
@@ -37,13 +36,11 @@ use std::sync::Arc;
 
 use crate::ir::Module;
 
-/// Reads a module. `file_name` is what errors and positions name; an
-/// instruction's position is its `.loc` where there is one, else its place in
-/// the text.
+/// Reads a module. Errors and positions use `file_name`. An instruction's position is its `.loc` if there is one,
+/// otherwise its position in the text.
 ///
 /// # Errors
-/// Everything that is wrong with the text, in its order, up to
-/// [`ParseErrors::MOST`] errors; each has a line and a column.
+/// All errors in the text, in its order, up to [`ParseErrors::MOST`]; each has a line and a column.
 pub fn parse(file_name: &str, text: &str) -> Result<Module, ParseErrors> {
     let reading = parser::Parser::new(file_name, text, true)?.read();
     if reading.errors.is_empty() { Ok(reading.module) } else { Err(ParseErrors(reading.errors)) }
@@ -53,17 +50,17 @@ pub fn parse(file_name: &str, text: &str) -> Result<Module, ParseErrors> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Reading {
-    /// The entries that nothing is wrong with, and what they use.
+    /// The entries without errors, and what they use.
     pub module: Module,
-    /// Everything that is wrong, in the text's order: up to [`ParseErrors::MOST`] errors of an entry or a function.
+    /// All errors, in the text's order: up to [`ParseErrors::MOST`] for each entry or function.
     pub errors: Vec<ParseError>,
-    /// The entries (`true`) and functions that were refused, by name.
+    /// The rejected entries (`true`) and functions, by name.
     pub refused: Vec<(Arc<str>, bool)>,
     /// How many functions have a body.
     pub functions: usize,
 }
 
-/// Reads what can be read: a fault in an entry or a function refuses that one only.
+/// Reads what can be read: an error in an entry or a function rejects only that one.
 pub fn read(file_name: &str, text: &str) -> Reading {
     match parser::Parser::new(file_name, text, false) {
         Ok(parser) => parser.read(),

@@ -14,7 +14,7 @@ use crate::ir::{Linkage, Loc, Module, Symbol, Variable};
 use crate::target::{PtxVersion, Target};
 use crate::types::Space;
 
-/// Errors of a text are told up to this many, if each refuses its part only.
+/// Errors of a text are reported up to this many, if each rejects its part only.
 const MOST_IN_PARTS: usize = 5000;
 
 impl<'a> Parser<'a> {
@@ -92,7 +92,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Whether so much is wrong that reading on is of no use: here, if an error refuses its part only.
+    /// Whether so much is wrong that reading on is of no use: here, if an error rejects its part only.
     pub fn gave_up(&self) -> bool {
         self.told() >= ParseErrors::MOST || self.errors.len() >= MOST_IN_PARTS
     }
@@ -137,7 +137,7 @@ impl<'a> Parser<'a> {
         ParseErrorKind::Expected { expected: expected.to_owned(), found: found(token) }
     }
 
-    /// The whole text: what could be read, and what was refused.
+    /// The whole text: what could be read, and what was rejected.
     pub fn read(mut self) -> Reading {
         if let Err(fault) = self.header() {
             self.fault(fault);
@@ -262,7 +262,7 @@ impl<'a> Parser<'a> {
         self.cursor.punct(';')
     }
 
-    /// Whether a name stands for something of the module that is no function.
+    /// Whether a name represents something of the module that is not a function.
     pub fn is_declared(&self, name: &str) -> bool {
         self.symbols.contains_key(name) || self.shared.contains_key(name) || self.entries.contains(name)
     }

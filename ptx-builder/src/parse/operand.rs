@@ -131,7 +131,7 @@ impl<'a> Body<'_, 'a> {
         Ok(Argument { arg, bar: false, name, text: token.text.to_owned(), at: token.at })
     }
 
-    /// What a name stands for.
+    /// What a name represents.
     fn named(&mut self, name: &str) -> Arg {
         match self.scopes.find(name) {
             Some(Entity::Reg(r)) => return Arg::Reg(r),

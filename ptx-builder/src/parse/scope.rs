@@ -1,4 +1,4 @@
-//! Names and what they stand for.
+//! Names and what they represent.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,11 @@ use super::suggest;
 use crate::ir::{Reg, Symbol};
 use crate::types::{RegClass, ScalarType};
 
-/// What a name stands for.
+/// What a name represents.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Entity {
     Reg(Reg),
-    /// `.reg .v4 .f32 %v`: so many registers from this one on.
+    /// `.reg .v4 .f32 %v`: this many registers from this one on.
     Vector(Reg, u8),
     /// A register of 128 bits: this one has the low half, the next the high one.
     Pair(Reg),
@@ -43,7 +43,7 @@ struct Scope<'a> {
     parent: Option<usize>,
     names: HashMap<&'a str, Entity>,
     ranges: HashMap<&'a str, Range>,
-    /// Of declared names that end in a number, by what stands before it, the one with the least.
+    /// Of declared names that end in a number, by the text before it, the one with the least.
     stems: HashMap<&'a str, (u32, &'a str)>,
     labels: HashMap<&'a str, u32>,
 }
@@ -120,7 +120,7 @@ impl<'a> Scopes<'a> {
         if scope.labels.insert(name, block).is_some() || taken { Err(redeclared(name)) } else { Ok(()) }
     }
 
-    /// What a name stands for here: an inner declaration before an outer one.
+    /// What a name represents here: an inner declaration before an outer one.
     pub fn find(&self, name: &str) -> Option<Entity> {
         self.chain(self.current).find_map(|scope| {
             let named = || scope.names.get(name).copied();

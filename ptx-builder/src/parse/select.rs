@@ -216,7 +216,7 @@ impl<'a> Fit<'a> {
     }
 }
 
-/// What may stand in a slot, in words.
+/// What is allowed in a slot, in words.
 fn expected(slot: &Slot) -> String {
     let constant = match slot.ty() {
         Some(ScalarType::F32 | ScalarType::F64) => "or floating-point constant",

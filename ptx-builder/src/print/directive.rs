@@ -7,9 +7,8 @@ use crate::ir::{Extern, LaunchBounds, Linkage, Module, Param, Passed, Reference,
 use crate::target::{CLUSTERS, PtxVersion};
 use crate::types::Space;
 
-/// The least PTX version that knows the module's target, its instructions and
-/// its directives. A driver accepts text up to its own version, so the least
-/// one runs on the most machines.
+/// The minimum PTX version that has the module's target, instructions and directives. A driver accepts text up to its
+/// own version, so the minimum runs on the most machines.
 pub fn least_version(module: &Module) -> PtxVersion {
     let kernels = module.kernels.iter();
     let insts = kernels.clone().flat_map(|k| k.insts()).map(|(_, _, inst)| inst.least_ptx());
@@ -97,7 +96,7 @@ pub(super) fn param(out: &mut String, p: &Param) {
     }
 }
 
-/// Launch bounds, one a line.
+/// Launch bounds, one per line.
 pub(super) fn bounds(out: &mut String, b: &LaunchBounds) {
     let mut shape = |name: &str, shape: Option<[u32; 3]>| {
         if let Some([x, y, z]) = shape {

@@ -7,9 +7,8 @@ use super::{directive, inst, least_version};
 use crate::ir::{BlockId, Kernel, Module};
 use crate::types::RegClass;
 
-/// The module as the IR has it: every block with its number and successors,
-/// every instruction with its row's section and its position, the author's
-/// names. It need not be verified, and is not meant to be parsed.
+/// The module's IR: every block with its index and successors, every instruction with its row's section and its
+/// position, and the names in the source. It need not be verified, and the output is not meant to be parsed.
 pub fn ir(module: &Module) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "module {} ptx {}", module.target, least_version(module));

@@ -5,10 +5,9 @@ use std::fmt;
 
 use crate::ir::{BlockId, Kernel, Kind, Numbers, Operand};
 
-/// The labels of a kernel's blocks. They are not the blocks' numbers, which
-/// move with every block before: each is named after its first instruction
-/// (see [`Kernel::renumber`]). Reading a text numbers the blocks by their
-/// places, whatever their labels.
+/// The labels of a kernel's blocks. They are not the blocks' indices, which change with every block before; each is
+/// named after its first instruction (see [`Kernel::renumber`]). Reading a text numbers the blocks by their order,
+/// whatever their labels.
 pub(super) struct Labels {
     numbers: Vec<u32>,
     targets: HashSet<BlockId>,
@@ -21,7 +20,7 @@ impl Labels {
             operands.filter_map(|op| if let Operand::Label(b) = op { Some(*b) } else { None }).collect();
         let mut numbers = vec![0; kernel.blocks.len()];
         let mut given = Numbers::default();
-        // The labels that a text has do not depend on the blocks without.
+        // The labels do not depend on blocks without a label.
         for printed in [true, false] {
             for (i, block) in kernel.blocks.iter().enumerate() {
                 if targets.contains(&BlockId(i as u32)) == printed {
@@ -37,7 +36,7 @@ impl Labels {
         self.targets.contains(&block)
     }
 
-    /// The block's label; its number where there is no such block.
+    /// The block's label; its index if there is no such block.
     pub fn label(&self, block: BlockId) -> Label {
         Label(self.numbers.get(block.0 as usize).copied().unwrap_or(block.0))
     }

@@ -7,8 +7,8 @@ use crate::ir::{Address, Base, Inst, Kernel, Module, Operand, Symbol};
 use crate::table::{Access, Op, Shape, Slot};
 use crate::types::{Kind, ScalarType};
 
-/// One instruction as PTX, with its guard and semicolon. It need not be
-/// verified: operands that do not fit the form are shown as they are.
+/// One instruction as PTX, with its guard and semicolon. It need not be verified: operands that do not match the form
+/// are printed unchanged.
 pub fn inst(module: &Module, kernel: &Kernel, inst: &Inst) -> String {
     let branches = inst.operands.iter().any(|op| matches!(op, Operand::Label(_)));
     let labels = branches.then(|| Labels::of(kernel));
@@ -34,7 +34,7 @@ pub(super) fn halves(module: &Module, kernel: &Kernel, labels: Option<&Labels>, 
     let names = Names { module, kernel, labels };
     let mut text = String::new();
     let mut visited = 0;
-    // Optional operands left out are written only where a later one is not.
+    // An omitted optional operand is printed only if a later one is not omitted.
     let written = inst.operands.iter().rposition(|op| *op != Operand::None).map_or(0, |last| last + 1);
     for (i, (slot, operands)) in inst.slots().enumerate() {
         let bar = i > 0 && slot.access == Access::Write && matches!(slot.shape, Shape::Predicate(_));
@@ -102,7 +102,7 @@ fn call(module: &Module, kernel: &Kernel, inst: &Inst) -> String {
     format!("{result}{}, ({})", one(function), args.join(", "))
 }
 
-/// Where symbols get their names.
+/// The names of symbols.
 struct Names<'a> {
     module: &'a Module,
     kernel: &'a Kernel,

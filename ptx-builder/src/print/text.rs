@@ -9,11 +9,10 @@ use crate::ir::{BlockId, Inst, Kernel, Loc, Module, Operand, Reg};
 use crate::table::Op;
 use crate::types::RegClass;
 
-/// Where operands start, from the start of the instruction, unless the opcode
-/// is longer.
+/// Column of the operands, from the start of the instruction, unless the opcode is longer.
 const OPERANDS: usize = 20;
 
-/// Where comments start, likewise.
+/// Column of comments.
 const COMMENTS: usize = 60;
 
 pub(super) fn module(module: &Module, options: &PrintOptions) -> String {
@@ -32,7 +31,7 @@ pub(super) fn lines(module: &Module, options: &PrintOptions) -> Vec<Vec<u32>> {
     starts.into_iter().map(|kernel| kernel.into_iter().map(&mut line_at).collect()).collect()
 }
 
-/// The text, and at which byte of it each kernel's instructions start.
+/// The text, and the byte offset of each kernel's instructions in it.
 fn written(module: &Module, options: &PrintOptions) -> (String, Vec<Vec<usize>>) {
     let mut out = String::new();
     let mut starts = Vec::with_capacity(module.kernels.len());
@@ -90,13 +89,13 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// The number of a position's file; none without line information.
+    /// The number of a position's file; `None` without line information.
     fn number(&self, loc: &Loc) -> Option<usize> {
         self.names.iter().position(|name| **name == *loc.file).map(|i| i + 1)
     }
 }
 
-/// One kernel on its way to text.
+/// One kernel that is being printed.
 struct Entry<'a> {
     module: &'a Module,
     kernel: &'a Kernel,
@@ -105,12 +104,12 @@ struct Entry<'a> {
     options: &'a PrintOptions,
     /// The last position written.
     loc: Option<&'a Loc>,
-    /// Where instructions start in the text.
+    /// Offsets of instructions in the text.
     starts: Vec<usize>,
 }
 
 impl<'a> Entry<'a> {
-    /// Writes the kernel; gives where its instructions start.
+    /// Prints the kernel; returns the offsets of its instructions.
     fn print(mut self, out: &mut String) -> Vec<usize> {
         let kernel = self.kernel;
         let _ = write!(out, ".visible .entry {}(", kernel.name);
@@ -163,7 +162,7 @@ impl<'a> Entry<'a> {
         let _ = writeln!(out, "    {line}");
     }
 
-    /// A call, whose arguments and result are `.param`s of their own.
+    /// A call, whose arguments and result are separate `.param`s.
     fn call(&mut self, out: &mut String, inst: &Inst) {
         let [Operand::Function(i), result, args @ ..] = &inst.operands[..] else { return };
         let Some(function) = self.module.externs.get(*i as usize) else { return };
@@ -202,7 +201,7 @@ impl<'a> Entry<'a> {
                 && !seen.contains(&reg)
             {
                 let head = if seen.is_empty() { " // " } else { ", " };
-                // A name may hold anything; a line break would end the comment.
+                // A name may contain anything; a line break would end the comment.
                 let _ = write!(comment, "{head}{reg} = {}", name.replace(char::is_control, " "));
                 seen.push(reg);
             }

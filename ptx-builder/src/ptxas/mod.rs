@@ -1,8 +1,8 @@
-//! NVIDIA's assembler as an outside judge of printed PTX.
+//! NVIDIA's assembler as an independent check of printed PTX.
 //!
-//! `ptxas` is optional: the driver's JIT compiler does the same work at run time. Where it is
-//! installed, tests hand it every printed module, and [`AssemblyReport`] tells what the machine
-//! code uses. A rejection carries the line and its text, so that it points at the instruction.
+//! `ptxas` is optional: the driver's JIT compiler does the same work at run time. If it is installed, tests assemble
+//! every printed module with it, and [`AssemblyReport`] has the resources of the machine code. A rejection has the line
+//! and its text, so that it points at the instruction.
 
 mod output;
 mod toolkits;
@@ -24,13 +24,13 @@ pub struct Ptxas {
     path: PathBuf,
 }
 
-/// What the machine code of a module uses, as `ptxas -v` tells it.
+/// The resources of a module's machine code, from `ptxas -v`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AssemblyReport {
     /// One for each kernel, in the order of `ptxas`'s output (not that of the source).
     pub kernels: Vec<KernelUsage>,
-    /// What `ptxas` warns of.
+    /// Warnings of `ptxas`.
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -47,25 +47,25 @@ impl AssemblyReport {
 pub struct KernelUsage {
     /// The entry's name.
     pub name: String,
-    /// 32-bit registers a thread.
+    /// 32-bit registers per thread.
     pub registers: u32,
-    /// Named barriers a block.
+    /// Named barriers per block.
     pub barriers: u32,
-    /// Bytes of local memory a thread that hold arrays and spilled registers.
+    /// Bytes of local memory per thread for arrays and spilled registers.
     pub stack_frame: u32,
-    /// Bytes that a thread writes, in the program's text, to spill registers.
+    /// Bytes of spill stores per thread in the program's text.
     pub spill_stores: u32,
-    /// Bytes that a thread reads, in the program's text, to restore spilled registers.
+    /// Bytes of spill loads per thread in the program's text.
     pub spill_loads: u32,
-    /// Bytes of statically sized shared memory a block.
+    /// Bytes of static shared memory per block.
     pub shared: u32,
 }
 
-/// How bad a [`Diagnostic`] is.
+/// The severity of a [`Diagnostic`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Severity {
-    /// The module is assembled all the same.
+    /// The module is still assembled.
     Warning,
     /// The module is rejected; more errors may follow.
     Error,
@@ -73,17 +73,17 @@ pub enum Severity {
     Fatal,
 }
 
-/// One line of complaint from `ptxas`.
+/// One message of `ptxas`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// The line of the PTX text, from 1, if it is about one.
+    /// The line of the PTX text, from 1, if the message refers to one.
     pub line: Option<usize>,
     /// That line's text, trimmed.
     pub source: Option<String>,
-    /// What `ptxas` says.
+    /// The message.
     pub message: String,
 }
 
@@ -100,7 +100,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Why a module could not be assembled.
+/// Reasons why a module could not be assembled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PtxasError {
@@ -113,9 +113,9 @@ pub enum PtxasError {
     /// `ptxas` or its temporary files could not be used.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// The file that it was tried with.
+        /// The file.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
@@ -123,23 +123,23 @@ pub enum PtxasError {
     /// `ptxas` rejects the module.
     #[error("ptxas rejects the module for {target}{}", list(diagnostics))]
     Rejected {
-        /// The target that it was to be assembled for.
+        /// The target.
         target: Target,
-        /// Everything that `ptxas` complains of.
+        /// All messages of `ptxas`.
         diagnostics: Vec<Diagnostic>,
     },
-    /// `ptxas` succeeded, but its report is not in the form that is known here.
+    /// `ptxas` succeeded, but its report has an unknown form.
     #[error("cannot read this line of ptxas's report: '{line}'; its form is known for CUDA 12 and 13")]
     UnknownReport {
         /// The line.
         line: String,
     },
-    /// `ptxas` failed and gave no reason in a form that is known here.
+    /// `ptxas` failed without a reason in a known form.
     #[error("ptxas failed ({status}): {output}")]
     Failed {
         /// The exit status.
         status: std::process::ExitStatus,
-        /// All that it wrote.
+        /// Its complete output.
         output: String,
     },
 }
@@ -149,8 +149,8 @@ fn list(diagnostics: &[Diagnostic]) -> String {
 }
 
 impl Ptxas {
-    /// Finds `ptxas`: the path in the environment variable `PTXAS`, then `PATH`, then what
-    /// `.ci/install-tools` has put under `.tools/` ([`wheel_toolkits`]).
+    /// Finds `ptxas`: the path in the environment variable `PTXAS`, then `PATH`, then `.tools/`, where
+    /// `.ci/install-tools` installs it ([`wheel_toolkits`]).
     ///
     /// A `PTXAS` that is set but names no file is an error, whatever else is installed.
     pub fn find() -> Result<Ptxas, PtxasError> {
@@ -179,10 +179,10 @@ impl Ptxas {
 
     /// Finds `ptxas` for a test, which returns early on `None`.
     ///
-    /// Without `ptxas` it says so on standard error, past the test harness's capture.
+    /// Without `ptxas` it prints a message on standard error, bypassing the test harness's capture.
     ///
     /// # Panics
-    /// Without `ptxas`, if the environment variable `CI` is `true`: there nothing may be skipped.
+    /// Without `ptxas`, if the environment variable `CI` is `true`, where nothing may be skipped.
     pub fn for_tests() -> Option<Ptxas> {
         match Self::find() {
             Ok(ptxas) => Some(ptxas),
@@ -190,7 +190,7 @@ impl Ptxas {
                 let in_ci = env::var_os("CI").is_some_and(|v| v == "true");
                 assert!(!in_ci, "CI=true, and this test needs ptxas: {error}");
                 let thread = std::thread::current();
-                // Nothing is left to tell if standard error is closed.
+                // If standard error is closed, the message is lost.
                 let _ =
                     writeln!(io::stderr(), "skipped: ptxas not found ({}: {error})", thread.name().unwrap_or("a test"));
                 None
@@ -198,7 +198,7 @@ impl Ptxas {
         }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -212,10 +212,9 @@ impl Ptxas {
             .ok_or_else(|| PtxasError::UnknownReport { line: text.trim().to_owned() })
     }
 
-    /// Assembles a module's text for a target and tells what each kernel uses.
+    /// Assembles a module's text for a target and returns the resources of each kernel.
     ///
-    /// The machine code itself is thrown away. The target may be newer than the module's own
-    /// `.target`, never older.
+    /// The machine code itself is discarded. The target may be newer than the module's own `.target`, but not older.
     pub fn assemble(&self, ptx: &str, target: Target) -> Result<AssemblyReport, PtxasError> {
         let folder = tempfile::Builder::new()
             .prefix("ptxgen-")

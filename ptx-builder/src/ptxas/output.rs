@@ -1,4 +1,4 @@
-//! Reading what `ptxas` writes.
+//! Parses the output of `ptxas`.
 
 use super::{Diagnostic, KernelUsage, PtxasError, Severity};
 
@@ -9,8 +9,8 @@ pub(super) fn release(text: &str) -> Option<&str> {
     Some(release.trim())
 }
 
-/// The warnings and errors among the lines of `text`, what `ptxas` or the driver's JIT compiler
-/// wrote, with the lines of `ptx` that they name.
+/// The warnings and errors in `text`, the output of `ptxas` or of the driver's JIT compiler, with the lines of `ptx`
+/// that they name.
 pub fn diagnostics(text: &str, ptx: &str) -> Vec<Diagnostic> {
     text.lines().filter_map(|line| diagnostic(line, ptx)).collect()
 }

@@ -1,7 +1,7 @@
-//! Where the optional CUDA tools are.
+//! Finds the optional CUDA tools.
 //!
-//! Nothing here is needed to make, check or interpret PTX. Tests and benchmarks compare with
-//! NVIDIA's own tools, which `.ci/install-tools` unpacks from PyPI wheels into `.tools/`.
+//! They are not needed to generate, check or interpret PTX. Tests and benchmarks compare with NVIDIA's own tools, which
+//! `.ci/install-tools` unpacks from PyPI wheels into `.tools/`.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -90,7 +90,7 @@ pub(super) fn is_known(form: &Form) -> bool {
         && form.slots.iter().all(|slot| slot.shape != table::Shape::Carry)
 }
 
-/// Whether a form may stand only where the whole block is together.
+/// Whether a form is allowed only where the whole block is together.
 fn needs_uniform(form: &Form) -> bool {
     matches!(form.meaning, Meaning::Shuffle(_) | Meaning::Vote(_) | Meaning::Barrier(_) | Meaning::Matrix(_))
 }
@@ -345,7 +345,7 @@ impl Gen {
         self.land(back, top);
     }
 
-    /// An instruction of a row, if one of its forms can stand here.
+    /// An instruction of a row, if one of its forms is allowed here.
     fn inst(&mut self, row: u16) {
         let rows = table().rows();
         let row = &rows[usize::from(row) % rows.len()];

@@ -26,7 +26,7 @@ fn writes(form: &Form, space: Space) -> bool {
 
 impl Gen {
     /// An address in a space that the form may access at this point: memory of
-    /// the thread's own, or memory that nobody writes.
+    /// the thread's own, or memory that nothing writes.
     pub fn address(&mut self, form: &Form, space: Space) -> Operand {
         let size = bytes(form);
         let read_only = matches!(form.meaning, Meaning::Load(m) if m.read_only);

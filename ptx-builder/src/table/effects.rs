@@ -1,27 +1,27 @@
-//! What a form does to memory and to other lanes, as its meaning says.
+//! The effects of a form on memory and other lanes, derived from its meaning.
 
 use super::{Async, Barrier, Fence, Form, Matrix, Meaning, Memory, Order, Scope, Shape, Vote};
 use crate::types::{ScalarType, Space};
 
-/// How many bytes an access has.
+/// The number of bytes of an access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Bytes {
-    /// This many.
+    /// A constant.
     Fixed(u32),
-    /// As many as this operand says.
+    /// The value of this operand.
     Operand(&'static str),
 }
 
-/// Which path an access takes.
+/// The path of an access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Proxy {
-    /// The thread's own, ordered by its fences.
+    /// The thread's own path, ordered by its fences.
     Generic,
     /// That of read-only data (`.nc`).
     ReadOnly,
-    /// The asynchronous engines', complete only when they say so.
+    /// That of the asynchronous engines, complete only when they signal it.
     Async,
 }
 
@@ -30,11 +30,11 @@ pub enum Proxy {
 pub struct MemoryAccess {
     /// The operand with the address.
     pub slot: &'static str,
-    /// Where.
+    /// The space.
     pub space: Space,
-    /// How much.
+    /// The size.
     pub bytes: Bytes,
-    /// What the address must be a multiple of; none: of the bytes accessed.
+    /// The required alignment; `None`: the number of accessed bytes.
     pub align: Option<u32>,
     /// Whether it reads.
     pub reads: bool,
@@ -42,21 +42,21 @@ pub struct MemoryAccess {
     pub writes: bool,
     /// Its ordering.
     pub order: Order,
-    /// Whom that concerns.
+    /// The scope of its ordering.
     pub scope: Scope,
-    /// The path that it takes.
+    /// Its path.
     pub proxy: Proxy,
 }
 
-/// Which lanes must come to an instruction together.
+/// The lanes that must converge at an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub enum Meets {
-    /// None but the lane itself.
+    /// None except the lane itself.
     Alone,
     /// Those of a mask that it names.
     Mask,
-    /// All that have not ended, of the warp.
+    /// All lanes of the warp that have not exited.
     Warp,
     /// The block, or the number of its threads that it names.
     Block,
@@ -64,7 +64,7 @@ pub enum Meets {
     Cluster,
 }
 
-/// Asynchronous copies that are committed and waited for together.
+/// A kind of asynchronous copies that are committed and waited for together.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Groups {
     /// Those of `cp.async`.
@@ -73,7 +73,7 @@ pub enum Groups {
     Bulk,
 }
 
-/// What an instruction is to groups of copies.
+/// The role of an instruction for groups of copies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// It starts a copy that is in no group yet.
@@ -85,7 +85,7 @@ pub enum Role {
 }
 
 impl Form {
-    /// What it is to groups of asynchronous copies, if anything.
+    /// Its role for groups of asynchronous copies, if any.
     pub fn grouping(&self) -> Option<(Groups, Role)> {
         let Meaning::Async(kind) = self.meaning else { return None };
         match kind {
@@ -106,7 +106,7 @@ impl Form {
         }
     }
 
-    /// Every access that it makes to memory.
+    /// Every memory access that it makes.
     pub fn accesses(&self) -> Vec<MemoryAccess> {
         let whole = |m: &Memory, reads, writes| {
             let proxy = if m.read_only { Proxy::ReadOnly } else { Proxy::Generic };
@@ -175,7 +175,7 @@ impl Form {
                 | Matrix::StoreFragment(_)),
             ) => {
                 let writes = matches!(matrix, Matrix::Store { .. } | Matrix::StoreFragment(_));
-                // Rows of fragments lie apart, as far as an operand says: here are the first bytes.
+                // Rows of fragments have a distance that an operand says: these are the first bytes.
                 let bytes = match matrix {
                     Matrix::LoadFragment(f) | Matrix::StoreFragment(f) => f.first_bytes(),
                     _ => 16,
@@ -245,12 +245,12 @@ impl Form {
         }
     }
 
-    /// The operands that are addresses, and where they lie.
+    /// The operands that are addresses, and their spaces.
     fn addresses(&self) -> impl Iterator<Item = (&'static str, Space)> {
         self.slots.iter().filter_map(|s| if let Shape::Address(space) = s.shape { Some((s.name, space)) } else { None })
     }
 
-    /// Which lanes must come to it together.
+    /// The lanes that must converge at it.
     pub fn meets(&self) -> Meets {
         match &self.meaning {
             Meaning::Shuffle(_) => Meets::Mask,
@@ -288,7 +288,7 @@ impl Form {
         }
     }
 
-    /// Whether it waits for others: those that [must come](Form::meets), not those that only tell that they did.
+    /// Whether it waits for others: those that [must converge](Form::meets), but not if it only arrives.
     pub fn waits(&self) -> bool {
         match &self.meaning {
             Meaning::Barrier(Barrier::Arrive { .. } | Barrier::ClusterArrive) => false,
@@ -317,7 +317,7 @@ impl Form {
         }
     }
 
-    /// Whether all lanes of a warp must come to it together, beyond whom it waits for (`.aligned`).
+    /// Whether all lanes of a warp must converge at it, in addition to those for which it waits (`.aligned`).
     pub fn is_aligned(&self) -> bool {
         match &self.meaning {
             Meaning::Barrier(
@@ -348,7 +348,7 @@ impl Form {
         }
     }
 
-    /// For whom it orders the thread's accesses to memory, if it does: `shfl`, `vote` and `match` order none.
+    /// The scope in which it orders the thread's memory accesses, if it does: `shfl`, `vote` and `match` order none.
     pub fn orders(&self) -> Option<Scope> {
         let access = |m: &Memory| match m.order {
             Order::Weak | Order::Volatile | Order::Relaxed => None,

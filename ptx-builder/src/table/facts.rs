@@ -1,7 +1,7 @@
-//! What a form does to the precision of numbers, as its row states it.
+//! The effect of a form on the precision of numbers, as its row states it.
 //!
-//! Every row states this, so that an analysis never asks which opcode it sees,
-//! and a new instruction is known to all of them or does not compile.
+//! Every row states this, so that no analysis depends on the opcode, and a new instruction is known to all of them or
+//! does not compile.
 
 use super::Rounding;
 use crate::types::ScalarType;
@@ -40,18 +40,18 @@ pub enum Real {
     Neg,
     /// The absolute value.
     Abs,
-    /// The lesser.
+    /// The minimum.
     Min,
-    /// The greater.
+    /// The maximum.
     Max,
-    /// The extreme of two magnitudes, with the sign of the product.
+    /// The maximum or minimum of the magnitudes, with the sign of the product.
     Magnitude,
     /// b with the sign of a.
     Copysign,
 }
 
 impl Real {
-    /// Whether it adds: its result may be smaller than its terms, so that what they had lost weighs more.
+    /// Whether it adds: its result may be smaller than its terms, so that their errors weigh more.
     pub const fn adds(self) -> bool {
         matches!(self, Real::Add | Real::Sub | Real::Fma)
     }
@@ -72,37 +72,37 @@ pub enum Clamp {
     Positive,
 }
 
-/// What bits of the sources are in the result.
+/// The source bits that are in the result.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Parts {
-    /// Several registers side by side in one, the first lowest.
+    /// Several registers concatenated in one, the first lowest.
     Pack,
     /// One register's parts in several, the lowest first.
     Unpack,
-    /// Some of the bits, moved or not, and else zeros or signs.
+    /// Some of the bits, possibly moved; the others are zeros or signs.
     Cut,
     /// Bits of several sources in one word.
     Merge,
-    /// Bits made of bits.
+    /// Bits computed from bits.
     Mix,
 }
 
-/// What becomes of precision.
+/// The effect on precision.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Precision {
     /// No number results: control, barriers, fences, hints.
     Nothing,
-    /// Integers, predicates or addresses of the same; never of a float's value.
+    /// Integers, predicates or addresses computed from such; never from a float's value.
     Integer,
     /// A sum of products of integers.
     IntegerProduct,
-    /// A predicate, mask or flag that tells of numbers: what a choice is made by.
+    /// A predicate, mask or flag computed from numbers, on which a choice depends.
     Compares,
     /// The bits of a source, whole.
     Moves,
-    /// Bits rearranged, cut or mixed, whatever number they are.
+    /// Bits rearranged, cut or mixed, whatever number they represent.
     Bits(Parts),
     /// One of the sources, unchanged.
     Selects,
@@ -119,7 +119,7 @@ pub enum Precision {
         real: Real,
         /// The type rounded to.
         ty: ScalarType,
-        /// The rounding that is written. Without one it is to nearest, but an assembler may fuse it with another.
+        /// The explicit rounding. Without one it is to nearest, but an assembler may contract it.
         mode: Option<Rounding>,
         /// How it is clamped, if at all.
         clamp: Option<Clamp>,
@@ -131,7 +131,7 @@ pub enum Precision {
         /// The type of sources and result.
         ty: ScalarType,
     },
-    /// A number in another type, or of a float the integral value next to it.
+    /// A number converted to another type, or a float rounded to an integral value.
     Converts {
         /// The source's type.
         from: ScalarType,
@@ -140,16 +140,16 @@ pub enum Precision {
         /// The rounding, to a value of `to` or to an integral one; none where every value of `from` is one of `to`, and to
         /// tf32 under `.rna`, which rounds ties away from zero.
         mode: Option<Rounding>,
-        /// Whether the result is integral: always of integers.
+        /// Whether the result is integral: always for integers.
         integral: bool,
         /// How it is clamped, if at all.
         clamp: Option<Clamp>,
     },
-    /// What memory holds.
+    /// A value loaded from memory.
     Loads,
-    /// Memory holds the source afterwards.
+    /// The source is stored to memory.
     Stores,
-    /// Memory is changed in place, and what it held may be a result.
+    /// Memory is changed in place, and its old value may be a result.
     Updates {
         /// The type in memory.
         ty: ScalarType,
@@ -160,14 +160,14 @@ pub enum Precision {
     Copies,
     /// The bits of a source of another lane, whole.
     Lanes,
-    /// Sums of products in an order and with roundings that PTX leaves open.
+    /// Sums of products whose order and roundings PTX leaves unspecified.
     MatrixProduct {
         /// The type of the factors.
         input: ScalarType,
         /// The type of the sums.
         acc: ScalarType,
     },
-    /// Nothing is known: refused wherever a number goes through it.
+    /// Unknown: rejected wherever a number goes through it.
     Opaque,
 }
 
@@ -224,7 +224,7 @@ impl Precision {
         self.arithmetic().is_some() && self.real().is_some_and(Real::adds)
     }
 
-    /// Of a conversion, the types to and from.
+    /// For a conversion, the types to and from.
     pub fn conversion(&self) -> Option<(ScalarType, ScalarType)> {
         if let Precision::Converts { from, to, .. } = *self { Some((to, from)) } else { None }
     }

@@ -33,7 +33,7 @@ impl Row {
 pub struct RowId(pub(super) u16);
 
 impl RowId {
-    /// Its place in the table's rows.
+    /// Its index in the table's rows.
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
@@ -44,8 +44,7 @@ impl RowId {
     }
 }
 
-/// The number of a form in the table. Only the table makes them, so looking
-/// one up cannot fail.
+/// The number of a form in the table. Only the table creates them, so a lookup cannot fail.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FormId(pub(super) u16);
 
@@ -82,17 +81,17 @@ pub struct Form {
     pub name: String,
     /// Its operands.
     pub slots: Vec<Slot>,
-    /// What it does.
+    /// Its meaning.
     pub meaning: Meaning,
-    /// What becomes of precision.
+    /// Its effect on precision.
     pub precision: Precision,
-    /// The first PTX version that has it.
+    /// The first PTX version with it.
     pub least_ptx: PtxVersion,
-    /// The least `sm_` that has it.
+    /// The minimum `sm_` with it.
     pub least_sm: u16,
-    /// Whether only targets with more than the common features have it (`sm_100a`, `sm_100f`).
+    /// Whether only targets with specific or family features have it (`sm_100a`, `sm_100f`).
     pub is_specific: bool,
-    /// The last `sm_` that has it.
+    /// The last `sm_` with it.
     pub most_sm: u16,
 }
 
@@ -103,12 +102,12 @@ impl Form {
             && (!self.is_specific || target.features() != Features::Common)
     }
 
-    /// Whether the interpreter runs it; it refuses others by name.
+    /// Whether the interpreter supports it; it rejects others by name.
     pub fn is_run(&self) -> bool {
         !matches!(self.meaning, Meaning::Foreign | Meaning::Opaque { .. } | Meaning::Matrix(Matrix::Foreign))
     }
 
-    /// How many operands it has, vectors laid flat and optional ones counted.
+    /// The number of its operands, vectors flattened and optional ones included.
     pub fn width(&self) -> usize {
         self.slots.iter().map(Slot::width).sum()
     }

@@ -1,4 +1,4 @@
-//! What an instruction means on a lane.
+//! The meaning of an instruction on a lane.
 
 /// Lanes in a warp.
 pub const WARP: usize = 32;
@@ -7,11 +7,11 @@ pub const WARP: usize = 32;
 /// the value's size. Predicates are 0 or 1.
 pub type Lanes = [u64; WARP];
 
-/// Computes the results of an instruction on all 32 lanes, active or not (the
-/// interpreter keeps those of active lanes). Vectors are laid flat.
+/// Computes the results of an instruction on all 32 lanes, active or not (the interpreter keeps those of active lanes).
+/// Vectors are flattened.
 pub type LaneFn = fn(results: &mut [Lanes], sources: &[Lanes]);
 
-/// A Rust type as it lies in a lane's 64 bits.
+/// A Rust type in a lane's 64 bits.
 pub(super) trait Lane: Copy {
     fn from_lane(bits: u64) -> Self;
     fn to_lane(self) -> u64;
@@ -41,7 +41,7 @@ impl Lane for f64 {
     fn from_lane(bits: u64) -> Self {
         f64::from_bits(bits)
     }
-    /// A GPU may keep a NaN's payload here, which the PTX ISA leaves open.
+    /// A GPU may keep a NaN's payload here, which the PTX ISA leaves unspecified.
     fn to_lane(self) -> u64 {
         if self.is_nan() { 0x7ff8_0000_0000_0000 } else { self.to_bits() }
     }
@@ -90,9 +90,8 @@ macro_rules! lane {
     }};
 }
 
-/// Picks a Rust integer type `$T` by a PTX type (bit types count as unsigned)
-/// and evaluates the expression with it. Other types panic: the table's own
-/// rows are at fault, and every test sees it.
+/// Selects a Rust integer type `$T` for a PTX type (bit types count as unsigned) and evaluates the expression with it.
+/// Other types panic: that is an error in the table's rows, which every test shows.
 macro_rules! with_int {
     ($ty:expr, $T:ident, $e:expr) => {{
         use $crate::types::ScalarType as S;

@@ -1,8 +1,7 @@
 //! Spellings with modifiers in another order.
 //!
-//! The PTX ISA gives modifiers an order; its assembler takes them in any, but
-//! for those of one kind among themselves (types, state spaces) and those that
-//! belong to the opcode (`mul.lo`).
+//! The PTX ISA gives modifiers an order. Its assembler accepts them in any order, except for those of one kind among
+//! themselves (types, state spaces) and those that belong to the opcode (`mul.lo`).
 
 use std::collections::HashMap;
 
@@ -12,7 +11,7 @@ use crate::types::ScalarType;
 /// Opcodes whose next word is part of them.
 const WITH_NEXT_WORD: &[&str] = &["mul", "mad", "madc", "bar", "barrier", "createpolicy", "multimem"];
 
-/// Modifiers whose order among themselves counts.
+/// Modifiers whose relative order matters.
 fn is_ordered(word: &str) -> bool {
     let spaces = ["param", "global", "shared", "shared::cta", "shared::cluster", "local", "const", "to"];
     let elements = ["e4m3", "e5m2", "e3m2", "e2m3", "e2m1", "s4", "u4", "b1", "ue8m0", "ue4m3"];
@@ -53,7 +52,7 @@ pub(super) fn find<'t>(table: &'t Table, name: &str) -> &'t [FormId] {
         all.values_mut().for_each(|forms| forms.sort_unstable());
         all
     });
-    // A barrier is the block's, also where that is written.
+    // A barrier has block scope, even if that is written.
     let plain = name.strip_prefix("barrier.cta.").map(|rest| format!("barrier.{rest}"));
     let plain = plain.or_else(|| name.strip_prefix("bar.cta.").map(|rest| format!("bar.{rest}")));
     let name = plain.as_deref().unwrap_or(name);

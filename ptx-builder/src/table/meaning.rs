@@ -1,16 +1,15 @@
-//! What a form does, as the interpreter and the analyses need it.
+//! The meaning of a form, for the interpreter and the analyses.
 
 use super::{LaneFn, Matrix};
 use crate::types::{ScalarType, Space};
 
-/// What a form does.
+/// The meaning of a form.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Meaning {
     /// Each lane's results follow from its own sources, exactly.
     Lane(LaneFn),
-    /// As `Lane`, within a tolerance: hardware may differ from this result by
-    /// at most that much.
+    /// As `Lane`, within a tolerance: hardware may differ from this result by at most that.
     Approx(LaneFn, Tolerance),
     /// Reads memory into the result.
     Load(Memory),
@@ -28,7 +27,7 @@ pub enum Meaning {
     Vote(Vote),
     /// The mask of active lanes.
     ActiveMask,
-    /// Waits for, or tells, other threads of the block or warp.
+    /// Waits for other threads of the block or warp, or arrives.
     Barrier(Barrier),
     /// Orders memory accesses.
     Fence(Fence),
@@ -38,7 +37,7 @@ pub enum Meaning {
     Matrix(Matrix),
     /// Calls another module's function.
     Call,
-    /// What only a machine has that the interpreter is not: memory of several devices.
+    /// Operations that the interpreter cannot simulate: memory of several devices.
     Foreign,
     /// Text that the table does not know: anything.
     Opaque {
@@ -69,26 +68,26 @@ pub const MOST_OPAQUE_OPERANDS: usize = 8;
 /// Most values that a call gives to another module's function.
 pub const CALL_ARGUMENTS: usize = 8;
 
-/// What an instruction's results depend on.
+/// The dependencies of an instruction's results.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Depends {
-    /// The lane's own sources, and nothing else: unused, it may go; again, it gives the same.
+    /// Only the lane's own sources: it may be removed if unused, and repeating it gives the same result.
     Sources,
-    /// Those, and memory that does not change while the kernel runs.
+    /// Those, and memory that nothing changes during the launch.
     Constants,
-    /// Memory, other threads, time; or it has an effect. It stays as it is and where it is.
+    /// Memory, other threads, time; or it has a side effect. It stays unchanged and in place.
     Others,
 }
 
-/// How far an approximate instruction may be from the result that the
-/// interpreter gives (PTX ISA, "Floating Point Instructions").
+/// The maximum difference between an approximate instruction and the result of the interpreter (PTX ISA, "Floating
+/// Point Instructions").
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Tolerance {
     /// Largest error in units in the last place of the result.
     pub ulp: f32,
-    /// Or this absolute error, where that is larger.
+    /// Or this absolute error, if it is larger.
     pub absolute: f32,
-    /// The documented bound in words.
+    /// The documented bound as text.
     pub doc: &'static str,
 }
 
@@ -110,7 +109,7 @@ pub enum Order {
     AcqRel,
 }
 
-/// The threads that an ordering concerns.
+/// The scope of an ordering.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub enum Scope {
@@ -135,7 +134,7 @@ pub struct Memory {
     pub len: u8,
     /// Ordering.
     pub order: Order,
-    /// Its scope; the block's where the instruction has none.
+    /// Its scope; the block's if the instruction has none.
     pub scope: Scope,
     /// Whether the data must not change during the kernel (`.nc`).
     pub read_only: bool,
@@ -203,12 +202,11 @@ pub enum Vote {
     Ballot,
     /// The mask of lanes with this lane's value.
     MatchAny,
-    /// The mask if all values are equal, else 0, with a predicate that tells.
+    /// The mask if all values are equal, otherwise 0, with a predicate for equality.
     MatchAll,
     /// An associative integer reduction.
     Redux(fn(u64, u64) -> u64),
-    /// One lane of the mask, which one is up to the hardware, with a predicate
-    /// that holds there.
+    /// One lane of the mask, chosen by the hardware, with a predicate that is true there.
     Elect,
 }
 
@@ -216,8 +214,8 @@ pub enum Vote {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Barrier {
-    /// Waits for all threads of the block (or the given number). `aligned`
-    /// forms demand that all threads of a warp execute it together.
+    /// Waits for all threads of the block (or the given number). `aligned` forms require that all threads of a warp
+    /// execute it together.
     Sync {
         /// Whether the whole warp must arrive together.
         aligned: bool,
@@ -242,7 +240,7 @@ pub enum Barrier {
     ClusterWait,
 }
 
-/// What `barrier.red` computes.
+/// The result of `barrier.red`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum BarrierReduce {
@@ -270,10 +268,10 @@ pub enum Fence {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Async {
-    /// `cp.async` global to shared, of a constant number of bytes; where a
-    /// fourth operand says that fewer are read, zeros follow them.
+    /// `cp.async` global to shared, of a constant number of bytes; if a fourth operand limits the bytes read, zeros
+    /// follow them.
     Copy,
-    /// Closes the current group.
+    /// Commits the current group.
     Commit,
     /// Waits until at most N groups are pending.
     WaitGroup,
@@ -281,7 +279,7 @@ pub enum Async {
     WaitAll,
     /// `cp.async.mbarrier.arrive`.
     CopyArrive {
-        /// Whether the pending count is left as it is.
+        /// Whether the pending count is unchanged.
         noinc: bool,
     },
     /// `cp.async.bulk` global to shared, completing on an mbarrier.
@@ -301,8 +299,8 @@ pub enum Async {
     MbarrierInit,
     /// `mbarrier.inval`.
     MbarrierInval,
-    /// `mbarrier.arrive`. Its source after the address, where there is one, is
-    /// the number of arrivals, or with `expect_tx` the bytes to expect.
+    /// `mbarrier.arrive`. Its source after the address, if there is one, is the number of arrivals, or with `expect_tx`
+    /// the bytes to expect.
     MbarrierArrive {
         /// Whether it also expects bytes.
         expect_tx: bool,
@@ -323,7 +321,7 @@ pub enum Async {
 }
 
 impl Meaning {
-    /// What the results depend on.
+    /// The dependencies of the results.
     pub fn depends(&self) -> Depends {
         match self {
             Meaning::Lane(_) | Meaning::Approx(..) => Depends::Sources,
@@ -352,8 +350,7 @@ impl Meaning {
         }
     }
 
-    /// Whether results depend on the sources only, so that an unused or
-    /// repeated instruction may go.
+    /// Whether results depend only on the sources, so that an unused or repeated instruction may be removed.
     pub fn is_pure(&self) -> bool {
         self.depends() == Depends::Sources
     }

@@ -1,14 +1,11 @@
-//! The instruction table: the one place that knows an opcode.
+//! The instruction table, the only place that knows an opcode.
 //!
-//! A [`Row`] is an instruction of the PTX ISA with its section and meaning. It
-//! expands into [`Form`]s, one for each spelling (`add.rn.f32`, `add.rz.f32`,
-//! ...). The builder asks for a form by [`Op`] and [`Mod`]s, the parser by its
-//! text, the printer writes its name, the verifier checks operands against its
-//! [`Slot`]s and targets against its least versions, and the interpreter does
-//! what its [`Meaning`] says. What becomes of precision is in the row too
-//! ([`Precision`]); which memory it accesses, which lanes must meet and what it
-//! orders follow from the meaning, and what of its results can be known from its
-//! sources is its [`Word`].
+//! A [`Row`] is an instruction of the PTX ISA with its section and meaning. It expands into [`Form`]s, one for each
+//! spelling (`add.rn.f32`, `add.rz.f32`, ...). The builder looks a form up by [`Op`] and [`Mod`]s, the parser by its
+//! text, the printer writes its name, the verifier checks operands against its [`Slot`]s and targets against its
+//! minimum versions, and the interpreter executes its [`Meaning`]. The row also states the effect on precision
+//! ([`Precision`]). The memory that it accesses, the lanes that must converge and what it orders follow from the
+//! meaning, and its [`Word`] says what can be known about its results from its sources.
 //!
 //! To add an instruction, add a row to the file of its chapter below (and its
 //! mnemonic to [`Op`], new modifiers to [`Mod`]); everything else follows.
@@ -62,7 +59,7 @@ pub struct Table {
     listed: (usize, usize),
     by_key: HashMap<(Op, Mods), FormId>,
     by_name: HashMap<String, Vec<FormId>>,
-    /// By [`loose::key`], made when the first spelling is not in `by_name`.
+    /// By [`loose::key`], created when the first spelling is not in `by_name`.
     by_loose_name: OnceLock<HashMap<String, Vec<FormId>>>,
 }
 
@@ -99,9 +96,8 @@ impl Table {
         self.by_key.get(&(op, Mods::from_slice(mods))).copied()
     }
 
-    /// The forms written `name`, in its canonical spelling or in another that
-    /// PTX accepts (`ld.shared::cta.u32`, `atom.global.cta.add.u32`). There are
-    /// several where one spelling takes operands of different shapes, such as
+    /// The forms written `name`, in its canonical spelling or in another that PTX accepts (`ld.shared::cta.u32`,
+    /// `atom.global.cta.add.u32`). There are several if one spelling takes operands of different shapes, such as
     /// `mov.b64`.
     pub fn named(&self, name: &str) -> &[FormId] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)

@@ -1,5 +1,5 @@
-//! Products of matrices that a warp computes together (PTX ISA 9.7.14.4 and 9.7.14.5): where their elements lie in the
-//! lanes' registers, and how they are summed.
+//! Products of matrices that a warp computes together (PTX ISA 9.7.14.4 and 9.7.14.5): the positions of elements in the
+//! lanes' registers, and the summation.
 
 use super::arith::Arith;
 use super::{Element, Rounding};
@@ -42,7 +42,7 @@ pub enum Matrix {
     LoadFragment(Fragment),
     /// `wmma.store`.
     StoreFragment(Fragment),
-    /// Products that the interpreter refuses by name: sparse ones, and those with scales.
+    /// Products that the interpreter rejects by name: sparse ones, and those with scales.
     Foreign,
     /// `ldmatrix` of `count` 8 x 8 matrices of 16-bit elements.
     Load {
@@ -53,21 +53,21 @@ pub enum Matrix {
     },
 }
 
-/// Where the elements lie in the lanes' registers.
+/// The positions of elements in the lanes' registers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Layout {
-    /// As `mma.sync` has them.
+    /// The layout of `mma.sync`.
     Mma,
-    /// As `mma.sync` with shape m8n8k4 of f16 has them: four products, each of eight lanes.
+    /// The layout of `mma.sync` with shape m8n8k4 of f16: four products, each of eight lanes.
     Quads {
         /// Whether a is by columns.
         a_by_column: bool,
         /// Whether b is by columns.
         b_by_column: bool,
     },
-    /// As `wmma` has them, which PTX does not tell: here, pieces of a register in the matrix's order in memory, one to a
-    /// lane in turn.
+    /// The layout of `wmma`, which PTX does not specify: here, pieces of a register in the matrix's order in memory,
+    /// assigned to the lanes in turn.
     Wmma {
         /// Whether a is by columns.
         a_by_column: bool,
@@ -76,7 +76,7 @@ pub enum Layout {
     },
 }
 
-/// How products are summed.
+/// The summation of products.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Sum {
@@ -90,7 +90,7 @@ pub enum Sum {
     Xor,
 }
 
-/// Which matrix of d = a b + c.
+/// A matrix of d = a b + c.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs)] // as in the equation
 pub enum Part {
@@ -114,9 +114,9 @@ pub struct Product {
     pub c: Element,
     /// Elements of d.
     pub d: Element,
-    /// Where they lie.
+    /// Their positions.
     pub layout: Layout,
-    /// How they are summed.
+    /// Their summation.
     pub sum: Sum,
 }
 
@@ -170,17 +170,17 @@ impl Product {
         }
     }
 
-    /// How many registers of a lane hold a matrix.
+    /// The number of a lane's registers for a matrix.
     pub fn registers(&self, part: Part) -> u8 {
         let (rows, columns) = self.extent(part);
-        // Fragments of f16 for `wmma` have as many registers in every shape, so that elements may be there twice.
+        // Fragments of f16 for `wmma` have the same number of registers in every shape, so elements may occur twice.
         if matches!((self.layout, part), (Layout::Wmma { .. }, Part::A | Part::B)) && self.a == Element::F16 {
             return 8;
         }
         (self.count() * rows * columns / (super::WARP * self.element(part).per_register())) as u8
     }
 
-    /// Which product, row and column a lane's element is of.
+    /// The product, row and column of a lane's element.
     pub(crate) fn place(&self, part: Part, lane: usize, i: usize) -> (usize, usize, usize) {
         let per = self.element(part).per_register();
         let (register, piece) = (i / per, i % per);
@@ -260,31 +260,31 @@ pub struct Fragment {
     pub extent: (u16, u16),
     /// Elements.
     pub element: Element,
-    /// Whether memory has it by columns.
+    /// Whether it is column-major in memory.
     pub by_column: bool,
-    /// Whether registers have it by columns too: of a and b.
+    /// Whether it is also column-major in registers: for a and b.
     pub held_by_column: bool,
     /// Registers of a lane.
     pub registers: u8,
 }
 
 impl Fragment {
-    /// Bytes that a lane touches at once.
+    /// Bytes that a lane accesses at once.
     pub(crate) fn first_bytes(&self) -> u32 {
         (self.together() * self.element.bits() / 8) as u32
     }
 
-    /// Elements that lie side by side in memory and in a register.
+    /// Elements that are adjacent in memory and in a register.
     pub(crate) fn together(&self) -> usize {
         if self.held_by_column == self.by_column { self.element.per_register() } else { 1 }
     }
 
-    /// Rows of memory apart, in elements, where the instruction does not say.
+    /// Distance between rows in memory, in elements, if the instruction does not say it.
     pub(crate) fn stride(&self) -> u64 {
         u64::from(if self.by_column { self.extent.0 } else { self.extent.1 })
     }
 
-    /// Which element of memory a lane's element is, with rows this far apart.
+    /// The element of memory for a lane's element, with this distance between rows.
     pub(crate) fn place(&self, lane: usize, i: usize, stride: u64) -> u64 {
         let per = self.element.per_register();
         let extent = (usize::from(self.extent.0), usize::from(self.extent.1));
@@ -301,7 +301,7 @@ mod tests {
     use super::{Element, Layout, Part, Product, Sum};
     use crate::table::{Meaning, WARP, table};
 
-    /// Every element of every matrix is in some lane, and where one is twice, it is so as often as the others.
+    /// Every element of every matrix is in some lane, and if elements occur twice, all occur equally often.
     #[test]
     fn fragments_have_every_element() {
         let mut seen = 0;

@@ -1,4 +1,4 @@
-//! Operand slots: what a form takes, in which order.
+//! Operand slots: the operands of a form, in their order.
 
 use crate::types::{ScalarType, Space};
 
@@ -11,7 +11,7 @@ pub enum Access {
     Write,
 }
 
-/// What may stand in a slot.
+/// What is allowed in a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Shape {
@@ -22,7 +22,7 @@ pub enum Shape {
     /// A register of the type or wider, or (as a source) a constant: the data
     /// operands of loads, stores and conversions (PTX ISA 9.4.1).
     Wide(ScalarType),
-    /// What `mov` copies: a value, a special register or a variable's address.
+    /// A source of `mov`: a value, a special register or a variable's address.
     Move(ScalarType),
     /// A predicate register; as a source it may be negated, or a constant, where `bool` is true.
     Predicate(bool),
@@ -51,7 +51,7 @@ pub enum Shape {
         /// Largest constant.
         most: u32,
     },
-    /// A constant out of these.
+    /// One of these constants.
     OneOf(ScalarType, &'static [i64]),
     /// `[address]` in a space.
     Address(Space),
@@ -59,9 +59,9 @@ pub enum Shape {
     Label,
     /// A function of another module.
     Function,
-    /// What is passed to a function or from it: a register or a constant, of the type that the function declares.
+    /// An argument or result of a function: a register or a constant, of the type that the function declares.
     Passed,
-    /// The carry flag, which is not written.
+    /// The carry flag, which is not part of the text.
     Carry,
     /// Text that the table does not know.
     Text,
@@ -76,17 +76,16 @@ pub struct Slot {
     pub name: &'static str,
     /// Result or source.
     pub access: Access,
-    /// What may stand here.
+    /// What is allowed here.
     pub shape: Shape,
-    /// Whether it may be left out: a first result is then written `_`, other
-    /// optional operands are not written. Optional sources are trailing. (A
-    /// predicate result that follows another result is written after a bar,
-    /// `d|p`, optional or not.)
+    /// Whether it may be omitted: an omitted first result is written `_`, other omitted operands are not written.
+    /// Optional sources are trailing. (A predicate result that follows another result is written after a bar, `d|p`,
+    /// optional or not.)
     pub optional: bool,
 }
 
 impl Slot {
-    /// How many IR operands it takes.
+    /// Number of IR operands.
     pub fn width(&self) -> usize {
         match self.shape {
             Shape::Vector { len, .. } => usize::from(len),
@@ -94,7 +93,7 @@ impl Slot {
         }
     }
 
-    /// The operand type; none for addresses and labels.
+    /// The operand type; `None` for addresses and labels.
     pub fn ty(&self) -> Option<ScalarType> {
         match self.shape {
             Shape::Value(ty)

@@ -77,8 +77,8 @@ impl SpecialReg {
         Self::ALL.iter().copied().find(|r| r.text() == text)
     }
 
-    /// Whether `mov` takes it as this type: an integer of its size, or of the
-    /// size that it had in early versions of PTX.
+    /// Whether `mov` accepts it with this type: an integer of its size, or of the size that it had in early versions of
+    /// PTX.
     pub fn moves_as(self, ty: ScalarType) -> bool {
         use SpecialReg::*;
         let once = match self {
@@ -95,8 +95,8 @@ impl SpecialReg {
         integer && (ty.bits() == self.ty().bits() || once.contains(&ty.bits()))
     }
 
-    /// Whether a thread that reads it twice gets the same value: not so for
-    /// clocks, and for places that a thread may be moved from (PTX ISA 10.4).
+    /// Whether a thread that reads it twice gets the same value: not for clocks, and not for the position of a thread
+    /// that may be moved (PTX ISA 10.4).
     pub fn is_stable(self) -> bool {
         use SpecialReg::*;
         !matches!(self, Clock | ClockHi | Clock64 | Globaltimer | GlobaltimerLo | GlobaltimerHi | Warpid | Smid)
@@ -108,7 +108,7 @@ impl SpecialReg {
         self.text().as_bytes()[1] == b'p'
     }
 
-    /// Whether it tells of the block's cluster.
+    /// Whether it belongs to the block's cluster.
     const fn is_of_cluster(self) -> bool {
         use SpecialReg::*;
         matches!(
@@ -130,7 +130,7 @@ impl SpecialReg {
         )
     }
 
-    /// The first PTX version that has it.
+    /// The first PTX version with it.
     pub const fn least_ptx(self) -> PtxVersion {
         use SpecialReg::*;
         PtxVersion(match self {
@@ -153,7 +153,7 @@ impl SpecialReg {
         })
     }
 
-    /// The least `sm_` that has it.
+    /// The minimum `sm_` with it.
     pub fn least_sm(self) -> u16 {
         use SpecialReg::*;
         match self {

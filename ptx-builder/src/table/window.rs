@@ -1,6 +1,5 @@
-//! Generic addresses: where the interpreter puts each state space's window
-//! (PTX ISA 5.1, 6.4.1). `cvta` adds and removes the bases; hardware has other
-//! ones, and no program may depend on them.
+//! Generic addresses: the windows of state spaces in the interpreter (PTX ISA 5.1, 6.4.1). `cvta` adds and removes the
+//! bases; hardware has other bases, and no program may depend on them.
 
 use crate::types::Space;
 
@@ -19,7 +18,7 @@ pub const fn base(space: Space) -> u64 {
     }
 }
 
-/// The space that a generic address lies in.
+/// The space of a generic address.
 pub const fn space_of(address: u64) -> Space {
     match address >> 32 {
         0x7f00 => Space::Shared,

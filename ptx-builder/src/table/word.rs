@@ -1,9 +1,8 @@
-//! What a form computes of words of bits, where analyses of values know the function.
+//! The functions of forms on words of bits, for analyses of values.
 //!
-//! They all ask here: what lanes have in common, ranges, addresses, the
-//! optimizer. Whatever is not one of these functions is [`Word::Other`], of
-//! which they know nothing; and each is held against what the interpreter
-//! computes, for every form of the table (`table/tests.rs`).
+//! All of them use this: uniformity, ranges, addresses, the optimizer. A function that is not listed is
+//! [`Word::Other`], about which they know nothing. A test compares each with what the interpreter computes, for every
+//! form of the table (`table/tests.rs`).
 
 use super::{Form, Meaning, Mod, Op};
 use crate::types::{Kind, ScalarType};
@@ -41,14 +40,14 @@ pub enum Word {
     Sub,
     /// The low half of a b.
     Mul,
-    /// The whole of a b.
+    /// The full product of a and b.
     WideMul {
         /// Whether of signed numbers.
         signed: bool,
     },
     /// The low half of a b, plus c.
     Mad,
-    /// The whole of a b, plus c.
+    /// The full product of a and b, plus c.
     WideMad {
         /// Whether of signed numbers.
         signed: bool,
@@ -65,7 +64,7 @@ pub enum Word {
         /// Whether of signed numbers.
         signed: bool,
     },
-    /// What a / b leaves.
+    /// The remainder of a / b.
     Rem {
         /// Whether of signed numbers.
         signed: bool,
@@ -76,19 +75,19 @@ pub enum Word {
     Or,
     /// Bits that differ.
     Xor,
-    /// The lesser.
+    /// The minimum.
     Min {
         /// Of signed numbers.
         signed: bool,
     },
-    /// The greater.
+    /// The maximum.
     Max {
         /// Of signed numbers.
         signed: bool,
     },
-    /// a where the predicate c holds, else b.
+    /// a where the predicate c holds, otherwise b.
     Select,
-    /// Whether a is so to b.
+    /// The comparison of a and b.
     Compare {
         /// How.
         relation: Relation,
@@ -100,12 +99,12 @@ pub enum Word {
 }
 
 impl Form {
-    /// The last type that is written: of what it moves or computes with, of conversions the source's.
+    /// The last type in the spelling: of what it moves or computes with; for conversions, the source's.
     pub(crate) fn last_type(&self) -> Option<ScalarType> {
         self.mods.iter().rev().find_map(|m| if let Mod::Ty(t) = m { Some(*t) } else { None })
     }
 
-    /// How many bits the numbers have that [`word`](Form::word) speaks of: the sources', without c of a wide `mad`.
+    /// The number of bits of the numbers in [`word`](Form::word): the sources', except c of a wide `mad`.
     pub fn word_bits(&self) -> u32 {
         self.last_type().map_or(64, ScalarType::bits)
     }
@@ -117,12 +116,12 @@ impl Form {
         let is_float = |m: &Mod| matches!(m, Mod::Ty(t) if t.kind() == Kind::Float);
         let plain = self.mods.len() == 1;
         match self.op {
-            // Bits are copied and chosen whatever they stand for.
+            // Bits are copied and chosen whatever they represent.
             Op::Mov => Word::Copy,
             Op::Selp => Word::Select,
             Op::Isspacep => Word::InWindow,
             _ if self.mods.iter().any(is_float) => Word::Other,
-            // Saturating, and with a rounding of what is no float, it is another function.
+            // With saturation, or a rounding of an integer, it is a different function.
             Op::Cvt if self.mods.len() == 2 => Word::Resize { signed },
             Op::Cvta => Word::Rebase,
             Op::Add if plain => Word::Add,
@@ -313,7 +312,7 @@ impl Form {
 }
 
 impl Word {
-    /// Whether it tells where windows lie, which is up to the machine.
+    /// Whether it depends on the position of windows, which depends on the machine.
     pub fn depends_on_machine(self) -> bool {
         matches!(self, Word::Rebase | Word::InWindow)
     }
@@ -332,10 +331,10 @@ fn relation(m: Mod) -> Option<Relation> {
     })
 }
 
-/// For tests: the functions, written another way than the table's.
+/// For tests: the functions, written in a different way from the table's.
 #[cfg(test)]
 impl Word {
-    /// The result, of a type of `to` bits, of sources of `bits` bits; none where nothing is known of it.
+    /// The result, of a type of `to` bits, from sources of `bits` bits; `None` if nothing is known about it.
     pub(crate) fn compute(self, bits: u32, to: u32, s: &[u64]) -> Option<u64> {
         let whole = |v: u64| i128::from(v) & ((1 << bits) - 1);
         let number = |v: u64, signed: bool| {

@@ -1,4 +1,4 @@
-//! Named inputs against a kernel's parameters.
+//! Matches named inputs with a kernel's parameters.
 
 use thiserror::Error;
 
@@ -9,7 +9,7 @@ use crate::ir::{Kernel, Param};
 use crate::parse::suggest::nearest;
 use crate::types::{Kind, ScalarType};
 
-/// A name or a type that a kernel does not have.
+/// A name or a type that does not match the kernel.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum BindError {
@@ -19,9 +19,9 @@ pub enum BindError {
         None => "the module has not one kernel, so name one with `kernel`".to_owned(),
     }, .known.join(", "))]
     Kernel {
-        /// What was asked for.
+        /// The requested name.
         name: Option<String>,
-        /// What there is.
+        /// The existing names.
         known: Vec<String>,
     },
     /// No such parameter.
@@ -32,11 +32,11 @@ pub enum BindError {
     Unknown {
         /// The kernel.
         kernel: String,
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The existing names.
         known: Vec<String>,
-        /// What may have been meant.
+        /// The most similar name.
         nearest: Option<String>,
     },
     /// Parameters without a value.
@@ -44,7 +44,7 @@ pub enum BindError {
     Missing {
         /// The kernel.
         kernel: String,
-        /// Each with its type and how to give it.
+        /// Each with its type and the method that sets it.
         missing: Vec<String>,
     },
     /// Two values for a parameter.
@@ -62,14 +62,14 @@ pub enum BindError {
         kernel: String,
         /// The parameter.
         name: String,
-        /// What it is, and how to give it.
+        /// Its type, and the method that sets it.
         expected: String,
-        /// What was given.
+        /// The type that was passed.
         got: String,
     },
 }
 
-/// What a test gives for a parameter.
+/// A test's value for a parameter.
 #[derive(Clone, Debug)]
 pub(super) struct Given {
     pub name: String,
@@ -82,7 +82,7 @@ pub(super) struct Given {
 pub(super) enum Value {
     Scalar(Vec<u8>),
     In(Vec<u8>),
-    /// Unwritten bytes.
+    /// Uninitialized bytes.
     Out(u64),
     InOut(Vec<u8>),
 }
@@ -96,7 +96,7 @@ impl Given {
         Given { name: name.to_owned(), ty: T::TY, value }
     }
 
-    /// As messages show it.
+    /// Its text in messages.
     fn described(&self) -> String {
         let ty = rust_name(self.ty);
         match &self.value {
@@ -108,12 +108,12 @@ impl Given {
     }
 }
 
-/// What is known of a parameter's type.
+/// What is known about a parameter's type.
 enum Known {
     Scalar(ScalarType),
-    /// With the elements' type, and whether the kernel reads and writes them, where the builder knows.
+    /// With the elements' type, and whether the kernel reads and writes them, if the builder knows.
     Buffer(Option<(ScalarType, bool, bool)>),
-    /// Bytes by value, which is more than a number.
+    /// An array by value, which is more than a number.
     Array,
 }
 
@@ -143,7 +143,7 @@ impl Known {
 
     fn takes(&self, given: &Given) -> bool {
         match (self, &given.value) {
-            // Other compilers write a pointer as a 64-bit number.
+            // Other compilers pass a pointer as a 64-bit number.
             (Known::Scalar(ty), Value::Scalar(_)) => same_number(*ty, given.ty),
             (Known::Scalar(ty), _) => ty.bits() == 64 && ty.kind() != Kind::Float,
             (Known::Buffer(None), Value::Scalar(_)) | (Known::Array, _) => false,
@@ -155,14 +155,14 @@ impl Known {
                     Value::Out(_) => !*reads && *writes,
                     Value::InOut(_) => *writes,
                 };
-                // Bytes are what any buffer is made of.
+                // A buffer of any type can be passed as bytes.
                 direction && (*ty == given.ty || given.ty == ScalarType::U8)
             }
         }
     }
 }
 
-/// PTX that others wrote passes numbers as untyped bits, too.
+/// PTX of other compilers also passes numbers as untyped bits.
 fn same_number(declared: ScalarType, given: ScalarType) -> bool {
     declared == given || declared.kind() == Kind::Bits && declared.bits() == given.bits()
 }
@@ -174,15 +174,15 @@ pub(super) fn rust_name(ty: ScalarType) -> String {
     }
 }
 
-/// The error for a parameter that is not there.
+/// The error for a parameter that does not exist.
 pub(super) fn unknown(kernel: &Kernel, name: &str) -> BindError {
     let known: Vec<String> = kernel.params.iter().map(|p| short_name(kernel, p).to_owned()).collect();
-    // One letter for another is no slip of the pen.
+    // A replaced single letter is not a typing error.
     let nearest = nearest(name, known.iter().map(String::as_str)).filter(|n| n.len() > 1);
     BindError::Unknown { kernel: kernel.name.clone(), name: name.to_owned(), known, nearest }
 }
 
-/// What is given for each parameter, in their order.
+/// The values of the parameters, in their order.
 pub(super) fn bind<'g>(
     kernel: &Kernel,
     args: Option<&[ArgInfo]>,

@@ -6,7 +6,7 @@ use crate::build::Scalar;
 
 /// A number that a buffer can hold, as bytes in little-endian order.
 pub trait Element: Scalar {
-    /// The value with these bits; those beyond its size are ignored.
+    /// The value with these bits; surplus bits are ignored.
     fn of_bits(bits: u64) -> Self;
 }
 
@@ -43,7 +43,7 @@ pub(super) fn to_bytes<T: Element>(values: &[T]) -> Vec<u8> {
     values.iter().flat_map(|v| v.bits().to_le_bytes().into_iter().take(size::<T>())).collect()
 }
 
-/// The values of these bytes; a rest that is no whole value is left out.
+/// The values of these bytes; an incomplete value at the end is ignored.
 pub(super) fn from_bytes<T: Element>(bytes: &[u8]) -> Vec<T> {
     let value = |bytes: &[u8]| {
         let mut all = [0; 8];

@@ -1,4 +1,4 @@
-//! Golden files: texts kept in the repository and compared with what is made now.
+//! Golden files: texts in the repository that are compared with generated ones.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,10 +9,10 @@ use std::{env, fs};
 use similar::TextDiff;
 use thiserror::Error;
 
-/// Lines of a difference that are shown.
+/// Maximum number of lines of a difference that are shown.
 const SHOWN: usize = 60;
 
-/// Why a text is not its golden file's.
+/// Reasons why a text does not match its golden file.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum GoldenError {
@@ -22,7 +22,7 @@ pub enum GoldenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file holds another text.
+    /// The file has a different text.
     #[error("the text is not the golden file's; if the change is meant, BLESS=1 writes it\n{diff}")]
     Differs {
         /// The file.
@@ -30,7 +30,7 @@ pub enum GoldenError {
         /// The first lines of the difference.
         diff: String,
     },
-    /// A file that no text belongs to.
+    /// A file that no test uses.
     #[error("the golden file {} is nobody's; BLESS=1 removes it", .path.display())]
     Stale {
         /// The file.
@@ -41,20 +41,18 @@ pub enum GoldenError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Whether golden files are to be written: the environment has `BLESS`, and it
-/// is neither empty nor 0.
+/// Whether golden files should be written: the environment variable `BLESS` exists and is neither empty nor 0.
 pub fn blessing() -> bool {
     env::var_os("BLESS").is_some_and(|v| !v.is_empty() && v != "0")
 }
 
-/// Compares a text with the file at `path`, under `root`; where `bless` is
-/// set, the file is made to hold the text instead, whole or not at all.
-/// Line ends and empty lines at the end do not count.
+/// Compares a text with the file at `path`, under `root`. If `bless` is set, the text is written to the file instead,
+/// completely or not at all. Line endings and empty lines at the end are ignored.
 ///
 /// # Errors
 /// If the file is missing or different, the error shows the difference and
@@ -78,11 +76,10 @@ pub fn check_golden(root: &Path, path: &Path, text: &str, bless: bool) -> Result
     }
 }
 
-/// As [`check_golden`], for a test: [`assert_golden!`](crate::assert_golden)
-/// passes the folder of the crate that it stands in.
+/// As [`check_golden`], for a test: [`assert_golden!`](crate::assert_golden) passes the folder of the calling crate.
 ///
 /// # Panics
-/// With the error, if the text is not the file's and [`blessing`] does not hold.
+/// With the error, if the text does not match the file and [`blessing`] is false.
 #[track_caller]
 pub fn assert_golden(root: &str, path: impl AsRef<Path>, text: &str) {
     if let Err(error) = check_golden(Path::new(root), path.as_ref(), text, blessing()) {
@@ -102,7 +99,7 @@ macro_rules! assert_golden {
     };
 }
 
-/// A folder in which every file is golden: files that no text belongs to are found too.
+/// A folder in which every file is golden: files that no test uses are found too.
 #[derive(Debug)]
 pub struct GoldenFolder {
     root: PathBuf,
@@ -112,7 +109,7 @@ pub struct GoldenFolder {
     wrong: Vec<GoldenError>,
 }
 
-/// Everything that is wrong in a [`GoldenFolder`].
+/// All errors in a [`GoldenFolder`].
 #[derive(Debug)]
 pub struct GoldenErrors(Vec<GoldenError>);
 
@@ -152,8 +149,7 @@ impl GoldenFolder {
     /// Ends the comparison.
     ///
     /// # Errors
-    /// Everything that is wrong: files that differ or are missing, and files
-    /// that no text was compared with, which blessing removes.
+    /// All errors: files that differ or are missing, and files that no text was compared with, which blessing removes.
     pub fn finish(mut self) -> Result<(), GoldenErrors> {
         let stale = self.stale().unwrap_or_else(|source| {
             self.wrong.push(GoldenError::Io { path: self.folder.clone(), source });
@@ -170,7 +166,7 @@ impl GoldenFolder {
         if self.wrong.is_empty() { Ok(()) } else { Err(GoldenErrors(self.wrong)) }
     }
 
-    /// Files that no text belongs to, in the order of their names.
+    /// Files that no test uses, sorted by name.
     fn stale(&self) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(self.root.join(&self.folder)) {
             Ok(entries) => entries,
@@ -190,7 +186,7 @@ impl GoldenFolder {
     }
 }
 
-/// With `\n` as line ends, and one at the end.
+/// With `\n` as line endings, and one at the end.
 fn normal(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     format!("{}\n", text.trim_end_matches('\n'))
@@ -204,7 +200,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // As for any new file; the process's mask still applies.
+        // As for any new file; the process's umask still applies.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(folder)?;

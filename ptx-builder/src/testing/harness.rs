@@ -9,15 +9,14 @@ use crate::build::{ArgInfo, Dim3};
 use crate::interp::{Arg, Launch, LaunchError, Memory, Options, Report};
 use crate::verify::{Validated, VerifyErrors};
 
-/// Buffers start where CUDA allocations do.
+/// Alignment of buffers, as in CUDA.
 const ALIGNMENT: u64 = 256;
 
 /// A launch in the interpreter, with inputs by name.
 ///
-/// Names and types are checked against the kernel's parameters when it runs. A
-/// verified module does not tell the types of its buffers' elements and
-/// whether it writes them; a kernel does, so rather pass that. Slices of `u8`
-/// are bytes, which fit buffers of any type.
+/// Names and types are checked against the kernel's parameters when it runs. Prefer passing a kernel: a verified module
+/// does not contain the types of its buffers' elements, or whether it writes them. Slices of `u8` are bytes, which
+/// match buffers of any type.
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs before `run`"]
 pub struct Harness {
@@ -59,8 +58,8 @@ impl Harness {
         self.with(Given::buffer::<T>(name, Value::In(element::to_bytes(values))))
     }
 
-    /// A buffer of `len` elements that the kernel writes. They start
-    /// unwritten, and reading one before it is written is a finding.
+    /// A buffer of `len` elements that the kernel writes. They are initially uninitialized, and reading one before it
+    /// is written is a finding.
     pub fn output<T: Element>(self, name: &str, len: usize) -> Self {
         self.with(Given::buffer::<T>(name, Value::Out((len as u64).saturating_mul(u64::from(T::TY.bytes())))))
     }
@@ -80,32 +79,32 @@ impl Harness {
         self
     }
 
-    /// Blocks of the grid; one if not given.
+    /// Number of blocks in the grid; the default is one.
     pub fn grid(mut self, grid: impl Into<Dim3>) -> Self {
         self.grid = grid.into().0;
         self
     }
 
-    /// Threads of a block; what the kernel promises if not given.
+    /// Threads per block; the default is the kernel's block size.
     pub fn block(mut self, block: impl Into<Dim3>) -> Self {
         self.block = Some(block.into().0);
         self
     }
 
-    /// Bytes of dynamic shared memory; none if not given.
+    /// Bytes of dynamic shared memory; the default is none.
     pub fn dynamic_shared(mut self, bytes: u32) -> Self {
         self.dynamic_shared = bytes;
         self
     }
 
-    /// How the interpreter runs it: the order of warps, what to look for. It counts, and looks for indices that
-    /// wrap, in any case.
+    /// Options of the interpreter: the order of warps, and checks. Counters, and the check for indices that wrap, are
+    /// always on.
     pub fn options(mut self, options: Options) -> Self {
         self.options = Options { count: true, wraps: true, ..options };
         self
     }
 
-    /// Passes on what the interpreter finds, in [`Outcome::report`], instead of failing.
+    /// Returns the findings in [`Outcome::report`] instead of failing.
     pub fn allow_findings(mut self) -> Self {
         self.allow_findings = true;
         self
@@ -114,18 +113,17 @@ impl Harness {
     /// Runs the kernel.
     ///
     /// # Errors
-    /// If a name, a type or a shape is not what the kernel takes, or the
-    /// interpreter finds a mistake: a race, a read of unwritten memory, an
-    /// access out of bounds, a barrier that part of the block misses.
+    /// If a name, a type or a shape does not match the kernel, or the interpreter finds an error: a race, a read of
+    /// uninitialized memory, an access out of bounds, a barrier that part of the block does not reach.
     pub fn run(&self) -> Result<Outcome, HarnessError> {
         self.go(|launch, memory| Ok((launch.run(memory)?, ()))).map(|(outcome, ())| outcome)
     }
 
-    /// Runs the kernel with shadow precision: beside each float goes what it would be without rounding. Gives for each output
-    /// its errors, and which lines introduced and which amplified them.
+    /// Runs the kernel with shadow precision: computes for each float what it would be without rounding. Returns the
+    /// errors of each output, and the lines that introduced and amplified them.
     ///
-    /// The inputs are taken as exact, comparisons and branches go as in the run, and an infinity or a NaN has no shadow. The
-    /// results' bits are those of [`run`](Self::run).
+    /// Inputs count as exact, comparisons and branches are as in the run, and an infinity or a NaN has no shadow. The
+    /// results have the bits of [`run`](Self::run).
     ///
     /// ```
     /// use ptxgen_builder::build::{In, Kernel, Out, kernel};
@@ -153,7 +151,7 @@ impl Harness {
         Ok(Shadow::new(outcome, measured))
     }
 
-    /// Runs the kernel in one way or the other.
+    /// Runs the kernel in either way.
     fn go<T>(
         &self,
         run: impl FnOnce(&Launch<'_>, &mut Memory) -> Result<(Report, T), LaunchError>,

@@ -1,6 +1,5 @@
-//! For tests of kernels: golden files, patterns in the PTX, proofs of
-//! precision, and runs with inputs by name. None of it needs a GPU. Behind the
-//! feature `testing`.
+//! For tests of kernels: golden files, patterns in the PTX, proofs of precision, and runs with inputs by name. None of
+//! it needs a GPU. Needs the feature `testing`.
 //!
 //! ```
 //! use ptxgen_builder::build::{In, InOut, Kernel, kernel};

@@ -3,19 +3,19 @@
 use filecheck::{CheckerBuilder, NO_VARIABLES};
 use thiserror::Error;
 
-/// What is wrong with a text, or with the patterns.
+/// Errors in a text, or in the patterns.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PatternError {
     /// A line that would check nothing.
     #[error(
-        "line {line} of the patterns, `{text}`, is no directive: expected \
+        "line {line} of the patterns, `{text}`, is not a directive: expected \
          `check:`, `sameln:`, `nextln:`, `unordered:`, `not:`, `regex:`, or a comment after `#`"
     )]
     NoDirective {
         /// The line, from 1.
         line: usize,
-        /// What stands there.
+        /// The text of the line.
         text: String,
     },
     /// Nothing is checked.
@@ -26,12 +26,12 @@ pub enum PatternError {
     Syntax {
         /// The line, from 1.
         line: usize,
-        /// What stands there.
+        /// The text of the line.
         text: String,
-        /// What is wrong with it.
+        /// The error.
         source: filecheck::Error,
     },
-    /// A pattern names a variable that is not defined before it.
+    /// A pattern uses a variable that was not defined before.
     #[error("the patterns cannot be matched")]
     Undefined(#[source] filecheck::Error),
     /// The text does not match.
@@ -45,16 +45,14 @@ pub enum PatternError {
 /// Checks that a text, such as a kernel's [`ptx`](super::ptx), matches
 /// patterns: a directive a line, in the language of the crate [`filecheck`].
 ///
-/// `check: P` matches P after the last match, `nextln:` and `sameln:` on the
-/// next or the same line, `not: P` forbids P between the matches around it,
-/// `unordered:` matches in any order. `$(x=REGEX)` matches a regular
-/// expression and names it, `$x` is what it matched, and `regex: X=REGEX`
-/// makes `$X` a name for an expression. Lines that start with `#` are
-/// comments. To keep patterns in a file, pass `include_str!("...")`.
+/// `check: P` matches P after the last match, `nextln:` and `sameln:` on the next or the same line, `not: P` forbids P
+/// between the matches around it, `unordered:` matches in any order. `$(x=REGEX)` matches a regular expression and
+/// names it, `$x` is the matched text, and `regex: X=REGEX` makes `$X` a name for an expression. Lines that start with
+/// `#` are comments. To keep patterns in a file, pass `include_str!("...")`.
 ///
 /// # Errors
-/// If the text does not match; the error shows how far it does. Also if a line
-/// is no directive (which is how a misspelt one checks nothing), or none is there.
+/// If the text does not match; the error shows how far it does. Also if a line is not a directive (otherwise a misspelt
+/// one would check nothing), or there are no directives.
 pub fn check_patterns(text: &str, patterns: &str) -> Result<(), PatternError> {
     let mut builder = CheckerBuilder::new();
     let mut any = false;
@@ -75,7 +73,7 @@ pub fn check_patterns(text: &str, patterns: &str) -> Result<(), PatternError> {
     match builder.finish().explain(text, NO_VARIABLES).map_err(PatternError::Undefined)? {
         (true, _) => Ok(()),
         (false, explanation) => {
-            // Without the text itself, which stands between the steps.
+            // Without the text itself, which is shown between the steps.
             let steps = explanation.lines().filter(|l| !l.starts_with(['>', ' ']));
             Err(PatternError::NoMatch { explanation: steps.collect::<Vec<_>>().join("\n") })
         }

@@ -1,4 +1,4 @@
-//! Proofs of precision for kernels of one's own.
+//! Proofs of precision for a user's kernels.
 
 use std::fmt;
 
@@ -17,10 +17,10 @@ use crate::verify::{Validated, VerifyErrors};
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Violation {
-    /// The rule, the instruction, the author's line and what to do.
+    /// The rule, the instruction, the line in the source and the remedy.
     pub violation: PolicyViolation,
-    /// The instruction's line, from 1, in what [`ptx`](super::ptx) writes; none where something is
-    /// missing from the kernel.
+    /// The instruction's line, from 1, in the output of [`ptx`](super::ptx); `None` if something is missing in the
+    /// kernel.
     pub ptx_line: Option<u32>,
 }
 
@@ -31,28 +31,26 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Why a policy is not proved.
+/// Reasons why a policy is not proved.
 #[derive(Clone, PartialEq, Debug, Error)]
 #[non_exhaustive]
 pub enum PolicyError {
     /// The kernel does not verify.
     #[error("the kernel does not verify:\n{0}")]
     Verify(VerifyErrors),
-    /// A kernel or a parameter that is not there.
+    /// A kernel or a parameter that does not exist.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The policy is broken.
+    /// The kernel violates the policy.
     #[error("the policy does not hold:{}", .0.iter().map(|v| format!("\n{v}")).collect::<String>())]
     Broken(Vec<Violation>),
 }
 
-/// A policy to be proved on a kernel's emitted code.
+/// A policy to prove on a kernel's generated code.
 ///
-/// Always proved: every rounding is written, nothing flushes subnormals, no
-/// float is added by an atomic or a matrix instruction (their order is open),
-/// nothing is approximate unless [`approximate`](Self::approximate) allows it.
-/// The rest is what the methods ask for. [`assert_policy!`](crate::assert_policy)
-/// writes the calls.
+/// Always proved: every rounding is explicit, nothing flushes subnormals, no atomic or matrix instruction adds floats
+/// (their order is unspecified), nothing is approximate unless [`approximate`](Self::approximate) allows it. The
+/// methods request the rest. [`assert_policy!`](crate::assert_policy) generates the calls.
 #[derive(Debug)]
 #[must_use = "nothing is proved before `check` or `assert`"]
 pub struct Proof {
@@ -75,8 +73,8 @@ impl Proof {
         self
     }
 
-    /// The type of all arithmetic on the way to an output. Under
-    /// [`Accumulator::F64`] no loop may round its sum to f32.
+    /// The type of all arithmetic on the path to an output. Under [`Accumulator::F64`] no loop may round its sum to
+    /// f32.
     pub fn acc(mut self, acc: Accumulator) -> Self {
         self.wanted.accumulator = Some(acc);
         self
@@ -108,8 +106,7 @@ impl Proof {
         self
     }
 
-    /// Under [`Accumulator::F64`]: how often a value is rounded to f32 on its
-    /// way to an output.
+    /// Under [`Accumulator::F64`]: how often a value is rounded to f32 on its path to an output.
     pub fn stages(mut self, stages: u32) -> Self {
         self.wanted.stages = Some(stages);
         self
@@ -127,12 +124,11 @@ impl Proof {
         self
     }
 
-    /// Proves it; gives what the kernel does to the numbers it stores.
+    /// Proves it; returns what the kernel does to the numbers that it stores.
     ///
     /// # Errors
-    /// Every instruction that breaks the policy, with its lines in the PTX and
-    /// in the Rust source. Also if the kernel does not verify, or has no
-    /// parameter of a name.
+    /// Every instruction that violates the policy, with its lines in the PTX and in the Rust source. Also if the kernel
+    /// does not verify, or has no parameter with a given name.
     pub fn check(self) -> Result<Facts, PolicyError> {
         let module = self.module.map_err(PolicyError::Verify)?;
         let index = find_kernel(&module, self.kernel.as_deref())
@@ -169,7 +165,7 @@ fn roles(kernel: &Kernel, named: &[(String, Role)]) -> Result<Vec<Role>, BindErr
     Ok(roles)
 }
 
-/// Proves on a kernel's emitted code that it computes in the types that a policy says.
+/// Proves on a kernel's generated code that it computes in the types of a policy.
 ///
 /// ```
 /// use ptxgen_builder::build::{In, Kernel, Out, kernel};
@@ -187,9 +183,9 @@ fn roles(kernel: &Kernel, named: &[(String, Role)]) -> Result<Vec<Role>, BindErr
 /// assert_eq!(facts.accumulations.len(), 1);
 /// ```
 ///
-/// The subject is a kernel or a verified module; what follows are the methods of
-/// [`Proof`](crate::testing::Proof) with their arguments. Panics with every instruction that breaks
-/// the policy; gives the [`Facts`](crate::analysis::precision::Facts) that were proved.
+/// The subject is a kernel or a verified module; the other arguments are methods of [`Proof`](crate::testing::Proof)
+/// with their arguments. Panics with every instruction that violates the policy; returns the
+/// [`Facts`](crate::analysis::precision::Facts) that were proved.
 #[macro_export]
 macro_rules! assert_policy {
     ($subject:expr $(, $method:ident = $value:expr)* $(,)?) => {

@@ -1,11 +1,11 @@
-//! Numbers for tests' inputs.
+//! Random numbers for tests' inputs.
 
-/// A sequence of numbers that looks random and is the same on every machine (xorshift64*).
+/// A pseudo-random sequence that is the same on every machine (xorshift64*).
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The sequence of a seed.
+    /// The sequence for a seed.
     pub fn new(seed: u64) -> Random {
         Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
@@ -18,7 +18,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// A whole number below `n`.
+    /// An integer below `n`.
     ///
     /// # Panics
     /// If `n` is 0.

@@ -14,15 +14,15 @@ use crate::types::ScalarType;
 pub struct OutputErrors {
     /// The parameter.
     pub name: String,
-    /// How many elements it has, of the type that it was given as.
+    /// Number of its elements, of the type with which it was passed.
     pub elements: usize,
-    /// How many of them are infinities or NaNs, which have no shadow.
+    /// Number of infinities or NaNs among them, which have no shadow.
     pub not_finite: usize,
-    /// How far the others are from what they would be without rounding.
+    /// How far the others are from exact arithmetic without rounding.
     pub errors: BufferErrors,
 }
 
-/// What a run with shadow precision gave: [`Harness::shadow`](super::Harness::shadow).
+/// The result of a run with shadow precision: [`Harness::shadow`](super::Harness::shadow).
 #[derive(Debug)]
 pub struct Shadow {
     outcome: Outcome,
@@ -56,19 +56,19 @@ impl Shadow {
         })
     }
 
-    /// Those of all outputs, in the order of the parameters.
+    /// The errors of all outputs, in the order of the parameters.
     pub fn outputs(&self) -> &[OutputErrors] {
         &self.outputs
     }
 
-    /// The lines that rounded floats to integers. An integer stands for its float where it is converted back; else it
-    /// counts as exact, as does a float that is rounded to an integral one: a choice, like a branch.
+    /// The lines that rounded floats to integers. An integer represents its float when it is converted back; otherwise
+    /// it counts as exact, and so does a float that is rounded to an integral one: a choice, like a branch.
     pub fn integers(&self) -> &[IntegerRounding] {
         &self.measured.integers
     }
 
-    /// The lines with comparisons that the real numbers would have decided otherwise. The run, and the shadows with it, went on
-    /// as its own numbers said.
+    /// The lines with comparisons that exact numbers would have decided otherwise. The run, and its shadows, followed
+    /// the run's own numbers.
     pub fn decisions(&self) -> &[Decision] {
         &self.measured.decisions
     }
@@ -83,7 +83,7 @@ impl Shadow {
         &self.measured
     }
 
-    /// What the run gave, with the same bits as without shadow precision.
+    /// The outcome of the run, with the same bits as without shadow precision.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
@@ -109,7 +109,7 @@ impl fmt::Display for OutputErrors {
     }
 }
 
-/// How many floats of a type are infinities or NaNs.
+/// The number of infinities and NaNs of a type.
 fn not_finite(ty: ScalarType, bytes: &[u8]) -> usize {
     let count = |size: usize, is_finite: &dyn Fn(u64) -> bool| {
         let bits = |chunk: &[u8]| chunk.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte));

@@ -1,4 +1,4 @@
-//! What a test is about.
+//! The subject of a test.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::print::{PrintOptions, print};
 use crate::target::Target;
 use crate::verify::{Validated, VerifyErrors};
 
-/// What a kernel is verified for in tests; verify it yourself for another target.
+/// The target for which tests verify a kernel; verify it yourself for another target.
 pub const TARGET: Target = Target::SM_90;
 
 /// A verified module, or a kernel, which is verified for [`TARGET`].
@@ -16,10 +16,10 @@ pub trait Subject {
     /// The verified module.
     ///
     /// # Errors
-    /// Everything that is wrong with the kernel, each at the author's line.
+    /// Everything that is wrong with the kernel, each with its line in the source.
     fn validated(&self) -> Result<Cow<'_, Validated>, VerifyErrors>;
 
-    /// The types of the parameters, where the subject knows more than its module.
+    /// The types of the parameters, if the subject knows more than its module.
     fn args(&self) -> Option<&'static [ArgInfo]>;
 }
 
@@ -56,7 +56,7 @@ impl Subject for AnyKernel {
 /// The PTX of a kernel or module, as [`print`] writes it without line information.
 ///
 /// # Panics
-/// If the kernel does not verify; the message says why, at the author's lines.
+/// If the kernel does not verify; the message has the reasons and lines.
 #[track_caller]
 pub fn ptx(subject: &impl Subject) -> String {
     match subject.validated() {
@@ -65,7 +65,7 @@ pub fn ptx(subject: &impl Subject) -> String {
     }
 }
 
-/// The only kernel of a module, or the one of this name, by its index; or the names there are.
+/// The only kernel of a module, or the one with this name, by its index; or the existing names.
 pub(super) fn find_kernel(module: &Validated, name: Option<&str>) -> Result<usize, Vec<String>> {
     let kernels = &module.module().kernels;
     let found = match name {
@@ -75,7 +75,7 @@ pub(super) fn find_kernel(module: &Validated, name: Option<&str>) -> Result<usiz
     found.ok_or_else(|| kernels.iter().map(|k| k.name.clone()).collect())
 }
 
-/// A parameter's name as the author wrote it: the builder puts the kernel's before it.
+/// A parameter's name in the source: the builder adds the kernel's name as prefix.
 pub(super) fn short_name<'a>(kernel: &ir::Kernel, param: &'a ir::Param) -> &'a str {
     kernel.short_name(param)
 }

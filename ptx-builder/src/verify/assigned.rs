@@ -41,7 +41,7 @@ pub(super) fn check(module: &Module, kernel: &Kernel, info: &KernelInfo, errors:
     check_by(CHUNK, module, kernel, info, errors);
 }
 
-/// The same, with so many registers followed at a time.
+/// The same, with this many registers followed at a time.
 fn check_by(size: usize, module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut Errors) {
     let doubtful = undominated(kernel, info);
     let mut found = Vec::new();
@@ -58,7 +58,7 @@ fn check_by(size: usize, module: &Module, kernel: &Kernel, info: &KernelInfo, er
     }
     found.sort_by_key(|&(id, ..)| id);
     let matters = LazyCell::new(|| matters(kernel, info));
-    // Compilers leave registers undefined where they know that nobody will look.
+    // Compilers leave registers undefined if they know that nothing uses them.
     let from_text = module.version.is_some();
     for (id, inst, reg) in found {
         if matters[id.0 as usize] {
@@ -205,7 +205,7 @@ impl<'k> Assigned<'k> {
         enter
     }
 
-    /// A guarded branch tells the value of its guard on both ways out.
+    /// A guarded branch determines the value of its guard on both paths.
     fn along_edge(&self, from: BlockId, to: BlockId, now: &mut [u64]) {
         let Some(last) = self.kernel.blocks[from.0 as usize].insts.last() else { return };
         let Some(guard) = last.guard.filter(|_| last.form().meaning.ends_block()) else { return };
@@ -308,7 +308,7 @@ mod tests {
         k.reject(Rule::UseBeforeDefinition, line);
     }
 
-    /// However many registers are followed at a time, the same is told, in the order of the text.
+    /// For any number of registers followed at a time, the reports are the same, in the order of the text.
     #[test]
     fn registers_are_followed_in_parts() {
         let text = ".version 8.0 .target sm_90 .address_size 64 .entry k(.param .u64 p) { .reg .pred %p; \

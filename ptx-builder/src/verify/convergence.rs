@@ -38,7 +38,7 @@ enum Coming {
     All,
     /// Some do not when others do.
     Some,
-    /// Only a run can tell.
+    /// Only a run can decide.
     Unknown,
 }
 
@@ -261,7 +261,7 @@ impl Site<'_> {
         Some((true, message))
     }
 
-    /// Which lanes come, only a run can tell, and the mask names all.
+    /// Only a run can decide which lanes arrive, and the mask names all.
     fn undecided(&self) -> Option<(bool, String)> {
         let why = self.because(Uniformity::Warp);
         match self.others() {

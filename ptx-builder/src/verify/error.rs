@@ -6,28 +6,27 @@ use super::Rule;
 use crate::ir::{Inst, Kernel, Loc, Module};
 
 /// What the verifier does about what it cannot decide, such as a barrier under
-/// a condition that only a run can tell to be the same for all threads.
+/// a condition that may or may not be uniform, which only a run can decide.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Doubts {
-    /// Warns: [`Validated::warnings`](super::Validated::warnings). The
-    /// interpreter decides.
+    /// Warns: [`Validated::warnings`](super::Validated::warnings). The interpreter decides.
     #[default]
     Warn,
-    /// Refuses, as if it were wrong.
+    /// Rejects, as if it were wrong.
     Refuse,
 }
 
-/// One violation of a rule, or, among warnings, what may be one.
+/// One violation of a rule or, among warnings, a possible one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct VerifyError {
     /// The rule.
     pub rule: Rule,
-    /// The kernel's name; none for the module's own declarations.
+    /// The kernel's name; `None` for the module's own declarations.
     pub kernel: Option<String>,
-    /// The instruction as written in PTX; none for declarations.
+    /// The instruction as written in PTX; `None` for declarations.
     pub instruction: Option<String>,
-    /// The author's line; none where nothing recorded it.
+    /// The line in the source; `None` if it was not recorded.
     pub loc: Option<Loc>,
     /// What is wrong, what was expected and what to do.
     pub message: String,
@@ -50,12 +49,12 @@ impl fmt::Display for VerifyError {
     }
 }
 
-/// Everything that is wrong with a module, in writing order; never empty.
+/// All errors of a module, in writing order; never empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifyErrors(pub(super) Vec<VerifyError>);
 
 impl VerifyErrors {
-    /// The verifier tells no more errors of a module than this, and no more warnings.
+    /// The verifier reports at most this many errors of a module, and at most this many warnings.
     pub const MOST: usize = 1000;
 }
 
@@ -86,12 +85,12 @@ pub(super) struct Errors<'m> {
     doubts: Doubts,
     all: Vec<VerifyError>,
     warnings: Vec<VerifyError>,
-    /// How many there are, told or not.
+    /// Their number, reported or not.
     total: usize,
 }
 
 impl<'m> Errors<'m> {
-    /// None yet.
+    /// No errors yet.
     pub(super) fn new(module: &'m Module, doubts: Doubts) -> Self {
         Errors { module, doubts, all: Vec::new(), warnings: Vec::new(), total: 0 }
     }
@@ -112,7 +111,7 @@ impl<'m> Errors<'m> {
         self.push(|errors| errors.of(kernel, inst, rule, message));
     }
 
-    /// Counts an error, and tells it if there are not too many.
+    /// Counts an error, and reports it if there are not too many.
     fn push(&mut self, make: impl FnOnce(&Self) -> VerifyError) {
         // mutants: same [1 to 2], a count that is only compared with what it was
         self.total += 1;
@@ -144,7 +143,7 @@ impl<'m> Errors<'m> {
         }
     }
 
-    /// How many there are so far.
+    /// The number so far.
     pub(super) fn len(&self) -> usize {
         self.total
     }
@@ -154,7 +153,7 @@ impl<'m> Errors<'m> {
         (self.all, self.warnings)
     }
 
-    /// All of them, or, where the module is sound, the warnings.
+    /// All errors or, if the module is valid, the warnings.
     pub(super) fn finish(self) -> Result<Vec<VerifyError>, VerifyErrors> {
         if self.all.is_empty() { Ok(self.warnings) } else { Err(VerifyErrors(self.all)) }
     }

@@ -1,4 +1,4 @@
-//! The edges of what a declaration and an operand may be, and what is said beyond them, as tables in `tests/limits`.
+//! The limits of declarations and operands, and the errors beyond them, as tables in `tests/limits`.
 
 use std::fmt::Write;
 
@@ -126,7 +126,7 @@ fn of_declarations() {
             }),
         );
     }
-    // Arrays beside each other, each aligned.
+    // Adjacent arrays, each aligned.
     for (bytes, align) in [
         (48 << 10, 16),
         ((48 << 10) + 1, 16),

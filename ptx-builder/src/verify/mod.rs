@@ -1,26 +1,25 @@
 //! The verifier: the only way from a [`Module`] to one that can be printed,
 //! interpreted or launched.
 //!
-//! It reports everything it finds, each error with the kernel, the
-//! instruction, the rule and the author's line. Flow rules are checked in
-//! kernels whose declarations, structure and operands are sound, and in blocks
-//! that a path from the entry leads to. Other blocks are allowed (early exits
-//! leave them behind) and never run.
+//! It reports all errors, each with the kernel, the instruction, the rule and
+//! the line in the source. Flow rules are checked only in kernels whose
+//! declarations, structure and operands are valid, and only in reachable
+//! blocks. Unreachable blocks are allowed, because early exits create them.
 //!
-//! What PTX or its assembler refuses is an error. What only a run can decide is a
-//! warning, which the [`Validated`] module carries; [`verify_with`] makes it an
-//! error too, as the builder's kernels do. In these rules that is:
-//! `divergent-barrier`, `lane-mask` and `divergent-matrix` where the threads that
-//! come depend on more than their numbers, `index-wraps` and `out-of-bounds` where
-//! it is a thread's number that leads there, and `use-before-definition` in modules
-//! that were read from a text. A value that is undefined and that nothing
-//! depends on is no violation.
+//! What PTX or its assembler rejects is an error. What only a run can decide is a
+//! warning, which is part of the [`Validated`] module; [`verify_with`] can make it
+//! an error, as for the builder's kernels. This concerns these rules:
+//! `divergent-barrier`, `lane-mask` and `divergent-matrix` if the threads that
+//! arrive depend on more than their indices, `index-wraps` and `out-of-bounds` if
+//! they depend on a thread's index, and `use-before-definition` in modules
+//! that were read from a text. An undefined value on which nothing
+//! depends is not a violation.
 //!
 //! The rules, by name:
 //!
 //! | Declarations | |
 //! |---|---|
-//! | `name` | Names are PTX identifiers, and neither reserved words nor like registers or labels. |
+//! | `name` | Names are PTX identifiers, and neither reserved words nor names of registers or labels. |
 //! | `duplicate-name` | No name is declared twice in one scope, and none hides a variable of the module that the kernel uses. |
 //! | `variable` | Arrays are in a space that their scope allows, of a type that can be declared, aligned to a power of two, and have a size. |
 //! | `memory-size` | Static shared memory of a kernel is at most 48 KiB, constants of a module at most 64 KiB. |
@@ -31,29 +30,29 @@
 //! | Structure | |
 //! |---|---|
 //! | `no-blocks` | A kernel has at least one block. |
-//! | `early-terminator` | Branches and exits stand only at the end of a block. |
+//! | `early-terminator` | Branches and exits occur only at the end of a block. |
 //! | `falls-off` | Control does not fall off the end of a kernel. |
-//! | `split-block` | A block that control falls into is also a branch target, or it would be part of the block before it. |
+//! | `split-block` | A block after a fall-through is also a branch target; otherwise it would be part of the block before it. |
 //! | `label` | A branch names a block of its kernel. |
 //!
 //! | Operands | |
 //! |---|---|
 //! | `operand-count` | An instruction has as many operands as its form. |
-//! | `operand-kind` | An operand is of the kind that its place takes: register, constant, address, label, predicate. |
-//! | `operand-type` | A register's class fits the operand's type. |
+//! | `operand-kind` | An operand is of the kind that its slot accepts: register, constant, address, label, predicate. |
+//! | `operand-type` | A register's class matches the operand's type. |
 //! | `register` | A register is declared. |
-//! | `constant-range` | A constant fits its type and the range that the instruction allows. |
+//! | `constant-range` | A constant is in the range of its type and of the instruction. |
 //! | `duplicate-result` | An instruction does not write one register twice. |
 //! | `guard` | A guard is a predicate register. |
 //!
 //! | Memory | |
 //! |---|---|
 //! | `symbol` | A symbol is declared. |
-//! | `space` | A symbol lies in the space that the instruction accesses. |
+//! | `space` | A symbol is in the space that the instruction accesses. |
 //! | `address-register` | An address register has 64 bits, or 32 in shared and local space. |
-//! | `out-of-bounds` | An access through a symbol stays within what it declares. |
+//! | `out-of-bounds` | An access through a symbol is inside the declared object. |
 //! | `index-wraps` | No thread accesses memory at an index that certainly wrapped in 32 bits. |
-//! | `misaligned` | An access is aligned to its size where its address is known well enough. |
+//! | `misaligned` | An access is aligned to its size, as far as its address is known. |
 //! | `read-only-space` | Nothing writes to constants or parameters. |
 //! | `read-only-data` | Data read through the read-only path (`.nc`) is not written in the same kernel. |
 //!
@@ -61,18 +60,18 @@
 //! |---|---|
 //! | `target-instruction` | The target has the instruction. |
 //! | `target-register` | The target has the special register. |
-//! | `ptx-version` | The PTX version that a file states knows its target, its instructions and its directives. |
+//! | `ptx-version` | The PTX version that a file states has its target, its instructions and its directives. |
 //!
 //! | Flow | |
 //! |---|---|
-//! | `complexity` | The analyses of a kernel stay within their bounds. |
+//! | `complexity` | The analyses of a kernel stay within their limits. |
 //! | `use-before-definition` | A register is defined on every path to a use that something depends on. |
-//! | `divergent-barrier` | An aligned barrier is reached by all threads that it waits for: not under a condition that differs within the block (or, with a thread count, within the warp). |
-//! | `barrier-count` | A barrier has a number from 0 to 15, and waits for a multiple of 32 threads that the block can have. |
-//! | `lane-mask` | The mask of a warp operation names at least one lane, all that are there, and others only if they exit. |
+//! | `divergent-barrier` | An aligned barrier is reached by all threads that it waits for: not under a condition that is divergent in the block (or, with a thread count, in the warp). |
+//! | `barrier-count` | A barrier has a number from 0 to 15, and its thread count is a multiple of 32 that the block can have. |
+//! | `lane-mask` | The mask of a warp operation names at least one lane, all lanes that execute it, and others only if they have exited. |
 //! | `divergent-matrix` | A warp-wide matrix instruction is executed by the whole warp. |
 //! | `async-group` | Groups of asynchronous copies are committed before they are waited for. |
-//! | `mbarrier` | An mbarrier is an 8-byte aligned shared object that its uses address within bounds, with a possible count. |
+//! | `mbarrier` | An mbarrier is an 8-byte aligned shared object, its uses are in bounds, and its count is valid. |
 
 mod assigned;
 mod asynchronous;
@@ -111,7 +110,7 @@ impl Validated {
         &self.module
     }
 
-    /// What may be wrong, and only a run can tell; in writing order.
+    /// What may be wrong, and only a run can decide; in writing order.
     pub fn warnings(&self) -> &[VerifyError] {
         &self.warnings
     }
@@ -216,7 +215,7 @@ pub struct Judged {
     pub module: Vec<VerifyError>,
 }
 
-/// Verifies a module kernel by kernel: a fault in one refuses that one only.
+/// Verifies a module kernel by kernel: a fault in one rejects that one only.
 pub fn verify_each(mut module: Module, doubts: Doubts) -> Judged {
     module.hoist_constants();
     let mut errors = Errors::new(&module, doubts);

@@ -4,8 +4,7 @@ use std::fmt;
 
 macro_rules! rules {
     ($($(#[doc = $doc:literal])+ $name:ident = $id:literal),* $(,)?) => {
-        /// What a module can violate. Its `Display` is a fixed, short name,
-        /// such as `use-before-definition`.
+        /// A rule that a module can violate. Its `Display` is a fixed, short name, such as `use-before-definition`.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
         #[non_exhaustive]
         pub enum Rule { $($(#[doc = $doc])+ $name),* }
@@ -29,7 +28,7 @@ macro_rules! rules {
 
 rules! {
     // Declarations.
-    /// Names are PTX identifiers, and neither reserved words nor like registers or labels.
+    /// Names are PTX identifiers, and neither reserved words nor names of registers or labels.
     Name = "name",
     /// No name is declared twice in one scope, and none hides a variable of the module that the kernel uses.
     DuplicateName = "duplicate-name",
@@ -47,11 +46,11 @@ rules! {
     // Structure.
     /// A kernel has at least one block.
     NoBlocks = "no-blocks",
-    /// Branches and exits stand only at the end of a block.
+    /// Branches and exits occur only at the end of a block.
     EarlyTerminator = "early-terminator",
     /// Control does not fall off the end of a kernel.
     FallsOff = "falls-off",
-    /// A block that control falls into is also a branch target, or it would be part of the block before it.
+    /// A block after a fall-through is also a branch target; otherwise it would be part of the block before it.
     SplitBlock = "split-block",
     /// A branch names a block of its kernel.
     Label = "label",
@@ -59,13 +58,13 @@ rules! {
     // Operands.
     /// An instruction has as many operands as its form.
     OperandCount = "operand-count",
-    /// An operand is of the kind that its place takes: register, constant, address, label, predicate.
+    /// An operand is of the kind that its slot accepts: register, constant, address, label, predicate.
     OperandKind = "operand-kind",
-    /// A register's class fits the operand's type.
+    /// A register's class matches the operand's type.
     OperandType = "operand-type",
     /// A register is declared.
     Register = "register",
-    /// A constant fits its type and the range that the instruction allows.
+    /// A constant is in the range of its type and of the instruction.
     ConstantRange = "constant-range",
     /// An instruction does not write one register twice.
     DuplicateResult = "duplicate-result",
@@ -75,15 +74,15 @@ rules! {
     // Memory.
     /// A symbol is declared.
     Symbol = "symbol",
-    /// A symbol lies in the space that the instruction accesses.
+    /// A symbol is in the space that the instruction accesses.
     Space = "space",
     /// An address register has 64 bits, or 32 in shared and local space.
     AddressRegister = "address-register",
-    /// An access through a symbol stays within what it declares.
+    /// An access through a symbol is inside the declared object.
     OutOfBounds = "out-of-bounds",
     /// No thread accesses memory at an index that certainly wrapped in 32 bits.
     IndexWraps = "index-wraps",
-    /// An access is aligned to its size where its address is known well enough.
+    /// An access is aligned to its size, as far as its address is known.
     Misaligned = "misaligned",
     /// Nothing writes to constants or parameters.
     ReadOnlySpace = "read-only-space",
@@ -95,25 +94,25 @@ rules! {
     TargetInstruction = "target-instruction",
     /// The target has the special register.
     TargetRegister = "target-register",
-    /// The PTX version that a file states knows its target, its instructions and its directives.
+    /// The PTX version that a file states has its target, its instructions and its directives.
     PtxVersion = "ptx-version",
 
     // Flow.
-    /// The analyses of a kernel stay within their bounds.
+    /// The analyses of a kernel stay within their limits.
     Complexity = "complexity",
     /// A register is defined on every path to a use that something depends on.
     UseBeforeDefinition = "use-before-definition",
-    /// An aligned barrier is reached by all threads that it waits for: not under a condition that differs within the block (or, with a thread count, within the warp).
+    /// An aligned barrier is reached by all threads that it waits for: not under a condition that is divergent in the block (or, with a thread count, in the warp).
     DivergentBarrier = "divergent-barrier",
-    /// A barrier has a number from 0 to 15, and waits for a multiple of 32 threads that the block can have.
+    /// A barrier has a number from 0 to 15, and its thread count is a multiple of 32 that the block can have.
     BarrierCount = "barrier-count",
-    /// The mask of a warp operation names at least one lane, all that are there, and others only if they exit.
+    /// The mask of a warp operation names at least one lane, all lanes that execute it, and others only if they have exited.
     LaneMask = "lane-mask",
     /// A warp-wide matrix instruction is executed by the whole warp.
     DivergentMatrix = "divergent-matrix",
     /// Groups of asynchronous copies are committed before they are waited for.
     AsyncGroup = "async-group",
-    /// An mbarrier is an 8-byte aligned shared object that its uses address within bounds, with a possible count.
+    /// An mbarrier is an 8-byte aligned shared object, its uses are in bounds, and its count is valid.
     Mbarrier = "mbarrier",
 }
 

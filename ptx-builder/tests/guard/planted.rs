@@ -1,5 +1,5 @@
-//! Accesses outside, of every kind: each is told at its line, and nothing outside is touched (the support
-//! holds that with canaries).
+//! Accesses outside, of every kind: each is reported at its line, and nothing outside is touched (the support
+//! checks that with canaries).
 
 use ptxgen_builder::build::{Args, AsyncBytes, Dim3, In, InOut, Kernel, Out, Shared, kernel};
 use ptxgen_builder::guard::{GuardError, Touch, Wrong, guard};

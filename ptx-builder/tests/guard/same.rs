@@ -26,7 +26,7 @@ fn plan_at(n: usize) -> Vec<Plan> {
     (0..n).map(|_| plans().new_tree(&mut runner).expect("a plan").current()).collect()
 }
 
-/// Random kernels with buffers that are long enough, and with ones that are not: the support holds that
+/// Random kernels with buffers that are long enough, and with ones that are not: the support checks that
 /// nothing outside is touched, and that the interpreter faults nowhere.
 #[test]
 fn random_kernels() {

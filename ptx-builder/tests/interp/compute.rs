@@ -123,7 +123,7 @@ fn bank_conflicts_are_counted() {
     assert_eq!(transpose(34), (64, 32));
 }
 
-/// Lanes that leave a loop after different numbers of turns meet behind it.
+/// Lanes that leave a loop after different numbers of turns meet after it.
 #[test]
 fn divergent_loops_meet_again() {
     let m = module(

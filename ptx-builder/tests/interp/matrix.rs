@@ -1,4 +1,4 @@
-//! Matrix instructions, held against plain products.
+//! Matrix instructions, compared with plain products.
 
 use half::{bf16, f16};
 use ptxgen_builder::interp::{FindingKind, Memory, Options};

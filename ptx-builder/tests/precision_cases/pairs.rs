@@ -1,5 +1,5 @@
 //! Two cases one after the other: what the first leaves in registers, memory and names is what the second finds.
-//! `BLESS=1` writes the table of answers anew.
+//! `BLESS=1` regenerates the table of answers.
 
 use std::fmt::Write;
 

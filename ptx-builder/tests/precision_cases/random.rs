@@ -29,7 +29,7 @@ impl Random {
 struct Writer {
     random: Random,
     text: String,
-    /// One in so many steps has a mistake.
+    /// One step in this many has a mistake.
     care: usize,
     labels: usize,
     slots: usize,
@@ -196,7 +196,7 @@ fn values(sums: &[u8]) -> Vec<u64> {
     sums.flat_map(|s| [s, 3.0 * s, 5.0 * s]).map(f64::to_bits).collect()
 }
 
-/// What is told of some of them. `BLESS=1` writes it anew.
+/// What is told of some of them. `BLESS=1` regenerates it.
 #[test]
 fn what_is_told_of_random_ways() {
     let plain: Case = case(F64, Holds, "plain", "").stages(Some(0));

@@ -1,5 +1,5 @@
 //! What the proof tells of each case: its messages whole, its sums, and the rules that are broken where
-//! something else is asked for. `BLESS=1` writes the tables anew.
+//! something else is requested. `BLESS=1` regenerates the tables.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -81,7 +81,7 @@ fn of_each_case() {
     }
 }
 
-/// The rules that a group of cases breaks where something else is asked for.
+/// The rules that a group of cases breaks where something else is requested.
 fn otherwise(name: &str, cases: &[Case]) {
     let mut text = String::new();
     for case in cases {

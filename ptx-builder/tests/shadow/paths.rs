@@ -258,7 +258,7 @@ fn integers_stand_for_their_floats() {
     ] {
         same(&way(body));
     }
-    // One that is clamped stands for its float still, so that the clamp's loss is seen.
+    // One that is clamped represents its float still, so that the clamp's loss is seen.
     let [y, z] = run(
         "mul.f32 %f2, %f0, 0f447a0000; cvt.rni.s32.f32 %r10, %f2; cvt.rn.f32.s32 %f3, %r10; st.global.f32 [%rd2], %f3;
          cvt.sat.s8.s32 %r11, %r10; cvt.rn.f32.s8 %f1, %r11; st.global.f32 [%rd3], %f1",

@@ -1,4 +1,4 @@
-//! Machine code kept on disk, by content.
+//! A disk cache of machine code, keyed by content.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -9,34 +9,32 @@ use sha2::{Digest, Sha256};
 /// A SHA-256.
 pub(super) type Key = [u8; 32];
 
-/// The key of machine code: all that it is made from.
+/// The key of machine code: everything from which it is compiled.
 pub(super) fn key(parts: &[&str]) -> Key {
     let mut hash = Sha256::new();
     for part in parts {
-        // Lengths keep parts apart.
+        // Lengths separate the parts.
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
     hash.finalize().into()
 }
 
-/// What a file begins with; a new layout gets a new number.
+/// The first bytes of a file; a new layout gets a new number.
 const MAGIC: &[u8; 16] = b"ptxgen cubin  1\n";
 
-/// Bytes of a file at most; the largest kernels take some hundred thousand.
+/// Maximum size of a file; the largest kernels take some hundred thousand bytes.
 const LONGEST: u64 = 1 << 28;
 
-/// A folder of machine code. Whatever is wrong with it is no error: code is
-/// then compiled, as without it.
+/// A folder of machine code. Errors in it are ignored: code is then compiled, as without a cache.
 #[derive(Clone, Debug)]
 pub(super) struct Cache {
     folder: PathBuf,
 }
 
 impl Cache {
-    /// In `PTXGEN_CACHE_DIR`; or in `ptxgen` in `XDG_CACHE_HOME`, or in
-    /// `.cache` at home (XDG Base Directory Specification). None where none of
-    /// these is set, or the first is set and empty.
+    /// In `PTXGEN_CACHE_DIR`; or in `ptxgen` in `XDG_CACHE_HOME`, or in `.cache` in the home folder (XDG Base Directory
+    /// Specification). `None` if none of these is set, or the first is set and empty.
     pub(super) fn find() -> Option<Cache> {
         Self::find_with(|name| env::var_os(name).map(PathBuf::from))
     }
@@ -60,11 +58,12 @@ impl Cache {
         self.folder.join(name + ".cubin")
     }
 
-    /// The code of a key; none if it is not there, not whole, or a file that others could have written: it runs on the
-    /// GPU with what this process has there.
+    /// The code of a key. `None` if the file does not exist, is incomplete, or could have been written by other users:
+    /// the code runs on the GPU with access to this process's data there.
     pub(super) fn get(&self, key: &Key) -> Option<Vec<u8>> {
         let path = self.path(key);
-        // Looked at before it is opened, which waits at a pipe, and after, in case it was exchanged.
+        // Checked before opening, because opening a pipe blocks, and again afterwards, in case the file was replaced in
+        // between.
         if !is_own(&fs::symlink_metadata(&path).ok()?) {
             return None;
         }
@@ -77,9 +76,9 @@ impl Cache {
         whole.then(|| code.to_vec())
     }
 
-    /// Keeps code. A reader sees the whole file or none.
+    /// Stores code. A reader sees the complete file or none.
     pub(super) fn put(&self, key: &Key, code: &[u8]) {
-        // A folder that cannot be written only costs time.
+        // A folder that cannot be written costs only time.
         let _ = self.try_put(key, code);
     }
 
@@ -94,7 +93,7 @@ impl Cache {
     }
 }
 
-/// Whether a file is a regular one of this user's, and nobody else may write it.
+/// Whether a file is a regular one that belongs to this user and that only this user may write.
 fn is_own(file: &fs::Metadata) -> bool {
     #[cfg(unix)]
     {
@@ -149,7 +148,7 @@ mod tests {
             assert_eq!(cache.get(&k).is_some(), taken, "{mode:o}");
         }
         cache.put(&k, b"code");
-        // Only root may give a file away.
+        // Only root may change a file's owner.
         if chown(&path, Some(12345), None).is_ok() {
             assert_eq!(cache.get(&k), None);
         }

@@ -1,4 +1,4 @@
-//! A GPU's context, and what its failures mean.
+//! A GPU's context, and the meaning of its failures.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
@@ -8,46 +8,45 @@ use cudarc::driver::sys::{self, CUcontext, CUresult};
 use super::driver::{GpuInfo, describe};
 use crate::error::DeviceError;
 
-/// Launches that are remembered, to name those that may have failed.
+/// Number of launches that are remembered, to name those that may have failed.
 const REMEMBERED: usize = 8;
 
-/// Held while a graph is recorded, and alone while a context is waited for: that wait would make the
-/// recording invalid. Contexts are the process's, so this is too.
+/// Locked while a graph is recorded, and exclusively while a thread waits for a context, because that wait would
+/// invalidate the recording. Contexts belong to the process, so this does too.
 static RECORDING: RwLock<()> = RwLock::new(());
 
-/// Keeps every thread from waiting for a context while a graph is recorded.
+/// Prevents all threads from waiting for a context while a graph is recorded.
 pub(super) fn recording() -> RwLockReadGuard<'static, ()> {
     RECORDING.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The primary context of a GPU, held as long as anything uses it.
+/// The primary context of a GPU, retained as long as anything uses it.
 #[derive(Debug)]
 pub(super) struct Context {
     pub gpu: GpuInfo,
     raw: CUcontext,
-    /// The failure that ended the context, if one has.
+    /// The failure that destroyed the context, if there was one.
     lost: OnceLock<String>,
-    /// What was launched since the last synchronization.
+    /// Launches since the last synchronization.
     launched: Mutex<VecDeque<Arc<str>>>,
 }
 
 // SAFETY: the driver's functions may be called with a context from any thread.
 unsafe impl Send for Context {}
-// SAFETY: as above; the driver locks what it shares, and the rest is locked here.
+// SAFETY: as above; the driver synchronizes what it shares, and the rest is locked here.
 unsafe impl Sync for Context {}
 
 impl Context {
     pub(super) fn new(gpu: GpuInfo) -> Result<Arc<Context>, DeviceError> {
         let mut raw = std::ptr::null_mut();
-        // SAFETY: the ordinal is one that the driver has counted; it writes one pointer.
+        // SAFETY: the ordinal is below the driver's count; it writes one pointer.
         let result = unsafe { sys::cuDevicePrimaryCtxRetain(&mut raw, gpu.ordinal as i32) };
         let context = Context { gpu, raw, lost: OnceLock::new(), launched: Mutex::default() };
         context.check("cuDevicePrimaryCtxRetain", result)?;
         Ok(Arc::new(context))
     }
 
-    /// Makes the context that of the calling thread, for the driver calls that
-    /// follow.
+    /// Makes the context current in the calling thread, for the following driver calls.
     pub(super) fn enter(&self) -> Result<(), DeviceError> {
         if let Some(reason) = self.lost.get() {
             return Err(DeviceError::Lost { device: self.gpu.name.clone(), reason: reason.clone() });
@@ -56,27 +55,27 @@ impl Context {
         self.check("cuCtxSetCurrent", unsafe { sys::cuCtxSetCurrent(self.raw) })
     }
 
-    /// Whether the context still works and is now that of the calling thread.
+    /// Whether the context still works and is now current in the calling thread.
     pub(super) fn entered(&self) -> bool {
         self.enter().is_ok()
     }
 
-    /// Waits for all work, then calls `release` for what is not used any more; nothing is released if the
-    /// wait failed or the context does not work. What went wrong is told again by the next call.
+    /// Waits for all work, then calls `release` for resources that are not used any more. If the wait failed or the
+    /// context does not work, nothing is released, and the next call reports the error again.
     pub(super) fn release(&self, release: impl FnOnce() -> CUresult) {
         if self.entered() {
             let alone = RECORDING.write().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: the context was made current above.
             let ended = unsafe { sys::cuCtxSynchronize() };
             drop(alone);
-            // What may still be used is not given back.
+            // Memory that may still be in use is not freed.
             if self.check("cuCtxSynchronize", ended).is_ok() {
                 let _ = release();
             }
         }
     }
 
-    /// Turns the driver's answer into an error.
+    /// Turns the driver's result into an error.
     pub(super) fn check(&self, call: &'static str, result: CUresult) -> Result<(), DeviceError> {
         if result == CUresult::CUDA_SUCCESS {
             return Ok(());
@@ -109,7 +108,7 @@ impl Context {
         launched.push_back(kernel.clone());
     }
 
-    /// Forgets the launches: all have ended well.
+    /// Forgets the launches: all have ended successfully.
     pub(super) fn synchronized(&self) {
         self.launched().clear();
     }
@@ -118,25 +117,25 @@ impl Context {
 impl Drop for Context {
     fn drop(&mut self) {
         if !self.raw.is_null() {
-            // SAFETY: retained once in `new`. Nothing is left to do where it fails.
+            // SAFETY: retained once in `new`. If it fails, there is nothing else to do.
             let _ = unsafe { sys::cuDevicePrimaryCtxRelease_v2(self.gpu.ordinal as i32) };
         }
     }
 }
 
-/// How far a failure reaches.
+/// The scope of a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Failure {
-    /// This call.
+    /// Only this call.
     Call,
-    /// The context, through a kernel.
+    /// The context, because a kernel failed.
     Kernel,
-    /// The context, through the device.
+    /// The context, because the device failed.
     Device,
 }
 
-/// By the CUDA driver API's list of results: those after which "the process
-/// must be terminated and relaunched".
+/// According to the CUDA driver API's list of results: those after which "the process must be terminated and
+/// relaunched".
 fn failure(result: CUresult) -> Failure {
     use CUresult::*;
     match result {

@@ -1,4 +1,4 @@
-//! Copies to the host that nobody waits for yet.
+//! Asynchronous copies to the host.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use super::staging::{Mark, Pinned, UnderWay};
 use crate::backend::Pending;
 use crate::error::DeviceError;
 
-/// Bytes on their way to pinned memory.
+/// Bytes that are being copied to pinned memory.
 pub(super) struct Download {
     mark: Mark,
     pinned: Option<UnderWay>,
@@ -18,7 +18,7 @@ pub(super) struct Download {
 }
 
 impl Download {
-    /// A copy of `bytes` to `pinned` that ends at `mark`; the memory is `spare` then.
+    /// A copy of `bytes` to `pinned` that ends at `mark`; the memory becomes `spare` afterwards.
     pub(super) fn new(
         mark: Mark,
         pinned: UnderWay,
@@ -29,7 +29,7 @@ impl Download {
         Download { mark, pinned: Some(pinned), bytes, spare, records }
     }
 
-    /// Waits for the copy, and gives its memory to `take` and back.
+    /// Waits for the copy, passes the memory to `take`, and returns it to the spare memory.
     fn end(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<(), DeviceError> {
         if let Some(pinned) = self.pinned.take() {
             let pinned = pinned.ended(&self.mark)?;
@@ -49,7 +49,7 @@ impl Pending for Download {
 
 impl Drop for Download {
     fn drop(&mut self) {
-        // The copy ends before its memory is used again; where that cannot be told, it is not.
+        // The copy must end before its memory is used again; if that is unknown, the memory is not used again.
         drop(self.end(&mut |_| {}));
     }
 }

@@ -1,4 +1,4 @@
-//! The NVIDIA driver: whether it is there, how new it is, which GPUs it has.
+//! The NVIDIA driver: whether it exists, its version, and its GPUs.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::{fs, ptr};
@@ -15,7 +15,7 @@ use crate::error::DeviceError;
 pub struct DriverInfo {
     /// The CUDA version that it supports.
     pub cuda: CudaVersion,
-    /// The driver's own version, such as `580.159.04`, where the system tells.
+    /// The driver's own version, such as `580.159.04`, if the system reports it.
     pub version: Option<String>,
     /// The GPUs.
     pub gpus: Vec<GpuInfo>,
@@ -31,7 +31,7 @@ pub struct GpuInfo {
     pub name: String,
     /// Its compute capability, major * 10 + minor.
     pub sm: u32,
-    /// What kernels are written for on it; none if it or the driver is too old.
+    /// The target to generate kernels for; `None` if the GPU or the driver is too old.
     pub target: Option<Target>,
     /// Bytes of memory.
     pub memory: u64,
@@ -44,7 +44,7 @@ pub struct GpuInfo {
 }
 
 impl DriverInfo {
-    /// Asks the driver. Nothing is started on a GPU.
+    /// Queries the driver. Does not start anything on a GPU.
     ///
     /// # Errors
     /// If there is no driver, it is too old, or it finds no GPU.
@@ -63,7 +63,7 @@ impl DriverInfo {
 
 /// Loads and initializes the driver.
 fn start() -> Result<CudaVersion, DeviceError> {
-    // SAFETY: loading the driver's library runs its initializers, which are the driver's to keep safe.
+    // SAFETY: loading the driver's library runs its initializers, whose safety is the driver's responsibility.
     if !unsafe { sys::is_culib_present() } {
         return Err(DeviceError::NoDriver);
     }
@@ -88,7 +88,7 @@ fn gpu(ordinal: c_int, cuda: CudaVersion) -> Result<GpuInfo, DeviceError> {
     // SAFETY: the driver is initialized and writes one integer.
     no_gpu(unsafe { sys::cuDeviceGet(&mut device, ordinal) })?;
     let mut name = [0 as c_char; 256];
-    // SAFETY: the buffer has the length that is given.
+    // SAFETY: the buffer has the given length.
     no_gpu(unsafe { sys::cuDeviceGetName(name.as_mut_ptr(), name.len() as c_int, device) })?;
     let mut memory = 0;
     // SAFETY: the device is the driver's; it writes one integer.
@@ -115,8 +115,7 @@ fn gpu(ordinal: c_int, cuda: CudaVersion) -> Result<GpuInfo, DeviceError> {
     })
 }
 
-/// The newest target that runs on a GPU and that its driver can read. Code for
-/// a target runs on every GPU that is not older.
+/// The newest target that runs on a GPU and that its driver can read. Code for a target also runs on every newer GPU.
 fn target(sm: u32, cuda: CudaVersion) -> Option<Target> {
     let sm = u16::try_from(sm).unwrap_or(u16::MAX).min(1000);
     (75..=sm).rev().filter_map(|n| Target::new(n).ok()).find(|t| t.least_ptx() <= cuda.ptx())
@@ -129,13 +128,13 @@ fn version() -> Option<String> {
     words.map(str::to_owned).find(|w| w.contains('.') && w.chars().all(|c| c.is_ascii_digit() || c == '.'))
 }
 
-/// A result in the driver's words: `CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected`.
+/// A result with the driver's description: `CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected`.
 pub(super) fn describe(result: CUresult) -> String {
     let text = |get: unsafe fn(CUresult, *mut *const c_char) -> CUresult| {
         let mut text = ptr::null();
-        // SAFETY: the driver's library is loaded, since a result came from it; it writes one pointer.
+        // SAFETY: the driver's library is loaded, because a result came from it; it writes one pointer.
         let known = unsafe { get(result, &mut text) } == CUresult::CUDA_SUCCESS && !text.is_null();
-        // SAFETY: the driver gives constant strings that end with a zero.
+        // SAFETY: the driver returns constant strings that end with a zero.
         known.then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
     };
     match (text(sys::cuGetErrorName), text(sys::cuGetErrorString)) {
@@ -163,7 +162,7 @@ mod tests {
         assert_eq!(CudaVersion(12090).to_string(), "12.9");
     }
 
-    /// Here and on a machine with a GPU alike: an answer, never a panic.
+    /// On any machine, with or without a GPU: returns a result and does not panic.
     #[test]
     fn a_missing_driver_is_an_error() {
         match DriverInfo::query() {

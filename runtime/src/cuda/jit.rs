@@ -9,10 +9,10 @@ use super::context::Context;
 use super::driver::describe;
 use crate::error::DeviceError;
 
-/// Bytes of a log; what is longer is cut.
+/// Maximum size of a log; the rest is truncated.
 const LOG: usize = 16 << 10;
 
-/// A list of options with the buffers that the compiler's words go to.
+/// A list of options, with the buffers for the compiler's messages.
 struct Options {
     error: Vec<u8>,
     info: Vec<u8>,
@@ -24,7 +24,7 @@ impl Options {
         Options { error: vec![0; LOG], info: vec![0; LOG], lineinfo }
     }
 
-    /// Names and values as the driver takes them: integers in place of pointers.
+    /// Names and values in the driver's form: integers instead of pointers.
     fn lists(&mut self) -> ([Option_; 5], [*mut c_void; 5]) {
         let size = |n: usize| ptr::without_provenance_mut(n);
         (
@@ -55,29 +55,29 @@ impl Options {
     }
 }
 
-/// A rejection: the driver's result and the compiler's log.
+/// A rejected module: the driver's result and the compiler's log.
 #[derive(Debug)]
 pub(super) struct Rejected {
     pub reason: String,
     pub log: String,
 }
 
-/// The linker's state, given back at the end.
+/// The linker's state, destroyed on drop.
 struct Link(CUlinkState);
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // SAFETY: made by cuLinkCreate, destroyed once.
+        // SAFETY: created by cuLinkCreate, destroyed once.
         let _ = unsafe { sys::cuLinkDestroy(self.0) };
     }
 }
 
-/// Compiles PTX for the context's GPU. The context has been entered.
+/// Compiles PTX for the context's GPU. The caller has entered the context.
 pub(super) fn compile(ptx: &str, lineinfo: bool) -> Result<Vec<u8>, Rejected> {
     let mut options = Options::new(lineinfo);
     let (mut names, mut values) = options.lists();
     let mut state = ptr::null_mut();
-    // SAFETY: both lists have the length given; they and the buffers outlive the link.
+    // SAFETY: both lists have the given length; they and the buffers outlive the link.
     let result =
         unsafe { sys::cuLinkCreate_v2(names.len() as c_uint, names.as_mut_ptr(), values.as_mut_ptr(), &mut state) };
     let rejected = |result: CUresult, options: &Options| Rejected { reason: describe(result), log: options.log() };
@@ -85,11 +85,11 @@ pub(super) fn compile(ptx: &str, lineinfo: bool) -> Result<Vec<u8>, Rejected> {
         return Err(rejected(result, &options));
     }
     let link = Link(state);
-    // The driver wants the text's final zero.
+    // The driver needs a final zero.
     let mut text = Vec::with_capacity(ptx.len() + 1);
     text.extend_from_slice(ptx.as_bytes());
     text.push(0);
-    // SAFETY: the text has the length given and ends with a zero; no further options.
+    // SAFETY: the text has the given length and ends with a zero; no further options.
     let result = unsafe {
         sys::cuLinkAddData_v2(
             link.0,
@@ -111,14 +111,13 @@ pub(super) fn compile(ptx: &str, lineinfo: bool) -> Result<Vec<u8>, Rejected> {
     if result != CUresult::CUDA_SUCCESS || code.is_null() {
         return Err(rejected(result, &options));
     }
-    // SAFETY: the driver has made as many bytes, which live as long as the link.
+    // SAFETY: the driver has written that many bytes, which live as long as the link.
     Ok(unsafe { slice::from_raw_parts(code.cast::<u8>(), len) }.to_vec())
 }
 
 const NAME: &CStr = c"ptx input";
 
-/// Whether bytes are an ELF file that does not end early: the driver is not
-/// told how long they are.
+/// Whether bytes are a complete ELF file. The driver does not receive the length, so it cannot check.
 pub(super) fn is_whole(code: &[u8]) -> bool {
     let half = |at: usize| Some(u64::from(u16::from_le_bytes(*code.get(at..at + 2)?.first_chunk()?)));
     let word = |at: usize| Some(u64::from_le_bytes(*code.get(at..at + 8)?.first_chunk()?));
@@ -128,13 +127,13 @@ pub(super) fn is_whole(code: &[u8]) -> bool {
     code.starts_with(b"\x7fELF\x02\x01") && ends.iter().all(|e| e.is_some_and(|e| e <= code.len() as u64))
 }
 
-/// Loads machine code into the context, which has been entered.
+/// Loads machine code into the context, which the caller has entered.
 pub(super) fn load(context: &Context, code: &[u8]) -> Result<CUmodule, DeviceError> {
     let mut options = Options::new(false);
     let (mut names, mut values) = options.lists();
     let mut module = ptr::null_mut();
-    // SAFETY: the code is the compiler's, or was kept and `is_whole`; the lists have the length given,
-    // and the buffers outlive the call.
+    // SAFETY: the code comes from the compiler, or from the cache and `is_whole`; the lists have the given length, and
+    // the buffers outlive the call.
     let result = unsafe {
         sys::cuModuleLoadDataEx(
             &mut module,

@@ -1,4 +1,4 @@
-//! NVIDIA GPUs, through the driver alone.
+//! NVIDIA GPUs, using only the driver.
 
 mod cache;
 mod context;
@@ -37,30 +37,30 @@ use staging::{Mark, PIECE, Pinned, Staging};
 use submit::{new_stream, static_shared};
 pub use version::CudaVersion;
 
-/// Uploads of at most this size let the driver do the staging.
+/// For uploads up to this size, the driver does the staging.
 const SMALL: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Cuda {
     context: Arc<Context>,
     cuda: CudaVersion,
-    /// The driver's own version, where known.
+    /// The driver's own version, if known.
     version: Option<String>,
     target: Target,
     options: CudaOptions,
     stream: Handle,
     cache: Option<Cache>,
-    /// Machine code of modules that were loaded before.
+    /// Machine code of modules that were loaded earlier.
     code: Mutex<HashMap<cache::Key, Arc<[u8]>>>,
     staging: Mutex<Staging>,
-    /// Pinned memory of downloads that have been taken.
+    /// Pinned memory of completed downloads.
     spare: Arc<Mutex<Vec<Pinned>>>,
     graphs: Mutex<HashMap<Handle, Graph>>,
-    /// Where checked launches tell of violations.
+    /// Memory in which checked launches report violations.
     records: Arc<Records>,
 }
 
-/// What is known of a graph.
+/// What is known about a graph.
 #[derive(Clone, Debug)]
 struct Graph {
     name: Arc<str>,
@@ -111,7 +111,7 @@ impl Cuda {
         })
     }
 
-    /// Pinned memory for a download, that nothing uses: what there is, or new.
+    /// Unused pinned memory for a download: existing memory, or new.
     fn pinned(&self, bytes: usize) -> Result<Pinned, DeviceError> {
         let fitting = {
             let mut spare = locked(&self.spare);
@@ -120,13 +120,13 @@ impl Cuda {
         fitting.map_or_else(|| Pinned::new(&self.context, bytes.max(1).next_power_of_two()), Ok)
     }
 
-    /// Starts a driver call in the context.
+    /// Makes the context current for a driver call.
     fn call(&self, name: &'static str, call: impl FnOnce() -> CUresult) -> Result<(), DeviceError> {
         self.context.enter()?;
         self.context.check(name, call())
     }
 
-    /// The machine code of a module: from memory, from disk, or compiled now.
+    /// The machine code of a module: from memory, from disk, or compiled.
     fn code(&self, module: &Validated, ptx: &str) -> Result<(cache::Key, Arc<[u8]>), DeviceError> {
         let (gpu, cuda) = (self.context.gpu.sm.to_string(), self.cuda.to_string());
         let lines = if self.options.lineinfo { "lines" } else { "" };
@@ -151,17 +151,16 @@ impl Cuda {
         Ok((key, code.into()))
     }
 
-    /// After a launch: waits where that is asked for, or where too many launches are under way whose
-    /// records are kept.
+    /// After a launch: waits if that is requested, or if too many launches with records are pending.
     fn launched(&self, stream: Handle, kernel: &Arc<str>, watches: &[Arc<Watch>]) -> Result<(), DeviceError> {
         self.context.launching(kernel);
         let many = self.records.given(stream, watches);
         if self.options.wait_each || many { self.synchronize(stream) } else { Ok(()) }
     }
 
-    /// Waits for a stream, and tells of the first violation of what it has been given.
+    /// Waits for a stream, and reports the first violation of its work.
     fn wait(&self, stream: Handle) -> Result<(), DeviceError> {
-        // What is given to the stream meanwhile is not taken.
+        // Work that is submitted during the wait is not included.
         let given = self.records.take(stream);
         // SAFETY: the stream is alive.
         let waited = self.call("cuStreamSynchronize", || unsafe { sys::cuStreamSynchronize(raw(stream)) });
@@ -221,8 +220,8 @@ impl Backend for Cuda {
     }
 
     fn free(&self, address: u64) {
-        // SAFETY: allocated by `alloc`, freed once (its `Allocation` is dropped), and `release` has waited
-        // for all that may use it.
+        // SAFETY: allocated by `alloc`, freed once (its `Allocation` is dropped), and `release` has waited for
+        // everything that may use it.
         self.context.release(|| unsafe { sys::cuMemFree_v2(address) });
     }
 
@@ -234,11 +233,11 @@ impl Backend for Cuda {
         if bytes.len() > SMALL {
             return locked(&self.staging).upload(&self.context, stream, address, bytes);
         }
-        // The caller's memory may be pinned, by other means of the process; then the device would read it after this
-        // has returned. This memory is the allocator's, and nobody else's.
+        // The caller's memory may be pinned by other parts of the process; then the device would read it after this
+        // function has returned. This copy belongs only to the allocator.
         let own = bytes.to_vec();
-        // SAFETY: the range is inside of a buffer. The source is pageable memory, which the driver has
-        // copied when this returns (CUDA driver API, "API synchronization behavior").
+        // SAFETY: the range is inside a buffer. The source is pageable memory, which the driver has copied when this
+        // returns (CUDA driver API, "API synchronization behavior").
         self.call("cuMemcpyHtoDAsync", || unsafe {
             sys::cuMemcpyHtoDAsync_v2(address, own.as_ptr().cast(), own.len(), stream)
         })
@@ -249,17 +248,17 @@ impl Backend for Cuda {
             return self.synchronize(self.stream);
         }
         for (i, part) in bytes.chunks_mut(PIECE).enumerate() {
-            // Not into the caller's memory, which may be pinned by other means: where the wait fails, the device
-            // could still be writing it.
+            // Not into the caller's memory, which may be pinned by other parts of the process: if the wait fails, the
+            // device could still write it.
             let pinned = self.pinned(part.len())?.under_way();
             let from = address + (i * PIECE) as u64;
-            // SAFETY: the range is inside of a buffer; the destination has its length, and is given back or used
-            // again only after the wait below, if that goes well.
+            // SAFETY: the range is inside a buffer; the destination has its length, and is freed or used again only
+            // after a successful wait below.
             self.call("cuMemcpyDtoHAsync", || unsafe {
                 sys::cuMemcpyDtoHAsync_v2(pinned.pointer(), from, part.len(), raw(self.stream))
             })?;
             let (waited, told) = match self.synchronize(self.stream) {
-                // It is told of after a wait that went well.
+                // Reported after a successful wait.
                 Err(DeviceError::Access(access)) => (Ok(()), Err(DeviceError::Access(access))),
                 waited => (waited, Ok(())),
             };
@@ -274,8 +273,8 @@ impl Backend for Cuda {
     fn read_later(&self, stream: Handle, address: u64, bytes: usize) -> Result<Box<dyn Pending>, DeviceError> {
         let pinned = self.pinned(bytes)?.under_way();
         if bytes > 0 {
-            // SAFETY: the range is inside of a buffer that the caller keeps; the destination has its
-            // length, and is given back or used again only after the mark, if ever.
+            // SAFETY: the range is inside a buffer that the caller keeps alive; the destination has its length, and is
+            // freed or used again only after the mark, if ever.
             self.call("cuMemcpyDtoHAsync", || unsafe {
                 sys::cuMemcpyDtoHAsync_v2(pinned.pointer(), address, bytes, raw(stream))
             })?;
@@ -299,7 +298,7 @@ impl Backend for Cuda {
         self.context.enter()?;
         let (key, mut code) = self.code(module, &ptx)?;
         let loaded = match jit::load(&self.context, &code) {
-            // Kept code that the driver does not take (any more) is made anew.
+            // If the driver does not accept cached code (any more), it is compiled again.
             Err(DeviceError::Driver { .. }) => {
                 (_, code) = self.compile(module, &ptx, key)?;
                 jit::load(&self.context, &code)?
@@ -311,8 +310,8 @@ impl Backend for Cuda {
     }
 
     fn unload(&self, module: Handle) {
-        // SAFETY: loaded by `load`, unloaded once (its `LoadedModule` is dropped), and `release` has waited
-        // for all that may run it.
+        // SAFETY: loaded by `load`, unloaded once (its `LoadedModule` is dropped), and `release` has waited for
+        // everything that may run it.
         self.context.release(|| unsafe { sys::cuModuleUnload(raw::<sys::CUmod_st>(module)) });
     }
 
@@ -322,14 +321,14 @@ impl Backend for Cuda {
         let module: CUmodule = raw(module);
         // SAFETY: the module is loaded, the name ends with a zero; writes one pointer.
         self.call("cuModuleGetFunction", || unsafe { sys::cuModuleGetFunction(&mut function, module, name.as_ptr()) })?;
-        // Up to the device's most, beyond the 48 KiB that need no asking. Asking also loads the
-        // kernel, which must not happen while a graph is recorded.
+        // Up to the device's maximum; more than 48 KiB must be requested. The request also loads the kernel, which must
+        // not happen while a graph is recorded.
         let left = self.context.gpu.shared.saturating_sub(static_shared(&self.context, function)?);
         let which = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         // SAFETY: the function is loaded.
         self.call("cuFuncSetAttribute", || unsafe { sys::cuFuncSetAttribute(function, which, left as i32) })?;
-        // A multiprocessor divides its memory into L1 and shared memory anew only when it is idle. So
-        // that a kernel can start beside the one before it, all ask for the same.
+        // A multiprocessor can change its partition into L1 and shared memory only when it is idle. All kernels request
+        // the same partition, so that a kernel can start while the previous one is running.
         let which = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT;
         let most = sys::CUshared_carveout::CU_SHAREDMEM_CARVEOUT_MAX_SHARED as i32;
         // SAFETY: the function is loaded.
@@ -358,11 +357,11 @@ impl Backend for Cuda {
         // SAFETY: the stream is alive.
         let ended = unsafe { sys::cuStreamSynchronize(raw(stream)) };
         if self.context.check("cuStreamSynchronize", ended).is_err() {
-            // Its kernels may still write their records, and another stream must not get its name.
+            // Its kernels may still write their records, and no other stream may reuse its handle.
             self.records.put_back(stream, given);
             return;
         }
-        // SAFETY: made by `new_stream`, destroyed once, by its owner; nothing runs in it.
+        // SAFETY: created by `new_stream`, destroyed once, by its owner; nothing runs in it.
         let _ = unsafe { sys::cuStreamDestroy_v2(raw(stream)) };
     }
 
@@ -387,13 +386,13 @@ impl Backend for Cuda {
     }
 
     fn drop_event(&self, event: Handle) {
-        // SAFETY: made by `record_event`, and dropped once.
+        // SAFETY: created by `record_event`, and dropped once.
         drop(unsafe { Box::from_raw(raw::<Mark>(event)) });
     }
 
     fn wait_event(&self, stream: Handle, event: Handle) -> Result<(), DeviceError> {
         let event = mark(event);
-        // SAFETY: both are alive and of this context.
+        // SAFETY: both are alive and belong to this context.
         self.call("cuStreamWaitEvent", || unsafe { sys::cuStreamWaitEvent(raw(stream), event, 0) })
     }
 
@@ -404,7 +403,7 @@ impl Backend for Cuda {
             // SAFETY: the event is alive.
             self.call("cuEventSynchronize", || unsafe { sys::cuEventSynchronize(event) })?;
         }
-        // SAFETY: both are alive, recorded with timing, and have happened; writes one float.
+        // SAFETY: both are alive, recorded with timing, and complete; writes one float.
         self.call("cuEventElapsedTime", || unsafe { sys::cuEventElapsedTime(&mut milliseconds, start, end) })?;
         self.records.told()?;
         Ok(Duration::from_secs_f64(f64::from(milliseconds.max(0.0)) / 1e3))
@@ -414,7 +413,7 @@ impl Backend for Cuda {
         self.context.enter()?;
         launches.iter().try_for_each(|launch| self.check_shared(launch))?;
         let exec = self.capture(launches)?;
-        // SAFETY: just instantiated, and the stream is alive. What goes wrong in the upload shows when it is launched.
+        // SAFETY: just instantiated, and the stream is alive. An error of the upload is reported at the launch.
         let _ = unsafe { sys::cuGraphUpload(exec, raw(self.stream)) };
         let (first, last) = (launches.first(), launches.last());
         let kernel = |launch: Option<&RawLaunch>| launch.map_or("nothing".to_owned(), |l| l.kernel.to_string());
@@ -427,23 +426,23 @@ impl Backend for Cuda {
 
     fn drop_graph(&self, graph: Handle) {
         locked(&self.graphs).remove(&graph);
-        // SAFETY: made by `make_graph`, destroyed once (its `Graph` is dropped), and `release` has waited for
-        // all that may run it.
+        // SAFETY: created by `make_graph`, destroyed once (its `Graph` is dropped), and `release` has waited for
+        // everything that may run it.
         self.context.release(|| unsafe { sys::cuGraphExecDestroy(raw(graph)) });
     }
 
     fn replay(&self, stream: Handle, graph: Handle) -> Result<(), DeviceError> {
         let unknown = || Graph { name: "a graph".into(), watches: Arc::new([]) };
         let known = locked(&self.graphs).get(&graph).cloned().unwrap_or_else(unknown);
-        // SAFETY: both are alive. The graph's owner keeps what it uses, and what is dropped meanwhile is
-        // given back only after all that is under way.
+        // SAFETY: both are alive. The graph's owner keeps its resources alive; resources dropped in the meantime are
+        // freed only after all pending work.
         let replayed = self.call("cuGraphLaunch", || unsafe { sys::cuGraphLaunch(raw(graph), raw(stream)) });
         replayed.map_err(|e| not_launched(e, &known.name))?;
         self.launched(stream, &known.name, &known.watches)
     }
 }
 
-/// A launch that the driver refuses, by its kernel; other failures are what they are.
+/// Turns a rejected launch into an error that names its kernel; other failures are unchanged.
 fn not_launched(error: DeviceError, kernel: &str) -> DeviceError {
     match error {
         DeviceError::Driver { device, reason, .. } => {
@@ -455,14 +454,14 @@ fn not_launched(error: DeviceError, kernel: &str) -> DeviceError {
 
 /// The driver's event behind a handle of [`Backend::record_event`].
 fn mark(event: Handle) -> CUevent {
-    // SAFETY: made by `record_event`, and dropped only by its owner, who is calling.
+    // SAFETY: created by `record_event`, and dropped only by its owner, which is the caller.
     unsafe { &*raw::<Mark>(event) }.raw()
 }
 
 impl Drop for Cuda {
     fn drop(&mut self) {
         self.drop_stream(self.stream);
-        // Kernels that have not been waited for may still write their records.
+        // Kernels that were not waited for may still write their records.
         self.records.leak();
     }
 }

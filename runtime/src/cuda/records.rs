@@ -1,4 +1,4 @@
-//! Where checked launches tell of violations: pinned memory that kernels write and the host reads.
+//! Reports of checked launches: pinned memory that kernels write and the host reads.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,29 +13,29 @@ use crate::backend::Handle;
 use crate::checked::{Slot, Watch};
 use crate::error::DeviceError;
 
-/// Records of one piece of pinned memory.
+/// Number of records in one piece of pinned memory.
 const RECORDS: usize = 1024;
 
-/// Pinned memory for many records, alive as long as one of them is with a launch that has not been waited for.
+/// Pinned memory for many records, alive as long as one of them belongs to a pending launch.
 #[derive(Debug)]
 struct Slab(Pinned);
 
-// SAFETY: the memory is reached through `words` alone, as atomics; never through `Pinned::bytes`, since the device may
-// be writing it.
+// SAFETY: the memory is accessed only through `words`, as atomics, and never through `Pinned::bytes`, because the
+// device may be writing it.
 unsafe impl Sync for Slab {}
 
 impl Slab {
     fn words(&self, record: usize) -> &[AtomicU32; RECORD_BYTES / 4] {
-        // SAFETY: `record` is below `RECORDS`, so this lies in the memory, which is aligned to more than a
-        // record (it is whole pages), initialized, and as long-lived as `self`. Nobody but the device
-        // writes it other than through these atomics, and the device's writes are seen as such.
+        // SAFETY: `record` is below `RECORDS`, so this is inside the memory, which is aligned to more than a record (it
+        // is whole pages), initialized, and lives as long as `self`. Only the device writes it other than through these
+        // atomics, and the device's writes are visible like atomics.
         unsafe { &*self.0.pointer().cast::<[AtomicU32; RECORD_BYTES / 4]>().add(record) }
     }
 }
 
 type Free = Arc<Mutex<Vec<(Arc<Slab>, usize)>>>;
 
-/// One record, all of it zeros when it is handed out.
+/// One record, initially zero.
 #[derive(Debug)]
 struct Place {
     slab: Arc<Slab>,
@@ -45,14 +45,14 @@ struct Place {
 
 impl Slot for Place {
     fn address(&self) -> u64 {
-        // Pinned memory has one address on both sides: every device since 2010 and 64-bit system has
-        // unified addresses (CUDA driver API, "Unified Addressing").
+        // Pinned memory has the same address on host and device: every device since 2010 on a 64-bit system has unified
+        // addresses (CUDA driver API, "Unified Addressing").
         self.slab.words(self.record).as_ptr().expose_provenance() as u64
     }
 
     fn words(&self) -> [u32; RECORD_BYTES / 4] {
         let words = self.slab.words(self.record);
-        // The word that says that the others are written comes first.
+        // The word that marks the others as written comes first.
         let done = words[1].load(Ordering::Acquire);
         let mut copy = [0; RECORD_BYTES / 4];
         copy.iter_mut().zip(words).for_each(|(to, from)| *to = from.load(Ordering::Relaxed));
@@ -75,14 +75,14 @@ impl Drop for Place {
     }
 }
 
-/// Records, and the launches that may still write theirs.
+/// Records, and the launches that may still write them.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     free: Free,
     under_way: Mutex<HashMap<Handle, Vec<Arc<Watch>>>>,
 }
 
-/// Launches of one stream that are remembered before the stream is waited for.
+/// Number of launches of one stream that are kept before the stream is waited for.
 const MOST_UNDER_WAY: usize = 4096;
 
 impl Records {
@@ -100,7 +100,7 @@ impl Records {
         Ok(Box::new(Place { slab, record, free: self.free.clone() }))
     }
 
-    /// Keeps what a stream has been given until it has been waited for; whether there is too much of it.
+    /// Keeps a stream's launches until the stream has been waited for; returns whether there are too many.
     pub(super) fn given(&self, stream: Handle, watches: &[Arc<Watch>]) -> bool {
         if watches.is_empty() {
             return false;
@@ -108,7 +108,7 @@ impl Records {
         let mut streams = locked(&self.under_way);
         let list = streams.entry(stream).or_default();
         for watch in watches {
-            // A call that is run again and again is remembered once.
+            // A call that runs repeatedly is kept once.
             if !list.iter().rev().take(64).any(|w| Arc::ptr_eq(w, watch)) {
                 list.push(watch.clone());
             }
@@ -116,12 +116,12 @@ impl Records {
         list.len() > MOST_UNDER_WAY
     }
 
-    /// Takes what a stream has been given so far, before it is waited for.
+    /// Takes the stream's launches so far, before waiting for it.
     pub(super) fn take(&self, stream: Handle) -> Vec<Arc<Watch>> {
         locked(&self.under_way).remove(&stream).unwrap_or_default()
     }
 
-    /// Gives back what was taken: the wait failed, and kernels may still write.
+    /// Puts them back: the wait failed, and kernels may still write.
     pub(super) fn put_back(&self, stream: Handle, mut watches: Vec<Arc<Watch>>) {
         let mut streams = locked(&self.under_way);
         let list = streams.entry(stream).or_default();
@@ -129,19 +129,19 @@ impl Records {
         *list = watches;
     }
 
-    /// The first violation that has been told, of all streams; launches stay remembered.
+    /// The first reported violation of all streams; launches are kept.
     pub(super) fn told(&self) -> Result<(), DeviceError> {
         let streams = locked(&self.under_way);
         first(streams.values().flatten())
     }
 
-    /// Forgets all, without giving any memory back: the device does not answer.
+    /// Forgets everything without freeing memory: the device does not respond.
     pub(super) fn leak(&self) {
         std::mem::forget(std::mem::take(&mut *locked(&self.under_way)));
     }
 }
 
-/// The first violation of launches that have ended. Those after it are told of no more: they follow from it.
+/// The first violation of launches that have ended. Later ones are ignored, because they are its consequences.
 pub(super) fn first<'w>(watches: impl IntoIterator<Item = &'w Arc<Watch>>) -> Result<(), DeviceError> {
     let mut errors = watches.into_iter().filter_map(|w| w.take());
     let first = errors.next();

@@ -1,4 +1,4 @@
-//! From a line of PTX to the author's line.
+//! From a line of PTX to the line of the source.
 
 use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::ptxas::diagnostics;
@@ -8,11 +8,10 @@ use ptxgen_builder::verify::Validated;
 use super::jit::Rejected;
 use crate::error::{Complaint, JitError};
 
-/// The author's position for a line of the module's print: `ptx` is that print,
-/// and `line` counts from 1.
+/// The source position for a line of the module's print: `ptx` is that print, and `line` counts from 1.
 ///
-/// With line information the same lines are printed, and `.loc` lines before
-/// them; the last one before a line is its position.
+/// The print with line information has the same lines, preceded by `.loc` lines. The last `.loc` before a line is its
+/// position.
 fn author(module: &Validated, ptx: &str, line: usize) -> Option<String> {
     let text = ptx.lines().nth(line.checked_sub(1)?)?;
     let nth = ptx.lines().take(line).filter(|l| is_code(l)).count();
@@ -39,13 +38,12 @@ fn author(module: &Validated, ptx: &str, line: usize) -> Option<String> {
     None
 }
 
-/// Whether a line is there with and without line information.
+/// Whether a line is printed both with and without line information.
 fn is_code(line: &str) -> bool {
     !matches!(line.split_whitespace().next(), Some(".file" | ".loc"))
 }
 
-/// What the driver's compiler wrote about a module's print, with our
-/// instructions and the author's lines.
+/// The messages of the driver's compiler about a module's print, with our instructions and the source lines.
 pub(super) fn explain(module: &Validated, ptx: &str, target: Target, rejected: Rejected) -> JitError {
     let complaints = diagnostics(&rejected.log, ptx).into_iter().map(|d| Complaint {
         message: match d.line {

@@ -16,10 +16,10 @@ use crate::error::DeviceError;
 pub(super) const PIECE: usize = 16 << 20;
 /// Bytes that one thread copies at a time.
 const STRIP: usize = 512 << 10;
-/// Pieces under way.
+/// Number of pieces in flight.
 const PIECES: usize = 4;
 
-/// Host memory that the device reads and writes by itself.
+/// Host memory that the device can access directly.
 #[derive(Debug)]
 pub(super) struct Pinned {
     context: Arc<Context>,
@@ -37,7 +37,7 @@ impl Pinned {
         // SAFETY: writes one pointer. PORTABLE: for all contexts, so that any thread may use it.
         let result = unsafe { sys::cuMemHostAlloc(&mut pointer, len.max(1), sys::CU_MEMHOSTALLOC_PORTABLE) };
         context.check("cuMemHostAlloc", result)?;
-        // SAFETY: just allocated, and at least as long. Zeros, so that it is initialized.
+        // SAFETY: just allocated, with at least this length. Zeros, so that it is initialized.
         unsafe { ptr::write_bytes(pointer.cast::<u8>(), 0, len) };
         Ok(Pinned { context: context.clone(), pointer, len })
     }
@@ -55,15 +55,15 @@ impl Pinned {
         self.pointer
     }
 
-    /// The bytes of memory for copies. The device is done with them: while it is not, the memory is [`UnderWay`].
+    /// The bytes of memory for copies. The device does not use them: while it does, the memory is [`UnderWay`].
     pub(super) fn bytes(&self) -> &[u8] {
         // SAFETY: allocated with this length, initialized, and borrowed with `self`.
         unsafe { std::slice::from_raw_parts(self.pointer.cast(), self.len) }
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: allocated with this length, initialized, and borrowed alone with `self`. The device is done
-        // with it: while it is not, the memory is `UnderWay`.
+        // SAFETY: allocated with this length, initialized, and borrowed exclusively with `self`. The device does not
+        // use it: while it does, the memory is `UnderWay`.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.cast(), self.len) }
     }
 }
@@ -71,16 +71,16 @@ impl Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         if self.context.entered() {
-            // SAFETY: allocated in `new`, freed once. The device is done with it: of copies, memory that it may
-            // still use is `UnderWay`, whose drop keeps it; of records, it is kept by the `Watch` of every launch
-            // that has not been waited for (`Records`).
+            // SAFETY: allocated in `new`, freed once. The device does not use it: memory of a pending copy is
+            // `UnderWay`, whose drop keeps it; memory of records is kept by the `Watch` of every launch that has not
+            // been waited for (`Records`).
             let _ = unsafe { sys::cuMemFreeHost(self.pointer) };
         }
     }
 }
 
-/// Pinned memory that the device may be reading or writing. Unless it is [`ended`](Self::ended), it is never
-/// given back: on whatever path it is dropped, a copy under way keeps its memory.
+/// Pinned memory that the device may be reading or writing. Unless it has [`ended`](Self::ended), it is never freed:
+/// wherever it is dropped, a pending copy keeps its memory.
 #[derive(Debug)]
 pub(super) struct UnderWay(ManuallyDrop<Pinned>);
 
@@ -89,25 +89,25 @@ impl UnderWay {
         self.0.pointer()
     }
 
-    /// The memory, once what was under way has ended at this mark.
+    /// The memory, after the copy that ends at this mark.
     ///
     /// # Errors
-    /// If the mark cannot be waited for; the memory stays as it is, for ever.
+    /// If the wait for the mark fails; then the memory is never freed.
     pub(super) fn ended(self, mark: &Mark) -> Result<Pinned, DeviceError> {
         let waited = mark.wait();
         self.ended_if(waited)
     }
 
-    /// The memory, where a wait for all that was given to its stream went well.
+    /// The memory, if a wait for all work of its stream succeeded.
     ///
     /// # Errors
-    /// That of the wait; the memory stays as it is, for ever.
+    /// The error of the wait; then the memory is never freed.
     pub(super) fn ended_if(self, waited: Result<(), DeviceError>) -> Result<Pinned, DeviceError> {
         waited.map(|()| ManuallyDrop::into_inner(self.0))
     }
 }
 
-/// A moment in a stream, as the driver's object.
+/// A point in a stream, as the driver's object.
 #[derive(Debug)]
 pub(super) struct Mark {
     context: Arc<Context>,
@@ -116,11 +116,11 @@ pub(super) struct Mark {
 
 // SAFETY: the driver's functions may be called with an event from any thread.
 unsafe impl Send for Mark {}
-// SAFETY: as above, from several at once: what is shared behind an event is the driver's, which locks it.
+// SAFETY: as above, from several threads at once: the driver locks what is shared inside an event.
 unsafe impl Sync for Mark {}
 
 impl Mark {
-    /// Marks the end of what `stream` has been given.
+    /// Marks the end of the work submitted to `stream`.
     pub(super) fn new(context: &Arc<Context>, stream: CUstream, timed: bool) -> Result<Mark, DeviceError> {
         context.enter()?;
         let flags = if timed { 0 } else { sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32 };
@@ -128,7 +128,7 @@ impl Mark {
         // SAFETY: writes one pointer.
         context.check("cuEventCreate", unsafe { sys::cuEventCreate(&mut raw, flags) })?;
         let mark = Mark { context: context.clone(), raw };
-        // SAFETY: both are alive and of this context.
+        // SAFETY: both are alive and belong to this context.
         context.check("cuEventRecord", unsafe { sys::cuEventRecord(raw, stream) })?;
         Ok(mark)
     }
@@ -137,7 +137,7 @@ impl Mark {
         self.raw
     }
 
-    /// Waits until it has happened.
+    /// Waits until it is complete.
     pub(super) fn wait(&self) -> Result<(), DeviceError> {
         self.context.enter()?;
         // SAFETY: the event is alive.
@@ -148,21 +148,21 @@ impl Mark {
 impl Drop for Mark {
     fn drop(&mut self) {
         if self.context.entered() {
-            // SAFETY: made in `new`, destroyed once. The driver lets go of it once it has happened.
+            // SAFETY: created in `new`, destroyed once. The driver frees it when it is complete.
             let _ = unsafe { sys::cuEventDestroy_v2(self.raw) };
         }
     }
 }
 
-/// Pinned pieces that uploads go through, in turn.
+/// Pinned pieces that uploads use in turn.
 #[derive(Debug, Default)]
 pub(super) struct Staging {
-    /// Oldest first. A piece whose copy cannot be told to have ended is not among them any more.
+    /// Oldest first. A piece whose copy may not have ended is removed.
     busy: VecDeque<(UnderWay, Mark)>,
 }
 
 impl Staging {
-    /// A piece that nothing uses: a new one while there are few, then the one that has been busy longest.
+    /// A piece that nothing uses: a new one while there are few, afterwards the one that has been busy longest.
     fn piece(&mut self, context: &Arc<Context>) -> Result<Pinned, DeviceError> {
         if self.busy.len() >= PIECES
             && let Some((piece, mark)) = self.busy.pop_front()
@@ -172,7 +172,7 @@ impl Staging {
         Pinned::new(context, PIECE)
     }
 
-    /// Uploads bytes in the order of `stream`. On return the source may change.
+    /// Uploads bytes in the order of `stream`. When it returns, the source may change.
     pub(super) fn upload(
         &mut self,
         context: &Arc<Context>,
@@ -187,8 +187,8 @@ impl Staging {
             let piece = piece.under_way();
             context.enter()?;
             let to = address + (i * PIECE) as u64;
-            // SAFETY: the range is inside of a buffer; the piece holds as many bytes, and is given back or
-            // written again only after the mark below, if ever.
+            // SAFETY: the range is inside a buffer; the piece has as many bytes, and is freed or written again only
+            // after the mark below, if ever.
             let result = unsafe { sys::cuMemcpyHtoDAsync_v2(to, piece.pointer(), source.len(), stream) };
             context.check("cuMemcpyHtoDAsync", result)?;
             let mark = Mark::new(context, stream, false)?;
@@ -201,7 +201,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         for (piece, mark) in self.busy.drain(..) {
-            // A copy under way ends before its memory goes; where that cannot be told, it stays.
+            // A pending copy must end before its memory is freed; if that is unknown, the memory is kept.
             drop(piece.ended(&mark));
         }
     }

@@ -1,4 +1,4 @@
-//! Launches, into a stream or a graph.
+//! Submits launches to a stream or a graph.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -12,13 +12,13 @@ use crate::backend::RawLaunch;
 use crate::error::{DeviceError, LaunchError};
 
 impl Cuda {
-    /// Whether launches may overlap with the one before: programmatic
-    /// dependent launch came with sm_90, and into captured graphs with CUDA 12.3.
+    /// Whether launches may overlap with the previous one: programmatic dependent launch exists since sm_90, and in
+    /// captured graphs since CUDA 12.3.
     fn overlaps(&self, in_graph: bool) -> bool {
         self.context.gpu.sm >= 90 && (!in_graph || self.cuda >= CudaVersion(12030))
     }
 
-    /// Puts a launch into a stream (or the graph that the stream records).
+    /// Submits a launch to a stream (or to the graph that the stream records).
     pub(super) fn submit(&self, stream: CUstream, launch: &RawLaunch, in_graph: bool) -> Result<(), DeviceError> {
         let mut attribute = sys::CUlaunchAttribute {
             id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
@@ -42,16 +42,15 @@ impl Cuda {
         let pointers = launch.params.iter().map(|p| p.as_ptr().cast_mut().cast::<c_void>());
         let mut pointers: SmallVec<[*mut c_void; 16]> = pointers.collect();
         let function: CUfunction = raw(launch.function);
-        // SAFETY: the function is loaded; there is a pointer for each of its parameters, to as many bytes as
-        // it has (checked when the call was bound); the driver copies them, the configuration and its
-        // attribute before it returns. What the kernel does with its memory is checked by the kernel, or
-        // promised by whoever bound the call with an `unsafe` function or loaded it by one. That memory is
-        // kept until all that is under way has ended (`Context::release`).
+        // SAFETY: the function is loaded. There is a pointer for each of its parameters, to as many bytes as it has
+        // (checked when the call was bound). The driver copies them, the configuration and its attribute before it
+        // returns. The kernel checks its memory accesses, or the caller of an `unsafe` function that bound or loaded it
+        // promises that they are in bounds. That memory is kept until all pending work has ended (`Context::release`).
         let result = unsafe { sys::cuLaunchKernelEx(&config, function, pointers.as_mut_ptr(), ptr::null_mut()) };
         self.context.check("cuLaunchKernelEx", result).map_err(|e| not_launched(e, &launch.kernel))
     }
 
-    /// Checks dynamic shared memory against what the kernel leaves.
+    /// Checks dynamic shared memory against what the kernel's static shared memory leaves.
     pub(super) fn check_shared(&self, launch: &RawLaunch) -> Result<(), DeviceError> {
         if launch.dynamic_shared == 0 {
             return Ok(());
@@ -64,26 +63,25 @@ impl Cuda {
         Ok(())
     }
 
-    /// Records launches by capturing a stream of their own.
+    /// Records launches by capturing a separate stream.
     pub(super) fn capture(&self, launches: &[RawLaunch]) -> Result<CUgraphExec, DeviceError> {
         let stream = new_stream(&self.context)?;
         let recorded = self.record(stream, launches);
-        // SAFETY: made above, destroyed once; its capture has ended, and nothing runs in it.
+        // SAFETY: created above, destroyed once; its capture has ended, and nothing runs in it.
         let _ = unsafe { sys::cuStreamDestroy_v2(stream) };
         let graph = recorded?;
         let mut exec = ptr::null_mut();
         // SAFETY: the graph is whole; writes one pointer.
         let result = unsafe { sys::cuGraphInstantiateWithFlags(&mut exec, graph, 0) };
-        // SAFETY: made by the capture, destroyed once; what was instantiated is a copy.
+        // SAFETY: created by the capture, destroyed once; the instantiated graph is a copy.
         let _ = unsafe { sys::cuGraphDestroy(graph) };
         self.context.check("cuGraphInstantiateWithFlags", result)?;
         Ok(exec)
     }
 
     fn record(&self, stream: CUstream, launches: &[RawLaunch]) -> Result<sys::CUgraph, DeviceError> {
-        // The other modes invalidate the capture when calls that wait for the device come meanwhile, and
-        // compute-sanitizer makes such calls of its own. Here nothing but launches follows, so there is
-        // nothing to be warned of.
+        // The other modes invalidate the capture if calls that wait for the device occur in the meantime, and
+        // compute-sanitizer makes such calls itself. Here only launches follow, so their protection is not needed.
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
         let _recording = recording();
         // SAFETY: the stream is ours, and only the launches below go to it.
@@ -94,14 +92,14 @@ impl Cuda {
         let ended = unsafe { sys::cuStreamEndCapture(stream, &mut graph) };
         let recorded = submitted.and_then(|()| self.context.check("cuStreamEndCapture", ended));
         if recorded.is_err() && !graph.is_null() {
-            // SAFETY: made by the capture, destroyed once.
+            // SAFETY: created by the capture, destroyed once.
             let _ = unsafe { sys::cuGraphDestroy(graph) };
         }
         recorded.map(|()| graph)
     }
 }
 
-/// A stream that waits for no other.
+/// A stream that does not synchronize with others.
 pub(super) fn new_stream(context: &Context) -> Result<CUstream, DeviceError> {
     let mut stream = ptr::null_mut();
     let flags = sys::CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
@@ -110,7 +108,7 @@ pub(super) fn new_stream(context: &Context) -> Result<CUstream, DeviceError> {
     Ok(stream)
 }
 
-/// Bytes of shared memory that a kernel declares.
+/// Bytes of static shared memory of a kernel.
 pub(super) fn static_shared(context: &Context, function: CUfunction) -> Result<u32, DeviceError> {
     let mut bytes = 0;
     let which = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;

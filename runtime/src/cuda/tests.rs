@@ -1,4 +1,4 @@
-//! Tests that look inside; they need a GPU.
+//! Tests of internals; they need a GPU.
 
 use ptxgen_builder::build::{Out, kernel};
 
@@ -18,7 +18,7 @@ fn what_the_compiler_rejects_is_told_with_the_author_s_line() {
         y.at(3u32).store(k, 1.5);
     });
     let module = k.verify(cuda.target).expect("verifies");
-    // Text that the verifier has not seen.
+    // Text that has not been verified.
     let ptx = print(&module, &PrintOptions::default()).replace("st.global.f32", "st.global.f32.wrong");
     cuda.context.enter().expect("a context");
     let Err(DeviceError::Jit(error)) = cuda.compile(&module, &ptx, [0; 32]) else { panic!("it compiles") };

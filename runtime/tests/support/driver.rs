@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// A driver that a process finds in place of the machine's.
+/// A driver that a process finds instead of the machine's.
 pub struct Driver {
     folder: tempfile::TempDir,
 }

@@ -167,7 +167,7 @@ unsafe extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) -> c_i
     answer("cuMemGetInfo_v2")
 }
 
-/// Memory that is never given back; tests are short.
+/// Memory that is never freed; tests are short.
 fn memory(bytes: usize) -> *mut u8 {
     unsafe { alloc_zeroed(Layout::from_size_align(bytes.max(1), 256).expect("a size")) }
 }

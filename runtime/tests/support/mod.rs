@@ -7,7 +7,7 @@ use ptxgen_builder::build::ArgInfo;
 use ptxgen_dsl::catalogue::{Access, Built};
 use ptxgen_runtime::{Argument, Buffer, Device, DeviceError, Function};
 
-/// What nobody has written, as the interpreter fills it.
+/// What nothing has written, as the interpreter fills it.
 const UNWRITTEN: u8 = 0xaa;
 
 /// Runs a kernel on a device and gives what it writes, in parameter order. One

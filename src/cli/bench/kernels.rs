@@ -19,10 +19,10 @@ use std::{
     path::PathBuf,
 };
 
-/// Measure kernels: time of a launch, and rate against the memory's
+/// Measure kernels: time of a launch, and rate relative to the memory bandwidth
 ///
-/// One matrix a launch, as many different ones as make 1 GiB, all launches in one CUDA graph;
-/// medians over runs of the graph. The rate counts the bytes of weights that a launch reads.
+/// Each launch uses one matrix; the matrices are different and have 1 GiB together; all launches are in one CUDA graph.
+/// Results are medians over runs of the graph. The rate counts the bytes of weights that a launch reads.
 #[derive(clap::Args)]
 pub struct Args {
     /// Kernels, as `ptxgen list` names them [default: all]
@@ -31,25 +31,25 @@ pub struct Args {
     choice: Choice,
     #[command(flatten)]
     size: Sizes,
-    /// Try schedules and show the best
+    /// Try several schedules and show the best
     #[arg(long)]
     tune: bool,
     /// Runs of each graph
     #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
-    /// Which GPU
+    /// Index of the GPU
     #[arg(long, default_value_t = 0)]
     gpu: usize,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Write JSON to a file, too
+    /// Also write JSON to a file
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 }
 
-/// Shapes that products with a vector are measured in, K x N: those of
-/// Qwen3-30B-A3B's experts, of its attention's projections, and of its lm_head.
+/// Shapes for products with a vector, K x N: those of Qwen3-30B-A3B's experts, of its attention's projections, and of
+/// its lm_head.
 const MATRICES: &[(&str, &[(u32, u32)])] = &[
     ("q4k-gemv", &[(2048, 768), (2048, 4096), (768, 2048)]),
     ("q6k-gemv", &[(2048, 768), (768, 2048), (2048, 151_936)]),
@@ -71,7 +71,7 @@ struct Row {
     sizes: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<String>,
-    /// Whether it is written for programmatic dependent launch.
+    /// Whether it uses programmatic dependent launch.
     pdl: bool,
     us: f64,
     /// None for kernels without weights.
@@ -155,7 +155,7 @@ impl Bench<'_> {
             let row = self.row(&built, &request, &mut work)?;
             if !self.args.json {
                 let (kernel, variant, sizes, us) = (&row.kernel, &row.variant, &row.sizes, row.us);
-                // Nothing depends on whether it can be said; `eprintln!` would panic.
+                // Progress only: an error of writing is ignored, where `eprintln!` would panic.
                 let _ = writeln!(stderr(), "{kernel} {variant} {sizes}: {us:.2} us{}", dependent(row.pdl));
             }
             self.rows.push(row);
@@ -168,7 +168,7 @@ impl Bench<'_> {
     }
 
     fn row(&self, built: &Built, request: &Request, work: &mut Work) -> anyhow::Result<Row> {
-        // SAFETY: the words in the buffers are those that `Work` makes from what the parameters say of them.
+        // SAFETY: the words in the buffers are those that `Work` creates from what the parameters say of them.
         let kernel = unsafe { self.device.load_launchable_unchecked(&built.launch)? };
         let calls = work.calls(&kernel)?;
         let time = launch_time(self.device, &calls, self.args.runs.into())?;
@@ -196,7 +196,7 @@ impl Bench<'_> {
         let mut rows = Vec::new();
         for schedule in schedules(self.device.multiprocessors()) {
             let request = Request { schedule: Some(schedule), ..*request };
-            // One that does not fit is no candidate.
+            // A schedule that does not fit is not a candidate.
             let Ok(built) = entry.build(&request) else { continue };
             rows.push(self.row(&built, &request, work)?);
         }
@@ -223,7 +223,7 @@ fn schedules(multiprocessors: u32) -> Vec<Schedule> {
     all
 }
 
-/// A note for kernels written for programmatic dependent launch.
+/// A note for kernels that use programmatic dependent launch.
 fn dependent(pdl: bool) -> &'static str {
     if pdl { "; dependent launch" } else { "" }
 }

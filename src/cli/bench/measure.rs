@@ -3,8 +3,7 @@
 use ptxgen_runtime::{Call, Device, DeviceError};
 use std::time::Duration;
 
-/// The median time of a launch when `calls` run one after the other as one
-/// graph, over `runs` runs of it.
+/// The median time of a launch when `calls` run one after the other as one graph, over `runs` runs of it.
 pub fn launch_time(device: &Device, calls: &[Call], runs: usize) -> Result<Duration, DeviceError> {
     let graph = device.graph(calls)?;
     // The first run is slower: code and page tables are not in the caches yet.
@@ -20,7 +19,7 @@ pub fn launch_time(device: &Device, calls: &[Call], runs: usize) -> Result<Durat
     Ok(Duration::from_secs_f64(median.as_secs_f64() / calls.len().max(1) as f64))
 }
 
-/// Gigabytes (10^9) a second.
+/// Gigabytes (10^9) per second.
 pub fn rate(bytes: u64, time: Duration) -> f64 {
     bytes as f64 / time.as_secs_f64().max(1e-12) / 1e9
 }

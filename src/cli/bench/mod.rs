@@ -1,4 +1,4 @@
-//! `ptxgen bench`: what kernels and models take on a GPU, and what policies cost and buy.
+//! `ptxgen bench`: speed of kernels and models on a GPU, cost and accuracy of policies.
 
 mod kernels;
 mod measure;
@@ -11,7 +11,7 @@ mod work;
 use super::Outcome;
 use clap::Subcommand;
 
-/// Measure kernels, or a whole model, on a GPU; or every policy on any device
+/// Measure kernels or a whole model on a GPU, or every policy on any device
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]

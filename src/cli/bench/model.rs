@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// What both commands take.
+/// The options that both commands have.
 #[derive(clap::Args)]
 struct Common {
     /// The model's GGUF file; without it, the bundled model
@@ -23,7 +23,7 @@ struct Common {
     /// Runs; the median counts
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
-    /// Which GPU
+    /// Index of the GPU
     #[arg(long, default_value_t = 0)]
     gpu: usize,
     /// Print JSON
@@ -31,26 +31,26 @@ struct Common {
     json: bool,
 }
 
-/// Measure decoding: tokens a second, one after the other, chosen greedily on the device
+/// Measure decoding: tokens per second, one after the other, chosen greedily on the device
 #[derive(clap::Args)]
 pub struct Decode {
     #[command(flatten)]
     common: Common,
-    /// Sequences at once, as `ptxgen run --prompts` has them; tokens a second are those of all
+    /// Decode N sequences at once, as `ptxgen run --prompts` does; tokens per second are the total of all sequences
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: Option<u16>,
-    /// Tokens
+    /// Tokens to decode
     #[arg(short, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,
-    /// Tokens in the KV cache before
+    /// Tokens in the KV cache at the start
     #[arg(long, default_value_t = 0)]
     depth: u32,
-    /// Show what each stage of a token takes
+    /// Show the time of each stage of a token
     #[arg(long)]
     stages: bool,
 }
 
-/// Measure prefill: tokens a second of a prompt
+/// Measure prefill: tokens per second of a prompt
 #[derive(clap::Args)]
 pub struct Prefill {
     #[command(flatten)]
@@ -58,10 +58,10 @@ pub struct Prefill {
     /// Tokens of the prompt
     #[arg(short, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,
-    /// Tokens of a pass at most
+    /// Maximum number of tokens of a pass
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..=2048))]
     pass: u16,
-    /// Show what each stage of the first pass takes
+    /// Show the time of each stage of the first pass
     #[arg(long)]
     stages: bool,
 }
@@ -75,7 +75,7 @@ struct Report {
     kv: String,
     tokens: u32,
     depth: u32,
-    /// Sequences at once, where it is a batch that was measured.
+    /// Number of sequences, if a batch was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<u16>,
     /// Of all sequences together.
@@ -84,11 +84,11 @@ struct Report {
     /// Bytes of weights that a token reads.
     bytes_per_token: u64,
     stream_gb_per_s: f64,
-    /// Of a decoded token's bytes a second in the streaming bandwidth of the same run.
+    /// Bytes per second of a decoded token, as a share of the streaming bandwidth of the same run.
     share_of_stream: Option<f64>,
     load_gb_per_s: f64,
     weight_bytes: u64,
-    /// Device memory that the model and the session took.
+    /// Device memory that the model and the session use.
     memory_bytes: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     stages: Vec<Stage>,
@@ -137,7 +137,7 @@ pub fn decode(args: &Decode) -> Outcome {
     })
 }
 
-/// The same of several sequences at once.
+/// The same for several sequences at once.
 fn decode_batch(args: &Decode, sequences: u16, capacity: usize) -> Outcome {
     let Loaded { model, mut report, free } = Loaded::new(&args.common, 1, DeviceOptions::default().pass)?;
     let mut batch = model.new_batch(BatchRoom::new(sequences.into(), capacity))?;
@@ -150,7 +150,7 @@ fn decode_batch(args: &Decode, sequences: u16, capacity: usize) -> Outcome {
             batch.step(&[Part { sequence, tokens: &tokens, wants: Wants::Nothing }])?;
         }
     }
-    // Each begins with a token of its own, so that they go different ways.
+    // Each sequence begins with a different token, so that their texts differ.
     let first = prompt(sequences.into(), batch.vocab());
     let mut once = || {
         for &sequence in &members {
@@ -195,7 +195,7 @@ pub fn prefill(args: &Prefill) -> Outcome {
     })
 }
 
-/// Stages as they are printed, beside the streaming bandwidth.
+/// Stages as they are printed, with the streaming bandwidth.
 fn shown(stages: Vec<StageTime>, stream_gb_per_s: f64) -> Vec<Stage> {
     let one = |s: StageTime| {
         let (us, gb_per_s) = (s.time.as_secs_f64() * 1e6, rate(s.bytes, s.time));
@@ -231,11 +231,11 @@ fn measured(
     report.print(args.json)
 }
 
-/// A model that is to be measured.
+/// A model to measure.
 struct Loaded {
     model: DeviceModel,
     report: Report,
-    /// What was free of the device's memory before.
+    /// Free device memory before loading.
     free: u64,
 }
 

@@ -1,4 +1,4 @@
-//! `ptxgen bench policies`: what each policy costs and buys.
+//! `ptxgen bench policies`: cost and accuracy of each policy.
 
 use crate::cli::{
     Outcome, Status, Usage,
@@ -14,8 +14,8 @@ use ptxgen_model::{
 use serde::Serialize;
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
-/// Measure what each policy costs and buys on a text: perplexity, agreement with the exact forward
-/// (act=f32, acc=f64, on the CPU), speed; and what each part of a policy changes
+/// Measure every policy on a text: perplexity, agreement with the exact forward (act=f32, acc=f64, on the CPU), speed;
+/// and the effect of each part of a policy
 #[derive(clap::Args)]
 pub struct Args {
     /// The model's GGUF file; without it, the bundled model
@@ -28,7 +28,7 @@ pub struct Args {
     first: Option<usize>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Speed: runs of each policy, in turns; the median counts. 0 measures no speed
+    /// Speed: runs of each policy, alternating between policies; the median counts. 0 measures no speed
     #[arg(long, default_value_t = 5)]
     runs: u16,
     /// Speed: tokens decoded, and tokens of the prompt; at most those of the text
@@ -37,7 +37,7 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Write the JSON to a file besides
+    /// Also write the JSON to a file
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 }
@@ -66,12 +66,12 @@ struct Row {
 struct Pair {
     left: String,
     right: String,
-    /// What they differ in: `act`, `acc`, `math`.
+    /// Their differences: `act`, `acc`, `math`.
     parts: Vec<&'static str>,
     difference: Agreement,
 }
 
-/// A policy with its model and what was found.
+/// A policy with its model and the results.
 struct Candidate<'g> {
     policy: Policy,
     model: Model<'g>,
@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> Outcome {
     let exact = Reading::new(&mut *exact.session(ids.len())?, &ids)?;
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
     for policy in policies() {
-        // Exact policies come first, so that the device is settled by then.
+        // Exact policies come first, so that clocks and caches of the device have settled before the others run.
         let model = match candidates.first().map(|c| &c.model) {
             Some(model) if model.is_on_cpu() && policy.math == Math::Approx => break,
             Some(model) if model.is_on_cpu() => Model::on_cpu(&gguf, &args.device, policy)?,
@@ -142,7 +142,7 @@ fn policies() -> impl Iterator<Item = Policy> {
 
 /// Tokens a second of a prompt.
 fn prefill(session: &mut dyn Engine, tokens: &[u32]) -> anyhow::Result<f64> {
-    // Once to touch what it reads.
+    // Once without measuring, to load the data that it reads.
     session.forward(tokens, LogitRows::Last)?;
     session.rewind(0);
     let start = Instant::now();
@@ -150,7 +150,7 @@ fn prefill(session: &mut dyn Engine, tokens: &[u32]) -> anyhow::Result<f64> {
     Ok(tokens.len() as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Tokens a second, one after the other, from the start of a sequence on.
+/// Tokens per second, one after the other, from the start of a sequence.
 fn decode(session: &mut dyn Engine, first: u32, n: usize) -> anyhow::Result<f64> {
     session.rewind(0);
     let start = Instant::now();
@@ -174,8 +174,8 @@ fn row(candidate: &mut Candidate<'_>, ids: &[u32], exact: &Reading) -> Row {
     }
 }
 
-/// Pairs that differ in one part, and those that differ in activations and accumulator: what the
-/// parts have to explain.
+/// Pairs that differ in one part, and pairs that differ in activations and accumulator, whose difference the parts have
+/// to explain.
 fn pairs(candidates: &[Candidate<'_>]) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for (i, left) in candidates.iter().enumerate() {

@@ -1,18 +1,17 @@
-//! How fast a device's memory can be read: what every kernel's rate is held against.
+//! The read bandwidth of a device's memory, to which every kernel's rate is compared.
 
 use super::measure::{launch_time, rate};
 use ptxgen_builder::build::{In, Kernel, LoadHint, Out, kernel};
 use ptxgen_runtime::{Device, DeviceError};
 
-/// Bytes that are read, if a quarter of the memory is not less.
+/// Bytes to read; less if a quarter of the memory is less.
 const BYTES: u64 = 2 << 30;
-/// Threads of a block.
+/// Threads per block.
 const THREADS: u32 = 512;
-/// 16-byte loads that a thread has under way.
+/// 16-byte loads that a thread has in flight.
 const DEEP: u32 = 8;
 
-/// Each thread reads 16 bytes, `DEEP` times in a row, in `rounds` rounds; a
-/// warp reads 512 consecutive bytes at a time.
+/// Each thread reads 16 bytes, `DEEP` times in a row, in `rounds` rounds; a warp reads 512 consecutive bytes at a time.
 fn reader(blocks: u32, rounds: u32) -> Kernel<(In<u32>, Out<u32>)> {
     let wide = blocks * THREADS;
     let kernel = kernel::<(In<u32>, Out<u32>)>("stream_read", ["x", "y"], |k, (x, y)| {
@@ -27,14 +26,14 @@ fn reader(blocks: u32, rounds: u32) -> Kernel<(In<u32>, Out<u32>)> {
                 sum.set(sum.get() ^ all);
             }
         });
-        // Never so for the zeros that are read, which the compiler cannot know.
+        // Always false, because the data are zeros; the compiler cannot know that and keeps the loads.
         let sum = sum.get();
         y.at(me).store_if(k, sum.eq(0x5eed_5eed), sum);
     });
     kernel.with_block(THREADS)
 }
 
-/// Bytes a second, in 10^9, of the fastest of some readers.
+/// Bytes per second, in units of 10^9, of the fastest of several readers.
 pub fn bandwidth(device: &Device, multiprocessors: u32) -> Result<f64, DeviceError> {
     let bytes = BYTES.min(device.memory()?.free / 4);
     let memory = device.zeroed::<u32>((bytes / 4) as usize)?;
@@ -45,8 +44,8 @@ pub fn bandwidth(device: &Device, multiprocessors: u32) -> Result<f64, DeviceErr
         if rounds == 0 {
             continue;
         }
-        // SAFETY: it reads as many rounds as `memory` holds, rounded down, and each thread stores at its own
-        // place in `sink`, of which there is one for each.
+        // SAFETY: it reads as many rounds as `memory` holds, rounded down, and each thread stores to its own element of
+        // `sink`, which has one per thread.
         let reader = unsafe { device.load_unchecked(&reader(blocks, rounds))? };
         let mut sink = device.alloc::<u32>((blocks * THREADS) as usize)?;
         let time = launch_time(device, &[reader.bind(blocks, (&memory, &mut sink))?], 20)?;

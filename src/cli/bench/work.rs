@@ -5,16 +5,16 @@ use ptxgen_builder::build::ArgInfo;
 use ptxgen_dsl::catalogue::{Built, Contents, Words};
 use ptxgen_runtime::{Argument, Buffer, Call, Device, Function};
 
-/// Weights that a graph goes through: much more than any L2 holds.
+/// Weights that a graph reads: many times the size of any L2 cache.
 pub const ROTATION: u64 = 1 << 30;
-/// Launches of a graph, at least and at most.
+/// Minimum and maximum number of launches of a graph.
 const LAUNCHES: (usize, usize) = (32, 4096);
-/// Where a copy may start in memory.
+/// Alignment of a copy in memory.
 const ALIGN: u64 = 256;
 
-/// Buffers for a kernel: several copies of its weights, one of all else.
+/// Buffers for a kernel: several copies of its weights, one of everything else.
 pub struct Work {
-    /// For each parameter its copies, one after the other.
+    /// The copies of each parameter, one after the other.
     buffers: Vec<Buffer<u8>>,
     params: Vec<Param>,
     copies: usize,
@@ -28,13 +28,13 @@ struct Param {
     info: ArgInfo,
     /// Bytes of a copy.
     bytes: u64,
-    /// From one copy to the next; 0 where there is one.
+    /// Distance between two copies; 0 if there is only one.
     step: u64,
-    /// From one choice of experts to the next.
+    /// Distance between two choices of experts.
     choice: u64,
 }
 
-/// Elements of the weights in a kernel's parameters, whether it reads them all or not.
+/// Elements of the weights in a kernel's parameters, whether the kernel reads all of them or not.
 fn elements(built: &Built) -> u64 {
     let of = |contents: Contents, bytes: u64| match contents {
         Contents::Weights(ty) => bytes / ty.block_bytes() as u64 * ty.block_len() as u64,
@@ -47,8 +47,8 @@ fn weight_bytes(built: &Built) -> u64 {
     built.params.iter().filter(|p| matches!(p.contents, Contents::Weights(_))).map(|p| p.bytes).sum()
 }
 
-/// Bytes of weights that a launch reads: of a layer's experts those that a
-/// token uses. 0 for kernels without weights.
+/// Bytes of weights that a launch reads: of a layer's experts only those that a token uses. 0 for kernels without
+/// weights.
 pub fn bytes_read(built: &Built) -> u64 {
     let all = elements(built);
     if all == 0 {
@@ -58,7 +58,7 @@ pub fn bytes_read(built: &Built) -> u64 {
 }
 
 impl Work {
-    /// Fills a device's memory for a kernel, with about `rotation` bytes of weights.
+    /// Allocates and fills a device's memory for a kernel, with about `rotation` bytes of weights.
     pub fn new(device: &Device, built: &Built, rotation: u64) -> anyhow::Result<Work> {
         let weights = weight_bytes(built);
         let copies = if weights == 0 { 1 } else { rotation.div_ceil(weights).min(LAUNCHES.1 as u64) as usize };
@@ -107,13 +107,13 @@ impl Work {
         Ok(work)
     }
 
-    /// A graph's launches, each with other weights than those before it.
+    /// A graph's launches, each with different weights from the launches before it.
     pub fn calls(&mut self, kernel: &Function) -> anyhow::Result<Vec<Call>> {
         (0..self.launches).map(|i| self.call(kernel, i)).collect()
     }
 
     fn call(&mut self, kernel: &Function, i: usize) -> anyhow::Result<Call> {
-        // A choice goes with each copy in turn, and shifts when all copies have had one.
+        // Each copy in turn gets the next choice of experts; when all copies have had one, the choices shift.
         let copy = (i % self.copies) as u64;
         let choice = ((i + i / self.copies.max(self.choices)) % self.choices) as u64;
         let mut arguments = Vec::new();

@@ -16,17 +16,16 @@ use std::{borrow::Cow, path::PathBuf};
 
 /// Find out why two runs of a model differ: which choice, which stage, which layer
 ///
-/// Every stage of both runs is computed anew from the run's own values before it, which tells what
-/// the run computes there; then one thing that the runs differ in is changed at a time. Exit code 1
-/// if a run computes wrongly.
+/// Recomputes every stage of both runs from the run's own recorded inputs, which shows what the run computes there.
+/// Then it changes one difference of the runs at a time. Exit code 1 if a run computes something wrong.
 #[derive(clap::Args)]
 pub struct Args {
     /// The model's GGUF file; without it, the bundled model
     model: Option<PathBuf>,
-    /// A run, as cpu:act=f32,acc=f64,kv=f32 (devices: cpu, cuda, interp), or a trace's file
+    /// A run, such as cpu:act=f32,acc=f64,kv=f32 (devices: cpu, cuda, interp), or a trace file
     #[arg(long, value_name = "RUN")]
     left: SideSpec,
-    /// The run that is held against it
+    /// The run to compare with the left one
     #[arg(long, value_name = "RUN")]
     right: SideSpec,
     /// Token ids, little-endian i32 [default: those of a trace]
@@ -106,7 +105,7 @@ fn open(side: &SideSpec) -> anyhow::Result<Option<TraceFile>> {
     }
 }
 
-/// The tokens to run on: those asked for, or a trace's.
+/// The tokens to run on: those of the command line, or of a trace.
 fn ids(args: &Args, gguf: &Gguf, config: &ModelConfig, files: &[Option<TraceFile>]) -> anyhow::Result<Vec<u32>> {
     let known = || files.iter().flatten().find_map(|f| Some((f.path(), f.meta().tokens.clone()?)));
     let text = match (&args.tokens, &args.prompt) {
@@ -120,7 +119,7 @@ fn ids(args: &Args, gguf: &Gguf, config: &ModelConfig, files: &[Option<TraceFile
     text.checked(args.first, 1, config)
 }
 
-/// A side's values: read, or recorded now.
+/// A side's values: read from a file, or recorded now.
 fn trace(side: &SideSpec, file: Option<TraceFile>, gguf: &Gguf, meta: &TraceMeta) -> anyhow::Result<TraceData> {
     match (side, file) {
         (_, Some(file)) => Ok(file.data()?),
@@ -129,7 +128,7 @@ fn trace(side: &SideSpec, file: Option<TraceFile>, gguf: &Gguf, meta: &TraceMeta
     }
 }
 
-/// Each run's choices on the other run's device, as far as that can be run here.
+/// Each run's choices on the other run's device, as far as this machine can run that.
 fn exchanged<'a>(gguf: &Gguf, meta: &TraceMeta, left: Run<'a>, right: Run<'a>) -> [Option<Cow<'a, TraceData>>; 2] {
     let Some(specs) = swaps(left, right) else { return [None, None] };
     if left.trace.meta.policy == right.trace.meta.policy && left.trace.meta.kv == right.trace.meta.kv {
@@ -138,7 +137,7 @@ fn exchanged<'a>(gguf: &Gguf, meta: &TraceMeta, left: Run<'a>, right: Run<'a>) -
     specs.map(|spec| Some(Cow::Owned(try_record(gguf, spec, meta)?)))
 }
 
-/// Each run with one choice of the other run, where plain forwards do not have its bits.
+/// Each run with one choice of the other run, where plain forwards do not give its bits.
 fn exchanged_factors<'a>(
     gguf: &Gguf,
     meta: &TraceMeta,
@@ -157,7 +156,7 @@ fn exchanged_factors<'a>(
     all.map(|(factor, [l, r])| (factor, [run(l, left, right), run(r, right, left)])).collect()
 }
 
-/// A run that is of use, but not needed.
+/// A run that is useful but not necessary.
 fn try_record(gguf: &Gguf, spec: RunSpec, meta: &TraceMeta) -> Option<TraceData> {
     let run = record(gguf, spec, meta);
     run.map_err(|e| output::note(format_args!("{spec} cannot be run, which would tell more: {e:#}"))).ok()

@@ -8,13 +8,13 @@ use ptxgen_builder::{
 };
 use std::{collections::BTreeSet, io::Write};
 
-/// Messages are told up to this many, after those that are alike count as one.
+/// Maximum number of messages; equal ones count as one.
 const MOST: usize = 40;
 
 /// Names of entries that a message lists.
 const NAMED: usize = 3;
 
-/// A fault that stands at one or more places.
+/// A fault at one or more places.
 struct Group {
     message: String,
     place: String,
@@ -64,7 +64,7 @@ impl Groups {
     }
 }
 
-/// Checks what can be read; a fault refuses its entry only.
+/// Checks what can be read; a fault rejects its entry only.
 pub(super) fn check(args: &Args, file: &str, text: &str, out: &mut impl Write) -> Outcome {
     let reading = read(file, text);
     let doubts = if args.strict { Doubts::Refuse } else { Doubts::Warn };

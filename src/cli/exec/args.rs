@@ -1,4 +1,4 @@
-//! What `--arg` says of a parameter.
+//! Parses `--arg`.
 
 use super::npy;
 use crate::cli::{Usage, inputs};
@@ -8,25 +8,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A buffer has no more bytes than this.
+/// The maximum size of a buffer.
 const MOST: u64 = 1 << 32;
 
 /// An argument.
 pub struct Given {
-    /// As it was written.
+    /// The text of the argument.
     pub text: String,
-    /// What the parameter is given.
+    /// The value of the parameter.
     pub value: Value,
     /// The elements' type.
     pub ty: ScalarType,
     /// The array's shape.
     pub shape: Vec<u64>,
-    /// Where the output goes.
+    /// Where the output is written.
     pub file: Option<PathBuf>,
 }
 
 impl Given {
-    /// Writes the output as the file's name says.
+    /// Writes the output in the format of the file's name.
     pub fn write(&self, to: &mut dyn Write, bytes: &[u8]) -> anyhow::Result<()> {
         if self.file.as_deref().is_some_and(npy::is_npy) {
             to.write_all(&npy::header(self.ty, &self.shape)?)?;
@@ -35,7 +35,7 @@ impl Given {
     }
 }
 
-/// Reads an argument.
+/// Parses an argument.
 pub fn given(text: &str) -> anyhow::Result<Given> {
     let wrong = |why: String| Usage(format!("--arg {text}: {why}"));
     let (kind, rest) = text.split_once(':').ok_or_else(|| {
@@ -43,11 +43,11 @@ pub fn given(text: &str) -> anyhow::Result<Given> {
     })?;
     let ty_of = |name: &str| {
         let ty = ScalarType::from_name(name).filter(|ty| (1..=8).contains(&ty.bytes()));
-        ty.ok_or_else(|| wrong(format!("'{name}' is no type of a value, such as u32 or f32")))
+        ty.ok_or_else(|| wrong(format!("'{name}' is not the type of a value, such as u32 or f32")))
     };
     if !matches!(kind, "in" | "inout" | "out" | "zero") {
         let ty = ty_of(kind)?;
-        let bytes = scalar(ty, rest).ok_or_else(|| wrong(format!("'{rest}' is no {ty}")))?;
+        let bytes = scalar(ty, rest).ok_or_else(|| wrong(format!("'{rest}' is not a {ty}")))?;
         let value = Value::Scalar(bytes);
         return Ok(Given { text: text.to_owned(), value, ty, shape: Vec::new(), file: None });
     }
@@ -66,7 +66,7 @@ pub fn given(text: &str) -> anyhow::Result<Given> {
         Some((count, file)) if kind == "out" => (count, Some(PathBuf::from(file))),
         _ => (rest, None),
     };
-    let count: u64 = count.parse().map_err(|_| wrong(format!("'{count}' is no number of elements")))?;
+    let count: u64 = count.parse().map_err(|_| wrong(format!("'{count}' is not a number of elements")))?;
     let bytes = count.checked_mul(ty.bytes().into()).filter(|b| (1..=MOST).contains(b));
     let bytes = bytes.ok_or_else(|| wrong(format!("a buffer has 1 to {MOST} bytes")))?;
     Ok(made(if kind == "out" { Value::Out(bytes) } else { Value::Zero(bytes) }, vec![count], file))
@@ -81,7 +81,7 @@ fn read(path: &Path, ty: ScalarType, is_only_read: bool) -> anyhow::Result<(Vec<
     let size = ty.bytes() as usize;
     if bytes.is_empty() || !bytes.len().is_multiple_of(size) {
         let n = bytes.len();
-        return Err(Usage(format!("{} has {n} bytes, which is no number of {ty}", path.display())).into());
+        return Err(Usage(format!("{} has {n} bytes, which is not a whole number of {ty}", path.display())).into());
     }
     let count = (bytes.len() / size) as u64;
     Ok((bytes, vec![count]))
@@ -117,7 +117,7 @@ fn scalar(ty: ScalarType, text: &str) -> Option<Vec<u8>> {
     })
 }
 
-/// The nearest float of 16 bits with so many of its mantissa, ties to even.
+/// The nearest 16-bit float with this number of mantissa bits, ties to even.
 fn half(x: f64, mantissa: i32, bias: i32) -> u16 {
     let sign = u16::from(x.is_sign_negative()) << 15;
     let top = ((1u16 << (15 - mantissa)) - 1) << mantissa;

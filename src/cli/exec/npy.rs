@@ -6,12 +6,12 @@ use std::path::Path;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// Whether a file is one by its name.
+/// Whether a file is a numpy array, by its name.
 pub fn is_npy(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"))
 }
 
-/// The type as numpy writes it; none where it has none.
+/// numpy's name of the type; `None` if numpy does not have it.
 fn descr(ty: ScalarType) -> Option<String> {
     let kind = match (ty, ty.kind()) {
         (ScalarType::F16 | ScalarType::F32 | ScalarType::F64, _) => 'f',
@@ -23,7 +23,7 @@ fn descr(ty: ScalarType) -> Option<String> {
     Some(format!("{order}{kind}{}", ty.bytes()))
 }
 
-/// The data and the shape of an array, whose elements have to be of this type.
+/// The data and the shape of an array, whose elements must have this type.
 pub fn data(file: &[u8], ty: ScalarType) -> anyhow::Result<(Vec<u8>, Vec<u64>)> {
     let wrong = |why: String| Usage(format!("the .npy file {why}"));
     let rest = file.strip_prefix(MAGIC).ok_or_else(|| wrong("does not begin as one".into()))?;
@@ -36,7 +36,7 @@ pub fn data(file: &[u8], ty: ScalarType) -> anyhow::Result<(Vec<u8>, Vec<u64>)> 
     let header = String::from_utf8_lossy(header).into_owned();
     let found = field(&header, "descr").unwrap_or_default();
     let wanted = descr(ty).ok_or_else(|| wrong(format!("cannot hold {ty}; give its bits as u{}", ty.bits())))?;
-    // Truth values are bytes.
+    // Booleans are bytes.
     let same = found == wanted || wanted == "|u1" && found == "|b1" || found.replacen('=', "<", 1) == wanted;
     if !same {
         return Err(wrong(format!("has elements '{found}', and {ty} is '{wanted}'")).into());
@@ -69,7 +69,7 @@ fn field(header: &str, name: &str) -> Option<String> {
     Some(rest[..end].trim().to_owned())
 }
 
-/// What stands before the data of an array.
+/// The header of an array.
 pub fn header(ty: ScalarType, shape: &[u64]) -> anyhow::Result<Vec<u8>> {
     let no_type = || Usage(format!("a .npy file cannot hold {ty}; give its bits as u{}", ty.bits()));
     let descr = descr(ty).ok_or_else(no_type)?;

@@ -1,4 +1,4 @@
-//! What a launch found, as compute-sanitizer shows it.
+//! The findings of a launch, in the form of compute-sanitizer.
 
 use super::args::Given;
 use ptxgen_builder::{
@@ -8,7 +8,7 @@ use ptxgen_builder::{
 };
 use std::io::{self, Write};
 
-/// Values of an output that are shown.
+/// Number of values of an output that are shown.
 const SHOWN: usize = 16;
 
 /// A kind of finding, in words.
@@ -24,7 +24,7 @@ fn title(kind: FindingKind) -> &'static str {
         FindingKind::BadOperand => "Invalid operand",
         FindingKind::Uninitialized => "Uninitialized read",
         FindingKind::Race => "Race",
-        FindingKind::ReadOnlyWritten => "Write to data that is read as read-only",
+        FindingKind::ReadOnlyWritten => "Write to data of the read-only path",
         FindingKind::ProxyFence => "Missing proxy fence",
         FindingKind::AsyncPending => "Access to an unfinished asynchronous copy",
         FindingKind::BarrierDivergence => "Divergent barrier",
@@ -69,7 +69,7 @@ fn finding(out: &mut impl Write, f: &Finding, shape: [u32; 3]) -> io::Result<()>
     writeln!(out, "=========")
 }
 
-/// All findings, and how many.
+/// All findings, and their number.
 pub fn report(out: &mut impl Write, ran: &Ran, shape: [u32; 3]) -> io::Result<()> {
     for f in &ran.report.findings {
         finding(out, f, shape)?;
@@ -80,7 +80,7 @@ pub fn report(out: &mut impl Write, ran: &Ran, shape: [u32; 3]) -> io::Result<()
     writeln!(out, "========= ERROR SUMMARY: {}{warnings}", count(ran.report.findings.len() - mild, "error"))
 }
 
-/// An output that goes to no file.
+/// An output that is not written to a file.
 pub fn values(out: &mut impl Write, given: &Given, bytes: &[u8]) -> io::Result<()> {
     let size = given.ty.bytes().max(1) as usize;
     let all: Vec<String> = bytes.chunks_exact(size).take(SHOWN).map(|b| value(given.ty, b)).collect();

@@ -1,4 +1,4 @@
-//! Answers, streamed as they come.
+//! Answers, printed while they are generated.
 
 use super::{
     super::{Outcome, Status, output, shown::shown},
@@ -18,10 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Tokens of a prompt that are taken between two looks at what the user wants.
+/// Tokens of a prompt that are processed between two checks for an interrupt.
 const PIECE: usize = 128;
 
-/// Streams answers and keeps count.
+/// Prints answers and counts tokens.
 pub struct Writer<'t> {
     vocabulary: &'t Vocabulary,
     sampler: Sampler,
@@ -31,7 +31,7 @@ pub struct Writer<'t> {
     taken: Vec<u32>,
     written: usize,
     time: Duration,
-    /// Whether a terminal takes the text, and would take control characters in it as commands.
+    /// Whether the text goes to a terminal, which would interpret control characters.
     terminal: bool,
 }
 
@@ -41,13 +41,13 @@ impl<'t> Writer<'t> {
         Self { vocabulary, sampler, n, speculation, taken: Vec::new(), written: 0, time: Duration::ZERO, terminal }
     }
 
-    /// Tokens of an answer at most.
+    /// Maximum number of tokens of an answer.
     pub fn most(&self) -> usize {
         self.n
     }
 
-    /// Writes the continuation of `ids`, at least one, and returns it. The part of `ids` that the session has
-    /// taken before is not computed again.
+    /// Writes the continuation of `ids`, at least one, and returns it. Tokens of `ids` that the session has already
+    /// processed are not computed again.
     pub fn answer(&mut self, session: &mut dyn Engine, ids: &[u32]) -> anyhow::Result<String> {
         let answering = Answering::begin();
         let Some(first) = self.read(session, ids, &answering)? else { return Ok(String::new()) };
@@ -98,7 +98,7 @@ impl<'t> Writer<'t> {
         Ok(text)
     }
 
-    /// Takes a prompt and chooses the token after it; none if it was stopped.
+    /// Processes a prompt and chooses the next token; `None` if it was stopped.
     fn read(&mut self, session: &mut dyn Engine, ids: &[u32], answering: &Answering) -> anyhow::Result<Option<u32>> {
         let last = ids.len().saturating_sub(1);
         let same = ids.iter().zip(&self.taken).take_while(|(a, b)| a == b).count().min(last);
@@ -126,7 +126,7 @@ impl<'t> Writer<'t> {
         Ok(next)
     }
 
-    /// Writes the line about speed, where it is not in the way of the text.
+    /// Writes the line about speed, unless it would disturb the text.
     pub fn report(&self, session: &dyn Engine) -> Outcome {
         let (tokens, speed) = (self.written, self.written as f64 / self.time.as_secs_f64().max(1e-9));
         let (device, policy) = (session.device(), session.policy());

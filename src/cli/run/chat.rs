@@ -26,21 +26,22 @@ pub fn message(role: &str, content: &str) -> Message {
     Message { role: role.into(), content: content.into() }
 }
 
-/// A text's tokens, as far as they are needed.
+/// A text's tokens, as many as are needed.
 pub struct Encoded {
     /// The first of them.
     pub ids: Vec<u32>,
-    /// Whether there are more, which are more than fit in any case.
+    /// Whether there are more, and thus more than fit.
     pub more: bool,
 }
 
-/// The tokens of a text, or more than `most` of them: what a template makes may be long, and encoding it takes time.
+/// The tokens of a text, or more than `most` of them: a template's output may be long, and encoding it takes time.
 pub fn encode(tokenizer: &Tokenizer, text: &str, most: usize) -> Result<Encoded, TokenizerError> {
     let mut length = most.saturating_mul(16).saturating_add(4096);
     loop {
         let part = &text[..text.floor_char_boundary(length)];
         let (ids, more) = (tokenizer.encode(part)?, part.len() < text.len());
-        // A part of more tokens than fit is enough to know; where tokens are long it takes a longer part.
+        // If a part of the text already has more tokens than fit, that is enough. If its tokens are long, a longer part
+        // is tried.
         if !more || ids.len() > most {
             return Ok(Encoded { ids, more });
         }
@@ -53,7 +54,7 @@ impl Chat {
         Self { template, conversation }
     }
 
-    /// The user says something.
+    /// Adds a message of the user.
     pub fn say(&mut self, text: &str) {
         self.conversation.messages.push(message("user", text));
     }
@@ -63,7 +64,7 @@ impl Chat {
         template::render(&self.template, &self.conversation)
     }
 
-    /// Answers what standard input says until it ends. What cannot be taken is left out, and said.
+    /// Answers messages from standard input until it ends. Messages that cannot be used are skipped with a note.
     pub fn talk(
         mut self,
         session: &mut dyn Engine,
@@ -73,9 +74,9 @@ impl Chat {
         stop::watch();
         let mut messages = Messages::new();
         loop {
-            // Shows that a message is expected; not part of the output.
+            // The prompt sign goes to standard error, because it is not part of the output.
             let _ = write!(stderr(), "> ");
-            let left_out = |line: usize, why: &str| output::note(format_args!("line {line} {why}; it is left out"));
+            let left_out = |line: usize, why: &str| output::note(format_args!("line {line} {why}; it is skipped"));
             let text = match messages.next().context("cannot read standard input")? {
                 Input::End => return Ok(()),
                 Input::NotText(line) => {
@@ -107,8 +108,8 @@ impl Chat {
         }
     }
 
-    /// The conversation's tokens, without its oldest messages as far as they leave no room for an answer. None where
-    /// the last message alone is too long, or cannot be encoded; says so.
+    /// The conversation's tokens, without its oldest messages if they leave no room for an answer. `None`, with a note,
+    /// if the last message alone is too long or cannot be encoded.
     fn fitting(&mut self, tokenizer: &Tokenizer, capacity: usize, answer: usize) -> anyhow::Result<Option<Vec<u32>>> {
         let room = capacity.saturating_sub(answer.min(capacity / 4)).max(1);
         let kept = self.conversation.messages.clone();
@@ -117,23 +118,23 @@ impl Chat {
             let Encoded { ids, more: cut } = match encode(tokenizer, &text, capacity) {
                 Ok(encoded) => encoded,
                 Err(e) => {
-                    output::note(format_args!("{e}; the message is left out"));
+                    output::note(format_args!("{e}; the message is skipped"));
                     self.conversation.messages = kept;
                     return Ok(None);
                 }
             };
             let gone = kept.len() - self.conversation.messages.len();
             if ids.is_empty() {
-                output::note("the conversation has 0 tokens; the message is left out");
+                output::note("the conversation has 0 tokens; the message is skipped");
             } else if ids.len() <= room {
                 if gone > 0 {
                     output::note(format_args!(
-                        "the context of {capacity} tokens is full: the oldest {gone} messages are left out"
+                        "the context of {capacity} tokens is full: the oldest {gone} messages are dropped"
                     ));
                 }
                 return Ok(Some(ids));
             } else if let Some(oldest) = self.oldest() {
-                // With what was answered.
+                // Including its answers.
                 self.conversation.messages.drain(oldest);
                 continue;
             } else {
@@ -148,7 +149,7 @@ impl Chat {
         }
     }
 
-    /// The oldest message of the user that is not the last, and what follows up to the next.
+    /// The oldest message of the user that is not the last one, with everything up to the next one.
     fn oldest(&self) -> Option<std::ops::Range<usize>> {
         let messages = &self.conversation.messages;
         let mut of_user = (0..messages.len()).filter(|&i| messages[i].role == "user");

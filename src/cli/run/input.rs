@@ -2,16 +2,16 @@
 
 use std::io::{self, BufRead, Read, StdinLock};
 
-/// Bytes of a line at most.
+/// Maximum size of a line.
 const LONGEST: u64 = 1 << 26;
 
-/// Bytes that Linux keeps of a line on a terminal, its end with them (termios(3), canonical mode).
+/// Maximum size of a line on a Linux terminal, including its end (termios(3), canonical mode).
 const TERMINAL: usize = 4096;
 
-/// What begins and ends a message of several lines.
+/// Marks the begin and the end of a message of several lines.
 const QUOTES: &str = "\"\"\"";
 
-/// Messages as they are typed, piped or pasted.
+/// Messages that are typed, piped or pasted.
 pub struct Messages {
     stdin: StdinLock<'static>,
     terminal: bool,
@@ -22,11 +22,11 @@ pub struct Messages {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message {
     Text(String),
-    /// A line that is no text; its number.
+    /// A line that is not valid text; its number.
     NotText(usize),
-    /// A line that is longer than any message.
+    /// A line that is too long for a message.
     TooLong(usize),
-    /// A line that the terminal has cut, without a word of it.
+    /// A line that the terminal has silently truncated.
     Cut(usize),
     End,
 }
@@ -36,8 +36,8 @@ impl Messages {
         Self { stdin: io::stdin().lock(), terminal: io::IsTerminal::is_terminal(&io::stdin()), line: 0 }
     }
 
-    /// The next message: a line, those that end in `\` with the next one, those between two `"""`, and on a terminal
-    /// those that were pasted together.
+    /// The next message: a line, continued by the next one after `\`; lines between two `"""`; on a terminal also lines
+    /// that were pasted together.
     pub fn next(&mut self) -> io::Result<Message> {
         let mut text = match self.read()? {
             Message::Text(line) => line,
@@ -114,12 +114,12 @@ impl Messages {
     }
 }
 
-/// Whether a terminal has more: what is pasted comes faster than anybody types.
+/// Whether a terminal has more input: pasted text arrives faster than anyone can type.
 fn is_waiting() -> bool {
     #[cfg(unix)]
     {
         let mut asked = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
-        // SAFETY: one structure, which is there.
+        // SAFETY: one valid structure.
         let ready = unsafe { libc::poll(&mut asked, 1, 30) };
         ready == 1 && asked.revents & libc::POLLIN != 0
     }

@@ -24,10 +24,11 @@ use sampling::SamplingArgs;
 pub use speculate::SpeculateArgs;
 use std::path::PathBuf;
 
-/// Continue a text with a model, or talk to it
+/// Continue a text with a model, or chat with it
 ///
-/// The text is streamed to standard output; a line with the number of tokens, tokens a second, the device and the
-/// policy goes to standard error. Tokens are drawn as the model's file recommends, or greedily.
+/// Prints the text to standard output while it is generated. A line with the number of tokens, tokens per second, the
+/// device and the policy goes to standard error. Tokens are sampled as the model's file recommends, otherwise the most
+/// likely token is chosen.
 #[derive(clap::Args)]
 pub struct Args {
     /// The model's GGUF file; without it, the bundled model, which writes Rust
@@ -35,40 +36,41 @@ pub struct Args {
     /// The text to continue; with --chat, a single message
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: Option<String>,
-    /// The same from a file, - for standard input
+    /// The same from a file; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     prompt_file: Option<PathBuf>,
-    /// Continue every line of a file, - for standard input, several at once; with --chat each line is a message by itself
+    /// Continue every line of a file (- is standard input), several at once; with --chat each line is a separate
+    /// message
     ///
     /// For each a line of JSON goes to standard output as soon as it ends: index (of the line, from 0 on), prompt, text,
     /// tokens, prompt_tokens and stop (end, length, context, interrupted); or index, prompt and error, and then the exit
     /// code is 1. Each gets what it gets alone. Ctrl-C ends all that are being written.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "prompt_file", "speculate", "draft"])]
     prompts: Option<PathBuf>,
-    /// With --prompts: prompts that are worked on at once, at most
+    /// With --prompts: maximum number of prompts at once
     #[arg(long, value_name = "N", default_value = "16", requires = "prompts",
         value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: u16,
-    /// Talk: lines of standard input go through the model's chat template
+    /// Chat: apply the model's chat template to lines of standard input
     ///
-    /// A line that ends in \ goes on in the next, and what stands between two lines of """ is one message. Ctrl-C
+    /// A line that ends in \ continues on the next line, and the text between two lines of """ is one message. Ctrl-C
     /// stops an answer, Ctrl-D ends the chat.
     #[arg(long)]
     chat: bool,
-    /// With --chat: what the model is told first
+    /// With --chat: the system message
     #[arg(long, value_name = "TEXT", requires = "chat", allow_hyphen_values = true)]
     system: Option<String>,
-    /// With --chat: a file of JSON with the functions that the template is to offer
+    /// With --chat: a JSON file with the functions that the template offers to the model
     #[arg(long, value_name = "FILE", requires = "chat")]
     tools: Option<PathBuf>,
-    /// With --chat: ask for an answer without thinking first, if the template knows how (Qwen3's does)
+    /// With --chat: ask for an answer without thinking, if the template supports it (Qwen3's does)
     #[arg(long, requires = "chat")]
     no_thinking: bool,
-    /// Tokens to write at most, in each answer; none are written beyond the context
+    /// Maximum number of tokens of each answer; an answer never exceeds the context
     #[arg(short, value_name = "N", default_value = "128")]
     n: usize,
-    /// Tokens that prompt and answers may have together [default: what is needed; in a chat as many as fit the free
-    /// memory, at most the model's context]
+    /// Maximum number of tokens of prompt and answers together [default: as many as needed; in a chat as many as fit
+    /// into free memory, at most the model's context]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     ctx: Option<u32>,
     #[command(flatten)]
@@ -79,7 +81,7 @@ pub struct Args {
     device: DeviceArgs,
 }
 
-/// What the bundled model is given when nothing else is said.
+/// The prompt of the bundled model if the user gives none.
 const PROMPT: &str = "fn main() {\n";
 
 /// Runs the command.
@@ -149,7 +151,7 @@ pub fn run(args: &Args) -> Outcome {
     writer.report(&*session)
 }
 
-/// A conversation in which nobody has said anything but the system.
+/// A conversation that has only a system message.
 fn conversation(args: &Args, template: &TemplateSource) -> anyhow::Result<Conversation> {
     let without_effect = |option: &str, word: &str| {
         let file = template.file();

@@ -17,10 +17,10 @@ use ptxgen_model::{
 use serde::Serialize;
 use std::{io::Write, path::Path, time::Instant};
 
-/// A line of the output: what has become of a prompt.
+/// A line of the output: the result of a prompt.
 #[derive(Serialize)]
 struct Line<'a> {
-    /// The prompt's line in the file, from 0 on.
+    /// The prompt's line in the file, from 0.
     index: usize,
     prompt: &'a str,
     #[serde(flatten)]
@@ -32,7 +32,7 @@ struct Line<'a> {
 enum Became {
     Text {
         text: String,
-        /// Tokens written.
+        /// Generated tokens.
         tokens: usize,
         /// Tokens of the prompt.
         prompt_tokens: usize,
@@ -46,7 +46,7 @@ enum Became {
 /// Prompts, in the order of the file.
 struct Prompts {
     lines: Vec<String>,
-    /// The tokens of each, or why there are none to go on with.
+    /// The tokens of each prompt, or the error.
     ids: Vec<Result<Vec<u32>, String>>,
 }
 
@@ -93,13 +93,13 @@ impl Prompts {
         Ok(Self { lines, ids })
     }
 
-    /// What each takes of the cache, with `n` tokens after it.
+    /// The positions that each needs in the cache, with `n` tokens after the prompt.
     fn positions(&self, n: usize, most: usize) -> impl Iterator<Item = usize> {
         self.ids.iter().flatten().map(move |ids| (ids.len() + n.saturating_sub(1)).min(most))
     }
 }
 
-/// The room for `batch` sequences at once, where there is memory for it; `fitting` says how many pages there are.
+/// The cache size for `batch` sequences at once, limited by memory; `fitting` returns how many pages fit.
 fn room(
     positions: impl Iterator<Item = usize>,
     batch: usize,
@@ -230,7 +230,7 @@ pub fn run(
     written?;
     if interrupted {
         let left = requests.len() as u64 - totals.ended;
-        output::note(format_args!("interrupted: {left} prompts were not begun"));
+        output::note(format_args!("interrupted: {left} prompts were not started"));
     }
     let _ = writeln!(
         stderr(),

@@ -1,27 +1,27 @@
-//! How tokens are drawn: as the command line says, else as the model's file recommends.
+//! Sampling of tokens: as the command line says, otherwise as the model's file recommends.
 
 use super::super::{Usage, output};
 use ptxgen_model::{Recommended, Sampling, gguf::Gguf, tokenizer::TemplateSource};
 
-/// Options of drawing tokens. What is not given is as the model's file recommends (`general.sampling.*`).
+/// Sampling options. For options that are not given, the model's file decides (`general.sampling.*`).
 #[derive(clap::Args)]
 pub struct SamplingArgs {
     /// Temperature; 0 is greedy [default: the file's, else 0]
     #[arg(long, value_name = "T", value_parser = temperature, allow_negative_numbers = true)]
     temp: Option<f64>,
-    /// Draw among the fewest tokens whose probability reaches P [default: the file's, else 1]
+    /// Sample among the fewest tokens whose total probability reaches P [default: the file's, else 1]
     #[arg(long, value_name = "P", value_parser = share, allow_negative_numbers = true)]
     top_p: Option<f64>,
-    /// Draw among the K most likely tokens; 0 is all [default: the file's, else 0]
+    /// Sample among the K most likely tokens; 0 means all [default: the file's, else 0]
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
-    /// Draw among tokens that are at least P times as likely as the likeliest [default: the file's, else 0]
+    /// Sample among tokens whose probability is at least P times the largest [default: the file's, else 0]
     #[arg(long, value_name = "P", value_parser = part, allow_negative_numbers = true)]
     min_p: Option<f64>,
-    /// Take X from the logit of each of the last 64 tokens [default: 0]
+    /// Subtract X from the logit of each of the last 64 tokens [default: 0]
     #[arg(long, value_name = "X", value_parser = penalty, allow_negative_numbers = true)]
     presence_penalty: Option<f64>,
-    /// Divide the logit of each of the last 64 tokens by X; multiply where it is negative [default: the file's, else 1]
+    /// Divide the logit of each of the last 64 tokens by X; multiply if it is negative [default: the file's, else 1]
     #[arg(long, value_name = "X", value_parser = factor, allow_negative_numbers = true)]
     repeat_penalty: Option<f64>,
     /// Seed of the random numbers [default: 0]
@@ -30,7 +30,7 @@ pub struct SamplingArgs {
 }
 
 impl SamplingArgs {
-    /// How to draw; tells what is not from the command line.
+    /// The sampling settings; prints a note about those that are not from the command line.
     pub fn sampling(&self, gguf: &Gguf, template: Option<&TemplateSource>) -> anyhow::Result<Sampling> {
         let recommended = Recommended::from_gguf(gguf)?;
         let file = recommended.sampling();
@@ -61,7 +61,7 @@ impl SamplingArgs {
     fn tell(&self, file: &Recommended, sampling: &Sampling, template: Option<&TemplateSource>) {
         if !file.unknown.is_empty() {
             output::note(format_args!(
-                "of the file's recommendations these have no meaning here: {}",
+                "these recommendations of the file are not supported: {}",
                 file.unknown.join(", ")
             ));
         }
@@ -69,7 +69,7 @@ impl SamplingArgs {
         match (sampling.temperature == 0.0, file.temperature.filter(|t| *t > 0.0)) {
             (true, Some(t)) => {
                 output::note(format_args!(
-                    "greedy, where the model's file recommends --temp {t}: it may repeat itself"
+                    "greedy, although the model's file recommends --temp {t}: the text may repeat itself"
                 ));
             }
             (true, None) if thinks => output::note(

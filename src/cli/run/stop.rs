@@ -5,15 +5,15 @@ use super::super::output;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// Whether an answer is being written.
+/// Whether an answer is being generated.
 static ANSWERING: AtomicBool = AtomicBool::new(false);
-/// Whether it is to stop.
+/// Whether to stop it.
 static STOP: AtomicBool = AtomicBool::new(false);
 /// Signals since the last message.
 static IDLE: AtomicU8 = AtomicU8::new(0);
 
-/// From now on an interrupt stops the answer that is being written. Where none is, the first says how to end the
-/// chat, and the second ends it. A signal that the process was started to ignore stays ignored.
+/// From now on an interrupt stops the current answer. If there is none, the first interrupt prints how to end the chat,
+/// and the second one ends it. A signal that was ignored when the process started stays ignored.
 pub fn watch() {
     #[cfg(unix)]
     {
@@ -30,7 +30,7 @@ pub fn watch() {
                 } else if IDLE.fetch_add(1, Ordering::SeqCst) > 0 {
                     let _ = emulate_default_handler(signal);
                 } else {
-                    // A terminal has shown ^C after the prompt, and has forgotten what was typed there.
+                    // The terminal has printed ^C after the prompt sign, and has discarded the typed line.
                     let terminal = io::stdin().is_terminal();
                     let _ = if terminal { writeln!(stderr()) } else { Ok(()) };
                     output::note("Ctrl-D, or Ctrl-C once more, ends the chat");
@@ -38,16 +38,16 @@ pub fn watch() {
                 }
             }
         };
-        // Without the watch a signal ends the process, as ever.
+        // If the handler cannot be installed, a signal still ends the process.
         let _ = std::thread::Builder::new().name("signals".into()).spawn(wait);
     }
 }
 
-/// While this is there, an answer is being written.
+/// While this value exists, an answer is being generated.
 pub struct Answering(());
 
 impl Answering {
-    /// An answer begins.
+    /// Starts an answer.
     pub fn begin() -> Self {
         STOP.store(false, Ordering::SeqCst);
         IDLE.store(0, Ordering::SeqCst);
@@ -55,7 +55,7 @@ impl Answering {
         Self(())
     }
 
-    /// Whether it is to stop.
+    /// Whether to stop the answer.
     pub fn is_stopped(&self) -> bool {
         STOP.load(Ordering::SeqCst)
     }

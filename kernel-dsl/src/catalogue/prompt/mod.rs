@@ -31,7 +31,7 @@ pub type PromptArgs<E> = (In<f32>, In<Cache<E>>, In<Cache<E>>, In<u32>, Out<f32>
 /// The contract's "Attention" of the tokens of a pass. The caches hold the tokens of the pass already.
 ///
 /// # Errors
-/// For shapes that the kernel is not made for.
+/// For shapes that the kernel does not support.
 pub fn attention_prompt<E: DeviceKv, C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,

@@ -61,16 +61,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         build: prompt::<f16>,
         ..PROMPT
     },
-    Entry { id: KernelId::AttentionCombine, summary: "the chunks' results put together", ..COMBINE },
+    Entry { id: KernelId::AttentionCombine, summary: "combines the results of attention's chunks", ..COMBINE },
     Entry {
         id: KernelId::AttentionCombineQ8K,
-        summary: "the chunks' results put together, as f32 and as Q8_K",
+        summary: "combines the results of attention's chunks, as f32 and as Q8_K",
         build: combine_quantized,
         ..COMBINE
     },
     Entry {
         id: KernelId::QkvJoin,
-        summary: "queries, keys and values of a pass, each a matrix, as rows of one",
+        summary: "joins queries, keys and values of a pass, computed as three matrices, into rows",
         accs: &[],
         dims: Dims { positions: None, ..HEADS },
         trial: Dims { positions: None, ..HEADS_TRIAL },
@@ -130,7 +130,7 @@ impl Resolved {
         [2, s.head_dim].map(|n| Size::elements(s.partials() * u64::from(n)))
     }
 
-    /// Rows stand for query heads, blocks for splits.
+    /// Rows represent query heads, blocks represent splits.
     fn attention_schedule(&self) -> AttentionSchedule {
         let s = self.how.schedule;
         let splits = s.blocks.unwrap_or(AttentionSchedule::default().splits);

@@ -1,4 +1,4 @@
-//! A generated kernel with all that is needed to run it.
+//! A generated kernel with everything that is needed to run it.
 
 use ptxgen_builder::build::{AnyKernel, Launchable};
 use ptxgen_builder::interp::{Arg, Launch, Options};
@@ -14,7 +14,7 @@ use crate::device::pass;
 use crate::format::Q8KPlanar;
 use crate::precision::Act;
 
-/// What the type of a parameter leaves open.
+/// What the type of a parameter does not determine.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::catalogue) struct Size {
     length: Length,
@@ -23,12 +23,12 @@ pub(in crate::catalogue) struct Size {
     rounded: Option<u32>,
 }
 
-/// How much a buffer holds.
+/// The size of a buffer.
 #[derive(Clone, Copy, Debug)]
 enum Length {
     Bytes(u64),
     Elements(u64),
-    /// So many vectors of activations.
+    /// This many vectors of activations.
     Vectors {
         cols: u32,
         count: u32,
@@ -40,12 +40,12 @@ impl Size {
         Size { length, words: None, vectors: 1, rounded: None }
     }
 
-    /// So many bytes.
+    /// This many bytes.
     pub(in crate::catalogue) fn bytes(bytes: u64) -> Size {
         Size::new(Length::Bytes(bytes))
     }
 
-    /// So many elements of the parameter's type.
+    /// This many elements of the parameter's type.
     pub(in crate::catalogue) fn elements(n: u64) -> Size {
         Size::new(Length::Elements(n))
     }
@@ -60,27 +60,27 @@ impl Size {
         Size::word_bytes(words, u64::from(n) * 4)
     }
 
-    /// So many bytes of words.
+    /// This many bytes of words.
     pub(in crate::catalogue) fn word_bytes(words: Words, bytes: u64) -> Size {
         Size { words: Some(words), ..Size::bytes(bytes) }
     }
 
-    /// Words that the kernel finds and leaves the same, or updates.
+    /// Words that the kernel reads and keeps, or updates.
     pub(in crate::catalogue) fn kept(word: u32, bytes: u64) -> Size {
         Size::word_bytes(Words::Is(word), bytes)
     }
 
-    /// The state of a pass, of one token.
+    /// The state of a pass of one token.
     pub(in crate::catalogue) fn state() -> Size {
         Size::words(Words::Is(1), pass::STATE_WORDS)
     }
 
-    /// The same as one piece: results that are not taken apart into vectors.
+    /// The same as one piece: results that are not divided into vectors.
     pub(in crate::catalogue) fn unlisted(self) -> Size {
         Size { vectors: 1, ..self }
     }
 
-    /// Rounded so often from f64 to f32 on its way: see [`ParamSpec::rounded`].
+    /// Rounded this often from f64 to f32: see [`ParamSpec::rounded`].
     pub(in crate::catalogue) fn rounded(self, times: u32) -> Size {
         Size { rounded: Some(times), ..self }
     }
@@ -118,7 +118,7 @@ fn vector_bytes(act: Act, cols: u32) -> u64 {
 }
 
 impl Built {
-    /// What an entry has generated for a request; `sizes` are those of the parameters.
+    /// The kernel that an entry generated for a request; `sizes` are those of the parameters.
     pub(in crate::catalogue) fn new<A: Parameters>(
         entry: &'static Entry,
         r: &Resolved,
@@ -135,7 +135,7 @@ impl Built {
         Built { entry, launch, params, policy: r.policy, weights }
     }
 
-    /// The GPU that it was written for.
+    /// The target for which it was generated.
     pub fn target(&self) -> Target {
         self.launch.target
     }
@@ -145,8 +145,8 @@ impl Built {
         &self.launch.kernel
     }
 
-    /// Whether programmatic dependent launch may start it before the kernels
-    /// before it have ended: it waits for them itself.
+    /// Whether programmatic dependent launch may start it before the previous kernels have ended: it waits for them
+    /// itself.
     pub fn starts_early(&self) -> bool {
         self.kernel().waits()
     }
@@ -160,7 +160,7 @@ impl Built {
         self
     }
 
-    /// The entry and its variant, such as `q4k-gemv-q8k-f64`: the name of a file.
+    /// The entry and its variant, such as `q4k-gemv-q8k-f64`: a file name.
     pub fn title(&self) -> String {
         let variant = self.entry.variant(self.policy);
         let dash = if variant.is_empty() { "" } else { "-" };

@@ -1,14 +1,14 @@
-//! The sizes that a kernel is specialized to, by name.
+//! The sizes for which a kernel is specialized, by name.
 
 macro_rules! dims {
     ($($(#[doc = $doc:literal])+ $name:ident = $word:literal;)*) => {
-        /// Sizes by name; `None` where a kernel has no such size, or none was asked for.
+        /// Sizes by name; `None` if a kernel has no such size, or none was requested.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub struct Dims {
             $($(#[doc = $doc])+ pub $name: Option<u32>,)*
         }
 
-        /// The same with every choice made; 0 where a kernel has no such size.
+        /// The same with every choice made; 0 if a kernel has no such size.
         #[derive(Clone, Copy, Debug)]
         pub struct Sizes {
             $($(#[doc = $doc])+ pub $name: u32,)*
@@ -18,17 +18,17 @@ macro_rules! dims {
             /// No sizes.
             pub const NONE: Dims = Dims { $($name: None),* };
 
-            /// These, and `other`'s where these have none.
+            /// These sizes, with `other`'s where these have none.
             pub fn or(self, other: Dims) -> Dims {
                 Dims { $($name: self.$name.or(other.$name)),* }
             }
 
-            /// These without those that `of` has not.
+            /// These without those that `of` does not have.
             pub fn within(self, of: Dims) -> Dims {
                 Dims { $($name: self.$name.filter(|_| of.$name.is_some())),* }
             }
 
-            /// Names as on the command line, and values, of those that there are.
+            /// Names as on the command line, and values, of the existing sizes.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u32)> {
                 [$(($word, self.$name)),*].into_iter().filter_map(|(name, value)| Some((name, value?)))
             }
@@ -50,19 +50,19 @@ dims! {
     experts = "experts";
     /// Experts that a token uses.
     used = "used";
-    /// Most tokens of a pass.
+    /// Maximum number of tokens of a pass.
     tokens = "tokens";
     /// Query heads.
     heads = "heads";
-    /// Heads of keys and values.
+    /// Key and value heads.
     kv_heads = "kv-heads";
-    /// Elements of a head.
+    /// Width of a head.
     head_dim = "head-dim";
-    /// Positions that a KV cache or a table has room for.
+    /// Positions of a KV cache or a table.
     positions = "positions";
     /// Sequences of a batch.
     sequences = "sequences";
-    /// Pages of 64 positions that a batch's cache has.
+    /// Pages, of 64 positions, of a batch's cache.
     pages = "pages";
 }
 

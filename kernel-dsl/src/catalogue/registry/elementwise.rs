@@ -9,7 +9,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         id: KernelId::QuantizeQ8K,
         is_eager: true,
-        summary: "f32 activations to Q8_K superblocks, used vectors for each token",
+        summary: "f32 activations to Q8_K superblocks, --used vectors per token",
         family: Family::Elementwise,
         dims: Dims { cols: Some(2048), used: Some(1), tokens: Some(1), ..Dims::NONE },
         reading: Dims { cols: Some(512), ..Dims::NONE },
@@ -35,7 +35,7 @@ fn quantize(entry: &'static Entry, r: &Resolved) -> Result<Built, CatalogueError
     let elements = u64::from(s.cols) * u64::from(count);
     let x = || Size::vectors(s.cols, count);
     let y = || x().unlisted();
-    // The kernel first: it refuses sizes whose bytes do not fit a number.
+    // The kernel first: it rejects sizes whose bytes do not fit a number.
     if s.tokens == 1 {
         let kernel = quantize_q8k(entry.name, s.cols, count)?;
         return Ok(Built::new(entry, r, kernel, elements, vec![x(), y()]));

@@ -15,12 +15,12 @@ pub(super) fn usual(_: &Sizes, _: Policy, _: Machine) -> Schedule {
 }
 
 impl Entry {
-    /// The same with the name that follows from what it is.
+    /// The same with the name of its identity.
     pub(super) const fn named(self) -> Entry {
         Entry { name: self.id.name(), ..self }
     }
 
-    /// What families begin with: no choices, no sizes, nothing rounded.
+    /// The base of all families: no choices, no sizes, no roundings.
     pub(super) const BASE: Entry = Entry {
         id: KernelId::Swiglu,
         name: "",
@@ -39,7 +39,7 @@ impl Entry {
         build: |entry, _| unreachable!("the kernel {} is not written", entry.name),
     };
 
-    /// Every policy that it has a variant for, in the order of its options.
+    /// Every policy for which it has a variant, in the order of its options.
     pub fn policies(&self) -> Vec<Policy> {
         let or_default = |n: usize| n.max(1);
         let mut all = Vec::new();
@@ -57,8 +57,7 @@ impl Entry {
         all
     }
 
-    /// The policy of this kernel in a forward under `policy`: without the
-    /// parts that it has no choice of.
+    /// The policy of this kernel in a forward under `policy`: without the parts in which it has no choice.
     pub fn policy_within(&self, policy: Policy) -> Policy {
         Policy {
             act: if self.acts.is_empty() { Act::default() } else { policy.act },
@@ -67,8 +66,7 @@ impl Entry {
         }
     }
 
-    /// The choices of a policy that this kernel has, for names: `q8k-f64`, or
-    /// empty where it has none.
+    /// The choices of a policy that this kernel has, for names: `q8k-f64`, or empty if it has none.
     pub fn variant(&self, policy: Policy) -> String {
         let mut parts = Vec::new();
         if !self.acts.is_empty() {
@@ -86,7 +84,7 @@ impl Entry {
     /// Generates the kernel.
     ///
     /// # Errors
-    /// For a policy, size or schedule that it has no variant for.
+    /// For a policy, size or schedule without a variant.
     pub fn build(&'static self, request: &Request) -> Result<Built, CatalogueError> {
         self.has("act", self.acts, request.policy.act)?;
         self.has("acc", self.accs, request.policy.acc)?;

@@ -122,7 +122,7 @@ macro_rules! entries {
             },
             Entry {
                 id: KernelId::Matrix(Role::ProductAdded, TensorType::$name),
-                summary: concat!(stringify!($module), "-gemv onto a residual stream"),
+                summary: concat!(stringify!($module), "-gemv, added to the residual stream"),
                 build: plain::onto::<crate::format::$format>,
                 ..plain::ADD
             },

@@ -1,10 +1,10 @@
-//! Which kernel of the catalogue, as a value: what it does with which types. Its name, for people, follows from that.
+//! The identity of a kernel as a value: what it does with which types. Its name, for people, is derived from that.
 
 use std::fmt;
 
 use crate::format::{TensorType, for_each_type};
 
-/// What a kernel that reads a matrix does with it.
+/// What a kernel does with a matrix.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Role {
@@ -12,13 +12,13 @@ pub enum Role {
     Product,
     /// The same, added to the residual stream.
     ProductAdded,
-    /// Gives rows as f32.
+    /// Looks rows up, as f32.
     Embedding,
-    /// Writes out blocks as f32.
+    /// Dequantizes blocks to f32.
     Dequantize,
     /// The experts' gate and up projections and SwiGLU, for one token.
     GateUp,
-    /// The norm and the choice of experts before them, too.
+    /// The norm and the choice of experts before them as well.
     NormGateUp,
     /// The same of a pass, by expert.
     GroupedGateUp,
@@ -26,7 +26,7 @@ pub enum Role {
     Down,
     /// The same, added to the residual stream.
     DownAdded,
-    /// The choice of experts before them, too.
+    /// The choice of experts before them as well.
     RoutedDownAdded,
     /// The down projections of a pass, by expert.
     GroupedDown,
@@ -49,11 +49,11 @@ pub enum CacheType {
     F16,
 }
 
-/// Which kernel of the catalogue.
+/// The identity of a kernel in the catalogue.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum KernelId {
-    /// Of matrices of one type.
+    /// A kernel for matrices of one type.
     Matrix(Role, TensorType),
     /// Queries, keys and values: queries and keys of one type.
     Projections {
@@ -64,7 +64,7 @@ pub enum KernelId {
         /// The type of the values' matrix.
         v: TensorType,
     },
-    /// Norms and turns heads, and appends them to the cache.
+    /// Norm and RoPE of heads, and the append to the cache.
     QkNormRope(CacheType),
     /// Attention over each chunk.
     Attention(CacheType),
@@ -72,23 +72,23 @@ pub enum KernelId {
     DecodeAttention(CacheType),
     /// Attention of many tokens.
     PromptAttention(CacheType),
-    /// Norms and turns heads of rows of several sequences, and puts keys and values into pages.
+    /// Norm and RoPE of heads of rows of several sequences; keys and values go into pages.
     RowsNormRope(CacheType),
     /// Attention of such rows over each chunk.
     RowsAttention(CacheType),
-    /// Their results of chunks together.
+    /// Combines their results of chunks.
     RowsCombine,
-    /// The same, and in Q8_K.
+    /// The same, also in Q8_K.
     RowsCombineQ8K,
-    /// The results of chunks together.
+    /// Combines the results of chunks.
     AttentionCombine,
-    /// The same, and in Q8_K.
+    /// The same, also in Q8_K.
     AttentionCombineQ8K,
-    /// Projections that are matrices of their own as rows of one.
+    /// Joins projections that are separate matrices into rows.
     QkvJoin,
     /// RMSNorm.
     RmsNorm,
-    /// The same, and in Q8_K.
+    /// The same, also in Q8_K.
     RmsNormQ8K,
     /// RMSNorm and the logits of the experts.
     NormRouterLogits,
@@ -96,9 +96,9 @@ pub enum KernelId {
     QuantizeQ8K,
     /// `silu(gate) * up`.
     Swiglu,
-    /// Which tokens each expert has.
+    /// The list of tokens of each expert.
     MoeGroup,
-    /// The experts' results onto the residual stream.
+    /// The weighted sum of the experts' results, added to the residual stream.
     ExpertsSum,
     /// The most likely token.
     Argmax,
@@ -106,7 +106,7 @@ pub enum KernelId {
     ArgmaxRows,
     /// Logits as sorted lists of keys.
     SampleSort,
-    /// A token drawn from these.
+    /// A token sampled from these.
     SampleDraw,
 }
 
@@ -116,7 +116,7 @@ macro_rules! names {
         #[allow(unreachable_patterns)] // The first names are those of types among all.
         const fn of_matrix(role: Role, ty: TensorType) -> &'static str {
             match (role, ty) {
-                // The first that there were.
+                // The oldest kernels, whose names do not follow the rule.
                 (Role::GateUp, TensorType::Q4_K) => "fused-gate-up-swiglu",
                 (Role::NormGateUp, TensorType::Q4_K) => "norm-gate-up-swiglu",
                 (Role::GroupedGateUp, TensorType::Q4_K) => "experts-gate-up",
@@ -247,7 +247,7 @@ mod tests {
             assert!(std::ptr::eq(entry.id.entry().unwrap(), entry), "{}", entry.name);
             assert!(std::ptr::eq(find(entry.name).unwrap(), entry));
         }
-        // Of types that have no such kernel there is a name, and no kernel.
+        // For types without such a kernel there is a name, but no kernel.
         let id = KernelId::Matrix(Role::GateUp, TensorType::F16);
         assert!(id.entry().is_none());
         assert_eq!(id.to_string(), "fused-gate-up-swiglu-f16");

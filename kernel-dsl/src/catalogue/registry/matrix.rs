@@ -169,7 +169,7 @@ pub(super) fn matrix_vector<F: FragmentFormat, E: Epilogue>(
         r: &Resolved,
     ) -> Result<Built, CatalogueError> {
         let tokens = r.sizes.tokens;
-        // The kernel first, here and below: it refuses sizes whose bytes do not fit a number.
+        // The kernel first, here and below: it rejects sizes whose bytes do not fit a number.
         let inputs = || vec![r.matrices::<F>(1), Size::vectors(r.sizes.cols, tokens)];
         let weights = || r.elements() * u64::from(tokens);
         if tokens == 1 {

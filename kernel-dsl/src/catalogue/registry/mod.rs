@@ -1,5 +1,5 @@
-//! The catalogue: kernels by name, with their options, for tools that take
-//! both from a command line. A file for each family of kernels.
+//! The catalogue: kernels by name, with their options, for tools that read both from a command line. One file per
+//! family of kernels.
 
 mod attention;
 mod built;
@@ -44,8 +44,8 @@ const FAMILIES: &[&[Entry]] = &[
     rows::ENTRIES,
 ];
 
-/// A kernel of each kind: those of the catalogue but for kernels that another tensor type's kernel
-/// differs from in nothing but the decoding of its blocks.
+/// The kernels of the catalogue without those that differ from another tensor type's kernel only in the decoding of
+/// blocks.
 pub static TYPICAL: &[Entry] = &joined::<{ total(&[FAMILIES]) }>(&[FAMILIES]);
 
 /// Every kernel.
@@ -98,10 +98,10 @@ const ACTS: &[Act] = &[Act::F32, Act::Q8K];
 const ACCS: &[Acc] = &[Acc::F32, Acc::F64];
 const MATHS: &[Math] = &[Math::Exact, Math::Approx];
 
-/// The kernel of this name.
+/// The kernel with this name.
 ///
 /// # Errors
-/// If there is none; the error suggests the nearest and lists all.
+/// If there is none; the error suggests the nearest name and lists all.
 pub fn find(name: &str) -> Result<&'static Entry, CatalogueError> {
     CATALOGUE.iter().find(|e| e.name == name).ok_or_else(|| {
         let near = CATALOGUE.iter().map(|e| (strsim::jaro_winkler(name, e.name), e.name));
@@ -115,7 +115,7 @@ pub fn find(name: &str) -> Result<&'static Entry, CatalogueError> {
     })
 }
 
-/// Calls a generic function with the accumulator that a policy stands for.
+/// Calls a generic function with the accumulator of a policy.
 macro_rules! with_acc {
     ($policy:expr, |$C:ident| $e:expr) => {
         match $policy.acc {
@@ -131,7 +131,7 @@ macro_rules! with_acc {
     };
 }
 
-/// Calls a generic function with the types that a policy stands for.
+/// Calls a generic function with the types of a policy.
 macro_rules! with_policy {
     ($policy:expr, |$X:ident, $C:ident| $e:expr) => {
         match $policy.act {

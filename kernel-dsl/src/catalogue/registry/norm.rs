@@ -19,12 +19,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         id: KernelId::QkNormRope(CacheType::F32),
-        summary: "queries and keys normed and turned, keys and values appended to an f32 cache",
+        summary: "RMSNorm and RoPE of queries and keys, keys and values appended to an f32 cache",
         ..HEADS_NORM
     },
     Entry {
         id: KernelId::QkNormRope(CacheType::F16),
-        summary: "queries and keys normed and turned, keys and values appended to an f16 cache",
+        summary: "RMSNorm and RoPE of queries and keys, keys and values appended to an f16 cache",
         build: heads_norm::<f16>,
         ..HEADS_NORM
     },

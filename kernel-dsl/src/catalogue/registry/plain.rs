@@ -36,25 +36,25 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         id: KernelId::Matrix(Role::ProductAdded, TensorType::F32),
-        summary: "f32-gemv onto a residual stream",
+        summary: "f32-gemv, added to the residual stream",
         build: onto::<f32>,
         ..ADD
     },
     Entry {
         id: KernelId::Matrix(Role::ProductAdded, TensorType::F16),
-        summary: "f16-gemv onto a residual stream",
+        summary: "f16-gemv, added to the residual stream",
         build: onto::<f16>,
         ..ADD
     },
     Entry {
         id: KernelId::Matrix(Role::ProductAdded, TensorType::BF16),
-        summary: "bf16-gemv onto a residual stream",
+        summary: "bf16-gemv, added to the residual stream",
         build: onto::<bf16>,
         ..ADD
     },
     Entry {
         id: KernelId::Matrix(Role::ProductAdded, TensorType::Q8_0),
-        summary: "q8_0-gemv onto a residual stream",
+        summary: "q8_0-gemv, added to the residual stream",
         build: onto::<Q8_0<'static>>,
         ..ADD
     },

@@ -42,7 +42,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         id: KernelId::MoeGroup,
-        summary: "which tokens of a pass each expert has",
+        summary: "lists the tokens of a pass for each expert",
         family: Family::Router,
         dims: Dims { experts: Some(128), used: Some(8), tokens: Some(32), ..Dims::NONE },
         reading: Dims { experts: Some(8), used: Some(2), ..Dims::NONE },
@@ -51,7 +51,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         id: KernelId::ExpertsSum,
-        summary: "the experts' results, weighted, onto the residual stream",
+        summary: "weighted sum of the experts' results, added to the residual stream",
         family: Family::Router,
         accs: ACCS,
         dims: Dims { cols: Some(2048), used: Some(8), tokens: Some(32), ..Dims::NONE },
@@ -65,7 +65,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 const ROUTER: Entry = Entry {
-    summary: "logits of the experts in f64, softmax, the first by probability and their weights",
+    summary: "logits of the experts in f64, softmax, the most likely experts and their weights",
     family: Family::Router,
     sums: Some(Acc::F64),
     dims: Dims { cols: Some(2048), experts: Some(128), used: Some(8), tokens: Some(1), ..Dims::NONE },
@@ -110,7 +110,7 @@ impl Resolved {
         Size::bytes(tokens * u64::from(self.sizes.experts) * 8)
     }
 
-    /// The choice of experts that a kernel leaves behind.
+    /// The choice of experts that a kernel writes.
     pub(super) fn chosen(&self) -> [Size; 3] {
         let (tokens, Experts { count, used }) = (self.sizes.tokens.max(1), self.experts());
         let chosen = u64::from(tokens) * u64::from(used) * 4;

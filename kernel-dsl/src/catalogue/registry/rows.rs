@@ -44,7 +44,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         id: KernelId::RowsCombine,
-        summary: "the chunks' results of rows of several sequences put together",
+        summary: "combines the results of attention's chunks for rows of several sequences",
         ..COMBINE
     },
     Entry {
@@ -55,7 +55,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         id: KernelId::ArgmaxRows,
-        summary: "the most likely of rows tokens for each of several vectors of logits",
+        summary: "the most likely of --rows tokens for each of several vectors of logits",
         family: Family::Token,
         dims: Dims { rows: Some(151_936), tokens: Some(32), ..Dims::NONE },
         trial: Dims { rows: Some(5000), tokens: Some(3), ..Dims::NONE },

@@ -9,14 +9,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     ARGMAX,
     Entry {
         id: KernelId::SampleSort,
-        summary: "the tokens' logits as sorted lists of keys, for sample-draw",
+        summary: "logits as sorted lists of keys, for sample-draw",
         dims: Dims { rows: Some(151_936), tokens: Some(1), ..Dims::NONE },
         build: sort,
         ..ARGMAX
     },
     Entry {
         id: KernelId::SampleDraw,
-        summary: "a token drawn at random by temperature, top k and top p, which becomes the next pass",
+        summary: "a token sampled by temperature, top k and top p, written as the input of the next pass",
         dims: Dims { rows: Some(151_936), positions: Some(4096), ..Dims::NONE },
         build: draw,
         ..ARGMAX
@@ -25,7 +25,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 const ARGMAX: Entry = Entry {
     id: KernelId::Argmax,
-    summary: "the most likely of rows tokens, which becomes the next pass; a ring of positions tokens",
+    summary: "the most likely of --rows tokens, written as the input of the next pass; keeps the last --positions tokens",
     family: Family::Token,
     dims: Dims { rows: Some(151_936), tokens: Some(1), positions: Some(4096), ..Dims::NONE },
     trial: Dims { rows: Some(5000), ..Dims::NONE },

@@ -18,7 +18,7 @@ pub(in super::super) struct Rows {
 }
 
 impl Tile<'_> {
-    /// Starts copying the first superblocks of the team's rows, so many as are ahead of those at work. They belong to the next
+    /// Starts copying the first superblocks of the team's rows, as many as are prefetched. They belong to the next
     /// group of copies.
     #[track_caller]
     pub(super) fn begin(&self, k: &Body) {

@@ -50,8 +50,8 @@ impl Pass {
         Pass { x: fresh(x), first, count: (end - first).min(plan.tokens) }
     }
 
-    /// Multiplies a tile of a matrix, results of each vector `stride` apart. Its weights are asked for before the pass is known,
-    /// which `new` tells after the kernels before.
+    /// Multiplies a tile of a matrix, results of each vector `stride` apart. Its weights are loaded before the pass is known,
+    /// which `new` returns after the previous kernels.
     #[track_caller]
     fn multiply<F: FragmentFormat, C: Accumulation, E: Epilogue>(
         k: &Body,
@@ -67,7 +67,7 @@ impl Pass {
             pass.count.gt(0),
             |k| pass.products::<F, C, E>(k, tile.of(pass.count), y, stride),
             |k| {
-                // No copy may be under way when the block ends.
+                // No copy may be pending when the block ends.
                 k.copy_async_commit();
                 k.copy_async_wait(0);
             },
@@ -90,7 +90,7 @@ impl Pass {
             let writes = if tile.plan.is_ragged() { v.here & row.lt(rows) } else { v.here };
             (y.at((self.first + v.place) * stride).at(row), writes)
         };
-        // For sums in f64, whose proof counts roundings, what all are added to is asked for before any is written.
+        // For sums in f64, whose proof counts roundings, the values to add to are loaded before any is written.
         let early = E::ADDS && C::ACC == Acc::F64;
         let before: Vec<_> = (0..if early { 2 * tile.plan.of_lane() } else { 0 }).map(|_| k.var::<f32>(0.0)).collect();
         if early {
@@ -187,7 +187,7 @@ pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Acc
 }
 
 /// [`experts_gate_up`](super::super::experts_gate_up) by tiles: `blockIdx.z` is the expert, whose tiles are shared
-/// out over y: blocks that read the same weights are at work together.
+/// out over y: blocks that read the same weights run at the same time.
 pub(in super::super) fn experts_gate_up_tiles<F: FragmentFormat, C: Accumulation>(
     name: &'static str,
     shape: Shape,

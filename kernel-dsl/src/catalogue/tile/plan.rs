@@ -38,7 +38,7 @@ const BLOCKS: u32 = 128;
 /// Blocks of eight warps up to which teams, which read every vector more often, are quicker than blocks of fewer warps.
 const TEAMS: u32 = BLOCKS / 2;
 
-/// Vectors of a tile where there are about so many.
+/// Vectors of a tile for approximately this many vectors.
 fn tile_tokens(most: u32) -> u32 {
     most.next_power_of_two().clamp(COLUMNS, TOKENS)
 }
@@ -58,7 +58,7 @@ pub(in super::super) struct TilePlan {
     pub warps: u32,
     /// Teams of a block of threads: all have the tile's rows, each a run of their superblocks. One, or teams of one warp.
     pub teams: u32,
-    /// Superblocks of a team under way or at work.
+    /// Superblocks of a team that are in flight or in use.
     pub stages: u32,
     pub block_bytes: u32,
     pub row_bytes: u32,
@@ -69,7 +69,7 @@ pub(in super::super) struct TilePlan {
 }
 
 impl TilePlan {
-    /// The plan for a format, or for the larger of two, where a matrix has about so many vectors.
+    /// The plan for a format, or for the larger of two, for approximately this many vectors per matrix.
     pub(in super::super) fn new<F: FragmentFormat>(
         kernel: &'static str,
         shape: Shape,
@@ -108,10 +108,10 @@ impl TilePlan {
         Ok(plan)
     }
 
-    /// The same for products that one launch has together in a pass of so many tokens, with blocks enough for a GPU, if there can be:
+    /// The same for products that one launch computes in a pass of this many tokens, with enough blocks for a GPU, if possible:
     /// with teams, or with fewer warps a block. A schedule may say how many are enough.
     ///
-    /// The proof of sums in f64 wants what a product is added to asked for before anything is written, for which teams are not
+    /// The proof of sums in f64 requires that the values to add to are loaded before anything is written, for which teams are not
     /// made.
     pub(super) fn spread<C: Accumulation, const N: usize>(
         mut plans: [TilePlan; N],
@@ -176,7 +176,7 @@ impl TilePlan {
         self.products() * 4 + 1
     }
 
-    /// Tiles of so many vectors.
+    /// Tiles of this many vectors.
     pub(super) fn token_tiles(&self, tokens: u32) -> u32 {
         tokens.div_ceil(self.tokens)
     }
@@ -196,7 +196,7 @@ impl TilePlan {
         self.shape.cols / SUPERBLOCK as u32
     }
 
-    /// Superblocks that are on their way before the first is at work.
+    /// Superblocks that are prefetched before the first is used.
     pub(super) fn ahead(&self) -> u32 {
         // Of a team there is a stage for each of a few, and nothing waits for one to be free.
         let all = self.teams > 1 && self.stages == self.run();
@@ -243,7 +243,7 @@ impl TilePlan {
         self.ring_bytes() + self.stages * self.tokens * QUANTS
     }
 
-    /// Bytes of shared memory: beside these, sums and scales of activations, and what teams have summed.
+    /// Bytes of shared memory: in addition, sums and scales of activations, and the sums of teams.
     fn shared_bytes(&self) -> u32 {
         let summed = if self.teams > 1 { 32 * self.summed() * 4 } else { 0 };
         self.teams * (self.copied_bytes() + self.stages * self.tokens * (SUMS + 4) + summed)

@@ -48,10 +48,10 @@ impl Tile<'_> {
         let trees = (self.plan.products() * EACH) as usize;
         let stack = TreeStack::<A>::new(k, blocks, trees);
         let zeros = || -> Vec<Var<A>> { (0..trees).map(|_| k.var::<A>(A::constant(0.0))).collect() };
-        // One variable for both: what a product without vectors leaves as it is is held round the loop.
+        // One variable for both, because a product without vectors leaves it unchanged around the loop.
         let terms = zeros();
         let stage = k.var::<u32>(0u32);
-        // `known`: superblocks that have been at work, where that is known when the kernel is written.
+        // `known`: superblocks already used, if that is known when the kernel is generated.
         let one = |k: &Body, block: Val<u32>, known: Option<u32>, to: &dyn Fn(usize, Val<A>)| {
             k.copy_async_wait(if ahead < blocks { ahead - 1 } else { known.map_or(0, |known| ahead - 1 - known) });
             self.sync(k);
@@ -200,7 +200,7 @@ impl Tile<'_> {
         let none = Val::from(0u32).copied();
         let mut sums: Option<[Val<i32>; 4]> = None;
         for quarter in 0..4 {
-            // Groups 4 * quarter and the next three stand four places apart.
+            // Groups 4 * quarter and the next three are four places apart.
             let x = k.load_matrix_x4(quants.plus_bytes(16 * Q8KPlanar::quant_place(4 * quarter) as i64));
             for (i, [low, high]) in rows.chunks[2 * quarter..2 * quarter + 2].iter().enumerate() {
                 let x = [x[2 * i], x[2 * i + 1]];

@@ -1,4 +1,4 @@
-//! The code books of the IQ formats: a number in the file stands for four or eight magnitudes.
+//! The code books of the IQ formats: a number in the file represents four or eight magnitudes.
 
 mod iq1s;
 mod iq2s;
@@ -14,7 +14,7 @@ pub(super) use iq2xxs::CODES as IQ2XXS;
 pub(super) use iq3s::CODES as IQ3S;
 pub(super) use iq3xxs::CODES as IQ3XXS;
 
-/// Eight values for each point of a grid of 2-bit codes, a byte each, the first in the low one.
+/// Eight values for each point of a grid of 2-bit codes, one byte each, the first in the low byte.
 pub(super) const fn eights<const N: usize>(codes: &[u16; N], values: [u8; 4]) -> [u64; N] {
     let mut table = [0; N];
     let mut point = 0;
@@ -46,12 +46,12 @@ pub(super) const fn fours<const N: usize>(codes: &[u16; N], values: [u8; 8]) -> 
     table
 }
 
-/// Points of eight values as kernels have them, two words each.
+/// Points of eight values in the form that kernels use, two words each.
 pub(super) fn pairs(points: &[u64]) -> Vec<u32> {
     points.iter().flat_map(|p| [*p as u32, (p >> 32) as u32]).collect()
 }
 
-/// The eight signs that seven bits stand for: the last one makes their number even (ggml `ksigns_iq2xs`).
+/// The eight signs of a seven-bit code: the last sign makes the number of minus signs even (ggml `ksigns_iq2xs`).
 #[inline(always)]
 pub(super) const fn even_signs(bits: u32) -> u8 {
     let bits = bits & 127;

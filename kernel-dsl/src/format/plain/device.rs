@@ -1,4 +1,4 @@
-//! The types without superblocks as kernels read them, straight from global memory.
+//! Decoders of the types without superblocks in kernels, directly from global memory.
 
 use half::{bf16, f16};
 use ptxgen_builder::build::{Body, Pred, Ptr, ReadSpace, Scalar, Val};
@@ -7,8 +7,7 @@ use super::Q8_0;
 use crate::device::{DeviceFloat, DevicePlain, GroupAt};
 use crate::format::TensorType;
 
-/// Sixteen elements of a row, as 32-bit words of bits where they lie side by side and are aligned,
-/// else one by one.
+/// Sixteen elements of a row: as 32-bit words if they are contiguous and aligned, otherwise one by one.
 #[track_caller]
 fn elements<S: ReadSpace, T: Scalar>(k: &Body, at: &GroupAt<S>, zero: T, mut take: impl FnMut(&Body, usize, Val<T>)) {
     let row = at.row.cast::<T>().at(at.group * 16);
@@ -101,7 +100,7 @@ impl DevicePlain for Q8_0<'static> {
     /// `d * q`, which is exact.
     #[track_caller]
     fn group<S: ReadSpace, A: DeviceFloat>(k: &Body, at: &GroupAt<S>) -> [Val<A>; 16] {
-        // A group is half a block. A row is whole blocks, so a group is there or is not.
+        // A group is half a block. A row has whole blocks, so a group exists completely or not at all.
         let block = at.row.byte_at((at.group >> 1) * Q8_0::BYTES as u32).cast::<u16>();
         let quants = block.plus(1).byte_at((at.group & 1) * 16);
         let load = |k: &Body, word: Ptr<S, u16>, here: Option<Pred>| match here {

@@ -1,4 +1,4 @@
-//! Q4_K as kernels decode it.
+//! The decoder of Q4_K in kernels.
 //!
 //! Four lanes share a block. Lane k has the 32 bytes of quants from `32k` on:
 //! sub-block `2k` in the low nibbles, groups `4k` and `4k + 1` of the contract,
@@ -10,7 +10,7 @@ use ptxgen_builder::build::{Body, F16x2, Pred, Ptr, ReadSpace, Rounding, Shared,
 use super::Q4K;
 use crate::device::{BlockAt, DeviceFloat, DeviceFormat, IntegerSums, LaneOrder, Q8KShare, Runs};
 
-/// A lane's share of a block, and how it finds its two scales.
+/// A lane's part of a block, and the positions of its two scales.
 #[derive(Clone, Copy)]
 pub struct Base {
     header: Shared<u32>,
@@ -26,12 +26,12 @@ impl Base {
     }
 }
 
-/// How a lane finds the scales and minimums of its two sub-blocks.
+/// The positions of the scales and minimums of a lane's two sub-blocks.
 #[derive(Clone, Copy)]
 pub struct LaneScales {
     /// `prmt` selector of the lane's two bytes in each of two words.
     pair: Val<u32>,
-    /// Where the upper bits of the lane's scales come from, and their masks.
+    /// The shift of the upper bits of the lane's scales, and their masks.
     shift: Val<u32>,
     upper: Val<u32>,
     lower: Val<u32>,
@@ -44,8 +44,8 @@ impl LaneScales {
         Self::where_(Self::parts(lane))
     }
 
-    /// Whether the lane has the odd pair of a half, and whether the upper half, in which scales keep 4
-    /// bits here and 2 bits there.
+    /// Whether the lane has the odd pair of a half, and whether it has the upper half, where scales have 4 bits here
+    /// and 2 bits there.
     #[track_caller]
     fn parts(lane: Val<u32>) -> (Pred, Pred) {
         ((lane & 1).ne(0), lane.ge(2))
@@ -61,7 +61,7 @@ impl LaneScales {
         }
     }
 
-    /// The parts, to be kept as plain values.
+    /// The parts as plain values, for storage.
     pub fn values(&self) -> [Val<u32>; 4] {
         [self.pair, self.shift, self.upper, self.lower]
     }
@@ -155,8 +155,7 @@ impl DeviceFormat for Q4K<'static> {
         let [factors, s0, s1, s2] = base.header.plus_bytes(offset).load_vec(k);
         let scales = base.scales.unpacked([s0, s1, s2]);
         let (d, dmin) = Self::lane_factors(factors);
-        // 8 d and -dmin instead of d and dmin: scaling by powers of two and
-        // negation commute with every rounding below.
+        // 8 d and -dmin instead of d and dmin: scaling by powers of two and negation commute with every rounding below.
         let d8 = A::product(A::of_half(d), A::constant(8.0));
         let minus_dmin = A::negated(A::of_half(dmin));
         let byte = |i: u32| A::of_int(scales.bfe(8 * i, 8).bitcast());

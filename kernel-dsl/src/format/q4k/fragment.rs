@@ -1,4 +1,4 @@
-//! Q4_K as tensor cores take it: 32 bytes of quants are two times 32 weights.
+//! Q4_K for tensor cores: 32 bytes of quants are two times 32 weights.
 
 use half::f16;
 use ptxgen_builder::build::{Body, F16x2, Shared, Val};
@@ -10,7 +10,7 @@ use crate::device::{Chunk, ChunkScales, FragmentFormat};
 #[derive(Clone, Copy)]
 pub struct Row {
     factors: Val<u32>,
-    /// Of sub-blocks 0 to 3 and 4 to 7, a byte each.
+    /// Of sub-blocks 0 to 3 and 4 to 7, one byte each.
     scales: [Val<u32>; 2],
     minimums: [Val<u32>; 2],
     quants: Shared<u32>,
@@ -26,7 +26,7 @@ impl FragmentFormat for Q4K<'static> {
     fn row(k: &Body, block: Val<u32>, t: Val<u32>) -> Row {
         let header = Shared::<u32>::from_address(block);
         let [factors, s0, s1, s2] = header.load_vec(k);
-        // Sub-blocks 4 to 7 keep 4 bits in the last word and 2 bits above those of 0 to 3.
+        // Sub-blocks 4 to 7 have 4 bits in the last word and 2 bits above those of 0 to 3.
         let upper = |word: Val<u32>, nibbles: Val<u32>| {
             (word >> 2).lop3(Val::from(0x3030_3030u32), nibbles & 0x0f0f_0f0f, AND_OR)
         };

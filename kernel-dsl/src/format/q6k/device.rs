@@ -1,9 +1,8 @@
-//! Q6_K as kernels decode it.
+//! The decoder of Q6_K in kernels.
 //!
-//! Four lanes share a block. Lane `2n + h` has, of the half block `n`, the 16
-//! bytes from `16h` on of each 32: low nibbles, high nibbles, upper bits. They
-//! hold the contract's groups `8n + h`, and 2, 4 and 6 more. Blocks are only
-//! 2-byte aligned, so words are put together from two aligned ones.
+//! Four lanes share a block. Of the half block `n`, lane `2n + h` has the 16 bytes from `16h` on of each 32: low
+//! nibbles, high nibbles, upper bits. They contain the contract's groups `8n + h`, and 2, 4 and 6 more. Blocks are only
+//! 2-byte aligned, so words are assembled from two aligned ones.
 
 use half::f16;
 use ptxgen_builder::build::{Body, Ptr, ReadSpace, Rounding, Shared, Val};
@@ -11,7 +10,7 @@ use ptxgen_builder::build::{Body, Ptr, ReadSpace, Rounding, Shared, Val};
 use super::Q6K;
 use crate::device::{BlockAt, DeviceFloat, DeviceFormat, Halves, IntegerSums, LaneOrder, Q8KShare};
 
-/// A lane's share of a block.
+/// A lane's part of a block.
 #[derive(Clone, Copy)]
 pub struct Base {
     /// For offsets that are a multiple of 4, and for those that are 2 more.

@@ -1,4 +1,4 @@
-//! Q6_K as tensor cores take it. Blocks are only 2-byte aligned, so words are put together from two aligned ones.
+//! Q6_K for tensor cores. Blocks are only 2-byte aligned, so words are assembled from two aligned ones.
 
 use half::f16;
 use ptxgen_builder::build::{Body, Shared, Val};
@@ -33,7 +33,7 @@ impl Row {
         std::array::from_fn(|i| words[i].prmt(words[i + 1], self.select))
     }
 
-    /// 32 less in each byte, as signed bytes, of bytes below 64.
+    /// Subtracts 32 from each byte, for bytes below 64, as signed bytes.
     #[track_caller]
     fn signed(quants: Val<u32>) -> Val<u32> {
         ((quants | SIGNS) - 0x2020_2020u32) ^ SIGNS

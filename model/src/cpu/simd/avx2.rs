@@ -17,7 +17,7 @@ pub(super) struct Avx2;
 impl Isa for Avx2 {
     #[inline(always)]
     fn q4k<const T: usize>(w: [Q4K<'_>; TILE], x: [&Q8KBlock; T]) -> [Sums; T] {
-        // SAFETY: only `enter` makes this level's code run; all loads are inside their arrays.
+        // SAFETY: only `enter` runs code of this level; all loads are inside their arrays.
         unsafe {
             let nibble = _mm256_set1_epi8(15);
             let zero = _mm_setzero_si128();
@@ -88,7 +88,7 @@ impl Isa for Avx2 {
                 }
                 let scales = _mm256_cvtepi8_epi16(scales);
                 for t in 0..T {
-                    // The 32 that is subtracted from every quant.
+                    // 32 is subtracted from every quant.
                     let zero = _mm256_madd_epi16(scales, load(x[t].sums.as_ptr().cast()));
                     a[t][r] = fold(_mm256_sub_epi32(acc[t], _mm256_slli_epi32::<5>(zero)));
                 }
@@ -114,7 +114,7 @@ impl Isa for Avx2 {
 
     #[inline(always)]
     fn floats(x: [i8; 16]) -> [f32; 16] {
-        // SAFETY: only `enter` makes this level's code run; 16 bytes are a vector.
+        // SAFETY: only `enter` runs code of this level; 16 bytes are a vector.
         unsafe {
             let x: __m128i = cast(x);
             let (low, high) = (_mm256_cvtepi8_epi32(x), _mm256_cvtepi8_epi32(_mm_srli_si128::<8>(x)));
@@ -130,13 +130,13 @@ impl Isa for Avx2 {
 
     #[inline(always)]
     fn prefetch(at: *const u8) {
-        // SAFETY: a hint, which faults at no address and changes no memory.
+        // SAFETY: a hint, which does not fault at any address and does not change memory.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
 
     #[inline(always)]
     fn f16<const N: usize>(bits: [u16; N]) -> [f32; N] {
-        // SAFETY: only `enter` makes this level's code run, with F16C.
+        // SAFETY: only `enter` runs code of this level, with F16C.
         unsafe { x86::f16(bits) }
     }
 }
@@ -147,14 +147,14 @@ unsafe fn load(p: *const u8) -> __m256i {
     unsafe { _mm256_loadu_si256(p.cast()) }
 }
 
-/// The two halves of a vector, added.
+/// The sum of the two halves of a vector.
 #[inline(always)]
 unsafe fn fold(v: __m256i) -> __m128i {
-    // SAFETY: the level has AVX2.
+    // SAFETY: this level has AVX2.
     unsafe { _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v)) }
 }
 
-/// The sums of each 32 quants.
+/// The sum of each 32 quants.
 #[inline(always)]
 unsafe fn pair_sums(x: &Q8KBlock) -> __m128i {
     // SAFETY: `sums` has 32 bytes.

@@ -17,7 +17,7 @@ pub(super) struct Avx512;
 /// The ternary function `a & b | c`.
 const AND_OR: i32 = 0xea;
 
-/// 16-bit lane numbers, `run` lanes for each of the numbers.
+/// 16-bit lane indices, `run` lanes for each of the numbers.
 const fn lanes<const N: usize>(numbers: [i16; N]) -> [i16; 32] {
     let mut out = [0; 32];
     let mut i = 0;
@@ -28,10 +28,10 @@ const fn lanes<const N: usize>(numbers: [i16; N]) -> [i16; 32] {
     out
 }
 
-/// Where the scales of the Q4_K vectors are: 32 weights of one sub-block, 32 of another.
+/// The positions of the scales in the Q4_K vectors: 32 weights of one sub-block, 32 of another.
 const Q4K_SCALES: [[i16; 32]; 4] = [lanes([0, 2]), lanes([1, 3]), lanes([4, 6]), lanes([5, 7])];
 
-/// Where the scales of the Q6_K vectors are: four sub-blocks of 16 weights.
+/// The positions of the scales in the Q6_K vectors: four sub-blocks of 16 weights.
 const Q6K_SCALES: [[i16; 32]; 4] =
     [lanes([0, 1, 2, 3]), lanes([4, 5, 6, 7]), lanes([8, 9, 10, 11]), lanes([12, 13, 14, 15])];
 
@@ -46,18 +46,18 @@ const fn by_group(number: [i32; 8]) -> [i32; 16] {
     out
 }
 
-/// The quants of a pair of groups of Q4_K: the byte where they start, and how far up they are.
+/// The quants of a pair of groups of Q4_K: the byte where they start, and their shift.
 const Q4K_AT: ([i32; 16], [i32; 16]) = (by_group([0, 0, 32, 32, 64, 64, 96, 96]), by_group([0, 4, 0, 4, 0, 4, 0, 4]));
 
-/// The same of Q6_K's lower four bits, and of its upper two.
+/// The same for Q6_K's lower four bits, and for its upper two.
 const Q6K_LOW: ([i32; 16], [i32; 16]) = (by_group([0, 32, 0, 32, 64, 96, 64, 96]), by_group([0, 0, 4, 4, 0, 0, 4, 4]));
 const Q6K_HIGH: ([i32; 16], [i32; 16]) = (by_group([0, 0, 0, 0, 32, 32, 32, 32]), by_group([0, 2, 4, 6, 0, 2, 4, 6]));
 
-/// Four bytes from each group's 16, bytes 4m.. of group g in lane g of vector m, shifted down to
-/// where the group's quants are. `bytes` are 128.
+/// Four bytes from each group's 16 (bytes 4m.. of group g in lane g of vector m), shifted down to the group's quants.
+/// `bytes` are 128.
 #[inline(always)]
 unsafe fn gather(bytes: (__m512i, __m512i), (start, shift): &([i32; 16], [i32; 16])) -> [__m512i; 4] {
-    // SAFETY: the level has AVX-512 F; the loads are of whole arrays.
+    // SAFETY: this level has AVX-512 F; the loads are of whole arrays.
     unsafe {
         let odd = _mm512_mask_set1_epi32(_mm512_setzero_si512(), 0xaaaa, 16);
         let at = _mm512_srli_epi32::<2>(_mm512_add_epi32(load(start.as_ptr().cast()), odd));
@@ -74,7 +74,7 @@ unsafe fn gather(bytes: (__m512i, __m512i), (start, shift): &([i32; 16], [i32; 1
 impl Isa for Avx512 {
     #[inline(always)]
     fn q4k<const T: usize>(w: [Q4K<'_>; TILE], x: [&Q8KBlock; T]) -> [Sums; T] {
-        // SAFETY: only `enter` makes this level's code run; all loads are inside their arrays.
+        // SAFETY: only `enter` runs code of this level; all loads are inside their arrays.
         unsafe {
             let nibble = _mm512_set1_epi8(15);
             let zero = _mm512_setzero_si512();
@@ -187,7 +187,7 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     fn nibbles(w: Q4K<'_>) -> [[f32; 16]; 16] {
-        // SAFETY: only `enter` makes this level's code run; all loads are inside their arrays.
+        // SAFETY: only `enter` runs code of this level; all loads are inside their arrays.
         unsafe {
             let q = w.bytes()[Q4K::QUANTS..].as_ptr();
             let q = gather((load(q), load(q.add(64))), &Q4K_AT);
@@ -243,7 +243,7 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     fn floats(x: [i8; 16]) -> [f32; 16] {
-        // SAFETY: only `enter` makes this level's code run; 16 bytes are a vector.
+        // SAFETY: only `enter` runs code of this level; 16 bytes are a vector.
         unsafe { cast(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(cast(x)))) }
     }
 
@@ -255,13 +255,13 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     fn prefetch(at: *const u8) {
-        // SAFETY: a hint, which faults at no address and changes no memory.
+        // SAFETY: a hint, which does not fault at any address and does not change memory.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
 
     #[inline(always)]
     fn f16<const N: usize>(bits: [u16; N]) -> [f32; N] {
-        // SAFETY: only `enter` makes this level's code run, with F16C.
+        // SAFETY: only `enter` runs code of this level, with F16C.
         unsafe { x86::f16(bits) }
     }
 }
@@ -275,7 +275,7 @@ unsafe fn load(p: *const u8) -> __m512i {
 /// The sums of four vectors of sixteen i32.
 #[inline(always)]
 unsafe fn add_across([a, b, c, d]: [__m512i; 4]) -> [i32; 4] {
-    // SAFETY: the level has AVX-512 F and DQ.
+    // SAFETY: this level has AVX-512 F and DQ.
     unsafe {
         let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
         let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));

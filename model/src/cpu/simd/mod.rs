@@ -1,6 +1,5 @@
-//! Instruction sets, chosen at run time. What differs between them is integer arithmetic, which
-//! is exact, and how wide the compiler makes the same floating-point operations, so all of them
-//! give the bits of the scalar reference.
+//! Instruction sets, chosen at run time. They differ only in integer arithmetic, which is exact, and in the width of
+//! the same floating-point operations, so all of them give the bits of the scalar reference.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -16,13 +15,13 @@ use ptxgen_dsl::{
 };
 use std::fmt;
 
-/// Rows of a matrix that the integer kernels take together.
+/// Rows of a matrix that the integer kernels process together.
 pub(super) const TILE: usize = 4;
 
 /// An instruction set of the CPU forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SimdLevel {
-    /// What the target always has: SSE2 on x86-64, NEON on 64-bit Arm.
+    /// The baseline of the target: SSE2 on x86-64, NEON on 64-bit Arm.
     Scalar,
     /// AVX2 with FMA and F16C.
     Avx2,
@@ -34,7 +33,7 @@ impl SimdLevel {
     /// Every level, narrowest first.
     pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
 
-    /// Whether this machine has the instructions.
+    /// Whether this machine supports it.
     pub fn is_available(self) -> bool {
         match self {
             Self::Scalar => true,
@@ -61,7 +60,7 @@ impl SimdLevel {
         Self::ALL.into_iter().rev().find(|l| l.is_available()).unwrap_or(Self::Scalar)
     }
 
-    /// The word for the level in messages.
+    /// The name of the level in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
@@ -80,11 +79,11 @@ impl fmt::Display for SimdLevel {
 /// S_A and S_B of the contract for [`TILE`] rows of one block.
 pub(super) type Sums = ([i32; TILE], [i32; TILE]);
 
-/// What an instruction set does in its own way.
+/// The operations that depend on the instruction set.
 ///
-/// Implementations and kernels are `inline(always)` and hold no closures: an instruction can only
-/// be inlined once it stands in the function that enables it, and a closure in between, or a
-/// function that takes one, is compiled on its own without it.
+/// Implementations and kernels are `inline(always)` and contain no closures: an intrinsic can only be inlined into a
+/// function that enables its instructions. A closure in between, or a function that takes one, would be compiled
+/// separately without them.
 pub(super) trait Isa {
     /// S_A and S_B of a Q4_K block of [`TILE`] rows with each of `T` Q8_K blocks.
     fn q4k<const T: usize>(w: [Q4K<'_>; TILE], x: [&Q8KBlock; T]) -> [Sums; T];
@@ -98,7 +97,7 @@ pub(super) trait Isa {
     fn mul<A: Accumulator>(a: [A; 16], b: [A; 16]) -> [A; 16];
     /// Widens every lane.
     fn widen<A: Accumulator>(x: [f32; 16]) -> [A; 16];
-    /// Small integers as floats.
+    /// Small integers to floats.
     fn floats(x: [i8; 16]) -> [f32; 16];
     /// The scale and the minimum of each group of 16 weights.
     #[inline(always)]
@@ -134,7 +133,7 @@ pub(super) trait Isa {
         }
         out
     }
-    /// Asks for the cache line at an address, which need not be valid.
+    /// Prefetches the cache line at an address, which need not be valid.
     fn prefetch(at: *const u8);
     /// Widens f16 values.
     fn f16<const N: usize>(bits: [u16; N]) -> [f32; N];
@@ -142,13 +141,13 @@ pub(super) trait Isa {
 
 /// Work that is compiled once for each instruction set.
 pub(super) trait Kernel {
-    /// What the work gives.
+    /// The result of the work.
     type Output;
     /// Does the work; implementations are `inline(always)`.
     fn run<I: Isa>(self) -> Self::Output;
 }
 
-/// A level that this machine has.
+/// A level that this machine supports.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Simd(SimdLevel);
 
@@ -166,7 +165,7 @@ impl Simd {
     pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `new` has found the features on this machine.
+            // SAFETY: `new` has detected the features on this machine.
             SimdLevel::Avx512 => unsafe { avx512::enter(kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.

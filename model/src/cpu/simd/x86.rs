@@ -1,9 +1,9 @@
-//! What the x86 levels share.
+//! Code that the x86 levels share.
 
 use super::Q4K;
 use std::arch::x86_64::*;
 
-/// The eight scales and the eight minimums of a Q4_K block, a byte each, first in the lowest byte.
+/// The eight scales and the eight minimums of a Q4_K block, one byte each, the first in the lowest byte.
 #[inline(always)]
 pub(super) fn scales(w: Q4K<'_>) -> (u64, u64) {
     let s = w.bytes();
@@ -24,11 +24,11 @@ pub(super) fn scales(w: Q4K<'_>) -> (u64, u64) {
 /// `A` and `B` are the same sixteen numbers, as an array or as vectors.
 #[inline(always)]
 pub(super) unsafe fn cast<A: Copy, B: Copy>(lanes: A) -> B {
-    // SAFETY: the caller's promise; their sizes are the same.
+    // SAFETY: the caller guarantees it; their sizes are the same.
     unsafe { std::mem::transmute_copy(&lanes) }
 }
 
-/// [`Isa`](super::Isa)'s operations on sixteen floats, of a level's vectors and instructions.
+/// [`Isa`](super::Isa)'s operations on sixteen floats, with a level's vectors and instructions.
 macro_rules! float_lanes {
     (
         f32: [$single:ty; $singles:literal], $fma_f32:ident, $mul_f32:ident;
@@ -37,7 +37,7 @@ macro_rules! float_lanes {
     ) => {
         #[inline(always)]
         fn fma<A: Accumulator>(a: [A; 16], b: [A; 16], c: [A; 16]) -> [A; 16] {
-            // SAFETY: only `enter` makes this level's code run; see `x86::cast`.
+            // SAFETY: only `enter` runs code of this level; see `x86::cast`.
             unsafe {
                 if size_of::<A>() == size_of::<f32>() {
                     let (a, b): ([$single; $singles], [$single; $singles]) = (cast(a), cast(b));
@@ -110,10 +110,10 @@ pub(super) fn twice(bytes: u64) -> [i8; 16] {
 /// Transposes 16 rows of 16 bytes.
 #[inline(always)]
 pub(super) fn transpose(groups: &[u8; 256]) -> [[u8; 16]; 16] {
-    // SAFETY: SSE2 is part of x86-64, and 128-bit integers are what 16 bytes are.
+    // SAFETY: SSE2 is part of x86-64, and a 128-bit integer is 16 bytes.
     unsafe {
         let mut r: [__m128i; 16] = std::mem::transmute(*groups);
-        // Four perfect shuffles of the rows move the row's index into the byte's index.
+        // Four perfect shuffles of the rows exchange the row index and the byte index.
         for _ in 0..4 {
             let s = r;
             for i in 0..8 {
@@ -135,11 +135,11 @@ pub(super) unsafe fn f16<const N: usize>(bits: [u16; N]) -> [f32; N] {
     let (from, from_rest) = bits.as_chunks::<8>();
     let (to, to_rest) = out.as_chunks_mut::<8>();
     for (b, o) in from.iter().zip(to) {
-        // SAFETY: 16 bytes are read, 32 written; F16C is the caller's promise.
+        // SAFETY: 16 bytes are read, 32 written; the caller guarantees F16C.
         unsafe { _mm256_storeu_ps(o.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(b.as_ptr().cast()))) }
     }
     for (b, o) in from_rest.iter().zip(to_rest) {
-        // SAFETY: values only; F16C is the caller's promise.
+        // SAFETY: values only; the caller guarantees F16C.
         *o = unsafe { _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(*b)))) };
     }
     out
@@ -148,7 +148,7 @@ pub(super) unsafe fn f16<const N: usize>(bits: [u16; N]) -> [f32; N] {
 /// The sums of four vectors of four i32.
 ///
 /// # Safety
-/// None beyond SSE2, which x86-64 has.
+/// Nothing beyond SSE2, which x86-64 has.
 #[inline(always)]
 pub(super) unsafe fn add_across([a, b, c, d]: [__m128i; 4]) -> [i32; 4] {
     // SAFETY: SSE2 is part of x86-64.

@@ -12,13 +12,13 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "norm into projections",
         stages: &[&[S::AttnNorm, S::Q, S::K, S::V]],
-        needs: "one token; a kernel for the three types together; room in shared memory",
+        needs: "one token; a fused kernel for the three types; room in shared memory",
         push: norm_qkv,
     },
     Rule {
         name: "projections together",
         stages: &[PROJECTIONS],
-        needs: "a kernel for the three types together",
+        needs: "a fused kernel for the three types",
         push: qkv,
     },
     Rule { name: "projections apart", stages: &[PROJECTIONS], needs: "", push: apart },
@@ -64,7 +64,7 @@ fn qkv(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     Ok(true)
 }
 
-/// Three products. A token's results lie side by side; those of several are brought there.
+/// Three products. A token's results are adjacent; those of several tokens are joined by another launch.
 fn apart(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let mut first = 0;
     for node in nodes {
@@ -84,8 +84,8 @@ fn apart(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     Ok(true)
 }
 
-/// Heads normed, turned, appended to the cache, and attended chunk by chunk, in one launch; then the chunks' results
-/// together.
+/// Norm and RoPE of heads, the append to the cache, and attention chunk by chunk, in one launch; then the combination
+/// of the chunks.
 fn of_a_token(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let Some(layer) = plan.layer().filter(|_| plan.tokens == 1 && plan.paging.is_none()) else { return Ok(false) };
     plan.push(
@@ -97,7 +97,7 @@ fn of_a_token(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     combine(plan)
 }
 
-/// The same in three launches, for rows of several sequences, whose keys and values lie in pages.
+/// The same in three launches, for rows of several sequences, whose keys and values are in pages.
 fn of_rows(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let Some((layer, paging)) = plan.layer().zip(plan.paging) else { return Ok(false) };
     let paged = Dims { sequences: Some(paging.sequences), pages: Some(paging.pages), ..plan.cached() };
@@ -140,7 +140,7 @@ const ROWS: (P, Part) = (P::Rows, part(Slot::Rows));
 /// What chunks of attention give.
 const CHUNKS: [(P, Part); 2] = [(P::Sums, part(Slot::ChunkSums)), (P::Outputs, part(Slot::ChunkOutputs))];
 
-/// The results of chunks together, in the forms that the output projection wants.
+/// Combines the chunks' results, in the forms that the output projection needs.
 fn combine(plan: &mut Plan<'_>) -> Result<bool, LoadError> {
     let [sums, outputs] = CHUNKS;
     let mut places = vec![sums, outputs, STATE, (P::Y, Slot::Attended.into())];
@@ -163,7 +163,7 @@ fn combine(plan: &mut Plan<'_>) -> Result<bool, LoadError> {
     Ok(true)
 }
 
-/// Heads normed, turned and appended to the cache.
+/// Norm and RoPE of heads, and the append to the cache.
 fn append(plan: &mut Plan<'_>, nodes: &[Node], layer: usize) -> Result<(), LoadError> {
     plan.push(
         KernelId::QkNormRope(plan.cache_type()),
@@ -175,7 +175,7 @@ fn append(plan: &mut Plan<'_>, nodes: &[Node], layer: usize) -> Result<(), LoadE
 }
 
 impl Plan<'_> {
-    /// The kernels for the projections' types together.
+    /// The fused kernels for the projections' types.
     fn merged(&self, projections: &[Node]) -> Option<Reader> {
         let [q, k, v] = projections else { return None };
         choice::merged_projections([q, k, v].map(|node| self.weights(node).0))
@@ -187,7 +187,7 @@ impl Plan<'_> {
         [P::Q, P::K, P::V].into_iter().zip(weights).chain([(P::Y, Slot::Projected.into())]).collect()
     }
 
-    /// The cache's type, to kernels.
+    /// The cache's type in kernel ids.
     fn cache_type(&self) -> CacheType {
         match self.model.kv {
             KvType::F32 => CacheType::F32,

@@ -9,14 +9,14 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "dense gate and up of a token",
         stages: &[GATE_UP],
-        needs: "one token; gate and up of one type of superblocks; room in shared memory",
+        needs: "one token; gate and up of the same superblock type; room in shared memory",
         push: of_a_token,
     },
     Rule { name: "dense gate and up", stages: &[GATE_UP], needs: "", push: products },
 ];
 
-/// Both projections and SwiGLU in one launch: the experts' kernel, with one expert. Which one a token goes to is read
-/// from zeros that nothing writes.
+/// Both projections and SwiGLU in one launch: the experts' kernel with one expert. The expert's id is read from zeros
+/// that nothing writes.
 fn of_a_token(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let [(gate, gates), (up, ups)] = [&nodes[0], &nodes[1]].map(|node| plan.weights(node));
     let Some(names) = choice::gate_up(gate, up).filter(|_| plan.tokens == 1) else { return Ok(false) };

@@ -1,4 +1,4 @@
-//! The embedding, norms, and products that no other rule has; and the choice of the next token, which is no stage.
+//! The embedding, norms, and products without another rule; and the choice of the next token, which is not a stage.
 
 use super::{Dims, KernelId, LoadError, Node, P, Part, Plan, Role, Rule, S, STATE, part, size, slot};
 use crate::device::slot::Slot;
@@ -18,7 +18,7 @@ pub(super) const RULES: &[Rule] = &[
 /// How a token becomes the next pass.
 const NEXT: [(P, Part); 3] = [STATE, (P::Next, part(Slot::Tokens)), (P::Ring, part(Slot::Chosen))];
 
-/// The tokens' embeddings become the residual stream.
+/// Copies the tokens' embeddings to the residual stream.
 fn embedding(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let table = plan.weights(&nodes[0]).1;
     let places = [(P::Table, table.into()), (P::Tokens, Slot::Tokens.into()), (P::X, Slot::Stream.into())];
@@ -27,7 +27,7 @@ fn embedding(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     Ok(true)
 }
 
-/// The stream's norm, in the forms that the matrices which read it want.
+/// The stream's norm, in the forms that the matrices which read it need.
 fn norm(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let dims = Dims { cols: size(plan.model.config.hidden), ..plan.pass() };
     let w = plan.weights(&nodes[0]).1;
@@ -58,7 +58,7 @@ fn product_added(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError>
     Ok(true)
 }
 
-/// From the normed stream to logits.
+/// From the normalized stream to logits.
 fn logits(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let x = plan.input(plan.weights(&nodes[0]).0, Slot::Normed);
     plan.product(&nodes[0], x, Slot::Logits.into(), false)?;
@@ -67,7 +67,7 @@ fn logits(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
 }
 
 impl Plan<'_> {
-    /// The most likely token becomes the next pass; `ring` of them are kept.
+    /// The most likely token becomes the input of the next pass; the last `ring` tokens are kept.
     pub(in crate::device) fn choose(&mut self, ring: u32) -> Result<(), LoadError> {
         let dims = Dims { rows: size(self.model.config.vocab), positions: Some(ring), ..self.pass() };
         let places = [(P::Logits, Slot::Logits.into()), (P::Best, Slot::Best.into())];
@@ -86,7 +86,7 @@ impl Plan<'_> {
         self.push(KernelId::ArgmaxRows, dims, &places)
     }
 
-    /// A token drawn becomes the next pass; `ring` of them are kept.
+    /// A sampled token becomes the input of the next pass; the last `ring` tokens are kept.
     pub(in crate::device) fn draw(&mut self, ring: u32) -> Result<(), LoadError> {
         let rows = size(self.model.config.vocab);
         let keys = (P::Keys, Slot::SampleKeys.into());

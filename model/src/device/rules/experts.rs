@@ -1,4 +1,4 @@
-//! A mixture of experts: their choice, their products, and back onto the stream.
+//! A mixture of experts: their choice, their products, and the sum onto the stream.
 
 use super::{Dims, KernelId, LoadError, Node, P, Part, Plan, Role, Rule, S, STATE, choice, part, size};
 use crate::device::{choice::Kind, slot::Slot};
@@ -21,21 +21,21 @@ pub(super) const RULES: &[Rule] = &[
             S::ExpertSilu,
             S::ExpertSwiglu,
         ]],
-        needs: "one token; gate and up of one type of superblocks; room in shared memory",
+        needs: "one token; gate and up of the same superblock type; room in shared memory",
         push: norm_experts,
     },
     Rule { name: "router", stages: &[ROUTER], needs: "", push: router },
     Rule {
         name: "gate and up together",
         stages: &[GATE_UP],
-        needs: "gate and up of one type of superblocks",
+        needs: "gate and up of the same superblock type",
         push: together,
     },
     Rule { name: "gate and up apart", stages: &[GATE_UP], needs: "", push: apart },
     Rule { name: "down", stages: &[DOWN], needs: "", push: down },
 ];
 
-/// Bytes between the layers' words of [`Slot::RouterStatus`].
+/// Distance in bytes between the layers' words of [`Slot::RouterStatus`].
 pub(in crate::device) const STATUS_STRIDE: u64 = 16;
 
 /// The router's logits.
@@ -48,8 +48,8 @@ const WEIGHTS: (P, Part) = (P::Weights, part(Slot::ExpertWeights));
 /// Which tokens each expert has.
 const LISTS: [(P, Part); 2] = [(P::Offsets, part(Slot::ListStarts)), (P::Pairs, part(Slot::ListPairs))];
 
-/// A token's norm, the logits of its experts, the choice among them, and their gate and up projections of the norm, in
-/// two launches, each of which norms for itself.
+/// A token's norm, its router logits, the choice of experts, and their gate and up projections, in two launches, each
+/// of which computes the norm.
 fn norm_experts(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let [norm, router, _, _, gate, up, ..] = nodes else { return Ok(false) };
     let together = choice::gate_up(plan.weights(gate).0, plan.weights(up).0);
@@ -80,7 +80,7 @@ fn norm_experts(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> 
     Ok(fits)
 }
 
-/// Logits and choice; then, where kernels by expert follow, which tokens each has.
+/// Logits and choice; then, if kernels by expert follow, the list of tokens of each expert.
 fn router(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let dims = Dims { tokens: Some(plan.tokens), rows: None, ..plan.experts(0, plan.model.config.hidden) };
     let w = plan.weights(&nodes[0]).1.into();
@@ -129,7 +129,7 @@ fn apart(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     Ok(true)
 }
 
-/// The experts' down projections, weighed and summed onto the stream.
+/// The experts' down projections, weighted and added to the stream.
 fn down(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
     let node = &nodes[0];
     let c = &plan.model.config;
@@ -159,14 +159,14 @@ fn down(plan: &mut Plan<'_>, nodes: &[Node]) -> Result<bool, LoadError> {
 }
 
 impl Plan<'_> {
-    /// The sizes of the experts' kernels; those for one token have no number of tokens.
+    /// The sizes of the experts' kernels; kernels for one token have no number of tokens.
     fn experts(&self, rows: usize, cols: usize) -> Dims {
         let c = &self.model.config;
         let tokens = if self.tokens == 1 { None } else { Some(self.tokens) };
         Dims { experts: size(c.experts), used: size(c.experts_used), tokens, ..self.matrix(rows, cols) }
     }
 
-    /// The sizes of the experts' kernels of a pass, also where it is of one token.
+    /// The sizes of the experts' kernels of a pass, even for one token.
     fn pairs(&self, rows: usize, cols: usize) -> Dims {
         Dims { tokens: Some(self.tokens), ..self.experts(rows, cols) }
     }
@@ -177,14 +177,14 @@ impl Plan<'_> {
         [(P::Status, Slot::RouterStatus.at(layer * STATUS_STRIDE)), IDS, WEIGHTS]
     }
 
-    /// Whether one launch will take gate and up projections.
+    /// Whether gate and up projections fit into one launch.
     fn has_together(&self) -> bool {
         let ty = |stage| self.model.graph.node(stage).map_or(TensorType::F32, |node| self.weights(node).0);
         !self.model.without.contains(&"gate and up together")
             && choice::gate_up(ty(S::ExpertGate), ty(S::ExpertUp)).is_some()
     }
 
-    /// The products of the experts, weighted, onto the stream.
+    /// The products of the experts, weighted and added to the stream.
     fn sum_experts(&mut self) -> Result<bool, LoadError> {
         self.makes(&[S::ExpertOut]);
         let c = &self.model.config;

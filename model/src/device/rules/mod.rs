@@ -1,9 +1,8 @@
-//! What a device launches for the stages of a graph.
+//! The launches of a device for the stages of a graph.
 //!
-//! A [`Rule`] says for stages that follow each other which kernels compute them, and what these need. For the stages at
-//! hand, the first rule of [`RULES`] that fits is taken: those of fused kernels stand before those of the kernels that
-//! they are made of. Any rule but the last for its stages can be left out without a change of bits, which
-//! `tests` holds.
+//! A [`Rule`] says which kernels compute a group of consecutive stages, and what these kernels need. For the next
+//! stages, the first rule of [`RULES`] that fits is used. So fused kernels are listed before the kernels that they
+//! replace. Any rule except the last one for its stages can be left out without changing bits; `tests` checks this.
 
 use super::{
     LoadError,
@@ -27,20 +26,20 @@ mod tests;
 
 pub(super) use experts::STATUS_STRIDE;
 
-/// How some stages are launched.
+/// A rule for the launches of some stages.
 pub(crate) struct Rule {
     /// Its name, for documentation and tests.
     pub(crate) name: &'static str,
-    /// The stages, or each of several groups of them, that it launches.
+    /// The stages that it launches, or several alternative groups of them.
     pub(crate) stages: &'static [&'static [S]],
-    /// What it needs, in words: for documentation, which a test writes.
+    /// Its requirements as text, for documentation, which a test writes.
     #[cfg_attr(not(test), expect(dead_code))]
     pub(crate) needs: &'static str,
-    /// Appends the launches of these nodes; `false`, and nothing appended, where what it needs is not there.
+    /// Appends the launches of these nodes; returns `false` and appends nothing if a requirement is not met.
     push: fn(&mut Plan<'_>, &[Node]) -> Result<bool, LoadError>,
 }
 
-/// Every rule, the preferred ones first.
+/// Every rule, preferred ones first.
 const RULES: &[&[Rule]] = &[attention::RULES, experts::RULES, dense::RULES, ends::RULES];
 
 /// Every rule in one list.
@@ -49,7 +48,7 @@ pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {
 }
 
 impl Rule {
-    /// How many of these nodes, from the first on, it launches.
+    /// The number of these nodes, from the first on, that it launches.
     fn fits(&self, nodes: &[Node]) -> Option<usize> {
         let begins =
             |stages: &&&[S]| nodes.len() >= stages.len() && stages.iter().zip(nodes).all(|(s, n)| *s == n.stage);
@@ -60,12 +59,12 @@ impl Rule {
 /// What kernels read of the pass.
 const STATE: (P, Part) = (P::State, part(Slot::State));
 
-/// A size for a kernel; one that does not fit is refused as too large.
+/// A size for a kernel; one that does not fit is rejected as too large.
 fn size(n: usize) -> Option<u32> {
     Some(u32::try_from(n).unwrap_or(u32::MAX))
 }
 
-/// Where a device keeps a stage's values, if a launch writes them.
+/// The buffer in which a device keeps a stage's values, if a launch writes them.
 pub(super) fn slot(stage: S, layer: Option<usize>) -> Option<Slot> {
     Some(match stage {
         S::Embedding | S::PostAttnResidual | S::LayerOut => Slot::Stream,
@@ -88,7 +87,7 @@ pub(super) fn slot(stage: S, layer: Option<usize>) -> Option<Slot> {
     })
 }
 
-/// Where the same values are rounded to Q8_K.
+/// The buffer with the same values rounded to Q8_K.
 fn rounded(slot: Slot) -> Option<Slot> {
     match slot {
         Slot::Normed => Some(Slot::NormedQ8K),
@@ -99,7 +98,7 @@ fn rounded(slot: Slot) -> Option<Slot> {
 }
 
 impl Plan<'_> {
-    /// Appends the launches of some stages, which are all of a layer or of one of the forward's ends.
+    /// Appends the launches of some stages: all stages of a layer, or of one end of the forward.
     pub(super) fn lower(&mut self, nodes: &[Node], layer: Option<usize>) -> Result<(), LoadError> {
         self.begin(layer);
         let mut rest = nodes;
@@ -112,7 +111,7 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// Appends the launches of the first rule that fits; how many nodes they are of.
+    /// Appends the launches of the first rule that fits; returns their number of nodes.
     fn first_rule(&mut self, nodes: &[Node]) -> Result<Option<usize>, LoadError> {
         for rule in rules().filter(|r| !self.model.without.contains(&r.name)) {
             if let Some(n) = rule.fits(nodes)
@@ -139,7 +138,7 @@ impl Plan<'_> {
         }
     }
 
-    /// The kernel that does this with a node's matrix.
+    /// The kernel with this role for a node's matrix.
     fn kernel(&self, role: Role, node: &Node) -> Result<KernelId, LoadError> {
         choice::kernel(role, self.weights(node).0, || self.tensor(node))
     }
@@ -165,18 +164,18 @@ impl Plan<'_> {
         self.matrix(dims[1], dims[0])
     }
 
-    /// The activations that a matrix of this type reads.
+    /// The activations that a matrix of this type uses.
     fn input(&self, ty: TensorType, plain: Slot) -> Slot {
         let rounds = self.rounds() && Kind::of(ty) == Kind::Quantized;
         rounded(plain).filter(|_| rounds).unwrap_or(plain)
     }
 
-    /// Whether one of these matrices reads Q8_K.
+    /// Whether one of these matrices uses Q8_K.
     fn any_rounded(&self, types: &[TensorType]) -> bool {
         self.rounds() && types.iter().any(|&t| Kind::of(t) == Kind::Quantized)
     }
 
-    /// Rounds what a slot holds, `vectors` of `width` for each token, to Q8_K.
+    /// Rounds the contents of a slot to Q8_K: `vectors` of `width` for each token.
     fn quantize(&mut self, plain: Slot, vectors: usize, width: usize) -> Result<(), LoadError> {
         let Some(to) = rounded(plain) else { return Ok(()) };
         let dims = Dims { cols: size(width), used: size(vectors), ..self.pass() };
@@ -203,7 +202,7 @@ impl Plan<'_> {
     }
 }
 
-/// The rules that can be left out: they need something, and others do where it is not there.
+/// The rules that can be left out: they have requirements, and other rules apply if these are not met.
 #[cfg(test)]
 fn optional() -> impl Iterator<Item = &'static str> {
     rules().filter(|r| !r.needs.is_empty()).map(|r| r.name)

@@ -1,4 +1,4 @@
-//! Jinja's expressions, written anew for the library that runs them: operators become calls of functions that compute
+//! Jinja's expressions, rewritten for the library that runs them: operators become calls of functions that compute
 //! as Python does. The grammar is that of Jinja's parser, in its order of precedence.
 
 use super::lex::Token;
@@ -10,7 +10,7 @@ const OPERANDS: usize = 1000;
 /// Arguments of a call at most.
 const ARGUMENTS: usize = 1000;
 
-/// A part of an expression, written anew.
+/// A part of an expression, rewritten.
 pub(super) struct Text {
     pub(super) text: String,
     /// Whether the library would compute it when it reads the template.

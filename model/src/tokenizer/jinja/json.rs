@@ -110,7 +110,7 @@ impl Writer {
                         Kind::Bool(b) => self.string(if b { "true" } else { "false" }),
                         Kind::Int(n) => self.string(&n.to_string()),
                         Kind::Float(x) => self.string(&number(x)),
-                        other => return Err(fault(format!("a key of JSON is no {}", other.name()))),
+                        other => return Err(fault(format!("a key of JSON is not a {}", other.name()))),
                     }
                     let after = std::mem::take(&mut self.after_key);
                     self.out.push_str(&after);
@@ -124,7 +124,7 @@ impl Writer {
         Ok(())
     }
 
-    /// What stands before an element.
+    /// The text before an element.
     fn element(&mut self, any: bool, depth: usize) {
         if any {
             self.out.push_str(&self.between);

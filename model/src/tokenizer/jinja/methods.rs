@@ -347,7 +347,7 @@ fn within<'t>(text: &'t str, args: &Arguments) -> Result<Option<(usize, &'t str)
     Ok(Some((start as usize, &text[byte(start)..byte(stop)])))
 }
 
-/// At most so many parts.
+/// At most this many parts.
 fn split(text: &str, at: Option<&str>, most: usize, from_end: bool) -> Result<Value, Error> {
     let mut parts: Vec<&str> = match (at, from_end) {
         (Some(""), _) => return Err(fault("empty separator")),

@@ -1,5 +1,5 @@
 //! Jinja as Hugging Face's transformers sets it up, on a library that runs templates: what the library does
-//! otherwise than Jinja on Python is done here. Expressions are written anew ([`source`], [`expression`]), so that
+//! otherwise than Jinja on Python is done here. Expressions are rewritten ([`source`], [`expression`]), so that
 //! operators are functions; methods, filters and tests are Python's.
 //!
 //! `tests/data/templates.py` compares with Jinja itself.

@@ -1,4 +1,4 @@
-//! Templates, written anew for the library that runs them: text and tags stay, expressions become those of
+//! Templates, rewritten for the library that runs them: text and tags stay, expressions become those of
 //! [`expression`](super::expression).
 
 use super::{expression::Parser, lex};

@@ -222,7 +222,7 @@ fn is_narrowing(inst: &Inst) -> bool {
         .is_some_and(|(to, from)| from == ScalarType::F64 && is_float(to) && to != ScalarType::F64)
 }
 
-/// Whether an instruction gives on what it takes, or loses some of it, which is told elsewhere.
+/// Whether an instruction passes its operand on, or loses some of it, which is reported elsewhere.
 fn moves(inst: &Inst) -> bool {
     match inst.form().precision {
         Precision::Moves

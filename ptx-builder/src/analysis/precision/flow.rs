@@ -37,7 +37,7 @@ pub(super) struct Flow<'k> {
     pub(super) nodes: Vec<Node<'k>>,
 }
 
-/// Whether a register in this slot, if it is no predicate, is a number that the result is made of: no choice of lanes.
+/// Whether a register in this slot, if it is not a predicate, is a number that the result is made of: no choice of lanes.
 /// (The registers of addresses are not operands by themselves.)
 fn is_number(inst: &Inst, slot: &Slot) -> bool {
     let lanes = inst.form().precision == Precision::Lanes;

@@ -15,7 +15,7 @@ impl Flow<'_> {
         let mut writers: HashMap<Place, Vec<u32>> = HashMap::new();
         for (id, node) in self.numbered() {
             for &place in &node.touched.writes {
-                // What a cache of 16-bit floats holds is data, whoever put it there.
+                // The contents of a cache of 16-bit floats are data, whatever wrote them.
                 if self.role(place.origin) != Role::HalfOutput {
                     writers.entry(place).or_default().push(id.0);
                 }

@@ -1,9 +1,9 @@
 //! Precision: in which types a kernel computes what it stores, and where it rounds.
 //!
 //! The analysis follows every value that a kernel stores in its outputs back
-//! through registers, shuffles and shared memory ([`facts`]), and holds what
-//! it finds against [`Requirements`] ([`check`]). Addresses and conditions are
-//! not numbers of the result and are not followed.
+//! through registers, shuffles and shared memory ([`facts`]), and compares the
+//! result with [`Requirements`] ([`check`]). Addresses and conditions are
+//! not part of the result and are not followed.
 //!
 //! What a kernel multiplies is told by its parameters' [`Role`]s and by the
 //! policy's [`Factors`]: data loaded through a pointer to factors stays such
@@ -38,14 +38,14 @@ use crate::ir::Loc;
 use crate::types::ScalarType;
 use crate::verify::Validated;
 
-/// What a parameter is to the numerics.
+/// The role of a parameter in the numerics.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// A pointer to inputs of a kind that the policy distinguishes.
     Input(Input),
     /// A pointer to results.
     Output,
-    /// A pointer to results that are added to what is there: where an element is read and then
+    /// A pointer to results that are added to the old values: if an element is read and then
     /// written at one address, no other thread writes it, and it is not updated twice.
     InPlace,
     /// A pointer to results that are rounded to 16 bits as they are stored, such as a cache.
@@ -73,10 +73,10 @@ impl Accumulator {
     }
 }
 
-/// A policy, as what the emitted code must satisfy.
+/// A policy, as requirements on the generated code.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Requirements {
-    /// The type of sums; none where the kernel has no such choice.
+    /// The type of sums; `None` if the kernel has no such choice.
     pub accumulator: Option<Accumulator>,
     /// Types of what is computed of some inputs, where it is not that; the first that fits applies.
     pub own_types: Vec<OwnType>,
@@ -89,15 +89,15 @@ pub struct Requirements {
     /// rounding their arguments is no stage. What is computed around them is
     /// held to the accumulator.
     pub allow_approximate: bool,
-    /// Under [`Accumulator::F64`]: how many times a value is rounded to f32 on
-    /// the longest way to an output, which is the number of the kernel's
-    /// stages (1 for a matrix product). `None` where that is not known: one is assumed, which the
+    /// Under [`Accumulator::F64`]: how many times a value is rounded to f32 on the longest path to an output, which is
+    /// the number of the kernel's stages (1 for a matrix product). `None` if that is unknown: then at most one is
+    /// assumed, at the end.
     /// result ends with, or none.
     pub stages: Option<u32>,
-    /// The same for single outputs, by parameter index, where it is another number.
+    /// The same for single outputs, by parameter index, if it differs.
     pub stages_of: Vec<Option<u32>>,
-    /// Roles by parameter index; parameters beyond it are [`Role::Other`].
-    /// Where no parameter is an output, every store to global memory is.
+    /// Roles by parameter index; parameters beyond it are [`Role::Other`]. If no parameter is an output, every store to
+    /// global memory is one.
     pub roles: Vec<Role>,
 }
 
@@ -117,11 +117,11 @@ pub enum Reduction {
     Lanes,
     /// From other warps, through shared memory.
     Shared,
-    /// None of these: a sum of what is at hand.
+    /// None of these: a sum of the given values.
     Straight,
 }
 
-/// A float addition (or fused multiply-add) on the way to an output.
+/// A float addition (or fused multiply-add) on the path to an output.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub struct FloatSum {
@@ -129,30 +129,30 @@ pub struct FloatSum {
     pub inst: InstId,
     /// The type it rounds to.
     pub ty: ScalarType,
-    /// Where its terms come from.
+    /// The source of its terms.
     pub reduction: Reduction,
 }
 
-/// What a kernel does to the numbers it stores. Instructions in writing order.
+/// What a kernel does to the numbers that it stores. Instructions are in writing order.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Facts {
     /// Stores to outputs.
     pub outputs: Vec<InstId>,
-    /// Float sums on the way to an output.
+    /// Float sums on the path to an output.
     pub accumulations: Vec<FloatSum>,
-    /// Other float arithmetic (products, quotients, roots) on the way to an output, with its type.
+    /// Other float arithmetic (products, quotients, roots) on the path to an output, with its type.
     pub arithmetic: Vec<(InstId, ScalarType)>,
-    /// Conversions that narrow f64 to f32 on the way to an output.
+    /// Conversions that narrow f64 to f32 on the path to an output.
     pub narrowings: Vec<InstId>,
-    /// Of these, those that a loop feeds back into itself.
+    /// Of these, those in a loop whose iterations use the result.
     pub looped_narrowings: Vec<InstId>,
-    /// The most narrowings on one way to an output, without those of the
-    /// arguments of approximate instructions.
+    /// The maximum number of narrowings on one path to an output, without those of the arguments of approximate
+    /// instructions.
     pub stages: u32,
     /// The same for each output.
     pub rounded: Vec<(InstId, u32)>,
-    /// The most narrowings on one way to an output after which it goes on in f64.
+    /// The maximum number of narrowings on one path to an output that continues in f64.
     pub resumed: u32,
     /// Of which inputs each instruction's result is computed, by the instruction's number.
     pub computed_of: Vec<Inputs>,
@@ -167,16 +167,15 @@ pub struct Facts {
     pub quantizing: Vec<InstId>,
     /// Approximate instructions, anywhere in the kernel.
     pub approximate: Vec<InstId>,
-    /// Float arithmetic with no rounding written, anywhere in the kernel.
+    /// Float arithmetic without an explicit rounding, anywhere in the kernel.
     pub unwritten_roundings: Vec<InstId>,
     /// Instructions that flush subnormals (`.ftz`), anywhere in the kernel.
     pub flushing: Vec<InstId>,
-    /// Float additions in memory, whose order nobody controls, anywhere in the kernel.
+    /// Float additions in memory, whose order is unspecified, anywhere in the kernel.
     pub float_atomics: Vec<InstId>,
-    /// Loads on the way to an output, of global memory that the kernel has written itself, perhaps in
-    /// another block.
+    /// Loads on the path to an output, of global memory that the kernel has written itself, perhaps in another block.
     pub read_back: Vec<InstId>,
-    /// Float matrix instructions, whose inner order and rounding PTX leaves open.
+    /// Float matrix instructions, whose inner order and rounding PTX leaves unspecified.
     pub float_matrices: Vec<InstId>,
 }
 
@@ -204,7 +203,7 @@ policy_rules! {
     NoOutput = "no-output",
     /// acc = f64, or an [`OwnType`] of f64: arithmetic in f32 (or less) on the way to an output.
     NarrowArithmetic = "narrow-arithmetic",
-    /// acc = f64: a rounding to f32 inside a loop that feeds back into itself.
+    /// acc = f64: a rounding to f32 inside a loop whose iterations use the result.
     RoundingInLoop = "rounding-in-loop",
     /// acc = f64: more or fewer roundings to f32 than the kernel has stages.
     RoundingCount = "rounding-count",
@@ -222,16 +221,16 @@ policy_rules! {
     Quantization = "quantization",
     /// math = exact: an approximate instruction.
     Approximate = "approximate",
-    /// A float instruction with no rounding written, which the assembler may contract.
+    /// A float instruction without an explicit rounding, which the assembler may contract.
     UnwrittenRounding = "unwritten-rounding",
-    /// An instruction that loses bits of a computed float on the way to an output, or that takes one
-    /// and is not known to keep it whole.
+    /// An instruction that loses bits of a computed float on the path to an output, or that takes one and is not known
+    /// to preserve it.
     LostBits = "lost-bits",
     /// An instruction that flushes subnormals.
     Flush = "flush",
     /// A float addition in memory, in no fixed order.
     FloatAtomic = "float-atomic",
-    /// A float matrix instruction, whose order of sums PTX leaves open.
+    /// A float matrix instruction, whose order of summation PTX leaves unspecified.
     FloatMatrix = "float-matrix",
 }
 
@@ -241,7 +240,7 @@ impl fmt::Display for PolicyRule {
     }
 }
 
-/// An instruction that breaks a policy.
+/// An instruction that violates a policy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct PolicyViolation {
@@ -249,11 +248,11 @@ pub struct PolicyViolation {
     pub rule: PolicyRule,
     /// The kernel.
     pub kernel: String,
-    /// The instruction; none where something is missing from the kernel.
+    /// The instruction; `None` if something is missing in the kernel.
     pub inst: Option<InstId>,
     /// The instruction as PTX.
     pub instruction: Option<String>,
-    /// The author's line.
+    /// The line in the source.
     pub loc: Option<Loc>,
     /// What is wrong, and what the policy wants.
     pub message: String,

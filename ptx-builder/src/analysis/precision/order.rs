@@ -36,7 +36,7 @@ impl Paths {
     }
 
     /// Whether what `store` writes may be there at `load`: earlier on a path of the same thread, or
-    /// of another one, which must have told so after it.
+    /// of another one, which must have signalled it afterwards.
     pub(super) fn sees(&self, flow: &Flow<'_>, store: u32, load: u32) -> bool {
         let block = |i: u32| flow.info.cfg.site(InstId(i)).0.0 as usize;
         let (from, to) = (block(store), block(load));

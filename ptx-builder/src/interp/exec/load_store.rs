@@ -56,7 +56,7 @@ impl Exec<'_> {
         Ok(())
     }
 
-    /// Remembers what was read last, for who spins on it.
+    /// Records the last read value, for threads that spin on it.
     pub(super) fn polls(&mut self, addresses: &[u64; WARP]) {
         self.warp.polled = Some((self.pc, addresses[self.mask.trailing_zeros() as usize & 31]));
     }

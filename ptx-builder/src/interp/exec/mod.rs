@@ -34,7 +34,7 @@ enum Flow {
     Next,
     /// Other warps go first.
     Pause,
-    /// The group waits, and has left the instruction behind.
+    /// The group waits, and has passed the instruction.
     Wait(State),
     /// The group waits to execute the instruction.
     Retry(State),
@@ -44,7 +44,7 @@ enum Flow {
 enum Meeting {
     /// These are: the instruction is counted and takes effect.
     Here(u32),
-    /// Not yet, or there is nobody to do it.
+    /// Not yet, or no lane executes it.
     Else(Flow),
 }
 

@@ -1,4 +1,4 @@
-//! 32-bit indices that wrap: what they would be, beside what they are.
+//! 32-bit indices that wrap: their values without wrapping, next to the actual ones.
 
 use super::Exec;
 use crate::interp::index::{IndexOp, IndexStep, NONE};

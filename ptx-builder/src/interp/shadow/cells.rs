@@ -53,7 +53,7 @@ impl Cell {
         Cell { write: self.write.as_ref().map(part), others: self.others.map(|m| m.as_ref().map(part)) }
     }
 
-    /// Whether nobody has been here.
+    /// Whether there was no access here.
     pub fn is_empty(&self) -> bool {
         self.write.is_none() && self.others[0].is_none()
     }

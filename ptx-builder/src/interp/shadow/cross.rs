@@ -74,7 +74,7 @@ impl Span {
 /// Finds the unordered accesses of different blocks to the same bytes.
 pub(in crate::interp) fn conflicts(traces: &[Trace], mut clash: impl FnMut(CrossConflict)) {
     let all = || traces.iter().enumerate().flat_map(|(t, trace)| trace.spans.iter().map(move |s| (t, s)));
-    // Most data is only read; what no block writes is left out first.
+    // Most data is only read; data that no block writes is skipped first.
     let mut written: Vec<(u64, u64)> = all().filter(|(_, s)| s.mark.write).map(|(_, s)| (s.start, s.end)).collect();
     written.sort_unstable();
     written.dedup_by(|b, a| {

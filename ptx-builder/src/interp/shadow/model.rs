@@ -159,7 +159,7 @@ fn known_of_other_blocks() {
     assert_eq!([knew(start, 7, 0), knew(first - 1, 7, 0), knew(first, 7, 0), knew(second, 7, 0)], [0, 0, 3, 3]);
     assert_eq!([knew(first, 7, 1), knew(second - 1, 7, 1), knew(second, 7, 1), knew(second, 7, 2)], [0, 0, 5, 0]);
     assert_eq!([knew(second, 9, 0), knew(first, 9, 0), knew(second, 8, 0), order.knew(0, second, 7, 0)], [1, 0, 0, 0]);
-    // It is told on.
+    // It is passed on.
     let snapshot = order.release(1);
     order.acquire(0, &snapshot);
     assert_eq!((order.knew(0, order.now(0), 7, 1), order.knew(0, order.now(0), 9, 0)), (5, 1));
@@ -261,7 +261,7 @@ fn every_clash_is_found() {
                 }
                 done.push(mine);
             }
-            // Of a place that all lanes access, some lanes stand for all.
+            // For an address that all lanes access, some lanes represent all.
             let together = stride == 0;
             for (lane, address, other, read_only) in &found {
                 let real = expected.iter().find(|(l, _)| l == lane);
@@ -293,7 +293,7 @@ fn every_clash_is_found() {
     assert!(clashes > 500 && quiet > 1000, "{clashes} {quiet}");
 }
 
-/// A write is found at the first of its bytes, and every mark is told by address.
+/// A write is found at its first byte, and every mark is located by address.
 #[test]
 fn marks_are_found_again() {
     let mut order = Order::new(1);

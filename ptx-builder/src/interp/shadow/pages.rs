@@ -193,7 +193,7 @@ impl Cells {
     /// address.
     pub fn find_write(&self, at: u64, bytes: u64, pick: impl Fn(&Mark) -> bool) -> Option<(u64, Mark)> {
         let end = at.saturating_add(bytes);
-        // However many bytes are asked for, only what is marked is looked at.
+        // For any number of requested bytes, only marked ones are examined.
         let mut pages: Vec<(u64, u32)> = self.index.iter().map(|(&number, &i)| (number, i)).collect();
         pages.retain(|(number, _)| (at / PAGE..end.div_ceil(PAGE)).contains(number));
         pages.sort_unstable();
@@ -231,7 +231,7 @@ impl Cells {
 }
 
 /// Where all lanes access one place without writing different values, the
-/// first and the last stand for all: one of them clashes with whatever does.
+/// first and the last represent all: if any clashes, one of these does.
 fn representatives(mask: u32, at: &[u64; WARP], access: &Access) -> u32 {
     let first = mask.trailing_zeros() & 31;
     let last = 31 - mask.leading_zeros().min(31);

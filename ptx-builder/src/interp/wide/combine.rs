@@ -53,7 +53,7 @@ pub(in crate::interp) fn clamp(plane: &mut Plane, r: &Numbers, clamp: Option<Cla
     }
 }
 
-/// Notes who amplified: sums that are smaller than their terms, and functions that are steep.
+/// Records amplification: sums that are smaller than their terms, and steep functions.
 pub(in crate::interp) fn amplify(
     pc: u32,
     real: Real,
@@ -79,7 +79,7 @@ pub(in crate::interp) fn amplify(
     for i in 0..WARP {
         let parts = [parts[0][i], parts[1][i], parts[2][i]];
         let total: f64 = parts.iter().sum();
-        // What the instruction itself introduced, nobody amplified.
+        // The error that the instruction itself introduced is not amplified.
         if total == 0.0 || out.who[i].introducer() == Some(pc) && total.abs() < out.err[i].abs() / 2.0 {
             continue;
         }
@@ -116,7 +116,7 @@ pub(in crate::interp) fn sum(pc: u32, a: (f64, (f64, Who)), b: (f64, (f64, Who))
 mod tests {
     use super::*;
 
-    /// One lane whose sum is much smaller than its terms is enough, whichever it is, and only it is told of.
+    /// One lane whose sum is much smaller than its terms is enough, whichever it is, and only it is reported.
     #[test]
     fn each_lane_is_looked_at() {
         for lane in 0..WARP {

@@ -91,7 +91,7 @@ pub(in crate::interp) struct Conversion {
 /// The errors of a conversion's results, and of one to an integral number how far each result is from its source.
 ///
 /// A rounding of a float to an integral *float* is a choice: the shadow is rounded to the same integer, as a branch is taken
-/// the same way (`x - round(x)` is then what it is). An *integer* stands for the float that it was converted from.
+/// the same way (`x - round(x)` is then what it is). An *integer* represents the float from which it was converted.
 pub(in crate::interp) fn convert(
     pc: u32,
     c: &Conversion,
@@ -147,7 +147,7 @@ pub(in crate::interp) fn convert(
                 let (n, d) = (integer(c.from, source[i]), integer(c.to, result[i]));
                 match n == d || c.saturates {
                     true => local[i] = (n - d) as f64,
-                    // What has wrapped stands for nothing any more.
+                    // A wrapped integer represents nothing any more.
                     false => err[i] = 0.0,
                 }
             }

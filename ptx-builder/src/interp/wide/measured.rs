@@ -1,4 +1,4 @@
-//! What a launch tells of the precision of what it wrote.
+//! The report on the precision of a launch's outputs.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Shadow precision: what each float would be in arithmetic without rounding.
 //!
-//! A float's *shadow* is its value plus an error, an f64 that is carried beside the value's own bits: real = value + error.
+//! A float's *shadow* is its value plus an error, an f64 that is stored in addition to the value's own bits: real = value + error.
 //! The two together have at least 29 bits more than the value (53 more for an f64), and no error's own rounding
 //! matters. With it go the instruction whose rounding is the greatest part of the error, and the one that amplified it most.
 //!
@@ -11,7 +11,7 @@
 //! - [`real`]: the errors of functions of real numbers; [`convert`]: of conversions; [`combine`]: whose they are.
 //! - [`bits`]: values that are moved as bits.
 //! - [`pages`], [`store`]: shadows in memory.
-//! - [`notes`], [`measured`], [`summary`]: what is told when the launch is over.
+//! - [`notes`], [`measured`], [`summary`]: the report after the launch.
 
 pub(super) mod bits;
 pub(super) mod combine;
@@ -104,7 +104,7 @@ impl Wide {
     }
 }
 
-/// The shadows of a block's memory, and what else is told of it.
+/// The shadows of a block's memory, and other reports about it.
 #[derive(Default)]
 pub(super) struct BlockWide {
     pub shared: Pages,

@@ -1,4 +1,4 @@
-//! What is told beside errors: roundings to integers, and decisions that rounding made.
+//! Reports in addition to errors: roundings to integers, and decisions that rounding changed.
 
 use std::collections::BTreeMap;
 

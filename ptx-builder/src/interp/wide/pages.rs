@@ -139,7 +139,7 @@ impl Pages {
         }
         let mut i = 0;
         while 2 * i < bytes as usize {
-            // A byte of a float is nobody's; an integer may be as small.
+            // A byte of a float has no shadow; an integer may be as small.
             let kept = |g: &Granule| bytes > 1 || g.format == Format::Int;
             let Some(first) = found.shape.get(i.min(3)).filter(kept) else {
                 self.clear(at + 2 * i as u64, bytes.min(2));

@@ -189,7 +189,7 @@ pub(in crate::interp) fn passed(
     }
 }
 
-/// The terms of a sum and what errors they have, for who cancels: `(terms, their errors)`.
+/// The terms of a sum and their errors, to attribute cancellation: `(terms, their errors)`.
 pub(in crate::interp) fn terms(real: Real, [a, b, c]: [f64; 3], [pa, pb, pc]: [f64; 3]) -> Option<[(f64, f64); 2]> {
     match real {
         Real::Add | Real::Sub => Some([(a, pa), (b, pb)]),

@@ -41,7 +41,7 @@ impl Regs {
         }
     }
 
-    /// Takes a source's shadow out, to be [given back](Self::give_back); none where it is exact in all lanes.
+    /// Takes a source's shadow out, to be [returned](Self::give_back); `None` if it is exact in all lanes.
     pub fn take(&mut self, src: Option<&Src>) -> Option<(u32, Held)> {
         self.source(src)?;
         let Some(Src::Reg(r)) = src else { return None };

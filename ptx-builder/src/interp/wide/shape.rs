@@ -9,7 +9,7 @@ pub(in crate::interp) enum Format {
     F32,
     F16,
     Bf16,
-    /// An integer that stands for the float that it was converted from.
+    /// An integer that represents the float from which it was converted.
     Int,
 }
 

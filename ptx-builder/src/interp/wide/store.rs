@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::pages::{Entry, Found, PAGE, Pages};
 
-/// Pages are spread over so many locks.
+/// Pages are distributed over this many locks.
 const SHARDS: u64 = 64;
 
 /// The shadows of global memory.
@@ -28,7 +28,7 @@ fn bit(at: u64) -> u64 {
 }
 
 impl Global {
-    /// The pages that hold an address; the lock on them is held for as long as what comes back.
+    /// The pages that hold an address; the lock is held while the result exists.
     pub fn pages(&self, at: u64) -> MutexGuard<'_, Pages> {
         self.shards[(at / PAGE % SHARDS) as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
 //! What becomes of shadows in memory, in registers and in instructions, as tables in `tests/shadow_tables`.
 //!
 //! The tests of whole kernels see only the largest errors; here every case of a function has its line. `BLESS=1` writes
-//! the tables anew.
+//! the tables.
 
 mod errors;
 
@@ -76,7 +76,7 @@ fn shapes() -> Vec<(&'static str, Shape)> {
     ]
 }
 
-/// The shapes that are put beside each other.
+/// The shapes that are combined.
 fn few_shapes() -> Vec<(&'static str, Shape)> {
     let few = ["f64", "f32", "two f32", "four f16", "second f16", "integer", "halves of an f32 apart"];
     shapes().into_iter().filter(|(name, _)| few.contains(name)).collect()
@@ -167,7 +167,7 @@ fn memory_holds_what_is_stored() {
     for base in [PAGE - 8, PAGE, 5 * PAGE, 6 * PAGE] {
         show(format!("several pages, at {base}"), &mut pages, base, BITS);
     }
-    // Pieces beside each other are one value again.
+    // Adjacent pieces form one value again.
     let mut pages = Pages::default();
     pages.store(0, 4, BITS, &holding(named("f32")));
     let upper = Found { err: [2f64.powi(-10); 4], ..holding(named("upper half of an f32")) };

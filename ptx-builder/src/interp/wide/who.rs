@@ -20,7 +20,7 @@ fn unpacked(bits: u64) -> Option<u32> {
 impl Who {
     pub const NONE: Who = Who(0);
 
-    /// An error that this instruction introduced. (Of a kernel's 16,777,215th instruction and those after it, nothing is told.)
+    /// An error that this instruction introduced. (Of a kernel's 16,777,215th instruction and later ones, nothing is recorded.)
     pub fn introduced(pc: u32) -> Who {
         Who(packed(pc))
     }

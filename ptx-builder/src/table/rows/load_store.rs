@@ -2,7 +2,7 @@
 //!
 //! Weak and volatile accesses take every type. To keep the number of forms in
 //! bounds, ordered accesses and hints take the types that kernels use them
-//! with (bit types stand for the rest: their operands may be of any class),
+//! with (bit types represent the rest: their operands may be of any class),
 //! cache operators and hints stand on global space only, and an L1 priority
 //! together with an L2 prefetch only as `.L1::no_allocate`.
 

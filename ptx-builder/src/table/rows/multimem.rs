@@ -1,4 +1,4 @@
-//! Memory of several devices under one address (PTX ISA 9.7.9.14). The interpreter has none, and refuses it.
+//! Memory of several devices under one address (PTX ISA 9.7.9.14). The interpreter has none, and rejects it.
 
 use super::load_store::scopes;
 use super::precision::always;

@@ -1,4 +1,4 @@
-//! What the harness accepts and what it says to the rest.
+//! Accepted inputs of the harness, and its messages for others.
 
 use super::*;
 use crate::build::{In, InOut, Kernel, Out, kernel};
@@ -111,7 +111,7 @@ fn a_result_that_no_memory_holds() {
 fn results_are_checked() {
     let run = full().run().unwrap();
     let error = run.read::<f32>("x_in").unwrap_err();
-    assert_eq!(error.to_string(), "`x_in` is no result of this run; there are y");
+    assert_eq!(error.to_string(), "`x_in` is not a result of this run; there are y");
     let error = run.read::<u32>("y").unwrap_err();
     assert_eq!(error.to_string(), "`y` was given as elements of f32, and is read as u32");
     let run = Harness::new(&ids(2)).output::<u32>("y", 8).run().unwrap();

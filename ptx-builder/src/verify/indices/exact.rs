@@ -1,4 +1,4 @@
-//! What registers hold in one warp of block 0, as far as it follows from the threads' numbers, beside what the author's
+//! The values of registers in one warp of block 0, as far as they follow from thread indices, next to what the author's
 //! sums and products come to without wrapping.
 //!
 //! In loops, values are those of the first round.
@@ -27,7 +27,7 @@ pub(super) struct Exact {
     pub when: When,
 }
 
-/// When a number is what it is.
+/// The condition under which a number is known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct When {
     /// In block 0.
@@ -284,7 +284,7 @@ impl<'k> Search<'k> {
     }
 }
 
-/// A product; what is multiplied by nothing is nothing.
+/// A product; zero times anything is zero.
 fn times(at: InstId, a: Option<Exact>, b: Option<Exact>) -> Option<Exact> {
     match (a, b) {
         (Some(a), Some(b)) => combined(at, a, b, MUL),

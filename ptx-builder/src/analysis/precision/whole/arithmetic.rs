@@ -1,4 +1,4 @@
-//! Arithmetic of floats, and of the integers that stand for some.
+//! Arithmetic of floats, and of the integers that represent floats.
 
 use super::content::{Content, Float};
 use super::transfer::{Source, any_computed, joined};
@@ -18,7 +18,7 @@ impl Contents<'_, '_> {
         clamp: Option<Clamp>,
         sources: &[Source],
     ) -> Result<Content, Loss> {
-        // Without a rounding it is to nearest, and refused by a rule of its own.
+        // Without a rounding it is to nearest, and rejected by a rule of its own.
         if mode.is_some_and(|m| m != Rounding::NearestEven) {
             return Err(Loss::Directed);
         }

@@ -234,7 +234,7 @@ impl Contents<'_, '_> {
             Operand::Reg(r) if split => Some(width(r.class) / count),
             _ => None,
         };
-        // Unused parts have no result, so that results are told by their places.
+        // Unused parts have no result, so results are identified by their places.
         let places = inst.operands.iter().take(count).enumerate().filter(|(_, op)| matches!(op, Operand::Reg(_)));
         let mut values = Values::new();
         for (result, (place, _)) in places.enumerate() {
@@ -302,7 +302,7 @@ mod tests {
         }
     }
 
-    /// What depends on more than one bit is no copy of one.
+    /// What depends on more than one bit is not a copy of one.
     #[test]
     fn bits_of_several_are_mixed() {
         let both: &[(&str, [u64; 3], [u64; 3])] = &[

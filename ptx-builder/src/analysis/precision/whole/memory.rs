@@ -142,7 +142,7 @@ impl Contents<'_, '_> {
             }
         };
         self.stored[id.0 as usize] = Some(stored);
-        // What nobody reads here is read later.
+        // Values that are not read here are read later.
         if self.results.contains(&id) && self.tears(id, stored) { Err(Loss::Torn) } else { Ok(()) }
     }
 

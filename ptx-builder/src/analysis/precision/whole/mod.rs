@@ -3,7 +3,7 @@
 //! Every register has a content: nothing that was computed in floats, a computed float with all of
 //! its bits, bytes of some in an arrangement, an integer that was made of a float or an
 //! exponent. Instructions do to it what their rows state. One that takes a computed float and does
-//! not keep all of it loses it; what is not known to keep it is refused, not passed.
+//! not keep all of it loses it; what is not known to keep it is rejected, not passed.
 
 mod arithmetic;
 mod arrays;
@@ -77,7 +77,7 @@ pub(super) fn losses(flow: &Flow<'_>, wanted: &Requirements) -> Vec<(InstId, Los
     let integral = flow.nodes.iter().any(|n| reduce::is_integral(n.inst));
     let mut all = Contents::new(flow, wanted, (!integral).then(HashSet::new));
     let mut settled = all.settle();
-    // Which integers come with their remainders is told by the names of values.
+    // The names of values say which integers belong to which remainders.
     if settled && integral {
         all.read = Some(Read::new());
         all.round();

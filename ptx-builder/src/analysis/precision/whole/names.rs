@@ -16,7 +16,7 @@ use crate::table::FormId;
 
 pub(super) type Ids = SmallVec<[Id; 4]>;
 
-/// What a name stands for.
+/// What a name represents.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Name {
     /// The result of an instruction.
@@ -151,7 +151,7 @@ impl Names {
         if !bytes.iter().any(|b| b.is_computed()) {
             return Value { content: Content::Plain, id: own };
         }
-        // A float of four bytes may stand in a register of eight.
+        // A float of four bytes may be in a register of eight.
         let used = if bytes[4..].iter().all(|b| *b == Byte::Plain) { width.min(4) } else { width };
         if let Some(whole) = self.whole(&bytes[..used]) {
             return whole;
@@ -166,7 +166,7 @@ impl Names {
     }
 
     /// What may be one or another of `values`. `name` names it after the names of what it may be;
-    /// its second argument tells bytes of one register apart.
+    /// its second argument distinguishes bytes of one register.
     pub(super) fn meet(&mut self, values: &[Value], name: &mut dyn FnMut(&mut Names, Ids, u8) -> Id) -> Value {
         let Some((&first, rest)) = values.split_first() else { return Value::UNSET };
         if rest.iter().all(|v| *v == first) {
@@ -281,7 +281,7 @@ mod tests {
             assert_eq!(names.value(bytes_of(a, 4), width, own), Value { content: whole(F32), id: a });
         }
         assert_eq!(names.value(bytes_of(d, 8), 8, own), Value { content: whole(F64), id: d });
-        // Not where something stands above it, or a byte is missing, another's or at another place.
+        // Not if something is above it, or a byte is missing, belongs to another value or is in another place.
         let mut above = bytes_of(a, 4);
         above[4] = Byte::Const(0);
         let mut mixed = bytes_of(a, 4);

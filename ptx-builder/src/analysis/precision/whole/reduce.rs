@@ -55,7 +55,7 @@ fn reg(inst: &Inst, slot: &str) -> Option<Reg> {
 }
 
 impl Search<'_, '_> {
-    /// The name of what stands in a slot.
+    /// The name of the contents of a slot.
     fn of(&self, id: InstId, inst: &Inst, slot: &str) -> Option<Id> {
         self.read.get(&(id, reg(inst, slot)?)).copied().filter(|id| *id != Id::NONE)
     }

@@ -10,7 +10,7 @@ use crate::ir::{Base, Inst, Operand, Reg, Symbol};
 use crate::table::{Meaning, Memory, Order, Precision};
 use crate::types::Space;
 
-/// Where an access stands in its run.
+/// The position of an access in its run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
     /// The first access.

@@ -89,7 +89,7 @@ impl Contents<'_, '_> {
     /// The contents of an instruction's results, and how it loses something.
     pub(super) fn results(&mut self, id: InstId, inst: &Inst) -> (Values, Fate) {
         let sources = self.sources(inst);
-        // What is lost already is told where that happened.
+        // An earlier loss is reported where it happened.
         let number = |s: &&Source| inst.form().precision != Precision::Lanes || s.slot == "a";
         if sources.iter().filter(number).any(|s| s.value.content == Content::Lost) {
             if inst.form().precision == Precision::Stores {
@@ -181,7 +181,7 @@ impl Contents<'_, '_> {
         if self.is_own_lane(id, inst, sources) {
             return self.shuffled(id, inst, value);
         }
-        // Lanes that are not told apart may be any.
+        // Lanes that are not distinguished may be any.
         let form = inst.form;
         let known = !from.contains(&Id::NONE);
         let moved = |names: &mut super::Names, of: Id| match known && of != Id::NONE {
@@ -253,7 +253,7 @@ impl Contents<'_, '_> {
             }
             Real::Min | Real::Max => Ok(same().unwrap_or(Value { content, id: own })),
             Real::Copysign => {
-                // The magnitude is the second; the first tells the sign.
+                // The magnitude is that of the second; the first gives the sign.
                 let of = |slot: &str| at(sources, slot).is_some_and(|s| s.value.content.is_computed());
                 if of("a") && !of("b") { Err(Loss::Sign) } else { Ok(Value { content, id: own }) }
             }

@@ -170,7 +170,7 @@ pub(in crate::interp::exec) struct Change {
 }
 
 impl Change {
-    /// Memory at `at` held `old` and holds `new`, made with sources `b` and `c`. Gives the shadow that it had.
+    /// Memory at `at` held `old` and holds `new`, made with sources `b` and `c`. Returns its old shadow.
     pub fn apply(
         &self,
         pages: &mut Pages,

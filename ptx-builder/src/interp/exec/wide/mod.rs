@@ -1,4 +1,4 @@
-//! Shadow precision beside execution: see [`interp::wide`](crate::interp::wide).
+//! Shadow precision during execution: see [`interp::wide`](crate::interp::wide).
 //!
 //! Each function here runs after the instruction's values are written, and before anything else is.
 
@@ -130,7 +130,7 @@ impl Exec<'_> {
         }
     }
 
-    /// A comparison goes as in the run; one that the real numbers would decide otherwise is told.
+    /// A comparison is decided as in the run; if exact numbers would decide it otherwise, it is recorded.
     fn wide_compares(&mut self, regs: &Regs, ty: ScalarType, srcs: &[Src]) {
         let (format, count) = Format::of(ty);
         let size = format.granules();

@@ -79,7 +79,7 @@ fn blocks_clash_where_their_accesses_do() {
         let overlap = |a: &One, b: &One| a.at < b.at + b.bytes && b.at < a.at + a.bytes;
         let certain = all.iter().enumerate().any(|(i, (b, x))| {
             all[i + 1..].iter().any(|(c, y)| {
-                // Block 0 learns nothing, and nobody learns of block 2's or of block 0's but block 1.
+                // Block 0 learns nothing, and only block 1 learns of block 2's or of block 0's.
                 (*b, *c) == (0, 2) && overlap(x, y) && {
                     let wide = |a: Access| matches!(a.strength, Strength::Strong(s) if s >= Scope::Gpu);
                     let about = x.access.read_only && y.access.write || y.access.read_only && x.access.write;
