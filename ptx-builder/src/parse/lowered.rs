@@ -73,6 +73,7 @@ impl<'a> Body<'_, 'a> {
         if name.starts_with("ld.") || name.starts_with("st.") {
             if table().loosely_named(name).is_empty()
                 && let Some(plain) = without_hints(name)
+                && (self.parser.has_cache_hints() || !name.contains(".L1::") && !name.contains(".L2::"))
             {
                 *name = Cow::Owned(plain);
             }

@@ -18,6 +18,11 @@ use crate::types::Space;
 const MOST_IN_PARTS: usize = 5000;
 
 impl<'a> Parser<'a> {
+    /// Whether the text may say what lines of a cache are for.
+    pub(super) fn has_cache_hints(&self) -> bool {
+        self.module.version.is_none_or(|v| v >= PtxVersion(74)) && self.target.is_none_or(|t| t.sm() >= 70)
+    }
+
     /// Whether the text may access 32 bytes of memory in one instruction.
     pub(super) fn has_wide_accesses(&self) -> bool {
         self.module.version.is_none_or(|v| v >= PtxVersion(88)) && self.target.is_none_or(|t| t.sm() >= 100)
