@@ -72,7 +72,7 @@ impl Body {
     ///
     /// # Panics
     /// At the caller's line: if a `%N` stands for nothing, if a result or operand does not stand in the text, if there
-    /// are more than four results, or if a brace is not closed.
+    /// are more results or operands than a text may have, or if a brace is not closed.
     #[track_caller]
     pub fn asm_opaque<O: AsmOut>(&self, text: Opaque<'_>, operands: impl AsmOperands) -> O {
         let at = Location::caller();

@@ -230,6 +230,8 @@ impl Work {
                 _ => {}
             }
         }
+        let texts = self.kernel.texts.len() as u32;
+        self.kernel.texts.extend(body.texts.iter().cloned());
         let base = self.kernel.blocks.len() as u32;
         for block in &body.blocks {
             let mut block = block.clone();
@@ -250,12 +252,9 @@ impl Work {
                         Operand::Address(Address { base: Base::Symbol(symbol), offset }) => {
                             Operand::Address(Address { base: Base::Symbol(array(symbol)), offset })
                         }
+                        Operand::Text(i) => Operand::Text(i + texts),
                         Operand::Label(b) => Operand::Label(BlockId(b.0.saturating_add(base))),
-                        other @ (Operand::Imm(_)
-                        | Operand::Special(_)
-                        | Operand::Function(_)
-                        | Operand::Text(_)
-                        | Operand::None) => other,
+                        other @ (Operand::Imm(_) | Operand::Special(_) | Operand::Function(_) | Operand::None) => other,
                     };
                 }
             }

@@ -26,6 +26,7 @@ mod select;
 mod signature;
 mod statement;
 pub(crate) mod suggest;
+mod texture;
 mod variable;
 mod vector;
 mod video;

@@ -272,6 +272,9 @@ impl<'a> Body<'_, 'a> {
         if matches!(&*name, "call" | "call.uni") {
             return self.call(guard, at);
         }
+        if super::texture::is_texture(&name) {
+            return self.texture(&name, guard, opcode.at);
+        }
         let mut args = self.arguments_or_skip(&name)?;
         if self.special_statement(&mut name, guard, &mut args, at)? {
             return Ok(());

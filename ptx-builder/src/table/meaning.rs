@@ -60,10 +60,10 @@ pub enum Meaning {
 pub(crate) const PENDING_BITS: u32 = 20;
 
 /// Most results of a text that the table does not know.
-pub const MOST_OPAQUE_RESULTS: usize = 4;
+pub const MOST_OPAQUE_RESULTS: usize = 5;
 
 /// Most operands of it.
-pub const MOST_OPAQUE_OPERANDS: usize = 8;
+pub const MOST_OPAQUE_OPERANDS: usize = 16;
 
 /// Most values that a call gives to another module's function.
 pub const CALL_ARGUMENTS: usize = 8;

@@ -180,7 +180,7 @@ impl Check<'_> {
             );
             self.report(Rule::TargetInstruction, message, errors);
         }
-        if self.inst.guard.is_some() && text.body().contains([';', '{']) {
+        if self.inst.guard.is_some() && (text.body().contains(';') || text.body().starts_with('{')) {
             let message = format!("`{}` is several statements, which have no common guard", text.short());
             self.report(Rule::Guard, message, errors);
         }

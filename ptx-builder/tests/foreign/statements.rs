@@ -1,10 +1,11 @@
 //! Statements that stand for several instructions: parts of words, vectors, hints that the table has not with every space.
 
 use ptxgen_builder::parse::parse;
+use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::ptxas::Ptxas;
 use ptxgen_builder::target::Target;
 
-use super::{body, each};
+use super::{body, each, module_of, refusal};
 
 /// A word of each lane, with bytes of all kinds.
 const WORD: &str =
@@ -75,8 +76,7 @@ fn parts_of_words_in_simd_video_instructions() {
     assert_eq!(
         run("vadd2.u32.u32.u32 %v, %w.h13, %x.h22, %w;"),
         each(|l| {
-            let [h0, h1, h2, h3] = halves(l);
-            let _ = h0;
+            let [_, h1, h2, h3] = halves(l);
             (h3.wrapping_add(h2) & 0xffff) | (h1.wrapping_add(h2) & 0xffff) << 16
         })
     );
@@ -88,14 +88,16 @@ fn parts_of_words_in_simd_video_instructions() {
         })
     );
     // What the mask leaves out is not added, whatever the comparison says of it.
-    for (name, holds) in [
-        ("eq", (|a, b| a == b) as fn(u32, u32) -> bool),
+    type Holds = fn(u32, u32) -> bool;
+    let comparisons: [(&str, Holds); 6] = [
+        ("eq", |a, b| a == b),
         ("ne", |a, b| a != b),
         ("lt", |a, b| a < b),
         ("le", |a, b| a <= b),
         ("gt", |a, b| a > b),
         ("ge", |a, b| a >= b),
-    ] {
+    ];
+    for (name, holds) in comparisons {
         assert_eq!(
             run(&format!("vset4.u32.u32.{name}.add %v.b20, %w, %x, %w;")),
             each(|l| {
@@ -172,5 +174,55 @@ fn hints_of_caches() {
         if let Some(ptxas) = &ptxas {
             assert!(ptxas.assemble(&text, Target::new(100).expect("a known target")).is_err(), "{wrong}");
         }
+    }
+}
+
+/// Textures and surfaces are read, verified and printed as the assembler takes them, and refused by name by the interpreter.
+#[test]
+fn textures_and_surfaces() {
+    let ptxas = Ptxas::for_tests();
+    for statement in [
+        "tex.2d.v4.f32.f32 {%f0, %f1, %f2, %f3}, [%rd1, {%f4, %f5}];",
+        "tex.2d.v4.f32.f32 {%f0, %f1, %f2, %f3}|%p1, [%rd1, {%f4, %f5}];",
+        "tex.1d.v4.s32.s32 {%r0, %r1, %r2, %r3}, [%rd1, {%r4}];",
+        "tex.level.2d.v4.f32.f32 {%f0, %f1, %f2, %f3}, [%rd1, {%f4, %f5}], %f6;",
+        "tex.grad.2d.v4.f32.f32 {%f0, %f1, %f2, %f3}, [%rd1, {%f4, %f5}], {%f6, %f7}, {%f6, %f7};",
+        "tex.a2d.v4.f32.f32 {%f0, %f1, %f2, %f3}, [%rd1, {%r1, %f4, %f5, %f5}];",
+        "tex.3d.v4.u32.f32 {%r0, %r1, %r2, %r3}, [%rd1, {%f4, %f5, %f6, %f7}];",
+        "tex.cube.v4.f32.f32 {%f0, %f1, %f2, %f3}, [%rd1, {%f4, %f5, %f6, %f7}];",
+        "tld4.r.2d.v4.f32.f32 {%f0, %f1, %f2, %f3}, [%rd1, {%f4, %f5}];",
+        "txq.width.b32 %r1, [%rd1];",
+        "suld.b.2d.v2.b32.trap {%r1, %r2}, [%rd1, {%r3, %r4}];",
+        "suld.b.1d.b32.clamp {%r1}, [%rd1, {%r3}];",
+        "suld.b.1d.b32.zero %r1, [%rd1, {%r3}];",
+        "sust.b.1d.b32.clamp [%rd1, {%r1}], %r2;",
+        "sust.b.2d.v4.b32.trap [%rd1, {%r1, %r2}], {%r3, %r4, %r5, %r6};",
+        "sust.p.2d.v4.b32.trap [%rd1, {%r1, %r2}], {%r3, %r4, %r5, %r6};",
+        "sured.b.add.2d.u32.clamp [%rd1, {%r1, %r2}], %r3;",
+        "suq.width.b32 %r1, [%rd1];",
+        "tex.2d.v4.f32.f32 {%f0, %f1, %f2, %f3}, [%rd1, %rd2, {%f4, %f5}];",
+        "@!%p2 tex.2d.v4.f32.f32 {%f0, _, %f2, %f3}, [%rd1, {0f3F800000, %f5}];",
+    ] {
+        let text = format!(
+            ".visible .entry k(.param .u64 a)\n{{\n.reg .b64 %rd<4>; .reg .b32 %r<8>; .reg .f32 %f<8>; .reg .pred %p<4>;\n\
+             ld.param.u64 %rd1, [a]; mov.u64 %rd2, %rd1; setp.eq.u64 %p2, %rd1, 0;\n{}\n{statement}\nret;\n}}\n",
+            (0..8).map(|i| format!("mov.u32 %r{i}, 1; mov.f32 %f{i}, 0f00000000;")).collect::<String>()
+        );
+        let module = module_of("sm_90", &text);
+        let printed = print(&module, &PrintOptions::default());
+        if let Some(ptxas) = &ptxas {
+            ptxas.assemble(&printed, Target::SM_90).unwrap_or_else(|e| panic!("{statement}: {e}\n{printed}"));
+        }
+        let name = statement.split(' ').find(|w| w.contains('.')).expect("an opcode");
+        let why = refusal(&module);
+        assert!(why.contains(name), "{why}");
+    }
+    for wrong in
+        ["tex.4d.v4.f32.f32 {%f0, %f1, %f2, %f3}, [%rd1, {%f4}];", "tex.2d.v4.f32.f32 {%f0}, [nothing, {%f4}];", "tex;"]
+    {
+        let text = format!(
+            ".version 8.8\n.target sm_90\n.address_size 64\n.visible .entry k()\n{{\n.reg .b64 %rd<4>; .reg .f32 %f<8>;\n{wrong}\nret;\n}}\n"
+        );
+        assert!(parse("t.ptx", &text).is_err(), "{wrong}");
     }
 }
