@@ -61,7 +61,7 @@ fn find(text: &str, fault: &Fault, order: WarpOrder) -> (Vec<Found>, String) {
         let counted = |n: u32| (0..n).flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
         let buffer = match word.split_once(':') {
             Some(("in" | "inout", n)) => memory.alloc(&counted(size(n)), 256),
-            Some(("zero", n)) => memory.alloc_zeroed(4 * u64::from(size(n)), 256),
+            Some(("zero", n)) => memory.alloc(&vec![0; 4 * size(n) as usize], 256),
             Some(("out", n)) => memory.alloc_uninit(4 * u64::from(size(n)), 256),
             Some(("u32", n)) => {
                 args.push(Arg::from(size(n)));

@@ -13,7 +13,7 @@ use ptxgen_builder::print::{PrintOptions, print};
 use ptxgen_builder::ptxas::Ptxas;
 use ptxgen_builder::verify::Validated;
 
-use corpus::{TARGETS, sound, sources, text};
+use corpus::{TARGETS, module, sources, text};
 use values::{Case, Value, cases};
 
 const ORDERS: [WarpOrder; 3] = [WarpOrder::RoundRobin, WarpOrder::Adversarial, WarpOrder::Seeded(19)];
