@@ -4,7 +4,7 @@
 //! interpreter refuses to run them.
 
 use super::error::ParseErrorKind;
-use super::kernel::Body;
+use super::body::Body;
 use super::lex::{Fault, Kind, Pos};
 use super::operand::Arg;
 use crate::ir::{Guard, Inst, OpaqueText, Operand, Reg};
