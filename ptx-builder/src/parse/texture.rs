@@ -6,7 +6,6 @@
 use super::error::ParseErrorKind;
 use super::body::Body;
 use super::lex::{Fault, Kind, Pos};
-use super::operand::Arg;
 use crate::ir::{Guard, Inst, OpaqueText, Operand, Reg};
 use crate::table::{MOST_OPAQUE_OPERANDS, MOST_OPAQUE_RESULTS, Mod, Op, table};
 use crate::target::PtxVersion;
