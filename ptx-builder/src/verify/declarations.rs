@@ -420,7 +420,8 @@ mod tests {
         with(|k| k.kernel.bounds.required = Some([0, 1, 1])).reject(Rule::LaunchBounds, 0);
         with(|k| k.kernel.bounds.max_registers = Some(256)).reject(Rule::LaunchBounds, 0);
         with(|k| k.kernel.bounds.min_blocks = Some(0)).reject(Rule::LaunchBounds, 0);
-        with(|k| k.kernel.bounds.cluster = Some([16, 1, 1])).reject(Rule::LaunchBounds, 0);
+        with(|k| k.kernel.bounds.cluster = Some([4, 2, 2])).accept();
+        with(|k| k.kernel.bounds.cluster = Some([17, 1, 1])).reject(Rule::LaunchBounds, 0);
         let early = with(|k| {
             k.module.target = Target::SM_80;
             k.kernel.bounds.cluster = Some([2, 1, 1]);

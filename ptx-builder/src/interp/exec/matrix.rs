@@ -113,7 +113,9 @@ impl Exec<'_> {
             let (row, column) = (lane / 4, lane % 4 * 2);
             half(column, row) | half(column + 1, row) << 16
         });
+        // Before the result is written, which may be where the source is.
+        let shadow = self.wide_transposed(|lane, i| ((lane % 4 * 2 + i) * 4 + lane / 4 / 2, lane / 4 % 2));
         self.set(0, &value);
-        self.wide_transpose(|lane, i| ((lane % 4 * 2 + i) * 4 + lane / 4 / 2, lane / 4 % 2));
+        self.wide_put(0, &shadow);
     }
 }

@@ -131,11 +131,8 @@ impl Exec<'_> {
         Some(Found::of(held.shape, &held.planes, lane).part(first, count))
     }
 
-    /// The result of `movmatrix`: half `i` of a lane is the half of the lane that `from` tells.
-    pub(in crate::interp::exec) fn wide_transpose(&mut self, from: impl Fn(usize, usize) -> (usize, usize)) {
-        if self.cx.wide.is_none() {
-            return;
-        }
+    /// The shadow of `movmatrix`'s result: half `i` of a lane is the half of the lane that `from` tells.
+    pub(in crate::interp::exec) fn wide_transposed(&self, from: impl Fn(usize, usize) -> (usize, usize)) -> Gathered {
         let mut gathered = Gathered::default();
         for lane in 0..WARP {
             for i in 0..2 {
@@ -145,7 +142,7 @@ impl Exec<'_> {
                 }
             }
         }
-        self.wide_put(0, &gathered);
+        gathered
     }
 
     /// Results of `ldmatrix`: two neighbours of a row, or under `.trans` of a column, for each lane.
