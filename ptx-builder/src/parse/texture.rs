@@ -3,8 +3,8 @@
 //! Their modifiers and operands are read, and kept as a text: they verify and print, proofs refuse what they give, and the
 //! interpreter refuses to run them.
 
-use super::error::ParseErrorKind;
 use super::body::Body;
+use super::error::ParseErrorKind;
 use super::lex::{Fault, Kind, Pos};
 use crate::ir::{Guard, Inst, OpaqueText, Operand, Reg};
 use crate::table::{MOST_OPAQUE_OPERANDS, MOST_OPAQUE_RESULTS, Mod, Op, table};
