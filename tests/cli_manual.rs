@@ -64,7 +64,7 @@ fn every_command_has_a_page() {
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
         pages.remove(&name);
     }
-    let bench = ["decode", "kernels", "policies", "prefill"].map(|name| format!("ptxgen-bench-{name}.1"));
+    let bench = ["decode", "kernels", "policies", "prefill", "speculate"].map(|name| format!("ptxgen-bench-{name}.1"));
     assert_eq!(pages, bench.into_iter().chain(["ptxgen.1".to_owned()]).collect());
 }
 

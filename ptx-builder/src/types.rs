@@ -88,6 +88,8 @@ impl ScalarType {
             Self::Pred => Kind::Pred,
             Self::B8 | Self::B16 | Self::B32 | Self::B64 | Self::B128 => Kind::Bits,
             Self::U8 | Self::U16 | Self::U32 | Self::U64 => Kind::Unsigned,
+            // A pair as a whole has no sign.
+            Self::U16x2 | Self::S16x2 => Kind::Unsigned,
             Self::S8 | Self::S16 | Self::S32 | Self::S64 => Kind::Signed,
             _ => Kind::Float,
         }

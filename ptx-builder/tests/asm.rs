@@ -112,7 +112,7 @@ fn refused(write: impl Fn(&Body, Val<u32>) -> Val<u32> + std::panic::UnwindSafe,
 
 #[test]
 fn what_cannot_be_written_says_why() {
-    refused(|k, x| k.asm("add.u32 %0, %1, %2;", (x,)), &["%2 is no operand", "the last is %1"]);
+    refused(|k, x| k.asm("add.u32 %0, %1, %2;", (x,)), &["%2 is not an operand", "the last is %1"]);
     refused(|k, x| k.asm("mov.u32 %0, 3;", (x,)), &["the text has no %1"]);
     refused(|k, x| k.asm("ad.u32 %0, %1, 1;", (x,)), &["line 1, column 1 of the text", "unknown instruction 'ad.u32'"]);
     refused(|k, x| k.asm("mov.u32 %0, %1;\n  ad.f32 %0, %1, %1;", (x,)), &["line 2, column 3", "`ad.f32 %0, %1, %1;`"]);
@@ -176,7 +176,7 @@ fn text_that_the_table_does_not_know() {
 #[test]
 fn opaque_text_with_places_that_do_not_fit() {
     for (text, wanted) in [
-        ("newop.u32 %0, %3;", "%3 is no operand"),
+        ("newop.u32 %0, %3;", "%3 is not an operand"),
         ("newop.u32 %0;", "it has no %1"),
         ("{ newop.u32 %0, %1;", "braces"),
         ("newop.u32 %0, %1; } {", "braces"),

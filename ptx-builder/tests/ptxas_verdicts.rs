@@ -208,6 +208,15 @@ const EXCUSED: &[(&str, &str)] = &[
     // What it takes and no document says.
     ("integer register of 64", "an address in a register of 16 bits, or of 32 in global space"),
     ("found a vector of", "braces around one operand, or around two that are one"),
+    ("istypep", "a constant as a handle"),
+    ("'immLut' must be", "a table of more than eight bits"),
+    ("match.all.sync.b32 _", "a match whose lanes nobody wants"),
+    ("mbarrier.pending_count", "a constant as a state"),
+    ("mov.b32 {%h1, %h2}, %tid", "halves of a special register"),
+    ("movmatrix", "a predicate as a fragment"),
+    // Cache operators and hints that have no form with an ordering are dropped when a file is read.
+    ("cannot be combined with modifier", "a cache operator or a hint beside an ordering"),
+    ("Arguments mismatch for instruction 'set", "a constant of a type that comparisons in bf16 do not have"),
     ("operands (d, a, b), found 4", "a third source of an atomic that has two"),
     ("is declared b64; move or convert", "a float in a wider register"),
     ("is declared f32; move or convert", "a float register among those of a fragment or vector, or as a lane number"),

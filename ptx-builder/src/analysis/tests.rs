@@ -134,7 +134,7 @@ fn peak_of_predicates_alone() {
     let at = |registers, predicates, at: Option<u32>| Pressure { registers, predicates, at: at.map(InstId) };
     assert_eq!(peak("setp.eq.u32 %p0, 1, 2; @%p0 exit; ret;"), at(0, 1, Some(1)));
     assert_eq!(peak("setp.eq.u32 %p0, 1, 2; setp.eq.u32 %p1, 1, 2; @%p0 exit; @%p1 exit; ret;"), at(0, 1, Some(3)));
-    assert_eq!(peak("mov.u32 %r0, 1; setp.eq.u32 %p0, 1, 2; @%p0 add.u32 %r1, %r0, 1; ret;"), at(1, 1, Some(2)));
+    assert_eq!(peak("mov.u32 %r0, 1; setp.eq.u32 %p0, 1, 2; @%p0 add.u32 %r1, %r0, 1; ret;"), at(1, 0, Some(1)));
     assert_eq!(peak("ret;"), at(0, 0, None));
 }
 

@@ -12,7 +12,7 @@ pub(super) enum ScopeKind {
 }
 
 impl ScopeKind {
-    pub fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             ScopeKind::Loop => "loop",
             ScopeKind::Branch => "branch",
@@ -28,11 +28,11 @@ pub(super) struct Scopes {
 }
 
 impl Scopes {
-    pub fn current(&self) -> u32 {
+    pub(super) fn current(&self) -> u32 {
         self.open.last().copied().unwrap_or(0)
     }
 
-    pub fn is_open(&self, scope: u32) -> bool {
+    pub(super) fn is_open(&self, scope: u32) -> bool {
         scope == 0 || self.open.contains(&scope)
     }
 }

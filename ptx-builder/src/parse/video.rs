@@ -104,7 +104,8 @@ impl<'a> Body<'_, 'a> {
             let Arg::Part(word, selector) = &arg.arg else { continue };
             let (from, len) = place(selector).ok_or_else(|| self.cannot_select(arg, allowed))?;
             let to = self.pass_reg(RegClass::B32);
-            let ty = if types[types.len() - 3 + n] == "s32" { ScalarType::S32 } else { ScalarType::U32 };
+            let named = (types.len() + n).checked_sub(3).and_then(|i| types.get(i));
+            let ty = if named.is_some_and(|ty| *ty == "s32") { ScalarType::S32 } else { ScalarType::U32 };
             let operands = [Operand::Reg(to), Operand::Reg(*word), Operand::Imm(from), Operand::Imm(len)];
             self.step(Op::Bfe, &[Mod::Ty(ty)], guard, &operands, at);
             all[n] = Self::instead(arg, to);

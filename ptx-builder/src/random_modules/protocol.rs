@@ -112,7 +112,8 @@ impl Gen {
             self.emit("mbarrier.init.shared.b64", &[bar, Operand::Imm(2)]);
         }
         if matches!(what, Async::MbarrierExpectTx | Async::MbarrierCompleteTx) {
-            self.exact(form, &[bar, Operand::Imm(0)]);
+            let at = self.own(form);
+            self.exact(form, &[at, Operand::Imm(0)]);
         }
         match what {
             Async::MbarrierArrive { expect_tx, .. } => {

@@ -64,9 +64,7 @@ specials! {
     Pm5 = "%pm5": U32, Pm5At64 = "%pm5_64": U64,
     Pm6 = "%pm6": U32, Pm6At64 = "%pm6_64": U64,
     Pm7 = "%pm7": U32, Pm7At64 = "%pm7_64": U64,
-    ReservedSmemOffsetBegin = "%reserved_smem_offset_begin": U32, ReservedSmemOffsetEnd = "%reserved_smem_offset_end": U32,
-    ReservedSmemOffsetCap = "%reserved_smem_offset_cap": U32, ReservedSmemOffset0 = "%reserved_smem_offset_0": U32,
-    ReservedSmemOffset1 = "%reserved_smem_offset_1": U32, AggrSmemSize = "%aggr_smem_size": U32,
+    AggrSmemSize = "%aggr_smem_size": U32,
     CurrentGraphExec = "%current_graph_exec": U64, IsExplicitCluster = "%is_explicit_cluster": Pred,
     ClusterCtarank = "%cluster_ctarank": U32, ClusterNctarank = "%cluster_nctarank": U32,
 }

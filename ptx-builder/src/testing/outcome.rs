@@ -34,7 +34,7 @@ pub enum HarnessError {
     #[error("the interpreter found:\n{0}")]
     Findings(Box<Report>),
     /// What was asked for is no buffer that the kernel writes.
-    #[error("`{name}` is no result of this run; there are {}", .known.join(", "))]
+    #[error("`{name}` is not a result of this run; there are {}", .known.join(", "))]
     NoResult {
         /// What was asked for.
         name: String,

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn patterns_that_check_nothing_are_errors() {
         let error = check_patterns(TEXT, "check: mul\nchek: add").unwrap_err();
-        assert!(error.to_string().starts_with("line 2 of the patterns, `chek: add`, is no directive"), "{error}");
+        assert!(error.to_string().starts_with("line 2 of the patterns, `chek: add`, is not a directive"), "{error}");
         assert!(matches!(check_patterns(TEXT, "# nothing\n\n"), Err(PatternError::Empty)));
         assert!(matches!(check_patterns(TEXT, "check: $(x=["), Err(PatternError::Syntax { line: 1, .. })));
         assert!(matches!(check_patterns(TEXT, "check: $x"), Err(PatternError::Undefined(_))));

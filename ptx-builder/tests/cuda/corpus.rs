@@ -52,7 +52,7 @@ fn patched(old: &str, changes: &str) -> Option<String> {
             new.push(kept);
         }
         for _ in 0..count {
-            if is_delete { drop(rest.next()?) } else { new.push(changes.next()?) }
+            if is_delete { rest.next().map(|_| ())? } else { new.push(changes.next()?) }
         }
     }
     new.extend(rest.map(|(line, _)| line));

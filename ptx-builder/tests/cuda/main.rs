@@ -19,11 +19,7 @@ use values::{Case, Value, cases};
 const ORDERS: [WarpOrder; 3] = [WarpOrder::RoundRobin, WarpOrder::Adversarial, WarpOrder::Seeded(19)];
 
 /// Entries that are refused, and by what: instructions and registers that the table does not have.
-const REFUSED: &[(&str, &str)] = &[
-    ("dropping", "mbarrier.arrive_drop.shared.b64"),
-    ("functions_f64", "rcp.approx.ftz.f64"),
-    ("tile_of_warps", "%reserved_smem_offset_1"),
-];
+const REFUSED: &[(&str, &str)] = &[("tile_of_warps", "%reserved_smem_offset_1")];
 
 /// Entries of others' code in which there is something to find, for which targets, and what: CUB's merges read the value
 /// after the last one of both runs and do not use it, and CUDA's own sum of two bf16 for sm_80 is a plain read and an

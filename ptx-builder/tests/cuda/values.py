@@ -369,7 +369,7 @@ def locks():
     case("ticket_lock", 5, 32, InOut(u, u + 5), InOut(u, u + 5), InOut(zero, zero + 31))
     y = (7 * np.arange(32) + 1).astype(np.int32)
     case("message", 2, 32, Out(y - 1), InOut(zero, zero + 1), Out(y))
-    case("semaphore", 1, 128, InOut(zero, zero), InOut(zero + 1, zero + 1))
+    case("semaphore", 1, 128, InOut(zero, zero), InOut(zero, zero))
     x = small(60, np.uint32, 0, 30) * np.uint32(977)
     # The places depend on who comes first where keys collide, so there are none: see `places`.
     places = lambda key: int(key) * 2654435761 % 2**32 >> 26

@@ -55,18 +55,6 @@ fn kernels_are_refused_by_name_and_modules_whole() {
     assert_eq!(judged.validated.module().kernels.len(), 0);
 }
 
-/// A kernel's own constants become the module's, as they do where a module is verified whole.
-#[test]
-fn constants_of_kernels_move_in_parts_too() {
-    let constant = entry("a", ".const .align 4 .b32 c[2] = {1, 2}; ld.const.u32 %r, [c+4];");
-    let module = read("t", &format!("{HEAD}{constant}")).module;
-    let judged = verify_each(module.clone(), Doubts::Warn);
-    assert!(judged.refused.is_empty(), "{:?}", judged.refused);
-    let whole = verify(module).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(judged.validated.module(), whole.module());
-    assert_eq!((whole.module().variables.len(), whole.module().kernels[0].variables.len()), (1, 0));
-}
-
 #[test]
 fn errors_of_a_part_are_capped_and_the_next_is_read() {
     let many = entry("many", &"foo;\n".repeat(1000));

@@ -241,7 +241,7 @@ extern "C" __global__ void scope_too_small(int *lock, int *count)
     if (threadIdx.x != 0) return;
     while (held.exchange(1, cuda::memory_order_acquire) != 0) {}
     *count += 1; // found: Race
-    held.store(0, cuda::memory_order_release);
+    held.store(0, cuda::memory_order_release); // found: Race
 }
 
 __device__ unsigned arrived = 0;

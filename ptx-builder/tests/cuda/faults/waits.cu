@@ -79,7 +79,7 @@ extern "C" __global__ void barrier_that_nobody_made(int *y)
     unsigned at = shared_address(&barrier);
     if (!WRONG && threadIdx.x == 0) asm volatile("mbarrier.init.shared.b64 [%0], 32;" ::"r"(at) : "memory");
     __syncwarp();
-    asm volatile("{.reg .b64 %%s; mbarrier.arrive.shared.b64 %%s, [%0];}" ::"r"(at) : "memory"); // found: BadOperand
+    asm volatile("{.reg .b64 %%s; mbarrier.arrive.shared.b64 %%s, [%0];}" ::"r"(at) : "memory"); // found: Mbarrier
     y[threadIdx.x] = 1;
 }
 

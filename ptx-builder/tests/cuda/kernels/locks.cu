@@ -53,7 +53,7 @@ extern "C" __global__ void message(int *data, int *flag, int *y)
 }
 
 // At most two at a time.
-extern "C" __global__ void semaphore(int *inside, int *most)
+extern "C" __global__ void semaphore(int *inside, int *crowded)
 {
     using Semaphore = cuda::counting_semaphore<cuda::thread_scope_block, 2>;
     __shared__ alignas(Semaphore) char place[sizeof(Semaphore)];
@@ -62,7 +62,7 @@ extern "C" __global__ void semaphore(int *inside, int *most)
     __syncthreads();
     if (threadIdx.x % 32 == 0) {
         semaphore.acquire();
-        atomicMax(most, atomicAdd(inside, 1) + 1);
+        atomicMax(crowded, atomicAdd(inside, 1) / 2);
         atomicSub(inside, 1);
         semaphore.release();
     }
