@@ -136,11 +136,6 @@ impl SpecialReg {
             IsExplicitCluster => 78,
             CurrentGraphExec => 80,
             AggrSmemSize => 81,
-            ReservedSmemOffsetBegin
-            | ReservedSmemOffsetEnd
-            | ReservedSmemOffsetCap
-            | ReservedSmemOffset0
-            | ReservedSmemOffset1 => 76,
             Pm0At64 | Pm1At64 | Pm2At64 | Pm3At64 | Pm4At64 | Pm5At64 | Pm6At64 | Pm7At64 => 40,
             Pm4 | Pm5 | Pm6 | Pm7 => 30,
             Gridid => 30,
@@ -158,11 +153,6 @@ impl SpecialReg {
             _ if self.is_of_cluster() => 90,
             IsExplicitCluster | AggrSmemSize => 90,
             CurrentGraphExec => 50,
-            ReservedSmemOffsetBegin
-            | ReservedSmemOffsetEnd
-            | ReservedSmemOffsetCap
-            | ReservedSmemOffset0
-            | ReservedSmemOffset1 => 80,
             Pm0At64 | Pm1At64 | Pm2At64 | Pm3At64 | Pm4At64 | Pm5At64 | Pm6At64 | Pm7At64 => 50,
             Globaltimer | GlobaltimerLo | GlobaltimerHi => 30,
             _ => 20,
