@@ -44,11 +44,12 @@ pub fn attention_prompt<E: DeviceKv, C: Accumulation>(
     let names = ["q", "keys", "values", "state", "y"];
     let kernel = kernel::<PromptArgs<E>>(&entry, names, |k, (q, keys, values, state, y)| {
         let (first, count) = (pass::position(k, state), pass::tokens(k, state, tokens));
-        // Those with the most to do begin.
-        let tile = Val::from(plan.token_tiles() - 1).copied() - k.block_x();
+        // Those with the most to do begin, of all heads.
+        let (tile, group) = (k.block_x() / plan.groups(), k.block_x() % plan.groups());
+        let tile = Val::from(plan.token_tiles() - 1).copied() - tile;
         let token = tile * plan.tokens;
         k.return_if(token.ge(count));
-        let head = k.block_y() * plan.heads;
+        let head = group * plan.heads;
         let rows = Rows::<C::Scalar>::new(k, &plan, k.thread_x(), (token, count), first);
         rows.stage_queries(k, q, head);
         let cache = head / plan.sharing() * positions;
@@ -94,7 +95,7 @@ pub fn attention_prompt<E: DeviceKv, C: Accumulation>(
             k.if_(own & column.lt(head_dim), |k| y.store_vec(k, values));
         });
     });
-    let grid = [plan.token_tiles(), heads / plan.heads, 1];
+    let grid = [plan.token_tiles() * plan.groups(), 1, 1];
     // Three blocks hide each other's waits; sums in f64 need all registers.
     let bounds = LaunchBounds { min_blocks: Some(if C::ACC == Acc::F32 { 3 } else { 1 }), ..kernel.bounds() };
     let launchable = fits(name, Launchable::new(kernel.with_bounds(bounds), grid, plan.threads()))?;

@@ -71,6 +71,11 @@ impl PromptPlan {
         self.shape.tokens.div_ceil(self.tokens)
     }
 
+    /// Blocks that share out a token's heads.
+    pub(super) fn groups(&self) -> u32 {
+        self.shape.heads / self.heads
+    }
+
     /// Fours of a head.
     pub(super) fn fours(&self) -> u32 {
         self.shape.head_dim / 4
