@@ -1,9 +1,9 @@
 //! Superblocks of a tile on their way to shared memory.
 
-use ptxgen_builder::build::{AsyncBytes, Body, Global, ReadOnly, Shared, Val};
+use ptxgen_builder::build::{AsyncBytes, Body, Global, Pred, ReadOnly, Shared, Val};
 
 use super::Tile;
-use super::plan::{CHUNK, COLUMNS, QUANTS, SUMS, TilePlan};
+use super::plan::{CHUNK, QUANTS, SUMS, TilePlan};
 use crate::format::SUPERBLOCK;
 
 /// A matrix of a tile's rows.
@@ -17,21 +17,29 @@ pub(in super::super) struct Rows {
     pub tensor_bytes: u64,
 }
 
+/// What a thread copies of a tile's vectors.
+pub(super) struct Vectors {
+    /// Vectors in shared memory.
+    present: u32,
+    /// Those that the thread copies parts of.
+    own: Vec<Global<u8>>,
+}
+
 impl Tile<'_> {
-    /// Starts copying the first superblocks of the team's rows, as many as are prefetched. They belong to the next
-    /// group of copies.
+    /// Starts copying the first groups of superblocks of the team's rows, so many as are ahead of those at work. They belong to the
+    /// next group of copies.
     #[track_caller]
     pub(super) fn begin(&self, k: &Body) {
-        for block in 0..self.plan.ahead() {
-            self.copy_rows(k, Val::from(block).copied(), Val::from(block).copied());
+        for group in 0..self.plan.ahead() {
+            self.copy_rows(k, Val::from(group).copied(), Val::from(group).copied());
         }
     }
 
-    /// Starts copying superblock `block` of the team's rows and vectors to a stage.
+    /// Starts copying group `group` of superblocks of the team's rows and vectors to a place in the ring.
     #[track_caller]
-    pub(super) fn copy(&self, k: &Body, vectors: &[Global<u8>], block: Val<u32>, stage: Val<u32>) {
-        self.copy_rows(k, block, stage);
-        self.copy_vectors(k, vectors, block, stage);
+    pub(super) fn copy(&self, k: &Body, vectors: &Vectors, group: Val<u32>, place: Val<u32>) {
+        self.copy_rows(k, group, place);
+        self.copy_vectors(k, vectors, group, place);
         k.copy_async_commit();
     }
 
@@ -46,10 +54,13 @@ impl Tile<'_> {
     }
 
     #[track_caller]
-    fn copy_rows(&self, k: &Body, block: Val<u32>, stage: Val<u32>) {
-        let of_block = block.mul_wide(self.plan.block_bytes);
-        for (i, (rows, &source)) in (0..).zip(self.rows.iter().zip(&self.sources)) {
-            self.copy_matrix(k, i, rows, source + of_block, stage);
+    fn copy_rows(&self, k: &Body, group: Val<u32>, place: Val<u32>) {
+        let (plan, of_group) = (self.plan, self.plan.group);
+        for n in 0..of_group {
+            let on = (group * of_group).mul_wide(plan.block_bytes) + u64::from(n * plan.block_bytes);
+            for (i, (rows, &source)) in (0..).zip(self.rows.iter().zip(&self.sources)) {
+                self.copy_matrix(k, i, rows, source + on, place * of_group + n);
+            }
         }
     }
 
@@ -86,42 +97,54 @@ impl Tile<'_> {
         }
     }
 
+    /// The same of the vectors alone.
+    #[track_caller]
+    pub(super) fn copy_vectors(&self, k: &Body, vectors: &Vectors, group: Val<u32>, place: Val<u32>) {
+        let of_group = self.plan.group;
+        for n in 0..of_group {
+            self.copy_vectors_block(k, vectors, group * of_group + n, place * of_group + n);
+        }
+    }
+
     /// 16 threads copy a vector's part.
     #[track_caller]
-    pub(super) fn copy_vectors(&self, k: &Body, vectors: &[Global<u8>], block: Val<u32>, stage: Val<u32>) {
+    fn copy_vectors_block(&self, k: &Body, vectors: &Vectors, block: Val<u32>, stage: Val<u32>) {
         let (layout, tokens) = (self.plan.vector(), self.plan.tokens);
         let memory = &self.memory;
         let block = self.in_row(block);
         let (slot, part) = (self.thread >> 4, self.thread & 15);
+        let (present, each) = (vectors.present, self.plan.team_threads() / 16);
         let quants = memory.quants.byte_at(stage * (tokens * QUANTS) + slot * QUANTS + part * CHUNK);
         let sums = memory.sums.byte_at(stage * (tokens * SUMS) + slot * SUMS + part * CHUNK);
         let scales = memory.scales.at(stage * tokens + slot);
-        for (i, &vector) in (0u32..).zip(vectors) {
-            let first = i * self.plan.team_threads() / 16;
-            let here = (slot + first).lt(self.present);
+        for (i, &vector) in (0u32..).zip(&vectors.own) {
+            let first = i * each;
+            let here = (present - first < each).then(|| slot.lt(present - first));
             let from = vector.byte_at(block * SUPERBLOCK as u32 + part * CHUNK);
-            k.copy_async_filled(quants.plus_bytes(first * QUANTS), from, AsyncBytes::B16, Some(here), None);
+            k.copy_async_filled(quants.plus_bytes(first * QUANTS), from, AsyncBytes::B16, here, None);
+            let with = |parts: Pred| here.map_or(parts, |here| here & parts);
             let from = vector.byte_at(block * SUMS + part * CHUNK).plus_bytes(layout.sums() as i64);
-            let some = here & part.lt(SUMS / CHUNK);
+            let some = with(part.lt(SUMS / CHUNK));
             k.copy_async_filled(sums.plus_bytes(first * SUMS), from, AsyncBytes::B16, Some(some), None);
             let from = vector.cast::<f32>().at(block).plus_bytes(layout.scales() as i64);
-            let one = here & part.eq(SUMS / CHUNK);
+            let one = with(part.eq(SUMS / CHUNK));
             k.copy_async_filled(scales.plus(first), from, AsyncBytes::B4, Some(one), None);
         }
     }
 
-    /// The vectors that this thread copies parts of, of a tile of `count`: those missing are the last one. `vector`
-    /// gives that of a place in the tile.
+    /// The vectors that this thread copies parts of, of `present` in shared memory, of which there are `count`: those missing are
+    /// the last one. `vector` gives that of a place in the tile.
     #[track_caller]
     pub(super) fn vectors(
         &self,
         k: &Body,
-        count: Val<u32>,
+        (count, present): (Val<u32>, u32),
         vector: impl Fn(&Body, Val<u32>) -> Global<u8>,
-    ) -> Vec<Global<u8>> {
+    ) -> Vectors {
         let each = self.plan.team_threads() / 16;
         let first = self.thread >> 4;
-        (0..self.plan.tokens).step_by(each as usize).map(|i| vector(k, (first + i).min(count - 1))).collect()
+        let own = (0..present).step_by(each as usize).map(|i| vector(k, (first + i).min(count - 1))).collect();
+        Vectors { present, own }
     }
 
     /// Row `row` of the tile's in its matrix, of missing ones the last.
@@ -137,12 +160,6 @@ impl Tile<'_> {
         let offset = self.first_row(row) * self.plan.row_bytes + self.in_row(block) * self.plan.block_bytes;
         // The tensor starts at a multiple of 16.
         (rows.matrix.to::<u32>() + offset) & 15
-    }
-
-    /// Vectors that products read, those present and what fills up the last eight.
-    #[track_caller]
-    pub(super) fn present(count: Val<u32>) -> Val<u32> {
-        (count + (COLUMNS - 1)) & !(COLUMNS - 1)
     }
 }
 

@@ -42,10 +42,15 @@ struct Pass {
 }
 
 impl Pass {
-    /// The tile of the block in y.
+    /// Tile `tile` of a pass of up to `tokens`.
     #[track_caller]
-    fn new(k: &Body, x: ReadOnly<u8>, state: ReadOnly<u32>, tokens: u32, plan: &TilePlan) -> Pass {
-        let first = k.block_y() * plan.tokens;
+    fn new(
+        k: &Body,
+        (x, state): (ReadOnly<u8>, ReadOnly<u32>),
+        (tile, tokens): (Val<u32>, u32),
+        plan: &TilePlan,
+    ) -> Pass {
+        let first = tile * plan.tokens;
         let end = pass::tokens(k, fresh(state), tokens).max(first);
         Pass { x: fresh(x), first, count: (end - first).min(plan.tokens) }
     }
@@ -65,7 +70,7 @@ impl Pass {
         let pass = new(k);
         k.if_else(
             pass.count.gt(0),
-            |k| pass.products::<F, C, E>(k, tile.of(pass.count), y, stride),
+            |k| pass.products::<F, C, E>(k, &tile, y, stride),
             |k| {
                 // No copy may be pending when the block ends.
                 k.copy_async_commit();
@@ -78,7 +83,7 @@ impl Pass {
     fn products<F: FragmentFormat, C: Accumulation, E: Epilogue>(
         &self,
         k: &Body,
-        tile: Tile<'_>,
+        tile: &Tile<'_>,
         y: Global<f32>,
         stride: u32,
     ) {
@@ -94,7 +99,7 @@ impl Pass {
         let early = E::ADDS && C::ACC == Acc::F64;
         let before: Vec<_> = (0..if early { 2 * tile.plan.of_lane() } else { 0 }).map(|_| k.var::<f32>(0.0)).collect();
         if early {
-            tile.each_vector(k, self.count, |k, v, _| {
+            tile.each_vector(self.count, tile.plan.products(), |v, _| {
                 for (i, own) in tile.own_rows.into_iter().enumerate() {
                     let (at, writes) = target(v, own);
                     if let Some(index) = v.index {
@@ -129,10 +134,14 @@ pub(in super::super) fn dense<F: FragmentFormat, C: Accumulation, E: Epilogue>(
     let [plan] = TilePlan::spread::<C, 1>([TilePlan::new::<F>(name, shape, (1, tokens), how)?], tokens, how);
     let entry = format!("{}_t{tokens}", entry_name::<ActQ8K, C>(name, shape));
     let kernel = kernel::<GemvBatchArgs<F, ActQ8K, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
-        let tile = Tile::new(&plan, k.thread_x(), TileMemory::new(k, &plan), vec![Rows::whole(&plan, w)], k.block_x());
-        Pass::multiply::<F, C, E>(k, tile, |k| Pass::new(k, x, state, tokens, &plan), y, shape.rows);
+        // Blocks that read the same weights are at work together.
+        let (block, tiles) = (k.block_x(), plan.token_tiles(tokens));
+        let rows = vec![Rows::whole(&plan, w)];
+        let tile = Tile::new(&plan, k.thread_x(), TileMemory::new(k, &plan), rows, block / tiles);
+        let pass = |k: &Body| Pass::new(k, (x, state), (block % tiles, tokens), &plan);
+        Pass::multiply::<F, C, E>(k, tile, pass, y, shape.rows);
     });
-    let grid = [plan.row_tiles(), plan.token_tiles(tokens), 1];
+    let grid = [plan.row_tiles() * plan.token_tiles(tokens), 1, 1];
     TilePlan::launch::<C, _>(name, kernel, grid, &[plan], how)
 }
 
@@ -152,12 +161,12 @@ pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Acc
     ];
     // One number of threads and of stages for all.
     let least = |f: fn(&TilePlan) -> u32| plans.iter().map(f).min().unwrap_or(1);
-    let (warps, stages) = (least(|p| p.warps), least(|p| p.stages));
-    let plans = TilePlan::spread::<C, 3>(plans.map(|plan| TilePlan { warps, stages, ..plan }), tokens, how);
+    let (warps, stages, group) = (least(|p| p.warps), least(|p| p.stages), least(|p| p.group));
+    let plans = TilePlan::spread::<C, 3>(plans.map(|plan| TilePlan { warps, stages, group, ..plan }), tokens, how);
     let entry = format!("{}_t{tokens}", qkv::entry_name::<ActQ8K, C>(name, shape));
     let names = ["q", "k", "v", "x", "state", "y"];
     let kernel = kernel::<QkvBatchArgs<F, V, ActQ8K>>(&entry, names, |k, (wq, wk, wv, x, state, y)| {
-        let pass = |k: &Body| Pass::new(k, x, state, tokens, &plans[0]);
+        let pass = |k: &Body| Pass::new(k, (x, state), (k.block_y(), tokens), &plans[0]);
         let (thread, block) = (k.thread_x(), k.block_x());
         let [q, key, value] = &plans;
         let stride = shape.q + 2 * shape.kv;
@@ -209,7 +218,7 @@ pub(in super::super) fn experts_gate_up_tiles<F: FragmentFormat, C: Accumulation
         let x = fresh(x);
         list.tiles(k, (plan.tokens, tokens), |k, first, count| {
             let rows = [gate, up].map(|w| Rows::one_of(&plan, w, expert, experts.count)).to_vec();
-            let tile = Tile::new(&plan, thread, memory, rows, block).of(count);
+            let tile = Tile::new(&plan, thread, memory, rows, block);
             tile.begin(k);
             let vector =
                 |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place) / experts.used, shape.cols);
@@ -246,7 +255,7 @@ pub(in super::super) fn experts_down_tiles<F: FragmentFormat, C: Accumulation>(
         let x = fresh(x);
         list.tiles(k, (plan.tokens, tokens), |k, first, count| {
             let rows = vec![Rows::one_of(&plan, down, expert, experts.count)];
-            let tile = Tile::new(&plan, thread, memory, rows, block).of(count);
+            let tile = Tile::new(&plan, thread, memory, rows, block);
             tile.begin(k);
             let vector = |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place), shape.cols);
             tile.multiply::<F, C::Scalar>(k, count, vector, |k, v, sums| {

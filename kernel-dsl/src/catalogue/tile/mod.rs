@@ -60,8 +60,6 @@ struct Tile<'p> {
     /// The lane's two rows in the tile's part of their matrix, and in shared memory.
     own_rows: [Val<u32>; 2],
     row_places: [Val<u32>; 2],
-    /// Vectors that are in shared memory.
-    present: Val<u32>,
 }
 
 impl<'p> Tile<'p> {
@@ -85,18 +83,10 @@ impl<'p> Tile<'p> {
         };
         let quant_rows = memory.quants.byte_at((lane & 7) * QUANTS + (lane >> 3) * 64).cast();
         let first = tile * plan.matrix_rows();
-        let present = Val::from(plan.tokens);
         let sources = Vec::new();
-        let tile =
-            Tile { plan, thread, team, g, t, memory, quant_rows, rows, sources, first, own_rows, row_places, present };
+        let tile = Tile { plan, thread, team, g, t, memory, quant_rows, rows, sources, first, own_rows, row_places };
         let sources = at_caller(|| tile.rows.iter().map(|rows| tile.source(rows)).collect());
         Tile { sources, ..tile }
-    }
-
-    /// The same for `count` vectors.
-    #[track_caller]
-    fn of(&self, count: Val<u32>) -> Self {
-        Tile { present: Self::present(count), ..self.clone() }
     }
 
     /// Waits for the team, and for what its threads wrote to shared memory.

@@ -38,7 +38,7 @@ const BLOCKS: u32 = 128;
 /// Blocks of eight warps up to which teams, which read every vector more often, are quicker than blocks of fewer warps.
 const TEAMS: u32 = BLOCKS / 2;
 
-/// Vectors of a tile for approximately this many vectors.
+/// Vectors of a tile where there are about so many.
 fn tile_tokens(most: u32) -> u32 {
     most.next_power_of_two().clamp(COLUMNS, TOKENS)
 }
@@ -58,18 +58,22 @@ pub(in super::super) struct TilePlan {
     pub warps: u32,
     /// Teams of a block of threads: all have the tile's rows, each a run of their superblocks. One, or teams of one warp.
     pub teams: u32,
-    /// Superblocks of a team that are in flight or in use.
+    /// Superblocks of a team under way or at work.
     pub stages: u32,
+    /// Superblocks of a row, which follow each other in memory, that are asked for together: one or two.
+    pub group: u32,
     pub block_bytes: u32,
     pub row_bytes: u32,
     /// Whether a row's blocks may begin between two multiples of 16 bytes.
     pub skewed: bool,
+    /// Whether tiles have fewer vectors so often that it is worth a program for each size.
+    pub counted: bool,
     /// Whether the kernel waits for those before it.
     pub pdl: bool,
 }
 
 impl TilePlan {
-    /// The plan for a format, or for the larger of two, for approximately this many vectors per matrix.
+    /// The plan for a format, or for the larger of two, where a matrix has about so many vectors.
     pub(in super::super) fn new<F: FragmentFormat>(
         kernel: &'static str,
         shape: Shape,
@@ -94,11 +98,19 @@ impl TilePlan {
             warps: needed.clamp(1, 8),
             teams: 1,
             stages: 3,
+            group: 1,
             block_bytes: F::block_bytes(),
             row_bytes,
             skewed: !F::block_bytes().is_multiple_of(CHUNK),
+            counted: false,
             pdl: how.waits(),
         };
+        // Two at a time are half as many waits, and are read from memory in longer runs.
+        let pairs = TilePlan { stages: 4, group: 2, ..plan };
+        let whole = plan.blocks() > 2 && plan.blocks().is_multiple_of(2);
+        if whole && pairs.shared_bytes() <= HALF.min(how.target.max_shared_bytes()) {
+            plan = pairs;
+        }
         if plan.shared_bytes() > HALF {
             plan.stages = 2;
         }
@@ -108,10 +120,10 @@ impl TilePlan {
         Ok(plan)
     }
 
-    /// The same for products that one launch computes in a pass of this many tokens, with enough blocks for a GPU, if possible:
+    /// The same for products that one launch has together in a pass of so many tokens, with blocks enough for a GPU, if there can be:
     /// with teams, or with fewer warps a block. A schedule may say how many are enough.
     ///
-    /// The proof of sums in f64 requires that the values to add to are loaded before anything is written, for which teams are not
+    /// The proof of sums in f64 wants what a product is added to asked for before anything is written, for which teams are not
     /// made.
     pub(super) fn spread<C: Accumulation, const N: usize>(
         mut plans: [TilePlan; N],
@@ -135,7 +147,7 @@ impl TilePlan {
     /// The same with teams of one warp that share out the superblocks of 16 rows, if those are so many runs of a power of two
     /// of them, for which a block of threads has the memory.
     fn with_teams(self, how: How) -> Option<TilePlan> {
-        let plan = |run: u32| TilePlan { warps: 1, teams: self.blocks() / run, stages: run.min(3), ..self };
+        let plan = |run: u32| TilePlan { warps: 1, teams: self.blocks() / run, stages: run.min(3), group: 1, ..self };
         let fits = |p: &TilePlan| (2..=8).contains(&p.teams) && p.shared_bytes() <= how.target.max_shared_bytes();
         let runs = (0..).map(|log| 1 << log).take_while(|&run| run < self.blocks());
         runs.filter(|&run| self.matrices == 1 && self.blocks().is_multiple_of(run)).map(plan).find(fits)
@@ -144,7 +156,7 @@ impl TilePlan {
     /// The same for a few vectors of each of many matrices: blocks of few warps wait less for each other.
     pub(super) fn of_few(self, how: How) -> TilePlan {
         let most = if self.tokens < TOKENS && how.schedule.blocks.is_none() { FEW_WARPS } else { self.warps };
-        TilePlan { warps: self.warps.min(most), ..self }
+        TilePlan { warps: self.warps.min(most), counted: true, ..self }
     }
 
     /// Threads of a team.
@@ -166,6 +178,11 @@ impl TilePlan {
         self.tokens / COLUMNS
     }
 
+    /// Numbers of products of matrices for which a kernel has a program each, the largest last.
+    pub(super) fn sizes(&self) -> Vec<u32> {
+        if self.counted { (0..=self.products().ilog2()).map(|log| 1 << log).collect() } else { vec![self.products()] }
+    }
+
     /// Vectors of a lane.
     pub(super) fn of_lane(&self) -> usize {
         2 * self.products() as usize
@@ -176,7 +193,7 @@ impl TilePlan {
         self.products() * 4 + 1
     }
 
-    /// Tiles of this many vectors.
+    /// Tiles of so many vectors.
     pub(super) fn token_tiles(&self, tokens: u32) -> u32 {
         tokens.div_ceil(self.tokens)
     }
@@ -196,11 +213,11 @@ impl TilePlan {
         self.shape.cols / SUPERBLOCK as u32
     }
 
-    /// Superblocks that are prefetched before the first is used.
+    /// Groups of superblocks that are on their way before the first is at work.
     pub(super) fn ahead(&self) -> u32 {
-        // Of a team there is a stage for each of a few, and nothing waits for one to be free.
-        let all = self.teams > 1 && self.stages == self.run();
-        if all { self.stages } else { (self.stages - 1).min(self.run()) }
+        let (groups, ring) = (self.run() / self.group, self.stages / self.group);
+        // Where there is a place for each group, nothing waits for one to be free.
+        if ring >= groups { groups } else { ring - 1 }
     }
 
     /// Superblocks of a row that a team has.
@@ -243,7 +260,7 @@ impl TilePlan {
         self.ring_bytes() + self.stages * self.tokens * QUANTS
     }
 
-    /// Bytes of shared memory: in addition, sums and scales of activations, and the sums of teams.
+    /// Bytes of shared memory: beside these, sums and scales of activations, and what teams have summed.
     fn shared_bytes(&self) -> u32 {
         let summed = if self.teams > 1 { 32 * self.summed() * 4 } else { 0 };
         self.teams * (self.copied_bytes() + self.stages * self.tokens * (SUMS + 4) + summed)

@@ -42,10 +42,10 @@ impl FragmentFormat for Q4K<'static> {
     fn chunks(k: &Body, row: &Row, half: u32) -> [Chunk; 4] {
         let words: Vec<[Val<u32>; 2]> =
             (0..2).map(|i| [0, 4].map(|w| row.quants.plus(8 * (2 * half + i) + w).load(k))).collect();
-        let scales: Val<i32> = row.scales[half as usize].bitcast();
+        let scales = row.scales[half as usize];
         std::array::from_fn(|j| Chunk {
             words: words[j / 2].map(|w| if j % 2 == 0 { w & 0x0f0f_0f0f } else { (w >> 4) & 0x0f0f_0f0f }),
-            scales: ChunkScales::One(scales.bfe(8 * j as u32, 8)),
+            scales: ChunkScales::One(scales.prmt(0u32, 0x4440 | j as u32).bitcast()),
         })
     }
 

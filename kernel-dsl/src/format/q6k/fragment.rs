@@ -75,8 +75,9 @@ impl FragmentFormat for Q6K<'static> {
                 Row::signed(low.lop3(Val::from(0x0f0f_0f0fu32), high & 0x3030_3030, AND_OR))
             }),
             scales: ChunkScales::Two(std::array::from_fn(|w| {
-                let word: Val<i32> = scales[j / 2].bitcast();
-                word.bfe(8 * (2 * (j as u32 % 2) + w as u32), 8)
+                // Eight more in a selector's digit is the byte's sign.
+                let byte = 2 * (j as u32 % 2) + w as u32;
+                scales[j / 2].prmt(0u32, (byte | 8) * 0x1110 | byte).bitcast()
             })),
         })
     }
