@@ -77,7 +77,7 @@ impl FragmentFormat for Q6K<'static> {
             scales: ChunkScales::Two(std::array::from_fn(|w| {
                 // Eight more in a selector's digit is the byte's sign.
                 let byte = 2 * (j as u32 % 2) + w as u32;
-                scales[j / 2].prmt(0u32, (byte | 8) * 0x1110 | byte).bitcast()
+                scales[j / 2].prmt(0u32, ((byte | 8) * 0x1110) | byte).bitcast()
             })),
         })
     }
