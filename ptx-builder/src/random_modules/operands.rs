@@ -160,7 +160,8 @@ fn is_relaxed(slot: &Slot) -> bool {
 
 /// Whether PTX can write constants of a type: 16-bit floats have no literals.
 fn has_literals(ty: ScalarType) -> bool {
-    ty != ScalarType::Pred && (ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64))
+    !matches!(ty, ScalarType::Pred | ScalarType::U16x2 | ScalarType::S16x2)
+        && (ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64))
 }
 
 fn mask(ty: ScalarType) -> u64 {

@@ -357,7 +357,8 @@ impl Check<'_> {
 
 /// Whether a constant of this type can be written: not so for floats of 16 bits.
 fn has_constants(ty: ScalarType) -> bool {
-    ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64)
+    let is_pair = matches!(ty, ScalarType::U16x2 | ScalarType::S16x2);
+    !is_pair && (ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64))
 }
 
 fn wanted(shape: Shape, slot: &Slot) -> String {
