@@ -138,7 +138,8 @@ impl Trial {
 
     fn source(&mut self, slot: &Slot) -> Option<Operand> {
         let literal = |ty: ScalarType| {
-            ty != ScalarType::Pred && (ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64))
+            !matches!(ty, ScalarType::Pred | ScalarType::U16x2 | ScalarType::S16x2)
+                && (ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64))
         };
         let is_constant = self.below(3) == 0;
         match slot.shape {

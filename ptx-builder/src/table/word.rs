@@ -113,14 +113,15 @@ impl Form {
     pub fn word(&self) -> Word {
         let Meaning::Lane(_) = self.meaning else { return Word::Other };
         let signed = self.last_type().is_some_and(ScalarType::is_signed);
-        let is_float = |m: &Mod| matches!(m, Mod::Ty(t) if t.kind() == Kind::Float);
+        let is_pair = |t: ScalarType| matches!(t, ScalarType::U16x2 | ScalarType::S16x2);
+        let no_word = |m: &Mod| matches!(m, Mod::Ty(t) if t.kind() == Kind::Float || is_pair(*t));
         let plain = self.mods.len() == 1;
         match self.op {
             // Bits are copied and chosen whatever they represent.
             Op::Mov => Word::Copy,
             Op::Selp => Word::Select,
             Op::Isspacep => Word::InWindow,
-            _ if self.mods.iter().any(is_float) => Word::Other,
+            _ if self.mods.iter().any(no_word) => Word::Other,
             // With saturation, or a rounding of an integer, it is a different function.
             Op::Cvt if self.mods.len() == 2 => Word::Resize { signed },
             Op::Cvta => Word::Rebase,
