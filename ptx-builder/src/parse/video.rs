@@ -21,7 +21,7 @@ fn bytes(selector: &str, size: u32) -> Option<u64> {
     Some(if size == 8 {
         digits().enumerate().fold(0, |all, (i, d)| all | d << (4 * i))
     } else {
-        digits().enumerate().fold(0, |all, (i, d)| all | (2 * d | (2 * d + 1) << 4) << (8 * i))
+        digits().enumerate().fold(0, |all, (i, d)| all | (((2 * d) | ((2 * d + 1) << 4)) << (8 * i)))
     })
 }
 
