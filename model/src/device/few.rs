@@ -61,8 +61,8 @@ fn recorded(
         return Ok(None);
     }
     for (home, bytes) in sizes {
-        if !buffers.contains_key(&home) {
-            buffers.insert(home, buffer(&model.devices[home.device], home.slot, bytes)?);
+        if let std::collections::hash_map::Entry::Vacant(free) = buffers.entry(home) {
+            free.insert(buffer(&model.devices[home.device], home.slot, bytes)?);
         }
     }
     let kernels = Kernels::load(&model.devices, &passes.plan)?;

@@ -222,6 +222,7 @@ mod tests {
             let found = components(&next);
             let place = |v: usize| found.iter().position(|group| group.contains(&(v as u32))).expect("each is in one");
             assert_eq!(found.iter().map(Vec::len).sum::<usize>(), n, "each once: {found:?} of {next:?}");
+            #[allow(clippy::needless_range_loop)] // both are vertices
             for v in 0..n {
                 for w in 0..n {
                     assert_eq!(

@@ -1,7 +1,7 @@
 //! A fault refuses its entry, not the file.
 
 use ptxgen_builder::parse::{ParseErrors, parse, read};
-use ptxgen_builder::verify::{Doubts, verify, verify_each};
+use ptxgen_builder::verify::{Doubts, verify_each};
 
 const HEAD: &str = ".version 8.0\n.target sm_80\n.address_size 64\n";
 

@@ -16,7 +16,8 @@ fn errors_of_sums_of_products() {
     let (a, b) = (Who::introduced(10), Who::introduced(30));
     let large = 2f64.powi(60);
     type Side<'a> = &'a [(f64, f64)];
-    let cases: [(Side, Side, Number, f64, (f64, Who)); 14] = [
+    type Expected = (f64, Who);
+    let cases: [(Side, Side, Number, f64, Expected); 14] = [
         (&[(2.0, 0.0)], &[(3.0, 0.0)], c(1.0, 0.0), 7.0, (0.0, own)),
         // Of the instruction: what it rounded, also where f64 does not hold the sum.
         (&[(2.0, 0.0)], &[(3.0, 0.0)], c(1.0, 0.0), 7.5, (-0.5, own)),

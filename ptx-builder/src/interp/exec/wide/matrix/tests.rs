@@ -30,7 +30,7 @@ fn fill(body: &mut String, product: &Product, part: Part, name: &str) {
     for register in 0..usize::from(product.registers(part)) {
         for piece in 0..per {
             let i = 5 * (register * per + piece) + plus;
-            write!(body, "mad.lo.u32 %r1, %r0, {times}, {i}; rem.u32 %r1, %r1, 13; sub.s32 %r1, %r1, 6;\n").unwrap();
+            writeln!(body, "mad.lo.u32 %r1, %r0, {times}, {i}; rem.u32 %r1, %r1, 13; sub.s32 %r1, %r1, 6;").unwrap();
             body.push_str(match element {
                 Element::F64 => "cvt.rn.f64.s32 %fd1, %r1; div.rn.f64 %fd1, %fd1, 0d4008000000000000;\n",
                 _ => "cvt.rn.f32.s32 %f1, %r1; div.rn.f32 %f1, %f1, 0f40400000;\n",
