@@ -95,6 +95,16 @@ impl ScalarType {
         }
     }
 
+    /// Whether this is a pair of integers of 16 bits in one register.
+    pub const fn is_integer_pair(self) -> bool {
+        matches!(self, Self::U16x2 | Self::S16x2)
+    }
+
+    /// Whether PTX can write constants of this type: not of floats of 16 bits and fewer, and not of pairs.
+    pub const fn has_constants(self) -> bool {
+        !self.is_integer_pair() && (!matches!(self.kind(), Kind::Float) || matches!(self, Self::F32 | Self::F64))
+    }
+
     /// Whether this is a signed integer type.
     pub const fn is_signed(self) -> bool {
         matches!(self.kind(), Kind::Signed)

@@ -237,6 +237,16 @@ mod tests {
     }
 
     /// Every kernel of four blocks, each of which branches to one of them, perhaps, and else goes on.
+    /// The rows of a kernel's blocks are the closure.
+    fn are_the_closure(body: &str) {
+        let head = ".version 7.0 .target sm_80 .address_size 64 .entry k() { .reg .pred %p; .reg .b32 %r; ";
+        let module = parse("t", &format!("{head}{body} ret; }}")).unwrap_or_else(|e| panic!("{e}"));
+        let cfg = Cfg::new(&module.kernels[0]);
+        let controls = Controls::new(&cfg);
+        let rows: Vec<Vec<u32>> = (0..cfg.len() as u32).map(|b| controls.of(BlockId(b)).to_vec()).collect();
+        assert_eq!(rows, closure(&cfg), "{body}");
+    }
+
     #[test]
     fn rows_of_small_kernels_are_the_closure() {
         for ways in 0..625u32 {
@@ -245,12 +255,7 @@ mod tests {
                 to => format!("B{b}: mov.u32 %r, {b}; @%p bra B{to}; "),
             };
             let body: String = (0..4).map(block).collect();
-            let head = ".version 7.0 .target sm_80 .address_size 64 .entry k() { .reg .pred %p; .reg .b32 %r; ";
-            let module = parse("t", &format!("{head}{body} ret; }}")).unwrap_or_else(|e| panic!("{e}"));
-            let cfg = Cfg::new(&module.kernels[0]);
-            let controls = Controls::new(&cfg);
-            let rows: Vec<Vec<u32>> = (0..cfg.len() as u32).map(|b| controls.of(BlockId(b)).to_vec()).collect();
-            assert_eq!(rows, closure(&cfg), "{body}");
+            are_the_closure(&body);
         }
     }
 
@@ -263,12 +268,7 @@ mod tests {
             "@%p bra A; @%p bra B; mov.u32 %r, 1; A: @%p bra C; mov.u32 %r, 2; B: mov.u32 %r, 5; @%p bra A; C:",
             "@%p exit; @%p exit; @%p exit; mov.u32 %r, 1;",
         ] {
-            let head = ".version 7.0 .target sm_80 .address_size 64 .entry k() { .reg .pred %p; .reg .b32 %r; ";
-            let module = parse("t", &format!("{head}{body} ret; }}")).unwrap_or_else(|e| panic!("{e}"));
-            let cfg = Cfg::new(&module.kernels[0]);
-            let controls = Controls::new(&cfg);
-            let rows: Vec<Vec<u32>> = (0..cfg.len() as u32).map(|b| controls.of(BlockId(b)).to_vec()).collect();
-            assert_eq!(rows, closure(&cfg), "{body}");
+            are_the_closure(body);
         }
     }
 

@@ -137,10 +137,7 @@ impl Trial {
     }
 
     fn source(&mut self, slot: &Slot) -> Option<Operand> {
-        let literal = |ty: ScalarType| {
-            !matches!(ty, ScalarType::Pred | ScalarType::U16x2 | ScalarType::S16x2)
-                && (ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64))
-        };
+        let literal = |ty: ScalarType| ty != ScalarType::Pred && ty.has_constants();
         let is_constant = self.below(3) == 0;
         match slot.shape {
             Shape::Const { ty, least, most } => {

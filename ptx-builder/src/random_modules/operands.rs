@@ -128,7 +128,10 @@ impl Gen {
                 Some(Operand::Special(STABLE[self.random.below(STABLE.len())]))
             }
             Shape::Value(_) | Shape::Wide(_) | Shape::Move(_)
-                if constant && has_literals(ty) && (may_all_be_constant || slot.name != "a") =>
+                if constant
+                    && ty != ScalarType::Pred
+                    && ty.has_constants()
+                    && (may_all_be_constant || slot.name != "a") =>
             {
                 Some(Operand::Imm(self.constant(ty)))
             }
@@ -156,12 +159,6 @@ impl Gen {
 
 fn is_relaxed(slot: &Slot) -> bool {
     matches!(slot.shape, Shape::Wide(_) | Shape::Vector { relaxed: true, .. })
-}
-
-/// Whether PTX can write constants of a type: 16-bit floats have no literals.
-fn has_literals(ty: ScalarType) -> bool {
-    !matches!(ty, ScalarType::Pred | ScalarType::U16x2 | ScalarType::S16x2)
-        && (ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64))
 }
 
 fn mask(ty: ScalarType) -> u64 {

@@ -113,8 +113,7 @@ impl Form {
     pub fn word(&self) -> Word {
         let Meaning::Lane(_) = self.meaning else { return Word::Other };
         let signed = self.last_type().is_some_and(ScalarType::is_signed);
-        let is_pair = |t: ScalarType| matches!(t, ScalarType::U16x2 | ScalarType::S16x2);
-        let no_word = |m: &Mod| matches!(m, Mod::Ty(t) if t.kind() == Kind::Float || is_pair(*t));
+        let no_word = |m: &Mod| matches!(m, Mod::Ty(t) if t.kind() == Kind::Float || t.is_integer_pair());
         let plain = self.mods.len() == 1;
         match self.op {
             // Bits are copied and chosen whatever they represent.

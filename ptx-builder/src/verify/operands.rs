@@ -106,7 +106,7 @@ impl Check<'_> {
                 self.constant_fits(slot, *bits, ScalarType::Pred, errors);
             }
             (Shape::Value(ty) | Shape::Wide(ty) | Shape::Vector { ty, .. }, Operand::Imm(_))
-                if source && !has_constants(ty) =>
+                if source && !ty.has_constants() =>
             {
                 let message = format!(
                     "PTX has no constants of type {ty} and operand '{}' is one; move its bits into a register first",
@@ -353,12 +353,6 @@ impl Check<'_> {
             seen.push(reg);
         }
     }
-}
-
-/// Whether a constant of this type can be written: not so for floats of 16 bits.
-fn has_constants(ty: ScalarType) -> bool {
-    let is_pair = matches!(ty, ScalarType::U16x2 | ScalarType::S16x2);
-    !is_pair && (ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64))
 }
 
 fn wanted(shape: Shape, slot: &Slot) -> String {

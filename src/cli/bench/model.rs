@@ -1,6 +1,6 @@
 //! `ptxgen bench decode` and `ptxgen bench prefill`: a whole model.
 
-use super::measure::rate;
+use super::measure::{self, rate};
 use super::stream;
 use crate::cli::{Outcome, Status, device::PolicyArgs, output};
 use anyhow::Context;
@@ -213,8 +213,7 @@ fn prompt(n: u32, vocab: usize) -> Vec<u32> {
 
 fn median(runs: u16, mut once: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<f64> {
     let mut times = (0..runs).map(|_| once()).collect::<Result<Vec<_>, _>>()?;
-    times.sort_unstable_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    measure::median(&mut times, f64::total_cmp).context("nothing was measured")
 }
 
 /// Loads the model, lets `measure` fill in the rest, and prints the report.

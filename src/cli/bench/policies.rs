@@ -1,5 +1,6 @@
 //! `ptxgen bench policies`: cost and accuracy of each policy.
 
+use super::measure::median;
 use crate::cli::{
     Outcome, Status, Usage,
     device::{DeviceArgs, Model},
@@ -159,18 +160,13 @@ fn decode(session: &mut dyn Engine, first: u32, n: usize) -> anyhow::Result<f64>
     Ok(n as f64 / start.elapsed().as_secs_f64())
 }
 
-fn median(of: &mut [f64]) -> Option<f64> {
-    of.sort_unstable_by(f64::total_cmp);
-    of.get(of.len() / 2).copied()
-}
-
 fn row(candidate: &mut Candidate<'_>, ids: &[u32], exact: &Reading) -> Row {
     Row {
         policy: candidate.policy.to_string(),
         perplexity: candidate.reading.perplexity(ids),
         against_exact: candidate.reading.against(exact),
-        decode_tokens_per_s: median(&mut candidate.decode),
-        prefill_tokens_per_s: median(&mut candidate.prefill),
+        decode_tokens_per_s: median(&mut candidate.decode, f64::total_cmp),
+        prefill_tokens_per_s: median(&mut candidate.prefill, f64::total_cmp),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `ptxgen bench speculate`: text with guesses beside the same text without, in one run.
 
+use super::measure::median;
 use crate::cli::{
     Outcome, Status,
     device::{DeviceArgs, Model},
@@ -102,7 +103,7 @@ pub fn run(args: &Args) -> Outcome {
         ensure!(text == expected, "the text with guesses is another: report this with the model and the prompt");
     }
     // The first run of each may have prepared the device.
-    let [plain, with] = [plain, with].map(|times| median(times[1..].to_vec()));
+    let [plain, with] = [plain, with].map(|mut times| median(&mut times[1..], f64::total_cmp).unwrap_or_default());
     let steps = steps(&mut *session, &ids, args.runs)?;
     let n = f64::from(args.n);
     let report = Report {
@@ -166,16 +167,11 @@ fn steps(session: &mut dyn Engine, prompt: &[u32], runs: u16) -> anyhow::Result<
             times.push(begin.elapsed().as_secs_f64());
             session.rewind(start);
         }
-        let us = median(times[1..].to_vec()) * 1e6;
+        let us = median(&mut times[1..], f64::total_cmp).unwrap_or_default() * 1e6;
         let ratio = us / all.first().map_or(us, |one| one.us);
         all.push(Step { tokens, us, ratio });
     }
     Ok(all)
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_unstable_by(f64::total_cmp);
-    times[times.len() / 2]
 }
 
 fn print(r: &Report, json: bool) -> Outcome {
