@@ -1,7 +1,8 @@
 //! Matrices in place, and the activations that they are multiplied with.
 
+#[cfg(all(feature = "plants", debug_assertions))]
+use super::planted::OfMatrix;
 use super::{
-    planted::OfMatrix,
     simd::{Isa, Kernel, Simd},
     team::Shared,
     vector::quantize,
@@ -27,6 +28,7 @@ pub(super) struct Matrix<'a> {
     pub(super) rows: usize,
     row_bytes: usize,
     data: &'a [u8],
+    #[cfg(all(feature = "plants", debug_assertions))]
     pub(super) planted: OfMatrix,
 }
 
@@ -38,6 +40,7 @@ impl<'a> Matrix<'a> {
             rows: view.rows(),
             row_bytes: view.row_bytes(),
             data: view.data,
+            #[cfg(all(feature = "plants", debug_assertions))]
             planted: OfMatrix::default(),
         }
     }

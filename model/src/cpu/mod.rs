@@ -26,6 +26,7 @@ mod matrix;
 mod pass;
 #[cfg(all(feature = "plants", debug_assertions))]
 mod plant;
+#[cfg(all(feature = "plants", debug_assertions))]
 mod planted;
 mod product;
 mod record;

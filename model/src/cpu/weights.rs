@@ -1,9 +1,10 @@
 //! A model's tensors in the form that the forward needs.
 
+#[cfg(all(feature = "plants", debug_assertions))]
+use super::planted::OfLayer;
 use super::{
     LoadError,
     matrix::{Forms, Lanes, Matrix, spread},
-    planted::OfLayer,
 };
 use crate::{
     config::{ModelConfig, TensorRole},
@@ -27,6 +28,7 @@ pub(super) struct Layer<'a> {
     pub(super) gate: Matrix<'a>,
     pub(super) up: Matrix<'a>,
     pub(super) down: Matrix<'a>,
+    #[cfg(all(feature = "plants", debug_assertions))]
     pub(super) planted: OfLayer,
 }
 
@@ -82,6 +84,7 @@ impl<'a> Weights<'a> {
                     gate: matrix(gate)?,
                     up: matrix(up)?,
                     down: matrix(down)?,
+                    #[cfg(all(feature = "plants", debug_assertions))]
                     planted: OfLayer::default(),
                 })
             })
