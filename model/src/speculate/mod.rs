@@ -126,8 +126,8 @@ impl std::fmt::Debug for Speculation<'_> {
 
 /// How a check of guesses ended.
 enum Checked {
-    /// Tokens were written, and the text goes on.
-    On,
+    /// Tokens were written, this one last, and the text goes on.
+    On(u32),
     /// The caller broke off.
     BrokenOff,
     /// The pass with guesses failed as one token alone may not: nothing was written.
@@ -178,26 +178,22 @@ impl<'g> Speculation<'g> {
         while engine.position() < end {
             let left = end - engine.position();
             match self.check(engine, next, left, sampler, each)? {
-                Some(Checked::On) => {
-                    next = self.tokens.last().copied().unwrap_or(next);
-                    burst = 1;
+                Some(Checked::On(last)) => {
+                    (next, burst) = (last, 1);
                     continue;
                 }
                 Some(Checked::BrokenOff) => return Ok(()),
                 Some(Checked::Failed) => burst = 1,
                 None => {}
             }
-            let (written, broken_off) = self.plain(engine, next, burst.min(left), sampler, each)?;
-            match written {
-                Some(token) if !broken_off => next = token,
-                _ => return Ok(()),
-            }
+            let Some(last) = self.plain(engine, next, burst.min(left), sampler, each)? else { return Ok(()) };
+            next = last;
             burst = (2 * burst).min(BURST);
         }
         Ok(())
     }
 
-    /// Writes up to `n` tokens without guesses. The last one, and whether the caller broke off.
+    /// Writes up to `n` tokens without guesses. The last one; none where the caller broke off.
     fn plain(
         &mut self,
         engine: &mut dyn Engine,
@@ -205,7 +201,7 @@ impl<'g> Speculation<'g> {
         n: usize,
         sampler: &mut Sampler,
         each: &mut dyn FnMut(u32) -> ControlFlow<()>,
-    ) -> Result<(Option<u32>, bool), EngineError> {
+    ) -> Result<Option<u32>, EngineError> {
         let Self { guesser, lengths, counts, .. } = self;
         let (start, mut last, mut broken_off, mut written) = (Instant::now(), None, false, 0);
         let done = engine.generate(first, n, sampler, &mut |token| {
@@ -220,7 +216,7 @@ impl<'g> Speculation<'g> {
         if let Lengths::Learned(length) = lengths {
             length.took_plain(written as usize, start.elapsed());
         }
-        done.map(|()| (last, broken_off))
+        done.map(|()| last.filter(|_| !broken_off))
     }
 
     /// Takes `next` with guesses after it, where there are any, and writes the tokens that the sampler chooses as long as
@@ -254,14 +250,14 @@ impl<'g> Speculation<'g> {
         let checked = self.checked(engine, &tokens, sampler, each);
         let written = self.tokens.len();
         let accepted = self.tokens.iter().zip(&tokens[1..]).take_while(|(a, b)| a == b).count();
-        if matches!(checked, Ok(Checked::On | Checked::BrokenOff)) {
+        if matches!(checked, Ok(Checked::On(_) | Checked::BrokenOff)) {
             let Counts { tokens, steps, guessed, accepted: all } = &mut self.counts;
             *tokens += written as u64;
             *steps += 1;
             *guessed += guesses as u64;
             *all += accepted as u64;
         }
-        if let (Lengths::Learned(length), Ok(Checked::On | Checked::Failed)) = (&mut self.lengths, &checked) {
+        if let (Lengths::Learned(length), Ok(Checked::On(_) | Checked::Failed)) = (&mut self.lengths, &checked) {
             length.took_step(guesses, accepted, grade, start.elapsed());
         }
         checked.map(Some)
@@ -302,8 +298,10 @@ impl<'g> Speculation<'g> {
             }
             Err(error) => return Err(error),
         }
-        let n = self.tokens.len();
-        engine.rewind(start + n);
-        Ok(if broken_off { Checked::BrokenOff } else { Checked::On })
+        engine.rewind(start + self.tokens.len());
+        Ok(match self.tokens.last() {
+            Some(&last) if !broken_off => Checked::On(last),
+            _ => Checked::BrokenOff,
+        })
     }
 }
