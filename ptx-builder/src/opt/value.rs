@@ -11,7 +11,7 @@ use super::{OptOptions, fold, simplify};
 use crate::analysis::Cfg;
 use crate::ir::{Address, Base, BlockId, Inst, Kernel, Operand, Reg};
 use crate::table::{Access, Depends, Shape, Slot};
-use crate::types::{Kind, RegClass, ScalarType};
+use crate::types::{RegClass, ScalarType};
 
 /// Runs the enabled passes.
 pub(super) fn run(kernel: &mut Kernel, cfg: &Cfg, options: &OptOptions) {
@@ -192,10 +192,9 @@ impl Walk<'_> {
 
 /// A constant as a slot takes it, if it does.
 fn literal(slot: &Slot, bits: u64) -> Option<u64> {
-    let writable = |ty: ScalarType| ty.kind() != Kind::Float || matches!(ty, ScalarType::F32 | ScalarType::F64);
     match slot.shape {
-        Shape::Value(ty) | Shape::Wide(ty) if ty != ScalarType::Pred && writable(ty) => Some(bits & mask(ty)),
-        Shape::Move(ty) if writable(ty) => Some(bits & mask(ty)),
+        Shape::Value(ty) | Shape::Wide(ty) if ty != ScalarType::Pred && ty.has_constants() => Some(bits & mask(ty)),
+        Shape::Move(ty) if ty.has_constants() => Some(bits & mask(ty)),
         Shape::Small { most, .. } if bits <= u64::from(most) => Some(bits),
         _ => None,
     }

@@ -220,7 +220,7 @@ impl<'a> Fit<'a> {
 fn expected(slot: &Slot) -> String {
     let constant = match slot.ty() {
         Some(ScalarType::F32 | ScalarType::F64) => "or floating-point constant",
-        Some(ty) if ty.kind() == Kind::Float => "(there are no constants of that type)",
+        Some(ty) if !ty.has_constants() => "(there are no constants of that type)",
         _ => "or integer",
     };
     match slot.shape {

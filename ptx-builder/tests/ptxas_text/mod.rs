@@ -9,7 +9,7 @@ use std::fmt::Write;
 use ptxgen_builder::ptxas::{Ptxas, PtxasError, Severity};
 use ptxgen_builder::table::{Access, Form, Op, Shape, Slot};
 use ptxgen_builder::target::{PtxVersion, Target};
-use ptxgen_builder::types::{Kind, RegClass, ScalarType, Space};
+use ptxgen_builder::types::{RegClass, ScalarType, Space};
 
 /// How the operands that may be left out, or be constants, are written.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -27,7 +27,7 @@ pub fn constant(ty: ScalarType, name: &str) -> Option<&'static str> {
         ScalarType::F32 => "0f3F800000",
         ScalarType::F64 => "0d3FF0000000000000",
         ScalarType::Pred => return None,
-        ty if ty.kind() == Kind::Float => return None,
+        ty if !ty.has_constants() => return None,
         _ => {
             if matches!(name, "b" | "size") {
                 "32"
