@@ -12,7 +12,7 @@ use crate::opt::{OptOptions, optimize};
 use crate::table::{Access, Form, Meaning, Shape, Slot, SpecialReg, table};
 use crate::target::Target;
 use crate::testing::Random;
-use crate::types::{Kind, RegClass, ScalarType};
+use crate::types::{RegClass, ScalarType};
 use crate::verify::testing::{K, at, imm};
 use crate::verify::{Validated, verify};
 
