@@ -176,7 +176,10 @@ fn a_loop_has_an_end() {
     assert!(fixed.contains("computed before the loop"), "{fixed}");
     let endless = panic_of(|| write(|k, _| k.loop_(|k, _| k.nanosleep(8))));
     assert!(endless.contains("nothing ends this loop_"), "{endless}");
+    let still = panic_of(|| write(|k, n| k.for_(0, n, 0, |k, _, _| k.nanosleep(8))));
+    assert!(still.contains("the step of this for_ is 0"), "{still}");
     // These end.
+    write(|k, n| k.for_(0, n, n, |k, _, _| k.nanosleep(8)));
     write(|k, n| {
         let (i, more) = (k.var(0u32), n.gt(7));
         k.while_(|_| !more & i.lt(3), |_, _| i.add(1));
@@ -184,6 +187,32 @@ fn a_loop_has_an_end() {
         k.while_(|_| more, |k, out| k.loop_(|k, _| out.break_if(k, n.gt(9))));
         k.loop_(|k, _| k.if_(n.gt(8), |k| k.emit(Op::Exit, &[], &[])));
     });
+}
+
+/// Constants that rustc refuses of its own integers, as it does here.
+#[test]
+fn constants_that_say_nothing() {
+    fn of<T: Integer>(wrong: fn(Val<T>) -> Val<T>) {
+        let _ = kernel::<(InOut<T>,)>("constants", ["x"], |k, (x,)| x.store(k, wrong(x.load(k))));
+    }
+    let shifts = [
+        (panic_of(|| of::<u32>(|n| n << 40)), "`<< 40` of 32 bits: nothing is left; shift by 0 to 31"),
+        (panic_of(|| of::<u64>(|n| n << 64)), "`<< 64` of 64 bits"),
+        (panic_of(|| of::<u16>(|n| n >> 16)), "`>> 16` of 16 bits: nothing is left"),
+        (panic_of(|| of::<i32>(|n| n >> 32)), "`>> 32` of 32 bits: only copies of the sign are left"),
+        (panic_of(|| of::<i32>(|n| n << Val::from(32u32))), "`<< 32` of 32 bits: nothing is left"),
+        (panic_of(|| of::<u32>(|n| n / 0)), "divided by the constant 0"),
+        (panic_of(|| of::<i64>(|n| n % 0)), "divided by the constant 0"),
+        (panic_of(|| of::<u16>(|n| 7 / (n / Val::from(0u16)))), "divided by the constant 0"),
+    ];
+    for (message, expected) in shifts {
+        assert!(message.contains(expected), "{message}");
+    }
+    // These mean something.
+    of::<u64>(|n| (n << 63) >> 40);
+    of::<i32>(|n| (n >> 31) / -1 % 1);
+    of::<u32>(|n| (n << n) / (n - n));
+    let _ = kernel::<(InOut<f32>,)>("infinity", ["x"], |k, (x,)| x.store(k, x.load(k) / 0.0));
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn compiler() -> Vec<String> {
 
 /// What a mistake in the program that writes a kernel panics with.
 fn builder() -> Vec<String> {
-    let mistakes: [fn(); 10] = [
+    let mistakes: [fn(); 13] = [
         || {
             kernel::<(In<f32>, Out<f32>)>("prefix", ["x", "y"], |k, (x, y)| {
                 let sum = Cell::new(Val::from(0.0f32));
@@ -59,6 +59,15 @@ fn builder() -> Vec<String> {
         },
         || {
             kernel::<(u32,)>("endless", ["n"], |k, _| k.loop_(|k, _| k.barrier()));
+        },
+        || {
+            kernel::<(u32,)>("still", ["n"], |k, (n,)| k.for_(0, n, 0, |k, _, _| k.barrier()));
+        },
+        || {
+            kernel::<(u32,)>("shifted", ["n"], |_, (n,)| _ = n << 40);
+        },
+        || {
+            kernel::<(u32,)>("divided", ["n"], |_, (n,)| _ = n / 0);
         },
         || {
             kernel::<(In<f32>, Out<f32>)>("copy", ["x", "x"], |_, _| {});

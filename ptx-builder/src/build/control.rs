@@ -1,5 +1,6 @@
 //! Structured control flow. The builder creates the labels.
 
+use super::constant::check_step;
 use super::emit::emit_guarded;
 use super::scope::{Made, enter, leave};
 use super::scopes::ScopeKind;
@@ -117,6 +118,9 @@ impl Body {
 
     /// Runs the body for `i` from `first` up to but not including `end`, in steps of `step`. Bounds are read once. `end
     /// + step` must not wrap.
+    ///
+    /// # Panics
+    /// If the step is the constant 0.
     #[track_caller]
     pub fn for_(
         &self,
@@ -126,6 +130,7 @@ impl Body {
         body: impl Fn(&Body, Val<u32>, LoopControl),
     ) {
         let (end_value, step) = (end.into(), step.into());
+        check_step(step);
         let (top, next, end) = (new_label(), new_label(), new_label());
         let i = self.var::<u32>(first);
         // The test is at the end: one branch per iteration.

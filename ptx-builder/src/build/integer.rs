@@ -2,6 +2,7 @@
 
 use std::ops::{BitAnd, BitOr, BitXor, Neg, Not, Rem, Shl, Shr};
 
+use super::constant::check_shift;
 use super::state::ty;
 use super::val::bits_type;
 use super::val::compute;
@@ -68,18 +69,29 @@ macro_rules! integers {
         }
         impl<N: Into<Val<u32>>> Shl<N> for Val<$t> {
             type Output = Val<$t>;
-            /// Shifts left; amounts of the width or more give 0.
+            /// Shifts left; an amount that is known at run time only and is the width or more gives 0.
+            ///
+            /// # Panics
+            /// If the amount is a constant of the width or more.
             #[track_caller]
             fn shl(self, amount: N) -> Val<$t> {
-                compute(Op::Shl, &[bits::<$t>()], &[self.operand(), amount.into().operand()])
+                let amount = amount.into();
+                check_shift::<$t>("<<", amount);
+                compute(Op::Shl, &[bits::<$t>()], &[self.operand(), amount.operand()])
             }
         }
         impl<N: Into<Val<u32>>> Shr<N> for Val<$t> {
             type Output = Val<$t>;
-            /// Shifts right, arithmetically for signed types; amounts of the width or more give 0 or the sign.
+            /// Shifts right, arithmetically for signed types; an amount that is known at run time only and is the width
+            /// or more gives 0 or the sign.
+            ///
+            /// # Panics
+            /// If the amount is a constant of the width or more.
             #[track_caller]
             fn shr(self, amount: N) -> Val<$t> {
-                compute(Op::Shr, &[ty::<$t>()], &[self.operand(), amount.into().operand()])
+                let amount = amount.into();
+                check_shift::<$t>(">>", amount);
+                compute(Op::Shr, &[ty::<$t>()], &[self.operand(), amount.operand()])
             }
         }
     )*};

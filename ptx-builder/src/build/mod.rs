@@ -30,6 +30,7 @@ mod asm;
 mod async_copy;
 mod atomic;
 mod compare;
+mod constant;
 mod control;
 mod convert;
 mod dependent;

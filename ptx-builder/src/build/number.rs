@@ -38,7 +38,7 @@ macro_rules! arithmetic {
             type Output = Val<T>;
             #[track_caller]
             fn $method(self, other: T) -> Val<T> {
-                self.binary(Op::$op, &mods::<T>($integers), other)
+                $trait::$method(self, Val::from(other))
             }
         }
         /// The Rust variable then refers to another value. A value that changes from iteration to iteration of a

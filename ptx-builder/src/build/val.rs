@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use smallvec::SmallVec;
 
+use super::constant::check_divisor;
 use super::scope::Made;
 use super::state::{emit, new_reg, ty, with};
 use super::{Pred, SameSize, Scalar};
@@ -172,9 +173,11 @@ impl<T: Scalar> Val<T> {
     /// A two-operand instruction of type `T`.
     #[track_caller]
     pub(super) fn binary(self, op: Op, mods: &[Mod], other: impl Into<Val<T>>) -> Self {
+        let other = other.into();
+        check_divisor(op, other);
         let mut all: crate::table::Mods = mods.into();
         all.push(ty::<T>());
-        compute(op, &all, &[self.operand(), other.into().operand()])
+        compute(op, &all, &[self.operand(), other.operand()])
     }
 
     /// A one-operand instruction of type `T`.
