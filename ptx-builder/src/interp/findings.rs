@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::context::Context;
 use super::report::{Finding, FindingKind, Other};
-use super::shadow::{By, Conflict, CrossConflict};
+use super::shadow::{Access, By, Conflict, CrossConflict, Strong};
 use crate::types::Space;
 
 /// The other side of a race.
@@ -24,6 +24,8 @@ pub(super) struct Clash {
     pub write: bool,
     pub other_wrote: bool,
     pub read_only: bool,
+    /// How strong each is.
+    pub strong: [Option<Strong>; 2],
 }
 
 /// A finding with instructions as numbers.
@@ -68,7 +70,7 @@ impl Findings {
     }
 
     /// A race within a block.
-    pub fn clash(&mut self, clash: &Conflict, by: By, space: Space, write: bool, same: bool, block: u64) {
+    pub fn clash(&mut self, clash: &Conflict, by: By, space: Space, access: Access, same: bool, block: u64) {
         let kind = match same {
             _ if clash.read_only => FindingKind::ReadOnlyWritten,
             true => FindingKind::SameValue,
@@ -86,9 +88,10 @@ impl Findings {
             clash: Some(Clash {
                 space,
                 address: clash.address,
-                write,
+                write: access.write,
                 other_wrote: other.write,
                 read_only: clash.read_only,
+                strong: [access.strength.strong(), other.strong],
             }),
             count: 0,
         });
@@ -112,6 +115,7 @@ impl Findings {
                 write: this.write,
                 other_wrote: other.write,
                 read_only: clash.read_only,
+                strong: [this.strong, other.strong],
             }),
             count: 0,
         });
@@ -145,7 +149,7 @@ impl Findings {
 
 fn clash_message(cx: &Context, raw: &Raw, clash: &Clash, other: &RawOther) -> String {
     let did = |write: bool| if write { "writes" } else { "reads" };
-    let Clash { space, address, write, other_wrote, read_only } = *clash;
+    let Clash { space, address, write, other_wrote, read_only, strong } = *clash;
     let element = cx.element_and(space, address, raw.pc, ", ");
     if read_only {
         return format!(
@@ -156,6 +160,17 @@ fn clash_message(cx: &Context, raw: &Raw, clash: &Clash, other: &RawOther) -> St
         return format!(
             "it writes {element}{space} memory at {address:#x}, where the other instruction has written the same value, with \
              nothing to order them: whichever is last, the same is there; one of them is enough"
+        );
+    }
+    if let [Some(this), Some(that)] = strong.map(|s| s.map(Strong::bytes))
+        && this != that
+    {
+        return format!(
+            "it {} {this} bytes of {element}{space} memory at {address:#x}, where the other instruction {} {that} bytes, with \
+             nothing to order them: atomic and other strong accesses of different sizes have no defined result; give both \
+             one size, or order them",
+            did(write),
+            did(other_wrote)
         );
     }
     let missing = if raw.block != other.block {

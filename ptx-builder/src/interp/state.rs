@@ -146,7 +146,7 @@ impl BlockState {
         cells.access(&self.order, by, mask, at, bytes, access, values, |clash| {
             let lane = clash.lane as usize;
             let same = clash.only_writes && values.is_some_and(|values| held(at[lane]) == Some(values[lane]));
-            findings.clash(&clash, by, space, access.write, same, number);
+            findings.clash(&clash, by, space, access, same, number);
         });
     }
 

@@ -2,7 +2,7 @@
 
 use super::Exec;
 use crate::interp::report::FindingKind;
-use crate::interp::shadow::{Access, Strength};
+use crate::interp::shadow::{Access, Strength, Strong};
 use crate::interp::state::Stop;
 use crate::interp::wide::regs::Gathered;
 use crate::table::{Atomic, Memory, WARP};
@@ -90,7 +90,7 @@ impl Exec<'_> {
         }
         self.unwritten(space, unwritten, at, bytes);
         self.after_read(space, mask, at, m);
-        let access = Access { write: true, strength: Strength::Strong(m.scope), read_only: false };
+        let access = Access { write: true, strength: Strength::Strong(Strong::of(m, m.scope)), read_only: false };
         self.touch(space, mask, at, bytes, access, None);
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::interp::homes::Array;
 use crate::interp::mask::lanes;
 use crate::interp::program::AddrBase;
 use crate::interp::report::FindingKind;
-use crate::interp::shadow::{Access, By, Strength};
+use crate::interp::shadow::{Access, By, Strength, Strong};
 use crate::interp::state::Stop;
 use crate::table::window;
 use crate::table::{Memory, Order, Scope, WARP};
@@ -16,8 +16,8 @@ use crate::types::{ScalarType, Space};
 fn strength(m: &Memory) -> Strength {
     match m.order {
         Order::Weak => Strength::Weak,
-        Order::Volatile => Strength::Strong(Scope::Sys),
-        _ => Strength::Strong(m.scope),
+        Order::Volatile => Strength::Strong(Strong::of(m, Scope::Sys)),
+        _ => Strength::Strong(Strong::of(m, m.scope)),
     }
 }
 

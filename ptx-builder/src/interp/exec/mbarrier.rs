@@ -9,7 +9,7 @@ use crate::interp::copies::Completion;
 use crate::interp::mask::lanes;
 use crate::interp::mbarriers::phase_of;
 use crate::interp::report::FindingKind;
-use crate::interp::shadow::{Access, Snapshot, Strength};
+use crate::interp::shadow::{Access, Snapshot, Strength, Strong};
 use crate::interp::state::Stop;
 use crate::table::{Async, Mod, Scope, WARP, window};
 use crate::types::Space;
@@ -108,7 +108,7 @@ impl Exec<'_> {
     }
 
     fn touch_mbarrier(&mut self, lane: usize, place: u64, weak: bool) {
-        let strength = if weak { Strength::Weak } else { Strength::Strong(Scope::Cta) };
+        let strength = if weak { Strength::Weak } else { Strength::Strong(Strong::new(Scope::Cta, 8)) };
         let access = Access { write: true, strength, read_only: false };
         self.mark_access(Space::Shared, 1 << lane, &[place; WARP], 8, access, None);
     }

@@ -1,7 +1,8 @@
 //! Marks of the last accesses to a piece of memory.
 
-use super::Order;
-use crate::table::{Scope, WARP};
+use super::strong::both;
+use super::{Order, Strong};
+use crate::table::WARP;
 
 /// One access.
 #[derive(Clone, Copy)]
@@ -12,7 +13,7 @@ pub(in crate::interp) struct Mark {
     pub thread: u16,
     /// Tells apart executions of the same instruction.
     pub serial: u16,
-    pub strong: Option<Scope>,
+    pub strong: Option<Strong>,
     pub read_only: bool,
     pub write: bool,
     /// In a mark on a whole line: each lane has accessed `1 << shift` bytes of it.
@@ -34,7 +35,9 @@ impl Mark {
     /// after both and is ordered after neither.
     fn covers(&self, old: &Mark) -> bool {
         let kind = |m: &Mark| (m.write, m.strong.is_some());
-        (kind(old) == kind(self) || kind(old) == (false, true)) && (self.read_only || !old.read_only)
+        (kind(old) == kind(self) || kind(old) == (false, true))
+            && (self.strong.is_none() || both(old.strong, self.strong))
+            && (self.read_only || !old.read_only)
     }
 }
 
@@ -79,7 +82,7 @@ pub(super) fn clash(
         if old.read_only && mark.write || mark.read_only && old.write {
             return Some((*old, true));
         }
-        let harmless = !(old.write || mark.write) || old.strong.is_some() && mark.strong.is_some();
+        let harmless = !(old.write || mark.write) || both(old.strong, mark.strong);
         if harmless || order.is_ordered(old.warp(), old.lane(), old.time, warp, lane) {
             return None;
         }
@@ -123,7 +126,7 @@ pub(super) fn update_line(line: &mut Cell, mark: &Mark, order: &Order) -> bool {
     };
     let harmless = |old: &Mark| {
         let read_only = old.read_only && mark.write || mark.read_only && old.write;
-        let no_clash = !(old.write || mark.write) || old.strong.is_some() && mark.strong.is_some();
+        let no_clash = !(old.write || mark.write) || both(old.strong, mark.strong);
         !read_only && (no_clash || is_ordered(old))
     };
     if !line.marks().all(harmless) {
@@ -176,7 +179,7 @@ mod tests {
             assert!(!cell.is_empty());
         }
         // What is not covered stays: a strong read is less than a weak one, and a read-only one more.
-        let strong = Mark { strong: Some(Scope::Gpu), ..read(1, 3) };
+        let strong = Mark { strong: Some(Strong::new(crate::table::Scope::Gpu, 4)), ..read(1, 3) };
         update(&mut cell, &strong, &order, 3);
         assert_eq!(threads(&cell), [(0, 4), (1, 8), (1, 3)]);
         // A write is all that is left, and what has clashed is not marked as a line.

@@ -1,7 +1,8 @@
 //! Races between blocks of a launch.
 
 use super::cells::Mark;
-use super::{Cells, Order};
+use super::strong::both;
+use super::{Cells, Order, Strong};
 use crate::table::Scope;
 
 /// Neighbouring bytes with the same mark.
@@ -13,9 +14,9 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Whether it is strong towards other blocks.
-    fn is_strong(&self) -> bool {
-        self.mark.strong.is_some_and(|scope| scope >= Scope::Gpu)
+    /// Its strength towards other blocks.
+    fn strong(&self) -> Option<Strong> {
+        self.mark.strong.filter(|strong| strong.scope() >= Scope::Gpu)
     }
 }
 
@@ -116,7 +117,7 @@ fn check(traces: &[Trace], a: (usize, &Span), b: (usize, &Span)) -> Option<Cross
     let ((ta, sa), (tb, sb)) = if a.0 > b.0 { (a, b) } else { (b, a) };
     let read_only = sa.mark.read_only && sb.mark.write || sb.mark.read_only && sa.mark.write;
     if !read_only {
-        if sa.is_strong() && sb.is_strong() {
+        if both(sa.strong(), sb.strong()) {
             return None;
         }
         let before = |(t, s): (usize, &Span), (u, r): (usize, &Span)| {

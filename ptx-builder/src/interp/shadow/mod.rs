@@ -4,7 +4,7 @@
 //! instruction, at which time of its warp's clock. A later access to the same
 //! bytes is a race unless one of these holds: it is the same thread, neither
 //! writes, both are strong (atomic, volatile, relaxed or stronger, in scopes
-//! that include both threads), or the first is ordered before the second.
+//! that include both threads) and of one size, or the first is ordered before the second.
 //!
 //! What orders (the model; PTX ISA 8):
 //! - barriers (`bar`, `barrier`, named ones too) order what a warp did before
@@ -32,21 +32,31 @@ mod footprint;
 #[cfg(test)]
 mod model;
 mod pages;
+mod strong;
 
 pub(super) use cells::Mark;
 pub(super) use clock::{Known, Order, Snapshot, merge_known};
 pub(super) use cross::{CrossConflict, Trace, conflicts};
 pub(super) use footprint::{Footprint, Meeting, meetings};
 pub(super) use pages::{Cells, Conflict, PageHasher};
-
-use crate::table::Scope;
+pub(super) use strong::Strong;
 
 /// How strong an access is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Strength {
     Weak,
-    /// Atomic, volatile, relaxed or stronger, among the threads of a scope.
-    Strong(Scope),
+    /// Atomic, volatile, relaxed or stronger.
+    Strong(Strong),
+}
+
+impl Strength {
+    /// If it is strong, how.
+    pub fn strong(self) -> Option<Strong> {
+        match self {
+            Strength::Weak => None,
+            Strength::Strong(strong) => Some(strong),
+        }
+    }
 }
 
 /// A kind of access.

@@ -7,7 +7,7 @@ mod blocks;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Access, By, Cells, Known, Order, Snapshot, Strength};
+use super::{Access, By, Cells, Known, Order, Snapshot, Strength, Strong};
 use crate::table::{Scope, WARP};
 use crate::testing::Random;
 
@@ -180,8 +180,9 @@ struct One {
     pc: u32,
 }
 
-fn strong(a: Access) -> bool {
-    a.strength != Strength::Weak
+/// Whether both are strong and of one size.
+fn strong(a: Access, b: Access) -> bool {
+    matches!((a.strength, b.strength), (Strength::Strong(a), Strength::Strong(b)) if a.bytes() == b.bytes())
 }
 
 /// Whether two accesses to a byte clash, if nothing orders them; and whether it is about read-only data.
@@ -189,7 +190,7 @@ fn clash(a: Access, b: Access) -> Option<bool> {
     if a.read_only && b.write || b.read_only && a.write {
         return Some(true);
     }
-    ((a.write || b.write) && !(strong(a) && strong(b))).then_some(false)
+    ((a.write || b.write) && !strong(a, b)).then_some(false)
 }
 
 /// Where bytes are accessed a few times, every clash is found and none that is not.
@@ -221,7 +222,9 @@ fn every_clash_is_found() {
             let mask = [u32::MAX, u32::MAX, 0xff, 0xff00, 1, 1 << 31, 0x0f0f_0f0f][below(7)];
             let at: [u64; WARP] = std::array::from_fn(|l| start + stride * l as u64);
             let (write, alike) = (below(2) == 1, below(2) == 1);
-            let strength = [Strength::Weak, Strength::Weak, Strength::Strong(Scope::Gpu)][below(3)];
+            let strength =
+                [Strength::Weak, Strength::Weak, Strength::Strong(Strong::new(Scope::Gpu, bytes.min(4) as u32))]
+                    [below(3)];
             let access = Access { write, strength, read_only: !write && below(6) == 0 };
             let values: [u128; WARP] = std::array::from_fn(|l| if alike { 7 } else { l as u128 });
             let pc = below(2) as u32;

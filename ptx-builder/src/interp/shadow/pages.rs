@@ -132,10 +132,7 @@ impl Cells {
         values: Option<&[u128; WARP]>,
         mut clash: impl FnMut(Conflict),
     ) {
-        let strong = match access.strength {
-            Strength::Weak => None,
-            Strength::Strong(scope) => Some(scope),
-        };
+        let strong = access.strength.strong();
         let mark = Mark {
             time: order.now(by.warp),
             pc: by.pc,

@@ -3,9 +3,15 @@
 use std::sync::Arc;
 
 use super::One;
-use crate::interp::shadow::{Access, By, Cells, Mark, Order, Strength, Trace, conflicts};
+use crate::interp::shadow::{Access, By, Cells, Mark, Order, Strength, Strong, Trace, conflicts};
 use crate::table::{Scope, WARP};
 use crate::testing::Random;
+
+/// Whether both are strong towards other blocks, and of one size.
+fn wide(a: Access, b: Access) -> bool {
+    let strong = |a: Access| a.strength.strong().filter(|s| s.scope() >= Scope::Gpu).map(Strong::bytes);
+    strong(a).is_some() && strong(a) == strong(b)
+}
 
 /// Blocks clash where their accesses do and neither knew of the other's, and nowhere else.
 #[test]
@@ -32,7 +38,8 @@ fn blocks_clash_where_their_accesses_do() {
                 let at: [u64; WARP] = std::array::from_fn(|l| start + bytes * l as u64);
                 let write = below(2) == 1;
                 let scope = [Scope::Cta, Scope::Gpu][below(2)];
-                let strength = if below(3) == 0 { Strength::Strong(scope) } else { Strength::Weak };
+                let strength =
+                    if below(3) == 0 { Strength::Strong(Strong::new(scope, bytes as u32)) } else { Strength::Weak };
                 let access = Access { write, strength, read_only: !write && below(5) == 0 };
                 let by = By { warp, pc: 10 * block as u32 + step as u32, serial: 0 };
                 // Of a block's own clashes nothing is asked here.
@@ -70,10 +77,9 @@ fn blocks_clash_where_their_accesses_do() {
             let kind =
                 |block: u64, pc: u32| all.iter().find(|(b, o)| *b == block && o.pc == pc).expect("an access").1.access;
             let (a, b) = (kind(*this, *pc), kind(*other, *other_pc));
-            let wide = |a: Access| matches!(a.strength, Strength::Strong(s) if s >= Scope::Gpu);
             let about = a.read_only && b.write || b.read_only && a.write;
             assert_eq!(*read_only, about, "{round}");
-            assert!(about || (a.write || b.write) && !(wide(a) && wide(b)), "{round}: {a:?} {b:?}");
+            assert!(about || (a.write || b.write) && !wide(a, b), "{round}: {a:?} {b:?}");
         }
         // Where no block has learned of another's, all that may clash does.
         let overlap = |a: &One, b: &One| a.at < b.at + b.bytes && b.at < a.at + a.bytes;
@@ -81,9 +87,8 @@ fn blocks_clash_where_their_accesses_do() {
             all[i + 1..].iter().any(|(c, y)| {
                 // Block 0 learns nothing, and only block 1 learns of block 2's or of block 0's.
                 (*b, *c) == (0, 2) && overlap(x, y) && {
-                    let wide = |a: Access| matches!(a.strength, Strength::Strong(s) if s >= Scope::Gpu);
                     let about = x.access.read_only && y.access.write || y.access.read_only && x.access.write;
-                    about || (x.access.write || y.access.write) && !(wide(x.access) && wide(y.access))
+                    about || (x.access.write || y.access.write) && !wide(x.access, y.access)
                 }
             })
         });
