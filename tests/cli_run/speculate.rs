@@ -60,6 +60,13 @@ fn what_cannot_guess_is_refused() {
             error: --draft has no effect: it is for --speculate draft
         "#]],
     );
+    fails(
+        &["bench", "speculate", "--prompt-file", "README.md", "--speculate", "off"],
+        2,
+        expect![[r#"
+            error: --speculate off guesses nothing: give lookup, or draft with --draft
+        "#]],
+    );
     let dir = tempfile::tempdir().unwrap();
     let other = synthetic(dir.path(), "other.gguf", &[]);
     let output = ptxgen(&["run", "--prompt", "a", "--draft", &other]);

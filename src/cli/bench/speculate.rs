@@ -67,6 +67,7 @@ struct Step {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
+    args.speculate.refuse_off()?;
     let gguf = crate::cli::open_model(args.model.as_deref())?;
     let tokenizer = Tokenizer::from_gguf(&gguf)?;
     let config = ModelConfig::from_gguf(&gguf)?;

@@ -82,6 +82,16 @@ impl SpeculateArgs {
         Ok((self.speculate == Some(Guesses::Lookup)).then(|| Speculation::new(Lookup::new())))
     }
 
+    /// Refuses to guess nothing, where guesses are what a command is about.
+    pub fn refuse_off(&self) -> Result<(), Usage> {
+        match self.speculate {
+            Some(Guesses::Off) => {
+                Err(Usage("--speculate off guesses nothing: give lookup, or draft with --draft".into()))
+            }
+            Some(Guesses::Lookup | Guesses::Draft) | None => Ok(()),
+        }
+    }
+
     /// What guesses; the text itself, where nothing is said.
     pub fn speculation_or_lookup<'m>(&self, draft: Option<&'m Model<'_>>) -> anyhow::Result<Speculation<'m>> {
         Ok(self.speculation(draft)?.unwrap_or_else(|| Speculation::new(Lookup::new())))
