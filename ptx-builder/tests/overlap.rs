@@ -92,6 +92,29 @@ fn text(body: &str) -> Validated {
     verify(parse("e.ptx", &text).unwrap_or_else(|e| panic!("{e}\n{text}"))).unwrap()
 }
 
+/// Threads that leave before the wait do not come to it, unless no thread can.
+#[test]
+fn a_way_out_before_the_wait_counts_unless_copies_rule_it_out() {
+    let leaves = |how: &str| {
+        let found = text(&format!(
+            ".reg .u64 %rd<4>; .reg .u32 %r<4>; .reg .pred %p<3>;\n\
+             ld.param.u64 %rd1, [a]; cvta.to.global.u64 %rd1, %rd1; ld.param.u32 %r1, [n];\n\
+             setp.lt.u32 %p0, %r1, 5; @%p0 mov.u32 %r1, 7;\n\
+             {how}\n\
+             griddepcontrol.wait; st.global.u32 [%rd1], %r1;\nEND: ret;"
+        ))
+        .overlap(0);
+        assert!(found.waits);
+        !found.always_waits
+    };
+    assert!(!leaves(""));
+    assert!(leaves("@%p0 ret;") && leaves("@%p0 exit;") && leaves("@%p0 bra END;"));
+    // A copy of what has no name yet, and what differs from it.
+    assert!(!leaves("mov.u32 %r2, %r1; setp.ne.u32 %p1, %r2, %r1; @%p1 bra END;"));
+    assert!(leaves("mov.u32 %r2, %r1; setp.eq.u32 %p1, %r2, %r1; @%p1 bra END;"));
+    assert!(leaves("mov.u32 %r2, %r1; add.u32 %r1, %r1, 1; setp.ne.u32 %p1, %r2, %r1; @%p1 bra END;"));
+}
+
 /// A pointer that comes from memory may point anywhere; one of two parameters, into both.
 #[test]
 fn an_address_of_unknown_origin_counts_as_every_parameters() {
@@ -216,6 +239,8 @@ fn an_early_read_of_what_the_launch_before_writes_is_found() {
         assert!(reports[0].is_clean());
         let [finding] = &reports[1].findings[..] else { panic!("{:?}", reports[1].findings) };
         assert_eq!((finding.kind, finding.kernel.as_str()), (FindingKind::EarlyAccess, "second"));
+        // The first to read.
+        assert_eq!((finding.warp, finding.lanes), (0, 1), "{finding}");
         assert!(finding.message.starts_with("before it waits it reads x["), "{finding}");
         assert!(finding.message.contains("which 'first' writes"), "{finding}");
         let lines = [&finding.site, &finding.other.as_ref().unwrap().site].map(|s| s.loc.as_ref().unwrap().line);

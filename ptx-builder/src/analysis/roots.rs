@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{InstId, KernelInfo, Origin};
 use crate::ir::{Base, Kernel, Module, Operand};
-use crate::table::{Access, Precision, Shape};
+use crate::table::{Access, Shape};
 use crate::types::RegClass;
 
 /// The arrays and buffers whose addresses a number was computed of, for every definition: an
@@ -24,7 +24,7 @@ impl Roots {
                 for (i, inst) in kernel.blocks[b.0 as usize].insts.iter().enumerate() {
                     let id = info.cfg.inst_id(b, i);
                     let address = |r: crate::ir::Reg| matches!(r.class, RegClass::B32 | RegClass::B64);
-                    if !inst.defs().any(address) || inst.form().precision == Precision::Loads {
+                    if !inst.defs().any(address) {
                         continue;
                     }
                     let mut all = 0;

@@ -274,9 +274,8 @@ impl Value {
         }
         let settled = (low(u32::from(a.known)) | !mask).trailing_ones();
         let residue = a.residue & mask;
-        let known = if settled >= width { 64 } else { settled };
         let (lane_bits, warp_bits) = (a.lane_bits & mask, a.warp_bits & mask);
-        Value { lane_bits, warp_bits, ..Value::constant(residue) }.known_to(known)
+        Value { lane_bits, warp_bits, ..Value::constant(residue) }.known_to(settled)
     }
 
     /// An address rounded down to a multiple of 2^bits: it points into the same.
@@ -305,7 +304,7 @@ fn shifted_up(bits: u64, by: Value, width: u32) -> u64 {
         Some(0) => 0,
         Some(c) if c.is_power_of_two() => (bits << c.trailing_zeros()) & low(width),
         Some(c) => upward(bits << c.trailing_zeros(), width),
-        None if by.residue == 0 => upward(bits << u32::from(by.known).min(63), width),
+        None if by.residue == 0 => upward(bits.checked_shl(u32::from(by.known)).unwrap_or(0), width),
         None => upward(bits, width),
     }
 }

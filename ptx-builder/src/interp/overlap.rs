@@ -53,12 +53,9 @@ fn run(
         contexts.push(Context { gate: Gate::closed(*is_early), ..cx });
     }
     let mut line = Line::default();
-    for (cx, launch) in contexts.iter().zip(launches) {
-        if line.start(cx, launch.is_early).is_err() {
-            break;
-        }
-    }
-    let _ = line.finish_all();
+    let started = contexts.iter().zip(launches).try_for_each(|(cx, launch)| line.start(cx, launch.is_early));
+    // After a fault there are no more reports.
+    let _ = started.and_then(|()| line.finish_all());
     Ok(line.reports)
 }
 
@@ -146,10 +143,7 @@ impl<'a> Line<'a> {
 
     fn finish_all(&mut self) -> Result<(), Failed> {
         while !self.at_work.is_empty() {
-            if let Err(failed) = self.finish_oldest() {
-                self.at_work.clear();
-                return Err(failed);
-            }
+            self.finish_oldest()?;
         }
         Ok(())
     }

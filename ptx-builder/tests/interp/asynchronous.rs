@@ -101,6 +101,19 @@ fn bulk(wait: &str, last: &str) -> String {
     )
 }
 
+/// The lane that is at fault is named.
+#[test]
+fn a_bulk_copy_of_no_multiple_of_16_bytes() {
+    let sizes = "mov.u32 %r7, 32; setp.eq.u32 %p1, %r0, 5; @%p1 mov.u32 %r7, 24;";
+    let body = format!("{SETUP} {sizes}\ncp.async.bulk.global.shared::cta.bulk_group [%rd4], [%r3], %r7; ret;");
+    for report in copy(&body) {
+        let finding = report.findings.iter().find(|f| f.kind == FindingKind::BadOperand);
+        let finding = finding.unwrap_or_else(|| panic!("{report}"));
+        assert_eq!((finding.lanes, finding.warp), (1 << 5, 0), "{finding}");
+        assert!(finding.message.starts_with("lane 5 copies 24 bytes"), "{finding}");
+    }
+}
+
 #[test]
 fn bulk_copies_through_an_mbarrier() {
     let wait = "mbarrier.try_wait.parity.shared.b64 %p1, [%r6], 0; @!%p1 bra $wait;";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ptxgen_builder::interp::{Arg, ElementError, Launch, Measured, Memory, Options};
+use ptxgen_builder::interp::{Arg, Buffer, ElementError, Launch, Measured, Memory, Options};
 use ptxgen_builder::parse::parse;
 use ptxgen_builder::types::ScalarType;
 use ptxgen_builder::verify::{Doubts, verify_with};
@@ -13,9 +13,15 @@ pub const LANES: usize = 32;
 /// x / 3, and %fd0 the same in f64, and the global addresses of the thread's elements are %rd1, %rd2, %rd3. Gives the
 /// inexact elements of y and of z, by thread.
 pub fn run(body: &str) -> [BTreeMap<u64, ElementError>; 2] {
+    let (measured, buffers) = measure("sm_90", body);
+    buffers.map(|b| measured.elements.iter().filter(|e| e.buffer == b).map(|e| (e.at / 8, e.clone())).collect())
+}
+
+/// What is measured of the same for a target, and y and z.
+fn measure(target: &str, body: &str) -> (Measured, [Buffer; 2]) {
     let end = if body.ends_with([';', ':']) { "" } else { ";" };
     let text = format!(
-        ".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry k(.param .u64 x, .param .u64 y, .param .u64 z) {{ \
+        ".version 9.0\n.target {target}\n.address_size 64\n.visible .entry k(.param .u64 x, .param .u64 y, .param .u64 z) {{ \
          .reg .pred %p<9>; .reg .b16 %h<9>; .reg .b32 %r<40>; .reg .b64 %rd<20>; .reg .f32 %f<20>; .reg .f64 %fd<9>;
          .shared .align 16 .b8 s[1024]; .local .align 8 .b8 l[32];
          mov.u32 %r0, %tid.x; mul.wide.u32 %rd0, %r0, 8;
@@ -46,7 +52,28 @@ pub fn run(body: &str) -> [BTreeMap<u64, ElementError>; 2] {
     };
     let (report, measured): (_, Measured) = launch.measure(&mut memory).unwrap();
     assert!(report.is_clean(), "{report}\n{body}");
-    [y, z].map(|b| measured.elements.iter().filter(|e| e.buffer == b).map(|e| (e.at / 8, e.clone())).collect())
+    (measured, [y, z])
+}
+
+/// Where an instruction has no shadow for its result, that is told, with the lanes whose sources were inexact.
+#[test]
+fn shadows_end_in_the_open() {
+    let least = |sources: &str| {
+        let body = format!(
+            "min.f32 %f1, {sources}; setp.lt.u32 %p0, %r0, 5; @%p0 min.f32 %f2, {sources}; st.global.f32 [%rd2], %f1"
+        );
+        let (measured, _) = measure("sm_100", &body);
+        assert!(measured.elements.is_empty());
+        measured.ends.iter().map(|e| (e.site.text.clone(), e.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(least("%f9, %f9, %f9"), []);
+    let inexact = run("st.global.f32 [%rd2], %f0")[0].len() as u64;
+    for sources in ["%f0, %f9, %f9", "%f9, %f9, %f0", "%f0, %f0, %f0"] {
+        let ends = least(sources);
+        let counts: u64 = ends.iter().map(|(_, count)| count).sum();
+        assert!(ends.iter().all(|(text, _)| text.contains("min.f32")), "{ends:?}");
+        assert!(counts > inexact && counts <= inexact + 5, "{ends:?} of {inexact}");
+    }
 }
 
 fn errors(of: &BTreeMap<u64, ElementError>) -> Vec<(u64, ScalarType, u64, u64)> {

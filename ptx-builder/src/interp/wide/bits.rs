@@ -42,7 +42,7 @@ impl Made {
         for first in 0..4 {
             let Some(g) = self.shape.get(first).filter(|g| g.at == 0) else { continue };
             for i in 1..g.format.granules() {
-                let Some(next) = self.shape.get((first + i).min(3)) else { break };
+                let Some(next) = self.shape.get(first + i) else { break };
                 if next.format != g.format || usize::from(next.at) != i {
                     break;
                 }

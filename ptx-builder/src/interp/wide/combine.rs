@@ -133,6 +133,17 @@ mod tests {
         }
     }
 
+    /// Of a product that is added, the product is a term: 4.5 - 3.5 is more than four times smaller than its first term only.
+    #[test]
+    fn a_product_is_a_term() {
+        let [a, b, c, r] = [1.0, 4.5, -3.5, 1.0].map(|x| [x; WARP]);
+        let error = Plane { err: [0.0078125; WARP], who: [Who::introduced(3); WARP] };
+        let (none, passed) = ([0.0; WARP], error.err.map(|e| 4.5 * e));
+        let mut out = Plane { err: passed, ..error.clone() };
+        amplify(9, Real::Fma, [&a, &b, &c], [&error.err, &none, &none], &[passed, none, none], &r, &mut out);
+        assert!(out.who.iter().all(|who| who.amplifier().map(|(pc, _)| pc) == Some(9)));
+    }
+
     #[test]
     fn what_is_not_finite_has_no_shadow() {
         for lane in 0..WARP {

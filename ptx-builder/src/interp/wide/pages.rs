@@ -141,15 +141,14 @@ impl Pages {
         while 2 * i < bytes as usize {
             // A byte of a float has no shadow; an integer may be as small.
             let kept = |g: &Granule| bytes > 1 || g.format == Format::Int;
-            let Some(first) = found.shape.get(i.min(3)).filter(kept) else {
+            let Some(first) = found.shape.get(i).filter(kept) else {
                 self.clear(at + 2 * i as u64, bytes.min(2));
                 i += 1;
                 continue;
             };
             let mut n = 1;
-            let mut g = first;
-            while 2 * (i + n) < bytes as usize && g.leads_to(found.shape.get(i + n)) {
-                g.at += 1;
+            let follows = |i: usize| found.shape.get(i - 1).is_some_and(|g| g.leads_to(found.shape.get(i)));
+            while 2 * (i + n) < bytes as usize && follows(i + n) {
                 n += 1;
             }
             // An integer fills what it is stored in.

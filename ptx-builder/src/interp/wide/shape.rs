@@ -124,7 +124,7 @@ impl Shape {
     pub fn of(format: Format, count: usize) -> Shape {
         let mut shape = Shape::NONE;
         let size = format.granules();
-        for i in 0..(size * count).min(4) {
+        for i in 0..shape.0.len().min(size * count) {
             shape.set(i, Some(Granule { format, at: (i % size) as u8, plane: (i - i % size) as u8 }));
         }
         shape

@@ -12,12 +12,7 @@ use crate::types::RegClass;
 
 /// Bytes of a register of a class.
 pub(super) fn width(class: RegClass) -> usize {
-    match class {
-        RegClass::Pred => 1,
-        RegClass::B16 => 2,
-        RegClass::B32 | RegClass::F32 => 4,
-        RegClass::B64 | RegClass::F64 => 8,
-    }
+    class.bits().div_ceil(8) as usize
 }
 
 /// Where a bit of a result comes from: nowhere (always the same), or a bit of a source, inverted or not.
@@ -102,13 +97,13 @@ fn lanes(eval: LaneFn, rows: &[Vec<u64>]) -> SmallVec<[u64; WARP]> {
 fn byte(bits: &[Bit], sources: &[[Byte; 8]]) -> Byte {
     let mut value = 0;
     let mut from: Option<(usize, u32)> = None;
-    let (mut flip, mut fixed) = (0, 0);
+    let (mut flip, mut fixed) = (0, false);
     for (i, bit) in bits.iter().enumerate() {
         match *bit {
             Bit::Mixed => return Byte::Lost,
             Bit::Fixed(on) => {
                 value |= u8::from(on) << i;
-                fixed += 1;
+                fixed = true;
             }
             Bit::From { source, bit, inverted } => {
                 let computed = sources[source][bit as usize / 8].is_computed();
@@ -124,7 +119,7 @@ fn byte(bits: &[Bit], sources: &[[Byte; 8]]) -> Byte {
     match from {
         None => Byte::Const(value),
         Some((usize::MAX, _)) => Byte::Plain,
-        Some((source, first)) if fixed == 0 && first % 8 == 0 => match sources[source][first as usize / 8] {
+        Some((source, first)) if !fixed && first % 8 == 0 => match sources[source][first as usize / 8] {
             Byte::Of { id, at, flip: old } => Byte::Of { id, at, flip: old ^ flip },
             Byte::Plain | Byte::Const(_) | Byte::Lost => Byte::Lost,
         },

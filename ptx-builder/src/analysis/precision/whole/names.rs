@@ -143,8 +143,7 @@ impl Names {
     }
 
     /// The value of a register of `width` bytes that holds these; `own` is its name if they have none.
-    pub(super) fn value(&mut self, mut bytes: [Byte; 8], width: usize, own: Id) -> Value {
-        bytes[width.min(8)..].fill(Byte::Plain);
+    pub(super) fn value(&mut self, bytes: [Byte; 8], width: usize, own: Id) -> Value {
         if bytes[..width].contains(&Byte::Lost) {
             return Value { content: Content::Lost, id: own };
         }
