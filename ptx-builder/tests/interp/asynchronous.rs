@@ -104,7 +104,7 @@ fn bulk(wait: &str, last: &str) -> String {
 /// The lane that is at fault is named.
 #[test]
 fn a_bulk_copy_of_no_multiple_of_16_bytes() {
-    let sizes = "mov.u32 %r7, 32; setp.eq.u32 %p1, %r0, 5; @%p1 mov.u32 %r7, 24;";
+    let sizes = "mov.u32 %r7, 16; setp.eq.u32 %p1, %r0, 5; @%p1 mov.u32 %r7, 24;";
     let body = format!("{SETUP} {sizes}\ncp.async.bulk.global.shared::cta.bulk_group [%rd4], [%r3], %r7; ret;");
     for report in copy(&body) {
         let finding = report.findings.iter().find(|f| f.kind == FindingKind::BadOperand);
