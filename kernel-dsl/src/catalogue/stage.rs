@@ -1,0 +1,170 @@
+//! A stage's computation, independent of the kernel that contains it.
+//!
+//! A stage says how many blocks share its work and how many threads each has, and emits the code of one block. It does not
+//! know whether its blocks are those of a grid or turns of the blocks of a larger kernel. [`Stage::alone`] is a kernel that
+//! consists only of it: the catalogue's kernels are made in no other way.
+
+use std::fmt;
+use std::rc::Rc;
+
+use ptxgen_builder::build::{Args, Body, Launchable, LoopControl, Pred, Val, kernel};
+use ptxgen_builder::ir::LaunchBounds;
+use ptxgen_builder::target::Target;
+
+use super::error::CatalogueError;
+use super::limits::SHARED_LIMIT;
+
+/// The resources that a stage needs from a launch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Resources {
+    /// Blocks that share the work, as a grid.
+    pub blocks: [u32; 3],
+    /// Threads per block.
+    pub threads: u32,
+    /// Bytes of dynamic shared memory, and how many a block may have together with its own arrays.
+    pub dynamic_shared: (u32, u32),
+    /// The least number of blocks that a multiprocessor should hold, which limits a thread's registers.
+    pub min_blocks: Option<u32>,
+}
+
+impl Resources {
+    /// So many blocks of so many threads, without dynamic shared memory.
+    pub(super) fn new(blocks: [u32; 3], threads: u32) -> Resources {
+        Resources { blocks, threads, dynamic_shared: (0, 0), min_blocks: None }
+    }
+
+    /// With this dynamic shared memory on a target.
+    pub(super) fn with_shared(self, bytes: u32, target: Target) -> Resources {
+        Resources { dynamic_shared: (bytes, target.max_shared_bytes()), ..self }
+    }
+
+    /// With at least so many blocks on a multiprocessor. 1 keeps the assembler from spilling for the sake of more: loads
+    /// under way in registers are worth more.
+    pub(super) fn with_blocks(self, least: u32) -> Resources {
+        Resources { min_blocks: Some(least), ..self }
+    }
+}
+
+/// A block's place among those of its stage.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Block {
+    /// A block of the grid.
+    Grid,
+    /// A turn of a block of a larger kernel.
+    Turn {
+        /// The place.
+        at: [Val<u32>; 3],
+        /// Threads of a block of the stage.
+        threads: u32,
+        /// Ends the turn.
+        control: LoopControl,
+    },
+}
+
+impl Block {
+    /// Its index in x.
+    #[track_caller]
+    pub(super) fn x(self, k: &Body) -> Val<u32> {
+        match self {
+            Block::Grid => k.block_x(),
+            Block::Turn { at: [x, ..], .. } => x,
+        }
+    }
+
+    /// Its index in y.
+    #[track_caller]
+    pub(super) fn y(self, k: &Body) -> Val<u32> {
+        match self {
+            Block::Grid => k.block_y(),
+            Block::Turn { at: [_, y, _], .. } => y,
+        }
+    }
+
+    /// Its index in z.
+    #[track_caller]
+    pub(super) fn z(self, k: &Body) -> Val<u32> {
+        match self {
+            Block::Grid => k.block_z(),
+            Block::Turn { at: [.., z], .. } => z,
+        }
+    }
+
+    /// The thread's index among those of all blocks in x.
+    #[track_caller]
+    pub(super) fn global_thread(self, k: &Body) -> Val<u32> {
+        match self {
+            Block::Grid => k.global_thread_id(),
+            Block::Turn { at: [x, ..], threads, .. } => x.mad(threads, k.thread_x()),
+        }
+    }
+
+    /// Ends the block's work where `holds`, which is the same for all of its threads.
+    #[track_caller]
+    pub(super) fn leave_if(self, k: &Body, holds: Pred) {
+        match self {
+            Block::Grid => k.return_if(holds),
+            Block::Turn { control, .. } => control.continue_if(k, holds),
+        }
+    }
+}
+
+/// Emits the code of a block.
+type Write<A> = Rc<dyn Fn(&Body, <A as Args>::Handles, Block)>;
+
+/// A stage's work: a kernel of its own, or a part of a larger one (a [`Sequence`](super::Sequence)).
+pub struct Stage<A: Args> {
+    resources: Resources,
+    write: Write<A>,
+    alone: Launchable<A>,
+}
+
+impl<A: Args> Clone for Stage<A> {
+    fn clone(&self) -> Self {
+        Stage { resources: self.resources, write: self.write.clone(), alone: self.alone.clone() }
+    }
+}
+
+impl<A: Args> fmt::Debug for Stage<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stage").field("resources", &self.resources).field("alone", &self.alone).finish_non_exhaustive()
+    }
+}
+
+impl<A: Args> Stage<A> {
+    /// The stage whose blocks are what `write` emits, in which all threads of a block take part. As a kernel it has this
+    /// entry and these names of parameters; `kernel` names it in errors.
+    ///
+    /// # Errors
+    /// If a block needs more shared memory than there is.
+    #[track_caller]
+    pub(super) fn new(
+        name: &'static str,
+        (entry, names): (&str, A::Names),
+        resources: Resources,
+        write: impl Fn(&Body, A::Handles, Block) + 'static,
+    ) -> Result<Stage<A>, CatalogueError> {
+        let Resources { blocks, threads, dynamic_shared: (dynamic, room), min_blocks } = resources;
+        let kernel = kernel::<A>(entry, names, |k, io| write(k, io, Block::Grid));
+        let bounds = LaunchBounds { min_blocks, ..kernel.bounds() };
+        let alone =
+            Launchable { dynamic_shared: dynamic, ..Launchable::new(kernel.with_bounds(bounds), blocks, threads) };
+        let own = alone.kernel.shared_bytes();
+        let all = own + u64::from(dynamic);
+        let limits = [(own, SHARED_LIMIT), (all, if dynamic > 0 { u64::from(room) } else { SHARED_LIMIT })];
+        if let Some(&(needed, available)) = limits.iter().find(|(needed, available)| needed > available) {
+            return Err(CatalogueError::SharedMemory { kernel: name, needed, available });
+        }
+        Ok(Stage { resources, write: Rc::new(write), alone })
+    }
+
+    /// The kernel that consists only of it.
+    pub fn alone(self) -> Launchable<A> {
+        self.alone
+    }
+}
+
+impl<A: Args> From<Stage<A>> for Launchable<A> {
+    fn from(stage: Stage<A>) -> Launchable<A> {
+        stage.alone()
+    }
+}
