@@ -5,9 +5,9 @@
 //! consists only of it: the catalogue's kernels are made in no other way.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use ptxgen_builder::build::{Args, Body, Launchable, LoopControl, Pred, Val, kernel};
+use ptxgen_builder::build::{Args, Body, Launchable, LoopControl, Merged, ParamClash, Pred, Val, at_caller, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 use ptxgen_builder::target::Target;
 
@@ -42,6 +42,14 @@ impl Resources {
     /// under way in registers are worth more.
     pub(super) fn with_blocks(self, least: u32) -> Resources {
         Resources { min_blocks: Some(least), ..self }
+    }
+
+    /// Where a block with `own` bytes of arrays needs more shared memory than it has: how much that is, and what it has.
+    pub(super) fn exceeded(&self, own: u64) -> Option<(u64, u64)> {
+        let (dynamic, most) = self.dynamic_shared;
+        let all = own + u64::from(dynamic);
+        let limits = [(own, SHARED_LIMIT), (all, if dynamic > 0 { most.into() } else { SHARED_LIMIT })];
+        limits.into_iter().find(|(needed, available)| needed > available)
     }
 }
 
@@ -109,7 +117,7 @@ impl Block {
 }
 
 /// Emits the code of a block.
-type Write<A> = Rc<dyn Fn(&Body, <A as Args>::Handles, Block)>;
+type Write<A> = Arc<dyn Fn(&Body, <A as Args>::Handles, Block) + Send + Sync>;
 
 /// A stage's work: a kernel of its own, or a part of a larger one (a [`Sequence`](super::Sequence)).
 pub struct Stage<A: Args> {
@@ -141,26 +149,98 @@ impl<A: Args> Stage<A> {
         name: &'static str,
         (entry, names): (&str, A::Names),
         resources: Resources,
-        write: impl Fn(&Body, A::Handles, Block) + 'static,
+        write: impl Fn(&Body, A::Handles, Block) + Send + Sync + 'static,
     ) -> Result<Stage<A>, CatalogueError> {
-        let Resources { blocks, threads, dynamic_shared: (dynamic, room), min_blocks } = resources;
+        let Resources { blocks, threads, dynamic_shared: (dynamic, _), min_blocks } = resources;
         let kernel = kernel::<A>(entry, names, |k, io| write(k, io, Block::Grid));
         let bounds = LaunchBounds { min_blocks, ..kernel.bounds() };
         let alone =
             Launchable { dynamic_shared: dynamic, ..Launchable::new(kernel.with_bounds(bounds), blocks, threads) };
-        let own = alone.kernel.shared_bytes();
-        let all = own + u64::from(dynamic);
-        let limits = [(own, SHARED_LIMIT), (all, if dynamic > 0 { u64::from(room) } else { SHARED_LIMIT })];
-        if let Some(&(needed, available)) = limits.iter().find(|(needed, available)| needed > available) {
+        if let Some((needed, available)) = resources.exceeded(alone.kernel.shared_bytes()) {
             return Err(CatalogueError::SharedMemory { kernel: name, needed, available });
         }
-        Ok(Stage { resources, write: Rc::new(write), alone })
+        Ok(Stage { resources, write: Arc::new(write), alone })
     }
 
     /// The kernel that consists only of it.
     pub fn alone(self) -> Launchable<A> {
         self.alone
     }
+
+    /// The same without static types of parameters, for a larger kernel.
+    pub(super) fn part(&self) -> Part
+    where
+        A: 'static,
+    {
+        let (resources, write) = (self.resources, self.write.clone());
+        let declare = move |parameters: &mut Merged, names: &[&'static str]| {
+            let names = A::Names::try_from(names).unwrap_or_else(|_| unreachable!("a name for each parameter"));
+            let io = parameters.declare::<A>(&names)?;
+            let write = write.clone();
+            let emit: Emit = Box::new(move |k, grid| turns(k, resources, grid, &|k, block| write(k, io, block)));
+            Ok(emit)
+        };
+        Part {
+            entry: self.alone.kernel.name().to_owned(),
+            parameters: A::INFO.len(),
+            resources,
+            declare: Arc::new(declare),
+        }
+    }
+}
+
+/// Emits the code of all of a stage's blocks, for a number of blocks of the kernel's threads.
+pub(super) type Emit = Box<dyn Fn(&Body, (u32, u32))>;
+
+/// Declares a stage's parameters by these names.
+type Declare = Arc<dyn Fn(&mut Merged, &[&'static str]) -> Result<Emit, ParamClash> + Send + Sync>;
+
+/// A stage as a part of a larger kernel.
+#[derive(Clone)]
+pub(super) struct Part {
+    /// The entry that it has as a kernel.
+    pub entry: String,
+    /// Its number of parameters.
+    pub parameters: usize,
+    pub resources: Resources,
+    declare: Declare,
+}
+
+impl Part {
+    /// Its code, with a parameter for each of the names.
+    pub(super) fn declare(&self, parameters: &mut Merged, names: &[&'static str]) -> Result<Emit, ParamClash> {
+        (self.declare)(parameters, names)
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").field("entry", &self.entry).field("resources", &self.resources).finish_non_exhaustive()
+    }
+}
+
+/// The blocks of a stage, which the blocks of a kernel take in turns.
+#[track_caller]
+fn turns(k: &Body, stage: Resources, (blocks, kernel_threads): (u32, u32), write: &dyn Fn(&Body, Block)) {
+    let Resources { blocks: [x, y, z], threads, .. } = stage;
+    let all = x * y * z;
+    let write = |k: &Body| {
+        k.for_(k.block_x(), all, blocks, |k, turn, control| {
+            if all > blocks {
+                // What the turn before left in shared memory has been read.
+                k.barrier();
+            }
+            let at = match (y, z) {
+                (1, 1) => [turn, Val::from(0), Val::from(0)],
+                (_, 1) => [turn % x, turn / x, Val::from(0)],
+                _ => [turn % x, turn / x % y, turn / (x * y)],
+            };
+            write(k, Block::Turn { at, threads, control });
+        });
+    };
+    at_caller(|| {
+        k.part(|k| if threads == kernel_threads { write(k) } else { k.first_threads(threads, write) });
+    });
 }
 
 impl<A: Args> From<Stage<A>> for Launchable<A> {

@@ -163,7 +163,7 @@ impl<T: Stored> Arg for InOut<T> {
 )]
 pub trait Args: Sealed {
     /// The parameters' names, one for each.
-    type Names: AsRef<[&'static str]>;
+    type Names: AsRef<[&'static str]> + for<'a> TryFrom<&'a [&'static str]>;
     /// The handles that the kernel's closure receives.
     type Handles: Copy;
     /// What a launch needs to know about each.

@@ -45,13 +45,13 @@ impl AnyKernel {
     /// As [`Kernel::eager`].
     #[must_use]
     pub fn eager(self) -> Self {
-        AnyKernel { kernel: self.kernel.eager(), ..self }
+        self.changed(Kernel::eager)
     }
 
     /// As [`Kernel::waiting`].
     #[must_use]
     pub fn waiting(self) -> Self {
-        AnyKernel { kernel: self.kernel.waiting(), ..self }
+        self.changed(Kernel::waiting)
     }
 }
 

@@ -86,6 +86,12 @@ impl AnyKernel {
     pub fn args(&self) -> &[ArgInfo] {
         &self.args
     }
+
+    /// The same with a change of the kernel that leaves its parameters as they are: other bounds, for example.
+    #[must_use]
+    pub fn changed(self, change: impl FnOnce(Kernel<()>) -> Kernel<()>) -> AnyKernel {
+        AnyKernel { kernel: change(self.kernel), ..self }
+    }
 }
 
 impl std::ops::Deref for AnyKernel {

@@ -120,20 +120,21 @@ fn vector_bytes(act: Act, cols: u32) -> u64 {
 
 impl Built {
     /// The kernel of a stage that an entry generated for a request; `sizes` are those of the parameters.
-    pub(in crate::catalogue) fn new<A: Parameters>(
+    pub(in crate::catalogue) fn new<A: Parameters + 'static>(
         entry: &'static Entry,
         r: &Resolved,
         stage: Stage<A>,
         weights: u64,
         sizes: Vec<Size>,
     ) -> Built {
+        let part = stage.part();
         let mut launch = stage.alone().erase(r.how.target);
         let declared = A::declared();
         assert_eq!(declared.len(), sizes.len(), "{}: a size for each parameter", entry.name);
         let params = launch.kernel.param_names().iter().zip(&declared).zip(sizes);
         let params: Vec<_> = params.map(|((name, declared), size)| size.of(name, declared)).collect();
         launch.bytes = params.iter().map(|p| p.bytes).collect();
-        Built { entry, launch, params, policy: r.policy, weights }
+        Built { entry, launch, params, policy: r.policy, weights, part }
     }
 
     /// The target for which it was generated.

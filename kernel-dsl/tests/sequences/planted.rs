@@ -1,0 +1,74 @@
+//! A wait that is missing is found.
+
+use ptxgen_builder::interp::{FindingKind, Options};
+use ptxgen_builder::ir::Module;
+use ptxgen_builder::table::{Mod, Op};
+use ptxgen_builder::verify::verify;
+use ptxgen_dsl::catalogue::{AnyLaunchable, Norm, Sequence, quantize_q8k, rms_norm};
+use ptxgen_dsl::format::Q8KPlanar;
+use ptxgen_dsl::precision::AccF32;
+
+use crate::support::{Rng, to_bytes};
+use crate::together::{Buffers, TARGET, orders, run};
+
+const COLS: u32 = 1024;
+
+fn norm_and_rounding() -> AnyLaunchable {
+    let norm = rms_norm::<AccF32>("rmsnorm", Norm { cols: COLS, tokens: 1, eps: 1e-6, pdl: false }).unwrap();
+    let sequence = Sequence::new("norm_rounding", 3).then(&norm, ["x", "norm", "normed"]);
+    sequence.then(&quantize_q8k("quantize", COLS, 1).unwrap(), ["normed", "rounded"]).launch(TARGET).unwrap()
+}
+
+/// The kinds of findings of the kernel after a change.
+fn findings(change: impl Fn(&mut Module), options: &Options) -> Vec<FindingKind> {
+    let mut rng = Rng::new(1);
+    let launch = norm_and_rounding();
+    let mut module = launch.kernel.module(TARGET);
+    change(&mut module);
+    let module = verify(module).unwrap();
+    let mut buffers = Buffers::from([
+        ("x", to_bytes(&rng.vector(COLS as usize))),
+        ("norm", to_bytes(&rng.vector(COLS as usize))),
+        ("normed", vec![0; COLS as usize * 4]),
+        ("rounded", vec![0; Q8KPlanar::new(COLS as usize).bytes()]),
+        ("grid_waits", vec![0; 4]),
+    ]);
+    let report = run(&launch, &module, launch.kernel.param_names(), &mut buffers, options);
+    report.findings.iter().map(|f| f.kind).collect()
+}
+
+#[test]
+fn a_kernel_without_the_wait_has_a_race() {
+    for options in orders() {
+        assert_eq!(findings(|_| (), &options), [], "{options:?}");
+        // The loop that waits ends after a round.
+        let without = |module: &mut Module| {
+            let blocks = &mut module.kernels[0].blocks;
+            let polls = |op: Op, mods: &[Mod]| op == Op::Ld && mods.contains(&Mod::Acquire);
+            let wait = blocks.iter().position(|b| b.insts.iter().any(|i| polls(i.form().op, &i.form().mods)));
+            blocks[wait.unwrap() + 1].insts.clear();
+        };
+        let found = findings(without, &options);
+        assert!(found.contains(&FindingKind::Race), "{options:?}: {found:?}");
+    }
+}
+
+/// Blocks that wait for each other, but not for what they wrote.
+#[test]
+fn a_wait_that_orders_nothing_has_a_race() {
+    let unordered = |module: &mut Module| {
+        let table = ptxgen_builder::table::table();
+        for inst in module.kernels[0].blocks.iter_mut().flat_map(|b| &mut b.insts) {
+            let form = inst.form();
+            if form.op == Op::Atom && form.mods.contains(&Mod::AcqRel) {
+                let mods: Vec<Mod> = form.mods.iter().copied().filter(|m| *m != Mod::AcqRel).collect();
+                let relaxed: Vec<Mod> = [Mod::Relaxed].into_iter().chain(mods).collect();
+                inst.form = table.find(Op::Atom, &relaxed).unwrap();
+            }
+        }
+    };
+    for options in orders() {
+        let found = findings(unordered, &options);
+        assert!(found.contains(&FindingKind::Race), "{options:?}: {found:?}");
+    }
+}
