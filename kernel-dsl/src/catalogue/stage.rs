@@ -7,12 +7,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ptxgen_builder::build::{Args, Body, Launchable, LoopControl, Merged, ParamClash, Pred, Val, at_caller, kernel};
+use ptxgen_builder::build::{Args, Body, Launchable, LoopControl, Merged, ParamClash, Pred, Val, kernel};
 use ptxgen_builder::ir::LaunchBounds;
 use ptxgen_builder::target::Target;
 
 use super::error::CatalogueError;
 use super::limits::SHARED_LIMIT;
+use crate::device::Reading;
 
 /// The resources that a stage needs from a launch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,12 +124,14 @@ type Write<A> = Arc<dyn Fn(&Body, <A as Args>::Handles, Block) + Send + Sync>;
 pub struct Stage<A: Args> {
     resources: Resources,
     write: Write<A>,
+    /// What it was made for, if the types of its matrices leave that open.
+    reading: Reading,
     alone: Launchable<A>,
 }
 
 impl<A: Args> Clone for Stage<A> {
     fn clone(&self) -> Self {
-        Stage { resources: self.resources, write: self.write.clone(), alone: self.alone.clone() }
+        Stage { write: self.write.clone(), alone: self.alone.clone(), ..*self }
     }
 }
 
@@ -159,7 +162,7 @@ impl<A: Args> Stage<A> {
         if let Some((needed, available)) = resources.exceeded(alone.kernel.shared_bytes()) {
             return Err(CatalogueError::SharedMemory { kernel: name, needed, available });
         }
-        Ok(Stage { resources, write: Arc::new(write), alone })
+        Ok(Stage { resources, write: Arc::new(write), reading: Reading::now(), alone })
     }
 
     /// The kernel that consists only of it.
@@ -172,12 +175,14 @@ impl<A: Args> Stage<A> {
     where
         A: 'static,
     {
-        let (resources, write) = (self.resources, self.write.clone());
+        let (resources, write, reading) = (self.resources, self.write.clone(), self.reading);
         let declare = move |parameters: &mut Merged, names: &[&'static str]| {
             let names = A::Names::try_from(names).unwrap_or_else(|_| unreachable!("a name for each parameter"));
             let io = parameters.declare::<A>(&names)?;
             let write = write.clone();
-            let emit: Emit = Box::new(move |k, grid| turns(k, resources, grid, &|k, block| write(k, io, block)));
+            let emit: Emit = Box::new(move |k, grid| {
+                reading.within(|| turns(k, resources, grid, &|k, block| write(k, io, block)));
+            });
             Ok(emit)
         };
         Part {
@@ -238,9 +243,7 @@ fn turns(k: &Body, stage: Resources, (blocks, kernel_threads): (u32, u32), write
             write(k, Block::Turn { at, threads, control });
         });
     };
-    at_caller(|| {
-        k.part(|k| if threads == kernel_threads { write(k) } else { k.first_threads(threads, write) });
-    });
+    k.part(|k| if threads == kernel_threads { write(k) } else { k.first_threads(threads, write) });
 }
 
 impl<A: Args> From<Stage<A>> for Launchable<A> {

@@ -66,7 +66,7 @@ pub use grid_wait::grid_wait;
 pub(crate) use group::expert_pairs;
 pub(crate) use head::{HeadLanes, Turn};
 pub use integers::{Coded, DeviceIntegers};
-pub(crate) use integers::{Factors, LaneIntegers, Scales, Share, dot_of, packed, reading, scaled};
+pub(crate) use integers::{Factors, LaneIntegers, Reading, Scales, Share, dot_of, packed, reading, scaled};
 pub use kv::DeviceKv;
 pub(crate) use kv::four_elements;
 pub use lanes::{Halves, LaneOrder, Runs};
