@@ -5,7 +5,7 @@ use ptxgen_builder::ir::LaunchBounds;
 use ptxgen_builder::target::Target;
 
 use super::registry::Built;
-use super::stage::{Part, Resources, Stage};
+use super::stage::{Part, Resources, Stage, Whole};
 use crate::device::grid_wait;
 
 /// The parameter of the grid's waits.
@@ -44,6 +44,16 @@ pub enum SequenceError {
         stage: String,
         /// Its threads.
         threads: u32,
+    },
+    /// A stage with more blocks than the kernel can count.
+    #[error("{sequence}: stage {stage} has {turns} blocks; in a sequence they are fewer than 2^32 less the kernel's")]
+    Turns {
+        /// The sequence.
+        sequence: String,
+        /// The stage.
+        stage: String,
+        /// Its blocks.
+        turns: u64,
     },
     /// A number of blocks that is not possible.
     #[error("{sequence}: {blocks} blocks of {threads} threads, expected 1 to {most}, as many as run at once")]
@@ -153,6 +163,10 @@ impl Sequence {
             if !threads.is_multiple_of(32) {
                 return Err(SequenceError::Threads { sequence, stage, threads });
             }
+            let turns = part.resources.blocks.iter().map(|&n| u64::from(n)).product::<u64>();
+            if turns > u64::from(u32::MAX - self.blocks) {
+                return Err(SequenceError::Turns { sequence, stage, turns });
+            }
             if names.len() != part.parameters || names.contains(&WAITS) {
                 return Err(SequenceError::Names { sequence, stage, names: names.clone(), expected: part.parameters });
             }
@@ -180,7 +194,7 @@ impl Sequence {
                     Some(word) => grid_wait(k, word, blocks, thread),
                     None => k.barrier(),
                 }
-                emit(k, (blocks, threads));
+                emit(k, Whole { blocks, threads, target });
             }
             Ok(())
         });

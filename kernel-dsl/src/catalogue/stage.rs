@@ -67,6 +67,8 @@ pub(super) enum Block {
         threads: u32,
         /// Ends the turn.
         control: LoopControl,
+        /// Whether there may be asynchronous copies.
+        copies: bool,
     },
 }
 
@@ -107,12 +109,18 @@ impl Block {
         }
     }
 
-    /// Ends the block's work where `holds`, which is the same for all of its threads.
+    /// Ends the block's work where `holds`, which is the same for all of its threads. Groups of copies may be under way.
     #[track_caller]
     pub(super) fn leave_if(self, k: &Body, holds: Pred) {
         match self {
             Block::Grid => k.return_if(holds),
-            Block::Turn { control, .. } => control.continue_if(k, holds),
+            Block::Turn { control, copies, .. } => {
+                // What is on its way to shared memory may not arrive in the next turn.
+                if copies {
+                    k.if_(holds, |k| k.copy_async_wait(0));
+                }
+                control.continue_if(k, holds);
+            }
         }
     }
 }
@@ -180,8 +188,8 @@ impl<A: Args> Stage<A> {
             let names = A::Names::try_from(names).unwrap_or_else(|_| unreachable!("a name for each parameter"));
             let io = parameters.declare::<A>(&names)?;
             let write = write.clone();
-            let emit: Emit = Box::new(move |k, grid| {
-                reading.within(|| turns(k, resources, grid, &|k, block| write(k, io, block)));
+            let emit: Emit = Box::new(move |k, whole| {
+                reading.within(|| turns(k, resources, whole, &|k, block| write(k, io, block)));
             });
             Ok(emit)
         };
@@ -194,8 +202,17 @@ impl<A: Args> Stage<A> {
     }
 }
 
-/// Emits the code of all of a stage's blocks, for a number of blocks of the kernel's threads.
-pub(super) type Emit = Box<dyn Fn(&Body, (u32, u32))>;
+/// The kernel that a stage is a part of.
+#[derive(Clone, Copy)]
+pub(super) struct Whole {
+    /// Its blocks, and threads of each.
+    pub blocks: u32,
+    pub threads: u32,
+    pub target: Target,
+}
+
+/// Emits the code of all of a stage's blocks.
+pub(super) type Emit = Box<dyn Fn(&Body, Whole)>;
 
 /// Declares a stage's parameters by these names.
 type Declare = Arc<dyn Fn(&mut Merged, &[&'static str]) -> Result<Emit, ParamClash> + Send + Sync>;
@@ -226,9 +243,9 @@ impl fmt::Debug for Part {
 
 /// The blocks of a stage, which the blocks of a kernel take in turns.
 #[track_caller]
-fn turns(k: &Body, stage: Resources, (blocks, kernel_threads): (u32, u32), write: &dyn Fn(&Body, Block)) {
+fn turns(k: &Body, stage: Resources, whole: Whole, write: &dyn Fn(&Body, Block)) {
     let Resources { blocks: [x, y, z], threads, .. } = stage;
-    let all = x * y * z;
+    let (all, blocks, copies) = (x * y * z, whole.blocks, whole.target.sm() >= 80);
     let write = |k: &Body| {
         k.for_(k.block_x(), all, blocks, |k, turn, control| {
             if all > blocks {
@@ -240,10 +257,10 @@ fn turns(k: &Body, stage: Resources, (blocks, kernel_threads): (u32, u32), write
                 (_, 1) => [turn % x, turn / x, Val::from(0)],
                 _ => [turn % x, turn / x % y, turn / (x * y)],
             };
-            write(k, Block::Turn { at, threads, control });
+            write(k, Block::Turn { at, threads, control, copies });
         });
     };
-    k.part(|k| if threads == kernel_threads { write(k) } else { k.first_threads(threads, write) });
+    k.part(|k| if threads == whole.threads { write(k) } else { k.first_threads(threads, write) });
 }
 
 impl<A: Args> From<Stage<A>> for Launchable<A> {

@@ -4,34 +4,37 @@ use ptxgen_builder::interp::{FindingKind, Options};
 use ptxgen_builder::ir::{Module, Operand};
 use ptxgen_builder::table::{Mod, Op};
 use ptxgen_builder::verify::verify;
-use ptxgen_dsl::catalogue::{AnyLaunchable, Norm, Sequence, quantize_q8k, rms_norm};
-use ptxgen_dsl::format::Q8KPlanar;
-use ptxgen_dsl::precision::AccF32;
+use ptxgen_dsl::catalogue::{AnyLaunchable, Norm, Sequence, rms_norm, swiglu};
+use ptxgen_dsl::precision::{AccF32, Math};
 
 use crate::support::{Rng, to_bytes};
 use crate::together::{Buffers, TARGET, orders, run};
 
-/// The norm has one block, its rounding four.
-const COLS: u32 = 4096;
+const COLS: u32 = 1024;
 
-fn norm_and_rounding() -> AnyLaunchable {
+/// A stage of four blocks, and one whose only block reads what all of them have written.
+fn swiglu_and_norm() -> AnyLaunchable {
     let norm = rms_norm::<AccF32>("rmsnorm", Norm { cols: COLS, tokens: 1, eps: 1e-6, pdl: false }).unwrap();
-    let sequence = Sequence::new("norm_rounding", 3).then(&norm, ["x", "norm", "normed"]);
-    sequence.then(&quantize_q8k("quantize", COLS, 1).unwrap(), ["normed", "rounded"]).launch(TARGET).unwrap()
+    Sequence::new("swiglu_norm", 3)
+        .then(&swiglu::<AccF32>("swiglu", COLS, Math::Exact).unwrap(), ["gate", "up", "h"])
+        .then(&norm, ["h", "norm", "normed"])
+        .launch(TARGET)
+        .unwrap()
 }
 
 /// The kinds of findings of the kernel after a change.
 fn findings(change: impl Fn(&mut Module), options: &Options) -> Vec<FindingKind> {
     let mut rng = Rng::new(1);
-    let launch = norm_and_rounding();
+    let launch = swiglu_and_norm();
     let mut module = launch.kernel.module(TARGET);
     change(&mut module);
     let module = verify(module).unwrap();
     let mut buffers = Buffers::from([
-        ("x", to_bytes(&rng.vector(COLS as usize))),
+        ("gate", to_bytes(&rng.vector(COLS as usize))),
+        ("up", to_bytes(&rng.vector(COLS as usize))),
+        ("h", vec![0; COLS as usize * 4]),
         ("norm", to_bytes(&rng.vector(COLS as usize))),
         ("normed", vec![0; COLS as usize * 4]),
-        ("rounded", vec![0; Q8KPlanar::new(COLS as usize).bytes()]),
         ("grid_waits", vec![0; 4]),
     ]);
     let report = run(&launch, &module, launch.kernel.param_names(), &mut buffers, options);
@@ -47,11 +50,9 @@ fn a_kernel_without_the_wait_has_a_race() {
             let blocks = &mut module.kernels[0].blocks;
             let polls = |op: Op, mods: &[Mod]| op == Op::Ld && mods.contains(&Mod::Acquire);
             let wait = blocks.iter().position(|b| b.insts.iter().any(|i| polls(i.form().op, &i.form().mods)));
-            for operand in blocks[wait.unwrap()].insts.iter_mut().flat_map(|i| &mut i.operands) {
-                if *operand == Operand::Imm(1 << 31) {
-                    *operand = Operand::Imm(0);
-                }
-            }
+            let test = blocks[wait.unwrap()].insts.iter_mut().find(|i| i.form().op == Op::Setp).unwrap();
+            let limit = test.operands.iter_mut().find(|o| matches!(o, Operand::Imm(_))).unwrap();
+            *limit = Operand::Imm(0);
         };
         let found = findings(without, &options);
         assert!(found.contains(&FindingKind::Race), "{options:?}: {found:?}");
