@@ -11,7 +11,8 @@ use crate::together::{Buffers, TARGET, run};
 /// Fewer blocks than its own, of more threads, with a stage after it.
 fn check(entry: &'static Entry) {
     let policy = *entry.policies().last().unwrap();
-    let built = entry.build(&Request::for_trial(entry, policy, TARGET)).unwrap();
+    let request = Request { schedule: None, ..Request::for_reading(entry, policy, TARGET) };
+    let built = entry.build(&request).unwrap();
     let inputs = built.sample_inputs(3);
     let options = Options { order: WarpOrder::Adversarial, schedule: Blocks::Interleaved, ..Options::default() };
     let names = built.kernel().param_names();

@@ -3,6 +3,7 @@
 mod chains;
 mod every;
 mod planted;
+mod proved;
 mod refused;
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use ptxgen_builder::build::Args;
 use ptxgen_builder::interp::{Arg, Blocks, Launch, Memory, Options, Report, WarpOrder};
+use ptxgen_builder::print::{PrintOptions, print};
+use ptxgen_builder::ptxas::Ptxas;
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 use ptxgen_dsl::catalogue::{AnyLaunchable, Sequence, Stage};
@@ -77,6 +79,11 @@ impl Chain {
         }
         let one = self.sequence.launch(TARGET).unwrap();
         let module = one.kernel.verify(TARGET).unwrap_or_else(|e| panic!("{e}"));
+        if let Some(ptxas) = Ptxas::for_tests() {
+            let text = print(&module, &PrintOptions::default());
+            let report = ptxas.assemble(&text, TARGET).unwrap_or_else(|e| panic!("{}: {e}", one.kernel.name()));
+            assert!(report.warnings.is_empty(), "{}: {:?}", one.kernel.name(), report.warnings);
+        }
         for options in orders() {
             let mut waits = vec![0; 4];
             for _ in 0..2 {
