@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::Dim3;
 use super::args::{ArgInfo, Args};
-use super::parts::Part;
 use super::state::{Body, Recording};
 use crate::ir::{self, LaunchBounds, Module, Variable};
 use crate::opt::{OptOptions, finish};
@@ -17,8 +17,8 @@ use crate::verify::{Validated, VerifyErrors};
 /// A kernel with parameters `A`, not yet verified.
 pub struct Kernel<A> {
     pub(super) kernel: ir::Kernel,
-    /// The arrays of each part.
-    pub(super) parts: Vec<Part>,
+    /// The numbers of the arrays that each part declares.
+    pub(super) parts: Vec<Range<usize>>,
     variables: Vec<Variable>,
     passes: OptOptions,
     /// The parameters' names in the source.

@@ -1,15 +1,10 @@
 //! Parts of a kernel that run one after the other: they can share memory.
 
-use std::ops::Range;
-
 use super::Body;
 use super::kernel::Kernel;
 use super::state::with;
 use crate::ir::{Linkage, Variable};
 use crate::types::{ScalarType, Space};
-
-/// The arrays that a part declares, by number.
-pub(super) type Part = Range<usize>;
 
 impl Body {
     /// Emits a part of the kernel: after it, nothing in the shared arrays that it declares is needed, so that

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +10,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use smallvec::SmallVec;
 
 use super::Scalar;
-use super::parts::Part;
 use super::scopes::Scopes;
 use crate::ir::{self, Block, BlockId, Guard, Inst, Loc, Operand, Reg, Variable};
 use crate::table::{FormId, Meaning, Mod, Mods, Op, table};
@@ -37,8 +37,8 @@ pub(super) struct State {
     caller: Option<&'static Location<'static>>,
     /// How many threads a barrier waits for, where the first ones of the block work alone.
     pub first_threads: Option<u32>,
-    /// The arrays of each part.
-    pub parts: Vec<Part>,
+    /// The numbers of the arrays that each part declares.
+    pub parts: Vec<Range<usize>>,
     /// The number of exits from loops and threads so far.
     pub exits: u32,
     items: Vec<Item>,
@@ -152,7 +152,7 @@ impl State {
 }
 
 /// A kernel, the variables of its module, and the arrays of each of its parts.
-type Recorded = (ir::Kernel, Vec<Variable>, Vec<Part>);
+type Recorded = (ir::Kernel, Vec<Variable>, Vec<Range<usize>>);
 
 /// A new kernel, on which this thread works until it is finished or dropped; then it continues with the outer one,
 /// because a kernel may be generated while another is being built.
