@@ -185,7 +185,7 @@ fn formats_are_in_the_types_of_parameters_and_buffers(device: &Device) {
 
     let how = How::new(Schedule::default(), device.target());
     let shape = Shape { rows: 8, cols: 256 };
-    let launch = gemv::<Q4K<'static>, ActQ8K, AccF64, Store>("q4k-gemv", shape, how).unwrap();
+    let launch = gemv::<Q4K<'static>, ActQ8K, AccF64, Store>("q4k-gemv", shape, how).unwrap().alone();
     let kernel = device.load(&launch.kernel).unwrap();
     let w = device.upload_as::<Blocks<Q4K<'static>>>(&inputs[0]).unwrap();
     let x = device.upload_as::<Vector<ActQ8K>>(&inputs[1]).unwrap();

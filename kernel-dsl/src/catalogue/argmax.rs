@@ -1,9 +1,10 @@
 //! `argmax`: the most likely token, which becomes the next pass.
 
-use ptxgen_builder::build::{Body, Global, In, InOut, Launchable, Out, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, InOut, Out, Val};
 
 use super::error::CatalogueError;
 use super::limits::refuse_if;
+use super::stage::{Resources, Stage};
 use crate::device::{argmax_index, argmax_key, block_max, pass};
 
 /// The parameters:
@@ -32,38 +33,35 @@ pub fn argmax(
     vocabulary: u32,
     tokens: u32,
     ring: u32,
-) -> Result<Launchable<ArgmaxArgs>, CatalogueError> {
+) -> Result<Stage<ArgmaxArgs>, CatalogueError> {
     refuse_if(vocabulary == 0 || vocabulary > 1 << 24, name, "rows", vocabulary, "1 to 16,777,216")?;
     refuse_if(tokens == 0 || tokens > 1 << 12, name, "tokens", tokens, "1 to 4,096")?;
     refuse_if(ring == 0, name, "positions", ring, "at least 1")?;
     let blocks = vocabulary.div_ceil(SHARE);
     let names = ["logits", "best", "state", "next", "ring"];
-    let kernel = kernel::<ArgmaxArgs>(
-        &format!("argmax_{vocabulary}_{tokens}_{ring}"),
-        names,
-        |k, (logits, best, state, next, all)| {
-            let thread = k.thread_x();
-            let row = pass::last_row(k, state, tokens, logits, vocabulary);
-            let first = k.block_x() * SHARE + thread;
-            let mut most = Val::from(0u64).copied();
-            for i in 0..SHARE / THREADS {
-                let index = first + i * THREADS;
-                let value = row.at(index).load_or(k, index.lt(vocabulary), f32::NAN);
-                most = most.max(argmax_key(value, index));
-            }
-            let most = block_max(k, most, thread, THREADS);
-            k.if_(thread.eq(0), |k| {
-                best.atomic_max(k, most);
-                let before = best.plus(1).cast::<u32>().atomic_add_acq_rel(k, 1);
-                k.if_(before.eq(blocks - 1), |k| {
-                    best.plus(1).cast::<u32>().atomic_exchange(k, 0);
-                    let token = argmax_index(best.atomic_exchange(k, 0));
-                    chosen(k, token, state, (next, all, ring));
-                });
+    let entry = format!("argmax_{vocabulary}_{tokens}_{ring}");
+    let resources = Resources::new([blocks, 1, 1], THREADS);
+    Stage::<ArgmaxArgs>::new(name, (&entry, names), resources, move |k, (logits, best, state, next, all), block| {
+        let thread = k.thread_x();
+        let row = pass::last_row(k, state, tokens, logits, vocabulary);
+        let first = block.x(k) * SHARE + thread;
+        let mut most = Val::from(0u64).copied();
+        for i in 0..SHARE / THREADS {
+            let index = first + i * THREADS;
+            let value = row.at(index).load_or(k, index.lt(vocabulary), f32::NAN);
+            most = most.max(argmax_key(value, index));
+        }
+        let most = block_max(k, most, thread, THREADS);
+        k.if_(thread.eq(0), |k| {
+            best.atomic_max(k, most);
+            let before = best.plus(1).cast::<u32>().atomic_add_acq_rel(k, 1);
+            k.if_(before.eq(blocks - 1), |k| {
+                best.plus(1).cast::<u32>().atomic_exchange(k, 0);
+                let token = argmax_index(best.atomic_exchange(k, 0));
+                chosen(k, token, state, (next, all, ring));
             });
-        },
-    );
-    Ok(Launchable::new(kernel, [blocks, 1, 1], THREADS))
+        });
+    })
 }
 
 /// Makes a token the next pass.

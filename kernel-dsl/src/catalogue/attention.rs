@@ -1,12 +1,11 @@
 //! `attention`: every chunk of positions on its own.
 
-use ptxgen_builder::build::{Body, Global, In, Kernel, Launchable, Out, ReadOnly, ReadOnlySpace, Val, kernel};
-use ptxgen_builder::ir::LaunchBounds;
+use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, ReadOnlySpace, Val};
 
 use super::contents::{Cache, Partial};
 use super::error::CatalogueError;
-use super::launchable::fits;
 use super::limits::refuse_if;
+use super::stage::{Resources, Stage};
 use crate::device::{ChunkAt, ChunkPlan, ChunkShared, DeviceExp, DeviceFloat, DeviceKv, PartialAt, divisor, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
@@ -136,7 +135,7 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
     schedule: AttentionSchedule,
-) -> Result<Launchable<AttentionArgs<E, C::Scalar>>, CatalogueError> {
+) -> Result<Stage<AttentionArgs<E, C::Scalar>>, CatalogueError> {
     shape.check_chunks(name)?;
     schedule.check(name)?;
     let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
@@ -145,45 +144,50 @@ pub fn attention<E: DeviceKv, C: Accumulation>(
     let (splits, block_tokens) = (schedule.splits.min(chunks), schedule.tokens.min(tokens));
     let entry = format!("attention_{}_{}_{}", E::NAME, C::ACC, shape.text());
     let names = ["q", "keys", "values", "state", "sums", "outputs"];
-    let kernel = kernel::<AttentionArgs<E, C::Scalar>>(&entry, names, |k, (q, keys, values, state, sums, outputs)| {
-        let (thread, split) = (k.thread_x(), k.block_x());
-        let head = k.block_y() * plan.heads;
-        let kv_head = if sharing == plan.heads { k.block_y() } else { head / sharing };
-        let shared = plan.shared::<C::Scalar>(k);
-        // The activations are read from here on.
-        let first = pass::position(k, state);
-        let one = |k: &Body, token: Val<u32>, chunk: Val<u32>| {
-            // Positions of the chunk that the token sees.
-            let seen = (first + token + 1).min(positions);
-            let start = chunk * CHUNK as u32;
-            k.if_(seen.gt(start), |k| {
-                let row = token * heads + head;
-                let place = (kv_head * positions + start) * head_dim;
-                let count = (seen - start).min(CHUNK as u32);
-                // What was there before has been read.
-                plan.reuse(k, tokens > 1 || chunks > splits);
-                let at = ChunkAt { keys: keys.at(place), values: values.at(place), count, newest: None };
-                attend_to(k, &plan, &shared, &at, (q, sums, outputs), (row, chunk, chunks), thread);
-            });
-        };
-        if tokens == 1 {
-            let end = (first.min(positions - 1) >> CHUNK.trailing_zeros()) + 1;
-            k.for_(split, end, splits, |k, chunk, _| one(k, Val::from(0), chunk));
-        } else {
-            let begin = k.block_z() * block_tokens;
-            let end = (begin + block_tokens).min(pass::tokens(k, state, tokens));
-            // Those of the last token.
-            let seen = (first + end).min(positions);
-            let last = (seen + (CHUNK as u32 - 1)) >> CHUNK.trailing_zeros();
-            k.if_(begin.lt(end), |k| {
-                k.for_(split, last, splits, |k, chunk, _| {
-                    k.for_(begin, end, 1, |k, token, _| one(k, token, chunk));
-                });
-            });
-        }
-    });
     let grid = [splits, heads / plan.heads, tokens.div_ceil(block_tokens)];
-    fits(name, Launchable::new(unhurried(kernel), grid, plan.threads()))
+    let resources = Resources::new(grid, plan.threads()).with_blocks(1);
+    Stage::<AttentionArgs<E, C::Scalar>>::new(
+        name,
+        (&entry, names),
+        resources,
+        move |k, (q, keys, values, state, sums, outputs), block| {
+            let (thread, split) = (k.thread_x(), block.x(k));
+            let head = block.y(k) * plan.heads;
+            let kv_head = if sharing == plan.heads { block.y(k) } else { head / sharing };
+            let shared = plan.shared::<C::Scalar>(k);
+            // The activations are read from here on.
+            let first = pass::position(k, state);
+            let one = |k: &Body, token: Val<u32>, chunk: Val<u32>| {
+                // Positions of the chunk that the token sees.
+                let seen = (first + token + 1).min(positions);
+                let start = chunk * CHUNK as u32;
+                k.if_(seen.gt(start), |k| {
+                    let row = token * heads + head;
+                    let place = (kv_head * positions + start) * head_dim;
+                    let count = (seen - start).min(CHUNK as u32);
+                    // What was there before has been read.
+                    plan.reuse(k, tokens > 1 || chunks > splits);
+                    let at = ChunkAt { keys: keys.at(place), values: values.at(place), count, newest: None };
+                    attend_to(k, &plan, &shared, &at, (q, sums, outputs), (row, chunk, chunks), thread);
+                });
+            };
+            if tokens == 1 {
+                let end = (first.min(positions - 1) >> CHUNK.trailing_zeros()) + 1;
+                k.for_(split, end, splits, |k, chunk, _| one(k, Val::from(0), chunk));
+            } else {
+                let begin = block.z(k) * block_tokens;
+                let end = (begin + block_tokens).min(pass::tokens(k, state, tokens));
+                // Those of the last token.
+                let seen = (first + end).min(positions);
+                let last = (seen + (CHUNK as u32 - 1)) >> CHUNK.trailing_zeros();
+                k.if_(begin.lt(end), |k| {
+                    k.for_(split, last, splits, |k, chunk, _| {
+                        k.for_(begin, end, 1, |k, token, _| one(k, token, chunk));
+                    });
+                });
+            }
+        },
+    )
 }
 
 /// Attention of a row's heads over a chunk, into the chunk's place among the row's `chunks`. `row` counts heads.
@@ -203,11 +207,4 @@ pub(super) fn attend_to<E: DeviceKv, A: DeviceExp>(
     plan.attend(k, shared, at, &to, thread, |k| {
         plan.stage_queries(k, q.at(row * head_dim), shared.queries, thread);
     });
-}
-
-/// Keeps the assembler from spilling for the sake of more blocks: loads under
-/// way in registers are worth more.
-pub(super) fn unhurried<A>(kernel: Kernel<A>) -> Kernel<A> {
-    let bounds = LaunchBounds { min_blocks: Some(1), ..kernel.bounds() };
-    kernel.with_bounds(bounds)
 }

@@ -1,13 +1,13 @@
 //! `attention-combine` and `attention-combine-q8k`: the chunks of every head
 //! put together.
 
-use ptxgen_builder::build::{Body, Global, In, Launchable, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val};
 
 use super::attention::AttentionShape;
 use super::contents::{Partial, Vector};
 use super::error::CatalogueError;
-use super::launchable::fits;
 use super::limits::refuse_if;
+use super::stage::{Block, Resources, Stage};
 use crate::device::{Chunks, DeviceFloat, Q8KAt, pass, quantize_lanes_q8k, rows, sum_parts};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::{Accumulation, ActQ8K};
@@ -73,8 +73,9 @@ impl Piece {
         if self.width.is_multiple_of(of) { self.width / of } else { (self.width - 1) / of + 2 }
     }
 
-    fn grid(&self) -> [u32; 3] {
-        [self.shape.heads * self.shape.head_dim / self.width, self.shape.tokens, 1]
+    fn resources(&self) -> Resources {
+        let pieces = self.shape.heads * self.shape.head_dim / self.width;
+        Resources::new([pieces, self.shape.tokens, 1], self.threads())
     }
 
     /// The thread's output of the block's piece, for the tokens of the pass:
@@ -83,18 +84,19 @@ impl Piece {
     fn combine<C: Accumulation>(
         &self,
         k: &Body,
+        block: Block,
         (sums, outputs, state): Parts<C::Scalar>,
         position: Position<'_>,
         then: impl Fn(&Body, Output),
     ) {
         let AttentionShape { heads, head_dim, positions, tokens, .. } = self.shape;
         let most = self.shape.chunks();
-        let (thread, token) = (k.thread_x(), k.block_y());
+        let (thread, token) = (k.thread_x(), block.y(k));
         let factors = k.shared::<C::Scalar>(self.heads() * most);
         let terms = k.shared::<C::Scalar>(self.heads() * most);
         let totals = k.shared::<C::Scalar>(self.heads());
         let room = k.shared::<C::Scalar>(self.threads());
-        let piece = k.block_x() * self.width;
+        let piece = block.x(k) * self.width;
         let first_head = piece / head_dim;
         let last = position(k, token).min(positions - 1);
         let chunks = Chunks { count: (last >> CHUNK.trailing_zeros()) + 1, most, run: self.run };
@@ -158,9 +160,15 @@ fn of_rows(at: ReadOnly<u32>) -> impl Fn(&Body, Val<u32>) -> Val<u32> {
 
 /// A block's part of [`attention_combine`].
 #[track_caller]
-fn plain<C: Accumulation>(k: &Body, piece: &Piece, parts: Parts<C::Scalar>, position: Position<'_>, y: Global<f32>) {
-    let at = y.at((k.block_y() * piece.shape.heads + k.block_x()) * piece.shape.head_dim);
-    piece.combine::<C>(k, parts, position, |k, output| {
+fn plain<C: Accumulation>(
+    k: &Body,
+    (piece, block): (&Piece, Block),
+    parts: Parts<C::Scalar>,
+    position: Position<'_>,
+    y: Global<f32>,
+) {
+    let at = y.at((block.y(k) * piece.shape.heads + block.x(k)) * piece.shape.head_dim);
+    piece.combine::<C>(k, block, parts, position, |k, output| {
         store(k, piece, at, output);
     });
 }
@@ -169,18 +177,18 @@ fn plain<C: Accumulation>(k: &Body, piece: &Piece, parts: Parts<C::Scalar>, posi
 #[track_caller]
 fn rounded<C: Accumulation>(
     k: &Body,
-    piece: &Piece,
+    (piece, place): (&Piece, Block),
     parts: Parts<C::Scalar>,
     position: Position<'_>,
     (y, q): (Global<f32>, Global<u8>),
 ) {
     let cols = piece.shape.heads * piece.shape.head_dim;
     let layout = Q8KPlanar::new(cols as usize);
-    let (block, token) = (k.block_x(), k.block_y());
+    let (block, token) = (place.x(k), place.y(k));
     let at = y.at(token * cols + block * SUPERBLOCK as u32);
     let q = Q8KAt::planar(&layout, q.byte_at(token * layout.bytes() as u32));
     let values = k.shared::<f32>(SUPERBLOCK as u32);
-    piece.combine::<C>(k, parts, position, |k, output| {
+    piece.combine::<C>(k, place, parts, position, |k, output| {
         store(k, piece, at, output);
         values.at(output.column).store_if(k, output.part.eq(0), output.value);
         k.barrier();
@@ -210,15 +218,19 @@ fn superblock(name: &'static str, shape: AttentionShape) -> Result<Piece, Catalo
 pub fn attention_combine<C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
-) -> Result<Launchable<CombineArgs<C::Scalar>>, CatalogueError> {
+) -> Result<Stage<CombineArgs<C::Scalar>>, CatalogueError> {
     shape.check_chunks(name)?;
     let piece = Piece::new(shape, shape.head_dim);
     let entry = format!("attention_combine_{}_{}", C::ACC, shape.text());
     let names = ["sums", "outputs", "state", "y"];
-    let kernel = kernel::<CombineArgs<C::Scalar>>(&entry, names, |k, (sums, outputs, state, y)| {
-        plain::<C>(k, &piece, (sums, outputs, state), &of_pass(state), y);
-    });
-    fits(name, Launchable::new(kernel, piece.grid(), piece.threads()))
+    Stage::<CombineArgs<C::Scalar>>::new(
+        name,
+        (&entry, names),
+        piece.resources(),
+        move |k, (sums, outputs, state, y), block| {
+            plain::<C>(k, (&piece, block), (sums, outputs, state), &of_pass(state), y);
+        },
+    )
 }
 
 /// [`attention_combine`], with the result also rounded to Q8_K in the same
@@ -229,14 +241,18 @@ pub fn attention_combine<C: Accumulation>(
 pub fn attention_combine_q8k<C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
-) -> Result<Launchable<CombineQ8KArgs<C::Scalar>>, CatalogueError> {
+) -> Result<Stage<CombineQ8KArgs<C::Scalar>>, CatalogueError> {
     let piece = superblock(name, shape)?;
     let entry = format!("attention_combine_q8k_{}_{}", C::ACC, shape.text());
     let names = ["sums", "outputs", "state", "y", "y_q8k"];
-    let kernel = kernel::<CombineQ8KArgs<C::Scalar>>(&entry, names, |k, (sums, outputs, state, y, q)| {
-        rounded::<C>(k, &piece, (sums, outputs, state), &of_pass(state), (y, q));
-    });
-    fits(name, Launchable::new(kernel, piece.grid(), piece.threads()))
+    Stage::<CombineQ8KArgs<C::Scalar>>::new(
+        name,
+        (&entry, names),
+        piece.resources(),
+        move |k, (sums, outputs, state, y, q), block| {
+            rounded::<C>(k, (&piece, block), (sums, outputs, state), &of_pass(state), (y, q));
+        },
+    )
 }
 
 /// [`attention_combine`] for [rows](crate::device::rows) of several sequences.
@@ -246,15 +262,19 @@ pub fn attention_combine_q8k<C: Accumulation>(
 pub fn rows_combine<C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
-) -> Result<Launchable<RowsCombineArgs<C::Scalar>>, CatalogueError> {
+) -> Result<Stage<RowsCombineArgs<C::Scalar>>, CatalogueError> {
     shape.check_chunks(name)?;
     let piece = Piece::new(shape, shape.head_dim);
     let entry = format!("rows_combine_{}_{}", C::ACC, shape.text());
     let names = ["sums", "outputs", "state", "rows", "y"];
-    let kernel = kernel::<RowsCombineArgs<C::Scalar>>(&entry, names, |k, (sums, outputs, state, rows, y)| {
-        plain::<C>(k, &piece, (sums, outputs, state), &of_rows(rows), y);
-    });
-    fits(name, Launchable::new(kernel, piece.grid(), piece.threads()))
+    Stage::<RowsCombineArgs<C::Scalar>>::new(
+        name,
+        (&entry, names),
+        piece.resources(),
+        move |k, (sums, outputs, state, rows, y), block| {
+            plain::<C>(k, (&piece, block), (sums, outputs, state), &of_rows(rows), y);
+        },
+    )
 }
 
 /// [`attention_combine_q8k`] for [rows](crate::device::rows) of several sequences.
@@ -264,14 +284,18 @@ pub fn rows_combine<C: Accumulation>(
 pub fn rows_combine_q8k<C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
-) -> Result<Launchable<RowsCombineQ8KArgs<C::Scalar>>, CatalogueError> {
+) -> Result<Stage<RowsCombineQ8KArgs<C::Scalar>>, CatalogueError> {
     let piece = superblock(name, shape)?;
     let entry = format!("rows_combine_q8k_{}_{}", C::ACC, shape.text());
     let names = ["sums", "outputs", "state", "rows", "y", "y_q8k"];
-    let kernel = kernel::<RowsCombineQ8KArgs<C::Scalar>>(&entry, names, |k, (sums, outputs, state, rows, y, q)| {
-        rounded::<C>(k, &piece, (sums, outputs, state), &of_rows(rows), (y, q));
-    });
-    fits(name, Launchable::new(kernel, piece.grid(), piece.threads()))
+    Stage::<RowsCombineQ8KArgs<C::Scalar>>::new(
+        name,
+        (&entry, names),
+        piece.resources(),
+        move |k, (sums, outputs, state, rows, y, q), block| {
+            rounded::<C>(k, (&piece, block), (sums, outputs, state), &of_rows(rows), (y, q));
+        },
+    )
 }
 
 /// Stores an output, from the thread that has it.

@@ -1,13 +1,13 @@
 //! `decode-attention`: one token's heads normed, turned, appended to the cache
 //! and attended over every chunk, in one launch.
 
-use ptxgen_builder::build::{In, InOut, Launchable, Out, kernel};
+use ptxgen_builder::build::{In, InOut, Out};
 
-use super::attention::{AttentionSchedule, AttentionShape, unhurried};
+use super::attention::{AttentionSchedule, AttentionShape};
 use super::contents::{Cache, Partial, Table};
 use super::error::CatalogueError;
-use super::launchable::fits;
 use super::limits::refuse_if;
+use super::stage::{Resources, Stage};
 use crate::device::{ChunkAt, DeviceKv, Newest, PartialAt, QkvAt, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
 use crate::reference::CHUNK;
@@ -42,7 +42,7 @@ pub fn decode_attention<E: DeviceKv, C: Accumulation>(
     shape: AttentionShape,
     schedule: AttentionSchedule,
     (eps, pdl): (f32, bool),
-) -> Result<Launchable<DecodeAttentionArgs<E, C::Scalar>>, CatalogueError> {
+) -> Result<Stage<DecodeAttentionArgs<E, C::Scalar>>, CatalogueError> {
     shape.check_chunks(name)?;
     schedule.check(name)?;
     let AttentionShape { heads, kv_heads, head_dim, positions, tokens } = shape;
@@ -52,11 +52,12 @@ pub fn decode_attention<E: DeviceKv, C: Accumulation>(
     let splits = schedule.splits.min(chunks);
     let entry = format!("decode_attention_{}_{}_{}", E::NAME, C::ACC, shape.text());
     let names = ["qkv", "q_norm", "k_norm", "rope", "state", "keys", "values", "sums", "outputs"];
-    let kernel = kernel::<DecodeAttentionArgs<E, C::Scalar>>(&entry, names, |k, args| {
+    let resources = Resources::new([splits, heads / plan.heads, 1], plan.threads()).with_blocks(1);
+    Stage::<DecodeAttentionArgs<E, C::Scalar>>::new(name, (&entry, names), resources, move |k, args, block| {
         let (qkv, q_norm, k_norm, rope, state, keys, values, sums, outputs) = args;
-        let (thread, split) = (k.thread_x(), k.block_x());
-        let head = k.block_y() * plan.heads;
-        let kv_head = if sharing == plan.heads { k.block_y() } else { head / sharing };
+        let (thread, split) = (k.thread_x(), block.x(k));
+        let head = block.y(k) * plan.heads;
+        let kv_head = if sharing == plan.heads { block.y(k) } else { head / sharing };
         let (qkv, state) = (fresh(qkv), fresh(state));
         let position = pass::position(k, state);
         let last = position >> CHUNK.trailing_zeros();
@@ -96,6 +97,5 @@ pub fn decode_attention<E: DeviceKv, C: Accumulation>(
                 });
             });
         });
-    });
-    fits(name, Launchable::new(unhurried(kernel), [splits, heads / plan.heads, 1], plan.threads()))
+    })
 }

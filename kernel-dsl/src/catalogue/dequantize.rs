@@ -1,11 +1,12 @@
 //! `dequantize-q4k` and `dequantize-q6k`: weights as f32.
 
 use half::f16;
-use ptxgen_builder::build::{Body, In, Launchable, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, In, Out, ReadOnly, Val};
 
 use super::contents::Blocks;
 use super::error::CatalogueError;
 use super::limits::refuse_if;
+use super::stage::{Resources, Stage};
 use crate::format::{Q4K, Q6K, Tensor};
 
 /// A format whose blocks a kernel can write out as f32.
@@ -90,24 +91,21 @@ pub type DequantizeArgs<F> = (In<Blocks<F>>, Out<f32>);
 ///
 /// # Errors
 /// If there are no blocks.
-pub fn dequantize<F: Dequantize>(
-    name: &'static str,
-    blocks: u32,
-) -> Result<Launchable<DequantizeArgs<F>>, CatalogueError> {
+pub fn dequantize<F: Dequantize>(name: &'static str, blocks: u32) -> Result<Stage<DequantizeArgs<F>>, CatalogueError> {
     refuse_if(blocks == 0 || blocks > 1 << 22, name, "superblocks", blocks, "1 to 4,194,304 superblocks")?;
     let warps = 8;
-    let kernel =
-        kernel::<DequantizeArgs<F>>(&format!("{}_{blocks}", name.replace('-', "_")), ["w", "y"], |k, (w, y)| {
-            let thread = k.thread_x();
-            let block = k.block_x() * warps + (thread >> 5);
-            k.if_(block.lt(blocks), |k| {
-                let part = thread & 31;
-                let at = w.byte_at(block * F::BLOCK_BYTES);
-                let [a, b, c, d, e, f, g, h] = F::eight(k, at, part);
-                let out = y.at(block * 256 + part * 8);
-                out.store_vec(k, [a, b, c, d]);
-                out.plus(4).store_vec(k, [e, f, g, h]);
-            });
+    let entry = format!("{}_{blocks}", name.replace('-', "_"));
+    let resources = Resources::new([blocks.div_ceil(warps), 1, 1], warps * 32);
+    Stage::<DequantizeArgs<F>>::new(name, (&entry, ["w", "y"]), resources, move |k, (w, y), place| {
+        let thread = k.thread_x();
+        let block = place.x(k) * warps + (thread >> 5);
+        k.if_(block.lt(blocks), |k| {
+            let part = thread & 31;
+            let at = w.byte_at(block * F::BLOCK_BYTES);
+            let [a, b, c, d, e, f, g, h] = F::eight(k, at, part);
+            let out = y.at(block * 256 + part * 8);
+            out.store_vec(k, [a, b, c, d]);
+            out.plus(4).store_vec(k, [e, f, g, h]);
         });
-    Ok(Launchable::new(kernel, [blocks.div_ceil(warps), 1, 1], warps * 32))
+    })
 }

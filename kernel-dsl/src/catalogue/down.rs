@@ -1,20 +1,17 @@
 //! `moe-down`: the down projections of a token's experts, and their weighted sum.
 
-use ptxgen_builder::build::{
-    Args, Body, Global, In, Kernel, Launchable, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val,
-};
-use ptxgen_builder::ir::LaunchBounds;
+use ptxgen_builder::build::{Body, Global, In, Pred, Ptr, ReadOnly, ReadSpace, Rounding, Shared, Val};
 
-use super::body::{BlockNumber, Resources, alone, written};
 use super::contents::{Blocks, Logits, Table};
 use super::error::CatalogueError;
 use super::experts::Experts;
 use super::gate_up::expert_entry_name;
 use super::gemv::nth_vector;
 use super::matrix::{Epilogue, Here, Input, Target, Tiles, Work};
-use super::memory::{Memory, launch};
+use super::memory::{self, Memory};
 use super::plan::Plan;
 use super::schedule::{How, Schedule, Shape};
+use super::stage::{Block, Resources, Stage};
 use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, RowVector, fresh, inputs_ready};
 use crate::precision::{Acc, Accumulation};
 
@@ -43,15 +40,15 @@ pub fn moe_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilog
     shape: Shape,
     experts: Experts,
     how: How,
-) -> Result<Launchable<DownArgs<F, X, E>>, CatalogueError> {
+) -> Result<Stage<DownArgs<F, X, E>>, CatalogueError> {
     let down = Down::new::<F, X, C>(name, shape, experts, how)?;
     let names = ["down", "x", "ids", "weights", "y"];
-    let body = written(down.resources(), |k, io: <DownArgs<F, X, E> as Args>::Handles, block| {
+    let (entry, resources) = (down.entry::<X, C>(), down.resources::<C>());
+    Stage::<DownArgs<F, X, E>>::new(name, (&entry, names), resources, move |k, io, block| {
         let (matrices, x, ids, weights, y) = io;
         let routing = Routing { expert: |k: &Body, rank: Val<u32>| ids.at(rank).load(k), weights: |_: &Body| weights };
         down.write::<F, X, C, E, _>(k, matrices, fresh(x), routing, y, block);
-    });
-    down.launch::<C, _>(alone::<DownArgs<F, X, E>, _>(&down.entry::<X, C>(), names, &body))
+    })
 }
 
 /// [`moe_down`] of the experts that the contract's "Router" chooses by its logits: every block of
@@ -67,11 +64,12 @@ pub fn routed_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epi
     shape: Shape,
     experts: Experts,
     how: How,
-) -> Result<Launchable<RoutedDownArgs<F, X, E>>, CatalogueError> {
+) -> Result<Stage<RoutedDownArgs<F, X, E>>, CatalogueError> {
     let down = Down::new::<F, X, C>(name, shape, experts, how)?;
     let choice = experts.choice(name, down.plan.threads())?;
     let names = ["down", "x", "logits", "y"];
-    let body = written(down.resources(), |k, io: <RoutedDownArgs<F, X, E> as Args>::Handles, block| {
+    let (entry, resources) = (down.entry::<X, C>(), down.resources::<C>());
+    Stage::<RoutedDownArgs<F, X, E>>::new(name, (&entry, names), resources, move |k, io, block| {
         let (matrices, x, logits, y) = io;
         let (thread, room) = (k.thread_x(), choice.shared(k));
         let chosen = choice.choose(k, fresh(logits), &room, thread);
@@ -88,8 +86,7 @@ pub fn routed_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epi
             },
         };
         down.write::<F, X, C, E, _>(k, matrices, fresh(x), routing, y, block);
-    });
-    down.launch::<C, _>(alone::<RoutedDownArgs<F, X, E>, _>(&down.entry::<X, C>(), names, &body))
+    })
 }
 
 /// A token's experts as the kernels have them.
@@ -122,8 +119,10 @@ impl Down {
     }
 
     /// A block to a tile.
-    fn resources(&self) -> Resources {
-        Resources { blocks: self.plan.tiles, threads: self.plan.threads() }
+    fn resources<C: Accumulation>(&self) -> Resources {
+        let resources = memory::resources([self.plan.tiles, 1, 1], &[&self.plan], self.how.target);
+        // f64 sums need many registers; without saying so, ptxas spills to make room for more blocks.
+        if C::ACC == Acc::F64 { resources.with_blocks(1) } else { resources }
     }
 
     fn entry<X: DeviceActivation, C: Accumulation>(&self) -> String {
@@ -138,13 +137,13 @@ impl Down {
         x: Global<X::Element>,
         Routing { expert, weights }: Routing<impl Fn(&Body, Val<u32>) -> Val<u32>, impl Fn(&Body) -> Ptr<S, f32>>,
         y: Global<f32>,
-        block: BlockNumber<'_>,
+        block: Block,
     ) {
         let Down { shape, experts, plan, .. } = self;
         let (ranks, rows) = (plan.schedule.warps, plan.rows_per_tile);
         let memory = Memory::<C::Scalar>::new(k, &[plan]);
         let products: Shared<C::Scalar> = k.shared(experts.used * rows);
-        let tile = block(k);
+        let tile = block.x(k);
         let work = Work::new(plan, Here::new(k, plan), memory, tile);
         let matrix = |k: &Body, rank: Val<u32>| {
             let expert = expert(k, rank);
@@ -198,12 +197,6 @@ impl Down {
                 sum(k, &row);
             }),
         }
-    }
-
-    fn launch<C: Accumulation, A>(&self, kernel: Kernel<A>) -> Result<Launchable<A>, CatalogueError> {
-        // f64 sums need many registers; without saying so, ptxas spills to make room for more blocks.
-        let bounds = LaunchBounds { min_blocks: (C::ACC == Acc::F64).then_some(1), ..kernel.bounds() };
-        launch(self.name, kernel.with_bounds(bounds), [self.plan.tiles, 1, 1], &[&self.plan], self.how.target)
     }
 }
 

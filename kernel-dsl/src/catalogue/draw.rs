@@ -1,10 +1,11 @@
 //! `sample-sort` and `sample-draw`: a token drawn at random.
 
-use ptxgen_builder::build::{Body, In, InOut, Launchable, Out, ReadOnly, Rounding, Val, kernel};
+use ptxgen_builder::build::{Body, In, InOut, Out, ReadOnly, Rounding, Val};
 
 use super::argmax::chosen;
 use super::error::CatalogueError;
 use super::limits::refuse_if;
+use super::stage::{Resources, Stage};
 use crate::device::{
     Lists, Measure, argmax_index, argmax_key, block_max, block_prefix_sums, key_logit, last_block, pass, sample_weight,
     sort_keys,
@@ -53,32 +54,37 @@ fn check(kernel: &'static str, vocabulary: u32) -> Result<(), CatalogueError> {
 ///
 /// # Errors
 /// For sizes that the kernel does not support.
-pub fn sample_sort(name: &'static str, vocabulary: u32, tokens: u32) -> Result<Launchable<SortArgs>, CatalogueError> {
+pub fn sample_sort(name: &'static str, vocabulary: u32, tokens: u32) -> Result<Stage<SortArgs>, CatalogueError> {
     check(name, vocabulary)?;
     refuse_if(tokens == 0 || tokens > 1 << 12, name, "tokens", tokens, "1 to 4,096")?;
     let entry = format!("sample_sort_{vocabulary}_{tokens}");
-    let kernel = kernel::<SortArgs>(&entry, ["logits", "state", "keys"], |k, (logits, state, keys)| {
-        let thread = k.thread_x();
-        let row = pass::last_row(k, state, tokens, logits, vocabulary);
-        let sorted = k.shared::<u64>(SAMPLE_LIST);
-        let first = k.block_x() * SAMPLE_LIST;
-        for i in 0..SAMPLE_LIST / THREADS {
-            let place = thread + i * THREADS;
-            let index = first + place;
-            let inside = index.lt(vocabulary);
-            let key = argmax_key(row.at(index).load_or(k, inside, 0.0), index);
-            // What is not a token comes last.
-            sorted.at(place).store(k, key.select(inside, 0));
-        }
-        k.barrier();
-        sort_keys(k, sorted, SAMPLE_LIST, thread, THREADS);
-        for i in 0..SAMPLE_LIST / THREADS {
-            let place = thread + i * THREADS;
-            let key = sorted.at(place).load(k);
-            keys.at(first + place).store(k, key);
-        }
-    });
-    Ok(Launchable::new(kernel, [lists(vocabulary), 1, 1], THREADS))
+    let resources = Resources::new([lists(vocabulary), 1, 1], THREADS);
+    Stage::<SortArgs>::new(
+        name,
+        (&entry, ["logits", "state", "keys"]),
+        resources,
+        move |k, (logits, state, keys), block| {
+            let thread = k.thread_x();
+            let row = pass::last_row(k, state, tokens, logits, vocabulary);
+            let sorted = k.shared::<u64>(SAMPLE_LIST);
+            let first = block.x(k) * SAMPLE_LIST;
+            for i in 0..SAMPLE_LIST / THREADS {
+                let place = thread + i * THREADS;
+                let index = first + place;
+                let inside = index.lt(vocabulary);
+                let key = argmax_key(row.at(index).load_or(k, inside, 0.0), index);
+                // What is not a token comes last.
+                sorted.at(place).store(k, key.select(inside, 0));
+            }
+            k.barrier();
+            sort_keys(k, sorted, SAMPLE_LIST, thread, THREADS);
+            for i in 0..SAMPLE_LIST / THREADS {
+                let place = thread + i * THREADS;
+                let key = sorted.at(place).load(k);
+                keys.at(first + place).store(k, key);
+            }
+        },
+    )
 }
 
 /// Draws one of `vocabulary` tokens from the sorted keys: the contract's
@@ -87,52 +93,50 @@ pub fn sample_sort(name: &'static str, vocabulary: u32, tokens: u32) -> Result<L
 ///
 /// # Errors
 /// For sizes that the kernel does not support.
-pub fn sample_draw(name: &'static str, vocabulary: u32, ring: u32) -> Result<Launchable<DrawArgs>, CatalogueError> {
+pub fn sample_draw(name: &'static str, vocabulary: u32, ring: u32) -> Result<Stage<DrawArgs>, CatalogueError> {
     check(name, vocabulary)?;
     refuse_if(ring == 0, name, "positions", ring, "at least 1")?;
     let blocks = lists(vocabulary);
     let names = ["keys", "from", "random", "sums", "counter", "state", "next", "ring"];
-    let kernel = kernel::<DrawArgs>(
-        &format!("sample_draw_{vocabulary}_{ring}"),
-        names,
-        |k, (keys, from, random, sums, counter, state, next, all)| {
-            let thread = k.thread_x();
-            let own = keys.at(thread * SAMPLE_LIST);
-            // The most likely token of all is the first of some list.
-            let head = own.load_or(k, thread.lt(blocks), 0);
-            let most = key_logit(block_max(k, head, thread, THREADS));
-            let scale = Val::from(1.0f64) / from.load(k);
-            let place = k.block_x() * SAMPLE_LIST + thread * (SAMPLE_LIST / THREADS);
-            let mut sum = Val::from(0u64).copied();
-            let mut within = Vec::new();
-            for pair in 0..SAMPLE_LIST / THREADS / 2 {
-                let both: [Val<u64>; 2] = keys.at(place).plus(2 * i64::from(pair)).load_vec(k);
-                for key in both {
-                    sum += sample_weight(key_logit(key), most, scale);
-                    within.push(sum);
-                }
+    let entry = format!("sample_draw_{vocabulary}_{ring}");
+    let resources = Resources::new([blocks, 1, 1], THREADS);
+    Stage::<DrawArgs>::new(name, (&entry, names), resources, move |k, io, block| {
+        let (keys, from, random, sums, counter, state, next, all) = io;
+        let thread = k.thread_x();
+        let own = keys.at(thread * SAMPLE_LIST);
+        // The most likely token of all is the first of some list.
+        let head = own.load_or(k, thread.lt(blocks), 0);
+        let most = key_logit(block_max(k, head, thread, THREADS));
+        let scale = Val::from(1.0f64) / from.load(k);
+        let place = block.x(k) * SAMPLE_LIST + thread * (SAMPLE_LIST / THREADS);
+        let mut sum = Val::from(0u64).copied();
+        let mut within = Vec::new();
+        for pair in 0..SAMPLE_LIST / THREADS / 2 {
+            let both: [Val<u64>; 2] = keys.at(place).plus(2 * i64::from(pair)).load_vec(k);
+            for key in both {
+                sum += sample_weight(key_logit(key), most, scale);
+                within.push(sum);
             }
-            let before = block_prefix_sums(k, sum, thread, THREADS) - sum;
-            for (pair, both) in within.chunks_exact(2).enumerate() {
-                let both = [before + both[0], before + both[1]];
-                sums.at(place).plus(2 * pair as i64).store_vec(k, both);
-            }
-            let last = last_block(k, counter, blocks, thread);
-            k.if_(last, |k| {
-                let lists = Lists {
-                    keys: own,
-                    sums: sums.at(thread * SAMPLE_LIST),
-                    len: Val::from(SAMPLE_LIST).select(thread.lt(blocks), 0),
-                    threads: THREADS,
-                    room: k.shared(2 * THREADS / 32),
-                };
-                let number = state.plus(pass::CHOSEN).load(k) % ring;
-                let token = draw(k, &lists, vocabulary, (from, random.at(number)));
-                k.if_(thread.eq(0), |k| chosen(k, token, state, (next, all, ring)));
-            });
-        },
-    );
-    Ok(Launchable::new(kernel, [blocks, 1, 1], THREADS))
+        }
+        let before = block_prefix_sums(k, sum, thread, THREADS) - sum;
+        for (pair, both) in within.chunks_exact(2).enumerate() {
+            let both = [before + both[0], before + both[1]];
+            sums.at(place).plus(2 * pair as i64).store_vec(k, both);
+        }
+        let last = last_block(k, counter, blocks, thread);
+        k.if_(last, |k| {
+            let lists = Lists {
+                keys: own,
+                sums: sums.at(thread * SAMPLE_LIST),
+                len: Val::from(SAMPLE_LIST).select(thread.lt(blocks), 0),
+                threads: THREADS,
+                room: k.shared(2 * THREADS / 32),
+            };
+            let number = state.plus(pass::CHOSEN).load(k) % ring;
+            let token = draw(k, &lists, vocabulary, (from, random.at(number)));
+            k.if_(thread.eq(0), |k| chosen(k, token, state, (next, all, ring)));
+        });
+    })
 }
 
 /// The token that the word at `word` draws; all threads of the block have it.

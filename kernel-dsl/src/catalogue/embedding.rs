@@ -1,13 +1,14 @@
 //! `embedding`: the rows of a pass's tokens as f32.
 
 use half::{bf16, f16};
-use ptxgen_builder::build::{Body, F16x2, In, Launchable, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, F16x2, In, Out, ReadOnly, Val};
 
 use super::contents::Blocks;
 use super::dequantize::Dequantize;
 use super::error::CatalogueError;
 use super::limits::refuse_if;
 use super::schedule::Shape;
+use super::stage::{Resources, Stage};
 use crate::device::{DeviceIntegers, DevicePlain, GroupAt, LaneOrder};
 use crate::format::{IntegerFormat, NibbleFormat, Q4K, Q6K, Q8_0, SUPERBLOCK, Tensor, TensorType, for_each_type};
 
@@ -163,7 +164,7 @@ pub fn embedding<F: EmbeddingRow>(
     name: &'static str,
     table: Shape,
     tokens: u32,
-) -> Result<Launchable<EmbeddingArgs<F>>, CatalogueError> {
+) -> Result<Stage<EmbeddingArgs<F>>, CatalogueError> {
     let Shape { rows, cols } = table;
     let multiple = (F::TYPE.block_len() as u32).max(8);
     refuse_if(
@@ -184,17 +185,22 @@ pub fn embedding<F: EmbeddingRow>(
     let row_bytes = cols / F::TYPE.block_len() as u32 * F::TYPE.block_bytes() as u32;
     let threads = 128;
     let entry = format!("embedding_{}_{tokens}x{cols}", F::TYPE.name().to_lowercase());
-    let kernel = kernel::<EmbeddingArgs<F>>(&entry, ["table", "tokens", "x"], |k, (table, ids, x)| {
-        let (index, token) = (k.global_thread_id(), k.block_y());
-        k.if_(index.lt(cols / F::SHARE), |k| {
-            let id = ids.at(token).load(k);
-            let row = ReadOnly::<u8>::from_address(table.address() + id.mul_wide(row_bytes));
-            let weights = F::share(k, row, index);
-            let out = x.at(token * cols + F::first(index));
-            for (i, four) in (0..).step_by(4).zip(weights.as_chunks::<4>().0) {
-                out.plus(F::place(i)).store_vec(k, *four);
-            }
-        });
-    });
-    Ok(Launchable::new(kernel, [(cols / F::SHARE).div_ceil(threads), tokens, 1], threads))
+    let resources = Resources::new([(cols / F::SHARE).div_ceil(threads), tokens, 1], threads);
+    Stage::<EmbeddingArgs<F>>::new(
+        name,
+        (&entry, ["table", "tokens", "x"]),
+        resources,
+        move |k, (table, ids, x), block| {
+            let (index, token) = (block.global_thread(k), block.y(k));
+            k.if_(index.lt(cols / F::SHARE), |k| {
+                let id = ids.at(token).load(k);
+                let row = ReadOnly::<u8>::from_address(table.address() + id.mul_wide(row_bytes));
+                let weights = F::share(k, row, index);
+                let out = x.at(token * cols + F::first(index));
+                for (i, four) in (0..).step_by(4).zip(weights.as_chunks::<4>().0) {
+                    out.plus(F::place(i)).store_vec(k, *four);
+                }
+            });
+        },
+    )
 }

@@ -1,11 +1,12 @@
 //! `experts-sum`: the experts' results of each token, weighted, onto the residual stream.
 
-use ptxgen_builder::build::{Body, Global, In, InOut, Launchable, ReadOnly, Rounding, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, InOut, ReadOnly, Rounding, Val};
 
 use super::Experts;
 use super::contents::Table;
 use super::error::CatalogueError;
 use super::limits::refuse_if;
+use super::stage::{Resources, Stage};
 use crate::device::{DeviceFloat, pass, residual};
 use crate::precision::Accumulation;
 
@@ -27,16 +28,18 @@ pub fn experts_sum<C: Accumulation>(
     cols: u32,
     used: u32,
     tokens: u32,
-) -> Result<Launchable<ExpertsSumArgs>, CatalogueError> {
+) -> Result<Stage<ExpertsSumArgs>, CatalogueError> {
     refuse_if(cols == 0 || cols > 1 << 15, name, "cols", cols, "1 to 32,768")?;
     Experts { count: used, used }.check(name)?;
     refuse_if(tokens == 0 || tokens > 1 << 12, name, "tokens", tokens, "1 to 4,096")?;
     // Four neighbours where that keeps accesses aligned.
     let share = if cols.is_multiple_of(4) { 4 } else { 1 };
     let entry = format!("experts_sum_{}_{cols}_{used}_{tokens}", C::ACC);
-    let kernel = kernel::<ExpertsSumArgs>(&entry, ["y", "weights", "state", "x"], |k, (y, weights, state, x)| {
-        let i = k.global_thread_id() * share;
-        let token = k.block_y();
+    let resources = Resources::new([cols.div_ceil(THREADS * share), tokens, 1], THREADS);
+    let names = ["y", "weights", "state", "x"];
+    Stage::<ExpertsSumArgs>::new(name, (&entry, names), resources, move |k, (y, weights, state, x), block| {
+        let i = block.global_thread(k) * share;
+        let token = block.y(k);
         let here = pass::tokens(k, state, tokens);
         k.if_(i.lt(cols) & token.lt(here), |k| {
             let terms = (y.at(token * (used * cols) + i), weights.at(token * used));
@@ -46,9 +49,7 @@ pub fn experts_sum<C: Accumulation>(
                 _ => add::<C, 1>(k, terms, (used, cols), x),
             }
         });
-    });
-    let grid = [cols.div_ceil(THREADS * share), tokens, 1];
-    Ok(Launchable::new(kernel, grid, THREADS))
+    })
 }
 
 /// Adds the weighted sums of `N` neighbours to the residual stream at `x`.

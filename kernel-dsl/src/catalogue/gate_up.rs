@@ -1,16 +1,16 @@
 //! `fused-gate-up-swiglu`: both projections and SwiGLU of a token's experts.
 
-use ptxgen_builder::build::{Args, Body, Global, In, InOut, Launchable, Out, ReadOnly, Val};
+use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val};
 
-use super::body::{BlockNumber, alone, written};
 use super::chosen::ChosenAt;
 use super::contents::{Blocks, Logits, Table};
 use super::error::CatalogueError;
 use super::experts::Experts;
 use super::matrix::{Here, Input, Tiles, Work, streamed};
-use super::memory::{Memory, launch};
+use super::memory::{Memory, resources};
 use super::plan::Plan;
 use super::schedule::{How, Shape};
+use super::stage::{Block, Stage};
 use crate::device::{
     DeviceActivation, DeviceExp, DeviceFormat, Normed, RowVector, Source, fresh, inputs_ready, swiglu_approx,
     swiglu_exact,
@@ -39,20 +39,20 @@ pub fn gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     experts: Experts,
     math: Math,
     how: How,
-) -> Result<Launchable<GateUpArgs<F, X>>, CatalogueError> {
+) -> Result<Stage<GateUpArgs<F, X>>, CatalogueError> {
     experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.of_sets(experts.used);
     let plan = Plan { may_add_shared: true, ..plan };
     let entry = expert_entry_name::<X, C>(name, Some(math), shape, experts);
     let names = ["gate", "up", "x", "ids", "h"];
-    let body = written(plan.resources(), |k, (gate, up, x, ids, h): <GateUpArgs<F, X> as Args>::Handles, block| {
+    let resources = resources([plan.grid(), 1, 1], &[&plan], how.target);
+    Stage::<GateUpArgs<F, X>>::new(name, (&entry, names), resources, move |k, (gate, up, x, ids, h), block| {
         let part = Part::<C>::new(k, &plan, experts, math, block);
         // The router before this kernel chooses the weights.
         inputs_ready(k, plan.pdl);
         let expert = |k: &Body, rank: Val<u32>| fresh(ids).at(rank).load(k);
         part.write::<F, X>(k, [gate, up], expert, |k| part.work.hold::<F, X>(k, Input::Ready(fresh(x))), h);
-    });
-    launch(name, alone::<GateUpArgs<F, X>, _>(&entry, names, &body), [plan.grid(), 1, 1], &[&plan], how.target)
+    })
 }
 
 /// [`gate_up_swiglu`] of the norm of a vector, with the contract's "RMSNorm", and of the experts that the contract's
@@ -69,13 +69,14 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
     experts: Experts,
     (math, eps): (Math, f32),
     how: How,
-) -> Result<Launchable<NormGateUpArgs<F>>, CatalogueError> {
+) -> Result<Stage<NormGateUpArgs<F>>, CatalogueError> {
     experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.of_sets(experts.used).making::<F, X, C::Scalar>();
     let choice = experts.choice(name, plan.threads())?;
     let entry = expert_entry_name::<X, C>(name, Some(math), shape, experts);
     let names = ["gate", "up", "x", "norm", "logits", "h", "status", "ids", "weights"];
-    let body = written(plan.resources(), |k, args: <NormGateUpArgs<F> as Args>::Handles, block| {
+    let resources = resources([plan.grid(), 1, 1], &[&plan], how.target);
+    Stage::<NormGateUpArgs<F>>::new(name, (&entry, names), resources, move |k, args, block| {
         let (gate, up, x, weights, logits, h, status, ids, chosen_weights) = args;
         let part = Part::<C>::new(k, &plan, experts, math, block);
         let normed = Normed { x, weights, eps };
@@ -86,14 +87,13 @@ pub fn norm_gate_up_swiglu<F: DeviceFormat, X: DeviceActivation, C: Accumulation
         let chosen = choice.choose(k, fresh(logits), &room, thread);
         // The first block writes the choice, while its matrices are being loaded.
         let tell = |k: &Body| {
-            let first = block(k).eq(0);
+            let first = block.x(k).eq(0);
             let to = ChosenAt { status, ids, weights: chosen_weights };
             k.if_(first, |k| to.write(k, thread, Val::from(0).copied(), experts.used, &chosen));
             x
         };
         part.write::<F, X>(k, [gate, up], |k, rank| chosen.id(k, rank), tell, h);
-    });
-    launch(name, alone::<NormGateUpArgs<F>, _>(&entry, names, &body), [plan.grid(), 1, 1], &[&plan], how.target)
+    })
 }
 
 /// What a warp does of the experts' projections.
@@ -105,9 +105,9 @@ struct Part<'p, C: Accumulation> {
 
 impl<'p, C: Accumulation> Part<'p, C> {
     #[track_caller]
-    fn new(k: &Body, plan: &'p Plan, experts: Experts, math: Math, block: BlockNumber<'_>) -> Self {
+    fn new(k: &Body, plan: &'p Plan, experts: Experts, math: Math, block: Block) -> Self {
         let memory = Memory::<C::Scalar>::new(k, &[plan]);
-        let block = block(k);
+        let block = block.x(k);
         Part { work: Work::new(plan, Here::new(k, plan), memory, block), experts, math }
     }
 

@@ -1,17 +1,16 @@
 //! `q4k-gemv` and `q6k-gemv`: a quantized matrix times a vector, or several.
 
-use ptxgen_builder::build::{Body, Global, In, Launchable, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Val};
 use std::cell::Cell;
-use std::marker::PhantomData;
 
-use super::body::{BlockNumber, Resources, StageBody, alone};
 use super::contents::Blocks;
 use super::error::CatalogueError;
 use super::limits::check_tokens;
 use super::matrix::{Epilogue, Here, Input, Target, Tiles, Work, finish, resident, streamed};
-use super::memory::{Memory, launch};
+use super::memory::{Memory, resources};
 use super::plan::Plan;
 use super::schedule::{How, Shape};
+use super::stage::Stage;
 use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready, pass};
 use crate::format::Q8KPlanar;
 use crate::precision::{Accumulation, Act};
@@ -34,38 +33,14 @@ pub fn gemv<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue>(
     name: &'static str,
     shape: Shape,
     how: How,
-) -> Result<Launchable<GemvArgs<F, X, E>>, CatalogueError> {
-    let product = Product::<F, X, C, E>::new(name, shape, how)?;
-    let kernel = alone::<GemvArgs<F, X, E>, _>(&entry_name::<X, C>(name, shape), ["w", "x", "y"], &product);
-    launch(name, kernel, [product.plan.grid(), 1, 1], &[&product.plan], how.target)
-}
-
-/// The product of a matrix and a vector, as a stage's work.
-pub(super) struct Product<F, X, C, E> {
-    plan: Plan,
-    types: PhantomData<(F, X, C, E)>,
-}
-
-impl<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue> Product<F, X, C, E> {
-    pub(super) fn new(name: &'static str, shape: Shape, how: How) -> Result<Self, CatalogueError> {
-        let plan = Plan { may_add_shared: true, ..Plan::new::<F, X, C::Scalar>(name, shape, 1, how)? };
-        Ok(Product { plan, types: PhantomData })
-    }
-}
-
-impl<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue> StageBody for Product<F, X, C, E> {
-    type Io = (ReadOnly<u8>, ReadOnly<X::Element>, Global<f32>);
-
-    fn resources(&self) -> Resources {
-        self.plan.resources()
-    }
-
-    #[track_caller]
-    fn emit(&self, k: &Body, (w, x, y): Self::Io, block: BlockNumber<'_>) {
-        let plan = &self.plan;
-        let memory = Memory::<C::Scalar>::new(k, &[plan]);
-        let block = block(k);
-        let work = Work::new(plan, Here::new(k, plan), memory, block);
+) -> Result<Stage<GemvArgs<F, X, E>>, CatalogueError> {
+    let plan = Plan { may_add_shared: true, ..Plan::new::<F, X, C::Scalar>(name, shape, 1, how)? };
+    let entry = entry_name::<X, C>(name, shape);
+    let resources = resources([plan.grid(), 1, 1], &[&plan], how.target);
+    Stage::<GemvArgs<F, X, E>>::new(name, (&entry, ["w", "x", "y"]), resources, move |k, (w, x, y), block| {
+        let memory = Memory::<C::Scalar>::new(k, &[&plan]);
+        let block = block.x(k);
+        let work = Work::new(&plan, Here::new(k, &plan), memory, block);
         let targets = |k: &Body, tile| -> Vec<Target> {
             let rows = work.rows(tile).into_iter();
             rows.map(|(row, writes)| Target::new::<E>(k, y.at(row), writes & tile.lt(plan.tiles))).collect()
@@ -79,7 +54,7 @@ impl<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue> StageBo
             }
             work.hold::<F, X>(k, Input::Ready(fresh(x)))
         };
-        let matrix = Tiles::whole(plan, w);
+        let matrix = Tiles::whole(&plan, w);
         streamed::<F, X, C::Scalar>(
             k,
             &work,
@@ -92,7 +67,7 @@ impl<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epilogue> StageBo
                 }
             },
         );
-    }
+    })
 }
 
 /// The same for up to `tokens` vectors, each weight read once: a warp keeps its
@@ -105,27 +80,32 @@ pub fn gemv_batch<F: DeviceFormat, X: DeviceActivation, C: Accumulation, E: Epil
     shape: Shape,
     tokens: u32,
     how: How,
-) -> Result<Launchable<GemvBatchArgs<F, X, E>>, CatalogueError> {
+) -> Result<Stage<GemvBatchArgs<F, X, E>>, CatalogueError> {
     check_tokens(name, tokens)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?.resident();
     let entry = format!("{}_t{tokens}", entry_name::<X, C>(name, shape));
-    let kernel = kernel::<GemvBatchArgs<F, X, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
-        let memory = Memory::<C::Scalar>::new(k, &[&plan]);
-        let block = k.block_x();
-        let work = Work::new(&plan, Here::new(k, &plan), memory, block);
-        let ready = |k: &Body| {
-            inputs_ready(k, plan.pdl);
-            (Val::from(0u32).copied(), pass::tokens(k, fresh(state), tokens))
-        };
-        let vector = |_: &Body, token| (token, nth_vector::<X>(fresh(x), token, shape.cols));
-        resident::<F, X, C::Scalar>(k, &work, &[Tiles::whole(&plan, w)], ready, vector, |k, token, rows, sums| {
-            let y = y.at(token * shape.rows);
-            for ((row, writes), sum) in rows.into_iter().zip(work.own(&sums[0])) {
-                finish::<E, _>(k, y.at(row), writes, sum);
-            }
-        });
-    });
-    launch(name, kernel, [plan.grid(), 1, 1], &[&plan], how.target)
+    let resources = resources([plan.grid(), 1, 1], &[&plan], how.target);
+    Stage::<GemvBatchArgs<F, X, E>>::new(
+        name,
+        (&entry, ["w", "x", "state", "y"]),
+        resources,
+        move |k, (w, x, state, y), block| {
+            let memory = Memory::<C::Scalar>::new(k, &[&plan]);
+            let block = block.x(k);
+            let work = Work::new(&plan, Here::new(k, &plan), memory, block);
+            let ready = |k: &Body| {
+                inputs_ready(k, plan.pdl);
+                (Val::from(0u32).copied(), pass::tokens(k, fresh(state), tokens))
+            };
+            let vector = |_: &Body, token| (token, nth_vector::<X>(fresh(x), token, shape.cols));
+            resident::<F, X, C::Scalar>(k, &work, &[Tiles::whole(&plan, w)], ready, vector, |k, token, rows, sums| {
+                let y = y.at(token * shape.rows);
+                for ((row, writes), sum) in rows.into_iter().zip(work.own(&sums[0])) {
+                    finish::<E, _>(k, y.at(row), writes, sum);
+                }
+            });
+        },
+    )
 }
 
 pub(super) fn entry_name<X: DeviceActivation, C: Accumulation>(name: &str, shape: Shape) -> String {

@@ -1,7 +1,7 @@
 //! `experts-gate-up` and `experts-down`: the experts' products of a whole pass,
 //! each expert's weights read once for all of its tokens.
 
-use ptxgen_builder::build::{Body, In, Launchable, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, In, Out, ReadOnly, Val};
 
 use super::contents::Blocks;
 use super::error::CatalogueError;
@@ -10,10 +10,11 @@ use super::gate_up::{expert_entry_name, swiglu};
 use super::gemv::nth_vector;
 use super::limits::check_tokens;
 use super::matrix::{Here, Store, Tiles, Work, finish, resident};
-use super::memory::{Memory, launch};
+use super::memory::{Memory, resources};
 use super::plain_gemv::PairVector;
 use super::plan::Plan;
 use super::schedule::{How, Shape};
+use super::stage::{Block, Stage};
 use crate::device::{DeviceActivation, DeviceFormat, fresh, inputs_ready};
 use crate::precision::{Accumulation, Math};
 
@@ -35,11 +36,11 @@ pub(super) struct List {
 }
 
 impl List {
-    /// The list of the expert `blockIdx.y`, written by the kernels before.
+    /// The list of the expert that the block has in y, written by the kernels before.
     #[track_caller]
-    pub(super) fn new(k: &Body, pdl: bool, offsets: ReadOnly<u32>, pairs: ReadOnly<u32>) -> (Val<u32>, List) {
+    fn new(k: &Body, (pdl, block): (bool, Block), offsets: ReadOnly<u32>, pairs: ReadOnly<u32>) -> (Val<u32>, List) {
         inputs_ready(k, pdl);
-        let expert = k.block_y();
+        let expert = block.y(k);
         (expert, List::of(k, expert, offsets, pairs))
     }
 
@@ -59,7 +60,7 @@ impl List {
 }
 
 /// `h = silu(G_e x) * (U_e x)` for every pair of token and expert, the bits of
-/// [`gate_up_swiglu`](super::gate_up_swiglu) for each token. `blockIdx.y` is the
+/// [`gate_up_swiglu`](super::gate_up_swiglu) for each token. A block's y is the
 /// expert.
 ///
 /// # Errors
@@ -70,37 +71,42 @@ pub fn experts_gate_up<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     (experts, tokens): (Experts, u32),
     math: Math,
     how: How,
-) -> Result<Launchable<ExpertsGateUpArgs<F, X>>, CatalogueError> {
+) -> Result<Stage<ExpertsGateUpArgs<F, X>>, CatalogueError> {
     check_tokens(name, tokens)?;
     experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 2, how)?.resident();
     let entry = format!("{}_t{tokens}", expert_entry_name::<X, C>(name, Some(math), shape, experts));
     let names = ["gate", "up", "x", "offsets", "pairs", "h"];
-    let kernel = kernel::<ExpertsGateUpArgs<F, X>>(&entry, names, |k, (gate, up, x, offsets, pairs, h)| {
-        let memory = Memory::<C::Scalar>::new(k, &[&plan]);
-        let block = k.block_x();
-        let work = Work::new(&plan, Here::new(k, &plan), memory, block);
-        let (expert, list) = List::new(k, plan.pdl, offsets, pairs);
-        k.return_if(list.first.ge(list.end));
-        let matrices = [gate, up].map(|w| Tiles::one_of(&plan, w, expert, experts.count));
-        let vector = |k: &Body, place| {
-            let pair = list.pair(k, place);
-            (pair, nth_vector::<X>(fresh(x), pair / experts.used, shape.cols))
-        };
-        let range = |_: &Body| (list.first, list.end);
-        resident::<F, X, C::Scalar>(k, &work, &matrices, range, vector, |k, pair, rows, sums| {
-            let h = h.at(pair * shape.rows);
-            let values = swiglu::<C::Scalar>(math, &work.own(&sums[0]), &work.own(&sums[1]));
-            for ((row, writes), value) in rows.into_iter().zip(values) {
-                h.at(row).store_if(k, writes, value);
-            }
-        });
-    });
-    launch(name, kernel, [plan.grid(), experts.count, 1], &[&plan], how.target)
+    let resources = resources([plan.grid(), experts.count, 1], &[&plan], how.target);
+    Stage::<ExpertsGateUpArgs<F, X>>::new(
+        name,
+        (&entry, names),
+        resources,
+        move |k, (gate, up, x, offsets, pairs, h), place| {
+            let memory = Memory::<C::Scalar>::new(k, &[&plan]);
+            let block = place.x(k);
+            let work = Work::new(&plan, Here::new(k, &plan), memory, block);
+            let (expert, list) = List::new(k, (plan.pdl, place), offsets, pairs);
+            place.leave_if(k, list.first.ge(list.end));
+            let matrices = [gate, up].map(|w| Tiles::one_of(&plan, w, expert, experts.count));
+            let vector = |k: &Body, place| {
+                let pair = list.pair(k, place);
+                (pair, nth_vector::<X>(fresh(x), pair / experts.used, shape.cols))
+            };
+            let range = |_: &Body| (list.first, list.end);
+            resident::<F, X, C::Scalar>(k, &work, &matrices, range, vector, |k, pair, rows, sums| {
+                let h = h.at(pair * shape.rows);
+                let values = swiglu::<C::Scalar>(math, &work.own(&sums[0]), &work.own(&sums[1]));
+                for ((row, writes), value) in rows.into_iter().zip(values) {
+                    h.at(row).store_if(k, writes, value);
+                }
+            });
+        },
+    )
 }
 
 /// `y = D_e h` for every pair of token and expert: the contract's "Matrix times
-/// vector". `blockIdx.y` is the expert.
+/// vector". A block's y is the expert.
 ///
 /// # Errors
 /// For shapes and schedules that the kernel does not support.
@@ -109,7 +115,7 @@ pub fn experts_down<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     shape: Shape,
     experts: (Experts, u32),
     how: How,
-) -> Result<Launchable<ExpertsDownArgs<F, X>>, CatalogueError> {
+) -> Result<Stage<ExpertsDownArgs<F, X>>, CatalogueError> {
     let names = ["down", "x", "offsets", "pairs", "y"];
     product::<F, X, C>((name, names), shape, experts, PairVector::Pair, how)
 }
@@ -124,7 +130,7 @@ pub fn grouped_experts<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     shape: Shape,
     experts: (Experts, u32),
     how: How,
-) -> Result<Launchable<ExpertsDownArgs<F, X>>, CatalogueError> {
+) -> Result<Stage<ExpertsDownArgs<F, X>>, CatalogueError> {
     let names = ["w", "x", "offsets", "pairs", "y"];
     product::<F, X, C>((name, names), shape, experts, PairVector::Token, how)
 }
@@ -135,17 +141,18 @@ fn product<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
     (experts, tokens): (Experts, u32),
     vectors: PairVector,
     how: How,
-) -> Result<Launchable<ExpertsDownArgs<F, X>>, CatalogueError> {
+) -> Result<Stage<ExpertsDownArgs<F, X>>, CatalogueError> {
     check_tokens(name, tokens)?;
     experts.check(name)?;
     let plan = Plan::new::<F, X, C::Scalar>(name, shape, 1, how)?.resident();
     let entry = format!("{}_t{tokens}", expert_entry_name::<X, C>(name, None, shape, experts));
-    let kernel = kernel::<ExpertsDownArgs<F, X>>(&entry, names, |k, (w, x, offsets, pairs, y)| {
+    let resources = resources([plan.grid(), experts.count, 1], &[&plan], how.target);
+    Stage::<ExpertsDownArgs<F, X>>::new(name, (&entry, names), resources, move |k, (w, x, offsets, pairs, y), place| {
         let memory = Memory::<C::Scalar>::new(k, &[&plan]);
-        let block = k.block_x();
+        let block = place.x(k);
         let work = Work::new(&plan, Here::new(k, &plan), memory, block);
-        let (expert, list) = List::new(k, plan.pdl, offsets, pairs);
-        k.return_if(list.first.ge(list.end));
+        let (expert, list) = List::new(k, (plan.pdl, place), offsets, pairs);
+        place.leave_if(k, list.first.ge(list.end));
         let matrices = [Tiles::one_of(&plan, w, expert, experts.count)];
         let vector = |k: &Body, place| {
             let pair = list.pair(k, place);
@@ -162,6 +169,5 @@ fn product<F: DeviceFormat, X: DeviceActivation, C: Accumulation>(
                 finish::<Store, _>(k, y.at(row), writes, sum);
             }
         });
-    });
-    launch(name, kernel, [plan.grid(), experts.count, 1], &[&plan], how.target)
+    })
 }

@@ -2,6 +2,10 @@
 
 use super::error::CatalogueError;
 
+/// Static shared memory of a block (CUDA C++ programming guide, "Compute
+/// capabilities").
+pub(super) const SHARED_LIMIT: u64 = 48 * 1024;
+
 /// Rejects a size of a kernel where it is not possible, with what is.
 pub(super) fn refuse_if(
     impossible: bool,

@@ -1,11 +1,11 @@
 //! The shared memory of matrix kernels: rings of tiles in flight, staged vectors.
 
-use ptxgen_builder::build::{Body, Kernel, Launchable, Shared};
+use ptxgen_builder::build::{Body, Shared};
 use ptxgen_builder::target::Target;
 
-use super::error::CatalogueError;
-use super::launchable::{SHARED_LIMIT, fits};
+use super::limits::SHARED_LIMIT;
 use super::plan::Plan;
+use super::stage::Resources;
 use crate::device::{DeviceFloat, Threads, stage};
 
 /// Shared memory of a block, for one product after the other.
@@ -72,20 +72,7 @@ impl<A: DeviceFloat> Memory<A> {
     }
 }
 
-/// The launch of a kernel that has the [`Memory`] of these products.
-pub(super) fn launch<A>(
-    name: &'static str,
-    kernel: Kernel<A>,
-    grid: [u32; 3],
-    plans: &[&Plan],
-    target: Target,
-) -> Result<Launchable<A>, CatalogueError> {
-    let launchable = fits(name, Launchable::new(kernel, grid, plans[0].threads()))?;
-    let dynamic = Room::of(plans).dynamic();
-    let needed = launchable.kernel.shared_bytes() + u64::from(dynamic);
-    let available = u64::from(target.max_shared_bytes());
-    if dynamic > 0 && needed > available {
-        return Err(CatalogueError::SharedMemory { kernel: name, needed, available });
-    }
-    Ok(Launchable { dynamic_shared: dynamic, ..launchable })
+/// What a stage that has the [`Memory`] of these products takes of a launch.
+pub(super) fn resources(blocks: [u32; 3], plans: &[&Plan], target: Target) -> Resources {
+    Resources::new(blocks, plans[0].threads()).with_shared(Room::of(plans).dynamic(), target)
 }

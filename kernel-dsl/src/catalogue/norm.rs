@@ -1,15 +1,14 @@
 //! `rmsnorm` and `rmsnorm-q8k`: the norm before a layer's matrices.
 
-use ptxgen_builder::build::{Body, Global, In, Launchable, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val};
 
-use super::body::{BlockNumber, Resources, StageBody, launched};
 use super::contents::{Table, Vector};
 use super::error::CatalogueError;
 use super::limits::refuse_if;
+use super::stage::{Resources, Stage};
 use crate::device::{Eights, Q8KAt, fresh, inputs_ready, quantize_lanes_q8k};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::{Accumulation, ActQ8K};
-use std::marker::PhantomData;
 
 /// The parameters: `tokens` vectors of `cols` activations, the norm's weights
 /// (`cols` f32), and the results, `tokens` vectors of f32.
@@ -37,6 +36,11 @@ impl Norm {
         let impossible = self.cols == 0 || !self.cols.is_multiple_of(multiple) || self.cols > 1 << 15;
         refuse_if(impossible, kernel, "cols", self.cols, expected)?;
         refuse_if(self.tokens == 0 || self.tokens > 65_535, kernel, "tokens", self.tokens, "1 to 65,535")
+    }
+
+    /// A block to each vector.
+    fn resources(&self) -> Resources {
+        Resources::new([self.tokens, 1, 1], Eights::new(self.cols).threads)
     }
 
     /// Writes the norm of the block's token to `y`; gives each round's eight
@@ -71,53 +75,31 @@ impl Norm {
     }
 }
 
-/// [`Norm`] in the accumulator's type, as a stage's work: a block to each vector.
-pub(super) struct Normed<C>(Norm, PhantomData<C>);
-
-impl<C> Normed<C> {
-    pub(super) fn new(norm: Norm) -> Self {
-        Normed(norm, PhantomData)
-    }
-}
-
-impl<C: Accumulation> StageBody for Normed<C> {
-    type Io = (ReadOnly<f32>, ReadOnly<f32>, Global<f32>);
-
-    fn resources(&self) -> Resources {
-        Resources { blocks: self.0.tokens, threads: Eights::new(self.0.cols).threads }
-    }
-
-    #[track_caller]
-    fn emit(&self, k: &Body, io: Self::Io, block: BlockNumber<'_>) {
-        let here = (k.thread_x(), block(k));
-        self.0.write::<C>(k, io, here);
-    }
-}
-
 /// The contract's "RMSNorm" of some vectors, a block of threads to each.
 ///
 /// # Errors
 /// If `cols` is not a multiple of 8.
-pub fn rms_norm<C: Accumulation>(name: &'static str, norm: Norm) -> Result<Launchable<RmsNormArgs>, CatalogueError> {
+pub fn rms_norm<C: Accumulation>(name: &'static str, norm: Norm) -> Result<Stage<RmsNormArgs>, CatalogueError> {
     norm.check(name, 8)?;
     let entry = format!("rmsnorm_{}_{}x{}", C::ACC, norm.tokens, norm.cols);
-    Ok(launched::<RmsNormArgs, _>(&entry, ["x", "w", "y"], &Normed::<C>::new(norm)))
+    Stage::<RmsNormArgs>::new(name, (&entry, ["x", "w", "y"]), norm.resources(), move |k, io, block| {
+        let here = (k.thread_x(), block.x(k));
+        norm.write::<C>(k, io, here);
+    })
 }
 
 /// [`rms_norm`], with the results also rounded to Q8_K in the same launch.
 ///
 /// # Errors
 /// If `cols` is not a multiple of 256.
-pub fn rms_norm_q8k<C: Accumulation>(
-    name: &'static str,
-    norm: Norm,
-) -> Result<Launchable<RmsNormQ8KArgs>, CatalogueError> {
+pub fn rms_norm_q8k<C: Accumulation>(name: &'static str, norm: Norm) -> Result<Stage<RmsNormQ8KArgs>, CatalogueError> {
     norm.check(name, SUPERBLOCK as u32)?;
     let entry = format!("rmsnorm_q8k_{}_{}x{}", C::ACC, norm.tokens, norm.cols);
     let eights = Eights::new(norm.cols);
     let layout = Q8KPlanar::new(norm.cols as usize);
-    let kernel = kernel::<RmsNormQ8KArgs>(&entry, ["x", "w", "y", "y_q8k"], |k, (x, w, y, q)| {
-        let (thread, token) = (k.thread_x(), k.block_x());
+    let names = ["x", "w", "y", "y_q8k"];
+    Stage::<RmsNormQ8KArgs>::new(name, (&entry, names), norm.resources(), move |k, (x, w, y, q), block| {
+        let (thread, token) = (k.thread_x(), block.x(k));
         let results = norm.write::<C>(k, (x, w, y), (thread, token));
         let q = if norm.tokens == 1 { q } else { q.byte_at(token * layout.bytes() as u32) };
         let q = Q8KAt::planar(&layout, q);
@@ -131,6 +113,5 @@ pub fn rms_norm_q8k<C: Accumulation>(
                 Some(_) => k.if_(block.lt(norm.cols / SUPERBLOCK as u32), quantize),
             }
         }
-    });
-    Ok(Launchable::new(kernel, [norm.tokens, 1, 1], eights.threads))
+    })
 }

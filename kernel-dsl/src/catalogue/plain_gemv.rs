@@ -1,14 +1,14 @@
 //! `f32-gemv`, `f16-gemv`, `bf16-gemv`, `q8_0-gemv`: matrices without
 //! superblocks times the vectors of a pass.
 
-use ptxgen_builder::build::{Body, Global, In, InOut, Launchable, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val};
 
 use super::Experts;
 use super::contents::Blocks;
 use super::error::CatalogueError;
-use super::launchable::fits;
 use super::limits::refuse_if;
 use super::schedule::Shape;
+use super::stage::{Block, Resources, Stage};
 use crate::device::{DeviceFloat, DevicePlain, PlainTile, fresh, inputs_ready, pass, residual};
 use crate::format::SUPERBLOCK;
 use crate::precision::Accumulation;
@@ -48,20 +48,26 @@ pub fn plain_gemv<F: DevicePlain, C: Accumulation>(
     shape: Shape,
     tokens: u32,
     pdl: bool,
-) -> Result<Launchable<PlainGemvArgs<F>>, CatalogueError> {
+) -> Result<Stage<PlainGemvArgs<F>>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
     let tile = PlainTile::new(shape.cols, tokens, threads(shape.cols)).of_rows::<F>(shape.rows);
     let entry = entry::<C>(name, shape, tokens);
-    let kernel = kernel::<PlainGemvArgs<F>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
-        // The load of the number of tokens is issued before anything else.
-        let early = tokens > 1;
-        inputs_ready(k, pdl && early);
-        let here = pass::tokens(k, fresh(state), tokens);
-        let rest = (here, |k: &Body| inputs_ready(k, pdl && !early));
-        multiply::<F, C>(k, (&tile, shape), (w, fresh(x)), rest, |k, at, product| y.at(at).store(k, product));
-    });
-    let grid = [shape.rows.div_ceil(tile.rows), 1, 1];
-    fits(name, Launchable::new(kernel, grid, tile.threads))
+    let names = ["w", "x", "state", "y"];
+    Stage::<PlainGemvArgs<F>>::new(
+        name,
+        (&entry, names),
+        resources(&tile, shape, 1),
+        move |k, (w, x, state, y), block| {
+            // The load of the number of tokens is issued before anything else.
+            let early = tokens > 1;
+            inputs_ready(k, pdl && early);
+            let here = pass::tokens(k, fresh(state), tokens);
+            let rest = (here, |k: &Body| inputs_ready(k, pdl && !early));
+            multiply::<F, C>(k, (&tile, shape, block), (w, fresh(x)), rest, |k, at, product| {
+                y.at(at).store(k, product)
+            });
+        },
+    )
 }
 
 /// `stream[t] += W x[t]`, the sum in f32 after the product's rounding.
@@ -74,25 +80,28 @@ pub fn plain_gemv_add<F: DevicePlain, C: Accumulation>(
     shape: Shape,
     tokens: u32,
     pdl: bool,
-) -> Result<Launchable<PlainGemvAddArgs<F>>, CatalogueError> {
+) -> Result<Stage<PlainGemvAddArgs<F>>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
     let tile = PlainTile::new(shape.cols, tokens, threads(shape.cols)).of_rows::<F>(shape.rows);
     let entry = entry::<C>(name, shape, tokens);
     let names = ["w", "x", "state", "stream"];
-    let kernel = kernel::<PlainGemvAddArgs<F>>(&entry, names, |k, (w, x, state, stream)| {
-        // The load of the number of tokens is issued before anything else.
-        let early = tokens > 1;
-        inputs_ready(k, pdl && early);
-        let here = pass::tokens(k, fresh(state), tokens);
-        let rest = (here, |k: &Body| inputs_ready(k, pdl && !early));
-        multiply::<F, C>(k, (&tile, shape), (w, fresh(x)), rest, |k, at, product| {
-            let stream = stream.at(at);
-            let before = stream.load(k);
-            stream.store(k, residual::<C::Scalar>(before, product));
-        });
-    });
-    let grid = [shape.rows.div_ceil(tile.rows), 1, 1];
-    fits(name, Launchable::new(kernel, grid, tile.threads))
+    Stage::<PlainGemvAddArgs<F>>::new(
+        name,
+        (&entry, names),
+        resources(&tile, shape, 1),
+        move |k, (w, x, state, stream), block| {
+            // The load of the number of tokens is issued before anything else.
+            let early = tokens > 1;
+            inputs_ready(k, pdl && early);
+            let here = pass::tokens(k, fresh(state), tokens);
+            let rest = (here, |k: &Body| inputs_ready(k, pdl && !early));
+            multiply::<F, C>(k, (&tile, shape, block), (w, fresh(x)), rest, |k, at, product| {
+                let stream = stream.at(at);
+                let before = stream.load(k);
+                stream.store(k, residual::<C::Scalar>(before, product));
+            });
+        },
+    )
 }
 
 /// Which of a pass's vectors a (token, rank) pair multiplies.
@@ -119,7 +128,7 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
     experts: Experts,
     vector: PairVector,
     tokens: u32,
-) -> Result<Launchable<PlainExpertsArgs<F>>, CatalogueError> {
+) -> Result<Stage<PlainExpertsArgs<F>>, CatalogueError> {
     check::<F>(name, shape, tokens)?;
     let Experts { count, used } = experts;
     let impossible = count == 0 || u64::from(count) * u64::from(shape.rows) > 1 << 31;
@@ -127,8 +136,10 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
     experts.check(name)?;
     let tile = PlainTile::new(shape.cols, 1, threads(shape.cols)).of_rows::<F>(shape.rows);
     let entry = format!("{}_{used}of{count}", entry::<C>(name, shape, tokens));
-    let kernel = kernel::<PlainExpertsArgs<F>>(&entry, ["w", "x", "ids", "state", "y"], |k, (w, x, ids, state, y)| {
-        let pair = k.block_y();
+    let names = ["w", "x", "ids", "state", "y"];
+    let resources = resources(&tile, shape, tokens * used);
+    Stage::<PlainExpertsArgs<F>>::new(name, (&entry, names), resources, move |k, (w, x, ids, state, y), block| {
+        let pair = block.y(k);
         let here = pass::tokens(k, state, tokens) * used;
         k.if_(pair.lt(here), |k| {
             let expert = ids.at(pair).load(k);
@@ -139,17 +150,20 @@ pub fn plain_experts<F: DevicePlain, C: Accumulation>(
             };
             let vector = fresh(x).at(which * shape.cols);
             let one = (Val::from(1).copied(), |_: &Body| {});
-            multiply::<F, C>(k, (&tile, shape), (matrix, vector), one, |k, row, product| {
+            multiply::<F, C>(k, (&tile, shape, block), (matrix, vector), one, |k, row, product| {
                 y.at(pair * shape.rows + row).store(k, product);
             });
         });
-    });
-    let grid = [shape.rows.div_ceil(tile.rows), tokens * used, 1];
-    fits(name, Launchable::new(kernel, grid, tile.threads))
+    })
 }
 
 fn entry<C: Accumulation>(name: &str, shape: Shape, tokens: u32) -> String {
     format!("{}_{}_{}x{}_{tokens}", name.replace('-', "_"), C::ACC, shape.rows, shape.cols)
+}
+
+/// `count` times the tiles of the rows.
+fn resources(tile: &PlainTile, shape: Shape, count: u32) -> Resources {
+    Resources::new([shape.rows.div_ceil(tile.rows), count, 1], tile.threads)
 }
 
 /// Calls `store` with the place of each product in [tokens, rows], and the
@@ -157,13 +171,13 @@ fn entry<C: Accumulation>(name: &str, shape: Shape, tokens: u32) -> String {
 #[track_caller]
 fn multiply<F: DevicePlain, C: Accumulation>(
     k: &Body,
-    (tile, shape): (&PlainTile, Shape),
+    (tile, shape, block): (&PlainTile, Shape, Block),
     (w, x): (ReadOnly<u8>, Global<f32>),
     tokens: (Val<u32>, impl Fn(&Body)),
     store: impl Fn(&Body, Val<u32>, Val<f32>),
 ) {
     let thread = k.thread_x();
-    let first = k.block_x() * tile.rows;
+    let first = block.x(k) * tile.rows;
     tile.products::<F, C::Scalar, _>(
         k,
         thread,

@@ -1,9 +1,7 @@
 //! A schedule resolved for a matrix.
 
-use super::body::Resources;
 use super::error::CatalogueError;
-use super::launchable::SHARED_LIMIT;
-use super::limits::refuse_if;
+use super::limits::{SHARED_LIMIT, refuse_if};
 use super::schedule::{How, Schedule, Shape};
 use crate::device::{CopyMode, DeviceActivation, DeviceFloat, DeviceFormat, LaneGroups, Points, StagedTile};
 use crate::format::SUPERBLOCK;
@@ -121,11 +119,6 @@ impl Plan {
     pub(super) fn grid(&self) -> u32 {
         let needed = self.all_tiles().div_ceil(self.schedule.warps);
         self.schedule.blocks.map_or(needed, |b| b.clamp(1, needed))
-    }
-
-    /// What a body with this plan takes of a launch.
-    pub(super) fn resources(&self) -> Resources {
-        Resources { blocks: self.grid(), threads: self.threads() }
     }
 
     /// Whether no warp has more than one tile.

@@ -1,11 +1,12 @@
 //! `qk-norm-rope`: queries and keys after norm and RoPE, keys and values
 //! appended to the cache.
 
-use ptxgen_builder::build::{Body, Global, In, InOut, Kernel, Launchable, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, InOut, Out, ReadOnly, Val};
 
 use super::attention::AttentionShape;
 use super::contents::{Cache, Table};
 use super::error::CatalogueError;
+use super::stage::{Block, Resources, Stage};
 use crate::device::{DeviceFloat, DeviceKv, HeadLanes, Turn, pass};
 use crate::precision::Accumulation;
 
@@ -30,28 +31,27 @@ pub fn qk_norm_rope<E: DeviceKv, C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
     eps: f32,
-) -> Result<Launchable<QkRopeArgs<E>>, CatalogueError> {
+) -> Result<Stage<QkRopeArgs<E>>, CatalogueError> {
     shape.check(name)?;
     let AttentionShape { head_dim, positions, .. } = shape;
     let entry = format!("qk_norm_rope_{}_{}_{}", E::NAME, C::ACC, shape.text());
     let names = ["qkv", "q_norm", "k_norm", "rope", "state", "q", "keys", "values"];
-    let kernel = kernel::<QkRopeArgs<E>>(&entry, names, |k, args| {
+    Stage::<QkRopeArgs<E>>::new(name, (&entry, names), Heads::<E>::resources(shape), move |k, args, block| {
         let (qkv, q_norm, k_norm, rope, state, q, keys, values) = args;
-        let (thread, token) = (k.thread_x(), k.block_y());
-        let warp = head_of(k, thread);
+        let (thread, token) = (k.thread_x(), block.y(k));
+        let warp = head_of(k, thread, block);
         // The activations are read from here on.
         let position = pass::position(k, state) + token;
         let place = |_: &Body, kv_head: Val<u32>| (kv_head * positions + position) * head_dim;
         let heads = Heads { qkv, q_norm, k_norm, rope, q, keys, values, shape, eps };
         heads.turn::<C>(k, (warp, token), (state, position), place);
-    });
-    Ok(Heads::<E>::launch(kernel, shape))
+    })
 }
 
 /// A thread's lane, and the head of its warp: first of a token's queries, then its keys, then its values.
 #[track_caller]
-pub(super) fn head_of(k: &Body, thread: Val<u32>) -> (Val<u32>, Val<u32>) {
-    (thread & 31, k.block_x() * WARPS + (thread >> 5))
+pub(super) fn head_of(k: &Body, thread: Val<u32>, block: Block) -> (Val<u32>, Val<u32>) {
+    (thread & 31, block.x(k) * WARPS + (thread >> 5))
 }
 
 /// What a pass's heads are made of, and where they go.
@@ -119,10 +119,10 @@ impl<E: DeviceKv> Heads<E> {
         });
     }
 
-    /// The launch for heads of these sizes.
-    pub(super) fn launch<A>(kernel: Kernel<A>, shape: AttentionShape) -> Launchable<A> {
+    /// What heads of these sizes take of a launch: a token in y.
+    pub(super) fn resources(shape: AttentionShape) -> Resources {
         let all = shape.heads + 2 * shape.kv_heads;
-        Launchable::new(kernel, [all.div_ceil(WARPS), shape.tokens, 1], WARPS * 32)
+        Resources::new([all.div_ceil(WARPS), shape.tokens, 1], WARPS * 32)
     }
 }
 

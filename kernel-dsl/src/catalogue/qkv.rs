@@ -1,9 +1,8 @@
 //! `qkv`: the three projections of attention in one launch.
 
-use ptxgen_builder::build::{Args, Body, Global, In, Kernel, Launchable, Out, ReadOnly, Val};
+use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val};
 use ptxgen_builder::target::Target;
 
-use super::body::{BlockNumber, Resources, alone, written};
 use super::contents::{Blocks, Table};
 use super::error::CatalogueError;
 use super::gemv::nth_vector;
@@ -12,6 +11,7 @@ use super::matrix::{Here, Input, Store, Tiles, Work, finish, resident, streamed}
 use super::memory::{self, Memory};
 use super::plan::Plan;
 use super::schedule::{How, Shape};
+use super::stage::{Block, Resources, Stage};
 use crate::device::{DeviceActivation, DeviceFloat, DeviceFormat, Normed, Source, fresh, inputs_ready, pass};
 use crate::precision::Accumulation;
 
@@ -89,25 +89,14 @@ impl Products {
         Ok(Products { plans: plans.map(Plan::resident), shape, tokens })
     }
 
-    fn grid(&self) -> [u32; 3] {
-        [self.plans.iter().map(Plan::grid).sum(), 1, 1]
-    }
-
-    fn launch<A>(
-        &self,
-        name: &'static str,
-        kernel: Kernel<A>,
-        target: Target,
-    ) -> Result<Launchable<A>, CatalogueError> {
-        memory::launch(name, kernel, self.grid(), &self.plans.each_ref(), target)
+    /// A block to some tiles of one matrix.
+    fn resources(&self, target: Target) -> Resources {
+        let blocks = self.plans.iter().map(Plan::grid).sum();
+        memory::resources([blocks, 1, 1], &self.plans.each_ref(), target)
     }
 
     fn rows(&self) -> u32 {
         self.shape.q + 2 * self.shape.kv
-    }
-
-    fn resources(&self) -> Resources {
-        Resources { blocks: self.grid()[0], threads: self.plans[0].threads() }
     }
 
     /// Emits the body: every block works on one matrix.
@@ -116,12 +105,12 @@ impl Products {
         &self,
         k: &Body,
         pointers: &Pointers<X>,
-        block: BlockNumber<'_>,
+        block: Block,
     ) {
         let [q, key, value] = &self.plans;
         let memory = Memory::<A>::new(k, &[q, key, value]);
         let here = Here::new(k, q);
-        let block = block(k);
+        let block = block.x(k);
         let (keys, values) = (q.grid(), q.grid() + key.grid());
         k.if_else(
             block.lt(keys),
@@ -199,15 +188,19 @@ pub fn qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumulatio
     name: &'static str,
     shape: QkvShape,
     how: How,
-) -> Result<Launchable<QkvArgs<F, V, X>>, CatalogueError> {
+) -> Result<Stage<QkvArgs<F, V, X>>, CatalogueError> {
     let products = Products::new::<F, V, X, C::Scalar>(name, shape, 1, how)?;
     let names = ["q", "k", "v", "x", "y"];
-    let body = written(products.resources(), |k, io: <QkvArgs<F, V, X> as Args>::Handles, block| {
-        let (wq, wk, wv, x, y) = io;
-        let pointers = Pointers::<X> { matrices: [wq, wk, wv], vectors: Vectors::One(fresh(x)), y };
-        products.write::<F, V, X, C::Scalar>(k, &pointers, block);
-    });
-    products.launch(name, alone::<QkvArgs<F, V, X>, _>(&entry_name::<X, C>(name, shape), names, &body), how.target)
+    Stage::<QkvArgs<F, V, X>>::new(
+        name,
+        (&entry_name::<X, C>(name, shape), names),
+        products.resources(how.target),
+        move |k, io, block| {
+            let (wq, wk, wv, x, y) = io;
+            let pointers = Pointers::<X> { matrices: [wq, wk, wv], vectors: Vectors::One(fresh(x)), y };
+            products.write::<F, V, X, C::Scalar>(k, &pointers, block);
+        },
+    )
 }
 
 /// [`qkv`] of the norm of a vector, with the contract's "RMSNorm".
@@ -219,18 +212,17 @@ pub fn norm_qkv<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accumu
     shape: QkvShape,
     eps: f32,
     how: How,
-) -> Result<Launchable<NormQkvArgs<F, V>>, CatalogueError> {
+) -> Result<Stage<NormQkvArgs<F, V>>, CatalogueError> {
     let Products { plans: [q, key, value], .. } = Products::new::<F, V, X, C::Scalar>(name, shape, 1, how)?;
     let plans = [q.making::<F, X, C::Scalar>(), key.making::<F, X, C::Scalar>(), value.making::<V, X, C::Scalar>()];
     let products = Products { plans, shape, tokens: 1 };
     let names = ["q", "k", "v", "x", "norm", "y"];
     let entry = entry_name::<X, C>(name, shape);
-    let body = written(products.resources(), |k, io: <NormQkvArgs<F, V> as Args>::Handles, block| {
+    Stage::<NormQkvArgs<F, V>>::new(name, (&entry, names), products.resources(how.target), move |k, io, block| {
         let (wq, wk, wv, x, weights, y) = io;
         let vectors = Vectors::Normed(Normed { x, weights, eps });
         products.write::<F, V, X, C::Scalar>(k, &Pointers::<X> { matrices: [wq, wk, wv], vectors, y }, block);
-    });
-    products.launch(name, alone::<NormQkvArgs<F, V>, _>(&entry, names, &body), how.target)
+    })
 }
 
 /// The same for up to `tokens` vectors, each weight read once.
@@ -242,14 +234,13 @@ pub fn qkv_batch<F: DeviceFormat, V: DeviceFormat, X: DeviceActivation, C: Accum
     shape: QkvShape,
     tokens: u32,
     how: How,
-) -> Result<Launchable<QkvBatchArgs<F, V, X>>, CatalogueError> {
+) -> Result<Stage<QkvBatchArgs<F, V, X>>, CatalogueError> {
     let products = Products::new::<F, V, X, C::Scalar>(name, shape, tokens, how)?;
     let entry = format!("{}_t{tokens}", entry_name::<X, C>(name, shape));
     let names = ["q", "k", "v", "x", "state", "y"];
-    let body = written(products.resources(), |k, io: <QkvBatchArgs<F, V, X> as Args>::Handles, block| {
+    Stage::<QkvBatchArgs<F, V, X>>::new(name, (&entry, names), products.resources(how.target), move |k, io, block| {
         let (wq, wk, wv, x, state, y) = io;
         let pointers = Pointers::<X> { matrices: [wq, wk, wv], vectors: Vectors::Pass(fresh(x), state), y };
         products.write::<F, V, X, C::Scalar>(k, &pointers, block);
-    });
-    products.launch(name, alone::<QkvBatchArgs<F, V, X>, _>(&entry, names, &body), how.target)
+    })
 }

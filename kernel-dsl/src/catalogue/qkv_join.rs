@@ -1,9 +1,10 @@
 //! `qkv-join`: queries, keys and values of a pass, each a matrix, as rows of one.
 
-use ptxgen_builder::build::{Body, Global, In, Launchable, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val};
 
 use super::attention::AttentionShape;
 use super::error::CatalogueError;
+use super::stage::{Resources, Stage};
 use crate::device::pass;
 
 /// The parameters: queries, [tokens, heads, head_dim]; keys and values, [tokens, kv_heads, head_dim];
@@ -21,15 +22,16 @@ const SHARE: u32 = 4;
 ///
 /// # Errors
 /// For shapes that attention is not made for.
-pub fn qkv_join(name: &'static str, shape: AttentionShape) -> Result<Launchable<QkvJoinArgs>, CatalogueError> {
+pub fn qkv_join(name: &'static str, shape: AttentionShape) -> Result<Stage<QkvJoinArgs>, CatalogueError> {
     shape.check(name)?;
     let AttentionShape { heads, kv_heads, head_dim, tokens, .. } = shape;
     let (query, key) = (heads * head_dim, kv_heads * head_dim);
     let all = query + 2 * key;
     let entry = format!("qkv_join_{heads}_{kv_heads}_{head_dim}_{tokens}");
     let names = ["q", "k", "v", "state", "qkv"];
-    let kernel = kernel::<QkvJoinArgs>(&entry, names, |k, (queries, keys, values, state, qkv)| {
-        let (i, token) = (k.global_thread_id() * SHARE, k.block_y());
+    let resources = Resources::new([all.div_ceil(THREADS * SHARE), tokens, 1], THREADS);
+    Stage::<QkvJoinArgs>::new(name, (&entry, names), resources, move |k, (queries, keys, values, state, qkv), block| {
+        let (i, token) = (block.global_thread(k) * SHARE, block.y(k));
         let here = token.lt(pass::tokens(k, state, tokens));
         k.if_(i.lt(all) & here, |k| {
             let to = qkv.at(token * all + i);
@@ -46,8 +48,7 @@ pub fn qkv_join(name: &'static str, shape: AttentionShape) -> Result<Launchable<
                 },
             );
         });
-    });
-    Ok(Launchable::new(kernel, [all.div_ceil(THREADS * SHARE), tokens, 1], THREADS))
+    })
 }
 
 #[track_caller]

@@ -1,11 +1,11 @@
 //! `quantize-q8k`: f32 activations to Q8_K.
 
-use ptxgen_builder::build::{Body, Global, In, Launchable, Out, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, In, Out, ReadOnly, Val};
 
-use super::body::{BlockNumber, Resources, StageBody, alone};
 use super::contents::Vector;
 use super::error::CatalogueError;
 use super::limits::refuse_if;
+use super::stage::{Block, Resources, Stage};
 use crate::device::{self, pass};
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::ActQ8K;
@@ -21,13 +21,14 @@ pub type QuantizePassArgs = (In<f32>, In<u32>, Out<Vector<ActQ8K>>);
 const WARPS: u32 = 4;
 
 /// The size of vectors, and how many of them there are.
-pub(super) struct Vectors {
+#[derive(Clone, Copy)]
+struct Vectors {
     cols: u32,
     count: u32,
 }
 
 impl Vectors {
-    pub(super) fn new(kernel: &'static str, cols: u32, count: u32) -> Result<Vectors, CatalogueError> {
+    fn new(kernel: &'static str, cols: u32, count: u32) -> Result<Vectors, CatalogueError> {
         refuse_if(
             cols == 0 || !cols.is_multiple_of(SUPERBLOCK as u32) || cols > 1 << 24,
             kernel,
@@ -44,29 +45,22 @@ impl Vectors {
         self.cols / SUPERBLOCK as u32
     }
 
-    fn grid(&self) -> [u32; 3] {
-        [self.blocks().div_ceil(WARPS), self.count, 1]
-    }
-}
-
-/// Quantizes the vector `blockIdx.y`, or the only one.
-impl StageBody for Vectors {
-    type Io = (ReadOnly<f32>, Global<u8>);
-
+    /// A vector's superblocks are divided over x, the vectors over y.
     fn resources(&self) -> Resources {
-        Resources { blocks: self.grid()[0], threads: WARPS * 32 }
+        Resources::new([self.blocks().div_ceil(WARPS), self.count, 1], WARPS * 32)
     }
 
+    /// Emits a block.
     #[track_caller]
-    fn emit(&self, k: &Body, (x, y): Self::Io, block: BlockNumber<'_>) {
+    fn write(&self, k: &Body, (x, y): (ReadOnly<f32>, Global<u8>), place: Block) {
         let layout = Q8KPlanar::new(self.cols as usize);
         let thread = k.thread_x();
-        let block = block(k) * WARPS + (thread >> 5);
+        let block = place.x(k) * WARPS + (thread >> 5);
         k.if_(block.lt(self.blocks()), |k| {
             let (x, y) = match self.count {
                 1 => (x, y),
                 _ => {
-                    let vector: Val<u32> = k.block_y();
+                    let vector: Val<u32> = place.y(k);
                     let y = Global::from_address(vector.mad_wide(layout.bytes() as u32, y.address()));
                     (ReadOnly::from_address(vector.mad_wide(self.cols * 4, x.address())), y)
                 }
@@ -81,14 +75,15 @@ impl StageBody for Vectors {
 ///
 /// # Errors
 /// If `cols` is not a multiple of 256, or there are no vectors.
-pub fn quantize_q8k(name: &'static str, cols: u32, count: u32) -> Result<Launchable<QuantizeArgs>, CatalogueError> {
+pub fn quantize_q8k(name: &'static str, cols: u32, count: u32) -> Result<Stage<QuantizeArgs>, CatalogueError> {
     let vectors = Vectors::new(name, cols, count)?;
     let entry = match count {
         1 => format!("quantize_q8k_{cols}"),
         _ => format!("quantize_q8k_{count}x{cols}"),
     };
-    let kernel = alone::<QuantizeArgs, _>(&entry, ["x", "y"], &vectors);
-    Ok(Launchable::new(kernel, vectors.grid(), WARPS * 32))
+    Stage::<QuantizeArgs>::new(name, (&entry, ["x", "y"]), vectors.resources(), move |k, io, block| {
+        vectors.write(k, io, block)
+    })
 }
 
 /// The same for the tokens of a pass, up to `tokens`, with `each` vectors to a token.
@@ -99,13 +94,13 @@ pub fn quantize_q8k_pass(
     name: &'static str,
     cols: u32,
     (tokens, each): (u32, u32),
-) -> Result<Launchable<QuantizePassArgs>, CatalogueError> {
+) -> Result<Stage<QuantizePassArgs>, CatalogueError> {
     let vectors = Vectors::new(name, cols, tokens.saturating_mul(each))?;
     let entry = format!("quantize_q8k_{tokens}x{each}x{cols}");
-    let kernel = kernel::<QuantizePassArgs>(&entry, ["x", "state", "y"], |k, (x, state, y)| {
+    let names = ["x", "state", "y"];
+    Stage::<QuantizePassArgs>::new(name, (&entry, names), vectors.resources(), move |k, (x, state, y), block| {
         let here = pass::tokens(k, state, tokens) * each;
-        let vector = k.block_y();
-        k.if_(vector.lt(here), |k| vectors.emit(k, (x, y), &|k: &Body| k.block_x()));
-    });
-    Ok(Launchable::new(kernel, vectors.grid(), WARPS * 32))
+        let vector = block.y(k);
+        k.if_(vector.lt(here), |k| vectors.write(k, (x, y), block));
+    })
 }

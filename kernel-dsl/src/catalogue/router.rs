@@ -1,20 +1,16 @@
 //! `router`: logits, softmax and the choice of experts, in one launch.
 
-use ptxgen_builder::build::{
-    Args, Body, Global, In, Kernel, Launchable, Out, Ptr, ReadOnly, ReadSpace, Shared, Val, kernel,
-};
-use ptxgen_builder::ir::LaunchBounds;
+use ptxgen_builder::build::{Body, Global, In, Out, Ptr, ReadOnly, ReadSpace, Shared, Val};
 use ptxgen_builder::target::Target;
 
 use super::Experts;
-use super::body::{BlockNumber, Resources, alone, written};
 use super::chosen::{ChosenAt, NAMES, RouterArgs};
 use super::contents::{Blocks, Logits, Table};
 use super::error::CatalogueError;
-use super::launchable::fits;
 use super::limits::refuse_if;
 use super::router_many::Many;
 use super::schedule::Shape;
+use super::stage::{Block, Resources, Stage};
 use crate::device::{Choice, DevicePlain, Normed, PlainTile, Source, Threads, fresh, inputs_ready, last_block, pass};
 use crate::precision::Accumulation;
 
@@ -55,31 +51,30 @@ pub fn router<F: DevicePlain>(
     experts: Experts,
     tokens: u32,
     (target, pdl): (Target, bool),
-) -> Result<Launchable<RouterArgs<F>>, CatalogueError> {
+) -> Result<Stage<RouterArgs<F>>, CatalogueError> {
     let router = Router::new::<F>(name, cols, experts, tokens)?;
     let Experts { count, used } = experts;
     let entry = format!("router_{}_{count}x{cols}_{used}_{tokens}", F::TYPE.name().to_lowercase());
     if let Some(many) = Many::of(name, cols, experts, tokens, target)? {
-        return many.kernel::<F>(name, &entry, pdl);
+        return many.stage::<F>(name, &entry, pdl);
     }
-    let kernel = kernel::<RouterArgs<F>>(&entry, NAMES, |k, (w, x, state, logits, counter, status, ids, weights)| {
+    Stage::<RouterArgs<F>>::new(name, (&entry, NAMES), router.resources(), move |k, io, block| {
+        let (w, x, state, logits, counter, status, ids, weights) = io;
         let (thread, x) = (k.thread_x(), fresh(x));
         // The load of the number of tokens is issued before anything else.
         let early = tokens > 1;
         inputs_ready(k, pdl && early);
-        let first = if tokens == 1 { Val::from(0).copied() } else { k.block_y() * router.tile.tokens };
+        let first = if tokens == 1 { Val::from(0).copied() } else { block.y(k) * router.tile.tokens };
         let all = pass::tokens(k, fresh(state), tokens).max(first);
         let here = (all - first).min(router.tile.tokens);
         let ready = |k: &Body| inputs_ready(k, pdl && !early);
         let to = Results { logits, counter, chosen: ChosenAt { status, ids, weights } };
         k.if_(here.gt(0), |k| {
             let vector = |token| x.at((first + token) * cols);
-            let block: BlockNumber<'_> = &|k: &Body| k.block_x();
             router.logits::<F, _>(k, thread, w, (first, here), (ready, vector), logits, block);
-            router.choose(k, (first, here), &to, thread);
+            router.choose(k, (first, here), &to, (thread, block));
         });
-    });
-    router.launch(name, kernel)
+    })
 }
 
 /// The router's logits of the norm of one token's vector: the contract's "RMSNorm" with accumulator
@@ -92,13 +87,12 @@ pub fn norm_router_logits<F: DevicePlain, C: Accumulation>(
     cols: u32,
     experts: u32,
     (eps, pdl): (f32, bool),
-) -> Result<Launchable<NormLogitsArgs<F>>, CatalogueError> {
+) -> Result<Stage<NormLogitsArgs<F>>, CatalogueError> {
     let router = Router::new::<F>(name, cols, Experts { count: experts, used: 1 }, 1)?;
     refuse_if(!cols.is_multiple_of(8), name, "cols", cols, "a multiple of 8")?;
     let entry = format!("norm_router_logits_{}_{}_{}x{cols}", F::TYPE.name().to_lowercase(), C::ACC, experts);
     let names = ["w", "x", "norm", "logits"];
-    let resources = Resources { blocks: router.grid[0], threads: THREADS };
-    let body = written(resources, |k, (w, x, norm, logits): <NormLogitsArgs<F> as Args>::Handles, block| {
+    Stage::<NormLogitsArgs<F>>::new(name, (&entry, names), router.resources(), move |k, (w, x, norm, logits), block| {
         let thread = k.thread_x();
         let vector: Shared<f32> = k.shared(cols);
         let ready = |k: &Body| {
@@ -113,8 +107,7 @@ pub fn norm_router_logits<F: DevicePlain, C: Accumulation>(
         };
         let one = (Val::from(0).copied(), Val::from(1).copied());
         router.logits::<F, _>(k, thread, w, one, (ready, |_| vector), logits, block);
-    });
-    router.launch(name, alone::<NormLogitsArgs<F>, _>(&entry, names, &body))
+    })
 }
 
 /// The sizes of a router.
@@ -161,10 +154,10 @@ impl Router {
         (first, here): (Val<u32>, Val<u32>),
         (ready, vector): (impl Fn(&Body), impl Fn(Val<u32>) -> Ptr<S, f32>),
         to: Global<f64>,
-        block: BlockNumber<'_>,
+        block: Block,
     ) {
         let count = self.choice.experts;
-        let first_row = block(k) * self.tile.rows;
+        let first_row = block.x(k) * self.tile.rows;
         self.tile.products::<F, f64, S>(
             k,
             thread,
@@ -180,9 +173,9 @@ impl Router {
 
     /// The experts of `here` tokens from `first` on, by the last block to have written its logits.
     #[track_caller]
-    fn choose(&self, k: &Body, (first, here): (Val<u32>, Val<u32>), to: &Results, thread: Val<u32>) {
+    fn choose(&self, k: &Body, (first, here): (Val<u32>, Val<u32>), to: &Results, (thread, block): (Val<u32>, Block)) {
         let Choice { experts: count, used, .. } = self.choice;
-        let counter = to.counter.at(k.block_y());
+        let counter = to.counter.at(block.y(k));
         let last = last_block(k, counter, self.grid[0], thread);
         k.if_(last, |k| {
             let room = self.choice.shared(k);
@@ -196,9 +189,7 @@ impl Router {
         });
     }
 
-    fn launch<A>(&self, name: &'static str, kernel: Kernel<A>) -> Result<Launchable<A>, CatalogueError> {
-        // A block to a multiprocessor: without saying so, ptxas spills to make room for more.
-        let bounds = LaunchBounds { min_blocks: Some(1), ..kernel.bounds() };
-        fits(name, Launchable::new(kernel.with_bounds(bounds), self.grid, THREADS))
+    fn resources(&self) -> Resources {
+        Resources::new(self.grid, THREADS).with_blocks(1)
     }
 }

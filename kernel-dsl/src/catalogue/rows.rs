@@ -1,14 +1,14 @@
 //! `rows-norm-rope` and `rows-attention`: heads and attention of rows of several sequences, whose keys and values lie in
 //! pages.
 
-use ptxgen_builder::build::{Body, In, InOut, Launchable, Out, Val, kernel};
+use ptxgen_builder::build::{Body, In, InOut, Out, Val};
 
-use super::attention::{AttentionSchedule, AttentionShape, attend_to, unhurried};
+use super::attention::{AttentionSchedule, AttentionShape, attend_to};
 use super::contents::{Cache, Partial, Table};
 use super::error::CatalogueError;
-use super::launchable::fits;
 use super::limits::refuse_if;
 use super::qk_rope::{Heads, head_of};
+use super::stage::{Resources, Stage};
 use crate::device::rows::PagedRow;
 use crate::device::{ChunkAt, DeviceKv, pass};
 use crate::precision::Accumulation;
@@ -66,16 +66,17 @@ pub fn rows_norm_rope<E: DeviceKv, C: Accumulation>(
     name: &'static str,
     shape: PagedShape,
     eps: f32,
-) -> Result<Launchable<RowsRopeArgs<E>>, CatalogueError> {
+) -> Result<Stage<RowsRopeArgs<E>>, CatalogueError> {
     shape.check(name)?;
     let AttentionShape { kv_heads, head_dim, .. } = shape.heads;
     let chunks = shape.heads.chunks();
     let entry = format!("rows_norm_rope_{}_{}_{}", E::NAME, C::ACC, shape.text());
     let names = ["qkv", "q_norm", "k_norm", "rope", "state", "rows", "tables", "q", "keys", "values"];
-    let kernel = kernel::<RowsRopeArgs<E>>(&entry, names, |k, args| {
+    let resources = Heads::<E>::resources(shape.heads).with_blocks(1);
+    Stage::<RowsRopeArgs<E>>::new(name, (&entry, names), resources, move |k, args, block| {
         let (qkv, q_norm, k_norm, rope, state, rows, tables, q, keys, values) = args;
-        let (thread, index) = (k.thread_x(), k.block_y());
-        let warp = head_of(k, thread);
+        let (thread, index) = (k.thread_x(), block.y(k));
+        let warp = head_of(k, thread, block);
         let row = PagedRow::new(k, rows, (tables, chunks), index);
         let place = |k: &Body, kv_head: Val<u32>| {
             let chunk = row.chunk(k, row.position >> CHUNK.trailing_zeros(), kv_head, (kv_heads, head_dim));
@@ -83,8 +84,7 @@ pub fn rows_norm_rope<E: DeviceKv, C: Accumulation>(
         };
         let heads = Heads { qkv, q_norm, k_norm, rope, q, keys, values, shape: shape.heads, eps };
         heads.turn::<C>(k, (warp, index), (state, row.position), place);
-    });
-    Ok(Heads::<E>::launch(unhurried(kernel), shape.heads))
+    })
 }
 
 /// The parameters: those of [`AttentionArgs`](super::AttentionArgs) with the rows of the pass and the tables after the
@@ -100,7 +100,7 @@ pub fn rows_attention<E: DeviceKv, C: Accumulation>(
     name: &'static str,
     shape: PagedShape,
     schedule: AttentionSchedule,
-) -> Result<Launchable<RowsAttentionArgs<E, C::Scalar>>, CatalogueError> {
+) -> Result<Stage<RowsAttentionArgs<E, C::Scalar>>, CatalogueError> {
     shape.check(name)?;
     shape.heads.check_chunks(name)?;
     schedule.check(name)?;
@@ -110,11 +110,12 @@ pub fn rows_attention<E: DeviceKv, C: Accumulation>(
     let splits = schedule.splits.min(chunks);
     let entry = format!("rows_attention_{}_{}_{}", E::NAME, C::ACC, shape.text());
     let names = ["q", "keys", "values", "state", "rows", "tables", "sums", "outputs"];
-    let kernel = kernel::<RowsAttentionArgs<E, C::Scalar>>(&entry, names, |k, args| {
+    let resources = Resources::new([splits, heads / plan.heads, tokens], plan.threads()).with_blocks(1);
+    Stage::<RowsAttentionArgs<E, C::Scalar>>::new(name, (&entry, names), resources, move |k, args, block| {
         let (q, keys, values, state, rows, tables, sums, outputs) = args;
-        let (thread, split, index) = (k.thread_x(), k.block_x(), k.block_z());
-        let head = k.block_y() * plan.heads;
-        let kv_head = if sharing == plan.heads { k.block_y() } else { head / sharing };
+        let (thread, split, index) = (k.thread_x(), block.x(k), block.z(k));
+        let head = block.y(k) * plan.heads;
+        let kv_head = if sharing == plan.heads { block.y(k) } else { head / sharing };
         let shared = plan.shared::<C::Scalar>(k);
         let row = PagedRow::new(k, rows, (tables, chunks), index);
         let seen = (row.position + 1).min(positions);
@@ -129,7 +130,5 @@ pub fn rows_attention<E: DeviceKv, C: Accumulation>(
                 attend_to(k, &plan, &shared, &at, to, (index * heads + head, chunk, chunks), thread);
             });
         });
-    });
-    let grid = [splits, heads / plan.heads, tokens];
-    fits(name, Launchable::new(unhurried(kernel), grid, plan.threads()))
+    })
 }

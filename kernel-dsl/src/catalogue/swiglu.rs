@@ -1,9 +1,10 @@
 //! `swiglu`: the elementwise activation of an expert.
 
-use ptxgen_builder::build::{In, Launchable, Out, kernel};
+use ptxgen_builder::build::{In, Out};
 
 use super::error::CatalogueError;
 use super::limits::refuse_if;
+use super::stage::{Resources, Stage};
 use crate::device::{swiglu_approx, swiglu_exact};
 use crate::precision::{Accumulation, Math};
 
@@ -16,16 +17,13 @@ pub type SwigluArgs = (In<f32>, In<f32>, Out<f32>);
 ///
 /// # Errors
 /// If `len` is 0.
-pub fn swiglu<C: Accumulation>(
-    name: &'static str,
-    len: u32,
-    math: Math,
-) -> Result<Launchable<SwigluArgs>, CatalogueError> {
+pub fn swiglu<C: Accumulation>(name: &'static str, len: u32, math: Math) -> Result<Stage<SwigluArgs>, CatalogueError> {
     refuse_if(len == 0, name, "rows", len, "at least 1")?;
     let threads = 256;
     let entry = format!("swiglu_{}_{math}_{len}", C::ACC);
-    let kernel = kernel::<SwigluArgs>(&entry, ["gate", "up", "h"], |k, (gate, up, h)| {
-        let i = k.global_thread_id();
+    let resources = Resources::new([len.div_ceil(threads), 1, 1], threads);
+    Stage::<SwigluArgs>::new(name, (&entry, ["gate", "up", "h"]), resources, move |k, (gate, up, h), block| {
+        let i = block.global_thread(k);
         k.if_(i.lt(len), |k| {
             let (g, u) = (gate.at(i).load(k), up.at(i).load(k));
             let value = match math {
@@ -34,6 +32,5 @@ pub fn swiglu<C: Accumulation>(
             };
             h.at(i).store(k, value);
         });
-    });
-    Ok(Launchable::new(kernel, [len.div_ceil(threads), 1, 1], threads))
+    })
 }

@@ -241,15 +241,32 @@ thread_local! {
 #[derive(Clone, Copy, Debug)]
 pub struct Coded<L>(PhantomData<L>);
 
+/// What [`Coded`] is while some kernel is generated.
+#[derive(Clone, Copy)]
+pub struct Reading(Option<Decoding>);
+
+impl Reading {
+    /// What it is now, for code of the same kernel that is emitted later.
+    pub fn now() -> Reading {
+        Reading(READING.get())
+    }
+
+    /// Generates something with it.
+    pub fn within<R>(self, generate: impl FnOnce() -> R) -> R {
+        /// Puts back what was there, also where a kernel's author panics.
+        struct Before(Option<Decoding>);
+        impl Drop for Before {
+            fn drop(&mut self) {
+                READING.set(self.0);
+            }
+        }
+        let _before = Before(READING.replace(self.0));
+        generate()
+    }
+}
+
 /// Generates a kernel in which [`Coded`] of its order is the format `F`.
 pub fn reading<F: DeviceIntegers, R>(generate: impl FnOnce() -> R) -> R {
-    /// Puts back what was there, also where a kernel's author panics.
-    struct Before(Option<Decoding>);
-    impl Drop for Before {
-        fn drop(&mut self) {
-            READING.set(self.0);
-        }
-    }
     let decoding = Decoding {
         ty: F::TYPE,
         grid: F::GRID,
@@ -259,8 +276,7 @@ pub fn reading<F: DeviceIntegers, R>(generate: impl FnOnce() -> R) -> R {
         lane: F::lane::<SharedSpace>,
         factors: F::factors::<SharedSpace>,
     };
-    let _before = Before(READING.replace(Some(decoding)));
-    generate()
+    Reading(Some(decoding)).within(generate)
 }
 
 impl<L> Coded<L> {

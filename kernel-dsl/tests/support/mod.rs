@@ -145,15 +145,15 @@ pub enum Data {
     InOut(Vec<u8>),
 }
 
-/// Runs a kernel and gives its outputs' bytes in order, and the report. Fails
+/// Runs a kernel or a stage that is one, and gives its outputs' bytes in order, and the report. Fails
 /// on any finding: races, uninitialized reads, accesses out of bounds.
 pub fn run<A: Args>(
-    launchable: Launchable<A>,
+    kernel: impl Into<Launchable<A>>,
     target: Target,
     data: &[Data],
     options: &Options,
 ) -> (Vec<Vec<u8>>, Report) {
-    let AnyLaunchable { kernel, grid, block, dynamic_shared, .. } = launchable.erase(target);
+    let AnyLaunchable { kernel, grid, block, dynamic_shared, .. } = kernel.into().erase(target);
     let module = kernel.verify(target).unwrap_or_else(|e| panic!("{e}"));
     let mut memory = Memory::new();
     let buffers: Vec<Buffer> = data

@@ -89,14 +89,14 @@ pub trait Arg: Sealed {
 #[track_caller]
 fn load<T: Scalar>(name: &str, pointer: Option<(Space, u32)>) -> Val<T> {
     let index = with(|s| {
-        s.kernel.params.push(Param {
-            name: format!("{}_{name}", s.kernel.name),
-            ty: T::TY,
-            len: None,
-            align: None,
-            pointer,
+        let name = format!("{}_{name}", s.kernel.name);
+        // Only parts of a kernel declare a parameter twice.
+        let known = s.kernel.params.iter().position(|p| p.name == name);
+        let index = known.unwrap_or_else(|| {
+            s.kernel.params.push(Param { name, ty: T::TY, len: None, align: None, pointer });
+            s.kernel.params.len() - 1
         });
-        s.kernel.params.len() as u32 - 1
+        index as u32
     });
     let address = Operand::Address(Address { base: Base::Symbol(Symbol::Param(index)), offset: 0 });
     compute::<T>(Op::Ld, &[Mod::Param, Mod::Ty(T::TY)], &[address]).named(name)
@@ -163,7 +163,7 @@ impl<T: Stored> Arg for InOut<T> {
 )]
 pub trait Args: Sealed {
     /// The parameters' names, one for each.
-    type Names: AsRef<[&'static str]>;
+    type Names: AsRef<[&'static str]> + for<'a> TryFrom<&'a [&'static str]>;
     /// The handles that the kernel's closure receives.
     type Handles: Copy;
     /// What a launch needs to know about each.

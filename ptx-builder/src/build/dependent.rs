@@ -45,22 +45,27 @@ impl AnyKernel {
     /// As [`Kernel::eager`].
     #[must_use]
     pub fn eager(self) -> Self {
-        AnyKernel { kernel: self.kernel.eager(), ..self }
+        self.changed(Kernel::eager)
     }
 
     /// As [`Kernel::waiting`].
     #[must_use]
     pub fn waiting(self) -> Self {
-        AnyKernel { kernel: self.kernel.waiting(), ..self }
+        self.changed(Kernel::waiting)
     }
 }
 
-fn wait_first(kernel: &mut ir::Kernel) {
+/// Loads nothing through the read-only path.
+pub(super) fn load_coherently(kernel: &mut ir::Kernel) {
     for inst in kernel.blocks.iter_mut().flat_map(|b| &mut b.insts) {
         if inst.form().op == Op::LdNc {
             inst.form = ordinary_load(&inst.form().mods);
         }
     }
+}
+
+fn wait_first(kernel: &mut ir::Kernel) {
+    load_coherently(kernel);
     let both = [Mod::Wait, Mod::LaunchDependents].map(|what| control(what, kernel.loc.clone()));
     if let Some(entry) = kernel.blocks.first_mut() {
         entry.insts.splice(0..0, both);

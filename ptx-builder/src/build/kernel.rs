@@ -1,7 +1,9 @@
 //! Kernels as values.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::Dim3;
 use super::args::{ArgInfo, Args};
@@ -15,6 +17,8 @@ use crate::verify::{Validated, VerifyErrors};
 /// A kernel with parameters `A`, not yet verified.
 pub struct Kernel<A> {
     pub(super) kernel: ir::Kernel,
+    /// The numbers of the arrays that each part declares.
+    pub(super) parts: Vec<Range<usize>>,
     variables: Vec<Variable>,
     passes: OptOptions,
     /// The parameters' names in the source.
@@ -26,6 +30,7 @@ impl<A> Clone for Kernel<A> {
     fn clone(&self) -> Self {
         Kernel {
             kernel: self.kernel.clone(),
+            parts: self.parts.clone(),
             variables: self.variables.clone(),
             passes: self.passes,
             names: self.names.clone(),
@@ -59,21 +64,33 @@ pub fn kernel<A: Args>(name: &str, names: A::Names, write: impl FnOnce(&Body, A:
     let recording = Recording::begin(name);
     let handles = A::declare(&names);
     write(&recording.body, handles);
-    let (kernel, variables) = recording.finish();
-    Kernel { kernel, variables, passes: OptOptions::ALL, names: names.as_ref().to_vec(), args: PhantomData }
+    recorded(recording, list.to_vec())
+}
+
+/// The kernel that has been recorded, with these names of parameters.
+#[track_caller]
+pub(super) fn recorded<A>(recording: Recording, names: Vec<&'static str>) -> Kernel<A> {
+    let (kernel, variables, parts) = recording.finish();
+    Kernel { kernel, parts, variables, passes: OptOptions::ALL, names, args: PhantomData }
 }
 
 /// A kernel without static parameter types.
 #[derive(Clone, Debug)]
 pub struct AnyKernel {
     pub(super) kernel: Kernel<()>,
-    pub(super) args: &'static [ArgInfo],
+    pub(super) args: Cow<'static, [ArgInfo]>,
 }
 
 impl AnyKernel {
     /// What a launch needs to know about each parameter.
-    pub fn args(&self) -> &'static [ArgInfo] {
-        self.args
+    pub fn args(&self) -> &[ArgInfo] {
+        &self.args
+    }
+
+    /// The same with a change of the kernel that leaves its parameters as they are: other bounds, for example.
+    #[must_use]
+    pub fn changed(self, change: impl FnOnce(Kernel<()>) -> Kernel<()>) -> AnyKernel {
+        AnyKernel { kernel: change(self.kernel), ..self }
     }
 }
 
@@ -88,8 +105,9 @@ impl<A: Args> Kernel<A> {
     /// Drops the static parameter types.
     #[must_use]
     pub fn erase(self) -> AnyKernel {
-        let Kernel { kernel, variables, passes, names, .. } = self;
-        AnyKernel { kernel: Kernel { kernel, variables, passes, names, args: PhantomData }, args: A::INFO }
+        let Kernel { kernel, parts, variables, passes, names, .. } = self;
+        let kernel = Kernel { kernel, parts, variables, passes, names, args: PhantomData };
+        AnyKernel { kernel, args: Cow::Borrowed(A::INFO) }
     }
 
     /// What a launch needs to know about each parameter.

@@ -1,11 +1,12 @@
 //! Kernels with their launch.
 
+use std::fmt;
+
 use super::args::Args;
 use super::kernel::{AnyKernel, Kernel};
 use crate::target::Target;
 
 /// A kernel with its launch.
-#[derive(Clone, Debug)]
 pub struct Launchable<A> {
     /// The kernel.
     pub kernel: Kernel<A>,
@@ -32,6 +33,21 @@ pub struct AnyLaunchable {
     pub target: Target,
     /// Minimum bytes of each parameter's buffer; parameters after the end of the list have no minimum.
     pub bytes: Vec<u64>,
+}
+
+impl<A> Clone for Launchable<A> {
+    fn clone(&self) -> Self {
+        Launchable { kernel: self.kernel.clone(), ..*self }
+    }
+}
+
+impl<A> fmt::Debug for Launchable<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Launchable { kernel, grid, block, dynamic_shared } = self;
+        let mut all = f.debug_struct("Launchable");
+        all.field("kernel", kernel).field("grid", grid).field("block", block).field("dynamic_shared", dynamic_shared);
+        all.finish()
+    }
 }
 
 impl<A> Launchable<A> {

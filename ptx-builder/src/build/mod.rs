@@ -43,8 +43,10 @@ mod kernel;
 mod launchable;
 mod matrix;
 mod memory;
+mod merged;
 mod number;
 mod opaque;
+mod parts;
 mod pointer;
 mod pred;
 mod scalar;
@@ -72,6 +74,7 @@ pub use integer::{Bits, Integer, MulWide};
 pub use kernel::{AnyKernel, Kernel, kernel};
 pub use launchable::{AnyLaunchable, Launchable};
 pub use memory::{LoadHint, Narrow, StoreHint};
+pub use merged::{Merged, ParamClash, merged};
 pub use number::Number;
 pub use opaque::Opaque;
 pub use pointer::{

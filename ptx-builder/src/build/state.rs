@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,6 +35,10 @@ pub(super) struct State {
     pub scopes: Scopes,
     /// The call of the device function whose code is being emitted, with [`at_caller`].
     caller: Option<&'static Location<'static>>,
+    /// How many threads a barrier waits for, where the first ones of the block work alone.
+    pub first_threads: Option<u32>,
+    /// The numbers of the arrays that each part declares.
+    pub parts: Vec<Range<usize>>,
     /// The number of exits from loops and threads so far.
     pub exits: u32,
     items: Vec<Item>,
@@ -55,6 +60,8 @@ impl State {
             globals: Vec::new(),
             scopes: Scopes::default(),
             caller: None,
+            first_threads: None,
+            parts: Vec::new(),
             exits: 0,
             items: Vec::new(),
             labels: 0,
@@ -96,7 +103,7 @@ impl State {
 
     /// Divides the instructions into basic blocks: one starts at each label that is a target and after each instruction
     /// that may leave; unreachable code is removed.
-    fn finish(mut self) -> (ir::Kernel, Vec<Variable>) {
+    fn finish(mut self) -> Recorded {
         let mut targeted = vec![false; self.labels as usize];
         for item in &self.items {
             if let Item::Inst(inst) = item
@@ -140,9 +147,12 @@ impl State {
             }
         }
         self.kernel.blocks = blocks;
-        (self.kernel, self.globals)
+        (self.kernel, self.globals, self.parts)
     }
 }
+
+/// A kernel, the variables of its module, and the arrays of each of its parts.
+type Recorded = (ir::Kernel, Vec<Variable>, Vec<Range<usize>>);
 
 /// A new kernel, on which this thread works until it is finished or dropped; then it continues with the outer one,
 /// because a kernel may be generated while another is being built.
@@ -164,7 +174,7 @@ impl Recording {
 
     /// The finished kernel.
     #[track_caller]
-    pub fn finish(self) -> (ir::Kernel, Vec<Variable>) {
+    pub fn finish(self) -> Recorded {
         emit(Op::Ret, &[], &[]);
         let state = CURRENT.with_borrow_mut(Option::take);
         drop(self);

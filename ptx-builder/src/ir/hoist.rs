@@ -3,7 +3,7 @@
 //! PTX has constants only at module scope. A kernel of the builder keeps its own constants, so that kernels can be
 //! combined in a module in any way without one reading another's. Here they move to the module's scope.
 
-use super::{Base, Kernel, Module, Operand, Symbol};
+use super::{Address, Base, Kernel, Module, Operand, Symbol};
 use crate::types::Space;
 
 impl Module {
@@ -44,6 +44,25 @@ impl Kernel {
                 *index += by;
             }
         });
+    }
+}
+
+impl Kernel {
+    /// Puts another array of the kernel, and a place in it, in place of each one: `map` returns its number and the bytes
+    /// before the place.
+    pub(crate) fn move_arrays(&mut self, map: impl Fn(u32) -> (u32, i32)) {
+        for operand in self.blocks.iter_mut().flat_map(|b| &mut b.insts).flat_map(|i| &mut i.operands) {
+            let (symbol, offset) = match operand {
+                Operand::Symbol(symbol, offset) => (symbol, offset),
+                Operand::Address(Address { base: Base::Symbol(symbol), offset }) => (symbol, offset),
+                _ => continue,
+            };
+            if let Symbol::Kernel(index) = symbol {
+                let (array, before) = map(*index);
+                *index = array;
+                *offset += before;
+            }
+        }
     }
 }
 

@@ -21,7 +21,7 @@ const ALIGNMENT: u64 = 256;
 #[must_use = "nothing runs before `run`"]
 pub struct Harness {
     module: Result<Validated, VerifyErrors>,
-    args: Option<&'static [ArgInfo]>,
+    args: Option<Vec<ArgInfo>>,
     kernel: Option<String>,
     given: Vec<Given>,
     grid: [u32; 3],
@@ -36,7 +36,7 @@ impl Harness {
     pub fn new(subject: &impl Subject) -> Harness {
         Harness {
             module: subject.validated().map(std::borrow::Cow::into_owned),
-            args: subject.args(),
+            args: subject.args().map(<[ArgInfo]>::to_vec),
             kernel: None,
             given: Vec::new(),
             grid: [1; 3],
@@ -160,7 +160,7 @@ impl Harness {
         let index = find_kernel(module, self.kernel.as_deref())
             .map_err(|known| BindError::Kernel { name: self.kernel.clone(), known })?;
         let kernel = &module.module().kernels[index];
-        let bound = bind(kernel, self.args, &self.given)?;
+        let bound = bind(kernel, self.args.as_deref(), &self.given)?;
         let block = self.block.or(kernel.bounds.required).ok_or(HarnessError::NoBlock)?;
 
         let mut memory = Memory::new();

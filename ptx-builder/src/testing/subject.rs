@@ -20,7 +20,7 @@ pub trait Subject {
     fn validated(&self) -> Result<Cow<'_, Validated>, VerifyErrors>;
 
     /// The types of the parameters, if the subject knows more than its module.
-    fn args(&self) -> Option<&'static [ArgInfo]>;
+    fn args(&self) -> Option<&[ArgInfo]>;
 }
 
 impl Subject for Validated {
@@ -28,7 +28,7 @@ impl Subject for Validated {
         Ok(Cow::Borrowed(self))
     }
 
-    fn args(&self) -> Option<&'static [ArgInfo]> {
+    fn args(&self) -> Option<&[ArgInfo]> {
         None
     }
 }
@@ -38,7 +38,7 @@ impl<A: Args> Subject for Kernel<A> {
         self.verify(TARGET).map(Cow::Owned)
     }
 
-    fn args(&self) -> Option<&'static [ArgInfo]> {
+    fn args(&self) -> Option<&[ArgInfo]> {
         Some(A::INFO)
     }
 }
@@ -48,7 +48,7 @@ impl Subject for AnyKernel {
         self.verify(TARGET).map(Cow::Owned)
     }
 
-    fn args(&self) -> Option<&'static [ArgInfo]> {
+    fn args(&self) -> Option<&[ArgInfo]> {
         Some(AnyKernel::args(self))
     }
 }

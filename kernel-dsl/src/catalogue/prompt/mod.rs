@@ -9,8 +9,7 @@
 mod plan;
 mod rows;
 
-use ptxgen_builder::build::{Global, In, Launchable, Out, ReadOnly, Val, kernel};
-use ptxgen_builder::ir::LaunchBounds;
+use ptxgen_builder::build::{Global, In, Out, ReadOnly, Val};
 use ptxgen_builder::target::Target;
 
 use plan::PromptPlan;
@@ -19,7 +18,7 @@ use rows::Rows;
 use super::attention::AttentionShape;
 use super::contents::Cache;
 use super::error::CatalogueError;
-use super::launchable::fits;
+use super::stage::{Resources, Stage};
 use crate::device::{DeviceKv, pass};
 use crate::precision::{Acc, Accumulation};
 use crate::reference::CHUNK;
@@ -36,19 +35,23 @@ pub fn attention_prompt<E: DeviceKv, C: Accumulation>(
     name: &'static str,
     shape: AttentionShape,
     target: Target,
-) -> Result<Launchable<PromptArgs<E>>, CatalogueError> {
+) -> Result<Stage<PromptArgs<E>>, CatalogueError> {
     shape.check(name)?;
     let plan = PromptPlan::new::<C::Scalar>(shape, target);
     let AttentionShape { heads, positions, head_dim, tokens, .. } = shape;
     let entry = format!("attention_prompt_{}_{}_{}", E::NAME, C::ACC, shape.text());
     let names = ["q", "keys", "values", "state", "y"];
-    let kernel = kernel::<PromptArgs<E>>(&entry, names, |k, (q, keys, values, state, y)| {
+    let resources = Resources::new([plan.token_tiles() * plan.groups(), 1, 1], plan.threads())
+        .with_shared(plan.staged_bytes(), target)
+        // Three blocks hide each other's waits; sums in f64 need all registers.
+        .with_blocks(if C::ACC == Acc::F32 { 3 } else { 1 });
+    Stage::<PromptArgs<E>>::new(name, (&entry, names), resources, move |k, (q, keys, values, state, y), block| {
         let (first, count) = (pass::position(k, state), pass::tokens(k, state, tokens));
         // Those with the most to do begin, of all heads.
-        let (tile, group) = (k.block_x() / plan.groups(), k.block_x() % plan.groups());
+        let (tile, group) = (block.x(k) / plan.groups(), block.x(k) % plan.groups());
         let tile = Val::from(plan.token_tiles() - 1).copied() - tile;
         let token = tile * plan.tokens;
-        k.return_if(token.ge(count));
+        block.leave_if(k, token.ge(count));
         let head = group * plan.heads;
         let rows = Rows::<C::Scalar>::new(k, &plan, k.thread_x(), (token, count), first);
         rows.stage_queries(k, q, head);
@@ -94,16 +97,5 @@ pub fn attention_prompt<E: DeviceKv, C: Accumulation>(
             let y: Global<f32> = y.at(place);
             k.if_(own & column.lt(head_dim), |k| y.store_vec(k, values));
         });
-    });
-    let grid = [plan.token_tiles() * plan.groups(), 1, 1];
-    // Three blocks hide each other's waits; sums in f64 need all registers.
-    let bounds = LaunchBounds { min_blocks: Some(if C::ACC == Acc::F32 { 3 } else { 1 }), ..kernel.bounds() };
-    let launchable = fits(name, Launchable::new(kernel.with_bounds(bounds), grid, plan.threads()))?;
-    let dynamic = plan.staged_bytes();
-    let (needed, available) =
-        (launchable.kernel.shared_bytes() + u64::from(dynamic), u64::from(target.max_shared_bytes()));
-    if needed > available {
-        return Err(CatalogueError::SharedMemory { kernel: name, needed, available });
-    }
-    Ok(Launchable { dynamic_shared: dynamic, ..launchable })
+    })
 }

@@ -3,7 +3,7 @@
 use ptxgen_builder::target::Target;
 
 use super::super::attention::AttentionShape;
-use super::super::launchable::SHARED_LIMIT;
+use super::super::limits::SHARED_LIMIT;
 use crate::device::{DeviceFloat, divisor};
 use crate::reference::CHUNK;
 

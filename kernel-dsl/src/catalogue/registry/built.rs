@@ -1,6 +1,6 @@
 //! A generated kernel with everything that is needed to run it.
 
-use ptxgen_builder::build::{AnyKernel, Launchable};
+use ptxgen_builder::build::AnyKernel;
 use ptxgen_builder::interp::{Arg, Launch, Options};
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
@@ -9,6 +9,7 @@ use super::super::contents::{Declared, Parameters};
 use super::super::held::{Contents, Words};
 use super::super::param::Param;
 use super::super::request::Resolved;
+use super::super::stage::Stage;
 use super::{Built, Entry, ParamSpec};
 use crate::device::pass;
 use crate::format::Q8KPlanar;
@@ -118,21 +119,22 @@ fn vector_bytes(act: Act, cols: u32) -> u64 {
 }
 
 impl Built {
-    /// The kernel that an entry generated for a request; `sizes` are those of the parameters.
-    pub(in crate::catalogue) fn new<A: Parameters>(
+    /// The kernel of a stage that an entry generated for a request; `sizes` are those of the parameters.
+    pub(in crate::catalogue) fn new<A: Parameters + 'static>(
         entry: &'static Entry,
         r: &Resolved,
-        launchable: Launchable<A>,
+        stage: Stage<A>,
         weights: u64,
         sizes: Vec<Size>,
     ) -> Built {
-        let mut launch = launchable.erase(r.how.target);
+        let part = stage.part();
+        let mut launch = stage.alone().erase(r.how.target);
         let declared = A::declared();
         assert_eq!(declared.len(), sizes.len(), "{}: a size for each parameter", entry.name);
         let params = launch.kernel.param_names().iter().zip(&declared).zip(sizes);
         let params: Vec<_> = params.map(|((name, declared), size)| size.of(name, declared)).collect();
         launch.bytes = params.iter().map(|p| p.bytes).collect();
-        Built { entry, launch, params, policy: r.policy, weights }
+        Built { entry, launch, params, policy: r.policy, weights, part }
     }
 
     /// The target for which it was generated.

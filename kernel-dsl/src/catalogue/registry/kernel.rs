@@ -8,6 +8,7 @@ use super::super::machine::Machine;
 use super::super::param::Param;
 use super::super::request::Resolved;
 use super::super::schedule::Schedule;
+use super::super::stage::Part;
 use super::{Dims, KernelId, Sizes};
 use crate::precision::{Acc, Act, Math, Policy};
 
@@ -126,4 +127,6 @@ pub struct Built {
     pub policy: Policy,
     /// Weights that a launch multiplies (elements, for elementwise kernels).
     pub weights: u64,
+    /// Its stage, for larger kernels.
+    pub(in crate::catalogue) part: Part,
 }

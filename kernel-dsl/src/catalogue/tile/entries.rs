@@ -1,6 +1,6 @@
 //! The kernels: a matrix, attention's three, the experts'.
 
-use ptxgen_builder::build::{Body, Global, Launchable, ReadOnly, Val, kernel};
+use ptxgen_builder::build::{Body, Global, ReadOnly, Val};
 
 use super::super::error::CatalogueError;
 use super::super::experts::Experts;
@@ -11,6 +11,7 @@ use super::super::limits::check_tokens;
 use super::super::matrix::{Epilogue, Store, finish};
 use super::super::qkv::{self, QkvBatchArgs, QkvShape};
 use super::super::schedule::{How, Shape};
+use super::super::stage::{Block, Stage};
 use super::Tile;
 use super::copy::{Rows, TileMemory};
 use super::plan::TilePlan;
@@ -129,20 +130,25 @@ pub(in super::super) fn dense<F: FragmentFormat, C: Accumulation, E: Epilogue>(
     shape: Shape,
     tokens: u32,
     how: How,
-) -> Result<Launchable<GemvBatchArgs<F, ActQ8K, E>>, CatalogueError> {
+) -> Result<Stage<GemvBatchArgs<F, ActQ8K, E>>, CatalogueError> {
     check_tokens(name, tokens)?;
     let [plan] = TilePlan::spread::<C, 1>([TilePlan::new::<F>(name, shape, (1, tokens), how)?], tokens, how);
     let entry = format!("{}_t{tokens}", entry_name::<ActQ8K, C>(name, shape));
-    let kernel = kernel::<GemvBatchArgs<F, ActQ8K, E>>(&entry, ["w", "x", "state", "y"], |k, (w, x, state, y)| {
-        // Blocks that read the same weights are at work together.
-        let (block, tiles) = (k.block_x(), plan.token_tiles(tokens));
-        let rows = vec![Rows::whole(&plan, w)];
-        let tile = Tile::new(&plan, k.thread_x(), TileMemory::new(k, &plan), rows, block / tiles);
-        let pass = |k: &Body| Pass::new(k, (x, state), (block % tiles, tokens), &plan);
-        Pass::multiply::<F, C, E>(k, tile, pass, y, shape.rows);
-    });
     let grid = [plan.row_tiles() * plan.token_tiles(tokens), 1, 1];
-    TilePlan::launch::<C, _>(name, kernel, grid, &[plan], how)
+    let resources = TilePlan::resources::<C>(grid, &[plan], how);
+    Stage::<GemvBatchArgs<F, ActQ8K, E>>::new(
+        name,
+        (&entry, ["w", "x", "state", "y"]),
+        resources,
+        move |k, (w, x, state, y), block| {
+            // Blocks that read the same weights are at work together.
+            let (block, tiles) = (block.x(k), plan.token_tiles(tokens));
+            let rows = vec![Rows::whole(&plan, w)];
+            let tile = Tile::new(&plan, k.thread_x(), TileMemory::new(k, &plan), rows, block / tiles);
+            let pass = |k: &Body| Pass::new(k, (x, state), (block % tiles, tokens), &plan);
+            Pass::multiply::<F, C, E>(k, tile, pass, y, shape.rows);
+        },
+    )
 }
 
 /// [`qkv_batch`](super::super::qkv_batch) by tiles.
@@ -151,7 +157,7 @@ pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Acc
     shape: QkvShape,
     tokens: u32,
     how: How,
-) -> Result<Launchable<QkvBatchArgs<F, V, ActQ8K>>, CatalogueError> {
+) -> Result<Stage<QkvBatchArgs<F, V, ActQ8K>>, CatalogueError> {
     check_tokens(name, tokens)?;
     let rows = |rows| Shape { rows, cols: shape.cols };
     let plans = [
@@ -165,37 +171,42 @@ pub(in super::super) fn projections<F: FragmentFormat, V: FragmentFormat, C: Acc
     let plans = TilePlan::spread::<C, 3>(plans.map(|plan| TilePlan { warps, stages, group, ..plan }), tokens, how);
     let entry = format!("{}_t{tokens}", qkv::entry_name::<ActQ8K, C>(name, shape));
     let names = ["q", "k", "v", "x", "state", "y"];
-    let kernel = kernel::<QkvBatchArgs<F, V, ActQ8K>>(&entry, names, |k, (wq, wk, wv, x, state, y)| {
-        let pass = |k: &Body| Pass::new(k, (x, state), (k.block_y(), tokens), &plans[0]);
-        let (thread, block) = (k.thread_x(), k.block_x());
-        let [q, key, value] = &plans;
-        let stride = shape.q + 2 * shape.kv;
-        let (keys, values) = (q.row_tiles(), q.row_tiles() + key.row_tiles());
-        let memory = TileMemory::new(k, &plans[0]);
-        let tile = |plan, w, tile| Tile::new(plan, thread, memory, vec![Rows::whole(plan, w)], tile);
-        k.if_else(
-            block.lt(keys),
-            |k| Pass::multiply::<F, C, Store>(k, tile(q, wq, block), pass, y, stride),
-            |k| {
-                k.if_else(
-                    block.lt(values),
-                    |k| {
-                        let y = y.plus(shape.q);
-                        Pass::multiply::<F, C, Store>(k, tile(key, wk, block - keys), pass, y, stride);
-                    },
-                    |k| {
-                        let y = y.plus(shape.q + shape.kv);
-                        Pass::multiply::<V, C, Store>(k, tile(value, wv, block - values), pass, y, stride);
-                    },
-                );
-            },
-        );
-    });
     let grid = [plans.iter().map(TilePlan::row_tiles).sum(), plans[0].token_tiles(tokens), 1];
-    TilePlan::launch::<C, _>(name, kernel, grid, &plans, how)
+    let resources = TilePlan::resources::<C>(grid, &plans, how);
+    Stage::<QkvBatchArgs<F, V, ActQ8K>>::new(
+        name,
+        (&entry, names),
+        resources,
+        move |k, (wq, wk, wv, x, state, y), place| {
+            let pass = |k: &Body| Pass::new(k, (x, state), (place.y(k), tokens), &plans[0]);
+            let (thread, block) = (k.thread_x(), place.x(k));
+            let [q, key, value] = &plans;
+            let stride = shape.q + 2 * shape.kv;
+            let (keys, values) = (q.row_tiles(), q.row_tiles() + key.row_tiles());
+            let memory = TileMemory::new(k, &plans[0]);
+            let tile = |plan, w, tile| Tile::new(plan, thread, memory, vec![Rows::whole(plan, w)], tile);
+            k.if_else(
+                block.lt(keys),
+                |k| Pass::multiply::<F, C, Store>(k, tile(q, wq, block), pass, y, stride),
+                |k| {
+                    k.if_else(
+                        block.lt(values),
+                        |k| {
+                            let y = y.plus(shape.q);
+                            Pass::multiply::<F, C, Store>(k, tile(key, wk, block - keys), pass, y, stride);
+                        },
+                        |k| {
+                            let y = y.plus(shape.q + shape.kv);
+                            Pass::multiply::<V, C, Store>(k, tile(value, wv, block - values), pass, y, stride);
+                        },
+                    );
+                },
+            );
+        },
+    )
 }
 
-/// [`experts_gate_up`](super::super::experts_gate_up) by tiles: `blockIdx.z` is the expert, whose tiles are shared
+/// [`experts_gate_up`](super::super::experts_gate_up) by tiles: a block's z is the expert, whose tiles are shared
 /// out over y: blocks that read the same weights run at the same time.
 pub(in super::super) fn experts_gate_up_tiles<F: FragmentFormat, C: Accumulation>(
     name: &'static str,
@@ -203,35 +214,41 @@ pub(in super::super) fn experts_gate_up_tiles<F: FragmentFormat, C: Accumulation
     (experts, tokens): (Experts, u32),
     math: Math,
     how: How,
-) -> Result<Launchable<ExpertsGateUpArgs<F, ActQ8K>>, CatalogueError> {
+) -> Result<Stage<ExpertsGateUpArgs<F, ActQ8K>>, CatalogueError> {
     check_tokens(name, tokens)?;
     experts.check(name)?;
     let plan = TilePlan::new::<F>(name, shape, (2, of_expert(experts, tokens)), how)?.of_few(how);
     let entry = format!("{}_t{tokens}", expert_entry_name::<ActQ8K, C>(name, Some(math), shape, experts));
     let names = ["gate", "up", "x", "offsets", "pairs", "h"];
-    let kernel = kernel::<ExpertsGateUpArgs<F, ActQ8K>>(&entry, names, |k, (gate, up, x, offsets, pairs, h)| {
-        let expert = k.block_z();
-        inputs_ready(k, plan.pdl);
-        let list = List::of(k, expert, offsets, pairs);
-        let memory = TileMemory::new(k, &plan);
-        let (thread, block) = (k.thread_x(), k.block_x());
-        let x = fresh(x);
-        list.tiles(k, (plan.tokens, tokens), |k, first, count| {
-            let rows = [gate, up].map(|w| Rows::one_of(&plan, w, expert, experts.count)).to_vec();
-            let tile = Tile::new(&plan, thread, memory, rows, block);
-            tile.begin(k);
-            let vector =
-                |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place) / experts.used, shape.cols);
-            tile.multiply::<F, C::Scalar>(k, count, vector, |k, v, [gate, up]| {
-                let row = tile.first + tile.own_rows[0];
-                let writes = if plan.is_ragged() { v.here & row.lt(shape.rows) } else { v.here };
-                let value = swiglu::<C::Scalar>(math, &[gate], &[up])[0];
-                let pair = list.pair(k, first + v.place.min(count - 1));
-                h.at(pair * shape.rows).at(row).store_if(k, writes, value);
+    let grid = [plan.row_tiles(), sharing(tokens), experts.count];
+    let resources = TilePlan::resources::<C>(grid, &[plan], how);
+    Stage::<ExpertsGateUpArgs<F, ActQ8K>>::new(
+        name,
+        (&entry, names),
+        resources,
+        move |k, (gate, up, x, offsets, pairs, h), place| {
+            let expert = place.z(k);
+            inputs_ready(k, plan.pdl);
+            let list = List::of(k, expert, offsets, pairs);
+            let memory = TileMemory::new(k, &plan);
+            let (thread, block) = (k.thread_x(), place.x(k));
+            let x = fresh(x);
+            list.tiles(k, place, (plan.tokens, tokens), |k, first, count| {
+                let rows = [gate, up].map(|w| Rows::one_of(&plan, w, expert, experts.count)).to_vec();
+                let tile = Tile::new(&plan, thread, memory, rows, block);
+                tile.begin(k);
+                let vector =
+                    |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place) / experts.used, shape.cols);
+                tile.multiply::<F, C::Scalar>(k, count, vector, |k, v, [gate, up]| {
+                    let row = tile.first + tile.own_rows[0];
+                    let writes = if plan.is_ragged() { v.here & row.lt(shape.rows) } else { v.here };
+                    let value = swiglu::<C::Scalar>(math, &[gate], &[up])[0];
+                    let pair = list.pair(k, first + v.place.min(count - 1));
+                    h.at(pair * shape.rows).at(row).store_if(k, writes, value);
+                });
             });
-        });
-    });
-    TilePlan::launch::<C, _>(name, kernel, [plan.row_tiles(), sharing(tokens), experts.count], &[plan], how)
+        },
+    )
 }
 
 /// [`experts_down`](super::super::experts_down) by tiles.
@@ -240,36 +257,42 @@ pub(in super::super) fn experts_down_tiles<F: FragmentFormat, C: Accumulation>(
     shape: Shape,
     (experts, tokens): (Experts, u32),
     how: How,
-) -> Result<Launchable<ExpertsDownArgs<F, ActQ8K>>, CatalogueError> {
+) -> Result<Stage<ExpertsDownArgs<F, ActQ8K>>, CatalogueError> {
     check_tokens(name, tokens)?;
     experts.check(name)?;
     let plan = TilePlan::new::<F>(name, shape, (1, of_expert(experts, tokens)), how)?.of_few(how);
     let entry = format!("{}_t{tokens}", expert_entry_name::<ActQ8K, C>(name, None, shape, experts));
     let names = ["down", "x", "offsets", "pairs", "y"];
-    let kernel = kernel::<ExpertsDownArgs<F, ActQ8K>>(&entry, names, |k, (down, x, offsets, pairs, y)| {
-        let expert = k.block_z();
-        inputs_ready(k, plan.pdl);
-        let list = List::of(k, expert, offsets, pairs);
-        let memory = TileMemory::new(k, &plan);
-        let (thread, block) = (k.thread_x(), k.block_x());
-        let x = fresh(x);
-        list.tiles(k, (plan.tokens, tokens), |k, first, count| {
-            let rows = vec![Rows::one_of(&plan, down, expert, experts.count)];
-            let tile = Tile::new(&plan, thread, memory, rows, block);
-            tile.begin(k);
-            let vector = |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place), shape.cols);
-            tile.multiply::<F, C::Scalar>(k, count, vector, |k, v, sums| {
-                let pair = list.pair(k, first + v.place.min(count - 1));
-                let y = y.at(pair * shape.rows);
-                for (own, sum) in tile.own_rows.into_iter().zip(sums) {
-                    let row = tile.first + own;
-                    let writes = if plan.is_ragged() { v.here & row.lt(shape.rows) } else { v.here };
-                    finish::<Store, _>(k, y.at(row), writes, sum);
-                }
+    let grid = [plan.row_tiles(), sharing(tokens), experts.count];
+    let resources = TilePlan::resources::<C>(grid, &[plan], how);
+    Stage::<ExpertsDownArgs<F, ActQ8K>>::new(
+        name,
+        (&entry, names),
+        resources,
+        move |k, (down, x, offsets, pairs, y), place| {
+            let expert = place.z(k);
+            inputs_ready(k, plan.pdl);
+            let list = List::of(k, expert, offsets, pairs);
+            let memory = TileMemory::new(k, &plan);
+            let (thread, block) = (k.thread_x(), place.x(k));
+            let x = fresh(x);
+            list.tiles(k, place, (plan.tokens, tokens), |k, first, count| {
+                let rows = vec![Rows::one_of(&plan, down, expert, experts.count)];
+                let tile = Tile::new(&plan, thread, memory, rows, block);
+                tile.begin(k);
+                let vector = |k: &Body, place| nth_vector::<ActQ8K>(x, list.pair(k, first + place), shape.cols);
+                tile.multiply::<F, C::Scalar>(k, count, vector, |k, v, sums| {
+                    let pair = list.pair(k, first + v.place.min(count - 1));
+                    let y = y.at(pair * shape.rows);
+                    for (own, sum) in tile.own_rows.into_iter().zip(sums) {
+                        let row = tile.first + own;
+                        let writes = if plan.is_ragged() { v.here & row.lt(shape.rows) } else { v.here };
+                        finish::<Store, _>(k, y.at(row), writes, sum);
+                    }
+                });
             });
-        });
-    });
-    TilePlan::launch::<C, _>(name, kernel, [plan.row_tiles(), sharing(tokens), experts.count], &[plan], how)
+        },
+    )
 }
 
 /// Vectors that most experts have in a pass of up to `tokens`: twice as many as they have on average. Of more, their matrix is
@@ -286,8 +309,8 @@ fn sharing(tokens: u32) -> u32 {
 impl List {
     /// Runs `each` on those tiles of the list that fall to the block in y: the first place of one, and how many it has.
     #[track_caller]
-    fn tiles(&self, k: &Body, (tile, tokens): (u32, u32), each: impl Fn(&Body, Val<u32>, Val<u32>)) {
-        let (y, blocks) = (k.block_y(), sharing(tokens));
+    fn tiles(&self, k: &Body, place: Block, (tile, tokens): (u32, u32), each: impl Fn(&Body, Val<u32>, Val<u32>)) {
+        let (y, blocks) = (place.y(k), sharing(tokens));
         k.for_(self.first + y * tile, self.end, tile * blocks, |k, first, _| {
             // What was read before is free.
             k.barrier();

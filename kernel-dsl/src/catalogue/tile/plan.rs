@@ -1,16 +1,12 @@
 //! How a block of threads shares out a tile: rows of weights times vectors of activations.
 
-use ptxgen_builder::build::Kernel;
-use ptxgen_builder::ir::LaunchBounds;
-
 use super::super::error::CatalogueError;
-use super::super::launchable::fits;
 use super::super::limits::refuse_if;
 use super::super::schedule::{How, Shape};
+use super::super::stage::Resources;
 use crate::device::FragmentFormat;
 use crate::format::{Q8KPlanar, SUPERBLOCK};
 use crate::precision::{Acc, Accumulation};
-use ptxgen_builder::build::Launchable;
 
 /// Vectors of a tile at most.
 const TOKENS: u32 = 32;
@@ -271,26 +267,13 @@ impl TilePlan {
         Q8KPlanar::new(self.shape.cols as usize)
     }
 
-    /// The launch of a kernel that works on tiles of these plans.
-    pub(in super::super) fn launch<C: Accumulation, A>(
-        name: &'static str,
-        kernel: Kernel<A>,
-        grid: [u32; 3],
-        plans: &[TilePlan],
-        how: How,
-    ) -> Result<Launchable<A>, CatalogueError> {
-        // Several blocks hide each other's waits; sums in f64 need all registers.
+    /// What a stage that works on tiles of these plans takes of a launch.
+    pub(in super::super) fn resources<C: Accumulation>(blocks: [u32; 3], plans: &[TilePlan], how: How) -> Resources {
         let bytes = plans.iter().map(TilePlan::shared_bytes).max().unwrap_or(1);
-        let warps = plans[0].threads() / 32;
-        let blocks = if C::ACC == Acc::F32 { (WARPS / warps).min(2 * HALF / bytes).max(1) } else { 1 };
-        let bounds = LaunchBounds { min_blocks: Some(blocks), ..kernel.bounds() };
-        let launchable = fits(name, Launchable::new(kernel.with_bounds(bounds), grid, plans[0].threads()))?;
+        let threads = plans[0].threads();
         let dynamic = plans.iter().map(|p| p.teams * p.copied_bytes()).max().unwrap_or(0);
-        let needed = launchable.kernel.shared_bytes() + u64::from(dynamic);
-        let available = u64::from(how.target.max_shared_bytes());
-        if needed > available {
-            return Err(CatalogueError::SharedMemory { kernel: name, needed, available });
-        }
-        Ok(Launchable { dynamic_shared: dynamic, ..launchable })
+        // Several blocks hide each other's waits; sums in f64 need all registers.
+        let least = if C::ACC == Acc::F32 { (WARPS / (threads / 32)).min(2 * HALF / bytes).max(1) } else { 1 };
+        Resources::new(blocks, threads).with_shared(dynamic, how.target).with_blocks(least)
     }
 }
