@@ -1,19 +1,18 @@
 //! Constants that an operator cannot mean: rustc refuses them of Rust's integers, and PTX gives a result without a word.
 
-use super::{Scalar, Val};
 use crate::table::Op;
-use crate::types::Kind;
+use crate::types::{Kind, ScalarType};
 
-/// What a shift of a `T` by a constant needs: an amount less than its width.
+/// What a shift of a value of type `ty` needs: an amount less than its width.
 ///
 /// # Panics
 /// If the amount is a constant of the width or more.
 #[track_caller]
-pub(super) fn check_shift<T: Scalar>(operator: &str, amount: Val<u32>) {
-    let bits = T::TY.bits();
-    if let Some(n) = amount.constant().filter(|&n| n >= u64::from(bits)) {
+pub(super) fn check_shift(operator: &str, ty: ScalarType, amount: Option<u64>) {
+    let bits = ty.bits();
+    if let Some(n) = amount.filter(|&n| n >= u64::from(bits)) {
         let result = match operator {
-            ">>" if T::TY.kind() == Kind::Signed => "only copies of the sign are",
+            ">>" if ty.is_signed() => "only copies of the sign are",
             _ => "nothing is",
         };
         panic!(
@@ -27,14 +26,11 @@ pub(super) fn check_shift<T: Scalar>(operator: &str, amount: Val<u32>) {
 /// What a quotient or remainder of integers needs: a divisor other than 0. (That of floats is infinite or NaN.)
 ///
 /// # Panics
-/// If the divisor is the constant 0 and `T` an integer.
+/// If the divisor is the constant 0 and `ty` an integer.
 #[track_caller]
-pub(super) fn check_divisor<T: Scalar>(op: Op, divisor: Val<T>) {
-    let divides = matches!(op, Op::Div | Op::Rem) && T::TY.kind() != Kind::Float;
-    assert!(
-        !divides || divisor.constant() != Some(0),
-        "an integer is divided by the constant 0, which PTX does not define"
-    );
+pub(super) fn check_divisor(op: Op, ty: ScalarType, divisor: Option<u64>) {
+    let divides = matches!(op, Op::Div | Op::Rem) && ty.kind() != Kind::Float;
+    assert!(!divides || divisor != Some(0), "an integer is divided by the constant 0, which PTX does not define");
 }
 
 /// What the step of a loop needs: to be no constant 0.
@@ -42,6 +38,6 @@ pub(super) fn check_divisor<T: Scalar>(op: Op, divisor: Val<T>) {
 /// # Panics
 /// If it is.
 #[track_caller]
-pub(super) fn check_step(step: Val<u32>) {
-    assert!(step.constant() != Some(0), "the step of this for_ is 0, so the loop would never end: give at least 1");
+pub(super) fn check_step(step: Option<u64>) {
+    assert!(step != Some(0), "the step of this for_ is 0, so the loop would never end: give at least 1");
 }

@@ -130,7 +130,7 @@ impl Body {
         body: impl Fn(&Body, Val<u32>, LoopControl),
     ) {
         let (end_value, step) = (end.into(), step.into());
-        check_step(step);
+        check_step(step.constant());
         let (top, next, end) = (new_label(), new_label(), new_label());
         let i = self.var::<u32>(first);
         // The test is at the end: one branch per iteration.

@@ -76,7 +76,7 @@ macro_rules! integers {
             #[track_caller]
             fn shl(self, amount: N) -> Val<$t> {
                 let amount = amount.into();
-                check_shift::<$t>("<<", amount);
+                check_shift("<<", <$t as Scalar>::TY, amount.constant());
                 compute(Op::Shl, &[bits::<$t>()], &[self.operand(), amount.operand()])
             }
         }
@@ -90,7 +90,7 @@ macro_rules! integers {
             #[track_caller]
             fn shr(self, amount: N) -> Val<$t> {
                 let amount = amount.into();
-                check_shift::<$t>(">>", amount);
+                check_shift(">>", <$t as Scalar>::TY, amount.constant());
                 compute(Op::Shr, &[ty::<$t>()], &[self.operand(), amount.operand()])
             }
         }

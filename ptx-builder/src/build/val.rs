@@ -174,7 +174,7 @@ impl<T: Scalar> Val<T> {
     #[track_caller]
     pub(super) fn binary(self, op: Op, mods: &[Mod], other: impl Into<Val<T>>) -> Self {
         let other = other.into();
-        check_divisor(op, other);
+        check_divisor(op, T::TY, other.constant());
         let mut all: crate::table::Mods = mods.into();
         all.push(ty::<T>());
         compute(op, &all, &[self.operand(), other.operand()])
