@@ -96,6 +96,14 @@ pub enum LoadError {
         /// The parameter.
         param: &'static str,
     },
+    /// Layers cannot be divided among the devices.
+    #[error("{devices} devices for a model of {layers} layers: every device needs at least one layer")]
+    Devices {
+        /// The number of devices.
+        devices: usize,
+        /// The model's layers.
+        layers: usize,
+    },
     /// There is no such device.
     #[error(transparent)]
     NoDevice(DeviceError),

@@ -34,9 +34,10 @@ impl DeviceSession<'_> {
         self.rewind(0);
         self.set_pass(&[0], position)?;
         // Every buffer holds something sensible then.
-        self.model.device().replay(&self.one.body)?;
-        let times = times_of(self.model, &mut self.buffers, (&self.plans.one, position + 1), runs)?;
-        self.forget()?;
+        self.one.body.replay(1)?;
+        let (model, buffers) = (self.model(), &mut self.rows.buffers);
+        let times = times_of(model, &mut buffers.all, (&self.plans.one, position + 1), runs)?;
+        buffers.clear_status()?;
         Ok(times)
     }
 
@@ -49,9 +50,10 @@ impl DeviceSession<'_> {
         let Some(which) = self.passes_for(tokens.len()) else { return self.stage_times(runs) };
         let tokens = &tokens[..tokens.len().min(self.plans.many[which].plan.tokens as usize)];
         self.set_pass(tokens, 0)?;
-        self.model.device().replay(&self.many[which].body)?;
-        let times = times_of(self.model, &mut self.buffers, (&self.plans.many[which], tokens.len()), runs)?;
-        self.forget()?;
+        self.many[which].body.replay(tokens.len())?;
+        let (model, buffers) = (self.model(), &mut self.rows.buffers);
+        let times = times_of(model, &mut buffers.all, (&self.plans.many[which], tokens.len()), runs)?;
+        buffers.clear_status()?;
         Ok(times)
     }
 }
@@ -64,11 +66,11 @@ pub(super) fn times_of(
     (passes, positions): (&Passes<'_>, usize),
     runs: usize,
 ) -> Result<Vec<StageTime>, LoadError> {
-    let device = model.device();
     let stages = &passes.plan.launches[..passes.choice.end];
     let kernels = Kernels::load(&model.devices, &passes.plan)?;
     let nowhere = (Slot::Stream, 0);
-    let calls = kernels.bind(&passes.plan, stages, &model.weights, buffers, nowhere)?;
+    let legs = kernels.legs(&passes.plan, stages, &model.weights, buffers, nowhere)?;
+    let calls: Vec<Call> = legs.into_iter().flat_map(|leg| leg.calls).collect();
 
     // Each stage by its index in its layer, in the order of the first layer that has it.
     let mut groups: Vec<(Option<usize>, Vec<usize>)> = Vec::new();
@@ -83,12 +85,16 @@ pub(super) fn times_of(
     }
     let mut times = Vec::new();
     for (_, group) in groups {
-        let launches: Vec<Call> = group.iter().map(|&i| calls[i].clone()).collect();
         let bytes = group.iter().map(|&i| passes.plan.bytes_read(&stages[i], positions)).sum::<u64>();
         let kernel = passes.plan.kernels[stages[group[0]].kernel].entry.name;
         let count = group.len();
-        let time = time(device, &launches, runs)? / count as u32;
-        times.push(StageTime { kernel, launches: count, bytes: bytes / count as u64, time });
+        let mut all = Duration::ZERO;
+        // Layers of a device are consecutive.
+        for of_device in group.chunk_by(|&a, &b| stages[a].device == stages[b].device) {
+            let launches: Vec<Call> = of_device.iter().map(|&i| calls[i].clone()).collect();
+            all += time(&model.devices[stages[of_device[0]].device], &launches, runs)?;
+        }
+        times.push(StageTime { kernel, launches: count, bytes: bytes / count as u64, time: all / count as u32 });
     }
     Ok(times)
 }

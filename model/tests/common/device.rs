@@ -61,6 +61,11 @@ pub fn fed(session: &mut dyn Engine, tokens: &[u32], lengths: &[usize]) -> Vec<u
 
 /// Logits and greedy tokens of a device are the CPU's, whatever the passes, twice.
 pub fn same_as_the_cpu(device: &Device, gguf: &Gguf, options: DeviceOptions, tokens: &[u32], chosen: usize) {
+    same_as_the_cpu_on(std::slice::from_ref(device), gguf, options, tokens, chosen);
+}
+
+/// The same on several devices.
+pub fn same_as_the_cpu_on(devices: &[Device], gguf: &Gguf, options: DeviceOptions, tokens: &[u32], chosen: usize) {
     let DeviceOptions { policy, kv, .. } = options;
     let capacity = tokens.len() + chosen + 1;
     let cpu = CpuModel::load(gguf, CpuOptions { policy, kv, ..CpuOptions::default() }).unwrap();
@@ -70,7 +75,7 @@ pub fn same_as_the_cpu(device: &Device, gguf: &Gguf, options: DeviceOptions, tok
     on_cpu.rewind(tokens.len());
     let drawn_expected = drawn(&mut on_cpu, tokens[0], chosen);
 
-    let model = DeviceModel::load(device, gguf, options, capacity, &mut |_| ()).unwrap();
+    let model = DeviceModel::load_on(devices, gguf, options, capacity, &mut |_| ()).unwrap();
     let mut session = model.new_session(capacity).unwrap();
     for lengths in [&[][..], &[1, 1]] {
         let found = fed(&mut session, tokens, lengths);
