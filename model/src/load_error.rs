@@ -97,7 +97,7 @@ pub enum LoadError {
         param: &'static str,
     },
     /// Layers cannot be divided among the devices.
-    #[error("{devices} devices for a model of {layers} layers: every device needs at least one layer")]
+    #[error("{devices} devices cannot divide the model's layers: it has {layers}, and every device needs at least one")]
     Devices {
         /// The number of devices.
         devices: usize,

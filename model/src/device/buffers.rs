@@ -1,6 +1,12 @@
 //! The buffers of sessions and batches, and what the host writes and reads there.
 
-use super::{DeviceModel, LoadError, bind::Buffers, place::Home, rules::STATUS_STRIDE, slot::Slot};
+use super::{
+    DeviceModel, LoadError,
+    bind::Buffers,
+    place::{Home, Section},
+    rules::STATUS_STRIDE,
+    slot::Slot,
+};
 use crate::{
     batch::{BadLogit, NanInRow},
     engine::EngineError,
@@ -51,7 +57,10 @@ impl<'m> SessionBuffers<'m> {
             if let Entry::Vacant(free) = self.all.entry(home) {
                 let (device, len) = (&self.model.devices[home.device], bytes.max(16));
                 let len = usize::try_from(len).unwrap_or(usize::MAX);
-                free.insert(if home.slot.is_zeroed() { device.zeroed(len) } else { device.alloc(len) }?);
+                // Launches read the whole stream of a pass. Where it comes from another device, only the pass's tokens come.
+                let comes =
+                    home.slot == Slot::Stream && home != self.model.plan.placement.home(Section::Before, home.slot);
+                free.insert(if home.slot.is_zeroed() || comes { device.zeroed(len) } else { device.alloc(len) }?);
             }
         }
         Ok(())
@@ -66,6 +75,12 @@ impl<'m> SessionBuffers<'m> {
     pub(super) fn put(&mut self, slot: Slot, at: usize, bytes: &[u8]) -> Result<(), DeviceError> {
         let mut those = self.all.iter_mut().filter(|(home, _)| home.slot == slot);
         those.try_for_each(|(_, buffer)| buffer.write(at, bytes))
+    }
+
+    /// Writes the tokens of the next pass where it begins.
+    pub(super) fn put_tokens(&mut self, tokens: &[u32]) -> Result<(), DeviceError> {
+        let home = self.model.plan.placement.home(Section::Before, Slot::Tokens);
+        self.all.get_mut(&home).map_or(Ok(()), |buffer| buffer.write(0, cast_slice(tokens)))
     }
 
     /// The elements of the buffer that the host reads as this slot.

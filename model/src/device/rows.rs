@@ -110,7 +110,7 @@ impl<'m> Rows<'m> {
         state[(pass::STATE_WORDS + pass::TOKENS) as usize] = wanted as u32;
         self.buffers.put(Slot::State, 0, cast_slice(&state))?;
         let tokens: Vec<u32> = rows.iter().map(|r| r.token).collect();
-        self.buffers.put(Slot::Tokens, 0, cast_slice(&tokens))?;
+        self.buffers.put_tokens(&tokens)?;
         let at: Vec<[u32; ROW_WORDS as usize]> = rows.iter().map(|r| [r.position as u32, r.sequence as u32]).collect();
         self.buffers.put(Slot::Rows, 0, cast_slice(&at))
     }
