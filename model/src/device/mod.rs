@@ -36,6 +36,7 @@ mod rows;
 pub(crate) mod rules;
 mod session;
 mod slot;
+mod times;
 mod weights;
 
 pub use measure::StageTime;

@@ -5,7 +5,6 @@
 //! the next pass. On one device a recording is one graph.
 
 use super::{
-    LoadError,
     bind::{Buffers, Leg},
     place::{DeviceIndex, Devices, Home, Placement},
     slot::Slot,
@@ -21,22 +20,22 @@ struct Crossing {
 }
 
 impl Crossing {
-    /// A copy of the first bytes of a slot; all that both have if `bytes` does not say how many.
-    fn new(
-        buffers: &mut Buffers,
-        slot: Slot,
-        (from, to): (DeviceIndex, DeviceIndex),
-        bytes: Option<usize>,
-    ) -> Result<Option<Transfer<u8>>, DeviceError> {
-        let home = |device| Home { device, slot };
-        let [Some(from), Some(to)] = buffers.get_disjoint_mut([&home(from), &home(to)]) else { return Ok(None) };
-        let bytes = bytes.unwrap_or(usize::MAX).min(from.len()).min(to.len());
-        Transfer::new(from.slice(..bytes)?, to.slice_mut(..bytes)?).map(Some)
-    }
-
     fn run(&self, tokens: usize) -> Result<(), DeviceError> {
         self.transfer.run(self.of_token.map_or(self.transfer.len(), |bytes| bytes * tokens))
     }
+}
+
+/// A copy of the first bytes of a slot, at most `most`; none if one of the devices has no such buffer.
+fn copy_of(
+    buffers: &mut Buffers,
+    slot: Slot,
+    (from, to): (DeviceIndex, DeviceIndex),
+    most: usize,
+) -> Result<Option<Transfer<u8>>, DeviceError> {
+    let home = |device| Home { device, slot };
+    let [Some(from), Some(to)] = buffers.get_disjoint_mut([&home(from), &home(to)]) else { return Ok(None) };
+    let bytes = most.min(from.len()).min(to.len());
+    Transfer::new(from.slice(..bytes)?, to.slice_mut(..bytes)?).map(Some)
 }
 
 /// What recordings need to know of a model.
@@ -54,21 +53,20 @@ impl Route<'_> {
         buffers: &mut Buffers,
         between: (DeviceIndex, DeviceIndex),
         tokens: u32,
-    ) -> Result<Crossing, LoadError> {
+    ) -> Result<Option<Crossing>, DeviceError> {
         let row = self.config.hidden * size_of::<f32>();
-        let transfer = Crossing::new(buffers, Slot::Stream, between, Some(row * tokens as usize))?;
-        let transfer = transfer.ok_or(LoadError::Parameter { kernel: "of a layer", param: "stream" })?;
-        Ok(Crossing { transfer, of_token: Some(row) })
+        let transfer = copy_of(buffers, Slot::Stream, between, row * tokens as usize)?;
+        Ok(transfer.map(|transfer| Crossing { transfer, of_token: Some(row) }))
     }
 
     /// The words of the next pass, from the device that has chosen its token to every other one.
-    fn next(&self, buffers: &mut Buffers) -> Result<Vec<Crossing>, LoadError> {
+    fn next(&self, buffers: &mut Buffers) -> Result<Vec<Crossing>, DeviceError> {
         let last = self.placement.last();
         let mut crossings = Vec::new();
         for (device, _) in self.devices.iter().filter(|(device, _)| *device != last) {
             for slot in [Slot::State, Slot::Tokens] {
                 // A device that does not read the words has no buffer for them.
-                let transfer = Crossing::new(buffers, slot, (last, device), None)?;
+                let transfer = copy_of(buffers, slot, (last, device), usize::MAX)?;
                 crossings.extend(transfer.map(|transfer| Crossing { transfer, of_token: None }));
             }
         }
@@ -81,7 +79,7 @@ impl Route<'_> {
         legs: impl IntoIterator<Item = &'l Leg>,
         buffers: &mut Buffers,
         tokens: u32,
-    ) -> Result<Vec<(Option<Crossing>, Leg)>, LoadError> {
+    ) -> Result<Vec<(Option<Crossing>, Leg)>, DeviceError> {
         let mut joined: Vec<(Option<Crossing>, Leg)> = Vec::new();
         for Leg { device, calls } in legs {
             let crossing = match joined.last_mut() {
@@ -89,7 +87,7 @@ impl Route<'_> {
                     leg.calls.extend_from_slice(calls);
                     continue;
                 }
-                Some((_, leg)) => Some(self.stream(buffers, (leg.device, *device), tokens)?),
+                Some((_, leg)) => self.stream(buffers, (leg.device, *device), tokens)?,
                 None => None,
             };
             joined.push((crossing, Leg { device: *device, calls: calls.clone() }));
@@ -103,13 +101,12 @@ impl Route<'_> {
         legs: impl IntoIterator<Item = &'l Leg>,
         buffers: &mut Buffers,
         tokens: u32,
-    ) -> Result<Recording, LoadError> {
+    ) -> Result<Recording, DeviceError> {
         let graph = |(crossing, leg): (_, Leg)| {
             let device = self.devices[leg.device].clone();
             Ok((crossing, device.graph(&leg.calls)?, device))
         };
-        let legs = self.joined(legs, buffers, tokens)?;
-        let legs = legs.into_iter().map(graph).collect::<Result<_, DeviceError>>()?;
+        let legs = self.joined(legs, buffers, tokens)?.into_iter().map(graph).collect::<Result<_, DeviceError>>()?;
         Ok(Recording { legs, after: Vec::new() })
     }
 
@@ -118,7 +115,7 @@ impl Route<'_> {
         &self,
         legs: impl IntoIterator<Item = &'l Leg>,
         buffers: &mut Buffers,
-    ) -> Result<Recording, LoadError> {
+    ) -> Result<Recording, DeviceError> {
         Ok(Recording { after: self.next(buffers)?, ..self.record(legs, buffers, 1)? })
     }
 
@@ -128,7 +125,7 @@ impl Route<'_> {
         legs: impl IntoIterator<Item = &'l Leg>,
         buffers: &mut Buffers,
         tokens: u32,
-    ) -> Result<Vec<Single>, LoadError> {
+    ) -> Result<Vec<Single>, DeviceError> {
         let mut all = Vec::new();
         for (mut crossing, leg) in self.joined(legs, buffers, tokens)? {
             let device = &self.devices[leg.device];
