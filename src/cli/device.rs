@@ -102,6 +102,16 @@ enum Device {
     On(DeviceNames),
 }
 
+impl Device {
+    /// The last of several, which computes the logits.
+    fn last(&self) -> Device {
+        match self {
+            Device::On(devices) => devices.names().last().map_or(Device::Auto, |&last| Device::On(last.into())),
+            Device::Auto => Device::Auto,
+        }
+    }
+}
+
 /// Reads [`Device`]. Help and completions offer the single devices.
 #[derive(Clone)]
 struct DeviceParser;
@@ -149,18 +159,29 @@ impl<'g> Model<'g> {
 
     /// The same, with the given room.
     pub fn load_for(gguf: &'g Gguf, args: &DeviceArgs, room: Room) -> anyhow::Result<Self> {
-        Self::choose(gguf, args, args.policy(), room)
+        Self::choose(gguf, args, &args.device, args.policy(), room)
+    }
+
+    /// A draft model, which is small: on the last of the requested devices alone.
+    pub fn load_draft(gguf: &'g Gguf, args: &DeviceArgs, capacity: usize) -> anyhow::Result<Self> {
+        Self::choose(gguf, args, &args.device.last(), args.policy(), Room::Exactly(capacity))
     }
 
     /// The same with another policy.
     pub fn of_policy(gguf: &'g Gguf, args: &DeviceArgs, policy: Policy, capacity: usize) -> anyhow::Result<Self> {
-        Self::choose(gguf, args, policy, Room::Exactly(capacity))
+        Self::choose(gguf, args, &args.device, policy, Room::Exactly(capacity))
     }
 
-    fn choose(gguf: &'g Gguf, args: &DeviceArgs, policy: Policy, room: Room) -> anyhow::Result<Self> {
+    fn choose(
+        gguf: &'g Gguf,
+        args: &DeviceArgs,
+        device: &Device,
+        policy: Policy,
+        room: Room,
+    ) -> anyhow::Result<Self> {
         args.check()?;
         let on = |devices| Self::with_room(gguf, args.run(devices, policy), room);
-        let devices = match &args.device {
+        let devices = match device {
             Device::On(devices) => devices.clone(),
             Device::Auto => match on(DeviceName::Cuda(0).into()) {
                 Ok(model) => return Ok(model),
