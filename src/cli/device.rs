@@ -172,13 +172,7 @@ impl<'g> Model<'g> {
         Self::choose(gguf, args, &args.device, policy, Room::Exactly(capacity))
     }
 
-    fn choose(
-        gguf: &'g Gguf,
-        args: &DeviceArgs,
-        device: &Device,
-        policy: Policy,
-        room: Room,
-    ) -> anyhow::Result<Self> {
+    fn choose(gguf: &'g Gguf, args: &DeviceArgs, device: &Device, policy: Policy, room: Room) -> anyhow::Result<Self> {
         args.check()?;
         let on = |devices| Self::with_room(gguf, args.run(devices, policy), room);
         let devices = match device {
