@@ -67,7 +67,7 @@ fn transfers_copy_between_devices_in_order(device: &Device) {
 
 #[test]
 #[ignore = "needs two NVIDIA GPUs"]
-fn transfers_copy_between_gpus_in_order() {
+fn transfers_between_two_gpus_are_in_order() {
     let second = Device::cuda(1).unwrap_or_else(|e| panic!("this test needs two NVIDIA GPUs: {e}"));
     transfers_go_back_and_forth([&gpu(), &second]);
 }

@@ -19,6 +19,22 @@ pub fn synth(mix: Mix, seed: u64, change: impl FnOnce(&mut ModelConfig)) -> Gguf
     Gguf::from_bytes("synth.gguf", &synth.to_bytes().unwrap()).unwrap()
 }
 
+/// Three layers of different types, for several devices.
+pub fn moe() -> Gguf {
+    synth(Mix::Q4KM, 81, |c| {
+        (c.blocks, c.vocab, c.experts, c.experts_used) = (3, 200, 6, 2);
+        (c.heads, c.kv_heads, c.head_dim) = (4, 2, 64);
+    })
+}
+
+/// One matrix is both the embedding, on the first of several devices, and the output projection, on the last.
+pub fn tied() -> Gguf {
+    synth(Mix::Q4KM, 82, |c| {
+        *c = Preset::TinyDense.config();
+        (c.blocks, c.vocab, c.tied) = (3, 100, true);
+    })
+}
+
 /// `n` tokens of a vocabulary.
 pub fn some_tokens(n: usize, vocab: usize) -> Vec<u32> {
     (0..n).map(|i| (i * 2_654_435_761 % vocab) as u32).collect()
