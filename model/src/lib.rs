@@ -17,6 +17,7 @@ pub mod compare;
 pub mod config;
 pub mod cpu;
 pub mod device;
+mod device_name;
 #[cfg(test)]
 mod documentation;
 mod engine;
@@ -45,11 +46,12 @@ mod whole_file;
 
 pub use bundled::bundled;
 pub use config::{ConfigError, ModelConfig, TensorRole};
+pub use device_name::{DeviceName, DeviceNames, ParseDevicesError};
 pub use engine::{Engine, EngineError, LogitRows, Sequence};
 pub use kv::{KvType, ParseKvError};
 pub use likelihood::negative_log_likelihood;
 pub use load_error::LoadError;
-pub use loaded::{DeviceName, LoadedModel, ParseRunError, RunSpec, SideSpec};
+pub use loaded::{LoadedModel, ParseRunError, RunSpec, SideSpec};
 pub use memory::free_memory;
 pub use not_finite::NotFinite;
 pub use origin::locate;

@@ -96,6 +96,14 @@ pub enum LoadError {
         /// The parameter.
         param: &'static str,
     },
+    /// Layers cannot be divided among the devices.
+    #[error("{devices} devices cannot divide the model's layers: it has {layers}, and every device needs at least one")]
+    Devices {
+        /// The number of devices.
+        devices: usize,
+        /// The model's layers.
+        layers: usize,
+    },
     /// There is no such device.
     #[error(transparent)]
     NoDevice(DeviceError),

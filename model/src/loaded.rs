@@ -5,6 +5,7 @@ use crate::{
     batch::{BatchRoom, BatchSession},
     cpu::{CpuModel, CpuOptions},
     device::{DeviceModel, DeviceOptions, Progress},
+    device_name::{DeviceName, DeviceNames, ParseDevicesError},
     gguf::Gguf,
     kv::{KvType, ParseKvError},
     load_error::LoadError,
@@ -13,36 +14,11 @@ use ptxgen_dsl::precision::{ParsePolicyError, Policy};
 use ptxgen_runtime::Device;
 use std::{fmt, path::PathBuf, str::FromStr};
 
-/// A device by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeviceName {
-    /// The CPU.
-    Cpu,
-    /// The first NVIDIA GPU.
-    Cuda,
-    /// Generated kernels in the interpreter.
-    Interp,
-}
-
-impl DeviceName {
-    /// Every device.
-    pub const ALL: &[DeviceName] = &[Self::Cpu, Self::Cuda, Self::Interp];
-
-    /// The name on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Cuda => "cuda",
-            Self::Interp => "interp",
-        }
-    }
-}
-
-/// Device and policy of a run: `cpu:act=f32,acc=f64,kv=f16`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Devices and policy of a run: `cpu:act=f32,acc=f64,kv=f16`, `cuda:0,cuda:1:act=q8k`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSpec {
-    /// The device.
-    pub device: DeviceName,
+    /// The devices.
+    pub devices: DeviceNames,
     /// The numeric policy.
     pub policy: Policy,
     /// Type of the KV cache.
@@ -58,6 +34,9 @@ pub enum ParseRunError {
     /// The word before the colon is not a device.
     #[error("unknown device `{0}`: expected cpu, cuda or interp, as in `cpu:act=q8k,acc=f32`, or a trace's file")]
     Device(String),
+    /// The devices cannot run a model together.
+    #[error(transparent)]
+    Devices(ParseDevicesError),
     /// A part of the policy.
     #[error(transparent)]
     Policy(#[from] ParsePolicyError),
@@ -69,9 +48,10 @@ pub enum ParseRunError {
 impl FromStr for RunSpec {
     type Err = ParseRunError;
     fn from_str(s: &str) -> Result<Self, ParseRunError> {
-        let (name, rest) = s.split_once(':').unwrap_or((s, ""));
-        let device = DeviceName::ALL.iter().find(|d| d.name() == name);
-        let device = *device.ok_or_else(|| ParseRunError::Device(name.to_owned()))?;
+        let (devices, rest) = DeviceNames::split(s).map_err(|e| match e {
+            ParseDevicesError::Unknown(device) => ParseRunError::Device(device),
+            other => ParseRunError::Devices(other),
+        })?;
         let mut kv = KvType::default();
         let mut policy = Vec::new();
         for part in rest.split(',') {
@@ -80,13 +60,13 @@ impl FromStr for RunSpec {
                 None => policy.push(part),
             }
         }
-        Ok(Self { device, policy: policy.join(",").parse()?, kv, threads: None })
+        Ok(Self { devices, policy: policy.join(",").parse()?, kv, threads: None })
     }
 }
 
 impl fmt::Display for RunSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{},kv={}", self.device.name(), self.policy, self.kv)
+        write!(f, "{}:{},kv={}", self.devices, self.policy, self.kv)
     }
 }
 
@@ -115,7 +95,7 @@ impl FromStr for SideSpec {
 pub enum LoadedModel<'g> {
     /// On the CPU.
     Cpu(Box<CpuModel<'g>>),
-    /// On a GPU, or in the interpreter.
+    /// On GPUs, or in the interpreter.
     Device(Box<DeviceModel>),
 }
 
@@ -145,21 +125,23 @@ impl<'g> LoadedModel<'g> {
         choose: &mut dyn FnMut(&dyn Fn() -> usize) -> usize,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Self, usize), LoadError> {
-        let RunSpec { device, policy, kv, threads } = run;
-        let device = match device {
-            DeviceName::Cpu => {
-                let options = CpuOptions { policy, kv, threads, simd: None };
-                let model = CpuModel::load(gguf, options)?;
-                let capacity = choose(&|| model.fitting(gguf));
-                return Ok((Self::Cpu(Box::new(model)), capacity));
-            }
-            DeviceName::Cuda => Device::cuda(0).map_err(LoadError::NoDevice)?,
-            DeviceName::Interp => Device::interp(),
-        };
+        let RunSpec { devices, policy, kv, threads } = run;
+        if devices.is_cpu() {
+            let options = CpuOptions { policy, kv, threads, simd: None };
+            let model = CpuModel::load(gguf, options)?;
+            let capacity = choose(&|| model.fitting(gguf));
+            return Ok((Self::Cpu(Box::new(model)), capacity));
+        }
+        let devices = devices.names().iter().filter_map(|name| match *name {
+            DeviceName::Cpu => None,
+            DeviceName::Cuda(gpu) => Some(Device::cuda(gpu.into()).map_err(LoadError::NoDevice)),
+            DeviceName::Interp => Some(Ok(Device::interp())),
+        });
+        let devices = devices.collect::<Result<Vec<_>, _>>()?;
         let options = DeviceOptions { policy, kv, ..DeviceOptions::default() };
         // An error here also prevents loading the model, which reports it.
-        let capacity = choose(&|| DeviceModel::fitting(&device, gguf, options).unwrap_or(0));
-        let model = DeviceModel::load(&device, gguf, options, capacity, progress)?;
+        let capacity = choose(&|| DeviceModel::fitting(&devices, gguf, options).unwrap_or(0));
+        let model = DeviceModel::load_on(&devices, gguf, options, capacity, progress)?;
         Ok((Self::Device(Box::new(model)), capacity))
     }
 
@@ -205,17 +187,26 @@ mod tests {
     #[test]
     fn ways_to_run_are_read() {
         let run: RunSpec = "interp:act=q8k,kv=f16,acc=f64".parse().unwrap();
-        assert_eq!(
-            (run.device, run.policy, run.kv),
-            (DeviceName::Interp, Policy::new(Act::Q8K, Acc::F64), KvType::F16)
-        );
         assert_eq!(run.to_string(), "interp:act=q8k,acc=f64,kv=f16");
+        assert_eq!(
+            (run.devices, run.policy, run.kv),
+            (DeviceName::Interp.into(), Policy::new(Act::Q8K, Acc::F64), KvType::F16)
+        );
+        for (text, devices) in
+            [("cuda:0,cuda:1:act=q8k,kv=f16", "cuda,cuda:1"), ("interp,interp:kv=f16,act=q8k", "interp,interp")]
+        {
+            let run: RunSpec = text.parse().unwrap();
+            assert_eq!(run.to_string(), format!("{devices}:act=q8k,acc=f32,kv=f16"));
+            assert_eq!(run.to_string().parse(), Ok(run));
+        }
         assert_eq!("cpu".parse::<RunSpec>().unwrap().to_string(), "cpu:act=f32,acc=f32,kv=f32");
         let wrong = |s: &str| s.parse::<RunSpec>().unwrap_err().to_string();
         assert_eq!(
             wrong("gpu:"),
             "unknown device `gpu`: expected cpu, cuda or interp, as in `cpu:act=q8k,acc=f32`, or a trace's file"
         );
+        assert!(wrong("cuda,cuda:act=q8k").starts_with("GPU 0 is named twice"));
+        assert!(wrong("interp,act=q8k").starts_with("unknown device `act=q8k`"));
         assert_eq!("a/b.safetensors".parse(), Ok(SideSpec::File("a/b.safetensors".into())));
         assert!(matches!("cpu:acc=f64".parse(), Ok(SideSpec::Run(_))));
         assert!("cpu.x:acc=f6".parse::<SideSpec>().is_ok() && "cpu:acc=f6".parse::<SideSpec>().is_err());

@@ -41,12 +41,12 @@ fn compared(
     let capacity = prompts.iter().map(Vec::len).max().unwrap_or(80);
     let loaded = [left, right].map(|side| {
         let spec: Option<RunSpec> = side.parse().ok();
-        spec.map(|spec| (spec, LoadedModel::load(gguf, spec, capacity, &mut |_| ()).unwrap()))
+        spec.map(|spec| (spec.clone(), LoadedModel::load(gguf, spec, capacity, &mut |_| ()).unwrap()))
     });
     let [left, right] = [(left, &loaded[0]), (right, &loaded[1])].map(|(name, loaded)| match loaded {
         Some((spec, model)) => {
             let session = model.session(capacity).unwrap();
-            Source::Run(RunSide { spec: *spec, session, plain: &plain, meta: meta(gguf) })
+            Source::Run(RunSide { spec: spec.clone(), session, plain: &plain, meta: meta(gguf) })
         }
         None => Source::File(TraceFile::open(name).unwrap()),
     });
@@ -57,7 +57,7 @@ fn compared(
 fn traced(gguf: &Gguf, spec: &str, tokens: &[u32], selection: &Selection, path: &Path) {
     let plain = PlainModel::new(gguf).unwrap();
     let spec: RunSpec = spec.parse().unwrap();
-    let model = LoadedModel::load(gguf, spec, tokens.len(), &mut |_| ()).unwrap();
+    let model = LoadedModel::load(gguf, spec.clone(), tokens.len(), &mut |_| ()).unwrap();
     let selected = selection.of(plain.config(), tokens.len()).unwrap();
     let meta = TraceMeta { tokens: Some(tokens.to_vec()), policy: Some(spec.policy), ..meta(gguf) };
     let file = std::fs::File::create(path).unwrap();

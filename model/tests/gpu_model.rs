@@ -214,10 +214,10 @@ fn every_stage_is_the_cpus_and_no_kernel_contradicts_itself() {
     for policy in Policy::EXACT {
         for kv in ["f32", "f16"] {
             let specs = ["cpu", "cuda"].map(|d| format!("{d}:{policy},kv={kv}").parse::<RunSpec>().unwrap());
-            let models = specs.map(|spec| LoadedModel::load(&gguf, spec, 33, &mut |_| ()).unwrap());
+            let models = specs.clone().map(|spec| LoadedModel::load(&gguf, spec, 33, &mut |_| ()).unwrap());
             let [left, right] = [0, 1].map(|i| {
                 let session = models[i].session(33).unwrap();
-                Source::Run(RunSide { spec: specs[i], session, plain: &plain, meta: TraceMeta::default() })
+                Source::Run(RunSide { spec: specs[i].clone(), session, plain: &plain, meta: TraceMeta::default() })
             });
             let found = compare(left, right, &prompts, &CompareOptions::default(), &mut |_| ()).unwrap();
             assert_eq!(found.right.faults, [], "{policy}, KV {kv}");

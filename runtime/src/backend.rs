@@ -3,6 +3,7 @@
 //! It uses addresses and handles. The public types own them. They pass a backend only its own handles, and release each
 //! exactly once.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +76,10 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     fn write(&self, address: u64, bytes: &[u8]) -> Result<(), DeviceError>;
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError>;
     fn read_later(&self, stream: Handle, address: u64, bytes: usize) -> Result<Box<dyn Pending>, DeviceError>;
+    /// Copies bytes to another address, of this device or another one, in the order of both default streams.
+    fn copy(&self, from: u64, to: &dyn Backend, at: u64, bytes: usize) -> Result<(), DeviceError>;
+    /// The backend itself, so that a device can recognize those of its own kind.
+    fn as_any(&self) -> &dyn Any;
 
     fn load(&self, module: &Arc<Validated>) -> Result<Handle, DeviceError>;
     fn unload(&self, module: Handle);
@@ -100,4 +105,17 @@ pub(crate) trait Backend: Send + Sync + fmt::Debug {
     fn make_graph(&self, launches: &[RawLaunch]) -> Result<Handle, DeviceError>;
     fn drop_graph(&self, graph: Handle);
     fn replay(&self, stream: Handle, graph: Handle) -> Result<(), DeviceError>;
+}
+
+/// Copies bytes through the host's memory, which works between any devices.
+pub(crate) fn copy_through_host(
+    source: &dyn Backend,
+    from: u64,
+    to: &dyn Backend,
+    at: u64,
+    bytes: usize,
+) -> Result<(), DeviceError> {
+    let mut copy = vec![0; bytes];
+    source.read(from, &mut copy)?;
+    to.write(at, &copy)
 }

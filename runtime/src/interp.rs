@@ -1,6 +1,7 @@
 //! The interpreter as a device: launches run immediately, in the calling thread and rayon's threads. Everything that
 //! the interpreter finds is an error.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use ptxgen_builder::interp::{
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 
-use crate::backend::{Backend, Handle, Init, MemoryInfo, Pending, RawLaunch};
+use crate::backend::{Backend, Handle, Init, MemoryInfo, Pending, RawLaunch, copy_through_host};
 use crate::checked::{Slot, clean};
 use crate::error::DeviceError;
 
@@ -193,6 +194,14 @@ impl Backend for Interp {
         let mut copy = vec![0; bytes];
         self.read(address, &mut copy)?;
         Ok(Box::new(Read(copy)))
+    }
+
+    fn copy(&self, from: u64, to: &dyn Backend, at: u64, bytes: usize) -> Result<(), DeviceError> {
+        copy_through_host(self, from, to, at, bytes)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn load(&self, module: &Arc<Validated>) -> Result<Handle, DeviceError> {

@@ -49,6 +49,7 @@ mod function;
 mod interp;
 mod shape;
 mod stream;
+mod transfer;
 
 pub use argument::{Argument, LaunchArgs, Pass};
 pub use backend::MemoryInfo;
@@ -61,3 +62,4 @@ pub use function::{Call, Function, Loaded};
 pub use interp::InterpOptions;
 pub use shape::LaunchShape;
 pub use stream::{Event, Graph, Later, Stream};
+pub use transfer::Transfer;

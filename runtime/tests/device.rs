@@ -6,7 +6,9 @@ use ptxgen_builder::target::Target;
 use ptxgen_dsl::catalogue::{Blocks, Dims, How, Request, Schedule, Shape, Store, Vector, find, gemv};
 use ptxgen_dsl::format::{Q4K, Q6K};
 use ptxgen_dsl::precision::{Acc, AccF64, Act, ActQ8K, Policy};
-use ptxgen_runtime::{Argument, ArgumentError, Call, Device, DeviceError, InterpOptions, LaunchError, LaunchShape};
+use ptxgen_runtime::{
+    Argument, ArgumentError, Call, Device, DeviceError, InterpOptions, LaunchError, LaunchShape, Transfer,
+};
 
 /// One test for the interpreter and one for the GPU.
 macro_rules! on_each_device {
@@ -28,6 +30,7 @@ on_each_device! {
     untyped_arguments_are_checked_when_bound,
     formats_are_in_the_types_of_parameters_and_buffers,
     streams_events_and_later_reads,
+    transfers_copy_between_devices_in_order,
     shapes_are_checked_before_the_launch,
 }
 
@@ -54,6 +57,42 @@ fn increment() -> Kernel<(In<u32>, Out<u32>)> {
         y.at(i).store(k, sum);
     })
     .with_block(32)
+}
+
+/// To another handle of the same GPU, or another interpreter, and back.
+fn transfers_copy_between_devices_in_order(device: &Device) {
+    let other = if device.is_interpreter() { Device::interp() } else { gpu() };
+    transfers_go_back_and_forth([device, &other]);
+}
+
+#[test]
+#[ignore = "needs two NVIDIA GPUs"]
+fn transfers_between_two_gpus_are_in_order() {
+    let second = Device::cuda(1).unwrap_or_else(|e| panic!("this test needs two NVIDIA GPUs: {e}"));
+    transfers_go_back_and_forth([&gpu(), &second]);
+}
+
+/// Each device increments what it gets and hands it on, many times without a wait.
+fn transfers_go_back_and_forth(devices: [&Device; 2]) {
+    let mut x = devices.map(|d| d.upload(&(0..32).collect::<Vec<u32>>()).unwrap());
+    let mut y = devices.map(|d| d.zeroed::<u32>(32).unwrap());
+    let kernels = devices.map(|d| d.load(&increment()).unwrap());
+    let calls = [0, 1].map(|i| kernels[i].bind((1, 32), (&x[i], &mut y[i])).unwrap());
+    let hand_on = [0, 1].map(|i| Transfer::new(y[i].view(), x[1 - i].view_mut()).unwrap());
+    assert_eq!((hand_on[0].len(), hand_on[0].is_empty()), (32, false));
+    for _ in 0..100 {
+        for i in [0, 1] {
+            devices[i].run(&calls[i]).unwrap();
+            hand_on[i].run(20).unwrap();
+        }
+    }
+    let handed = |i: u32| if i < 20 { i + 200 } else { i };
+    assert_eq!(x[0].read().unwrap(), (0..32).map(handed).collect::<Vec<_>>());
+    hand_on[0].run(0).unwrap();
+    assert_eq!(message(hand_on[0].run(33)), "elements 0..33 of a buffer of 32 u32: the copy was prepared for fewer");
+    let [one, other] = &mut x;
+    let short = Transfer::new(one.view(), other.slice_mut(..31).unwrap());
+    assert_eq!(message(short), "elements 0..32 of a buffer of 31 u32: the source of a copy has another length");
 }
 
 fn message(error: Result<impl std::fmt::Debug, DeviceError>) -> String {

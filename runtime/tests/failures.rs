@@ -7,7 +7,7 @@ mod driver;
 
 use driver::Driver;
 use ptxgen_builder::build::{In, Kernel, Out, kernel};
-use ptxgen_runtime::{CudaVersion, Device, DeviceError, DriverInfo};
+use ptxgen_runtime::{CudaVersion, Device, DeviceError, DriverInfo, Transfer};
 use std::process::Command;
 
 /// Set where a scenario runs.
@@ -335,4 +335,40 @@ fn a_gpu_that_is_too_old() {
     if outside() {
         assert_eq!(driver.calls("cuDevicePrimaryCtxRetain"), 0, "nothing is started");
     }
+}
+
+/// Hands numbers from one GPU to another.
+fn handed(gpus: [usize; 2]) -> Result<Vec<u32>, DeviceError> {
+    let [one, other] = gpus.map(|gpu| Device::cuda(gpu).expect("it starts"));
+    let (from, mut to) = (one.upload(&[1u32, 2, 3])?, other.zeroed::<u32>(3)?);
+    Transfer::new(from.view(), to.view_mut())?.run(2)?;
+    to.read()
+}
+
+#[test]
+fn transfers_wait_for_both_gpus_and_not_on_the_host() {
+    let test = "transfers_wait_for_both_gpus_and_not_on_the_host";
+    let driver = with(Driver::fake(), test, "gpus=2", || assert_eq!(handed([0, 1]).expect("it works"), [1, 2, 0]));
+    if outside() {
+        let calls = ["cuMemcpyPeerAsync", "cuMemcpyDtoDAsync_v2", "cuStreamWaitEvent"].map(|name| driver.calls(name));
+        assert_eq!(calls, [1, 0, 2]);
+    }
+}
+
+#[test]
+fn a_gpu_may_have_two_handles() {
+    let test = "a_gpu_may_have_two_handles";
+    let driver = with(Driver::fake(), test, "gpus=1", || assert_eq!(handed([0, 0]).expect("it works"), [1, 2, 0]));
+    if outside() {
+        let calls = ["cuMemcpyPeerAsync", "cuMemcpyDtoDAsync_v2"].map(|name| driver.calls(name));
+        assert_eq!(calls, [0, 1]);
+    }
+}
+
+#[test]
+fn a_transfer_that_the_driver_refuses_is_an_error() {
+    with(Driver::fake(), "a_transfer_that_the_driver_refuses_is_an_error", "gpus=2,cuMemcpyPeerAsync=217", || {
+        let error = handed([0, 1]).expect_err("it fails");
+        assert!(matches!(error, DeviceError::Driver { call: "cuMemcpyPeerAsync", .. }), "{error:?}");
+    });
 }

@@ -129,8 +129,8 @@ fn found(args: &Args) -> anyhow::Result<Comparison> {
 
     let models = sides.map(|side| match side {
         SideSpec::Run(run) => {
-            let run = ptxgen_model::RunSpec { threads: args.threads.map(threads), ..*run };
-            Some(Model::on(&gguf, run, capacity).map(|model| (run, model)))
+            let run = ptxgen_model::RunSpec { threads: args.threads.map(threads), ..run.clone() };
+            Some(Model::on(&gguf, run.clone(), capacity).map(|model| (run, model)))
         }
         SideSpec::File(_) => None,
     });
@@ -141,7 +141,7 @@ fn found(args: &Args) -> anyhow::Result<Comparison> {
         sources.push(match (model, file) {
             (Some((spec, model)), _) => {
                 let session: Box<dyn Engine + '_> = model.session(capacity)?;
-                Source::Run(RunSide { spec: *spec, session, plain: &plain, meta: meta.clone() })
+                Source::Run(RunSide { spec: spec.clone(), session, plain: &plain, meta: meta.clone() })
             }
             (None, Some(file)) => Source::File(file),
             (None, None) => unreachable!("a side is a run or a trace"),

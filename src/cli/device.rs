@@ -1,17 +1,17 @@
 //! Where a model runs. Only this module knows the devices.
 
 use super::{Usage, output, startup};
-use clap::ValueEnum;
+use clap::builder::{PossibleValue, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use ptxgen_dsl::precision::{Acc, Act, Math, Policy};
 use ptxgen_model::{
-    DeviceName, Engine, KvType, LoadError, LoadedModel, ModelConfig, RunSpec,
+    DeviceName, DeviceNames, Engine, KvType, LoadError, LoadedModel, ModelConfig, RunSpec,
     batch::{BatchRoom, BatchSession},
     device::Progress,
     gguf::Gguf,
 };
 use ptxgen_runtime::DeviceError;
-use std::{sync::Once, thread};
+use std::{ffi::OsStr, sync::Once, thread};
 
 /// What a model computes: its numeric policy, and the type of its cache.
 #[derive(clap::Args)]
@@ -40,8 +40,8 @@ impl PolicyArgs {
 /// Options of every command that runs a model.
 #[derive(clap::Args)]
 pub struct DeviceArgs {
-    /// Where to run
-    #[arg(long, value_enum, default_value = "auto")]
+    /// Where to run: auto, cpu, cuda, cuda:N or interp; or several that divide the layers, as in cuda:0,cuda:1
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = DeviceParser)]
     device: Device,
     #[command(flatten)]
     choices: PolicyArgs,
@@ -61,13 +61,13 @@ impl DeviceArgs {
         self.choices.kv
     }
 
-    fn run(&self, device: DeviceName, policy: Policy) -> RunSpec {
-        RunSpec { device, policy, kv: self.kv(), threads: self.threads.map(threads) }
+    fn run(&self, devices: DeviceNames, policy: Policy) -> RunSpec {
+        RunSpec { devices, policy, kv: self.kv(), threads: self.threads.map(threads) }
     }
 
     /// Checks that every option has an effect.
     fn check(&self) -> anyhow::Result<()> {
-        if self.threads.is_some() && matches!(self.device, Device::Cuda | Device::Interp) {
+        if self.threads.is_some() && matches!(&self.device, Device::On(devices) if !devices.is_cpu()) {
             return Err(Usage("--threads has no effect: it is for --device cpu".into()).into());
         }
         Ok(())
@@ -94,16 +94,51 @@ pub enum Room {
     Fitting,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// The value of `--device`.
+#[derive(Clone, PartialEq, Eq)]
 enum Device {
-    /// A GPU if there is one, otherwise the CPU
+    /// The first GPU if there is one, otherwise the CPU.
     Auto,
-    /// The CPU
-    Cpu,
-    /// An NVIDIA GPU
-    Cuda,
-    /// The interpreter, with generated kernels
-    Interp,
+    On(DeviceNames),
+}
+
+impl Device {
+    /// The last of several, which computes the logits.
+    fn last(&self) -> Device {
+        match self {
+            Device::On(devices) => devices.names().last().map_or(Device::Auto, |&last| Device::On(last.into())),
+            Device::Auto => Device::Auto,
+        }
+    }
+}
+
+/// Reads [`Device`]. Help and completions offer the single devices.
+#[derive(Clone)]
+struct DeviceParser;
+
+impl TypedValueParser for DeviceParser {
+    type Value = Device;
+
+    fn parse_ref(&self, command: &clap::Command, arg: Option<&clap::Arg>, text: &OsStr) -> Result<Device, clap::Error> {
+        let read = |text: &str| match text {
+            "auto" => Ok(Device::Auto),
+            names => names.parse().map(Device::On),
+        };
+        TypedValueParser::parse_ref(&read, command, arg, text)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let value = |name: &'static str, help: &'static str| PossibleValue::new(name).help(help);
+        Some(Box::new(
+            [
+                value("auto", "The first GPU if there is one, otherwise the CPU"),
+                value("cpu", "The CPU"),
+                value("cuda", "The first NVIDIA GPU; cuda:1 is the second one"),
+                value("interp", "The interpreter, with generated kernels"),
+            ]
+            .into_iter(),
+        ))
+    }
 }
 
 /// The minimum context of a chat. If it does not fit into memory, that is an error.
@@ -124,42 +159,45 @@ impl<'g> Model<'g> {
 
     /// The same, with the given room.
     pub fn load_for(gguf: &'g Gguf, args: &DeviceArgs, room: Room) -> anyhow::Result<Self> {
-        Self::choose(gguf, args, args.policy(), room)
+        Self::choose(gguf, args, &args.device, args.policy(), room)
+    }
+
+    /// A draft model, which is small: on the last of the requested devices alone.
+    pub fn load_draft(gguf: &'g Gguf, args: &DeviceArgs, capacity: usize) -> anyhow::Result<Self> {
+        Self::choose(gguf, args, &args.device.last(), args.policy(), Room::Exactly(capacity))
     }
 
     /// The same with another policy.
     pub fn of_policy(gguf: &'g Gguf, args: &DeviceArgs, policy: Policy, capacity: usize) -> anyhow::Result<Self> {
-        Self::choose(gguf, args, policy, Room::Exactly(capacity))
+        Self::choose(gguf, args, &args.device, policy, Room::Exactly(capacity))
     }
 
-    fn choose(gguf: &'g Gguf, args: &DeviceArgs, policy: Policy, room: Room) -> anyhow::Result<Self> {
+    fn choose(gguf: &'g Gguf, args: &DeviceArgs, device: &Device, policy: Policy, room: Room) -> anyhow::Result<Self> {
         args.check()?;
-        let on = |device| Self::with_room(gguf, args.run(device, policy), room);
-        let device = match args.device {
-            Device::Cpu => DeviceName::Cpu,
-            Device::Cuda => DeviceName::Cuda,
-            Device::Interp => DeviceName::Interp,
-            Device::Auto => match on(DeviceName::Cuda) {
+        let on = |devices| Self::with_room(gguf, args.run(devices, policy), room);
+        let devices = match device {
+            Device::On(devices) => devices.clone(),
+            Device::Auto => match on(DeviceName::Cuda(0).into()) {
                 Ok(model) => return Ok(model),
                 Err(e) => match e.downcast::<LoadError>()? {
                     LoadError::NoDevice(DeviceError::NoDriver) => {
                         output::note("no NVIDIA driver; running on the CPU");
-                        DeviceName::Cpu
+                        DeviceName::Cpu.into()
                     }
                     LoadError::NoDevice(e) => {
                         output::note(format_args!("{e}; running on the CPU"));
-                        DeviceName::Cpu
+                        DeviceName::Cpu.into()
                     }
                     e => return Err(e.into()),
                 },
             },
         };
-        on(device)
+        on(devices)
     }
 
     /// A model on the CPU, whatever device was requested.
     pub fn on_cpu(gguf: &'g Gguf, args: &DeviceArgs, policy: Policy) -> anyhow::Result<Self> {
-        Self::on(gguf, args.run(DeviceName::Cpu, policy), 0)
+        Self::on(gguf, args.run(DeviceName::Cpu.into(), policy), 0)
     }
 
     /// Loads a model as specified, with a session of `capacity` positions; shows the progress.
@@ -178,13 +216,14 @@ impl<'g> Model<'g> {
             Room::Exactly(capacity) => capacity,
             Room::Fitting => fitting().max(LEAST),
         };
+        let kv = run.kv;
         let loaded = LoadedModel::load_fitting(gguf, run, &mut choose, &mut progress);
         bar.finish_and_clear();
         let (loaded, capacity) = loaded?;
         let context = ModelConfig::from_gguf(gguf)?.context;
         let capacity = capacity.min(context);
         if room == Room::Fitting && capacity < context {
-            let half = if run.kv == KvType::F32 { ", and --kv f16 makes room for about twice as many" } else { "" };
+            let half = if kv == KvType::F32 { ", and --kv f16 makes room for about twice as many" } else { "" };
             output::note(format_args!(
                 "the free memory has room for {capacity} of the model's {context} tokens of context; --ctx sets it{half}"
             ));

@@ -28,9 +28,9 @@ pub fn is_wrong_use(e: &Error) -> bool {
 }
 
 fn of_load(e: &LoadError) -> bool {
-    use LoadError::{Approximate, Context, Memory, Threads};
+    use LoadError::{Approximate, Context, Devices, Memory, Threads};
     // If a file's context exceeds all memory, the file is not at fault.
-    matches!(e, Approximate | Context { .. } | Memory { .. } | Threads { .. })
+    matches!(e, Approximate | Context { .. } | Devices { .. } | Memory { .. } | Threads { .. })
 }
 
 fn of_trace(e: &TraceError) -> bool {

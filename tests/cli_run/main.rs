@@ -124,8 +124,12 @@ fn the_interpreter_gives_the_cpus_bytes() {
             assert!(logits(file, &[&policy, &["interp"][..]].concat()) == cpu, "{act} {acc}");
         }
     }
+    let model = synthetic(dir.path(), "two.gguf", &["--layers", "2"]);
     let prompt = [&*model, "--prompt", "ab", "-n", "4", "--device"];
-    assert_eq!(runs(&[&prompt, &["interp"][..]].concat()), runs(&[&prompt, &["cpu"][..]].concat()));
+    let expected = runs(&[&prompt, &["cpu"][..]].concat());
+    for devices in ["interp", "interp,interp"] {
+        assert_eq!(runs(&[&prompt, &[devices][..]].concat()), expected, "{devices}");
+    }
 }
 
 #[test]

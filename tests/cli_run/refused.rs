@@ -50,6 +50,28 @@ fn wrong_use_is_2() {
             For more information, try '--help'.
         "#]],
     );
+    for (devices, wrong) in [
+        ("gpu", "unknown device `gpu`: expected cpu, cuda, cuda:N or interp, or several but cpu: cuda:0,cuda:1"),
+        (
+            "cuda:one",
+            "unknown device `cuda:one`: expected cpu, cuda, cuda:N or interp, or several but cpu: cuda:0,cuda:1",
+        ),
+        ("cuda,interp,cuda:0", "GPU 0 is named twice: name each GPU once"),
+        ("interp,cpu", "the CPU does not share a model's layers with other devices: name cpu alone, or leave it out"),
+    ] {
+        let output = ptxgen(&["run", "--device", devices]);
+        let expected = format!(
+            "error: invalid value '{devices}' for '--device <DEVICE>': {wrong}\n\nFor more information, try '--help'.\n"
+        );
+        assert_eq!((text(&output.stderr), code(&output)), (expected, Some(2)));
+    }
+    fails(
+        &["run", &model, "--device", "interp,interp", "--prompt", "a"],
+        2,
+        expect![[r#"
+            error: 2 devices cannot divide the model's layers: it has 1, and every device needs at least one
+        "#]],
+    );
     fails(
         &["run", "--no-thinking"],
         2,

@@ -1,7 +1,7 @@
 //! The rows of a step: tokens of several sequences, each with its own position.
 
 use super::{Part, Wants};
-use crate::engine::LogitRows;
+use crate::engine::{EngineError, LogitRows};
 
 /// A token in a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,13 @@ pub(crate) struct NanInRow {
     pub(crate) layer: usize,
     pub(crate) row: usize,
     pub(crate) expert: usize,
+}
+
+impl NanInRow {
+    /// As the error of a forward; the row's token is at this position.
+    pub(crate) fn at(self, position: usize) -> EngineError {
+        EngineError::NanInRouter { layer: self.layer, expert: self.expert, position }
+    }
 }
 
 /// A value of a row of logits that is no number to choose by.

@@ -247,9 +247,7 @@ impl<'m> BatchSession<'m> {
             match self.backend.pass(&rows, pass.chosen, pass.logits, &mut self.results) {
                 Ok(()) => {}
                 Err(PassError::Nan(nan)) => {
-                    let (part, position) = (pass.rows[nan.row].part, rows[nan.row].position);
-                    let (layer, expert) = (nan.layer, nan.expert);
-                    return Ok(Err((part, EngineError::NanInRouter { layer, expert, position })));
+                    return Ok(Err((pass.rows[nan.row].part, nan.at(rows[nan.row].position))));
                 }
                 Err(PassError::Failed(error)) => return Err(error.into()),
             }

@@ -47,34 +47,34 @@ pub struct DeviceShare {
 /// device, and vice versa.
 pub fn swaps(left: Run<'_>, right: Run<'_>) -> Option<[RunSpec; 2]> {
     let (left, right) = (spec(left)?, spec(right)?);
-    let on = |choices: RunSpec, device: RunSpec| RunSpec { device: device.device, ..choices };
-    (left.device != right.device).then(|| [on(left, right), on(right, left)])
+    let on = |choices: &RunSpec, other: &RunSpec| RunSpec { devices: other.devices.clone(), ..choices.clone() };
+    (left.devices != right.devices).then(|| [on(&left, &right), on(&right, &left)])
 }
 
 /// How to run the exchanges of [`Swapped::factors`]: the left run with the right run's choice, and vice versa, if the
 /// device has approximate instructions and one of the runs uses them.
 pub fn factor_swaps(left: Run<'_>, right: Run<'_>) -> Vec<(Factor, [Option<RunSpec>; 2])> {
     let (Some(left), Some(right)) = (spec(left), spec(right)) else { return Vec::new() };
-    let approximate = [left, right].iter().any(|run| run.policy.math == Math::Approx);
-    let with = |factor: Factor, run: RunSpec, other: RunSpec| {
+    let approximate = [&left, &right].iter().any(|run| run.policy.math == Math::Approx);
+    let with = |factor: Factor, run: &RunSpec, other: &RunSpec| {
         let (mut own, other) = (Choice::of(run.policy, run.kv), Choice::of(other.policy, other.kv));
         factor.take(&mut own, &other);
         let policy = Policy { act: own.act, acc: own.acc, math: own.math };
-        (run.device != DeviceName::Cpu).then_some(RunSpec { policy, kv: own.kv, ..run })
+        (!run.devices.is_cpu()).then(|| RunSpec { policy, kv: own.kv, ..run.clone() })
     };
     let differs = |factor: &Factor| {
-        let [l, r] = [left, right].map(|run| factor.value(&Choice::of(run.policy, run.kv)));
+        let [l, r] = [&left, &right].map(|run| factor.value(&Choice::of(run.policy, run.kv)));
         approximate && l != r
     };
     let factors = [Factor::Act, Factor::Acc, Factor::Math, Factor::Kv].into_iter().filter(differs);
-    factors.map(|factor| (factor, [with(factor, left, right), with(factor, right, left)])).collect()
+    factors.map(|factor| (factor, [with(factor, &left, &right), with(factor, &right, &left)])).collect()
 }
 
 /// The choices that a run states.
 fn spec(run: Run<'_>) -> Option<RunSpec> {
     let meta = &run.trace.meta;
-    let device = *DeviceName::ALL.iter().find(|d| Some(d.name()) == meta.device.as_deref().map(kind))?;
-    Some(RunSpec { device, policy: meta.policy?, kv: meta.kv?, threads: None })
+    let device = *DeviceName::ALL.iter().find(|d| Some(d.kind()) == meta.device.as_deref().map(kind))?;
+    Some(RunSpec { devices: device.into(), policy: meta.policy?, kv: meta.kv?, threads: None })
 }
 
 /// A device's name without the text in brackets.

@@ -10,50 +10,72 @@ use super::{
 use ptxgen_builder::{analysis::Overlap, build::ArgInfo};
 use ptxgen_dsl::catalogue::Built;
 use ptxgen_runtime::{Argument, Buffer, Call, Device, DeviceError, Function};
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 /// Buffers by where they are and what they are for.
 pub(super) type Buffers = HashMap<Home, Buffer<u8>>;
 
-/// A plan's kernels, on each device that it uses.
-pub(super) struct Kernels(HashMap<DeviceIndex, Vec<Function>>);
+/// A plan's kernels, on the devices that launch them.
+pub(super) struct Kernels(HashMap<(DeviceIndex, usize), Function>);
+
+/// Consecutive launches of one device.
+pub(super) struct Leg {
+    pub(super) device: DeviceIndex,
+    pub(super) calls: Vec<Call>,
+}
 
 impl Kernels {
     pub(super) fn load(devices: &Devices, plan: &Plan<'_>) -> Result<Kernels, DeviceError> {
-        let used = |index| plan.launches.iter().any(|launch| launch.device == index);
-        let used = devices.iter().filter(|(index, _)| used(*index));
-        used.map(|(index, device)| Ok((index, Self::on(device, plan)?)))
-            .collect::<Result<_, DeviceError>>()
-            .map(Kernels)
-    }
-
-    /// The kernels on a device.
-    fn on(device: &Device, plan: &Plan<'_>) -> Result<Vec<Function>, DeviceError> {
-        let load = |built: &Built| {
-            #[cfg(all(feature = "plants", debug_assertions))]
-            if let Some(changed) = super::plant::changed(device, built) {
-                return changed;
+        let mut kernels = HashMap::new();
+        for launch in &plan.launches {
+            if let Entry::Vacant(free) = kernels.entry((launch.device, launch.kernel)) {
+                free.insert(Self::on(&devices[launch.device], &plan.kernels[launch.kernel])?);
             }
-            // SAFETY: words in buffers are what their `Words` say. The host checks tokens against the vocabulary and
-            // positions against the capacity before a pass (`Sequence`), and a pass's count is at most what its buffers
-            // hold. The kernels that choose tokens (`argmax`, `sample-draw`) and experts (`router`, the `routed-` and
-            // `norm-gate-up-` kernels) write numbers below the vocabulary size and the number of experts for any
-            // logits, including NaN; offsets are written by `moe-group`, which counts such numbers. The one expert of a
-            // dense feed-forward is read from zeros that no kernel writes (`Slot::OnlyExpert`). Rows of a batch have
-            // positions below its capacity and numbers of its sequences, and tables have the numbers of its pages
-            // (`DeviceBatch`). The bytes of all other buffers do not affect addresses, and the plan binds buffers of
-            // the lengths that it states.
-            unsafe { device.load_launchable_unchecked(&built.launch) }
-        };
-        plan.kernels.values().map(load).collect()
+        }
+        Ok(Kernels(kernels))
     }
 
-    /// What each kernel does before and after it waits, the same on every device.
-    pub(super) fn overlaps(&self) -> Vec<&Overlap> {
-        self.0.values().next().into_iter().flatten().map(Function::overlap).collect()
+    /// A kernel on a device.
+    fn on(device: &Device, built: &Built) -> Result<Function, DeviceError> {
+        #[cfg(all(feature = "plants", debug_assertions))]
+        if let Some(changed) = super::plant::changed(device, built) {
+            return changed;
+        }
+        // SAFETY: words in buffers are what their `Words` say. The host checks tokens against the vocabulary and
+        // positions against the capacity before a pass (`Sequence`), and a pass's count is at most what its buffers
+        // hold. The kernels that choose tokens (`argmax`, `sample-draw`) and experts (`router`, the `routed-` and
+        // `norm-gate-up-` kernels) write numbers below the vocabulary size and the number of experts for any logits,
+        // including NaN; offsets are written by `moe-group`, which counts such numbers. The one expert of a dense
+        // feed-forward is read from zeros that no kernel writes (`Slot::OnlyExpert`). Rows of a batch have positions
+        // below its capacity and numbers of its sequences, and tables have the numbers of its pages (`DeviceBatch`).
+        // Between devices only such words are copied, and numbers (`Crossing`). The bytes of all other buffers do not
+        // affect addresses, and the plan binds buffers of the lengths that it states.
+        unsafe { device.load_launchable_unchecked(&built.launch) }
     }
 
-    /// The calls of consecutive launches; those that would start too early wait for the previous one to end. `moved` is
+    /// What a launch's kernel does before and after it waits.
+    pub(super) fn overlap(&self, launch: &Launch) -> &Overlap {
+        self.0[&(launch.device, launch.kernel)].overlap()
+    }
+
+    /// The calls of launches, by device: a new leg begins where the device changes.
+    pub(super) fn legs(
+        &self,
+        plan: &Plan<'_>,
+        launches: &[Launch],
+        weights: &Buffers,
+        buffers: &mut Buffers,
+        moved: (Slot, u64),
+    ) -> Result<Vec<Leg>, LoadError> {
+        let legs = launches.chunk_by(|a, b| a.device == b.device);
+        legs.map(|launches| {
+            let calls = self.bind(plan, launches, weights, buffers, moved)?;
+            Ok(Leg { device: launches[0].device, calls })
+        })
+        .collect()
+    }
+
+    /// The calls of consecutive launches of one device; those that would start too early wait for the previous one to end. `moved` is
     /// added to the offset in a slot.
     pub(super) fn bind(
         &self,
@@ -63,7 +85,7 @@ impl Kernels {
         buffers: &mut Buffers,
         moved: (Slot, u64),
     ) -> Result<Vec<Call>, LoadError> {
-        let races = races(plan, launches, &self.overlaps(), moved);
+        let races = races(plan, launches, |launch| self.overlap(launch), moved);
         let call = |(launch, race): (&Launch, Option<_>)| {
             let call = self.call(plan, launch, weights, buffers, moved)?;
             Ok(if race.is_some() { call.in_order() } else { call })
@@ -108,6 +130,6 @@ impl Kernels {
         }
         let lacking = |i: usize| LoadError::Parameter { kernel: built.entry.name, param: built.params[i].name };
         let arguments: Result<Vec<_>, _> = (0..).zip(arguments).map(|(i, a)| a.ok_or_else(|| lacking(i))).collect();
-        Ok(self.0[&launch.device][launch.kernel].call(&arguments?)?)
+        Ok(self.0[&(launch.device, launch.kernel)].call(&arguments?)?)
     }
 }

@@ -53,16 +53,16 @@ impl fmt::Display for Race {
 }
 
 /// For each of some consecutive launches, the reason why it may not start before the previous one has ended; `None` if
-/// it may, or if its kernel does not wait itself. Nothing is known about launches before the first. `overlaps` are
-/// those of the plan's kernels, and `moved` is added to the offset in a slot.
-pub(super) fn races(
+/// it may, or if its kernel does not wait itself. Nothing is known about launches before the first. `overlap` is that of
+/// a launch's kernel, and `moved` is added to the offset in a slot.
+pub(super) fn races<'o>(
     plan: &Plan<'_>,
     launches: &[Launch],
-    overlaps: &[&Overlap],
+    overlap: impl Fn(&Launch) -> &'o Overlap,
     (slot, by): (Slot, u64),
 ) -> Vec<Option<Race>> {
     let touches = |launch: &Launch| -> Vec<Touch> {
-        let (params, overlap) = (&plan.kernels[launch.kernel].params, overlaps[launch.kernel]);
+        let (params, overlap) = (&plan.kernels[launch.kernel].params, overlap(launch));
         let ever = overlap.ever();
         let touch = |(param, place): (usize, &Place)| {
             let start = place.start + if place.home.slot == slot { by } else { 0 };
@@ -79,7 +79,7 @@ pub(super) fn races(
             let param = plan.kernels[launch.kernel].params[touch.param].name;
             Some(Race { kernel: name(launch), param, before })
         };
-        let overlap = |i: usize| overlaps[launches[i].kernel];
+        let overlap = |i: usize| overlap(&launches[i]);
         let early = || all[i].iter().filter(|touch| touch.early.any());
         let mut at_work = (0..i).rev();
         let first = loop {

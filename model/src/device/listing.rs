@@ -52,8 +52,9 @@ pub(super) fn model(config: &ModelConfig, policy: Policy, kv: KvType, ty: impl F
     let own = |role: T| if role.is_f32() { TensorType::F32 } else { ty(role) };
     let types = config.tensors().map(|(role, layer)| ((role, layer), own(role))).collect();
     let graph = config.graph();
-    let (target, machine, placement) = (Target::SM_90, Machine::H200, Placement::on_one(config.blocks));
-    Model { config: config.clone(), types, policy, kv, target, machine, placement, graph, without: Vec::new() }
+    let (target, placement) = (Target::SM_90, Placement::on_one(config.blocks));
+    let machines = vec![Machine::H200];
+    Model { config: config.clone(), types, policy, kv, target, machines, placement, graph, without: Vec::new() }
 }
 
 /// One line per launch: layer, kernel, sizes, and the buffer of each parameter.
@@ -72,7 +73,7 @@ pub(super) fn list(model: &Model, pass: usize) -> String {
         )
         .unwrap();
         for launch in &plan.launches {
-            let ((name, dims), built) = plan.kernels.get_index(launch.kernel).unwrap();
+            let ((name, dims, _), built) = plan.kernels.get_index(launch.kernel).unwrap();
             let layer = launch.layer.map_or("-".into(), |l| l.to_string());
             let dims: Vec<_> = dims.iter().map(|(name, size)| format!("{name}={size}")).collect();
             write!(text, "    {layer} {name} {}:", dims.join(",")).unwrap();

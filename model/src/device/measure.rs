@@ -1,12 +1,11 @@
 //! The times of the launches of a pass.
 
 use super::{
-    DeviceModel, DeviceSession, LoadError,
+    DeviceModel, LoadError,
     bind::{Buffers, Kernels},
     passes::Passes,
     slot::Slot,
 };
-use crate::engine::Engine;
 use ptxgen_runtime::{Call, Device, DeviceError};
 use std::time::Duration;
 
@@ -23,39 +22,6 @@ pub struct StageTime {
     pub time: Duration,
 }
 
-impl DeviceSession<'_> {
-    /// Measures every stage of a token at the session's position, over `runs` runs: the launches of a stage in all
-    /// layers one after the other, each with its own weights, recorded as one graph. Afterwards the session is empty.
-    ///
-    /// # Errors
-    /// If the device failed.
-    pub fn stage_times(&mut self, runs: usize) -> Result<Vec<StageTime>, LoadError> {
-        let position = self.position().min(self.capacity().saturating_sub(1));
-        self.rewind(0);
-        self.set_pass(&[0], position)?;
-        // Every buffer holds something sensible then.
-        self.model.device().replay(&self.one.body)?;
-        let times = times_of(self.model, &mut self.buffers, (&self.plans.one, position + 1), runs)?;
-        self.forget()?;
-        Ok(times)
-    }
-
-    /// The same for a prompt of these tokens, as many as fit into one pass.
-    ///
-    /// # Errors
-    /// If the device failed.
-    pub fn prompt_stage_times(&mut self, tokens: &[u32], runs: usize) -> Result<Vec<StageTime>, LoadError> {
-        self.rewind(0);
-        let Some(which) = self.passes_for(tokens.len()) else { return self.stage_times(runs) };
-        let tokens = &tokens[..tokens.len().min(self.plans.many[which].plan.tokens as usize)];
-        self.set_pass(tokens, 0)?;
-        self.model.device().replay(&self.many[which].body)?;
-        let times = times_of(self.model, &mut self.buffers, (&self.plans.many[which], tokens.len()), runs)?;
-        self.forget()?;
-        Ok(times)
-    }
-}
-
 /// Measures the stages of passes, including the choice of a token if they have one; their tokens attend to this many
 /// positions.
 pub(super) fn times_of(
@@ -64,11 +30,11 @@ pub(super) fn times_of(
     (passes, positions): (&Passes<'_>, usize),
     runs: usize,
 ) -> Result<Vec<StageTime>, LoadError> {
-    let device = model.device();
     let stages = &passes.plan.launches[..passes.choice.end];
     let kernels = Kernels::load(&model.devices, &passes.plan)?;
     let nowhere = (Slot::Stream, 0);
-    let calls = kernels.bind(&passes.plan, stages, &model.weights, buffers, nowhere)?;
+    let legs = kernels.legs(&passes.plan, stages, &model.weights, buffers, nowhere)?;
+    let calls: Vec<Call> = legs.into_iter().flat_map(|leg| leg.calls).collect();
 
     // Each stage by its index in its layer, in the order of the first layer that has it.
     let mut groups: Vec<(Option<usize>, Vec<usize>)> = Vec::new();
@@ -83,12 +49,16 @@ pub(super) fn times_of(
     }
     let mut times = Vec::new();
     for (_, group) in groups {
-        let launches: Vec<Call> = group.iter().map(|&i| calls[i].clone()).collect();
         let bytes = group.iter().map(|&i| passes.plan.bytes_read(&stages[i], positions)).sum::<u64>();
         let kernel = passes.plan.kernels[stages[group[0]].kernel].entry.name;
         let count = group.len();
-        let time = time(device, &launches, runs)? / count as u32;
-        times.push(StageTime { kernel, launches: count, bytes: bytes / count as u64, time });
+        let mut all = Duration::ZERO;
+        // Layers of a device are consecutive.
+        for of_device in group.chunk_by(|&a, &b| stages[a].device == stages[b].device) {
+            let launches: Vec<Call> = of_device.iter().map(|&i| calls[i].clone()).collect();
+            all += time(&model.devices[stages[of_device[0]].device], &launches, runs)?;
+        }
+        times.push(StageTime { kernel, launches: count, bytes: bytes / count as u64, time: all / count as u32 });
     }
     Ok(times)
 }

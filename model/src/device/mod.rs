@@ -22,7 +22,6 @@ mod bind;
 mod buffers;
 mod choice;
 mod early;
-mod few;
 #[cfg(test)]
 mod listing;
 mod measure;
@@ -32,9 +31,12 @@ mod plan;
 #[cfg(all(feature = "plants", debug_assertions))]
 mod plant;
 mod record;
+mod recording;
+mod rows;
 pub(crate) mod rules;
 mod session;
 mod slot;
+mod times;
 mod weights;
 
 pub use measure::StageTime;
@@ -49,7 +51,6 @@ use crate::{
     gguf::Gguf,
     kv::KvType,
     load_error::LoadError,
-    memory::free_memory,
 };
 use batch::DeviceBatch;
 use bind::Buffers;
@@ -58,7 +59,8 @@ use place::{Devices, Placement};
 use plan::Model;
 use ptxgen_builder::target::Target;
 use ptxgen_dsl::{catalogue::Machine, precision::Policy};
-use ptxgen_runtime::{Buffer, Device};
+use ptxgen_runtime::{Buffer, Device, DeviceError};
+use recording::Route;
 use slot::Slot;
 use std::fmt;
 
@@ -103,26 +105,44 @@ impl DeviceModel {
         capacity: usize,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, LoadError> {
-        Self::load_without(device, gguf, options, capacity, &[], progress)
+        Self::load_on(std::slice::from_ref(device), gguf, options, capacity, progress)
     }
 
-    /// As [`load`](Self::load), without some of the rules for launches.
+    /// As [`load`](Self::load), on several devices: the first has the embedding and the first layers, the last one the
+    /// last layers and the output projection. Layers are divided in proportion to free memory, at least one for each
+    /// device, and the residual stream is copied from each device to the next. The bits are those of one device.
+    ///
+    /// # Errors
+    /// Also if there is no device, or there are more than layers.
+    pub fn load_on(
+        devices: &[Device],
+        gguf: &Gguf,
+        options: DeviceOptions,
+        capacity: usize,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, LoadError> {
+        Self::load_without(devices, gguf, options, capacity, &[], progress)
+    }
+
+    /// As [`load_on`](Self::load_on), without some of the rules for launches.
     fn load_without(
-        device: &Device,
+        devices: &[Device],
         gguf: &Gguf,
         options: DeviceOptions,
         capacity: usize,
         rules: &[&'static str],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, LoadError> {
-        let (plan, needed) = Self::plan(gguf, options, (device.target(), machine(device)), capacity, rules)?;
-        device.require(needed)?;
-        let devices = Devices::one(device);
-        let weights = weights::upload((&devices, &plan.placement), gguf, &plan.config, progress)?;
+        let config = ModelConfig::from_gguf(gguf)?;
+        let devices = Devices::new(devices, config.blocks)?;
+        let places = Places::of(&devices, config.blocks)?;
+        let (plan, needed) = Self::plan(gguf, options, places, capacity, rules)?;
+        devices.iter().zip(needed).try_for_each(|((_, device), bytes)| device.require(bytes))?;
+        let weights = weights::upload(&devices, gguf, &plan, progress)?;
         Ok(Self { devices, plan, pass: options.pass, weights })
     }
 
-    /// Device memory for the weights and a session of `capacity` positions; no device is needed.
+    /// Device memory for the weights and a session of `capacity` positions on one device; no device is needed.
     ///
     /// # Errors
     /// If the file is not a supported model, or there is no kernel for a part of it.
@@ -132,57 +152,64 @@ impl DeviceModel {
         target: Target,
         capacity: usize,
     ) -> Result<u64, LoadError> {
+        let placement = Placement::on_one(ModelConfig::from_gguf(gguf)?.blocks);
         // How much it is depends on no schedule.
-        Ok(Self::plan(gguf, options, (target, Machine::H200), capacity, &[])?.1)
+        let places = Places { target, machines: vec![Machine::default()], placement };
+        Ok(Self::plan(gguf, options, places, capacity, &[])?.1.into_iter().sum())
     }
 
-    /// The number of positions of a session that fit into free device memory next to the weights, with a sixteenth to
-    /// spare; at most the model's context.
+    /// The number of positions of a session that fit into the devices' free memory next to the weights, with a sixteenth
+    /// to spare on each; at most the model's context.
     ///
     /// # Errors
-    /// Those of [`bytes_needed`](Self::bytes_needed), or if the device does not report free memory.
-    pub fn fitting(device: &Device, gguf: &Gguf, options: DeviceOptions) -> Result<usize, LoadError> {
-        let context = ModelConfig::from_gguf(gguf)?.context;
-        let of_device = device.memory()?.free;
-        let free = of_device.min(if device.is_interpreter() { free_memory().unwrap_or(of_device) } else { of_device });
-        let free = free - free / 16;
-        let needed = |positions| Self::bytes_needed(gguf, options, device.target(), positions);
+    /// Those of [`load_on`](Self::load_on), or if a device does not report free memory.
+    pub fn fitting(devices: &[Device], gguf: &Gguf, options: DeviceOptions) -> Result<usize, LoadError> {
+        let config = ModelConfig::from_gguf(gguf)?;
+        let context = config.context;
+        let devices = Devices::new(devices, config.blocks)?;
+        let places = Places::of(&devices, config.blocks)?;
+        let free: Vec<u64> = devices.free()?.into_iter().map(|free| free - free / 16).collect();
+        let needed = |positions| Self::plan(gguf, options, places.clone(), positions, &[]).map(|(_, bytes)| bytes);
+        let fits = |needed: &[u64]| needed.iter().zip(&free).all(|(needed, free)| needed <= free);
         let whole = needed(context)?;
-        if whole <= free {
+        if fits(&whole) {
             return Ok(context);
         }
         // A plan takes milliseconds, so only a few are made: each position takes about the same memory.
         let few = context.min(64);
         let least = needed(few)?;
-        let each = (whole.saturating_sub(least) / (context - few).max(1) as u64).max(1);
-        let mut fit = few + usize::try_from(free.saturating_sub(least) / each).unwrap_or(usize::MAX - few);
-        fit = fit.min(context);
-        while fit > 0 && needed(fit)? > free {
+        let of_device = |((whole, least), free): ((&u64, &u64), &u64)| {
+            let each = (whole.saturating_sub(*least) / (context - few).max(1) as u64).max(1);
+            few + usize::try_from(free.saturating_sub(*least) / each).unwrap_or(usize::MAX - few)
+        };
+        let mut fit = whole.iter().zip(&least).zip(&free).map(of_device).min().unwrap_or(0).min(context);
+        while fit > 0 && !fits(&needed(fit)?) {
             fit -= fit / 16 + 1;
         }
         Ok(fit)
     }
 
-    /// The plans, and the memory that they need.
+    /// The plans, and the memory that they need on each device.
     fn plan(
         gguf: &Gguf,
         options: DeviceOptions,
-        (target, machine): (Target, Machine),
+        places: Places,
         capacity: usize,
         without: &[&'static str],
-    ) -> Result<(Model, u64), LoadError> {
+    ) -> Result<(Model, Vec<u64>), LoadError> {
         let config = ModelConfig::from_gguf(gguf)?;
         let types = config.tensors().map(|(role, layer)| Ok(((role, layer), gguf.tensor(&role.name(layer))?.ty)));
         let types = types.collect::<Result<_, LoadError>>()?;
         #[cfg(all(feature = "plants", debug_assertions))]
         let types = plant::planted(types);
-        let weights = weights::bytes(gguf, &config)?;
         let (graph, without) = (config.graph(), without.to_vec());
-        let placement = Placement::on_one(config.blocks);
+        let Places { target, machines, placement } = places;
+        let weights = weights::sizes(gguf, &graph, &placement)?;
         let (policy, kv) = (options.policy, options.kv);
-        let plan = Model { config, types, policy, kv, target, machine, placement, graph, without };
-        let session = Plans::new(&plan, capacity, options.pass)?.session_bytes();
-        Ok((plan, weights.saturating_add(session)))
+        let plan = Model { config, types, policy, kv, target, machines, placement, graph, without };
+        let session = Plans::new(&plan, capacity, options.pass)?.sizes();
+        let needed = plan.placement.sums(weights.into_iter().chain(session));
+        Ok((plan, needed))
     }
 
     /// The model's hyperparameters.
@@ -190,12 +217,22 @@ impl DeviceModel {
         &self.plan.config
     }
 
-    /// The device that the host speaks with.
-    pub fn device(&self) -> &Device {
-        &self.devices[self.plan.placement.of(None)]
+    /// The devices, in the order of their layers.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.devices.iter().map(|(_, device)| device)
     }
 
-    /// Bytes of the weights.
+    /// The last device, which computes the logits.
+    pub fn device(&self) -> &Device {
+        &self.devices[self.plan.placement.last()]
+    }
+
+    /// What recordings need to know.
+    fn route(&self) -> Route<'_> {
+        Route { devices: &self.devices, placement: &self.plan.placement, config: &self.plan.config }
+    }
+
+    /// Bytes of the weights on all devices.
     pub fn weight_bytes(&self) -> u64 {
         self.weights.values().map(Buffer::bytes).sum()
     }
@@ -203,7 +240,8 @@ impl DeviceModel {
     /// Bytes of weights that a token reads: all except those of unused experts and of the embedding.
     pub fn bytes_of_a_token(&self) -> u64 {
         let bytes = |role, layer| {
-            self.weights.get(&self.plan.placement.home(layer, Slot::Weight(role, layer))).map_or(0, Buffer::bytes)
+            let mut buffers = self.weights.iter();
+            buffers.find(|(home, _)| home.slot == Slot::Weight(role, layer)).map_or(0, |(_, buffer)| buffer.bytes())
         };
         self.config().graph().bytes_of_a_token(self.config(), bytes)
     }
@@ -232,17 +270,29 @@ impl DeviceModel {
     /// # Errors
     /// If the device does not report free memory, or there is no kernel for a part of the model.
     pub fn fitting_pages(&self, room: BatchRoom) -> Result<usize, LoadError> {
-        let free = self.device().memory()?.free;
         let needed = |pages| DeviceBatch::bytes_needed(self, BatchRoom { pages, ..room });
         let (one, two) = (needed(1)?, needed(2)?);
-        let left = (free - free / 16).saturating_sub(one);
-        Ok(usize::try_from(left / (two - one).max(1)).unwrap_or(usize::MAX))
+        let of_device = |((free, one), two): ((u64, u64), u64)| {
+            let left = (free - free / 16).saturating_sub(one);
+            usize::try_from(left / (two - one).max(1)).unwrap_or(usize::MAX)
+        };
+        let free = self.devices().map(|device| Ok(device.memory()?.free)).collect::<Result<Vec<_>, DeviceError>>()?;
+        Ok(free.into_iter().zip(one).zip(two).map(of_device).min().unwrap_or(0))
     }
 }
 
-/// What schedules follow.
-fn machine(device: &Device) -> Machine {
-    Machine::new(device.multiprocessors())
+/// What a plan needs to know of its devices.
+#[derive(Clone)]
+struct Places {
+    target: Target,
+    machines: Vec<Machine>,
+    placement: Placement,
+}
+
+impl Places {
+    fn of(devices: &Devices, layers: usize) -> Result<Self, DeviceError> {
+        Ok(Self { target: devices.target(), machines: devices.machines(), placement: devices.placement(layers)? })
+    }
 }
 
 impl fmt::Debug for DeviceModel {

@@ -2,7 +2,7 @@
 
 use super::{
     LoadError,
-    place::Home,
+    place::{Home, Section},
     plan::{Model, Paging, Plan, SHORT},
     slot::Slot,
 };
@@ -38,7 +38,7 @@ impl<'m> Passes<'m> {
         let body = Self::layers(&mut plan)?;
         // A long pass does not compute the logits of all its tokens at once: they use the kernels of a shorter pass.
         if !plan.is_long() {
-            plan.lower(&graph.after, None)?;
+            plan.lower(&graph.after, Section::After)?;
         }
         let head = body.end..plan.launches.len();
         if tokens == 1 {
@@ -70,7 +70,7 @@ impl<'m> Passes<'m> {
 
     fn with_choice(mut plan: Plan<'m>) -> Result<Self, LoadError> {
         let body = Self::layers(&mut plan)?;
-        plan.lower(&plan.model.graph.after, None)?;
+        plan.lower(&plan.model.graph.after, Section::After)?;
         let head = body.end..plan.launches.len();
         plan.choose_rows()?;
         let choice = head.end..plan.launches.len();
@@ -80,9 +80,9 @@ impl<'m> Passes<'m> {
     /// The embedding and the layers.
     fn layers(plan: &mut Plan<'m>) -> Result<Range<usize>, LoadError> {
         let graph = &plan.model.graph;
-        plan.lower(&graph.before, None)?;
+        plan.lower(&graph.before, Section::Before)?;
         for layer in 0..graph.blocks {
-            plan.lower(&graph.layer, Some(layer))?;
+            plan.lower(&graph.layer, Section::Layer(layer))?;
         }
         Ok(0..plan.launches.len())
     }
@@ -127,6 +127,7 @@ impl<'m> Plans<'m> {
     }
 
     /// Bytes of a session.
+    #[cfg(test)]
     pub(super) fn session_bytes(&self) -> u64 {
         self.sizes().values().sum()
     }
@@ -186,7 +187,7 @@ mod tests {
                     _ => Q4_K,
                 });
                 let plans = Plans::new(&model, 64, 32).unwrap();
-                let joins = |p: &Plan<'_>| p.kernels.keys().filter(|(id, _)| *id == KernelId::QkvJoin).count();
+                let joins = |p: &Plan<'_>| p.kernels.keys().filter(|(id, ..)| *id == KernelId::QkvJoin).count();
                 assert_eq!(joins(&plans.one.plan), 0, "a token's parts lie side by side: {q} {k} {v} {policy}");
                 let expected = usize::from([q, k, v] != [Q4_K, Q4_K, Q6_K]);
                 assert_eq!(joins(&plans.many[0].plan), expected, "{q} {k} {v} {policy}");
@@ -207,7 +208,7 @@ mod tests {
                     _ => Q4_K,
                 });
                 let plans = Plans::new(&model, 64, 32).unwrap();
-                let swiglu = |p: &Plan<'_>| p.kernels.keys().filter(|(id, _)| *id == KernelId::Swiglu).count();
+                let swiglu = |p: &Plan<'_>| p.kernels.keys().filter(|(id, ..)| *id == KernelId::Swiglu).count();
                 let apart = usize::from(gate != up);
                 assert_eq!(swiglu(&plans.one.plan), apart, "{gate} {up} {policy}");
                 assert_eq!(swiglu(&plans.many[0].plan), apart, "{gate} {up} {policy}");

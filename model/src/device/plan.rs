@@ -3,7 +3,7 @@
 
 use super::{
     LoadError,
-    place::{DeviceIndex, Home, Part, Place, Placement},
+    place::{DeviceIndex, Home, Part, Place, Placement, Section},
     slot::Slot,
 };
 use crate::{
@@ -32,8 +32,8 @@ pub(super) struct Model {
     pub(super) policy: Policy,
     pub(super) kv: KvType,
     pub(super) target: Target,
-    /// The GPU that schedules are chosen for.
-    pub(super) machine: Machine,
+    /// The GPU that each device's schedules are chosen for.
+    pub(super) machines: Vec<Machine>,
     pub(super) placement: Placement,
     /// Its stages.
     pub(super) graph: Graph,
@@ -72,8 +72,8 @@ pub(super) struct Launch {
     pub(super) makes: Vec<Stage>,
 }
 
-/// Identifies a kernel: its id and sizes.
-type Key = (KernelId, Dims);
+/// Identifies a kernel: its id, its sizes, and the GPU that it is scheduled for.
+type Key = (KernelId, Dims, Machine);
 
 /// The cache of a batch's sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub(super) struct Plan<'m> {
     pub(super) tokens: u32,
     pub(super) kernels: IndexMap<Key, Built>,
     pub(super) launches: Vec<Launch>,
-    layer: Option<usize>,
+    section: Section,
     /// Slots of the layer whose values also exist in Q8_K.
     rounded: Vec<Slot>,
     /// Whether each kernel of the layer chooses experts itself.
@@ -110,15 +110,15 @@ impl<'m> Plan<'m> {
             tokens,
             kernels: IndexMap::new(),
             launches: Vec::new(),
-            layer: None,
+            section: Section::Before,
             rounded: Vec::new(),
             by_logits: false,
         }
     }
 
-    /// Begins a layer, or a part outside the layers.
-    pub(super) fn begin(&mut self, layer: Option<usize>) {
-        (self.layer, self.by_logits) = (layer, false);
+    /// Begins a section.
+    pub(super) fn begin(&mut self, section: Section) {
+        (self.section, self.by_logits) = (section, false);
         self.rounded.clear();
     }
 
@@ -153,28 +153,29 @@ impl<'m> Plan<'m> {
     }
 
     pub(super) fn layer(&self) -> Option<usize> {
-        self.layer
+        self.section.layer()
     }
 
-    /// Appends a launch where the layer's stages run; `parts` has the kernel's parameters, each once.
+    /// Appends a launch where the section's stages run; `parts` has the kernel's parameters, each once.
     pub(super) fn push(&mut self, id: KernelId, dims: Dims, parts: &[(Param, Part)]) -> Result<(), LoadError> {
-        let kernel = match self.kernels.get_index_of(&(id, dims)) {
+        let placement = &self.model.placement;
+        let device = placement.of(self.section);
+        let key = (id, dims, self.model.machines[device.index()]);
+        let kernel = match self.kernels.get_index_of(&key) {
             Some(index) => index,
-            None => self.kernels.insert_full((id, dims), self.generate(id, dims)?).0,
+            None => self.kernels.insert_full(key, self.generate(key)?).0,
         };
         let params = &self.kernels[kernel].params;
         let wrong = |param: Param| LoadError::Parameter { kernel: id.name(), param: param.name() };
         if let Some((param, _)) = parts.iter().find(|(param, _)| params.iter().all(|p| p.id != *param)) {
             return Err(wrong(*param));
         }
-        let placement = &self.model.placement;
         let places = params.iter().map(|p| {
             let (_, part) = parts.iter().find(|(param, _)| *param == p.id).ok_or_else(|| wrong(p.id))?;
-            Ok(Place { home: placement.home(self.layer, part.slot), start: part.start })
+            Ok(Place { home: placement.home(self.section, part.slot), start: part.start })
         });
         let places = places.collect::<Result<_, LoadError>>()?;
-        let device = placement.of(self.layer);
-        self.launches.push(Launch { device, layer: self.layer, kernel, places, makes: Vec::new() });
+        self.launches.push(Launch { device, layer: self.layer(), kernel, places, makes: Vec::new() });
         Ok(())
     }
 
@@ -191,12 +192,11 @@ impl<'m> Plan<'m> {
         }
     }
 
-    fn generate(&self, id: KernelId, dims: Dims) -> Result<Built, LoadError> {
+    fn generate(&self, (id, dims, machine): Key) -> Result<Built, LoadError> {
         let entry = id.entry().ok_or(LoadError::Unwritten { kernel: id })?;
         let policy = entry.policy_within(self.model.policy);
-        let Model { config, target, machine, .. } = self.model;
-        let request =
-            Request { dims, eps: config.rms_eps, pdl: true, machine: *machine, ..Request::new(policy, *target) };
+        let Model { config, target, .. } = self.model;
+        let request = Request { dims, eps: config.rms_eps, pdl: true, machine, ..Request::new(policy, *target) };
         Ok(entry.build(&request)?)
     }
 

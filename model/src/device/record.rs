@@ -2,7 +2,9 @@
 
 use super::{
     bind::Buffers,
+    place::Home,
     plan::{Launch, Model, Plan},
+    recording::Single,
     rules::slot,
     slot::Slot,
 };
@@ -11,12 +13,12 @@ use crate::{
     trace::{Block, Slice, Stage, Tap},
 };
 use half::f16;
-use ptxgen_runtime::{Buffer, Call, Device, DeviceError, Element};
+use ptxgen_runtime::{Buffer, DeviceError, Element};
 use std::ops::Range;
 
 /// The launches of a pass, one by one, with the values to read after each.
 pub(super) struct Recorded {
-    calls: Vec<(Call, Vec<Reading>)>,
+    calls: Vec<(Single, Vec<Reading>)>,
 }
 
 /// A stage's values in a buffer.
@@ -24,7 +26,7 @@ pub(super) struct Recorded {
 struct Reading {
     stage: Stage,
     layer: Option<usize>,
-    slot: Slot,
+    home: Home,
 }
 
 /// The tokens of a pass.
@@ -37,21 +39,20 @@ pub(super) struct Tokens {
 
 impl Recorded {
     /// `calls` are those of the plan's `launches`.
-    pub(super) fn new(plan: &Plan<'_>, launches: Range<usize>, calls: Vec<Call>) -> Self {
+    pub(super) fn new(plan: &Plan<'_>, launches: Range<usize>, calls: Vec<Single>) -> Self {
         Self { calls: calls.into_iter().zip(readings(plan, launches)).collect() }
     }
 
     /// Runs the pass and passes its values on.
     pub(super) fn run(
         &self,
-        device: &Device,
         model: &Model,
         buffers: &Buffers,
         tokens: Tokens,
         tap: &mut dyn Tap,
     ) -> Result<(), DeviceError> {
         for (call, readings) in &self.calls {
-            device.run(call)?;
+            call.run(tokens.count)?;
             for reading in readings {
                 reading.give(model, buffers, tokens, tap)?;
             }
@@ -63,7 +64,10 @@ impl Recorded {
 /// The values to read after each of some launches: the stages that it completes, with their buffers.
 fn readings(plan: &Plan<'_>, launches: Range<usize>) -> Vec<Vec<Reading>> {
     let of = |launch: &Launch| {
-        let reading = |&stage: &Stage| Some(Reading { stage, layer: launch.layer, slot: slot(stage, launch.layer)? });
+        let reading = |&stage: &Stage| {
+            let home = Home { device: launch.device, slot: slot(stage, launch.layer)? };
+            Some(Reading { stage, layer: launch.layer, home })
+        };
         launch.makes.iter().filter_map(reading).collect()
     };
     plan.launches[launches].iter().map(of).collect()
@@ -71,14 +75,14 @@ fn readings(plan: &Plan<'_>, launches: Range<usize>) -> Vec<Vec<Reading>> {
 
 impl Reading {
     fn give(self, model: &Model, buffers: &Buffers, tokens: Tokens, tap: &mut dyn Tap) -> Result<(), DeviceError> {
-        let Some(buffer) = buffers.get(&model.placement.home(self.layer, self.slot)) else { return Ok(()) };
+        let Some(buffer) = buffers.get(&self.home) else { return Ok(()) };
         let c = &model.config;
         let Tokens { position, count } = tokens;
         let width: usize = self.stage.shape(c, 0).iter().product();
         let mut give = |values: Slice<'_>| {
             tap.take(Block { stage: self.stage, layer: self.layer, position, tokens: count, values });
         };
-        match (self.stage, self.slot) {
+        match (self.stage, self.home.slot) {
             (Stage::RouterLogits, _) => give(Slice::F64(&read(buffer, 0, count * width)?)),
             (_, Slot::Experts) => give(Slice::U32(&read(buffer, 0, count * width)?)),
             (_, Slot::Keys(_)) => match model.kv {

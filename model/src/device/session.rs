@@ -1,58 +1,60 @@
-//! A sequence on a device.
+//! A sequence on a device: rows of one sequence, with a cache of consecutive positions.
 
 use super::{
     DeviceModel, LoadError,
-    bind::{Buffers, Kernels},
-    buffers::{begun, chosen_of_rows, clear_status, first_nan, name, of_host, put, read, status},
-    few::FewPasses,
+    bind::{Kernels, Leg},
+    buffers::{Status, name},
     passes::{Passes, Plans, RING},
     record::{Recorded, Tokens},
+    recording::Recording,
+    rows::Rows,
     slot::Slot,
 };
 use crate::{
-    batch::{BadLogit, NanInRow},
+    batch::{BadLogit, PassError, PassResults, Row},
     engine::{Engine, EngineError, LogitRows, Sequence, generate_on_host, most_likely_of},
     not_finite::NotFinite,
     origin::check_logits,
     sample::Sampler,
     trace::{Block, Slice, Stage, Tap},
 };
-use bytemuck::{bytes_of, cast_slice};
-use ptxgen_dsl::device::pass;
-use ptxgen_runtime::{Call, Device, DeviceError, Graph, Later};
-use std::ops::ControlFlow;
+use bytemuck::bytes_of;
+use ptxgen_runtime::{Call, DeviceError, Later};
+use std::ops::{ControlFlow, Range};
 
 /// A sequence: its KV cache, and the recorded passes that extend it.
 pub struct DeviceSession<'m> {
-    pub(super) model: &'m DeviceModel,
     sequence: Sequence,
+    /// Its buffers, and passes of a few tokens, as far as they were needed: what guesses are checked with.
+    pub(super) rows: Rows<'m>,
     pub(super) plans: Plans<'m>,
-    pub(super) buffers: Buffers,
     pub(super) one: One,
     pub(super) many: Vec<Many>,
-    /// Passes of a few tokens, as far as they were needed.
-    few: FewPasses,
     traced: Option<Traced>,
+    results: PassResults,
     logits: Vec<f32>,
 }
+
+/// Tokens of the passes of a few tokens.
+const FEW: [usize; 3] = [2, 4, 8];
 
 /// The token that is chosen if all logits are NaN.
 const NOTHING: u32 = 0;
 
 /// Passes of one token.
 pub(super) struct One {
-    pub(super) body: Graph,
+    pub(super) body: Recording,
     head: Vec<Call>,
     /// A whole token, including the choice of the most likely next one.
-    greedy: Graph,
+    greedy: Recording,
     /// A whole token, including sampling the next one.
-    drawn: Graph,
+    drawn: Recording,
 }
 
 /// Passes of several tokens.
 pub(super) struct Many {
     tokens: usize,
-    pub(super) body: Graph,
+    pub(super) body: Recording,
     /// Logits of all tokens, this many at once.
     all: Vec<Vec<Call>>,
     at_once: usize,
@@ -71,7 +73,7 @@ struct Traced {
 impl std::fmt::Debug for DeviceSession<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DeviceSession")
-            .field("model", &self.model)
+            .field("model", self.model())
             .field("sequence", &self.sequence)
             .finish_non_exhaustive()
     }
@@ -81,107 +83,106 @@ impl<'m> DeviceSession<'m> {
     pub(super) fn new(model: &'m DeviceModel, capacity: usize) -> Result<Self, LoadError> {
         let config = &model.plan.config;
         let plans = Plans::new(&model.plan, capacity, model.pass)?;
-        let mut buffers = begun(model, plans.sizes(), capacity)?;
+        let mut rows = Rows::new(model, plans.sizes(), capacity)?;
+        let buffers = &mut rows.buffers.all;
+        let route = model.route();
 
-        let device = model.device();
         let kernels = Kernels::load(&model.devices, &plans.one.plan)?;
         let nowhere = (Slot::Stream, 0);
-        let mut bind = |p: &Passes<'_>, kernels: &Kernels, range: std::ops::Range<usize>, moved| {
-            kernels.bind(&p.plan, &p.plan.launches[range], &model.weights, &mut buffers, moved)
+        let legs = |p: &Passes<'_>, kernels: &Kernels, range: Range<usize>, moved, buffers: &mut _| {
+            kernels.legs(&p.plan, &p.plan.launches[range], &model.weights, buffers, moved)
         };
+        // What follows the layers is on one device.
+        let calls = |legs: Vec<Leg>| legs.into_iter().flat_map(|leg| leg.calls).collect::<Vec<_>>();
         let p = &plans.one;
-        let body = bind(p, &kernels, p.body.clone(), nowhere)?;
-        let head = bind(p, &kernels, p.head.clone(), nowhere)?;
-        let (choice, draw) =
-            (bind(p, &kernels, p.choice.clone(), nowhere)?, bind(p, &kernels, p.draw.clone(), nowhere)?);
-        let token = |end: &[Call]| device.graph(&[&body[..], &head, end].concat());
-        let one = One { body: device.graph(&body)?, greedy: token(&choice)?, drawn: token(&draw)?, head };
+        let body = legs(p, &kernels, p.body.clone(), nowhere, buffers)?;
+        let head = legs(p, &kernels, p.head.clone(), nowhere, buffers)?;
+        let choice = legs(p, &kernels, p.choice.clone(), nowhere, buffers)?;
+        let draw = legs(p, &kernels, p.draw.clone(), nowhere, buffers)?;
+        let one = One {
+            body: route.record(&body, buffers, 1)?,
+            greedy: route.record_token(body.iter().chain(&head).chain(&choice), buffers)?,
+            drawn: route.record_token(body.iter().chain(&head).chain(&draw), buffers)?,
+            head: calls(head),
+        };
         let row = config.hidden as u64 * 4;
         let mut many = Vec::new();
         let mut short = None;
         for passes in &plans.many {
             let tokens = passes.plan.tokens;
             let heads = (0..u64::from(tokens))
-                .map(|i| bind(p, &kernels, p.head.clone(), (Slot::Stream, i * row)))
+                .map(|i| legs(p, &kernels, p.head.clone(), (Slot::Stream, i * row), buffers).map(calls))
                 .collect::<Result<_, _>>()?;
             let own = Kernels::load(&model.devices, &passes.plan)?;
-            let body = bind(passes, &own, passes.body.clone(), nowhere)?;
+            let body = legs(passes, &own, passes.body.clone(), nowhere, buffers)?;
             // The first has as many tokens as logits are computed at once.
             let (with_head, kernels) = short.get_or_insert((passes, own));
             let at_once = with_head.plan.tokens;
             let all = (0..tokens.div_ceil(at_once))
                 .map(|i| {
                     let moved = (Slot::Stream, u64::from(i * at_once) * row);
-                    bind(with_head, kernels, with_head.head.clone(), moved)
+                    legs(with_head, kernels, with_head.head.clone(), moved, buffers).map(calls)
                 })
                 .collect::<Result<_, _>>()?;
-            let body = device.graph(&body)?;
+            let body = route.record(&body, buffers, tokens)?;
             many.push(Many { tokens: tokens as usize, body, all, at_once: at_once as usize, heads });
         }
         let sequence = Sequence::new(config.vocab, capacity, model.plan.policy);
-        Ok(Self {
-            model,
-            sequence,
-            plans,
-            buffers,
-            one,
-            many,
-            few: FewPasses::default(),
-            traced: None,
-            logits: Vec::new(),
-        })
+        let (traced, results, logits) = (None, PassResults::default(), Vec::new());
+        Ok(Self { sequence, rows, plans, one, many, traced, results, logits })
     }
 
-    fn device(&self) -> &'m Device {
-        self.model.device()
+    pub(super) fn model(&self) -> &'m DeviceModel {
+        self.rows.buffers.model
+    }
+
+    fn failed(&self, error: &dyn std::fmt::Display) -> EngineError {
+        self.rows.buffers.failed(error)
+    }
+
+    /// The rows of these tokens.
+    fn rows_of(tokens: &[u32], position: usize) -> Vec<Row> {
+        (position..).zip(tokens).map(|(position, &token)| Row { token, position, sequence: 0 }).collect()
     }
 
     /// Writes the state of the next pass.
     pub(super) fn set_pass(&mut self, tokens: &[u32], position: usize) -> Result<(), DeviceError> {
-        let mut state = [0u32; pass::STATE_WORDS as usize];
-        state[pass::POSITION as usize] = position as u32;
-        state[pass::TOKENS as usize] = tokens.len() as u32;
-        put(&mut self.buffers, Slot::State, 0, bytes_of(&state))?;
-        put(&mut self.buffers, Slot::Tokens, 0, cast_slice(tokens))
-    }
-
-    /// The routers' status words, after the submitted work; `None` for a model without routers.
-    fn status(&self) -> Result<Option<Later<u64>>, DeviceError> {
-        status(self.model, &self.buffers)
+        self.rows.set(&Self::rows_of(tokens, position), tokens.len())
     }
 
     /// Checks that all routers of a pass that began at `position` made a choice.
-    fn check(&mut self, status: Option<Later<u64>>, position: usize) -> Result<(), EngineError> {
-        let Some(status) = status else { return Ok(()) };
-        let words = status.wait().map_err(|e| self.failed(&e))?;
-        let Some(NanInRow { layer, row, expert }) = first_nan(&words) else { return Ok(()) };
-        self.forget().map_err(|e| self.failed(&e))?;
-        Err(EngineError::NanInRouter { layer, expert, position: position + row })
+    fn check(&mut self, status: Status, position: usize) -> Result<(), EngineError> {
+        let nan = self.rows.buffers.nan(status).map_err(|e| self.failed(&e))?;
+        nan.map_or(Ok(()), |nan| Err(nan.at(position + nan.row)))
     }
 
-    /// Runs a pass of a few tokens, with logits and the most likely token after each; false, without having done so, where
-    /// there are no passes for so many. The position does not move.
-    fn pass_of_few(&mut self, tokens: &[u32]) -> Result<bool, EngineError> {
+    /// Runs a pass of a few tokens, with the most likely token after the first `chosen` and the logits of the next `logits`;
+    /// false, without having done so, if there are no passes for so many. The position does not move.
+    fn pass_of_few(&mut self, tokens: &[u32], (chosen, logits): (usize, usize)) -> Result<bool, EngineError> {
         self.sequence.check(tokens)?;
-        let recorded = self.few.record(tokens.len(), self.model, self.plans.one.plan.positions, &mut self.buffers);
-        if !recorded.map_err(|e| self.failed(&e))? {
+        if !self.has_few(tokens.len()).map_err(|e| self.failed(&e))? {
             return Ok(false);
         }
-        let position = self.sequence.position;
-        self.set_pass(tokens, position).map_err(|e| self.failed(&e))?;
-        let Some(graph) = self.few.graph(tokens.len()) else { return Ok(false) };
-        let started = self.device().replay(graph).and_then(|()| self.status());
-        self.check(started.map_err(|e| self.failed(&e))?, position)?;
-        Ok(true)
+        let rows = Self::rows_of(tokens, self.sequence.position);
+        match self.rows.pass(&rows, (chosen, logits), &mut self.results) {
+            Ok(()) => Ok(true),
+            Err(PassError::Nan(nan)) => Err(nan.at(rows[nan.row].position)),
+            Err(PassError::Failed(error)) => Err(error),
+        }
     }
 
-    /// Makes the buffers those of a session in which nothing has gone wrong.
-    pub(super) fn forget(&mut self) -> Result<(), DeviceError> {
-        clear_status(&mut self.buffers)
-    }
-
-    fn failed(&self, error: &dyn std::fmt::Display) -> EngineError {
-        EngineError::Device { device: self.device().name().to_owned(), message: error.to_string() }
+    /// Whether there are passes for a few tokens. They are planned when they are first needed; a session whose buffers are
+    /// too small for them has none.
+    fn has_few(&mut self, tokens: usize) -> Result<bool, LoadError> {
+        let Some(size) = FEW.into_iter().find(|size| *size >= tokens) else { return Ok(false) };
+        if self.rows.has(size) {
+            return Ok(true);
+        }
+        if self.many.first().is_none_or(|many| many.tokens < size) {
+            return Ok(false);
+        }
+        let (model, positions) = (self.model(), self.plans.one.plan.positions);
+        self.rows.add(Passes::of_few(&model.plan, positions, size as u32)?)
     }
 
     /// The passes for `tokens` tokens: the shortest that takes all of them, or the longest.
@@ -197,7 +198,7 @@ impl<'m> DeviceSession<'m> {
         position: usize,
         rows: LogitRows,
         tap: &mut Option<&mut dyn Tap>,
-    ) -> Result<(usize, Option<Later<u64>>), DeviceError> {
+    ) -> Result<(usize, Status), DeviceError> {
         let which = self.passes_for(tokens.len());
         let taken = which.map_or(1, |i| self.many[i].tokens.min(tokens.len()));
         self.set_pass(&tokens[..taken], position)?;
@@ -207,7 +208,7 @@ impl<'m> DeviceSession<'m> {
             Some(i) => self.body(&self.many[i].body, |t| t.many.get(i), all, tap)?,
             None => self.body(&self.one.body, |t| Some(&t.one), all, tap)?,
         }
-        let status = self.status()?;
+        let status = self.rows.buffers.status()?;
         let of_last = Tokens { position: position + taken - 1, count: 1 };
         match (which, rows) {
             (Some(i), LogitRows::All) => {
@@ -233,28 +234,28 @@ impl<'m> DeviceSession<'m> {
         tap: &mut Option<&mut dyn Tap>,
     ) -> Result<(), DeviceError> {
         for call in calls(self).into_iter().flatten() {
-            self.device().run(call)?;
+            self.model().device().run(call)?;
         }
         let start = self.logits.len();
         self.logits.resize(start + tokens.count * self.sequence.vocab, 0.0);
-        read(of_host(self.model, &self.buffers, Slot::Logits), &mut self.logits[start..])?;
+        self.rows.buffers.read(Slot::Logits, &mut self.logits[start..])?;
         if let Some(tap) = tap {
             self.give_head(start, tokens, &mut **tap)?;
         }
         Ok(())
     }
 
-    /// The embedding and the layers of a pass: its graph, or launch by launch for a tap.
+    /// The embedding and the layers of a pass: as recorded, or launch by launch for a tap.
     fn body(
         &self,
-        graph: &Graph,
+        recording: &Recording,
         traced: impl FnOnce(&Traced) -> Option<&Recorded>,
         tokens: Tokens,
         tap: &mut Option<&mut dyn Tap>,
     ) -> Result<(), DeviceError> {
         match (tap, self.traced.as_ref().and_then(traced)) {
-            (Some(tap), Some(traced)) => traced.run(self.device(), &self.model.plan, &self.buffers, tokens, &mut **tap),
-            _ => self.device().replay(graph),
+            (Some(tap), Some(traced)) => traced.run(&self.model().plan, &self.rows.buffers.all, tokens, &mut **tap),
+            _ => recording.replay(tokens.count),
         }
     }
 
@@ -265,8 +266,8 @@ impl<'m> DeviceSession<'m> {
             tap.take(Block { stage, layer: None, position, tokens: count, values: Slice::F32(values) });
         };
         if self.traced.as_ref().is_some_and(|t| t.final_norm) {
-            let mut norm = vec![0f32; count * self.model.plan.config.hidden];
-            read(of_host(self.model, &self.buffers, Slot::Normed), &mut norm)?;
+            let mut norm = vec![0f32; count * self.model().config().hidden];
+            self.rows.buffers.read(Slot::Normed, &mut norm)?;
             give(Stage::FinalNorm, &norm);
         }
         give(Stage::Logits, &self.logits[start..]);
@@ -295,10 +296,11 @@ impl<'m> DeviceSession<'m> {
     }
 
     fn bind_traced(&mut self) -> Result<Traced, LoadError> {
-        let (devices, weights) = (&self.model.devices, &self.model.weights);
+        let (model, buffers) = (self.model(), &mut self.rows.buffers.all);
         let mut recorded = |p: &Passes<'_>| -> Result<Recorded, LoadError> {
-            let (kernels, stages) = (Kernels::load(devices, &p.plan)?, &p.plan.launches[p.body.clone()]);
-            let calls = kernels.bind(&p.plan, stages, weights, &mut self.buffers, (Slot::Stream, 0))?;
+            let (kernels, stages) = (Kernels::load(&model.devices, &p.plan)?, &p.plan.launches[p.body.clone()]);
+            let legs = kernels.legs(&p.plan, stages, &model.weights, buffers, (Slot::Stream, 0))?;
+            let calls = model.route().singly(&legs, buffers, p.plan.tokens)?;
             Ok(Recorded::new(&p.plan, p.body.clone(), calls))
         };
         let one = recorded(&self.plans.one)?;
@@ -312,24 +314,23 @@ impl<'m> DeviceSession<'m> {
 
     /// Starts the next token, number `i`, sampled with a random word or the most likely one; returns it and the
     /// routers' status words.
-    fn start(&mut self, i: usize, word: Option<u64>) -> Result<(Later<u32>, Option<Later<u64>>), DeviceError> {
-        let (device, at) = (self.device(), i % RING as usize);
+    fn start(&mut self, i: usize, word: Option<u64>) -> Result<(Later<u32>, Status), DeviceError> {
+        let at = i % RING as usize;
         match word {
-            None => device.replay(&self.one.greedy)?,
+            None => self.one.greedy.replay(1)?,
             Some(word) => {
-                put(&mut self.buffers, Slot::Random, at * size_of::<u64>(), bytes_of(&word))?;
-                device.replay(&self.one.drawn)?;
+                self.rows.buffers.put(Slot::Random, at * size_of::<u64>(), bytes_of(&word))?;
+                self.one.drawn.replay(1)?;
             }
         }
-        let chosen = of_host(self.model, &self.buffers, Slot::Chosen).view().cast::<u32>()?.slice(at..=at)?;
-        Ok((device.stream().read_later(chosen)?, self.status()?))
+        let chosen = self.rows.buffers.of_host::<u32>(Slot::Chosen)?.slice(at..=at)?;
+        Ok((self.model().device().stream().read_later(chosen)?, self.rows.buffers.status()?))
     }
 
     /// The logits of the last submitted pass.
     fn logits_later(&self) -> Result<Later<f32>, DeviceError> {
-        let logits =
-            of_host(self.model, &self.buffers, Slot::Logits).view().cast::<f32>()?.slice(..self.sequence.vocab)?;
-        self.device().stream().read_later(logits)
+        let logits = self.rows.buffers.of_host::<f32>(Slot::Logits)?.slice(..self.sequence.vocab)?;
+        self.model().device().stream().read_later(logits)
     }
 
     /// Checks that the logits from which the token at `position` was chosen are finite.
@@ -340,7 +341,7 @@ impl<'m> DeviceSession<'m> {
 
     fn prepare(&mut self, first: u32, sampler: &Sampler) -> Result<(), DeviceError> {
         if let Some(distribution) = sampler.distribution() {
-            put(&mut self.buffers, Slot::Distribution, 0, bytes_of(&distribution.words()))?;
+            self.rows.buffers.put(Slot::Distribution, 0, bytes_of(&distribution.words()))?;
         }
         self.set_pass(&[first], self.sequence.position)
     }
@@ -356,7 +357,7 @@ impl Engine for DeviceSession<'_> {
     }
 
     fn device(&self) -> String {
-        name(self.device())
+        name(self.model())
     }
 
     fn forward_traced(
@@ -378,32 +379,28 @@ impl Engine for DeviceSession<'_> {
     }
 
     fn forward_few(&mut self, tokens: &[u32]) -> Result<&[f32], EngineError> {
-        if !self.pass_of_few(tokens)? {
+        if !self.pass_of_few(tokens, (0, tokens.len()))? {
             return self.forward(tokens, LogitRows::All);
         }
         let (vocab, position) = (self.sequence.vocab, self.sequence.position);
-        self.logits.resize(tokens.len() * vocab, 0.0);
-        read(of_host(self.model, &self.buffers, Slot::Logits), &mut self.logits).map_err(|e| self.failed(&e))?;
+        std::mem::swap(&mut self.logits, &mut self.results.logits);
         check_logits(&self.logits, vocab, position)?;
         self.sequence.position += tokens.len();
         Ok(&self.logits)
     }
 
     fn most_likely(&mut self, tokens: &[u32]) -> Result<Vec<u32>, EngineError> {
-        if !self.pass_of_few(tokens)? {
+        if !self.pass_of_few(tokens, (tokens.len(), 0))? {
             let vocab = self.sequence.vocab;
             return Ok(most_likely_of(self.forward(tokens, LogitRows::All)?, vocab));
         }
-        let mut words = vec![[0u32; 2]; tokens.len()];
-        let rows = read(of_host(self.model, &self.buffers, Slot::RowChosen), words.as_flattened_mut())
-            .and_then(|()| chosen_of_rows(self.model, &self.buffers, &words));
         let token = |(row, token): (usize, Result<u32, BadLogit>)| {
             let (stage, position) = (Stage::Logits, self.sequence.position + row);
             token.map_err(|BadLogit { index, nan }| {
                 EngineError::NotFinite(NotFinite { stage, layer: None, position, index, nan })
             })
         };
-        let rows = rows.map_err(|e| self.failed(&e))?;
+        let rows = std::mem::take(&mut self.results.tokens);
         let chosen = rows.into_iter().enumerate().map(token).collect::<Result<_, _>>()?;
         self.sequence.position += tokens.len();
         Ok(chosen)

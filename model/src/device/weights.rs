@@ -3,10 +3,12 @@
 use super::{
     LoadError,
     bind::Buffers,
-    place::{Devices, Placement},
+    place::{Devices, Home, Placement, Section},
+    plan::Model,
     slot::Slot,
 };
-use crate::{config::ModelConfig, gguf::Gguf};
+use crate::{config::TensorRole, gguf::Gguf, graph::Graph};
+use indexmap::IndexSet;
 
 /// Bytes between two calls of the progress callback.
 const PIECE: usize = 256 << 20;
@@ -20,24 +22,43 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// Bytes of all tensors.
-pub(super) fn bytes(gguf: &Gguf, config: &ModelConfig) -> Result<u64, LoadError> {
-    let each = config.tensors().map(|(role, layer)| Ok(gguf.tensor(&role.name(layer))?.data.len() as u64));
-    each.sum()
+/// A tensor, and a buffer that has its bytes.
+type Tensor = (TensorRole, Option<usize>, Home);
+
+/// Every tensor once on each device where a stage reads it, in the order of the forward.
+fn tensors<'p>(graph: &'p Graph, placement: &'p Placement) -> IndexSet<Tensor> {
+    let of_section = |section: Section| {
+        let nodes = match section {
+            Section::Before => &graph.before,
+            Section::Layer(_) => &graph.layer,
+            Section::After => &graph.after,
+        };
+        nodes.iter().filter_map(|node| node.operation.weights()).map(move |role| {
+            let layer = section.layer().filter(|_| !role.is_whole());
+            (role, layer, placement.home(section, Slot::Weight(role, layer)))
+        })
+    };
+    placement.sections().flat_map(of_section).collect()
 }
 
-/// Uploads every tensor, once, as the file has it, to where it is used.
+/// Bytes of each buffer of weights.
+pub(super) fn sizes(gguf: &Gguf, graph: &Graph, placement: &Placement) -> Result<Vec<(Home, u64)>, LoadError> {
+    let size = |(role, layer, home): Tensor| Ok((home, gguf.tensor(&role.name(layer))?.data.len() as u64));
+    tensors(graph, placement).into_iter().map(size).collect()
+}
+
+/// Uploads every tensor, as the file has it, to where it is used.
 pub(super) fn upload(
-    (devices, placement): (&Devices, &Placement),
+    devices: &Devices,
     gguf: &Gguf,
-    config: &ModelConfig,
+    model: &Model,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Buffers, LoadError> {
-    let total = bytes(gguf, config)?;
+    let Model { graph, placement, .. } = model;
+    let total = sizes(gguf, graph, placement)?.into_iter().map(|(_, bytes)| bytes).sum();
     let (mut done, mut buffers) = (0, Buffers::new());
-    for (role, layer) in config.tensors() {
+    for (role, layer, home) in tensors(graph, placement) {
         let data = gguf.tensor(&role.name(layer))?.data;
-        let home = placement.home(layer, Slot::Weight(role, layer));
         let mut buffer = devices[home.device].alloc(data.len())?;
         for (i, piece) in data.chunks(PIECE).enumerate() {
             buffer.write(i * PIECE, piece)?;

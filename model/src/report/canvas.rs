@@ -1,4 +1,4 @@
-//! What the charts share: colours, an SVG to draw in, text.
+//! Common parts of the charts: colours, an SVG to draw in, text.
 
 use plotters::{
     coord::Shift,
@@ -6,15 +6,15 @@ use plotters::{
     style::text_anchor::{HPos, Pos, VPos},
 };
 
-/// Text, axes. The page gives these colours others where it is dark.
+/// Text and axes. In dark mode, the page replaces these colours.
 pub(super) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
-/// Lines after the marks.
+/// Lines behind the marks.
 pub(super) const GRID: RGBColor = RGBColor(0xd0, 0xd7, 0xde);
-/// Marks that represent one thing each.
+/// Marks, one colour for each series.
 pub(super) const SERIES: [RGBColor; 3] =
     [RGBColor(0x0a, 0x5c, 0xb8), RGBColor(0xb3, 0x49, 0x0b), RGBColor(0x2f, 0x7d, 0x32)];
 
-/// Width of every chart, in units that are a phone's pixels or more.
+/// Width of every chart, in units of at least one pixel of a phone.
 pub(super) const WIDTH: u32 = 420;
 /// Size of text, in the same units (plotters writes 4/5 of it).
 const TEXT: i32 = 14;
@@ -24,7 +24,7 @@ pub(super) type Drawn = Result<(), Box<dyn std::error::Error>>;
 /// Where charts are drawn.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// An SVG of this height, described by `label` for those who cannot see it.
+/// An SVG of this height; `label` describes it for screen readers.
 pub(super) fn svg(
     label: &str,
     height: u32,
@@ -43,13 +43,13 @@ fn text<'a>() -> TextStyle<'a> {
     ("sans-serif", TEXT).into_font().color(&INK)
 }
 
-/// Text that ends at a point, in the middle of its height.
+/// Text that ends at a point, vertically centred.
 pub(super) fn label(area: &Area<'_>, text_: &str, end: (i32, i32)) -> Drawn {
     let style = text().pos(Pos::new(HPos::Right, VPos::Center));
     Ok(area.draw(&Text::new(text_.to_owned(), end, style))?)
 }
 
-/// Text with its middle at a point.
+/// Text centred at a point.
 pub(super) fn centred(area: &Area<'_>, text_: &str, middle: (i32, i32)) -> Drawn {
     let style = text().pos(Pos::new(HPos::Center, VPos::Center));
     Ok(area.draw(&Text::new(text_.to_owned(), middle, style))?)

@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 #[derive(serde::Serialize)]
 pub(super) struct Chart {
     pub(super) title: &'static str,
-    /// What is to be seen.
+    /// A description of what it shows.
     note: String,
-    /// What the colours represent, in the order of [`SERIES`].
+    /// The meaning of the colours, in the order of [`SERIES`].
     legend: Vec<&'static str>,
     pub(super) svg: String,
 }
@@ -26,7 +26,7 @@ pub(super) struct Chart {
 /// The stages that represent a layer: its two halves and its end. No model has both feed-forwards.
 const OF_A_LAYER: [Stage; 4] = [Stage::LayerOut, Stage::AttnOut, Stage::MoeFfnOut, Stage::FfnOut];
 
-/// Every chart that the comparison has numbers for.
+/// All charts for which the comparison has numbers.
 pub(super) fn all(c: &Comparison) -> Result<Vec<Chart>, ReportError> {
     let mut charts = Vec::new();
     let lines = by_layer(c);
@@ -49,8 +49,8 @@ pub(super) fn all(c: &Comparison) -> Result<Vec<Chart>, ReportError> {
     Ok(charts)
 }
 
-/// The lines of the charts by layer: usual stages, or where the comparison has none of them, the
-/// first that it has in layers.
+/// The lines of the charts by layer: the usual stages, or, if the comparison has none of them, the
+/// first of its stages that are in layers.
 fn by_layer(c: &Comparison) -> Vec<(Stage, Vec<&Difference>)> {
     let of = |stage: Stage| -> Vec<&Difference> {
         c.stages.iter().filter(|d| d.stage == stage && d.layer.is_some() && d.relative.is_some()).collect()
@@ -106,13 +106,13 @@ fn layer_chart(
     Ok(Chart { title, note: note.into(), legend: lines.iter().map(|(stage, _)| stage.name()).collect(), svg })
 }
 
-/// Space left of rows for their names.
+/// Space for the names on the left of rows.
 const NAMES: i32 = 132;
 const ROW: i32 = 18;
-/// Space right of the last mark.
+/// Space on the right of the last mark.
 const EDGE: i32 = 14;
 
-/// Columns of the heat map at most; positions share one where there are more.
+/// Maximum number of columns of the heat map; if there are more positions, several share a column.
 const COLUMNS: usize = 128;
 
 fn experts(layers: &[LayerChoices]) -> Result<Chart, ReportError> {
@@ -172,7 +172,7 @@ fn stages(worst: &BTreeMap<Stage, f64>) -> Result<Chart, ReportError> {
         for (i, (stage, &value)) in (0..).zip(worst) {
             let top = 4 + ROW * i;
             label(area, stage.name(), (NAMES - 6, top + ROW / 2))?;
-            // A stage without a difference keeps a mark, so that it is seen to have been compared.
+            // A stage without a difference has a mark too, which shows that it was compared.
             let end = across(scale.place(value)).max(NAMES + 2);
             block(area, [(NAMES, top + 2), (end, top + ROW - 3)], SERIES[0], 1.0)?;
         }
@@ -181,7 +181,7 @@ fn stages(worst: &BTreeMap<Stage, f64>) -> Result<Chart, ReportError> {
     Ok(Chart { title, note: "the largest of all layers".into(), legend: Vec::new(), svg })
 }
 
-/// Upright lines with words below them.
+/// Vertical lines with labels below them.
 fn axis(area: &Area<'_>, ticks: impl Iterator<Item = (i32, String)>, height: i32) -> Drawn {
     for (x, word) in ticks {
         line(area, [(x, 2), (x, height + 6)], GRID)?;

@@ -1,4 +1,4 @@
-//! A comparison as one page of HTML, with charts and nothing from outside.
+//! A comparison as a self-contained HTML page with charts.
 
 mod canvas;
 mod charts;
@@ -24,7 +24,7 @@ const PAGE: &str = "page.html";
 /// If a chart cannot be drawn.
 pub fn html(comparison: &Comparison) -> Result<String, ReportError> {
     let failed = |e: &dyn std::fmt::Display| ReportError(e.to_string());
-    // In a script element only `<` could end it.
+    // Only `<` could end a script element.
     let json = serde_json::to_string(comparison).map_err(|e| failed(&e))?.replace('<', "\\u003c");
     let mut env = Environment::new();
     env.set_trim_blocks(true);
@@ -41,12 +41,12 @@ pub fn html(comparison: &Comparison) -> Result<String, ReportError> {
     text.map_err(|e| failed(&e))
 }
 
-/// An error, with the digits that `ptxgen compare` prints; nothing where there is no number.
+/// An error, with the digits that `ptxgen compare` prints; empty if there is no number.
 fn error(value: Option<f64>, digits: usize) -> String {
     value.map_or(String::new(), |v| format!("{v:.digits$e}"))
 }
 
-/// A row of the table of stages. Numbers that JSON has none for are told here.
+/// A row of the table of stages, including numbers that JSON cannot represent.
 #[derive(Serialize)]
 struct StageRow<'a> {
     d: &'a Difference,

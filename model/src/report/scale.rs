@@ -1,7 +1,7 @@
 //! Sizes of errors on a logarithmic scale that has a place for zero.
 
-/// Powers of ten, from the one at or below the least value other than 0 to the one at or above the
-/// largest; zero stands one power below, and what is infinite at the top.
+/// Powers of ten, from the one at or below the smallest value other than 0 to the one at or above the
+/// largest. Zero is placed one power below them, and infinite values at the top.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scale {
     /// Exponent of the lowest power: the place of zero.
@@ -43,7 +43,7 @@ impl Scale {
         let step = ((self.most - self.least) / n.max(1)).max(1);
         let mut ticks: Vec<i32> = (self.least..=self.most).rev().step_by(step as usize).collect();
         if ticks.last() != Some(&self.least) {
-            // Too close to zero's place to be read beside it.
+            // Too close to the label of zero.
             ticks.pop_if(|last| *last < self.least + step);
             ticks.push(self.least);
         }

@@ -19,6 +19,22 @@ pub fn synth(mix: Mix, seed: u64, change: impl FnOnce(&mut ModelConfig)) -> Gguf
     Gguf::from_bytes("synth.gguf", &synth.to_bytes().unwrap()).unwrap()
 }
 
+/// Three layers of different types, for several devices.
+pub fn moe() -> Gguf {
+    synth(Mix::Q4KM, 81, |c| {
+        (c.blocks, c.vocab, c.experts, c.experts_used) = (3, 200, 6, 2);
+        (c.heads, c.kv_heads, c.head_dim) = (4, 2, 64);
+    })
+}
+
+/// One matrix is both the embedding, on the first of several devices, and the output projection, on the last.
+pub fn tied() -> Gguf {
+    synth(Mix::Q4KM, 82, |c| {
+        *c = Preset::TinyDense.config();
+        (c.blocks, c.vocab, c.tied) = (3, 100, true);
+    })
+}
+
 /// `n` tokens of a vocabulary.
 pub fn some_tokens(n: usize, vocab: usize) -> Vec<u32> {
     (0..n).map(|i| (i * 2_654_435_761 % vocab) as u32).collect()
@@ -61,6 +77,11 @@ pub fn fed(session: &mut dyn Engine, tokens: &[u32], lengths: &[usize]) -> Vec<u
 
 /// Logits and greedy tokens of a device are the CPU's, whatever the passes, twice.
 pub fn same_as_the_cpu(device: &Device, gguf: &Gguf, options: DeviceOptions, tokens: &[u32], chosen: usize) {
+    same_as_the_cpu_on(std::slice::from_ref(device), gguf, options, tokens, chosen);
+}
+
+/// The same on several devices.
+pub fn same_as_the_cpu_on(devices: &[Device], gguf: &Gguf, options: DeviceOptions, tokens: &[u32], chosen: usize) {
     let DeviceOptions { policy, kv, .. } = options;
     let capacity = tokens.len() + chosen + 1;
     let cpu = CpuModel::load(gguf, CpuOptions { policy, kv, ..CpuOptions::default() }).unwrap();
@@ -70,7 +91,7 @@ pub fn same_as_the_cpu(device: &Device, gguf: &Gguf, options: DeviceOptions, tok
     on_cpu.rewind(tokens.len());
     let drawn_expected = drawn(&mut on_cpu, tokens[0], chosen);
 
-    let model = DeviceModel::load(device, gguf, options, capacity, &mut |_| ()).unwrap();
+    let model = DeviceModel::load_on(devices, gguf, options, capacity, &mut |_| ()).unwrap();
     let mut session = model.new_session(capacity).unwrap();
     for lengths in [&[][..], &[1, 1]] {
         let found = fed(&mut session, tokens, lengths);

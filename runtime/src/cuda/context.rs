@@ -46,6 +46,11 @@ impl Context {
         Ok(Arc::new(context))
     }
 
+    /// The driver's object.
+    pub(super) fn raw(&self) -> CUcontext {
+        self.raw
+    }
+
     /// Makes the context current in the calling thread, for the following driver calls.
     pub(super) fn enter(&self) -> Result<(), DeviceError> {
         if let Some(reason) = self.lost.get() {

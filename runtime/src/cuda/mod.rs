@@ -6,6 +6,7 @@ mod download;
 mod driver;
 mod jit;
 mod options;
+mod peer;
 mod records;
 mod source;
 mod staging;
@@ -14,6 +15,7 @@ mod submit;
 mod tests;
 mod version;
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +26,7 @@ use ptxgen_builder::print::{PrintOptions, least_version, print};
 use ptxgen_builder::target::Target;
 use ptxgen_builder::verify::Validated;
 
-use crate::backend::{Backend, Handle, Init, MemoryInfo, Pending, RawLaunch};
+use crate::backend::{Backend, Handle, Init, MemoryInfo, Pending, RawLaunch, copy_through_host};
 use crate::checked::{Slot, Watch};
 use crate::error::DeviceError;
 use cache::Cache;
@@ -281,6 +283,17 @@ impl Backend for Cuda {
         }
         let mark = Mark::new(&self.context, raw(stream), false)?;
         Ok(Box::new(Download::new(mark, pinned, bytes, self.spare.clone(), self.records.clone())))
+    }
+
+    fn copy(&self, from: u64, to: &dyn Backend, at: u64, bytes: usize) -> Result<(), DeviceError> {
+        match to.as_any().downcast_ref::<Cuda>() {
+            Some(gpu) => self.send(from, gpu, at, bytes),
+            None => copy_through_host(self, from, to, at, bytes),
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn load(&self, module: &Arc<Validated>) -> Result<Handle, DeviceError> {

@@ -94,7 +94,6 @@ answers! {
 }
 
 makes! {
-    cuDevicePrimaryCtxRetain(c_int);
     cuStreamCreate(c_uint);
     cuEventCreate(c_uint);
     cuGraphInstantiateWithFlags(Pointer, u64);
@@ -199,6 +198,33 @@ unsafe extern "C" fn cuMemHostAlloc(pointer: *mut Pointer, bytes: usize, _: c_ui
 unsafe extern "C" fn cuMemsetD8Async(address: u64, value: u8, bytes: usize, _: Pointer) -> c_int {
     unsafe { std::ptr::write_bytes(address as *mut u8, value, bytes) };
     answer("cuMemsetD8Async")
+}
+
+/// Each GPU has its context.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuDevicePrimaryCtxRetain(context: *mut Pointer, ordinal: c_int) -> c_int {
+    unsafe { *context = (0x1000 * (1 + ordinal as usize)) as Pointer };
+    answer("cuDevicePrimaryCtxRetain")
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, _: Pointer) -> c_int {
+    unsafe { std::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes) };
+    answer("cuMemcpyDtoDAsync_v2")
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuMemcpyPeerAsync(
+    to: u64,
+    other: Pointer,
+    from: u64,
+    own: Pointer,
+    bytes: usize,
+    _: Pointer,
+) -> c_int {
+    assert!(other != own, "a copy inside of a GPU is no copy between GPUs");
+    unsafe { std::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes) };
+    answer("cuMemcpyPeerAsync")
 }
 
 #[unsafe(no_mangle)]

@@ -123,7 +123,7 @@ fn ids(args: &Args, gguf: &Gguf, config: &ModelConfig, files: &[Option<TraceFile
 fn trace(side: &SideSpec, file: Option<TraceFile>, gguf: &Gguf, meta: &TraceMeta) -> anyhow::Result<TraceData> {
     match (side, file) {
         (_, Some(file)) => Ok(file.data()?),
-        (SideSpec::Run(spec), None) => record(gguf, *spec, meta).with_context(|| format!("cannot run {spec}")),
+        (SideSpec::Run(spec), None) => record(gguf, spec.clone(), meta).with_context(|| format!("cannot run {spec}")),
         (SideSpec::File(path), None) => Ok(TraceFile::open(path)?.data()?),
     }
 }
@@ -144,12 +144,12 @@ fn exchanged_factors<'a>(
     left: Run<'a>,
     right: Run<'a>,
 ) -> Vec<(Factor, [Option<Cow<'a, TraceData>>; 2])> {
-    let is = |spec: RunSpec, own: Run<'_>, other: Run<'_>| {
+    let is = |spec: &RunSpec, own: Run<'_>, other: Run<'_>| {
         let meta = &other.trace.meta;
         (meta.policy, meta.kv) == (Some(spec.policy), Some(spec.kv)) && meta.device == own.trace.meta.device
     };
     let run = |spec: Option<RunSpec>, own: Run<'a>, other: Run<'a>| match spec? {
-        spec if is(spec, own, other) => Some(Cow::Borrowed(other.trace)),
+        spec if is(&spec, own, other) => Some(Cow::Borrowed(other.trace)),
         spec => Some(Cow::Owned(try_record(gguf, spec, meta)?)),
     };
     let all = factor_swaps(left, right).into_iter();
@@ -158,22 +158,23 @@ fn exchanged_factors<'a>(
 
 /// A run that is useful but not necessary.
 fn try_record(gguf: &Gguf, spec: RunSpec, meta: &TraceMeta) -> Option<TraceData> {
-    let run = record(gguf, spec, meta);
+    let run = record(gguf, spec.clone(), meta);
     run.map_err(|e| output::note(format_args!("{spec} cannot be run, which would tell more: {e:#}"))).ok()
 }
 
 fn record(gguf: &Gguf, spec: RunSpec, meta: &TraceMeta) -> anyhow::Result<TraceData> {
     let plain = PlainModel::new(gguf)?;
     let ids = meta.tokens.as_deref().unwrap_or_default();
+    let (policy, kv) = (spec.policy, spec.kv);
     let model = Model::on(gguf, spec, ids.len())?;
     let mut session = model.session(ids.len())?;
     let selected = Selection::default().of(plain.config(), ids.len())?;
     let mut collect = Collect::new(plain.config(), &selected, ids.len());
-    let mut recorder = Recorder::new(&plain, spec.kv, ids, &selected);
+    let mut recorder = Recorder::new(&plain, kv, ids, &selected);
     recorder.advance(&mut *session, ids.len(), &mut collect)?;
     let (derived, faults) = (recorder.derived(), recorder.faults());
     let mut data = collect.finish();
-    let (policy, kv, device) = (Some(spec.policy), Some(spec.kv), Some(session.device()));
+    let (policy, kv, device) = (Some(policy), Some(kv), Some(session.device()));
     data.meta = TraceMeta { policy, kv, device, derived, faults, ..meta.clone() };
     Ok(data)
 }

@@ -61,7 +61,7 @@ impl SpeculateArgs {
         Ok(Some(gguf))
     }
 
-    /// The draft model, on the device that the model is to be on, with a session of as many positions as it may have.
+    /// The draft model, on the last device that the model is to be on, with a session of as many positions as it may have.
     pub fn load<'g>(
         &self,
         gguf: Option<&'g Gguf>,
@@ -70,7 +70,7 @@ impl SpeculateArgs {
     ) -> anyhow::Result<Option<Model<'g>>> {
         let Some(gguf) = gguf else { return Ok(None) };
         let context = ModelConfig::from_gguf(gguf)?.context;
-        Ok(Some(Model::load(gguf, device, positions.unwrap_or(USUAL).min(context))?))
+        Ok(Some(Model::load_draft(gguf, device, positions.unwrap_or(USUAL).min(context))?))
     }
 
     /// What guesses.

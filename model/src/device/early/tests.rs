@@ -32,14 +32,14 @@ struct Known(HashMap<(KernelId, Dims, Policy), Overlap>);
 
 impl Known {
     fn look(&mut self, plan: &Plan<'_>) {
-        for ((id, dims), built) in &plan.kernels {
+        for ((id, dims, _), built) in &plan.kernels {
             let overlap = || built.finish().unwrap().overlap(0);
             self.0.entry((*id, *dims, built.policy)).or_insert_with(overlap);
         }
     }
 
     fn of(&self, plan: &Plan<'_>) -> Vec<&Overlap> {
-        plan.kernels.iter().map(|((id, dims), built)| &self.0[&(*id, *dims, built.policy)]).collect()
+        plan.kernels.iter().map(|((id, dims, _), built)| &self.0[&(*id, *dims, built.policy)]).collect()
     }
 }
 
@@ -64,7 +64,8 @@ fn every_launch_of_the_plans_may_start_early() {
                         uses.into_iter().any(|(place, uses)| uses.any() && !place.home.slot.is_constant())
                     };
                     early += two.iter().filter(touches).count();
-                    let found: Vec<_> = races(&passes.plan, &two, &overlaps, NOWHERE).into_iter().flatten().collect();
+                    let found: Vec<_> =
+                        races(&passes.plan, &two, |l| overlaps[l.kernel], NOWHERE).into_iter().flatten().collect();
                     assert_eq!(found, [], "{preset:?}, {mix}, {policy}");
                 }
             }
@@ -85,7 +86,7 @@ fn every_launch_of_a_step_may_start_early() {
             known.look(&passes.plan);
             let step = &passes.plan.launches[..passes.choice.end];
             let overlaps = known.of(&passes.plan);
-            let races = races(&passes.plan, &[step, step].concat(), &overlaps, NOWHERE);
+            let races = races(&passes.plan, &[step, step].concat(), |l| overlaps[l.kernel], NOWHERE);
             assert_eq!(races.into_iter().flatten().collect::<Vec<_>>(), [], "{policy}, {rows} rows");
         }
     }
@@ -153,8 +154,11 @@ fn a_launch_at_the_wrong_place_is_found_by_the_plan_and_by_the_interpreter() {
         let (device, body) = (model.device(), session.plans.one.body.clone());
         let kernels = Kernels::load(&model.devices, &plan).unwrap();
         let launches = &plan.launches[body];
-        let found: Vec<_> =
-            races(&plan, launches, &kernels.overlaps(), NOWHERE).into_iter().flatten().map(|r| r.to_string()).collect();
+        let found: Vec<_> = races(&plan, launches, |l| kernels.overlap(l), NOWHERE)
+            .into_iter()
+            .flatten()
+            .map(|r| r.to_string())
+            .collect();
         let [first, ..] = &found[..] else { panic!("{policy}: nothing found") };
         let reader = KernelId::Matrix(Role::NormGateUp, TensorType::Q4_K);
         let expected = format!("{reader} touches x before it waits, while {writer} may be at work on it");
@@ -162,11 +166,12 @@ fn a_launch_at_the_wrong_place_is_found_by_the_plan_and_by_the_interpreter() {
         assert!(found.iter().all(|f| f == first), "{found:?}");
 
         // As the plan has them, one waits for the other.
-        let calls = kernels.bind(&plan, launches, &model.weights, &mut session.buffers, NOWHERE).unwrap();
+        let calls = kernels.bind(&plan, launches, &model.weights, &mut session.rows.buffers.all, NOWHERE).unwrap();
         device.replay(&device.graph(&calls).unwrap()).unwrap();
         assert_eq!(calls.iter().filter(|call| !call.waits_itself()).count(), found.len());
 
-        let early = |l: &Launch| kernels.call(&plan, l, &model.weights, &mut session.buffers, NOWHERE).unwrap();
+        let early =
+            |l: &Launch| kernels.call(&plan, l, &model.weights, &mut session.rows.buffers.all, NOWHERE).unwrap();
         let calls: Vec<_> = launches.iter().map(early).collect();
         let error = device.replay(&device.graph(&calls).unwrap()).unwrap_err().to_string();
         let [reader, writer] = [reader, writer].map(|id| id.name().replace('-', "_"));

@@ -7,7 +7,7 @@
 use super::{
     LoadError,
     choice::{self, Kind},
-    place::{Part, part},
+    place::{Part, Section, part},
     plan::Plan,
     slot::Slot,
 };
@@ -98,16 +98,16 @@ fn rounded(slot: Slot) -> Option<Slot> {
 }
 
 impl Plan<'_> {
-    /// Appends the launches of some stages: all stages of a layer, or of one end of the forward.
-    pub(super) fn lower(&mut self, nodes: &[Node], layer: Option<usize>) -> Result<(), LoadError> {
-        self.begin(layer);
+    /// Appends the launches of a section's stages.
+    pub(super) fn lower(&mut self, nodes: &[Node], section: Section) -> Result<(), LoadError> {
+        self.begin(section);
         let mut rest = nodes;
         while let Some(first) = rest.first() {
             let taken = self.first_rule(rest)?;
             let taken = taken.ok_or(LoadError::NoRule { stage: first.stage })?;
             rest = &rest[taken..];
         }
-        self.begin(None);
+        self.begin(Section::After);
         Ok(())
     }
 

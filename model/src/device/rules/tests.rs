@@ -21,7 +21,7 @@ fn model(preset: Preset) -> Gguf {
 
 /// The logits of some tokens, in one pass and one by one, and the kernels that were launched.
 fn run(gguf: &Gguf, options: DeviceOptions, without: &[&'static str]) -> (Vec<u32>, Vec<&'static str>) {
-    let model = DeviceModel::load_without(&Device::interp(), gguf, options, 8, without, &mut |_| ()).unwrap();
+    let model = DeviceModel::load_without(&[Device::interp()], gguf, options, 8, without, &mut |_| ()).unwrap();
     let mut session = model.new_session(8).unwrap();
     let mut bits = Vec::new();
     for tokens in [&[1, 2, 3][..], &[4], &[5]] {
@@ -57,7 +57,7 @@ fn attention_of_many_tokens_is_attention_by_chunks() {
     let options = DeviceOptions { policy: Policy::new(Act::Q8K, Acc::F32), kv: KvType::F16, pass: 96 };
     let tokens: Vec<u32> = (0..70).map(|i| i * 5 % 64).collect();
     let run = |without: &[&'static str]| {
-        let model = DeviceModel::load_without(&Device::interp(), &gguf, options, 96, without, &mut |_| ()).unwrap();
+        let model = DeviceModel::load_without(&[Device::interp()], &gguf, options, 96, without, &mut |_| ()).unwrap();
         let mut session = model.new_session(96).unwrap();
         session.forward(&tokens, LogitRows::Last).unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>()
     };

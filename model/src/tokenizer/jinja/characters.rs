@@ -1,6 +1,6 @@
-//! What Python says of characters, where Rust's library says something else or nothing.
+//! Python's properties of characters, where Rust's standard library differs or has none.
 
-/// The zeros of Unicode's decimal digits, each with nine more after it (category Nd, Unicode 14).
+/// The zeros of Unicode's decimal digits; the other nine digits follow each of them (category Nd, Unicode 14).
 const ZEROS: [u32; 66] = [
     0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
     0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620,
@@ -9,7 +9,7 @@ const ZEROS: [u32; 66] = [
     0x16ac0, 0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
 ];
 
-/// Digits that are no decimal ones, such as ² (Numeric_Type=Digit).
+/// Digits that are not decimal digits, such as ² (Numeric_Type=Digit).
 const DIGITS: [(u32, u32); 20] = [
     (0xb2, 0xb3),
     (0xb9, 0xb9),
@@ -45,7 +45,7 @@ pub(super) fn is_digit(c: char) -> bool {
     is_decimal(c) || DIGITS.iter().any(|(first, last)| (*first..=*last).contains(&(c as u32)))
 }
 
-/// Letters that are two with a large first one.
+/// Title-case digraphs: one character for two letters, of which the first is in upper case.
 fn is_title(c: char) -> bool {
     matches!(c, 'ǅ' | 'ǈ' | 'ǋ' | 'ǲ')
 }
@@ -54,7 +54,7 @@ pub(super) fn is_cased(c: char) -> bool {
     c.is_lowercase() || c.is_uppercase() || is_title(c)
 }
 
-/// As the first letter of a word.
+/// The title case of a character.
 pub(super) fn title(c: char, out: &mut String) {
     match c {
         'Ǆ' | 'ǅ' | 'ǆ' => out.push('ǅ'),
@@ -74,8 +74,8 @@ pub(super) fn titled(text: &str) -> String {
     words(text, title, is_cased)
 }
 
-/// A text with the first character of each word as `begin` writes it, and the others in lower case. A word goes on
-/// after a character of which `goes_on` holds.
+/// A text in which `begin` converts the first character of each word, and the others are in lower case. A word
+/// continues after characters for which `goes_on` returns true.
 pub(super) fn words(text: &str, begin: impl Fn(char, &mut String), goes_on: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut inside = false;

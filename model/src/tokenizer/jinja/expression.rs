@@ -1,21 +1,21 @@
-//! Jinja's expressions, rewritten for the library that runs them: operators become calls of functions that compute
-//! as Python does. The grammar is that of Jinja's parser, in its order of precedence.
+//! Jinja's expressions, rewritten for minijinja, the library that runs them: operators become calls of functions with
+//! Python's semantics. The grammar and the precedence of operators are those of Jinja's parser.
 
 use super::lex::Token;
 
-/// Brackets and operators within each other at most.
+/// Maximum nesting of brackets and operators.
 const DEEPEST: usize = 100;
-/// Operands of one call at most; more are a call within a call.
+/// Maximum number of operands of one call; more become nested calls.
 const OPERANDS: usize = 1000;
-/// Arguments of a call at most.
+/// Maximum number of arguments of a call.
 const ARGUMENTS: usize = 1000;
 
-/// A part of an expression, rewritten.
+/// A rewritten part of an expression.
 pub(super) struct Text {
     pub(super) text: String,
-    /// Whether the library would compute it when it reads the template.
+    /// Whether the library would evaluate it when it parses the template.
     constant: bool,
-    /// Whether a filter is last, after which nothing but another filter can stand.
+    /// Whether it ends with a filter, after which only another filter may follow.
     filtered: bool,
 }
 
@@ -31,7 +31,7 @@ impl Text {
 
 type Read = Result<Text, String>;
 
-/// The words of a tag and how far they are read.
+/// The tokens of a tag, and the position of the parser in them.
 pub(super) struct Parser {
     tokens: Vec<Token>,
     at: usize,
@@ -59,7 +59,7 @@ impl Parser {
         self.peek().is_some_and(|t| t.is_name(name))
     }
 
-    /// Takes the next word if it is this operator or name.
+    /// Consumes the next token if it is this operator or name.
     pub(super) fn skip(&mut self, word: &str) -> bool {
         let is = self.op(word) || self.name(word);
         self.at += usize::from(is);
@@ -102,7 +102,7 @@ impl Parser {
         text
     }
 
-    /// One expression, or several with commas between, which are a tuple. `or_else` is whether `a if b else c` is read.
+    /// One expression, or several separated by commas, which are a tuple. `or_else`: whether `a if b else c` is allowed.
     pub(super) fn tuple(&mut self, or_else: bool, ends: &[&str], brackets: bool) -> Read {
         let mut parts: Vec<Text> = Vec::new();
         let mut is_tuple = false;
@@ -219,7 +219,7 @@ impl Parser {
         self.left(&[("**", 'p')], |p| p.unary(true))
     }
 
-    /// Operators of one precedence, which bind to the left.
+    /// Left-associative operators of one precedence.
     fn left(&mut self, known: &[(&str, char)], part: impl Fn(&mut Self) -> Read) -> Read {
         let (mut ops, mut parts) = (String::new(), vec![part(self)?]);
         while let Some((_, code)) = known.iter().find(|(op, _)| self.op(op)) {
@@ -297,7 +297,7 @@ impl Parser {
         }
     }
 
-    /// Parts with commas between, and the bracket that ends them.
+    /// Expressions separated by commas, and the closing bracket.
     fn listed(&mut self, end: &str, part: impl Fn(&mut Self) -> Read) -> Result<Vec<String>, String> {
         let mut parts = Vec::new();
         while !self.op(end) {
@@ -341,7 +341,7 @@ impl Parser {
         Ok(Text::call(&value.text, &arguments))
     }
 
-    /// Arguments of a call with their brackets.
+    /// The arguments of a call, with brackets.
     fn arguments(&mut self) -> Result<String, String> {
         self.expect("(")?;
         let part = |p: &mut Self| {
@@ -446,7 +446,8 @@ impl Parser {
         Ok(Text::grouped(&format!("{} is {not}{name}{arguments}", value.text)))
     }
 
-    /// Names that are set: one, several with commas between, in brackets, or of a namespace. How many, and the text.
+    /// The targets of an assignment: one name, several separated by commas or in brackets, or a namespace's attribute.
+    /// Returns their number and the text.
     pub(super) fn targets(&mut self, end: &str) -> Result<(usize, String), String> {
         self.depth += 1;
         if self.depth > DEEPEST {
@@ -479,12 +480,12 @@ impl Parser {
     }
 }
 
-/// A text that the library computes when the template runs: it makes truth values of constants.
+/// An expression that the library evaluates only when the template runs: otherwise constants become truth values.
 fn as_it_runs(value: Text) -> String {
     if value.constant { format!("__value({})", value.text) } else { value.text }
 }
 
-/// A call that does one operation after the other. A left fold may be cut into several.
+/// A call that applies operations one after the other. A left fold may be split into several calls.
 fn chain(function: &str, ops: &str, mut parts: Vec<Text>, is_fold: bool) -> Text {
     if parts.len() < 2 {
         return parts.pop().unwrap_or(Text { text: String::new(), constant: false, filtered: false });
@@ -503,7 +504,7 @@ fn chain(function: &str, ops: &str, mut parts: Vec<Text>, is_fold: bool) -> Text
     Text { text, constant: false, filtered: false }
 }
 
-/// A string as the library reads it.
+/// A string literal in the library's syntax.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -1,4 +1,4 @@
-//! Jinja's filters and tests, where those of the library are others.
+//! Jinja's filters and tests, where those of minijinja differ.
 
 use super::{
     characters, format, json,
@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 type Answer = Result<Value, Error>;
 
-/// Adds a filter of a value and what else it is given.
+/// Adds a filter of a value, with arguments.
 fn filter(env: &mut Environment<'_>, name: &'static str, f: fn(&Value, &Arguments) -> Answer) {
     env.add_filter(name, move |value: Value, args: Rest<Value>| f(&value, &Arguments::new(&args)?));
 }
@@ -21,13 +21,13 @@ fn of_text(env: &mut Environment<'_>, name: &'static str, f: fn(&str) -> String)
     env.add_filter(name, move |value: Value| like(&value, f(&text(&value)?)));
 }
 
-/// A text that is marked as safe where the one was from which it is.
+/// A text derived from another one, marked as safe if that one was.
 fn like(value: &Value, text: String) -> Answer {
     Ok(if value.is_safe() { Value::from_safe_string(text) } else { text.into() })
 }
 
 pub(super) fn add(env: &mut Environment<'_>) {
-    // What Jinja does not have.
+    // Jinja does not have these.
     ["split", "lines", "bool", "zip", "chain"].into_iter().for_each(|name| env.remove_filter(name));
     ["startingwith", "endingwith", "safe"].into_iter().for_each(|name| env.remove_test(name));
     env.add_filter("tojson", |value: Value, args: Rest<Value>| json::tojson(&value, args));
@@ -154,7 +154,7 @@ fn tests(env: &mut Environment<'_>) {
     }
 }
 
-/// Words begin after white space, a hyphen or an opening bracket.
+/// A word begins after white space, a hyphen or an opening bracket.
 fn titled(text: &str) -> String {
     let begins_after = |c: char| characters::is_space(c) || matches!(c, '-' | '(' | '{' | '[' | '<');
     characters::words(text, |c, out| out.extend(c.to_uppercase()), |c| !begins_after(c))
@@ -262,11 +262,11 @@ fn urlencode(value: &Value, _: &Arguments) -> Answer {
     Ok(quote(&text(value)?, false).into())
 }
 
-/// What values are sorted or compared by.
+/// The key by which values are sorted or compared.
 struct Key(Vec<Value>);
 
 impl Key {
-    /// A name with dots between, or a place; none is the value itself.
+    /// A dotted name or an index; `None` means the value itself.
     fn new(attribute: Option<Value>) -> Result<Self, Error> {
         let Some(attribute) = attribute.filter(|a| !a.is_none()) else { return Ok(Self(Vec::new())) };
         let Kind::Str(path) = kind(&attribute) else { return Ok(Self(vec![attribute])) };
@@ -282,7 +282,7 @@ impl Key {
     }
 }
 
-/// Strings in small letters, where case does not count.
+/// Strings in lower case, if case is ignored.
 fn folded(value: Value, case: bool) -> Value {
     match value.as_str() {
         Some(text) if !case => text.to_lowercase().into(),
@@ -290,7 +290,7 @@ fn folded(value: Value, case: bool) -> Value {
     }
 }
 
-/// Sorts by keys; an error where two have no order.
+/// Sorts by keys; an error if two keys cannot be compared.
 fn sorted<T>(mut keyed: Vec<(Vec<Value>, T)>, reverse: bool) -> Result<Vec<T>, Error> {
     let mut wrong = None;
     keyed.sort_by(|(a, _), (b, _)| {
@@ -343,7 +343,7 @@ fn unique(value: &Value, args: &Arguments) -> Answer {
     let case = args.is_true(0, "case_sensitive")?;
     let by = Key::new(args.get(1, "attribute")?)?;
     args.done(2)?;
-    // By text first, which has an order that all values share; equal numbers are written alike.
+    // By text first, because all texts can be compared; equal numbers have the same text.
     let mut seen: std::collections::HashMap<String, Vec<Value>> = std::collections::HashMap::new();
     let mut out: Vec<Value> = Vec::new();
     for item in items(value)? {
@@ -393,7 +393,7 @@ fn sum(value: &Value, args: &Arguments) -> Answer {
     Ok(total)
 }
 
-/// As Python's `int` reads a string.
+/// A string as a number, like Python's `int`.
 fn whole(text: &str, base: u32) -> Option<i128> {
     let text = text.trim_matches(characters::is_space);
     let (negative, digits) = match text.strip_prefix('-') {
@@ -415,7 +415,7 @@ fn whole(text: &str, base: u32) -> Option<i128> {
     Some(if negative { -n } else { n })
 }
 
-/// As Python's `float` reads a value.
+/// A value as a number, like Python's `float`.
 fn number(value: &Value) -> Option<f64> {
     match kind(value) {
         Kind::Str(text) => {
@@ -459,7 +459,7 @@ fn round(value: &Value, args: &Arguments) -> Answer {
             Ok(int((quotient + i128::from(up)) * scale))
         }
         ("common", None) if precision >= 0 => {
-            // The exact value, rounded to the nearest and to even.
+            // The exact value, rounded to nearest, ties to even.
             Ok(format!("{x:.*}", precision as usize).parse::<f64>().unwrap_or(x).into())
         }
         ("common", None) => Ok(((x * scale).round_ties_even() / scale).into()),

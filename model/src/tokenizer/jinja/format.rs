@@ -1,12 +1,12 @@
-//! Python's ways to format: `%` and `str.format`.
+//! Python's formatting: `%` and `str.format`.
 
 use super::value::{Kind, escape, fault, float, items, kind, repr, text};
 use minijinja::{Error, Value, value::Kwargs};
 
-/// Characters of a field at most.
+/// Maximum number of characters of a field.
 const WIDEST: usize = 1 << 20;
 
-/// How a value is to be written.
+/// The format of a value.
 #[derive(Debug, Clone, Default)]
 struct Spec {
     fill: Option<char>,
@@ -22,7 +22,7 @@ struct Spec {
 }
 
 impl Spec {
-    /// A number's digits with sign, prefix and filling.
+    /// A number's digits with sign, prefix and padding.
     fn number(&self, negative: bool, prefix: &str, digits: &str) -> String {
         let sign = match (negative, self.sign) {
             (true, _) => "-",
@@ -77,7 +77,7 @@ impl Spec {
             _ => ("", most.to_string(), 3),
         };
         let digits = self.grouped(digits, every);
-        // Digits of `%` have a least number.
+        // `%` has a minimum number of digits.
         let least = self.precision.unwrap_or(0);
         let digits = format!("{}{digits}", "0".repeat(least.saturating_sub(digits.len())));
         self.number(n < 0, if self.alternate { prefix } else { "" }, &digits)
@@ -131,7 +131,7 @@ fn bounded(n: usize) -> Result<usize, Error> {
     if n > WIDEST { Err(fault(format!("a field's width of {n} is too large, at most {WIDEST}"))) } else { Ok(n) }
 }
 
-/// Reads the number at the beginning.
+/// Parses the number at the beginning.
 fn number(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Option<usize>, Error> {
     let mut n = None;
     while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
@@ -254,7 +254,7 @@ fn conversion(spec: &Spec, ty: char, value: &Value) -> Result<String, Error> {
     })
 }
 
-/// With everything but ASCII as escapes.
+/// The text with all characters except ASCII as escapes.
 fn ascii(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Python's `json.dumps`, as transformers calls it.
+//! Python's `json.dumps` with the options of Hugging Face's transformers.
 
 use super::{
     methods::Arguments,
@@ -7,10 +7,10 @@ use super::{
 use minijinja::{Error, Value, value::Rest};
 use std::{cmp::Ordering, fmt::Write as _};
 
-/// Values within each other at most.
+/// Maximum nesting of values.
 const DEEPEST: usize = 200;
 
-/// Bytes of a text at most.
+/// Maximum number of bytes of a text.
 const LONGEST: usize = 64 << 20;
 
 struct Writer {

@@ -1,13 +1,13 @@
-//! The words of Jinja's expressions.
+//! The lexer of Jinja's expressions.
 
-/// A word.
+/// A token.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {
     /// A name or a keyword.
     Name(String),
     Int(u128),
     Float(f64),
-    /// A string with its escapes read.
+    /// A string literal, with its escapes resolved.
     Str(String),
     /// An operator or a bracket.
     Op(&'static str),
@@ -40,7 +40,7 @@ const OPERATORS: [&str; 27] = [
     ":", "|", ",", ";", "@",
 ];
 
-/// Reads the words of a tag up to one of its ends. The words, the end, and the length of both.
+/// Splits a tag into tokens, up to one of these ends. Returns the tokens, the end, and the length of both.
 pub(super) fn tag<'e>(text: &str, ends: &[&'e str]) -> Result<(Vec<Token>, &'e str, usize), String> {
     let (mut tokens, mut open, mut at) = (Vec::new(), Vec::new(), 0);
     loop {
@@ -123,7 +123,7 @@ fn number(text: &str, after_dot: bool) -> Result<(Token, usize), String> {
     Ok((Token::Int(plain(&text[..end]).parse().map_err(big)?), end))
 }
 
-/// A string as Python reads it.
+/// The value of a string literal, with Python's escapes.
 fn string(text: &str, quote: char) -> Result<(Token, usize), String> {
     let mut out = String::new();
     let mut chars = text.char_indices().skip(1).peekable();

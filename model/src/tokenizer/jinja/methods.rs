@@ -1,4 +1,4 @@
-//! Python's methods of strings, lists and dictionaries, as far as they change nothing.
+//! Python's methods of strings, lists and dictionaries, except those that modify them.
 
 use super::{
     characters::{self, is_cased, is_space},
@@ -11,10 +11,10 @@ use minijinja::{
     value::{Kwargs, Rest, from_args},
 };
 
-/// Bytes that a method may give.
+/// Maximum number of bytes that a method may return.
 const LONGEST: usize = 64 << 20;
 
-/// What a call was given.
+/// The arguments of a call.
 pub(super) struct Arguments {
     pub(super) list: Vec<Value>,
     pub(super) named: Kwargs,
@@ -26,7 +26,7 @@ impl Arguments {
         Ok(Self { list: list.0, named })
     }
 
-    /// The argument of this place or name; none where it is not given.
+    /// The argument with this position or name, if it was passed.
     pub(super) fn get(&self, place: usize, name: &str) -> Result<Option<Value>, Error> {
         match self.list.get(place) {
             Some(_) if !name.is_empty() && self.named.has(name) => Err(fault(format!("{name} is given twice"))),
@@ -36,7 +36,7 @@ impl Arguments {
         }
     }
 
-    /// The same where it has to be given.
+    /// The same for a required argument.
     pub(super) fn need(&self, place: usize, name: &str) -> Result<Value, Error> {
         self.get(place, name)?.ok_or_else(|| fault(format!("argument {} is missing", place + 1)))
     }
@@ -64,7 +64,7 @@ impl Arguments {
         Ok(self.get(place, name)?.is_some_and(|v| v.is_true()))
     }
 
-    /// Checks that no more were given.
+    /// Checks that there are no further arguments.
     pub(super) fn done(&self, most: usize) -> Result<(), Error> {
         if self.list.len() > most {
             return Err(fault(format!("{} arguments are given, at most {most} are taken", self.list.len())));
@@ -158,7 +158,7 @@ fn unknown() -> Result<Value, Error> {
     Err(Error::from(ErrorKind::UnknownMethod))
 }
 
-/// What a string is made of.
+/// `str.isalpha` and its relatives; `None` for another name.
 fn is(text: &str, name: &str) -> Option<bool> {
     let all = |is: &dyn Fn(char) -> bool| !text.is_empty() && text.chars().all(is);
     let has_case = text.chars().any(is_cased);
@@ -326,7 +326,7 @@ fn with_arguments(text: &str, name: &str, args: &Arguments) -> Result<Value, Err
     }
 }
 
-/// The part of a text from the second argument to the third and where it begins, in characters; none where it begins
+/// The part of a text between the second and the third argument, and its start in characters; `None` if it starts
 /// after the end.
 fn within<'t>(text: &'t str, args: &Arguments) -> Result<Option<(usize, &'t str)>, Error> {
     let length = text.chars().count() as i128;
@@ -347,7 +347,7 @@ fn within<'t>(text: &'t str, args: &Arguments) -> Result<Option<(usize, &'t str)
     Ok(Some((start as usize, &text[byte(start)..byte(stop)])))
 }
 
-/// At most this many parts.
+/// The maximum number of parts.
 fn split(text: &str, at: Option<&str>, most: usize, from_end: bool) -> Result<Value, Error> {
     let mut parts: Vec<&str> = match (at, from_end) {
         (Some(""), _) => return Err(fault("empty separator")),
@@ -362,7 +362,7 @@ fn split(text: &str, at: Option<&str>, most: usize, from_end: bool) -> Result<Va
     Ok(parts.into_iter().collect())
 }
 
-/// Words, at most so many, of which the last is all that is left.
+/// The words of a text, at most so many; the last one is the rest of the text.
 fn words(text: &str, most: usize) -> Vec<&str> {
     let (mut rest, mut parts) = (text.trim_start_matches(is_space), Vec::new());
     while !rest.is_empty() {
@@ -377,7 +377,7 @@ fn words(text: &str, most: usize) -> Vec<&str> {
     parts
 }
 
-/// The same from the end, the last word first.
+/// The same from the end, with the last word first.
 fn words_from_end(text: &str, most: usize) -> Vec<&str> {
     let (mut rest, mut parts) = (text.trim_end_matches(is_space), Vec::new());
     while !rest.is_empty() {
@@ -393,7 +393,7 @@ fn words_from_end(text: &str, most: usize) -> Vec<&str> {
     parts
 }
 
-/// `str.replace`; a negative number is all.
+/// `str.replace`; a negative count means all occurrences.
 pub(super) fn replaced(text: &str, old: &str, new: &str, most: i64) -> Result<String, Error> {
     let there = if old.is_empty() { text.chars().count() + 1 } else { text.matches(old).count() };
     let count = usize::try_from(most).map_or(there, |most| most.min(there));

@@ -1,8 +1,8 @@
-//! Jinja as Hugging Face's transformers sets it up, on a library that runs templates: what the library does
-//! otherwise than Jinja on Python is done here. Expressions are rewritten ([`source`], [`expression`]), so that
-//! operators are functions; methods, filters and tests are Python's.
+//! Jinja with the configuration of Hugging Face's transformers, on the library minijinja. Where minijinja differs from
+//! Jinja on Python, this module implements Python's behaviour: expressions are rewritten ([`source`],
+//! [`expression`]) so that operators are functions, and methods, filters and tests are replaced.
 //!
-//! `tests/data/templates.py` compares with Jinja itself.
+//! `tests/data/templates.py` compares the results with Jinja's.
 
 mod characters;
 mod expression;
@@ -26,7 +26,7 @@ pub(crate) fn rewrite(source: &str) -> Result<String, (String, usize)> {
     source::rewrite(source)
 }
 
-/// Sets up an environment as transformers does.
+/// Configures an environment like transformers.
 pub(crate) fn set_up(env: &mut Environment<'_>) {
     env.set_trim_blocks(true);
     env.set_lstrip_blocks(true);
@@ -52,7 +52,7 @@ pub(crate) fn set_up(env: &mut Environment<'_>) {
     }
 }
 
-/// Python's `dict`: of a dictionary or of pairs, and of named arguments.
+/// Python's `dict`: from a dictionary or pairs, and from named arguments.
 fn dict(args: Rest<Value>) -> Result<Value, Error> {
     let (list, named): (Rest<Value>, Kwargs) = from_args(&args)?;
     let mut all = match list.first() {
@@ -76,7 +76,7 @@ fn dict(args: Rest<Value>) -> Result<Value, Error> {
     Ok(all.into_iter().collect())
 }
 
-/// As Python's `datetime.strftime` of a local time, which has no zone.
+/// Python's `datetime.strftime` of a local time without a time zone.
 fn strftime(format: &str, at: &jiff::civil::DateTime) -> Result<String, Error> {
     let format = format.replace("%Z", "").replace("%z", "");
     jiff::fmt::strtime::format(&format, *at).map_err(|e| fault(format!("strftime_now: {e}")))

@@ -7,7 +7,7 @@ use super::{
 use minijinja::{Environment, Error, Value, value::Rest};
 use std::cmp::Ordering;
 
-/// Bytes of a string, and entries of a list, that repeating may give.
+/// Maximum number of bytes of a string, or of entries of a list, that a repetition may produce.
 const LONGEST: usize = 64 << 20;
 const MOST: usize = 1 << 20;
 
@@ -50,7 +50,7 @@ pub(super) fn int(n: i128) -> Value {
     i64::try_from(n).map_or_else(|_| n.into(), Value::from)
 }
 
-/// One operation after the other, from the left.
+/// Operations applied one after the other, from the left.
 fn math(ops: &str, values: &[Value]) -> Result<Value, Error> {
     let Some((first, rest)) = values.split_first() else { return Err(fault("no operand")) };
     if ops.starts_with('~') {
@@ -65,7 +65,7 @@ fn math(ops: &str, values: &[Value]) -> Result<Value, Error> {
         return Ok(out.into());
     }
     let (mut at, mut left) = (0, first.clone());
-    // A sum of strings is made in one piece.
+    // A sum of strings is built in one allocation.
     if ops.len() > 1 && ops.bytes().all(|op| op == b'+') && values.iter().all(|v| v.as_str().is_some() && !v.is_safe())
     {
         let length: usize = values.iter().filter_map(Value::as_str).map(str::len).sum();
@@ -146,13 +146,13 @@ pub(super) fn binary(op: char, a: &Value, b: &Value) -> Result<Value, Error> {
     Ok(value.into())
 }
 
-/// Quotient and rest of a division that rounds down.
+/// Quotient and remainder of floor division.
 fn floor(x: i128, y: i128) -> (i128, i128) {
     let (quotient, rest) = (x / y, x % y);
     if rest != 0 && (rest < 0) != (y < 0) { (quotient - 1, rest + y) } else { (quotient, rest) }
 }
 
-/// As Python's `divmod` of floats.
+/// Python's `divmod` of floats.
 fn floor_float(x: f64, y: f64) -> (f64, f64) {
     let mut rest = x % y;
     let mut quotient = (x - rest) / y;
@@ -169,7 +169,7 @@ fn floor_float(x: f64, y: f64) -> (f64, f64) {
     (if quotient - down > 0.5 { down + 1.0 } else { down }, rest)
 }
 
-/// Strings after each other. What is marked as safe has the other escaped, and the result is safe.
+/// Concatenation of strings. If one is marked as safe, the other is escaped and the result is safe.
 fn plus(a: &Value, x: &str, b: &Value, y: &str) -> Result<Value, Error> {
     if x.len() + y.len() > LONGEST {
         return Err(fault("a string is too large: more than 64 MiB"));
@@ -182,7 +182,7 @@ fn plus(a: &Value, x: &str, b: &Value, y: &str) -> Result<Value, Error> {
     })
 }
 
-/// As HTML.
+/// Escaped for HTML.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -263,7 +263,8 @@ pub(super) fn contains(container: &Value, value: &Value) -> Result<bool, Error> 
     }
 }
 
-/// Places from `start` to before `stop`, as Python counts them for a length; none is the end on that side.
+/// The indices of a slice from `start` up to, not including, `stop`, in Python's semantics for a length; `None` means
+/// the end on that side.
 pub(super) fn indices(parts: &[Value], length: usize) -> Result<Vec<usize>, Error> {
     let part = |i: usize| match parts.get(i).map(kind) {
         None | Some(Kind::None | Kind::Undefined) => Ok(None),

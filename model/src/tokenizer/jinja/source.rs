@@ -1,9 +1,12 @@
-//! Templates, rewritten for the library that runs them: text and tags stay, expressions become those of
+//! Templates, rewritten for minijinja: text and tags are kept, expressions are rewritten by
 //! [`expression`](super::expression).
 
 use super::{expression::Parser, lex};
 
-/// The template as the library is to read it; what is wrong and the line.
+/// The rewritten template.
+///
+/// # Errors
+/// The fault, and its line.
 pub(super) fn rewrite(source: &str) -> Result<String, (String, usize)> {
     let mut out = String::with_capacity(source.len() * 2);
     let mut rest = source;
@@ -34,7 +37,7 @@ fn comment(text: &str, out: &mut String) -> Result<usize, String> {
     Ok(end)
 }
 
-/// `{% raw %}` to its end; none if it is another tag.
+/// A `{% raw %}` block up to its end; `None` if it is another tag.
 fn raw(text: &str, out: &mut String) -> Option<Result<usize, String>> {
     let tag = |text: &str, name: &str| -> Option<usize> {
         let inside = text.strip_prefix("{%")?;
@@ -49,7 +52,7 @@ fn raw(text: &str, out: &mut String) -> Option<Result<usize, String>> {
         at += next;
         if let Some(end) = tag(&text[at..], "endraw") {
             out.push_str(&text[..begin]);
-            // The library takes a line's end after the tag away, which Jinja does not.
+            // The library removes a line break after the tag; Jinja does not.
             if text[begin..].starts_with('\n') && !text[..begin].ends_with("-%}") {
                 out.push('\n');
             }
@@ -61,7 +64,7 @@ fn raw(text: &str, out: &mut String) -> Option<Result<usize, String>> {
     Some(Err("unexpected end of raw block".into()))
 }
 
-/// The sign at a tag's beginning.
+/// The white-space control character at a tag's beginning.
 fn sign(text: &str) -> &str {
     if text[2..].starts_with(['-', '+']) { &text[2..3] } else { "" }
 }
@@ -92,7 +95,7 @@ fn block(text: &str, out: &mut String) -> Result<usize, String> {
     Ok(start + length)
 }
 
-/// The tag's inside and end, with as many lines as before.
+/// The tag's rewritten contents and its end, with the same number of lines.
 fn finish(inside: &str, before: &str, end: &str, out: &mut String) {
     out.push(' ');
     out.push_str(inside);
@@ -156,7 +159,7 @@ fn statement(p: &mut Parser) -> Result<String, String> {
             }
             name
         }
-        // With which transformers marks what an assistant says, and which changes no text.
+        // Transformers marks an assistant's text with this tag; it does not change the output.
         "generation" => "with".into(),
         "endgeneration" => "endwith".into(),
         "else" | "endif" | "endfor" | "endset" | "endcall" | "endwith" | "endfilter" | "endautoescape" | "break"
@@ -180,7 +183,7 @@ fn for_loop(p: &mut Parser) -> Result<String, String> {
     Ok(text)
 }
 
-/// A macro's parameters with their brackets.
+/// A macro's parameters, with brackets.
 fn parameters(p: &mut Parser) -> Result<String, String> {
     p.expect("(")?;
     let mut parts = Vec::new();

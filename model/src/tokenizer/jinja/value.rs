@@ -1,4 +1,4 @@
-//! Values as Python has them: kinds, how they are written, equality and order.
+//! Python's semantics of values: types, conversion to text, equality and order.
 
 use minijinja::{
     Error, ErrorKind, Value,
@@ -6,14 +6,14 @@ use minijinja::{
 };
 use std::{cmp::Ordering, fmt::Write as _, sync::Arc};
 
-/// Values within each other at most.
+/// Maximum nesting of values.
 const DEEPEST: usize = 200;
 
 pub(super) fn fault(why: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, why.into())
 }
 
-/// What a value is in Python.
+/// The Python type of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind<'a> {
     Undefined,
@@ -73,7 +73,7 @@ impl Kind<'_> {
         }
     }
 
-    /// A whole number; truth values are some.
+    /// An integer; truth values are integers too.
     pub(super) fn int(&self) -> Option<i128> {
         match self {
             Kind::Bool(b) => Some(i128::from(*b)),
@@ -131,7 +131,7 @@ impl Range {
         self.start + self.step * i as i64
     }
 
-    /// The numbers at these places, which are evenly apart.
+    /// The numbers at these evenly spaced indices.
     pub(super) fn sliced(&self, places: &[usize]) -> Value {
         let (first, second) = (places.first().map_or(self.stop, |i| self.at(*i)), places.get(1).map(|i| self.at(*i)));
         let step = second.map_or(self.step, |second| second - first);
@@ -154,7 +154,7 @@ impl Object for Range {
     }
 }
 
-/// What a dictionary's `keys`, `values` and `items` give.
+/// The results of a dictionary's `keys`, `values` and `items`.
 #[derive(Debug)]
 pub(super) struct View {
     name: &'static str,
@@ -184,20 +184,20 @@ impl Object for View {
     }
 }
 
-/// The place that an index means.
+/// The position of an index; negative ones count from the end.
 fn place(key: &Value, length: usize) -> Option<usize> {
     let i = kind(key).int()?;
     usize::try_from(if i < 0 { i + length as i128 } else { i }).ok()
 }
 
-/// Keys and values of a dictionary in their order.
+/// The keys and values of a dictionary, in order.
 pub(super) fn pairs(dict: &Value) -> Result<Vec<(Value, Value)>, Error> {
     let object = dict.as_object().filter(|_| matches!(kind(dict), Kind::Dict));
     let pairs = object.and_then(|o| o.try_iter_pairs());
     Ok(pairs.ok_or_else(|| fault(format!("a dict is expected, not {}", kind(dict).name())))?.collect())
 }
 
-/// What a loop over a value takes.
+/// The elements that a loop over a value visits.
 pub(super) fn items(value: &Value) -> Result<Vec<Value>, Error> {
     match kind(value) {
         Kind::Undefined => Ok(Vec::new()),
@@ -207,7 +207,7 @@ pub(super) fn items(value: &Value) -> Result<Vec<Value>, Error> {
     }
 }
 
-/// As `str` writes it.
+/// The text of `str`.
 pub(super) fn text(value: &Value) -> Result<String, Error> {
     match kind(value) {
         Kind::Undefined => Ok(String::new()),
@@ -216,7 +216,7 @@ pub(super) fn text(value: &Value) -> Result<String, Error> {
     }
 }
 
-/// As `repr` writes it.
+/// The text of `repr`.
 pub(super) fn repr(value: &Value) -> Result<String, Error> {
     let mut out = String::new();
     write(value, &mut out, 0)?;
@@ -273,7 +273,7 @@ fn write(value: &Value, out: &mut String, depth: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// A float with the fewest digits that give it again, as Python writes it.
+/// A float with the fewest digits that round-trip, in Python's notation.
 pub(super) fn float(x: f64) -> String {
     if x.is_nan() {
         return "nan".into();
@@ -293,7 +293,7 @@ pub(super) fn float(x: f64) -> String {
     }
 }
 
-/// A string in quotes, with what cannot be seen as escapes.
+/// A string in quotes, with unprintable characters as escapes.
 fn quote(text: &str, out: &mut String) {
     let mark = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     out.push(mark);
@@ -322,7 +322,7 @@ pub(super) fn escape(c: char, out: &mut String) {
 
 /// Python's `isprintable` of a character.
 pub(super) fn is_seen(c: char) -> bool {
-    // After another character: alone those that join the one before are escaped, too.
+    // Rust also escapes combining characters if they stand alone, so another character precedes it here.
     matches!(c, '\'' | '"' | '\\') || format!("a{c}").escape_debug().eq(['a', c])
 }
 
@@ -373,7 +373,7 @@ fn equal_at(a: &Value, b: &Value, depth: usize) -> Result<bool, Error> {
     })
 }
 
-/// Python's order; none of what is not a number.
+/// Python's order; `None` if one is NaN.
 pub(super) fn order(a: &Value, b: &Value) -> Result<Option<Ordering>, Error> {
     order_at(a, b, 0)
 }
