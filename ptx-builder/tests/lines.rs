@@ -108,7 +108,7 @@ fn calls() -> Vec<Call> {
         k.thread_x(); k.thread_y(); k.thread_z(); k.block_dim_x(); k.block_dim_y(); k.block_dim_z(); k.block_x(); k.block_y(); k.block_z();
         k.grid_dim_x(); k.grid_dim_y(); k.grid_dim_z(); k.lane(); k.sm_id(); k.cluster_rank(); k.clock64(); k.global_timer(); k.global_thread_id();
         k.shuffle_xor(h.u, 1); k.shuffle_xor(h.d, 1); k.shuffle_idx(h.w, h.u); k.shuffle_down(h.f, 1); k.shuffle_up(h.hh, 1); k.shuffle_xor_masked(h.u, 1, 3); k.all(h.p); k.any(h.p); k.ballot(h.p);
-        k.match_any(h.u); k.redux_add(h.u); k.redux_max(h.i); k.active_mask(); k.barrier(); k.barrier_among(1, 64); k.barrier_arrive(1, 64); k.sync_warp(3);
+        k.match_any(h.u); k.redux_add(h.u); k.redux_max(h.i); k.active_mask(); k.barrier(); k.barrier_among(1, 64); k.first_threads(64, |k| k.barrier()); k.barrier_arrive(1, 64); k.sync_warp(3);
         k.fence_block(); k.fence_gpu(); k.fence_async_shared(); k.nanosleep(h.u); k.grid_dependency_wait(); k.launch_dependents();
         // Copies, matrices, and the table's own forms.
         k.copy_async(h.s, h.y, AsyncBytes::B4); k.copy_async_filled(h.s, h.x, AsyncBytes::B16, Some(h.p), Some(h.u)); k.copy_async_commit(); k.copy_async_wait(0);
@@ -122,6 +122,11 @@ fn calls() -> Vec<Call> {
 const SILENT: &[&str] = &[
     // Of kernels that are written already.
     "args",
+    "changed",
+    "declare",
+    "merged",
+    "overlaid",
+    "part",
     "bounds",
     "eager",
     "erase",
