@@ -1,6 +1,8 @@
 //! Chats on a terminal, as `docs/transcripts/chat.md` shows them: typed, pasted, interrupted. `BLESS=1` renews it.
 #![cfg(target_os = "linux")]
 
+mod support;
+
 use ptxgen::model::{
     bundled,
     gguf::{GgufWriter, Value},
@@ -8,9 +10,9 @@ use ptxgen::model::{
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    os::fd::{FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
@@ -48,8 +50,8 @@ impl Terminal {
         // SAFETY: both were just opened, and nothing else closes them.
         let (person, end) = unsafe { (File::from_raw_fd(person), OwnedFd::from_raw_fd(program)) };
         let own = || Stdio::from(end.try_clone().unwrap());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ptxgen"));
-        command.args(args).current_dir(folder).env("TERM", "xterm").env_remove("NO_COLOR");
+        let mut command = support::interruptible(args);
+        command.current_dir(folder).env("TERM", "xterm").env_remove("NO_COLOR");
         command.stdin(own()).stdout(own()).stderr(own());
         let control = || {
             // SAFETY: a session of its own, whose terminal is standard input: Ctrl-C is its alone.
@@ -78,7 +80,11 @@ impl Terminal {
             if enough(&seen) {
                 return;
             }
-            assert!(start.elapsed() < Duration::from_secs(300), "waiting for {what}: {seen:?}");
+            let left = Duration::from_secs(300).saturating_sub(start.elapsed());
+            let mut end = libc::pollfd { fd: self.person.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+            // SAFETY: one place, which is read and written.
+            let ready = unsafe { libc::poll(&mut end, 1, left.as_millis() as i32) };
+            assert!(ready > 0, "waiting for {what}: {seen:?}");
             match self.person.read(&mut bytes) {
                 // The other end is closed.
                 Ok(0) | Err(_) => return assert_eq!(what, "the end", "{seen:?}"),
