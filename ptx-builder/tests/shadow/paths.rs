@@ -55,6 +55,20 @@ fn measure(target: &str, body: &str) -> (Measured, [Buffer; 2]) {
     (measured, [y, z])
 }
 
+/// Both floats of a pair have a shadow.
+#[test]
+fn pairs_of_f32() {
+    let body = "mov.b64 %rd5, {%f0, %f0}; add.rn.f32x2 %rd6, %rd5, %rd5; mov.b64 {%f1, %f2}, %rd6; \
+                st.global.f32 [%rd2], %f1; st.global.f32 [%rd3], %f2";
+    let (measured, [y, z]) = measure("sm_100", body);
+    let of = |buffer: Buffer| {
+        let all = measured.elements.iter().filter(|e| e.buffer == buffer);
+        all.map(|e| (e.at, e.error.to_bits())).collect::<Vec<_>>()
+    };
+    assert_eq!(of(y), of(z));
+    assert!(of(y).len() > 20);
+}
+
 /// Where an instruction has no shadow for its result, that is told, with the lanes whose sources were inexact.
 #[test]
 fn shadows_end_in_the_open() {

@@ -143,7 +143,8 @@ impl Names {
     }
 
     /// The value of a register of `width` bytes that holds these; `own` is its name if they have none.
-    pub(super) fn value(&mut self, bytes: [Byte; 8], width: usize, own: Id) -> Value {
+    pub(super) fn value(&mut self, mut bytes: [Byte; 8], width: usize, own: Id) -> Value {
+        bytes[width.min(8)..].fill(Byte::Plain);
         if bytes[..width].contains(&Byte::Lost) {
             return Value { content: Content::Lost, id: own };
         }

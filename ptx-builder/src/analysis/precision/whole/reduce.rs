@@ -190,7 +190,7 @@ impl Search<'_, '_> {
                         true
                     }
                     Precision::Moves | Precision::Exact { real: Real::Neg, .. } => true,
-                    Precision::Rounds { real: Real::Mul, .. } => !meets(),
+                    Precision::Rounds { real: Real::Mul, .. } if is_power => !meets(),
                     Precision::Rounds { real: Real::Fma, .. } if is_power && reg(by, "c") != Some(r) && meets() => {
                         false
                     }

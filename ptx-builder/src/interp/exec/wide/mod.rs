@@ -22,7 +22,14 @@ use crate::types::{Kind, ScalarType};
 
 /// The planes of values side by side, each exact where there is none.
 fn put_values(regs: &mut Regs, dst: &Dst, mask: u32, format: Format, planes: &[Plane]) {
-    regs.put(dst, mask, Shape::of(format, planes.len()), planes);
+    let (shape, size) = (Shape::of(format, planes.len()), format.granules());
+    if shape.planes() == planes.len() {
+        return regs.put(dst, mask, shape, planes);
+    }
+    // A value's plane has the number of its first granule.
+    let mut apart = vec![Plane::EXACT; shape.planes()];
+    planes.iter().enumerate().for_each(|(i, plane)| apart[i * size].clone_from(plane));
+    regs.put(dst, mask, shape, &apart);
 }
 
 fn integers(types: [ScalarType; 2]) -> bool {
@@ -102,7 +109,8 @@ impl Exec<'_> {
     /// Notes the inexact sources of an instruction whose results have no shadow.
     fn wide_end(&mut self, regs: &Regs, srcs: &[Src]) {
         let held = || srcs.iter().filter_map(|src| regs.source(Some(src)));
-        let inexact = |lane: &usize| held().any(|h| h.planes[..h.shape.planes()].iter().any(|p| p.err[*lane] != 0.0));
+        let inexact =
+            |lane: &usize| held().any(|h| h.planes.iter().take(h.shape.planes()).any(|p| p.err[*lane] != 0.0));
         let count = lanes(self.mask).filter(inexact).count() as u64;
         self.st.wide.notes.ended(self.pc, count);
     }
