@@ -60,10 +60,7 @@ impl<'a> Body<'_, 'a> {
     fn statement(&mut self) -> Result<(), Fault> {
         let token = self.cursor().peek();
         match token.kind {
-            Kind::Punct(';') => {
-                self.cursor().take();
-                Ok(())
-            }
+            Kind::Punct(';') => Err(self.cursor().expected("a statement (PTX has no empty ones: remove this ';')")),
             Kind::Directive => self.directive(),
             Kind::Word if self.cursor().peek_at(1).kind == Kind::Punct(':') => {
                 self.cursor().take();
