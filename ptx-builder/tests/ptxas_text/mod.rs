@@ -130,23 +130,33 @@ pub fn module(version: PtxVersion, target: Target, lines: &[String]) -> (String,
 }
 
 /// What `ptxas` says against each of the lines, by their index. (A fatal error hides later ones.)
+#[allow(dead_code)] // each test uses its part
 pub fn complaints(ptxas: &Ptxas, version: PtxVersion, target: Target, lines: &[String]) -> BTreeMap<usize, String> {
+    complaints_or_error(ptxas, version, target, lines).unwrap_or_else(|e| panic!("{target}, PTX {version}: {e}"))
+}
+
+/// [`complaints`], or what `ptxas` says that is against no line.
+pub fn complaints_or_error(
+    ptxas: &Ptxas,
+    version: PtxVersion,
+    target: Target,
+    lines: &[String],
+) -> Result<BTreeMap<usize, String>, PtxasError> {
     let (text, first) = module(version, target, lines);
     // It writes machine code for no older GPU, and reads text for all.
-    match ptxas.assemble(&text, target.max(Target::SM_75)) {
-        Ok(_) => BTreeMap::new(),
-        Err(PtxasError::Rejected { diagnostics, .. }) => {
-            let mut found = BTreeMap::new();
-            for d in diagnostics.iter().filter(|d| d.severity != Severity::Warning) {
-                // The last complaint, that assembly is aborted, has no line.
-                let Some(line) = d.line else { continue };
-                let line = line.checked_sub(first).filter(|&i| i < lines.len());
-                let line = line.unwrap_or_else(|| panic!("{target}, PTX {version}: {d}"));
-                found.entry(line).or_insert_with(|| d.message.clone());
-            }
-            assert!(!found.is_empty(), "{target}, PTX {version}: {diagnostics:?}");
-            found
+    let error = match ptxas.assemble(&text, target.max(Target::SM_75)) {
+        Ok(_) => return Ok(BTreeMap::new()),
+        Err(error) => error,
+    };
+    let mut found = BTreeMap::new();
+    if let PtxasError::Rejected { diagnostics, .. } = &error {
+        for d in diagnostics.iter().filter(|d| d.severity != Severity::Warning) {
+            // The last complaint, that assembly is aborted, has no line.
+            let Some(line) = d.line else { continue };
+            let line = line.checked_sub(first).filter(|&i| i < lines.len());
+            let line = line.unwrap_or_else(|| panic!("{target}, PTX {version}: {d}"));
+            found.entry(line).or_insert_with(|| d.message.clone());
         }
-        Err(error) => panic!("{target}, PTX {version}: {error}"),
     }
+    if found.is_empty() { Err(error) } else { Ok(found) }
 }
