@@ -150,7 +150,7 @@ impl Found {
         if !addrs.is_empty() {
             let base = |a: &super::program::Addr| match a.base {
                 AddrBase::Reg32(r) | AddrBase::Reg64(r) => self.number(r),
-                AddrBase::Fixed => NONE,
+                AddrBase::Fixed | AddrBase::Shared => NONE,
             };
             return Some(IndexStep { op: IndexOp::Access, dst: NONE, srcs: addrs.iter().map(base).collect() });
         }

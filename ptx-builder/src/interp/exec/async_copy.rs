@@ -2,17 +2,19 @@
 //!
 //! The data lands when the copy is issued, or in the adversarial order when it
 //! is waited for. Either way the bytes count as pending until a wait covers
-//! them, and touching them is a finding.
+//! them, and touching them is a finding: of `cp.async`, and of bulk copies in
+//! global memory, until any thread has waited, and of bulk copies and `st.async`
+//! in shared memory for each thread until it is ordered after such a wait.
 
 use super::Exec;
 use super::wide::copy_shadows;
 use crate::interp::context::Context;
-use crate::interp::copies::{Completion, Copy};
+use crate::interp::copies::{Completion, Copy, Update};
 use crate::interp::mask::lanes;
 use crate::interp::report::FindingKind;
-use crate::interp::shadow::{Access, Strength};
+use crate::interp::shadow::{Access, Engine, Strength, Strong};
 use crate::interp::state::{BlockState, Stop};
-use crate::table::{Async, WARP};
+use crate::table::{Async, Memory, WARP, window};
 use crate::types::Space;
 
 const READ: Access = Access { write: false, strength: Strength::Weak, read_only: false };
@@ -25,6 +27,9 @@ impl Exec<'_> {
             Async::Copy => self.copy_async()?,
             Async::BulkLoad => self.bulk(Space::Global, Space::Shared)?,
             Async::BulkStore => self.bulk(Space::Shared, Space::Global)?,
+            Async::BulkShared => self.bulk(Space::Shared, Space::Shared)?,
+            Async::Store(m) => self.store_async(m, None)?,
+            Async::Reduce(m, atomic) => self.store_async(m, Some(atomic.update))?,
             Async::BulkPrefetch => {}
             Async::Commit => self.st.copies.commit(warp, mask, false),
             Async::BulkCommit => self.st.copies.commit(warp, mask, true),
@@ -33,9 +38,14 @@ impl Exec<'_> {
                 self.wait(false, 0);
             }
             Async::WaitGroup => self.wait(false, self.src_first(0)),
-            Async::BulkWait { read: false } => self.wait(true, self.src_first(0)),
+            Async::BulkWait { read: false } => {
+                let allowed = self.src_first(0);
+                self.wait_for_reads(allowed);
+                self.wait(true, allowed);
+            }
             Async::BulkWait { read: true } => {
                 let allowed = self.src_first(0);
+                self.wait_for_reads(allowed);
                 let copies = self.st.copies.sources_read(warp, mask, allowed);
                 self.st.changes += copies.len() as u64;
                 copies.iter().for_each(|copy| land(self.cx, self.st, copy));
@@ -85,48 +95,189 @@ impl Exec<'_> {
         Copy::new(self.pc, self.warp.id * 32 + lane as u32, completion, from, to)
     }
 
-    /// `cp.async.bulk`: addresses are destination, source and (loads) the
-    /// mbarrier; the source operand is the size.
+    /// `cp.async.bulk`: addresses are destination, source and (but for stores to global memory) the mbarrier; the
+    /// source operands are the size, and the blocks that get the data if these are several.
     fn bulk(&mut self, from_space: Space, to_space: Space) -> Result<(), Stop> {
         let (to, from, mbarrier) = (self.addresses(0), self.addresses(1), self.addresses(2));
-        let sizes = self.src_zero(0);
+        let (sizes, blocks) = (self.src_zero(0), self.src(1));
         for lane in lanes(self.mask) {
             let size = sizes[lane] as u32;
             if !size.is_multiple_of(16) {
                 let message = format!("lane {lane} copies {size} bytes; a bulk copy takes a multiple of 16");
                 return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
             }
-            if from_space == Space::Shared {
-                self.st.check_fenced(self.cx, self.pc, self.warp.id, lane as u32, from[lane], u64::from(size));
-            }
-            let completion = match to_space {
-                Space::Shared => Completion::Mbarrier(self.mbarrier_at(lane, mbarrier[lane])?),
-                _ => Completion::BulkGroup,
-            };
-            for k in (0..u64::from(size)).step_by(16) {
-                for (space, at, access) in [(from_space, &from, READ), (to_space, &to, WRITE)] {
-                    let at = at.map(|a| a.wrapping_add(k));
-                    self.check(space, 1 << lane, &at, 16)?;
-                    if !access.write {
-                        let unwritten = self.read(space, 1 << lane, &at, 16, false, &mut [0; WARP]);
-                        self.unwritten(space, unwritten, &at, 16);
+            let source = (from_space, from[lane]);
+            for rank in self.receivers(lane, blocks.map(|b| b[lane]))? {
+                let at = |address: u64| rank.map_or(address, |rank| window::shared_in(address, rank));
+                let (to, completion) = match to_space {
+                    Space::Shared => {
+                        let place = self.mbarrier_at(lane, at(mbarrier[lane]))?;
+                        self.reaches(lane, place);
+                        (at(to[lane]), Completion::Mbarrier(place))
                     }
-                    self.touch(space, 1 << lane, &at, 16, access, None);
-                }
+                    _ => (to[lane], Completion::BulkGroup),
+                };
+                self.bulk_access(lane, source, u64::from(size), false, completion)?;
+                self.bulk_access(lane, (to_space, to), u64::from(size), true, completion)?;
+                let mut copy = self.new_copy(lane, completion, source, (to_space, to));
+                (copy.bytes, copy.clock) = (size, self.st.release(self.warp.id));
+                self.issue(copy);
             }
-            let mut copy = self.new_copy(lane, completion, (from_space, from[lane]), (to_space, to[lane]));
-            (copy.bytes, copy.clock) = (size, self.st.release(self.warp.id));
+        }
+        Ok(())
+    }
+
+    /// The ranks of the blocks that get the data: none but the destination's where there is no mask of blocks.
+    fn receivers(&self, lane: usize, blocks: Option<u64>) -> Result<Vec<Option<u32>>, Stop> {
+        let Some(blocks) = blocks else { return Ok(vec![None]) };
+        let most = self.cx.blocks();
+        if blocks >> most != 0 || blocks == 0 {
+            let message = format!("lane {lane} copies to the blocks of the mask {blocks:#06x}; the cluster has {most}");
+            return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
+        }
+        Ok((0..most).filter(|rank| blocks >> rank & 1 == 1).map(Some).collect())
+    }
+
+    /// Checks and marks what a bulk copy reads or writes.
+    fn bulk_access(
+        &mut self,
+        lane: usize,
+        (space, at): (Space, u64),
+        size: u64,
+        write: bool,
+        completion: Completion,
+    ) -> Result<(), Stop> {
+        if space == Space::Shared && !write && window::shared_rank(at) != self.cx.rank(self.warp.id) {
+            let message = format!("lane {lane} copies from shared memory at {at:#x}, which is another block's");
+            return Err(self.fault(FindingKind::OutOfBounds, 1 << lane, message));
+        }
+        for k in (0..size).step_by(16) {
+            self.check(space, 1 << lane, &[at + k; WARP], 16)?;
+        }
+        let pending = self.mark_bulk(lane, (space, at), size, write, completion);
+        self.st.check_fenced(self.cx, self.by(), lane as u32, (space, at), size, write);
+        for k in (0..size).step_by(16) {
+            let at = [at + k; WARP];
+            if !write && !pending {
+                let unwritten = self.read(space, 1 << lane, &at, 16, false, &mut [0; WARP]);
+                self.unwritten(space, unwritten, &at, 16);
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks it. Whether it meets a copy that nothing has waited for.
+    fn mark_bulk(
+        &mut self,
+        lane: usize,
+        (space, at): (Space, u64),
+        size: u64,
+        write: bool,
+        completion: Completion,
+    ) -> bool {
+        let access = if write { WRITE } else { READ };
+        if space == Space::Shared {
+            self.reaches(lane, at);
+            let pending = self.st.copies.clashes_with_range(at, size, write);
+            if pending {
+                self.find(FindingKind::AsyncPending, 1 << lane, || {
+                    format!(
+                        "lane {lane} copies {size} bytes of shared memory at {at:#x}, where an asynchronous copy has not \
+                         been waited for"
+                    )
+                });
+            }
+            let marked = match self.engine_of(lane, completion) {
+                Some(engine) => self.st.engine_access(self.by(), lane as u32, engine, at, size, access),
+                None => false,
+            };
+            return pending || marked;
+        }
+        (0..size).step_by(16).fold(false, |pending, k| {
+            pending | (self.touch(space, 1 << lane, &[at + k; WARP], 16, access, None) != 0)
+        })
+    }
+
+    /// The engine that does a copy's work, and the time at which this is complete.
+    fn engine_of(&mut self, lane: usize, completion: Completion) -> Option<(u32, u64)> {
+        match completion {
+            Completion::Mbarrier(place) => {
+                let mbarrier = self.st.mbarriers.look(place)?;
+                Some((mbarrier.engine?, mbarrier.phase))
+            }
+            Completion::BulkGroup if self.cx.options.check.races => {
+                let thread = self.warp.id * WARP as u32 + lane as u32;
+                let group = self.st.copies.bulk_group(thread);
+                Some((self.st.order.engine(Engine::Reads(thread))?, group))
+            }
+            Completion::BulkGroup | Completion::Group => None,
+        }
+    }
+
+    /// `st.async` and `red.async`: addresses are the destination and the mbarrier.
+    fn store_async(&mut self, m: Memory, update: Option<Update>) -> Result<(), Stop> {
+        let (to, mbarrier) = (self.addresses(0), self.addresses(1));
+        let bytes = m.bytes();
+        let strength = if update.is_some() { Strength::Strong(Strong::of(&m, m.scope)) } else { Strength::Weak };
+        self.check(Space::Shared, self.mask, &to, bytes)?;
+        let mut values = [0u128; WARP];
+        for k in 0..m.len {
+            let src = self.src_zero(k as usize);
+            let keep = u64::MAX >> (64 - m.ty.bits().min(64));
+            lanes(self.mask).for_each(|l| values[l] |= u128::from(src[l] & keep) << (m.ty.bits() * u32::from(k)));
+        }
+        for lane in lanes(self.mask) {
+            let place = self.mbarrier_at(lane, mbarrier[lane])?;
+            let (there, own) = (window::shared_rank(to[lane]), self.cx.rank(self.warp.id));
+            if there != window::shared_rank(place) || there == own {
+                let message = format!(
+                    "lane {lane} of block {own} of the cluster sends to block {there} and to the mbarrier of block {}; both \
+                     must be of one block, and of another than the thread's",
+                    window::shared_rank(place)
+                );
+                return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
+            }
+            self.reaches(lane, to[lane]);
+            let completion = Completion::Mbarrier(place);
+            if let Some(engine) = self.engine_of(lane, completion) {
+                let access = Access { write: true, strength, read_only: false };
+                self.st.engine_access(self.by(), lane as u32, engine, to[lane], u64::from(bytes), access);
+            }
+            let to = (Space::Shared, to[lane]);
+            let mut copy = self.new_copy(lane, completion, to, to);
+            (copy.bytes, copy.value, copy.clock) = (bytes, Some((values[lane], update)), self.st.release(self.warp.id));
             self.issue(copy);
         }
         Ok(())
     }
 
     fn issue(&mut self, mut copy: Copy) {
+        if let Completion::Mbarrier(place) = copy.completion
+            && let Some(mbarrier) = self.st.mbarriers.get(place)
+        {
+            mbarrier.issued(copy.bytes, copy.pc, copy.thread);
+        }
         if !self.cx.is_adversarial() {
             land(self.cx, self.st, &copy);
             copy.landed = true;
         }
         self.st.copies.issue(copy);
+    }
+
+    /// The sources of all but the last `allowed` bulk groups of each lane have been read.
+    fn wait_for_reads(&mut self, allowed: u64) {
+        if !self.cx.options.check.races {
+            return;
+        }
+        for lane in lanes(self.mask) {
+            let thread = self.warp.id * WARP as u32 + lane as u32;
+            let read = self.st.copies.bulk_group(thread).saturating_sub(allowed);
+            if read > 0
+                && let Some(engine) = self.st.order.engine(Engine::Reads(thread))
+            {
+                self.st.order.waited(self.warp.id, engine, read as u32);
+            }
+        }
     }
 
     /// Waits until at most `allowed` of each lane's groups are pending.
@@ -148,6 +299,20 @@ pub(in crate::interp) fn land(cx: &Context, st: &mut BlockState, copy: &Copy) {
         return;
     }
     let (from, to) = (copy.from, copy.to);
+    if let Some((value, update)) = copy.value {
+        let value = match update {
+            Some(update) => {
+                let keep = u64::MAX >> (64 - 8 * copy.bytes.min(8));
+                u128::from(update(st.shared.load(to.1, copy.bytes) as u64, value as u64, 0) & keep)
+            }
+            None => value,
+        };
+        st.shared.store(to.1, copy.bytes, value);
+        if cx.wide.is_some() {
+            st.wide.shared.clear(to.1, copy.bytes);
+        }
+        return;
+    }
     let aligned = (from.1 | to.1 | u64::from(copy.bytes)).is_multiple_of(4);
     let step = if aligned { 4 } else { 1 };
     for k in (0..u64::from(copy.bytes)).step_by(step) {
