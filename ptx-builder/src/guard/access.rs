@@ -134,14 +134,9 @@ fn asynchronous(inst: &Inst, kind: Async) -> (Way, SmallVec<[Access; 3]>) {
             let touches = |a: &Access| a.size != Size::Fixed(0);
             (Way::Skip, both.into_iter().flatten().filter(touches).collect())
         }
-        Async::BulkLoad | Async::BulkStore | Async::BulkShared => {
+        Async::BulkLoad | Async::BulkStore => {
             let size = bulk(operand("size"));
             let all = [access("dst", size, 16, false, true), access("src", size, 16, true, false), barrier("mbar")];
-            (Way::SkipAndTell, all.into_iter().flatten().collect())
-        }
-        Async::Store(m) | Async::Reduce(m, _) => {
-            let reads = matches!(kind, Async::Reduce(..));
-            let all = [access("a", Size::Fixed(m.bytes()), m.bytes(), reads, true), barrier("mbar")];
             (Way::SkipAndTell, all.into_iter().flatten().collect())
         }
         Async::BulkPrefetch => {

@@ -23,9 +23,6 @@ pub(super) enum Completion {
     Mbarrier(u64),
 }
 
-/// What an atomic operation makes of the old value and two operands.
-pub(super) type Update = fn(u64, u64, u64) -> u64;
-
 /// One copy by one thread.
 #[derive(Clone)]
 pub(super) struct Copy {
@@ -37,8 +34,6 @@ pub(super) struct Copy {
     group: Option<u64>,
     pub from: (Space, u64),
     pub to: (Space, u64),
-    /// What `st.async` stores and `red.async` combines, which come from a register and not from memory.
-    pub value: Option<(u128, Option<Update>)>,
     pub bytes: u32,
     /// Zeros written after them.
     pub zeros: u32,
@@ -62,7 +57,6 @@ impl Copy {
             group: None,
             from,
             to,
-            value: None,
             bytes: 0,
             zeros: 0,
             landed: false,
@@ -191,7 +185,7 @@ impl Copies {
     /// Counts a copy's accesses in or out.
     fn mark(&mut self, copy: &Copy, begins: bool) {
         let counts = |space| space != Space::Shared || copy.completion == Completion::Group || !self.has_marks;
-        if !copy.source_read && copy.value.is_none() && counts(copy.from.0) {
+        if !copy.source_read && counts(copy.from.0) {
             self.reading.count(copy.from, copy.bytes, begins);
         }
         if counts(copy.to.0) {

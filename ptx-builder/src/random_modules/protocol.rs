@@ -24,8 +24,8 @@ impl Gen {
             | Async::MbarrierExpectTx
             | Async::MbarrierCompleteTx
             | Async::MbarrierWait { .. } => self.mbarrier(form, what),
-            // Left out: its arrival may come at any time, or it needs a cluster of several blocks.
-            Async::CopyArrive { .. } | Async::BulkShared | Async::Store(_) | Async::Reduce(..) => {}
+            // Left out: its arrival may come at any time.
+            Async::CopyArrive { .. } => {}
         }
     }
 

@@ -96,9 +96,6 @@ impl Form {
             Async::BulkCommit => Some((Groups::Bulk, Role::Commits)),
             Async::BulkWait { .. } => Some((Groups::Bulk, Role::Waits)),
             Async::BulkLoad
-            | Async::BulkShared
-            | Async::Store(_)
-            | Async::Reduce(..)
             | Async::BulkPrefetch
             | Async::MbarrierInit
             | Async::MbarrierInval
@@ -161,17 +158,7 @@ impl Form {
             // Every device's memory at a multicast address.
             Meaning::Foreign => plain(Bytes::Fixed(self.last_type().map_or(16, ScalarType::bytes)), None, true),
             Meaning::Async(Async::Copy) => copy(Bytes::Operand("cp-size"), None, true),
-            Meaning::Async(Async::BulkLoad | Async::BulkStore | Async::BulkShared) => copy(Bytes::Operand("size"), Some(16), true),
-            Meaning::Async(Async::Store(m) | Async::Reduce(m, _)) => {
-                let reads = matches!(self.meaning, Meaning::Async(Async::Reduce(..)));
-                let access = |(slot, space)| {
-                    let (bytes, order, scope, proxy) = (m.bytes(), m.order, m.scope, Proxy::Generic);
-                    let bytes = if slot == "mbar" { Bytes::Fixed(8) } else { Bytes::Fixed(bytes) };
-                    let reads = reads || slot == "mbar";
-                    MemoryAccess { slot, space, bytes, align: None, reads, writes: true, order, scope, proxy }
-                };
-                self.addresses().map(access).collect()
-            }
+            Meaning::Async(Async::BulkLoad | Async::BulkStore) => copy(Bytes::Operand("size"), Some(16), true),
             Meaning::Async(Async::BulkPrefetch) => copy(Bytes::Operand("size"), Some(16), false),
             Meaning::Async(Async::MbarrierInit | Async::MbarrierInval) => object(false, true),
             Meaning::Async(
@@ -388,9 +375,6 @@ impl Form {
                 | Async::CopyArrive { .. }
                 | Async::BulkLoad
                 | Async::BulkStore
-                | Async::BulkShared
-                | Async::Store(_)
-                | Async::Reduce(..)
                 | Async::BulkPrefetch
                 | Async::BulkCommit
                 | Async::BulkWait { .. }

@@ -265,7 +265,7 @@ pub enum Fence {
 }
 
 /// Asynchronous copies and `mbarrier` (PTX ISA 9.7.9.25 and 9.7.13.15).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Async {
     /// `cp.async` global to shared, of a constant number of bytes; if a fourth operand limits the bytes read, zeros
@@ -286,12 +286,6 @@ pub enum Async {
     BulkLoad,
     /// `cp.async.bulk` shared to global, completing with its bulk group.
     BulkStore,
-    /// `cp.async.bulk` from the block's shared memory to that of a block of the cluster, completing on an mbarrier there.
-    BulkShared,
-    /// `st.async` to the shared memory of a block of the cluster, completing on an mbarrier there.
-    Store(Memory),
-    /// `red.async` in the shared memory of a block of the cluster, completing on an mbarrier there.
-    Reduce(Memory, Atomic),
     /// `cp.async.bulk.prefetch.L2`.
     BulkPrefetch,
     /// `cp.async.bulk.commit_group`.

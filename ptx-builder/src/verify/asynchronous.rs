@@ -100,9 +100,6 @@ fn mbarriers(module: &Module, kernel: &Kernel, info: &KernelInfo, errors: &mut E
                 | Async::MbarrierCompleteTx
                 | Async::MbarrierInval
                 | Async::CopyArrive { .. }
-                | Async::BulkShared
-                | Async::Store(_)
-                | Async::Reduce(..)
                 | Async::BulkLoad => used.push((inst, origin())),
                 Async::Copy
                 | Async::Commit

@@ -3,18 +3,18 @@
 //! The data lands when the copy is issued, or in the adversarial order when it
 //! is waited for. Either way the bytes count as pending until a wait covers
 //! them, and touching them is a finding: of `cp.async`, and of bulk copies in
-//! global memory, until any thread has waited, and of bulk copies and `st.async`
+//! global memory, until any thread has waited, and of bulk copies
 //! in shared memory for each thread until it is ordered after such a wait.
 
 use super::Exec;
 use super::wide::copy_shadows;
 use crate::interp::context::Context;
-use crate::interp::copies::{Completion, Copy, Update};
+use crate::interp::copies::{Completion, Copy};
 use crate::interp::mask::lanes;
 use crate::interp::report::FindingKind;
-use crate::interp::shadow::{Access, Engine, Strength, Strong};
+use crate::interp::shadow::{Access, Engine, Strength};
 use crate::interp::state::{BlockState, Stop};
-use crate::table::{Async, Memory, WARP, window};
+use crate::table::{Async, WARP, window};
 use crate::types::Space;
 
 const READ: Access = Access { write: false, strength: Strength::Weak, read_only: false };
@@ -27,9 +27,6 @@ impl Exec<'_> {
             Async::Copy => self.copy_async()?,
             Async::BulkLoad => self.bulk(Space::Global, Space::Shared)?,
             Async::BulkStore => self.bulk(Space::Shared, Space::Global)?,
-            Async::BulkShared => self.bulk(Space::Shared, Space::Shared)?,
-            Async::Store(m) => self.store_async(m, None)?,
-            Async::Reduce(m, atomic) => self.store_async(m, Some(atomic.update))?,
             Async::BulkPrefetch => {}
             Async::Commit => self.st.copies.commit(warp, mask, false),
             Async::BulkCommit => self.st.copies.commit(warp, mask, true),
@@ -96,46 +93,32 @@ impl Exec<'_> {
     }
 
     /// `cp.async.bulk`: addresses are destination, source and (but for stores to global memory) the mbarrier; the
-    /// source operands are the size, and the blocks that get the data if these are several.
+    /// source operand is the size.
     fn bulk(&mut self, from_space: Space, to_space: Space) -> Result<(), Stop> {
         let (to, from, mbarrier) = (self.addresses(0), self.addresses(1), self.addresses(2));
-        let (sizes, blocks) = (self.src_zero(0), self.src(1));
+        let sizes = self.src_zero(0);
         for lane in lanes(self.mask) {
             let size = sizes[lane] as u32;
             if !size.is_multiple_of(16) {
                 let message = format!("lane {lane} copies {size} bytes; a bulk copy takes a multiple of 16");
                 return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
             }
-            let source = (from_space, from[lane]);
-            for rank in self.receivers(lane, blocks.map(|b| b[lane]))? {
-                let at = |address: u64| rank.map_or(address, |rank| window::shared_in(address, rank));
-                let (to, completion) = match to_space {
-                    Space::Shared => {
-                        let place = self.mbarrier_at(lane, at(mbarrier[lane]))?;
-                        self.reaches(lane, place);
-                        (at(to[lane]), Completion::Mbarrier(place))
-                    }
-                    _ => (to[lane], Completion::BulkGroup),
-                };
-                self.bulk_access(lane, source, u64::from(size), false, completion)?;
-                self.bulk_access(lane, (to_space, to), u64::from(size), true, completion)?;
-                let mut copy = self.new_copy(lane, completion, source, (to_space, to));
-                (copy.bytes, copy.clock) = (size, self.st.release(self.warp.id));
-                self.issue(copy);
-            }
+            let completion = match to_space {
+                Space::Shared => {
+                    let place = self.mbarrier_at(lane, mbarrier[lane])?;
+                    self.reaches(lane, place);
+                    Completion::Mbarrier(place)
+                }
+                _ => Completion::BulkGroup,
+            };
+            let (from, to) = ((from_space, from[lane]), (to_space, to[lane]));
+            self.bulk_access(lane, from, u64::from(size), false, completion)?;
+            self.bulk_access(lane, to, u64::from(size), true, completion)?;
+            let mut copy = self.new_copy(lane, completion, from, to);
+            (copy.bytes, copy.clock) = (size, self.st.release(self.warp.id));
+            self.issue(copy);
         }
         Ok(())
-    }
-
-    /// The ranks of the blocks that get the data: none but the destination's where there is no mask of blocks.
-    fn receivers(&self, lane: usize, blocks: Option<u64>) -> Result<Vec<Option<u32>>, Stop> {
-        let Some(blocks) = blocks else { return Ok(vec![None]) };
-        let most = self.cx.blocks();
-        if blocks >> most != 0 || blocks == 0 {
-            let message = format!("lane {lane} copies to the blocks of the mask {blocks:#06x}; the cluster has {most}");
-            return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
-        }
-        Ok((0..most).filter(|rank| blocks >> rank & 1 == 1).map(Some).collect())
     }
 
     /// Checks and marks what a bulk copy reads or writes.
@@ -214,43 +197,6 @@ impl Exec<'_> {
         }
     }
 
-    /// `st.async` and `red.async`: addresses are the destination and the mbarrier.
-    fn store_async(&mut self, m: Memory, update: Option<Update>) -> Result<(), Stop> {
-        let (to, mbarrier) = (self.addresses(0), self.addresses(1));
-        let bytes = m.bytes();
-        let strength = if update.is_some() { Strength::Strong(Strong::of(&m, m.scope)) } else { Strength::Weak };
-        self.check(Space::Shared, self.mask, &to, bytes)?;
-        let mut values = [0u128; WARP];
-        for k in 0..m.len {
-            let src = self.src_zero(k as usize);
-            let keep = u64::MAX >> (64 - m.ty.bits().min(64));
-            lanes(self.mask).for_each(|l| values[l] |= u128::from(src[l] & keep) << (m.ty.bits() * u32::from(k)));
-        }
-        for lane in lanes(self.mask) {
-            let place = self.mbarrier_at(lane, mbarrier[lane])?;
-            let (there, own) = (window::shared_rank(to[lane]), self.cx.rank(self.warp.id));
-            if there != window::shared_rank(place) || there == own {
-                let message = format!(
-                    "lane {lane} of block {own} of the cluster sends to block {there} and to the mbarrier of block {}; both \
-                     must be of one block, and of another than the thread's",
-                    window::shared_rank(place)
-                );
-                return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
-            }
-            self.reaches(lane, to[lane]);
-            let completion = Completion::Mbarrier(place);
-            if let Some(engine) = self.engine_of(lane, completion) {
-                let access = Access { write: true, strength, read_only: false };
-                self.st.engine_access(self.by(), lane as u32, engine, to[lane], u64::from(bytes), access);
-            }
-            let to = (Space::Shared, to[lane]);
-            let mut copy = self.new_copy(lane, completion, to, to);
-            (copy.bytes, copy.value, copy.clock) = (bytes, Some((values[lane], update)), self.st.release(self.warp.id));
-            self.issue(copy);
-        }
-        Ok(())
-    }
-
     fn issue(&mut self, mut copy: Copy) {
         if let Completion::Mbarrier(place) = copy.completion
             && let Some(mbarrier) = self.st.mbarriers.get(place)
@@ -299,20 +245,6 @@ pub(in crate::interp) fn land(cx: &Context, st: &mut BlockState, copy: &Copy) {
         return;
     }
     let (from, to) = (copy.from, copy.to);
-    if let Some((value, update)) = copy.value {
-        let value = match update {
-            Some(update) => {
-                let keep = u64::MAX >> (64 - 8 * copy.bytes.min(8));
-                u128::from(update(st.shared.load(to.1, copy.bytes) as u64, value as u64, 0) & keep)
-            }
-            None => value,
-        };
-        st.shared.store(to.1, copy.bytes, value);
-        if cx.wide.is_some() {
-            st.wide.shared.clear(to.1, copy.bytes);
-        }
-        return;
-    }
     let aligned = (from.1 | to.1 | u64::from(copy.bytes)).is_multiple_of(4);
     let step = if aligned { 4 } else { 1 };
     for k in (0..u64::from(copy.bytes)).step_by(step) {
