@@ -115,7 +115,8 @@ impl Counters {
                 let counters = block.and_then(|block| block.get(grains.start as usize..grains.end as usize));
                 counters.is_some_and(|c| c.iter().any(|&n| n > 0))
             }
-            _ => grains(at, bytes).any(|g| self.global.get(&(g / PAGE)).is_some_and(|page| page[(g % PAGE) as usize] > 0)),
+            _ => grains(at, bytes)
+                .any(|g| self.global.get(&(g / PAGE)).is_some_and(|page| page[(g % PAGE) as usize] > 0)),
         }
     }
 

@@ -10,8 +10,8 @@ use super::findings::{Findings, Raw, RawOther};
 use super::mbarriers::Mbarriers;
 use super::memory::Memory;
 use super::report::FindingKind;
-use super::shared::Shared;
 use super::shadow::{Access, By, Cells, Conflict, Footprint, Mark, Order, Snapshot, Strength, Trace};
+use super::shared::Shared;
 use super::sync::{Barrier, Sync};
 use super::warp::Warp;
 use super::wide::BlockWide;
@@ -190,7 +190,15 @@ impl BlockState {
     }
 
     /// Looks for writes by threads that a bulk copy may not see, or may not come after, though they are ordered before it.
-    pub fn check_fenced(&mut self, cx: &Context, by: By, lane: u32, (space, at): (Space, u64), bytes: u64, writes: bool) {
+    pub fn check_fenced(
+        &mut self,
+        cx: &Context,
+        by: By,
+        lane: u32,
+        (space, at): (Space, u64),
+        bytes: u64,
+        writes: bool,
+    ) {
         let Some([shared, global]) = &self.marks else { return };
         let (cells, is_global) = if space == Space::Shared { (shared, false) } else { (global, true) };
         let By { pc, warp, .. } = by;

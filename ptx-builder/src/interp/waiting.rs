@@ -55,7 +55,14 @@ impl Block<'_> {
 
     /// Nothing can go on.
     pub fn stuck(&self) -> Stop {
-        self.stop(if self.cx.blocks() > 1 { "no thread of the cluster can go on" } else { "no thread of the block can go on" }, "")
+        self.stop(
+            if self.cx.blocks() > 1 {
+                "no thread of the cluster can go on"
+            } else {
+                "no thread of the block can go on"
+            },
+            "",
+        )
     }
 
     /// The block waits for memory that nothing will change: `who` says why.
@@ -146,7 +153,9 @@ impl Block<'_> {
             Space::Global => {
                 self.cx.memory.near(at).filter(|a| a.holds(at, memory.bytes())).map(|a| a.load(at, memory.bytes()))
             }
-            Space::Shared if self.state.shared.holds(at, u64::from(memory.bytes())) => Some(self.state.shared.load(at, memory.bytes())),
+            Space::Shared if self.state.shared.holds(at, u64::from(memory.bytes())) => {
+                Some(self.state.shared.load(at, memory.bytes()))
+            }
             _ => None,
         };
         let value = value.map_or_else(String::new, |v| format!(", which is {v:#x},"));

@@ -176,9 +176,9 @@ impl Exec<'_> {
             };
             return pending || marked;
         }
-        (0..size).step_by(16).fold(false, |pending, k| {
-            pending | (self.touch(space, 1 << lane, &[at + k; WARP], 16, access, None) != 0)
-        })
+        (0..size)
+            .step_by(16)
+            .fold(false, |pending, k| pending | (self.touch(space, 1 << lane, &[at + k; WARP], 16, access, None) != 0))
     }
 
     /// The engine that does a copy's work, and the time at which this is complete.

@@ -147,12 +147,7 @@ impl Exec<'_> {
     }
 
     /// Does what may end an mbarrier's phase, and reports whether this was not as it should be.
-    fn mbarrier_end(
-        &mut self,
-        lane: usize,
-        place: u64,
-        act: impl FnOnce(&mut Mbarrier) -> Ending,
-    ) -> Result<(), Stop> {
+    fn mbarrier_end(&mut self, lane: usize, place: u64, act: impl FnOnce(&mut Mbarrier) -> Ending) -> Result<(), Stop> {
         let mut ending = Ending::Well;
         self.with(place, |m| ending = act(m));
         match ending {
@@ -172,7 +167,8 @@ impl Exec<'_> {
     fn too_early(&mut self, place: u64) {
         let here = |c: &&Copy| c.completion == Completion::Mbarrier(place);
         let Some(copy) = self.st.copies.pending().iter().rev().find(here) else { return };
-        let (pc, warp, lanes, bytes) = (copy.pc, copy.thread / WARP as u32, 1 << (copy.thread % WARP as u32), copy.bytes);
+        let (pc, warp, lanes, bytes) =
+            (copy.pc, copy.thread / WARP as u32, 1 << (copy.thread % WARP as u32), copy.bytes);
         self.st.find(FindingKind::TransactionCount, pc, warp, lanes, || {
             format!(
                 "the phase of the mbarrier at {place:#x} ends while {bytes} bytes of this copy are under way: it expects fewer \
@@ -192,7 +188,9 @@ impl Exec<'_> {
     ) -> Result<bool, Stop> {
         if window::shared_rank(place) != self.cx.rank(self.warp.id) {
             let rank = window::shared_rank(place);
-            let message = format!("lane {lane} waits at an mbarrier of block {rank} of the cluster; a thread waits at its own block's only");
+            let message = format!(
+                "lane {lane} waits at an mbarrier of block {rank} of the cluster; a thread waits at its own block's only"
+            );
             return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
         }
         let late = self.cx.is_adversarial();
@@ -227,9 +225,7 @@ impl Exec<'_> {
         self.with(place, |m| promised = std::mem::take(&mut m.promised));
         for (thread, before, clock) in promised {
             self.st.changes += 1;
-            let issued_before = |c: &Copy| {
-                c.thread == thread && c.completion == Completion::Group && c.number < before
-            };
+            let issued_before = |c: &Copy| c.thread == thread && c.completion == Completion::Group && c.number < before;
             for copy in self.st.copies.take(issued_before) {
                 land(self.cx, self.st, &copy);
             }

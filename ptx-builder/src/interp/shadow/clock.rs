@@ -230,7 +230,9 @@ impl Order {
     /// Whether an access by `(warp, lane)` at `time` is ordered before
     /// asynchronous accesses that warp `by` starts now.
     pub fn is_fenced(&self, warp: u32, lane: u32, time: u32, by: u32, is_global: bool) -> bool {
-        self.fenced[by as usize][side(is_global)].get((warp * WARP as u32 + lane) as usize).is_some_and(|&until| time < until)
+        self.fenced[by as usize][side(is_global)]
+            .get((warp * WARP as u32 + lane) as usize)
+            .is_some_and(|&until| time < until)
     }
 
     /// Orders the warp's future after what is known of other blocks.
