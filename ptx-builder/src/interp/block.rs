@@ -124,7 +124,10 @@ impl<'a> Block<'a> {
     /// Lets the waiters of completed barriers go on.
     fn release_barriers(&mut self) {
         while let Some((rank, id, barrier)) = self.state.released.pop() {
-            let meets = |warp: &Warp| id == CLUSTER || self.cx.rank(warp.id) == rank;
+            // A warp may have arrived at the cluster's next barrier already.
+            let arrived = &self.state.sync.cluster_arrived;
+            let has_ended = |warp: &Warp| arrived[warp.id as usize] < self.state.sync.cluster_phase;
+            let meets = |warp: &Warp| if id == CLUSTER { has_ended(warp) } else { self.cx.rank(warp.id) == rank };
             for warp in self.warps.iter_mut().filter(|warp| meets(warp)) {
                 let mut waited = 0;
                 for i in 0..warp.groups.len() {

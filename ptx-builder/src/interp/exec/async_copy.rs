@@ -137,8 +137,8 @@ impl Exec<'_> {
         for k in (0..size).step_by(16) {
             self.check(space, 1 << lane, &[at + k; WARP], 16)?;
         }
-        let pending = self.mark_bulk(lane, (space, at), size, write, completion);
         self.st.check_fenced(self.cx, self.by(), lane as u32, (space, at), size, write);
+        let pending = self.mark_bulk(lane, (space, at), size, write, completion);
         for k in (0..size).step_by(16) {
             let at = [at + k; WARP];
             if !write && !pending {
