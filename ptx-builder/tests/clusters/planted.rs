@@ -343,6 +343,6 @@ fn who_waits_for_what() {
         format!("{INIT}\n@!%p1 bra W;\n@%p0 mbarrier.arrive.shared.b64 _, [%bar];\nW: {} {MARK}\n{MEET}", wait("L", 0));
     finds(2, &[Deadlock], "1 of 1 arrivals are missing", &body);
     // Not all threads of the cluster arrive.
-    let body = format!("{MEET}\n@%p1 bra M;\nbar.sync 1, 64; {MARK}\nM: {MEET}");
+    let body = format!("{MEET}\n@%p1 bra M;\nbar.sync 1, 64;\nM: {MEET} {MARK}");
     finds(2, &[Deadlock], "with 32 of the cluster's 64 threads at its barrier", &body);
 }
