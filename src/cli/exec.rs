@@ -41,7 +41,7 @@ pub struct Args {
     /// Threads per block in x, y and z
     #[arg(long, value_name = "X[,Y[,Z]]", default_value = "1", value_parser = shape)]
     block: Shape,
-    /// Blocks per cluster in x, y and z; the interpreter runs only clusters of one block
+    /// Blocks per cluster in x, y and z, up to 16 in all, if the entry does not say so itself
     #[arg(long, value_name = "X[,Y[,Z]]", value_parser = shape)]
     cluster: Option<Shape>,
     /// Bytes of dynamic shared memory
@@ -95,9 +95,6 @@ fn shape(text: &str) -> Result<Shape, String> {
 pub fn run(args: &Args) -> Outcome {
     let text = inputs::read_text(&args.file)?;
     let file = args.file.display().to_string();
-    if let Some(Shape(cluster)) = args.cluster.filter(|c| c.0 != [1; 3]) {
-        return Err(Usage(format!("--cluster {cluster:?}: the interpreter runs clusters of one block only")).into());
-    }
     let given: Vec<Given> = args.args.iter().map(|text| given(text)).collect::<Result<_, _>>()?;
     let values: Vec<_> = given.iter().map(|g| g.value.clone()).collect();
     let order = match (args.seed, args.order) {
@@ -105,7 +102,14 @@ pub fn run(args: &Args) -> Outcome {
         (None, Order::RoundRobin) => WarpOrder::RoundRobin,
         (None, Order::Adversarial) => WarpOrder::Adversarial,
     };
-    let options = Options { order, max_steps: args.max_steps, count: args.counts, gpu: args.gpu, ..Options::default() };
+    let options = Options {
+        order,
+        cluster: args.cluster.map(|Shape(cluster)| cluster),
+        max_steps: args.max_steps,
+        count: args.counts,
+        gpu: args.gpu,
+        ..Options::default()
+    };
     let exec = Exec {
         entry: args.entry.as_deref(),
         grid: args.grid.0,

@@ -29,6 +29,7 @@ pub const UNKIND: Options = Options {
     max_steps: 100_000_000,
     count: false,
     perturb: None,
+    cluster: None,
     gpu: None,
 };
 

@@ -1,4 +1,6 @@
-//! A block: its warps, and the order in which they run.
+//! The blocks of a cluster, most often one: their warps, and the order in which they run.
+
+use std::collections::{BTreeMap, HashMap};
 
 use super::bytes::Bytes;
 use super::context::Context;
@@ -10,8 +12,9 @@ use super::mbarriers::Mbarriers;
 use super::report::FindingKind;
 use super::schedule::Scheduler;
 use super::shadow::Order;
+use super::shared::Shared;
 use super::state::{BlockState, CLUSTER, Stop};
-use super::sync::Sync;
+use super::sync::{Barrier, Sync};
 use super::warp::{State, Warp};
 use super::wide::{BlockWide, Wide};
 use crate::table::WARP;
@@ -27,7 +30,7 @@ pub(super) enum Progress {
     Held,
 }
 
-/// A block under execution.
+/// A cluster under execution.
 pub(super) struct Block<'a> {
     pub cx: &'a Context<'a>,
     pub warps: Vec<Warp>,
@@ -38,16 +41,20 @@ pub(super) struct Block<'a> {
 impl<'a> Block<'a> {
     pub fn new(cx: &'a Context<'a>, number: u64) -> Self {
         let threads = cx.threads();
-        let mut warps: Vec<Warp> = (0..cx.warps() as u32)
-            .map(|id| Warp::new(id, (threads - id * WARP as u32).min(WARP as u32), cx.block, cx.program.registers))
-            .collect();
+        let warp = |id: u32| {
+            let in_block = cx.warp_in_block(id);
+            let count = (threads - in_block * WARP as u32).min(WARP as u32);
+            let mut warp = Warp::new(in_block, count, cx.block, cx.program.registers);
+            warp.id = id;
+            warp
+        };
+        let mut warps: Vec<Warp> = (0..cx.blocks() * cx.warps() as u32).map(warp).collect();
         warps.iter_mut().for_each(|warp| warp.wide = cx.wide.as_ref().map(Wide::registers));
         let widest = cx.program.widest;
         let counts = if cx.options.count { cx.program.code.len() } else { 0 };
         let state = BlockState {
             number,
-            ctaid: cx.ctaid(number),
-            shared: Bytes::uninit(cx.layout.shared_bytes as usize),
+            shared: Shared::uninit(cx.blocks(), cx.layout.shared_bytes),
             local: Bytes::uninit(cx.layout.local_bytes as usize * warps.len() * WARP),
             steps: 0,
             changes: 0,
@@ -56,15 +63,18 @@ impl<'a> Block<'a> {
             dst: vec![[0; WARP]; widest],
             findings: Findings::default(),
             printed: String::new(),
-            live: threads,
+            live: vec![threads; cx.blocks() as usize],
             lets_start: false,
             waited: false,
-            barriers: Default::default(),
+            barriers: (0..cx.blocks()).map(|_| Default::default()).collect(),
+            cluster_barrier: Barrier::default(),
             released: Vec::new(),
-            order: Order::new(warps.len()),
+            order: Order::new(warps.len(), cx.warps()),
             sync: Sync::new(warps.len()),
-            copies: Copies::new(cx.layout.shared_bytes),
+            copies: Copies::new(cx.blocks(), cx.layout.shared_bytes, cx.options.check.races),
             mbarriers: Mbarriers::default(),
+            issuers: HashMap::new(),
+            remote: BTreeMap::new(),
             wide: BlockWide::default(),
             marks: cx.options.check.races.then(Default::default),
         };
@@ -88,6 +98,7 @@ impl<'a> Block<'a> {
             self.wake_spinning();
             let Some((warp, quantum)) = self.scheduler.next(&self.warps) else {
                 if self.warps.iter().all(|w| w.live == 0) {
+                    self.state.after_exit();
                     let rest = self.state.copies.take(|_| true);
                     rest.iter().for_each(|copy| exec::land(self.cx, &mut self.state, copy));
                     return Ok(Progress::Done);
@@ -112,8 +123,12 @@ impl<'a> Block<'a> {
 
     /// Lets the waiters of completed barriers go on.
     fn release_barriers(&mut self) {
-        while let Some((id, barrier)) = self.state.released.pop() {
-            for warp in &mut self.warps {
+        while let Some((rank, id, barrier)) = self.state.released.pop() {
+            // A warp may have arrived at the cluster's next barrier already.
+            let arrived = &self.state.sync.cluster_arrived;
+            let has_ended = |warp: &Warp| arrived[warp.id as usize] < self.state.sync.cluster_phase;
+            let meets = |warp: &Warp| if id == CLUSTER { has_ended(warp) } else { self.cx.rank(warp.id) == rank };
+            for warp in self.warps.iter_mut().filter(|warp| meets(warp)) {
                 let mut waited = 0;
                 for i in 0..warp.groups.len() {
                     let group = warp.groups[i];
@@ -130,6 +145,7 @@ impl<'a> Block<'a> {
                 }
                 if waited != 0 {
                     self.state.order.acquire(warp.id, &barrier.clock);
+                    self.state.sync.has_met[warp.id as usize] |= id == CLUSTER;
                     // What came after the arrival at the cluster's barrier is not ordered by the wait for it.
                     if id != CLUSTER {
                         self.state.order.meet(warp.id, waited, warp.live);
@@ -140,8 +156,9 @@ impl<'a> Block<'a> {
             if id == CLUSTER {
                 continue;
             }
-            if st.live < self.cx.threads() && barrier.expected.is_none() {
-                let gone = self.cx.threads() - st.live;
+            let live = st.live[rank as usize];
+            if live < self.cx.threads() && barrier.expected.is_none() {
+                let gone = self.cx.threads() - live;
                 st.find(FindingKind::BarrierExited, barrier.pc, barrier.warp, barrier.lanes, || {
                     format!("barrier {id} waits for all threads of the block, but {gone} of them have exited")
                 });

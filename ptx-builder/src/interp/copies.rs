@@ -6,6 +6,7 @@ use std::hash::BuildHasherDefault;
 use super::mask::lanes;
 use super::shadow::{PageHasher, Snapshot};
 use crate::table::WARP;
+use crate::table::window::{shared_offset, shared_rank};
 use crate::types::Space;
 
 /// Bytes that one counter of pending accesses covers; the least size of a copy.
@@ -41,7 +42,7 @@ pub(super) struct Copy {
     /// What the thread had done when it issued the copy.
     pub clock: Snapshot,
     /// Whether the source has been waited for.
-    source_read: bool,
+    pub source_read: bool,
     /// How many copies of the block were issued before it.
     pub number: u64,
 }
@@ -72,7 +73,8 @@ const PAGE: u64 = 256;
 /// How many copies access each grain.
 #[derive(Default)]
 struct Counters {
-    shared: Vec<u16>,
+    /// Of each block of the cluster.
+    shared: Vec<Vec<u16>>,
     global: HashMap<u64, Box<[u16]>, BuildHasherDefault<PageHasher>>,
     /// Copies that access global memory.
     in_global: u64,
@@ -84,15 +86,16 @@ impl Counters {
         let step = |counter: &mut u16| {
             *counter = if begins { counter.saturating_add(1) } else { counter.saturating_sub(1) };
         };
-        let grains = grains(at, bytes);
         match space {
             Space::Shared => {
+                let grains = grains(shared_offset(at), bytes);
                 let grains = grains.start as usize..grains.end as usize;
-                self.shared.get_mut(grains).into_iter().flatten().for_each(step);
+                let block = self.shared.get_mut(shared_rank(at) as usize);
+                block.and_then(|block| block.get_mut(grains)).into_iter().flatten().for_each(step);
             }
             _ => {
                 self.in_global = if begins { self.in_global + 1 } else { self.in_global.saturating_sub(1) };
-                for grain in grains {
+                for grain in grains(at, bytes) {
                     let page = self.global.entry(grain / PAGE).or_insert_with(|| vec![0; PAGE as usize].into());
                     step(&mut page[(grain % PAGE) as usize]);
                 }
@@ -105,13 +108,15 @@ impl Counters {
 
     /// Whether a copy accesses any of these bytes.
     fn any(&self, space: Space, at: u64, bytes: u32) -> bool {
-        let mut grains = grains(at, bytes);
         match space {
             Space::Shared => {
-                let counters = self.shared.get(grains.start as usize..grains.end as usize);
+                let grains = grains(shared_offset(at), bytes);
+                let block = self.shared.get(shared_rank(at) as usize);
+                let counters = block.and_then(|block| block.get(grains.start as usize..grains.end as usize));
                 counters.is_some_and(|c| c.iter().any(|&n| n > 0))
             }
-            _ => grains.any(|g| self.global.get(&(g / PAGE)).is_some_and(|page| page[(g % PAGE) as usize] > 0)),
+            _ => grains(at, bytes)
+                .any(|g| self.global.get(&(g / PAGE)).is_some_and(|page| page[(g % PAGE) as usize] > 0)),
         }
     }
 
@@ -121,7 +126,7 @@ impl Counters {
     }
 }
 
-/// The copies of a block under way.
+/// The copies of a cluster under way.
 #[derive(Default)]
 pub(super) struct Copies {
     pending: Vec<Copy>,
@@ -134,6 +139,8 @@ pub(super) struct Copies {
     busy: bool,
     /// Copies issued so far.
     issued: u64,
+    /// Whether the marks of engines tell who touches shared memory that a bulk copy accesses.
+    has_marks: bool,
 }
 
 fn grains(at: u64, bytes: u32) -> std::ops::Range<u64> {
@@ -141,10 +148,11 @@ fn grains(at: u64, bytes: u32) -> std::ops::Range<u64> {
 }
 
 impl Copies {
-    pub fn new(shared_bytes: u64) -> Self {
+    /// For a cluster of so many blocks, with so much shared memory each.
+    pub fn new(blocks: u32, shared_bytes: u64, has_marks: bool) -> Self {
         let n = shared_bytes.div_ceil(GRAIN) as usize;
-        let counters = || Counters { shared: vec![0; n], ..Counters::default() };
-        Copies { writing: counters(), reading: counters(), ..Copies::default() }
+        let counters = || Counters { shared: vec![vec![0; n]; blocks as usize], ..Counters::default() };
+        Copies { writing: counters(), reading: counters(), has_marks, ..Copies::default() }
     }
 
     /// A copy that begins.
@@ -152,6 +160,16 @@ impl Copies {
         copy.number = self.issued;
         self.issued += 1;
         self.add(copy);
+    }
+
+    /// The copies that have not been waited for.
+    pub fn pending(&self) -> &[Copy] {
+        &self.pending
+    }
+
+    /// Bulk groups that a thread has committed: the number of the one that its next copies belong to.
+    pub fn bulk_group(&self, thread: u32) -> u64 {
+        self.committed.get(&(thread, true)).copied().unwrap_or(0)
     }
 
     /// Copies issued so far.
@@ -167,10 +185,13 @@ impl Copies {
 
     /// Counts a copy's accesses in or out.
     fn mark(&mut self, copy: &Copy, begins: bool) {
-        if !copy.source_read {
+        let counts = |space| space != Space::Shared || copy.completion == Completion::Group || !self.has_marks;
+        if !copy.source_read && counts(copy.from.0) {
             self.reading.count(copy.from, copy.bytes, begins);
         }
-        self.writing.count(copy.to, copy.bytes + copy.zeros, begins);
+        if counts(copy.to.0) {
+            self.writing.count(copy.to, copy.bytes + copy.zeros, begins);
+        }
     }
 
     /// Lanes whose access meets a copy that is still under way: of memory that it writes, or a write to memory that it reads.
@@ -185,6 +206,13 @@ impl Copies {
             written && self.writing.any(space, at, bytes) || read && self.reading.any(space, at, bytes)
         };
         lanes(mask).filter(meets).fold(0, |m, lane| m | 1 << lane)
+    }
+
+    /// The same for a range of shared memory that a bulk copy accesses.
+    pub fn clashes_with_range(&self, at: u64, bytes: u64, write: bool) -> bool {
+        let bytes = bytes.min(u64::from(u32::MAX)) as u32;
+        let meets = |counters: &Counters| counters.any(Space::Shared, at, bytes);
+        self.busy && (meets(&self.writing) || write && meets(&self.reading))
     }
 
     /// Closes the group of each lane's copies.
@@ -207,6 +235,15 @@ impl Copies {
         taken.iter_mut().for_each(|c| self.mark(c, false));
         self.busy = !self.pending.is_empty();
         taken
+    }
+
+    /// Takes the first copy that is to complete at an mbarrier.
+    pub fn take_first(&mut self, mbarrier: u64) -> Option<Copy> {
+        let first = self.pending.iter().position(|c| c.completion == Completion::Mbarrier(mbarrier))?;
+        let copy = self.pending.remove(first);
+        self.mark(&copy, false);
+        self.busy = !self.pending.is_empty();
+        Some(copy)
     }
 
     /// Takes the copies of lanes' groups of which at most `allowed` may stay pending.
@@ -261,7 +298,7 @@ mod tests {
 
     #[test]
     fn accesses_meet_copies_under_way() {
-        let mut copies = Copies::new(100);
+        let mut copies = Copies::new(1, 100, false);
         assert!(!meets(&copies, 16, true));
         copies.add(Copy { zeros: 8, ..copy(0, Completion::Group) });
         for (at, read, write) in [
@@ -289,7 +326,7 @@ mod tests {
     /// Global memory that a copy reads may be read, and what it writes may not be touched.
     #[test]
     fn accesses_of_global_memory_meet_copies() {
-        let mut copies = Copies::new(100);
+        let mut copies = Copies::new(1, 100, false);
         let (global, shared) = ((Space::Global, 1 << 40), (Space::Shared, 0));
         let meets = |copies: &Copies, at: u64, write| copies.clashes(Space::Global, 8, &[at; WARP], 4, write) == 8;
         let load = Copy { bytes: 8, ..Copy::new(0, 0, Completion::Group, global, shared) };
@@ -313,7 +350,7 @@ mod tests {
 
     #[test]
     fn groups_are_their_threads_own() {
-        let mut copies = Copies::new(100);
+        let mut copies = Copies::new(1, 100, false);
         // Three groups of thread 33; one copy of its neighbour and of another warp; one that is in none.
         for _ in 0..3 {
             copies.add(copy(33, Completion::Group));
@@ -342,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_source_that_was_read_may_be_written() {
-        let mut copies = Copies::new(100);
+        let mut copies = Copies::new(1, 100, false);
         copies.add(copy(0, Completion::BulkGroup));
         copies.commit(0, 1, true);
         assert!(meets(&copies, 64, true));

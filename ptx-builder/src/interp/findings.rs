@@ -11,6 +11,7 @@ use crate::types::Space;
 #[derive(Clone, Debug)]
 pub(super) struct RawOther {
     pub pc: u32,
+    /// The cluster, and the warp in it.
     pub block: u64,
     pub warp: u32,
     pub lane: u32,
@@ -26,6 +27,8 @@ pub(super) struct Clash {
     pub read_only: bool,
     /// How strong each is.
     pub strong: [Option<Strong>; 2],
+    /// Which of them an asynchronous copy does.
+    pub by_engine: [bool; 2],
 }
 
 /// A finding with instructions as numbers.
@@ -33,6 +36,7 @@ pub(super) struct Clash {
 pub(super) struct Raw {
     pub kind: FindingKind,
     pub pc: u32,
+    /// The cluster, and the warp in it.
     pub block: u64,
     pub warp: u32,
     pub lanes: u32,
@@ -69,12 +73,23 @@ impl Findings {
         self.0.insert((raw.pc, raw.kind, raw.other.as_ref().map(|o| o.pc)), raw);
     }
 
-    /// A race within a block.
-    pub fn clash(&mut self, clash: &Conflict, by: By, space: Space, access: Access, same: bool, block: u64) {
-        let kind = match same {
+    /// A race within a block or a cluster, or an access to what a copy has not been waited for.
+    #[allow(clippy::too_many_arguments)] // the parts of one access
+    pub fn clash(
+        &mut self,
+        clash: &Conflict,
+        by: By,
+        space: Space,
+        access: Access,
+        same: bool,
+        by_engine: [bool; 2],
+        block: u64,
+    ) {
+        let kind = match (same, by_engine) {
             _ if clash.read_only => FindingKind::ReadOnlyWritten,
-            true => FindingKind::SameValue,
-            false => FindingKind::Race,
+            (_, [false, true]) => FindingKind::AsyncPending,
+            (true, _) => FindingKind::SameValue,
+            (false, _) => FindingKind::Race,
         };
         let other = &clash.other;
         self.add(kind, by.pc, Some(other.pc), || Raw {
@@ -92,6 +107,7 @@ impl Findings {
                 other_wrote: other.write,
                 read_only: clash.read_only,
                 strong: [access.strength.strong(), other.strong],
+                by_engine,
             }),
             count: 0,
         });
@@ -116,6 +132,7 @@ impl Findings {
                 other_wrote: other.write,
                 read_only: clash.read_only,
                 strong: [this.strong, other.strong],
+                by_engine: [false; 2],
             }),
             count: 0,
         });
@@ -131,14 +148,14 @@ impl Findings {
             message: message(&raw),
             kind: raw.kind,
             kernel: cx.kernel.name.clone(),
-            block: cx.ctaid(raw.block),
-            warp: raw.warp,
+            block: cx.ctaid(raw.block, raw.warp),
+            warp: cx.warp_in_block(raw.warp),
             lanes: raw.lanes,
             site: cx.site(raw.pc),
             other: raw.other.map(|o| Other {
                 site: cx.site(o.pc),
-                block: cx.ctaid(o.block),
-                warp: o.warp,
+                block: cx.ctaid(o.block, o.warp),
+                warp: cx.warp_in_block(o.warp),
                 lane: o.lane,
             }),
             count: raw.count,
@@ -149,7 +166,7 @@ impl Findings {
 
 fn clash_message(cx: &Context, raw: &Raw, clash: &Clash, other: &RawOther) -> String {
     let did = |write: bool| if write { "writes" } else { "reads" };
-    let Clash { space, address, write, other_wrote, read_only, strong } = *clash;
+    let Clash { space, address, write, other_wrote, read_only, strong, by_engine } = *clash;
     let element = cx.element_and(space, address, raw.pc, ", ");
     if read_only {
         return format!(
@@ -162,6 +179,33 @@ fn clash_message(cx: &Context, raw: &Raw, clash: &Clash, other: &RawOther) -> St
              nothing to order them: whichever is last, the same is there; one of them is enough"
         );
     }
+    match by_engine {
+        [false, true] => {
+            let may = if other_wrote { "may still write" } else { "may still read" };
+            return format!(
+                "it {} {element}{space} memory at {address:#x}, which an asynchronous copy {may}: the thread has not been \
+                 ordered after the copy by a wait for its mbarrier's phase, or for its bulk group",
+                did(write)
+            );
+        }
+        [true, true] => {
+            return format!(
+                "the copy {} {element}{space} memory at {address:#x}, which the other copy {}, with nothing to order them: \
+                 wait for the other one before this one starts",
+                did(write),
+                did(other_wrote)
+            );
+        }
+        [true, false] => {
+            return format!(
+                "the copy {} {element}{space} memory at {address:#x}, which the other instruction {}, with nothing to order \
+                 them: let the copying thread wait for it, at a barrier or an mbarrier, before it starts the copy",
+                did(write),
+                did(other_wrote)
+            );
+        }
+        [false, false] => {}
+    }
     if let [Some(this), Some(that)] = strong.map(|s| s.map(Strong::bytes))
         && this != that
     {
@@ -173,7 +217,10 @@ fn clash_message(cx: &Context, raw: &Raw, clash: &Clash, other: &RawOther) -> St
             did(other_wrote)
         );
     }
-    let missing = if raw.block != other.block {
+    let is_remote = raw.block == other.block && cx.rank(raw.warp) != cx.rank(other.warp);
+    let missing = if is_remote {
+        "blocks of a cluster are ordered by `barrier.cluster` (arrive and wait), or by an mbarrier"
+    } else if raw.block != other.block {
         "blocks are ordered by a release and an acquire, or by a launch each"
     } else if raw.warp != other.warp {
         "between them `k.barrier()` (bar.sync) is missing"
@@ -182,7 +229,7 @@ fn clash_message(cx: &Context, raw: &Raw, clash: &Clash, other: &RawOther) -> St
     };
     // Of shared memory a lock is rare.
     let lock = match space {
-        Space::Global if raw.block == other.block => ", or `k.fence_gpu()` where a lock orders them",
+        Space::Global if raw.block == other.block && !is_remote => ", or `k.fence_gpu()` where a lock orders them",
         _ => "",
     };
     let both = if write && other_wrote { "; if it is one instruction, let one thread write" } else { "" };

@@ -1,4 +1,4 @@
-//! All blocks of a launch.
+//! All blocks of a launch, cluster by cluster.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -49,7 +49,7 @@ impl<'a> Outcome<'a> {
         self.printed.push_str(&state.printed);
         match result {
             Err(stop) => self.fault = Some(stop),
-            Ok(()) if cx.gate.overlaps() || cx.grid.iter().any(|&n| n > 1) => self.traces.extend(state.into_trace()),
+            Ok(()) if cx.gate.overlaps() || count(cx) > 1 => self.traces.extend(state.into_trace()),
             Ok(()) => {}
         }
     }
@@ -85,13 +85,19 @@ pub(super) fn run(cx: &Context) -> (Report, Measured) {
     running.finish()
 }
 
-/// How many blocks a GPU holds at once: a block starts when one before it has ended, or there is room.
+/// How many clusters a GPU holds at once: one starts when one before it has ended, or there is room for all its blocks.
 fn slots(cx: &Context) -> u64 {
     let threads = cx.block.iter().product();
-    match &cx.options.gpu {
+    let blocks = match &cx.options.gpu {
         Some(gpu) => gpu.resident_blocks(threads, cx.layout.shared_bytes),
         None => cx.module.target.most_resident_blocks(threads, cx.layout.shared_bytes),
-    }
+    };
+    (blocks / u64::from(cx.blocks())).max(1)
+}
+
+/// How many clusters there are.
+fn count(cx: &Context) -> u64 {
+    cx.clusters().iter().map(|&n| u64::from(n)).product()
 }
 
 /// A grid under execution.
@@ -116,7 +122,7 @@ impl<'a> Running<'a> {
     }
 
     fn blocks(&self) -> u64 {
-        self.cx.grid.iter().map(|&n| u64::from(n)).product()
+        count(self.cx)
     }
 
     /// Whether all blocks have ended, or one has failed.
@@ -262,6 +268,7 @@ fn in_turn<'a>(cx: &'a Context<'a>, mut running: Vec<Block<'a>>, more: u64) -> (
 
 /// What it says of blocks that wait for each other, and of those that could not start.
 fn waits(cx: &Context, blocks: usize, more: u64) -> String {
+    let (blocks, more) = (blocks as u64 * u64::from(cx.blocks()), more * u64::from(cx.blocks()));
     match (blocks, more) {
         (1, 0) => "the block waits for memory that no thread changes any more".to_owned(),
         (n, 0) => format!("{n} blocks wait for memory that no thread of the grid changes any more, this one"),

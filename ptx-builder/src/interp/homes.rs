@@ -4,10 +4,10 @@
 //! tells them apart: it starts from one array's name, through whatever sums, loops and choices. Where it may start from
 //! one of several, or from a number, the window is the bound.
 
-use super::layout::Layout;
+use super::layout::{Layout, variable};
 use super::program::Program;
 use crate::analysis::{KernelInfo, Origin};
-use crate::ir::{Kernel, Module, Symbol, Variable};
+use crate::ir::{Kernel, Module, Symbol};
 use crate::table::MemoryAccess;
 use crate::types::Space;
 
@@ -29,15 +29,6 @@ pub(super) struct Home {
     pub array: Option<Array>,
     /// Of the first access to global memory: the parameter that brings the buffer.
     pub buffer: Option<u32>,
-}
-
-/// The variable of a name.
-pub(super) fn variable<'m>(module: &'m Module, kernel: &'m Kernel, symbol: Symbol) -> Option<&'m Variable> {
-    match symbol {
-        Symbol::Kernel(i) => kernel.variables.get(i as usize),
-        Symbol::Module(i) => module.variables.get(i as usize),
-        Symbol::Param(_) => None,
-    }
 }
 
 /// By instruction.

@@ -150,7 +150,7 @@ impl Found {
         if !addrs.is_empty() {
             let base = |a: &super::program::Addr| match a.base {
                 AddrBase::Reg32(r) | AddrBase::Reg64(r) => self.number(r),
-                AddrBase::Fixed => NONE,
+                AddrBase::Fixed | AddrBase::Shared => NONE,
             };
             return Some(IndexStep { op: IndexOp::Access, dst: NONE, srcs: addrs.iter().map(base).collect() });
         }
@@ -177,7 +177,7 @@ mod tests {
         let module = parse("t", &text).unwrap_or_else(|e| panic!("{e}"));
         let kernel = &module.kernels[0];
         let layout = Layout::new(&module, kernel, 0, &[]).expect("it fits");
-        let program = Program::decode(&module, kernel, &layout).unwrap_or_else(|e| panic!("{e}"));
+        let program = Program::decode(&module, kernel, &layout, false).unwrap_or_else(|e| panic!("{e}"));
         IndexSteps::new(&program).steps.into_iter().flatten().map(|step| step.op).collect()
     }
 

@@ -233,10 +233,7 @@ impl Launch<'_> {
             })?;
         let kernel = &module.kernels[number];
         check_shapes(kernel, self.grid, self.block)?;
-        if let Some(cluster) = kernel.bounds.cluster.filter(|&c| c != [1; 3]) {
-            let why = "the interpreter runs clusters of one block only".to_owned();
-            return Err(LaunchError::Shape { kernel: kernel.name.clone(), what: "cluster", shape: cluster, why });
-        }
+        check_cluster(self.module.module(), kernel, self.grid, self.options.cluster)?;
         if let Some(v) = module.variables.iter().find(|v| v.linkage == Linkage::External) {
             let why = format!("variable '{}' is defined in another module, which is not here", v.name);
             return Err(LaunchError::Size { kernel: kernel.name.clone(), why });
@@ -277,7 +274,8 @@ impl Launch<'_> {
             return Err(size("its local or const memory exceeds the interpreter's 1 GiB a block"));
         }
         let params = self.params(kernel, &layout)?;
-        let program = Program::decode(module, kernel, &layout).map_err(|why| size(&why))?;
+        let cluster = kernel.bounds.cluster.or(self.options.cluster).unwrap_or([1; 3]);
+        let program = Program::decode(module, kernel, &layout, cluster != [1; 3]).map_err(|why| size(&why))?;
         let wide = wide.then(|| Wide::new(&program));
         let index = if self.options.wraps { IndexSteps::new(&program) } else { IndexSteps::default() };
         let homes = homes(module, kernel, self.module.info(number), &program, &layout);
@@ -293,6 +291,7 @@ impl Launch<'_> {
             memory,
             grid: self.grid,
             block: self.block,
+            cluster,
             dynamic_shared: self.dynamic_shared,
             options: self.options,
             device: Device::default(),
@@ -349,6 +348,39 @@ pub fn check_shapes(kernel: &Kernel, grid: [u32; 3], block: [u32; 3]) -> Result<
         && grid.iter().zip(cluster).any(|(&g, c)| c == 0 || g % c != 0)
     {
         return wrong("grid", grid, format!("the kernel requires a multiple of its cluster {cluster:?}"));
+    }
+    Ok(())
+}
+
+/// The most blocks that a cluster has, where the kernel is allowed more than the portable 8.
+const MOST_OF_CLUSTER: u64 = 16;
+
+/// Checks the cluster that a launch names against the kernel's bounds.
+fn check_cluster(
+    module: &Module,
+    kernel: &Kernel,
+    grid: [u32; 3],
+    launched: Option<[u32; 3]>,
+) -> Result<(), LaunchError> {
+    let declared = kernel.bounds.cluster;
+    let shape = launched.or(declared).unwrap_or([1; 3]);
+    let wrong = |why: String| Err(LaunchError::Shape { kernel: kernel.name.clone(), what: "cluster", shape, why });
+    if let (Some(_), Some(required)) = (launched.filter(|l| Some(*l) != declared), declared) {
+        return wrong(format!("the kernel requires {required:?} (.reqnctapercluster)"));
+    }
+    if launched.is_none() && declared.is_none() && kernel.bounds.explicit_cluster {
+        return wrong("the kernel requires that its launch names a cluster (.explicitcluster)".to_owned());
+    }
+    let blocks = shape.iter().map(|&n| u64::from(n)).fold(1, u64::saturating_mul);
+    let most = kernel.bounds.max_cluster_rank.map_or(MOST_OF_CLUSTER, |most| u64::from(most).min(MOST_OF_CLUSTER));
+    if blocks == 0 || blocks > most {
+        return wrong(format!("a cluster of this kernel has 1 to {most} blocks"));
+    }
+    if blocks > 1 && module.target.sm() < 90 {
+        return wrong(format!("clusters need sm_90 or later and the module is for {}", module.target));
+    }
+    if grid.iter().zip(shape).any(|(&g, c)| g % c != 0) {
+        return wrong(format!("the grid {grid:?} is no multiple of it"));
     }
     Ok(())
 }

@@ -38,6 +38,15 @@ fn uses(kernel: &Kernel, variable: usize) -> bool {
     })
 }
 
+/// The variable of a name.
+pub(super) fn variable<'m>(module: &'m Module, kernel: &'m Kernel, symbol: Symbol) -> Option<&'m Variable> {
+    match symbol {
+        Symbol::Kernel(i) => kernel.variables.get(i as usize),
+        Symbol::Module(i) => module.variables.get(i as usize),
+        Symbol::Param(_) => None,
+    }
+}
+
 impl Layout {
     /// Lays out a kernel's variables: arrays in writing order, those of the
     /// module first (shared ones only where the kernel uses them), then the

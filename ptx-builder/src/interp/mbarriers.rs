@@ -1,6 +1,6 @@
 //! The state of mbarrier objects (PTX ISA 9.7.13.15).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::shadow::Snapshot;
 use crate::table::PENDING_BITS;
@@ -23,29 +23,73 @@ pub(super) struct Mbarrier {
     /// `cp.async` copies whose completion is to arrive here: threads, how many copies the block had issued, and what the
     /// threads had done.
     pub promised: Vec<(u32, u64, Snapshot)>,
+    /// The engine whose copies complete here, where there are marks.
+    pub engine: Option<u32>,
+    /// Bytes of copies under way that are to complete here.
+    under_way: i64,
+    /// Instruction and thread of the last of them.
+    pub last: Option<(u32, u32)>,
+    /// The last wait that found its phase incomplete: a parity or a phase.
+    pub waits: Option<Waits>,
 }
+
+/// What a wait asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Waits {
+    Parity(u64),
+    Phase(u64),
+}
+
+/// Whether a phase has ended as it should.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    Well,
+    /// More arrivals than it expects.
+    TooMany,
+    /// Bytes of copies to it are still under way.
+    Early,
+}
+
+/// Most bytes that a phase may wait for (PTX ISA 9.7.13.15.3).
+const MOST_BYTES: i64 = (1 << 20) - 1;
 
 /// The phase in a state.
 pub(super) fn phase_of(state: u64) -> u64 {
     state >> PENDING_BITS
 }
 
-/// The mbarriers of a block by shared address.
+/// The mbarriers of a cluster by shared address.
 #[derive(Default)]
-pub(super) struct Mbarriers(HashMap<u64, Mbarrier>);
+pub(super) struct Mbarriers {
+    all: BTreeMap<u64, Mbarrier>,
+    made: u64,
+}
 
 impl Mbarriers {
-    pub fn init(&mut self, at: u64, count: u32) {
-        self.0.insert(at, Mbarrier { count, missing: i64::from(count), ..Mbarrier::default() });
+    /// Makes one, and gives the number of this initialization.
+    pub fn init(&mut self, at: u64, count: u32) -> u64 {
+        self.all.insert(at, Mbarrier { count, missing: i64::from(count), ..Mbarrier::default() });
+        self.made += 1;
+        self.made
     }
 
     /// Whether there was one.
     pub fn invalidate(&mut self, at: u64) -> bool {
-        self.0.remove(&at).is_some()
+        self.all.remove(&at).is_some()
     }
 
     pub fn get(&mut self, at: u64) -> Option<&mut Mbarrier> {
-        self.0.get_mut(&at)
+        self.all.get_mut(&at)
+    }
+
+    pub fn look(&self, at: u64) -> Option<&Mbarrier> {
+        self.all.get(&at)
+    }
+
+    /// Where more bytes have come than were expected: the address, how many, and the last copy.
+    pub fn overfull(&self) -> Vec<(u64, u64, (u32, u32))> {
+        let more = |(&at, m): (&u64, &Mbarrier)| m.last.filter(|_| m.unexpected() > 0).map(|l| (at, m.unexpected(), l));
+        self.all.iter().filter_map(more).collect()
     }
 }
 
@@ -55,8 +99,37 @@ impl Mbarrier {
         self.missing += i64::from(arrivals);
     }
 
-    pub fn expect_bytes(&mut self, bytes: u32) {
+    /// Expects bytes in addition; false if these are more than a phase may wait for.
+    pub fn expect_bytes(&mut self, bytes: u32) -> bool {
         self.bytes += i64::from(bytes);
+        self.bytes <= MOST_BYTES
+    }
+
+    /// A copy begins that is to complete here.
+    pub fn issued(&mut self, bytes: u32, pc: u32, thread: u32) {
+        self.under_way += i64::from(bytes);
+        self.last = Some((pc, thread));
+    }
+
+    /// Bytes that have come and that nobody has expected.
+    fn unexpected(&self) -> u64 {
+        self.bytes.min(0).unsigned_abs()
+    }
+
+    /// What is missing, for people.
+    pub fn lacks(&self) -> String {
+        let bytes = match self.bytes {
+            0 => String::new(),
+            n @ 1.. => format!(" and {n} bytes are missing"),
+            n => format!(", and {} more bytes have come than were expected", n.unsigned_abs()),
+        };
+        let arrivals = match (self.missing, self.bytes) {
+            (0, 1..) => return format!("no arrival{bytes}"),
+            (0, _) => return format!("no arrival is missing{bytes}"),
+            (n, 1..) => format!("{n} of {} arrivals", self.count),
+            (n, _) => format!("{n} of {} arrivals are missing", self.count),
+        };
+        arrivals + &bytes
     }
 
     /// What an arrival gives of the time before it: the arrivals that are missing, which `mbarrier.pending_count` tells
@@ -70,28 +143,39 @@ impl Mbarrier {
         self.count = self.count.saturating_sub(arrivals);
     }
 
-    /// Arrives; false if that is more often than the phase expects.
-    pub fn arrive(&mut self, arrivals: u32, clock: &Snapshot) -> bool {
+    /// Arrives.
+    pub fn arrive(&mut self, arrivals: u32, clock: &Snapshot) -> Ending {
         self.missing -= i64::from(arrivals);
         self.arriving.merge(clock);
         let ok = self.missing >= 0;
-        self.advance();
-        ok
+        let ending = self.advance();
+        if ok { ending } else { Ending::TooMany }
     }
 
-    /// Bytes of a copy have come.
-    pub fn bytes_came(&mut self, bytes: u32, clock: &Snapshot) {
+    /// Bytes have come, as if of a copy.
+    pub fn bytes_came(&mut self, bytes: u32, clock: &Snapshot) -> Ending {
         self.bytes -= i64::from(bytes);
         self.arriving.merge(clock);
-        self.advance();
+        self.advance()
     }
 
-    fn advance(&mut self) {
-        if self.missing <= 0 && self.bytes == 0 {
-            self.phase += 1;
-            self.missing = i64::from(self.count);
-            self.complete.merge(&std::mem::take(&mut self.arriving));
+    /// A copy has come.
+    pub fn copy_came(&mut self, bytes: u32, clock: &Snapshot) -> Ending {
+        self.under_way -= i64::from(bytes);
+        self.bytes_came(bytes, clock)
+    }
+
+    fn advance(&mut self) -> Ending {
+        if self.missing > 0 || self.bytes != 0 {
+            return Ending::Well;
         }
+        self.phase += 1;
+        self.missing = i64::from(self.count);
+        self.complete.merge(&std::mem::take(&mut self.arriving));
+        if let Some(engine) = self.engine {
+            self.complete.raise(engine, self.phase as u32);
+        }
+        if self.under_way == 0 { Ending::Well } else { Ending::Early }
     }
 }
 
@@ -111,8 +195,8 @@ mod tests {
     }
 
     fn arrive(b: &mut Mbarrier, n: u32) -> (bool, u64) {
-        let ok = b.arrive(n, &Snapshot::default());
-        (ok, b.phase)
+        let ending = b.arrive(n, &Snapshot::default());
+        (ending == Ending::Well, b.phase)
     }
 
     #[test]
@@ -126,6 +210,21 @@ mod tests {
         // More arrivals than a phase expects are reported.
         assert_eq!(arrive(&mut b, 4), (false, 3));
         assert_eq!(arrive(&mut b, 3), (true, 4));
+    }
+
+    #[test]
+    fn a_phase_that_ends_before_its_copies_is_early() {
+        let mut b = barrier(1);
+        b.issued(64, 3, 0);
+        b.issued(64, 4, 0);
+        assert!(b.expect_bytes(64));
+        assert_eq!(arrive(&mut b, 1), (true, 0));
+        assert_eq!(b.lacks(), "no arrival and 64 bytes are missing");
+        assert_eq!((b.copy_came(64, &Snapshot::default()), b.phase), (Ending::Early, 1));
+        assert_eq!(b.copy_came(64, &Snapshot::default()), Ending::Well);
+        assert_eq!(b.unexpected(), 64);
+        assert_eq!(b.lacks(), "1 of 1 arrivals are missing, and 64 more bytes have come than were expected");
+        assert!(b.expect_bytes(128) && !b.expect_bytes(1 << 20));
     }
 
     #[test]

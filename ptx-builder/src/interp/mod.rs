@@ -65,6 +65,7 @@ mod program;
 mod report;
 mod schedule;
 mod shadow;
+mod shared;
 mod site;
 mod spin;
 mod state;
@@ -132,6 +133,9 @@ pub struct Options {
     pub check: Checks,
     /// Whether to look for memory accessed at indices whose 32-bit arithmetic wrapped.
     pub wraps: bool,
+    /// Blocks of a cluster in x, y and z, as a launch may name them (the attribute `cudaLaunchAttributeClusterDimension`)
+    /// where the kernel does not (`.reqnctapercluster`).
+    pub cluster: Option<[u32; 3]>,
     /// The GPU whose blocks are to be resident together where they wait for each other; without one, the largest of
     /// the module's architecture.
     pub gpu: Option<Gpu>,
@@ -153,6 +157,7 @@ impl Default for Options {
             schedule: Blocks::Parallel,
             check: Checks { races: true, uninit: true },
             wraps: false,
+            cluster: None,
             gpu: None,
             max_steps: 100_000_000,
             count: false,

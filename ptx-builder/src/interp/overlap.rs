@@ -186,14 +186,14 @@ fn finding(this: &Context, other: &Context, meeting: &Meeting) -> Finding {
     Finding {
         kind: FindingKind::EarlyAccess,
         kernel: name.clone(),
-        block: this.ctaid(block),
-        warp: mark.warp(),
+        block: this.ctaid(block, mark.warp()),
+        warp: this.warp_in_block(mark.warp()),
         lanes: 1 << mark.lane(),
         site: this.site(mark.pc),
         other: Some(Other {
             site: other.site(also.pc),
-            block: other.ctaid(with),
-            warp: also.warp(),
+            block: other.ctaid(with, also.warp()),
+            warp: other.warp_in_block(also.warp()),
             lane: also.lane(),
         }),
         message: format!(

@@ -1,7 +1,7 @@
 //! Memory as the author named it: `x[20] of 20`, not an address alone.
 
 use super::context::Context;
-use super::homes::variable;
+use super::layout::variable;
 use crate::ir::{Symbol, Variable};
 use crate::types::Space;
 
@@ -51,6 +51,7 @@ impl Context<'_> {
     }
 
     fn array_element(&self, space: Space, address: u64, pc: u32) -> Option<String> {
+        let address = if space == Space::Shared { self.block_address(address, 0) } else { address };
         if let Some(home) = self.home(pc).array.filter(|home| home.space == space) {
             let v = variable(self.module, self.kernel, home.symbol)?;
             // Addresses of 32 bits wrap.

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::layout::Layout;
+use super::layout::{Layout, variable};
 use crate::analysis::{RegNumbers, controls};
-use crate::ir::{Base, BlockId, Inst, Kernel, Module, Operand, Reg, Symbol};
+use crate::ir::{Base, BlockId, Inst, Kernel, Module, Operand, Reg, Symbol, Variable};
 use crate::table::{
     Access, Async, Atomic, Barrier, Fence, FormId, LaneFn, Matrix, Meaning, Memory, Mod, Op, Shape, Shuffle,
     SpecialReg, Tolerance, Vote,
@@ -66,6 +66,8 @@ pub(super) enum Src {
     Reg(u32),
     Not(u32),
     Imm(u64),
+    /// An address in the shared memory of the thread's own block, where a cluster has several.
+    Shared(u64),
     Special(SpecialReg),
     /// Its low 16 bits.
     LowSpecial(SpecialReg),
@@ -100,7 +102,7 @@ impl Addr {
     pub fn register(&self) -> Option<u32> {
         match self.base {
             AddrBase::Reg32(r) | AddrBase::Reg64(r) => Some(r),
-            AddrBase::Fixed => None,
+            AddrBase::Fixed | AddrBase::Shared => None,
         }
     }
 }
@@ -110,6 +112,8 @@ pub(super) enum AddrBase {
     Reg32(u32),
     Reg64(u32),
     Fixed,
+    /// In the shared memory of the thread's own block, where a cluster has several.
+    Shared,
 }
 
 /// A decoded instruction.
@@ -149,8 +153,8 @@ impl Program {
         &self.addrs[code.addrs.start as usize..code.addrs.end as usize]
     }
 
-    /// Decodes a kernel. The error names what is not as the verifier leaves it.
-    pub fn decode(module: &Module, kernel: &Kernel, layout: &Layout) -> Result<Program, String> {
+    /// Decodes a kernel, for clusters of several blocks or blocks alone. The error names what is not as the verifier leaves it.
+    pub fn decode(module: &Module, kernel: &Kernel, layout: &Layout, is_cluster: bool) -> Result<Program, String> {
         // A kernel may declare many more than it names.
         let regs = RegNumbers::new(kernel);
         let mut block_start = Vec::with_capacity(kernel.blocks.len());
@@ -168,7 +172,7 @@ impl Program {
             registers: regs.len(),
             widest: 1,
         };
-        let mut d = Decoder { module, kernel, program, layout, regs, block_start };
+        let mut d = Decoder { module, kernel, program, layout, is_cluster, regs, block_start };
         for (block, index, inst) in kernel.insts() {
             let code = d.inst(inst)?;
             d.program.code.push(code);
@@ -195,6 +199,7 @@ struct Decoder<'a> {
     kernel: &'a Kernel,
     program: Program,
     layout: &'a Layout,
+    is_cluster: bool,
     regs: RegNumbers,
     block_start: Vec<u32>,
 }
@@ -206,6 +211,12 @@ impl Decoder<'_> {
 
     fn symbol(&self, symbol: Symbol) -> Result<u64, String> {
         self.layout.offset(symbol).ok_or_else(|| format!("{symbol:?} is not declared"))
+    }
+
+    /// Whether the address of a symbol differs between the blocks of a cluster.
+    fn is_of_block(&self, symbol: Symbol) -> bool {
+        let is_shared = |v: &Variable| v.space == Space::Shared;
+        self.is_cluster && variable(self.module, self.kernel, symbol).is_some_and(is_shared)
     }
 
     fn inst(&mut self, inst: &Inst) -> Result<Code, String> {
@@ -294,7 +305,10 @@ impl Decoder<'_> {
             Operand::NotPred(r) => Src::Not(self.reg(r)?),
             Operand::Imm(bits) => Src::Imm(bits),
             Operand::Special(special) => Src::Special(special),
-            Operand::Symbol(symbol, offset) => Src::Imm(self.symbol(symbol)?.wrapping_add_signed(i64::from(offset))),
+            Operand::Symbol(symbol, offset) => {
+                let address = self.symbol(symbol)?.wrapping_add_signed(i64::from(offset));
+                if self.is_of_block(symbol) { Src::Shared(address) } else { Src::Imm(address) }
+            }
             Operand::None => Src::Absent,
             Operand::Address(_) | Operand::Label(_) | Operand::Function(_) | Operand::Text(_) => {
                 return Err(format!("{operand:?} where a value belongs"));
@@ -321,7 +335,8 @@ impl Decoder<'_> {
             Base::Reg(r) if r.class.bits() <= 32 => Addr { base: AddrBase::Reg32(self.reg(r)?), offset },
             Base::Reg(r) => Addr { base: AddrBase::Reg64(self.reg(r)?), offset },
             Base::Symbol(s) => {
-                Addr { base: AddrBase::Fixed, offset: self.symbol(s)?.wrapping_add_signed(offset) as i64 }
+                let base = if self.is_of_block(s) { AddrBase::Shared } else { AddrBase::Fixed };
+                Addr { base, offset: self.symbol(s)?.wrapping_add_signed(offset) as i64 }
             }
         })
     }

@@ -33,12 +33,18 @@ pub enum FindingKind {
     Race,
     /// Data read through the read-only path (`.nc`) is written in the same launch.
     ReadOnlyWritten,
-    /// A bulk copy reads shared memory that threads wrote, with no
+    /// A bulk copy reads or writes memory that threads wrote, with no
     /// `fence.proxy.async` between them.
     ProxyFence,
-    /// An access to bytes that an asynchronous copy is still writing, or a
-    /// write to bytes that it is still reading.
+    /// An access to bytes that an asynchronous copy may still be writing, or a
+    /// write to bytes that it may still be reading, because nothing has waited for it; or a bulk copy that nothing has
+    /// waited for when its block exits.
     AsyncPending,
+    /// Bytes of copies to an mbarrier that its phase does not expect: the phase completes before they have come, or
+    /// another one never does.
+    TransactionCount,
+    /// An access to the shared memory of another block of the cluster that may not have started, or may have left.
+    BlockAbsent,
     /// An aligned barrier reached by a part of a warp.
     BarrierDivergence,
     /// A barrier completed without threads that had already exited.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use super::shadow::{Known, Snapshot, merge_known};
-use crate::table::BarrierReduce;
+use crate::table::{BarrierReduce, Scope};
 
 /// One of a block's 16 barriers.
 #[derive(Clone, Default)]
@@ -61,15 +61,18 @@ impl Device {
     }
 }
 
-/// The same within a block, and what each warp's fences make of it.
+/// The same within a cluster, and what each warp's fences make of it.
 pub(super) struct Sync {
-    /// By space (shared or not) and address.
-    pub places: HashMap<(bool, u64), Snapshot>,
-    /// For each warp: what its last fence lets later strong writes publish,
-    /// and whether to other blocks too.
-    pub fenced: Vec<Option<(Snapshot, bool)>>,
+    /// By space (shared or not), address, and the block that alone sees it (none for all blocks of the cluster).
+    pub places: HashMap<(bool, u64, Option<u32>), Snapshot>,
+    /// For each warp: what its last fence lets later strong writes publish, and at which scope.
+    pub fenced: Vec<Option<(Snapshot, Scope)>>,
+    /// For each warp: what its last fence of initialized mbarriers lets a relaxed arrival at the cluster's barrier publish.
+    pub initialized: Vec<Snapshot>,
     /// For each warp: what strong reads have seen, for the next fence.
     pub pending: Vec<Option<Snapshot>>,
+    /// Whether a warp has waited at the cluster's barrier, so that all blocks have started.
+    pub has_met: Vec<bool>,
     /// Completed phases of the cluster's barrier, and in which one each warp arrived.
     pub cluster_phase: u64,
     pub cluster_arrived: Vec<u64>,
@@ -81,7 +84,9 @@ impl Sync {
         Sync {
             places: HashMap::new(),
             fenced: vec![None; warps],
+            initialized: vec![Snapshot::default(); warps],
             pending: vec![None; warps],
+            has_met: vec![false; warps],
             cluster_phase: 0,
             cluster_arrived: vec![0; warps],
             cluster_clock: Snapshot::default(),

@@ -1,11 +1,12 @@
 //! What the threads of a block wait for, and what happens once none can go on.
 
 use super::block::Block;
+use super::mbarriers::Waits;
 use super::program::Step;
 use super::report::FindingKind;
-use super::state::Stop;
+use super::state::{CLUSTER, Stop};
 use super::warp::{Group, State, Warp};
-use crate::table::{Barrier, Meaning};
+use crate::table::{Barrier, Meaning, window};
 use crate::types::Space;
 
 /// Places that a message names.
@@ -54,7 +55,14 @@ impl Block<'_> {
 
     /// Nothing can go on.
     pub fn stuck(&self) -> Stop {
-        self.stop("no thread of the block can go on", "")
+        self.stop(
+            if self.cx.blocks() > 1 {
+                "no thread of the cluster can go on"
+            } else {
+                "no thread of the block can go on"
+            },
+            "",
+        )
     }
 
     /// The block waits for memory that nothing will change: `who` says why.
@@ -71,7 +79,7 @@ impl Block<'_> {
         for warp in &self.warps {
             let gone = warp.lanes & !warp.live;
             if gone != 0 && warp.live != 0 {
-                places.push(format!("warp {}: lanes {gone:#010x} have exited", warp.id));
+                places.push(format!("{}: lanes {gone:#010x} have exited", self.cx.warp_name(warp.id)));
             }
             for group in &warp.groups {
                 let (kind, pc, why) = match group.state {
@@ -83,9 +91,7 @@ impl Block<'_> {
                         (FindingKind::WarpMask, group.pc, why)
                     }
                     State::Barrier(id) => {
-                        let b = &self.state.barriers[usize::from(id)];
-                        let of = b.expected.unwrap_or(self.state.live);
-                        let why = format!("with {} of {of} threads at barrier {id}", b.arrived);
+                        let why = self.at_barrier(self.cx.rank(warp.id), id);
                         (FindingKind::Deadlock, group.pc.saturating_sub(1), why)
                     }
                     State::Spin(spin) => (FindingKind::Deadlock, spin.polls, self.polled(spin.polls, spin.at)),
@@ -95,7 +101,8 @@ impl Block<'_> {
                 if if spins { first.is_none() && matches!(group.state, State::Spin(_)) } else { better } {
                     first = Some((kind, pc, warp.id, group.mask));
                 }
-                places.push(format!("warp {} lanes {:#010x} wait at {} {why}", warp.id, group.mask, self.cx.site(pc)));
+                let (name, site) = (self.cx.warp_name(warp.id), self.cx.site(pc));
+                places.push(format!("{name} lanes {:#010x} wait at {site} {why}", group.mask));
             }
         }
         let (kind, pc, warp, lanes) = first.unwrap_or((FindingKind::Deadlock, 0, 0, 0));
@@ -108,20 +115,47 @@ impl Block<'_> {
         self.state.fault(kind, pc, warp, lanes, message + remedy)
     }
 
+    /// Who has come to a barrier and who has not.
+    fn at_barrier(&self, rank: u32, id: u8) -> String {
+        let live = &self.state.live;
+        if id == CLUSTER {
+            let (b, of) = (&self.state.cluster_barrier, live.iter().sum::<u32>());
+            return format!("with {} of the cluster's {of} threads at its barrier", b.arrived);
+        }
+        let b = &self.state.barriers[rank as usize][usize::from(id)];
+        let of = b.expected.unwrap_or(live[rank as usize]);
+        format!("with {} of {of} threads at barrier {id}", b.arrived)
+    }
+
+    /// What an mbarrier lacks that threads wait at.
+    fn at_mbarrier(&self, at: u64) -> String {
+        let at = if window::space_of(at) == Space::Shared { at - window::base(Space::Shared) } else { at };
+        let Some(mbarrier) = self.state.mbarriers.look(at) else { return format!("for the mbarrier at {at:#x}") };
+        let asked = match mbarrier.waits {
+            Some(Waits::Parity(parity)) => format!("the phase of parity {parity}"),
+            Some(Waits::Phase(phase)) => format!("phase {phase}"),
+            None => "the phase".to_owned(),
+        };
+        let (phase, lacks) = (mbarrier.phase, mbarrier.lacks());
+        format!("for {asked} of the mbarrier at {at:#x}, which is in phase {phase} (parity {}): {lacks}", phase & 1)
+    }
+
     /// What a loop reads again and again.
     fn polled(&self, pc: u32, at: Option<u64>) -> String {
         let Some(at) = at else { return "in a loop that reads and changes nothing".to_owned() };
         let form = self.cx.program.sites.get(pc as usize).map(|(_, _, form)| form.get());
         let memory = match form.map(|f| &f.meaning) {
             Some(Meaning::Load(m) | Meaning::Atomic(m, _)) => m,
-            Some(Meaning::Async(_)) => return format!("for the phase of the mbarrier at {at:#x}"),
+            Some(Meaning::Async(_)) => return self.at_mbarrier(at),
             _ => return format!("for memory at {at:#x} to change"),
         };
         let value = match memory.space {
             Space::Global => {
                 self.cx.memory.near(at).filter(|a| a.holds(at, memory.bytes())).map(|a| a.load(at, memory.bytes()))
             }
-            Space::Shared if at < self.state.shared.len() => Some(self.state.shared.load(at, memory.bytes())),
+            Space::Shared if self.state.shared.holds(at, u64::from(memory.bytes())) => {
+                Some(self.state.shared.load(at, memory.bytes()))
+            }
             _ => None,
         };
         let value = value.map_or_else(String::new, |v| format!(", which is {v:#x},"));

@@ -18,6 +18,30 @@ pub const fn base(space: Space) -> u64 {
     }
 }
 
+/// Where a block's rank in its cluster begins in the address of a byte of its shared memory. A block's own addresses have
+/// it too, so that each address means the same byte for the whole cluster.
+const RANK: u32 = 24;
+
+/// The shared address of the first byte of a cluster's block.
+pub const fn shared_base(rank: u32) -> u64 {
+    (rank as u64) << RANK
+}
+
+/// The rank of the block that a shared address, generic or not, belongs to.
+pub const fn shared_rank(address: u64) -> u32 {
+    (address as u32) >> RANK
+}
+
+/// The place of a shared address in its block's memory.
+pub const fn shared_offset(address: u64) -> u64 {
+    address & ((1 << RANK) - 1)
+}
+
+/// The address that is this one in another block of the cluster.
+pub const fn shared_in(address: u64, rank: u32) -> u64 {
+    address & !(0xff << RANK) | shared_base(rank & 0xff)
+}
+
 /// The space of a generic address.
 pub const fn space_of(address: u64) -> Space {
     match address >> 32 {

@@ -91,6 +91,12 @@ impl Harness {
         self
     }
 
+    /// Blocks per cluster, if the kernel does not say so itself; call it after [`options`](Self::options).
+    pub fn cluster(mut self, cluster: impl Into<Dim3>) -> Self {
+        self.options.cluster = Some(cluster.into().0);
+        self
+    }
+
     /// Bytes of dynamic shared memory; the default is none.
     pub fn dynamic_shared(mut self, bytes: u32) -> Self {
         self.dynamic_shared = bytes;

@@ -180,7 +180,10 @@ fn an_mbarrier_that_nobody_completes() {
          $ready: bar.sync 0; mbarrier.arrive.shared.b64 _, [bar];
          $l: mbarrier.try_wait.parity.shared.b64 %p0, [bar], 0; @!%p0 bra $l; ret;",
     );
-    assert!(message.contains("for the phase of the mbarrier"), "{message}");
+    assert!(
+        message.contains("for the phase of parity 0 of the mbarrier at 0x0, which is in phase 0 (parity 0): 1 of 33"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //!
 //! The data lands when the copy is issued, or in the adversarial order when it
 //! is waited for. Either way the bytes count as pending until a wait covers
-//! them, and touching them is a finding.
+//! them, and touching them is a finding: of `cp.async`, and of bulk copies in
+//! global memory, until any thread has waited, and of bulk copies
+//! in shared memory for each thread until it is ordered after such a wait.
 
 use super::Exec;
 use super::wide::copy_shadows;
@@ -10,9 +12,9 @@ use crate::interp::context::Context;
 use crate::interp::copies::{Completion, Copy};
 use crate::interp::mask::lanes;
 use crate::interp::report::FindingKind;
-use crate::interp::shadow::{Access, Strength};
+use crate::interp::shadow::{Access, Engine, Strength};
 use crate::interp::state::{BlockState, Stop};
-use crate::table::{Async, WARP};
+use crate::table::{Async, WARP, window};
 use crate::types::Space;
 
 const READ: Access = Access { write: false, strength: Strength::Weak, read_only: false };
@@ -33,9 +35,14 @@ impl Exec<'_> {
                 self.wait(false, 0);
             }
             Async::WaitGroup => self.wait(false, self.src_first(0)),
-            Async::BulkWait { read: false } => self.wait(true, self.src_first(0)),
+            Async::BulkWait { read: false } => {
+                let allowed = self.src_first(0);
+                self.wait_for_reads(allowed);
+                self.wait(true, allowed);
+            }
             Async::BulkWait { read: true } => {
                 let allowed = self.src_first(0);
+                self.wait_for_reads(allowed);
                 let copies = self.st.copies.sources_read(warp, mask, allowed);
                 self.st.changes += copies.len() as u64;
                 copies.iter().for_each(|copy| land(self.cx, self.st, copy));
@@ -85,8 +92,8 @@ impl Exec<'_> {
         Copy::new(self.pc, self.warp.id * 32 + lane as u32, completion, from, to)
     }
 
-    /// `cp.async.bulk`: addresses are destination, source and (loads) the
-    /// mbarrier; the source operand is the size.
+    /// `cp.async.bulk`: addresses are destination, source and (but for stores to global memory) the mbarrier; the
+    /// source operand is the size.
     fn bulk(&mut self, from_space: Space, to_space: Space) -> Result<(), Stop> {
         let (to, from, mbarrier) = (self.addresses(0), self.addresses(1), self.addresses(2));
         let sizes = self.src_zero(0);
@@ -96,37 +103,127 @@ impl Exec<'_> {
                 let message = format!("lane {lane} copies {size} bytes; a bulk copy takes a multiple of 16");
                 return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
             }
-            if from_space == Space::Shared {
-                self.st.check_fenced(self.cx, self.pc, self.warp.id, lane as u32, from[lane], u64::from(size));
-            }
             let completion = match to_space {
-                Space::Shared => Completion::Mbarrier(self.mbarrier_at(lane, mbarrier[lane])?),
+                Space::Shared => {
+                    let place = self.mbarrier_at(lane, mbarrier[lane])?;
+                    self.reaches(lane, place);
+                    Completion::Mbarrier(place)
+                }
                 _ => Completion::BulkGroup,
             };
-            for k in (0..u64::from(size)).step_by(16) {
-                for (space, at, access) in [(from_space, &from, READ), (to_space, &to, WRITE)] {
-                    let at = at.map(|a| a.wrapping_add(k));
-                    self.check(space, 1 << lane, &at, 16)?;
-                    if !access.write {
-                        let unwritten = self.read(space, 1 << lane, &at, 16, false, &mut [0; WARP]);
-                        self.unwritten(space, unwritten, &at, 16);
-                    }
-                    self.touch(space, 1 << lane, &at, 16, access, None);
-                }
-            }
-            let mut copy = self.new_copy(lane, completion, (from_space, from[lane]), (to_space, to[lane]));
+            let (from, to) = ((from_space, from[lane]), (to_space, to[lane]));
+            self.bulk_access(lane, from, u64::from(size), false, completion)?;
+            self.bulk_access(lane, to, u64::from(size), true, completion)?;
+            let mut copy = self.new_copy(lane, completion, from, to);
             (copy.bytes, copy.clock) = (size, self.st.release(self.warp.id));
             self.issue(copy);
         }
         Ok(())
     }
 
+    /// Checks and marks what a bulk copy reads or writes.
+    fn bulk_access(
+        &mut self,
+        lane: usize,
+        (space, at): (Space, u64),
+        size: u64,
+        write: bool,
+        completion: Completion,
+    ) -> Result<(), Stop> {
+        if space == Space::Shared && !write && window::shared_rank(at) != self.cx.rank(self.warp.id) {
+            let message = format!("lane {lane} copies from shared memory at {at:#x}, which is another block's");
+            return Err(self.fault(FindingKind::OutOfBounds, 1 << lane, message));
+        }
+        for k in (0..size).step_by(16) {
+            self.check(space, 1 << lane, &[at + k; WARP], 16)?;
+        }
+        self.st.check_fenced(self.cx, self.by(), lane as u32, (space, at), size, write);
+        let pending = self.mark_bulk(lane, (space, at), size, write, completion);
+        for k in (0..size).step_by(16) {
+            let at = [at + k; WARP];
+            if !write && !pending {
+                let unwritten = self.read(space, 1 << lane, &at, 16, false, &mut [0; WARP]);
+                self.unwritten(space, unwritten, &at, 16);
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks it. Whether it meets a copy that nothing has waited for.
+    fn mark_bulk(
+        &mut self,
+        lane: usize,
+        (space, at): (Space, u64),
+        size: u64,
+        write: bool,
+        completion: Completion,
+    ) -> bool {
+        let access = if write { WRITE } else { READ };
+        if space == Space::Shared {
+            self.reaches(lane, at);
+            let pending = self.st.copies.clashes_with_range(at, size, write);
+            if pending {
+                self.find(FindingKind::AsyncPending, 1 << lane, || {
+                    format!(
+                        "lane {lane} copies {size} bytes of shared memory at {at:#x}, where an asynchronous copy has not \
+                         been waited for"
+                    )
+                });
+            }
+            let marked = match self.engine_of(lane, completion) {
+                Some(engine) => self.st.engine_access(self.by(), lane as u32, engine, at, size, access),
+                None => false,
+            };
+            return pending || marked;
+        }
+        (0..size)
+            .step_by(16)
+            .fold(false, |pending, k| pending | (self.touch(space, 1 << lane, &[at + k; WARP], 16, access, None) != 0))
+    }
+
+    /// The engine that does a copy's work, and the time at which this is complete.
+    fn engine_of(&mut self, lane: usize, completion: Completion) -> Option<(u32, u64)> {
+        match completion {
+            Completion::Mbarrier(place) => {
+                let mbarrier = self.st.mbarriers.look(place)?;
+                Some((mbarrier.engine?, mbarrier.phase))
+            }
+            Completion::BulkGroup if self.cx.options.check.races => {
+                let thread = self.warp.id * WARP as u32 + lane as u32;
+                let group = self.st.copies.bulk_group(thread);
+                Some((self.st.order.engine(Engine::Reads(thread))?, group))
+            }
+            Completion::BulkGroup | Completion::Group => None,
+        }
+    }
+
     fn issue(&mut self, mut copy: Copy) {
+        if let Completion::Mbarrier(place) = copy.completion
+            && let Some(mbarrier) = self.st.mbarriers.get(place)
+        {
+            mbarrier.issued(copy.bytes, copy.pc, copy.thread);
+        }
         if !self.cx.is_adversarial() {
             land(self.cx, self.st, &copy);
             copy.landed = true;
         }
         self.st.copies.issue(copy);
+    }
+
+    /// The sources of all but the last `allowed` bulk groups of each lane have been read.
+    fn wait_for_reads(&mut self, allowed: u64) {
+        if !self.cx.options.check.races {
+            return;
+        }
+        for lane in lanes(self.mask) {
+            let thread = self.warp.id * WARP as u32 + lane as u32;
+            let read = self.st.copies.bulk_group(thread).saturating_sub(allowed);
+            if read > 0
+                && let Some(engine) = self.st.order.engine(Engine::Reads(thread))
+            {
+                self.st.order.waited(self.warp.id, engine, read as u32);
+            }
+        }
     }
 
     /// Waits until at most `allowed` of each lane's groups are pending.

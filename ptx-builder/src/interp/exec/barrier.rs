@@ -48,7 +48,6 @@ impl Exec<'_> {
             Barrier::Sync { aligned } => self.arrive(aligned, None, true),
             Barrier::Arrive { aligned } => self.arrive(aligned, None, false),
             Barrier::Reduce { op, aligned } => self.arrive(aligned, Some(op), true),
-            // A cluster is one block: its barrier is one more of the block's.
             Barrier::ClusterArrive => {
                 self.count();
                 if self.mask != 0 {
@@ -57,14 +56,14 @@ impl Exec<'_> {
                     let snapshot = match form.get().orders() {
                         Some(_) => self.st.release(warp),
                         // Relaxed: what a fence has published before.
-                        None => self.st.sync.fenced[warp as usize].clone().unwrap_or_default().0,
+                        None => self.st.fenced_for_cluster(warp),
                     };
                     self.st.sync.cluster_arrived[warp as usize] = self.st.sync.cluster_phase;
-                    let b = &mut self.st.barriers[usize::from(CLUSTER)];
+                    let b = &mut self.st.cluster_barrier;
                     b.arrived += self.mask.count_ones();
                     b.clock.merge(&snapshot);
                     self.st.changes += 1;
-                    self.st.complete_barrier(CLUSTER);
+                    self.st.complete_barrier(self.cx.rank(warp), CLUSTER);
                 }
                 Ok(Flow::Next)
             }
@@ -74,6 +73,7 @@ impl Exec<'_> {
                 if self.mask != 0 && self.st.sync.cluster_arrived[warp as usize] == self.st.sync.cluster_phase {
                     return Ok(Flow::Wait(State::Barrier(CLUSTER)));
                 }
+                self.st.sync.has_met[warp as usize] = true;
                 let clock = self.st.sync.cluster_clock.clone();
                 self.st.order.acquire(warp, &clock);
                 Ok(Flow::Next)
@@ -120,7 +120,7 @@ impl Exec<'_> {
         // Where a number is given, a warp counts as 32 threads even if it has fewer.
         let absent = if expected.is_some() && self.mask == self.warp.live { !self.warp.live } else { 0 };
         let (mask, pc, warp) = (self.mask, self.pc, self.warp.id);
-        let b = &mut self.st.barriers[usize::from(id)];
+        let (b, _) = self.st.barrier(self.cx.rank(warp), id);
         if b.arrived == 0 {
             (b.pc, b.warp, b.lanes, b.expected, b.reduce) = (pc, warp, mask, expected, reduce);
         } else if b.expected != expected || b.reduce != reduce {
@@ -134,7 +134,7 @@ impl Exec<'_> {
         b.held += held;
         b.clock.merge(&snapshot);
         self.st.changes += 1;
-        self.st.complete_barrier(id);
+        self.st.complete_barrier(self.cx.rank(warp), id);
         Ok(if wait { Flow::Wait(State::Barrier(id)) } else { Flow::Next })
     }
 
@@ -142,7 +142,11 @@ impl Exec<'_> {
         let scope = match fence {
             Fence::Thread(scope) => scope,
             Fence::Proxy => return self.fence_proxy(),
-            Fence::MbarrierInit => return,
+            Fence::MbarrierInit => {
+                let snapshot = self.st.release(self.warp.id);
+                self.st.sync.initialized[self.warp.id as usize] = snapshot;
+                return;
+            }
         };
         // mutants: same, no test can bring about what the host's threads see of each other in which order
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
@@ -151,15 +155,22 @@ impl Exec<'_> {
             self.st.order.acquire(warp, &seen);
         }
         let snapshot = self.st.release(warp);
-        self.st.sync.fenced[warp as usize] = Some((snapshot, scope >= Scope::Gpu));
+        self.st.sync.fenced[warp as usize] = Some((snapshot, scope));
     }
 
-    /// Orders what came before in shared memory before asynchronous accesses.
+    /// Orders what came before before asynchronous accesses.
     fn fence_proxy(&mut self) {
-        let of_global =
-            self.cx.program.sites.get(self.pc as usize).is_some_and(|(_, _, f)| f.get().mods.contains(&Mod::Global));
-        if self.cx.options.check.races && !of_global {
-            self.st.order.fence_proxy(self.warp.id, self.mask);
+        let (_, _, form) = self.cx.program.sites[self.pc as usize];
+        let mods = &form.get().mods;
+        let of_shared = mods.contains(&Mod::SharedCta) || mods.contains(&Mod::SharedCluster);
+        if !self.cx.options.check.races {
+            return;
+        }
+        if !of_shared {
+            self.st.order.fence_proxy(self.warp.id, self.mask, true);
+        }
+        if !mods.contains(&Mod::Global) {
+            self.st.order.fence_proxy(self.warp.id, self.mask, false);
         }
     }
 
@@ -172,16 +183,18 @@ impl Exec<'_> {
         let published = if matches!(m.order, Order::Release | Order::AcqRel) {
             // mutants: same, no test can bring about what the host's threads see of each other in which order
             std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
-            Some((self.st.release(warp), m.scope >= Scope::Gpu))
+            Some((self.st.release(warp), m.scope))
         } else {
-            let wide = m.order == Order::Volatile || m.scope >= Scope::Gpu;
-            self.st.sync.fenced[warp as usize].clone().map(|(snapshot, gpu)| (snapshot, gpu && wide))
+            self.st.sync.fenced[warp as usize].clone().map(|(snapshot, scope)| (snapshot, scope.min(m.scope)))
         };
-        let Some((snapshot, device)) = published else { return };
+        let Some((snapshot, scope)) = published else { return };
+        let cluster = (scope >= Scope::Cluster && self.cx.blocks() > 1).then_some(None);
         for lane in lanes(mask) {
-            self.st.sync.places.entry((space == Space::Shared, at[lane])).or_default().merge(&snapshot);
+            for who in [Some(Some(self.cx.rank(warp))), cluster].into_iter().flatten() {
+                self.st.sync.places.entry((space == Space::Shared, at[lane], who)).or_default().merge(&snapshot);
+            }
         }
-        if device && space == Space::Global {
+        if scope >= Scope::Gpu && space == Space::Global {
             let mut known: Known = snapshot.others.clone();
             merge_known(&mut known, &Arc::new([(self.st.number, Arc::from(&snapshot.warps[..]))].into()));
             lanes(mask).for_each(|lane| self.cx.device.publish(at[lane], &known));
@@ -195,9 +208,13 @@ impl Exec<'_> {
             return;
         }
         let mut seen: Option<Snapshot> = None;
+        let own = Some(self.cx.rank(self.warp.id));
+        let cluster = (m.scope >= Scope::Cluster && self.cx.blocks() > 1).then_some(None);
         for lane in lanes(mask) {
-            if let Some(place) = self.st.sync.places.get(&(space == Space::Shared, at[lane])) {
-                seen.get_or_insert_default().merge(place);
+            for who in [Some(own), cluster].into_iter().flatten() {
+                if let Some(place) = self.st.sync.places.get(&(space == Space::Shared, at[lane], who)) {
+                    seen.get_or_insert_default().merge(place);
+                }
             }
             let wide = m.order == Order::Volatile || m.scope >= Scope::Gpu;
             if let Some(known) = (wide && space == Space::Global).then(|| self.cx.device.read(at[lane])).flatten() {

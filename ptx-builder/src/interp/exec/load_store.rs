@@ -9,7 +9,7 @@ use crate::interp::report::FindingKind;
 use crate::interp::shadow::{Access, By, Strength, Strong};
 use crate::interp::state::Stop;
 use crate::table::window;
-use crate::table::{Memory, Order, Scope, WARP};
+use crate::table::{Memory, Mod, Order, Scope, WARP};
 use crate::types::{ScalarType, Space};
 
 /// How strong an access is, for races.
@@ -27,6 +27,7 @@ impl Exec<'_> {
         let Some(addr) = self.cx.program.addrs(self.code).get(i) else { return [0; WARP] };
         match addr.base {
             AddrBase::Fixed => [addr.offset as u64; WARP],
+            AddrBase::Shared => [self.shared_base().wrapping_add_signed(addr.offset); WARP],
             AddrBase::Reg64(r) => self.warp.regs[r as usize].map(|a| a.wrapping_add_signed(addr.offset)),
             AddrBase::Reg32(r) => {
                 self.warp.regs[r as usize].map(|a| u64::from((a as u32).wrapping_add(addr.offset as u32)))
@@ -120,12 +121,14 @@ impl Exec<'_> {
     ) -> u32 {
         let mut unwritten = 0;
         match space {
-            Space::Shared | Space::Const | Space::Param => {
-                let memory = match space {
-                    Space::Shared => &self.st.shared,
-                    Space::Const => &self.cx.consts,
-                    _ => &self.cx.params,
-                };
+            Space::Shared => {
+                for lane in lanes(mask) {
+                    values[lane] = self.st.shared.load(at[lane], bytes);
+                    unwritten |= u32::from(!self.st.shared.is_init(at[lane], bytes)) << lane;
+                }
+            }
+            Space::Const | Space::Param => {
+                let memory = if space == Space::Const { &self.cx.consts } else { &self.cx.params };
                 for lane in lanes(mask) {
                     values[lane] = memory.load(at[lane], bytes);
                     unwritten |= u32::from(!memory.is_init(at[lane], bytes)) << lane;
@@ -264,7 +267,8 @@ impl Exec<'_> {
         } else {
             let (start, end) = self.bounds(space);
             for lane in lanes(mask) {
-                let outside = at[lane] < start || at[lane] >= end || end - at[lane] < u64::from(bytes);
+                let at = if space == Space::Shared { self.in_block(at[lane]) } else { Some(at[lane]) };
+                let outside = at.is_none_or(|at| at < start || at >= end || end - at < u64::from(bytes));
                 bad |= u32::from(outside) << lane;
             }
         }
@@ -280,8 +284,38 @@ impl Exec<'_> {
         Err(self.fault(FindingKind::OutOfBounds, bad, message))
     }
 
+    /// The place of a shared address in its block; none for another block's where the instruction reaches only its own,
+    /// or for one of no block.
+    fn in_block(&self, at: u64) -> Option<u64> {
+        if self.cx.blocks() == 1 {
+            return Some(at);
+        }
+        let rank = window::shared_rank(at);
+        let is_own = rank == self.cx.rank(self.warp.id);
+        let is_there = rank < self.cx.blocks() && at >> 32 == 0;
+        (is_there && (is_own || self.reaches_cluster())).then(|| window::shared_offset(at))
+    }
+
+    /// Whether the instruction takes addresses of other blocks of the cluster: not with `.shared` or `.shared::cta`.
+    fn reaches_cluster(&self) -> bool {
+        let (_, _, form) = self.cx.program.sites[self.pc as usize];
+        let mods = &form.get().mods;
+        mods.contains(&Mod::SharedCluster) || !(mods.contains(&Mod::Shared) || mods.contains(&Mod::SharedCta))
+    }
+
     /// Where an address outside of everything lies.
     fn whereabouts(&self, space: Space, address: u64) -> String {
+        if space == Space::Shared && self.cx.blocks() > 1 {
+            let (rank, own) = (window::shared_rank(address), self.cx.rank(self.warp.id));
+            if rank < self.cx.blocks() && rank != own && !self.reaches_cluster() {
+                return format!("it lies in block {rank} of the cluster, and only .shared::cluster goes there");
+            }
+            let near = address.wrapping_sub(self.shared_base()) as u32 as i32;
+            if rank >= self.cx.blocks() && near > 0 {
+                return format!("the cluster has {} blocks, and this is in block {rank}", self.cx.blocks());
+            }
+        }
+        let address = if space == Space::Shared { self.cx.block_address(address, self.warp.id) } else { address };
         match (self.home(space), self.cx.memory.near(address)) {
             (Some(array), _) if array.dynamic => {
                 let bytes = array.end - array.start;
@@ -316,7 +350,7 @@ impl Exec<'_> {
 
     fn space_bytes(&self, space: Space) -> u64 {
         match space {
-            Space::Shared => self.st.shared.len(),
+            Space::Shared => self.cx.layout.shared_bytes,
             Space::Local => self.cx.layout.local_bytes,
             Space::Const => self.cx.consts.len(),
             Space::Param => self.cx.params.len(),
@@ -364,11 +398,10 @@ impl Exec<'_> {
                 });
             }
         }
-        self.mark_access(space, mask, at, bytes, access, values);
-        clashes
+        clashes | self.mark_access(space, mask, at, bytes, access, values)
     }
 
-    /// Looks for races.
+    /// Looks for races. Gives the lanes that meet a copy which nothing has waited for.
     pub(super) fn mark_access(
         &mut self,
         space: Space,
@@ -377,10 +410,26 @@ impl Exec<'_> {
         bytes: u32,
         access: Access,
         values: Option<&[u128; WARP]>,
-    ) {
-        if matches!(space, Space::Shared | Space::Global) {
-            let by = By { pc: self.pc, warp: self.warp.id, serial: self.st.steps as u16 };
-            self.st.shadow_access(by, space, mask, at, bytes, access, values, self.cx.memory);
+    ) -> u32 {
+        if !matches!(space, Space::Shared | Space::Global) {
+            return 0;
+        }
+        if space == Space::Shared && self.cx.blocks() > 1 {
+            lanes(mask).for_each(|lane| self.reaches(lane, at[lane]));
+        }
+        self.st.shadow_access(self.by(), space, mask, at, bytes, access, values, self.cx.memory)
+    }
+
+    /// This execution of the instruction.
+    pub(super) fn by(&self) -> By {
+        By { pc: self.pc, warp: self.warp.id, serial: self.st.steps as u16 }
+    }
+
+    /// A lane accesses shared memory, perhaps another block's.
+    pub(super) fn reaches(&mut self, lane: usize, at: u64) {
+        let (warp, rank) = (self.warp.id, window::shared_rank(at));
+        if rank != self.cx.rank(warp) {
+            self.st.reaches(self.pc, warp, lane as u32, rank);
         }
     }
 }

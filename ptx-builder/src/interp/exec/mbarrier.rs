@@ -5,11 +5,11 @@
 
 use super::Exec;
 use super::async_copy::land;
-use crate::interp::copies::Completion;
+use crate::interp::copies::{Completion, Copy};
 use crate::interp::mask::lanes;
-use crate::interp::mbarriers::phase_of;
+use crate::interp::mbarriers::{Ending, Mbarrier, Waits, phase_of};
 use crate::interp::report::FindingKind;
-use crate::interp::shadow::{Access, Snapshot, Strength, Strong};
+use crate::interp::shadow::{Access, Engine, Snapshot, Strength, Strong};
 use crate::interp::state::Stop;
 use crate::table::{Async, Mod, Scope, WARP, window};
 use crate::types::Space;
@@ -39,15 +39,16 @@ impl Exec<'_> {
                 Async::MbarrierInval => {
                     self.st.mbarriers.invalidate(place);
                 }
-                Async::MbarrierExpectTx => self.with(place, |m| m.expect_bytes(value.unwrap_or(0) as u32)),
+                Async::MbarrierExpectTx => self.mbarrier_expect(lane, place, value.unwrap_or(0) as u32)?,
                 Async::MbarrierCompleteTx => {
-                    self.with(place, |m| m.bytes_came(value.unwrap_or(0) as u32, &Snapshot::default()));
+                    let bytes = value.unwrap_or(0) as u32;
+                    self.mbarrier_end(lane, place, |m| m.bytes_came(bytes, &Snapshot::default()))?;
                 }
                 Async::MbarrierArrive { expect_tx, drops } => {
                     state[lane] = self.st.mbarriers.get(place).map_or(0, |m| m.state());
                     let count = match value {
                         Some(bytes) if expect_tx => {
-                            self.with(place, |m| m.expect_bytes(bytes as u32));
+                            self.mbarrier_expect(lane, place, bytes as u32)?;
                             1
                         }
                         count => count.unwrap_or(1) as u32,
@@ -83,10 +84,22 @@ impl Exec<'_> {
         Ok(())
     }
 
-    fn with(&mut self, place: u64, f: impl FnOnce(&mut crate::interp::mbarriers::Mbarrier)) {
+    fn with(&mut self, place: u64, f: impl FnOnce(&mut Mbarrier)) {
         if let Some(m) = self.st.mbarriers.get(place) {
             f(m);
         }
+    }
+
+    /// A phase expects bytes in addition.
+    fn mbarrier_expect(&mut self, lane: usize, place: u64, bytes: u32) -> Result<(), Stop> {
+        let mut ok = true;
+        self.with(place, |m| ok = m.expect_bytes(bytes));
+        if ok {
+            return Ok(());
+        }
+        let message =
+            format!("the phase of the mbarrier at {place:#x} would wait for more than 1048575 bytes, its most");
+        Err(self.fault(FindingKind::BadOperand, 1 << lane, message))
     }
 
     /// The shared address of an mbarrier operand, which may be generic.
@@ -108,7 +121,7 @@ impl Exec<'_> {
     }
 
     fn touch_mbarrier(&mut self, lane: usize, place: u64, weak: bool) {
-        let strength = if weak { Strength::Weak } else { Strength::Strong(Strong::new(Scope::Cta, 8)) };
+        let strength = if weak { Strength::Weak } else { Strength::Strong(Strong::new(Scope::Cluster, 8)) };
         let access = Access { write: true, strength, read_only: false };
         self.mark_access(Space::Shared, 1 << lane, &[place; WARP], 8, access, None);
     }
@@ -121,18 +134,47 @@ impl Exec<'_> {
         self.touch_mbarrier(lane, place, true);
         // The contents are opaque; they only count as written.
         self.st.shared.store(place, 8, u128::from(count));
-        self.st.mbarriers.init(place, count as u32);
+        let number = self.st.mbarriers.init(place, count as u32);
+        if self.cx.options.check.races {
+            let engine = self.st.order.engine(Engine::Mbarrier(number));
+            self.with(place, |m| m.engine = engine);
+        }
         Ok(())
     }
 
     fn mbarrier_arrive(&mut self, lane: usize, place: u64, count: u32, clock: &Snapshot) -> Result<(), Stop> {
-        let mut ok = true;
-        self.with(place, |m| ok = m.arrive(count, clock));
-        if ok {
-            return Ok(());
+        self.mbarrier_end(lane, place, |m| m.arrive(count, clock))
+    }
+
+    /// Does what may end an mbarrier's phase, and reports whether this was not as it should be.
+    fn mbarrier_end(&mut self, lane: usize, place: u64, act: impl FnOnce(&mut Mbarrier) -> Ending) -> Result<(), Stop> {
+        let mut ending = Ending::Well;
+        self.with(place, |m| ending = act(m));
+        match ending {
+            Ending::Well => Ok(()),
+            Ending::TooMany => {
+                let message = format!("more arrivals at the mbarrier at {place:#x} than its phase expects");
+                Err(self.fault(FindingKind::BadOperand, 1 << lane, message))
+            }
+            Ending::Early => {
+                self.too_early(place);
+                Ok(())
+            }
         }
-        let message = format!("more arrivals at the mbarrier at {place:#x} than its phase expects");
-        Err(self.fault(FindingKind::BadOperand, 1 << lane, message))
+    }
+
+    /// A phase has ended while copies to its mbarrier are under way: at the last of them.
+    fn too_early(&mut self, place: u64) {
+        let here = |c: &&Copy| c.completion == Completion::Mbarrier(place);
+        let Some(copy) = self.st.copies.pending().iter().rev().find(here) else { return };
+        let (pc, warp, lanes, bytes) =
+            (copy.pc, copy.thread / WARP as u32, 1 << (copy.thread % WARP as u32), copy.bytes);
+        self.st.find(FindingKind::TransactionCount, pc, warp, lanes, || {
+            format!(
+                "the phase of the mbarrier at {place:#x} ends while {bytes} bytes of this copy are under way: it expects fewer \
+                 bytes than are copied (expect_tx)"
+            )
+        });
     }
 
     /// Whether the phase named by a state or parity is complete.
@@ -144,6 +186,13 @@ impl Exec<'_> {
         phase: u64,
         relaxed: bool,
     ) -> Result<bool, Stop> {
+        if window::shared_rank(place) != self.cx.rank(self.warp.id) {
+            let rank = window::shared_rank(place);
+            let message = format!(
+                "lane {lane} waits at an mbarrier of block {rank} of the cluster; a thread waits at its own block's only"
+            );
+            return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
+        }
         let late = self.cx.is_adversarial();
         if !late {
             self.complete_copies(lane, place)?;
@@ -155,35 +204,32 @@ impl Exec<'_> {
             if !relaxed {
                 self.st.order.acquire(self.warp.id, &clock);
             }
-        } else if late {
-            self.complete_copies(lane, place)?;
+        } else {
+            let waits = if parity { Waits::Parity(phase & 1) } else { Waits::Phase(phase_of(phase)) };
+            self.with(place, |m| m.waits = Some(waits));
+            if late {
+                self.complete_copies(lane, place)?;
+            }
         }
         Ok(done)
     }
 
     /// Completes the copies that are to complete at an mbarrier.
     fn complete_copies(&mut self, lane: usize, place: u64) -> Result<(), Stop> {
-        for copy in self.st.copies.take(|c| c.completion == Completion::Mbarrier(place)) {
+        while let Some(copy) = self.st.copies.take_first(place) {
             land(self.cx, self.st, &copy);
             self.st.changes += 1;
-            self.with(place, |m| m.bytes_came(copy.bytes, &copy.clock));
+            self.mbarrier_end(lane, place, |m| m.copy_came(copy.bytes, &copy.clock))?;
         }
         let mut promised = Vec::new();
         self.with(place, |m| promised = std::mem::take(&mut m.promised));
         for (thread, before, clock) in promised {
             self.st.changes += 1;
-            let issued_before = |c: &crate::interp::copies::Copy| {
-                c.thread == thread && c.completion == Completion::Group && c.number < before
-            };
+            let issued_before = |c: &Copy| c.thread == thread && c.completion == Completion::Group && c.number < before;
             for copy in self.st.copies.take(issued_before) {
                 land(self.cx, self.st, &copy);
             }
-            let mut ok = true;
-            self.with(place, |m| ok = m.arrive(1, &clock));
-            if !ok {
-                let message = format!("more arrivals at the mbarrier at {place:#x} than its phase expects");
-                return Err(self.fault(FindingKind::BadOperand, 1 << lane, message));
-            }
+            self.mbarrier_arrive(lane, place, 1, &clock)?;
         }
         Ok(())
     }

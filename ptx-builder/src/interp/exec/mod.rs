@@ -149,7 +149,7 @@ fn run_group(
                     group.mask &= !mask;
                     warp.live &= !mask;
                     warp.wake_warp_waiters();
-                    st.exited(mask.count_ones());
+                    st.exited(cx.rank(warp.id), mask.count_ones());
                     return Ok(());
                 }
             }
@@ -257,6 +257,7 @@ impl Exec<'_> {
             Src::Reg(r) => self.warp.regs[r as usize],
             Src::Not(r) => self.warp.regs[r as usize].map(|p| p & 1 ^ 1),
             Src::Imm(bits) => [bits; WARP],
+            Src::Shared(offset) => [self.shared_base().wrapping_add(offset); WARP],
             Src::Special(special) => self.special(special),
             Src::LowSpecial(special) => self.special(special).map(|v| v & 0xffff),
             Src::Absent => [0; WARP],

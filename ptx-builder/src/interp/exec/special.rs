@@ -1,9 +1,14 @@
 //! Special registers (PTX ISA 10).
 
 use super::Exec;
-use crate::table::{Lanes, SpecialReg, WARP};
+use crate::table::{Lanes, SpecialReg, WARP, window};
 
 impl Exec<'_> {
+    /// The shared address of the first byte of the thread's own block.
+    pub(super) fn shared_base(&self) -> u64 {
+        window::shared_base(self.cx.rank(self.warp.id))
+    }
+
     /// A special register's value in each lane.
     ///
     /// There is one multiprocessor, number 0, and grid number 1. Clocks and
@@ -26,13 +31,19 @@ impl Exec<'_> {
             NtidX => u64::from(cx.block[0]),
             NtidY => u64::from(cx.block[1]),
             NtidZ => u64::from(cx.block[2]),
-            CtaidX | ClusteridX => u64::from(self.st.ctaid[0]),
-            CtaidY | ClusteridY => u64::from(self.st.ctaid[1]),
-            CtaidZ | ClusteridZ => u64::from(self.st.ctaid[2]),
-            NctaidX | NclusteridX => u64::from(cx.grid[0]),
-            NctaidY | NclusteridY => u64::from(cx.grid[1]),
-            NctaidZ | NclusteridZ => u64::from(cx.grid[2]),
-            Warpid => u64::from(self.warp.id),
+            CtaidX => u64::from(cx.ctaid(self.st.number, self.warp.id)[0]),
+            CtaidY => u64::from(cx.ctaid(self.st.number, self.warp.id)[1]),
+            CtaidZ => u64::from(cx.ctaid(self.st.number, self.warp.id)[2]),
+            NctaidX => u64::from(cx.grid[0]),
+            NctaidY => u64::from(cx.grid[1]),
+            NctaidZ => u64::from(cx.grid[2]),
+            ClusteridX => u64::from(cx.clusterid(self.st.number)[0]),
+            ClusteridY => u64::from(cx.clusterid(self.st.number)[1]),
+            ClusteridZ => u64::from(cx.clusterid(self.st.number)[2]),
+            NclusteridX => u64::from(cx.clusters()[0]),
+            NclusteridY => u64::from(cx.clusters()[1]),
+            NclusteridZ => u64::from(cx.clusters()[2]),
+            Warpid => u64::from(cx.warp_in_block(self.warp.id)),
             Nwarpid => cx.warps() as u64,
             Smid => 0,
             Nsmid => 1,
@@ -42,9 +53,16 @@ impl Exec<'_> {
             Clock64 | Globaltimer => self.st.steps,
             TotalSmemSize => cx.layout.shared_bytes,
             DynamicSmemSize => u64::from(cx.dynamic_shared),
-            ClusterCtaidX | ClusterCtaidY | ClusterCtaidZ | ClusterCtarank => 0,
-            ClusterNctaidX | ClusterNctaidY | ClusterNctaidZ | ClusterNctarank => 1,
-            // Nothing of shared memory is reserved, and no cluster was asked for.
+            ClusterCtaidX => u64::from(cx.cluster_ctaid(cx.rank(self.warp.id))[0]),
+            ClusterCtaidY => u64::from(cx.cluster_ctaid(cx.rank(self.warp.id))[1]),
+            ClusterCtaidZ => u64::from(cx.cluster_ctaid(cx.rank(self.warp.id))[2]),
+            ClusterCtarank => u64::from(cx.rank(self.warp.id)),
+            ClusterNctaidX => u64::from(cx.cluster[0]),
+            ClusterNctaidY => u64::from(cx.cluster[1]),
+            ClusterNctaidZ => u64::from(cx.cluster[2]),
+            ClusterNctarank => u64::from(cx.blocks()),
+            IsExplicitCluster => u64::from(cx.names_cluster()),
+            // Nothing of shared memory is reserved.
             AggrSmemSize => cx.layout.shared_bytes,
             // Counters of a profiler, and `%envreg0` to `%envreg31`, which the driver would set.
             _ => 0,

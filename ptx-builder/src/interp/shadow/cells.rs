@@ -2,7 +2,7 @@
 
 use super::strong::both;
 use super::{Order, Strong};
-use crate::table::WARP;
+use crate::table::{Scope, WARP};
 
 /// One access.
 #[derive(Clone, Copy)]
@@ -82,7 +82,7 @@ pub(super) fn clash(
         if old.read_only && mark.write || mark.read_only && old.write {
             return Some((*old, true));
         }
-        let harmless = !(old.write || mark.write) || both(old.strong, mark.strong);
+        let harmless = !(old.write || mark.write) || agree(order, old, mark);
         if harmless || order.is_ordered(old.warp(), old.lane(), old.time, warp, lane) {
             return None;
         }
@@ -95,10 +95,16 @@ pub(super) fn clash(
     cell.marks().filter(|old| pick(old)).find_map(clashes)
 }
 
-/// Marks one cell.
+/// Whether two accesses need no order: both are strong, of one size, and in scopes that include both threads.
 #[inline]
-pub(super) fn update(cell: &mut Cell, mark: &Mark, order: &Order, lane: u32) {
-    let warp = mark.warp();
+fn agree(order: &Order, a: &Mark, b: &Mark) -> bool {
+    let reaches = |m: &Mark| m.strong.is_some_and(|strong| strong.scope() >= Scope::Cluster);
+    both(a.strong, b.strong) && (order.is_same_block(a.warp(), b.warp()) || reaches(a) && reaches(b))
+}
+
+/// Marks one cell, for a lane of a warp.
+#[inline]
+pub(super) fn update(cell: &mut Cell, mark: &Mark, order: &Order, (warp, lane): (u32, u32)) {
     if mark.write && mark.strong.is_none() {
         *cell = Cell { write: Some(*mark), others: [None; 3] };
         return;
@@ -126,7 +132,7 @@ pub(super) fn update_line(line: &mut Cell, mark: &Mark, order: &Order) -> bool {
     };
     let harmless = |old: &Mark| {
         let read_only = old.read_only && mark.write || mark.read_only && old.write;
-        let no_clash = !(old.write || mark.write) || both(old.strong, mark.strong);
+        let no_clash = !(old.write || mark.write) || agree(order, old, mark);
         !read_only && (no_clash || is_ordered(old))
     };
     if !line.marks().all(harmless) {
@@ -160,7 +166,7 @@ mod tests {
     /// Of more readers than a cell keeps, one of the same warp gives way, and else the last.
     #[test]
     fn one_of_the_same_warp_gives_way() {
-        let order = Order::new(5);
+        let order = Order::new(5, 5);
         let (mut cell, mut line) = (Cell::default(), Cell::default());
         assert!(cell.is_empty());
         for (warp, lane, expected) in [
@@ -172,7 +178,7 @@ mod tests {
             (3, 4, vec![(0, 0), (1, 8), (3, 4)]),
             (0, 4, vec![(0, 4), (1, 8), (3, 4)]),
         ] {
-            update(&mut cell, &read(warp, lane), &order, lane.into());
+            update(&mut cell, &read(warp, lane), &order, (warp.into(), lane.into()));
             assert_eq!(threads(&cell), expected, "{warp} {lane}");
             assert!(update_line(&mut line, &read(warp, lane), &order));
             assert_eq!(threads(&line), expected, "{warp} {lane}");
@@ -180,13 +186,13 @@ mod tests {
         }
         // What is not covered stays: a strong read is less than a weak one, and a read-only one more.
         let strong = Mark { strong: Some(Strong::new(crate::table::Scope::Gpu, 4)), ..read(1, 3) };
-        update(&mut cell, &strong, &order, 3);
+        update(&mut cell, &strong, &order, (1, 3));
         assert_eq!(threads(&cell), [(0, 4), (1, 8), (1, 3)]);
         // A write is all that is left, and what has clashed is not marked as a line.
         let write = Mark { write: true, ..read(2, 0) };
         assert!(!update_line(&mut line, &write, &order));
         assert_eq!(threads(&line).len(), 3);
-        update(&mut cell, &write, &order, 0);
+        update(&mut cell, &write, &order, (2, 0));
         assert_eq!(threads(&cell), [(2, 0)]);
     }
 }

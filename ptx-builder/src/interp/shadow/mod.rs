@@ -17,9 +17,15 @@
 //!   address; so flags, "last block" counters and grid barriers work;
 //! - `mbarrier` arrivals before what follows a successful wait.
 //!
+//! What asynchronous instructions do to shared memory is marked as the work of an engine, with a clock of its own: a
+//! thread is ordered after it by a wait for the mbarrier's phase, or for the bulk group, and by nothing else. So a missing
+//! wait shows whether or not the data has come.
+//!
 //! Bulk copies access memory through another proxy: what is ordered before them
 //! by the above reaches them only if a `fence.proxy.async` lies on the way. That
-//! is looked for where they read shared memory that the block has written.
+//! is looked for where they read or write memory that threads of the cluster have written.
+//!
+//! The blocks of a cluster are looked at together, as their warps with one set of marks.
 //!
 //! Between warps the clock is the warp's: what one lane releases or acquires
 //! counts for the other lanes of its warp. That can hide a race, and never
@@ -35,7 +41,7 @@ mod pages;
 mod strong;
 
 pub(super) use cells::Mark;
-pub(super) use clock::{Known, Order, Snapshot, merge_known};
+pub(super) use clock::{Engine, Known, Order, Snapshot, merge_known};
 pub(super) use cross::{CrossConflict, Trace, conflicts};
 pub(super) use footprint::{Footprint, Meeting, meetings};
 pub(super) use pages::{Cells, Conflict, PageHasher};

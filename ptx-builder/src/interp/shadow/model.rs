@@ -82,7 +82,7 @@ fn clocks_are_sets_of_accesses() {
     let mut random = Random::new(11);
     let mut below = |n: usize| random.below(n as u64) as usize;
     for _ in 0..400 {
-        let (mut order, mut model) = (Order::new(WARPS), Model::new());
+        let (mut order, mut model) = (Order::new(WARPS, WARPS), Model::new());
         let mut told: Vec<(Snapshot, (Events, Events))> = Vec::new();
         let mut events: Vec<Event> = Vec::new();
         for _ in 0..40 {
@@ -117,7 +117,7 @@ fn clocks_are_sets_of_accesses() {
                     model.acquire(w, &all);
                 }
                 7 if mask != 0 => {
-                    order.fence_proxy(warp, mask);
+                    order.fence_proxy(warp, mask, false);
                     model.fence(w, mask);
                 }
                 _ => {}
@@ -134,7 +134,7 @@ fn clocks_are_sets_of_accesses() {
                     } else if e.0 as usize != by {
                         assert!(!for_all, "{e:?} before all of warp {by}");
                     }
-                    let fenced = order.is_fenced(e.0, e.1 as u32, e.2, by as u32);
+                    let fenced = order.is_fenced(e.0, e.1 as u32, e.2, by as u32, false);
                     assert_eq!(fenced, model.fenced[by].contains(&e), "{e:?} fenced for warp {by}");
                 }
             }
@@ -146,7 +146,7 @@ fn clocks_are_sets_of_accesses() {
 #[test]
 fn known_of_other_blocks() {
     let known = |list: &[(u64, &[u32])]| -> Known { Arc::new(list.iter().map(|(b, t)| (*b, Arc::from(*t))).collect()) };
-    let mut order = Order::new(2);
+    let mut order = Order::new(2, 2);
     let start = order.now(1);
     order.learn(1, &Known::default());
     assert_eq!(order.now(1), start, "nothing was learned");
@@ -200,7 +200,7 @@ fn every_clash_is_found() {
     let mut below = |n: usize| random.below(n as u64) as usize;
     let (mut clashes, mut quiet) = (0, 0);
     for round in 0..3000 {
-        let mut order = Order::new(2);
+        let mut order = Order::new(2, 2);
         let mut cells = Cells::default();
         let mut done: Vec<One> = Vec::new();
         let base = [0, 4096 - 128, 1 << 20][below(3)];
@@ -299,7 +299,7 @@ fn every_clash_is_found() {
 /// A write is found at its first byte, and every mark is located by address.
 #[test]
 fn marks_are_found_again() {
-    let mut order = Order::new(1);
+    let mut order = Order::new(1, 1);
     let mut cells = Cells::default();
     let at: [u64; WARP] = std::array::from_fn(|l| 64 + 4 * l as u64);
     let write = Access { write: true, strength: Strength::Weak, read_only: false };

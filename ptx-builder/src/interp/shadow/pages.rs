@@ -186,6 +186,44 @@ impl Cells {
         }
     }
 
+    /// Marks what an engine accesses on behalf of a lane, complete at a time of the engine's clock, and reports the
+    /// first clash with what is not ordered before the instruction. `at` and `bytes` are multiples of 4.
+    #[allow(clippy::too_many_arguments)] // the parts of one access
+    pub fn engine_access(
+        &mut self,
+        order: &Order,
+        by: By,
+        lane: u32,
+        (engine, time): (u32, u32),
+        at: u64,
+        bytes: u64,
+        access: Access,
+    ) -> Option<Conflict> {
+        let strong = access.strength.strong();
+        let mark = |thread: u32, time| Mark {
+            time,
+            pc: by.pc,
+            thread: thread as u16,
+            serial: by.serial,
+            strong,
+            read_only: false,
+            write: access.write,
+            shift: 2,
+        };
+        let issued = mark(by.warp * WARP as u32, order.now(by.warp));
+        let left = mark(engine * WARP as u32, time);
+        let mut found = None;
+        for address in (at..at.saturating_add(bytes)).step_by(4) {
+            let line = self.line(address);
+            if found.is_none() {
+                found = look(line, order, &issued, lane, address, 4, None);
+            }
+            let (_, cells) = touched(line, &left, 0, address, 4);
+            cells.iter_mut().for_each(|cell| update(cell, &left, order, (by.warp, lane)));
+        }
+        found
+    }
+
     /// The first write to some bytes, of those still marked, for which `pick` holds, with its
     /// address.
     pub fn find_write(&self, at: u64, bytes: u64, pick: impl Fn(&Mark) -> bool) -> Option<(u64, Mark)> {
@@ -289,7 +327,7 @@ fn mark_lane(
 ) -> Option<Conflict> {
     let found = look(line, order, mark, lane, address, bytes, values);
     let (mark, cells) = touched(line, mark, lane, address, bytes);
-    cells.iter_mut().for_each(|cell| update(cell, &mark, order, lane));
+    cells.iter_mut().for_each(|cell| update(cell, &mark, order, (mark.warp(), lane)));
     found
 }
 

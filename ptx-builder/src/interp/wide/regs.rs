@@ -37,7 +37,8 @@ impl Regs {
     pub fn source(&self, src: Option<&Src>) -> Option<&Held> {
         match src {
             Some(Src::Reg(r)) => self.0.get(*r as usize).filter(|held| !held.shape.is_none()),
-            Some(Src::Not(_) | Src::Imm(_) | Src::Special(_) | Src::LowSpecial(_) | Src::Absent) | None => None,
+            Some(Src::Not(_) | Src::Imm(_) | Src::Shared(_) | Src::Special(_) | Src::LowSpecial(_) | Src::Absent)
+            | None => None,
         }
     }
 

@@ -1,11 +1,11 @@
-//! Addresses in the shared memory of a cluster's blocks (PTX ISA 9.7.9.23, 9.7.9.24). The interpreter runs clusters of
-//! one block, whose rank is 0.
+//! Addresses in the shared memory of a cluster's blocks (PTX ISA 9.7.9.23, 9.7.9.24). Where the rank lies in them is the
+//! interpreter's choice, as it is hardware's.
 
 use super::precision::integer;
 use super::{Builder, opt, spec, ty, types};
 use crate::table::lanes::lane;
 use crate::table::slot::{dst, src};
-use crate::table::{Meaning, Mod, Op, Shape};
+use crate::table::{Meaning, Mod, Op, Shape, window};
 use crate::types::ScalarType::{U32, U64};
 
 pub(super) fn rows(t: &mut Builder) {
@@ -20,7 +20,7 @@ pub(super) fn rows(t: &mut Builder) {
             let t = ty(m, 0);
             let mut a = src("a", t);
             a.shape = Shape::Move(t);
-            let eval = lane!(|a: u64, _b: u32| -> u64 { a });
+            let eval = lane!(|a: u64, b: u32| -> u64 { window::shared_in(a, b) });
             Some(spec([dst(t), a, src("b", U32)], Meaning::Lane(eval)).since(78, 90))
         },
     );
@@ -34,7 +34,7 @@ pub(super) fn rows(t: &mut Builder) {
             let t = ty(m, 0);
             let mut a = src("a", t);
             a.shape = Shape::Move(t);
-            Some(spec([dst(U32), a], Meaning::Lane(lane!(|_a: u64| -> u32 { 0 }))).since(78, 90))
+            Some(spec([dst(U32), a], Meaning::Lane(lane!(|a: u64| -> u32 { window::shared_rank(a) }))).since(78, 90))
         },
     );
 }

@@ -23,7 +23,7 @@ fn blocks_clash_where_their_accesses_do() {
         let mut all: Vec<(u64, One)> = Vec::new();
         let mut traces = Vec::new();
         for block in 0..3u64 {
-            let mut order = Order::new(2);
+            let mut order = Order::new(2, 2);
             let mut cells = Cells::default();
             for step in 0..below(3) + 1 {
                 let warp = below(2) as u32;
