@@ -167,3 +167,54 @@ Loop:
     let (status, said) = run("640", "640", &["--gpu", "t4"]);
     assert_eq!(status, Some(0), "{said}");
 }
+
+/// Each block reads a word of the next block of its cluster.
+const NEIGHBOURS: &str = r#".version 8.0
+.target sm_90
+.address_size 64
+.visible .entry neighbours(.param .u64 y)
+{
+	.reg .b64 %y, %a; .reg .b32 %mine, %theirs, %v, %rank, %n, %next, %b; .shared .align 4 .b32 word;
+	ld.param.u64 %y, [y]; mov.u32 %mine, word; mov.u32 %b, %ctaid.x;
+	mov.u32 %rank, %cluster_ctarank; mov.u32 %n, %cluster_nctarank;
+	add.u32 %next, %rank, 1; rem.u32 %next, %next, %n;
+	st.shared.u32 [%mine], %b;
+	barrier.cluster.arrive; barrier.cluster.wait;
+	mapa.shared::cluster.u32 %theirs, %mine, %next;
+	ld.shared::cluster.u32 %v, [%theirs];
+	barrier.cluster.arrive; barrier.cluster.wait; // the last
+	mul.wide.u32 %a, %b, 4; add.s64 %a, %y, %a; st.global.u32 [%a], %v;
+	ret;
+}
+"#;
+
+#[test]
+fn blocks_of_a_cluster_reach_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, y) = (at(dir.path(), "cluster.ptx"), at(dir.path(), "y.u32"));
+    let run = |ptx: &str, more: &[&str]| {
+        fs::write(&file, ptx).unwrap();
+        let to = format!("out:u32:8:{y}");
+        let args = ["--grid", "8", "--block", "1", "--arg", &to];
+        let output = ptxgen(&[&["exec", &file], &args[..], more].concat());
+        (code(&output), text(&output.stdout) + &text(&output.stderr))
+    };
+    let words = |list: [u32; 8]| list.into_iter().flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
+    for (cluster, expected) in [("2", [1, 0, 3, 2, 5, 4, 7, 6]), ("4", [1, 2, 3, 0, 5, 6, 7, 4]), ("8", [1, 2, 3, 4, 5, 6, 7, 0])]
+    {
+        let (status, said) = run(NEIGHBOURS, &["--cluster", cluster]);
+        assert_eq!(status, Some(0), "{said}");
+        assert_eq!(fs::read(&y).unwrap(), words(expected), "clusters of {cluster}");
+    }
+    let (status, said) = run(NEIGHBOURS, &["--cluster", "3"]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("cluster"), "{said}");
+    let (status, said) = run(NEIGHBOURS, &["--cluster", "32"]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("16"), "{said}");
+    // Without the last barrier a block may leave while its neighbour reads.
+    let last = "barrier.cluster.arrive; barrier.cluster.wait; // the last";
+    let (status, said) = run(&NEIGHBOURS.replace(last, ""), &["--cluster", "2"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("left"), "{said}");
+}

@@ -272,6 +272,20 @@ fn a_pass_of_tokens_gives_the_bits_of_each_alone() {
     }
 }
 
+/// A block has rows to spare, and the token after its last one sees one chunk more than it does.
+#[test]
+fn rows_to_spare_see_no_more_than_the_others() {
+    let shape = AttentionShape { heads: 3, kv_heads: 1, head_dim: 176, positions: 210, tokens: 7 };
+    let case = Case {
+        shape,
+        schedule: AttentionSchedule::default(),
+        state: [187, 7], // the sixth token is the first that sees four chunks
+        inputs: Inputs::Plain,
+        seed: 0,
+    };
+    check_all(&case);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

@@ -47,7 +47,12 @@ impl<'p, A: DeviceExp> Rows<'p, A> {
         let group = thread / ACROSS;
         let rows: [Val<u32>; EACH as usize] = std::array::from_fn(|i| group * EACH + i as u32);
         let seen = rows.map(|row| {
-            let token = (token + row / plan.heads).min(count - 1);
+            // Rows that are left over, which nobody writes, are of the block's last token: they see no chunk more.
+            let mut ahead = row / plan.heads;
+            if plan.tokens * plan.heads < plan.rows {
+                ahead = ahead.min(plan.tokens - 1);
+            }
+            let token = (token + ahead).min(count - 1);
             (first + token + 1).min(plan.shape().positions)
         });
         let zeros = || (0..EACH).map(|_| k.var::<A>(A::constant(0.0))).collect();
