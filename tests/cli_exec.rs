@@ -200,7 +200,8 @@ fn blocks_of_a_cluster_reach_each_other() {
         (code(&output), text(&output.stdout) + &text(&output.stderr))
     };
     let words = |list: [u32; 8]| list.into_iter().flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
-    for (cluster, expected) in [("2", [1, 0, 3, 2, 5, 4, 7, 6]), ("4", [1, 2, 3, 0, 5, 6, 7, 4]), ("8", [1, 2, 3, 4, 5, 6, 7, 0])]
+    for (cluster, expected) in
+        [("2", [1, 0, 3, 2, 5, 4, 7, 6]), ("4", [1, 2, 3, 0, 5, 6, 7, 4]), ("8", [1, 2, 3, 4, 5, 6, 7, 0])]
     {
         let (status, said) = run(NEIGHBOURS, &["--cluster", cluster]);
         assert_eq!(status, Some(0), "{said}");

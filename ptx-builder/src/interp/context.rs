@@ -70,7 +70,7 @@ impl Context<'_> {
 
     /// Whether the kernel or the launch names a cluster.
     pub fn names_cluster(&self) -> bool {
-        self.kernel.bounds.cluster.or(self.options.cluster).is_some()
+        self.options.named_cluster(self.kernel).is_some()
     }
 
     /// Clusters in x, y and z.

@@ -233,7 +233,7 @@ impl Launch<'_> {
             })?;
         let kernel = &module.kernels[number];
         check_shapes(kernel, self.grid, self.block)?;
-        check_cluster(self.module.module(), kernel, self.grid, self.options.cluster)?;
+        check_cluster(self.module.module(), kernel, self.grid, self.options)?;
         if let Some(v) = module.variables.iter().find(|v| v.linkage == Linkage::External) {
             let why = format!("variable '{}' is defined in another module, which is not here", v.name);
             return Err(LaunchError::Size { kernel: kernel.name.clone(), why });
@@ -274,7 +274,7 @@ impl Launch<'_> {
             return Err(size("its local or const memory exceeds the interpreter's 1 GiB a block"));
         }
         let params = self.params(kernel, &layout)?;
-        let cluster = kernel.bounds.cluster.or(self.options.cluster).unwrap_or([1; 3]);
+        let cluster = self.options.named_cluster(kernel).unwrap_or([1; 3]);
         let program = Program::decode(module, kernel, &layout, cluster != [1; 3]).map_err(|why| size(&why))?;
         let wide = wide.then(|| Wide::new(&program));
         let index = if self.options.wraps { IndexSteps::new(&program) } else { IndexSteps::default() };
@@ -356,14 +356,9 @@ pub fn check_shapes(kernel: &Kernel, grid: [u32; 3], block: [u32; 3]) -> Result<
 const MOST_OF_CLUSTER: u64 = 16;
 
 /// Checks the cluster that a launch names against the kernel's bounds.
-fn check_cluster(
-    module: &Module,
-    kernel: &Kernel,
-    grid: [u32; 3],
-    launched: Option<[u32; 3]>,
-) -> Result<(), LaunchError> {
-    let declared = kernel.bounds.cluster;
-    let shape = launched.or(declared).unwrap_or([1; 3]);
+fn check_cluster(module: &Module, kernel: &Kernel, grid: [u32; 3], options: &Options) -> Result<(), LaunchError> {
+    let (launched, declared) = (options.cluster, kernel.bounds.cluster);
+    let shape = options.named_cluster(kernel).unwrap_or([1; 3]);
     let wrong = |why: String| Err(LaunchError::Shape { kernel: kernel.name.clone(), what: "cluster", shape, why });
     if let (Some(_), Some(required)) = (launched.filter(|l| Some(*l) != declared), declared) {
         return wrong(format!("the kernel requires {required:?} (.reqnctapercluster)"));

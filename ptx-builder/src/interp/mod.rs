@@ -84,6 +84,7 @@ pub use site::Site;
 pub use wide::measured::{Decision, ElementError, IntegerRounding, Measured, ShadowEnd};
 pub use wide::summary::{BufferErrors, ErrorLine, Worst};
 
+use crate::ir::Kernel;
 use crate::target::Gpu;
 
 /// In which order the warps of a block run.
@@ -146,6 +147,13 @@ pub struct Options {
     /// Moves the results of approximate instructions to the edge of their
     /// tolerance, up or down as a hash of this seed and the sources says.
     pub perturb: Option<u64>,
+}
+
+impl Options {
+    /// Blocks of a cluster in x, y and z, where the launch or the kernel names them.
+    fn named_cluster(&self, kernel: &Kernel) -> Option<[u32; 3]> {
+        self.cluster.or(kernel.bounds.cluster)
+    }
 }
 
 impl Default for Options {

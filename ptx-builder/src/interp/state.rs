@@ -7,6 +7,7 @@ use super::context::Context;
 use super::copies::{Completion, Copies, Copy};
 use super::counters::Counts;
 use super::findings::{Findings, Raw, RawOther};
+use super::mask::warp_and_mask;
 use super::mbarriers::Mbarriers;
 use super::memory::Memory;
 use super::report::FindingKind;
@@ -67,6 +68,14 @@ pub(super) struct BlockState {
     pub wide: BlockWide,
     /// Marks on shared and on global memory, where races are looked for.
     pub marks: Option<[Cells; 2]>,
+}
+
+/// A clash with what an engine did is one with the thread that started it.
+fn by_issuer(mut clash: Conflict, issuers: &HashMap<(u32, u32), u32>) -> Conflict {
+    if let Some(&thread) = issuers.get(&(clash.other.warp(), clash.other.pc)) {
+        clash.other.thread = thread as u16;
+    }
+    clash
 }
 
 impl BlockState {
@@ -169,8 +178,7 @@ impl BlockState {
             if by_engine {
                 // Where lanes access the same bytes, some stand for all.
                 unfinished = mask;
-                let issuer = issuers.get(&(clash.other.warp(), clash.other.pc));
-                clash.other.thread = issuer.map_or(clash.other.thread, |&thread| thread as u16);
+                clash = by_issuer(clash, issuers);
             }
             let same =
                 !by_engine && clash.only_writes && values.is_some_and(|values| held(at[lane]) == Some(values[lane]));
@@ -254,25 +262,16 @@ impl BlockState {
         let Some(clash) = clash else { return false };
         let other = self.order.is_engine(clash.other.warp());
         let by_engine = [true, other];
-        let clash = self.by_issuer(clash);
+        let clash = by_issuer(clash, &self.issuers);
         self.findings.clash(&clash, by, Space::Shared, access, false, by_engine, self.number);
         other
-    }
-
-    /// A clash with what an engine did is one with the thread that started it.
-    fn by_issuer(&self, mut clash: Conflict) -> Conflict {
-        let engine = (clash.other.warp(), clash.other.pc);
-        if let Some(&thread) = self.issuers.get(&engine) {
-            clash.other.thread = thread as u16;
-        }
-        clash
     }
 
     /// What is wrong once all threads have left: copies that nobody has waited for, bytes that nobody has expected, and
     /// accesses to blocks that may have left before.
     pub fn after_exit(&mut self) {
         for copy in self.copies.pending().to_vec() {
-            let (warp, lanes) = (copy.thread / WARP as u32, 1 << (copy.thread % WARP as u32));
+            let (warp, lanes) = warp_and_mask(copy.thread);
             let message = match copy.completion {
                 Completion::Mbarrier(place) => format!(
                     "the block exits and no thread has waited at the mbarrier at {place:#x} for this copy, which may write \
@@ -289,7 +288,8 @@ impl BlockState {
             self.find(FindingKind::AsyncPending, copy.pc, warp, lanes, || message);
         }
         for (place, bytes, (pc, thread)) in self.mbarriers.overfull() {
-            self.find(FindingKind::TransactionCount, pc, thread / WARP as u32, 1 << (thread % WARP as u32), || {
+            let (warp, lanes) = warp_and_mask(thread);
+            self.find(FindingKind::TransactionCount, pc, warp, lanes, || {
                 format!(
                     "with this copy {bytes} more bytes have come to the mbarrier at {place:#x} than its phases have expected \
                      (expect_tx)"

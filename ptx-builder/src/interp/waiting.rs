@@ -55,14 +55,8 @@ impl Block<'_> {
 
     /// Nothing can go on.
     pub fn stuck(&self) -> Stop {
-        self.stop(
-            if self.cx.blocks() > 1 {
-                "no thread of the cluster can go on"
-            } else {
-                "no thread of the block can go on"
-            },
-            "",
-        )
+        let together = if self.cx.blocks() > 1 { "cluster" } else { "block" };
+        self.stop(&format!("no thread of the {together} can go on"), "")
     }
 
     /// The block waits for memory that nothing will change: `who` says why.
@@ -129,7 +123,7 @@ impl Block<'_> {
 
     /// What an mbarrier lacks that threads wait at.
     fn at_mbarrier(&self, at: u64) -> String {
-        let at = if window::space_of(at) == Space::Shared { at - window::base(Space::Shared) } else { at };
+        let at = window::as_shared(at);
         let Some(mbarrier) = self.state.mbarriers.look(at) else { return format!("for the mbarrier at {at:#x}") };
         let asked = match mbarrier.waits {
             Some(Waits::Parity(parity)) => format!("the phase of parity {parity}"),

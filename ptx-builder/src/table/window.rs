@@ -27,6 +27,14 @@ pub const fn shared_base(rank: u32) -> u64 {
     (rank as u64) << RANK
 }
 
+/// The shared address that an address is, which may be generic.
+pub const fn as_shared(address: u64) -> u64 {
+    match space_of(address) {
+        Space::Shared => address - base(Space::Shared),
+        _ => address,
+    }
+}
+
 /// The rank of the block that a shared address, generic or not, belongs to.
 pub const fn shared_rank(address: u64) -> u32 {
     (address as u32) >> RANK

@@ -1,6 +1,6 @@
 //! Correct kernels.
 
-use super::{INIT, MEET, all, wait};
+use super::{EXPECT, INIT, LOAD, MEET, STORE, all, wait};
 
 /// The body is clean in every schedule, and thread t of block b (of the grid, and of `n` in a cluster) leaves `expected`.
 #[track_caller]
@@ -18,8 +18,6 @@ fn peer(block: u32, n: u32) -> u32 {
     (block % n + 1) % n
 }
 
-const LOAD: &str = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes";
-const STORE: &str = "cp.async.bulk.global.shared::cta.bulk_group";
 const GIVE: &str = "ld.shared.u32 %v, [%me]; st.global.u32 [%o], %v;";
 
 #[test]
@@ -64,39 +62,38 @@ fn a_remote_arrival_orders() {
 #[test]
 fn bytes_that_threads_complete_in_a_neighbour() {
     let body = format!(
-        "{INIT} @!%p0 bra W; mbarrier.arrive.expect_tx.shared.b64 _, [%bar], 32;
+        "{INIT} @!%p0 bra W; {EXPECT} 32;
          mbarrier.complete_tx.relaxed.cluster.shared::cluster.b64 [%pbar], 32; W: {} st.global.u32 [%o], %t; {MEET}",
         wait("L", 0)
     );
     check(2, &body, |_, t| t);
 }
 
+/// One thread loads 128 bytes to an address and completes them at an mbarrier; the block waits at its own.
+fn load(to: &str, bar: &str) -> String {
+    let wait = wait("L", 0);
+    format!("{INIT} @!%p0 bra W; {EXPECT} 128; {LOAD} [{to}], [%in], 128, [{bar}]; W: {wait} {GIVE}")
+}
+
 #[test]
 fn a_bulk_load() {
-    let body = format!(
-        "{INIT} @!%p0 bra W; mbarrier.arrive.expect_tx.shared.b64 _, [%bar], 128; {LOAD} [%sb], [%in], 128, [%bar]; W: {} {GIVE}",
-        wait("L", 0)
-    );
-    check(1, &body, |_, t| 1000 + t);
+    check(1, &load("%sb", "%bar"), |_, t| 1000 + t);
 }
 
 #[test]
 fn a_bulk_load_to_a_neighbour() {
-    let body = format!(
-        "{INIT} @!%p0 bra W; mbarrier.arrive.expect_tx.shared.b64 _, [%bar], 128; {LOAD} [%ps], [%in], 128, [%pbar]; W: {} {GIVE}",
-        wait("L", 0)
-    );
-    check(2, &body, |_, t| 1000 + t);
-    check(4, &body, |_, t| 1000 + t);
+    for blocks in [2, 4] {
+        check(blocks, &load("%ps", "%pbar"), |_, t| 1000 + t);
+    }
 }
 
 /// Two phases of one mbarrier, and memory used again after a barrier.
 #[test]
 fn two_phases() {
     let body = format!(
-        "{INIT} @!%p0 bra W; mbarrier.arrive.expect_tx.shared.b64 _, [%bar], 128; {LOAD} [%sb], [%in], 128, [%bar]; W: {}
+        "{INIT} @!%p0 bra W; {EXPECT} 128; {LOAD} [%sb], [%in], 128, [%bar]; W: {}
          ld.shared.u32 %r3, [%me]; bar.sync 0;
-         @!%p0 bra W2; mbarrier.arrive.expect_tx.shared.b64 _, [%bar], 128; add.u64 %in, %in, 128; {LOAD} [%sb], [%in], 128, [%bar]; W2: {}
+         @!%p0 bra W2; {EXPECT} 128; add.u64 %in, %in, 128; {LOAD} [%sb], [%in], 128, [%bar]; W2: {}
          ld.shared.u32 %v, [%me]; add.u32 %v, %v, %r3; st.global.u32 [%o], %v;",
         wait("L", 0),
         wait("L2", 1)
@@ -128,7 +125,7 @@ fn a_bulk_store() {
 #[test]
 fn a_load_and_a_store_of_it() {
     let body = format!(
-        "{INIT} @!%p0 bra E; mbarrier.arrive.expect_tx.shared.b64 _, [%bar], 128; {LOAD} [%sb], [%in], 128, [%bar]; {}
+        "{INIT} @!%p0 bra E; {EXPECT} 128; {LOAD} [%sb], [%in], 128, [%bar]; {}
          {STORE} [%ob], [%sb], 128; cp.async.bulk.commit_group; cp.async.bulk.wait_group 0; E:",
         wait("L", 0)
     );
@@ -140,7 +137,7 @@ fn a_load_and_a_store_of_it() {
 fn a_load_of_what_was_written() {
     let body = format!(
         "{INIT} st.global.u32 [%o], %t; fence.proxy.async; bar.sync 0; @!%p0 bra W;
-         mbarrier.arrive.expect_tx.shared.b64 _, [%bar], 128; {LOAD} [%sb], [%ob], 128, [%bar]; W: {}
+         {EXPECT} 128; {LOAD} [%sb], [%ob], 128, [%bar]; W: {}
          ld.shared.u32 %v, [%me]; add.u32 %v, %v, 5; st.global.u32 [%o], %v;",
         wait("L", 0)
     );
@@ -173,7 +170,7 @@ fn registers_and_ranks() {
 fn a_pipeline_between_blocks() {
     let body = format!(
         "{INIT} mov.u32 %r3, 0; mov.u32 %v, 0;
-         T: @!%p0 bra W; mbarrier.arrive.expect_tx.shared.b64 _, [%bar], 128; {LOAD} [%sb], [%in], 128, [%bar];
+         T: @!%p0 bra W; {EXPECT} 128; {LOAD} [%sb], [%in], 128, [%bar];
          W: mbarrier.try_wait.parity.shared.b64 %p2, [%bar], %r4; @!%p2 bra W;
          ld.shared.u32 %r5, [%me]; add.u32 %v, %v, %r5; bar.sync 0;
          xor.b32 %r4, %r4, 1; add.u32 %r3, %r3, 1; setp.lt.u32 %p3, %r3, 5; @%p3 bra T; st.global.u32 [%o], %v;"

@@ -19,12 +19,17 @@ pub const MEET: &str = "barrier.cluster.arrive.aligned; barrier.cluster.wait.ali
 pub const INIT: &str = "@%p0 mbarrier.init.shared.b64 [%bar], 1; fence.mbarrier_init.release.cluster; \
                         barrier.cluster.arrive.relaxed; barrier.cluster.wait;";
 
+/// Copies from global to shared memory.
+pub const LOAD: &str = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes";
+/// Copies from shared to global memory.
+pub const STORE: &str = "cp.async.bulk.global.shared::cta.bulk_group";
+
+/// An arrival at the block's mbarrier that expects bytes, whose number follows.
+pub const EXPECT: &str = "mbarrier.arrive.expect_tx.shared.b64 _, [%bar],";
+
 /// Waits for the phase of a parity, at the block's mbarrier.
 pub fn wait(label: &str, parity: u32) -> String {
-    format!(
-        "{label}: mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 %p2, [%bar], {parity}; @!%p2 bra {label};"
-    )
-    .replace(".shared::cta", ".shared")
+    format!("{label}: mbarrier.try_wait.parity.acquire.cluster.shared.b64 %p2, [%bar], {parity}; @!%p2 bra {label};")
 }
 
 /// A kernel of clusters of `blocks` blocks of 32 threads; the line that starts with a body's first has number 1.

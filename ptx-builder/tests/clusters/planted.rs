@@ -2,12 +2,9 @@
 
 use ptxgen_builder::interp::FindingKind::{self, *};
 
-use super::{INIT, MEET, all, wait};
+use super::{EXPECT, INIT, LOAD, MEET, STORE, all, wait};
 
 const MARK: &str = "// here";
-const LOAD: &str = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes";
-const STORE: &str = "cp.async.bulk.global.shared::cta.bulk_group";
-const EXPECT: &str = "mbarrier.arrive.expect_tx.shared.b64 _, [%bar],";
 
 /// The fault is found at the marked line in every schedule, with these words.
 #[track_caller]

@@ -20,6 +20,18 @@ use crate::types::Space;
 const READ: Access = Access { write: false, strength: Strength::Weak, read_only: false };
 const WRITE: Access = Access { write: true, strength: Strength::Weak, read_only: false };
 
+/// What a bulk copy reads or writes for a lane.
+#[derive(Clone, Copy)]
+struct BulkAccess {
+    lane: usize,
+    /// The first byte.
+    place: (Space, u64),
+    /// Bytes.
+    size: u64,
+    write: bool,
+    completion: Completion,
+}
+
 impl Exec<'_> {
     pub(super) fn asynchronous(&mut self, a: Async) -> Result<(), Stop> {
         let (warp, mask) = (self.warp.id, self.mask);
@@ -112,8 +124,9 @@ impl Exec<'_> {
                 _ => Completion::BulkGroup,
             };
             let (from, to) = ((from_space, from[lane]), (to_space, to[lane]));
-            self.bulk_access(lane, from, u64::from(size), false, completion)?;
-            self.bulk_access(lane, to, u64::from(size), true, completion)?;
+            for (place, write) in [(from, false), (to, true)] {
+                self.bulk_access(BulkAccess { lane, place, size: u64::from(size), write, completion })?;
+            }
             let mut copy = self.new_copy(lane, completion, from, to);
             (copy.bytes, copy.clock) = (size, self.st.release(self.warp.id));
             self.issue(copy);
@@ -122,14 +135,8 @@ impl Exec<'_> {
     }
 
     /// Checks and marks what a bulk copy reads or writes.
-    fn bulk_access(
-        &mut self,
-        lane: usize,
-        (space, at): (Space, u64),
-        size: u64,
-        write: bool,
-        completion: Completion,
-    ) -> Result<(), Stop> {
+    fn bulk_access(&mut self, access: BulkAccess) -> Result<(), Stop> {
+        let BulkAccess { lane, place: (space, at), size, write, .. } = access;
         if space == Space::Shared && !write && window::shared_rank(at) != self.cx.rank(self.warp.id) {
             let message = format!("lane {lane} copies from shared memory at {at:#x}, which is another block's");
             return Err(self.fault(FindingKind::OutOfBounds, 1 << lane, message));
@@ -138,26 +145,20 @@ impl Exec<'_> {
             self.check(space, 1 << lane, &[at + k; WARP], 16)?;
         }
         self.st.check_fenced(self.cx, self.by(), lane as u32, (space, at), size, write);
-        let pending = self.mark_bulk(lane, (space, at), size, write, completion);
+        let pending = self.mark_bulk(access);
+        if write || pending {
+            return Ok(());
+        }
         for k in (0..size).step_by(16) {
             let at = [at + k; WARP];
-            if !write && !pending {
-                let unwritten = self.read(space, 1 << lane, &at, 16, false, &mut [0; WARP]);
-                self.unwritten(space, unwritten, &at, 16);
-            }
+            let unwritten = self.read(space, 1 << lane, &at, 16, false, &mut [0; WARP]);
+            self.unwritten(space, unwritten, &at, 16);
         }
         Ok(())
     }
 
     /// Marks it. Whether it meets a copy that nothing has waited for.
-    fn mark_bulk(
-        &mut self,
-        lane: usize,
-        (space, at): (Space, u64),
-        size: u64,
-        write: bool,
-        completion: Completion,
-    ) -> bool {
+    fn mark_bulk(&mut self, BulkAccess { lane, place: (space, at), size, write, completion }: BulkAccess) -> bool {
         let access = if write { WRITE } else { READ };
         if space == Space::Shared {
             self.reaches(lane, at);

@@ -174,6 +174,12 @@ impl Exec<'_> {
         }
     }
 
+    /// Who sees what is published at a scope: the block alone, and (none) all blocks of the cluster.
+    fn who_sees(&self, scope: Scope) -> impl Iterator<Item = Option<u32>> + Clone + use<> {
+        let cluster = (scope >= Scope::Cluster && self.cx.blocks() > 1).then_some(None);
+        [Some(Some(self.cx.rank(self.warp.id))), cluster].into_iter().flatten()
+    }
+
     /// Before a write: what it, or a fence before it, publishes at its addresses.
     pub(super) fn before_write(&mut self, space: Space, mask: u32, at: &[u64; WARP], m: &Memory) {
         if m.order == Order::Weak || !self.cx.options.check.races {
@@ -188,9 +194,9 @@ impl Exec<'_> {
             self.st.sync.fenced[warp as usize].clone().map(|(snapshot, scope)| (snapshot, scope.min(m.scope)))
         };
         let Some((snapshot, scope)) = published else { return };
-        let cluster = (scope >= Scope::Cluster && self.cx.blocks() > 1).then_some(None);
+        let who_sees = self.who_sees(scope);
         for lane in lanes(mask) {
-            for who in [Some(Some(self.cx.rank(warp))), cluster].into_iter().flatten() {
+            for who in who_sees.clone() {
                 self.st.sync.places.entry((space == Space::Shared, at[lane], who)).or_default().merge(&snapshot);
             }
         }
@@ -208,10 +214,9 @@ impl Exec<'_> {
             return;
         }
         let mut seen: Option<Snapshot> = None;
-        let own = Some(self.cx.rank(self.warp.id));
-        let cluster = (m.scope >= Scope::Cluster && self.cx.blocks() > 1).then_some(None);
+        let who_sees = self.who_sees(m.scope);
         for lane in lanes(mask) {
-            for who in [Some(own), cluster].into_iter().flatten() {
+            for who in who_sees.clone() {
                 if let Some(place) = self.st.sync.places.get(&(space == Space::Shared, at[lane], who)) {
                     seen.get_or_insert_default().merge(place);
                 }

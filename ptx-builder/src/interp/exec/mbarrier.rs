@@ -6,7 +6,7 @@
 use super::Exec;
 use super::async_copy::land;
 use crate::interp::copies::{Completion, Copy};
-use crate::interp::mask::lanes;
+use crate::interp::mask::{lanes, warp_and_mask};
 use crate::interp::mbarriers::{Ending, Mbarrier, Waits, phase_of};
 use crate::interp::report::FindingKind;
 use crate::interp::shadow::{Access, Engine, Snapshot, Strength, Strong};
@@ -104,8 +104,7 @@ impl Exec<'_> {
 
     /// The shared address of an mbarrier operand, which may be generic.
     fn mbarrier_place(&self, lane: usize, address: u64) -> Result<u64, Stop> {
-        let at =
-            if window::space_of(address) == Space::Shared { address - window::base(Space::Shared) } else { address };
+        let at = window::as_shared(address);
         self.check(Space::Shared, 1 << lane, &[at; WARP], 8)?;
         Ok(at)
     }
@@ -167,8 +166,7 @@ impl Exec<'_> {
     fn too_early(&mut self, place: u64) {
         let here = |c: &&Copy| c.completion == Completion::Mbarrier(place);
         let Some(copy) = self.st.copies.pending().iter().rev().find(here) else { return };
-        let (pc, warp, lanes, bytes) =
-            (copy.pc, copy.thread / WARP as u32, 1 << (copy.thread % WARP as u32), copy.bytes);
+        let (pc, bytes, (warp, lanes)) = (copy.pc, copy.bytes, warp_and_mask(copy.thread));
         self.st.find(FindingKind::TransactionCount, pc, warp, lanes, || {
             format!(
                 "the phase of the mbarrier at {place:#x} ends while {bytes} bytes of this copy are under way: it expects fewer \
