@@ -16,7 +16,7 @@
 //! };
 //! use std::ops::ControlFlow;
 //!
-//! let gguf = bundled()?;
+//! let gguf = bundled().ok_or("no bundled model")??;
 //! let model = CpuModel::load(&gguf, CpuOptions::default())?;
 //! let mut session = model.new_session(64)?;
 //! let mut sampler = Sampler::new(Sampling::default());
